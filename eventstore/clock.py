@@ -1,0 +1,96 @@
+"""Time comes in from outside: the clock protocol, the system's clock, one moved by hand, and times as text."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from eventstore.errors import InvalidEvent
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+NANOSECONDS = 1_000_000_000
+TIME_MIN = 0
+TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FRACTION = re.compile(r"^(?P<head>.*\d{2}:\d{2}:\d{2})[.,](?P<digits>\d{1,9})(?P<zone>.*)$")
+
+
+class Clock(Protocol):
+    """Where `now` comes from."""
+
+    def now_ns(self) -> int:
+        """Return the wall clock in UNIX nanoseconds, UTC."""
+
+    def monotonic_ns(self) -> int:
+        """Return a clock that never goes back, in nanoseconds from an arbitrary start."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    now_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
+
+class ManualClock:
+    """A clock that moves only when told: for tests and for playing a recorded day."""
+
+    def __init__(self, start: datetime | int) -> None:
+        self._now = to_ns(start)
+        self._monotonic = 0
+
+    def now_ns(self) -> int:
+        return self._now
+
+    def monotonic_ns(self) -> int:
+        return self._monotonic
+
+    def advance(self, nanoseconds: int) -> None:
+        """Let time pass on both clocks."""
+        self._now += nanoseconds
+        self._monotonic += max(nanoseconds, 0)
+
+    def set(self, instant: datetime | int) -> None:
+        """Set the wall clock alone, as an operator or a time server does."""
+        self._now = to_ns(instant)
+
+
+def to_ns(instant: datetime | int) -> int:
+    """Return an aware datetime or an int as UNIX ns; raise InvalidEvent when naive or outside 1970 to 2199."""
+    if isinstance(instant, datetime):
+        if instant.tzinfo is None or instant.utcoffset() is None:
+            msg = f"{instant!r} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
+            raise InvalidEvent(msg)
+        # Integers all the way: a float would lose the nanoseconds that the caller does have.
+        instant = (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+    if type(instant) is not int:
+        msg = f"a time is an aware datetime or an int of UNIX nanoseconds, not {type(instant).__name__}"
+        raise InvalidEvent(msg)
+    if not TIME_MIN <= instant <= TIME_MAX:
+        msg = f"{instant} ns lies outside 1970 to 2199: times are UNIX nanoseconds"
+        raise InvalidEvent(msg)
+    return instant
+
+
+def parse_time(text: str) -> int:
+    """Return ISO 8601 text with a zone, to nine fractional digits, as UNIX ns."""
+    fraction = _FRACTION.match(text)
+    digits = fraction["digits"] if fraction else ""
+    try:
+        whole = datetime.fromisoformat(fraction["head"] + fraction["zone"] if fraction else text)
+    except ValueError as e:
+        msg = f"{text!r} is no ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
+        raise InvalidEvent(msg) from e
+    return to_ns(to_ns(whole) + int(digits.ljust(9, "0") or 0))
+
+
+def format_time(instant: int, zone: tzinfo = UTC) -> str:
+    """Return UNIX ns as ISO 8601 text with all nine digits and the zone's offset."""
+    seconds, nanoseconds = divmod(instant, NANOSECONDS)
+    moment = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
+    offset = "Z" if zone is UTC else moment.strftime("%z")[:3] + ":" + moment.strftime("%z")[3:]
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}{offset}"

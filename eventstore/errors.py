@@ -1,0 +1,133 @@
+"""Everything that can go wrong, as one tree of exceptions that carry data.
+
+StoreError
+├── AppendError              the write did not happen
+│   ├── VersionConflict      another writer got there first: read again, decide again
+│   ├── DuplicateEvent       this id is recorded with other content: stop and look
+│   └── InvalidEvent         what was given is malformed: correct it
+│       └── EventTooLarge    an event or a batch is over its limit: split it
+├── Overloaded               a bounded wait ran out: nothing was written, try again later
+├── Closed                   this handle is closed, forked or poisoned: open the store again
+├── ReadOnly                 this end cannot write: open the store where the journal lives
+├── StorageFull              no room on the disk: nothing was written, make room, try again
+├── OutcomeUnknown           the sync failed: these events may be on disk, reopen and look
+├── CorruptJournal           the stored log does not verify: stop, do not repair
+├── UnsupportedFormat        the file is no journal of a format known here
+├── Gap                      a source skips positions: what lies between is not there
+├── Unavailable              the backend cannot be reached: safe to try again
+├── TargetExists             the target of a copy is there already: nothing is overwritten
+└── UnknownContract          a figure in money needs a contract that nobody defined
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventstore.record import Record
+
+
+class StoreError(Exception):
+    """Base of all errors of this project."""
+
+
+class AppendError(StoreError):
+    """The write did not happen."""
+
+
+class VersionConflict(AppendError):
+    """The stream is not at the version the writer expected; nothing was written."""
+
+    def __init__(self, stream: str, expected: int, found: int) -> None:
+        self.stream, self.expected, self.found = stream, expected, found
+        super().__init__(f"{stream} is at version {found}, not {expected}: read it again and decide again")
+
+
+class DuplicateEvent(AppendError):
+    """An id is recorded already, with other content or as only a part of this batch; nothing was written."""
+
+    def __init__(self, id: bytes, record: Record | None, why: str = "with other content") -> None:  # noqa: A002 - the contract's name
+        self.id, self.record = id, record
+        where = f" at position {record.position}" if record is not None else " in this very batch"
+        super().__init__(
+            f"event {uuid.UUID(bytes=id)} is recorded{where} {why}: give a new key to a new fact, "
+            "and the same content to a repeated one"
+        )
+
+
+class InvalidEvent(AppendError, ValueError):
+    """An event, a stream name, a time or an argument is malformed; nothing was written."""
+
+
+class EventTooLarge(InvalidEvent):
+    """An event's data or a batch is over its limit; nothing was written."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        self.size, self.limit = size, limit
+        super().__init__(f"{what} has {size:,}, and {limit:,} is the limit: split it")
+
+
+class Overloaded(StoreError):
+    """A bounded queue or lock stayed busy for the whole bounded wait; nothing was written."""
+
+
+class Closed(StoreError):
+    """The store was closed, belongs to a parent process, or was poisoned by a failed sync."""
+
+
+class ReadOnly(StoreError):
+    """This end can only read."""
+
+
+class StorageFull(StoreError):
+    """The disk, the quota or the file size limit is used up; nothing was written."""
+
+
+class OutcomeUnknown(StoreError):
+    """A sync failed: the events may be on disk or not. Reopen the store and append them again with their ids."""
+
+    def __init__(self, ids: Sequence[bytes], why: str) -> None:
+        self.ids = tuple(ids)
+        super().__init__(
+            f"whether {len(self.ids)} event(s) are stored is unknown ({why}): reopen the store, then append them again "
+            "under the same keys, which adds only what is missing"
+        )
+
+
+class CorruptJournal(StoreError):
+    """What is stored does not verify at a position. Do not repair: restore a backup, keep this file as evidence."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        self.position, self.reason = position, reason
+        super().__init__(f"position {position}: {reason}. Keep the file as it is and restore from a backup")
+
+
+class UnsupportedFormat(StoreError):
+    """The file is no journal, or one of a newer format than this version reads."""
+
+
+class Gap(StoreError):
+    """A source skips positions of a log."""
+
+    def __init__(self, log: str, after: int, found: int) -> None:
+        self.log, self.after, self.found = log, after, found
+        super().__init__(f"log {log} goes from position {after} to {found}: what lies between is not in this source")
+
+
+class Unavailable(StoreError):
+    """The backend cannot be reached or lacks what was asked for; safe to try again once it is there."""
+
+
+class TargetExists(StoreError):
+    """The target of a copy exists; nothing is ever overwritten."""
+
+
+class UnknownContract(StoreError):
+    """Money was asked for in an instrument whose multiplier nobody defined."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        super().__init__(f"no contract is defined for {symbol}: append ContractDefined(symbol={symbol!r}, multiplier=...)")

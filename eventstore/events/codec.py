@@ -1,0 +1,66 @@
+"""Events to JSON bytes and back: validated on the way in, upcast on the way out, never rewritten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eventstore.errors import EventTooLarge, InvalidEvent
+from eventstore.events.base import Event, UnknownEvent
+from eventstore.events.registry import EventType, by_class, by_name
+
+if TYPE_CHECKING:
+    from eventstore.record import Draft
+
+EVENT_BYTES_MAX = 60_000
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_decode_raw = msgspec.json.Decoder().decode
+
+
+def encode(event: Event) -> tuple[EventType, bytes]:
+    """Return what is registered for an event, and its data: compact JSON, defaults left out.
+
+    Raises InvalidEvent for an unregistered class, a wrong member or text that is no Unicode, EventTooLarge for
+    more than 60,000 bytes.
+    """
+    kind = by_class(type(event))
+    event = kind.validator.check(event)
+    try:
+        data = _encode(event)
+    except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError) as e:
+        msg = f"{kind.name} cannot be stored as JSON: {e}"
+        raise InvalidEvent(msg) from e
+    if len(data) > EVENT_BYTES_MAX:
+        raise EventTooLarge(f"the data of {kind.name}", len(data), EVENT_BYTES_MAX)
+    return kind, data
+
+
+def decode(draft: Draft) -> Event:
+    """Return a record's event in today's class, or UnknownEvent where none is registered for it.
+
+    Raises InvalidEvent when the data does not fit a class of the very same schema number.
+    """
+    kind = by_name(draft.type)
+    if kind is None or draft.schema > kind.schema:
+        return UnknownEvent(type=draft.type, schema=draft.schema, data=_decode_raw(draft.data))
+    try:
+        if draft.schema == kind.schema:
+            return kind.decoder.decode(draft.data)  # type: ignore[no-any-return]
+        return _upcast(kind, draft.schema, _decode_raw(draft.data))
+    except msgspec.MsgspecError as e:
+        msg = (
+            f"{draft.type} of schema {draft.schema} does not fit its class: {e}. Raise the class's schema number and "
+            "give an upcaster from the old one"
+        )
+        raise InvalidEvent(msg) from e
+
+
+def _upcast(kind: EventType, schema: int, raw: Any) -> Event:  # noqa: ANN401 - raw JSON
+    for number in range(schema, kind.schema):
+        upcaster = kind.upcasters.get(number)
+        if upcaster is None:
+            return UnknownEvent(type=kind.name, schema=schema, data=raw)
+        raw = upcaster(raw)
+    return msgspec.convert(raw, kind.cls)

@@ -1,0 +1,154 @@
+"""Which event classes there are: their names, schema numbers, weakest durability, measures and upcasters."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import msgspec
+
+from eventstore.errors import InvalidEvent
+from eventstore.events.base import SYNCED, Durability, Event
+from eventstore.events.validation import Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+E = TypeVar("E", bound=type[Event])
+Raw = dict[str, Any]
+
+
+NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
+# Members that stand beside the measures in the shared record, so no measure may take their names.
+RESERVED = frozenset(
+    "account category data digest id log meta occurred_at position recorded_at stream symbol time type version".split()
+)
+VOCABULARY = "eventstore.trading"
+
+
+class EventType(msgspec.Struct, frozen=True):
+    """One registered class of events. `upcasters[n]` turns a raw dict of schema n into one of schema n + 1."""
+
+    name: str
+    cls: type[Event]
+    schema: int
+    durability: Durability
+    measures: tuple[str, ...]
+    upcasters: dict[int, Callable[[Raw], Raw]]
+    validator: Validator
+    decoder: msgspec.json.Decoder[Any]
+
+
+_by_name: dict[str, EventType] = {}
+_by_class: dict[type[Event], EventType] = {}
+
+
+@overload
+def event(cls: E, /) -> E: ...
+@overload
+def event(
+    *,
+    schema: int = 1,
+    durability: Durability = SYNCED,
+    measures: tuple[str, ...] = (),
+    upcasters: Mapping[int, Callable[[Raw], Raw]] | None = None,
+    name: str | None = None,
+) -> Callable[[E], E]: ...
+def event(
+    cls: E | None = None,
+    /,
+    *,
+    schema: int = 1,
+    durability: Durability = SYNCED,
+    measures: tuple[str, ...] = (),
+    upcasters: Mapping[int, Callable[[Raw], Raw]] | None = None,
+    name: str | None = None,
+) -> E | Callable[[E], E]:
+    """Register a subclass of Event under its name, bare or with settings.
+
+    `schema`: raised by one with each incompatible change; `upcasters` maps each older number to a function from
+    the raw dict of that schema to one of the next. `durability`: the weakest it may be given. `measures`: numeric
+    members that charts want as plain numbers. Raises InvalidEvent for a class that cannot be stored or a name
+    that is taken.
+    """
+
+    def register(cls: E) -> E:
+        _register(cls, name or cls.__name__, schema, durability, measures, dict(upcasters or {}))
+        return cls
+
+    return register if cls is None else register(cls)
+
+
+def _register(  # noqa: PLR0917 - one private caller
+    cls: type[Event],
+    name: str,
+    schema: int,
+    durability: Durability,
+    measures: tuple[str, ...],
+    upcasters: dict[int, Callable[[Raw], Raw]],
+) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, Event)):
+        msg = f"{cls!r} is no subclass of eventstore.Event"
+        raise InvalidEvent(msg)
+    if not NAME.fullmatch(name):
+        msg = f"an event's name is 1 to 64 of A-Z a-z 0-9 _ . : @ -, not {name!r}"
+        raise InvalidEvent(msg)
+    if schema < 1 or set(upcasters) - set(range(1, schema)):
+        msg = f"{name}: schema is 1 or more, and upcasters start from schemas 1 to {schema - 1}"
+        raise InvalidEvent(msg)
+    members = {field.name for field in msgspec.structs.fields(cls)}
+    if wrong := [m for m in measures if m not in members or m in RESERVED]:
+        msg = f"{name}: measures {wrong} are not members, or their names are reserved"
+        raise InvalidEvent(msg)
+    known = _by_name.get(name)
+    if known is not None and known.cls is not cls and not _may_replace(known, cls, schema):
+        msg = f"the name {name} is taken by {known.cls.__module__}.{known.cls.__qualname__}: choose another"
+        raise InvalidEvent(msg)
+    kind = EventType(
+        name=name,
+        cls=cls,
+        schema=schema,
+        durability=Durability(durability),
+        measures=tuple(measures),
+        upcasters=upcasters,
+        validator=Validator(cls),
+        decoder=msgspec.json.Decoder(cls),
+    )
+    _by_name[name] = _by_class[cls] = kind
+
+
+def _may_replace(known: EventType, cls: type[Event], schema: int) -> bool:
+    """A class may be defined again, as notebooks and reloads do; two different facts may not share a name."""
+    old = known.cls
+    if old.__module__ == VOCABULARY or old.__module__.startswith(VOCABULARY + "."):
+        return False
+    same_place = (old.__module__, old.__qualname__) == (cls.__module__, cls.__qualname__)
+    passing = "__main__" in {old.__module__, cls.__module__} or "<locals>" in old.__qualname__ + cls.__qualname__
+    return same_place or passing or (known.schema == schema and _shape(old) == _shape(cls))
+
+
+def _shape(cls: type[Event]) -> list[tuple[str, str]]:
+    return [(field.name, repr(field.type)) for field in msgspec.structs.fields(cls)]
+
+
+def by_class(cls: type) -> EventType:
+    """Return what is registered for a class of events; raise InvalidEvent where nothing is."""
+    try:
+        return _by_class[cls]
+    except KeyError:
+        msg = f"{getattr(cls, '__qualname__', cls)} is not registered: decorate the class with @eventstore.event"
+        raise InvalidEvent(msg) from None
+
+
+def by_name(name: str) -> EventType | None:
+    """Return what is registered under a name, or None."""
+    return _by_name.get(name)
+
+
+def type_names(types: object) -> tuple[str, ...] | None:
+    """Return event classes or names as names; None stays None, which means every type."""
+    if types is None:
+        return None
+    if isinstance(types, str) or (isinstance(types, type) and issubclass(types, Event)):
+        types = (types,)
+    return tuple(t if isinstance(t, str) else by_class(t).name for t in types)  # type: ignore[attr-defined]

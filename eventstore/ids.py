@@ -1,0 +1,62 @@
+"""Event ids: UUIDv7 for new facts, UUIDv5 for facts that bring a key of their own (RFC 9562)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from typing import TYPE_CHECKING
+
+from eventstore.errors import InvalidEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Fixed for ever: ids of keyed events are recomputed by other programs (docs/FORMAT.md).
+NAMESPACE = uuid.UUID("6f0a6d3c-6b1e-5d0b-9a53-2f5f3a3c7e11")
+KEY_BYTES_MAX = 1024
+
+
+def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urandom) -> list[bytes]:
+    """Return `count` UUIDv7, increasing: a millisecond, then 74 bits that start at random and count up."""
+    milliseconds = (now_ns // 1_000_000) & 0xFFFF_FFFF_FFFF
+    # The top bit of the random part stays clear, so that counting up never leaves it.
+    start = int.from_bytes(entropy(10), "big") & ((1 << 73) - 1)
+    ids = []
+    for number in range(start, start + count):
+        high = (milliseconds << 16) | 0x7000 | (number >> 62)
+        low = (0b10 << 62) | (number & 0x3FFF_FFFF_FFFF_FFFF)
+        ids.append(((high << 64) | low).to_bytes(16, "big"))
+    return ids
+
+
+def keyed_id(stream: str, key: str) -> bytes:
+    """Return the UUIDv5 of stream, NUL and key: the same fact has the same id wherever it is sent from."""
+    if not isinstance(key, str) or not key:
+        msg = f"a key is non-empty text, not {key!r}"
+        raise InvalidEvent(msg)
+    name = f"{stream}\0{key}"
+    try:
+        data = name.encode()
+    except UnicodeEncodeError as e:
+        msg = f"the key {key!r} holds a lone surrogate: give Unicode text"
+        raise InvalidEvent(msg) from e
+    if len(data) > KEY_BYTES_MAX + len(stream.encode()):
+        msg = f"a key has at most {KEY_BYTES_MAX} bytes"
+        raise InvalidEvent(msg)
+    digest = bytearray(hashlib.sha1(NAMESPACE.bytes + data, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return bytes(digest)
+
+
+def as_id(value: bytes | uuid.UUID | None) -> bytes | None:
+    """Return an id given as bytes or UUID as its 16 bytes."""
+    if value is None:
+        return None
+    if isinstance(value, uuid.UUID):
+        return value.bytes
+    if isinstance(value, bytes) and len(value) == 16:  # noqa: PLR2004 - a UUID's size
+        return value
+    msg = f"an id is a UUID or its 16 bytes, not {value!r}"
+    raise InvalidEvent(msg)

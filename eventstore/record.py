@@ -1,0 +1,112 @@
+"""Drafts and records: an event as bytes, before and after a journal gave it its place; and the digest of a record."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import uuid
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from eventstore.events import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from eventstore.events import Event
+
+_length = struct.Struct(">I").pack
+# position, version, recorded_at, occurred_at, id, each after its length; then the length of the data.
+_place = struct.Struct(">IQIQIqIqI16sI").pack
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """An event as bytes, with all that its writer knows. Times are UNIX ns, UTC; ids are 16 bytes."""
+
+    id: bytes
+    stream: str
+    type: str
+    schema: int
+    occurred_at: int
+    data: bytes
+    actor: str
+    note: str
+    correlation_id: bytes | None
+    causation_id: bytes | None
+
+    @property
+    def event(self) -> Event:
+        """The event itself, decoded at each access and upcast to today's class."""
+        return codec.decode(self)
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        return uuid.UUID(bytes=self.id)
+
+    @property
+    def category(self) -> str:
+        return self.stream.split("/", 1)[0]
+
+    @property
+    def account(self) -> str:
+        return self.stream.split("/", 2)[1]
+
+    @property
+    def entity(self) -> str:
+        """The third part of the stream's name, with `%2F` still in it."""
+        return self.stream.split("/", 2)[2]
+
+    def same_fact(self, other: Draft) -> bool:
+        """Tell whether two drafts say the same, whoever says it and whenever: stream, type, schema and data."""
+        return (self.stream, self.type, self.schema, self.data) == (other.stream, other.type, other.schema, other.data)
+
+
+class Record(Draft, frozen=True, gc=False):
+    """An event with its place. `position` in its log and `version` in its stream count from 1 without gaps."""
+
+    position: int
+    version: int
+    recorded_at: int
+    digest: bytes
+    log: str
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Events for one stream, in order. `expected`: the version that the stream must have before them.
+
+    In a store, `events` are events and the other members are `append`'s arguments; to a journal they go as drafts.
+    """
+
+    stream: str
+    events: Event | Sequence[Event] | Sequence[Draft]
+    expected: int | None = None
+    key: str | Sequence[str] | None = None
+    occurred_at: datetime | int | None = None
+    actor: str | None = None
+    note: str = ""
+    correlation_id: bytes | uuid.UUID | None = None
+    causation_id: bytes | uuid.UUID | None = None
+
+
+def digest_prefix(log_id: bytes, draft: Draft) -> bytes:
+    """Return the digested bytes that the records of one stream, type and writer share: 0x00 and eight members."""
+    members = (
+        log_id,
+        draft.stream.encode(),
+        draft.type.encode(),
+        draft.schema.to_bytes(8, "big"),
+        draft.actor.encode(),
+        draft.note.encode(),
+        draft.correlation_id or b"",
+        draft.causation_id or b"",
+    )
+    return b"\0" + b"".join([_length(len(member)) + member for member in members])
+
+
+def digest(prefix: bytes, position: int, version: int, recorded_at: int, draft: Draft) -> bytes:
+    """Return a record's SHA-256, which is its leaf hash in the log's tree (docs/FORMAT.md has every byte)."""
+    data = draft.data
+    place = _place(8, position, 8, version, 8, recorded_at, 8, draft.occurred_at, 16, draft.id, len(data))
+    return hashlib.sha256(prefix + place + data).digest()

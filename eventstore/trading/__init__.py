@@ -1,0 +1,71 @@
+"""The vocabulary of trading: orders, trades, positions, lockouts, contracts and marks."""
+
+from eventstore.trading.contracts import ContractDefined, Marked
+from eventstore.trading.enums import (
+    AdjustmentReason,
+    Allows,
+    Liquidity,
+    OrderStatus,
+    OrderType,
+    PositionEffect,
+    PositionSide,
+    Side,
+    TimeInForce,
+)
+from eventstore.trading.lockouts import LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from eventstore.trading.orders import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRejected,
+    OrderCancelRequested,
+    OrderExpired,
+    OrderFilled,
+    OrderReduced,
+    OrderRejected,
+    OrderReplaced,
+    OrderReplaceRejected,
+    OrderReplaceRequested,
+    OrderReported,
+    OrderSubmitted,
+    OrderTriggered,
+)
+from eventstore.trading.positions import PositionAdjusted, PositionReported
+from eventstore.trading.trades import FeeCharged, TradeBusted, TradeCorrected, TradeExecuted
+
+__all__ = [
+    "AdjustmentReason",
+    "Allows",
+    "ContractDefined",
+    "FeeCharged",
+    "Liquidity",
+    "LockoutCleared",
+    "LockoutExpired",
+    "LockoutExtended",
+    "LockoutSet",
+    "Marked",
+    "OrderAccepted",
+    "OrderCancelRejected",
+    "OrderCancelRequested",
+    "OrderCanceled",
+    "OrderExpired",
+    "OrderFilled",
+    "OrderReduced",
+    "OrderRejected",
+    "OrderReplaceRejected",
+    "OrderReplaceRequested",
+    "OrderReplaced",
+    "OrderReported",
+    "OrderStatus",
+    "OrderSubmitted",
+    "OrderTriggered",
+    "OrderType",
+    "PositionAdjusted",
+    "PositionEffect",
+    "PositionReported",
+    "PositionSide",
+    "Side",
+    "TimeInForce",
+    "TradeBusted",
+    "TradeCorrected",
+    "TradeExecuted",
+]

@@ -1,0 +1,103 @@
+"""The words of trading, as FIX 4.4 has them (fixtrading.org, FIX 4.4 volumes 4 and 6)."""
+
+import enum
+
+
+class Side(enum.StrEnum):
+    """FIX 54."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(enum.StrEnum):
+    """FIX 40, and the types that futures platforms add."""
+
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
+    TRAILING_STOP = "TRAILING_STOP"
+    MARKET_IF_TOUCHED = "MARKET_IF_TOUCHED"
+    LIMIT_IF_TOUCHED = "LIMIT_IF_TOUCHED"
+    JOIN_BID = "JOIN_BID"
+    JOIN_ASK = "JOIN_ASK"
+
+
+class OrderStatus(enum.StrEnum):
+    """FIX 39; UNKNOWN is an order that only a report, or an event out of nowhere, has told of."""
+
+    PENDING_NEW = "PENDING_NEW"
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    CANCELED = "CANCELED"
+    PENDING_REPLACE = "PENDING_REPLACE"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    SUSPENDED = "SUSPENDED"
+    UNKNOWN = "UNKNOWN"
+
+
+class TimeInForce(enum.StrEnum):
+    """FIX 59."""
+
+    DAY = "DAY"
+    GOOD_TILL_CANCEL = "GOOD_TILL_CANCEL"
+    AT_THE_OPENING = "AT_THE_OPENING"
+    IMMEDIATE_OR_CANCEL = "IMMEDIATE_OR_CANCEL"
+    FILL_OR_KILL = "FILL_OR_KILL"
+    GOOD_TILL_CROSSING = "GOOD_TILL_CROSSING"
+    GOOD_TILL_DATE = "GOOD_TILL_DATE"
+    AT_THE_CLOSE = "AT_THE_CLOSE"
+    GTC = "GOOD_TILL_CANCEL"
+    IOC = "IMMEDIATE_OR_CANCEL"
+    FOK = "FILL_OR_KILL"
+    GTX = "GOOD_TILL_CROSSING"
+    GTD = "GOOD_TILL_DATE"
+
+
+class PositionSide(enum.StrEnum):
+    """Which of a venue's positions: NET where it keeps one, LONG and SHORT where it keeps both."""
+
+    NET = "NET"
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+
+class PositionEffect(enum.StrEnum):
+    """FIX 77, with the two closings that Chinese venues tell apart."""
+
+    OPEN = "OPEN"
+    CLOSE = "CLOSE"
+    ROLLED = "ROLLED"
+    FIFO = "FIFO"
+    CLOSE_TODAY = "CLOSE_TODAY"
+    CLOSE_YESTERDAY = "CLOSE_YESTERDAY"
+
+
+class Liquidity(enum.StrEnum):
+    """FIX 851."""
+
+    ADDED = "ADDED"
+    REMOVED = "REMOVED"
+    ROUTED_OUT = "ROUTED_OUT"
+
+
+class AdjustmentReason(enum.StrEnum):
+    """Why a position changed without a fill."""
+
+    OPENING = "OPENING"
+    EXPIRY = "EXPIRY"
+    ASSIGNMENT = "ASSIGNMENT"
+    SPLIT = "SPLIT"
+    TRANSFER = "TRANSFER"
+    RECONCILED = "RECONCILED"
+
+
+class Allows(enum.StrEnum):
+    """What a lockout still lets through."""
+
+    REDUCE_ONLY = "REDUCE_ONLY"
+    NOTHING = "NOTHING"

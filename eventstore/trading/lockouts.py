@@ -1,0 +1,48 @@
+"""What an account may no longer do, and until when: stream `lockout/ACCOUNT/RULE_ID`.
+
+A scope is `account`, `symbol:X` or `root:X`. Where the later events leave `rule_id` or `scope` out, they mean the
+stream's rule and every scope of it.
+"""
+
+from eventstore.events import Event, Instant, event
+from eventstore.trading.enums import Allows
+
+
+@event
+class LockoutSet(Event, frozen=True, kw_only=True):
+    """A lockout came into force; without `until` it has no end. An irrevocable one cannot be weakened."""
+
+    rule_id: str
+    scope: str = "account"
+    allows: Allows = Allows.NOTHING
+    reason: str = ""
+    until: Instant | None = None
+    revocable: bool = True
+
+
+@event
+class LockoutExtended(Event, frozen=True, kw_only=True):
+    """A lockout holds longer; without `until` it has no end any more."""
+
+    until: Instant | None = None
+    rule_id: str | None = None
+    scope: str | None = None
+    reason: str = ""
+
+
+@event
+class LockoutCleared(Event, frozen=True, kw_only=True):
+    """Somebody ended a lockout."""
+
+    by: str = ""
+    reason: str = ""
+    rule_id: str | None = None
+    scope: str | None = None
+
+
+@event
+class LockoutExpired(Event, frozen=True, kw_only=True):
+    """A lockout's `until` came."""
+
+    rule_id: str | None = None
+    scope: str | None = None

@@ -1,0 +1,66 @@
+"""Trades without an order of ours, and what becomes of a trade later: the trade's own stream repeats its figures."""
+
+from datetime import date
+from decimal import Decimal
+
+from eventstore.events import Event, Positive, event
+from eventstore.trading.enums import Liquidity, PositionSide, Side
+
+
+@event(measures=("quantity", "price", "fee"))
+class TradeExecuted(Event, frozen=True, kw_only=True):
+    """A trade that belongs to no order in this log: stream `trade/ACCOUNT/TRADE_ID`."""
+
+    trade_id: str
+    symbol: str
+    side: Side
+    quantity: Positive
+    price: Decimal
+    fee: Decimal = Decimal(0)
+    fee_currency: str | None = None
+    position_side: PositionSide = PositionSide.NET
+    exchange_trade_id: str | None = None
+    liquidity: Liquidity | None = None
+    reported_pnl: Decimal | None = None
+    trading_day: date | None = None
+
+
+@event(measures=("amount",))
+class FeeCharged(Event, frozen=True, kw_only=True):
+    """A fee that came after its trade; below zero is a rebate."""
+
+    trade_id: str
+    amount: Decimal
+    currency: str | None = None
+    symbol: str | None = None
+    position_side: PositionSide = PositionSide.NET
+
+
+@event(measures=("quantity", "price"))
+class TradeBusted(Event, frozen=True, kw_only=True):
+    """The venue undid a trade. The figures are the trade's own, so that even an old one can be booked back."""
+
+    trade_id: str
+    symbol: str | None = None
+    side: Side | None = None
+    quantity: Positive | None = None
+    price: Decimal | None = None
+    fee: Decimal = Decimal(0)
+    fee_currency: str | None = None
+    position_side: PositionSide = PositionSide.NET
+    reason: str = ""
+
+
+@event(measures=("quantity", "price"))
+class TradeCorrected(Event, frozen=True, kw_only=True):
+    """The venue changed a trade: `quantity` and `price` are the new ones, `previous_…` the trade's own before."""
+
+    trade_id: str
+    quantity: Positive
+    price: Decimal
+    symbol: str | None = None
+    side: Side | None = None
+    previous_quantity: Positive | None = None
+    previous_price: Decimal | None = None
+    position_side: PositionSide = PositionSide.NET
+    reason: str = ""
