@@ -1,0 +1,57 @@
+# Each target does all its own set-up: a .venv from requirements.lock, then the project itself, editable.
+PYTHON ?= python3
+UPGRADE ?=
+BIN := .venv/bin
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench lock clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
+	@$(BIN)/eventstore demo
+
+test: .venv/.installed  ## run all tests on all cores, with coverage
+	@echo "test: pytest on all cores, with coverage"
+	@$(BIN)/pytest -n auto --dist worksteal --cov
+
+lint: .venv/.installed  ## check style, format, types and the direction of imports
+	@echo "lint: ruff, mypy, import-linter"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: .venv/.installed  ## measure, each figure beside its comparison
+	@$(BIN)/eventstore bench
+
+lock:  ## pin versions and hashes anew from pyproject.toml; UPGRADE=1 takes the newest
+	@echo "lock: resolving pyproject.toml for every Python from 3.11 on"
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	  $(PYTHON) -m venv "$$scratch" && "$$scratch/bin/pip" install --quiet uv && \
+	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+	    --all-extras --group dev --group bench --group build --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+
+clean:  ## remove the .venv, caches and reports
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+	  build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "set-up: Python 3.11 or newer is needed, and $(PYTHON) is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "set-up: $(PYTHON) cannot make a virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@echo "set-up: installing what requirements.lock pins into .venv (under a minute, once)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.lock
+	@touch $@
+
+.venv/.installed: pyproject.toml .venv/.locked
+	@echo "set-up: installing the project, editable"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
