@@ -12,7 +12,7 @@ StoreError
 ├── StorageFull              no room on the disk: nothing was written, make room, try again
 ├── OutcomeUnknown           the sync failed: these events may be on disk, reopen and look
 ├── CorruptJournal           the stored log does not verify: stop, do not repair
-├── UnsupportedFormat        the file is no journal of a format known here
+│   └── UnsupportedFormat    the file is no journal, or one of a format not known here
 ├── Gap                      a source skips positions: what lies between is not there
 ├── Unavailable              the backend cannot be reached: safe to try again
 ├── TargetExists             the target of a copy is there already: nothing is overwritten
@@ -105,8 +105,12 @@ class CorruptJournal(StoreError):
         super().__init__(f"position {position}: {reason}. Keep the file as it is and restore from a backup")
 
 
-class UnsupportedFormat(StoreError):
-    """The file is no journal, or one of a newer format than this version reads."""
+class UnsupportedFormat(CorruptJournal):
+    """The file is no journal, or one of a newer format than this version reads; `position` is 0."""
+
+    def __init__(self, reason: str) -> None:
+        self.position, self.reason = 0, reason
+        StoreError.__init__(self, reason)
 
 
 class Gap(StoreError):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _length = struct.Struct(">I").pack
 # position, version, recorded_at, occurred_at, id, each after its length; then the length of the data.
-_place = struct.Struct(">IQIQIqIqI16sI").pack
+digest_place = struct.Struct(">IQIQIqIqI16sI").pack
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -108,5 +108,5 @@ def digest_prefix(log_id: bytes, draft: Draft) -> bytes:
 def digest(prefix: bytes, position: int, version: int, recorded_at: int, draft: Draft) -> bytes:
     """Return a record's SHA-256, which is its leaf hash in the log's tree (docs/FORMAT.md has every byte)."""
     data = draft.data
-    place = _place(8, position, 8, version, 8, recorded_at, 8, draft.occurred_at, 16, draft.id, len(data))
+    place = digest_place(8, position, 8, version, 8, recorded_at, 8, draft.occurred_at, 16, draft.id, len(data))
     return hashlib.sha256(prefix + place + data).digest()

@@ -1,0 +1,108 @@
+"""The two interfaces of storage: a source that records are read from, and a journal that gives them their place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from eventstore.errors import StoreError
+    from eventstore.merkle import Frontier, Node
+    from eventstore.record import Batch, Draft, Record
+
+PAGE_MAX = 10_000
+"""Records that one `read` of a source returns at the most."""
+BATCH_EVENTS_MAX = 100_000
+BATCH_BYTES_MAX = 64_000_000
+
+Group = "Sequence[Batch]"
+"""Batches that are written together or not at all."""
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What checking a log found. `first_bad` is the first position that does not verify, `reason` why."""
+
+    ok: bool
+    checked: int
+    first_bad: int | None = None
+    reason: str | None = None
+
+
+class Source(Protocol):
+    """The read side of one log."""
+
+    @property
+    def log(self) -> str:
+        """The log's name."""
+
+    @property
+    def log_id(self) -> bytes:
+        """The log's identity, 16 bytes drawn when it was created."""
+
+    def read(  # noqa: PLR0913 - the ways to narrow a read
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        until: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: tuple[str, ...] | None = None,
+    ) -> Sequence[Record]:
+        """Return at most `limit` records past position `after` and up to `until`, oldest first.
+
+        `stream` is a name, or a prefix that ends in a slash; all that is given must fit. Fewer than `limit`
+        records mean that there are no more now.
+        """
+
+    def head(self) -> int:
+        """Return the last position, 0 for an empty log."""
+
+    def version(self, stream: str) -> int:
+        """Return how many records a stream has."""
+
+    def position_at(self, recorded_at: int) -> int:
+        """Return the last position that was recorded at or before an instant."""
+
+    def wait(self, position: int, timeout: float) -> bool:
+        """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
+
+    def close(self) -> None:
+        """Give everything back; a second call does nothing."""
+
+
+class Journal(Source, Protocol):
+    """The write side: the only one that assigns position, version and recorded_at."""
+
+    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
+        """Write several groups of batches of drafts with one sync; return each group's records or its own error.
+
+        Each group is all or nothing and does not notice another's failure. Ids are looked up before `expected`:
+        a group whose ids are all recorded with the same content returns the first records; a group that is only
+        partly known, or with other content, is a DuplicateEvent. Raises Overloaded, StorageFull, OutcomeUnknown
+        and Closed, which hit all groups alike.
+        """
+
+    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
+        """Write the batches, all or nothing, and return their records once they are on disk."""
+
+    def frontier(self) -> Frontier:
+        """Return the log's tree as of the head."""
+
+    def nodes(self, first: int, last: int) -> Iterable[Node]:
+        """Return the stored nodes of STORED_LEVEL whose number is from `first` to `last`."""
+
+    def backup(self, target: Path) -> None:
+        """Copy the journal as of one instant to a new file, synced."""
+
+    def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
+        """Return the records that are known under these ids."""
+
+
+def drafts_of(group: Sequence[Batch]) -> list[Draft]:
+    """Return all drafts of a group of prepared batches."""
+    return [draft for batch in group for draft in batch.events]  # type: ignore[union-attr, misc]

@@ -1,0 +1,1 @@
+"""Journals: the homes that a log can have."""

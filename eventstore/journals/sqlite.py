@@ -1,0 +1,390 @@
+"""The journal in one SQLite file: it orders, stores and syncs, for every thread and process of a host."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+import msgspec
+
+from eventstore.clock import Clock, SystemClock
+from eventstore.errors import (
+    Closed,
+    InvalidEvent,
+    OutcomeUnknown,
+    Overloaded,
+    StorageFull,
+    StoreError,
+    TargetExists,
+)
+from eventstore.events import SYNCED
+from eventstore.events.registry import by_name
+from eventstore.journal import drafts_of
+from eventstore.journals import sqlite_keep, sqlite_read, sqlite_schema
+from eventstore.journals.sequencing import Sequencer
+from eventstore.journals.sqlite_keep import Head
+from eventstore.streams import account_of, check_name
+from eventstore.watermarks import Watermark, Watermarks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from eventstore import merkle
+    from eventstore.record import Batch, Record
+
+VERSIONS_MAX = 100_000
+# The log ahead of the tables: beyond the first size a thread of its own moves it over, beyond the second an
+# appender waits for that, because a log under constant load would otherwise never start again from its beginning.
+CHECKPOINT_PAGES = 2_000
+CHECKPOINT_PAGES_MAX = 32_000
+POLL_SECONDS = 0.004
+
+_INSERT = (
+    "INSERT INTO event (id, stream, type, schema, occurred_at, data, actor, note, correlation_id, causation_id, "
+    "position, version, recorded_at, digest, account) VALUES (?,?,?,?,?,CAST(? AS TEXT),?,?,?,?,?,?,?,?,?)"
+)
+
+
+class SqliteJournal:
+    """One log in one file. One connection writes, behind a lock; others read, a page at a time.
+
+    Raises ReadOnly, Unavailable, StorageFull, UnsupportedFormat or CorruptJournal on opening. `vfs` names an apsw
+    VFS, for tests that make the disk fail.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, log: str = "main", clock: Clock | None = None, vfs: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.log = check_name("log", log)
+        self._clock = clock or SystemClock()
+        self._vfs = vfs
+        self._closed = ""
+        self._lock = threading.RLock()
+        self._readers: list[apsw.Connection] = []
+        self._versions: dict[str, int] = {}
+        self._types: set[tuple[str, int]] = set()
+        self._data_version = -1
+        self._wal_pages = 0
+        self._grown = threading.Condition()
+        self._stop = threading.Event()
+        self.trouble = ""
+        sqlite_schema.check_place(self.path.parent)
+        self._watermarks = Watermarks(self.path.parent / "watermarks")
+        with self._translated():
+            self._writer = self._connect()
+        try:
+            with self._translated():
+                found, self.log_id = sqlite_schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
+                self._check_opened(found)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._writer.set_wal_hook(self._on_wal)
+        _open_journals.add(self)
+        self._keeper = threading.Thread(target=self._keep, name=f"keeper of {self.path}", daemon=True)
+        self._keeper.start()
+
+    # Writing
+
+    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
+        self._check_open()
+        with self._lock:
+            try:
+                return self._transaction(groups, careful=False)
+            except apsw.ConstraintError:
+                # One of the ids is known: find out which, and of whom, before anything is placed.
+                return self._transaction(groups, careful=True)
+
+    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
+        outcome = self.commit([batches])[0]
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
+
+    def _transaction(self, groups: Sequence[Sequence[Batch]], *, careful: bool) -> list[Sequence[Record] | StoreError]:
+        self._check_open()
+        self._begin()
+        try:
+            head = self._refresh()
+            work = Sequencer(
+                log=self.log,
+                log_id=self.log_id,
+                position=head.position,
+                recorded_at=head.recorded_at,
+                now_ns=self._clock.now_ns(),
+                version=self._version,
+                find=lambda ids: sqlite_read.find(self._writer, self.log, ids),
+                careful=careful,
+            )
+            outcomes = [work.place(group) for group in groups]
+            if not work.records:
+                self._writer.execute("ROLLBACK")
+                return outcomes
+            frontier = self._store(work, head)
+        except apsw.ConstraintError:
+            self._rollback()
+            raise
+        except apsw.Error as e:
+            full = self._writer.system_errno
+            self._rollback()
+            raise sqlite_schema.from_sqlite(e, self.path, full) from e
+        except BaseException:
+            self._rollback()
+            raise
+        self._commit(groups)
+        last = work.records[-1]
+        self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work.versions)
+        return outcomes
+
+    def _begin(self) -> None:
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError as e:
+            msg = (
+                f"{self.path} stayed locked by another process for {sqlite_schema.WAIT_SECONDS} s: "
+                "nothing was written; try again, or end whoever holds it"
+            )
+            raise Overloaded(msg) from e
+        except apsw.Error as e:
+            raise sqlite_schema.from_sqlite(e, self.path, self._writer.system_errno) from e
+
+    def _refresh(self) -> Head:
+        """Return the head inside the transaction; what is remembered counts only while nobody else has written."""
+        (data_version,) = self._writer.execute("PRAGMA data_version").fetchone()  # type: ignore[misc]
+        if data_version != self._data_version:
+            self._versions.clear()
+            self._types.clear()
+            self._head = sqlite_keep.read_head(self._writer)
+            self._data_version = data_version  # type: ignore[assignment]
+        return self._head
+
+    def _store(self, work: Sequencer, head: Head) -> merkle.Frontier:
+        writer, records = self._writer, work.records
+        writer.executemany(_INSERT, [_row(record) for record in records])
+        frontier = head.frontier.copy()
+        completed = frontier.grow([record.digest for record in records])
+        if completed:
+            writer.executemany("INSERT INTO node VALUES (?, ?, ?)", completed)
+        for kind in {(record.type, record.schema) for record in records} - self._types:
+            self._store_type(*kind)
+        head_row = (work.position, work.recorded_at, frontier.to_bytes())
+        writer.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head_row)
+        return frontier
+
+    def _store_type(self, name: str, schema: int) -> None:
+        """Keep what any process needs to know of a type that has no class for it."""
+        kind = by_name(name)
+        durability = kind.durability if kind else SYNCED
+        measures = json.dumps(kind.measures if kind else ())
+        row = (name, schema, durability.name, measures)
+        self._writer.execute("INSERT OR IGNORE INTO type VALUES (?, ?, ?, ?)", row)
+
+    def _commit(self, groups: Sequence[Sequence[Batch]]) -> None:
+        try:
+            self._writer.execute("COMMIT")
+        except apsw.Error as e:
+            if sqlite_schema.is_full(e, self._writer.system_errno):
+                # The commit frame is the last to be written: without room for it, nothing counts.
+                self._rollback()
+                msg = f"no room for {self.path} ({e}): nothing was written; make room and try again"
+                raise StorageFull(msg) from e
+            self._closed = f"a sync of {self.path} failed ({e}): close the store and open it again"
+            ids = [draft.id for group in groups for draft in drafts_of(group)]
+            raise OutcomeUnknown(ids, str(e)) from e
+
+    def _rollback(self) -> None:
+        if self._writer.in_transaction:
+            with contextlib.suppress(apsw.Error):  # the error that led here is the one to tell
+                self._writer.execute("ROLLBACK")
+
+    def _publish(self, head: Head, versions: dict[str, int]) -> None:
+        self._head = head
+        if len(self._versions) + len(versions) > VERSIONS_MAX:
+            self._versions.clear()
+        self._versions.update(versions)
+        if self._wal_pages > CHECKPOINT_PAGES_MAX:
+            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        with self._grown:
+            self._grown.notify_all()
+
+    def _version(self, stream: str) -> int:
+        version = self._versions.get(stream)
+        return sqlite_read.version(self._writer, stream) if version is None else version
+
+    # Reading
+
+    def read(  # noqa: PLR0913 - the ways to narrow a read
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        until: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: tuple[str, ...] | None = None,
+    ) -> Sequence[Record]:
+        query = sqlite_read.Query(after, until, limit, stream, account, types)
+        with self._reader() as reader:
+            return sqlite_read.page(reader, self.log, query)
+
+    def head(self) -> int:
+        with self._reader() as reader:
+            return int(reader.execute("SELECT position FROM head").fetchone()[0])  # type: ignore[index, arg-type]
+
+    def version(self, stream: str) -> int:
+        with self._reader() as reader:
+            return sqlite_read.version(reader, stream)
+
+    def position_at(self, recorded_at: int) -> int:
+        head = self.head()
+        with self._reader() as reader:
+            return sqlite_read.position_at(reader, recorded_at, head)
+
+    def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
+        with self._reader() as reader:
+            return sqlite_read.find(reader, self.log, ids)
+
+    def frontier(self) -> merkle.Frontier:
+        with self._reader() as reader:
+            return sqlite_keep.read_head(reader).frontier
+
+    def nodes(self, first: int, last: int) -> Iterable[merkle.Node]:
+        with self._reader() as reader:
+            return sqlite_keep.nodes(reader, first, last)
+
+    def wait(self, position: int, timeout: float) -> bool:
+        deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
+        while self.head() <= position:
+            left = (deadline - self._clock.monotonic_ns()) / 1e9
+            if left <= 0:
+                return False
+            # Commits of this process wake at once; those of other processes are seen at the next look.
+            with self._grown:
+                self._grown.wait(min(left, POLL_SECONDS))
+            self._check_open()
+        return True
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        self._check_open()
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            with self._translated():
+                connection = self._connect()
+        try:
+            with self._translated():
+                yield connection
+        finally:
+            if self._closed:
+                connection.close()
+            else:
+                self._readers.append(connection)
+
+    # Keeping
+
+    def backup(self, target: Path) -> None:
+        if target.exists():
+            msg = f"{target} exists already: name a new place for the copy"
+            raise TargetExists(msg)
+        with self._reader() as reader:
+            sqlite_keep.backup(reader, target, self.log_id)
+
+    def integrity(self) -> list[str]:
+        """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
+        with self._reader() as reader:
+            return sqlite_keep.integrity(reader)
+
+    def close(self) -> None:
+        if self._closed and self._stop.is_set():
+            return
+        self._stop.set()
+        self._keeper.join()
+        with self._lock:
+            failed, self._closed = self._closed, f"{self.path} is closed: open the store again"
+            _open_journals.discard(self)
+            if not failed:
+                self._mark(synced=True)
+            while self._readers:
+                self._readers.pop().close()
+            self._writer.close()
+
+    def _keep(self) -> None:
+        """Move the write-ahead log over and write the head's watermark, away from those who append."""
+        marked = self._head.position
+        while not self._stop.wait(0.05 if self._wal_pages > CHECKPOINT_PAGES else 1.0):
+            try:
+                if self._wal_pages > CHECKPOINT_PAGES:
+                    self._wal_pages = 0
+                    with self._reader() as connection:
+                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if self._head.position != marked:
+                    marked = self._mark(synced=False)
+            except (StoreError, OSError) as e:
+                # Neither is needed for a promise, and a full disk may have room again: told, and tried again.
+                self.trouble = str(e)
+            else:
+                self.trouble = ""
+
+    def _mark(self, *, synced: bool) -> int:
+        head = self._head
+        if head.position:
+            mark = Watermark(self.log_id.hex(), head.position, head.digest.hex())
+            self._watermarks.write("head", mark, synced=synced)
+        return head.position
+
+    def _on_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    # Helpers
+
+    def _connect(self) -> apsw.Connection:
+        return sqlite_schema.connect(self.path, self._vfs)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(self._closed)
+
+    def _check_opened(self, found: str) -> None:
+        if found != self.log:
+            msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
+            raise InvalidEvent(msg)
+        self._head = sqlite_keep.check(self._writer, self.log, self.log_id, self._watermarks.all())
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as e:
+            raise sqlite_schema.from_sqlite(e, self.path) from e
+
+    def __repr__(self) -> str:
+        state = f"closed ({self._closed})" if self._closed else f"at {self._head.position}"
+        return f"<SqliteJournal {self.log} in {self.path} {state}>"
+
+
+def _row(record: Record) -> tuple[object, ...]:
+    return (*msgspec.structs.astuple(record)[:-1], account_of(record.stream))
+
+
+_open_journals: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
+_inherited: list[SqliteJournal] = []
+
+
+def _after_fork_in_child() -> None:
+    """A fork's child may not touch its parent's connections, not even to close them: they are kept, and closed to it."""
+    for journal in list(_open_journals):
+        journal._closed = f"{journal.path} was opened by the parent process: open it again in this one"  # noqa: SLF001
+        journal._stop.set()  # noqa: SLF001 - its own module
+        _inherited.append(journal)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

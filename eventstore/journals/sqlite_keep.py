@@ -1,0 +1,145 @@
+"""Looking after the journal's file: what is checked on opening, backups, SQLite's own check."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import apsw
+
+from eventstore import merkle
+from eventstore.errors import CorruptJournal
+from eventstore.journals import sqlite_read
+from eventstore.journals.sqlite_schema import sync_directory
+from eventstore.record import digest, digest_prefix
+from eventstore.watermarks import Watermark, Watermarks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+OPENING_CHECKS = 256
+
+
+class Head(NamedTuple):
+    """Where a log stands: its last record's position, time and digest, and its tree."""
+
+    position: int
+    recorded_at: int
+    digest: bytes
+    frontier: merkle.Frontier
+
+
+def read_head(connection: apsw.Connection) -> Head:
+    """Return the head's row with the digest of the record there; raise CorruptJournal where they do not meet."""
+    sql = "SELECT h.position, h.recorded_at, e.digest, h.frontier FROM head h LEFT JOIN event e USING (position)"
+    row = connection.execute(sql).fetchone()
+    if row is None:
+        raise CorruptJournal(0, "the head's row is missing")
+    position, recorded_at, leaf, frontier = row
+    if position and leaf is None:
+        raise CorruptJournal(position, "the head names this position, and no record is there")  # type: ignore[arg-type]
+    try:
+        tree = merkle.Frontier.from_bytes(position, frontier)  # type: ignore[arg-type]
+    except ValueError as e:
+        raise CorruptJournal(position, f"the head's tree is damaged: {e}") from e  # type: ignore[arg-type]
+    return Head(position, recorded_at, leaf or b"", tree)  # type: ignore[arg-type]
+
+
+def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
+    """Check head, tree, the last 256 digests and the watermarks; return the head or raise CorruptJournal."""
+    head = read_head(connection)
+    (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM event").fetchone()  # type: ignore[misc]
+    if last != head.position:
+        raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")  # type: ignore[operator, type-var, arg-type]
+    _check_tail(connection, log, log_id, head)
+    for name, mark in marks.items():
+        _check_mark(connection, name, mark, log_id, head.position)
+    return head
+
+
+def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head) -> None:
+    # From the beginning of the last complete tile, if there is one, so that tree and records are held together.
+    first_tile = max(head.position // merkle.TILE - 1, 0)
+    after = first_tile * merkle.TILE
+    query = sqlite_read.Query(after=after, until=None, limit=2 * merkle.TILE)
+    leaves = []
+    for expected, record in enumerate(sqlite_read.page(connection, log, query), after + 1):
+        if record.position != expected:
+            raise CorruptJournal(expected, "the record is missing")
+        leaf = digest(digest_prefix(log_id, record), record.position, record.version, record.recorded_at, record)
+        if leaf != record.digest:
+            raise CorruptJournal(expected, "the record does not have its digest")
+        leaves.append(leaf)
+    tree = frontier_at(connection, first_tile)
+    tree.grow(leaves)
+    if tree != head.frontier:
+        raise CorruptJournal(after + 1, "the tree that the records from here on give is not the head's")
+
+
+def frontier_at(connection: apsw.Connection, tiles: int) -> merkle.Frontier:
+    """Return the tree of the first complete tiles, put together from stored nodes."""
+    hashes, start = [], 0
+    for level in range(tiles.bit_length() - 1, -1, -1):
+        if tiles >> level & 1:
+            node = (level + merkle.STORED_LEVEL, start >> level)
+            row = connection.execute("SELECT hash FROM node WHERE level = ? AND number = ?", node).fetchone()
+            if row is None:
+                raise CorruptJournal(start * merkle.TILE + 1, f"the tree's node {node} is missing")
+            hashes.append(row[0])
+            start += 1 << level
+    return merkle.Frontier(tiles * merkle.TILE, hashes)  # type: ignore[arg-type]
+
+
+def nodes(connection: apsw.Connection, first: int, last: int) -> list[merkle.Node]:
+    """Return the stored nodes of STORED_LEVEL whose number is from `first` to `last`."""
+    sql = "SELECT level, number, hash FROM node WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
+    rows = connection.execute(sql, (merkle.STORED_LEVEL, first, last))
+    return [merkle.Node(*row) for row in rows]  # type: ignore[arg-type]
+
+
+def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id: bytes, head: int) -> None:
+    if mark.log_id != log_id.hex():
+        raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was exchanged")
+    if mark.position > head:
+        reason = f"the watermark {name} saw position {mark.position}, the journal ends at {head}: acknowledged records are lost"
+        raise CorruptJournal(head + 1, reason)
+    row = connection.execute("SELECT digest FROM event WHERE position = ?", (mark.position,)).fetchone()
+    if row is None or row[0].hex() != mark.digest:  # type: ignore[union-attr]
+        raise CorruptJournal(mark.position, f"the watermark {name} saw another record here")
+
+
+def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
+    """Copy the file as of one instant to a new place, with its watermark, synced."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    passing = target.with_name(target.name + ".part")
+    copy = apsw.Connection(str(passing))
+    try:
+        with copy.backup("main", reader, "main") as step:
+            # All pages at once, under one read lock: what is committed meanwhile stays out.
+            step.step(-1)
+        copy.execute("PRAGMA journal_mode = DELETE")
+        head = read_head(copy)
+    finally:
+        copy.close()
+    with passing.open("rb") as file:
+        os.fsync(file.fileno())
+    passing.rename(target)
+    if head.position:
+        mark = Watermark(log_id.hex(), head.position, head.digest.hex())
+        Watermarks(target.parent / "watermarks").write("head", mark)
+    sync_directory(target.parent)
+
+
+def integrity(reader: apsw.Connection) -> list[str]:
+    """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
+    found = [str(row[0]) for row in reader.execute("PRAGMA integrity_check")]
+    derived = "substr(stream, instr(stream, '/') + 1, length(account) + 1) <> account || '/'"
+    wrong = reader.execute(f"SELECT position FROM event WHERE {derived} LIMIT 100").fetchall()  # noqa: S608 - constant
+    orphans = reader.execute(
+        "SELECT DISTINCT e.type, e.schema FROM event e LEFT JOIN type t "
+        "ON t.name = e.type AND t.schema = e.schema WHERE t.name IS NULL"
+    ).fetchall()
+    complaints = [line for line in found if line != "ok"]
+    complaints += [f"position {row[0]}: the account column is not the stream's" for row in wrong]
+    return complaints + [f"type {name} of schema {schema} is not in the type table" for name, schema in orphans]

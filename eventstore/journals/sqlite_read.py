@@ -1,0 +1,124 @@
+"""Reading the journal's file: pages by position, stream, prefix, account and type; nothing is sorted for a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eventstore.record import Record
+from eventstore.streams import prefix_end
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import apsw
+
+# In the order of Record's members, but for the log, which is not stored with each row.
+COLUMNS = (
+    "id, stream, type, schema, occurred_at, CAST(data AS BLOB), actor, note, correlation_id, causation_id, "
+    "position, version, recorded_at, digest"
+)
+
+
+class Query(msgspec.Struct, frozen=True):
+    """What a page is narrowed to."""
+
+    after: int
+    until: int | None
+    limit: int
+    stream: str | None = None
+    account: str | None = None
+    types: tuple[str, ...] | None = None
+
+
+def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
+    """Return one page of records, oldest first."""
+    sql, values = _statement(connection, query)
+    rows = connection.execute(sql, values).fetchall()
+    return [Record(*row, log) for row in rows]
+
+
+def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any]]:
+    where, values = ["position > ?"], [query.after]
+    order, source = "position", "event"
+    if query.until is not None:
+        where.append("position <= ?")
+        values.append(query.until)
+    account = query.account
+    stream = query.stream
+    if stream is not None and stream.endswith("/"):
+        account = account or _account_of_prefix(stream)
+        where.append("stream >= ? AND stream < ?")
+        values += [stream, prefix_end(stream)]
+    elif stream is not None:
+        # Versions and positions grow together, and versions are what the index holds in order.
+        source, order = "event INDEXED BY event_by_stream", "version"
+        where.append("stream = ? AND version > ?")
+        values += [stream, _version_at(connection, stream, query.after)]
+    if account is not None:
+        where.append("account = ?")
+        values.append(account)
+        if order == "position":
+            source = "event INDEXED BY event_by_account"
+    elif order == "position":
+        source = "event NOT INDEXED"
+    if query.types is not None:
+        where.append(f"type IN ({', '.join('?' * len(query.types))})")
+        values += query.types
+    sql = f"SELECT {COLUMNS} FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - no user's text
+    return sql, [*values, query.limit]
+
+
+def _account_of_prefix(prefix: str) -> str | None:
+    parts = prefix.split("/")
+    return parts[1] if parts[1] else None
+
+
+def _version_at(connection: apsw.Connection, stream: str, position: int) -> int:
+    """Return a stream's version as of a position, by bisection: its positions grow with its versions."""
+    if position <= 0:
+        return 0
+    row = connection.execute("SELECT stream, version FROM event WHERE position = ?", (position,)).fetchone()
+    if row is not None and row[0] == stream:
+        return int(row[1])  # type: ignore[arg-type]
+    low, high = 0, version(connection, stream)
+    while low < high:
+        middle = (low + high + 1) // 2
+        found = "SELECT position FROM event WHERE stream = ? AND version = ?"
+        if connection.execute(found, (stream, middle)).fetchone()[0] <= position:  # type: ignore[index, operator]
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def version(connection: apsw.Connection, stream: str) -> int:
+    """Return a stream's version, 0 for one that is not there."""
+    found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
+    row = connection.execute(found, (stream,)).fetchone()
+    return 0 if row is None else int(row[0])  # type: ignore[arg-type]
+
+
+def find(connection: apsw.Connection, log: str, ids: Sequence[bytes]) -> dict[bytes, Record]:
+    """Return the records that are known under these ids."""
+    sql = f"SELECT {COLUMNS} FROM event WHERE id = ?"  # noqa: S608 - constant text
+    found = {}
+    for id_ in ids:
+        row = connection.execute(sql, (id_,)).fetchone()
+        if row is not None:
+            found[id_] = Record(*row, log)  # type: ignore[arg-type]
+    return found
+
+
+def position_at(connection: apsw.Connection, recorded_at: int, head: int) -> int:
+    """Return the last position recorded at or before an instant, by bisection: times grow with positions."""
+    low, high = 0, head
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = connection.execute("SELECT recorded_at FROM event WHERE position = ?", (middle,)).fetchone()
+        if row is not None and row[0] <= recorded_at:  # type: ignore[operator]
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,190 @@
+"""The journal's file: its tables, how it is opened and created, and SQLite's errors in this project's words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+
+from eventstore.errors import ReadOnly, StorageFull, StoreError, Unavailable, UnsupportedFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+APPLICATION_ID = 0x45565354  # "EVST"
+FORMAT = 1
+WAIT_SECONDS = 5.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS event (
+  position INTEGER PRIMARY KEY,
+  stream TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  schema INTEGER NOT NULL,
+  recorded_at INTEGER NOT NULL,
+  occurred_at INTEGER NOT NULL,
+  id BLOB NOT NULL,
+  data TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  note TEXT NOT NULL,
+  correlation_id BLOB,
+  causation_id BLOB,
+  digest BLOB NOT NULL,
+  account TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS event_by_id ON event (id);
+CREATE UNIQUE INDEX IF NOT EXISTS event_by_stream ON event (stream, version);
+CREATE INDEX IF NOT EXISTS event_by_account ON event (account);
+CREATE TABLE IF NOT EXISTS type (
+  name TEXT NOT NULL, schema INTEGER NOT NULL, durability TEXT NOT NULL, measures TEXT NOT NULL,
+  PRIMARY KEY (name, schema)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS node (
+  level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, number)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS head (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  position INTEGER NOT NULL, recorded_at INTEGER NOT NULL, frontier BLOB NOT NULL
+) STRICT;
+INSERT OR IGNORE INTO head VALUES (1, 0, 0, x'');
+"""
+
+# What SQLite's locks do not work on, or do not survive (sqlite.org/wal.html, "all processes on the same host").
+NETWORK_FILE_SYSTEMS = frozenset(
+    "afs beegfs ceph cifs fuse.glusterfs fuse.s3fs fuse.sshfs gfs2 lustre ncpfs nfs nfs4 ocfs2 smb3 smbfs".split()
+)
+
+
+def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
+    """Open a connection to a journal's file with the settings that the promises rest on."""
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+    connection.set_busy_handler(busy_handler(WAIT_SECONDS))
+    connection.execute("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def busy_handler(seconds: float) -> Callable[[int], bool]:
+    """Return a handler that tries again for a bounded time, with short pauses: a commit takes a tenth of a ms."""
+    deadline = 0.0
+
+    def wait(attempt: int) -> bool:
+        nonlocal deadline
+        if attempt == 0:
+            deadline = time.monotonic() + seconds
+        elif time.monotonic() > deadline:
+            return False
+        time.sleep(min(0.0002 * (attempt + 1), 0.005))
+        return True
+
+    return wait
+
+
+def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) -> tuple[str, bytes]:
+    """Create the tables in a new file or check those of an old one; return the log's name and id."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()  # type: ignore[misc]
+    (format_number,) = connection.execute("PRAGMA user_version").fetchone()  # type: ignore[misc]
+    if application_id == APPLICATION_ID and format_number > FORMAT:
+        msg = f"{path} is a journal of format {format_number}, this version reads up to {FORMAT}: update eventstore"
+        raise UnsupportedFormat(msg)
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # type: ignore[misc]
+    if tables and application_id != APPLICATION_ID:
+        msg = f"{path} is a SQLite file but no journal: give another directory"
+        raise UnsupportedFormat(msg)
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        msg = f"{path} cannot be kept in WAL mode on this file system: move it to a local disk"
+        raise Unavailable(msg)
+    connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+    if not application_id or not tables:
+        _create(connection, log, created_at)
+        sync_directory(path.parent)
+    meta = dict(connection.execute("SELECT key, value FROM meta"))
+    return meta["log"], meta["log_id"]  # type: ignore[return-value]
+
+
+def _create(connection: apsw.Connection, log: str, created_at: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(SCHEMA)
+        meta = {"log": log, "log_id": os.urandom(16), "created_at": created_at}
+        # Of several processes that create the file at once, the first one's id stands.
+        connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def check_place(directory: Path) -> None:
+    """Create a journal's directory; raise ReadOnly or Unavailable for one that cannot hold a journal."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        mode = directory.stat().st_mode
+    except OSError as e:
+        raise from_os(e, directory) from e
+    # The superuser may write everywhere; a directory that nobody is meant to write to is still respected.
+    if not mode & 0o222 or not os.access(directory, os.W_OK):
+        msg = f"{directory} is not writable: give the store a directory of its own that is"
+        raise ReadOnly(msg)
+    kind = file_system(directory)
+    if kind in NETWORK_FILE_SYSTEMS:
+        msg = f"{directory} is on a network file system ({kind}), where SQLite's locks do not hold: use a local disk"
+        raise Unavailable(msg)
+
+
+def file_system(directory: Path) -> str:
+    """Return the type of the file system that a directory is on, '' where the system does not tell."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return ""
+    real = directory.resolve()
+    best, kind = "", ""
+    for line in mounts.read_text("utf-8", "replace").splitlines():
+        _, point, found, *_ = line.split(" ")
+        if len(point) >= len(best) and real.is_relative_to(point):
+            best, kind = point, found
+    return kind
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a new name in a directory survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_full(error: apsw.Error, system_errno: int) -> bool:
+    """Tell whether an error says that there is no room left."""
+    return isinstance(error, apsw.FullError) or (isinstance(error, apsw.IOError) and system_errno in _FULL)
+
+
+def from_os(error: OSError, path: Path) -> StoreError:
+    """Return an operating system's error in this project's words."""
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return ReadOnly(f"{path} is not writable ({error.strerror}): give the store a directory of its own that is")
+    if error.errno in _FULL:
+        return StorageFull(f"no room for {path} ({error.strerror}): make room and try again")
+    return Unavailable(f"{path}: {error.strerror}")
+
+
+def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreError:
+    """Return an error of SQLite's on opening or reading in this project's words."""
+    if is_full(error, system_errno):
+        return StorageFull(f"no room for {path} ({error}): nothing was written; make room and try again")
+    if isinstance(error, apsw.NotADBError):
+        return UnsupportedFormat(f"{path} is no journal ({error}): give another directory, or restore a backup")
+    if isinstance(error, apsw.ReadOnlyError):
+        return ReadOnly(f"{path} is not writable ({error}): give the store a directory of its own that is")
+    return Unavailable(f"{path}: {error}")

@@ -1,0 +1,60 @@
+"""Names of streams, logs, accounts and prefixes: what is allowed, and what is refused by name."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from eventstore.errors import InvalidEvent
+
+NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
+ENTITY_BYTES_MAX = 128
+_RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' where a part does not apply)"
+
+
+@functools.lru_cache(maxsize=100_000)
+def account_of(stream: str) -> str:
+    """Return the account of a stream's name; raise InvalidEvent, saying what is wrong, for a malformed one."""
+    parts = stream.split("/") if isinstance(stream, str) else ()
+    if len(parts) != 3:  # noqa: PLR2004 - category, account, entity
+        msg = f"{stream!r}: {_RULE}; a slash inside the entity is written %2F"
+        raise InvalidEvent(msg)
+    category, account, entity = parts
+    check_name("category", category)
+    check_name("account", account)
+    if not entity or not entity.isprintable() or _bytes(entity) > ENTITY_BYTES_MAX:
+        msg = f"{stream!r}: {_RULE}; the entity is 1 to {ENTITY_BYTES_MAX} bytes of printable text"
+        raise InvalidEvent(msg)
+    return account
+
+
+def check_name(what: str, name: str) -> str:
+    """Return a category, account, type or log name; raise InvalidEvent for a malformed one."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        msg = f"{what} {name!r}: 1 to 64 of A-Z a-z 0-9 _ . : @ - are allowed"
+        raise InvalidEvent(msg)
+    return name
+
+
+def check_pattern(pattern: str) -> str:
+    """Return a stream's name, or a prefix `category/` or `category/account/`; raise InvalidEvent otherwise."""
+    if isinstance(pattern, str) and pattern.endswith("/"):
+        parts = pattern[:-1].split("/")
+        if len(parts) <= 2:  # noqa: PLR2004 - category, account
+            for what, part in zip(("category", "account"), parts, strict=False):
+                check_name(what, part)
+            return pattern
+    account_of(pattern)
+    return pattern
+
+
+def prefix_end(prefix: str) -> str:
+    """Return the first text after all that begin with a prefix: the slash's successor in its place."""
+    return prefix[:-1] + "0"
+
+
+def _bytes(text: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return ENTITY_BYTES_MAX + 1

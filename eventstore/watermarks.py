@@ -1,0 +1,45 @@
+"""Watermarks: small files beside a journal that say how far it had come, so that a lost tail is noticed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from eventstore.streams import check_name
+
+
+class Watermark(msgspec.Struct, frozen=True):
+    """At `position` the log with this id had a record with this digest (both in hex)."""
+
+    log_id: str
+    position: int
+    digest: str
+
+
+class Watermarks:
+    """The folder `watermarks` beside a journal: a file for each name."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
+        """Replace a watermark's file in one step. An unsynced one may be lost with the power, never torn by a kill."""
+        check_name("watermark", name)
+        self.directory.mkdir(exist_ok=True)
+        passing = self.directory / f".{name}.{os.getpid()}"
+        with passing.open("wb") as file:
+            file.write(msgspec.json.encode(mark) + b"\n")
+            if synced:
+                file.flush()
+                os.fsync(file.fileno())
+        passing.replace(self.directory / name)
+
+    def all(self) -> dict[str, Watermark]:
+        """Return the watermarks by name. An empty file, which a power cut may leave of an unsynced one, is none."""
+        marks = {}
+        for path in sorted(self.directory.glob("[!.]*")) if self.directory.is_dir() else ():
+            if content := path.read_bytes():
+                marks[path.name] = msgspec.json.decode(content, type=Watermark)
+        return marks
