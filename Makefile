@@ -19,7 +19,7 @@ test: .venv/.installed  ## run all tests on all cores, with coverage
 
 lint: .venv/.installed  ## check style, format, types and the direction of imports
 	@echo "lint: ruff, mypy, import-linter"
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
