@@ -2,6 +2,7 @@
 
 from eventstore import trading
 from eventstore.clock import Clock, ManualClock, SystemClock
+from eventstore.commits import Pending
 from eventstore.errors import (
     AppendError,
     Closed,
@@ -33,7 +34,9 @@ from eventstore.events import (
     UnknownEvent,
     event,
 )
+from eventstore.journal import Verification
 from eventstore.record import Batch, Draft, Record
+from eventstore.store import EventReader, EventStore, open  # noqa: A004 - eventstore.open is the public name
 
 __all__ = [
     "MIRRORED",
@@ -49,6 +52,8 @@ __all__ = [
     "DuplicateEvent",
     "Durability",
     "Event",
+    "EventReader",
+    "EventStore",
     "EventTooLarge",
     "Gap",
     "Instant",
@@ -56,6 +61,7 @@ __all__ = [
     "ManualClock",
     "OutcomeUnknown",
     "Overloaded",
+    "Pending",
     "Positive",
     "ReadOnly",
     "Record",
@@ -67,7 +73,9 @@ __all__ = [
     "UnknownContract",
     "UnknownEvent",
     "UnsupportedFormat",
+    "Verification",
     "VersionConflict",
     "event",
+    "open",
     "trading",
 ]

@@ -90,6 +90,9 @@ class Journal(Source, Protocol):
     def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
         """Write the batches, all or nothing, and return their records once they are on disk."""
 
+    def check_open(self) -> None:
+        """Raise Closed, saying why, unless the journal can be used."""
+
     def frontier(self) -> Frontier:
         """Return the log's tree as of the head."""
 

@@ -36,7 +36,7 @@ class MemoryJournal:
 
     def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
         with self._grown:
-            self._check_open()
+            self.check_open()
             outcomes: list[Sequence[Record] | StoreError] = []
             for group in groups:
                 try:
@@ -108,7 +108,7 @@ class MemoryJournal:
         account: str | None = None,
         types: tuple[str, ...] | None = None,
     ) -> Sequence[Record]:
-        self._check_open()
+        self.check_open()
         page: list[Record] = []
         for record in self._records[after:until]:
             if len(page) == limit:
@@ -119,7 +119,7 @@ class MemoryJournal:
         return page
 
     def head(self) -> int:
-        self._check_open()
+        self.check_open()
         return len(self._records)
 
     def version(self, stream: str) -> int:
@@ -148,7 +148,7 @@ class MemoryJournal:
     def close(self) -> None:
         self._closed = True
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
         if self._closed:
             msg = "this journal is closed: make a new one"
             raise Closed(msg)

@@ -94,7 +94,7 @@ class SqliteJournal:
     # Writing
 
     def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
-        self._check_open()
+        self.check_open()
         with self._lock:
             try:
                 return self._transaction(groups, careful=False)
@@ -109,7 +109,7 @@ class SqliteJournal:
         return outcome
 
     def _transaction(self, groups: Sequence[Sequence[Batch]], *, careful: bool) -> list[Sequence[Record] | StoreError]:
-        self._check_open()
+        self.check_open()
         self._begin()
         try:
             head = self._refresh()
@@ -268,12 +268,12 @@ class SqliteJournal:
             # Commits of this process wake at once; those of other processes are seen at the next look.
             with self._grown:
                 self._grown.wait(min(left, POLL_SECONDS))
-            self._check_open()
+            self.check_open()
         return True
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[apsw.Connection]:
-        self._check_open()
+        self.check_open()
         try:
             connection = self._readers.pop()
         except IndexError:
@@ -349,7 +349,7 @@ class SqliteJournal:
     def _connect(self) -> apsw.Connection:
         return sqlite_schema.connect(self.path, self._vfs)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
         if self._closed:
             raise Closed(self._closed)
 

@@ -1,0 +1,278 @@
+"""Group commit: everything that waits is written with one sync, first come first served, by whoever came first."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
+from eventstore.journal import drafts_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventstore.journal import Journal
+    from eventstore.record import Batch, Record
+
+WAITING_EVENTS_MAX = 100_000
+COMMIT_EVENTS_MAX = 10_000
+WAIT_SECONDS = 5.0
+COMMIT_SECONDS_MAX = 60.0
+FLUSH_SECONDS = 0.005
+
+
+class Pending:
+    """An enqueued append: its records once they are on disk, or the error that kept them out."""
+
+    __slots__ = ("_committer", "_latch", "_outcome", "asked", "batches", "events", "lead", "queued")
+
+    def __init__(self, committer: Committer, batches: Sequence[Batch], events: int, *, queued: bool) -> None:
+        self.batches, self.events, self.queued = batches, events, queued
+        self.lead = self.asked = False
+        self._committer = committer
+        self._outcome: Sequence[Record] | StoreError | None = None
+        # Taken now and released by whoever has news: a latch of its own for each waiter wakes nobody else.
+        self._latch = threading.Lock()
+        self._latch.acquire()
+
+    def result(self, timeout: float | None = None) -> list[Record]:
+        """Wait for the records; raise what kept them out, or Overloaded when `timeout` seconds ran out first."""
+        self.asked = True
+        if self._outcome is None:
+            self._committer.flush_soon()
+            if not self.wait(COMMIT_SECONDS_MAX if timeout is None else timeout):
+                msg = f"the events are still waiting after {timeout} s: ask again, they are not lost"
+                raise Overloaded(msg)
+        outcome = self._outcome
+        if isinstance(outcome, StoreError):
+            raise outcome
+        assert outcome is not None  # noqa: S101 - settle() comes before the latch is released
+        return list(outcome)
+
+    @property
+    def done(self) -> bool:
+        return self._outcome is not None
+
+    @property
+    def error(self) -> StoreError | None:
+        """What kept the events out, None while waiting and after success."""
+        return self._outcome if isinstance(self._outcome, StoreError) else None
+
+    def settle(self, outcome: Sequence[Record] | StoreError) -> None:
+        self._outcome = outcome
+
+    def wake(self) -> None:
+        """Release the one that waits: once with the lead, if it gets that, and once with the outcome."""
+        self._latch.release()
+
+    def wait(self, seconds: float) -> bool:
+        if not self._latch.acquire(timeout=seconds):
+            return False
+        if self._outcome is not None:
+            # Left open, so that any number of threads may ask.
+            self._latch.release()
+        return True
+
+    def __repr__(self) -> str:
+        state = "waiting" if self._outcome is None else (self.error and "failed") or "done"
+        return f"<Pending {self.events} event(s), {state}>"
+
+
+class Committer:
+    """The one queue of a store. The first to come leads: it writes all that waits, then hands the lead on."""
+
+    def __init__(self, journal: Journal, *, flush_seconds: float = FLUSH_SECONDS) -> None:
+        self._journal = journal
+        self._flush_seconds = flush_seconds
+        self._mutex = threading.Lock()
+        self._room = threading.Condition(self._mutex)
+        self._queue: deque[Pending] = deque()
+        self._waiting = 0
+        self._leading = False
+        self._failed: list[Pending] = []
+        self._flusher: threading.Thread | None = None
+        self._queued = threading.Event()
+        self._flush = threading.Event()
+        self._closing = False
+
+    @property
+    def waiting(self) -> int:
+        """How many events have been given and are not on disk yet."""
+        return self._waiting
+
+    def append(self, batches: Sequence[Batch], events: int) -> list[Record]:
+        """Write batches with all that waits before them; return their records or raise what kept them out."""
+        request = Pending(self, batches, events, queued=False)
+        if self._enter(request):
+            self._lead(request)
+        else:
+            self._follow(request)
+        return request.result()
+
+    def enqueue(self, batches: Sequence[Batch], events: int) -> Pending:
+        """Put batches into the queue and return at once."""
+        request = Pending(self, batches, events, queued=True)
+        with self._mutex:
+            self._admit(request)
+            if self._flusher is None:
+                self._flusher = threading.Thread(target=self._flush_forever, name="flusher", daemon=True)
+                self._flusher.start()
+        self._queued.set()
+        return request
+
+    def flush(self) -> None:
+        """Write all that waits; raise the first error of an enqueued append that nobody has asked for."""
+        marker = Pending(self, [], 0, queued=False)
+        if self._enter(marker):
+            self._lead(marker)
+        else:
+            self._follow(marker)
+        self._raise_unasked()
+
+    def flush_soon(self) -> None:
+        """Have the flusher write now rather than when its pause is over."""
+        self._flush.set()
+
+    def close(self) -> None:
+        """Write all that waits and take nothing more; raise as `flush` does."""
+        with self._mutex:
+            if self._closing:
+                return
+        try:
+            self.flush()
+        finally:
+            with self._mutex:
+                self._closing = True
+            self._flush.set()
+            self._queued.set()
+            if self._flusher is not None:
+                self._flusher.join()
+
+    def _enter(self, request: Pending) -> bool:
+        """Put a request into the queue and tell whether its thread is to lead."""
+        with self._mutex:
+            self._admit(request)
+            lead = not self._leading
+            self._leading = True
+            return lead
+
+    def _admit(self, request: Pending) -> None:
+        if self._closing:
+            msg = "the store is closed: open it again"
+            raise Closed(msg)
+        if self._waiting and self._waiting + request.events > WAITING_EVENTS_MAX:
+            fits = self._room.wait_for(lambda: self._waiting + request.events <= WAITING_EVENTS_MAX, WAIT_SECONDS)
+            if not fits:
+                msg = f"{self._waiting:,} events have waited for the disk for {WAIT_SECONDS} s: nothing was written"
+                raise Overloaded(msg)
+        self._queue.append(request)
+        self._waiting += request.events
+
+    def _follow(self, request: Pending) -> None:
+        if not request.wait(COMMIT_SECONDS_MAX):
+            with self._mutex:
+                if request in self._queue:
+                    self._queue.remove(request)
+                    self._waiting -= request.events
+                    msg = f"the disk took no commit for {COMMIT_SECONDS_MAX} s: nothing was written"
+                    raise Overloaded(msg)
+            if not request.done:
+                ids = [draft.id for draft in drafts_of(request.batches)]
+                raise OutcomeUnknown(ids, f"the disk has not answered for {COMMIT_SECONDS_MAX} s")
+        if request.lead:
+            self._lead(request)
+
+    def _lead(self, own: Pending) -> None:
+        """Write until the own request is settled, then hand the lead to the first that waits."""
+        taken: list[Pending] = []
+        try:
+            while not own.done:
+                taken = self._take()
+                self._write(taken)
+        finally:
+            self._hand_over()
+            for request in taken:
+                if not request.queued:
+                    request.wake()
+
+    def _take(self) -> list[Pending]:
+        taken, events = [], 0
+        with self._mutex:
+            while self._queue and (not taken or events + self._queue[0].events <= COMMIT_EVENTS_MAX):
+                request = self._queue.popleft()
+                taken.append(request)
+                events += request.events
+        return taken
+
+    def _write(self, taken: list[Pending]) -> None:
+        try:
+            outcomes = self._journal.commit([request.batches for request in taken if request.batches])
+        except BaseException as error:
+            # All of one commit share its fate; what is no error of the store's own goes on to the leader as it is.
+            self._settle(taken, [_share(error, request) for request in taken])
+            if not isinstance(error, StoreError):
+                raise
+            return
+        answers = iter(outcomes)
+        self._settle(taken, [next(answers) if request.batches else [] for request in taken])
+
+    def _settle(self, taken: list[Pending], outcomes: Sequence[Sequence[Record] | StoreError]) -> None:
+        events = 0
+        for request, outcome in zip(taken, outcomes, strict=True):
+            request.settle(outcome)
+            events += request.events
+            if request.queued:
+                request.wake()
+                if isinstance(outcome, StoreError):
+                    self._failed.append(request)
+        with self._mutex:
+            self._waiting -= events
+            self._room.notify_all()
+
+    def _hand_over(self) -> None:
+        with self._mutex:
+            heir = next((request for request in self._queue if not request.queued), None)
+            if heir is None:
+                self._leading = False
+            else:
+                heir.lead = True
+        if heir is not None:
+            heir.wake()
+
+    def _raise_unasked(self) -> None:
+        with self._mutex:
+            unasked = [request for request in self._failed if not request.asked]
+            self._failed.clear()
+        for request in unasked:
+            request.asked = True
+        if unasked:
+            error = unasked[0].error
+            assert error is not None  # noqa: S101 - only failed ones are kept
+            if len(unasked) > 1:
+                error.add_note(f"and {len(unasked) - 1} more enqueued append(s) failed")
+            raise error
+
+    def _flush_forever(self) -> None:
+        while not self._closing:
+            self._queued.wait()
+            self._queued.clear()
+            self._flush.wait(self._flush_seconds)
+            self._flush.clear()
+            marker = Pending(self, [], 0, queued=False)
+            try:
+                if self._enter(marker):
+                    self._lead(marker)
+                else:
+                    self._follow(marker)
+            except StoreError:
+                # Closed by now, or overloaded; every enqueued append holds its own error, which flush() raises.
+                continue
+
+
+def _share(error: BaseException, request: Pending) -> StoreError:
+    """Return what one of those who shared a failed commit is told: of an unknown outcome, its own ids."""
+    if isinstance(error, StoreError) and not isinstance(error, OutcomeUnknown):
+        return error
+    ids = [draft.id for draft in drafts_of(request.batches)]
+    return OutcomeUnknown(ids, str(error.__cause__ or error))

@@ -1,0 +1,378 @@
+"""The store: what a trading process appends to, and what everybody reads from."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventstore import audit
+from eventstore.clock import Clock, SystemClock, to_ns
+from eventstore.commits import Committer, Pending
+from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, Unavailable
+from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
+from eventstore.events.registry import type_names
+from eventstore.ids import as_id, keyed_id, new_ids
+from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Source, Verification
+from eventstore.journals.sqlite import SqliteJournal
+from eventstore.record import Batch, Draft
+from eventstore.streams import account_of, check_name, check_pattern
+
+if TYPE_CHECKING:
+    import threading
+    import uuid
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore.record import Record
+
+    Times = datetime | int
+    Id = bytes | uuid.UUID
+    Types = Sequence[type[Event] | str] | type[Event] | str
+
+PAGE = 1_000
+POLL_SECONDS = 0.25
+TEXT_MAX = 4_096
+
+
+class EventReader:
+    """Reads one log. Positions count from 1; times go in as aware datetimes or int UNIX ns and come out as ns."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def log(self) -> str:
+        """The log's name."""
+        return self._source.log
+
+    @property
+    def log_id(self) -> bytes:
+        """The log's identity, 16 bytes drawn when it was created."""
+        return self._source.log_id
+
+    def read(  # noqa: PLR0913 - the ways to narrow a read
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+        start: Times | None = None,
+        stop: Times | None = None,
+        until: int | None = None,
+    ) -> Iterator[Record]:
+        """Yield records oldest first: those past `after` up to the head as it is now, or up to position `until`.
+
+        `stream` is a name, or a prefix with a trailing slash; `types` are event classes or names; `start`
+        (included) and `stop` (not) bound `recorded_at`. Pages are fetched as they are used.
+        """
+        narrowed = _narrow(stream, account, types)
+        first = _position("after", after)
+        last = self.head() if until is None else min(_position("until", until), self.head())
+        if start is not None:
+            first = max(first, self._source.position_at(to_ns(start) - 1))
+        if stop is not None:
+            last = min(last, self._source.position_at(to_ns(stop) - 1))
+        left = last if limit is None else _position("limit", limit)
+        return self._pages(first, last, left, narrowed)
+
+    def _pages(self, after: int, last: int, left: int, narrowed: dict[str, object]) -> Iterator[Record]:
+        while left > 0 and after < last:
+            size = min(PAGE, left)
+            page = self._source.read(after=after, until=last, limit=size, **narrowed)  # type: ignore[arg-type]
+            yield from page
+            if len(page) < size:
+                return
+            left -= size
+            after = page[-1].position
+
+    def follow(
+        self,
+        *,
+        after: int = 0,
+        cancel: threading.Event | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+    ) -> Iterator[Record]:
+        """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
+        narrowed = _narrow(stream, account, types)
+        return self._live(_position("after", after), cancel, narrowed)
+
+    def _live(self, after: int, cancel: threading.Event | None, narrowed: dict[str, object]) -> Iterator[Record]:
+        while cancel is None or not cancel.is_set():
+            head = self._source.head()
+            for record in self._pages(after, head, head, narrowed):
+                yield record
+                if cancel is not None and cancel.is_set():
+                    return
+            after = max(after, head)
+            self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10)
+
+    def head(self) -> int:
+        """Return the last position, 0 for an empty log."""
+        return self._source.head()
+
+    def version(self, stream: str) -> int:
+        """Return how many records a stream has."""
+        account_of(stream)
+        return self._source.version(stream)
+
+    def position_at(self, recorded_at: Times) -> int:
+        """Return the last position that was recorded at or before an instant."""
+        return self._source.position_at(to_ns(recorded_at))
+
+    def close(self) -> None:
+        """Give everything back; a second call does nothing."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def append(self, *_: object, **__: object) -> list[Record]:
+        """Raise ReadOnly: this end reads."""
+        msg = "this end only reads: append in a process that opens the journal's directory"
+        raise ReadOnly(msg)
+
+    append_many = enqueue = append
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._source!r}>"
+
+
+class EventStore(EventReader):
+    """Reads and appends: one journal, for any number of threads.
+
+    Besides the errors named below, every method raises Closed after `close()`, in a fork's child, and after a
+    failed sync.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Clock | None = None, directory: Path | None = None) -> None:
+        super().__init__(journal)
+        self._journal = journal
+        self._clock = clock or SystemClock()
+        self._committer = Committer(journal)
+        self._actor = default_actor()
+        self.directory = directory
+        """Where the log lives, None for one in memory."""
+
+    @property
+    def clock(self) -> Clock:
+        """Where this store's times come from."""
+        return self._clock
+
+    @property
+    def waiting(self) -> int:
+        """How many enqueued events are not on disk yet."""
+        return self._committer.waiting
+
+    def append(  # type: ignore[override] # noqa: PLR0913 - an event's circumstances
+        self,
+        stream: str,
+        events: Event | Sequence[Event],
+        *,
+        expected: int | None = None,
+        key: str | Sequence[str] | None = None,
+        occurred_at: Times | None = None,
+        durability: Durability = SYNCED,
+        actor: str | None = None,
+        note: str = "",
+        correlation_id: Id | None = None,
+        causation_id: Id | None = None,
+    ) -> list[Record]:
+        """Append one event or several to a stream, all or nothing; return their records once they are on disk.
+
+        `expected`: the version that the stream must have, 0 for a new one. `key`: a text for each event that
+        names the fact: appended again under it, the same fact returns its first record. Raises InvalidEvent,
+        EventTooLarge, VersionConflict, DuplicateEvent, Overloaded, StorageFull, OutcomeUnknown.
+        """
+        batch = Batch(
+            stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
+        )  # fmt: skip
+        return self.append_many([batch], durability=durability)
+
+    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:  # type: ignore[override]
+        """Append several batches to any streams, all or nothing; return all records. Raises as `append` does."""
+        self._journal.check_open()
+        if durability < SYNCED:
+            msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
+            raise InvalidEvent(msg)
+        if durability is MIRRORED:
+            msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
+            raise Unavailable(msg)
+        prepared, events = self._prepare(batches, durability)
+        return self._committer.append(prepared, events) if events else []
+
+    def enqueue(  # type: ignore[override] # noqa: PLR0913 - an event's circumstances
+        self,
+        stream: str,
+        events: Event | Sequence[Event],
+        *,
+        expected: int | None = None,
+        key: str | Sequence[str] | None = None,
+        occurred_at: Times | None = None,
+        actor: str | None = None,
+        note: str = "",
+        correlation_id: Id | None = None,
+        causation_id: Id | None = None,
+    ) -> Pending:
+        """Append soon: return at once, commit within milliseconds, before whatever is appended later.
+
+        Only events whose type allows QUEUED; what is malformed raises here, a conflict in `result()`, `flush()`
+        or `close()`. Raises Overloaded when the queue stays full.
+        """
+        self._journal.check_open()
+        batch = Batch(
+            stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
+        )  # fmt: skip
+        prepared, count = self._prepare([batch], QUEUED)
+        return self._committer.enqueue(prepared, count)
+
+    def flush(self) -> None:
+        """Return once all that was enqueued before is on disk; raise what kept any of it out."""
+        self._journal.check_open()
+        self._committer.flush()
+
+    def root(self) -> tuple[int, bytes]:
+        """Return the size and the root hash of the log's Merkle tree (RFC 6962)."""
+        tree = self._journal.frontier()
+        return tree.size, tree.root()
+
+    def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Recompute every digest and the tree; name the first position that is not as it was written."""
+        return audit.verify(self._journal, after=_position("after", after), progress=progress)
+
+    def backup(self, target: str | os.PathLike[str]) -> Path:
+        """Copy the log, as of now, into a new directory that `open` opens; raise TargetExists over an old one."""
+        self._journal.check_open()
+        place = journal_path(Path(target), self.log)
+        self._journal.backup(place)
+        return place.parent
+
+    def doctor(self) -> list[str]:
+        """Return what is wrong with the storage itself, beside `verify`: nothing, usually."""
+        return self._journal.integrity()
+
+    def close(self) -> None:
+        """Write what is enqueued, then close; raise what kept an enqueued event out and nobody asked for."""
+        try:
+            self._committer.close()
+        finally:
+            self._journal.close()
+
+    def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[Batch], int]:
+        now = self._clock.now_ns()
+        prepared, count, size = [], 0, 0
+        for batch in batches:
+            drafts = self._drafts(batch, durability, now)
+            if not drafts:
+                continue
+            prepared.append(Batch(batch.stream, drafts, _expected(batch.expected)))
+            count += len(drafts)
+            size += sum([len(draft.data) for draft in drafts])
+            if count > BATCH_EVENTS_MAX:
+                raise EventTooLarge("a batch", count, BATCH_EVENTS_MAX)
+            if size > BATCH_BYTES_MAX:
+                raise EventTooLarge("the data of a batch", size, BATCH_BYTES_MAX)
+        return prepared, count
+
+    def _drafts(self, batch: Batch, durability: Durability, now: int) -> list[Draft]:
+        stream = batch.stream
+        account_of(stream)
+        events = (batch.events,) if isinstance(batch.events, Event) else tuple(batch.events)
+        if len(events) > BATCH_EVENTS_MAX:
+            raise EventTooLarge("a batch", len(events), BATCH_EVENTS_MAX)
+        occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
+        actor = self._actor if batch.actor is None else _text("actor", batch.actor)
+        note = _text("note", batch.note) if batch.note else ""
+        correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
+        ids = new_ids(len(events), now) if batch.key is None else _keyed_ids(stream, batch.key, len(events))
+        drafts = []
+        for id_, event in zip(ids, events, strict=True):
+            kind, data = encode(event)
+            if kind.durability > durability:
+                msg = f"{kind.name} must be at least {kind.durability.name}, not {durability.name}: append it"
+                raise InvalidEvent(msg)
+            drafts.append(
+                Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
+            )
+        return drafts
+
+
+def open(  # noqa: A001 - the public name
+    path: str | os.PathLike[str], *, log: str = "main", influx: object | None = None, clock: Clock | None = None
+) -> EventStore:
+    """Open, or create, the log of this name in a directory: one journal on disk, no server.
+
+    Raises InvalidEvent for a malformed name, ReadOnly, Unavailable, StorageFull, CorruptJournal and
+    UnsupportedFormat.
+    """
+    if influx is not None:
+        msg = "mirroring to InfluxDB is not in this version: leave `influx` out"
+        raise Unavailable(msg)
+    place = journal_path(Path(path), log)
+    journal = SqliteJournal(place, log=log, clock=clock)
+    return EventStore(journal, clock=clock, directory=place.parent)
+
+
+def journal_path(directory: Path, log: str) -> Path:
+    """Return where a log's journal lives: each log has a folder of its own."""
+    return directory / check_name("log", log) / "journal.db"
+
+
+def default_actor() -> str:
+    """Return user@host/program: who appends, where nobody says otherwise."""
+    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as containers have
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}/{program}"
+
+
+def _narrow(stream: str | None, account: str | None, types: Types | None) -> dict[str, object]:
+    if stream is not None:
+        check_pattern(stream)
+    if account is not None:
+        check_name("account", account)
+    return {"stream": stream, "account": account, "types": type_names(types)}
+
+
+def _position(what: str, value: int) -> int:
+    if type(value) is not int or value < 0:
+        msg = f"{what} is an int of 0 or more, not {value!r}"
+        raise InvalidEvent(msg)
+    return value
+
+
+def _expected(value: int | None) -> int | None:
+    return None if value is None else _position("expected", value)
+
+
+def _text(what: str, value: str) -> str:
+    if not isinstance(value, str) or len(value) > TEXT_MAX or not value.isascii() and _lone(value):
+        msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, not {value!r:.80}"
+        raise InvalidEvent(msg)
+    return value
+
+
+def _lone(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _keyed_ids(stream: str, key: str | Sequence[str], count: int) -> list[bytes]:
+    keys = (key,) if isinstance(key, str) else tuple(key)
+    if len(keys) != count:
+        msg = f"{count} event(s) and {len(keys)} key(s): give one key for each event"
+        raise InvalidEvent(msg)
+    return [keyed_id(stream, text) for text in keys]
