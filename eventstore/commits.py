@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ COMMIT_EVENTS_MAX = 10_000
 WAIT_SECONDS = 5.0
 COMMIT_SECONDS_MAX = 60.0
 FLUSH_SECONDS = 0.005
+GATHER_SECONDS = 0.0003
 
 
 class Pending:
@@ -47,7 +49,7 @@ class Pending:
         outcome = self._outcome
         if isinstance(outcome, StoreError):
             raise outcome
-        assert outcome is not None  # noqa: S101 - settle() comes before the latch is released
+        assert outcome is not None
         return list(outcome)
 
     @property
@@ -90,6 +92,7 @@ class Committer:
         self._queue: deque[Pending] = deque()
         self._waiting = 0
         self._leading = False
+        self._crowd = 0
         self._failed: list[Pending] = []
         self._flusher: threading.Thread | None = None
         self._queued = threading.Event()
@@ -186,15 +189,25 @@ class Committer:
     def _lead(self, own: Pending) -> None:
         """Write until the own request is settled, then hand the lead to the first that waits."""
         taken: list[Pending] = []
+        self._gather()
         try:
             while not own.done:
                 taken = self._take()
                 self._write(taken)
         finally:
-            self._hand_over()
+            # Those who are served go first and the heir last: what they append next then joins the heir's commit.
             for request in taken:
                 if not request.queued:
                     request.wake()
+            self._hand_over(len(taken))
+
+    def _gather(self) -> None:
+        """Give as many as met at the last commit a moment to come again, so that they share this one too."""
+        if len(self._queue) >= self._crowd:
+            return
+        deadline = time.monotonic() + GATHER_SECONDS
+        while len(self._queue) < self._crowd and time.monotonic() < deadline:
+            time.sleep(0.00002)
 
     def _take(self) -> list[Pending]:
         taken, events = [], 0
@@ -230,8 +243,9 @@ class Committer:
             self._waiting -= events
             self._room.notify_all()
 
-    def _hand_over(self) -> None:
+    def _hand_over(self, served: int) -> None:
         with self._mutex:
+            self._crowd = served + len(self._queue)
             heir = next((request for request in self._queue if not request.queued), None)
             if heir is None:
                 self._leading = False
@@ -248,7 +262,7 @@ class Committer:
             request.asked = True
         if unasked:
             error = unasked[0].error
-            assert error is not None  # noqa: S101 - only failed ones are kept
+            assert error is not None
             if len(unasked) > 1:
                 error.add_note(f"and {len(unasked) - 1} more enqueued append(s) failed")
             raise error

@@ -56,7 +56,7 @@ class EventReader:
         """The log's identity, 16 bytes drawn when it was created."""
         return self._source.log_id
 
-    def read(  # noqa: PLR0913 - the ways to narrow a read
+    def read(
         self,
         *,
         after: int = 0,
@@ -176,7 +176,7 @@ class EventStore(EventReader):
         """How many enqueued events are not on disk yet."""
         return self._committer.waiting
 
-    def append(  # type: ignore[override] # noqa: PLR0913 - an event's circumstances
+    def append(  # type: ignore[override]
         self,
         stream: str,
         events: Event | Sequence[Event],
@@ -213,7 +213,7 @@ class EventStore(EventReader):
         prepared, events = self._prepare(batches, durability)
         return self._committer.append(prepared, events) if events else []
 
-    def enqueue(  # type: ignore[override] # noqa: PLR0913 - an event's circumstances
+    def enqueue(  # type: ignore[override]
         self,
         stream: str,
         events: Event | Sequence[Event],
@@ -309,7 +309,7 @@ class EventStore(EventReader):
         return drafts
 
 
-def open(  # noqa: A001 - the public name
+def open(
     path: str | os.PathLike[str], *, log: str = "main", influx: object | None = None, clock: Clock | None = None
 ) -> EventStore:
     """Open, or create, the log of this name in a directory: one journal on disk, no server.
@@ -360,7 +360,7 @@ def _expected(value: int | None) -> int | None:
 
 
 def _text(what: str, value: str) -> str:
-    if not isinstance(value, str) or len(value) > TEXT_MAX or not value.isascii() and _lone(value):
+    if not isinstance(value, str) or len(value) > TEXT_MAX or (not value.isascii() and _lone(value)):
         msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, not {value!r:.80}"
         raise InvalidEvent(msg)
     return value

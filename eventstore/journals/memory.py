@@ -96,9 +96,9 @@ class MemoryJournal:
         return [known[draft.id] for draft in drafts] if known else None
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
-        return {id: self._by_id[id] for id in ids if id in self._by_id}  # noqa: A001 - the contract's word
+        return {id: self._by_id[id] for id in ids if id in self._by_id}
 
-    def read(  # noqa: PLR0913 - the ways to narrow a read
+    def read(
         self,
         *,
         after: int = 0,

@@ -25,7 +25,7 @@ class Sequencer:
     only where that matters: in `careful` mode, into which a transaction is run again that met a known id.
     """
 
-    def __init__(  # noqa: PLR0913 - everything comes in from outside
+    def __init__(
         self,
         *,
         log: str,
@@ -39,6 +39,7 @@ class Sequencer:
     ) -> None:
         self.records: list[Record] = []
         self.versions: dict[str, int] = {}
+        self.types: set[tuple[str, int]] = set()
         self.position, self.recorded_at = position, recorded_at
         self._log, self._log_id, self._now = log, log_id, now_ns
         self._version, self._find, self._careful = version, find, careful

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import apsw
 import msgspec
 
-from eventstore.clock import Clock, SystemClock
+from eventstore.clock import NANOSECONDS, Clock, SystemClock
 from eventstore.errors import (
     Closed,
     InvalidEvent,
@@ -39,10 +39,9 @@ if TYPE_CHECKING:
     from eventstore.record import Batch, Record
 
 VERSIONS_MAX = 100_000
-# The log ahead of the tables: beyond the first size a thread of its own moves it over, beyond the second an
-# appender waits for that, because a log under constant load would otherwise never start again from its beginning.
-CHECKPOINT_PAGES = 2_000
-CHECKPOINT_PAGES_MAX = 32_000
+# SQLite's write-ahead log is moved over in two steps: a thread of its own moves the bulk, then an appender moves
+# the little that came meanwhile. Only a log that is moved over to its end starts again from its beginning.
+CHECKPOINT_PAGES = 8_000
 POLL_SECONDS = 0.004
 
 _INSERT = (
@@ -71,9 +70,10 @@ class SqliteJournal:
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
         self._data_version = -1
-        self._wal_pages = 0
+        self._moving = self._moved = False
         self._grown = threading.Condition()
         self._stop = threading.Event()
+        self._kick = threading.Event()
         self.trouble = ""
         sqlite_schema.check_place(self.path.parent)
         self._watermarks = Watermarks(self.path.parent / "watermarks")
@@ -140,7 +140,7 @@ class SqliteJournal:
             raise
         self._commit(groups)
         last = work.records[-1]
-        self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work.versions)
+        self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work)
         return outcomes
 
     def _begin(self) -> None:
@@ -172,7 +172,8 @@ class SqliteJournal:
         completed = frontier.grow([record.digest for record in records])
         if completed:
             writer.executemany("INSERT INTO node VALUES (?, ?, ?)", completed)
-        for kind in {(record.type, record.schema) for record in records} - self._types:
+        work.types = {(record.type, record.schema) for record in records} - self._types
+        for kind in work.types:
             self._store_type(*kind)
         head_row = (work.position, work.recorded_at, frontier.to_bytes())
         writer.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head_row)
@@ -204,13 +205,16 @@ class SqliteJournal:
             with contextlib.suppress(apsw.Error):  # the error that led here is the one to tell
                 self._writer.execute("ROLLBACK")
 
-    def _publish(self, head: Head, versions: dict[str, int]) -> None:
+    def _publish(self, head: Head, work: Sequencer) -> None:
         self._head = head
-        if len(self._versions) + len(versions) > VERSIONS_MAX:
+        if len(self._versions) + len(work.versions) > VERSIONS_MAX:
             self._versions.clear()
-        self._versions.update(versions)
-        if self._wal_pages > CHECKPOINT_PAGES_MAX:
-            self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        self._versions.update(work.versions)
+        self._types |= work.types
+        if self._moved:
+            self._moved = self._moving = False
+            with contextlib.suppress(apsw.BusyError, apsw.FullError):  # tried again when the log has grown on
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         with self._grown:
             self._grown.notify_all()
 
@@ -220,7 +224,7 @@ class SqliteJournal:
 
     # Reading
 
-    def read(  # noqa: PLR0913 - the ways to narrow a read
+    def read(
         self,
         *,
         after: int = 0,
@@ -306,6 +310,7 @@ class SqliteJournal:
         if self._closed and self._stop.is_set():
             return
         self._stop.set()
+        self._kick.set()
         self._keeper.join()
         with self._lock:
             failed, self._closed = self._closed, f"{self.path} is closed: open the store again"
@@ -318,15 +323,18 @@ class SqliteJournal:
 
     def _keep(self) -> None:
         """Move the write-ahead log over and write the head's watermark, away from those who append."""
-        marked = self._head.position
-        while not self._stop.wait(0.05 if self._wal_pages > CHECKPOINT_PAGES else 1.0):
+        marked, looked = self._head.position, self._clock.monotonic_ns()
+        while not self._stop.is_set():
+            self._kick.wait(1.0)
+            self._kick.clear()
+            now = self._clock.monotonic_ns()
             try:
-                if self._wal_pages > CHECKPOINT_PAGES:
-                    self._wal_pages = 0
+                if self._moving and not self._moved:
                     with self._reader() as connection:
                         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                if self._head.position != marked:
-                    marked = self._mark(synced=False)
+                    self._moved = True
+                if self._head.position != marked and now - looked >= NANOSECONDS:
+                    marked, looked = self._mark(synced=False), now
             except (StoreError, OSError) as e:
                 # Neither is needed for a promise, and a full disk may have room again: told, and tried again.
                 self.trouble = str(e)
@@ -341,7 +349,9 @@ class SqliteJournal:
         return head.position
 
     def _on_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._wal_pages = pages
+        if pages > CHECKPOINT_PAGES and not self._moving:
+            self._moving = True
+            self._kick.set()
         return apsw.SQLITE_OK
 
     # Helpers

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 APPLICATION_ID = 0x45565354  # "EVST"
 FORMAT = 1
+PAGE_BYTES = 2_048
 WAIT_SECONDS = 5.0
 
 SCHEMA = """
@@ -57,7 +58,7 @@ INSERT OR IGNORE INTO head VALUES (1, 0, 0, x'');
 
 # What SQLite's locks do not work on, or do not survive (sqlite.org/wal.html, "all processes on the same host").
 NETWORK_FILE_SYSTEMS = frozenset(
-    "afs beegfs ceph cifs fuse.glusterfs fuse.s3fs fuse.sshfs gfs2 lustre ncpfs nfs nfs4 ocfs2 smb3 smbfs".split()
+    ["afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "smb3", "smbfs"]
 )
 
 
@@ -66,7 +67,9 @@ def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
     connection.set_busy_handler(busy_handler(WAIT_SECONDS))
-    connection.execute("PRAGMA trusted_schema = OFF; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY")
+    # Small pages: one append dirties five of them, and each goes whole into the write-ahead log.
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA cache_size = -65536")
+    connection.execute("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
     return connection
 
 
