@@ -1,0 +1,233 @@
+"""What all formats share: planned appends, rows that can say what is wrong with them, and the reader of one file."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Protocol, TypeVar
+
+import msgspec
+
+from eventstore.errors import InvalidEvent, UnknownContract
+from eventstore.events import Event
+from eventstore.streams import check_name
+from gateways.importers.contracts import ContractTable
+from gateways.importers.texts import CellError, open_text, to_decimal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from decimal import Decimal
+    from pathlib import Path
+
+    from eventstore.trading import ContractDefined
+
+T = TypeVar("T")
+
+
+class BadRow(InvalidEvent):
+    """A line of a file that cannot be imported.
+
+    `file` and `line` (from 1, the header included) say where; `column` and `value` what was read there, both
+    empty where the line as a whole is meant; `why` what is wrong with it.
+    """
+
+    def __init__(self, file: str, line: int, column: str, value: str, why: str) -> None:
+        self.file, self.line, self.column, self.value, self.why = file, line, column, value, why
+        what = f", column {column}: {value!r}" if column else ":"
+        super().__init__(f"{file}, line {line}{what} {why}")
+
+
+class Planned(msgspec.Struct, frozen=True, gc=False):
+    """One event that a line asks for. Stream and key decide its id; `occurred_at` is in UNIX ns."""
+
+    stream: str
+    event: Event
+    key: str
+    occurred_at: int
+    line: int
+
+
+class Options(msgspec.Struct, frozen=True):
+    """What the caller says about a file beside its content; each format names the ones it takes."""
+
+    account: str | None
+    contracts: ContractTable
+    symbol: str | None = None
+    date: datetime.date | None = None
+    mapping: Mapping[str, str] = {}
+
+
+class Line(Protocol):
+    """A row of a file, which ends on a line of it, counted from 1."""
+
+    @property
+    def line(self) -> int: ...
+
+
+R = TypeVar("R", bound=Line)
+
+
+class Reader(Protocol[R]):
+    """Reads one file of one format. Constructing it raises InvalidEvent where an option is missing."""
+
+    format: ClassVar[str]
+    takes: ClassVar[frozenset[str]]
+    """Which options other than the account the format takes."""
+    compares: ClassVar[str | None]
+    """How the file's own profit and loss is set beside the fold's: by "round trip", by "symbol", or not at all."""
+    path: Path
+    file: str
+    """The file's name, as errors say it."""
+    contracts: dict[str, ContractDefined]
+    """The definitions of the symbols that `plan` has met, by symbol."""
+    ignored: Counter[str]
+    """How many rows mean nothing to the log, by reason."""
+
+    def __init__(self, path: Path, options: Options) -> None: ...
+
+    def rows(self) -> Generator[R, None, None]:
+        """Yield the file's rows without its header; raise InvalidEvent for a file that is not of this format."""
+
+    def plan(self, row: R) -> Sequence[Planned]:
+        """Return what to append for a row, in the order it happened; raise BadRow for a malformed one."""
+
+
+class FileReader:
+    """What the readers of all formats begin with."""
+
+    format: ClassVar[str]
+    takes: ClassVar[frozenset[str]] = frozenset()
+    compares: ClassVar[str | None] = None
+
+    def __init__(self, path: Path, options: Options) -> None:
+        self.path, self.options = path, options
+        self.file = path.name
+        self.contracts: dict[str, ContractDefined] = {}
+        self.ignored: Counter[str] = Counter()
+        if options.account is not None:
+            check_name("account", options.account)
+
+    def wanted(self, option: str, value: T | None) -> T:
+        """Return an option's value; raise InvalidEvent that asks for it."""
+        if value is None:
+            msg = (
+                f"the format {self.format} needs --{option} (in Python: {option}=...), which {self.file} does not tell"
+            )
+            raise InvalidEvent(msg)
+        return value
+
+    def met(self, contract: ContractDefined) -> ContractDefined:
+        """Keep a contract as one of the file's, under all the names that the file has for it."""
+        known = self.contracts.setdefault(contract.symbol, contract)
+        if not set(contract.broker_ids) <= set(known.broker_ids):
+            names = tuple(sorted({*known.broker_ids, *contract.broker_ids}))
+            known = self.contracts[contract.symbol] = msgspec.structs.replace(known, broker_ids=names)
+        return known
+
+
+class Row:
+    """A line of a table with a header: its cells by column, each with the error that names it."""
+
+    __slots__ = ("_columns", "cells", "file", "line")
+
+    def __init__(self, file: str, line: int, columns: Mapping[str, int], cells: list[str]) -> None:
+        self.file, self.line, self.cells = file, line, cells
+        self._columns = columns
+
+    def refuse(self, column: str, why: str) -> NoReturn:
+        """Raise the error that names this line, the column and its value."""
+        raise BadRow(self.file, self.line, column, self.optional(column) or "", why)
+
+    def optional(self, column: str) -> str | None:
+        """Return a cell's text without the space around it; None where it is empty or the file has no such column."""
+        if len(self.cells) != len(self._columns):
+            why = f"the line has {len(self.cells)} cells, and the header {len(self._columns)}"
+            raise BadRow(self.file, self.line, "", "", why)
+        place = self._columns.get(column)
+        return (self.cells[place].strip() or None) if place is not None else None
+
+    def text(self, column: str) -> str:
+        """Return a cell's text; raise BadRow where it is empty."""
+        text = self.optional(column)
+        if text is None:
+            self.refuse(column, "is empty")
+        return text
+
+    def parsed(self, column: str, parse: Callable[[str], T]) -> T:
+        """Return what `parse` makes of a cell's text; what it raises becomes a BadRow."""
+        text = self.text(column)
+        try:
+            return parse(text)
+        except (CellError, InvalidEvent, UnknownContract) as e:
+            raise BadRow(self.file, self.line, column, text, str(e)) from e
+
+    def decimal(self, column: str) -> Decimal:
+        """Return a cell's number, exactly as written."""
+        return self.parsed(column, to_decimal)
+
+    def positive(self, column: str) -> Decimal:
+        """Return a cell's number above zero."""
+        number = self.decimal(column)
+        if number <= 0:
+            self.refuse(column, "is not above zero")
+        return number
+
+    def optional_decimal(self, column: str) -> Decimal | None:
+        """Return a cell's number, or None where it is empty or the file has no such column."""
+        return None if self.optional(column) is None else self.decimal(column)
+
+    def choice(self, column: str, words: Mapping[str, T]) -> T:
+        """Return what a cell's word stands for, in any case; raise BadRow that lists the words there are."""
+        text = self.text(column)
+        word = words.get(text.lower())
+        if word is None:
+            self.refuse(column, f"is none of {', '.join(words)}")
+        return word
+
+
+class TableReader(FileReader):
+    """Reads a CSV file with a header, plain or gzipped, with or without a byte-order mark."""
+
+    required: Sequence[str] = ()
+
+    def __init__(self, path: Path, options: Options) -> None:
+        super().__init__(path, options)
+        self._columns: dict[str, int] = {}
+
+    @property
+    def columns(self) -> Mapping[str, int]:
+        """The header's names and their places, once the first row was read."""
+        return self._columns
+
+    def rows(self) -> Generator[Row, None, None]:
+        with open_text(self.path) as text:
+            lines = csv.reader(text, strict=True)
+            self._read_header(next(lines, []))
+            for cells in lines:
+                if cells:
+                    yield Row(self.file, lines.line_num, self._columns, cells)
+
+    def account(self, row: Row, column: str) -> str:
+        """Return the account that was asked for, or else the one that the row names in a column."""
+        if self.options.account is not None:
+            return self.options.account
+        if column not in self._columns:
+            self.wanted("account", None)
+        return row.parsed(column, lambda text: check_name("account", text))
+
+    def contract(self, row: Row, column: str) -> ContractDefined:
+        """Return the contract of the symbol in a column; raise BadRow for one that no table lists."""
+        return self.met(row.parsed(column, self.options.contracts.find))
+
+    def _read_header(self, header: list[str]) -> None:
+        # pandas writes its index as a column without a name.
+        names = [name.strip() or ("index" if place == 0 else "") for place, name in enumerate(header)]
+        self._columns = {name: place for place, name in enumerate(names)}
+        if len(self._columns) != len(names):
+            twice = [name for name, count in Counter(names).items() if count > 1]
+            raise BadRow(self.file, 1, twice[0], twice[0], "stands in the header more than once")
+        for name in self.required:
+            if name not in self._columns:
+                raise BadRow(self.file, 1, name, ",".join(header), f"is the header, and it has no column {name}")

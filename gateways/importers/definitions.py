@@ -1,0 +1,61 @@
+"""Contracts into the log: each symbol defined once, and never with another worth."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from eventstore.errors import InvalidEvent
+from eventstore.record import Batch
+from eventstore.trading import ContractDefined
+from gateways.importers.texts import entity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from eventstore.events import Event
+    from eventstore.record import Record
+    from eventstore.store import EventStore
+
+
+def define(
+    store: EventStore, contracts: Mapping[str, ContractDefined], occurred_at: int, note: str
+) -> dict[str, Record]:
+    """Append the definitions that the log lacks; return the record in force for each symbol.
+
+    A definition that the log has stands, with the names that this file adds to it. Raises InvalidEvent, with
+    nothing written, where it gives a point another worth or currency: figures in money would change with it.
+    """
+    batches: list[Batch] = []
+    in_force: dict[str, Record] = {}
+    for symbol, contract in contracts.items():
+        stream = f"contract/-/{entity(symbol)}"
+        known = deque(store.read(stream=stream, types=ContractDefined), maxlen=1)
+        in_force.update((symbol, record) for record in known)
+        wanted = _merged(known[0].event, contract) if known else contract
+        if wanted is not None:
+            version = store.version(stream)
+            key = f"definition {version + 1}"
+            batches.append(Batch(stream, wanted, expected=version, key=key, occurred_at=occurred_at, note=note))
+    for record in store.append_many(batches):
+        event = record.event
+        if isinstance(event, ContractDefined):
+            in_force[event.symbol] = record
+    return in_force
+
+
+def _merged(known: Event, contract: ContractDefined) -> ContractDefined | None:
+    """Return what to append beside the log's definition: the same with more names, or nothing."""
+    if not isinstance(known, ContractDefined):
+        return contract
+    ours, theirs = (contract.point_value, contract.currency), (known.point_value, known.currency)
+    if ours != theirs:
+        msg = (
+            f"{known.symbol} is worth {theirs[0]} {theirs[1]} a point in this log, and {ours[0]} {ours[1]} in this "
+            "import: pass --contracts with the log's figures, or append a new ContractDefined first"
+        )
+        raise InvalidEvent(msg)
+    names = {*known.broker_ids, *contract.broker_ids}
+    return None if names == set(known.broker_ids) else replace(known, broker_ids=tuple(sorted(names)))

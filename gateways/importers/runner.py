@@ -1,0 +1,261 @@
+"""An import: the whole file validated, then appended in batches of fixed places, then reported."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from datetime import date as Date  # noqa: N812 - `date` is an argument's name
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eventstore.errors import DuplicateEvent, InvalidEvent
+from eventstore.events import encode
+from eventstore.ids import keyed_id
+from eventstore.record import Batch
+from eventstore.streams import account_of
+from eventstore.trading import ContractDefined
+from gateways.importers.base import BadRow, Options, Planned
+from gateways.importers.comparison import PnlRow, compare
+from gateways.importers.contracts import table_of
+from gateways.importers.definitions import define
+from gateways.importers.formats import reader_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from eventstore.record import Record
+    from eventstore.store import EventStore
+    from gateways.importers.base import Line, Reader
+    from gateways.importers.contracts import Tables
+
+    Progress = Callable[[str, int, int | None], None]
+
+BATCH = 1_000
+ROWS_MAX = 5_000_000
+READING, APPENDING = "reading", "appending"
+
+
+class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import did.
+
+    `rows`: lines read, the header not counted. `events`: what the accepted ones ask for, definitions of contracts
+    included; of these `added` are new in the log and `already_there` were in it. `repeated`: rows that say again
+    what an earlier row of the file says. `left_out`: with `keep_going`, the rows that cannot be imported.
+    `ignored`: rows that mean nothing to the log, by reason. `types`: events by type. `pnl`: the file's own profit
+    and loss beside the fold's.
+    """
+
+    file: str
+    format: str
+    rows: int
+    events: int
+    added: int
+    already_there: int
+    repeated: int = 0
+    left_out: tuple[BadRow, ...] = ()
+    ignored: dict[str, int] = {}
+    types: dict[str, int] = {}
+    contracts: tuple[str, ...] = ()
+    pnl: tuple[PnlRow, ...] = ()
+
+    @property
+    def differing(self) -> tuple[PnlRow, ...]:
+        """The figures of profit and loss that are more than half a cent from the fold's."""
+        return tuple(row for row in self.pnl if row.differs)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as plain values for JSON: figures as text, the rows left out as their members."""
+        plain: dict[str, object] = msgspec.structs.asdict(self)
+        plain["left_out"] = [
+            {"line": bad.line, "column": bad.column, "value": bad.value, "why": bad.why} for bad in self.left_out
+        ]
+        plain["pnl"] = [row.as_json() for row in self.pnl]
+        plain["contracts"] = list(self.contracts)
+        return plain
+
+
+def import_file(
+    store: EventStore,
+    path: str | Path,
+    format: str,
+    *,
+    account: str | None = None,
+    symbol: str | None = None,
+    date: Date | str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    contracts: Tables | None = None,
+    keep_going: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Append what a file tells to the store; the same file again, or after an interruption, adds what is missing.
+
+    `format` is one of `FORMATS`, whose readers say what becomes of each row. `account` takes the fills and orders;
+    left out, the file must name it. `symbol` and `date` (a date or ISO text) are for lobster, where the file's name
+    does not tell them; `mapping` from column to field is for fills; `contracts` is a table, or a TOML file, asked
+    before the shipped one. `progress(phase, done, total)` is called for each 1,000 rows and each batch, with the
+    phases READING (its total unknown, None) and APPENDING.
+
+    The whole file is validated before the first append. Its events go in by order of time and row, in batches of
+    1,000, each of them atomic. Raises BadRow for the first malformed row, with nothing written; with `keep_going`
+    such rows, and those that the log holds with other content, are left out and listed. Raises InvalidEvent for a
+    file or options that do not fit the format, OSError for a file that cannot be read, and what `append` raises.
+    """
+    options = Options(
+        account=account,
+        contracts=table_of(contracts),
+        symbol=symbol,
+        date=_date(date),
+        mapping=mapping or {},
+    )
+    given = {"symbol": symbol, "date": date, "mapping": mapping, "contracts": contracts}
+    kind = reader_of(format)
+    for name, value in given.items():
+        if value is not None and name not in kind.takes:
+            msg = f"the format {format} takes no {name}: leave it out"
+            raise InvalidEvent(msg)
+    reader = kind(Path(path), options)
+    plan = _Plan(reader, keep_going=keep_going)
+    plan.read(progress)
+    return _Appending(store, plan, progress).run()
+
+
+class _Plan:
+    """The whole file as validated events in the order of their appending."""
+
+    def __init__(self, reader: Reader[Any], *, keep_going: bool) -> None:
+        self.reader, self.keep_going = reader, keep_going
+        self.rows = self.repeated = 0
+        self.left_out: list[BadRow] = []
+        self.items: list[Planned] = []
+        self._ordered: list[tuple[int, Planned]] = []
+        self._by_id: dict[bytes, Planned] = {}
+
+    def read(self, progress: Progress | None) -> None:
+        with contextlib.closing(self.reader.rows()) as rows:
+            for row in rows:
+                self.rows += 1
+                if self.rows > ROWS_MAX:
+                    msg = f"{self.reader.file} has more than {ROWS_MAX:,} rows: split it, for example by day"
+                    raise InvalidEvent(msg)
+                self._take(row)
+                if progress is not None and self.rows % BATCH == 0:
+                    progress(READING, self.rows, None)
+        self._ordered.sort(key=itemgetter(0))
+        self.items = [planned for _, planned in self._ordered]
+        self._ordered, self._by_id = [], {}
+
+    def _take(self, row: Line) -> None:
+        try:
+            self._accept(self.reader.plan(row))
+        except BadRow as e:
+            self.refuse(e)
+        except InvalidEvent as e:
+            self.refuse(BadRow(self.reader.file, row.line, "", "", str(e)))
+
+    def refuse(self, bad: BadRow) -> None:
+        """Keep a row that cannot be imported for the report, or raise it."""
+        if not self.keep_going:
+            raise bad
+        self.left_out.append(bad)
+
+    def _accept(self, planned: Sequence[Planned]) -> None:
+        """Take a row's events, all or none; a row's later event never goes in before its earlier one."""
+        fresh: dict[bytes, Planned] = {}
+        for item in planned:
+            account_of(item.stream)
+            _, data = encode(item.event)
+            id_ = keyed_id(item.stream, item.key)
+            known = self._by_id.get(id_)
+            if known is None:
+                fresh[id_] = item
+            elif encode(known.event)[1] != data:
+                why = f"tells {item.key} of {item.stream} again, and otherwise than line {known.line}"
+                raise BadRow(self.reader.file, item.line, "", "", why)
+        self.repeated += bool(planned) and not fresh
+        self._by_id.update(fresh)
+        latest = 0
+        for item in fresh.values():
+            latest = max(latest, item.occurred_at)
+            self._ordered.append((latest, item))
+
+
+class _Appending:
+    def __init__(self, store: EventStore, plan: _Plan, progress: Progress | None) -> None:
+        self._store, self._plan, self._progress = store, plan, progress
+        name = plan.reader.path.name.encode("utf-8", "replace").decode()
+        self._note = f"import {plan.reader.format} {name}"
+        self._refused: set[int] = set()
+        self._positions: list[int] = []
+        self._types: Counter[str] = Counter()
+
+    def run(self) -> ImportReport:
+        plan, reader = self._plan, self._plan.reader
+        head = self._store.head()
+        contracts = self._define()
+        for start in range(0, len(plan.items), BATCH):
+            self._take(self._append(plan.items[start : start + BATCH]))
+            if self._progress is not None:
+                self._progress(APPENDING, min(start + BATCH, len(plan.items)), len(plan.items))
+        accepted = [item for item in plan.items if item.line not in self._refused]
+        added = sum(position > head for position in self._positions)
+        return ImportReport(
+            file=reader.file,
+            format=reader.format,
+            rows=plan.rows,
+            events=len(self._positions),
+            added=added,
+            already_there=len(self._positions) - added,
+            repeated=plan.repeated,
+            left_out=tuple(plan.left_out),
+            ignored=dict(reader.ignored),
+            types=dict(self._types),
+            contracts=tuple(contracts),
+            pnl=tuple(compare(reader.compares, accepted, contracts)),
+        )
+
+    def _define(self) -> Mapping[str, ContractDefined]:
+        if not self._plan.items:
+            return {}
+        definitions = define(self._store, self._plan.reader.contracts, self._plan.items[0].occurred_at, self._note)
+        self._take(definitions.values())
+        return {
+            symbol: event
+            for symbol, record in definitions.items()
+            if isinstance(event := record.event, ContractDefined)
+        }
+
+    def _take(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._positions.append(record.position)
+            self._types[record.type] += 1
+
+    def _append(self, items: Sequence[Planned]) -> Sequence[Record]:
+        batches = [Batch(i.stream, i.event, key=i.key, occurred_at=i.occurred_at, note=self._note) for i in items]
+        try:
+            return self._store.append_many(batches)
+        except DuplicateEvent as e:
+            if len(items) == 1:
+                self._refuse(items[0], e)
+                return ()
+        # The log knows only a part of the batch, from a shorter export: halves find which, in few steps.
+        half = len(items) // 2
+        return [*self._append(items[:half]), *self._append(items[half:])]
+
+    def _refuse(self, item: Planned, error: DuplicateEvent) -> None:
+        where = f"at position {error.record.position} " if error.record is not None else ""
+        why = f"says otherwise than the log, which holds {item.key} of {item.stream} {where}with other content"
+        self._refused.add(item.line)
+        self._plan.refuse(BadRow(self._plan.reader.file, item.line, "", "", why))
+
+
+def _date(date: Date | str | None) -> Date | None:
+    if not isinstance(date, str):
+        return date
+    try:
+        return Date.fromisoformat(date)
+    except ValueError as e:
+        msg = f"{date!r} is no date: write it like 2012-06-21"
+        raise InvalidEvent(msg) from e
