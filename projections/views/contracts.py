@@ -1,0 +1,126 @@
+"""Contracts: what one point of each instrument is worth, found by its symbol or by a broker's name for it."""
+
+from datetime import date
+from decimal import Decimal
+from typing import ClassVar
+
+import msgspec
+
+from eventstore import Event, Record, StoreError, UnknownContract
+from eventstore.trading import ContractDefined
+from projections.view import SHARED, Lens
+
+SYMBOLS_MAX = 100_000
+
+
+class TooManySymbols(StoreError):
+    """A view's state is bounded, and this log names more instruments than it holds."""
+
+    def __init__(self, view: str, symbol: str) -> None:
+        self.view, self.symbol = view, symbol
+        super().__init__(
+            f"view {view} holds {SYMBOLS_MAX:,} symbols and {symbol} is one more: one instrument has one symbol in a "
+            "log; put the others into a log of their own"
+        )
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """One instrument. `multiplier` is money per point and unit, None where the definition does not tell it.
+
+    `position` is where in the log the definition stands, which replaced any earlier one as a whole.
+    """
+
+    symbol: str
+    multiplier: Decimal | None = None
+    tick_size: Decimal | None = None
+    tick_value: Decimal | None = None
+    currency: str | None = None
+    root: str | None = None
+    name: str | None = None
+    broker_ids: tuple[str, ...] = ()
+    exchange: str | None = None
+    product: str | None = None
+    expiry: date | None = None
+    position: int
+
+
+class ContractsState(msgspec.Struct):
+    """Contracts by symbol, and symbols by broker id."""
+
+    contracts: dict[str, Contract] = {}
+    aliases: dict[str, str] = {}
+
+    def find(self, name: str) -> Contract | None:
+        """Return the contract of a symbol or, where none has it, of a broker id."""
+        contract = self.contracts.get(name)
+        if contract is not None:
+            return contract
+        symbol = self.aliases.get(name)
+        return None if symbol is None else self.contracts.get(symbol)
+
+
+class ContractsView:
+    """The newest definition of each symbol. All contracts are one partition, whatever stream they stand in."""
+
+    name: ClassVar[str] = "contracts"
+    revision: ClassVar[int] = 1
+    types: ClassVar[tuple[type[Event], ...] | None] = (ContractDefined,)
+
+    def initial(self) -> ContractsState:
+        return ContractsState()
+
+    def partition(self, record: Record) -> str:
+        return SHARED
+
+    def apply(self, state: ContractsState, event: Event, record: Record) -> None:
+        if not isinstance(event, ContractDefined):
+            return
+        symbol = event.symbol
+        earlier = state.contracts.get(symbol)
+        if earlier is None and len(state.contracts) >= SYMBOLS_MAX:
+            raise TooManySymbols(self.name, symbol)
+        state.contracts[symbol] = Contract(
+            symbol=symbol,
+            multiplier=event.point_value,
+            tick_size=event.tick_size,
+            tick_value=event.tick_value,
+            currency=event.currency,
+            root=event.root,
+            name=event.name,
+            broker_ids=event.broker_ids,
+            exchange=event.exchange,
+            product=event.product,
+            expiry=event.expiry,
+            position=record.position,
+        )
+        for alias in event.broker_ids:
+            state.aliases[alias] = symbol
+        for alias in earlier.broker_ids if earlier is not None else ():
+            if alias not in event.broker_ids and state.aliases.get(alias) == symbol:
+                del state.aliases[alias]
+
+
+class Contracts:
+    """Questions about contracts."""
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def get(self, symbol: str) -> Contract:
+        """Return the contract of a symbol or broker id; raise UnknownContract where nobody defined it."""
+        contract = self.find(symbol)
+        if contract is None:
+            raise UnknownContract(symbol)
+        return contract
+
+    def find(self, symbol: str) -> Contract | None:
+        """Return the contract of a symbol or broker id, or None."""
+        state: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        return None if state is None else state.find(symbol)
+
+    def all(self) -> tuple[Contract, ...]:
+        """Return every contract, sorted by symbol."""
+        state: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        if state is None:
+            return ()
+        return tuple(sorted(state.contracts.values(), key=lambda contract: contract.symbol))

@@ -1,0 +1,323 @@
+"""Lockouts: what an account may not do, by which rule, in which scope, until when; an irrevocable one never weakens."""
+
+import enum
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore import Event, Record, StoreError
+from eventstore.clock import to_ns
+from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from projections.view import SHARED, Lens
+from projections.views.contracts import ContractsState, ContractsView
+
+LOCKOUTS_MAX = 10_000
+ENDED_MAX = 100
+ANOMALIES_MAX = 1_000
+POSITIONS_MAX = 100
+
+# The root of a futures symbol stands before its month letter and a year of one or two digits: ES in ESZ5.
+_FUTURE = re.compile(r"(.+)[FGHJKMNQUVXZ]\d{1,2}", re.ASCII)
+
+
+class TooManyLockouts(StoreError):
+    """An account's lockouts in force are bounded; a rule that sets so many wants a wider scope."""
+
+    def __init__(self, account: str, position: int) -> None:
+        self.account, self.position = account, position
+        super().__init__(
+            f"{account} has {LOCKOUTS_MAX:,} lockouts in force and position {position} sets one more: give the rule a "
+            "wider scope, for example root:ES or account"
+        )
+
+
+class LockoutAnomalyKind(enum.StrEnum):
+    """Why an event about a lockout had no effect, or not all that it asked for."""
+
+    NOT_SET = "NOT_SET"
+    """Nothing of this rule and scope was in force."""
+    IRREVOCABLE = "IRREVOCABLE"
+    """It would have cleared an irrevocable lockout, or set it again with weaker terms: the stricter ones hold."""
+    SHORTER = "SHORTER"
+    """An extension to an earlier instant: the later one holds."""
+    TOO_EARLY = "TOO_EARLY"
+    """An expiry before `until`: the lockout holds."""
+
+
+class LockoutAnomaly(msgspec.Struct, frozen=True):
+    """An event that surprised; `position` is its record's in the log, `scope` is None where it named none."""
+
+    kind: LockoutAnomalyKind
+    rule_id: str
+    scope: str | None
+    position: int
+
+
+class Lockout(msgspec.Struct, frozen=True, kw_only=True):
+    """One lockout of an account, by rule and scope (`account`, `symbol:X`, `root:X`). Times are UNIX ns.
+
+    `cause` is the id of the record that set it, `positions` are those of the records that touched it (the first and
+    the last 99 of them). `until` None: it has no end of its own. `ended_by` is `cleared by …`, `expired` or
+    `replaced`, and None while it is in force.
+    """
+
+    account: str
+    rule_id: str
+    scope: str
+    allows: Allows
+    reason: str
+    set_at: int
+    until: int | None
+    revocable: bool
+    cause: bytes
+    positions: tuple[int, ...]
+    ended_at: int | None = None
+    ended_by: str | None = None
+
+    def is_active(self, at_ns: int) -> bool:
+        """Tell whether it holds at an instant in UNIX ns.
+
+        One that has not ended holds before `set_at` too: a clock that was set back must not open an account.
+        """
+        if self.until is not None and at_ns >= self.until:
+            return False
+        return self.ended_at is None or self.set_at <= at_ns < self.ended_at
+
+
+class LockoutsState(msgspec.Struct):
+    """One account. `active` by rule, NUL and scope: set and not ended, though `until` may have passed."""
+
+    active: dict[str, Lockout] = {}
+    ended: list[Lockout] = []
+    anomalies: tuple[LockoutAnomaly, ...] = ()
+    anomaly_count: int = 0
+
+
+class LockoutsView:
+    """One lockout for each account, rule and scope.
+
+    Whether `until` has passed at an event is asked of both its times, so that neither a clock that runs ahead nor a
+    wrong `occurred_at` ends a lockout early. `ended_max` bounds how many ended ones stay in state.
+    """
+
+    name: ClassVar[str] = "lockouts"
+    revision: ClassVar[int] = 1
+    types: ClassVar[tuple[type[Event], ...] | None] = (LockoutSet, LockoutExtended, LockoutCleared, LockoutExpired)
+
+    def __init__(self, ended_max: int | None = ENDED_MAX) -> None:
+        self._ended_max = ended_max
+
+    def initial(self) -> LockoutsState:
+        return LockoutsState()
+
+    def partition(self, record: Record) -> str:
+        return record.stream.split("/", 2)[1]
+
+    def apply(self, state: LockoutsState, event: Event, record: Record) -> None:
+        # One event may end every scope of a rule: readers see all of it or nothing.
+        after = replace(state, active=dict(state.active), ended=list(state.ended))
+        match event:
+            case LockoutSet():
+                _set(after, event, record)
+            case LockoutExtended():
+                _extend(after, event, record)
+            case LockoutCleared():
+                _clear(after, event, record)
+            case LockoutExpired():
+                _expire(after, event, record)
+            case _:
+                return
+        if self._ended_max is not None:
+            del after.ended[: -self._ended_max]
+        state.active, state.ended = after.active, after.ended
+        state.anomalies, state.anomaly_count = after.anomalies, after.anomaly_count
+
+
+class Lockouts:
+    """Questions about lockouts."""
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def active(self, account: str, at: datetime | int, symbol: str | None = None) -> tuple[Lockout, ...]:
+        """Return the lockouts that hold at an instant (an aware datetime or UNIX ns), longest set first.
+
+        With a symbol, or what a broker calls so: those that touch it, by account, symbol or root.
+        """
+        at_ns = to_ns(at)
+        state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
+        if state is None or not state.active:
+            return ()
+        found = [lockout for lockout in state.active.values() if lockout.is_active(at_ns)]
+        if symbol is not None and found:
+            scopes = self._scopes(symbol)
+            found = [lockout for lockout in found if lockout.scope in scopes]
+        return tuple(sorted(found, key=_age))
+
+    def history(self, account: str) -> tuple[Lockout, ...]:
+        """Return every lockout the account ever had, folded from the log, in the order they were set."""
+        view = LockoutsView(ended_max=None)
+        state = view.initial()
+        for record in self._lens.read(stream=f"lockout/{account}/", types=view.types):
+            view.apply(state, record.event, record)
+        return tuple(sorted([*state.ended, *state.active.values()], key=_age))
+
+    def anomalies(self, account: str) -> tuple[LockoutAnomaly, ...]:
+        """Return the last 1,000 events that had no effect, or not all that they asked for, oldest first."""
+        state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
+        return () if state is None else state.anomalies
+
+    def _scopes(self, symbol: str) -> set[str]:
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contract = None if contracts is None else contracts.find(symbol)
+        names = {symbol} if contract is None else {contract.symbol, symbol, *contract.broker_ids}
+        root = None if contract is None else contract.root
+        if root is None:
+            future = _FUTURE.fullmatch(symbol if contract is None else contract.symbol)
+            root = None if future is None else future[1]
+        scopes = {"account"} | {f"symbol:{name}" for name in names}
+        return scopes if root is None else scopes | {f"root:{root}"}
+
+
+def _age(lockout: Lockout) -> tuple[int, int]:
+    return lockout.set_at, lockout.positions[0]
+
+
+def _earlier(record: Record) -> int:
+    """Return the instant that both of a record's times have reached."""
+    return min(record.occurred_at, record.recorded_at)
+
+
+def _is_over(lockout: Lockout, record: Record) -> bool:
+    return lockout.until is not None and _earlier(record) >= lockout.until
+
+
+def _set(state: LockoutsState, event: LockoutSet, record: Record) -> None:
+    key = event.rule_id + "\0" + event.scope
+    fresh = Lockout(
+        account=record.account,
+        rule_id=event.rule_id,
+        scope=event.scope,
+        allows=event.allows,
+        reason=event.reason,
+        set_at=_earlier(record),
+        until=event.until,
+        revocable=event.revocable,
+        cause=record.id,
+        positions=(record.position,),
+    )
+    held = state.active.get(key)
+    if held is None:
+        _make_room(state, record)
+        state.active[key] = fresh
+    elif _is_over(held, record):
+        _end(state, key, held.until, "expired")
+        state.active[key] = fresh
+    elif _terms(held) == _terms(fresh):
+        state.active[key] = replace(held, positions=_with_position(held, record.position))
+    elif held.revocable:
+        _end(state, key, fresh.set_at, "replaced")
+        state.active[key] = fresh
+    else:
+        _strengthen(state, key, held, fresh)
+
+
+def _terms(lockout: Lockout) -> tuple[Allows, str, int | None, bool]:
+    return lockout.allows, lockout.reason, lockout.until, lockout.revocable
+
+
+def _strengthen(state: LockoutsState, key: str, held: Lockout, asked: Lockout) -> None:
+    """Set an irrevocable lockout again: of its terms and those asked for the stricter ones hold."""
+    until = _later(held.until, asked.until)
+    allows = Allows.NOTHING if Allows.NOTHING in {held.allows, asked.allows} else held.allows
+    if (until, allows, False) != (asked.until, asked.allows, asked.revocable):
+        _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, asked.positions[0])
+    positions = _with_position(held, asked.positions[0])
+    state.active[key] = replace(held, until=until, allows=allows, positions=positions)
+
+
+def _extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None:
+    for key in _named(state, event, record):
+        held = state.active[key]
+        until = _later(held.until, event.until)
+        if until != event.until:
+            _mark(state, LockoutAnomalyKind.SHORTER, held.rule_id, held.scope, record.position)
+        elif _is_over(held, record) and until != held.until:
+            # Between its end and now it did not hold, and history must not say that it did.
+            _end(state, key, held.until, "expired")
+            positions = (record.position,)
+            state.active[key] = replace(held, set_at=_earlier(record), until=until, positions=positions)
+        else:
+            state.active[key] = replace(held, until=until, positions=_with_position(held, record.position))
+
+
+def _clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
+    for key in _named(state, event, record):
+        held = state.active[key]
+        if _is_over(held, record):
+            _end(state, key, held.until, "expired", record)
+        elif held.revocable:
+            _end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
+        else:
+            _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, record.position)
+
+
+def _expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None:
+    for key in _named(state, event, record):
+        held = state.active[key]
+        if _is_over(held, record):
+            _end(state, key, held.until, "expired", record)
+        else:
+            _mark(state, LockoutAnomalyKind.TOO_EARLY, held.rule_id, held.scope, record.position)
+
+
+def _named(
+    state: LockoutsState, event: LockoutExtended | LockoutCleared | LockoutExpired, record: Record
+) -> Iterator[str]:
+    """Yield the keys an event means: by default the stream's rule and every scope of it."""
+    rule_id = record.entity.replace("%2F", "/") if event.rule_id is None else event.rule_id
+    keys = [
+        key
+        for key, lockout in state.active.items()
+        if lockout.rule_id == rule_id and event.scope in {None, lockout.scope}
+    ]
+    if not keys:
+        _mark(state, LockoutAnomalyKind.NOT_SET, rule_id, event.scope, record.position)
+    yield from keys
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    """Return the later of two ends, where None is no end at all."""
+    return None if one is None or other is None else max(one, other)
+
+
+def _end(state: LockoutsState, key: str, at: int | None, by: str, record: Record | None = None) -> None:
+    held = state.active.pop(key)
+    positions = held.positions if record is None else _with_position(held, record.position)
+    state.ended.append(replace(held, ended_at=at, ended_by=by, positions=positions))
+
+
+def _with_position(held: Lockout, position: int) -> tuple[int, ...]:
+    """Return what touched a lockout with one more: the first, which set it, and the last ones."""
+    return (held.positions[0], *held.positions[1:][2 - POSITIONS_MAX :], position)
+
+
+def _make_room(state: LockoutsState, record: Record) -> None:
+    """Before there are too many, end those whose time has passed; nobody may have said so."""
+    if len(state.active) < LOCKOUTS_MAX:
+        return
+    for key, lockout in list(state.active.items()):
+        if _is_over(lockout, record):
+            _end(state, key, lockout.until, "expired")
+    if len(state.active) >= LOCKOUTS_MAX:
+        raise TooManyLockouts(record.account, record.position)
+
+
+def _mark(state: LockoutsState, kind: LockoutAnomalyKind, rule_id: str, scope: str | None, position: int) -> None:
+    anomaly = LockoutAnomaly(kind, rule_id, scope, position)
+    state.anomalies = (*state.anomalies[1 - ANOMALIES_MAX :], anomaly)
+    state.anomaly_count += 1

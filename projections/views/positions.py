@@ -1,0 +1,375 @@
+"""Positions: quantity, lots, cost and realized points from fills, beside what the broker reports."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import ClassVar
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore import Event, Record, UnknownContract
+from eventstore.trading import (
+    AdjustmentReason,
+    FeeCharged,
+    OrderFilled,
+    PositionAdjusted,
+    PositionReported,
+    PositionSide,
+    Side,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
+from projections.view import FIXED, SHARED, Lens
+from projections.views.contracts import Contract, ContractsState, ContractsView
+from projections.views.position_fold import (
+    VIEW,
+    Booking,
+    Holding,
+    Lot,
+    PositionsState,
+    can_split,
+    mark,
+    opened,
+    refold,
+    settle,
+)
+from projections.views.trades import ZERO, AboutTrade, Fees, Mark, MarkKind, with_fee
+
+# Looked up once: an access through the enumeration's class costs as much as two multiplications.
+_BUY, _SHORT = Side.BUY, PositionSide.SHORT
+_ONE = Decimal(1)
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """One account's position in one symbol and side. Points are price × quantity, before fees and multiplier.
+
+    `quantity` is below zero when short. `average_price` is the open lots' (first in, first out), `average_cost` that
+    of the average-cost method; both are None when flat, and leave out `unpriced`: the quantity whose opening told no
+    price, which realizes nothing. `fees` are in the contract's currency or in none named. `anomalies` are the last
+    100 records that surprised: kind and position in the log.
+    """
+
+    account: str
+    symbol: str
+    side: PositionSide
+    quantity: Decimal = ZERO
+    frozen: Decimal | None = None
+    average_price: Decimal | None = None
+    lots: tuple[Lot, ...] = ()
+    cost: Decimal = ZERO
+    realized_points: Decimal = ZERO
+    average_cost: Decimal | None = None
+    realized_points_average_cost: Decimal = ZERO
+    unpriced: Decimal = ZERO
+    fees: Decimal = ZERO
+    fees_by_currency: Fees = ()
+    reported: Decimal | None = None
+    reported_average_price: Decimal | None = None
+    multiplier: Decimal | None = None
+    currency: str | None = None
+    anomalies: tuple[Mark, ...] = ()
+    first_position: int | None = None
+    last_position: int | None = None
+
+    @property
+    def difference(self) -> Decimal | None:
+        """What the broker reports beyond what the fills say; None where it never reported."""
+        return None if self.reported is None else FIXED.subtract(self.reported, self.quantity)
+
+    @property
+    def realized(self) -> Decimal:
+        """Money, first in, first out, before fees; raises UnknownContract where no multiplier is known."""
+        return FIXED.multiply(self.realized_points, self._known_multiplier())
+
+    @property
+    def realized_average_cost(self) -> Decimal:
+        """Money by average cost, before fees; raises UnknownContract where no multiplier is known."""
+        return FIXED.multiply(self.realized_points_average_cost, self._known_multiplier())
+
+    def unrealized_points(self, price: Decimal) -> Decimal:
+        """Return what closing the open lots at a price would realize, in points."""
+        priced = FIXED.subtract(self.quantity, self.unpriced)
+        return FIXED.subtract(FIXED.multiply(priced, price), self.cost)
+
+    def unrealized(self, price: Decimal) -> Decimal:
+        """Return what closing the open lots at a price would realize, in money; raises UnknownContract."""
+        return FIXED.multiply(self.unrealized_points(price), self._known_multiplier())
+
+    def _known_multiplier(self) -> Decimal:
+        if self.multiplier is None:
+            raise UnknownContract(self.symbol)
+        return self.multiplier
+
+
+class PositionsView:
+    """Fills, fees, busts, corrections and adjustments of one account, folded into its holdings."""
+
+    name: ClassVar[str] = VIEW
+    revision: ClassVar[int] = 1
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        OrderFilled,
+        TradeExecuted,
+        FeeCharged,
+        TradeBusted,
+        TradeCorrected,
+        PositionAdjusted,
+        PositionReported,
+    )
+
+    def initial(self) -> PositionsState:
+        return PositionsState()
+
+    def partition(self, record: Record) -> str:
+        return record.stream.split("/", 2)[1]
+
+    def apply(self, state: PositionsState, event: Event, record: Record) -> None:
+        match event:
+            case OrderFilled() | TradeExecuted():
+                _fill(state, event, record)
+            case PositionReported():
+                _report(state, event, record.position)
+            case FeeCharged():
+                _charge(state, event, record)
+            case PositionAdjusted():
+                _adjust(state, event, record.position)
+            case TradeBusted():
+                _bust(state, event, record)
+            case TradeCorrected():
+                _correct(state, event, record)
+            case _:
+                pass
+
+
+class Positions:
+    """Questions about positions. The contract's multiplier is joined when asked, so that it may come late."""
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def get(self, account: str, symbol: str, side: str = PositionSide.NET) -> Position:
+        """Return the position in a symbol, or in what a broker calls so; flat where there never was one.
+
+        `side`: NET, or LONG and SHORT where the venue keeps both; anything else raises ValueError.
+        """
+        state: PositionsState | None = self._lens.state(VIEW, account)
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contract = None if contracts is None else contracts.find(symbol)
+        holdings = {} if state is None else state.holdings
+        holding = holdings.get(symbol + "\0" + side)
+        if holding is None and contract is not None:
+            symbol = contract.symbol
+            holding = holdings.get(symbol + "\0" + side)
+        if holding is None:
+            multiplier, currency = (None, None) if contract is None else (contract.multiplier, contract.currency)
+            flat_side = PositionSide(side)
+            return Position(account=account, symbol=symbol, side=flat_side, multiplier=multiplier, currency=currency)
+        return _position(account, holding, contract)
+
+    def of(self, account: str) -> tuple[Position, ...]:
+        """Return every position the account ever had, flat ones too, sorted by symbol and side."""
+        state: PositionsState | None = self._lens.state(VIEW, account)
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        if state is None:
+            return ()
+        found = sorted(state.holdings.values(), key=lambda holding: (holding.symbol, holding.side))
+        return tuple(
+            _position(account, holding, None if contracts is None else contracts.find(holding.symbol))
+            for holding in found
+        )
+
+    def unassigned_fees(self, account: str) -> Fees:
+        """Return, by currency, the fees of trades that no position knows."""
+        state: PositionsState | None = self._lens.state(VIEW, account)
+        return () if state is None else state.fees
+
+    def anomalies(self, account: str) -> tuple[Mark, ...]:
+        """Return what was odd about busts and corrections that no position knows."""
+        state: PositionsState | None = self._lens.state(VIEW, account)
+        return () if state is None else state.marked
+
+
+def _position(account: str, holding: Holding, contract: Contract | None) -> Position:
+    figures = holding.figures
+    average_price = average_cost = None
+    if figures.lots:
+        priced = FIXED.subtract(figures.quantity, figures.unpriced)
+        if priced:
+            average_price = FIXED.divide(figures.cost, priced)
+            average_cost = FIXED.divide(figures.average_cost_total, priced)
+    multiplier, currency = (None, None) if contract is None else (contract.multiplier, contract.currency)
+    fees = ZERO
+    for name, amount in holding.fees:
+        if not name or name == currency:
+            fees = FIXED.add(fees, amount)
+    return Position(
+        account=account,
+        symbol=holding.symbol,
+        side=holding.side,
+        quantity=figures.quantity,
+        frozen=holding.frozen,
+        average_price=average_price,
+        lots=figures.lots,
+        cost=figures.cost,
+        realized_points=figures.realized_points,
+        average_cost=average_cost,
+        realized_points_average_cost=figures.realized_points_average_cost,
+        unpriced=figures.unpriced,
+        fees=fees,
+        fees_by_currency=holding.fees,
+        reported=holding.reported,
+        reported_average_price=holding.reported_average_price,
+        multiplier=multiplier,
+        currency=currency,
+        anomalies=holding.marked,
+        first_position=holding.first,
+        last_position=holding.last,
+    )
+
+
+def _fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
+    position = record.position
+    name = record.stream + "\0" + event.trade_id
+    key = event.symbol + "\0" + event.position_side
+    recent = state.recent
+    holding = state.holdings.get(key)
+    if holding is None:
+        holding = opened(state, key, position)
+    if name in recent.newer or name in recent.older or name in state.windows[key].bookings:
+        mark(state, key, MarkKind.DUPLICATE_TRADE, position)
+        return
+    quantity = event.quantity if event.side is _BUY else -event.quantity
+    booking = Booking(quantity, event.price, event.trade_id, position, event.fee, event.fee_currency or "")
+    settle(state, key, holding, name, booking)
+    recent.put(name, key)
+
+
+def _report(state: PositionsState, event: PositionReported, position: int) -> None:
+    key = event.symbol + "\0" + event.position_side
+    holding = state.holdings.get(key) or opened(state, key, position)
+    # Venues that keep both sides report a short one above zero or below.
+    quantity = -abs(event.quantity) if event.position_side is _SHORT else event.quantity
+    state.holdings[key] = replace(
+        holding,
+        reported=quantity,
+        reported_average_price=event.average_price,
+        frozen=event.frozen,
+        last=position,
+    )
+
+
+def _charge(state: PositionsState, event: FeeCharged, record: Record) -> None:
+    currency = event.currency or ""
+    holding = None
+    key = "" if event.symbol is None else event.symbol + "\0" + event.position_side
+    if key not in state.holdings:
+        found = _located(state, event, record.stream)
+        key = found[0] if found is not None else key
+    holding = state.holdings.get(key)
+    if holding is None and event.symbol is not None:
+        holding = opened(state, key, record.position)
+    if holding is None:
+        state.fees = with_fee(state.fees, currency, event.amount)
+        return
+    fees = with_fee(holding.fees, currency, event.amount)
+    state.holdings[key] = replace(holding, fees=fees, last=record.position)
+
+
+def _adjust(state: PositionsState, event: PositionAdjusted, position: int) -> None:
+    key = event.symbol + "\0" + event.position_side
+    holding = state.holdings.get(key) or opened(state, key, position)
+    if not event.quantity:
+        state.holdings[key] = replace(holding, last=position)
+        return
+    split = event.reason is AdjustmentReason.SPLIT
+    if split and not can_split(holding.figures, event.quantity):
+        mark(state, key, MarkKind.IMPOSSIBLE_SPLIT, position)
+        return
+    booking = Booking(event.quantity, event.price, None, position, split=split)
+    settle(state, key, holding, f"#{position}", booking)
+    if not split and abs(state.holdings[key].figures.unpriced) > abs(holding.figures.unpriced):
+        mark(state, key, MarkKind.UNPRICED, position)
+
+
+def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
+    found = _located(state, event, record.stream)
+    key, name = found or (_named(event), record.stream + "\0" + event.trade_id)
+    done = name + "\0bust"
+    if state.recent.get(done) is not None:
+        mark(state, key, MarkKind.DUPLICATE_BUST, record.position)
+        return
+    window = state.windows.get(key)
+    booking = None if window is None else window.bookings.get(name)
+    if window is not None and booking is not None:
+        del window.bookings[name]
+        fees = with_fee(state.holdings[key].fees, booking.currency, -booking.fee)
+        refold(state, key, window, fees, record.position)
+    elif not key or event.side is None or event.quantity is None or event.price is None:
+        mark(state, key, MarkKind.UNKNOWN_BUST, record.position)
+        return
+    else:
+        opposite = -event.quantity if event.side is _BUY else event.quantity
+        fee, currency = -event.fee, event.fee_currency or ""
+        holding = state.holdings.get(key) or opened(state, key, record.position)
+        booking = Booking(opposite, event.price, None, record.position, fee, currency)
+        settle(state, key, holding, f"#{record.position}", booking)
+        mark(state, key, MarkKind.LATE_BUST, record.position)
+    state.recent.put(done, "")
+
+
+def _correct(state: PositionsState, event: TradeCorrected, record: Record) -> None:
+    found = _located(state, event, record.stream)
+    key, name = found or (_named(event), record.stream + "\0" + event.trade_id)
+    window = state.windows.get(key)
+    booking = None if window is None else window.bookings.get(name)
+    if window is None or booking is None:
+        kind = _correct_late(state, key, name, event, record.position)
+        mark(state, key, kind, record.position)
+        return
+    buys = booking.quantity > ZERO if event.side is None else event.side is _BUY
+    quantity = event.quantity if buys else -event.quantity
+    window.bookings[name] = replace(booking, quantity=quantity, price=event.price)
+    refold(state, key, window, state.holdings[key].fees, record.position)
+
+
+def _correct_late(state: PositionsState, key: str, name: str, event: TradeCorrected, position: int) -> MarkKind:
+    """Book a trade that left the window back, and as it should have been; return what to mark this as."""
+    quantity, price = event.previous_quantity, event.previous_price
+    busted = state.recent.get(name + "\0bust") is not None
+    if busted or not key or event.side is None or quantity is None or price is None:
+        return MarkKind.UNKNOWN_CORRECTION
+    done, figures = name + "\0correction", f"{event.quantity}@{event.price}"
+    if state.recent.get(done) == figures:
+        return MarkKind.DUPLICATE_CORRECTION
+    sign = _ONE if event.side is _BUY else -_ONE
+    holding = state.holdings.get(key) or opened(state, key, position)
+    settle(state, key, holding, f"#{position}", Booking(-sign * quantity, price, None, position))
+    again = Booking(sign * event.quantity, event.price, event.trade_id, position)
+    settle(state, key, state.holdings[key], name, again)
+    state.recent.put(done, figures)
+    return MarkKind.LATE_CORRECTION
+
+
+def _located(state: PositionsState, event: AboutTrade, stream: str) -> tuple[str, str] | None:
+    """Return under which holding and name a trade was booked: in this very stream, else the newest of its id."""
+    start = "" if event.symbol is None else event.symbol + "\0"
+    for key, name in _candidates(state, event.trade_id, stream):
+        if key.startswith(start):
+            return key, name
+    return None
+
+
+def _candidates(state: PositionsState, trade_id: str, stream: str) -> Iterator[tuple[str, str]]:
+    name, suffix = stream + "\0" + trade_id, "\0" + trade_id
+    known = state.recent.get(name)
+    if known is not None:
+        yield known, name
+    yield from ((key, name) for key, window in state.windows.items() if name in window.bookings)
+    yield from ((key, other) for other, key in state.recent.ending(suffix) if key in state.holdings)
+    for key, window in state.windows.items():
+        yield from ((key, other) for other in reversed(window.bookings) if other.endswith(suffix))
+
+
+def _named(event: TradeBusted | TradeCorrected) -> str:
+    """Return the holding that an event names by itself, or ""."""
+    return "" if event.symbol is None else event.symbol + "\0" + event.position_side
