@@ -1,0 +1,360 @@
+"""The orders view: anomalies, reports, bounds, questions, and the laws of folding."""
+
+import threading
+from decimal import Decimal, localcontext
+
+import msgspec
+import pytest
+
+from eventstore import Event, trading
+from eventstore.trading import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRequested,
+    OrderExpired,
+    OrderReduced,
+    OrderRejected,
+    OrderReplaced,
+    OrderReplaceRequested,
+    OrderReported,
+    OrderStatus,
+    OrderTriggered,
+    OrderType,
+    PositionSide,
+    Side,
+    TradeBusted,
+    TradeCorrected,
+)
+from projections.views.order_state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
+from projections.views.orders import Anomaly, AnomalyKind, Order, OrdersState, OrdersView
+from tests.views.order_folding import Folding, correct, fill, submit
+
+D = Decimal
+
+
+@pytest.fixture
+def folding() -> Folding:
+    return Folding()
+
+
+def kinds(order: Order) -> list[str]:
+    return [anomaly.kind.value for anomaly in order.anomalies]
+
+
+def figures(order: Order) -> tuple[str, Decimal, Decimal | None]:
+    return order.status.value, order.cumulative, order.leaves
+
+
+# --- anomalies ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("events", "anomalies", "expected"),
+    [
+        ([submit(), fill("1", "11")], ["OVERFILL"], ("FILLED", D(11), D(0))),
+        ([submit(), fill("1", "10"), fill("2", "1")], ["OVERFILL", "FILL_AFTER_CLOSE"], ("FILLED", D(11), D(0))),
+        ([submit(), OrderCanceled(), fill("1", "4")], ["FILL_AFTER_CLOSE"], ("CANCELED", D(4), D(0))),
+        ([submit(), OrderExpired(), fill("1", "4")], ["FILL_AFTER_CLOSE"], ("EXPIRED", D(4), D(0))),
+        ([submit(), OrderRejected(), fill("1", "4")], ["FILL_AFTER_CLOSE"], ("REJECTED", D(4), D(0))),
+        ([submit(), fill("1", "4"), OrderCanceled(quantity=D(5))], ["REMAINDER"], ("CANCELED", D(4), D(0))),
+        ([submit(), fill("1", "4"), OrderCanceled(quantity=D("6.0"))], [], ("CANCELED", D(4), D(0))),
+        ([submit(), OrderReduced(by=D(11))], ["OVER_REDUCED"], ("CANCELED", D(0), D(0))),
+        ([submit(), fill("1", "4"), OrderReduced(by=D(7))], ["OVER_REDUCED"], ("FILLED", D(4), D(0))),
+        ([submit(), fill("1", "4"), OrderReduced(by=D(6))], [], ("FILLED", D(4), D(0))),
+        ([submit(), submit("12")], ["SUBMITTED_TWICE"], ("PENDING_NEW", D(0), D(10))),
+        ([submit(), fill("1", "10"), OrderCanceled()], ["EVENT_AFTER_CLOSE"], ("FILLED", D(10), D(0))),
+        ([submit(), OrderCanceled(), OrderExpired()], ["EVENT_AFTER_CLOSE"], ("CANCELED", D(0), D(0))),
+        ([submit(), OrderCanceled(), OrderAccepted()], ["EVENT_AFTER_CLOSE"], ("CANCELED", D(0), D(0))),
+        ([submit(), OrderCanceled(), OrderTriggered()], ["EVENT_AFTER_CLOSE"], ("CANCELED", D(0), D(0))),
+        ([submit(), OrderCanceled(), OrderReduced(by=D(1))], ["EVENT_AFTER_CLOSE"], ("CANCELED", D(0), D(0))),
+        ([submit(), OrderCanceled(), OrderReplaced(quantity=D(9))], ["EVENT_AFTER_CLOSE"], ("CANCELED", D(0), D(0))),
+        ([submit(), fill("1", "10"), OrderReplaced(quantity=D(9))], ["EVENT_AFTER_CLOSE"], ("FILLED", D(10), D(0))),
+        ([submit(), OrderCanceled(), OrderCancelRequested()], [], ("CANCELED", D(0), D(0))),
+        ([submit(), OrderCanceled(), OrderReplaceRequested()], [], ("CANCELED", D(0), D(0))),
+        ([submit(), fill("1", "4"), fill("1", "4")], ["DUPLICATE_TRADE"], ("PARTIALLY_FILLED", D(4), D(6))),
+        ([submit(), fill("1", "4"), TradeBusted(trade_id="2")], ["UNKNOWN_TRADE"], ("PARTIALLY_FILLED", D(4), D(6))),
+        ([submit(), fill("1", "4"), correct("2", "3")], ["UNKNOWN_TRADE"], ("PARTIALLY_FILLED", D(4), D(6))),
+        ([submit(), fill("1", "4"), correct("1", "12")], ["OVERFILL"], ("FILLED", D(12), D(0))),
+    ],
+)
+def test_what_surprises_counts_as_far_as_it_can_and_is_marked(
+    folding: Folding, events: list[Event], anomalies: list[str], expected: tuple[str, Decimal, Decimal]
+) -> None:
+    order = folding.add("X", *events)
+    assert figures(order) == expected
+    assert order.anomalies == tuple(Anomaly(AnomalyKind(kind), len(events)) for kind in anomalies)
+    assert folding.orders.anomalies("A") == {AnomalyKind(kind): 1 for kind in anomalies}
+
+
+def test_an_order_that_is_filled_while_its_cancel_is_pending_stays_filled_when_the_cancel_is_accepted(
+    folding: Folding,
+) -> None:
+    order = folding.add("X", submit(), OrderCancelRequested(), fill("1", "10"))
+    assert (figures(order), order.is_open) == (("PENDING_CANCEL", D(10), D(0)), False)
+    order = folding.add("X", OrderCanceled())
+    assert (order.status, kinds(order)) == (OrderStatus.FILLED, ["EVENT_AFTER_CLOSE"])
+
+
+def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_told_of(folding: Folding) -> None:
+    order = folding.add("X", fill("1", "4", "7"), OrderAccepted(broker_order_id="b"), OrderReduced(by=D(2)))
+    assert (order.status, order.cumulative, order.leaves, order.quantity) == (OrderStatus.UNKNOWN, D(4), None, None)
+    assert (order.symbol, order.side, order.average_price) == ("ESZ5", Side.BUY, D(7))
+    assert folding.orders.open("A") == ()
+    order = folding.add("X", submit(order_type=OrderType.LIMIT), fill("2", "1"))
+    assert figures(order) == ("PARTIALLY_FILLED", D(5), D(5))
+    assert order.order_type is OrderType.LIMIT
+    assert order.broker_order_id == "b"
+    assert order.anomalies == tuple(Anomaly(AnomalyKind.UNKNOWN_ORDER, position) for position in (1, 2, 3))
+
+
+def test_a_submission_after_the_acknowledgment_gives_a_new_order_and_after_the_end_a_closed_one(
+    folding: Folding,
+) -> None:
+    assert figures(folding.add("X", OrderAccepted(), submit())) == ("NEW", D(0), D(10))
+    assert figures(folding.add("Y", OrderCancelRequested(), submit())) == ("PENDING_CANCEL", D(0), D(10))
+    assert figures(folding.add("Z", OrderCanceled(), submit())) == ("CANCELED", D(0), D(0))
+    order = folding.add("W", fill("1", "12"), submit())
+    assert (figures(order), kinds(order)) == (("FILLED", D(12), D(0)), ["UNKNOWN_ORDER", "OVERFILL"])
+
+
+def test_a_terminal_event_closes_an_unknown_order(folding: Folding) -> None:
+    order = folding.add("X", OrderCanceled(quantity=D(3)))
+    assert (figures(order), kinds(order)) == (("CANCELED", D(0), D(0)), ["UNKNOWN_ORDER"])
+    assert "X" in folding.states["A"].closed
+
+
+def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(folding: Folding) -> None:
+    order = folding.add("X", submit(), fill("1", "4", "50"), fill("2", "2", "56"))
+    del folding.states["A"].fills["X"]
+    folding.add("X", TradeBusted(trade_id="1", quantity=D(4), price=D(50)))
+    again = TradeBusted(trade_id="1", quantity=D(4), price=D(50))
+    order = folding.add("X", again)
+    assert (order.cumulative, order.average_price, kinds(order)) == (D(2), D(56), ["DUPLICATE_TRADE"])
+    moved = TradeCorrected(trade_id="2", quantity=D(3), price=D(60), previous_quantity=D(2), previous_price=D(56))
+    order = folding.add("X", moved)
+    assert (order.cumulative, order.average_price) == (D(3), D(60))
+    order = folding.add("X", TradeBusted(trade_id="9", quantity=D(5), price=D(1)))
+    assert (order.cumulative, kinds(order)[-1]) == (D(3), "UNKNOWN_TRADE")
+
+
+def test_a_trade_stands_in_an_order_only_where_its_record_is_in_the_order_stream(folding: Folding) -> None:
+    folding.add("X", submit(), fill("1", "4"))
+    order = folding.add("X", TradeBusted(trade_id="1"), category="trade")
+    assert order.cumulative == D(4)
+    assert folding.add("X", TradeBusted(trade_id="1")).cumulative == D(0)
+
+
+def test_a_second_delivery_of_a_record_changes_nothing(folding: Folding) -> None:
+    folding.add("X", submit(), OrderReduced(by=D(1)), fill("1", "4"), OrderReduced(by=D(1)))
+    before = msgspec.msgpack.encode(folding.states["A"])
+    for record in folding.records:
+        folding.deliver(record)
+    assert msgspec.msgpack.encode(folding.states["A"]) == before
+
+
+# --- reports ------------------------------------------------------------------------------------------------------
+
+
+def report(status: str = "UNKNOWN", filled: str | None = None, **members: object) -> OrderReported:
+    told = None if filled is None else D(filled)
+    return msgspec.structs.replace(OrderReported(status=OrderStatus(status), filled_quantity=told), **members)
+
+
+def test_a_report_sets_the_status_and_fills_in_only_what_is_unknown(folding: Folding) -> None:
+    order = folding.add("X", submit(limit_price=D(5)), report("NEW", limit_price=D(6), stop_price=D(4), symbol="NQ"))
+    assert (order.status, order.limit_price, order.stop_price, order.symbol) == (OrderStatus.NEW, D(5), D(4), "ESZ5")
+    order = folding.add("X", report(broker_order_id="b1"))
+    assert (order.status, order.broker_order_id) == (OrderStatus.NEW, "b1")
+
+
+def test_a_report_never_makes_quantity_and_the_shortfall_is_named(folding: Folding) -> None:
+    order = folding.add("X", submit(), fill("1", "4"))
+    assert order.shortfall is None
+    order = folding.add("X", report("FILLED", "10"))
+    assert figures(order) == ("FILLED", D(4), D(0))
+    assert order.shortfall == D(6)
+    order = folding.add("X", fill("2", "6"))
+    assert (order.shortfall, order.cumulative, order.anomalies) == (D(0), D(10), ())
+
+
+def test_a_report_is_all_that_is_known_of_an_order_that_was_never_submitted(folding: Folding) -> None:
+    order = folding.add("X", report("PARTIALLY_FILLED", "3", quantity=D(8), symbol="NQ", side=Side.SELL))
+    assert figures(order) == ("PARTIALLY_FILLED", D(0), D(8))
+    assert (order.symbol, order.side, order.anomalies, order.is_open) == ("NQ", Side.SELL, (), True)
+    assert folding.add("X", report()).status is OrderStatus.PARTIALLY_FILLED
+    assert folding.add("Y", report()).status is OrderStatus.UNKNOWN
+    assert folding.add("Y", OrderAccepted()).status is OrderStatus.NEW
+    assert folding.add("Z", report("CANCELED")).leaves == D(0)
+
+
+def test_a_report_of_a_pending_request_is_settled_by_the_next_word(folding: Folding) -> None:
+    assert folding.add("X", submit(), report("PENDING_CANCEL")).status is OrderStatus.PENDING_CANCEL
+    assert folding.add("X", report()).status is OrderStatus.PENDING_CANCEL
+    assert folding.add("X", report("NEW")).status is OrderStatus.NEW
+    assert folding.add("X", report("PENDING_REPLACE")).status is OrderStatus.PENDING_REPLACE
+    assert folding.add("X", fill("1", "2"), report("NEW")).status is OrderStatus.PARTIALLY_FILLED
+
+
+def test_a_report_that_contradicts_how_an_order_closed_is_marked_and_believed_unless_all_is_filled(
+    folding: Folding,
+) -> None:
+    order = folding.add("X", submit(), OrderCanceled(), report("NEW"))
+    assert (figures(order), kinds(order)) == (("NEW", D(0), D(10)), ["EVENT_AFTER_CLOSE"])
+    order = folding.add("Y", submit(), fill("1", "10"), report("NEW"))
+    assert (figures(order), kinds(order)) == (("FILLED", D(10), D(0)), ["EVENT_AFTER_CLOSE"])
+    order = folding.add("Z", submit(), OrderCanceled(), report("CANCELED"))
+    assert order.anomalies == ()
+
+
+# --- the bounds of a state ----------------------------------------------------------------------------------------
+
+
+def test_the_last_closed_orders_stay_resident_and_take_their_fills_and_ids_along_when_they_go() -> None:
+    folding = Folding(OrdersView(closed_max=3))
+    for number in range(6):
+        trade = fill(str(number), "10")
+        folding.add(f"X{number}", submit(), OrderAccepted(broker_order_id=f"b{number}"), trade)
+    state = folding.states["A"]
+    assert (list(state.closed), list(state.open)) == (["X3", "X4", "X5"], [])
+    assert set(state.fills) == set(state.closed)
+    assert state.broker_ids == {"b3": "X3", "b4": "X4", "b5": "X5"}
+
+
+def test_a_thousand_closed_orders_are_kept_and_never_an_eighth_more() -> None:
+    folding = Folding()
+    lengths = []
+    for number in range(2_600):
+        folding.deliver(folding.record(f"order/A/X{number}", submit()))
+        folding.deliver(folding.record(f"order/A/X{number}", OrderCanceled()))
+        lengths.append(len(folding.states["A"].closed))
+    assert max(lengths) == 1_125
+    assert min(lengths[1_000:]) >= 1_000
+    assert list(folding.states["A"].closed)[-1_000:] == [f"X{number}" for number in range(1_600, 2_600)]
+
+
+def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    folding = Folding(OrdersView(closed_max=0, unknown_max=2))
+    for number in range(4):
+        folding.add(f"U{number}", fill("1", "1"))
+    assert list(folding.states["A"].unknown) == ["U2", "U3"]
+    monkeypatch.setattr("projections.views.order_state.FILLS_PER_ORDER_MAX", 3)
+    monkeypatch.setattr("projections.views.order_state.ANOMALIES_PER_ORDER_MAX", 4)
+    order = folding.add("U3", *[fill(str(number), "1") for number in range(10, 20)])
+    assert list(folding.states["A"].fills["U3"]) == ["17", "18", "19"]
+    assert (len(order.anomalies), folding.orders.anomalies("A")) == (4, {AnomalyKind.UNKNOWN_ORDER: 14})
+    assert (FILLS_PER_ORDER_MAX, ANOMALIES_PER_ORDER_MAX) == (10_000, 1_000)
+    for number in range(1_001):
+        folding.add(f"X{number}", submit(), OrderCanceled())
+        folding.deliver(folding.record(f"order/A/X{number}", OrderCanceled()))
+    assert list(folding.states["A"].late) == [f"X{number}" for number in range(1, 1_001)]
+
+
+def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens_again() -> None:
+    folding = Folding(OrdersView(closed_max=0))
+    was = folding.add("X/1", submit(), OrderAccepted(broker_order_id="b"), fill("1", "4"), fill("2", "6"))
+    assert (was.order_id, was.status, was.first_position, was.last_position) == ("X/1", OrderStatus.FILLED, 1, 4)
+    assert folding.states["A"].closed == {}
+    assert folding.orders.open("A") == ()
+    order = folding.add("X/1", TradeBusted(trade_id="2"))
+    assert figures(order) == ("PARTIALLY_FILLED", D(4), D(6))
+    assert folding.states["A"].late == {"X/1": 5}
+    assert folding.orders.open("A") == (order,)
+    reads = folding.reads
+    assert folding.orders.open("A") == (order,)
+    assert folding.reads == reads
+    assert folding.orders.by_broker_id("A", "b") == order
+    folding.add("X/1", OrderCanceled())
+    assert folding.orders.open("A") == ()
+    assert folding.orders.anomalies("A") == {}
+
+
+def test_a_resident_order_is_what_its_own_stream_folds_to(folding: Folding) -> None:
+    members = {"position_side": PositionSide.LONG, "strategy": "s", "reference": "r", "parent_order_id": "P"}
+    for order_id in ("X", "Y"):
+        first = (
+            submit(exchange="CME", limit_price=D(50), stop_price=D(49), **members)
+            if order_id == "X"
+            else fill("0", "1")
+        )
+        folding.add(order_id, first, OrderTriggered(), fill("1", "4"), fill("1", "4"), OrderReduced(by=D(2)))
+        assert [order for _, order in folding.orders.history("A", order_id)][-1] == folding.orders.get("A", order_id)
+
+
+# --- questions ----------------------------------------------------------------------------------------------------
+
+
+def test_open_orders_are_told_by_account_and_symbol(folding: Folding) -> None:
+    folding.add("X", submit())
+    folding.add("Y", submit(symbol="NQZ5"), OrderAccepted())
+    folding.add("Z", submit(), OrderCanceled())
+    folding.add("X", submit(), account="B")
+    assert [(order.account, order.order_id) for order in folding.orders.open()] == [("A", "X"), ("A", "Y"), ("B", "X")]
+    assert [order.order_id for order in folding.orders.open("A")] == ["X", "Y"]
+    assert [order.order_id for order in folding.orders.open("A", "NQZ5")] == ["Y"]
+    assert [order.account for order in folding.orders.open(symbol="ESZ5")] == ["A", "B"]
+    assert folding.orders.open("C") == ()
+
+
+def test_a_broker_id_finds_its_order_and_an_earlier_one_is_searched_for(folding: Folding) -> None:
+    folding.add("X", submit(), OrderAccepted(broker_order_id="1"), OrderReplaced(broker_order_id="2"))
+    assert folding.states["A"].broker_ids == {"2": "X"}
+    reads = folding.reads
+    assert folding.orders.by_broker_id("A", "2") == folding.orders.get("A", "X")
+    assert folding.reads == reads
+    assert folding.orders.by_broker_id("A", "1") == folding.orders.get("A", "X")
+    assert folding.orders.by_broker_id("A", "3") is None
+    assert folding.orders.by_broker_id("B", "1") is None
+
+
+def test_what_is_not_there_is_none_or_empty(folding: Folding) -> None:
+    assert folding.orders.get("A", "X") is None
+    assert folding.orders.anomalies("A") == {}
+    assert list(folding.orders.history("A", "X")) == []
+
+
+def test_history_tells_the_order_after_each_of_its_records(folding: Folding) -> None:
+    folding.add("X", submit())
+    folding.add("Y", submit())
+    folding.add("X", OrderAccepted(), fill("1", "10"))
+    told = [(record.position, order.status.value) for record, order in folding.orders.history("A", "X")]
+    assert told == [(1, "PENDING_NEW"), (3, "NEW"), (4, "FILLED")]
+
+
+def test_an_average_price_does_not_depend_on_the_threads_own_context(folding: Folding) -> None:
+    with localcontext() as context:
+        context.prec = 3
+        order = folding.add("X", submit(), fill("1", "1", "4500.25"), fill("2", "2", "4500.50"))
+        assert order.average_price == D("4500.416666666666666666666666666667")
+
+
+def test_open_orders_can_be_asked_while_another_thread_folds(folding: Folding) -> None:
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            while not stop.is_set():
+                for order in folding.orders.open("A"):
+                    assert order.quantity == D(order.cumulative + (order.leaves or 0))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test fails with it
+            failures.append(error)
+
+    reader = threading.Thread(target=ask)
+    reader.start()
+    for number in range(500):
+        folding.add(f"X{number}", submit(), fill("1", "4"), *([OrderCanceled()] if number % 3 else []))
+    stop.set()
+    reader.join(timeout=10)
+    assert (failures, reader.is_alive(), len(folding.orders.open("A"))) == ([], False, 167)
+
+
+def test_a_state_survives_msgpack_with_its_order_and_its_sharing_of_nothing(folding: Folding) -> None:
+    folding.add("Y", submit(), fill("1", "4"), fill("1", "4"))
+    folding.add("X", fill("9", "1"), report("SUSPENDED", "2", broker_order_id="b"))
+    folding.add("Z", submit(), OrderCanceled())
+    state = folding.states["A"]
+    again = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=OrdersState)
+    assert again == state
+    assert [list(part) for part in (again.open, again.closed)] == [["Y", "X"], ["Z"]]
+    assert again.open["Y"].status is OrderStatus.PARTIALLY_FILLED
+    assert trading.OrderFilled in (OrdersView.types or ())
