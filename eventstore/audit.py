@@ -77,7 +77,10 @@ def _check_tree(
         first = after + node.number * merkle.TILE + 1
         kept = next(stored, None)  # type: ignore[call-overload]
         if kept is None or kept.hash != node.hash:
-            return first, f"positions {first} to {first + merkle.TILE - 1} do not give the tree's node: one was exchanged"
+            return (
+                first,
+                f"positions {first} to {first + merkle.TILE - 1} do not give the tree's node: one was exchanged",
+            )
     return None
 
 

@@ -134,4 +134,6 @@ class UnknownContract(StoreError):
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
-        super().__init__(f"no contract is defined for {symbol}: append ContractDefined(symbol={symbol!r}, multiplier=...)")
+        super().__init__(
+            f"no contract is defined for {symbol}: append ContractDefined(symbol={symbol!r}, multiplier=...)"
+        )

@@ -129,6 +129,10 @@ class EventReader:
         """Return the last position that was recorded at or before an instant."""
         return self._source.position_at(to_ns(recorded_at))
 
+    def wait(self, position: int, timeout: float) -> bool:
+        """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
+        return self._source.wait(position, timeout)
+
     def close(self) -> None:
         """Give everything back; a second call does nothing."""
         self._source.close()

@@ -95,8 +95,21 @@ class Sequencer:
             ).digest()
             add(
                 Record(
-                    id_, stream, draft.type, draft.schema, occurred_at, data, draft.actor, draft.note,
-                    draft.correlation_id, draft.causation_id, position, version, recorded_at, leaf, log,
+                    id_,
+                    stream,
+                    draft.type,
+                    draft.schema,
+                    occurred_at,
+                    data,
+                    draft.actor,
+                    draft.note,
+                    draft.correlation_id,
+                    draft.causation_id,
+                    position,
+                    version,
+                    recorded_at,
+                    leaf,
+                    log,
                 )  # fmt: skip
             )
         self.position, self.recorded_at = position, recorded_at

@@ -1,0 +1,27 @@
+"""What the log means: views, the book that they make up, snapshots of it, and any past state."""
+
+from projections.book import Book, Recovery, open
+from projections.replay import Change, as_of, diff, steps
+from projections.snapshots import Snapshots, SnapshotWarning
+from projections.view import FIXED, SHARED, Lens, PartitionParked, View
+from projections.worker import Lag, Policy, Worker
+
+__all__ = [
+    "FIXED",
+    "SHARED",
+    "Book",
+    "Change",
+    "Lag",
+    "Lens",
+    "PartitionParked",
+    "Policy",
+    "Recovery",
+    "SnapshotWarning",
+    "Snapshots",
+    "View",
+    "Worker",
+    "as_of",
+    "diff",
+    "open",
+    "steps",
+]

@@ -1,0 +1,329 @@
+"""The book: all views' current state in memory, asked in microseconds, at one position."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eventstore import (
+    VOLATILE,
+    Batch,
+    EventReader,
+    EventStore,
+    InvalidEvent,
+    ReadOnly,
+    Record,
+    SystemClock,
+)
+from eventstore.events import encode
+from eventstore.streams import account_of, check_name
+from projections.fold import Fold
+from projections.reading import tail
+from projections.snapshots import Loaded, Snapshots
+from projections.view import SHARED, PartitionParked, View
+from projections.views.contracts import Contracts, ContractsView
+from projections.views.lockouts import Lockout, Lockouts, LockoutsView
+from projections.views.orders import Orders, OrdersView
+from projections.views.positions import Positions, PositionsView
+from projections.views.trades import Trades, TradesView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore import Event
+
+    Progress = Callable[[int, int], None]
+
+PAGE = 1_000
+TAIL_WORTH_A_CUT = 10_000
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """How a book came to be: the cut it started from (0: none), the tail that it folded, and what holds now."""
+
+    cut: int
+    tail: int
+    seconds: float
+    lockouts: tuple[Lockout, ...] = ()
+    pending: tuple[Any, ...] = ()
+
+
+def shipped_views() -> tuple[View[Any], ...]:
+    """Return the views that every book has."""
+    return OrdersView(), TradesView(), PositionsView(), LockoutsView(), ContractsView()
+
+
+class Book:
+    """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
+
+    Lookups take no lock. `orders`, `trades`, `positions`, `lockouts` and `contracts` are the questions of the
+    shipped views; a view of one's own is asked by `state(name, partition)`.
+    """
+
+    def __init__(
+        self,
+        reader: EventReader,
+        fold: Fold,
+        *,
+        accounts: frozenset[str] | None = None,
+        snapshots: Snapshots | None = None,
+        occurred_until: int | None = None,
+        live: bool = True,
+    ) -> None:
+        self.recovery = Recovery(0, 0, 0.0)
+        self._reader, self._fold, self._accounts = reader, fold, accounts
+        self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
+        self._lock = threading.RLock()
+        self._observed: set[tuple[str, str]] = set()
+        self._at_cut = 0
+        self.orders = Orders(self)
+        self.trades = Trades(self)
+        self.positions = Positions(self)
+        self.lockouts = Lockouts(self)
+        self.contracts = Contracts(self)
+
+    @property
+    def position(self) -> int:
+        """The position that every view is folded up to."""
+        return self._fold.position
+
+    def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
+        """Bring views from their newest cuts to one position; return the oldest cut that any of them started from."""
+        partitions = None if self._accounts is None else sorted(self._accounts | {SHARED})
+        starts: dict[int, list[tuple[View[Any], dict[str, Any]]]] = {}
+        for view in views:
+            found = Loaded(0, {})
+            if self._snapshots is not None:
+                found = self._snapshots.load(view, self._reader, until=until, partitions=partitions)
+            starts.setdefault(found.position, []).append((view, found.states))
+        order = sorted(starts)
+        for start, stop in zip(order, [*order[1:], until], strict=True):
+            # Views that have a younger cut wait until those of a raised revision, or a new one, have come this far.
+            self._fold.position = start
+            for view, states in starts[start]:
+                self._fold.add(view, states)
+            self._fold_until(stop, progress)
+        self._at_cut = order[-1] if len(order) == 1 else 0
+        return order[0]
+
+    def freeze(self) -> None:
+        """Make this a book of the past: it neither moves on nor appends."""
+        if self._snapshots is not None:
+            self._snapshots.close()
+        self._live, self._snapshots = False, None
+
+    # Writing
+
+    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+        """Append as `EventStore.append` does, then fold up to what was appended: read your own writes."""
+        return self._folded(self._store().append(stream, events, **circumstances))
+
+    def append_many(self, batches: Sequence[Batch], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+        """Append as `EventStore.append_many` does, then fold up to what was appended."""
+        return self._folded(self._store().append_many(batches, **circumstances))
+
+    def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
+        """Fold an event that is never stored, nor snapshotted: only for types that allow VOLATILE."""
+        store = self._store()
+        account_of(stream)
+        kind, data = encode(event)
+        if kind.durability is not VOLATILE:
+            msg = f"{kind.name} must be at least {kind.durability.name}: append it"
+            raise InvalidEvent(msg)
+        now = store.clock.now_ns()
+        with self._lock:
+            record = Record(
+                bytes(16), stream, kind.name, kind.schema, now if occurred_at is None else occurred_at, data, "", "",
+                None, None, self.position, 0, now, b"", store.log,
+            )  # fmt: skip
+            self._observed |= set(self._fold.observe(record))
+        return record
+
+    def refresh(self, progress: Progress | None = None) -> int:
+        """Fold what the log has beyond the book's position and return how many records that were."""
+        if not self._live:
+            return 0
+        with self._lock:
+            return self._fold_until(self._reader.head(), progress)
+
+    def snapshot(self) -> bool:
+        """Write a cut, so that the next start reads only what came later; tell whether one was written."""
+        if self._snapshots is None or self._accounts is not None or not self._live:
+            return False
+        with self._lock:
+            if self.position == self._at_cut:
+                return False
+            for view, partition in self._observed:
+                # What was only observed is not a fold of the log: the state on disk stays the one before.
+                self._fold.slots[view].changed.discard(partition)
+            written = self._snapshots.save(self._fold, self._reader)
+            self._at_cut = self.position if written else self._at_cut
+            return written
+
+    def close(self) -> None:
+        """Write a last cut where one is worth it; the store stays open."""
+        if self._live and self.position - self._at_cut >= PAGE:
+            self.snapshot()
+        self.freeze()
+
+    # Asking
+
+    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+        """Return the live state of one partition of a view, None where it has none; raise PartitionParked.
+
+        It is the view's own object: to be read, not changed, and only under knowledge of how the view publishes.
+        """
+        slot = self._fold.slots.get(view)
+        if slot is None:
+            msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
+            raise InvalidEvent(msg)
+        if slot.parked and partition in slot.parked:
+            raise slot.parked[partition]
+        return slot.states.get(partition)
+
+    def partitions(self, view: str) -> list[str]:
+        """Return the partitions of a view that have a state."""
+        slot = self._fold.slots.get(view)
+        return [] if slot is None else list(slot.states)
+
+    def read(
+        self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
+    ) -> Iterator[Record]:
+        """Yield the records that this book has folded, oldest first."""
+        records = self._reader.read(stream=stream, account=account, types=types, until=self.position)
+        if self._occurred_until is None:
+            return records
+        return (record for record in records if record.occurred_at <= self._occurred_until)
+
+    @property
+    def parked(self) -> dict[tuple[str, str], PartitionParked]:
+        """The (view, partition) pairs that a view failed on: their answers raise until `retry`."""
+        return {
+            (name, partition): error
+            for name, slot in self._fold.slots.items()
+            for partition, error in list(slot.parked.items())
+        }
+
+    # Mending
+
+    def retry(self, view: str, partition: str) -> bool:
+        """Fold a parked partition anew, from its first record; tell whether it is as current as the book again."""
+        with self._lock:
+            slot = self._fold.slots[view]
+            single = Fold([slot.view])
+            account = check_name("partition", partition) if type(slot.view).partition is View.partition else None
+            for record in self._reader.read(account=account, until=self.position, types=slot.view.types):
+                if slot.view.partition(record) == partition:
+                    single.apply([record])
+            failed = single.slots[view].parked.get(partition)
+            if failed is not None:
+                slot.parked[partition] = failed
+                return False
+            self._fold.restored(slot, partition, single.slots[view].states.get(partition, slot.view.initial()))
+            return True
+
+    def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
+        """Fold a view from the first record, beside the one in use, then put it in that one's place."""
+        beside = Fold([view], accounts=self._accounts)
+        for page in tail(self._reader, 0, self.position, self._accounts):
+            beside.apply(page)
+            if progress is not None:
+                progress(beside.position, self.position)
+        with self._lock:
+            for page in tail(self._reader, beside.position, self.position, self._accounts):
+                beside.apply(page)
+            new = beside.slots[view.name]
+            slot = self._fold.add(view, new.states)
+            slot.changed.update(new.states)
+            slot.parked.update(new.parked)
+
+    def _folded(self, records: list[Record]) -> list[Record]:
+        with self._lock:
+            if records and records[-1].position > self.position:
+                if records[0].position == self.position + 1:
+                    self._fold.apply(records)
+                else:
+                    # Others have appended in between, and what they did comes first.
+                    self._fold_until(records[-1].position)
+        return records
+
+    def _fold_until(self, until: int, progress: Progress | None = None) -> int:
+        start, folded = self.position, 0
+        for page in tail(self._reader, start, until, self._accounts):
+            chosen = page
+            if self._occurred_until is not None:
+                chosen = [record for record in page if record.occurred_at <= self._occurred_until]
+            folded += self._fold.apply(chosen)
+            if progress is not None:
+                progress(page[-1].position - start, until - start)
+        # What was not for this book is behind it all the same.
+        self._fold.position = max(until, self._fold.position)
+        return folded
+
+    def _store(self) -> EventStore:
+        if not self._live:
+            msg = f"this book stands at position {self.position} and is closed or of the past: append to an open one"
+            raise ReadOnly(msg)
+        if not isinstance(self._reader, EventStore):
+            self._reader.append()
+        return self._reader  # type: ignore[return-value]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        parked = self.parked
+        return f"<Book of {self._reader.log} at {self.position}{f', {len(parked)} parked' if parked else ''}>"
+
+
+def open(
+    store: EventReader,
+    *,
+    views: Sequence[View[Any]] | None = None,
+    accounts: Sequence[str] | None = None,
+    snapshots: Snapshots | str | Path | bool | None = None,
+    progress: Progress | None = None,
+) -> Book:
+    """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
+
+    `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
+    are kept, by default beside the journal; False for none.
+    """
+    clock = store.clock if isinstance(store, EventStore) else SystemClock()
+    began = clock.monotonic_ns()
+    chosen = None if accounts is None else frozenset(check_name("account", account) for account in accounts)
+    kept = snapshots_of(store, snapshots)
+    fold = Fold(accounts=chosen)
+    book = Book(store, fold, accounts=chosen, snapshots=kept)
+    head = store.head()
+    cut = book.load([*shipped_views(), *(views or ())], head, progress)
+    tail_length = head - cut
+    if tail_length >= TAIL_WORTH_A_CUT:
+        book.snapshot()
+    now = clock.now_ns()
+    in_force = [lock for account in book.partitions("lockouts") for lock in _active(book, account, now)]
+    book.recovery = Recovery(cut, tail_length, (clock.monotonic_ns() - began) / 1e9, tuple(in_force))
+    return book
+
+
+def _active(book: Book, account: str, now: int) -> tuple[Lockout, ...]:
+    return () if ("lockouts", account) in book.parked else book.lockouts.active(account, now)
+
+
+def snapshots_of(store: EventReader, given: Snapshots | str | Path | bool | None) -> Snapshots | None:
+    if isinstance(given, Snapshots):
+        return given
+    if given is False:
+        return None
+    if isinstance(given, str | Path):
+        return Snapshots(given)
+    directory = getattr(store, "directory", None)
+    return None if directory is None else Snapshots(directory / "snapshots.sqlite")

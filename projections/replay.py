@@ -1,0 +1,144 @@
+"""Going back: the book as of an instant, what changed between two, and a log replayed step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eventstore import EventReader, InvalidEvent
+from eventstore.clock import to_ns
+from eventstore.trading import Marked
+from projections.book import Book, shipped_views, snapshots_of
+from projections.fold import Fold
+from projections.reading import tail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from eventstore import Record
+    from projections.view import View
+
+    Times = datetime | int
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One thing that differs between two instants, and the records in between that touched it."""
+
+    view: str
+    account: str
+    key: str
+    before: Any
+    after: Any
+    records: tuple[Any, ...]
+
+
+def as_of(
+    store: EventReader,
+    *,
+    position: int | None = None,
+    recorded_at: Times | None = None,
+    occurred_at: Times | None = None,
+    mark: str | None = None,
+    account: str | None = None,
+    views: Sequence[View[Any]] | None = None,
+) -> Book:
+    """Return the book as it was: what was known at a position, at an instant (included) or at a mark.
+
+    With `occurred_at`, only facts that had happened by then count: what was true at that instant, given what was
+    known by the other one, or is known now. `account` reads that account alone, which is quicker by far.
+    """
+    until = _until(store, position, recorded_at, mark)
+    accounts = None if account is None else frozenset({account})
+    occurred_until = None if occurred_at is None else to_ns(occurred_at)
+    # A cut knows nothing of when things happened, so a question about that folds from the beginning.
+    snapshots = snapshots_of(store, None) if occurred_until is None else None
+    book = Book(
+        store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots, occurred_until=occurred_until
+    )  # fmt: skip
+    book.load([*shipped_views(), *(views or ())], until)
+    book.freeze()
+    return book
+
+
+def _until(store: EventReader, position: int | None, recorded_at: Times | None, mark: str | None) -> int:
+    given = [value is not None for value in (position, recorded_at, mark)]
+    if sum(given) > 1:
+        msg = "give one of position, recorded_at and mark: each names an instant of the log"
+        raise InvalidEvent(msg)
+    head = store.head()
+    if recorded_at is not None:
+        return store.position_at(recorded_at)
+    if mark is not None:
+        return find_mark(store, mark).position
+    if position is None:
+        return head
+    if not 0 <= position <= head:
+        msg = f"position {position} is not in the log, which ends at {head}"
+        raise InvalidEvent(msg)
+    return position
+
+
+def find_mark(store: EventReader, name: str) -> Record:
+    """Return the newest record of a mark; raise InvalidEvent, naming those there are, for an unknown one."""
+    last = None
+    names = set()
+    for record in store.read(stream="mark/", types=(Marked,)):
+        event = record.event
+        if isinstance(event, Marked):
+            names.add(event.name)
+            last = record if event.name == name else last
+    if last is None:
+        msg = f"there is no mark {name!r}, only {', '.join(sorted(names)) or 'none at all'}"
+        raise InvalidEvent(msg)
+    return last
+
+
+def diff(store: EventReader, first: Times, second: Times, *, account: str | None = None) -> tuple[Change, ...]:
+    """Return what differs between the books at two instants of `recorded_at`, with the records that did it."""
+    start, stop = sorted((store.position_at(first), store.position_at(second)))
+    before, after = (as_of(store, position=position, account=account) for position in (start, stop))
+    touched: dict[tuple[str, str, str], list[Record]] = {}
+    accounts = None if account is None else frozenset({account})
+    for page in tail(store, start, stop, accounts):
+        for record in page:
+            for thing in _touches(record):
+                touched.setdefault(thing, []).append(record)
+    changes = []
+    for (view, owner, key), records in touched.items():
+        was, is_now = (_ask(book, view, owner, key) for book in (before, after))
+        if was != is_now:
+            changes.append(Change(view, owner, key, was, is_now, tuple(records)))
+    return tuple(changes)
+
+
+def _touches(record: Record) -> Iterator[tuple[str, str, str]]:
+    account = record.account
+    if record.category == "order":
+        yield "orders", account, record.entity.replace("%2F", "/")
+    if record.category == "lockout":
+        yield "lockouts", account, record.entity
+    symbol = getattr(record.event, "symbol", None)
+    if symbol is not None and record.category in {"order", "trade", "position"}:
+        yield "positions", account, f"{symbol}/{getattr(record.event, 'position_side', 'NET')}"
+
+
+def _ask(book: Book, view: str, account: str, key: str) -> object:
+    if view == "orders":
+        return book.orders.get(account, key)
+    if view == "lockouts":
+        return tuple(lockout for lockout in book.lockouts.history(account) if lockout.rule_id == key)
+    symbol, side = key.rsplit("/", 1)
+    return book.positions.get(account, symbol, side)
+
+
+def steps(store: EventReader, *, account: str | None = None, until: int | None = None) -> Iterator[tuple[Record, Book]]:
+    """Replay the log record by record: each with the book just after it. The book is the same object throughout."""
+    accounts = None if account is None else frozenset({account})
+    fold = Fold(shipped_views(), accounts=accounts)
+    book = Book(store, fold, accounts=accounts, live=False)
+    for page in tail(store, 0, store.head() if until is None else until, accounts):
+        for record in page:
+            fold.apply([record])
+            yield record, book

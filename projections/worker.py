@@ -1,0 +1,131 @@
+"""A worker: keeps a book current in the background, snapshots it by policy and says how far behind it is."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from eventstore import EventReader, StoreError, SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore import Clock
+    from projections.book import Book
+
+WAIT_SECONDS = 0.25
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """When to write a cut: after so many events, or so many seconds with any events at all."""
+
+    events: int = 100_000
+    seconds: float = 300.0
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """How far a book is behind its log: in events, and in seconds since the oldest of them was recorded."""
+
+    events: int
+    seconds: float
+
+
+class Worker:
+    """Follows a log in a thread of its own and folds it into a book. A view's failure parks a partition, no more.
+
+    `published` is called with the book after each step, in the worker's thread.
+    """
+
+    def __init__(
+        self,
+        reader: EventReader,
+        book: Book,
+        *,
+        policy: Policy | None = None,
+        published: Callable[[Book], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.book = book
+        self.error: BaseException | None = None
+        """What ended the worker, None while it is well."""
+        self._reader, self._policy, self._published = reader, policy or Policy(), published
+        self._clock = clock or getattr(reader, "clock", None) or SystemClock()
+        self._stop = threading.Event()
+        self._moved = threading.Condition()
+        self._cut_at, self._cut_time = book.position, self._clock.monotonic_ns()
+        self._thread = threading.Thread(target=self._run, name=f"worker of {reader.log}", daemon=True)
+
+    def start(self) -> Self:
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End the thread and write a last cut; raise what ended the worker before."""
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        if self.error is not None:
+            raise self.error
+        self.book.snapshot()
+
+    def wait(self, position: int, timeout: float) -> bool:
+        """Wait until the book has reached a position, at most `timeout` seconds, and tell whether it has."""
+        deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
+        while self.book.position < position and self.error is None:
+            left = (deadline - self._clock.monotonic_ns()) / 1e9
+            if left <= 0:
+                break
+            with self._moved:
+                self._moved.wait(min(left, WAIT_SECONDS))
+        return self.book.position >= position
+
+    @property
+    def lag(self) -> Lag:
+        """How far the book is behind the log just now."""
+        at = self.book.position
+        behind = self._reader.head() - at
+        if behind <= 0:
+            return Lag(0, 0.0)
+        oldest = next(self._reader.read(after=at, limit=1))
+        return Lag(behind, max(self._clock.now_ns() - oldest.recorded_at, 0) / 1e9)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                if self.book.refresh():
+                    self._publish()
+                self._snapshot_if_due()
+                self._reader.wait(self.book.position, WAIT_SECONDS)
+        except StoreError as error:
+            # Not swallowed: wait() returns, and stop() raises it.
+            self.error = error
+            self._publish()
+
+    def _publish(self) -> None:
+        with self._moved:
+            self._moved.notify_all()
+        if self._published is not None:
+            self._published(self.book)
+
+    def _snapshot_if_due(self) -> None:
+        events = self.book.position - self._cut_at
+        waited = (self._clock.monotonic_ns() - self._cut_time) / 1e9
+        if events >= self._policy.events or (events and waited >= self._policy.seconds):
+            self.book.snapshot()
+            self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"<Worker of {self._reader.log} ended at {self.book.position}: {self.error}>"
+        head = self._reader.head()
+        return f"<Worker of {self._reader.log} at {self.book.position} of {head}, {head - self.book.position} behind>"
