@@ -343,6 +343,8 @@ def _reported(order: Order, _state: OrdersState, event: trading.OrderReported, p
     quantity = order.quantity
     if quantity is None and event.quantity is not None and event.quantity > 0:
         quantity = event.quantity
+        if order.cumulative > quantity:
+            found.append(AnomalyKind.OVERFILL)
     base = _reported_base(order, quantity, event.status)
     # A snapshot that says UNKNOWN tells nothing about requests either; any other word settles them.
     told = event.status is not UNKNOWN
