@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from eventstore import Event, Record, StoreError
 from eventstore.clock import to_ns
 from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
-from projections.view import SHARED, Lens
+from projections.view import SHARED, Lens, View
 from projections.views.contracts import ContractsState, ContractsView
 
 LOCKOUTS_MAX = 10_000
@@ -108,14 +108,13 @@ class LockoutsView:
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (LockoutSet, LockoutExtended, LockoutCleared, LockoutExpired)
 
+    partition = View.partition
+
     def __init__(self, ended_max: int | None = ENDED_MAX) -> None:
         self._ended_max = ended_max
 
     def initial(self) -> LockoutsState:
         return LockoutsState()
-
-    def partition(self, record: Record) -> str:
-        return record.stream.split("/", 2)[1]
 
     def apply(self, state: LockoutsState, event: Event, record: Record) -> None:
         # One event may end every scope of a rule: readers see all of it or nothing.

@@ -20,7 +20,7 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.view import FIXED, SHARED, Lens
+from projections.view import FIXED, SHARED, Lens, View
 from projections.views.contracts import Contract, ContractsState, ContractsView
 from projections.views.position_fold import (
     VIEW,
@@ -117,11 +117,10 @@ class PositionsView:
         PositionReported,
     )
 
+    partition = View.partition
+
     def initial(self) -> PositionsState:
         return PositionsState()
-
-    def partition(self, record: Record) -> str:
-        return record.stream.split("/", 2)[1]
 
     def apply(self, state: PositionsState, event: Event, record: Record) -> None:
         match event:

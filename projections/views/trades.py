@@ -19,7 +19,7 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.view import FIXED, SHARED, Lens
+from projections.view import FIXED, SHARED, Lens, View
 from projections.views.contracts import SYMBOLS_MAX, ContractsState, ContractsView, TooManySymbols
 
 ZERO = Decimal(0)
@@ -93,14 +93,13 @@ class Recent(msgspec.Struct, Generic[V]):
 
 
 def with_fee(fees: Fees, currency: str, amount: Decimal) -> Fees:
-    """Return the fees with one more; nothing is ever summed across currencies."""
-    if not amount:
-        return fees
+    """Return the fees with one more, without what came to zero; nothing is ever summed across currencies."""
     if len(fees) == 1 and fees[0][0] == currency:
-        return ((currency, fees[0][1] + amount),)
+        total = fees[0][1] + amount
+        return ((currency, total),) if total else ()
     sums = dict(fees)
     sums[currency] = sums.get(currency, ZERO) + amount
-    return tuple(sorted(sums.items()))
+    return tuple(sorted(item for item in sums.items() if item[1]))
 
 
 def with_mark(marks: tuple[Mark, ...], kind: MarkKind, position: int) -> tuple[Mark, ...]:
@@ -177,11 +176,10 @@ class TradesView:
         TradeCorrected,
     )
 
+    partition = View.partition
+
     def initial(self) -> TradesState:
         return TradesState()
-
-    def partition(self, record: Record) -> str:
-        return record.stream.split("/", 2)[1]
 
     def apply(self, state: TradesState, event: Event, record: Record) -> None:
         match event:

@@ -1,0 +1,200 @@
+"""Laws of positions: a snapshot at any cut, cash against profit, repeated deliveries, busts and corrections."""
+
+import decimal
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventstore import Event, Record
+from eventstore.trading import (
+    AdjustmentReason,
+    FeeCharged,
+    OrderFilled,
+    PositionAdjusted,
+    PositionReported,
+    TradeBusted,
+    TradeCorrected,
+)
+from projections.view import FIXED
+from projections.views.position_fold import Figures, PositionsState
+from projections.views.positions import PositionsView
+from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, round_tripped
+
+VIEW = PositionsView()
+
+quantities = st.integers(1, 50).map(lambda units: Decimal(units) / 10)
+prices = st.integers(-500, 5000).map(lambda cents: Decimal(cents) / 100)
+symbols = st.sampled_from(["ESZ5", "NQZ5"])
+sides = st.sampled_from([BUY, SELL])
+held = st.sampled_from([NET, NET, LONG, SHORT])
+trade_ids = st.sampled_from([f"T{number}" for number in range(8)])
+maybe = st.booleans()
+
+
+@st.composite
+def fills(draw: st.DrawFn, symbol: st.SearchStrategy[str] = symbols) -> OrderFilled:
+    return OrderFilled(
+        trade_id=draw(trade_ids),
+        symbol=draw(symbol),
+        side=draw(sides),
+        quantity=draw(quantities),
+        price=draw(prices),
+        fee=draw(st.sampled_from([Decimal(0), Decimal("1.25")])),
+        position_side=draw(held),
+    )
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Event:
+    """Return anything that the view folds, often enough about a trade that it knows."""
+    trade_id, symbol, side = draw(trade_ids), draw(symbols), draw(held)
+    told = draw(maybe)
+    match draw(st.integers(0, 6)):
+        case 0:
+            return FeeCharged(trade_id=trade_id, amount=draw(prices), symbol=symbol if told else None)
+        case 1:
+            figures: dict[str, Any] = {"symbol": symbol, "side": draw(sides), "quantity": draw(quantities)}
+            return TradeBusted(trade_id=trade_id, price=draw(prices), position_side=side, **(figures if told else {}))
+        case 2:
+            before = {"symbol": symbol, "side": draw(sides), "previous_quantity": draw(quantities)}
+            figures = {**before, "previous_price": draw(prices)} if told else {}
+            return TradeCorrected(trade_id=trade_id, quantity=draw(quantities), price=draw(prices), **figures)
+        case 3:
+            reason = draw(st.sampled_from(AdjustmentReason))
+            quantity = draw(quantities) * draw(st.sampled_from([1, -1]))
+            price = draw(prices) if told else None
+            return PositionAdjusted(symbol=symbol, quantity=quantity, reason=reason, price=price, position_side=side)
+        case 4:
+            return PositionReported(symbol=symbol, quantity=draw(prices), position_side=side)
+        case _:
+            return draw(fills())
+
+
+def logged(events: Iterable[Event]) -> list[Record]:
+    """Return the events as records of one stream each, except that fills of a trade id come from two."""
+    log = Folding()
+    return [log.record(f"order/A/O-{number % 2}", event) for number, event in enumerate(events)]
+
+
+def folded(records: Iterable[Record], state: PositionsState | None = None) -> PositionsState:
+    state = VIEW.initial() if state is None else state
+    with decimal.localcontext(FIXED):
+        for record in records:
+            VIEW.apply(state, record.event, record)
+    return state
+
+
+def told(state: PositionsState) -> dict[str, tuple[Figures, Any]]:
+    """Return what the account has, without where in the log it was told and what was odd about it."""
+    return {key: (holding.figures, holding.fees) for key, holding in state.holdings.items()}
+
+
+def unique(records: list[Record]) -> list[Record]:
+    """Return only the first fill of each trade id and stream."""
+    seen: dict[tuple[str, str], Record] = {}
+    for record in records:
+        seen.setdefault((record.stream, record.event.trade_id), record)  # type: ignore[attr-defined]
+    return list(seen.values())
+
+
+@given(st.lists(changes(), max_size=40), st.integers(0, 40))
+def test_a_fold_goes_on_from_a_snapshot_at_any_cut_as_if_there_had_been_none(events: list[Event], cut: int) -> None:
+    records = logged(events)
+    resumed = folded(records[cut:], round_tripped(folded(records[:cut]), PositionsState))
+    assert resumed == folded(records)
+
+
+@given(st.lists(fills(), max_size=30), prices)
+def test_realized_and_unrealized_are_cash_flow_and_market_value(events: list[OrderFilled], price: Decimal) -> None:
+    records = unique(logged(events))
+    state = folded(records)
+    for key, holding in state.holdings.items():
+        mine = [event for event in (record.event for record in records) if key_of(event) == key]
+        cash = sum((-signed(event) * event.price for event in mine), Decimal(0))
+        worth = cash + sum(map(signed, mine)) * price
+        figures = holding.figures
+        assert figures.realized_points + figures.quantity * price - figures.cost == worth
+        average = figures.realized_points_average_cost + figures.quantity * price - figures.average_cost_total
+        assert abs(average - worth) <= Decimal("1e-20")
+
+
+@given(st.lists(changes(), max_size=30))
+def test_the_lots_always_add_up_to_the_quantity_and_its_cost(events: list[Event]) -> None:
+    for holding in folded(logged(events)).holdings.values():
+        figures = holding.figures
+        priced = [lot for lot in figures.lots if lot.price is not None]
+        near = Decimal("1e-25")
+        assert abs(sum(lot.quantity for lot in figures.lots) - figures.quantity) <= near
+        assert abs(sum(lot.quantity * (lot.price or 0) for lot in priced) - figures.cost) <= near
+        assert all((lot.quantity > 0) is (figures.quantity > 0) for lot in figures.lots)
+        unpriced = sum(lot.quantity for lot in figures.lots if lot.price is None)
+        assert abs(unpriced - figures.unpriced) <= near
+
+
+@given(st.lists(st.one_of(fills(), st.builds(TradeBusted, trade_id=trade_ids)), max_size=25), st.data())
+def test_a_repeated_delivery_changes_nothing(events: list[Event], data: st.DataObject) -> None:
+    records = logged(events)
+    # A bust comes again at once: later, a trade may be known that was not when it came first.
+    again = list(records)
+    for record in data.draw(st.lists(st.sampled_from(records), max_size=10)) if records else []:
+        if isinstance(record.event, OrderFilled):
+            again.insert(data.draw(st.integers(again.index(record) + 1, len(again))), record)
+        else:
+            again.insert(again.index(record) + 1, record)
+    assert told(folded(again)) == told(folded(records))
+
+
+@given(st.lists(fills(st.just("ESZ5")), min_size=1, max_size=25), st.data())
+def test_a_bust_within_the_window_is_as_if_the_trade_had_never_been(
+    events: list[OrderFilled], data: st.DataObject
+) -> None:
+    records = unique(logged(events))
+    state = folded(records)
+    busted = data.draw(st.sampled_from([record for record in records if in_window(state, record)]))
+    bust = msgspec.structs.replace(logged([TradeBusted(trade_id=trade_id(busted))])[0], stream=busted.stream)
+    never = folded(record for record in records if record is not busted)
+    assert told(folded([bust], state)) == {**flat(state), **told(never)}
+
+
+@given(st.lists(fills(st.just("ESZ5")), min_size=1, max_size=25), quantities, prices, st.data())
+def test_a_correction_within_the_window_is_as_if_the_trade_had_been_so(
+    events: list[OrderFilled], quantity: Decimal, price: Decimal, data: st.DataObject
+) -> None:
+    records = unique(logged(events))
+    state = folded(records)
+    wrong = data.draw(st.sampled_from([record for record in records if in_window(state, record)]))
+    right = TradeCorrected(trade_id=trade_id(wrong), quantity=quantity, price=price)
+    correction = msgspec.structs.replace(logged([right])[0], stream=wrong.stream)
+    so = VIEW.initial()
+    with decimal.localcontext(FIXED):
+        for record in records:
+            event: Any = record.event
+            if record is wrong:
+                event = msgspec.structs.replace(event, quantity=quantity, price=price)
+            VIEW.apply(so, event, record)
+    assert told(folded([correction], state)) == told(so)
+
+
+def trade_id(record: Record) -> str:
+    return str(record.event.trade_id)  # type: ignore[attr-defined]
+
+
+def key_of(event: Any) -> str:  # noqa: ANN401 - any fill
+    return f"{event.symbol}\0{event.position_side.value}"
+
+
+def signed(event: Any) -> Decimal:  # noqa: ANN401 - any fill
+    return Decimal(event.quantity if event.side is BUY else -event.quantity)
+
+
+def in_window(state: PositionsState, record: Record) -> bool:
+    return f"{record.stream}\0{trade_id(record)}" in state.windows[key_of(record.event)].bookings
+
+
+def flat(state: PositionsState) -> dict[str, tuple[Figures, Any]]:
+    """Return what an account has that had these symbols and never a fill."""
+    return {key: (Figures(), ()) for key in state.holdings}

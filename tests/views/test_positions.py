@@ -1,0 +1,400 @@
+"""Positions by hand-checked cases: both cost methods, fees, busts, corrections, adjustments, reports, bounds."""
+
+import decimal
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from eventstore import UnknownContract
+from eventstore.trading import (
+    AdjustmentReason,
+    ContractDefined,
+    FeeCharged,
+    PositionAdjusted,
+    PositionReported,
+    PositionSide,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
+from projections.views import position_fold, trades
+from projections.views.contracts import TooManySymbols
+from projections.views.positions import Position
+from projections.views.trades import MarkKind
+from tests.views.position_folding import BUY, LONG, SELL, SHORT, Folding, fill
+
+ONE_ORDER = "order/A/O-1"
+OF_POSITION = "position/A/ESZ5"
+
+
+def decimals(*values: int | str) -> tuple[Decimal, ...]:
+    return tuple(Decimal(value) for value in values)
+
+
+def figures(position: Position) -> tuple[Decimal | None, ...]:
+    """Return quantity, then realized points and the open average, first in first out and by average cost."""
+    return (
+        position.quantity,
+        position.realized_points,
+        position.average_price,
+        position.realized_points_average_cost,
+        position.average_cost,
+    )
+
+
+def kinds(position: Position) -> list[MarkKind]:
+    return [mark.kind for mark in position.anomalies]
+
+
+def adjusted(quantity: int | str, reason: str, price: int | str | None = None, **more: Any) -> PositionAdjusted:  # noqa: ANN401 - any member
+    return PositionAdjusted(
+        symbol="ESZ5",
+        quantity=Decimal(quantity),
+        reason=AdjustmentReason(reason),
+        price=None if price is None else Decimal(price),
+        **more,
+    )
+
+
+# fmt: off
+CASES = [
+    ("one long", [(2, 100)], (2, 0, 100, 0, 100)),
+    ("a long sold in part", [(2, 100), (2, 110), (-3, 120)], (1, 50, 110, 45, 105)),
+    ("a short bought in part", [(-2, 100), (-2, 90), (3, 80)], (-1, 50, 90, 45, 95)),
+    ("a long sold at a loss", [(3, 100), (-1, "98.5")], (2, "-1.5", 100, "-1.5", 100)),
+    ("a long turned short", [(2, 100), (-5, 110)], (-3, 20, 110, 20, 110)),
+    ("a short turned long, then closed", [(-2, 100), (3, 90), (-1, 95)], (0, 25, None, 25, None)),
+    ("two round trips", [(1, 100), (-1, 101), (-1, 101), (1, 99)], (0, 3, None, 3, None)),
+    ("several lots closed at once", [(1, 100), (2, 103), (-3, 102)], (0, 0, None, 0, None)),
+    ("prices below zero", [(1, "-37.63"), (-1, "10.01")], (0, "47.64", None, "47.64", None)),
+    ("fractions of a unit", [("0.3", 100), ("0.3", 200), ("-0.4", 300)], ("0.2", 70, 200, 60, 150)),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("deals", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_fills_make_the_figures_of_both_methods(deals: list[tuple[Any, Any]], expected: tuple[Any, ...]) -> None:
+    position = Folding().fills(*[fill(f"T{n}", *deal) for n, deal in enumerate(deals)])
+    assert figures(position) == tuple(None if value is None else Decimal(value) for value in expected)
+    assert position.anomalies == ()
+    assert (position.first_position, position.last_position) == (1, len(deals))
+
+
+def test_lots_are_consumed_oldest_first_and_lead_back_to_their_trades() -> None:
+    position = Folding().fills(fill("T1", 2, 100), fill("T2", 2, 110), fill("T3", -3, 120))
+    assert [(lot.quantity, lot.price, lot.trade_id, lot.position) for lot in position.lots] == [(1, 110, "T2", 2)]
+    assert position.cost == 110
+
+
+def test_an_unknown_symbol_is_flat() -> None:
+    position = Folding().positions.get("A", "ESZ5")
+    assert figures(position) == (0, 0, None, 0, None)
+    assert (position.lots, position.first_position, position.difference) == ((), None, None)
+
+
+def test_a_side_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="BOTH"):
+        Folding().positions.get("A", "ESZ5", "BOTH")
+
+
+def test_money_is_points_times_each_contracts_multiplier() -> None:
+    book = Folding()
+    tick = ContractDefined(symbol="ESZ5", tick_size=Decimal("0.25"), tick_value=Decimal("12.50"), currency="USD")
+    book.add("contract/-/ESZ5", tick)
+    book.fills(fill("T1", 2, 100), fill("T2", 2, 110), fill("T3", -3, 120))
+    book.fills(fill("T4", 1, 200, "NQZ5"), fill("T5", -1, 190, "NQZ5"))
+    with pytest.raises(UnknownContract, match="NQZ5"):
+        _ = book.positions.get("A", "NQZ5").realized
+    book.add("contract/-/NQZ5", ContractDefined(symbol="NQZ5", multiplier=Decimal(20), broker_ids=("CON.NQ",)))
+    assert [(p.symbol, p.realized, p.realized_average_cost) for p in book.positions.of("A")] == [
+        ("ESZ5", 2500, 2250),
+        ("NQZ5", -200, -200),
+    ]
+    assert book.positions.get("A", "CON.NQ").realized == -200
+    assert book.positions.get("A", "ESZ5").unrealized(Decimal(112)) == 100
+    assert book.positions.get("B", "CON.NQ").symbol == "NQZ5"
+
+
+def test_a_contract_without_a_multiplier_gives_points_and_no_money() -> None:
+    book = Folding()
+    book.add("contract/-/ESZ5", ContractDefined(symbol="ESZ5", currency="USD"))
+    position = book.fills(fill("T1", 1, 100))
+    assert position.unrealized_points(Decimal(101)) == 1
+    with pytest.raises(UnknownContract):
+        _ = position.realized_average_cost
+    with pytest.raises(UnknownContract):
+        position.unrealized(Decimal(101))
+
+
+def test_fees_stay_apart_by_currency_and_those_that_come_late_find_their_trade() -> None:
+    book = Folding()
+    book.add("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD"))
+    book.fills(fill("T1", 1, 100, fee=Decimal("2.10")), fill("T2", -1, 101, fee=Decimal(1), fee_currency="EUR"))
+    book.add("trade/A/T1", FeeCharged(trade_id="T1", amount=Decimal("0.40")))
+    book.add(ONE_ORDER, FeeCharged(trade_id="T2", amount=Decimal("-0.25"), currency="USD"))
+    book.add("fee/A/x", FeeCharged(trade_id="gone", symbol="ESZ5", amount=Decimal(3), currency="EUR"))
+    position = book.positions.get("A", "ESZ5")
+    assert position.fees == Decimal("2.25")
+    assert position.fees_by_currency == (("", Decimal("2.50")), ("EUR", Decimal(4)), ("USD", Decimal("-0.25")))
+    assert position.realized == 50
+    book.add("trade/A/T9", FeeCharged(trade_id="T9", amount=Decimal(7), currency="USD"))
+    assert book.positions.unassigned_fees("A") == (("USD", Decimal(7)),)
+    assert book.positions.get("A", "ESZ5").fees == Decimal("2.25")
+    book.add("trade/A/T8", FeeCharged(trade_id="T8", symbol="NQZ5", amount=Decimal(7)))
+    assert book.positions.get("A", "NQZ5").fees == 7
+
+
+def test_a_late_fee_finds_the_hedged_side_that_its_event_leaves_out() -> None:
+    book = Folding()
+    book.fills(fill("T1", 1, 100, position_side=LONG))
+    book.add("trade/A/T1", FeeCharged(trade_id="T1", symbol="ESZ5", amount=Decimal(2)))
+    assert book.positions.get("A", "ESZ5", LONG).fees == 2
+    assert [position.side for position in book.positions.of("A")] == [LONG]
+
+
+def test_a_bust_since_flat_is_as_if_the_trade_had_never_been() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100, fee=Decimal(2)), fill("T2", 2, 110, fee=Decimal(2)), fill("T3", -3, 120))
+    book.add("trade/A/T1", TradeBusted(trade_id="T1"))
+    position = book.positions.get("A", "ESZ5")
+    assert figures(position) == decimals(-1, 20, 120, 20, 120)
+    assert (position.fees, position.anomalies) == (2, ())
+
+
+def test_a_bust_of_the_closing_fill_opens_the_position_again_as_it_was() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100), fill("T2", -2, 130))
+    book.add(ONE_ORDER, TradeBusted(trade_id="T2"))
+    assert figures(book.positions.get("A", "ESZ5")) == decimals(2, 0, 100, 0, 100)
+
+
+def test_a_bust_of_an_older_trade_books_the_opposite_and_says_so() -> None:
+    book = Folding()
+    book.fills(fill("T1", 1, 100, fee=Decimal(2)), fill("T2", -1, 110), fill("T3", 1, 120))
+    bust = TradeBusted(trade_id="T1", symbol="ESZ5", side=BUY, quantity=Decimal(1), price=Decimal(100), fee=Decimal(2))
+    book.add("trade/A/T1", bust)
+    position = book.positions.get("A", "ESZ5")
+    # T2 and T3 are left, which would have made -1 @ 110 and a loss of 10; the cash is the same.
+    assert figures(position) == (0, -10, None, -10, None)
+    assert (position.fees, kinds(position)) == (0, [MarkKind.LATE_BUST])
+    book.add("trade/A/T1", bust)
+    again = book.positions.get("A", "ESZ5")
+    assert (again.quantity, kinds(again)) == (0, [MarkKind.LATE_BUST, MarkKind.DUPLICATE_BUST])
+
+
+def test_a_bust_without_figures_of_a_trade_not_known_changes_nothing() -> None:
+    book = Folding()
+    before = book.fills(fill("T1", 1, 100))
+    book.add("trade/A/T7", TradeBusted(trade_id="T7"))
+    book.add("trade/A/T8", TradeBusted(trade_id="T8", symbol="ESZ5", side=BUY))
+    after = book.positions.get("A", "ESZ5")
+    assert figures(after) == figures(before)
+    assert after.anomalies == ((MarkKind.UNKNOWN_BUST, 3),)
+    assert book.positions.anomalies("A") == ((MarkKind.UNKNOWN_BUST, 2),)
+
+
+def test_a_correction_since_flat_is_as_if_the_trade_had_been_so() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100), fill("T2", 2, 110), fill("T3", -3, 120))
+    book.add("trade/A/T1", TradeCorrected(trade_id="T1", quantity=Decimal(1), price=Decimal(90)))
+    position = book.positions.get("A", "ESZ5")
+    assert figures(position)[:3] == (0, 50, None)
+    assert position.anomalies == ()
+
+
+def test_a_correction_of_an_older_trade_books_the_difference_once() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100), fill("T2", -2, 110), fill("T3", 1, 120))
+    correction = TradeCorrected(
+        trade_id="T1", quantity=Decimal(2), price=Decimal(101), symbol="ESZ5", side=BUY,
+        previous_quantity=Decimal(2), previous_price=Decimal(100),
+    )  # fmt: skip
+    book.add("trade/A/T1", correction)
+    position = book.positions.get("A", "ESZ5")
+    # Cash: 20 - 120 - 2 for the correction; one unit is held.
+    assert position.quantity == 1
+    assert position.realized_points + position.unrealized_points(Decimal(0)) == -102
+    assert kinds(position) == [MarkKind.LATE_CORRECTION]
+    book.add(ONE_ORDER, fill("T4", -1, 120))
+    book.add("trade/A/T1", correction)
+    again = book.positions.get("A", "ESZ5")
+    assert (again.quantity, again.realized_points) == (0, 18)
+
+
+def test_a_correction_of_a_trade_not_known_or_busted_changes_nothing() -> None:
+    book = Folding()
+    book.fills(fill("T1", 1, 100), fill("T2", 1, 100))
+    book.add("trade/A/T1", TradeBusted(trade_id="T1"))
+    for trade_id in ("T1", "T9"):
+        event = TradeCorrected(trade_id=trade_id, quantity=Decimal(5), price=Decimal(1), symbol="ESZ5", side=BUY)
+        book.add(f"trade/A/{trade_id}", event)
+    position = book.positions.get("A", "ESZ5")
+    assert figures(position)[:3] == decimals(1, 0, 100)
+    assert kinds(position) == [MarkKind.UNKNOWN_CORRECTION] * 2
+
+
+def test_the_same_trade_id_again_in_its_stream_counts_once_even_after_flat() -> None:
+    book = Folding()
+    position = book.fills(fill("T1", 1, 100), fill("T2", -1, 110), fill("T2", -1, 110))
+    assert figures(position)[:2] == decimals(0, 10)
+    assert position.anomalies == ((MarkKind.DUPLICATE_TRADE, 3),)
+    book.add("order/A/O-2", fill("T2", -1, 110))
+    assert book.positions.get("A", "ESZ5").quantity == -1
+
+
+def test_hedged_sides_are_held_apart() -> None:
+    book = Folding()
+    book.fills(fill("T1", 3, 100, position_side=LONG), fill("T2", -2, 101, position_side=SHORT))
+    book.fills(fill("T3", -1, 103, position_side=LONG), fill("T4", 1, 99, position_side=SHORT))
+    sides = {position.side: figures(position)[:3] for position in book.positions.of("A")}
+    assert sides == {LONG: decimals(2, 3, 100), SHORT: decimals(-1, 2, 101)}
+    assert book.positions.get("A", "ESZ5") == book.positions.get("A", "ESZ5", PositionSide.NET)
+    assert book.positions.get("A", "ESZ5").quantity == 0
+
+
+@pytest.mark.parametrize(("side", "sign"), [(LONG, 1), (SHORT, -1)])
+def test_closing_more_than_a_hedged_side_has_is_booked_and_marked(side: PositionSide, sign: int) -> None:
+    book = Folding()
+    position = book.fills(fill("T1", sign, 100, position_side=side), fill("T2", -3 * sign, 100, position_side=side))
+    assert (position.quantity, position.anomalies) == (-2 * sign, ((MarkKind.OVERCLOSED, 2),))
+    # The opening that was missing comes after all.
+    healed = book.fills(fill("T3", 2 * sign, 100, position_side=side))
+    assert (healed.quantity, len(healed.anomalies)) == (0, 1)
+
+
+def test_a_trade_without_an_order_and_a_priced_adjustment_book_like_fills() -> None:
+    book = Folding()
+    book.add(OF_POSITION, adjusted(3, "OPENING", 100))
+    trade = TradeExecuted(trade_id="T1", symbol="ESZ5", side=SELL, quantity=Decimal(1), price=Decimal(104))
+    book.add("trade/A/T1", trade)
+    book.add(OF_POSITION, adjusted(-2, "EXPIRY", 90))
+    assert figures(book.positions.get("A", "ESZ5"))[:2] == decimals(0, -16)
+    book.add(OF_POSITION, adjusted(0, "RECONCILED"))
+    assert book.positions.get("A", "ESZ5").last_position == 4
+
+
+def test_an_adjustment_without_a_price_realizes_nothing() -> None:
+    book = Folding()
+    book.fills(fill("T1", 1, 100), fill("T2", 1, 110), fill("T3", -1, 120))
+    book.add(OF_POSITION, adjusted(2, "TRANSFER"))
+    assert figures(book.positions.get("A", "ESZ5")) == decimals(3, 20, 110, 15, 105)
+    book.add(OF_POSITION, adjusted(-2, "TRANSFER"))
+    assert figures(book.positions.get("A", "ESZ5")) == decimals(1, 20, 110, 15, 105)
+    book.add(OF_POSITION, adjusted(-1, "ASSIGNMENT"))
+    assert figures(book.positions.get("A", "ESZ5")) == (0, 20, None, 15, None)
+
+
+def test_what_was_opened_without_a_price_earns_nothing_and_is_named() -> None:
+    book = Folding()
+    book.add(OF_POSITION, adjusted(2, "OPENING"))
+    position = book.positions.get("A", "ESZ5")
+    assert (figures(position), position.unpriced) == ((2, 0, None, 0, None), 2)
+    assert position.anomalies == ((MarkKind.UNPRICED, 1),)
+    assert position.unrealized_points(Decimal(500)) == 0
+    book.add(OF_POSITION, adjusted(1, "TRANSFER"))
+    partly = book.fills(fill("T1", 2, 100), fill("T2", -4, 110))
+    assert (figures(partly), partly.unpriced) == (decimals(1, 10, 100, 10, 100), 0)
+    turned = Folding()
+    turned.fills(fill("T1", 1, 100))
+    turned.add(OF_POSITION, adjusted(-3, "RECONCILED"))
+    after = turned.positions.get("A", "ESZ5")
+    assert (after.quantity, after.unpriced, after.realized_points, kinds(after)) == (-2, -2, 0, [MarkKind.UNPRICED])
+
+
+def test_a_split_scales_the_lots_at_an_unchanged_cost() -> None:
+    book = Folding()
+    book.fills(fill("T1", 10, 100), fill("T2", 5, 130))
+    book.add(OF_POSITION, adjusted(15, "SPLIT"))
+    position = book.positions.get("A", "ESZ5")
+    assert [(lot.quantity, lot.price) for lot in position.lots] == [(20, 50), (10, 65)]
+    assert figures(position) == decimals(30, 0, 55, 0, 55)
+    book.add(OF_POSITION, adjusted(-20, "SPLIT"))
+    reverse = book.positions.get("A", "ESZ5")
+    assert (reverse.quantity, reverse.cost, sum(lot.quantity for lot in reverse.lots)) == (10, 1650, 10)
+
+
+@pytest.mark.parametrize("held", [0, 2, -2])
+def test_a_split_that_cannot_be_is_marked_and_changes_nothing(held: int) -> None:
+    book = Folding()
+    if held:
+        book.fills(fill("T1", held, 100))
+    book.add(OF_POSITION, adjusted(-held if held else 5, "SPLIT"))
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, kinds(position)) == (held, [MarkKind.IMPOSSIBLE_SPLIT])
+
+
+def test_an_unpriced_lot_splits_and_stays_unpriced() -> None:
+    book = Folding()
+    book.add(OF_POSITION, adjusted(-2, "OPENING"))
+    book.add(OF_POSITION, adjusted(-2, "SPLIT"))
+    assert book.fills(fill("T1", 4, 9)).realized_points == 0
+
+
+def test_a_report_stands_beside_the_fold_and_names_the_difference() -> None:
+    book = Folding()
+    before = book.fills(fill("T1", 2, 100))
+    report = PositionReported(symbol="ESZ5", quantity=Decimal(3), average_price=Decimal(99), frozen=Decimal(1))
+    book.add(OF_POSITION, report)
+    position = book.positions.get("A", "ESZ5")
+    assert figures(position) == figures(before)
+    assert (position.reported, position.reported_average_price, position.frozen, position.difference) == (3, 99, 1, 1)
+    for told in (4, -4):
+        book.add(OF_POSITION, PositionReported(symbol="ESZ5", quantity=Decimal(told), position_side=SHORT))
+        assert book.positions.get("A", "ESZ5", SHORT).reported == -4
+    assert book.fills(fill("T2", 1, 100)).difference == 0
+
+
+def test_an_answer_does_not_change_while_the_fold_goes_on() -> None:
+    book = Folding()
+    before = book.fills(fill("T1", 2, 100))
+    same = book.positions.get("A", "ESZ5")
+    book.fills(fill("T2", 2, 100))
+    assert before == same
+    assert before.quantity == 2
+
+
+def test_figures_do_not_depend_on_the_threads_own_context() -> None:
+    book = Folding()
+    book.fills(fill("T1", 3, "100.01"), fill("T2", 3, "100.02"), fill("T3", 1, "100.02"))
+    expected = book.positions.get("A", "ESZ5")
+    with decimal.localcontext(decimal.Context(prec=2)):
+        assert book.positions.get("A", "ESZ5") == expected
+        assert expected.unrealized_points(Decimal("100.00")) == Decimal("-0.11")
+
+
+def test_an_overfull_window_folds_its_older_half_and_forgets_how_to_bust_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(position_fold, "WINDOW_MAX", 4)
+    book = Folding()
+    before = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(5)])
+    assert before.cost == 510
+    book.add(ONE_ORDER, TradeBusted(trade_id="T4"), TradeBusted(trade_id="T0"))
+    after = book.positions.get("A", "ESZ5")
+    assert (after.quantity, kinds(after)) == (4, [MarkKind.UNKNOWN_BUST])
+
+
+def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(position_fold, "LOTS_MAX", 6)
+    book = Folding()
+    book.add(OF_POSITION, adjusted(1, "OPENING"))
+    position = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(1, 7)])
+    lots = [(lot.quantity, lot.price) for lot in position.lots]
+    assert lots == [(1, None), (2, Decimal("101.5")), (1, 103), (1, 104), (1, 105), (1, 106)]
+    assert (position.quantity, kinds(position)) == (7, [MarkKind.UNPRICED, MarkKind.LOTS_MERGED])
+
+
+def test_a_trade_is_known_as_a_duplicate_for_the_last_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trades, "RECENT_MAX", 3)
+    book = Folding()
+    book.fills(*[fill(f"T{n}", 1 if n % 2 else -1, 100) for n in range(1, 9)])
+    assert book.fills(fill("T5", 1, 100)).quantity == 0
+    assert book.fills(fill("T1", 1, 100)).quantity == 1
+
+
+def test_one_symbol_too_many_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(position_fold, "SYMBOLS_MAX", 1)
+    book = Folding()
+    book.fills(fill("T1", 1, 100))
+    with pytest.raises(TooManySymbols, match="NQZ5"):
+        book.fills(fill("T2", 1, 100, "NQZ5"))
+    assert book.positions.of("A")[0].quantity == 1
