@@ -1,8 +1,5 @@
 """The orders view: anomalies, reports, bounds, questions, and the laws of folding."""
 
-import sys
-import threading
-from collections.abc import Iterator
 from decimal import Decimal, localcontext
 
 import msgspec
@@ -27,7 +24,6 @@ from eventstore.trading import (
     TradeBusted,
     TradeCorrected,
 )
-from projections.views.order_state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
 from projections.views.orders import Anomaly, AnomalyKind, Order, OrdersState, OrdersView
 from tests.views.order_folding import Folding, correct, fill, submit
 
@@ -223,68 +219,6 @@ def test_a_report_that_contradicts_how_an_order_closed_is_marked_and_believed_un
     assert order.anomalies == ()
 
 
-# --- the bounds of a state ----------------------------------------------------------------------------------------
-
-
-def test_the_last_closed_orders_stay_resident_and_take_their_fills_and_ids_along_when_they_go() -> None:
-    folding = Folding(OrdersView(closed_max=3))
-    for number in range(6):
-        trade = fill(str(number), "10")
-        folding.add(f"X{number}", submit(), OrderAccepted(broker_order_id=f"b{number}"), trade)
-    state = folding.states["A"]
-    assert (list(state.closed), list(state.open)) == (["X3", "X4", "X5"], [])
-    assert set(state.fills) == set(state.closed)
-    assert state.broker_ids == {"b3": "X3", "b4": "X4", "b5": "X5"}
-
-
-def test_a_thousand_closed_orders_are_kept_and_never_an_eighth_more() -> None:
-    folding = Folding()
-    lengths = []
-    for number in range(2_600):
-        folding.deliver(folding.record(f"order/A/X{number}", submit()))
-        folding.deliver(folding.record(f"order/A/X{number}", OrderCanceled()))
-        lengths.append(len(folding.states["A"].closed))
-    assert max(lengths) == 1_125
-    assert min(lengths[1_000:]) >= 1_000
-    assert list(folding.states["A"].closed)[-1_000:] == [f"X{number}" for number in range(1_600, 2_600)]
-
-
-def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    folding = Folding(OrdersView(closed_max=0, unknown_max=2))
-    for number in range(4):
-        folding.add(f"U{number}", fill("1", "1"))
-    assert list(folding.states["A"].unknown) == ["U2", "U3"]
-    monkeypatch.setattr("projections.views.order_state.FILLS_PER_ORDER_MAX", 3)
-    monkeypatch.setattr("projections.views.order_state.ANOMALIES_PER_ORDER_MAX", 4)
-    order = folding.add("U3", *[fill(str(number), "1") for number in range(10, 20)])
-    assert list(folding.states["A"].fills["U3"]) == ["17", "18", "19"]
-    assert (len(order.anomalies), folding.orders.anomalies("A")) == (4, {AnomalyKind.UNKNOWN_ORDER: 14})
-    assert (FILLS_PER_ORDER_MAX, ANOMALIES_PER_ORDER_MAX) == (10_000, 1_000)
-    for number in range(1_001):
-        folding.add(f"X{number}", submit(), OrderCanceled())
-        folding.deliver(folding.record(f"order/A/X{number}", OrderCanceled()))
-    assert list(folding.states["A"].late) == [f"X{number}" for number in range(1, 1_001)]
-
-
-def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens_again() -> None:
-    folding = Folding(OrdersView(closed_max=0))
-    was = folding.add("X/1", submit(), OrderAccepted(broker_order_id="b"), fill("1", "4"), fill("2", "6"))
-    assert (was.order_id, was.status, was.first_position, was.last_position) == ("X/1", OrderStatus.FILLED, 1, 4)
-    assert folding.states["A"].closed == {}
-    assert folding.orders.open("A") == ()
-    order = folding.add("X/1", TradeBusted(trade_id="2"))
-    assert figures(order) == ("PARTIALLY_FILLED", D(4), D(6))
-    assert folding.states["A"].late == {"X/1": 5}
-    assert folding.orders.open("A") == (order,)
-    reads = folding.reads
-    assert folding.orders.open("A") == (order,)
-    assert folding.reads == reads
-    assert folding.orders.by_broker_id("A", "b") == order
-    folding.add("X/1", OrderCanceled())
-    assert folding.orders.open("A") == ()
-    assert folding.orders.anomalies("A") == {}
-
-
 def test_a_resident_order_is_what_its_own_stream_folds_to(folding: Folding) -> None:
     members = {"position_side": PositionSide.LONG, "strategy": "s", "reference": "r", "parent_order_id": "P"}
     for order_id in ("X", "Y"):
@@ -342,36 +276,6 @@ def test_an_average_price_does_not_depend_on_the_threads_own_context(folding: Fo
         context.prec = 3
         order = folding.add("X", submit(), fill("1", "1", "4500.25"), fill("2", "2", "4500.50"))
         assert order.average_price == D("4500.416666666666666666666666666667")
-
-
-def test_open_orders_can_be_asked_while_another_thread_folds(folding: Folding, eager_switching: None) -> None:
-    stop = threading.Event()
-    failures: list[BaseException] = []
-
-    def ask() -> None:
-        try:
-            while not stop.is_set():
-                for order in folding.orders.open("A"):
-                    assert order.quantity == D(order.cumulative + (order.leaves or 0))
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the test fails with it
-            failures.append(error)
-
-    reader = threading.Thread(target=ask)
-    reader.start()
-    for number in range(1_000):
-        folding.add(f"X{number}", submit(), fill("1", "4"), *([OrderCanceled()] if number % 3 else []))
-    stop.set()
-    reader.join(timeout=10)
-    assert (failures, reader.is_alive(), len(folding.orders.open("A"))) == ([], False, 334)
-
-
-@pytest.fixture
-def eager_switching() -> Iterator[None]:
-    """Let threads take turns after every few instructions, so that a race does not hide for long."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
 
 
 def test_a_state_survives_msgpack_with_its_order(folding: Folding) -> None:
