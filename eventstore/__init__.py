@@ -36,7 +36,7 @@ from eventstore.events import (
 )
 from eventstore.journal import Verification
 from eventstore.record import Batch, Draft, Record
-from eventstore.store import EventReader, EventStore, open  # noqa: A004 - eventstore.open is the public name
+from eventstore.store import EventReader, EventStore, open
 
 __all__ = [
     "MIRRORED",

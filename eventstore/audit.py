@@ -9,7 +9,7 @@ from eventstore.journal import PAGE_MAX, Verification
 from eventstore.record import Record, digest, digest_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from eventstore.journal import Journal
 
@@ -31,20 +31,30 @@ def verify(journal: Journal, *, after: int = 0, progress: Callable[[int, int], N
         page = journal.read(after=position, limit=PAGE, until=tree.size)
         wrong = _check_page(journal, page, position, min(tree.size, position + PAGE))
         if wrong is not None:
-            return Verification(False, max(wrong[0] - 1 - after, 0), *wrong)
+            return _wrong(after, *wrong)
         wrong = _check_tree(page, position, stored, grown)
         if wrong is not None:
-            return Verification(False, max(wrong[0] - 1 - after, 0), *wrong)
+            return _wrong(after, *wrong)
         position += len(page)
         if progress is not None:
             progress(position - start, tree.size - start)
     checked = max(tree.size - after, 0)
     beyond = journal.read(after=tree.size, limit=1)
     if beyond and journal.head() == tree.size:
-        return Verification(False, checked, beyond[0].position, "a record lies beyond the head: it was inserted")
+        return Verification(
+            ok=False,
+            checked=checked,
+            first_bad=beyond[0].position,
+            reason="a record lies beyond the head: it was inserted",
+        )
     if grown is not None and grown != tree:
-        return Verification(False, checked, _last_tile(tree.size), "the records' tree is not the head's tree")
-    return Verification(True, checked)
+        return Verification(
+            ok=False,
+            checked=checked,
+            first_bad=_last_tile(tree.size),
+            reason="the records give another tree than the head's",
+        )
+    return Verification(ok=True, checked=checked)
 
 
 def check_record(log_id: bytes, record: Record) -> bool:
@@ -66,7 +76,7 @@ def _check_page(journal: Journal, page: Sequence[Record], after: int, until: int
 
 
 def _check_tree(
-    page: Sequence[Record], after: int, stored: object, grown: merkle.Frontier | None
+    page: Sequence[Record], after: int, stored: Iterator[merkle.Node], grown: merkle.Frontier | None
 ) -> tuple[int, str] | None:
     leaves = [record.digest for record in page]
     if grown is not None:
@@ -75,13 +85,17 @@ def _check_tree(
         if node.level != merkle.STORED_LEVEL:
             continue
         first = after + node.number * merkle.TILE + 1
-        kept = next(stored, None)  # type: ignore[call-overload]
+        kept = next(stored, None)
         if kept is None or kept.hash != node.hash:
             return (
                 first,
                 f"positions {first} to {first + merkle.TILE - 1} do not give the tree's node: one was exchanged",
             )
     return None
+
+
+def _wrong(after: int, first_bad: int, reason: str) -> Verification:
+    return Verification(ok=False, checked=max(first_bad - 1 - after, 0), first_bad=first_bad, reason=reason)
 
 
 def _last_tile(size: int) -> int:

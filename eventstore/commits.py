@@ -7,6 +7,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
 from eventstore.journal import drafts_of
 
@@ -76,6 +78,7 @@ class Pending:
             self._latch.release()
         return True
 
+    @override
     def __repr__(self) -> str:
         state = "waiting" if self._outcome is None else (self.error and "failed") or "done"
         return f"<Pending {self.events} event(s), {state}>"
@@ -210,7 +213,8 @@ class Committer:
             time.sleep(0.00002)
 
     def _take(self) -> list[Pending]:
-        taken, events = [], 0
+        taken: list[Pending] = []
+        events = 0
         with self._mutex:
             while self._queue and (not taken or events + self._queue[0].events <= COMMIT_EVENTS_MAX):
                 request = self._queue.popleft()

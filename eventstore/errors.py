@@ -49,7 +49,7 @@ class VersionConflict(AppendError):
 class DuplicateEvent(AppendError):
     """An id is recorded already, with other content or as only a part of this batch; nothing was written."""
 
-    def __init__(self, id: bytes, record: Record | None, why: str = "with other content") -> None:  # noqa: A002 - the contract's name
+    def __init__(self, id: bytes, record: Record | None, why: str = "with other content") -> None:
         self.id, self.record = id, record
         where = f" at position {record.position}" if record is not None else " in this very batch"
         super().__init__(

@@ -30,7 +30,7 @@ def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urando
     return ids
 
 
-def keyed_id(stream: str, key: str) -> bytes:
+def keyed_id(stream: str, key: object) -> bytes:
     """Return the UUIDv5 of stream, NUL and key: the same fact has the same id wherever it is sent from."""
     if not isinstance(key, str) or not key:
         msg = f"a key is non-empty text, not {key!r}"
@@ -50,7 +50,7 @@ def keyed_id(stream: str, key: str) -> bytes:
     return bytes(digest)
 
 
-def as_id(value: bytes | uuid.UUID | None) -> bytes | None:
+def as_id(value: object) -> bytes | None:
     """Return an id given as bytes or UUID as its 16 bytes."""
     if value is None:
         return None

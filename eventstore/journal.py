@@ -43,7 +43,7 @@ class Source(Protocol):
     def log_id(self) -> bytes:
         """The log's identity, 16 bytes drawn when it was created."""
 
-    def read(  # noqa: PLR0913 - the ways to narrow a read
+    def read(
         self,
         *,
         after: int = 0,
@@ -101,6 +101,9 @@ class Journal(Source, Protocol):
 
     def backup(self, target: Path) -> None:
         """Copy the journal as of one instant to a new file, synced."""
+
+    def integrity(self) -> list[str]:
+        """Return what is wrong with the storage itself: nothing, usually."""
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         """Return the records that are known under these ids."""

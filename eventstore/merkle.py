@@ -5,6 +5,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -47,7 +49,7 @@ class Frontier:
 
     def copy(self) -> Frontier:
         twin = Frontier()
-        twin.size, twin._hash = self.size, dict(self._hash)  # noqa: SLF001 - its own class
+        twin.size, twin._hash = self.size, dict(self._hash)
         return twin
 
     def grow(self, leaves: list[bytes]) -> list[Node]:
@@ -80,10 +82,12 @@ class Frontier:
             root = sha256(b"\1" + left + root).digest()
         return root
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Frontier) and (self.size, self._hash) == (other.size, other._hash)
 
     __hash__ = None  # type: ignore[assignment] # it changes as it grows
 
+    @override
     def __repr__(self) -> str:
         return f"<Frontier of {self.size} leaves, root {self.root().hex()[:16]}>"

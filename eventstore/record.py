@@ -5,17 +5,12 @@ from __future__ import annotations
 import hashlib
 import struct
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
-from eventstore.events import codec
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from eventstore.events import Event
+from eventstore.events import Event, codec
 
 _length = struct.Struct(">I").pack
 # position, version, recorded_at, occurred_at, id, each after its length; then the length of the data.

@@ -6,8 +6,11 @@ import getpass
 import os
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 from eventstore import audit
 from eventstore.clock import Clock, SystemClock, to_ns
@@ -150,6 +153,7 @@ class EventReader:
 
     append_many = enqueue = append
 
+    @override
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._source!r}>"
 
@@ -180,6 +184,7 @@ class EventStore(EventReader):
         """How many enqueued events are not on disk yet."""
         return self._committer.waiting
 
+    @override
     def append(  # type: ignore[override]
         self,
         stream: str,
@@ -205,6 +210,7 @@ class EventStore(EventReader):
         )  # fmt: skip
         return self.append_many([batch], durability=durability)
 
+    @override
     def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:  # type: ignore[override]
         """Append several batches to any streams, all or nothing; return all records. Raises as `append` does."""
         self._journal.check_open()
@@ -217,6 +223,7 @@ class EventStore(EventReader):
         prepared, events = self._prepare(batches, durability)
         return self._committer.append(prepared, events) if events else []
 
+    @override
     def enqueue(  # type: ignore[override]
         self,
         stream: str,
@@ -267,6 +274,7 @@ class EventStore(EventReader):
         """Return what is wrong with the storage itself, beside `verify`: nothing, usually."""
         return self._journal.integrity()
 
+    @override
     def close(self) -> None:
         """Write what is enqueued, then close; raise what kept an enqueued event out and nobody asked for."""
         try:
@@ -285,17 +293,20 @@ class EventStore(EventReader):
             count += len(drafts)
             size += sum([len(draft.data) for draft in drafts])
             if count > BATCH_EVENTS_MAX:
-                raise EventTooLarge("a batch", count, BATCH_EVENTS_MAX)
+                what = "a batch"
+                raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
             if size > BATCH_BYTES_MAX:
-                raise EventTooLarge("the data of a batch", size, BATCH_BYTES_MAX)
+                what = "the data of a batch"
+                raise EventTooLarge(what, size, BATCH_BYTES_MAX)
         return prepared, count
 
     def _drafts(self, batch: Batch, durability: Durability, now: int) -> list[Draft]:
         stream = batch.stream
         account_of(stream)
-        events = (batch.events,) if isinstance(batch.events, Event) else tuple(batch.events)
+        events = _events(batch.events)
         if len(events) > BATCH_EVENTS_MAX:
-            raise EventTooLarge("a batch", len(events), BATCH_EVENTS_MAX)
+            what = "a batch"
+            raise EventTooLarge(what, len(events), BATCH_EVENTS_MAX)
         occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
         actor = self._actor if batch.actor is None else _text("actor", batch.actor)
         note = _text("note", batch.note) if batch.note else ""
@@ -344,6 +355,15 @@ def default_actor() -> str:
     return f"{user}@{socket.gethostname()}/{program}"
 
 
+def _events(given: object) -> tuple[Event, ...]:
+    if isinstance(given, Event):
+        return (given,)
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return tuple(given)
+    msg = f"an event or a sequence of events is wanted, not {given!r:.80}"
+    raise InvalidEvent(msg)
+
+
 def _narrow(stream: str | None, account: str | None, types: Types | None) -> dict[str, object]:
     if stream is not None:
         check_pattern(stream)
@@ -363,7 +383,7 @@ def _expected(value: int | None) -> int | None:
     return None if value is None else _position("expected", value)
 
 
-def _text(what: str, value: str) -> str:
+def _text(what: str, value: object) -> str:
     if not isinstance(value, str) or len(value) > TEXT_MAX or (not value.isascii() and _lone(value)):
         msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, not {value!r:.80}"
         raise InvalidEvent(msg)

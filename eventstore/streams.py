@@ -15,7 +15,7 @@ _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' w
 @functools.lru_cache(maxsize=100_000)
 def account_of(stream: str) -> str:
     """Return the account of a stream's name; raise InvalidEvent, saying what is wrong, for a malformed one."""
-    parts = stream.split("/") if isinstance(stream, str) else ()
+    parts = stream.split("/") if _is_text(stream) else []
     if len(parts) != 3:  # noqa: PLR2004 - category, account, entity
         msg = f"{stream!r}: {_RULE}; a slash inside the entity is written %2F"
         raise InvalidEvent(msg)
@@ -30,7 +30,7 @@ def account_of(stream: str) -> str:
 
 def check_name(what: str, name: str) -> str:
     """Return a category, account, type or log name; raise InvalidEvent for a malformed one."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not _is_text(name) or not NAME.fullmatch(name):
         msg = f"{what} {name!r}: 1 to 64 of A-Z a-z 0-9 _ . : @ - are allowed"
         raise InvalidEvent(msg)
     return name
@@ -38,7 +38,7 @@ def check_name(what: str, name: str) -> str:
 
 def check_pattern(pattern: str) -> str:
     """Return a stream's name, or a prefix `category/` or `category/account/`; raise InvalidEvent otherwise."""
-    if isinstance(pattern, str) and pattern.endswith("/"):
+    if _is_text(pattern) and pattern.endswith("/"):
         parts = pattern[:-1].split("/")
         if len(parts) <= 2:  # noqa: PLR2004 - category, account
             for what, part in zip(("category", "account"), parts, strict=False):
@@ -51,6 +51,10 @@ def check_pattern(pattern: str) -> str:
 def prefix_end(prefix: str) -> str:
     """Return the first text after all that begin with a prefix: the slash's successor in its place."""
     return prefix[:-1] + "0"
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
 
 
 def _bytes(text: str) -> int:

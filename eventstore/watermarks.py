@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore.streams import check_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Watermark(msgspec.Struct, frozen=True):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
+from typing_extensions import override
 
 from eventstore import (
     VOLATILE,
@@ -279,6 +280,7 @@ class Book:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    @override
     def __repr__(self) -> str:
         parked = self.parked
         return f"<Book of {self._reader.log} at {self.position}{f', {len(parked)} parked' if parked else ''}>"
@@ -289,7 +291,7 @@ def open(
     *,
     views: Sequence[View[Any]] | None = None,
     accounts: Sequence[str] | None = None,
-    snapshots: Snapshots | str | Path | bool | None = None,
+    snapshots: Snapshots | str | Path | Literal[False] | None = None,
     progress: Progress | None = None,
 ) -> Book:
     """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
@@ -318,7 +320,7 @@ def _active(book: Book, account: str, now: int) -> tuple[Lockout, ...]:
     return () if ("lockouts", account) in book.parked else book.lockouts.active(account, now)
 
 
-def snapshots_of(store: EventReader, given: Snapshots | str | Path | bool | None) -> Snapshots | None:
+def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[False] | None) -> Snapshots | None:
     if isinstance(given, Snapshots):
         return given
     if given is False:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from eventstore.events import Event
+from typing_extensions import override
+
 from eventstore.events.registry import by_name
 from projections.view import FIXED, SHARED, PartitionParked, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from eventstore import Record
+    from eventstore import Event, Record
 
 
 class Slot(NamedTuple):
@@ -106,6 +107,7 @@ class Fold:
         slot.changed.add(partition)
         slot.parked.pop(partition, None)
 
+    @override
     def __repr__(self) -> str:
         parked = sum(len(slot.parked) for slot in self.slots.values())
         return f"<Fold of {', '.join(self.slots)} at {self.position}{f', {parked} parked' if parked else ''}>"

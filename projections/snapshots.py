@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 import msgspec
+from typing_extensions import override
 
 from eventstore import StorageFull, Unavailable
 
@@ -74,7 +75,7 @@ class Snapshots:
             connection = apsw.Connection(str(self.path))
             connection.set_busy_timeout(5_000)
             connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF")
-            (found,) = connection.execute("PRAGMA user_version").fetchone()  # type: ignore[misc]
+            found = connection.execute("PRAGMA user_version").get
             if found not in {0, FORMAT}:
                 # Of another format: a cache of no use here.
                 connection.execute("DROP TABLE IF EXISTS cut; DROP TABLE IF EXISTS part; DROP TABLE IF EXISTS state")
@@ -130,15 +131,16 @@ class Snapshots:
             "WHERE p.view = ? AND c.position <= ? ORDER BY c.position DESC"
         )
         warned = False
-        for position, log_id, digest, *found in self._connection.execute(sql, (view.name, until)).fetchall():
+        rows: list[Any] = self._connection.execute(sql, (view.name, until)).fetchall()
+        for position, log_id, digest, *found in rows:
             problem = None
-            if log_id != reader.log_id or digest != _digest_at(reader, position):  # type: ignore[arg-type]
+            if log_id != reader.log_id or digest != _digest_at(reader, position):
                 problem = "is of another log"
             elif tuple(found) != wanted:
                 problem = f"was made by revision {found[0]} of the view, this is {view.revision}, or by another state"
             else:
                 try:
-                    return Loaded(position, dict(self._states(view, position, partitions)))  # type: ignore[arg-type]
+                    return Loaded(position, dict(self._states(view, position, partitions)))
                 except _DamagedError as e:
                     problem = f"is damaged ({e})"
             if not warned:
@@ -156,17 +158,17 @@ class Snapshots:
             f"WHERE view = ? AND position <= ? {narrowed} GROUP BY partition"
         )
         for partition, _, data, digest in self._connection.execute(sql, (view.name, position, *(partitions or ()))):
-            if hashlib.sha256(data).digest() != digest:  # type: ignore[arg-type]
+            if hashlib.sha256(data).digest() != digest:
                 msg = f"the state of {partition} does not have its digest"
                 raise _DamagedError(msg)
             try:
-                yield partition, decoder.decode(zstd.decompress(data))  # type: ignore[arg-type, misc]
+                yield partition, decoder.decode(zstd.decompress(data))
             except (zstd.ZstdError, msgspec.MsgspecError) as e:
                 raise _DamagedError(str(e)) from e
 
     def cuts(self) -> list[int]:
         """Return the positions of the cuts, oldest first."""
-        return [int(row[0]) for row in self._connection.execute("SELECT position FROM cut ORDER BY position")]  # type: ignore[arg-type]
+        return [int(row[0]) for row in self._connection.execute("SELECT position FROM cut ORDER BY position")]
 
     def _thin(self) -> None:
         """Keep a bounded number of cuts: of too many, the one that leaves the smallest hole goes."""
@@ -188,6 +190,7 @@ class Snapshots:
     def close(self) -> None:
         self._connection.close()
 
+    @override
     def __repr__(self) -> str:
         return f"<Snapshots in {self.path}, cuts at {self.cuts()[-3:]}>"
 

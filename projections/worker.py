@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import msgspec
+from typing_extensions import override
 
 from eventstore import EventReader, StoreError, SystemClock
 
@@ -124,6 +125,7 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
+    @override
     def __repr__(self) -> str:
         if self.error is not None:
             return f"<Worker of {self._reader.log} ended at {self.book.position}: {self.error}>"

@@ -33,7 +33,8 @@ def encode(event: Event) -> tuple[EventType, bytes]:
         msg = f"{kind.name} cannot be stored as JSON: {e}"
         raise InvalidEvent(msg) from e
     if len(data) > EVENT_BYTES_MAX:
-        raise EventTooLarge(f"the data of {kind.name}", len(data), EVENT_BYTES_MAX)
+        what = f"the data of {kind.name}"
+        raise EventTooLarge(what, len(data), EVENT_BYTES_MAX)
     return kind, data
 
 

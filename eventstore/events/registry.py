@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, overload
 
 import msgspec
 
@@ -11,18 +12,16 @@ from eventstore.errors import InvalidEvent
 from eventstore.events.base import SYNCED, Durability, Event
 from eventstore.events.validation import Validator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
 E = TypeVar("E", bound=type[Event])
 Raw = dict[str, Any]
 
 
 NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 # Members that stand beside the measures in the shared record, so no measure may take their names.
-RESERVED = frozenset(
-    "account category data digest id log meta occurred_at position recorded_at stream symbol time type version".split()
-)
+RESERVED = frozenset({
+    "account", "category", "data", "digest", "id", "log", "meta", "occurred_at", "position", "recorded_at",
+    "stream", "symbol", "time", "type", "version",
+})  # fmt: skip
 VOCABULARY = "eventstore.trading"
 
 
@@ -80,7 +79,7 @@ def event(
 
 
 def _register(  # noqa: PLR0917 - one private caller
-    cls: type[Event],
+    cls: object,
     name: str,
     schema: int,
     durability: Durability,

@@ -18,6 +18,11 @@ from eventstore.errors import InvalidEvent
 S = TypeVar("S", bound=msgspec.Struct)
 
 _INFINITY = Decimal("Infinity")
+_EXACT: dict[type[inspect.Type], frozenset[type]] = {
+    inspect.BoolType: frozenset({bool}),
+    inspect.DateType: frozenset({datetime.date}),
+    inspect.NoneType: frozenset({type(None)}),
+}
 
 # A bound of its own, because msgspec's `gt` is for int and float only.
 Positive = Annotated[Decimal, msgspec.Meta(extra={"above": Decimal(0)})]
@@ -136,23 +141,18 @@ def _lower_bound(info: inspect.Type) -> Decimal:
 
 def _exact_classes(info: inspect.Type) -> frozenset[type]:
     """Return the classes that prove a member right by themselves; other values are converted on trial."""
-    classes: set[type] = set()
-    for part in _parts(info):
-        match part:
-            case inspect.DecimalType():
-                classes |= {Decimal, int}
-            case inspect.StrType(min_length=None, max_length=None, pattern=None):
-                classes.add(str)
-            case inspect.IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None):
-                classes.add(int)
-            case inspect.EnumType():
-                classes.add(part.cls)
-            case inspect.BoolType():
-                classes.add(bool)
-            case inspect.DateType():
-                classes.add(datetime.date)
-            case inspect.NoneType():
-                classes.add(type(None))
-            case _:
-                pass
-    return frozenset(classes)
+    return frozenset().union(*(_exact_of(part) for part in _parts(info)))
+
+
+def _exact_of(part: inspect.Type) -> frozenset[type]:
+    match part:
+        case inspect.DecimalType():
+            return frozenset({Decimal, int})
+        case inspect.StrType(min_length=None, max_length=None, pattern=None):
+            return frozenset({str})
+        case inspect.IntType(gt=None, ge=None, lt=None, le=None, multiple_of=None):
+            return frozenset({int})
+        case inspect.EnumType():
+            return frozenset({part.cls})
+        case _:
+            return _EXACT.get(type(part), frozenset())

@@ -93,25 +93,11 @@ class Sequencer:
             leaf = sha256(
                 prefix + place(8, position, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data)) + data
             ).digest()
-            add(
-                Record(
-                    id_,
-                    stream,
-                    draft.type,
-                    draft.schema,
-                    occurred_at,
-                    data,
-                    draft.actor,
-                    draft.note,
-                    draft.correlation_id,
-                    draft.causation_id,
-                    position,
-                    version,
-                    recorded_at,
-                    leaf,
-                    log,
-                )  # fmt: skip
-            )
+            record = Record(
+                id_, stream, draft.type, draft.schema, occurred_at, data, draft.actor, draft.note,
+                draft.correlation_id, draft.causation_id, position, version, recorded_at, leaf, log,
+            )  # fmt: skip
+            add(record)
         self.position, self.recorded_at = position, recorded_at
         self.versions[stream] = version
 

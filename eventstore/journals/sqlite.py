@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 import msgspec
+from typing_extensions import override
 
 from eventstore.clock import NANOSECONDS, Clock, SystemClock
 from eventstore.errors import (
@@ -157,12 +158,12 @@ class SqliteJournal:
 
     def _refresh(self) -> Head:
         """Return the head inside the transaction; what is remembered counts only while nobody else has written."""
-        (data_version,) = self._writer.execute("PRAGMA data_version").fetchone()  # type: ignore[misc]
+        data_version = self._writer.execute("PRAGMA data_version").get
         if data_version != self._data_version:
             self._versions.clear()
             self._types.clear()
             self._head = sqlite_keep.read_head(self._writer)
-            self._data_version = data_version  # type: ignore[assignment]
+            self._data_version = data_version
         return self._head
 
     def _store(self, work: Sequencer, head: Head) -> merkle.Frontier:
@@ -240,7 +241,7 @@ class SqliteJournal:
 
     def head(self) -> int:
         with self._reader() as reader:
-            return int(reader.execute("SELECT position FROM head").fetchone()[0])  # type: ignore[index, arg-type]
+            return int(reader.execute("SELECT position FROM head").get)
 
     def version(self, stream: str) -> int:
         with self._reader() as reader:
@@ -376,6 +377,7 @@ class SqliteJournal:
         except apsw.Error as e:
             raise sqlite_schema.from_sqlite(e, self.path) from e
 
+    @override
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self._head.position}"
         return f"<SqliteJournal {self.log} in {self.path} {state}>"
@@ -390,7 +392,7 @@ _inherited: list[SqliteJournal] = []
 
 
 def _after_fork_in_child() -> None:
-    """A fork's child may not touch its parent's connections, not even to close them: they are kept, and closed to it."""
+    """A fork's child may not touch its parent's connections, not even to close them: they are kept, out of use."""
     for journal in list(_open_journals):
         journal._closed = f"{journal.path} was opened by the parent process: open it again in this one"  # noqa: SLF001
         journal._stop.set()  # noqa: SLF001 - its own module

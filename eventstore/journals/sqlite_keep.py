@@ -38,20 +38,20 @@ def read_head(connection: apsw.Connection) -> Head:
         raise CorruptJournal(0, "the head's row is missing")
     position, recorded_at, leaf, frontier = row
     if position and leaf is None:
-        raise CorruptJournal(position, "the head names this position, and no record is there")  # type: ignore[arg-type]
+        raise CorruptJournal(position, "the head names this position, and no record is there")
     try:
-        tree = merkle.Frontier.from_bytes(position, frontier)  # type: ignore[arg-type]
+        tree = merkle.Frontier.from_bytes(position, frontier)
     except ValueError as e:
-        raise CorruptJournal(position, f"the head's tree is damaged: {e}") from e  # type: ignore[arg-type]
-    return Head(position, recorded_at, leaf or b"", tree)  # type: ignore[arg-type]
+        raise CorruptJournal(position, f"the head's tree is damaged: {e}") from e
+    return Head(position, recorded_at, leaf or b"", tree)
 
 
 def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
     """Check head, tree, the last 256 digests and the watermarks; return the head or raise CorruptJournal."""
     head = read_head(connection)
-    (last,) = connection.execute("SELECT coalesce(max(position), 0) FROM event").fetchone()  # type: ignore[misc]
+    last = connection.execute("SELECT coalesce(max(position), 0) FROM event").get
     if last != head.position:
-        raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")  # type: ignore[operator, type-var, arg-type]
+        raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")
     _check_tail(connection, log, log_id, head)
     for name, mark in marks.items():
         _check_mark(connection, name, mark, log_id, head.position)
@@ -88,24 +88,24 @@ def frontier_at(connection: apsw.Connection, tiles: int) -> merkle.Frontier:
                 raise CorruptJournal(start * merkle.TILE + 1, f"the tree's node {node} is missing")
             hashes.append(row[0])
             start += 1 << level
-    return merkle.Frontier(tiles * merkle.TILE, hashes)  # type: ignore[arg-type]
+    return merkle.Frontier(tiles * merkle.TILE, hashes)
 
 
 def nodes(connection: apsw.Connection, first: int, last: int) -> list[merkle.Node]:
     """Return the stored nodes of STORED_LEVEL whose number is from `first` to `last`."""
     sql = "SELECT level, number, hash FROM node WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
     rows = connection.execute(sql, (merkle.STORED_LEVEL, first, last))
-    return [merkle.Node(*row) for row in rows]  # type: ignore[arg-type]
+    return [merkle.Node(*row) for row in rows]
 
 
 def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id: bytes, head: int) -> None:
     if mark.log_id != log_id.hex():
         raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was exchanged")
     if mark.position > head:
-        reason = f"the watermark {name} saw position {mark.position}, the journal ends at {head}: acknowledged records are lost"
-        raise CorruptJournal(head + 1, reason)
+        seen = f"the watermark {name} saw position {mark.position}, the journal ends at {head}"
+        raise CorruptJournal(head + 1, f"{seen}: acknowledged records are lost")
     row = connection.execute("SELECT digest FROM event WHERE position = ?", (mark.position,)).fetchone()
-    if row is None or row[0].hex() != mark.digest:  # type: ignore[union-attr]
+    if row is None or row[0].hex() != mark.digest:
         raise CorruptJournal(mark.position, f"the watermark {name} saw another record here")
 
 

@@ -35,12 +35,13 @@ class Query(msgspec.Struct, frozen=True):
 def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
     """Return one page of records, oldest first."""
     sql, values = _statement(connection, query)
-    rows = connection.execute(sql, values).fetchall()
-    return [Record(*row, log) for row in rows]
+    rows: list[Any] = connection.execute(sql, values).fetchall()
+    return [Record(*row, log) for row in rows]  # type: ignore[call-arg] # as many as COLUMNS
 
 
 def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any]]:
-    where, values = ["position > ?"], [query.after]
+    where = ["position > ?"]
+    values: list[Any] = [query.after]
     order, source = "position", "event"
     if query.until is not None:
         where.append("position <= ?")
@@ -72,7 +73,7 @@ def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any
 
 def _account_of_prefix(prefix: str) -> str | None:
     parts = prefix.split("/")
-    return parts[1] if parts[1] else None
+    return parts[1] or None
 
 
 def _version_at(connection: apsw.Connection, stream: str, position: int) -> int:
@@ -81,12 +82,12 @@ def _version_at(connection: apsw.Connection, stream: str, position: int) -> int:
         return 0
     row = connection.execute("SELECT stream, version FROM event WHERE position = ?", (position,)).fetchone()
     if row is not None and row[0] == stream:
-        return int(row[1])  # type: ignore[arg-type]
+        return int(row[1])
     low, high = 0, version(connection, stream)
     while low < high:
         middle = (low + high + 1) // 2
         found = "SELECT position FROM event WHERE stream = ? AND version = ?"
-        if connection.execute(found, (stream, middle)).fetchone()[0] <= position:  # type: ignore[index, operator]
+        if connection.execute(found, (stream, middle)).get <= position:
             low = middle
         else:
             high = middle - 1
@@ -97,7 +98,7 @@ def version(connection: apsw.Connection, stream: str) -> int:
     """Return a stream's version, 0 for one that is not there."""
     found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
     row = connection.execute(found, (stream,)).fetchone()
-    return 0 if row is None else int(row[0])  # type: ignore[arg-type]
+    return 0 if row is None else int(row[0])
 
 
 def find(connection: apsw.Connection, log: str, ids: Sequence[bytes]) -> dict[bytes, Record]:
@@ -105,9 +106,9 @@ def find(connection: apsw.Connection, log: str, ids: Sequence[bytes]) -> dict[by
     sql = f"SELECT {COLUMNS} FROM event WHERE id = ?"  # noqa: S608 - constant text
     found = {}
     for id_ in ids:
-        row = connection.execute(sql, (id_,)).fetchone()
+        row: Any = connection.execute(sql, (id_,)).fetchone()
         if row is not None:
-            found[id_] = Record(*row, log)  # type: ignore[arg-type]
+            found[id_] = Record(*row, log)  # type: ignore[call-arg] # as many as COLUMNS
     return found
 
 
@@ -117,7 +118,7 @@ def position_at(connection: apsw.Connection, recorded_at: int, head: int) -> int
     while low < high:
         middle = (low + high + 1) // 2
         row = connection.execute("SELECT recorded_at FROM event WHERE position = ?", (middle,)).fetchone()
-        if row is not None and row[0] <= recorded_at:  # type: ignore[operator]
+        if row is not None and row[0] <= recorded_at:
             low = middle
         else:
             high = middle - 1

@@ -107,12 +107,12 @@ def busy_handler(seconds: float) -> Callable[[int], bool]:
 
 def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) -> tuple[str, bytes]:
     """Create the tables in a new file or check those of an old one; return the log's name and id."""
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()  # type: ignore[misc]
-    (format_number,) = connection.execute("PRAGMA user_version").fetchone()  # type: ignore[misc]
+    application_id = connection.execute("PRAGMA application_id").get
+    format_number = connection.execute("PRAGMA user_version").get
     if application_id == APPLICATION_ID and format_number > FORMAT:
         msg = f"{path} is a journal of format {format_number}, this version reads up to {FORMAT}: update eventstore"
         raise UnsupportedFormat(msg)
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # type: ignore[misc]
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
     if tables and application_id != APPLICATION_ID:
         msg = f"{path} is a SQLite file but no journal: give another directory"
         raise UnsupportedFormat(msg)
@@ -124,7 +124,7 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
         _create(connection, log, created_at)
         sync_directory(path.parent)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
-    return meta["log"], meta["log_id"]  # type: ignore[return-value]
+    return meta["log"], meta["log_id"]
 
 
 def _create(connection: apsw.Connection, log: str, created_at: int) -> None:

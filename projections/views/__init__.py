@@ -1,0 +1,1 @@
+"""The shipped views: orders, trades, positions, lockouts and contracts."""
