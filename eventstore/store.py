@@ -6,23 +6,22 @@ import getpass
 import os
 import socket
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
 from eventstore import audit
+from eventstore.arguments import events_of, expected_of, keyed_ids, narrow, position_of, text_of
 from eventstore.clock import Clock, SystemClock, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
-from eventstore.events.registry import type_names
-from eventstore.ids import as_id, keyed_id, new_ids
+from eventstore.ids import as_id, new_ids
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Source, Verification
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.record import Batch, Draft
-from eventstore.streams import account_of, check_name, check_pattern
+from eventstore.streams import account_of, check_name
 
 if TYPE_CHECKING:
     import threading
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 PAGE = 1_000
 POLL_SECONDS = 0.25
-TEXT_MAX = 4_096
 
 
 class EventReader:
@@ -76,14 +74,14 @@ class EventReader:
         `stream` is a name, or a prefix with a trailing slash; `types` are event classes or names; `start`
         (included) and `stop` (not) bound `recorded_at`. Pages are fetched as they are used.
         """
-        narrowed = _narrow(stream, account, types)
-        first = _position("after", after)
-        last = self.head() if until is None else min(_position("until", until), self.head())
+        narrowed = narrow(stream, account, types)
+        first = position_of("after", after)
+        last = self.head() if until is None else min(position_of("until", until), self.head())
         if start is not None:
             first = max(first, self._source.position_at(to_ns(start) - 1))
         if stop is not None:
             last = min(last, self._source.position_at(to_ns(stop) - 1))
-        left = last if limit is None else _position("limit", limit)
+        left = last if limit is None else position_of("limit", limit)
         return self._pages(first, last, left, narrowed)
 
     def _pages(self, after: int, last: int, left: int, narrowed: dict[str, object]) -> Iterator[Record]:
@@ -106,8 +104,8 @@ class EventReader:
         types: Types | None = None,
     ) -> Iterator[Record]:
         """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
-        narrowed = _narrow(stream, account, types)
-        return self._live(_position("after", after), cancel, narrowed)
+        narrowed = narrow(stream, account, types)
+        return self._live(position_of("after", after), cancel, narrowed)
 
     def _live(self, after: int, cancel: threading.Event | None, narrowed: dict[str, object]) -> Iterator[Record]:
         while cancel is None or not cancel.is_set():
@@ -261,7 +259,7 @@ class EventStore(EventReader):
 
     def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Recompute every digest and the tree; name the first position that is not as it was written."""
-        return audit.verify(self._journal, after=_position("after", after), progress=progress)
+        return audit.verify(self._journal, after=position_of("after", after), progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens; raise TargetExists over an old one."""
@@ -289,7 +287,7 @@ class EventStore(EventReader):
             drafts = self._drafts(batch, durability, now)
             if not drafts:
                 continue
-            prepared.append(Batch(batch.stream, drafts, _expected(batch.expected)))
+            prepared.append(Batch(batch.stream, drafts, expected_of(batch.expected)))
             count += len(drafts)
             size += sum([len(draft.data) for draft in drafts])
             if count > BATCH_EVENTS_MAX:
@@ -303,15 +301,15 @@ class EventStore(EventReader):
     def _drafts(self, batch: Batch, durability: Durability, now: int) -> list[Draft]:
         stream = batch.stream
         account_of(stream)
-        events = _events(batch.events)
+        events = events_of(batch.events)
         if len(events) > BATCH_EVENTS_MAX:
             what = "a batch"
             raise EventTooLarge(what, len(events), BATCH_EVENTS_MAX)
         occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
-        actor = self._actor if batch.actor is None else _text("actor", batch.actor)
-        note = _text("note", batch.note) if batch.note else ""
+        actor = self._actor if batch.actor is None else text_of("actor", batch.actor)
+        note = text_of("note", batch.note) if batch.note else ""
         correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
-        ids = new_ids(len(events), now) if batch.key is None else _keyed_ids(stream, batch.key, len(events))
+        ids = new_ids(len(events), now) if batch.key is None else keyed_ids(stream, batch.key, len(events))
         drafts = []
         for id_, event in zip(ids, events, strict=True):
             kind, data = encode(event)
@@ -353,50 +351,3 @@ def default_actor() -> str:
     except (KeyError, OSError):  # a user without a name, as containers have
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}/{program}"
-
-
-def _events(given: object) -> tuple[Event, ...]:
-    if isinstance(given, Event):
-        return (given,)
-    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
-        return tuple(given)
-    msg = f"an event or a sequence of events is wanted, not {given!r:.80}"
-    raise InvalidEvent(msg)
-
-
-def _narrow(stream: str | None, account: str | None, types: Types | None) -> dict[str, object]:
-    if stream is not None:
-        check_pattern(stream)
-    if account is not None:
-        check_name("account", account)
-    return {"stream": stream, "account": account, "types": type_names(types)}
-
-
-def _position(what: str, value: int) -> int:
-    if type(value) is not int or value < 0:
-        msg = f"{what} is an int of 0 or more, not {value!r}"
-        raise InvalidEvent(msg)
-    return value
-
-
-def _expected(value: int | None) -> int | None:
-    return None if value is None else _position("expected", value)
-
-
-def _text(what: str, value: object) -> str:
-    if not isinstance(value, str) or len(value) > TEXT_MAX or (not value.isascii() and _lone(value)):
-        msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, not {value!r:.80}"
-        raise InvalidEvent(msg)
-    return value
-
-
-def _lone(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _keyed_ids(stream: str, key: str | Sequence[str], count: int) -> list[bytes]:
-    keys = (key,) if isinstance(key, str) else tuple(key)
-    if len(keys) != count:
-        msg = f"{count} event(s) and {len(keys)} key(s): give one key for each event"
-        raise InvalidEvent(msg)
-    return [keyed_id(stream, text) for text in keys]

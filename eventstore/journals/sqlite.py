@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
-import msgspec
 from typing_extensions import override
 
 from eventstore.clock import NANOSECONDS, Clock, SystemClock
@@ -30,7 +29,7 @@ from eventstore.journal import drafts_of
 from eventstore.journals import sqlite_keep, sqlite_read, sqlite_schema
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite_keep import Head
-from eventstore.streams import account_of, check_name
+from eventstore.streams import check_name
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -44,11 +43,6 @@ VERSIONS_MAX = 100_000
 # the little that came meanwhile. Only a log that is moved over to its end starts again from its beginning.
 CHECKPOINT_PAGES = 8_000
 POLL_SECONDS = 0.004
-
-_INSERT = (
-    "INSERT INTO event (id, stream, type, schema, occurred_at, data, actor, note, correlation_id, causation_id, "
-    "position, version, recorded_at, digest, account) VALUES (?,?,?,?,?,CAST(? AS TEXT),?,?,?,?,?,?,?,?,?)"
-)
 
 
 class SqliteJournal:
@@ -168,7 +162,7 @@ class SqliteJournal:
 
     def _store(self, work: Sequencer, head: Head) -> merkle.Frontier:
         writer, records = self._writer, work.records
-        writer.executemany(_INSERT, [_row(record) for record in records])
+        writer.executemany(sqlite_read.INSERT, [sqlite_read.row_of(record) for record in records])
         frontier = head.frontier.copy()
         completed = frontier.grow([record.digest for record in records])
         if completed:
@@ -381,10 +375,6 @@ class SqliteJournal:
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self._head.position}"
         return f"<SqliteJournal {self.log} in {self.path} {state}>"
-
-
-def _row(record: Record) -> tuple[object, ...]:
-    return (*msgspec.structs.astuple(record)[:-1], account_of(record.stream))
 
 
 _open_journals: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()

@@ -1,4 +1,4 @@
-"""Reading the journal's file: pages by position, stream, prefix, account and type; nothing is sorted for a page."""
+"""The journal's rows: how a record becomes one, and pages of them by position, stream, account and type."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore.record import Record
-from eventstore.streams import prefix_end
+from eventstore.streams import account_of, prefix_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 COLUMNS = (
     "id, stream, type, schema, occurred_at, CAST(data AS BLOB), actor, note, correlation_id, causation_id, "
     "position, version, recorded_at, digest"
+)
+
+INSERT = (
+    "INSERT INTO event (id, stream, type, schema, occurred_at, data, actor, note, correlation_id, causation_id, "
+    "position, version, recorded_at, digest, account) VALUES (?,?,?,?,?,CAST(? AS TEXT),?,?,?,?,?,?,?,?,?)"
 )
 
 
@@ -92,6 +97,11 @@ def _version_at(connection: apsw.Connection, stream: str, position: int) -> int:
         else:
             high = middle - 1
     return low
+
+
+def row_of(record: Record) -> tuple[object, ...]:
+    """Return the values that INSERT takes: the record's but for its log, and its account."""
+    return (*msgspec.structs.astuple(record)[:-1], account_of(record.stream))
 
 
 def version(connection: apsw.Connection, stream: str) -> int:

@@ -1,0 +1,64 @@
+"""What callers give to a store, checked: each refusal says what is wanted instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from eventstore.errors import InvalidEvent
+from eventstore.events import Event
+from eventstore.events.registry import type_names
+from eventstore.ids import keyed_id
+from eventstore.streams import check_name, check_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TEXT_MAX = 4_096
+
+
+def events_of(given: object) -> tuple[Event, ...]:
+    if isinstance(given, Event):
+        return (given,)
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+        return tuple(given)
+    msg = f"an event or a sequence of events is wanted, not {given!r:.80}"
+    raise InvalidEvent(msg)
+
+
+def narrow(stream: str | None, account: str | None, types: object) -> dict[str, object]:
+    if stream is not None:
+        check_pattern(stream)
+    if account is not None:
+        check_name("account", account)
+    return {"stream": stream, "account": account, "types": type_names(types)}
+
+
+def position_of(what: str, value: int) -> int:
+    if type(value) is not int or value < 0:
+        msg = f"{what} is an int of 0 or more, not {value!r}"
+        raise InvalidEvent(msg)
+    return value
+
+
+def expected_of(value: int | None) -> int | None:
+    return None if value is None else position_of("expected", value)
+
+
+def text_of(what: str, value: object) -> str:
+    if not isinstance(value, str) or len(value) > TEXT_MAX or (not value.isascii() and _lone(value)):
+        msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, not {value!r:.80}"
+        raise InvalidEvent(msg)
+    return value
+
+
+def _lone(value: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def keyed_ids(stream: str, key: str | Sequence[str], count: int) -> list[bytes]:
+    keys = (key,) if isinstance(key, str) else tuple(key)
+    if len(keys) != count:
+        msg = f"{count} event(s) and {len(keys)} key(s): give one key for each event"
+        raise InvalidEvent(msg)
+    return [keyed_id(stream, text) for text in keys]
