@@ -13,7 +13,7 @@ from projections.view import FIXED, View
 from projections.views.contracts import Contracts, ContractsView
 from projections.views.lockouts import Lockouts, LockoutsView
 from projections.views.positions import Position, Positions, PositionsView
-from projections.views.trades import Trades, TradesView
+from projections.views.trades import MarkKind, Trades, TradesView
 
 BUY, SELL = trading.Side.BUY, trading.Side.SELL
 NET, LONG, SHORT = trading.PositionSide.NET, trading.PositionSide.LONG, trading.PositionSide.SHORT
@@ -28,6 +28,25 @@ def fill(trade_id: str, quantity: int | str, price: int | str, symbol: str = "ES
     return trading.OrderFilled(
         trade_id=trade_id, symbol=symbol, side=side, quantity=abs(signed), price=Decimal(price), **more
     )
+
+
+def decimals(*values: int | str) -> tuple[Decimal, ...]:
+    return tuple(Decimal(value) for value in values)
+
+
+def figures(position: Position) -> tuple[Decimal | None, ...]:
+    """Return quantity, then realized points and the open average, first in first out and by average cost."""
+    return (
+        position.quantity,
+        position.realized_points,
+        position.average_price,
+        position.realized_points_average_cost,
+        position.average_cost,
+    )
+
+
+def kinds(position: Position) -> list[MarkKind]:
+    return [mark.kind for mark in position.anomalies]
 
 
 def round_tripped(state: Any, kind: Any) -> Any:  # noqa: ANN401 - each view has a state of its own

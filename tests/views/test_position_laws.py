@@ -113,7 +113,7 @@ def test_realized_and_unrealized_are_cash_flow_and_market_value(events: list[Ord
     records = unique(logged(events))
     state = folded(records)
     for key, holding in state.holdings.items():
-        mine = [event for event in (record.event for record in records) if key_of(event) == key]
+        mine: list[Any] = [event for event in (record.event for record in records) if key_of(event) == key]
         cash = sum((-signed(event) * event.price for event in mine), Decimal(0))
         worth = cash + sum(map(signed, mine)) * price
         figures = holding.figures
