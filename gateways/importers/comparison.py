@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore.errors import UnknownContract
 from eventstore.trading import OrderFilled, Side, TradeExecuted
 from projections.view import FIXED
 from projections.views.position_fold import FLAT, traded
@@ -58,7 +57,7 @@ def compare(kind: str | None, planned: Iterable[Planned], contracts: Mapping[str
     """Return the file's figures beside the fold's, by "round trip" (a line each), by "symbol", or none.
 
     `planned` is in the order of its appending, `contracts` by symbol. Where the file tells no figure, there is no
-    row. Raises UnknownContract for a contract that does not say what a point is worth.
+    row.
     """
     if kind is None:
         return []
@@ -80,8 +79,7 @@ def _row(
     if not told:
         return None
     worth = contracts[symbol].point_value
-    if worth is None:
-        raise UnknownContract(symbol)
+    assert worth is not None, symbol  # a table's entry tells it, and a definition in the log agrees with one
     held = FLAT
     for fill in fills:
         signed = fill.quantity if fill.side is Side.BUY else -fill.quantity

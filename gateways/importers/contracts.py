@@ -58,9 +58,6 @@ class ContractTable:
         self._roots = {alias: root for root, entry in entries.items() for alias in entry.projectx}
         self._found: dict[str, ContractDefined] = {}
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     @property
     def entries(self) -> Mapping[str, Listed]:
         """This table's own entries, by root or symbol."""

@@ -28,7 +28,7 @@ def define(
     A definition that the log has stands, with the names that this file adds to it. Raises InvalidEvent, with
     nothing written, where it gives a point another worth or currency: figures in money would change with it.
     """
-    batches: list[Batch] = []
+    missing: dict[str, Batch] = {}
     in_force: dict[str, Record] = {}
     for symbol, contract in contracts.items():
         stream = f"contract/-/{entity(symbol)}"
@@ -38,11 +38,8 @@ def define(
         if wanted is not None:
             version = store.version(stream)
             key = f"definition {version + 1}"
-            batches.append(Batch(stream, wanted, expected=version, key=key, occurred_at=occurred_at, note=note))
-    for record in store.append_many(batches):
-        event = record.event
-        if isinstance(event, ContractDefined):
-            in_force[event.symbol] = record
+            missing[symbol] = Batch(stream, wanted, version, key, occurred_at, note=note)
+    in_force.update(zip(missing, store.append_many(list(missing.values())), strict=True))
     return in_force
 
 

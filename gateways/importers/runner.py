@@ -99,9 +99,10 @@ def import_file(
     phases READING (its total unknown, None) and APPENDING.
 
     The whole file is validated before the first append. Its events go in by order of time and row, in batches of
-    1,000, each of them atomic. Raises BadRow for the first malformed row, with nothing written; with `keep_going`
-    such rows, and those that the log holds with other content, are left out and listed. Raises InvalidEvent for a
-    file or options that do not fit the format, OSError for a file that cannot be read, and what `append` raises.
+    1,000, each of them atomic. Raises BadRow for the first malformed row, with nothing written, and for a row that
+    the log holds with other content, when what precedes it is in; with `keep_going` such rows are left out and
+    listed. Raises InvalidEvent for a file or options that do not fit the format, OSError for a file that cannot be
+    read, and what `append` raises.
     """
     options = Options(
         account=account,

@@ -104,6 +104,16 @@ def test_a_zip_is_read_in_place(store: EventStore, tmp_path: Path) -> None:
     assert (report.file, report.rows) == (f"sample.zip/{NAME}", 5)
 
 
+def test_a_zip_s_file_may_begin_with_a_byte_order_mark_and_hold_empty_lines(store: EventStore, tmp_path: Path) -> None:
+    path = zipped(tmp_path / "sample.zip", {NAME: ("\ufeff" + DAY[0], "", DAY[1])})
+    assert import_file(store, path, "lobster", account="N1").rows == 2
+
+
+def test_a_date_that_is_none_is_asked_for(store: EventStore, write: Write) -> None:
+    with pytest.raises(InvalidEvent, match="'2012-13-41' is no date: give one like 2012-06-21 with --date"):
+        import_file(store, write(NAME.replace("06-21", "13-41"), *DAY), "lobster", account="N1")
+
+
 def test_a_zip_of_several_days_is_refused(store: EventStore, tmp_path: Path) -> None:
     path = zipped(tmp_path / "week.zip", {NAME: DAY, NAME.replace("21", "22"): DAY})
     with pytest.raises(InvalidEvent, match=r"week\.zip holds 2 message files"):

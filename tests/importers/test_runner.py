@@ -13,7 +13,7 @@ import pytest
 from eventstore import Batch, EventStore, InvalidEvent, Record, StorageFull
 from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, TradeExecuted
-from gateways.importers import APPENDING, READING, BadRow, import_file
+from gateways.importers import APPENDING, READING, BadRow, import_file, runner
 from gateways.importers.runner import BATCH
 
 Write = Callable[..., Path]
@@ -157,6 +157,20 @@ def test_a_definition_in_the_log_stands_and_only_gains_names(store: EventStore, 
     assert report.added == 2
     assert import_file(store, named, "fills", account="A1").added == 0
     assert import_file(store, write("fills.csv", HEADER, *rows(1, 2)), "fills", account="A1").added == 0
+
+
+def test_a_definition_of_an_earlier_import_gains_names_too(store: EventStore, write: Write) -> None:
+    import_file(store, write("fills.csv", HEADER, *rows(1, 2)), "fills", account="A1")
+    named = write("named.csv", HEADER, rows(3, 3)[0].replace("ESZ5", "CON.F.US.EP.Z25"))
+    assert import_file(store, named, "fills", account="A1").added == 2
+    assert store.version("contract/-/ESZ5") == 2
+
+
+def test_a_file_of_too_many_rows_is_refused(store: EventStore, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "ROWS_MAX", 2)
+    with pytest.raises(InvalidEvent, match="more than 2 rows: split it"):
+        import_file(store, write("fills.csv", HEADER, *rows(1, 3)), "fills", account="A1")
+    assert store.head() == 0
 
 
 def test_a_definition_with_another_worth_stops_the_import(store: EventStore, write: Write) -> None:

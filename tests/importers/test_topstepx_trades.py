@@ -113,6 +113,23 @@ def test_a_broker_s_name_is_kept_beside_the_symbol(store: EventStore, write: Wri
     assert defined.event.broker_ids == ("CON.F.US.MNQ.U25",)
 
 
+def test_one_file_may_use_several_names_of_a_contract(store: EventStore, write: Write) -> None:
+    named = SHORT.replace("11,MNQU5", "13,CON.F.US.MNQ.U25")
+    report = import_file(store, write("trades.csv", HEADER, SHORT, named), "topstepx-trades", account="A1")
+    (defined,) = store.read(stream="contract/-/MNQU5")
+    assert isinstance(defined.event, ContractDefined)
+    assert defined.event.broker_ids == ("CON.F.US.MNQ.U25",)
+    assert report.contracts == ("MNQU5",)
+
+
+def test_a_trip_that_contradicts_the_log_is_left_out_of_the_comparison(store: EventStore, write: Write) -> None:
+    import_file(store, write("trades.csv", HEADER, SHORT), "topstepx-trades", account="A1")
+    changed = write("trades.csv", HEADER, SHORT.replace("41.00", "42.00"), LONG)
+    report = import_file(store, changed, "topstepx-trades", account="A1", keep_going=True)
+    assert [bad.line for bad in report.left_out] == [2]
+    assert [row.lines for row in report.pnl] == [(3,)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "column", "value"),
     [
