@@ -169,6 +169,7 @@ class EventStore(EventReader):
         self._clock = clock or SystemClock()
         self._committer = Committer(journal)
         self._actor = default_actor()
+        self._process = os.getpid()
         self.directory = directory
         """Where the log lives, None for one in memory."""
 
@@ -275,6 +276,8 @@ class EventStore(EventReader):
     @override
     def close(self) -> None:
         """Write what is enqueued, then close; raise what kept an enqueued event out and nobody asked for."""
+        if os.getpid() != self._process:
+            return  # a fork's child has nothing to write, and may not touch its parent's connections
         try:
             self._committer.close()
         finally:

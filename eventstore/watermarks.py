@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from eventstore.errors import CorruptJournal
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:
@@ -44,5 +45,8 @@ class Watermarks:
         marks = {}
         for path in sorted(self.directory.glob("[!.]*")) if self.directory.is_dir() else ():
             if content := path.read_bytes():
-                marks[path.name] = msgspec.json.decode(content, type=Watermark)
+                try:
+                    marks[path.name] = msgspec.json.decode(content, type=Watermark)
+                except msgspec.MsgspecError as e:
+                    raise CorruptJournal(0, f"the watermark {path} is damaged ({e})") from e
         return marks

@@ -18,7 +18,6 @@ from eventstore.errors import (
     Closed,
     InvalidEvent,
     OutcomeUnknown,
-    Overloaded,
     StorageFull,
     StoreError,
     TargetExists,
@@ -141,12 +140,6 @@ class SqliteJournal:
     def _begin(self) -> None:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
-        except apsw.BusyError as e:
-            msg = (
-                f"{self.path} stayed locked by another process for {sqlite_schema.WAIT_SECONDS} s: "
-                "nothing was written; try again, or end whoever holds it"
-            )
-            raise Overloaded(msg) from e
         except apsw.Error as e:
             raise sqlite_schema.from_sqlite(e, self.path, self._writer.system_errno) from e
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from eventstore.errors import ReadOnly, StorageFull, StoreError, Unavailable, UnsupportedFormat
+from eventstore.errors import Overloaded, ReadOnly, StorageFull, StoreError, Unavailable, UnsupportedFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,6 +202,11 @@ def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreEr
     """Return an error of SQLite's on opening or reading in this project's words."""
     if is_full(error, system_errno):
         return StorageFull(f"no room for {path} ({error}): nothing was written; make room and try again")
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return Overloaded(
+            f"{path} stayed locked by another process for {WAIT_SECONDS} s: nothing was written; try again, or end "
+            "whoever holds it"
+        )
     if isinstance(error, apsw.NotADBError):
         return UnsupportedFormat(f"{path} is no journal ({error}): give another directory, or restore a backup")
     if isinstance(error, apsw.ReadOnlyError):
