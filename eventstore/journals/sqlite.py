@@ -355,7 +355,13 @@ class SqliteJournal:
         if found != self.log:
             msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
             raise InvalidEvent(msg)
-        self._head = sqlite_keep.check(self._writer, self.log, self.log_id, self._watermarks.all())
+        marks = self._watermarks.all()
+        # One read transaction, so that others who append meanwhile do not make the parts disagree.
+        self._writer.execute("BEGIN")
+        try:
+            self._head = sqlite_keep.check(self._writer, self.log, self.log_id, marks)
+        finally:
+            self._writer.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
