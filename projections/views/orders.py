@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
 from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
+from projections.view import View
 from projections.views.order_state import TRANSITIONS, step
 from projections.views.order_values import CLOSED, LIVE, Anomaly, AnomalyKind, Fill, Order, OrdersState, first_submitted
 
@@ -34,15 +35,14 @@ class OrdersView:
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = tuple(TRANSITIONS)
 
+    partition = View.partition
+
     def __init__(self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX) -> None:
         self._closed_max = closed_max
         self._unknown_max = unknown_max
 
     def initial(self) -> OrdersState:
         return OrdersState()
-
-    def partition(self, record: Record) -> str:
-        return record.stream.split("/", 2)[1]
 
     def apply(self, state: OrdersState, event: Event, record: Record) -> None:
         category, account, order_id = record.stream.split("/", 2)
