@@ -41,7 +41,7 @@ _BUY, _SHORT = Side.BUY, PositionSide.SHORT
 _ONE = Decimal(1)
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class Position(msgspec.Struct, frozen=True):
     """One account's position in one symbol and side. Points are price × quantity, before fees and multiplier.
 
     `quantity` is below zero when short. `average_price` is the open lots' (first in, first out), `average_cost` that
@@ -189,46 +189,48 @@ class Positions:
 
 
 def _position(account: str, holding: Holding, contract: Contract | None) -> Position:
-    figures = holding.figures
-    average_price = average_cost = None
+    figures, fees_by_currency = holding.figures, holding.fees
+    average_price = average_cost = multiplier = currency = None
+    if contract is not None:
+        multiplier, currency = contract.multiplier, contract.currency
     if figures.lots:
-        priced = FIXED.subtract(figures.quantity, figures.unpriced)
+        priced = FIXED.subtract(figures.quantity, figures.unpriced) if figures.unpriced else figures.quantity
         if priced:
             average_price = FIXED.divide(figures.cost, priced)
             average_cost = FIXED.divide(figures.average_cost_total, priced)
-    multiplier, currency = (None, None) if contract is None else (contract.multiplier, contract.currency)
     fees = ZERO
-    for name, amount in holding.fees:
+    for name, amount in fees_by_currency:
         if not name or name == currency:
             fees = FIXED.add(fees, amount)
+    # In the order of the members: by name it takes a lookup twice as long.
     return Position(
-        account=account,
-        symbol=holding.symbol,
-        side=holding.side,
-        quantity=figures.quantity,
-        frozen=holding.frozen,
-        average_price=average_price,
-        lots=figures.lots,
-        cost=figures.cost,
-        realized_points=figures.realized_points,
-        average_cost=average_cost,
-        realized_points_average_cost=figures.realized_points_average_cost,
-        unpriced=figures.unpriced,
-        fees=fees,
-        fees_by_currency=holding.fees,
-        reported=holding.reported,
-        reported_average_price=holding.reported_average_price,
-        multiplier=multiplier,
-        currency=currency,
-        anomalies=holding.marked,
-        first_position=holding.first,
-        last_position=holding.last,
+        account,
+        holding.symbol,
+        holding.side,
+        figures.quantity,
+        holding.frozen,
+        average_price,
+        figures.lots,
+        figures.cost,
+        figures.realized_points,
+        average_cost,
+        figures.realized_points_average_cost,
+        figures.unpriced,
+        fees,
+        fees_by_currency,
+        holding.reported,
+        holding.reported_average_price,
+        multiplier,
+        currency,
+        holding.marked,
+        holding.first,
+        holding.last,
     )
 
 
 def _fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
     position = record.position
-    name = record.stream + "\0" + event.trade_id
+    name = f"{record.stream}\0{event.trade_id}"
     key = event.symbol + "\0" + event.position_side
     recent = state.recent
     holding = state.holdings.get(key)

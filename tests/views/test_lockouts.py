@@ -223,11 +223,20 @@ def test_too_many_lockouts_are_an_error_after_those_that_are_over_made_room(monk
     book.at(10, lock(20, scope="symbol:A"), lock(100, scope="symbol:B"))
     book.at(50, lock(scope="symbol:C"))
     assert [held[0] for held in book.holds(50)] == ["symbol:B", "symbol:C"]
-    before = book.state("lockouts", "A")
+    before = round_tripped(book.state("lockouts", "A"), LockoutsState)
     with pytest.raises(TooManyLockouts, match="position 4"):
         book.at(60, lock(scope="symbol:D"))
     assert book.state("lockouts", "A") == before
     assert len(book.holds(60)) == 2
+
+
+def test_readers_see_all_that_an_event_does_or_nothing() -> None:
+    book = Locks()
+    book.at(10, lock(), lock(scope="symbol:ESZ5"))
+    seen = book.state("lockouts", "A").active
+    book.at(20, LockoutCleared())
+    assert len(seen) == 2
+    assert book.holds(20) == []
 
 
 times = st.integers(1, 60)

@@ -95,6 +95,15 @@ def test_a_fee_that_stands_before_its_trade_in_the_log_is_still_its_own() -> Non
     assert book.trades.unassigned_fees("A") == (("", 1),)
 
 
+def test_of_two_trades_with_one_id_the_newest_is_meant_where_the_stream_does_not_tell() -> None:
+    book = Folding()
+    book.add(ONE_ORDER, fill("T1", 2, 100))
+    book.add("order/A/O-2", fill("T1", -2, 100))
+    book.add("trade/A/T1", TradeBusted(trade_id="T1"))
+    assert [trade.busted for trade in book.trades.of("A")] == [False, True]
+    assert book.trades.totals("A", "ESZ5") == summed(1, (2, 0, 200, 0), busted=1)
+
+
 def test_a_later_event_that_names_another_symbol_is_not_about_this_trade() -> None:
     book = Folding()
     book.add(ONE_ORDER, fill("T1", 2, 100))
