@@ -1,0 +1,98 @@
+"""Four processes append to one log and are killed at a random moment, again and again: nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from tests.reliability.checking import WAIT_SECONDS, WORKER, Ack, check, environment, read_acks, submitted
+from tests.reliability.worker import WRITERS
+
+ROUNDS = int(os.environ.get("RELIABILITY_ROUNDS", "50"))
+SEED = int(os.environ.get("RELIABILITY_SEED", "20260721"))
+LIFE_SECONDS_MAX = 0.15
+CREATION_SECONDS_MAX = 0.02
+
+
+class Killer:
+    """Forks the four writers from a process that has no store open, and kills them."""
+
+    def __init__(self, server: subprocess.Popen[str], acks: Path) -> None:
+        self._server, self._acks = server, acks
+        acks.mkdir()
+
+    def round(self, directory: Path, name: str, seed: int, delays: list[float]) -> list[Ack]:
+        """Let four writers live for so long, and return what they were told is stored."""
+        order = {"directory": str(directory), "acks": str(self._acks), "name": name, "seed": seed, "delays": delays}
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(order) + "\n")
+        self._server.stdin.flush()
+        answer = json.loads(self._server.stdout.readline() or '{"killed": "the server died"}')
+        assert answer == {"killed": WRITERS}, "a writer ended before it was killed: its error is above"
+        return [ack for number in range(WRITERS) for ack in read_acks(self._acks / f"{name}.{number}")]
+
+
+@pytest.fixture
+def killer(tmp_path: Path) -> Iterator[Killer]:
+    command = [*WORKER, "serve"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as server:
+        yield Killer(server, tmp_path / "acks")
+        assert server.stdin is not None
+        server.stdin.close()
+        server.wait(WAIT_SECONDS)
+
+
+def delays(chance: random.Random, longest: float) -> list[float]:
+    """Return when each is killed: all at one moment, or one after another, while the others go on."""
+    if chance.randint(0, 1):
+        return [chance.uniform(0, longest)] * WRITERS
+    return [chance.uniform(0, longest) for _ in range(WRITERS)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_no_kill_loses_what_was_acknowledged(part: int, killer: Killer, tmp_path: Path) -> None:
+    print(f"RELIABILITY_SEED={SEED}, part {part}")  # noqa: T201 - what a failure is told with
+    chance = random.Random(SEED + part)
+    data = tmp_path / "data"
+    acked: list[Ack] = []
+    records = 0
+    for number in range(ROUNDS):
+        acked += killer.round(data, f"r{number}", chance.getrandbits(32), delays(chance, LIFE_SECONDS_MAX))
+        # On a copy, so that the next writers find what the killed ones left; or in its place, which tidies up.
+        place = _copy(data, tmp_path / "copy") if chance.randint(0, 1) else data
+        with eventstore.open(place) as store:
+            found = len(check(store, acked))
+        assert found >= records, "the log has become shorter"
+        records = found
+    print(f"{ROUNDS} rounds, {ROUNDS * WRITERS} kills, {len(acked)} acknowledgements, {records} records")  # noqa: T201
+    assert len(acked) > ROUNDS * WRITERS
+
+
+@pytest.mark.slow
+def test_no_kill_while_a_log_is_created_keeps_it_from_opening(killer: Killer, tmp_path: Path) -> None:
+    print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - what a failure is told with
+    chance = random.Random(SEED)
+    for number in range(ROUNDS):
+        data = tmp_path / f"data{number}"
+        acked = killer.round(data, f"r{number}", chance.getrandbits(32), delays(chance, CREATION_SECONDS_MAX))
+        with eventstore.open(data) as store:
+            check(store, acked)
+            store.append("order/ACC1/after", submitted())
+        shutil.rmtree(data)
+
+
+def _copy(data: Path, place: Path) -> Path:
+    shutil.rmtree(place, ignore_errors=True)
+    return Path(shutil.copytree(data, place))

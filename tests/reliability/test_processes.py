@@ -1,0 +1,175 @@
+"""Several processes of one host on one log: one order, one record for one fact, no lost update."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import eventstore
+from eventstore import Record, VersionConflict
+from tests.reliability.checking import (
+    WAIT_SECONDS,
+    WORKER,
+    Ack,
+    acks_of,
+    check,
+    environment,
+    label_of,
+    read_acks,
+    submitted,
+)
+
+SPAWN = multiprocessing.get_context("spawn")
+PROCESSES = 4
+INCREMENTS = 60
+KEYS = 200
+CREATIONS = 25
+
+
+def test_processes_append_side_by_side(tmp_path: Path) -> None:
+    steps = 250
+    commands = [
+        [
+            *WORKER,
+            "append",
+            str(tmp_path / "data"),
+            str(tmp_path / f"acks{number}"),
+            f"w{number}",
+            str(number),
+            str(steps),
+        ]
+        for number in range(PROCESSES)
+    ]
+    with eventstore.open(tmp_path / "data"):
+        pass
+    running = [subprocess.Popen(command, env=environment()) for command in commands]
+    assert [process.wait(WAIT_SECONDS) for process in running] == [0] * PROCESSES
+    acked = [read_acks(tmp_path / f"acks{number}") for number in range(PROCESSES)]
+    with eventstore.open(tmp_path / "data") as store:
+        records = check(store, [ack for acks in acked for ack in acks])
+    assert min(map(len, acked)) >= steps / 2
+    assert {label_of(record).partition(":")[0] for record in records} >= {f"w{number}" for number in range(PROCESSES)}
+
+
+def test_a_process_finds_its_own_records_in_its_own_order(tmp_path: Path) -> None:
+    answers = run_together(tmp_path, append_one_by_one)
+    with eventstore.open(tmp_path / "data") as store:
+        records = check(store, [ack for acks in answers for ack in acks])
+    assert len(records) == PROCESSES * INCREMENTS
+    for acks in answers:
+        positions = [ack.position for ack in acks]
+        assert positions == sorted(positions)
+
+
+def append_one_by_one(directory: Path, number: int, barrier: Any) -> list[Ack]:  # noqa: ANN401 - its class is private
+    acks: list[Ack] = []
+    with eventstore.open(directory) as store:
+        barrier.wait(WAIT_SECONDS)
+        for count in range(1, INCREMENTS + 1):
+            acks += acks_of(store.append(f"order/ACC{number}/1", submitted(f"p{number}:{count}"), expected=count - 1))
+    return acks
+
+
+def test_no_increment_is_lost_where_each_expects_the_version_it_read(tmp_path: Path) -> None:
+    conflicts = run_together(tmp_path, increment)
+    with eventstore.open(tmp_path / "data") as store:
+        records = check(store)
+        assert store.version("order/ACC1/counter") == PROCESSES * INCREMENTS
+    assert [label_of(record) for record in records] == [f"count:{n}" for n in range(1, len(records) + 1)]
+    assert sum(conflicts) > 0, "nobody got in another's way: the test shows nothing"
+
+
+def increment(directory: Path, number: int, barrier: Any) -> int:  # noqa: ANN401 - its class is private
+    stream, conflicts, done = "order/ACC1/counter", 0, 0
+    with eventstore.open(directory) as store:
+        barrier.wait(WAIT_SECONDS)
+        while done < INCREMENTS:
+            version = store.version(stream)
+            try:
+                store.append(stream, submitted(f"count:{version + 1}"), expected=version)
+                done += 1
+            except VersionConflict:
+                conflicts += 1
+    return conflicts
+
+
+def test_the_same_facts_from_several_processes_are_recorded_once(tmp_path: Path) -> None:
+    answers = run_together(tmp_path, append_keyed)
+    assert all(answer == answers[0] for answer in answers), "two processes were told of two records for one fact"
+    with eventstore.open(tmp_path / "data") as store:
+        records = check(store, answers[0].values())
+    assert len(records) == KEYS
+
+
+def append_keyed(directory: Path, number: int, barrier: Any) -> dict[str, Ack]:  # noqa: ANN401 - its class is private
+    with eventstore.open(directory) as store:
+        barrier.wait(WAIT_SECONDS)
+        keys = [f"execution-{count}" for count in range(KEYS)]
+        return {key: acks_of(store.append("order/ACC1/1", submitted(), key=key))[0] for key in keys}
+
+
+def test_a_follower_in_another_process_sees_each_position_once_in_order(tmp_path: Path) -> None:
+    last = PROCESSES * INCREMENTS
+    seen: list[Record] = []
+    cancel = threading.Event()
+
+    def follow() -> None:
+        with eventstore.open(tmp_path / "data") as reader:
+            for record in reader.follow(cancel=cancel):
+                seen.append(record)
+                if record.position == last:
+                    return
+
+    with eventstore.open(tmp_path / "data"):
+        follower = threading.Thread(target=follow)
+        follower.start()
+        run_together(tmp_path, append_one_by_one)
+        follower.join(WAIT_SECONDS)
+        cancel.set()
+        follower.join()
+    assert [record.position for record in seen] == list(range(1, last + 1))
+
+
+def test_processes_that_create_one_log_at_once_share_it(tmp_path: Path) -> None:
+    for answers in zip(*run_together(tmp_path, create), strict=True):
+        assert len(set(answers)) == 1, f"one log, and these answers: {set(answers)}"
+
+
+def create(directory: Path, number: int, barrier: Any) -> list[str]:  # noqa: ANN401 - its class is private
+    """Open new logs at the same moments as the others; return their ids, or what was raised."""
+    answers = []
+    for count in range(CREATIONS):
+        barrier.wait(WAIT_SECONDS)
+        try:
+            with eventstore.open(directory / str(count)) as store:
+                answers.append(store.log_id.hex())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
+            answers.append(repr(error))
+    return answers
+
+
+def test_a_log_opens_while_others_append_to_it(tmp_path: Path) -> None:
+    opened = run_together(tmp_path, open_again_and_again)
+    assert sum(opened) == PROCESSES * INCREMENTS
+
+
+def open_again_and_again(directory: Path, number: int, barrier: Any) -> int:  # noqa: ANN401 - its class is private
+    barrier.wait(WAIT_SECONDS)
+    for count in range(INCREMENTS):
+        with eventstore.open(directory) as store:
+            store.append(f"order/ACC{number}/1", [submitted()] * 20, expected=count * 20)
+    return INCREMENTS
+
+
+def run_together(tmp_path: Path, work: Callable[[Path, int, Any], Any]) -> list[Any]:
+    """Run the same work in several processes on one log, which is there already, and return their answers."""
+    with eventstore.open(tmp_path / "data"):
+        pass
+    with SPAWN.Manager() as manager, SPAWN.Pool(PROCESSES) as pool:
+        barrier = manager.Barrier(PROCESSES)
+        jobs = [(tmp_path / "data", number, barrier) for number in range(PROCESSES)]
+        return pool.starmap(work, jobs, chunksize=1)

@@ -1,0 +1,159 @@
+"""The processes that the tests kill: a writer that appends and notes what was acknowledged, and a server that forks it.
+
+python -m tests.reliability.worker append DIRECTORY ACKS NAME SEED STEPS
+python -m tests.reliability.worker serve < rounds, a line of JSON each
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+import eventstore
+from eventstore import Batch, EventStore, Pending, Record
+from eventstore.journals import sqlite
+from tests.reliability.checking import reported, submitted
+
+WRITERS = 4
+ACCOUNTS = 3
+# Far below the usual size, so that moving the write-ahead log over is under way in many of the short lives.
+CHECKPOINT_PAGES = 200
+
+
+class Writer:
+    """Appends all that can be appended, and writes each acknowledged (position, id) to a file of its own afterwards."""
+
+    def __init__(self, store: EventStore, acks: Path, name: str, seed: int) -> None:
+        self._store, self._name = store, name
+        self._chance = random.Random(seed)
+        self._acks = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        self._count = 0
+        self._pending: list[Pending] = []
+
+    def step(self) -> None:
+        verb = self._chance.choice([self.single, self.single, self.several, self.batches, self.keyed, self.queued])
+        verb()
+
+    def single(self) -> None:
+        self._acknowledge(self._store.append(self._stream("order"), submitted(self._label())))
+
+    def several(self) -> None:
+        """Append a batch to one stream."""
+        events = [submitted(self._label()) for _ in range(self._chance.randint(2, 40))]
+        note, batch = str(len(events)), self._chance.randbytes(16)
+        self._acknowledge(self._store.append(self._stream("order"), events, note=note, correlation_id=batch))
+
+    def batches(self) -> None:
+        """Append a batch over two streams, which must not be there by half."""
+        sizes = self._chance.randint(1, 5), self._chance.randint(1, 5)
+        note, batch = str(sum(sizes)), self._chance.randbytes(16)
+        streams = f"order/{self._name}/a", f"position/{self._name}/b"
+        self._acknowledge(
+            self._store.append_many(
+                [
+                    Batch(stream, [submitted(self._label()) for _ in range(size)], note=note, correlation_id=batch)
+                    for stream, size in zip(streams, sizes, strict=True)
+                ]
+            )
+        )
+
+    def keyed(self) -> None:
+        """Append a fact that every writer knows: whoever comes first, all are told of the same record."""
+        key = str(self._chance.randint(1, 5_000))
+        self._acknowledge(self._store.append("order/shared/keyed", submitted(), key=key))
+
+    def queued(self) -> None:
+        """Enqueue a few, and ask for some of them: an answer is an acknowledgement too."""
+        stream = self._stream("order")
+        self._pending += [self._store.enqueue(stream, reported(self._label())) for _ in range(3)]
+        if self._chance.randint(0, 1):
+            for pending in self._pending:
+                self._acknowledge(pending.result())
+            self._pending.clear()
+
+    def close(self) -> None:
+        os.close(self._acks)
+
+    def _stream(self, category: str) -> str:
+        return f"{category}/ACC{self._chance.randint(1, ACCOUNTS)}/{self._chance.randint(1, 20)}"
+
+    def _label(self) -> str:
+        self._count += 1
+        return f"{self._name}:{self._count}"
+
+    def _acknowledge(self, records: Iterable[Record]) -> None:
+        os.write(self._acks, b"".join([b"%d %s\n" % (record.position, record.id.hex().encode()) for record in records]))
+
+
+def append(directory: str, acks: str, name: str, seed: str, steps: str) -> None:
+    """Run one writer for so many steps, and leave without a word."""
+    sqlite.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    with eventstore.open(directory) as store:
+        writer = Writer(store, Path(acks), name, int(seed))
+        for _ in range(int(steps)):
+            writer.step()
+
+
+def append_for_ever(directory: str, acks: Path, name: str, seed: int) -> None:
+    """Append from two threads, which share commits, and open the store anew now and then."""
+    chance = random.Random(seed)
+    life = 0
+    while True:
+        life += 1
+        steps = chance.choice([5, 50, 1_000_000])
+        with eventstore.open(directory) as store:
+            first, second = (Writer(store, acks, f"{name}.{life}.{half}", chance.getrandbits(32)) for half in "ab")
+            other = threading.Thread(target=_steps, args=(second, steps), daemon=True)
+            other.start()
+            _steps(first, steps)
+            other.join()
+        first.close()
+        second.close()
+
+
+def _steps(writer: Writer, steps: int) -> None:
+    for _ in range(steps):
+        writer.step()
+
+
+def serve() -> None:
+    """For each line of standard input fork four writers, kill them when the line says so, and answer with a line."""
+    sqlite.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    for line in sys.stdin:
+        order = json.loads(line)
+        started = time.monotonic()
+        children = [_fork(order, number) for number in range(WRITERS)]
+        for delay, child in sorted(zip(order["delays"], children, strict=True)):
+            time.sleep(max(0.0, started + delay - time.monotonic()))
+            os.kill(child, signal.SIGKILL)
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        killed = sum(os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL for status in statuses)
+        print(json.dumps({"killed": killed}), flush=True)  # noqa: T201 - the answer
+
+
+def _fork(order: dict[str, str], number: int) -> int:
+    child = os.fork()
+    if child:
+        return child
+    name = f"{order['name']}.{number}"
+    try:
+        append_for_ever(order["directory"], Path(order["acks"]) / name, name, int(order["seed"]) + number)
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+        traceback.print_exc()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["append", *arguments]:
+            append(*arguments)
+        case ["serve"]:
+            serve()
