@@ -1,0 +1,20 @@
+"""Contract suites for those who write a source or a journal: subclass one, give it a fixture, run pytest."""
+
+from eventstore.testing.drafts import HISTORY, LATER, batch, draft, drafts
+from eventstore.testing.journal_contract import JournalContract
+from eventstore.testing.naive import naive_digest, naive_root
+from eventstore.testing.source_contract import SourceContract
+from eventstore.testing.threads import in_time
+
+__all__ = [
+    "HISTORY",
+    "LATER",
+    "JournalContract",
+    "SourceContract",
+    "batch",
+    "draft",
+    "drafts",
+    "in_time",
+    "naive_digest",
+    "naive_root",
+]
