@@ -248,6 +248,17 @@ class JournalContract(SourceContract):
     def test_a_digest_is_that_of_the_written_format(self, journal: Journal, records: Sequence[Record]) -> None:
         assert [naive_digest(journal.log_id, record) for record in records] == leaves(journal)
 
+    def test_each_writer_of_one_batch_is_in_its_own_digest(self, journal: Journal) -> None:
+        facts = [
+            draft(ORDER, "a", actor="me"),
+            draft(ORDER, "b", actor="you"),
+            draft(ORDER, "c", actor="you", note="a note"),
+            draft(ORDER, "d", actor="you", note="a note", correlation_id=b"c" * 16),
+            draft(ORDER, "e", actor="you", note="a note", correlation_id=b"c" * 16, causation_id=b"d" * 16),
+        ]
+        records = journal.append([Batch(ORDER, facts)])
+        assert [naive_digest(journal.log_id, record) for record in records] == leaves(journal)
+
     def test_the_tree_of_an_empty_journal_is_empty(self, journal: Journal) -> None:
         assert (journal.frontier().size, journal.frontier().root()) == (0, naive_root([]))
 

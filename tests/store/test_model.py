@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from typing_extensions import override
 
 from eventstore.clock import ManualClock
 from eventstore.errors import StoreError
@@ -127,6 +128,7 @@ class TheSameAnswers(RuleBasedStateMachine):
             versions = {stream: journal.version(stream) for stream in STREAMS}
             assert versions == {stream: self.memory.version(stream) for stream in STREAMS}
 
+    @override
     def teardown(self) -> None:
         try:
             first, second = self.sqlite
@@ -147,5 +149,5 @@ def outcome_of(outcome: object) -> object:
     return outcome
 
 
-TheSameAnswers.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TheSameAnswers.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
 TestTheSameAnswers = TheSameAnswers.TestCase

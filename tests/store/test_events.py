@@ -1,0 +1,298 @@
+"""Events: what may be registered under which name, how old ones read today, and the bytes that they become."""
+
+import inspect
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import hypothesis.strategies as st
+import msgspec
+import pytest
+from hypothesis import given, settings
+from msgspec import inspect as shapes
+
+import eventstore
+from eventstore import Event, InvalidEvent, trading
+from eventstore.clock import TIME_MAX
+from eventstore.events import QUEUED, SYNCED, VOLATILE, encode
+from eventstore.events.registry import by_class, by_name, type_names
+from eventstore.record import Draft
+
+VOCABULARY = [cls for _, cls in inspect.getmembers(trading, inspect.isclass) if issubclass(cls, Event)]
+
+
+def stored(name: str, schema: int, data: bytes) -> Draft:
+    return Draft(bytes(16), "test/-/1", name, schema, 0, data, "", "", None, None)
+
+
+def read_back(event: Event) -> Event:
+    kind, data = encode(event)
+    return stored(kind.name, kind.schema, data).event
+
+
+PLAIN: dict[type[shapes.Type], st.SearchStrategy[Any]] = {
+    shapes.DecimalType: st.decimals(allow_nan=False, allow_infinity=False),
+    shapes.StrType: st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    shapes.BoolType: st.booleans(),
+    shapes.DateType: st.dates(),
+    shapes.NoneType: st.none(),
+}
+
+
+def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
+    match kind:
+        case shapes.Metadata(extra={"above": above}):
+            numbers = st.decimals(min_value=above, allow_nan=False, allow_infinity=False)
+            return numbers.filter(lambda number: number > above)
+        case shapes.Metadata(extra={"instant": True}):
+            return st.integers(0, TIME_MAX)
+        case shapes.UnionType(types=members):
+            return st.one_of([strategy_of(member) for member in members])
+        case shapes.EnumType(cls=cls):
+            return st.sampled_from(list(cls))
+        case shapes.VarTupleType(item_type=item):
+            return st.lists(strategy_of(item), max_size=3).map(tuple)
+        case _:
+            return PLAIN[type(kind)]
+
+
+def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
+    info = shapes.type_info(cls)
+    assert isinstance(info, shapes.StructType)
+    return st.builds(cls, **{field.name: strategy_of(field.type) for field in info.fields})
+
+
+# The codec
+
+
+@pytest.mark.parametrize("cls", VOCABULARY)
+def test_every_event_of_the_vocabulary_reads_back_to_the_last_digit(cls: type[Event]) -> None:
+    @settings(max_examples=40, deadline=None)
+    @given(events_of(cls))
+    def holds(event: Event) -> None:
+        # Equal decimals may differ in their digits: 1.10 and 1.1. The text of an event shows each digit.
+        assert repr(read_back(event)) == repr(event)
+        assert read_back(event) == event
+
+    holds()
+
+
+def test_the_vocabulary_is_looked_at() -> None:
+    assert len(VOCABULARY) >= 26
+
+
+@pytest.mark.parametrize("text", ["0.1", "1.10", "-0.00", "1E+30", "1E-30", "123456789012345678901234567890.123456789"])
+def test_a_price_keeps_every_digit(text: str) -> None:
+    event = trading.OrderSubmitted(symbol="ESZ5", side=trading.Side.BUY, quantity=Decimal(1), limit_price=Decimal(text))
+    assert json.loads(encode(event)[1])["limit_price"] == text
+    found = read_back(event)
+    assert isinstance(found, trading.OrderSubmitted)
+    assert str(found.limit_price) == text
+
+
+@pytest.mark.parametrize("text", ["", "ü", "漢字", "😀", "\u2028", "\x00", '"\\/', "e\u0301", "\U0010ffff"])
+def test_text_keeps_every_sign(text: str) -> None:
+    assert read_back(trading.OrderRejected(reason=text)) == trading.OrderRejected(reason=text)
+
+
+def test_members_at_their_default_take_no_bytes() -> None:
+    assert encode(trading.OrderTriggered())[1] == b"{}"
+    assert encode(trading.OrderRejected(reason="late"))[1] == b'{"reason":"late"}'
+
+
+def test_an_instant_is_stored_in_nanoseconds_whichever_zone_it_was_given_in() -> None:
+    utc = datetime(2025, 7, 21, 12, tzinfo=UTC)
+    elsewhere = utc.astimezone(timezone(timedelta(hours=4)))
+    given = [trading.LockoutSet(rule_id="r", until=until) for until in (utc, elsewhere)]  # type: ignore[arg-type]
+    wanted = trading.LockoutSet(rule_id="r", until=1_753_099_200_000_000_000)
+    assert [read_back(event) for event in given] == [wanted, wanted]
+
+
+def test_words_may_be_given_as_text_and_read_as_enums() -> None:
+    event = trading.TradeExecuted(
+        trade_id="1",
+        symbol="ESZ5",
+        side="SELL",  # type: ignore[arg-type]
+        quantity=Decimal(1),
+        price=Decimal(1),
+        trading_day=date(2025, 7, 21),
+    )
+    found = read_back(event)
+    assert isinstance(found, trading.TradeExecuted)
+    assert (found.side, found.trading_day) == (trading.Side.SELL, date(2025, 7, 21))
+
+
+# What is refused
+
+FILL: dict[str, Any] = {
+    "trade_id": "1", "symbol": "ESZ5", "side": trading.Side.BUY, "quantity": Decimal(1), "price": Decimal(1)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("quantity", Decimal("NaN")),
+        ("quantity", Decimal("sNaN")),
+        ("quantity", Decimal("Infinity")),
+        ("quantity", Decimal(0)),
+        ("quantity", Decimal("-0")),
+        ("quantity", Decimal(-1)),
+        ("quantity", 0),
+        ("quantity", True),
+        ("quantity", 1.0),
+        ("quantity", "many"),
+        ("quantity", None),
+        ("price", Decimal("NaN")),
+        ("price", Decimal("-Infinity")),
+        ("price", 4500.25),
+        ("price", float("nan")),
+        ("price", float("inf")),
+        ("fee", 0.5),
+        ("fee", Decimal("NaN")),
+        ("side", "LONG"),
+        ("side", None),
+        ("symbol", None),
+        ("symbol", 7),
+        ("symbol", "\ud800"),
+        ("trading_day", datetime(2025, 7, 21, tzinfo=UTC)),
+        ("reported_pnl", Decimal("Infinity")),
+        ("liquidity", 1),
+    ],
+)
+def test_a_member_that_means_nothing_is_refused_by_name(member: str, value: Any) -> None:  # noqa: ANN401 - anything wrong
+    with pytest.raises(InvalidEvent, match=rf"OrderFilled(\.{member}| cannot be stored)"):
+        encode(trading.OrderFilled(**{**FILL, member: value}))
+
+
+def test_what_was_right_once_is_looked_at_again() -> None:
+    encode(trading.OrderFilled(**FILL))
+    with pytest.raises(InvalidEvent, match="finite number above 0"):
+        encode(trading.OrderFilled(**{**FILL, "quantity": Decimal(-1)}))
+    with pytest.raises(InvalidEvent, match="float"):
+        encode(trading.OrderFilled(**{**FILL, "price": 1.0}))
+
+
+@pytest.mark.parametrize("until", [datetime(2025, 7, 21), -1, TIME_MAX + 1, 1.5, "soon"])  # noqa: DTZ001 - refused
+def test_an_instant_that_is_none_is_refused(until: Any) -> None:  # noqa: ANN401 - anything wrong
+    with pytest.raises(InvalidEvent):
+        encode(trading.LockoutSet(rule_id="r", until=until))
+
+
+@pytest.mark.parametrize(
+    "member",
+    [{"numbers": (1.5, float("nan"))}, {"prices": (Decimal(1), Decimal("NaN"))}, {"prices": (0.1,)}],
+    ids=["a NaN float", "a NaN decimal", "a float for a decimal"],
+)
+def test_a_number_inside_a_container_is_checked_too(member: dict[str, Any]) -> None:
+    @eventstore.event(name="tested.Nested")
+    class Nested(Event, frozen=True, kw_only=True):
+        numbers: tuple[float, ...] = ()
+        prices: tuple[Decimal, ...] = ()
+
+    with pytest.raises(InvalidEvent, match="Nested"):
+        encode(Nested(**member))
+
+
+# The registry
+
+
+def test_a_bare_decorator_registers_with_the_strongest_of_the_usual() -> None:
+    @eventstore.event
+    class TestedBare(Event, frozen=True, kw_only=True):
+        note: str = ""
+
+    kind = by_class(TestedBare)
+    assert (kind.name, kind.schema, kind.durability, kind.measures) == ("TestedBare", 1, SYNCED, ())
+    assert read_back(TestedBare(note="x")) == TestedBare(note="x")
+
+
+def test_settings_are_kept() -> None:
+    @eventstore.event(schema=3, durability=VOLATILE, measures=("price",), name="tested.Set")
+    class Configured(Event, frozen=True, kw_only=True):
+        price: Decimal
+
+    kind = by_name("tested.Set")
+    assert kind is not None
+    assert (kind.cls, kind.schema, kind.durability, kind.measures) == (Configured, 3, VOLATILE, ("price",))
+
+
+def test_the_weakest_durability_of_the_vocabulary_is_as_written() -> None:
+    for cls in VOCABULARY:
+        may_wait = cls is trading.ContractDefined or cls.__name__.endswith("Reported")
+        assert by_class(cls).durability == (QUEUED if may_wait else SYNCED), cls
+
+
+def test_a_name_of_the_vocabulary_is_taken() -> None:
+    with pytest.raises(InvalidEvent, match=r"OrderFilled is taken by eventstore\.trading"):
+
+        @eventstore.event
+        class OrderFilled(Event, frozen=True, kw_only=True):
+            trade_id: str
+
+
+def test_two_facts_of_different_shape_do_not_share_a_name() -> None:
+    namespace: dict[str, Any] = {"Event": Event, "event": eventstore.event, "__name__": "one_module"}
+    source = "class {}(Event, frozen=True, kw_only=True):\n    {}: int\nevent(name='tested.Shared')({})"
+    exec(source.format("First", "a", "First"), namespace)  # noqa: S102 - classes of other modules, without a file
+    namespace["__name__"] = "another_module"
+    with pytest.raises(InvalidEvent, match=r"tested\.Shared is taken by one_module\.First: choose another"):
+        exec(source.format("Second", "b", "Second"), namespace)  # noqa: S102 - the same
+
+
+def test_a_class_may_be_defined_again_as_notebooks_do() -> None:
+    def define() -> type[Event]:
+        @eventstore.event(name="tested.Again")
+        class Again(Event, frozen=True, kw_only=True):
+            text: str = ""
+
+        return Again
+
+    first, second = define(), define()
+    assert first is not second
+    assert type(stored("tested.Again", 1, b"{}").event) is second
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"measures": ("position",)},
+        {"measures": ("symbol",)},
+        {"measures": ("missing",)},
+        {"schema": 0},
+        {"schema": 2, "upcasters": {2: dict}},
+        {"upcasters": {1: dict}},
+        {"name": "no blanks"},
+        {"name": "x" * 65},
+    ],
+    ids=str,
+)
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    class Wrong(Event, frozen=True, kw_only=True):
+        position: int = 0
+        symbol: str = ""
+
+    with pytest.raises(InvalidEvent):
+        eventstore.event(**wrong)(Wrong)
+
+
+@pytest.mark.parametrize("cls", [int, msgspec.Struct])
+def test_only_events_can_be_registered(cls: Any) -> None:  # noqa: ANN401 - anything wrong
+    with pytest.raises(InvalidEvent, match=r"no subclass of eventstore\.Event"):
+        eventstore.event()(cls)
+
+
+def test_an_unregistered_class_is_refused_with_the_cure() -> None:
+    class Forgotten(Event, frozen=True, kw_only=True):
+        pass
+
+    with pytest.raises(InvalidEvent, match=r"Forgotten is not registered: decorate the class with @eventstore\.event"):
+        encode(Forgotten())
+
+
+def test_types_are_named_by_class_or_text() -> None:
+    assert type_names(None) is None
+    assert type_names(trading.OrderFilled) == ("OrderFilled",)
+    assert type_names("Later") == ("Later",)
+    assert type_names([trading.OrderFilled, "Later"]) == ("OrderFilled", "Later")
