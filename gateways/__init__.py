@@ -1,0 +1,1 @@
+"""Every door of the store: the command line, and the import of files."""

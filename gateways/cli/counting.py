@@ -1,0 +1,111 @@
+"""`stats`: how much is in a log, of what, of whom, since when, and how large it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eventstore import EventStore
+from eventstore.clock import NANOSECONDS, format_time
+from gateways.cli import options
+from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
+from gateways.cli.plain import plain
+from gateways.cli.states import Rows
+
+_LOOK = 1_000
+
+
+class Statistics(msgspec.Struct, kw_only=True):
+    """What was counted. Times are the first and the last record's; `bytes` is the log's folder, snapshots included."""
+
+    log: str
+    log_id: bytes
+    events: int = 0
+    streams: int = 0
+    types: Counter[str] = msgspec.field(default_factory=Counter)
+    categories: Counter[str] = msgspec.field(default_factory=Counter)
+    accounts: Counter[str] = msgspec.field(default_factory=Counter)
+    first_recorded_at: int | None = None
+    last_recorded_at: int | None = None
+    first_occurred_at: int | None = None
+    last_occurred_at: int | None = None
+    bytes: int = 0
+    events_per_second: float | None = None
+    bytes_per_event: float | None = None
+
+
+def stats(
+    rows: Rows = ROWS_SHOWN,
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+    zone: options.Zone = options.UTC_NAME,
+) -> None:
+    """Count events by type, category and account, with first and last times, size on disk and rate."""
+    chosen = options.zone_of(zone)
+    with options.reading(data, log) as store:
+        counted = _count(store)
+    if as_json:
+        put_json(_document(counted, chosen))
+    else:
+        _put(counted, chosen, rows)
+
+
+def _count(store: EventStore) -> Statistics:
+    counted = Statistics(log=store.log, log_id=store.log_id)
+    head = store.head()
+    with progress("counting") as step:
+        for record in store.read(until=head):
+            category, account, _ = record.stream.split("/", 2)
+            counted.events += 1
+            counted.streams += record.version == 1
+            counted.types[record.type] += 1
+            counted.categories[category] += 1
+            counted.accounts[account] += 1
+            if counted.first_recorded_at is None:
+                counted.first_recorded_at = record.recorded_at
+            counted.last_recorded_at = record.recorded_at
+            occurred_at = record.occurred_at
+            counted.first_occurred_at = min(occurred_at, counted.first_occurred_at or occurred_at)
+            counted.last_occurred_at = max(occurred_at, counted.last_occurred_at or occurred_at)
+            if counted.events % _LOOK == 0:
+                step(counted.events, head)
+    _measure(counted, store.directory)
+    return counted
+
+
+def _measure(counted: Statistics, directory: Path | None) -> None:
+    for path in directory.rglob("*") if directory is not None else ():
+        if path.is_file():
+            counted.bytes += path.stat().st_size
+    if counted.events:
+        counted.bytes_per_event = round(counted.bytes / counted.events, 1)
+        lasted = (counted.last_recorded_at or 0) - (counted.first_recorded_at or 0)
+        counted.events_per_second = round(counted.events * NANOSECONDS / lasted, 3) if lasted else None
+
+
+def _document(counted: Statistics, zone: tzinfo) -> dict[str, Any]:
+    document: dict[str, Any] = plain(counted, zone)
+    for name in ("first_recorded_at", "last_recorded_at", "first_occurred_at", "last_occurred_at"):
+        instant = getattr(counted, name)
+        document[name] = None if instant is None else format_time(instant, zone)
+    return document
+
+
+def _put(counted: Statistics, zone: tzinfo, rows: int) -> None:
+    shown = _document(counted, zone)
+    put(f"log {counted.log}, id {shown['log_id']}")
+    put(f"{counted.events:,} events in {counted.streams:,} streams, {counted.bytes:,} bytes on disk")
+    if counted.events:
+        put(f"recorded {shown['first_recorded_at']} to {shown['last_recorded_at']}")
+        put(f"occurred {shown['first_occurred_at']} to {shown['last_occurred_at']}")
+        rate = "" if counted.events_per_second is None else f"{counted.events_per_second:,} events/s over that time, "
+        put(f"{rate}{counted.bytes_per_event:,} bytes an event")
+    put("")
+    for title, counts in (("Types", counted.types), ("Categories", counted.categories), ("Accounts", counted.accounts)):
+        lines = [(name, f"{count:,}", f"{100 * count / counted.events:.1f} %") for name, count in counts.most_common()]
+        put_table(title, (title.lower(), ">events", ">share"), lines, shown=rows)

@@ -1,0 +1,187 @@
+"""`demo`: a trading day is appended, killed half-way, recovered, asked, looked back on, proved and tampered with."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import eventstore
+from eventstore import EventStore, SystemClock, TargetExists
+from gateways.cli import demo_child, demo_past, options, outcome
+from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
+from gateways.cli.demo_screen import Show, clock_time, lockout_table, loss_table, order_table, position_table
+from gateways.cli.output import progress, put_json
+from projections import open as open_book
+
+Keep = Annotated[
+    Path | None,
+    typer.Option("--keep", metavar="DIR", help="Where to play it: a new or empty directory; else a temporary one."),
+]
+
+
+def demo(keep: Keep = None, as_json: options.Json = False) -> None:
+    """Play a made-up futures day: append, kill, recover, look back, verify, tamper. It takes a few seconds.
+
+    Exit code 0 only if everything held. The directory stays and is named at the end.
+    """
+    clock = SystemClock()
+    began = clock.monotonic_ns()
+    show = Show(_place(keep), sys.stderr if as_json else sys.stdout)
+    _begin(show)
+    _append_and_kill(show)
+    _recover(show)
+    with eventstore.open(show.data) as store:
+        _ask(show, store)
+        demo_past.look_back(show, store)
+        demo_past.prove(show, store)
+    demo_past.tamper(show)
+    seconds = (clock.monotonic_ns() - began) / 1e9
+    _end(show, seconds)
+    if as_json:
+        put_json({**show.facts, "checks": show.checks, "ok": show.ok, "seconds": round(seconds, 3)})
+    if not show.ok:
+        outcome.wrong()
+
+
+def trade_day(data: options.Data = options.DATA) -> None:
+    """Play the demo's day into a store, and say on stdout what is acknowledged: the demo's own child process."""
+    demo_child.trade(data, sys.stdout)
+
+
+def _place(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="eventstore-demo-"))
+    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        msg = f"{keep} is there already and not empty: name a new directory"
+        raise TargetExists(msg)
+    keep.mkdir(parents=True, exist_ok=True)
+    return keep
+
+
+def _begin(show: Show) -> None:
+    show.facts["directory"] = str(show.directory)
+    show.title("A futures day: appended, killed half-way, recovered, looked back on, proved")
+    accounts, symbols = ", ".join(ACCOUNTS), ", ".join(INSTRUMENTS)
+    show.say(
+        f"Made up, and the same in each run: {accounts} trade {symbols} on 19 November 2025. Its hours, in Chicago's "
+        "time, stand in occurred_at; recorded_at is the time of this very run."
+    )
+
+
+def _append_and_kill(show: Show) -> None:
+    show.step("A process appends, and is killed half-way")
+    with _bar(show, "appending") as step:
+        heard = demo_child.listen(show.data, step, kill_at=EVENTS // 2)
+    show.facts["acknowledged"] = len(heard.acknowledged)
+    show.acknowledged = heard.acknowledged
+    show.check(
+        "killed half-way",
+        heard.killed and not heard.finished,
+        f"kill -9 after the process had acknowledged {len(heard.acknowledged):,} of {EVENTS:,} events",
+    )
+
+
+def _recover(show: Show) -> None:
+    show.step("Reopened: is every acknowledged event there?")
+    with eventstore.open(show.data) as store:
+        found = {record.position: record.digest.hex() for record in store.read()}
+        verified = store.verify()
+    kept = sum(found.get(position) == digest for position, digest in show.acknowledged.items())
+    more = len(found) - kept
+    show.facts["found"] = kept
+    show.check(
+        "nothing acknowledged is lost",
+        kept == len(show.acknowledged) > 0,
+        f"acknowledged {len(show.acknowledged):,}, found {kept:,}, each with the digest that was told",
+    )
+    if more:
+        show.say(f"{more:,} more were on disk when the process died, and it had not come to say so yet.")
+    show.check("verified after the kill", verified.ok, f"verify: {verified.checked:,} records are as they were written")
+    show.say("A second process plays the day on from where the journal ends:")
+    with _bar(show, "appending") as step:
+        heard = demo_child.listen(show.data, step)
+    _report_end_of_day(show, heard)
+
+
+def _report_end_of_day(show: Show, heard: demo_child.Heard) -> None:
+    with eventstore.open(show.data) as store:
+        head = store.head()
+    show.facts |= {"events": head, "sent_again": heard.sent_again, "refused": heard.refused}
+    show.check(
+        "sent again, added once",
+        heard.finished and head == EVENTS,
+        f"it sent the last {heard.sent_again:,} again under their keys, to be sure: {head:,} events, none twice",
+    )
+    show.check(
+        "locked out", heard.refused > 0, f"and it refused {heard.refused:,} orders of an account that was locked out"
+    )
+
+
+def _ask(show: Show, store: EventStore) -> None:
+    show.step(f"The book at the close, {clock_time(CLOSES_AT)}")
+    with open_book(store) as book:
+        cut, tail = book.recovery.cut, book.recovery.tail
+        show.say(f"Folded in {book.recovery.seconds * 1e3:,.0f} ms: a cut at {cut:,} and {tail:,} records after it.")
+        orders = book.orders.open()
+        show.console.print(order_table(orders))
+        show.console.print(position_table(book))
+        show.console.print(loss_table(book))
+        lockouts = [lock for account in ACCOUNTS for lock in book.lockouts.active(account, CLOSES_AT)]
+        show.console.print(lockout_table(lockouts))
+        unexplained = [p for account in ACCOUNTS for p in book.positions.of(account) if p.difference]
+        surprises = sum(sum(book.orders.anomalies(account).values()) for account in ACCOUNTS)
+    show.facts["open_orders"] = len(orders)
+    show.check(
+        "the broker's books agree",
+        not unexplained and not surprises,
+        "what the broker reported of orders and positions is what the fills give",
+    )
+    show.check("one lockout in force", len(lockouts) == 1, "one account is locked out until the reset")
+
+
+@contextlib.contextmanager
+def _bar(show: Show, what: str) -> Iterator[Any]:
+    with progress(what, show.console) as step:
+        yield lambda done: step(done, EVENTS)
+
+
+def _end(show: Show, seconds: float) -> None:
+    data, tampered = shlex.quote(str(show.data)), shlex.quote(str(show.tampered))
+    program = _program()
+    held = sum(show.checks.values())
+    show.step("What to try next")
+    lockout = show.facts["lockout"]
+    for line in (
+        f"export EVENTSTORE_DATA={data}",
+        f"{program} state --at {CLOSES_TEXT}",
+        f"{program} as-of {lockout['minute_before']} --occurred-at --account {lockout['account']}",
+        f"{program} diff {lockout['position_before']} {lockout['position']} --account {lockout['account']}",
+        f"{program} read --stream lockout/{lockout['account']}/ --json",
+        f"{program} tail -n 3",
+        f"{program} stats",
+        f"{program} verify --data {tampered}",
+    ):
+        show.line(f"  {line}")
+    show.line("")
+    verdict = f"{held} of {len(show.checks)} checks held, in {seconds:.1f} s."
+    show.check_line(show.ok, verdict)
+    show.line(f"Everything is in {show.directory} and stays there until you remove it.")
+
+
+CLOSES_TEXT = "2025-11-19T15:00:00-06:00"
+
+
+def _program() -> str:
+    """Return what the reader would type to run this very command."""
+    called = Path(sys.argv[0])
+    if called.name != "eventstore":
+        return f"{shlex.quote(sys.executable)} -m eventstore"
+    return "eventstore" if shutil.which("eventstore") else shlex.quote(str(called))

@@ -1,0 +1,133 @@
+"""The demo's second half: a minute before the lockout, the proof of the log, and a copy that somebody changed."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import eventstore
+from eventstore import EventStore, Record
+from eventstore.clock import NANOSECONDS, format_time
+from eventstore.store import journal_path
+from eventstore.trading import LockoutSet, OrderFilled
+from gateways.cli.changes import COLUMNS, change_row
+from gateways.cli.demo_day import ZONE
+from gateways.cli.demo_screen import Show, clock_time
+from gateways.cli.demo_trading import net
+from gateways.cli.output import table
+from gateways.cli.plain import money
+from projections import Book, as_of, diff
+
+MINUTE_NS = 60 * NANOSECONDS
+_PRICE = b'"price":"'
+
+
+def look_back(show: Show, store: EventStore) -> None:
+    """Ask for the book as of a minute before the lockout, and for what has changed between."""
+    lockout = next(store.read(types=LockoutSet))
+    account, at = lockout.account, lockout.occurred_at
+    before = at - MINUTE_NS
+    show.step(f"One minute before {account} was locked out at {clock_time(at)}")
+    show.say(
+        f"As of occurred_at {format_time(before, ZoneInfo(ZONE))}: only what had happened by then is folded. (By "
+        "recorded_at the whole day took this run's few seconds.)"
+    )
+    then, upon = as_of(store, occurred_at=before, account=account), as_of(store, occurred_at=at, account=account)
+    active = [len(book.lockouts.active(account, when)) for book, when in ((then, before), (upon, at))]
+    rows = [_holdings(then, account, before), _holdings(upon, account, at)]
+    show.console.print(
+        table(f"{account}, then and upon the lockout", ("as of", ">net USD", "positions", ">lockouts"), rows)
+    )
+    show.check("no lockout before, one after", active == [0, 1], "no lockout was in force then, one a minute later")
+    last = max((r for r in store.read(until=lockout.position - 1) if r.occurred_at <= before), key=lambda r: r.position)
+    show.facts["lockout"] = {
+        "account": account,
+        "position": lockout.position,
+        "position_before": last.position,
+        "occurred_at": format_time(at, ZoneInfo(ZONE)),
+        "minute_before": _short(before),
+        "net_before": f"{net(then, account):f}",
+        "net_upon": f"{net(upon, account):f}",
+    }
+    _changes(show, store, last, lockout)
+
+
+def _holdings(book: Book, account: str, at: int) -> tuple[str, ...]:
+    held = [f"{position.quantity:+} {position.symbol}" for position in book.positions.of(account) if position.quantity]
+    count = len(book.lockouts.active(account, at))
+    return clock_time(at), money(net(book, account)), ", ".join(held) or "flat", str(count)
+
+
+def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None:
+    """Show what differs in positions and lockouts, and the records that made it so."""
+    changes = diff(store, first.recorded_at, last.recorded_at, account=last.account)
+    told = [change for change in changes if change.view != "orders"]
+    rows = [change_row(change, clock_time)[1:] for change in told]
+    title = f"What that minute changed, and by which positions of the log ({len(changes) - len(told)} orders beside)"
+    show.console.print(table(title, COLUMNS[1:], rows))
+    fills = [
+        record
+        for change in told
+        for record in change.records
+        if isinstance(record.event, OrderFilled) and record.account == last.account
+    ]
+    show.culprit = max(fills, key=lambda record: record.position, default=None)
+    caused = any(change.view == "lockouts" and last in change.records for change in told)
+    show.check(
+        "the diff names the cause",
+        caused and bool(fills),
+        f"the lockout is position {last.position:,}; {len(fills)} fills led to it",
+    )
+
+
+def prove(show: Show, store: EventStore) -> None:
+    """Verify the whole log, and name its root."""
+    show.step("Proof: every digest and the tree, recomputed")
+    found = store.verify()
+    size, root = store.root()
+    show.facts["root"] = root.hex()
+    show.check("verified", found.ok and found.checked == size, f"{found.checked:,} records are as they were written")
+    show.line(f"       root of {size:,}: {root.hex()}")
+
+
+def tamper(show: Show) -> None:
+    """Change one byte in a copy of the journal, as somebody would who wishes a loss away, and verify the copy."""
+    show.step("Somebody changes one byte, in a copy")
+    culprit = show.culprit
+    if culprit is None:
+        show.check("a change is found", held=False, text="there is no fill to change")
+        return
+    with eventstore.open(show.data) as store:
+        store.backup(show.tampered)
+    before, after = flip_price(journal_path(show.tampered, "main"), culprit)
+    show.say(
+        f"Position {culprit.position:,}, {culprit.account}'s last fill before the lockout: its price, {before}, reads "
+        f"{after} in the file now, and nothing else differs."
+    )
+    with eventstore.open(show.tampered) as copy:
+        found = copy.verify()
+    show.facts["tampered_position"], show.facts["first_bad"] = culprit.position, found.first_bad
+    show.check(
+        "a change is found",
+        not found.ok and found.first_bad == culprit.position,
+        f"verify: position {found.first_bad}: {found.reason}",
+    )
+
+
+def flip_price(journal: Path, record: Record) -> tuple[str, str]:
+    """Change the first digit of a fill's price in a journal's file that nobody has open; return both prices."""
+    content = bytearray(journal.read_bytes())
+    # A row has the event's data right behind its id, which no other row has.
+    row = content.index(record.id + record.data)
+    price = row + len(record.id) + record.data.index(_PRICE) + len(_PRICE)
+    end = content.index(b'"', price)
+    before = content[price:end].decode()
+    content[price] ^= 1
+    journal.write_bytes(content)
+    return before, content[price:end].decode()
+
+
+def _short(instant: int) -> str:
+    moment = datetime.datetime.fromtimestamp(instant // NANOSECONDS, ZoneInfo(ZONE))
+    return moment.isoformat()

@@ -1,0 +1,196 @@
+"""`doctor`: is the place fit for a journal, is the storage whole, and are its helpers, one line for each check."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from eventstore import Clock, CorruptJournal, EventStore, Unavailable, UnsupportedFormat
+from eventstore.clock import NANOSECONDS
+from eventstore.journals.sqlite_schema import NETWORK_FILE_SYSTEMS, file_system
+from eventstore.store import journal_path
+from eventstore.watermarks import Watermarks
+from gateways.cli import options, outcome
+from gateways.cli.keeping import checked
+from gateways.cli.output import put, put_json
+from gateways.cli.plain import plain
+from projections import SnapshotWarning
+from projections import open as open_book
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+
+TAIL = 10_000
+FREE_LOW, FREE_LEAST = 1_000_000_000, 50_000_000
+# Older versions can lose a commit while another connection checkpoints.
+SQLITE_LEAST = (3, 51, 3)
+MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
+SYNC_SAMPLES = 50
+SYNC_BYTES = 4_096
+# No medium that keeps its data without power answers faster: it is memory, or a cache that does not tell.
+SYNC_NS_LEAST = 10_000
+LINES_SHOWN = 20
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing looked at. `status`: ok, warning (works, and may surprise) or wrong (exit code 1)."""
+
+    name: str
+    status: str
+    detail: str
+
+
+def doctor(
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+) -> None:
+    """Look at the place, the storage, its newest records and its helpers; one line for each check.
+
+    Exit code 1 when something is wrong; a warning alone is none. `verify` checks every record.
+    """
+    checks = [*_versions(), *_place(journal_path(data, log).parent)] if data.is_dir() else []
+    try:
+        with options.reading(data, log) as store:
+            checks += [Check("opening", OK, f"log {log} opens at position {store.head():,}"), *_inside(store)]
+    except UnsupportedFormat:
+        raise
+    except CorruptJournal as e:
+        checks.append(Check("opening", WRONG, f"position {e.position}: {e.reason}"))
+    fine = all(check.status != WRONG for check in checks)
+    if as_json:
+        put_json({"log": log, "ok": fine, "checks": plain(checks)})
+    else:
+        for check in checks:
+            put(f"{check.status:<8} {check.name:<12} {check.detail}")
+    if not fine:
+        outcome.wrong()
+
+
+def _versions() -> Iterator[Check]:
+    # apsw's version is that of the SQLite it was made for, and its wheels carry it.
+    version = metadata.version("apsw")
+    known = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
+    sqlite = f"SQLite {'.'.join(map(str, known))} by apsw {version}"
+    yield Check("python", OK, f"{platform.python_implementation()} {platform.python_version()}")
+    if known < SQLITE_LEAST:
+        yield Check("sqlite", WRONG, f"{sqlite} may lose commits: update apsw")
+    else:
+        yield Check("sqlite", OK, sqlite)
+
+
+def _place(directory: Path) -> Iterator[Check]:
+    kind = file_system(directory) or "of unknown kind"
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield Check("file system", WRONG, f"{kind}: SQLite's locks do not hold over a network, use a local disk")
+    elif kind in MEMORY_FILE_SYSTEMS:
+        yield Check("file system", WARNING, f"{kind}: this is memory, and gone with the power")
+    else:
+        yield Check("file system", OK, kind)
+    usage = shutil.disk_usage(_existing(directory))
+    free = f"{usage.free / 1e9:,.1f} GB free of {usage.total / 1e9:,.1f}"
+    status = WRONG if usage.free < FREE_LEAST else WARNING if usage.free < FREE_LOW else OK
+    yield Check("disk space", status, free if status == OK else f"{free}: make room")
+
+
+def _existing(directory: Path) -> Path:
+    return next(path for path in (directory, *directory.absolute().parents) if path.exists())
+
+
+def _inside(store: EventStore) -> Iterator[Check]:
+    directory = store.directory
+    assert directory is not None, "a log that was opened by its directory"
+    yield _syncs(directory, store.clock)
+    yield _now(store)
+    complaints = store.doctor()
+    yield from _complaints("storage", complaints, "SQLite's own check and the derived columns find nothing")
+    after = max(store.head() - TAIL, 0)
+    found = checked(store, after=after)
+    if found.ok:
+        yield Check("records", OK, f"the last {found.checked:,} are as they were written")
+    else:
+        yield Check("records", WRONG, f"position {found.first_bad}: {found.reason}")
+    yield from _watermarks(store, directory)
+    yield from _book(store)
+
+
+def _syncs(directory: Path, clock: Clock) -> Check:
+    """Write and sync a few blocks, as an append does, and judge the time that a sync takes."""
+    sync = getattr(os, "fdatasync", os.fsync)
+    samples = []
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            for _ in range(SYNC_SAMPLES):
+                os.write(file.fileno(), bytes(SYNC_BYTES))
+                began = clock.monotonic_ns()
+                sync(file.fileno())
+                samples.append(clock.monotonic_ns() - began)
+    except OSError as e:
+        return Check("disk sync", WRONG, f"a file of {SYNC_SAMPLES * SYNC_BYTES:,} bytes could not be synced: {e}")
+    return judged_sync(samples)
+
+
+def judged_sync(samples: list[int]) -> Check:
+    """Return what times of syncs, in ns, say about the disk."""
+    median = int(statistics.median(samples))
+    took = f"{median / 1e3:,.0f} µs by the median of {len(samples)}, {max(samples) / 1e3:,.0f} µs at most"
+    if median < SYNC_NS_LEAST:
+        return Check(
+            "disk sync", WARNING, f"{took}: no disk is so quick, a power cut may lose what it has acknowledged"
+        )
+    return Check("disk sync", OK, took)
+
+
+def _now(store: EventStore) -> Check:
+    ahead = 0
+    for record in store.read(after=max(store.head() - 1, 0)):
+        ahead = record.recorded_at - store.clock.now_ns()
+    if ahead > NANOSECONDS:
+        return Check("clock", WARNING, f"the last record is {ahead / 1e9:,.1f} s ahead of it: was it set back?")
+    return Check("clock", OK, "the last record is not ahead of it")
+
+
+def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
+    """Name the watermarks; opening has compared each with the record that it saw."""
+    head = store.head()
+    try:
+        marks = Watermarks(directory / "watermarks").all()
+    except (msgspec.MsgspecError, OSError) as e:
+        yield Check("watermarks", WRONG, f"cannot be read: {e}")
+        return
+    told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
+    yield Check("watermarks", OK, told or "none yet")
+
+
+def _book(store: EventStore) -> Iterator[Check]:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", SnapshotWarning)
+        try:
+            with open_book(store) as book:
+                recovery, parked = book.recovery, book.parked
+        except Unavailable as e:
+            yield Check("snapshots", WRONG, str(e))
+            return
+    if told:
+        yield from (Check("snapshots", WARNING, str(warning.message)) for warning in told)
+    else:
+        yield Check("snapshots", OK, f"from the cut at {recovery.cut:,}, {recovery.tail:,} records folded on")
+    yield from _complaints("views", [str(error) for error in parked.values()], "every view folds to the head")
+
+
+def _complaints(name: str, complaints: Iterable[str], fine: str) -> Iterator[Check]:
+    lines = list(complaints)
+    if not lines:
+        yield Check(name, OK, fine)
+    for line in lines[:LINES_SHOWN]:
+        yield Check(name, WRONG, line)
+    if len(lines) > LINES_SHOWN:
+        yield Check(name, WRONG, f"and {len(lines) - LINES_SHOWN:,} more complaints")

@@ -1,0 +1,85 @@
+"""The table of commands, and the entry point of `eventstore`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from gateways.cli import (
+    changes,
+    counting,
+    demo,
+    diagnosis,
+    importing,
+    keeping,
+    measuring,
+    reading,
+    states,
+    writing,
+)
+from gateways.cli.outcome import MISUSED, Commands
+
+app = typer.Typer(
+    name="eventstore",
+    cls=Commands,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(metadata.version("eventstore"))
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+]
+
+
+@app.callback()
+def eventstore(context: typer.Context, version: Version = False) -> None:  # noqa: ARG001 - answered before
+    """A time-series event-sourced state store for trading: append facts, fold state, go back in time, prove it.
+
+    Data goes to stdout, talk to stderr. Exit codes: 0 fine, 1 found something wrong, 2 misused.
+    """
+    if context.invoked_subcommand is None:
+        # Rich prints the help itself, plain typer hands it back.
+        print(context.get_help(), end="")
+        raise typer.Exit(MISUSED)
+
+
+_REMAINING = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app.command(rich_help_panel="Begin")(demo.demo)
+app.command("import", rich_help_panel="Begin")(importing.import_)
+app.command(rich_help_panel="Begin")(writing.append)
+app.command(rich_help_panel="Ask")(reading.read)
+app.command(rich_help_panel="Ask")(reading.tail)
+app.command(rich_help_panel="Ask")(states.state)
+app.command("as-of", rich_help_panel="Ask")(states.past)
+app.command(rich_help_panel="Ask")(changes.diff)
+app.command(rich_help_panel="Ask")(writing.mark)
+app.command(rich_help_panel="Keep")(keeping.verify)
+app.command(rich_help_panel="Keep")(keeping.backup)
+app.command(rich_help_panel="Keep")(counting.stats)
+app.command(rich_help_panel="Keep")(diagnosis.doctor)
+app.command(rich_help_panel="Keep", context_settings=_REMAINING)(measuring.bench)
+app.command("demo-day", hidden=True)(demo.trade_day)
+
+
+def main() -> None:
+    """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a sign gets its escape, not a traceback.
+            with contextlib.suppress(ValueError):
+                stream.reconfigure(errors="backslashreplace")
+    app(prog_name="eventstore")

@@ -1,0 +1,72 @@
+"""Events from what is typed: a name and a JSON object, refused by name where either is not what the class says."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from eventstore import Event, InvalidEvent, trading
+from eventstore.clock import parse_time
+from eventstore.events.registry import EventType, by_name
+
+
+def event_of(name: str, text: str) -> Event:
+    """Return an event of the vocabulary; its times may be ISO 8601 text. Raises InvalidEvent, naming the member."""
+    kind = by_name(name)
+    if kind is None:
+        msg = f"there is no event type {name!r}: {_close(name, known_types())}"
+        raise InvalidEvent(msg)
+    members = _members(kind, text)
+    fields = {field.name: field.type for field in inspect.type_info(kind.cls).fields}  # type: ignore[attr-defined]
+    for member, value in members.items():
+        if member not in fields:
+            msg = f"{name} has no member {member!r}: {_close(member, list(fields))}"
+            raise InvalidEvent(msg)
+        if _is_instant(fields[member]) and bytes(value).startswith(b'"'):
+            members[member] = msgspec.Raw(str(parse_time(msgspec.json.decode(value, type=str))).encode())
+    try:
+        return kind.decoder.decode(msgspec.json.encode(members))  # type: ignore[no-any-return]
+    except msgspec.ValidationError as e:
+        msg = f"{kind.name}: {e}".replace("`$.", "`")
+        raise InvalidEvent(msg) from e
+
+
+def known_types() -> list[str]:
+    """Return the names of the vocabulary's events."""
+    return [name for name in trading.__all__ if by_name(name) is not None]
+
+
+def unknown_types(names: list[str]) -> list[str]:
+    """Return, for each name that no event has here, a sentence with those that are close to it."""
+    unknown = [name for name in names if by_name(name) is None]
+    return [f"no event type is called {name!r} here: {_close(name, known_types())}" for name in unknown]
+
+
+def _members(kind: EventType, text: str) -> dict[str, msgspec.Raw]:
+    """Return an object's members as they are written, so that no figure passes through a float."""
+    try:
+        members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeEncodeError) as e:
+        required = [field.name for field in msgspec.structs.fields(kind.cls) if field.required]
+        example = ", ".join(f'"{name}": …' for name in required)
+        msg = f"the members of {kind.name} are no JSON object ({e}): write them like '{{{example}}}'"
+        raise InvalidEvent(msg) from e
+    return dict(members)
+
+
+def _close(name: str, names: list[str]) -> str:
+    folded: Mapping[str, str] = {candidate.lower(): candidate for candidate in names}
+    found = difflib.get_close_matches(name.lower(), list(folded), n=4, cutoff=0.5)
+    if found:
+        return f"close are {', '.join(folded[match] for match in found)}"
+    return f"there are {', '.join(names)}"
+
+
+def _is_instant(info: Any) -> bool:  # noqa: ANN401 - msgspec's description of any type
+    if isinstance(info, inspect.Metadata):
+        return bool((info.extra or {}).get("instant")) or _is_instant(info.type)
+    return isinstance(info, inspect.UnionType) and any(map(_is_instant, info.types))

@@ -1,0 +1,137 @@
+"""What a book says of some accounts, gathered: the orders, positions, lockouts and surprises that `state` shows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import tzinfo
+from decimal import Decimal
+from typing import Any, TypeVar
+
+import msgspec
+
+from eventstore import UnknownContract
+from gateways.cli.plain import plain
+from projections import SHARED, Book, PartitionParked
+from projections.view import FIXED
+from projections.views.lockouts import Lockout
+from projections.views.orders import Order
+from projections.views.positions import Position
+
+T = TypeVar("T")
+
+ZERO = Decimal(0)
+
+
+class Total(msgspec.Struct, frozen=True):
+    """One account's realized profit and loss, fees and what is left, in one currency."""
+
+    account: str
+    currency: str
+    realized: Decimal
+    fees: Decimal
+    net: Decimal
+
+
+class Surprise(msgspec.Struct, frozen=True):
+    """One kind of anomaly of an account; `positions` are those that are still remembered."""
+
+    account: str
+    view: str
+    kind: str
+    count: int
+    positions: tuple[int, ...] = ()
+
+
+class Holdings(msgspec.Struct, frozen=True):
+    """What a book says at its position; `at` is the instant its lockouts were asked for, `parked` what has stopped."""
+
+    log: str
+    position: int
+    at: int
+    orders: tuple[Order, ...]
+    positions: tuple[Position, ...]
+    totals: tuple[Total, ...]
+    lockouts: tuple[Lockout, ...]
+    anomalies: tuple[Surprise, ...]
+    parked: tuple[str, ...]
+
+    @staticmethod
+    def realized(position: Position) -> Decimal | None:
+        """Return a position's realized money, None where its contract is unknown."""
+        try:
+            return position.realized
+        except UnknownContract:
+            return None
+
+    def as_json(self, zone: tzinfo) -> dict[str, Any]:
+        """Return all of it as plain values, each position with its realized money or null."""
+        document: dict[str, Any] = plain(self, zone)
+        for position, shown in zip(self.positions, document["positions"], strict=True):
+            shown["realized"] = plain(self.realized(position))
+        return document
+
+
+def gather(book: Book, log: str, at: int, account: str | None) -> Holdings:
+    """Ask a book for one account or all; what has stopped is said and left out."""
+    accounts = _accounts(book) if account is None else [account]
+    positions = _each(accounts, book.positions.of)
+    return Holdings(
+        log=log,
+        position=book.position,
+        at=at,
+        orders=_each(accounts, book.orders.open),
+        positions=positions,
+        totals=tuple(_totals(book, accounts, positions)),
+        lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
+        anomalies=_each(accounts, lambda name: _surprises(book, name)),
+        parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
+    )
+
+
+def _accounts(book: Book) -> list[str]:
+    names = {name for view in ("orders", "positions", "trades", "lockouts") for name in book.partitions(view)}
+    return sorted(names - {SHARED})
+
+
+def _each(accounts: Iterable[str], ask: Callable[[str], Iterable[T]]) -> tuple[T, ...]:
+    found: list[T] = []
+    for account in accounts:
+        try:
+            found += ask(account)
+        except PartitionParked:
+            # Told once, as what has stopped; the other accounts and views go on.
+            continue
+    return tuple(found)
+
+
+def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) -> Iterable[Total]:
+    realized: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    fees: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for position in positions:
+        account, currency = position.account, position.currency or ""
+        money = Holdings.realized(position)
+        if money is not None:
+            realized[account, currency] = FIXED.add(realized[account, currency], money)
+        for named, amount in position.fees_by_currency:
+            fees[account, named or currency] = FIXED.add(fees[account, named or currency], amount)
+    for account in accounts:
+        for named, amount in _each([account], book.positions.unassigned_fees):
+            fees[account, named] = FIXED.add(fees[account, named], amount)
+    for account, currency in sorted({*realized, *fees}):
+        earned, paid = realized[account, currency], fees[account, currency]
+        yield Total(account, currency, earned, paid, FIXED.subtract(earned, paid))
+
+
+def _surprises(book: Book, account: str) -> list[Surprise]:
+    found = [Surprise(account, "orders", kind, count) for kind, count in book.orders.anomalies(account).items()]
+    marks: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for position in book.positions.of(account):
+        for kind, place in position.anomalies:
+            marks["positions", kind].append(place)
+    for kind, place in book.positions.anomalies(account):
+        marks["positions", kind].append(place)
+    for anomaly in book.lockouts.anomalies(account):
+        marks["lockouts", anomaly.kind].append(anomaly.position)
+    found += [Surprise(account, view, kind, len(places), tuple(places)) for (view, kind), places in marks.items()]
+    return found

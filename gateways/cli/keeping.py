@@ -1,0 +1,165 @@
+"""`verify` and `backup`: proof that nothing was changed, and copies that are proved before they count."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import eventstore
+from eventstore import CorruptJournal, EventStore, TargetExists, UnsupportedFormat, Verification
+from eventstore.clock import NANOSECONDS
+from eventstore.store import journal_path
+from gateways.cli import options, outcome
+from gateways.cli.output import note, progress, put, put_json
+
+After = Annotated[int, typer.Option(min=0, metavar="POSITION", help="Check only what comes past this position.")]
+Target = Annotated[
+    Path, typer.Argument(metavar="TARGET", help="A new directory; with --keep-days the folder of dated ones.")
+]
+KeepDays = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Copy to TARGET/<UTC time>, and remove this log's dated copies past N days."),
+]
+
+_DATED = "%Y%m%dT%H%M%SZ"
+_DATED_NAME = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
+_DAY_NS = 86_400 * NANOSECONDS
+
+
+def verify(
+    after: After = 0,
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+) -> None:
+    """Recompute every digest and the tree; name the first position that is not as it was written.
+
+    Exit code 1 when one is not. Keep the root elsewhere: who rewrites records and tree is found against it alone.
+    """
+    size, root = None, None
+    try:
+        with options.reading(data, log) as store:
+            found = checked(store, after=after)
+            size, root_hash = store.root()
+            root = root_hash.hex()
+    except UnsupportedFormat:
+        raise
+    except CorruptJournal as e:
+        # Opening looks at the head and the last records, and did not get further.
+        found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
+    if as_json:
+        put_json({"log": log, **as_document(found), "size": size, "root": root})
+    else:
+        _put_verdict(found, size, root)
+    if not found.ok:
+        outcome.wrong()
+
+
+def checked(store: EventStore, *, after: int = 0) -> Verification:
+    """Verify a log with a progress bar on stderr."""
+    with progress("verifying") as step:
+        return store.verify(after=after, progress=step)
+
+
+def as_document(found: Verification) -> dict[str, Any]:
+    """Return a verdict by its members' names."""
+    return {"ok": found.ok, "checked": found.checked, "first_bad": found.first_bad, "reason": found.reason}
+
+
+def _put_verdict(found: Verification, size: int | None, root: str | None) -> None:
+    if found.ok:
+        put(f"ok: {found.checked:,} records checked, each is as it was written")
+        put(f"root of {size:,}: {root}")
+        return
+    put(f"wrong at position {found.first_bad}: {found.reason}")
+    put(f"{found.checked:,} records before it are as they were written; keep the file, restore from a backup")
+
+
+def backup(
+    target: Target,
+    keep_days: KeepDays = None,
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+) -> None:
+    """Copy the log as of now, verify the copy, and print its root. Appending may go on meanwhile.
+
+    The copy has its name only once it is proved; nothing is overwritten, and the newest dated copy always stays.
+    """
+    with options.reading(data, log) as store:
+        now = store.clock.now_ns()
+        place = target if keep_days is None else target / _dated(now)
+        size, root = _copy(store, place)
+    removed = [] if keep_days is None else _prune(target, log, now - keep_days * _DAY_NS, place)
+    if as_json:
+        gone = [str(path) for path in removed]
+        put_json({"log": log, "target": str(place), "size": size, "root": root.hex(), "removed": gone})
+        return
+    put(f"copied to {place}, and verified: {size:,} records")
+    put(f"root of {size:,}: {root.hex()}")
+    for path in removed:
+        put(f"removed {path}, older than {keep_days} days")
+
+
+def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
+    """Copy a log beside its target, prove the copy, then give it its name."""
+    if place.exists() or place.is_symlink():
+        msg = f"{place} exists already: name a new place for the copy"
+        raise TargetExists(msg)
+    passing = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        store.backup(passing)
+        with eventstore.open(passing, log=store.log) as copy:
+            found, (size, root) = checked(copy), copy.root()
+        if not found.ok:
+            raise CorruptJournal(found.first_bad or 0, f"{found.reason} (so no copy was kept)")
+        passing.rename(place)
+        _sync(place.parent)
+    finally:
+        shutil.rmtree(passing, ignore_errors=True)
+    return size, root
+
+
+def _sync(directory: Path) -> None:
+    """Make the copy's name survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _prune(folder: Path, log: str, before: int, newest: Path) -> list[Path]:
+    """Remove the dated copies of this log from before a time; return which."""
+    removed = []
+    for path, taken_at in _dated_copies(folder, log):
+        if taken_at < before and path != newest:
+            shutil.rmtree(path)
+            removed.append(path)
+    return removed
+
+
+def _dated_copies(folder: Path, log: str) -> Iterator[tuple[Path, int]]:
+    """Yield the directories that only this command names so and that hold this log alone, with their times."""
+    for path in sorted(folder.iterdir()):
+        if not _DATED_NAME.fullmatch(path.name) or path.is_symlink() or not path.is_dir():
+            continue
+        if [found.name for found in path.iterdir()] != [log] or not journal_path(path, log).is_file():
+            note(f"{path} is named like a dated copy but is none of log {log}: left alone")
+            continue
+        try:
+            taken = datetime.datetime.strptime(path.name, _DATED).replace(tzinfo=datetime.UTC)
+        except ValueError:  # such as a 13th month
+            continue
+        yield path, int(taken.timestamp()) * NANOSECONDS
+
+
+def _dated(now: int) -> str:
+    return datetime.datetime.fromtimestamp(now // NANOSECONDS, datetime.UTC).strftime(_DATED)

@@ -1,0 +1,103 @@
+"""How a command ends: fixed exit codes, one clear line on stderr for what went wrong, and quiet ends of pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typing_extensions import override
+
+from eventstore import CorruptJournal, StoreError, UnsupportedFormat
+from gateways.cli.output import note, printable
+
+FINE, WRONG, MISUSED = 0, 1, 2
+# What shells report of a program that SIGINT, or SIGPIPE, has ended.
+INTERRUPTED, PIPE_CLOSED = 130, 141
+
+# Newer versions of typer carry a click of their own; its base of all usage errors is reached either way.
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+
+class Commands(TyperGroup):
+    """The commands, whose errors end as one line on stderr and an exit code, never as a traceback."""
+
+    @override
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        try:
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)  # noqa: FBT003 - as typer has it
+        except _UsageError as e:
+            _complain(_usage(e))
+            code = MISUSED
+        except typer.Abort:
+            code = INTERRUPTED
+        if not standalone_mode:
+            return code
+        sys.exit(code if isinstance(code, int) else FINE)
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            with _noted_warnings():
+                result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _leave_pipe()
+        except (StoreError, OSError) as e:
+            _complain(str(e))
+            raise typer.Exit(exit_code(e)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        return result
+
+
+def exit_code(error: Exception) -> int:
+    """Return WRONG for a log that is not as it was written, MISUSED for whatever else the store refuses."""
+    damaged = isinstance(error, CorruptJournal) and not isinstance(error, UnsupportedFormat)
+    return WRONG if damaged else MISUSED
+
+
+def wrong() -> NoReturn:
+    """End the command: it did its work, and found something wrong."""
+    raise typer.Exit(WRONG)
+
+
+def _complain(message: str) -> None:
+    print(f"eventstore: {printable(' '.join(message.split()))}", file=sys.stderr)
+
+
+def _usage(error: Any) -> str:  # noqa: ANN401 - its class is nameless here
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return message if context is None else f"{message}. See: {context.command_path} --help"
+
+
+def _leave_pipe() -> NoReturn:
+    """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
+    with contextlib.suppress(OSError, ValueError):
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+    raise typer.Exit(PIPE_CLOSED)
+
+
+@contextlib.contextmanager
+def _noted_warnings() -> Iterator[None]:
+    """Tell warnings, such as of a snapshot passed over, as notes instead of as lines of source."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        yield

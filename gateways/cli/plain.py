@@ -1,0 +1,84 @@
+"""Values as JSON has them and as tables show them: decimals as text, times with nine digits and zone, ids as UUIDs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, date, tzinfo
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from eventstore import Record
+from eventstore.clock import format_time
+from projections.views.orders import Order
+from projections.views.positions import Position
+
+TIMES = frozenset({"at", "ended_at", "expires_at", "occurred_at", "recorded_at", "set_at", "until", "updated_at"})
+IDS = frozenset({"causation_id", "cause", "correlation_id", "id", "log_id"})
+# Figures that the classes compute, beside the members that they store.
+_COMPUTED: dict[type, tuple[str, ...]] = {
+    Order: ("average_price", "shortfall"),
+    Position: ("difference",),
+}
+_CENTS = Decimal("0.01")
+_SHOWN = Decimal("0.000001")
+
+
+def plain(value: Any, zone: tzinfo = UTC, name: str = "") -> Any:  # noqa: ANN401 - any member of any struct
+    """Return a value, and all within it, as plain JSON values; `name` is the member's, which tells times and ids."""
+    if isinstance(value, Record):
+        return record_json(value, zone)
+    if isinstance(value, msgspec.Struct):
+        members = (*value.__struct_fields__, *_COMPUTED.get(type(value), ()))
+        return {member: plain(getattr(value, member), zone, member) for member in members}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, zone, str(key)) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return {member: plain(item, zone, member) for member, item in zip(value._fields, value, strict=True)}
+    if isinstance(value, list | tuple):
+        return [plain(item, zone, name) for item in value]
+    return _scalar(value, zone, name)
+
+
+def _scalar(value: Any, zone: tzinfo, name: str) -> Any:  # noqa: ANN401 - any leaf
+    match value:
+        case Enum():
+            return value.value
+        case Decimal():
+            return f"{value:f}"
+        case bytes():
+            return str(uuid.UUID(bytes=value)) if name in IDS and len(value) == 16 else value.hex()  # noqa: PLR2004 - a UUID's size
+        case date():
+            return value.isoformat()
+        case int() if name in TIMES and not isinstance(value, bool):
+            return format_time(value, zone)
+        case _:
+            return value
+
+
+def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
+    """Return a record by its members' names; `data` is the event's JSON as it is stored."""
+    members: dict[str, Any] = {}
+    for name in record.__struct_fields__:
+        value = getattr(record, name)
+        members[name] = msgspec.Raw(value) if name == "data" else plain(value, zone, name)
+    return members
+
+
+def figure(value: Decimal | None) -> str:
+    """Return a quantity or price for a table: grouped, at most six decimals, `-` for none."""
+    if value is None:
+        return "-"
+    rounded = value.quantize(_SHOWN) if value.adjusted() < 20 else value  # noqa: PLR2004 - leaves room in 28 digits
+    text = f"{rounded:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def money(value: Decimal | None) -> str:
+    """Return an amount for a table, rounded to cents; `no contract` where nobody said what a point is worth."""
+    if value is None:
+        return "no contract"
+    return f"{value.quantize(_CENTS):,f}" if value.adjusted() < 20 else f"{value:,f}"  # noqa: PLR2004 - as above
