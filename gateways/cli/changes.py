@@ -11,7 +11,7 @@ from eventstore.clock import format_time
 from gateways.cli import options
 from gateways.cli.holdings import Holdings
 from gateways.cli.output import ROWS_SHOWN, put, put_json, put_table
-from gateways.cli.plain import figure, money, plain
+from gateways.cli.plain import figure, mean, money, plain
 from gateways.cli.states import Rows
 from projections import Change
 from projections import diff as changes_between
@@ -36,9 +36,8 @@ def diff(  # noqa: PLR0917 - typer names them all
     """Show the orders, positions and lockouts that differ between two instants, with the records that did it."""
     chosen = options.zone_of(zone)
     with options.reading(data, log) as store:
-        earlier, later = sorted(
-            (options.instant_of(store, first), options.instant_of(store, second)), key=lambda i: i.at
-        )
+        instants = (options.instant_of(store, first), options.instant_of(store, second))
+        earlier, later = sorted(instants, key=lambda instant: instant.at)
         changes = changes_between(store, earlier.at, later.at, account=account)
     if as_json:
         put_json(
@@ -50,10 +49,9 @@ def diff(  # noqa: PLR0917 - typer names them all
             }
         )
         return
-    rows_of = [change_row(change, lambda at: format_time(at, chosen)) for change in changes]
     lines = [change_row(change, lambda at: format_time(at, chosen)) for change in changes]
     put(f"log {log}, after position {earlier.position:,} and up to {later.position:,}\n")
-    put_table(f"{len(changes):,} changes", COLUMNS, rows_of, shown=rows)
+    put_table("Changes", COLUMNS, lines, shown=rows)
 
 
 COLUMNS = ("account", "in", "what", "before", "after", "by positions")
@@ -70,10 +68,10 @@ def change_row(change: Change, clock: Callable[[int], str]) -> tuple[str, ...]:
 def _told(value: Any, clock: Callable[[int], str]) -> str:  # noqa: ANN401 - whatever a view answers
     match value:
         case Order():
-            price = "" if value.average_price is None else f" at {figure(value.average_price)}"
+            price = "" if value.average_price is None else f" at {mean(value.average_price)}"
             return f"{value.status} {figure(value.cumulative)}/{figure(value.quantity)}{price}"
         case Position():
-            price = "" if value.average_price is None else f" at {figure(value.average_price)}"
+            price = "" if value.average_price is None else f" at {mean(value.average_price)}"
             return f"{figure(value.quantity)}{price}, realized {money(Holdings.realized(value))}"
         case tuple():
             return "; ".join(_lockout(lock, clock) for lock in value if isinstance(lock, Lockout)) or "-"

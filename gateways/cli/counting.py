@@ -106,6 +106,6 @@ def _put(counted: Statistics, zone: tzinfo, rows: int) -> None:
         rate = "" if counted.events_per_second is None else f"{counted.events_per_second:,} events/s over that time, "
         put(f"{rate}{counted.bytes_per_event:,} bytes an event")
     put("")
-    for title, counts in (("Types", counted.types), ("Categories", counted.categories), ("Accounts", counted.accounts)):
+    for title, counts in (("type", counted.types), ("category", counted.categories), ("account", counted.accounts)):
         lines = [(name, f"{count:,}", f"{100 * count / counted.events:.1f} %") for name, count in counts.most_common()]
-        put_table(title, (title.lower(), ">events", ">share"), lines, shown=rows)
+        put_table(f"By {title}", (title, ">events", ">share"), lines, shown=rows)

@@ -162,7 +162,7 @@ def _end(show: Show, seconds: float) -> None:
     for line in (
         f"export EVENTSTORE_DATA={data}",
         f"{program} state --at {CLOSES_TEXT}",
-        f"{program} as-of {lockout['minute_before']} --occurred-at --account {lockout['account']}",
+        f"{program} as-of {lockout['minute_before']} --occurred-at",
         f"{program} diff {lockout['position_before']} {lockout['position']} --account {lockout['account']}",
         f"{program} read --stream lockout/{lockout['account']}/ --json",
         f"{program} tail -n 3",

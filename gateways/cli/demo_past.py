@@ -11,13 +11,13 @@ from eventstore import EventStore, Record
 from eventstore.clock import NANOSECONDS, format_time
 from eventstore.store import journal_path
 from eventstore.trading import LockoutSet, OrderFilled
-from gateways.cli.changes import COLUMNS, change_row
 from gateways.cli.demo_day import ZONE
 from gateways.cli.demo_screen import Show, clock_time
 from gateways.cli.demo_trading import net
 from gateways.cli.output import table
 from gateways.cli.plain import money
-from projections import Book, as_of, diff
+from projections import Book, Change, as_of, diff
+from projections.views.positions import Position
 
 MINUTE_NS = 60 * NANOSECONDS
 _PRICE = b'"price":"'
@@ -63,9 +63,9 @@ def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None
     """Show what differs in positions and lockouts, and the records that made it so."""
     changes = diff(store, first.recorded_at, last.recorded_at, account=last.account)
     told = [change for change in changes if change.view != "orders"]
-    rows = [change_row(change, clock_time)[1:] for change in told]
-    title = f"What that minute changed, and by which positions of the log ({len(changes) - len(told)} orders beside)"
-    show.console.print(table(title, COLUMNS[1:], rows))
+    title = "What that minute changed, and by which positions of the log"
+    columns = ("what", ">before", ">after", ">realized", "by positions")
+    show.console.print(table(title, columns, [_change_row(change) for change in told]))
     fills = [
         record
         for change in told
@@ -81,6 +81,21 @@ def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None
     )
 
 
+def _change_row(change: Change) -> tuple[str, ...]:
+    places = ", ".join(str(record.position) for record in change.records)
+    before, after = change.before, change.after
+    if isinstance(before, Position) and isinstance(after, Position):
+        return (
+            after.symbol,
+            f"{before.quantity:+}",
+            f"{after.quantity:+}",
+            money(after.realized - before.realized),
+            places,
+        )
+    locked = ", ".join(lock.allows for lock in after)
+    return change.key, "-", locked, "", places
+
+
 def prove(show: Show, store: EventStore) -> None:
     """Verify the whole log, and name its root."""
     show.step("Proof: every digest and the tree, recomputed")
@@ -88,7 +103,8 @@ def prove(show: Show, store: EventStore) -> None:
     size, root = store.root()
     show.facts["root"] = root.hex()
     show.check("verified", found.ok and found.checked == size, f"{found.checked:,} records are as they were written")
-    show.line(f"       root of {size:,}: {root.hex()}")
+    show.line(f"       root of {size:,} records:")
+    show.line(f"       {root.hex()}")
 
 
 def tamper(show: Show) -> None:

@@ -16,7 +16,7 @@ from eventstore.clock import NANOSECONDS
 from gateways.cli.demo_day import ACCOUNTS, ZONE
 from gateways.cli.demo_trading import net
 from gateways.cli.output import screen, table
-from gateways.cli.plain import figure, money
+from gateways.cli.plain import figure, mean, money
 from projections import Book
 from projections.views.lockouts import Lockout
 from projections.views.orders import Order
@@ -81,11 +81,11 @@ def order_table(orders: Iterable[Order]) -> Table:
     rows = [
         (
             *(o.account, o.order_id, o.symbol or "-", o.side or "-"),
-            *(f"{figure(o.leaves)} of {figure(o.quantity)}", figure(o.limit_price), o.status, o.time_in_force or "-"),
+            *(f"{figure(o.leaves)} of {figure(o.quantity)}", figure(o.limit_price), o.status),
         )
         for o in orders
     ]
-    columns = ("account", "order", "symbol", "side", ">leaves", ">limit", "status", "good")
+    columns = ("account", "order", "symbol", "side", ">leaves", ">limit", "status")
     return table(f"{len(rows)} open orders", columns, rows)
 
 
@@ -96,7 +96,7 @@ def position_table(book: Book) -> Table:
             account,
             p.symbol,
             figure(p.quantity),
-            figure(p.average_price),
+            mean(p.average_price),
             money(p.realized),
             money(p.fees),
             figure(p.reported),
@@ -104,8 +104,8 @@ def position_table(book: Book) -> Table:
         for account in ACCOUNTS
         for p in book.positions.of(account)
     ]
-    columns = ("account", "symbol", ">position", ">average", ">realized USD", ">fees", ">broker says")
-    return table("Positions, first in, first out", columns, rows)
+    columns = ("account", "symbol", ">position", ">average", ">realized", ">fees", ">broker says")
+    return table("Positions, in USD, first in, first out", columns, rows)
 
 
 def loss_table(book: Book) -> Table:
@@ -115,17 +115,17 @@ def loss_table(book: Book) -> Table:
         positions = book.positions.of(account)
         realized, fees = sum(p.realized for p in positions), sum(p.fees for p in positions)
         rows.append((account, f"{realized:,.2f}", f"{fees:,.2f}", money(net(book, account))))
-    return table("Profit and loss of the day", ("account", ">realized USD", ">fees", ">net"), rows)
+    return table("Profit and loss of the day, in USD", ("account", ">realized", ">fees", ">net"), rows)
 
 
 def lockout_table(lockouts: Iterable[Lockout]) -> Table:
     """Return lockouts, with why and until when."""
     rows = [
         (
-            *(lock.account, lock.rule_id, lock.allows, clock_time(lock.set_at)),
-            "-" if lock.until is None else clock_time(lock.until),
-            lock.reason if lock.revocable else f"{lock.reason}; irrevocable",
+            *(lock.account, lock.allows, clock_time(lock.set_at)[:8]),
+            "-" if lock.until is None else clock_time(lock.until)[:8],
+            f"{lock.rule_id}: {lock.reason}",
         )
         for lock in lockouts
     ]
-    return table("Lockouts in force", ("account", "rule", "allows", "since", "until", "why"), rows)
+    return table(f"Lockouts in force ({ZONE})", ("account", "allows", "since", "until", "why"), rows)

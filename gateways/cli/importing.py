@@ -142,7 +142,7 @@ def _put_comparison(report: ImportReport, rows: int) -> None:
         for row in report.differing
     ]
     columns = ("lines", "account", "symbol", ">file", ">fold", ">difference")
-    put_table(f"{len(lines):,} figures differ", columns, lines, shown=rows)
+    put_table("Figures that differ", columns, lines, shown=rows)
 
 
 def _lines(lines: tuple[int, ...]) -> str:

@@ -53,14 +53,17 @@ def put_json(document: object) -> None:
 
 
 def put_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, shown: int = 0) -> None:
-    """Print a table; with `shown`, at most so many rows and how many there are beyond."""
+    """Print a table and how many rows it has; with `shown`, at most so many of them."""
     lines = list(rows)
     if not lines:
         put(f"{title}: none")
         return
     kept = lines[:shown] if shown else lines
     console = screen()
-    console.print(table(title, columns, kept))
+    with console.capture() as captured:
+        console.print(table(f"{title} ({len(lines):,})", columns, kept))
+    for line in captured.get().splitlines():
+        put(line.rstrip())
     if len(kept) < len(lines):
         put(f"  … and {len(lines) - len(kept):,} more: --rows 0 shows all\n")
 

@@ -23,8 +23,11 @@ _COMPUTED: dict[type, tuple[str, ...]] = {
     Order: ("average_price", "shortfall"),
     Position: ("difference",),
 }
+# Leaves room for the decimals in the 28 digits that a Decimal computes with.
+_DIGITS_MAX = 19
 _CENTS = Decimal("0.01")
-_SHOWN = Decimal("0.000001")
+# Ticks go down to seven decimals, for yen; a mean of prices above a hundred is no better known than to four.
+_SHOWN, _MEAN = Decimal("0.00000001"), Decimal("0.0001")
 
 
 def plain(value: Any, zone: tzinfo = UTC, name: str = "") -> Any:  # noqa: ANN401 - any member of any struct
@@ -69,10 +72,19 @@ def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
 
 
 def figure(value: Decimal | None) -> str:
-    """Return a quantity or price for a table: grouped, at most six decimals, `-` for none."""
+    """Return a quantity or price for a table: grouped, at most eight decimals, `-` for none."""
+    return "-" if value is None else _grouped(value, _SHOWN)
+
+
+def mean(value: Decimal | None) -> str:
+    """Return an average price for a table, rounded as far as it means something."""
     if value is None:
         return "-"
-    rounded = value.quantize(_SHOWN) if value.adjusted() < 20 else value  # noqa: PLR2004 - leaves room in 28 digits
+    return _grouped(value, _MEAN if abs(value) >= 100 else _SHOWN)  # noqa: PLR2004 - see _MEAN
+
+
+def _grouped(value: Decimal, step: Decimal) -> str:
+    rounded = value.quantize(step) if value.adjusted() < _DIGITS_MAX else value
     text = f"{rounded:,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -81,4 +93,4 @@ def money(value: Decimal | None) -> str:
     """Return an amount for a table, rounded to cents; `no contract` where nobody said what a point is worth."""
     if value is None:
         return "no contract"
-    return f"{value.quantize(_CENTS):,f}" if value.adjusted() < 20 else f"{value:,f}"  # noqa: PLR2004 - as above
+    return f"{value.quantize(_CENTS):,f}" if value.adjusted() < _DIGITS_MAX else f"{value:,f}"

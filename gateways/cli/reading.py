@@ -119,12 +119,14 @@ def _fields(record: Record, zone: tzinfo) -> tuple[str, ...]:
 
 
 def _put_on_screen(record: Record, zone: tzinfo, columns: int) -> None:
-    """Print two lines of a record, neither longer than the screen is wide."""
+    """Print a few lines of a record, none longer than the screen is wide."""
     position, recorded_at, occurred_at, stream, version, type_, data = _fields(record, zone)
     # What a live log takes happened just before; only where the two times tell a story are both shown.
     apart = abs(record.recorded_at - record.occurred_at) > NANOSECONDS
-    when = f"{recorded_at}  occurred {occurred_at}" if apart else recorded_at
-    for line in (f"{position:>8}  {type_}  {stream} v{version}", f"{'':8}  {when}", f"{'':8}  {data}"):
+    lines = [f"{position:>8}  {type_}  {stream} v{version}", f"{'':8}  recorded {recorded_at}"]
+    if apart:
+        lines.append(f"{'':8}  occurred {occurred_at}")
+    for line in (*lines, f"{'':8}  {data}"):
         put(line if len(line) <= columns else line[: columns - 1] + "…")
 
 

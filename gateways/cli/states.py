@@ -12,7 +12,7 @@ from eventstore.clock import format_time
 from gateways.cli import options, outcome
 from gateways.cli.holdings import Holdings, gather
 from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
-from gateways.cli.plain import figure, money
+from gateways.cli.plain import figure, mean, money
 from projections import Book, as_of
 from projections import open as open_book
 
@@ -31,7 +31,7 @@ KnownBy = Annotated[
 
 
 _ORDER_COLUMNS = ("account", "order", "symbol", "side", ">leaves", ">of", ">price", "status")
-_POSITION_COLUMNS = ("account", "symbol", ">position", ">average", ">realized", ">fees", "in", ">unexplained")
+_POSITION_COLUMNS = ("account", "symbol", ">position", ">average", ">realized", ">fees", "in", ">broker says")
 _LOCKOUT_COLUMNS = ("account", "rule", "scope", "allows", "until", "why")
 
 
@@ -117,11 +117,11 @@ def _put_tables(holdings: Holdings, zone: tzinfo, rows: int) -> None:
         )
         for o in holdings.orders
     ]
-    put_table(f"{len(orders):,} open orders", _ORDER_COLUMNS, orders, shown=rows)
+    put_table("Open orders", _ORDER_COLUMNS, orders, shown=rows)
     positions = [
         (
-            *(p.account, p.symbol, figure(p.quantity), figure(p.average_price)),
-            *(money(holdings.realized(p)), money(p.fees), p.currency or "-", figure(p.difference)),
+            *(p.account, p.symbol, figure(p.quantity), mean(p.average_price)),
+            *(money(holdings.realized(p)), money(p.fees), p.currency or "-", figure(p.reported)),
         )
         for p in holdings.positions
     ]
