@@ -1,0 +1,89 @@
+"""How a command ends and what it says, a small log to ask about, and a byte changed behind the store's back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import eventstore
+from eventstore.clock import parse_time
+from eventstore.trading import (
+    ContractDefined,
+    LockoutSet,
+    OrderAccepted,
+    OrderFilled,
+    OrderSubmitted,
+    Side,
+)
+
+NINE = parse_time("2025-11-19T09:00:00-06:00")
+SECOND = 1_000_000_000
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it said where."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - any JSON
+        return json.loads(self.out)
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ended]
+
+
+def plain_environment() -> dict[str, str]:
+    """Return this process's environment, from which a child finds the project in any directory."""
+    return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def small_log(directory: Path) -> None:
+    """Append eight records of two accounts; the second one is locked out, and its contract is unknown."""
+    with eventstore.open(directory) as store:
+        define = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", root="ES")
+        store.append("contract/-/ESZ5", define, occurred_at=NINE)
+        sent = OrderSubmitted(symbol="ESZ5", side=Side.BUY, quantity=Decimal(3), limit_price=Decimal("6650.25"))
+        store.append("order/ACC1/O-1", sent, occurred_at=NINE + SECOND)
+        store.append("order/ACC1/O-1", OrderAccepted(broker_order_id="77"), occurred_at=NINE + 2 * SECOND)
+        store.append("order/ACC1/O-1", filled("T-1", Side.BUY, 2, "6650.25"), occurred_at=NINE + 3 * SECOND)
+        store.append("order/ACC2/O-2", filled("T-2", Side.SELL, 1, "60.10", "CLZ5"), occurred_at=NINE + 4 * SECOND)
+        store.append("order/ACC1/O-3", filled("T-3", Side.SELL, 1, "6652.25"), occurred_at=NINE + 5 * SECOND)
+        locked = LockoutSet(rule_id="daily-loss", reason="too much lost", until=NINE + 3600 * SECOND, revocable=False)
+        store.append("lockout/ACC2/daily-loss", locked, occurred_at=NINE + 6 * SECOND)
+        store.append("order/ACC1/O-4", sent, occurred_at=NINE + 7 * SECOND, note="a remark", actor="tester")
+
+
+def filled(trade_id: str, side: Side, quantity: int, price: str, symbol: str = "ESZ5") -> OrderFilled:
+    return OrderFilled(
+        trade_id=trade_id,
+        symbol=symbol,
+        side=side,
+        quantity=Decimal(quantity),
+        price=Decimal(price),
+        fee=Decimal("2.25"),
+    )
+
+
+def flip(directory: Path, position: int) -> None:
+    """Change one byte of a record's data in a journal's file that nobody has open."""
+    with eventstore.open(directory) as store:
+        record = next(store.read(after=position - 1, limit=1))
+    path = directory / "main" / "journal.db"
+    content = bytearray(path.read_bytes())
+    place = content.index(record.id + record.data) + len(record.id) + record.data.index(b":") + 2
+    content[place] ^= 1
+    path.write_bytes(content)

@@ -1,0 +1,54 @@
+"""What the tests of the command line share: the command, run in this process or as one of its own, and a small log."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateways.cli import app
+from tests.cli.command import Ended, Run, plain_environment, small_log
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVENTSTORE_DATA", raising=False)
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a command in this process."""
+
+    def run(*arguments: object, stdin: str | None = None) -> Ended:
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Run:
+    """Run a command as a process of its own, as a shell does."""
+
+    def shell(*arguments: object, stdin: str | None = None) -> Ended:
+        command = [sys.executable, "-m", "eventstore", *map(str, arguments)]
+        done = subprocess.run(  # noqa: PLW1510 - the exit code is what is looked at
+            command, capture_output=True, text=True, input=stdin, timeout=60, cwd=tmp_path, env=plain_environment()
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return shell
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Return the directory of a store that holds the small log."""
+    directory = tmp_path / "data"
+    small_log(directory)
+    return directory
