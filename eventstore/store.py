@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Id = bytes | uuid.UUID
     Types = Sequence[type[Event] | str] | type[Event] | str
 
-PAGE = 1_000
+PAGE = 500
 POLL_SECONDS = 0.25
 
 

@@ -12,10 +12,17 @@ ENTITY_BYTES_MAX = 128
 _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' where a part does not apply)"
 
 
-@functools.lru_cache(maxsize=100_000)
 def account_of(stream: str) -> str:
     """Return the account of a stream's name; raise InvalidEvent, saying what is wrong, for a malformed one."""
-    parts = stream.split("/") if _is_text(stream) else []
+    if not _is_text(stream):
+        msg = f"{stream!r:.80}: {_RULE}, as text"
+        raise InvalidEvent(msg)
+    return _account_of(stream)
+
+
+@functools.lru_cache(maxsize=100_000)
+def _account_of(stream: str) -> str:
+    parts = stream.split("/")
     if len(parts) != 3:  # noqa: PLR2004 - category, account, entity
         msg = f"{stream!r}: {_RULE}; a slash inside the entity is written %2F"
         raise InvalidEvent(msg)

@@ -20,11 +20,12 @@ from eventstore import (
     SystemClock,
 )
 from eventstore.events import encode
+from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name
 from projections.fold import Fold
 from projections.reading import tail
 from projections.snapshots import Loaded, Snapshots
-from projections.view import SHARED, PartitionParked, View
+from projections.view import SHARED, PartitionParked, View, completed, is_by_account
 from projections.views.contracts import Contracts, ContractsView
 from projections.views.lockouts import Lockout, Lockouts, LockoutsView
 from projections.views.orders import Orders, OrdersView
@@ -80,7 +81,7 @@ class Book:
         self._reader, self._fold, self._accounts = reader, fold, accounts
         self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
         self._lock = threading.RLock()
-        self._observed: set[tuple[str, str]] = set()
+        self._observed: set[str] = set()
         self._at_cut = 0
         self.orders = Orders(self)
         self.trades = Trades(self)
@@ -97,9 +98,12 @@ class Book:
         """Bring views from their newest cuts to one position; return the oldest cut that any of them started from."""
         partitions = None if self._accounts is None else sorted(self._accounts | {SHARED})
         starts: dict[int, list[tuple[View[Any], dict[str, Any]]]] = {}
-        for view in views:
-            found = Loaded(0, {})
-            if self._snapshots is not None:
+        for view in map(completed, views):
+            # What is never stored has nothing to catch up with.
+            found = Loaded(until if _is_volatile(view) else 0, {})
+            # A partition that mixes accounts holds more, in a cut, than a book of some accounts may know.
+            apart = self._accounts is None or is_by_account(view) or view.shared
+            if self._snapshots is not None and apart and not found.position:
                 found = self._snapshots.load(view, self._reader, until=until, partitions=partitions)
             starts.setdefault(found.position, []).append((view, found.states))
         order = sorted(starts)
@@ -142,7 +146,7 @@ class Book:
                 bytes(16), stream, kind.name, kind.schema, now if occurred_at is None else occurred_at, data, "", "",
                 None, None, self.position, 0, now, b"", store.log,
             )  # fmt: skip
-            self._observed |= set(self._fold.observe(record))
+            self._observed |= self._fold.observe(record)
         return record
 
     def refresh(self, progress: Progress | None = None) -> int:
@@ -159,10 +163,8 @@ class Book:
         with self._lock:
             if self.position == self._at_cut:
                 return False
-            for view, partition in self._observed:
-                # What was only observed is not a fold of the log: the state on disk stays the one before.
-                self._fold.slots[view].changed.discard(partition)
-            written = self._snapshots.save(self._fold, self._reader)
+            # A state that was observed into is no fold of the log: its view stays out, and starts from an older cut.
+            written = self._snapshots.save(self._fold, self._reader, leave_out=self._observed)
             self._at_cut = self.position if written else self._at_cut
             return written
 
@@ -217,7 +219,7 @@ class Book:
         with self._lock:
             slot = self._fold.slots[view]
             single = Fold([slot.view])
-            account = check_name("partition", partition) if type(slot.view).partition is View.partition else None
+            account = check_name("partition", partition) if is_by_account(slot.view) else None
             for record in self._reader.read(account=account, until=self.position, types=slot.view.types):
                 if slot.view.partition(record) == partition:
                     single.apply([record])
@@ -230,6 +232,7 @@ class Book:
 
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
         """Fold a view from the first record, beside the one in use, then put it in that one's place."""
+        view = completed(view)
         beside = Fold([view], accounts=self._accounts)
         for page in tail(self._reader, 0, self.position, self._accounts):
             beside.apply(page)
@@ -245,12 +248,13 @@ class Book:
 
     def _folded(self, records: list[Record]) -> list[Record]:
         with self._lock:
-            if records and records[-1].position > self.position:
-                if records[0].position == self.position + 1:
-                    self._fold.apply(records)
-                else:
-                    # Others have appended in between, and what they did comes first.
-                    self._fold_until(records[-1].position)
+            # Others may have appended in between, or the log may have known these facts since long ago: what comes
+            # first is folded first.
+            following = enumerate(records, self.position + 1)
+            if all(record.position == expected for expected, record in following):
+                self._fold.apply(records)
+            else:
+                self._fold_until(max(record.position for record in records))
         return records
 
     def _fold_until(self, until: int, progress: Progress | None = None) -> int:
@@ -314,6 +318,10 @@ def open(
     in_force = [lock for account in book.partitions("lockouts") for lock in _active(book, account, now)]
     book.recovery = Recovery(cut, tail_length, (clock.monotonic_ns() - began) / 1e9, tuple(in_force))
     return book
+
+
+def _is_volatile(view: View[Any]) -> bool:
+    return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)
 
 
 def _active(book: Book, account: str, now: int) -> tuple[Lockout, ...]:

@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import decimal
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from typing_extensions import override
 
 from eventstore.events.registry import by_name
-from projections.view import FIXED, SHARED, PartitionParked, View
+from projections.view import FIXED, SHARED, PartitionParked, View, is_by_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from eventstore import Event, Record
+    from eventstore import Record
 
 
 class Slot(NamedTuple):
-    """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on."""
+    """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on.
+
+    `waiting` holds, while records are folded, each partition's events: a view folds one partition after the other.
+    """
 
     view: View[Any]
     states: dict[str, Any]
     changed: set[str]
     parked: dict[str, PartitionParked]
+    waiting: dict[str, list[tuple[Any, Record]]]
 
 
 class Route(NamedTuple):
-    """Where records of one type go: each slot with its view's `apply`, and whether its partitions are accounts."""
+    """Where records of one type go: what waits for each view, with the view where its partitions are no accounts."""
 
-    entries: tuple[tuple[Slot, Callable[..., None], bool], ...]
+    entries: tuple[tuple[dict[str, list[tuple[Any, Record]]], View[Any] | None], ...]
     decode: Any
     schema: int
 
@@ -49,7 +54,7 @@ class Fold:
 
     def add(self, view: View[Any], states: Mapping[str, Any] | None = None) -> Slot:
         """Take a view in, with its states as of this fold's position, or anew."""
-        slot = self.slots[view.name] = Slot(view, dict(states or {}), set(), {})
+        slot = self.slots[view.name] = Slot(view, dict(states or {}), set(), {}, defaultdict(list))
         self._routes.clear()
         return slot
 
@@ -57,56 +62,58 @@ class Fold:
         """Fold records, oldest first, and return how many were new."""
         at, folded = self.position, 0
         routes_of, accounts = self._routes, self._accounts
-        with decimal.localcontext(FIXED):
-            for record in records:
-                if record.position <= at:
-                    continue
-                at = record.position
-                folded += 1
-                route = routes_of.get(record.type)
-                if route is None:
-                    route = self._route(record.type)
-                if not route.entries:
-                    continue
-                account = record.stream.split("/", 2)[1]
-                if accounts is None or account in accounts:
-                    self._deliver(record, account, route)
+        for record in records:
+            if record.position <= at:
+                continue
+            at = record.position
+            folded += 1
+            route = routes_of.get(record.type)
+            if route is None:
+                route = self._route(record.type)
+            if not route.entries:
+                continue
+            account = record.stream.split("/", 2)[1]
+            if accounts is not None and account not in accounts:
+                continue
+            try:
+                # The usual case of codec.decode, without its calls.
+                event = route.decode(record.data) if record.schema == route.schema else record.event
+            except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
+                self._park(record, route, error)
+                continue
+            pair = (event, record)
+            for waiting, view in route.entries:
+                waiting[account if view is None else view.partition(record)].append(pair)
+        self._settle()
         self.position = at
         return folded
 
-    def observe(self, record: Record) -> list[tuple[str, str]]:
-        """Fold a record that is in no log; return the views and partitions that it has changed."""
-        route = self._route(record.type)
-        with decimal.localcontext(FIXED):
-            self._deliver(record, record.account, route)
-        return [(slot.view.name, slot.view.partition(record)) for slot, _, _ in route.entries]
+    def observe(self, record: Record) -> set[str]:
+        """Fold a record that is in no log; return the names of the views that it may have changed."""
+        position, self.position = self.position, record.position - 1
+        self.apply([record])
+        self.position = position
+        return {name for name, slot in self.slots.items() if _wants(slot.view, record.type)}
 
-    def _deliver(self, record: Record, account: str, route: Route) -> None:
-        event: Event | None = None
-        for slot, apply, by_account in route.entries:
-            partition = account if by_account else slot.view.partition(record)
-            state = slot.states.get(partition)
-            if state is None:
-                state = slot.states[partition] = slot.view.initial()
-            elif partition in slot.parked:
-                continue
-            slot.changed.add(partition)
-            try:
-                if event is None:
-                    # The usual case of codec.decode, without its calls: it is half a million times a second's.
-                    event = route.decode(record.data) if record.schema == route.schema else record.event
-                apply(state, event, record)
-            except Exception as error:  # noqa: BLE001 - whatever a view fails with stops one partition and no other
-                slot.parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
+    def _settle(self) -> None:
+        with decimal.localcontext(FIXED):
+            for slot in self.slots.values():
+                if slot.waiting:
+                    _settle(slot)
+
+    def _park(self, record: Record, route: Route, error: Exception) -> None:
+        """Stop the partitions that a record of no readable event belongs to, with what came before it folded."""
+        self._settle()
+        for slot in self.slots.values():
+            if any(waiting is slot.waiting for waiting, _ in route.entries):
+                partition = slot.view.partition(record)
+                parked = PartitionParked(slot.view.name, partition, record.position, error)
+                slot.parked.setdefault(partition, parked)
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
-        entries = []
-        for slot in self.slots.values():
-            types = slot.view.types
-            if types is None or (kind is not None and kind.cls in types):
-                by_account = type(slot.view).partition is View.partition
-                entries.append((slot, slot.view.apply, by_account))
+        wanting = [slot for slot in self.slots.values() if _wants(slot.view, name)]
+        entries = [(slot.waiting, None if is_by_account(slot.view) else slot.view) for slot in wanting]
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         route = self._routes[name] = Route(tuple(entries), decode, schema)
         return route
@@ -121,3 +128,27 @@ class Fold:
     def __repr__(self) -> str:
         parked = sum(len(slot.parked) for slot in self.slots.values())
         return f"<Fold of {', '.join(self.slots)} at {self.position}{f', {parked} parked' if parked else ''}>"
+
+
+def _wants(view: View[Any], name: str) -> bool:
+    kind = by_name(name)
+    return view.types is None or (kind is not None and kind.cls in view.types)
+
+
+def _settle(slot: Slot) -> None:
+    """Fold what waits for each partition of a view; a failure stops that partition and no other."""
+    states, apply, parked = slot.states, slot.view.apply, slot.parked
+    for partition, pairs in slot.waiting.items():
+        if partition in parked:
+            continue
+        state = states.get(partition)
+        if state is None:
+            state = states[partition] = slot.view.initial()
+        slot.changed.add(partition)
+        record = pairs[0][1]
+        try:
+            for event, record in pairs:
+                apply(state, event, record)
+        except Exception as error:  # noqa: BLE001 - whatever a view fails with stops one partition and no other
+            parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
+    slot.waiting.clear()

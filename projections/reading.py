@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from eventstore import EventReader, Record
 
-PAGE = 1_000
+PAGE = 500
 
 
 def tail(reader: EventReader, after: int, until: int, accounts: frozenset[str] | None) -> Iterator[list[Record]]:

@@ -20,7 +20,7 @@ else:
     from backports import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from eventstore import EventReader
     from projections.fold import Fold
@@ -86,15 +86,15 @@ class Snapshots:
             raise Unavailable(msg) from e
         return connection
 
-    def save(self, fold: Fold, reader: EventReader) -> bool:
+    def save(self, fold: Fold, reader: EventReader, *, leave_out: Collection[str] = ()) -> bool:
         """Write a cut at the fold's position with the states that changed since the last; tell whether one was due.
 
-        A view with a parked partition is left out: its state there is not a fold of the log.
+        A view with a parked partition is left out, as those named are: its state there is not a fold of the log.
         """
         digest = _digest_at(reader, fold.position)
         if digest is None:
             return False
-        slots = [slot for slot in fold.slots.values() if not slot.parked]
+        slots = [slot for name, slot in fold.slots.items() if not slot.parked and name not in leave_out]
         rows = []
         for slot in slots:
             for partition in slot.changed:

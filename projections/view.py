@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+from typing_extensions import override
 
 from eventstore import StoreError
 
@@ -25,6 +27,7 @@ SHARED = "-"
 """The partition of what belongs to no account: contracts, marks, quotes."""
 
 
+@runtime_checkable
 class View(Protocol[S]):
     """A pure fold: no clock, no I/O, no chance; the same records give the same state, on any machine, in any year.
 
@@ -38,6 +41,9 @@ class View(Protocol[S]):
     types: ClassVar[tuple[type[Event], ...] | None] = None
     """The event classes that `apply` wants; None wants all."""
 
+    shared: ClassVar[bool] = False
+    """Whether `partition` puts every record into SHARED, whatever account its stream names."""
+
     def initial(self) -> S:
         """Return the state of a partition before its first record."""
 
@@ -47,6 +53,44 @@ class View(Protocol[S]):
     def partition(self, record: Record) -> str:
         """Return which partition a record belongs to: the account of its stream, unless a view knows better."""
         return record.stream.split("/", 2)[1]
+
+
+class _Completed(View[Any]):
+    """A view that says no more than it must, with the rest filled in."""
+
+    def __init__(self, view: Any) -> None:  # noqa: ANN401 - whatever has the few members that a view must have
+        self.name, self.revision = view.name, view.revision  # type: ignore[misc]
+        self.types = getattr(view, "types", None)  # type: ignore[misc]
+        self.shared = getattr(view, "shared", False)  # type: ignore[misc]
+        self._view = view
+
+    @override
+    def initial(self) -> Any:
+        return self._view.initial()
+
+    @override
+    def apply(self, state: Any, event: Event, record: Record) -> None:
+        self._view.apply(state, event, record)
+
+
+class _Partitioned(_Completed):
+    """The same for a view that has partitions of its own."""
+
+    @override
+    def partition(self, record: Record) -> str:
+        return str(self._view.partition(record))
+
+
+def completed(view: Any) -> View[Any]:  # noqa: ANN401 - a View, or what has the few members that one must have
+    """Return a view with everything that a fold asks for: name, revision, initial and apply are enough."""
+    if isinstance(view, View):
+        return view
+    return _Partitioned(view) if hasattr(view, "partition") else _Completed(view)
+
+
+def is_by_account(view: View[Any]) -> bool:
+    """Tell whether a view's partitions are the accounts of the streams."""
+    return type(view).partition is View.partition
 
 
 class Lens(Protocol):

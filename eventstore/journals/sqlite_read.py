@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -40,8 +41,7 @@ class Query(msgspec.Struct, frozen=True):
 def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
     """Return one page of records, oldest first."""
     sql, values = _statement(connection, query)
-    rows: list[Any] = connection.execute(sql, values).fetchall()
-    return [Record(*row, log) for row in rows]  # type: ignore[call-arg] # as many as COLUMNS
+    return list(itertools.starmap(Record, connection.execute(sql, [log, *values])))
 
 
 def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any]]:
@@ -72,7 +72,7 @@ def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any
     if query.types is not None:
         where.append(f"type IN ({', '.join('?' * len(query.types))})")
         values += query.types
-    sql = f"SELECT {COLUMNS} FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - no user's text
+    sql = f"SELECT {COLUMNS}, ? FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - no user's text
     return sql, [*values, query.limit]
 
 

@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
+from typing_extensions import override
 
 from eventstore import Event, Record, StoreError, UnknownContract
 from eventstore.trading import ContractDefined
-from projections.view import SHARED, Lens
+from projections.view import SHARED, Lens, View
 
 SYMBOLS_MAX = 100_000
 
@@ -59,19 +60,23 @@ class ContractsState(msgspec.Struct):
         return None if symbol is None else self.contracts.get(symbol)
 
 
-class ContractsView:
+class ContractsView(View[ContractsState]):
     """The newest definition of each symbol. All contracts are one partition, whatever stream they stand in."""
 
     name: ClassVar[str] = "contracts"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (ContractDefined,)
+    shared: ClassVar[bool] = True
 
+    @override
     def initial(self) -> ContractsState:
         return ContractsState()
 
+    @override
     def partition(self, record: Record) -> str:
         return SHARED
 
+    @override
     def apply(self, state: ContractsState, event: Event, record: Record) -> None:
         if not isinstance(event, ContractDefined):
             return

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
+from typing_extensions import override
 
 from eventstore import Event, Record, StoreError
 from eventstore.clock import to_ns
@@ -97,7 +98,7 @@ class LockoutsState(msgspec.Struct):
     anomaly_count: int = 0
 
 
-class LockoutsView:
+class LockoutsView(View[LockoutsState]):
     """One lockout for each account, rule and scope.
 
     Whether `until` has passed at an event is asked of both its times, so that neither a clock that runs ahead nor a
@@ -108,14 +109,14 @@ class LockoutsView:
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (LockoutSet, LockoutExtended, LockoutCleared, LockoutExpired)
 
-    partition = View.partition
-
     def __init__(self, ended_max: int | None = ENDED_MAX) -> None:
         self._ended_max = ended_max
 
+    @override
     def initial(self) -> LockoutsState:
         return LockoutsState()
 
+    @override
     def apply(self, state: LockoutsState, event: Event, record: Record) -> None:
         # One event may end every scope of a rule: readers see all of it or nothing.
         after = replace(state, active=dict(state.active), ended=list(state.ended))

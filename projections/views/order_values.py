@@ -128,6 +128,8 @@ class OrdersState(msgspec.Struct):
     broker_ids: dict[str, str] = {}
     anomaly_counts: dict[str, int] = {}
     late: dict[str, int] = {}
+    position: int = 0
+    """The last record's: one at or before it is a repeated delivery."""
 
 
 def first_submitted(account: str, order_id: str, event: OrderSubmitted, position: int) -> Order:
@@ -147,12 +149,14 @@ def first_submitted(account: str, order_id: str, event: OrderSubmitted, position
         event.order_type,
         event.limit_price,
         event.stop_price,
-        position_side=event.position_side,
-        time_in_force=event.time_in_force,
-        exchange=event.exchange,
-        strategy=event.strategy,
-        reference=event.reference,
-        parent_order_id=event.parent_order_id,
+        None,
+        (),
+        event.position_side,
+        event.time_in_force,
+        event.exchange,
+        event.strategy,
+        event.reference,
+        event.parent_order_id,
         base=OrderStatus.PENDING_NEW,
         submitted=True,
     )

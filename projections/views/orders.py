@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.view import View
 from projections.views.order_state import TRANSITIONS, step
@@ -23,7 +25,7 @@ UNKNOWN_MAX = 10_000
 LATE_MAX = 1_000
 
 
-class OrdersView:
+class OrdersView(View[OrdersState]):
     """Folds the streams `order/ACCOUNT/ORDER_ID`: FIX order states, with every surprise marked.
 
     For each account the last `closed_max` closed orders stay resident (an eighth more before some are evicted), at
@@ -35,34 +37,34 @@ class OrdersView:
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = tuple(TRANSITIONS)
 
-    partition = View.partition
-
     def __init__(self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX) -> None:
         self._closed_max = closed_max
         self._unknown_max = unknown_max
 
+    @override
     def initial(self) -> OrdersState:
         return OrdersState()
 
+    @override
     def apply(self, state: OrdersState, event: Event, record: Record) -> None:
         category, account, order_id = record.stream.split("/", 2)
-        transition = TRANSITIONS.get(type(event))
-        if category != "order" or transition is None:
+        position, kind = record.position, type(event)
+        if category != "order" or kind not in TRANSITIONS or position <= state.position:
             return
+        state.position = position
         if "%" in order_id:
             order_id = order_id.replace("%2F", "/")
-        position = record.position
-        before = state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
-        if before is not None:
-            if position > before.last_position:
-                self._place(state, before, step(state, transition, before, event, position))
-        elif record.version > 1:
-            _remember_late(state, order_id, position)
-        elif type(event) is OrderSubmitted:
-            state.open[order_id] = first_submitted(account, order_id, event, position)
+        if record.version == 1:
+            if isinstance(event, OrderSubmitted):
+                state.open[order_id] = first_submitted(account, order_id, event, position)
+                return
+            before = Order(account, order_id, position, 0)
+        elif found := state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id):
+            before = found
         else:
-            blank = Order(account, order_id, position, 0)
-            self._place(state, blank, step(state, transition, blank, event, position))
+            _remember_late(state, order_id, position)
+            return
+        self._place(state, before, step(state, TRANSITIONS[kind], before, event, position))
 
     def _place(self, state: OrdersState, before: Order, after: Order) -> None:
         """Publish an order, and put it where its status belongs."""
@@ -70,10 +72,11 @@ class OrdersView:
         if broker_id is not None and broker_id != before.broker_order_id:
             _forget_broker_id(state, before)
             state.broker_ids[broker_id] = order_id
-        if status in LIVE and before.status in LIVE:
-            state.open[order_id] = after
+        home = state.open if status in LIVE else _home(state, status)
+        if home is state.open and before.status in LIVE:
+            home[order_id] = after
             return
-        home, was = _home(state, status), _home(state, before.status)
+        was = _home(state, before.status)
         # A reader holds no lock: the order is in its new place before it leaves the old one.
         home[order_id] = after
         if was is not home:
@@ -93,9 +96,12 @@ def _home(state: OrdersState, status: OrderStatus) -> dict[str, Order]:
 
 
 def _evict(state: OrdersState, home: dict[str, Order], count: int) -> None:
+    fills = state.fills
     for order_id in list(islice(home, count)):
-        state.fills.pop(order_id, None)
-        _forget_broker_id(state, home.pop(order_id))
+        fills.pop(order_id, None)
+        order = home.pop(order_id)
+        if order.broker_order_id is not None:
+            _forget_broker_id(state, order)
 
 
 def _forget_broker_id(state: OrdersState, order: Order) -> None:

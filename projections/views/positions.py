@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
+from typing_extensions import override
 
 from eventstore import Event, Record, UnknownContract
 from eventstore.trading import (
@@ -102,7 +103,7 @@ class Position(msgspec.Struct, frozen=True):
         return self.multiplier
 
 
-class PositionsView:
+class PositionsView(View[PositionsState]):
     """Fills, fees, busts, corrections and adjustments of one account, folded into its holdings."""
 
     name: ClassVar[str] = VIEW
@@ -117,11 +118,11 @@ class PositionsView:
         PositionReported,
     )
 
-    partition = View.partition
-
+    @override
     def initial(self) -> PositionsState:
         return PositionsState()
 
+    @override
     def apply(self, state: PositionsState, event: Event, record: Record) -> None:
         match event:
             case OrderFilled() | TradeExecuted():

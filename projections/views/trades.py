@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar, overload
 
 import msgspec
 from msgspec.structs import replace
+from typing_extensions import override
 
 from eventstore import Event, Record
 from eventstore.trading import (
@@ -163,7 +164,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     exchange_trade_id: str | None = None
 
 
-class TradesView:
+class TradesView(View[TradesState]):
     """Each symbol's totals. A trade counts once: its id is known within its stream for the last 1,000 trades."""
 
     name: ClassVar[str] = "trades"
@@ -176,11 +177,11 @@ class TradesView:
         TradeCorrected,
     )
 
-    partition = View.partition
-
+    @override
     def initial(self) -> TradesState:
         return TradesState()
 
+    @override
     def apply(self, state: TradesState, event: Event, record: Record) -> None:
         match event:
             case OrderFilled() | TradeExecuted():
