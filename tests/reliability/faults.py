@@ -62,9 +62,7 @@ class Disk(apsw.VFS):
         if self._fail is not None and self._is_to_fail(operation, *self._fail):
             self.failed += 1
             msg = f"the disk failed at {operation} {self.done[operation]}"
-            error = apsw.IOError(msg)
-            error.extendedresult = apsw.SQLITE_IOERR_FSYNC if operation == "sync" else apsw.SQLITE_IOERR_WRITE
-            raise error
+            raise apsw.IOError(msg)
 
     def _is_to_fail(self, operation: Operation, failing: Operation, number: int, for_ever: bool) -> bool:
         if for_ever and self.done[failing] >= number:

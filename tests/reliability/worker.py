@@ -1,14 +1,18 @@
 """The processes that the tests kill: a writer that appends and notes what was acknowledged, and a server that forks it.
 
 python -m tests.reliability.worker append DIRECTORY ACKS NAME SEED STEPS
+python -m tests.reliability.worker interrupt DIRECTORY ACKS SEED SECONDS
+python -m tests.reliability.worker limit DIRECTORY ACKS BYTES PAGES
 python -m tests.reliability.worker serve < rounds, a line of JSON each
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import threading
@@ -18,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import eventstore
-from eventstore import Batch, EventStore, Pending, Record
+from eventstore import Batch, EventStore, OutcomeUnknown, Pending, Record
 from eventstore.journals import sqlite
 from tests.reliability.checking import reported, submitted
 
@@ -36,6 +40,7 @@ class Writer:
         self._chance = random.Random(seed)
         self._acks = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self._count = 0
+        self.finished = False
         self._pending: list[Pending] = []
 
     def step(self) -> None:
@@ -44,6 +49,10 @@ class Writer:
 
     def single(self) -> None:
         self._acknowledge(self._store.append(self._stream("order"), submitted(self._label())))
+
+    def shared(self) -> None:
+        """Append an event without a number."""
+        self._acknowledge(self._store.append(self._stream("order"), submitted()))
 
     def several(self) -> None:
         """Append a batch to one stream."""
@@ -69,6 +78,14 @@ class Writer:
         """Append a fact that every writer knows: whoever comes first, all are told of the same record."""
         key = str(self._chance.randint(1, 5_000))
         self._acknowledge(self._store.append("order/shared/keyed", submitted(), key=key))
+
+    def insist(self) -> None:
+        """Append under a key until it is told to be there, as one does whose commit another's interruption hit."""
+        stream, label = self._stream("order"), self._label()
+        for _ in range(100):
+            with contextlib.suppress(OutcomeUnknown):
+                self._acknowledge(self._store.append(stream, submitted(label), key=label))
+                return
 
     def queued(self) -> None:
         """Enqueue a few, and ask for some of them: an answer is an acknowledgement too."""
@@ -100,6 +117,64 @@ def append(directory: str, acks: str, name: str, seed: str, steps: str) -> None:
         writer = Writer(store, Path(acks), name, int(seed))
         for _ in range(int(steps)):
             writer.step()
+
+
+def limit(directory: str, acks: str, size: str, pages: str) -> None:
+    """Append until a file may not grow any more, then let it grow and append on; print what was raised."""
+    sqlite.CHECKPOINT_PAGES = int(pages)
+    with eventstore.open(directory) as store:
+        writer = Writer(store, Path(acks), "w", 1)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), hard))
+        try:
+            for _ in range(10_000):
+                writer.single()
+            answer = {"error": "none", "message": ""}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test is told
+            answer = {"error": type(error).__name__, "message": str(error)}
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        writer.shared()
+    print(json.dumps(answer))  # noqa: T201 - the answer
+
+
+class Interruption(BaseException):
+    """What Ctrl-C is, but told apart from it."""
+
+
+def interrupt(directory: str, acks: str, seed: str, seconds: str) -> None:
+    """Interrupt the main thread's appends at random moments, while others append beside it; print how many it were."""
+    chance = random.Random(int(seed))
+    ends = time.monotonic() + float(seconds)
+    count = 0
+    # Waking the keeper goes through an Event, and an interruption inside one is the standard library's matter.
+    sqlite.CHECKPOINT_PAGES = 1 << 30
+    signal.signal(signal.SIGALRM, _interrupt)
+    with eventstore.open(directory) as store:
+        writers = [Writer(store, Path(acks), f"t{number}", number) for number in range(3)]
+        threads = [threading.Thread(target=_until, args=(writer, ends)) for writer in writers]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < ends:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.00005, 0.002))
+                store.append("order/ACC1/interrupted", submitted())
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Interruption:
+                count += 1
+        for thread in threads:
+            thread.join()
+        assert all(writer.finished for writer in writers), "an interruption of another thread ended a writer"
+    print(count)  # noqa: T201 - the answer
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise Interruption
+
+
+def _until(writer: Writer, ends: float) -> None:
+    while time.monotonic() < ends:
+        writer.insist()
+    writer.finished = True
 
 
 def append_for_ever(directory: str, acks: Path, name: str, seed: int) -> None:
@@ -155,5 +230,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["append", *arguments]:
             append(*arguments)
+        case ["interrupt", *arguments]:
+            interrupt(*arguments)
+        case ["limit", *arguments]:
+            limit(*arguments)
         case ["serve"]:
             serve()
