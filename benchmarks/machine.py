@@ -1,0 +1,49 @@
+"""Where figures come from: what of a machine and its software they depend on, and nothing that names it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sqlite3
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import apsw
+
+from eventstore.journals.sqlite_schema import file_system
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PACKAGES = ("eventstore", "eventsourcing", "msgspec")
+
+
+def machine(scratch: Path) -> dict[str, object]:
+    """Return the facts, for the machine that this runs on and the directory that the data go to."""
+    facts: dict[str, object] = {
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "sqlite_of_apsw": apsw.sqlite_lib_version(),
+        "sqlite_of_python": sqlite3.sqlite_version,
+        "file_system": file_system(scratch) or "unknown",
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+    return facts | {name: _version(name) for name in PACKAGES}
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a file that only Linux has
+            names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            return next(names, platform.machine())
+    except OSError:
+        return platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,107 @@
+"""The past: one order's and one account's, at random positions of a long log, with the cuts that a worker leaves."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING
+
+import eventstore
+import projections
+from benchmarks.rows import Row, row
+from benchmarks.timing import NS_PER_US, each_ns, percentile, spread
+from benchmarks.workload import append_all, lives, order_of
+from projections.worker import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.setting import Setting
+    from eventstore import EventStore
+    from projections import Book
+
+ORDER_MS_MAX = 2.0
+ACCOUNT_MS_MAX = 50.0
+ACCOUNTS = 100
+# Orders of this mix have four events each.
+FILLS_MAX = 3
+FULL = 10_000_000
+NS_PER_MS = NS_PER_US * 1_000
+
+
+def measure(setting: Setting) -> list[Row]:
+    rounds = setting.scaled(5, 2)
+    events = setting.scaled(1_000_000, 4_000, FULL)
+    with setting.directory() as directory, eventstore.open(directory) as store:
+        _build(setting, store, events)
+        rng = random.Random(4)
+        orders = _some_orders(store, rng, events, setting.scaled(2_000, 20))
+        with projections.open(store) as book:
+            setting.say("past: one order's")
+            order = [each_ns(_order_asker(book, rng, orders, events), setting.scaled(1_000, 20)) for _ in range(rounds)]
+        setting.say("past: one account's")
+        account = [each_ns(_account_asker(store, rng, events), setting.scaled(200, 5)) for _ in range(rounds)]
+    scale = f"{events:,} events, {ACCOUNTS} accounts, {events // 4:,} orders"
+    if events != FULL and not setting.quick:
+        scale += f"; the target is for {FULL:,} events: --full"
+    return [
+        _row("past-order", "one order's past, p99", order, ORDER_MS_MAX, f"{scale}; its stream read and folded"),
+        _row(
+            "past-account",
+            "one account's past, p99",
+            account,
+            ACCOUNT_MS_MAX,
+            f"{scale}; as_of at a random position, a cut every {_cut_every(events):,} events",
+        ),
+    ]
+
+
+def _row(name: str, what: str, taken: list[list[int]], most: float, note: str) -> Row:
+    figures = [percentile(times, 0.99) / NS_PER_MS for times in taken]
+    half = spread([percentile(times, 0.5) / NS_PER_MS for times in taken]).median
+    met = spread(figures).median <= most
+    note = f"p50 {half:.2f} ms; {note}"
+    return row(name, what, unit="ms", figures=figures, target=f"≤ {most:g} ms", met=met, note=note)
+
+
+def _cut_every(events: int) -> int:
+    return min(Policy().events, events // 10)
+
+
+def _build(setting: Setting, store: EventStore, events: int) -> None:
+    lived = lives(random.Random(5), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
+    with projections.open(store) as book:
+        while store.head() < events:
+            append_all(store, itertools.islice(lived, _cut_every(events)))
+            book.refresh()
+            book.snapshot()
+            setting.say(f"past: {store.head():,} of {events:,} events written, folded and cut")
+
+
+def _some_orders(store: EventStore, rng: random.Random, events: int, count: int) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    while len(found) < count:
+        records = store.read(after=rng.randrange(events), limit=1)
+        found += [(record.account, order_of(record.stream)) for record in records if record.category == "order"]
+    return found
+
+
+def _order_asker(book: Book, rng: random.Random, orders: list[tuple[str, str]], events: int) -> Callable[[], object]:
+    def ask() -> object:
+        account, order_id = rng.choice(orders)
+        until, found = rng.randrange(events), None
+        for record, order in book.orders.history(account, order_id):
+            if record.position > until:
+                break
+            found = order
+        return found
+
+    return ask
+
+
+def _account_asker(store: EventStore, rng: random.Random, events: int) -> Callable[[], object]:
+    def ask() -> object:
+        account = f"ACC{rng.randrange(ACCOUNTS):03}"
+        return projections.as_of(store, position=rng.randrange(1, events), account=account)
+
+    return ask

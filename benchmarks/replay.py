@@ -1,0 +1,99 @@
+"""Replay: the log read, decoded and folded on one core, beside `eventsourcing` reading and decoding its own."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import TYPE_CHECKING
+
+import eventstore
+from benchmarks.rival import Rival, originator_of, told
+from benchmarks.rows import Row, compared, row
+from benchmarks.timing import in_turns, ratio, seconds, spread
+from benchmarks.workload import MIX, append_all, lives
+from eventstore import Event
+from projections.book import shipped_views
+from projections.fold import Fold
+from projections.reading import tail
+from projections.views.orders import OrdersView
+from projections.views.positions import PositionsView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from benchmarks.setting import Setting
+    from benchmarks.workload import Told
+    from eventstore import EventStore
+
+RATE_MIN = 300_000
+TIMES_MIN = 2.0
+FILLS_MAX = 3
+ACCOUNTS = 10
+
+TWO = "orders and positions"
+ALL = "all of a book's views"
+NONE = "read and decoded only"
+RIVAL = "eventsourcing, read and decoded only"
+
+
+def measure(setting: Setting) -> list[Row]:
+    rounds, events = setting.scaled(7, 2), setting.scaled(200_000, 2_000)
+    setting.say(f"replay: writing {events:,} events")
+    with setting.directory() as directory, eventstore.open(directory / "ours") as store:
+        lived = lives(random.Random(1), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
+        told_all = list(itertools.islice(lived, events))
+        append_all(store, told_all)
+        rival = _rival(directory / "rival.db", told_all)
+        del told_all
+
+        def rate(action: Callable[[], object]) -> Callable[[], float]:
+            return lambda: events / seconds(action)
+
+        measures = {
+            TWO: rate(lambda: _folded(store, Fold([OrdersView(), PositionsView()]))),
+            ALL: rate(lambda: _folded(store, Fold(shipped_views()))),
+            NONE: rate(lambda: _decoded(store)),
+            RIVAL: rate(rival.read_all),
+        }
+        in_turns(1, measures)
+        figures = in_turns(rounds, measures, setting.rounds("replay", rounds))
+        rival.close()
+    ours = figures.pop(TWO)
+    met = spread(ours).median >= RATE_MIN and ratio(ours, figures[RIVAL]) >= TIMES_MIN
+    others = {name: figures[name] for name in (RIVAL, NONE, ALL)}
+    return [
+        row(
+            "replay",
+            "replay: read, decode, fold orders and positions",
+            unit="events/s",
+            figures=ours,
+            beside=compared(ours, others),
+            target=f"≥ {RATE_MIN:,} events/s and ≥ {TIMES_MIN:g} × eventsourcing",
+            met=met,
+            note=f"{events:,} events; {MIX.format(fills=FILLS_MAX)}",
+        )
+    ]
+
+
+def _folded(store: EventStore, fold: Fold) -> None:
+    for page in tail(store, 0, store.head(), None):
+        fold.apply(page)
+    assert fold.position == store.head()
+    assert not any(slot.parked for slot in fold.slots.values())
+
+
+def _decoded(store: EventStore) -> int:
+    return sum([isinstance(record.event, Event) for record in store.read()])
+
+
+def _rival(path: Path, told_all: list[Told]) -> Rival:
+    rival = Rival(path)
+    versions: dict[str, int] = {}
+    events = []
+    for stream, event in told_all:
+        version = versions[stream] = versions.get(stream, 0) + 1
+        events.append(told(event, originator_of(stream), version))
+    for start in range(0, len(events), 1_000):
+        rival.put(events[start : start + 1_000])
+    return rival

@@ -1,0 +1,104 @@
+"""The benchmarks run from end to end, tiny: every row is printed and in the file; no figure is judged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import benchmarks
+from benchmarks import timing
+from benchmarks.run import NAMES, Results
+
+ROWS = [
+    "append-p50",
+    "append-p99",
+    "batches",
+    "batches-rival",
+    "threads-16",
+    "threads-64",
+    "threads-16-slow",
+    "replay",
+    "lookup-orders",
+    "lookup-positions",
+    "lookup-lockouts",
+    "restart",
+    "restart-killed",
+    "past-order",
+    "past-account",
+    "closed",
+]
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    directory = tmp_path / "scratch"
+    directory.mkdir()
+    return directory
+
+
+def test_a_quick_run_prints_and_writes_every_row(
+    tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "bench.json"
+    assert benchmarks.main(["--quick", "--output", str(output), "--scratch", str(scratch)]) == 0
+    printed = capsys.readouterr()
+    results = msgspec.json.decode(output.read_bytes(), type=Results)
+    assert [row.name for row in results.rows] == ROWS
+    for row in results.rows:
+        assert row.what in printed.out
+        assert 0 < row.min <= row.figure <= row.max
+        assert row.figure == row.median
+        assert row.rounds >= 1
+        assert all(beside.figure > 0 and beside.ratio > 0 for beside in row.beside)
+    assert printed.out.startswith("QUICK")
+    assert "bench: closed" in printed.err
+    assert list(scratch.iterdir()) == []
+
+
+def test_the_file_says_what_was_measured_on_and_names_nobody(tmp_path: Path, scratch: Path) -> None:
+    output = tmp_path / "bench.json"
+    arguments = ["--only", "lookup", "--quick", "--output", str(output), "--scratch", str(scratch)]
+    assert benchmarks.main(arguments) == 0
+    raw = msgspec.json.decode(output.read_bytes())
+    assert raw.keys() == {"format", "scale", "seconds", "machine", "rows"}
+    assert raw["scale"] == "quick"
+    assert {"cores", "python", "sqlite_of_apsw", "sqlite_of_python", "file_system"} <= raw["machine"].keys()
+    assert [row["name"] for row in raw["rows"]] == ["lookup-orders", "lookup-positions", "lookup-lockouts"]
+    assert raw["rows"][0].keys() == {
+        "name", "what", "figure", "unit", "beside", "ratio", "target", "met", "rounds", "min", "median", "max", "note",
+    }  # fmt: skip
+    # At a size that shows only that it works, nothing was reached and nothing was missed.
+    assert {row["met"] for row in raw["rows"]} == {None}
+    assert str(tmp_path) not in output.read_text()
+
+
+def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        benchmarks.main(["--only", "speed"])
+    assert ended.value.code == 2
+    assert ", ".join(repr(name) for name in NAMES) in capsys.readouterr().err.replace("choose from ", "")
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    values = [30, 10, 20, 40]
+    assert [timing.percentile(values, part) for part in (0.0, 0.25, 0.5, 0.99, 1.0)] == [10, 10, 20, 40, 40]
+
+
+def test_rounds_take_turns_and_every_second_one_goes_back() -> None:
+    order: list[str] = []
+    done: list[int] = []
+
+    def measure(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    figures = timing.in_turns(2, {"a": lambda: measure("a"), "b": lambda: measure("b")}, done.append)
+    assert order == ["a", "b", "b", "a"]
+    assert figures == {"a": [1.0, 4.0], "b": [2.0, 3.0]}
+    assert done == [1, 2]
+
+
+def test_a_ratio_compares_within_each_round() -> None:
+    assert timing.ratio([2.0, 20.0, 6.0], [1.0, 10.0, 2.0]) == 2.0
