@@ -1,0 +1,169 @@
+"""The demo: it holds from end to end, quickly, and its day is the same in each run, whenever it is cut short."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import EventStore, Record
+from eventstore.trading import LockoutSet
+from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS, RESET_AT, contracts
+from gateways.cli.demo_trading import TradingLoop
+from tests.cli.command import Ended, Run, plain_environment
+
+
+class CutShort(Exception):
+    """The process is gone."""
+
+
+def play(store: EventStore, *, cut_at: int | None = None) -> None:
+    """Play the day, and lose the process once so many events are on disk, before it hears of the last ones."""
+
+    def acknowledged(records: object) -> None:
+        if cut_at is not None and store.head() >= cut_at:
+            raise CutShort
+
+    TradingLoop(store, acknowledged).run()
+
+
+def facts(store: EventStore) -> list[tuple[str, str, int, bytes, bytes]]:
+    def fact(record: Record) -> tuple[str, str, int, bytes, bytes]:
+        return record.stream, record.type, record.occurred_at, record.data, record.id
+
+    return [fact(record) for record in store.read()]
+
+
+@pytest.fixture(scope="module")
+def whole_day(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, int, bytes, bytes]]:
+    with eventstore.open(tmp_path_factory.mktemp("whole")) as store:
+        play(store)
+        return facts(store)
+
+
+def test_the_day_is_as_promised(whole_day: list[tuple[str, str, int, bytes, bytes]]) -> None:
+    assert len(whole_day) == EVENTS
+    streams = [stream.split("/") for stream, *_ in whole_day]
+    assert {account for category, account, _ in streams if category == "order"} == set(ACCOUNTS)
+    assert [fact.stream.split("/")[2] for fact in contracts()] == list(INSTRUMENTS)
+    kinds = {kind for _, kind, *_ in whole_day}
+    assert {"OrderSubmitted", "OrderAccepted", "OrderFilled", "OrderCanceled", "OrderReplaced"} <= kinds
+    assert {"OrderRejected", "FeeCharged", "OrderReported", "PositionReported", "LockoutSet", "Marked"} <= kinds
+    assert max(occurred_at for _, _, occurred_at, *_ in whole_day) < CLOSES_AT
+
+
+def test_the_day_is_the_same_in_each_run(tmp_path: Path, whole_day: list[tuple[str, str, int, bytes, bytes]]) -> None:
+    with eventstore.open(tmp_path) as store:
+        play(store)
+        assert facts(store) == whole_day
+
+
+@pytest.mark.parametrize("cut_at", [1, 9_800, 14_615, 14_616])
+def test_a_day_that_was_cut_short_goes_on_to_the_same_end(
+    tmp_path: Path, whole_day: list[tuple[str, str, int, bytes, bytes]], cut_at: int
+) -> None:
+    with eventstore.open(tmp_path) as store:
+        with pytest.raises(CutShort):
+            play(store, cut_at=cut_at)
+        assert cut_at <= store.head() < EVENTS
+        play(store)
+        assert facts(store) == whole_day
+
+
+def test_whoever_is_locked_out_opens_nothing_more(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path) as store:
+        play(store)
+        (lockout,) = store.read(types=LockoutSet)
+        assert isinstance(lockout.event, LockoutSet)
+        assert (lockout.event.revocable, lockout.event.until) == (False, RESET_AT)
+        later = list(store.read(after=lockout.position, account=lockout.account, types="OrderSubmitted"))
+        assert later
+        assert all(getattr(record.event, "reduce_only", False) for record in later)
+
+
+def test_the_demo_holds_in_an_empty_directory(shell: Run, tmp_path: Path) -> None:
+    began = time.monotonic()
+    ended = shell("demo", "--keep", tmp_path / "kept", "--json")
+    assert time.monotonic() - began < 30
+    assert ended.code == 0, ended.err
+    told = ended.document
+    assert told["ok"] is True
+    assert all(told["checks"].values())
+    assert len(told["checks"]) == 11
+    assert told["found"] == told["acknowledged"] > 0
+    assert told["events"] == EVENTS
+    assert told["first_bad"] == told["tampered_position"]
+    assert "verify: position" in ended.err
+    check_what_it_left(shell, tmp_path / "kept", told["lockout"])
+
+
+def check_what_it_left(shell: Run, directory: Path, lockout: dict[str, object]) -> None:
+    """What the demo advises at its end has to work as it is written there."""
+    data = directory / "data"
+    assert shell("verify", "--data", data).code == 0
+    assert shell("verify", "--data", directory / "tampered").code == 1
+    before = shell("as-of", lockout["minute_before"], "--occurred-at", "--data", data, "--json").document
+    net = {total["account"]: total["net"] for total in before["totals"]}
+    assert net[lockout["account"]] == lockout["net_before"]
+    assert before["lockouts"] == []
+    changes = shell("diff", lockout["position_before"], lockout["position"], "--data", data, "--json").document
+    assert any(change["view"] == "lockouts" for change in changes["changes"])
+    assert shell("doctor", "--data", data).code == 0
+
+
+def test_the_demo_leaves_a_directory_of_others_alone(shell: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    ended = shell("demo", "--keep", tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
+    screen = on_terminal(["demo", "--keep", str(tmp_path / "kept")], columns, NO_COLOR="1")
+    assert screen.code == 0
+    assert "11 of 11 checks held" in screen.out
+    assert "\x1b[3" not in screen.out, "NO_COLOR is respected"
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rpartition("\r")[2] for line in screen.out.split("\r\n")]
+    # What is there to be copied is in one piece, however long the directory's name makes it.
+    long = [line for line in lines if len(line) > columns and not line.startswith("  ") and str(tmp_path) not in line]
+    assert long == []
+
+
+def on_terminal(arguments: list[str], columns: int, **settings: str) -> Ended:
+    """Run a command on a terminal of its own, so many columns wide."""
+    ours, theirs = pty.openpty()
+    environment = plain_environment() | settings | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+    command = [sys.executable, "-m", "eventstore", *arguments]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as child:
+        os.close(theirs)
+        said = b""
+        # Linux ends a terminal that its last user has left with an error, not with an empty read.
+        while True:
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:
+                break
+            if not part:
+                break
+            said += part
+        child.wait(timeout=60)
+    os.close(ours)
+    return Ended(child.returncode, said.decode(), "")
+
+
+def test_on_a_terminal_records_are_cut_to_its_width(data: Path) -> None:
+    screen = on_terminal(["tail", "-n", "2", "--data", str(data)], 60)
+    assert screen.code == 0
+    assert "LockoutSet  lockout/ACC2/daily-loss v1" in screen.out
+    assert all(len(line) <= 60 for line in screen.out.split("\r\n"))
+    assert "…" in screen.out
+    assert json.loads(on_terminal(["tail", "-n", "1", "--data", str(data), "--json"], 60).out)["position"] == 8

@@ -1,0 +1,142 @@
+"""`state`, `as-of` and `diff`: what holds, what held, and what changed in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import Record
+from eventstore.clock import format_time
+from eventstore.trading import LockoutCleared
+from tests.cli.command import NINE, SECOND, Run
+
+NINE_O_CLOCK = "2025-11-19T09:00:10-06:00"
+
+
+def record(data: Path, position: int) -> Record:
+    with eventstore.open(data) as store:
+        return next(store.read(after=position - 1, limit=1))
+
+
+def test_state_tells_orders_positions_money_and_lockouts(run: Run, data: Path) -> None:
+    state = run("state", "--at", NINE_O_CLOCK, "--data", data, "--json").document
+    assert (state["log"], state["position"], state["at"]) == ("main", 8, "2025-11-19T15:00:10.000000000Z")
+    orders = {order["order_id"]: order for order in state["orders"]}
+    assert set(orders) == {"O-1", "O-4"}
+    assert (orders["O-1"]["status"], orders["O-1"]["leaves"]) == ("PARTIALLY_FILLED", "1")
+    assert (orders["O-1"]["average_price"], orders["O-1"]["broker_order_id"]) == ("6650.25", "77")
+    held = {position["symbol"]: position for position in state["positions"]}
+    assert (held["ESZ5"]["quantity"], held["ESZ5"]["realized"], held["ESZ5"]["fees"]) == ("1", "100.00", "4.50")
+    assert (held["CLZ5"]["account"], held["CLZ5"]["realized"], held["CLZ5"]["multiplier"]) == ("ACC2", None, None)
+    (lockout,) = state["lockouts"]
+    assert (lockout["account"], lockout["rule_id"], lockout["reason"]) == ("ACC2", "daily-loss", "too much lost")
+    assert lockout["until"] == "2025-11-19T16:00:00.000000000Z"
+    assert lockout["cause"] == str(record(data, 7).uuid)
+
+
+def test_state_sums_money_by_account_and_currency(run: Run, data: Path) -> None:
+    totals = run("state", "--data", data, "--json").document["totals"]
+    assert totals == [
+        {"account": "ACC1", "currency": "USD", "realized": "100.00", "fees": "4.50", "net": "95.50"},
+        {"account": "ACC2", "currency": "", "realized": "0", "fees": "2.25", "net": "-2.25"},
+    ]
+
+
+def test_state_names_what_surprised(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        store.append("lockout/ACC2/daily-loss", LockoutCleared(by="an optimist"), occurred_at=NINE + 8 * SECOND)
+    anomalies = run("state", "--data", data, "--json").document["anomalies"]
+    assert {"account": "ACC1", "view": "orders", "kind": "UNKNOWN_ORDER", "count": 1, "positions": []} in anomalies
+    assert any(anomaly["view"] == "lockouts" and anomaly["positions"] == [9] for anomaly in anomalies)
+
+
+def test_state_as_tables_says_no_contract_where_there_is_none(run: Run, data: Path) -> None:
+    ended = run("state", "--at", NINE_O_CLOCK, "--data", data)
+    assert ended.code == 0
+    assert "log main at position 8" in ended.out
+    assert "no contract" in ended.out
+    assert "6,650.25" in ended.out
+    assert "too much lost" in ended.out
+    assert "2025-11-19T16:00:00.000000000Z" in ended.out
+    assert "\x1b" not in ended.out
+    assert ended.err == ""
+
+
+def test_state_of_one_account_leaves_the_others_out(run: Run, data: Path) -> None:
+    state = run("state", "--account", "ACC2", "--at", NINE_O_CLOCK, "--data", data, "--json").document
+    assert {thing["account"] for name in ("orders", "positions", "lockouts") for thing in state[name]} == {"ACC2"}
+    assert run("state", "--account", "nobody", "--data", data, "--json").document["positions"] == []
+
+
+def test_a_lockout_whose_time_has_passed_is_not_in_force(run: Run, data: Path) -> None:
+    assert run("state", "--data", data, "--json").document["lockouts"] == []
+    assert run("state", "--at", "2025-11-19T16:00:00Z", "--data", data, "--json").document["lockouts"] == []
+    assert run("state", "--at", "8", "--data", data, "--json").document["lockouts"] != []
+
+
+def test_a_table_is_cut_only_with_a_word(run: Run, data: Path) -> None:
+    cut = run("state", "--rows", "1", "--data", data).out
+    assert "Open orders (2)" in cut
+    assert "… and 1 more" in cut
+    assert "more" not in run("state", "--rows", "0", "--data", data).out
+
+
+def test_as_of_a_position_is_what_was_known_then(run: Run, data: Path) -> None:
+    then = run("as-of", "4", "--data", data, "--json").document
+    assert then["position"] == 4
+    (position,) = then["positions"]
+    assert (position["symbol"], position["quantity"], position["realized"]) == ("ESZ5", "2", "0")
+    assert run("as-of", "0", "--data", data, "--json").document["orders"] == []
+
+
+def test_as_of_a_time_of_recording_includes_it(run: Run, data: Path) -> None:
+    fifth = format_time(record(data, 5).recorded_at)
+    assert run("as-of", fifth, "--data", data, "--json").document["position"] == 5
+
+
+def test_as_of_a_position_asks_for_lockouts_when_its_record_happened(run: Run, data: Path) -> None:
+    assert len(run("as-of", "8", "--data", data, "--json").document["lockouts"]) == 1
+    assert run("as-of", "6", "--data", data, "--json").document["lockouts"] == []
+    later = run("as-of", "8", "--at", "2026-01-01T00:00:00Z", "--data", data, "--json").document
+    assert later["lockouts"] == []
+
+
+def test_as_of_by_occurrence_is_what_was_true_then(run: Run, data: Path) -> None:
+    at = "2025-11-19T09:00:04.5-06:00"
+    true_then = run("as-of", at, "--occurred-at", "--data", data, "--json").document
+    assert [position["quantity"] for position in true_then["positions"]] == ["2", "-1"]
+    assert true_then["lockouts"] == []
+    known_then = run("as-of", at, "--occurred-at", "--known-by", "3", "--data", data, "--json").document
+    assert known_then["positions"] == []
+    alone = run("as-of", at, "--known-by", "3", "--data", data)
+    assert (alone.code, "goes with --occurred-at" in alone.err) == (2, True)
+
+
+@pytest.mark.parametrize("instant", ["99", "yesterday", "2025-11-19T09:00:00", "-1"])
+def test_an_instant_that_is_none_is_refused(run: Run, data: Path, instant: str) -> None:
+    ended = run("as-of", "--data", data, "--", instant)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert ended.err.count("\n") == 1
+
+
+def test_diff_names_what_changed_and_the_records_that_did_it(run: Run, data: Path) -> None:
+    found = run("diff", "4", "7", "--data", data, "--json").document
+    assert (found["first"], found["second"]) == (4, 7)
+    changes = {(change["account"], change["view"], change["key"]): change for change in found["changes"]}
+    held = changes["ACC1", "positions", "ESZ5/NET"]
+    assert (held["before"]["quantity"], held["after"]["quantity"]) == ("2", "1")
+    assert [record["position"] for record in held["records"]] == [6]
+    assert held["records"][0]["data"]["trade_id"] == "T-3"
+    assert changes["ACC2", "lockouts", "daily-loss"]["after"][0]["reason"] == "too much lost"
+    assert run("diff", "7", "4", "--data", data, "--json").document == found
+
+
+def test_diff_as_a_table_fits_one_account(run: Run, data: Path) -> None:
+    ended = run("diff", "4", "8", "--account", "ACC2", "--data", data, "--zone", "America/Chicago")
+    assert "after position 4 and up to 8" in ended.out
+    assert "NOTHING until 2025-11-19T10:00:00.000000000-06:00" in ended.out
+    assert "realized no contract" in ended.out
+    assert "ACC1" not in ended.out
