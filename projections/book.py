@@ -185,8 +185,9 @@ class Book:
         if slot is None:
             msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
             raise InvalidEvent(msg)
-        if slot.parked and partition in slot.parked:
-            raise slot.parked[partition]
+        if slot.parked and (parked := slot.parked.get(partition)) is not None:
+            # A new one each time: an exception gathers the stack of everyone who raises it.
+            raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
         return slot.states.get(partition)
 
     def partitions(self, view: str) -> list[str]:
@@ -219,16 +220,20 @@ class Book:
         with self._lock:
             slot = self._fold.slots[view]
             single = Fold([slot.view])
-            account = check_name("partition", partition) if is_by_account(slot.view) else None
-            for record in self._reader.read(account=account, until=self.position, types=slot.view.types):
-                if slot.view.partition(record) == partition:
-                    single.apply([record])
+            accounts = frozenset({check_name("partition", partition)}) if is_by_account(slot.view) else self._accounts
+            for page in tail(self._reader, 0, self.position, accounts):
+                single.apply([record for record in page if self._is_of(slot.view, partition, record)])
             failed = single.slots[view].parked.get(partition)
             if failed is not None:
                 slot.parked[partition] = failed
                 return False
             self._fold.restored(slot, partition, single.slots[view].states.get(partition, slot.view.initial()))
             return True
+
+    def _is_of(self, view: View[Any], partition: str, record: Record) -> bool:
+        if self._occurred_until is not None and record.occurred_at > self._occurred_until:
+            return False
+        return is_by_account(view) or view.partition(record) == partition
 
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
         """Fold a view from the first record, beside the one in use, then put it in that one's place."""
@@ -258,6 +263,7 @@ class Book:
         return records
 
     def _fold_until(self, until: int, progress: Progress | None = None) -> int:
+        self._fold.settle()
         start, folded = self.position, 0
         for page in tail(self._reader, start, until, self._accounts):
             chosen = page

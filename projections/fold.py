@@ -38,6 +38,12 @@ class Route(NamedTuple):
     schema: int
 
 
+class Unreadable(NamedTuple):
+    """What stands for an event that could not be decoded."""
+
+    error: Exception
+
+
 class Fold:
     """Folds records into views up to a position; a record at or before it is a repeated delivery and is passed over.
 
@@ -60,6 +66,19 @@ class Fold:
 
     def apply(self, records: Sequence[Record]) -> int:
         """Fold records, oldest first, and return how many were new."""
+        self.settle()
+        try:
+            at, folded = self._collect(records)
+        except BaseException:
+            # Interrupted before anything was folded: all of it comes again.
+            for slot in self.slots.values():
+                slot.waiting.clear()
+            raise
+        self.position = at
+        self.settle()
+        return folded
+
+    def _collect(self, records: Sequence[Record]) -> tuple[int, int]:
         at, folded = self.position, 0
         routes_of, accounts = self._routes, self._accounts
         for record in records:
@@ -67,26 +86,36 @@ class Fold:
                 continue
             at = record.position
             folded += 1
-            route = routes_of.get(record.type)
-            if route is None:
-                route = self._route(record.type)
-            if not route.entries:
-                continue
+            route = routes_of.get(record.type) or self._route(record.type)
             account = record.stream.split("/", 2)[1]
-            if accounts is not None and account not in accounts:
+            if not route.entries or (accounts is not None and account not in accounts):
                 continue
             try:
                 # The usual case of codec.decode, without its calls.
                 event = route.decode(record.data) if record.schema == route.schema else record.event
             except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
-                self._park(record, route, error)
-                continue
+                event = Unreadable(error)
             pair = (event, record)
             for waiting, view in route.entries:
-                waiting[account if view is None else view.partition(record)].append(pair)
-        self._settle()
-        self.position = at
-        return folded
+                partition = account if view is None else self._partition(view, record)
+                if partition is not None:
+                    waiting[partition].append(pair)
+        return at, folded
+
+    def _partition(self, view: View[Any], record: Record) -> str | None:
+        try:
+            return view.partition(record)
+        except Exception as error:  # noqa: BLE001 - as for any failure of a view: it stops no other
+            parked = PartitionParked(view.name, record.account, record.position, error)
+            self.slots[view.name].parked.setdefault(record.account, parked)
+            return None
+
+    def settle(self) -> None:
+        """Fold what an interruption has left waiting, if anything."""
+        with decimal.localcontext(FIXED):
+            for slot in self.slots.values():
+                while slot.waiting:
+                    _settle(slot)
 
     def observe(self, record: Record) -> set[str]:
         """Fold a record that is in no log; return the names of the views that it may have changed."""
@@ -94,21 +123,6 @@ class Fold:
         self.apply([record])
         self.position = position
         return {name for name, slot in self.slots.items() if _wants(slot.view, record.type)}
-
-    def _settle(self) -> None:
-        with decimal.localcontext(FIXED):
-            for slot in self.slots.values():
-                if slot.waiting:
-                    _settle(slot)
-
-    def _park(self, record: Record, route: Route, error: Exception) -> None:
-        """Stop the partitions that a record of no readable event belongs to, with what came before it folded."""
-        self._settle()
-        for slot in self.slots.values():
-            if any(waiting is slot.waiting for waiting, _ in route.entries):
-                partition = slot.view.partition(record)
-                parked = PartitionParked(slot.view.name, partition, record.position, error)
-                slot.parked.setdefault(partition, parked)
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
@@ -136,19 +150,22 @@ def _wants(view: View[Any], name: str) -> bool:
 
 
 def _settle(slot: Slot) -> None:
-    """Fold what waits for each partition of a view; a failure stops that partition and no other."""
-    states, apply, parked = slot.states, slot.view.apply, slot.parked
-    for partition, pairs in slot.waiting.items():
-        if partition in parked:
-            continue
-        state = states.get(partition)
+    """Fold what waits for one partition of a view; a failure stops that partition and no other."""
+    partition, pairs = next(iter(slot.waiting.items()))
+    if partition not in slot.parked:
+        state = slot.states.get(partition)
         if state is None:
-            state = states[partition] = slot.view.initial()
+            state = slot.states[partition] = slot.view.initial()
         slot.changed.add(partition)
-        record = pairs[0][1]
+        apply, record = slot.view.apply, pairs[0][1]
         try:
             for event, record in pairs:
+                if event.__class__ is Unreadable:
+                    raise event.error  # noqa: TRY301 - as if the view had met it
                 apply(state, event, record)
-        except Exception as error:  # noqa: BLE001 - whatever a view fails with stops one partition and no other
-            parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
-    slot.waiting.clear()
+        except BaseException as error:
+            slot.parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
+            if not isinstance(error, Exception):
+                del slot.waiting[partition]
+                raise
+    del slot.waiting[partition]

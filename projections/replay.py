@@ -8,7 +8,20 @@ import msgspec
 
 from eventstore import EventReader, InvalidEvent
 from eventstore.clock import to_ns
-from eventstore.trading import Marked
+from eventstore.trading import (
+    FeeCharged,
+    LockoutCleared,
+    LockoutExpired,
+    LockoutExtended,
+    LockoutSet,
+    Marked,
+    OrderFilled,
+    PositionAdjusted,
+    PositionReported,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
 from projections.book import Book, shipped_views, snapshots_of
 from projections.fold import Fold
 from projections.reading import tail
@@ -21,6 +34,11 @@ if TYPE_CHECKING:
     from projections.view import View
 
     Times = datetime | int
+
+
+_POSITION_EVENTS = (
+    FeeCharged | OrderFilled | PositionAdjusted | PositionReported | TradeBusted | TradeCorrected | TradeExecuted
+)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -103,7 +121,7 @@ def diff(store: EventReader, first: Times, second: Times, *, account: str | None
     accounts = None if account is None else frozenset({account})
     for page in tail(store, start, stop, accounts):
         for record in page:
-            for thing in _touches(record):
+            for thing in _touches(record, after):
                 touched.setdefault(thing, []).append(record)
     changes = []
     for (view, owner, key), records in touched.items():
@@ -113,15 +131,22 @@ def diff(store: EventReader, first: Times, second: Times, *, account: str | None
     return tuple(changes)
 
 
-def _touches(record: Record) -> Iterator[tuple[str, str, str]]:
-    account = record.account
+def _touches(record: Record, after: Book) -> Iterator[tuple[str, str, str]]:
+    account, event = record.account, record.event
     if record.category == "order":
         yield "orders", account, record.entity.replace("%2F", "/")
-    if record.category == "lockout":
-        yield "lockouts", account, record.entity
-    symbol = getattr(record.event, "symbol", None)
-    if symbol is not None and record.category in {"order", "trade", "position"}:
-        yield "positions", account, f"{symbol}/{getattr(record.event, 'position_side', 'NET')}"
+    if isinstance(event, LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired):
+        yield "lockouts", account, event.rule_id or record.entity.replace("%2F", "/")
+    if isinstance(event, FeeCharged | TradeBusted | TradeCorrected) and event.symbol is None:
+        for symbol in _symbols(after, account, event.trade_id):
+            yield "positions", account, f"{symbol}/{event.position_side}"
+    elif isinstance(event, _POSITION_EVENTS):
+        yield "positions", account, f"{event.symbol}/{event.position_side}"
+
+
+def _symbols(book: Book, account: str, trade_id: str) -> list[str]:
+    """Return what a trade was in, of which an event tells no more than its id."""
+    return sorted({trade.symbol for trade in book.trades.of(account) if trade.trade_id == trade_id})
 
 
 def _ask(book: Book, view: str, account: str, key: str) -> object:

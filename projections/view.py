@@ -59,7 +59,7 @@ class _Completed(View[Any]):
     """A view that says no more than it must, with the rest filled in."""
 
     def __init__(self, view: Any) -> None:  # noqa: ANN401 - whatever has the few members that a view must have
-        self.name, self.revision = view.name, view.revision  # type: ignore[misc]
+        self.name, self.revision = view.name, view.revision
         self.types = getattr(view, "types", None)  # type: ignore[misc]
         self.shared = getattr(view, "shared", False)  # type: ignore[misc]
         self._view = view

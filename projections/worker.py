@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 from typing_extensions import override
 
-from eventstore import EventReader, StoreError, SystemClock
+from eventstore import EventReader, SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,9 +76,9 @@ class Worker:
 
     def wait(self, position: int, timeout: float) -> bool:
         """Wait until the book has reached a position, at most `timeout` seconds, and tell whether it has."""
-        deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
+        deadline = time.monotonic() + timeout
         while self.book.position < position and self.error is None:
-            left = (deadline - self._clock.monotonic_ns()) / 1e9
+            left = deadline - time.monotonic()
             if left <= 0:
                 break
             with self._moved:
@@ -101,10 +102,10 @@ class Worker:
                     self._publish()
                 self._snapshot_if_due()
                 self._reader.wait(self.book.position, WAIT_SECONDS)
-        except StoreError as error:
-            # Not swallowed: wait() returns, and stop() raises it.
+        except Exception as error:  # noqa: BLE001 - not swallowed: wait() returns, and stop() raises it
             self.error = error
-            self._publish()
+            with self._moved:
+                self._moved.notify_all()
 
     def _publish(self) -> None:
         with self._moved:

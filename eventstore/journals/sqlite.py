@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import apsw
 from typing_extensions import override
 
-from eventstore.clock import NANOSECONDS, Clock, SystemClock
+from eventstore.clock import Clock, SystemClock
 from eventstore.errors import (
     Closed,
     InvalidEvent,
@@ -252,9 +253,9 @@ class SqliteJournal:
             return sqlite_keep.nodes(reader, first, last)
 
     def wait(self, position: int, timeout: float) -> bool:
-        deadline = self._clock.monotonic_ns() + int(timeout * 1e9)
+        deadline = time.monotonic() + timeout
         while self.head() <= position:
-            left = (deadline - self._clock.monotonic_ns()) / 1e9
+            left = deadline - time.monotonic()
             if left <= 0:
                 return False
             # Commits of this process wake at once; those of other processes are seen at the next look.
@@ -311,17 +312,17 @@ class SqliteJournal:
 
     def _keep(self) -> None:
         """Move the write-ahead log over and write the head's watermark, away from those who append."""
-        marked, looked = self._head.position, self._clock.monotonic_ns()
+        marked, looked = self._head.position, time.monotonic()
         while not self._stop.is_set():
             self._kick.wait(1.0)
             self._kick.clear()
-            now = self._clock.monotonic_ns()
+            now = time.monotonic()
             try:
                 if self._moving and not self._moved:
                     with self._reader() as connection:
                         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                     self._moved = True
-                if self._head.position != marked and now - looked >= NANOSECONDS:
+                if self._head.position != marked and now - looked >= 1.0:
                     marked, looked = self._mark(synced=False), now
             except (StoreError, OSError) as e:
                 # Neither is needed for a promise, and a full disk may have room again: told, and tried again.
