@@ -3,6 +3,8 @@
 python -m tests.reliability.worker append DIRECTORY ACKS NAME SEED STEPS
 python -m tests.reliability.worker interrupt DIRECTORY ACKS SEED SECONDS
 python -m tests.reliability.worker limit DIRECTORY ACKS BYTES PAGES
+python -m tests.reliability.worker backup DIRECTORY TARGET
+python -m tests.reliability.worker refused DIRECTORY ACKS
 python -m tests.reliability.worker serve < rounds, a line of JSON each
 """
 
@@ -137,6 +139,24 @@ def limit(directory: str, acks: str, size: str, pages: str) -> None:
     print(json.dumps(answer))  # noqa: T201 - the answer
 
 
+def backup(directory: str, target: str) -> None:
+    """Copy a log, having said so."""
+    with eventstore.open(directory) as store:
+        print("begins", flush=True)  # noqa: T201 - the parent waits for it
+        store.backup(target)
+
+
+def refused(directory: str, acks: str) -> None:
+    """Append until an error comes, print its name, and leave without closing."""
+    try:
+        writer = Writer(eventstore.open(directory), Path(acks), "w", 1)
+        for _ in range(20):
+            writer.single()
+    except eventstore.StoreError as error:
+        print(type(error).__name__, flush=True)  # noqa: T201 - the answer
+    os._exit(0)
+
+
 class Interruption(BaseException):
     """What Ctrl-C is, but told apart from it."""
 
@@ -234,5 +254,9 @@ if __name__ == "__main__":
             interrupt(*arguments)
         case ["limit", *arguments]:
             limit(*arguments)
+        case ["backup", *arguments]:
+            backup(*arguments)
+        case ["refused", *arguments]:
+            refused(*arguments)
         case ["serve"]:
             serve()
