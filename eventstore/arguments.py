@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from eventstore.errors import InvalidEvent
 from eventstore.events import Event
 from eventstore.events.registry import type_names
 from eventstore.ids import keyed_id
 from eventstore.streams import check_name, check_pattern
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 TEXT_MAX = 4_096
 
@@ -56,7 +52,10 @@ def _lone(value: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in value)
 
 
-def keyed_ids(stream: str, key: str | Sequence[str], count: int) -> list[bytes]:
+def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:
+    if not isinstance(key, Iterable):
+        msg = f"a key is text, or a sequence of texts, one for each event, not {key!r:.80}"
+        raise InvalidEvent(msg)
     keys = (key,) if isinstance(key, str) else tuple(key)
     if len(keys) != count:
         msg = f"{count} event(s) and {len(keys)} key(s): give one key for each event"

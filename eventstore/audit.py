@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 from eventstore import merkle
+from eventstore.errors import CorruptJournal
 from eventstore.journal import PAGE_MAX, Verification
 from eventstore.record import Record, digest, digest_prefix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from eventstore.journal import Journal
 
+ID_BYTES = 16
 PAGE = PAGE_MAX // merkle.TILE * merkle.TILE
 
 
@@ -23,74 +26,57 @@ def verify(journal: Journal, *, after: int = 0, progress: Callable[[int, int], N
     rewrote together with the tree is found only against a checkpoint kept elsewhere.
     """
     tree = journal.frontier()
-    start = after // merkle.TILE * merkle.TILE
-    stored = iter(journal.nodes(start // merkle.TILE, tree.size // merkle.TILE))
-    grown = merkle.Frontier() if start == 0 else None
-    position = start
+    start = min(after, tree.size) // merkle.TILE
+    try:
+        grown = merkle.frontier_at(start, lambda level, number: journal.nodes(number, number, level=level))
+    except LookupError as e:
+        return _wrong(after, start * merkle.TILE + 1, f"the stored tree is incomplete: {e}")
+    position = grown.size
     while position < tree.size:
-        page = journal.read(after=position, limit=PAGE, until=tree.size)
-        wrong = _check_page(journal, page, position, min(tree.size, position + PAGE))
+        wrong = _check_page(journal, position, min(tree.size, position + PAGE), grown)
         if wrong is not None:
             return _wrong(after, *wrong)
-        wrong = _check_tree(page, position, stored, grown)
-        if wrong is not None:
-            return _wrong(after, *wrong)
-        position += len(page)
+        position = grown.size
         if progress is not None:
-            progress(position - start, tree.size - start)
-    checked = max(tree.size - after, 0)
+            progress(position - start * merkle.TILE, tree.size - start * merkle.TILE)
     beyond = journal.read(after=tree.size, limit=1)
     if beyond and journal.head() == tree.size:
-        return Verification(
-            ok=False,
-            checked=checked,
-            first_bad=beyond[0].position,
-            reason="a record lies beyond the head: it was inserted",
-        )
-    if grown is not None and grown != tree:
-        return Verification(
-            ok=False,
-            checked=checked,
-            first_bad=_last_tile(tree.size),
-            reason="the records give another tree than the head's",
-        )
-    return Verification(ok=True, checked=checked)
+        return _wrong(after, beyond[0].position, "this record lies beyond the head: it was inserted")
+    if grown != tree:
+        return _wrong(after, _last_tile(tree.size), "from here on the records give another tree than the head's")
+    return Verification(ok=True, checked=max(tree.size - after, 0))
 
 
 def check_record(log_id: bytes, record: Record) -> bool:
-    """Tell whether a record's digest is that of its members."""
-    prefix = digest_prefix(log_id, record)
-    return digest(prefix, record.position, record.version, record.recorded_at, record) == record.digest
+    """Tell whether a record's digest is that of its members, and they are of the sizes that the format gives them."""
+    causes = (record.correlation_id, record.causation_id)
+    if len(record.id) != ID_BYTES or any(cause is not None and len(cause) != ID_BYTES for cause in causes):
+        return False
+    try:
+        prefix = digest_prefix(log_id, record)
+        return digest(prefix, record.position, record.version, record.recorded_at, record) == record.digest
+    except (struct.error, OverflowError):
+        return False
 
 
-def _check_page(journal: Journal, page: Sequence[Record], after: int, until: int) -> tuple[int, str] | None:
-    log_id = journal.log_id
+def _check_page(journal: Journal, after: int, until: int, grown: merkle.Frontier) -> tuple[int, str] | None:
+    """Check the records past a position and up to another, and grow the tree by them."""
+    try:
+        page = journal.read(after=after, limit=until - after, until=until)
+    except CorruptJournal as e:
+        return e.position, e.reason
     for expected, record in enumerate(page, after + 1):
         if record.position != expected:
             return expected, "the record is missing"
-        if not check_record(log_id, record):
+        if not check_record(journal.log_id, record):
             return expected, "the record does not have its digest: it was changed after it was written"
     if after + len(page) < until:
         return after + len(page) + 1, "the record is missing"
-    return None
-
-
-def _check_tree(
-    page: Sequence[Record], after: int, stored: Iterator[merkle.Node], grown: merkle.Frontier | None
-) -> tuple[int, str] | None:
-    leaves = [record.digest for record in page]
-    if grown is not None:
-        grown.grow(leaves)
-    for node in merkle.Frontier().grow(leaves):
-        if node.level != merkle.STORED_LEVEL:
-            continue
-        first = after + node.number * merkle.TILE + 1
-        kept = next(stored, None)
-        if kept is None or kept.hash != node.hash:
-            return (
-                first,
-                f"positions {first} to {first + merkle.TILE - 1} do not give the tree's node: one was exchanged",
-            )
+    for node in grown.grow([record.digest for record in page]):
+        if [node] != list(journal.nodes(node.number, node.number, level=node.level)):
+            first = (node.number << node.level) + 1
+            last = first + (1 << node.level) - 1
+            return first, f"positions {first} to {last} do not give the tree's node: a record or the node was exchanged"
     return None
 
 

@@ -42,12 +42,12 @@ class Pending:
 
     def result(self, timeout: float | None = None) -> list[Record]:
         """Wait for the records; raise what kept them out, or Overloaded when `timeout` seconds ran out first."""
-        self.asked = True
         if self._outcome is None:
             self._committer.flush_soon()
             if not self.wait(COMMIT_SECONDS_MAX if timeout is None else timeout):
                 msg = f"the events are still waiting after {timeout} s: ask again, they are not lost"
                 raise Overloaded(msg)
+        self.asked = True
         outcome = self._outcome
         if isinstance(outcome, StoreError):
             raise outcome

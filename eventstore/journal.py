@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from eventstore.merkle import STORED_LEVEL
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from eventstore.errors import StoreError
@@ -96,8 +98,8 @@ class Journal(Source, Protocol):
     def frontier(self) -> Frontier:
         """Return the log's tree as of the head."""
 
-    def nodes(self, first: int, last: int) -> Iterable[Node]:
-        """Return the stored nodes of STORED_LEVEL whose number is from `first` to `last`."""
+    def nodes(self, first: int, last: int, *, level: int = STORED_LEVEL) -> Sequence[Node]:
+        """Return the stored nodes of a level, STORED_LEVEL or above, whose number is from `first` to `last`."""
 
     def backup(self, target: Path) -> None:
         """Copy the journal as of one instant to a new file, synced."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 # Complete nodes from this level up are stored: one for 256 records, which makes any old root and the place of a
 # first difference cheap to find, at an eighth of a byte a record.
@@ -91,3 +91,20 @@ class Frontier:
     @override
     def __repr__(self) -> str:
         return f"<Frontier of {self.size} leaves, root {self.root().hex()[:16]}>"
+
+
+def frontier_at(tiles: int, nodes: Callable[[int, int], Sequence[Node]]) -> Frontier:
+    """Return the tree of the first complete tiles, put together from stored nodes; raise LookupError without one.
+
+    `nodes(level, number)` returns the node that is stored there, alone in a sequence, or an empty one.
+    """
+    hashes, start = [], 0
+    for level in range(tiles.bit_length() - 1, -1, -1):
+        if tiles >> level & 1:
+            found = nodes(level + STORED_LEVEL, start >> level)
+            if not found:
+                msg = f"no node of level {level + STORED_LEVEL} covers position {start * TILE + 1}"
+                raise LookupError(msg)
+            hashes.append(found[0].hash)
+            start += 1 << level
+    return Frontier(tiles * TILE, hashes)

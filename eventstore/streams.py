@@ -37,7 +37,7 @@ def _account_of(stream: str) -> str:
 
 def check_name(what: str, name: str) -> str:
     """Return a category, account, type or log name; raise InvalidEvent for a malformed one."""
-    if not _is_text(name) or not NAME.fullmatch(name):
+    if not _is_text(name) or not NAME.fullmatch(name) or (what == "log" and not name.strip(".")):
         msg = f"{what} {name!r}: 1 to 64 of A-Z a-z 0-9 _ . : @ - are allowed"
         raise InvalidEvent(msg)
     return name

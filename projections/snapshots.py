@@ -214,7 +214,8 @@ class Snapshots:
         return Loaded(0, {})
 
     def _strangers(self, view: View[Any], lineage: bytes, until: int) -> list[str]:
-        sql = "SELECT position, revision, lineage FROM part WHERE view = ? AND lineage <> ? AND position <= ? ORDER BY 1 DESC"
+        sql = "SELECT position, revision, lineage FROM part WHERE view = ? AND lineage <> ? AND position <= ? "
+        sql += "ORDER BY position DESC"
         row: Any = self._connection.execute(sql, (view.name, lineage, until)).fetchone()
         if row is None:
             return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -49,7 +49,7 @@ def decode(draft: Draft) -> Event:
     try:
         if draft.schema == kind.schema:
             return kind.decoder.decode(draft.data)  # type: ignore[no-any-return]
-        return _upcast(kind, draft.schema, _decode_raw(draft.data))
+        return _upcast(kind, draft)
     except msgspec.MsgspecError as e:
         msg = (
             f"{draft.type} of schema {draft.schema} does not fit its class: {e}. Raise the class's schema number and "
@@ -58,10 +58,11 @@ def decode(draft: Draft) -> Event:
         raise InvalidEvent(msg) from e
 
 
-def _upcast(kind: EventType, schema: int, raw: Any) -> Event:  # noqa: ANN401 - raw JSON
-    for number in range(schema, kind.schema):
-        upcaster = kind.upcasters.get(number)
+def _upcast(kind: EventType, draft: Draft) -> Event:
+    steps = [kind.upcasters.get(number) for number in range(draft.schema, kind.schema)]
+    raw = _decode_raw(draft.data)
+    for upcaster in steps:
         if upcaster is None:
-            return UnknownEvent(type=kind.name, schema=schema, data=raw)
+            return UnknownEvent(type=kind.name, schema=draft.schema, data=_decode_raw(draft.data))
         raw = upcaster(raw)
     return msgspec.convert(raw, kind.cls)

@@ -6,6 +6,7 @@ import datetime
 import math
 import operator
 import typing
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 
@@ -92,17 +93,32 @@ class Validator:
 
     def _check_one(self, name: str, value: Any, hint: Any) -> None:  # noqa: ANN401 - any member of any event
         where = f"{self._name}.{name} = {value!r}"
-        if isinstance(value, float) and not math.isfinite(value):
-            msg = f"{where}: a finite number is wanted"
-            raise InvalidEvent(msg)
         try:
             converted = msgspec.convert(value, hint, strict=True)
         except (msgspec.ValidationError, OverflowError) as e:
             msg = f"{where}: {e}"
             raise InvalidEvent(msg) from e
+        _check_numbers(where, value, converted)
+
+
+def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN401 - any member of any event
+    """Refuse what JSON or a decoder would bend: numbers that are none, and floats where a Decimal is declared."""
+    if isinstance(value, Decimal | float):
+        if not math.isfinite(value):
+            msg = f"{where}: a finite number is wanted"
+            raise InvalidEvent(msg)
         if isinstance(value, float) and not isinstance(converted, float):
             msg = f"{where} is a float: give a Decimal made of text, for example Decimal('{value}')"
             raise InvalidEvent(msg)
+        return
+    if isinstance(value, Mapping):
+        _check_numbers(where, list(value), list(converted))
+        value, converted = list(value.values()), list(converted.values())
+    elif isinstance(value, set | frozenset):
+        converted = value
+    if isinstance(value, list | tuple | set | frozenset):
+        for one, other in zip(value, converted, strict=True):
+            _check_numbers(where, one, other)
 
 
 def _getter(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - an attrgetter that always returns a tuple

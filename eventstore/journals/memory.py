@@ -18,7 +18,7 @@ from eventstore.record import Record, digest, digest_prefix
 from eventstore.streams import account_of, check_name, prefix_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from eventstore.record import Batch, Draft
@@ -98,6 +98,7 @@ class MemoryJournal:
         return [known[draft.id] for draft in drafts] if known else None
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
+        self.check_open()
         return {id: self._by_id[id] for id in ids if id in self._by_id}
 
     def read(
@@ -125,33 +126,43 @@ class MemoryJournal:
         return len(self._records)
 
     def version(self, stream: str) -> int:
+        self.check_open()
         return self._versions.get(stream, 0)
 
     def position_at(self, recorded_at: int) -> int:
+        self.check_open()
         return bisect.bisect_right(self._records, recorded_at, key=lambda record: record.recorded_at)
 
     def wait(self, position: int, timeout: float) -> bool:
         with self._grown:
-            return self._grown.wait_for(lambda: len(self._records) > position, timeout)
+            self._grown.wait_for(lambda: self._closed or len(self._records) > position, timeout)
+            self.check_open()
+            return len(self._records) > position
 
     def frontier(self) -> merkle.Frontier:
+        self.check_open()
         frontier = merkle.Frontier()
         frontier.grow([record.digest for record in self._records])
         return frontier
 
-    def nodes(self, first: int, last: int) -> Iterable[merkle.Node]:
+    def nodes(self, first: int, last: int, *, level: int = merkle.STORED_LEVEL) -> Sequence[merkle.Node]:
+        self.check_open()
         every = merkle.Frontier().grow([record.digest for record in self._records])
-        return [node for node in every if node.level == merkle.STORED_LEVEL and first <= node.number <= last]
+        return [node for node in every if node.level == level and first <= node.number <= last]
 
     def backup(self, target: Path) -> None:
+        self.check_open()
         msg = f"a journal in memory cannot be copied to {target}: open a directory instead"
         raise InvalidEvent(msg)
 
     def integrity(self) -> list[str]:
+        self.check_open()
         return []
 
     def close(self) -> None:
-        self._closed = True
+        with self._grown:
+            self._closed = True
+            self._grown.notify_all()
 
     def check_open(self) -> None:
         if self._closed:

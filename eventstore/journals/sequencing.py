@@ -77,14 +77,14 @@ class Sequencer:
     def _place_batch(self, batch: Batch) -> None:
         stream, log, now = batch.stream, self._log, self._now
         version, position, recorded_at = self._found(stream), self.position, self.recorded_at
-        prefixes: dict[tuple[str, int], bytes] = {}
+        prefixes: dict[tuple[object, ...], bytes] = {}
         sha256, place, add = hashlib.sha256, digest_place, self.records.append
         draft: Draft
         for draft in batch.events:  # type: ignore[assignment, union-attr]
             position += 1
             version += 1
             recorded_at = now if now > recorded_at else recorded_at + 1
-            kind = (draft.type, draft.schema)
+            kind = (draft.type, draft.schema, draft.actor, draft.note, draft.correlation_id, draft.causation_id)
             prefix = prefixes.get(kind)
             if prefix is None:
                 prefix = prefixes[kind] = digest_prefix(self._log_id, draft)
@@ -106,7 +106,8 @@ class Sequencer:
         drafts = drafts_of(group)
         ids = [draft.id for draft in drafts]
         known = self._find(ids)
-        known |= {id_: self._placed[id_] for id_ in ids if id_ in self._placed}
+        placed = self._placed if self._careful else {record.id: record for record in self.records}
+        known |= {id_: placed[id_] for id_ in ids if id_ in placed}
         seen: set[bytes] = set()
         for draft in drafts:
             if draft.id in seen:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import apsw
 from typing_extensions import override
 
+from eventstore import merkle
 from eventstore.clock import Clock, SystemClock
 from eventstore.errors import (
     Closed,
@@ -33,9 +34,8 @@ from eventstore.streams import check_name
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from eventstore import merkle
     from eventstore.record import Batch, Record
 
 VERSIONS_MAX = 100_000
@@ -248,9 +248,9 @@ class SqliteJournal:
         with self._reader() as reader:
             return sqlite_keep.read_head(reader).frontier
 
-    def nodes(self, first: int, last: int) -> Iterable[merkle.Node]:
+    def nodes(self, first: int, last: int, *, level: int = merkle.STORED_LEVEL) -> Sequence[merkle.Node]:
         with self._reader() as reader:
-            return sqlite_keep.nodes(reader, first, last)
+            return sqlite_keep.nodes(reader, level, first, last)
 
     def wait(self, position: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout

@@ -71,31 +71,19 @@ def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head
         if leaf != record.digest:
             raise CorruptJournal(expected, "the record does not have its digest")
         leaves.append(leaf)
-    tree = frontier_at(connection, first_tile)
+    try:
+        tree = merkle.frontier_at(first_tile, lambda level, number: nodes(connection, level, number, number))
+    except LookupError as e:
+        raise CorruptJournal(1, f"the stored tree is incomplete: {e}") from e
     tree.grow(leaves)
     if tree != head.frontier:
         raise CorruptJournal(after + 1, "the tree that the records from here on give is not the head's")
 
 
-def frontier_at(connection: apsw.Connection, tiles: int) -> merkle.Frontier:
-    """Return the tree of the first complete tiles, put together from stored nodes."""
-    hashes, start = [], 0
-    for level in range(tiles.bit_length() - 1, -1, -1):
-        if tiles >> level & 1:
-            node = (level + merkle.STORED_LEVEL, start >> level)
-            row = connection.execute("SELECT hash FROM node WHERE level = ? AND number = ?", node).fetchone()
-            if row is None:
-                raise CorruptJournal(start * merkle.TILE + 1, f"the tree's node {node} is missing")
-            hashes.append(row[0])
-            start += 1 << level
-    return merkle.Frontier(tiles * merkle.TILE, hashes)
-
-
-def nodes(connection: apsw.Connection, first: int, last: int) -> list[merkle.Node]:
-    """Return the stored nodes of STORED_LEVEL whose number is from `first` to `last`."""
+def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> list[merkle.Node]:
+    """Return the stored nodes of a level whose number is from `first` to `last`."""
     sql = "SELECT level, number, hash FROM node WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
-    rows = connection.execute(sql, (merkle.STORED_LEVEL, first, last))
-    return [merkle.Node(*row) for row in rows]
+    return [merkle.Node(*row) for row in connection.execute(sql, (level, first, last))]
 
 
 def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id: bytes, head: int) -> None:

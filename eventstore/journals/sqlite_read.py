@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from eventstore.errors import CorruptJournal
 from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
 
@@ -41,7 +42,24 @@ class Query(msgspec.Struct, frozen=True):
 def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
     """Return one page of records, oldest first."""
     sql, values = _statement(connection, query)
-    return list(itertools.starmap(Record, connection.execute(sql, [log, *values])))
+    try:
+        return list(itertools.starmap(Record, connection.execute(sql, [log, *values])))
+    except UnicodeDecodeError as e:
+        raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
+
+
+def _not_text(connection: apsw.Connection, after: int) -> int:
+    """Return the first position past another whose record cannot be read."""
+    sql = f"SELECT position, {COLUMNS} FROM event WHERE position > ? ORDER BY position LIMIT 1"  # noqa: S608 - constant
+    position = after
+    while True:
+        try:
+            row = connection.execute(sql, (position,)).fetchone()
+        except UnicodeDecodeError:
+            return int(connection.execute("SELECT min(position) FROM event WHERE position > ?", (position,)).get)
+        if row is None:
+            return position
+        position = int(row[0])
 
 
 def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any]]:

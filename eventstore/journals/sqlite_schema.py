@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from eventstore.errors import Overloaded, ReadOnly, StorageFull, StoreError, Unavailable, UnsupportedFormat
+from eventstore.errors import (
+    CorruptJournal,
+    Overloaded,
+    ReadOnly,
+    StorageFull,
+    StoreError,
+    Unavailable,
+    UnsupportedFormat,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,14 +152,14 @@ def _create(connection: apsw.Connection, log: str, created_at: int) -> None:
 def check_place(directory: Path) -> None:
     """Create a journal's directory; raise ReadOnly or Unavailable for one that cannot hold a journal."""
     try:
+        there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+        # The superuser may write everywhere; a directory that nobody is meant to write to is still respected.
+        if not there.stat().st_mode & 0o222 or not os.access(there, os.W_OK):
+            msg = f"{there} is not writable: give the store a directory of its own that is"
+            raise ReadOnly(msg)
         directory.mkdir(parents=True, exist_ok=True)
-        mode = directory.stat().st_mode
     except OSError as e:
         raise from_os(e, directory) from e
-    # The superuser may write everywhere; a directory that nobody is meant to write to is still respected.
-    if not mode & 0o222 or not os.access(directory, os.W_OK):
-        msg = f"{directory} is not writable: give the store a directory of its own that is"
-        raise ReadOnly(msg)
     kind = file_system(directory)
     if kind in NETWORK_FILE_SYSTEMS:
         msg = f"{directory} is on a network file system ({kind}), where SQLite's locks do not hold: use a local disk"
@@ -195,7 +203,7 @@ def from_os(error: OSError, path: Path) -> StoreError:
         return ReadOnly(f"{path} is not writable ({error.strerror}): give the store a directory of its own that is")
     if error.errno in _FULL:
         return StorageFull(f"no room for {path} ({error.strerror}): make room and try again")
-    return Unavailable(f"{path}: {error.strerror}")
+    return Unavailable(f"{path}: {error.strerror}: give the store another directory")
 
 
 def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreError:
@@ -207,6 +215,8 @@ def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreEr
             f"{path} stayed locked by another process for {WAIT_SECONDS} s: nothing was written; try again, or end "
             "whoever holds it"
         )
+    if isinstance(error, apsw.CorruptError):
+        return CorruptJournal(0, f"{path} is damaged ({error})")
     if isinstance(error, apsw.NotADBError):
         return UnsupportedFormat(f"{path} is no journal ({error}): give another directory, or restore a backup")
     if isinstance(error, apsw.ReadOnlyError):
