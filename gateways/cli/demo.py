@@ -38,11 +38,15 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
     _begin(show)
     _append_and_kill(show)
     _recover(show)
-    with eventstore.open(show.data) as store:
-        _ask(show, store)
-        demo_past.look_back(show, store)
-        demo_past.prove(show, store)
-    demo_past.tamper(show)
+    if show.ok:
+        with eventstore.open(show.data) as store:
+            _ask(show, store)
+            demo_past.look_back(show, store)
+            demo_past.prove(show, store)
+        demo_past.tamper(show)
+        _advise(show)
+    else:
+        show.say("The rest is about the whole day, which is not there: stopped here.")
     seconds = (clock.monotonic_ns() - began) / 1e9
     _end(show, seconds)
     if as_json:
@@ -153,10 +157,9 @@ def _bar(show: Show, what: str) -> Iterator[Any]:
         yield lambda done: step(done, EVENTS)
 
 
-def _end(show: Show, seconds: float) -> None:
+def _advise(show: Show) -> None:
     data, tampered = shlex.quote(str(show.data)), shlex.quote(str(show.tampered))
     program = _program()
-    held = sum(show.checks.values())
     show.step("What to try next")
     lockout = show.facts["lockout"]
     for line in (
@@ -170,6 +173,10 @@ def _end(show: Show, seconds: float) -> None:
         f"{program} verify --data {tampered}",
     ):
         show.line(f"  {line}")
+
+
+def _end(show: Show, seconds: float) -> None:
+    held = sum(show.checks.values())
     show.line("")
     verdict = f"{held} of {len(show.checks)} checks held, in {seconds:.1f} s."
     show.check_line(show.ok, verdict)

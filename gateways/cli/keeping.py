@@ -65,7 +65,7 @@ def verify(
 def checked(store: EventStore, *, after: int = 0) -> Verification:
     """Verify a log with a progress bar on stderr."""
     with progress("verifying") as step:
-        return store.verify(after=after, progress=step)
+        return store.verify(after=min(after, store.head()), progress=step)
 
 
 def as_document(found: Verification) -> dict[str, Any]:

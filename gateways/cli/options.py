@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
@@ -32,6 +33,7 @@ OccurredAt = Annotated[
 DATA = Path("data")
 LOG = "main"
 UTC_NAME = "UTC"
+_DATED = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 INSTANT_HELP = "an ISO 8601 time with its zone, a position, or a mark's name"
 
 
@@ -113,6 +115,8 @@ def _at_mark(store: EventReader, text: str, no_time: InvalidEvent) -> Instant:
     try:
         record = find_mark(store, text)
     except InvalidEvent as e:
+        if _DATED.match(text):
+            raise no_time from e
         msg = f"{no_time}; or give a position, or a mark's name: {e}"
         raise InvalidEvent(msg) from e
     return _at_record(record)

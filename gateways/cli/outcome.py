@@ -97,7 +97,15 @@ def _leave_pipe() -> NoReturn:
 @contextlib.contextmanager
 def _noted_warnings() -> Iterator[None]:
     """Tell warnings, such as of a snapshot passed over, as notes instead of as lines of source."""
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: object, **__: object) -> None:
+        # Each view of a book meets the same damaged file: one note is enough.
+        if str(message) not in said:
+            said.add(str(message))
+            note(str(message))
+
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: note(str(message))
+        warnings.showwarning = say
         yield

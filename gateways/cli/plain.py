@@ -23,6 +23,7 @@ _COMPUTED: dict[type, tuple[str, ...]] = {
     Order: ("average_price", "shortfall"),
     Position: ("difference",),
 }
+_FULL_MAX = 40
 # Leaves room for the decimals in the 28 digits that a Decimal computes with.
 _DIGITS_MAX = 19
 _CENTS = Decimal("0.01")
@@ -51,7 +52,7 @@ def _scalar(value: Any, zone: tzinfo, name: str) -> Any:  # noqa: ANN401 - any l
         case Enum():
             return value.value
         case Decimal():
-            return f"{value:f}"
+            return written(value)
         case bytes():
             return str(uuid.UUID(bytes=value)) if name in IDS and len(value) == 16 else value.hex()  # noqa: PLR2004 - a UUID's size
         case date():
@@ -60,6 +61,11 @@ def _scalar(value: Any, zone: tzinfo, name: str) -> Any:  # noqa: ANN401 - any l
             return format_time(value, zone)
         case _:
             return value
+
+
+def written(value: Decimal) -> str:
+    """Return a number exactly, in full where that is of a size to read."""
+    return f"{value:f}" if abs(value.adjusted()) < _FULL_MAX else str(value)
 
 
 def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
@@ -84,8 +90,9 @@ def mean(value: Decimal | None) -> str:
 
 
 def _grouped(value: Decimal, step: Decimal) -> str:
-    rounded = value.quantize(step) if value.adjusted() < _DIGITS_MAX else value
-    text = f"{rounded:,f}"
+    if value.adjusted() >= _DIGITS_MAX:
+        return written(value)
+    text = f"{value.quantize(step):,f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -93,4 +100,4 @@ def money(value: Decimal | None) -> str:
     """Return an amount for a table, rounded to cents; `no contract` where nobody said what a point is worth."""
     if value is None:
         return "no contract"
-    return f"{value.quantize(_CENTS):,f}" if value.adjusted() < _DIGITS_MAX else f"{value:,f}"
+    return f"{value.quantize(_CENTS):,f}" if value.adjusted() < _DIGITS_MAX else written(value)

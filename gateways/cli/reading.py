@@ -73,7 +73,7 @@ def tail(  # noqa: PLR0917 - typer names them all
     with options.reading(data, log) as store:
         head = store.head()
         narrowed: dict[str, Any] = {"stream": stream, "account": account, "types": types}
-        if not _put_all(_newest(store, head, last, narrowed), chosen, as_json=as_json) and not follow:
+        if not _put_all(_newest(store, head, min(last, head), narrowed), chosen, as_json=as_json) and not follow:
             _say_why_nothing(types)
         if follow:
             sys.stdout.flush()

@@ -15,10 +15,14 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, Record
-from eventstore.trading import LockoutSet
+from eventstore.trading import LockoutSet, Marked
+from gateways.cli import demo, demo_child
+from gateways.cli.demo_child import Heard
 from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS, RESET_AT, contracts
 from gateways.cli.demo_trading import TradingLoop
 from tests.cli.command import Ended, Run, plain_environment
+
+Facts = list[tuple[str, str, int, bytes, bytes]]
 
 
 class CutShort(Exception):
@@ -35,7 +39,7 @@ def play(store: EventStore, *, cut_at: int | None = None) -> None:
     TradingLoop(store, acknowledged).run()
 
 
-def facts(store: EventStore) -> list[tuple[str, str, int, bytes, bytes]]:
+def facts(store: EventStore) -> Facts:
     def fact(record: Record) -> tuple[str, str, int, bytes, bytes]:
         return record.stream, record.type, record.occurred_at, record.data, record.id
 
@@ -43,53 +47,53 @@ def facts(store: EventStore) -> list[tuple[str, str, int, bytes, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def whole_day(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, int, bytes, bytes]]:
-    with eventstore.open(tmp_path_factory.mktemp("whole")) as store:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a day that was played in one piece."""
+    directory = tmp_path_factory.mktemp("played")
+    with eventstore.open(directory) as store:
         play(store)
+    return directory
+
+
+def facts_in(directory: Path) -> Facts:
+    with eventstore.open(directory) as store:
         return facts(store)
 
 
-def test_the_day_is_as_promised(whole_day: list[tuple[str, str, int, bytes, bytes]]) -> None:
-    assert len(whole_day) == EVENTS
-    streams = [stream.split("/") for stream, *_ in whole_day]
+def test_the_day_is_as_promised(played: Path) -> None:
+    day = facts_in(played)
+    assert len(day) == EVENTS
+    streams = [stream.split("/") for stream, *_ in day]
     assert {account for category, account, _ in streams if category == "order"} == set(ACCOUNTS)
     assert [fact.stream.split("/")[2] for fact in contracts()] == list(INSTRUMENTS)
-    kinds = {kind for _, kind, *_ in whole_day}
+    kinds = {kind for _, kind, *_ in day}
     assert {"OrderSubmitted", "OrderAccepted", "OrderFilled", "OrderCanceled", "OrderReplaced"} <= kinds
     assert {"OrderRejected", "FeeCharged", "OrderReported", "PositionReported", "LockoutSet", "Marked"} <= kinds
-    assert max(occurred_at for _, _, occurred_at, *_ in whole_day) < CLOSES_AT
+    assert max(occurred_at for _, _, occurred_at, *_ in day) < CLOSES_AT
 
 
-def test_the_day_is_the_same_in_each_run(tmp_path: Path, whole_day: list[tuple[str, str, int, bytes, bytes]]) -> None:
-    with eventstore.open(tmp_path) as store:
-        play(store)
-        assert facts(store) == whole_day
-
-
-@pytest.mark.parametrize("cut_at", [1, 9_800, 14_615, 14_616])
-def test_a_day_that_was_cut_short_goes_on_to_the_same_end(
-    tmp_path: Path, whole_day: list[tuple[str, str, int, bytes, bytes]], cut_at: int
-) -> None:
+@pytest.mark.parametrize("cut_at", [9_800, 14_615, 14_616])
+def test_a_day_that_was_cut_short_goes_on_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
+    """Also just before the lockout, when the loss is in the journal and what follows from it is not, and just after."""
     with eventstore.open(tmp_path) as store:
         with pytest.raises(CutShort):
             play(store, cut_at=cut_at)
         assert cut_at <= store.head() < EVENTS
         play(store)
-        assert facts(store) == whole_day
+    assert facts_in(tmp_path) == facts_in(played)
 
 
-def test_whoever_is_locked_out_opens_nothing_more(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path) as store:
-        play(store)
+def test_whoever_is_locked_out_opens_nothing_more(played: Path) -> None:
+    with eventstore.open(played) as store:
         (lockout,) = store.read(types=LockoutSet)
         assert isinstance(lockout.event, LockoutSet)
         assert (lockout.event.revocable, lockout.event.until) == (False, RESET_AT)
         later = list(store.read(after=lockout.position, account=lockout.account, types="OrderSubmitted"))
-        assert later
-        assert all(getattr(record.event, "reduce_only", False) for record in later)
+    assert later
+    assert all(getattr(record.event, "reduce_only", False) for record in later)
 
 
-def test_the_demo_holds_in_an_empty_directory(shell: Run, tmp_path: Path) -> None:
+def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path: Path, played: Path) -> None:
     began = time.monotonic()
     ended = shell("demo", "--keep", tmp_path / "kept", "--json")
     assert time.monotonic() - began < 30
@@ -102,10 +106,11 @@ def test_the_demo_holds_in_an_empty_directory(shell: Run, tmp_path: Path) -> Non
     assert told["events"] == EVENTS
     assert told["first_bad"] == told["tampered_position"]
     assert "verify: position" in ended.err
-    check_what_it_left(shell, tmp_path / "kept", told["lockout"])
+    assert facts_in(tmp_path / "kept" / "data") == facts_in(played)
+    check_what_it_left(tmp_path / "kept", shell, told["lockout"])
 
 
-def check_what_it_left(shell: Run, directory: Path, lockout: dict[str, object]) -> None:
+def check_what_it_left(directory: Path, shell: Run, lockout: dict[str, object]) -> None:
     """What the demo advises at its end has to work as it is written there."""
     data = directory / "data"
     assert shell("verify", "--data", data).code == 0
@@ -116,12 +121,23 @@ def check_what_it_left(shell: Run, directory: Path, lockout: dict[str, object]) 
     assert before["lockouts"] == []
     changes = shell("diff", lockout["position_before"], lockout["position"], "--data", data, "--json").document
     assert any(change["view"] == "lockouts" for change in changes["changes"])
-    assert shell("doctor", "--data", data).code == 0
 
 
-def test_the_demo_leaves_a_directory_of_others_alone(shell: Run, tmp_path: Path) -> None:
+def test_a_demo_in_which_a_check_fails_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here the processes acknowledge what no journal holds."""
+    heard = Heard(acknowledged={1: "00" * 32}, killed=True)
+    monkeypatch.setattr(demo_child, "listen", lambda *_, **__: heard)
+    with eventstore.open(tmp_path / "kept" / "data") as store:
+        store.append("mark/-/x", Marked(name="x"))
+    monkeypatch.setattr(demo, "_place", lambda _: tmp_path / "kept")
+    ended = run("demo")
+    assert ended.code == 1
+    assert "WRONG  acknowledged 1, found 0" in ended.out
+
+
+def test_the_demo_leaves_a_directory_of_others_alone(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    ended = shell("demo", "--keep", tmp_path)
+    ended = run("demo", "--keep", tmp_path)
     assert (ended.code, ended.out) == (2, "")
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 

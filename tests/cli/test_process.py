@@ -71,6 +71,13 @@ def test_another_name_of_a_log_creates_none(run: Run, data: Path, arguments: tup
     assert [path.name for path in data.iterdir()] == ["main"]
 
 
+@pytest.mark.parametrize("arguments", [("read", "--after"), ("verify", "--after"), ("tail", "-n"), ("read", "--limit")])
+def test_a_number_beyond_all_logs_is_just_beyond(run: Run, data: Path, arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments, "9" * 30, "--data", data)
+    assert ended.code == 0
+    assert "Traceback" not in ended.err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

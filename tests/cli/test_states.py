@@ -140,3 +140,18 @@ def test_diff_as_a_table_fits_one_account(run: Run, data: Path) -> None:
     assert "NOTHING until 2025-11-19T10:00:00.000000000-06:00" in ended.out
     assert "realized no contract" in ended.out
     assert "ACC1" not in ended.out
+
+
+def test_figures_of_any_size_are_told_in_a_readable_length(run: Run, data: Path) -> None:
+    huge = '{"trade_id": "T", "symbol": "X", "side": "BUY", "quantity": 1e400, "price": 1e-300}'
+    assert run("append", "order/ACC3/O-1", "OrderFilled", huge, "--data", data).code in {0, 2}
+    assert len(run("state", "--data", data).out) < 10_000
+    assert len(run("state", "--data", data, "--json").out) < 10_000
+
+
+def test_a_snapshot_that_is_passed_over_is_a_note_on_stderr(run: Run, data: Path) -> None:
+    (data / "main" / "snapshots.sqlite").write_bytes(b"no database at all" * 300)
+    ended = run("state", "--data", data, "--json")
+    assert (ended.code, ended.document["position"]) == (0, 8)
+    assert ended.err.startswith("note: ")
+    assert ended.err.count("\n") == 1
