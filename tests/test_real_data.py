@@ -1,0 +1,309 @@
+"""Real data, folded: a NASDAQ day order by order and six years of a strategy come to their independently known figures.
+
+The files are no part of the project: where the folder beside the checkout is absent, these tests are skipped.
+"""
+
+# A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
+# mypy: disable-error-code="comparison-overlap"
+
+import csv
+import gzip
+import itertools
+import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore, Record
+from eventstore.clock import parse_time
+from eventstore.trading import OrderCanceled, OrderFilled, OrderReduced, OrderSubmitted
+from gateways.importers import import_file
+from projections import Book
+from projections.book import shipped_views
+from projections.fold import Fold
+from projections.views.orders import AnomalyKind, OrdersState, OrdersView
+from tests.projections.histories import states
+from tests.projections.importing import imported
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+ZERO = Decimal(0)
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not on this machine: there is no {DATA}")
+
+
+@pytest.fixture(scope="module")
+def lobster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+    """Return the NASDAQ day, whose import was killed in the middle, and finished by running it again."""
+    directory = tmp_path_factory.mktemp("lobster") / "data"
+    path = next((DATA / "lobster").glob("*.zip"))
+    arguments = [str(directory), str(path), "lobster", "N1"]
+    command = [sys.executable, "-m", "tests.projections.importing", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) > 70_000:
+                break
+        process.kill()
+    with eventstore.open(directory) as store:
+        assert 70_000 < store.head() < 147_917
+        book = projections.open(store)
+        assert book.recovery.cut >= 70_000
+        assert states(book._fold) == states(from_zero(store, store.head()))
+        report = imported(store, path, "lobster", "N1")
+        assert (report.rows, report.events) == (147_916, 147_917)
+        assert store.head() == 147_917
+        yield store
+
+
+@pytest.fixture(scope="module")
+def day(lobster: EventStore) -> Book:
+    """Return the day's book, opened from the newest cut."""
+    book = projections.open(lobster)
+    assert book.recovery.cut > 140_000
+    return book
+
+
+@pytest.fixture(scope="module")
+def orders(lobster: EventStore) -> OrdersState:
+    """Return every order of the day, also those that a book would look up in the log."""
+    fold = Fold([OrdersView(closed_max=1_000_000, unknown_max=1_000_000)])
+    fold.apply(list(lobster.read()))
+    assert not fold.slots["orders"].parked
+    state: OrdersState = fold.slots["orders"].states["N1"]
+    return state
+
+
+def from_zero(store: EventStore, position: int) -> Fold:
+    fold = Fold(shipped_views())
+    fold.apply(list(store.read(until=position)))
+    return fold
+
+
+def test_an_uninterrupted_import_folds_to_the_same_states(day: Book, lobster: EventStore, tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "data") as store:
+        import_file(store, next((DATA / "lobster").glob("*.zip")), "lobster", account="N1")
+        assert store.head() == lobster.head()
+        assert states(from_zero(store, store.head())) == states(day._fold)
+
+
+def test_the_book_from_cuts_is_the_fold_from_zero(day: Book, lobster: EventStore) -> None:
+    assert not day.parked
+    assert states(day._fold) == states(from_zero(lobster, lobster.head()))
+
+
+def test_every_delete_has_the_right_remainder(lobster: EventStore, day: Book, orders: OrdersState) -> None:
+    deletes: Counter[str] = Counter()
+    for record in lobster.read(types=OrderCanceled):
+        order = orders.closed[record.entity]
+        assert isinstance(record.event, OrderCanceled)
+        if order.submitted:
+            # The file tells what was deleted: it is what was submitted, less what was reduced and executed.
+            left = order.quantity is not None and order.quantity - order.cumulative
+            deletes["right" if left == record.event.quantity and not order.anomalies else "wrong"] += 1
+    assert deletes == {"right": 62_131}
+    found = day.orders.anomalies("N1")
+    assert AnomalyKind.REMAINDER not in found
+    assert AnomalyKind.OVERFILL not in found
+    assert AnomalyKind.EVENT_AFTER_CLOSE not in found
+
+
+def test_every_submission_cancel_and_execution_finds_its_order(lobster: EventStore, orders: OrdersState) -> None:
+    every = {**orders.open, **orders.closed, **orders.unknown}
+    assert sum(order.submitted for order in every.values()) == 71_258
+    assert sum(1 for _ in lobster.read(types=OrderSubmitted)) == 71_258
+    applied = [record for record in lobster.read(types=(OrderReduced, OrderFilled)) if every[record.entity].submitted]
+    assert len(applied) == 7_251
+
+
+def test_the_orders_open_at_the_end_are_the_known_ones(day: Book, orders: OrdersState) -> None:
+    still_open = day.orders.open("N1")
+    assert len(still_open) == len(day.orders.open()) == len(day.orders.open(symbol="GOOG")) == 3_942
+    assert {order.order_id for order in still_open} == set(orders.open)
+    assert all(order.leaves is not None and order.leaves > 0 and not order.anomalies for order in still_open)
+
+
+def test_the_executed_volume_is_the_known_one(day: Book, orders: OrdersState) -> None:
+    every = {**orders.open, **orders.closed, **orders.unknown}.values()
+    assert sum(order.cumulative for order in every) == 492_509
+    assert sum(order.cumulative for order in every if order.submitted) == 457_063
+    assert sum(len(fills) for fills in orders.fills.values()) == 7_765
+    totals = day.trades.totals("N1", "GOOG")
+    assert (totals.count, totals.bought + totals.sold) == (7_765 + 3_913, 492_509 + 213_616)
+    trades = day.trades.of("N1")
+    visible = [trade.quantity for trade in trades if trade.order_id is not None]
+    hidden = [trade.quantity for trade in trades if trade.order_id is None]
+    assert (len(visible), sum(visible)) == (7_765, 492_509)
+    assert (len(hidden), sum(hidden)) == (3_913, 213_616)
+    assert day.positions.get("N1", "GOOG").quantity == totals.bought - totals.sold
+
+
+def test_messages_about_unknown_orders_are_kept_as_anomalies(
+    day: Book, lobster: EventStore, orders: OrdersState
+) -> None:
+    assert day.orders.anomalies("N1") == {AnomalyKind.UNKNOWN_ORDER: 3_363}
+    marked = {
+        anomaly.position for order in (*orders.unknown.values(), *orders.closed.values()) for anomaly in order.anomalies
+    }
+    assert len(marked) == 3_363
+    known = {record.stream for record in lobster.read(types=OrderSubmitted)}
+    strangers = (OrderReduced, OrderCanceled, OrderFilled)
+    assert marked == {record.position for record in lobster.read(types=strangers) if record.stream not in known}
+
+
+def test_a_closed_order_is_found_however_old(day: Book, orders: OrdersState) -> None:
+    chance = random.Random(17)
+    for order_id in chance.sample(sorted(orders.closed), 200):
+        assert day.orders.get("N1", order_id) == orders.closed[order_id]
+    assert day.orders.get("N1", "0") is None
+
+
+def test_the_book_of_a_hundred_random_instants_is_the_fold_from_zero(lobster: EventStore) -> None:
+    chance = random.Random(2012)
+    first, last = (next(lobster.read(after=after, limit=1)).recorded_at for after in (0, lobster.head() - 1))
+    instants = sorted(chance.randint(first, last) for _ in range(100))
+    fold, records = Fold(shipped_views()), lobster.read()
+    ahead: Record | None = next(records)
+    from_cuts = 0
+    for instant in instants:
+        known: list[Record] = []
+        while ahead is not None and ahead.recorded_at <= instant:
+            known.append(ahead)
+            ahead = next(records, None)
+        fold.apply(known)
+        past = projections.as_of(lobster, recorded_at=instant)
+        assert past.position == fold.position
+        assert states(past._fold) == states(fold)
+        from_cuts += past._at_cut > 0
+    assert from_cuts > 90
+
+
+class Strategy(NamedTuple):
+    store: EventStore
+    days: list[dict[str, str]]
+    symbols: list[str]
+
+
+class Held(NamedTuple):
+    """What the book says of the strategy: cash, and shares by symbol."""
+
+    cash: Decimal
+    shares: dict[str, Decimal]
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with gzip.open(DATA / "pyfolio" / name, "rt", encoding="utf-8") as text:
+        return list(csv.DictReader(text))
+
+
+@pytest.fixture(scope="module")
+def strategy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strategy]:
+    days = rows("test_pos.csv.gz")
+    with eventstore.open(tmp_path_factory.mktemp("pyfolio") / "data") as store:
+        imported(store, DATA / "pyfolio" / "test_txn.csv.gz", "pyfolio", "P1")
+        yield Strategy(store, days, [name for name in days[0] if name not in {"index", "cash"}])
+
+
+def held(book: Book, symbols: list[str]) -> Held:
+    cash = Decimal(100_000)
+    for totals in book.trades.totals("P1"):
+        cash += totals.sold_value - totals.bought_value
+    return Held(cash, {symbol: book.positions.get("P1", symbol).quantity for symbol in symbols})
+
+
+@pytest.fixture(scope="module")
+def ends(strategy: Strategy) -> list[Held]:
+    """Return what was held at the end of each day, as the log tells it when it is replayed step by step."""
+    closing: dict[int, Held] = {}
+    for record, book in projections.steps(strategy.store):
+        closing[record.occurred_at] = held(book, strategy.symbols)
+    found = [Held(Decimal(100_000), dict.fromkeys(strategy.symbols, ZERO))]
+    for row in strategy.days:
+        found.append(closing.get(parse_time(row["index"]), found[-1]))
+    return found[1:]
+
+
+def test_the_strategy_s_cash_is_the_known_one_on_every_day(strategy: Strategy, ends: list[Held]) -> None:
+    worst = max(abs(end.cash - Decimal(row["cash"])) for row, end in zip(strategy.days, ends, strict=True))
+    assert len(ends) == 1_506
+    # What an event carries is the price, which the file rounds to eleven decimals; by the money that it tells beside
+    # each price, which no event carries, cash is nearer still.
+    assert worst < Decimal("8.93e-6")
+    money = dict.fromkeys([row["index"] for row in strategy.days], ZERO)
+    for row in rows("test_txn.csv.gz"):
+        money[row[""]] += Decimal(row["txn_dollars"])
+    sums = itertools.accumulate(money.values(), initial=Decimal(100_000))
+    corrected = max(abs(cash - Decimal(row["cash"])) for row, cash in zip(strategy.days, list(sums)[1:], strict=True))
+    assert corrected <= Decimal("4.2e-6")
+
+
+def test_the_strategy_s_shares_have_the_sign_of_its_positions(strategy: Strategy, ends: list[Held]) -> None:
+    agree = [
+        sign(end.shares[symbol]) == sign(Decimal(row[symbol] or 0))
+        for row, end in zip(strategy.days, ends, strict=True)
+        for symbol in strategy.symbols
+    ]
+    assert (len(agree), sum(agree)) == (10_542, 10_542)
+
+
+def test_the_strategy_s_positions_are_its_shares_at_the_price_they_were_dealt_at(
+    strategy: Strategy, ends: list[Held]
+) -> None:
+    dealt = {
+        (trade.occurred_at, trade.symbol): trade.price for trade in projections.open(strategy.store).trades.of("P1")
+    }
+    differences = []
+    for row, end in zip(strategy.days, ends, strict=True):
+        for symbol in strategy.symbols:
+            price, dollars = dealt.get((parse_time(row["index"]), symbol)), Decimal(row[symbol] or 0)
+            if price is not None and dollars:
+                differences.append(abs(dollars / end.shares[symbol] / price - 1))
+    assert len(differences) == 9_250
+    assert max(differences) < Decimal("7.95e-11")
+
+
+def test_the_strategy_s_daily_return_is_the_known_one(strategy: Strategy, ends: list[Held]) -> None:
+    """What a day gains, by the book's cash and its shares at the day's prices, over what there was the day before."""
+    with gzip.open(DATA / "pyfolio" / "test_returns.csv.gz", "rt", encoding="utf-8") as text:
+        known = {row[0]: Decimal(row[1]) for row in csv.reader(text)}
+    assert len(ends) == len(strategy.days) == 1_506
+    by_book, by_file = [], []
+    for (row_before, before), (row, after) in itertools.pairwise(zip(strategy.days, ends, strict=True)):
+        is_known, symbols = known[row["index"]], strategy.symbols
+        by_book.append(abs(value(after, row, symbols) / value(before, row_before, symbols) - 1 - is_known))
+        by_file.append(abs(told(row, symbols) / told(row_before, symbols) - 1 - is_known))
+    assert len(by_book) == 1_505
+    # Between the two lies what the rounding of the prices costs the cash.
+    assert max(by_book) < Decimal("8.6e-12")
+    assert max(by_file) < Decimal("9.1e-13")
+
+
+def told(row: dict[str, str], symbols: list[str]) -> Decimal:
+    return sum((Decimal(row[name] or 0) for name in ("cash", *symbols)), ZERO)
+
+
+def value(end: Held, row: dict[str, str], symbols: list[str]) -> Decimal:
+    total = end.cash
+    for symbol in symbols:
+        shares = end.shares[symbol]
+        if shares:
+            total += shares * (Decimal(row[symbol]) / shares)
+    return total
+
+
+def test_a_day_of_the_past_is_the_day_of_the_replay(strategy: Strategy, ends: list[Held]) -> None:
+    for place in random.Random(2004).sample(range(len(ends)), 20):
+        past = projections.as_of(strategy.store, occurred_at=parse_time(strategy.days[place]["index"]))
+        assert held(past, strategy.symbols) == ends[place]
+
+
+def sign(number: Decimal) -> int:
+    return (number > 0) - (number < 0)
