@@ -145,9 +145,15 @@ class JournalContract(SourceContract):
             draft(ORDER, "a", schema=2),
         ):
             with pytest.raises(DuplicateEvent) as duplicate:
-                journal.append([Batch(ORDER, [other]), batch(POSITION, "b")])
+                journal.append([Batch(ORDER, [other])])
             assert (duplicate.value.id, duplicate.value.record) == (first.id, first)
         assert journal.head() == 1
+
+    def test_a_contradiction_keeps_the_rest_of_its_batch_out(self, journal: Journal) -> None:
+        journal.append([batch(ORDER, "a")])
+        with pytest.raises(DuplicateEvent):
+            journal.append([batch(POSITION, "b"), Batch(ORDER, [draft(ORDER, "other", key="a")])])
+        assert (journal.head(), journal.version(POSITION)) == (1, 0)
 
     def test_a_known_id_in_another_stream_is_refused(self, journal: Journal) -> None:
         (first,) = journal.append([batch(ORDER, "a")])

@@ -166,8 +166,10 @@ def test_the_documents_tables_are_the_journals(tmp_path: Path) -> None:
     eventstore.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / JOURNAL)) as journal:
         created = {sql for (sql,) in journal.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")}
+        marks = [journal.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")]
         names = {key for (key,) in journal.execute("SELECT key FROM meta")}
     assert created == {statement.strip() for statement in block("sql").split(";\n") if statement.strip()}
+    assert marks == [(0x45565354,), (1,)]
     assert all(f"`{name}`: " in DOCUMENT for name in names)
 
 

@@ -13,6 +13,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, store, trading
+from eventstore.journals import sqlite
 from eventstore.testing import in_time
 from tests.store.facts import AT, CONTRACT, ORDER, OTHER, POSITION, SECOND, contract, filled, rejected, text_of, texts
 
@@ -170,6 +171,25 @@ def test_following_is_narrowed_as_reading_is(tmp_path: Path) -> None:
         later.start()
         assert text_of(in_time(lambda: next(records))) == "1"
         later.join()
+
+
+def test_following_from_beyond_the_head_waits_for_what_lies_beyond(store: EventStore) -> None:
+    store.append(ORDER, [rejected(number) for number in (1, 2)])
+    records = store.follow(after=4)
+    later = threading.Timer(0.05, lambda: [store.append(ORDER, rejected(number)) for number in (3, 4, 5)])
+    later.start()
+    assert text_of(in_time(lambda: next(records))) == "5"
+    later.join()
+
+
+def test_a_commit_of_this_process_wakes_without_a_look_at_the_file(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "POLL_SECONDS", 60.0)
+    later = threading.Timer(0.05, lambda: store.append(ORDER, rejected()))
+    later.start()
+    assert in_time(lambda: store.wait(0, 30.0))
+    later.join()
 
 
 @pytest.mark.parametrize("clock", [SystemClock(), ManualClock(AT)], ids=["system", "manual"])

@@ -150,6 +150,14 @@ def test_a_record_rewritten_with_its_digest_is_found_by_the_tree(journal: sqlite
     assert "tree" in reason
 
 
+def test_a_change_near_the_end_is_named_on_opening(journal: sqlite3.Connection, tmp_path: Path) -> None:
+    journal.execute("UPDATE event SET data = data || ' ' WHERE position = ?", (COUNT - 20,))
+    journal.close()
+    with pytest.raises(CorruptJournal) as corrupt:
+        eventstore.open(tmp_path)
+    assert corrupt.value.position == COUNT - 20
+
+
 @pytest.mark.parametrize(
     "change",
     ["frontier = zeroblob(length(frontier))", "frontier = x''", "position = position - 1", "position = position + 1"],

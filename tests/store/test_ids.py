@@ -1,0 +1,47 @@
+"""Ids: increasing and unique where they are drawn, the same for everybody where they follow from a key."""
+
+import uuid
+
+import pytest
+
+from eventstore import InvalidEvent
+from eventstore.ids import NAMESPACE, as_id, keyed_id, new_ids
+from tests.store.facts import AT
+
+MILLISECOND = 1_000_000
+
+
+def drawn(count: int, now_ns: int, random: int) -> list[uuid.UUID]:
+    ids = new_ids(count, now_ns, lambda size: random.to_bytes(size, "big"))
+    return [uuid.UUID(bytes=id_) for id_ in ids]
+
+
+@pytest.mark.parametrize("random", [0, 2**62 - 3, 2**63 - 3, 2**72 - 3, 2**73 - 1, 2**80 - 1], ids=hex)
+def test_ids_of_one_millisecond_increase_from_wherever_chance_put_the_first(random: int) -> None:
+    ids = drawn(10, AT, random)
+    assert ids == sorted(set(ids))
+    assert {(id_.version, id_.variant) for id_ in ids} == {(7, uuid.RFC_4122)}
+    assert {id_.int >> 80 for id_ in ids} == {AT // MILLISECOND}
+
+
+def test_ids_of_different_chance_differ_in_every_bit_that_chance_has() -> None:
+    first = drawn(1, AT, 0)[0].int
+    assert all(drawn(1, AT, 1 << bit)[0].int != first for bit in range(73))
+
+
+def test_a_later_millisecond_comes_after_whatever_chance_drew() -> None:
+    assert drawn(1, AT, 2**73 - 1)[0] < drawn(1, AT + MILLISECOND, 0)[0]
+
+
+@pytest.mark.parametrize(("stream", "key"), [("order/A/1", "x"), ("order/A/ü漢😀", "ü/\0/x"), ("a/b/c", "k" * 1024)])
+def test_a_keyed_id_is_the_standard_librarys(stream: str, key: str) -> None:
+    assert keyed_id(stream, key) == uuid.uuid5(NAMESPACE, f"{stream}\0{key}").bytes
+
+
+def test_an_id_is_taken_as_uuid_or_bytes() -> None:
+    given = uuid.UUID(int=5)
+    assert as_id(given) == as_id(given.bytes) == given.bytes
+    assert as_id(None) is None
+    for wrong in (b"", b"x" * 17, str(given), 5):
+        with pytest.raises(InvalidEvent, match="an id is a UUID or its 16 bytes"):
+            as_id(wrong)
