@@ -106,6 +106,8 @@ def test_dated_copies_past_their_days_are_removed_and_nothing_else(run: Run, dat
     folder = tmp_path / "copies"
     for name in ("20200101T000000Z", "20200102T000000Z", "other", "20200103T000000", "20201301T000000Z"):
         assert run("backup", folder / name, "--data", data).code == 0
+    assert run("backup", folder / "20200107T000000Z", "--data", data).code == 0
+    (folder / "20200107T000000Z" / "notes.txt").write_text("about this copy")
     (folder / "20200104T000000Z").mkdir()
     (folder / "20200104T000000Z" / "notes.txt").write_text("not made by this command")
     (folder / "20200105T000000Z").write_text("nor this")
@@ -118,7 +120,7 @@ def test_dated_copies_past_their_days_are_removed_and_nothing_else(run: Run, dat
     made = Path(ended.document["target"]).name
     assert kept == {
         *("other", "20200103T000000", "20201301T000000Z", "20200104T000000Z"),
-        *("20200105T000000Z", "20200106T000000Z", made),
+        *("20200105T000000Z", "20200106T000000Z", "20200107T000000Z", made),
     }
     assert "left alone" in ended.err
 
