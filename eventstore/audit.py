@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from eventstore import merkle
 from eventstore.errors import CorruptJournal
 from eventstore.journal import PAGE_MAX, Verification
-from eventstore.record import Record, digest, digest_prefix
+from eventstore.record import is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventstore.journal import Journal
 
-ID_BYTES = 16
 PAGE = PAGE_MAX // merkle.TILE * merkle.TILE
 
 
@@ -39,24 +37,12 @@ def verify(journal: Journal, *, after: int = 0, progress: Callable[[int, int], N
         position = grown.size
         if progress is not None:
             progress(position - start * merkle.TILE, tree.size - start * merkle.TILE)
-    beyond = journal.read(after=tree.size, limit=1)
-    if beyond and journal.head() == tree.size:
-        return _wrong(after, beyond[0].position, "this record lies beyond the head: it was inserted")
+    strays = journal.strays()
+    if strays:
+        return _wrong(after, *strays[0])
     if grown != tree:
         return _wrong(after, _last_tile(tree.size), "from here on the records give another tree than the head's")
     return Verification(ok=True, checked=max(tree.size - after, 0))
-
-
-def check_record(log_id: bytes, record: Record) -> bool:
-    """Tell whether a record's digest is that of its members, and they are of the sizes that the format gives them."""
-    causes = (record.correlation_id, record.causation_id)
-    if len(record.id) != ID_BYTES or any(cause is not None and len(cause) != ID_BYTES for cause in causes):
-        return False
-    try:
-        prefix = digest_prefix(log_id, record)
-        return digest(prefix, record.position, record.version, record.recorded_at, record) == record.digest
-    except (struct.error, OverflowError):
-        return False
 
 
 def _check_page(journal: Journal, after: int, until: int, grown: merkle.Frontier) -> tuple[int, str] | None:
@@ -68,7 +54,7 @@ def _check_page(journal: Journal, after: int, until: int, grown: merkle.Frontier
     for expected, record in enumerate(page, after + 1):
         if record.position != expected:
             return expected, "the record is missing"
-        if not check_record(journal.log_id, record):
+        if not is_sound(journal.log_id, record):
             return expected, "the record does not have its digest: it was changed after it was written"
     if after + len(page) < until:
         return after + len(page) + 1, "the record is missing"

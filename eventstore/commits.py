@@ -13,7 +13,7 @@ from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
 from eventstore.journal import drafts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from eventstore.journal import Journal
     from eventstore.record import Batch, Record
@@ -24,16 +24,18 @@ WAIT_SECONDS = 5.0
 COMMIT_SECONDS_MAX = 60.0
 FLUSH_SECONDS = 0.005
 GATHER_SECONDS = 0.0003
+INTERRUPTIONS_MAX = 100
 
 
 class Pending:
     """An enqueued append: its records once they are on disk, or the error that kept them out."""
 
-    __slots__ = ("_committer", "_latch", "_outcome", "asked", "batches", "events", "lead", "queued")
+    __slots__ = ("_committer", "_latch", "_outcome", "_told", "asked", "batches", "events", "lead", "queued")
 
     def __init__(self, committer: Committer, batches: Sequence[Batch], events: int, *, queued: bool) -> None:
         self.batches, self.events, self.queued = batches, events, queued
         self.lead = self.asked = False
+        self._told = False
         self._committer = committer
         self._outcome: Sequence[Record] | StoreError | None = None
         # Taken now and released by whoever has news: a latch of its own for each waiter wakes nobody else.
@@ -67,7 +69,12 @@ class Pending:
         self._outcome = outcome
 
     def wake(self) -> None:
-        """Release the one that waits: once with the lead, if it gets that, and once with the outcome."""
+        """Tell those who wait of the outcome, once."""
+        if not self._told:
+            self._told = True
+            self._latch.release()
+
+    def wake_to_lead(self) -> None:
         self._latch.release()
 
     def wait(self, seconds: float) -> bool:
@@ -110,10 +117,7 @@ class Committer:
     def append(self, batches: Sequence[Batch], events: int) -> list[Record]:
         """Write batches with all that waits before them; return their records or raise what kept them out."""
         request = Pending(self, batches, events, queued=False)
-        if self._enter(request):
-            self._lead(request)
-        else:
-            self._follow(request)
+        self._run(request)
         return request.result()
 
     def enqueue(self, batches: Sequence[Batch], events: int) -> Pending:
@@ -129,11 +133,7 @@ class Committer:
 
     def flush(self) -> None:
         """Write all that waits; raise the first error of an enqueued append that nobody has asked for."""
-        marker = Pending(self, [], 0, queued=False)
-        if self._enter(marker):
-            self._lead(marker)
-        else:
-            self._follow(marker)
+        self._run(Pending(self, [], 0, queued=False))
         self._raise_unasked()
 
     def flush_soon(self) -> None:
@@ -155,13 +155,23 @@ class Committer:
             if self._flusher is not None:
                 self._flusher.join()
 
-    def _enter(self, request: Pending) -> bool:
-        """Put a request into the queue and tell whether its thread is to lead."""
+    def _run(self, request: Pending) -> None:
+        """Have a request settled, by this thread or another; whatever interrupts it stops nobody else."""
+        taken: list[Pending] = []
+        try:
+            self._enter(request)
+            if not request.lead:
+                self._follow(request)
+            if request.lead:
+                self._lead(request, taken)
+        finally:
+            _insist(lambda: self._leave(request, taken))
+
+    def _enter(self, request: Pending) -> None:
         with self._mutex:
             self._admit(request)
-            lead = not self._leading
-            self._leading = True
-            return lead
+            if not self._leading:
+                self._leading = request.lead = True
 
     def _admit(self, request: Pending) -> None:
         if self._closing:
@@ -176,33 +186,50 @@ class Committer:
         self._waiting += request.events
 
     def _follow(self, request: Pending) -> None:
-        if not request.wait(COMMIT_SECONDS_MAX):
-            with self._mutex:
-                if request in self._queue:
-                    self._queue.remove(request)
-                    self._waiting -= request.events
-                    msg = f"the disk took no commit for {COMMIT_SECONDS_MAX} s: nothing was written"
-                    raise Overloaded(msg)
-            if not request.done:
-                ids = [draft.id for draft in drafts_of(request.batches)]
-                raise OutcomeUnknown(ids, f"the disk has not answered for {COMMIT_SECONDS_MAX} s")
-        if request.lead:
-            self._lead(request)
+        if request.wait(COMMIT_SECONDS_MAX) or request.done:
+            return
+        with self._mutex:
+            waits = request in self._queue
+        if waits:
+            msg = f"the disk took no commit for {COMMIT_SECONDS_MAX} s: nothing was written"
+            raise Overloaded(msg)
+        ids = [draft.id for draft in drafts_of(request.batches)]
+        raise OutcomeUnknown(ids, f"the disk has not answered for {COMMIT_SECONDS_MAX} s")
 
-    def _lead(self, own: Pending) -> None:
-        """Write until the own request is settled, then hand the lead to the first that waits."""
-        taken: list[Pending] = []
+    def _lead(self, own: Pending, taken: list[Pending]) -> None:
+        """Write all that waits, until the own request is settled."""
         self._gather()
-        try:
-            while not own.done:
-                taken = self._take()
-                self._write(taken)
-        finally:
-            # Those who are served go first and the heir last: what they append next then joins the heir's commit.
-            for request in taken:
-                if not request.queued:
-                    request.wake()
-            self._hand_over(len(taken))
+        while not own.done:
+            taken.clear()
+            self._take(taken)
+            self._write(taken)
+
+    def _leave(self, own: Pending, taken: list[Pending]) -> None:
+        """Leave nothing behind: not the own request, nobody asleep, and the lead to the first that waits."""
+        for request in taken:
+            if not request.done:
+                self._settle([request], [_share(KeyboardInterrupt("the leader was interrupted"), request)])
+        with self._mutex:
+            if not own.done and own in self._queue:
+                self._queue.remove(own)
+                self._waiting -= own.events
+            self._room.notify_all()
+        if own.lead:
+            self._hand_over(own, taken)
+
+    def _hand_over(self, own: Pending, taken: list[Pending]) -> None:
+        # Those who are served go first and the heir last: what they append next then joins the heir's commit.
+        for request in taken:
+            if not request.queued:
+                request.wake()
+        with self._mutex:
+            self._crowd = len(taken) + len(self._queue)
+            heir = next((request for request in self._queue if not request.queued), None)
+            self._leading, own.lead = heir is not None, False
+            if heir is not None:
+                heir.lead = True
+        if heir is not None:
+            heir.wake_to_lead()
 
     def _gather(self) -> None:
         """Give as many as met at the last commit a moment to come again, so that they share this one too."""
@@ -212,15 +239,13 @@ class Committer:
         while len(self._queue) < self._crowd and time.monotonic() < deadline:
             time.sleep(0.00002)
 
-    def _take(self) -> list[Pending]:
-        taken: list[Pending] = []
+    def _take(self, taken: list[Pending]) -> None:
         events = 0
         with self._mutex:
             while self._queue and (not taken or events + self._queue[0].events <= COMMIT_EVENTS_MAX):
-                request = self._queue.popleft()
-                taken.append(request)
-                events += request.events
-        return taken
+                events += self._queue[0].events
+                taken.append(self._queue[0])
+                self._queue.popleft()
 
     def _write(self, taken: list[Pending]) -> None:
         try:
@@ -235,28 +260,17 @@ class Committer:
         self._settle(taken, [next(answers) if request.batches else [] for request in taken])
 
     def _settle(self, taken: list[Pending], outcomes: Sequence[Sequence[Record] | StoreError]) -> None:
-        events = 0
         for request, outcome in zip(taken, outcomes, strict=True):
+            if request.done:
+                continue
             request.settle(outcome)
-            events += request.events
             if request.queued:
                 request.wake()
                 if isinstance(outcome, StoreError):
                     self._failed.append(request)
         with self._mutex:
-            self._waiting -= events
+            self._waiting -= sum([request.events for request in taken])
             self._room.notify_all()
-
-    def _hand_over(self, served: int) -> None:
-        with self._mutex:
-            self._crowd = served + len(self._queue)
-            heir = next((request for request in self._queue if not request.queued), None)
-            if heir is None:
-                self._leading = False
-            else:
-                heir.lead = True
-        if heir is not None:
-            heir.wake()
 
     def _raise_unasked(self) -> None:
         with self._mutex:
@@ -277,15 +291,24 @@ class Committer:
             self._queued.clear()
             self._flush.wait(self._flush_seconds)
             self._flush.clear()
-            marker = Pending(self, [], 0, queued=False)
             try:
-                if self._enter(marker):
-                    self._lead(marker)
-                else:
-                    self._follow(marker)
+                self._run(Pending(self, [], 0, queued=False))
             except StoreError:
                 # Closed by now, or overloaded; every enqueued append holds its own error, which flush() raises.
                 continue
+
+
+def _insist(action: Callable[[], None]) -> None:
+    """Run what must be run to its end, however often it is interrupted, then raise the last interruption."""
+    interruption = None
+    for _ in range(INTERRUPTIONS_MAX):
+        try:
+            action()
+            break
+        except BaseException as error:  # noqa: BLE001 - raised below
+            interruption = error
+    if interruption is not None:
+        raise interruption
 
 
 def _share(error: BaseException, request: Pending) -> StoreError:

@@ -104,6 +104,9 @@ class Journal(Source, Protocol):
     def backup(self, target: Path) -> None:
         """Copy the journal as of one instant to a new file, synced."""
 
+    def strays(self) -> list[tuple[int, str]]:
+        """Return what is stored beside the log, as (position, what it is): records, nodes, a head that are not its."""
+
     def integrity(self) -> list[str]:
         """Return what is wrong with the storage itself: nothing, usually."""
 

@@ -12,6 +12,7 @@ import msgspec
 
 from eventstore.events import Event, codec
 
+ID_BYTES = 16
 _length = struct.Struct(">I").pack
 # position, version, recorded_at, occurred_at, id, each after its length; then the length of the data.
 digest_place = struct.Struct(">IQIQIqIqI16sI").pack
@@ -105,3 +106,16 @@ def digest(prefix: bytes, position: int, version: int, recorded_at: int, draft: 
     data = draft.data
     place = digest_place(8, position, 8, version, 8, recorded_at, 8, draft.occurred_at, 16, draft.id, len(data))
     return hashlib.sha256(prefix + place + data).digest()
+
+
+def is_sound(log_id: bytes, record: Record) -> bool:
+    """Tell whether a record's digest is that of its members, and they are of the sizes that the format gives them."""
+    try:
+        ids = (record.id, record.correlation_id or record.id, record.causation_id or record.id)
+        if [len(each) for each in ids] != [ID_BYTES] * 3 or b"" in {record.correlation_id, record.causation_id}:
+            return False
+        prefix = digest_prefix(log_id, record)
+        return digest(prefix, record.position, record.version, record.recorded_at, record) == record.digest
+    except (struct.error, AttributeError, OverflowError, TypeError, UnicodeError):
+        # Not what the columns declare: nothing that was ever written so.
+        return False

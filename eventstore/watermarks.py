@@ -33,12 +33,15 @@ class Watermarks:
         check_name("watermark", name)
         self.directory.mkdir(exist_ok=True)
         passing = self.directory / f".{name}.{os.getpid()}"
-        with passing.open("wb") as file:
-            file.write(msgspec.json.encode(mark) + b"\n")
-            if synced:
-                file.flush()
-                os.fsync(file.fileno())
-        passing.replace(self.directory / name)
+        try:
+            with passing.open("wb") as file:
+                file.write(msgspec.json.encode(mark) + b"\n")
+                if synced:
+                    file.flush()
+                    os.fsync(file.fileno())
+            passing.replace(self.directory / name)
+        finally:
+            passing.unlink(missing_ok=True)
 
     def all(self) -> dict[str, Watermark]:
         """Return the watermarks by name. An empty file, which a power cut may leave of an unsynced one, is none."""
@@ -47,6 +50,6 @@ class Watermarks:
             if content := path.read_bytes():
                 try:
                     marks[path.name] = msgspec.json.decode(content, type=Watermark)
-                except msgspec.MsgspecError as e:
+                except (msgspec.MsgspecError, UnicodeDecodeError) as e:
                     raise CorruptJournal(0, f"the watermark {path} is damaged ({e})") from e
         return marks

@@ -155,6 +155,9 @@ class MemoryJournal:
         msg = f"a journal in memory cannot be copied to {target}: open a directory instead"
         raise InvalidEvent(msg)
 
+    def strays(self) -> list[tuple[int, str]]:
+        return []
+
     def integrity(self) -> list[str]:
         self.check_open()
         return []

@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import time
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +26,7 @@ from eventstore.errors import (
 from eventstore.events import SYNCED
 from eventstore.events.registry import by_name
 from eventstore.journal import drafts_of
-from eventstore.journals import sqlite_keep, sqlite_read, sqlite_schema
+from eventstore.journals import forks, sqlite_keep, sqlite_read, sqlite_schema
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite_keep import Head
 from eventstore.streams import check_name
@@ -75,14 +74,14 @@ class SqliteJournal:
         with self._translated():
             self._writer = self._connect()
         try:
-            with self._translated():
+            with self._translated(self._writer), sqlite_schema.alone(self.path.parent):
                 found, self.log_id = sqlite_schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
                 self._check_opened(found)
         except BaseException:
             self._writer.close()
             raise
         self._writer.set_wal_hook(self._on_wal)
-        _open_journals.add(self)
+        forks.opened(self)
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of {self.path}", daemon=True)
         self._keeper.start()
 
@@ -133,12 +132,19 @@ class SqliteJournal:
         except BaseException:
             self._rollback()
             raise
-        self._commit(groups)
-        last = work.records[-1]
-        self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work)
+        try:
+            self._commit(groups)
+            last = work.records[-1]
+            self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work)
+        except BaseException:
+            # Whether it was committed or not, nothing that is remembered counts any more.
+            self._data_version = -1
+            self._rollback()
+            raise
         return outcomes
 
     def _begin(self) -> None:
+        self._rollback()  # of what an interruption has left open
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         except apsw.Error as e:
@@ -202,8 +208,11 @@ class SqliteJournal:
         self._types |= work.types
         if self._moved:
             self._moved = self._moving = False
-            with contextlib.suppress(apsw.BusyError, apsw.FullError):  # tried again when the log has grown on
+            try:
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.Error as e:
+                # The log has what the tables lack: told, and tried again when it has grown on.
+                self.trouble = str(e)
         with self._grown:
             self._grown.notify_all()
 
@@ -273,7 +282,7 @@ class SqliteJournal:
             with self._translated():
                 connection = self._connect()
         try:
-            with self._translated():
+            with self._translated(connection):
                 yield connection
         finally:
             if self._closed:
@@ -290,6 +299,10 @@ class SqliteJournal:
         with self._reader() as reader:
             sqlite_keep.backup(reader, target, self.log_id)
 
+    def strays(self) -> list[tuple[int, str]]:
+        with self._reader() as reader:
+            return sqlite_keep.strays(reader)
+
     def integrity(self) -> list[str]:
         """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
         with self._reader() as reader:
@@ -303,9 +316,10 @@ class SqliteJournal:
         self._keeper.join()
         with self._lock:
             failed, self._closed = self._closed, f"{self.path} is closed: open the store again"
-            _open_journals.discard(self)
+            forks.closed(self)
             if not failed:
-                self._mark(synced=True)
+                with contextlib.suppress(OSError):  # an older watermark is true as well
+                    self._mark(synced=True)
             while self._readers:
                 self._readers.pop().close()
             self._writer.close()
@@ -356,37 +370,24 @@ class SqliteJournal:
         if found != self.log:
             msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
             raise InvalidEvent(msg)
-        marks = self._watermarks.all()
-        # One read transaction, so that others who append meanwhile do not make the parts disagree.
-        self._writer.execute("BEGIN")
-        try:
-            self._head = sqlite_keep.check(self._writer, self.log, self.log_id, marks)
-        finally:
-            self._writer.execute("ROLLBACK")
+        self._head = sqlite_keep.check(self._writer, self.log, self.log_id, self._watermarks.all())
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, connection: apsw.Connection | None = None) -> Iterator[None]:
         try:
             yield
         except apsw.Error as e:
-            raise sqlite_schema.from_sqlite(e, self.path) from e
+            number = 0 if connection is None else connection.system_errno
+            raise sqlite_schema.from_sqlite(e, self.path, number) from e
+        except OSError as e:
+            raise sqlite_schema.from_os(e, self.path) from e
+
+    def inherited(self) -> None:
+        """Be closed, in a fork's child, without touching what the parent uses."""
+        self._closed = f"{self.path} was opened by the parent process: open it again in this one"
+        self._stop.set()
 
     @override
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self._head.position}"
         return f"<SqliteJournal {self.log} in {self.path} {state}>"
-
-
-_open_journals: weakref.WeakSet[SqliteJournal] = weakref.WeakSet()
-_inherited: list[SqliteJournal] = []
-
-
-def _after_fork_in_child() -> None:
-    """A fork's child may not touch its parent's connections, not even to close them: they are kept, out of use."""
-    for journal in list(_open_journals):
-        journal._closed = f"{journal.path} was opened by the parent process: open it again in this one"  # noqa: SLF001
-        journal._stop.set()  # noqa: SLF001 - its own module
-        _inherited.append(journal)
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -11,7 +11,7 @@ from eventstore import merkle
 from eventstore.errors import CorruptJournal
 from eventstore.journals import sqlite_read
 from eventstore.journals.sqlite_schema import sync_directory
-from eventstore.record import digest, digest_prefix
+from eventstore.record import is_sound
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ def read_head(connection: apsw.Connection) -> Head:
 
 def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
     """Check head, tree, the last 256 digests and the watermarks; return the head or raise CorruptJournal."""
+    # One read transaction, so that others who append meanwhile do not make the parts disagree.
+    connection.execute("BEGIN")
+    try:
+        return _checked(connection, log, log_id, marks)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _checked(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
     head = read_head(connection)
     last = connection.execute("SELECT coalesce(max(position), 0) FROM event").get
     if last != head.position:
@@ -67,10 +76,9 @@ def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head
     for expected, record in enumerate(sqlite_read.page(connection, log, query), after + 1):
         if record.position != expected:
             raise CorruptJournal(expected, "the record is missing")
-        leaf = digest(digest_prefix(log_id, record), record.position, record.version, record.recorded_at, record)
-        if leaf != record.digest:
+        if not is_sound(log_id, record):
             raise CorruptJournal(expected, "the record does not have its digest")
-        leaves.append(leaf)
+        leaves.append(record.digest)
     try:
         tree = merkle.frontier_at(first_tile, lambda level, number: nodes(connection, level, number, number))
     except LookupError as e:
@@ -84,6 +92,23 @@ def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> lis
     """Return the stored nodes of a level whose number is from `first` to `last`."""
     sql = "SELECT level, number, hash FROM node WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
     return [merkle.Node(*row) for row in connection.execute(sql, (level, first, last))]
+
+
+def strays(connection: apsw.Connection) -> list[tuple[int, str]]:
+    """Return what is stored beside the log, as (position, what it is): records, nodes, a head that are not its."""
+    head = read_head(connection)
+    found: list[tuple[int, str]] = []
+    for (position,) in connection.execute(
+        "SELECT position FROM event WHERE position < 1 OR position > (SELECT position FROM head) ORDER BY 1 LIMIT 10"
+    ):
+        found.append((int(position), "this record lies outside the log: it was inserted"))
+    sql = "SELECT level, number FROM node WHERE level < ? OR number < 0 OR ((number + 1) << level) > ? LIMIT 10"
+    for level, number in connection.execute(sql, (merkle.STORED_LEVEL, head.position)):
+        found.append((head.position, f"the tree's node {number} of level {level} is none of this log: it was inserted"))
+    sql = "SELECT recorded_at FROM event WHERE position = ?"
+    if head.position and connection.execute(sql, (head.position,)).get != head.recorded_at:
+        found.append((head.position, "the head does not have the last record's time"))
+    return found
 
 
 def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id: bytes, head: int) -> None:

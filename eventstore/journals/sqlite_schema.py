@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import time
 from pathlib import Path
@@ -21,7 +23,7 @@ from eventstore.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 APPLICATION_ID = 0x45565354  # "EVST"
 FORMAT = 1
@@ -132,7 +134,10 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
         _create(connection, log, created_at)
         sync_directory(path.parent)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
-    return meta["log"], meta["log_id"]
+    name, log_id = meta.get("log"), meta.get("log_id")
+    if not isinstance(name, str) or not isinstance(log_id, bytes) or len(log_id) != 16:  # noqa: PLR2004 - a UUID's size
+        raise CorruptJournal(0, f"{path} does not say which log it is")
+    return name, log_id
 
 
 def _create(connection: apsw.Connection, log: str, created_at: int) -> None:
@@ -145,8 +150,32 @@ def _create(connection: apsw.Connection, log: str, created_at: int) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
+
+
+@contextlib.contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Let one process of several prepare a journal at a time: two that change a new file's mode block each other.
+
+    Raises Overloaded after a bounded wait. The lock goes with the process that holds it.
+    """
+    handle = os.open(directory / "opening.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as e:
+                if time.monotonic() > deadline:
+                    msg = f"{directory} has been opened by another process for {WAIT_SECONDS} s: try again"
+                    raise Overloaded(msg) from e
+                time.sleep(0.002)
+        yield
+    finally:
+        os.close(handle)
 
 
 def check_place(directory: Path) -> None:
@@ -189,12 +218,16 @@ def sync_directory(directory: Path) -> None:
         os.close(handle)
 
 
+_SYNCS = {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_full(error: apsw.Error, system_errno: int) -> bool:
     """Tell whether an error says that there is no room left."""
-    return isinstance(error, apsw.FullError) or (isinstance(error, apsw.IOError) and system_errno in _FULL)
+    if isinstance(error, apsw.IOError):
+        # A sync that finds the disk full comes after the writes: what they wrote may be there all the same.
+        return system_errno in _FULL and error.extendedresult not in _SYNCS
+    return isinstance(error, apsw.FullError)
 
 
 def from_os(error: OSError, path: Path) -> StoreError:
@@ -215,7 +248,7 @@ def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreEr
             f"{path} stayed locked by another process for {WAIT_SECONDS} s: nothing was written; try again, or end "
             "whoever holds it"
         )
-    if isinstance(error, apsw.CorruptError):
+    if isinstance(error, apsw.CorruptError) or "no such" in str(error):
         return CorruptJournal(0, f"{path} is damaged ({error})")
     if isinstance(error, apsw.NotADBError):
         return UnsupportedFormat(f"{path} is no journal ({error}): give another directory, or restore a backup")

@@ -282,6 +282,8 @@ class JournalContract(SourceContract):
         assert [(node.level, node.number) for node in nodes] == [(STORED_LEVEL, 0), (STORED_LEVEL, 1)]
         assert [node.hash for node in nodes] == [naive_root(found[:TILE]), naive_root(found[TILE : 2 * TILE])]
         assert list(journal.nodes(1, 1)) == nodes[1:]
+        (upper,) = journal.nodes(0, 10, level=STORED_LEVEL + 1)
+        assert (upper.level, upper.number, upper.hash) == (STORED_LEVEL + 1, 0, naive_root(found[: 2 * TILE]))
 
     # Threads
 

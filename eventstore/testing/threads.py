@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SECONDS_MAX = 5.0
+SECONDS_MAX = 10.0
 
 
 def in_time(call: Callable[[], T], seconds: float = SECONDS_MAX) -> T:
