@@ -120,9 +120,10 @@ class TheSameAnswers(RuleBasedStateMachine):
         instant = (near[0].recorded_at if near else STARTED_AT) + by
         assert self.sqlite[turn].position_at(instant) == self.memory.position_at(instant)
 
-    @rule(turn=st.integers(0, 1), first=st.integers(0, 3), last=st.integers(0, 3))
-    def ask_for_nodes(self, turn: int, first: int, last: int) -> None:
-        assert list(self.sqlite[turn].nodes(first, last)) == list(self.memory.nodes(first, last))
+    @rule(turn=st.integers(0, 1), first=st.integers(0, 3), last=st.integers(0, 3), level=st.integers(8, 10))
+    def ask_for_nodes(self, turn: int, first: int, last: int, level: int) -> None:
+        wanted = list(self.memory.nodes(first, last, level=level))
+        assert list(self.sqlite[turn].nodes(first, last, level=level)) == wanted
 
     @invariant()
     def both_stand_at_the_same_place(self) -> None:
