@@ -285,6 +285,9 @@ class JournalContract(SourceContract):
         (upper,) = journal.nodes(0, 10, level=STORED_LEVEL + 1)
         assert (upper.level, upper.number, upper.hash) == (STORED_LEVEL + 1, 0, naive_root(found[: 2 * TILE]))
 
+    def test_a_sound_journal_finds_nothing_wrong_with_itself(self, journal: Journal, records: Sequence[Record]) -> None:
+        assert (journal.strays(), journal.integrity()) == ([], [])
+
     # Threads
 
     def test_what_threads_append_at_once_is_there_once(self, journal: Journal) -> None:
