@@ -13,7 +13,7 @@ from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
 from eventstore.journal import drafts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from eventstore.journal import Journal
     from eventstore.record import Batch, Record
@@ -24,17 +24,17 @@ WAIT_SECONDS = 5.0
 COMMIT_SECONDS_MAX = 60.0
 FLUSH_SECONDS = 0.005
 GATHER_SECONDS = 0.0003
-INTERRUPTIONS_MAX = 100
 
 
 class Pending:
     """An enqueued append: its records once they are on disk, or the error that kept them out."""
 
-    __slots__ = ("_committer", "_latch", "_outcome", "_told", "asked", "batches", "events", "lead", "queued")
+    __slots__ = ("_committer", "_latch", "_outcome", "_told", "asked", "batches", "events", "lead", "queued", "thread")
 
     def __init__(self, committer: Committer, batches: Sequence[Batch], events: int, *, queued: bool) -> None:
         self.batches, self.events, self.queued = batches, events, queued
         self.lead = self.asked = False
+        self.thread = threading.get_ident()
         self._told = False
         self._committer = committer
         self._outcome: Sequence[Record] | StoreError | None = None
@@ -101,7 +101,8 @@ class Committer:
         self._room = threading.Condition(self._mutex)
         self._queue: deque[Pending] = deque()
         self._waiting = 0
-        self._leading = False
+        self._leader: int | None = None
+        self._taken: list[Pending] = []
         self._crowd = 0
         self._failed: list[Pending] = []
         self._flusher: threading.Thread | None = None
@@ -157,21 +158,30 @@ class Committer:
 
     def _run(self, request: Pending) -> None:
         """Have a request settled, by this thread or another; whatever interrupts it stops nobody else."""
-        taken: list[Pending] = []
         try:
             self._enter(request)
             if not request.lead:
                 self._follow(request)
             if request.lead:
-                self._lead(request, taken)
+                self._lead(request)
         finally:
-            _insist(lambda: self._leave(request, taken))
+            # Inline, and not in a function of its own: entering one is a moment for the next interruption.
+            interruption: BaseException | None = None
+            while True:
+                try:
+                    self._leave(request)
+                    break
+                except BaseException as error:  # noqa: BLE001 - raised below
+                    interruption = error
+            if interruption is not None:
+                raise interruption
 
     def _enter(self, request: Pending) -> None:
         with self._mutex:
             self._admit(request)
-            if not self._leading:
-                self._leading = request.lead = True
+            # A thread that comes again while it leads was interrupted before it could hand the lead on.
+            if self._leader is None or self._leader == request.thread:
+                self._leader, request.lead = request.thread, True
 
     def _admit(self, request: Pending) -> None:
         if self._closing:
@@ -196,36 +206,41 @@ class Committer:
         ids = [draft.id for draft in drafts_of(request.batches)]
         raise OutcomeUnknown(ids, f"the disk has not answered for {COMMIT_SECONDS_MAX} s")
 
-    def _lead(self, own: Pending, taken: list[Pending]) -> None:
+    def _lead(self, own: Pending) -> None:
         """Write all that waits, until the own request is settled."""
         self._gather()
         while not own.done:
-            taken.clear()
-            self._take(taken)
-            self._write(taken)
+            self._release()
+            self._take()
+            self._write(self._taken)
 
-    def _leave(self, own: Pending, taken: list[Pending]) -> None:
+    def _leave(self, own: Pending) -> None:
         """Leave nothing behind: not the own request, nobody asleep, and the lead to the first that waits."""
-        for request in taken:
-            if not request.done:
-                self._settle([request], [_share(KeyboardInterrupt("the leader was interrupted"), request)])
         with self._mutex:
             if not own.done and own in self._queue:
                 self._queue.remove(own)
                 self._waiting -= own.events
-            self._room.notify_all()
+                self._room.notify_all()
         if own.lead:
-            self._hand_over(own, taken)
+            self._hand_over(own)
 
-    def _hand_over(self, own: Pending, taken: list[Pending]) -> None:
-        # Those who are served go first and the heir last: what they append next then joins the heir's commit.
-        for request in taken:
+    def _release(self) -> None:
+        """Wake those whose requests were taken; one that an interruption left open has an unknown outcome."""
+        for request in self._taken:
+            if not request.done:
+                self._settle([request], [_share(KeyboardInterrupt("the leader was interrupted"), request)])
             if not request.queued:
                 request.wake()
+        self._taken.clear()
+
+    def _hand_over(self, own: Pending) -> None:
+        crowd = len(self._taken)
+        # Those who are served go first and the heir last: what they append next then joins the heir's commit.
+        self._release()
         with self._mutex:
-            self._crowd = len(taken) + len(self._queue)
+            self._crowd = crowd + len(self._queue)
             heir = next((request for request in self._queue if not request.queued), None)
-            self._leading, own.lead = heir is not None, False
+            self._leader, own.lead = (None if heir is None else heir.thread), False
             if heir is not None:
                 heir.lead = True
         if heir is not None:
@@ -239,8 +254,8 @@ class Committer:
         while len(self._queue) < self._crowd and time.monotonic() < deadline:
             time.sleep(0.00002)
 
-    def _take(self, taken: list[Pending]) -> None:
-        events = 0
+    def _take(self) -> None:
+        taken, events = self._taken, 0
         with self._mutex:
             while self._queue and (not taken or events + self._queue[0].events <= COMMIT_EVENTS_MAX):
                 events += self._queue[0].events
@@ -296,19 +311,6 @@ class Committer:
             except StoreError:
                 # Closed by now, or overloaded; every enqueued append holds its own error, which flush() raises.
                 continue
-
-
-def _insist(action: Callable[[], None]) -> None:
-    """Run what must be run to its end, however often it is interrupted, then raise the last interruption."""
-    interruption = None
-    for _ in range(INTERRUPTIONS_MAX):
-        try:
-            action()
-            break
-        except BaseException as error:  # noqa: BLE001 - raised below
-            interruption = error
-    if interruption is not None:
-        raise interruption
 
 
 def _share(error: BaseException, request: Pending) -> StoreError:

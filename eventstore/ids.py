@@ -41,7 +41,7 @@ def keyed_id(stream: str, key: object) -> bytes:
     except UnicodeEncodeError as e:
         msg = f"the key {key!r} holds a lone surrogate: give Unicode text"
         raise InvalidEvent(msg) from e
-    if len(data) > KEY_BYTES_MAX + len(stream.encode()):
+    if len(data) > KEY_BYTES_MAX + len(stream.encode()) + 1:
         msg = f"a key has at most {KEY_BYTES_MAX} bytes"
         raise InvalidEvent(msg)
     digest = bytearray(hashlib.sha1(NAMESPACE.bytes + data, usedforsecurity=False).digest()[:16])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 import time
 from pathlib import Path
@@ -33,6 +32,7 @@ from eventstore.streams import check_name
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Sequence
 
     from eventstore.record import Batch, Record
@@ -65,7 +65,9 @@ class SqliteJournal:
         self._types: set[tuple[str, int]] = set()
         self._data_version = -1
         self._moving = self._moved = False
-        self._grown = threading.Condition()
+        # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
+        self._growing = threading.Lock()
+        self._grown = threading.Condition(self._growing)
         self._stop = threading.Event()
         self._kick = threading.Event()
         self.trouble = ""
@@ -213,7 +215,7 @@ class SqliteJournal:
             except apsw.Error as e:
                 # The log has what the tables lack: told, and tried again when it has grown on.
                 self.trouble = str(e)
-        with self._grown:
+        with self._growing:
             self._grown.notify_all()
 
     def _version(self, stream: str) -> int:

@@ -161,7 +161,7 @@ def alone(directory: Path) -> Iterator[None]:
 
     Raises Overloaded after a bounded wait. The lock goes with the process that holds it.
     """
-    handle = os.open(directory / "opening.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
@@ -226,7 +226,7 @@ def is_full(error: apsw.Error, system_errno: int) -> bool:
     """Tell whether an error says that there is no room left."""
     if isinstance(error, apsw.IOError):
         # A sync that finds the disk full comes after the writes: what they wrote may be there all the same.
-        return system_errno in _FULL and error.extendedresult not in _SYNCS
+        return system_errno in _FULL and getattr(error, "extendedresult", 0) not in _SYNCS
     return isinstance(error, apsw.FullError)
 
 
