@@ -154,6 +154,7 @@ def _ask(show: Show, store: EventStore) -> None:
 @contextlib.contextmanager
 def _bar(show: Show, what: str) -> Iterator[Any]:
     with progress(what, show.console) as step:
+        step(0, EVENTS)
         yield lambda done: step(done, EVENTS)
 
 

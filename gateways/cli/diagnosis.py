@@ -57,7 +57,7 @@ def doctor(
 
     Exit code 1 when something is wrong; a warning alone is none. `verify` checks every record.
     """
-    checks = [*_versions(), *_place(journal_path(data, log).parent)] if data.is_dir() else []
+    checks = [*_versions(), *place(journal_path(data, log).parent)] if data.is_dir() else []
     try:
         with options.reading(data, log) as store:
             checks += [Check("opening", OK, f"log {log} opens at position {store.head():,}"), *_inside(store)]
@@ -87,7 +87,8 @@ def _versions() -> Iterator[Check]:
         yield Check("sqlite", OK, sqlite)
 
 
-def _place(directory: Path) -> Iterator[Check]:
+def place(directory: Path) -> Iterator[Check]:
+    """Yield what is to be said of a directory's file system and of the room there."""
     kind = file_system(directory) or "of unknown kind"
     if kind in NETWORK_FILE_SYSTEMS:
         yield Check("file system", WRONG, f"{kind}: SQLite's locks do not hold over a network, use a local disk")

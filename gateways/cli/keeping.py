@@ -57,7 +57,7 @@ def verify(
     if as_json:
         put_json({"log": log, **as_document(found), "size": size, "root": root})
     else:
-        _put_verdict(found, size, root)
+        _put_verdict(found, root)
     if not found.ok:
         outcome.wrong()
 
@@ -73,10 +73,10 @@ def as_document(found: Verification) -> dict[str, Any]:
     return {"ok": found.ok, "checked": found.checked, "first_bad": found.first_bad, "reason": found.reason}
 
 
-def _put_verdict(found: Verification, size: int | None, root: str | None) -> None:
+def _put_verdict(found: Verification, root: str | None) -> None:
     if found.ok:
         put(f"ok: {found.checked:,} records checked, each is as it was written")
-        put(f"root of {size:,}: {root}")
+        put(f"root {root}")
         return
     put(f"wrong at position {found.first_bad}: {found.reason}")
     put(f"{found.checked:,} records before it are as they were written; keep the file, restore from a backup")
@@ -103,7 +103,7 @@ def backup(
         put_json({"log": log, "target": str(place), "size": size, "root": root.hex(), "removed": gone})
         return
     put(f"copied to {place}, and verified: {size:,} records")
-    put(f"root of {size:,}: {root.hex()}")
+    put(f"root {root.hex()}")
     for path in removed:
         put(f"removed {path}, older than {keep_days} days")
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -49,6 +52,28 @@ Run = Callable[..., Ended]
 def plain_environment() -> dict[str, str]:
     """Return this process's environment, from which a child finds the project in any directory."""
     return os.environ | {"PYTHONPATH": str(ROOT)}
+
+
+def on_terminal(arguments: list[str], columns: int, **settings: str) -> Ended:
+    """Run a command on a terminal of its own, so many columns wide."""
+    ours, theirs = pty.openpty()
+    environment = plain_environment() | settings | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
+    command = [sys.executable, "-m", "eventstore", *arguments]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as child:
+        os.close(theirs)
+        said = b""
+        # Linux ends a terminal that its last user has left with an error, not with an empty read.
+        while True:
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:
+                break
+            if not part:
+                break
+            said += part
+        child.wait(timeout=60)
+    os.close(ours)
+    return Ended(child.returncode, said.decode(), "")
 
 
 def small_log(directory: Path) -> None:

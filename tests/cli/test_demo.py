@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import pty
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,7 +15,7 @@ from gateways.cli import demo, demo_child
 from gateways.cli.demo_child import Heard
 from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS, RESET_AT, contracts
 from gateways.cli.demo_trading import TradingLoop
-from tests.cli.command import Ended, Run, plain_environment
+from tests.cli.command import Run, on_terminal
 
 Facts = list[tuple[str, str, int, bytes, bytes]]
 
@@ -152,34 +147,3 @@ def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     # What is there to be copied is in one piece, however long the directory's name makes it.
     long = [line for line in lines if len(line) > columns and not line.startswith("  ") and str(tmp_path) not in line]
     assert long == []
-
-
-def on_terminal(arguments: list[str], columns: int, **settings: str) -> Ended:
-    """Run a command on a terminal of its own, so many columns wide."""
-    ours, theirs = pty.openpty()
-    environment = plain_environment() | settings | {"COLUMNS": str(columns), "TERM": "xterm-256color"}
-    command = [sys.executable, "-m", "eventstore", *arguments]
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as child:
-        os.close(theirs)
-        said = b""
-        # Linux ends a terminal that its last user has left with an error, not with an empty read.
-        while True:
-            try:
-                part = os.read(ours, 65_536)
-            except OSError:
-                break
-            if not part:
-                break
-            said += part
-        child.wait(timeout=60)
-    os.close(ours)
-    return Ended(child.returncode, said.decode(), "")
-
-
-def test_on_a_terminal_records_are_cut_to_its_width(data: Path) -> None:
-    screen = on_terminal(["tail", "-n", "2", "--data", str(data)], 60)
-    assert screen.code == 0
-    assert "LockoutSet  lockout/ACC2/daily-loss v1" in screen.out
-    assert all(len(line) <= 60 for line in screen.out.split("\r\n"))
-    assert "…" in screen.out
-    assert json.loads(on_terminal(["tail", "-n", "1", "--data", str(data), "--json"], 60).out)["position"] == 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
+from gateways.cli import diagnosis
 from gateways.cli.diagnosis import judged_sync
 from tests.cli.command import Run, flip
 
@@ -76,6 +78,31 @@ def test_doctor_finds_an_unreadable_watermark(run: Run, data: Path) -> None:
     ended = run("doctor", "--data", data)
     assert ended.code in {1, 2}
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "free", "status", "code"),
+    [
+        ("ext4", 10**12, "ok", 0),
+        ("tmpfs", 10**12, "warning", 0),
+        ("ext4", 10**8, "warning", 0),
+        ("ext4", 10**6, "wrong", 1),
+    ],
+)
+def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, kind: str, free: int, status: str, code: int
+) -> None:
+    monkeypatch.setattr(diagnosis, "file_system", lambda _: kind)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(total=10**12, used=0, free=free))
+    ended = run("doctor", "--data", data, "--json")
+    told = {check["status"] for check in ended.document["checks"] if check["name"] in {"file system", "disk space"}}
+    assert (ended.code, ended.document["ok"]) == (code, code == 0)
+    assert status in told
+
+
+def test_a_network_file_system_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(diagnosis, "file_system", lambda _: "nfs4")
+    assert next(diagnosis.place(tmp_path)).status == "wrong"
 
 
 def test_a_disk_that_answers_too_quickly_is_warned_of() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore import Record
+from eventstore import Event, Record
 from eventstore.clock import format_time
 from eventstore.trading import LockoutCleared
+from projections.views.orders import OrdersState, OrdersView
 from tests.cli.command import NINE, SECOND, Run
 
 NINE_O_CLOCK = "2025-11-19T09:00:10-06:00"
@@ -147,6 +148,26 @@ def test_figures_of_any_size_are_told_in_a_readable_length(run: Run, data: Path)
     assert run("append", "order/ACC3/O-1", "OrderFilled", huge, "--data", data).code in {0, 2}
     assert len(run("state", "--data", data).out) < 10_000
     assert len(run("state", "--data", data, "--json").out) < 10_000
+
+
+def test_what_has_stopped_is_said_and_the_rest_goes_on(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = OrdersView.apply
+
+    def failing(self: OrdersView, state: OrdersState, event: Event, record: Record) -> None:
+        if record.account == "ACC2":
+            msg = "a mistake in the view"
+            raise ValueError(msg)
+        apply(self, state, event, record)
+
+    monkeypatch.setattr(OrdersView, "apply", failing)
+    ended = run("state", "--data", data, "--json")
+    assert ended.code == 1
+    assert {order["account"] for order in ended.document["orders"]} == {"ACC1"}
+    assert {position["account"] for position in ended.document["positions"]} == {"ACC1", "ACC2"}
+    (stopped,) = ended.document["parked"]
+    assert "orders stopped for ACC2 at position 5" in stopped
+    assert "stopped: view orders" in run("state", "--data", data).out
+    assert run("doctor", "--data", data).code == 1
 
 
 def test_a_snapshot_that_is_passed_over_is_a_note_on_stderr(run: Run, data: Path) -> None:
