@@ -348,7 +348,9 @@ def journal_path(directory: Path, log: str) -> Path:
 
 def default_actor() -> str:
     """Return user@host/program: who appends, where nobody says otherwise."""
-    program = Path(sys.argv[0]).name if sys.argv and sys.argv[0] else "python"
+    path = Path(sys.argv[0] if sys.argv and sys.argv[0] else "python")
+    # `python -m package` runs the package's __main__.py, and is known by the package.
+    program = path.parent.name if path.name == "__main__.py" else path.name
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as containers have

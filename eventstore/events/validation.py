@@ -18,7 +18,9 @@ from eventstore.errors import InvalidEvent
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_INFINITY = Decimal("Infinity")
+# No figure of trading comes near; without a bound, one event could make the folds of an account overflow for good.
+_GREATEST = Decimal("1e100")
+_SMALLEST = Decimal("1e-100")
 _EXACT: dict[type[inspect.Type], frozenset[type]] = {
     inspect.BoolType: frozenset({bool}),
     inspect.DateType: frozenset({datetime.date}),
@@ -26,7 +28,7 @@ _EXACT: dict[type[inspect.Type], frozenset[type]] = {
 }
 
 # A bound of its own, because msgspec's `gt` is for int and float only.
-Positive = Annotated[Decimal, msgspec.Meta(extra={"above": Decimal(0)})]
+Positive = Annotated[Decimal, msgspec.Meta(extra={"positive": True})]
 """A finite Decimal above zero: a quantity, a multiplier, a tick."""
 Instant = Annotated[int, msgspec.Meta(extra={"instant": True})]
 """UNIX ns, UTC; an aware datetime given for it is stored as such."""
@@ -67,14 +69,20 @@ class Validator:
             if value is None:
                 continue
             try:
-                fits = above < value < _INFINITY
+                fits = above < value < _GREATEST
             except InvalidOperation:  # a NaN
                 fits = False
             if not fits:
-                floor = "" if above == -_INFINITY else f" above {above}"
-                msg = f"{self._name}.{self._fields[index]} = {value}: a finite number{floor} is wanted"
-                raise InvalidEvent(msg)
+                self._refuse(index, above, value)
         return event
+
+    def _refuse(self, index: int, above: Decimal, value: Decimal | int) -> None:
+        where = f"{self._name}.{self._fields[index]} = {value}"
+        if isinstance(value, Decimal) and value.is_finite() and (value > 0 or above < 0):
+            msg = f"{where}: too large or too small to compute with, {_GREATEST:.0e} and {_SMALLEST:.0e} are the limits"
+        else:
+            msg = f"{where}: a finite number{' above 0' if above > 0 else ''} is wanted"
+        raise InvalidEvent(msg)
 
     def _with_instants(self, event: S) -> S:
         given = {name: getattr(event, name) for name in self._instants}
@@ -149,10 +157,10 @@ def _is_instant(info: inspect.Type) -> bool:
 def _lower_bound(info: inspect.Type) -> Decimal:
     if isinstance(info, inspect.Metadata):
         extra = info.extra or {}
-        return Decimal(extra["above"]) if "above" in extra else _lower_bound(info.type)
+        return _SMALLEST if extra.get("positive") else _lower_bound(info.type)
     if isinstance(info, inspect.UnionType):
         return max(_lower_bound(member) for member in info.types)
-    return -_INFINITY
+    return -_GREATEST
 
 
 def _exact_classes(info: inspect.Type) -> frozenset[type]:

@@ -85,6 +85,9 @@ EVENTS: dict[str, tuple[Any, str]] = {
     "a negative quantity": (filled(quantity="-1"), "finite number above 0"),
     "a NaN price": (filled(price="NaN"), "OrderFilled.price = NaN: a finite number is wanted"),
     "an infinite price": (filled(price="-Infinity"), "finite number"),
+    "a quantity beyond all trading": (filled(quantity="1e400"), "too large or too small to compute with"),
+    "a quantity next to none": (filled(quantity="1e-400"), "too large or too small to compute with"),
+    "a price beyond all trading": (filled(price="-1e999999"), "too large or too small to compute with"),
     "a float price": (
         trading.OrderFilled(
             trade_id="1",

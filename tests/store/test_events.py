@@ -32,7 +32,7 @@ def read_back(event: Event) -> Event:
 
 
 PLAIN: dict[type[shapes.Type], st.SearchStrategy[Any]] = {
-    shapes.DecimalType: st.decimals(allow_nan=False, allow_infinity=False),
+    shapes.DecimalType: st.decimals("-9.99e99", "9.99e99", allow_nan=False, allow_infinity=False),
     shapes.StrType: st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     shapes.BoolType: st.booleans(),
     shapes.DateType: st.dates(),
@@ -42,9 +42,8 @@ PLAIN: dict[type[shapes.Type], st.SearchStrategy[Any]] = {
 
 def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
     match kind:
-        case shapes.Metadata(extra={"above": above}):
-            numbers = st.decimals(min_value=above, allow_nan=False, allow_infinity=False)
-            return numbers.filter(lambda number: number > above)
+        case shapes.Metadata(extra={"positive": True}):
+            return st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False)
         case shapes.Metadata(extra={"instant": True}):
             return st.integers(0, TIME_MAX)
         case shapes.UnionType(types=members):

@@ -144,8 +144,11 @@ def test_ids_without_a_key_are_increasing_and_of_version_7(store: EventStore, cl
 
 
 def test_the_actor_is_the_user_the_host_and_the_program(store: EventStore) -> None:
+    # `python -m pytest` runs a __main__.py, and is known by its package.
+    path = Path(sys.argv[0])
+    program = path.parent.name if path.name == "__main__.py" else path.name
     (record,) = store.append(ORDER, rejected())
-    assert record.actor == f"{getpass.getuser()}@{socket.gethostname()}/{Path(sys.argv[0]).name}"
+    assert record.actor == f"{getpass.getuser()}@{socket.gethostname()}/{program}"
     assert record.note == ""
     assert (record.correlation_id, record.causation_id) == (None, None)
 
