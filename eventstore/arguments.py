@@ -11,6 +11,7 @@ from eventstore.ids import keyed_id
 from eventstore.streams import check_name, check_pattern
 
 TEXT_MAX = 4_096
+POSITION_MAX = (1 << 63) - 1
 
 
 def events_of(given: object) -> tuple[Event, ...]:
@@ -31,8 +32,8 @@ def narrow(stream: str | None, account: str | None, types: object) -> dict[str, 
 
 
 def position_of(what: str, value: int) -> int:
-    if type(value) is not int or value < 0:
-        msg = f"{what} is an int of 0 or more, not {value!r}"
+    if type(value) is not int or not 0 <= value <= POSITION_MAX:
+        msg = f"{what} is an int of 0 or more, not {value!r:.80}"
         raise InvalidEvent(msg)
     return value
 

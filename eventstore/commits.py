@@ -52,6 +52,7 @@ class Pending:
         self.asked = True
         outcome = self._outcome
         if isinstance(outcome, StoreError):
+            self._committer.told(self)
             raise outcome
         assert outcome is not None
         return list(outcome)
@@ -136,6 +137,12 @@ class Committer:
         """Write all that waits; raise the first error of an enqueued append that nobody has asked for."""
         self._run(Pending(self, [], 0, queued=False))
         self._raise_unasked()
+
+    def told(self, request: Pending) -> None:
+        """Forget a failed request: whoever gave it knows."""
+        with self._mutex:
+            if request in self._failed:
+                self._failed.remove(request)
 
     def flush_soon(self) -> None:
         """Have the flusher write now rather than when its pause is over."""

@@ -55,8 +55,13 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         return self.stream.split("/", 2)[2]
 
     def same_fact(self, other: Draft) -> bool:
-        """Tell whether two drafts say the same, whoever says it and whenever: stream, type, schema and data."""
-        return (self.stream, self.type, self.schema, self.data) == (other.stream, other.type, other.schema, other.data)
+        """Tell whether two drafts say the same, whoever says it and whenever: stream, type, schema and data.
+
+        Data that differs in its bytes alone, as 5 and "5" do, or a default left out and one given, is the same.
+        """
+        if (self.stream, self.type, self.schema) != (other.stream, other.type, other.schema):
+            return False
+        return self.data == other.data or self.event == other.event
 
 
 class Record(Draft, frozen=True, gc=False):

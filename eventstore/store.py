@@ -216,7 +216,7 @@ class EventStore(EventReader):
         if durability < SYNCED:
             msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
             raise InvalidEvent(msg)
-        if durability is MIRRORED:
+        if durability >= MIRRORED:
             msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
             raise Unavailable(msg)
         prepared, events = self._prepare(batches, durability)

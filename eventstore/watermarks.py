@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,7 +33,7 @@ class Watermarks:
         """Replace a watermark's file in one step. An unsynced one may be lost with the power, never torn by a kill."""
         check_name("watermark", name)
         self.directory.mkdir(exist_ok=True)
-        passing = self.directory / f".{name}.{os.getpid()}"
+        passing = self.directory / f".{name}.{os.getpid()}.{threading.get_ident()}"
         try:
             with passing.open("wb") as file:
                 file.write(msgspec.json.encode(mark) + b"\n")

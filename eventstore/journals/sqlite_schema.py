@@ -204,6 +204,7 @@ def file_system(directory: Path) -> str:
     best, kind = "", ""
     for line in mounts.read_text("utf-8", "replace").splitlines():
         _, point, found, *_ = line.split(" ")
+        point = point.encode().decode("unicode_escape")
         if len(point) >= len(best) and real.is_relative_to(point):
             best, kind = point, found
     return kind
