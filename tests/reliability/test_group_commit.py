@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ from eventstore import (
     DuplicateEvent,
     EventStore,
     InvalidEvent,
+    OutcomeUnknown,
     Overloaded,
     Record,
     StoreError,
@@ -210,6 +212,44 @@ def test_closing_among_appending_threads_writes_all_that_was_taken(store: EventS
             continue
     with eventstore.open(tmp_path / "data") as reopened:
         check(reopened, acked)
+
+
+def test_what_comes_while_the_store_closes_is_written_or_refused(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = commits.Committer.flush
+    late: list[eventstore.Pending] = []
+
+    def flush_and_let_another_come(committer: commits.Committer) -> None:
+        flush(committer)
+        with contextlib.suppress(Closed):
+            late.append(store.enqueue("order/ACC1/1", reported("q:1")))
+
+    monkeypatch.setattr(commits.Committer, "flush", flush_and_let_another_come)
+    store.close()
+    acked = acks_of([record for pending in late for record in pending.result(1.0)])
+    with eventstore.open(tmp_path / "data") as reopened:
+        assert acks_of(check(reopened, acked)) == acked
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("place", ["settle", "wake"])
+def test_what_waits_is_counted_right_after_an_interruption(
+    place: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A count that stays too high would one day refuse everything."""
+    store._committer._flush_seconds = 60.0
+    pending = [store.enqueue("order/ACC1/1", reported("")) for _ in range(10)]
+    interrupt_once(monkeypatch, commits.Pending, place)
+    with pytest.raises(Interruption):
+        store.append("order/ACC1/1", submitted())
+    assert store.waiting == 0
+    with contextlib.suppress(OutcomeUnknown):
+        store.flush()
+    for asked in pending:
+        with contextlib.suppress(OutcomeUnknown):
+            asked.result(1.0)
+    check(store)
 
 
 @pytest.mark.usefixtures("quick")
