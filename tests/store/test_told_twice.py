@@ -20,7 +20,7 @@ def test_a_whole_number_and_its_decimal_are_the_same(store: EventStore) -> None:
 
 def test_a_default_left_out_and_one_given_are_the_same(store: EventStore) -> None:
     first = store.append("lockout/A/r", LockoutSet(rule_id="r"), key="once")
-    given = LockoutSet(rule_id="r", scope="".join(["acc", "ount"]))
+    given = LockoutSet(rule_id="r", scope=b"account".decode())
     assert store.append("lockout/A/r", given, key="once") == first
 
 
