@@ -101,7 +101,7 @@ class Committer:
         self._mutex = threading.Lock()
         self._room = threading.Condition(self._mutex)
         self._queue: deque[Pending] = deque()
-        self._waiting = 0
+        self._waiting = self._flying = 0
         self._leader: int | None = None
         self._taken: list[Pending] = []
         self._crowd = 0
@@ -114,7 +114,7 @@ class Committer:
     @property
     def waiting(self) -> int:
         """How many events have been given and are not on disk yet."""
-        return self._waiting
+        return self._waiting + self._flying
 
     def append(self, batches: Sequence[Batch], events: int) -> list[Record]:
         """Write batches with all that waits before them; return their records or raise what kept them out."""
@@ -153,20 +153,20 @@ class Committer:
         with self._mutex:
             if self._closing:
                 return
+            self._closing = True
         try:
-            self.flush()
+            self._run(Pending(self, [], 0, queued=False), last=True)
+            self._raise_unasked()
         finally:
-            with self._mutex:
-                self._closing = True
             self._flush.set()
             self._queued.set()
             if self._flusher is not None:
                 self._flusher.join()
 
-    def _run(self, request: Pending) -> None:
+    def _run(self, request: Pending, *, last: bool = False) -> None:
         """Have a request settled, by this thread or another; whatever interrupts it stops nobody else."""
         try:
-            self._enter(request)
+            self._enter(request, last=last)
             if not request.lead:
                 self._follow(request)
             if request.lead:
@@ -183,22 +183,23 @@ class Committer:
             if interruption is not None:
                 raise interruption
 
-    def _enter(self, request: Pending) -> None:
+    def _enter(self, request: Pending, *, last: bool) -> None:
         with self._mutex:
-            self._admit(request)
+            self._admit(request, last=last)
             # A thread that comes again while it leads was interrupted before it could hand the lead on.
             if self._leader is None or self._leader == request.thread:
                 self._leader, request.lead = request.thread, True
 
-    def _admit(self, request: Pending) -> None:
-        if self._closing:
+    def _admit(self, request: Pending, *, last: bool = False) -> None:
+        if self.waiting and self.waiting + request.events > WAITING_EVENTS_MAX:
+            fits = self._room.wait_for(lambda: self.waiting + request.events <= WAITING_EVENTS_MAX, WAIT_SECONDS)
+            if not fits:
+                msg = f"{self.waiting:,} events have waited for the disk for {WAIT_SECONDS} s: nothing was written"
+                raise Overloaded(msg)
+        # After the wait for room: the store may have been closed in the meantime.
+        if self._closing and not last:
             msg = "the store is closed: open it again"
             raise Closed(msg)
-        if self._waiting and self._waiting + request.events > WAITING_EVENTS_MAX:
-            fits = self._room.wait_for(lambda: self._waiting + request.events <= WAITING_EVENTS_MAX, WAIT_SECONDS)
-            if not fits:
-                msg = f"{self._waiting:,} events have waited for the disk for {WAIT_SECONDS} s: nothing was written"
-                raise Overloaded(msg)
         self._queue.append(request)
         self._waiting += request.events
 
@@ -238,6 +239,7 @@ class Committer:
                 self._settle([request], [_share(KeyboardInterrupt("the leader was interrupted"), request)])
             if not request.queued:
                 request.wake()
+        self._flying = 0
         self._taken.clear()
 
     def _hand_over(self, own: Pending) -> None:
@@ -268,6 +270,7 @@ class Committer:
                 events += self._queue[0].events
                 taken.append(self._queue[0])
                 self._queue.popleft()
+            self._waiting, self._flying = sum([request.events for request in self._queue]), events
 
     def _write(self, taken: list[Pending]) -> None:
         try:
@@ -291,7 +294,7 @@ class Committer:
                 if isinstance(outcome, StoreError):
                     self._failed.append(request)
         with self._mutex:
-            self._waiting -= sum([request.events for request in taken])
+            self._flying = 0
             self._room.notify_all()
 
     def _raise_unasked(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 
 from eventstore import merkle
-from eventstore.errors import CorruptJournal
+from eventstore.errors import CorruptJournal, TargetExists
 from eventstore.journals import sqlite_read
 from eventstore.journals.sqlite_schema import sync_directory
 from eventstore.record import is_sound
@@ -125,7 +126,7 @@ def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id:
 def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
     """Copy the file as of one instant to a new place, with its watermark, synced."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    passing = target.with_name(target.name + ".part")
+    passing = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}.part")
     copy = apsw.Connection(str(passing))
     try:
         with copy.backup("main", reader, "main") as step:
@@ -137,7 +138,14 @@ def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
         copy.close()
     with passing.open("rb") as file:
         os.fsync(file.fileno())
-    passing.rename(target)
+    try:
+        # A link, unlike a rename, never takes the place of what came there meanwhile.
+        target.hardlink_to(passing)
+    except FileExistsError as e:
+        msg = f"{target} exists already: name a new place for the copy"
+        raise TargetExists(msg) from e
+    finally:
+        passing.unlink()
     if head.position:
         mark = Watermark(log_id.hex(), head.position, head.digest.hex())
         Watermarks(target.parent / "watermarks").write("head", mark)

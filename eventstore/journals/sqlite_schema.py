@@ -187,6 +187,11 @@ def check_place(directory: Path) -> None:
             msg = f"{there} is not writable: give the store a directory of its own that is"
             raise ReadOnly(msg)
         directory.mkdir(parents=True, exist_ok=True)
+        for place in (directory, *directory.absolute().parents):
+            # Each folder made just now is an entry of the one above it, down from the one that was there.
+            if place == there:
+                break
+            sync_directory(place.parent)
     except OSError as e:
         raise from_os(e, directory) from e
     kind = file_system(directory)
