@@ -85,6 +85,30 @@ def test_a_state_that_is_whole_and_no_state_is_passed_over(store: EventStore, fi
     opened(store, "is damaged")
 
 
+def test_a_whole_state_in_another_s_place_is_passed_over(store: EventStore, file: Path) -> None:
+    cuts = filled_with(store)
+    changed(
+        file,
+        "UPDATE state AS s SET data = (SELECT data FROM state o WHERE o.view = s.view AND o.position = s.position "
+        "AND o.partition = 'B') WHERE position = ? AND partition = 'A'",
+        cuts[-1],
+    )
+    assert opened(store, "is damaged").recovery.cut == cuts[-2]
+
+
+def test_a_cut_holds_the_states_that_changed_since_the_last_one(store: EventStore, file: Path) -> None:
+    filled_with(store, cuts=1)
+    with projections.open(store) as book:
+        book.append("trade/C/T", bought("T"))
+        book.snapshot()
+        book.append("trade/B/T", bought("T"))
+        book.snapshot()
+    connection = apsw.Connection(str(file))
+    kept = connection.execute("SELECT position, partition FROM state WHERE position > 3 GROUP BY 1, 2").fetchall()
+    connection.close()
+    assert kept == [(4, "C"), (5, "B")]
+
+
 def test_without_any_good_cut_the_log_is_folded(store: EventStore, file: Path) -> None:
     filled_with(store)
     changed(file, "UPDATE state SET digest = x'00'")
