@@ -273,7 +273,7 @@ class Book:
             if progress is not None:
                 progress(page[-1].position - start, until - start)
         # What was not for this book is behind it all the same.
-        self._fold.position = max(until, self._fold.position)
+        self._fold.position = max(until, self.position)
         return folded
 
     def _store(self) -> EventStore:

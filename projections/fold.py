@@ -51,12 +51,21 @@ class Fold:
     """
 
     def __init__(self, views: Iterable[View[Any]] = (), *, accounts: frozenset[str] | None = None) -> None:
-        self.position = 0
+        self._told = self._taken = 0
         self.slots: dict[str, Slot] = {}
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
         for view in views:
             self.add(view)
+
+    @property
+    def position(self) -> int:
+        """The position up to which every view has folded; set it where what lies before is in their states."""
+        return self._told
+
+    @position.setter
+    def position(self, position: int) -> None:
+        self._told = self._taken = position
 
     def add(self, view: View[Any], states: Mapping[str, Any] | None = None) -> Slot:
         """Take a view in, with its states as of this fold's position, or anew."""
@@ -74,12 +83,13 @@ class Fold:
             for slot in self.slots.values():
                 slot.waiting.clear()
             raise
-        self.position = at
+        # Taken already, should the folding be interrupted; told when every view is there.
+        self._taken = at
         self.settle()
         return folded
 
     def _collect(self, records: Sequence[Record]) -> tuple[int, int]:
-        at, folded = self.position, 0
+        at, folded = self._taken, 0
         routes_of, accounts = self._routes, self._accounts
         for record in records:
             if record.position <= at:
@@ -116,10 +126,12 @@ class Fold:
             for slot in self.slots.values():
                 while slot.waiting:
                     _settle(slot)
+        self._told = self._taken
 
     def observe(self, record: Record) -> set[str]:
         """Fold a record that is in no log; return the names of the views that it may have changed."""
-        position, self.position = self.position, record.position - 1
+        position = self.position
+        self.position = record.position - 1
         self.apply([record])
         self.position = position
         return {name for name, slot in self.slots.items() if _wants(slot.view, record.type)}

@@ -124,6 +124,9 @@ class Snapshots:
         try:
             with self._written():
                 history = self._history(reader, forget=True)
+                if history and history[-1] > fold.position:
+                    # Another process has gone further: its thinning counted on no cut before its own.
+                    return False
                 cut = (reader.log_id, fold.position, digest)
                 self._connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
                 for slot in slots:

@@ -74,7 +74,6 @@ def test_two_processes_that_write_cuts_to_one_file_write_right_ones(tmp_path: Pa
             assert digest(past) == from_zero(store, cut)
 
 
-@pytest.mark.xfail(reason="a cut may be written behind a newer one, whose thinning took what it stands on")
 def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

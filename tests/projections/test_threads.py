@@ -86,7 +86,6 @@ class Nosy(Everything):
             self.seen.append((self.book.position, record.position))
 
 
-@pytest.mark.xfail(reason="the position is told before the records up to it are folded")
 def test_a_book_is_at_a_position_once_every_view_has_folded_it(store: EventStore) -> None:
     """Whoever waits for a position in another thread finds there what was recorded at it."""
     view = Nosy()
