@@ -32,10 +32,11 @@ def narrow(stream: str | None, account: str | None, types: object) -> dict[str, 
 
 
 def position_of(what: str, value: int) -> int:
-    if type(value) is not int or not 0 <= value <= POSITION_MAX:
+    if type(value) is not int or value < 0:
         msg = f"{what} is an int of 0 or more, not {value!r:.80}"
         raise InvalidEvent(msg)
-    return value
+    # Beyond every log is beyond every log, also where SQLite's integers end.
+    return min(value, POSITION_MAX)
 
 
 def expected_of(value: int | None) -> int | None:

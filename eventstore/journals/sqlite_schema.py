@@ -126,7 +126,7 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
     if tables and application_id != APPLICATION_ID:
         msg = f"{path} is a SQLite file but no journal: give another directory"
         raise UnsupportedFormat(msg)
-    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+    if _journal_mode(connection) != "wal":
         msg = f"{path} cannot be kept in WAL mode on this file system: move it to a local disk"
         raise Unavailable(msg)
     connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
@@ -138,6 +138,18 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
     if not isinstance(name, str) or not isinstance(log_id, bytes) or len(log_id) != 16:  # noqa: PLR2004 - a UUID's size
         raise CorruptJournal(0, f"{path} does not say which log it is")
     return name, log_id
+
+
+def _journal_mode(connection: apsw.Connection) -> object:
+    """Set and return the journal mode. SQLite does not call the busy handler for this, so it is tried again here."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return connection.execute("PRAGMA journal_mode = WAL").get
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.002)
 
 
 def _create(connection: apsw.Connection, log: str, created_at: int) -> None:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from eventstore import MIRRORED, DuplicateEvent, EventStore, InvalidEvent, Unavailable
+from eventstore import MIRRORED, DuplicateEvent, EventStore, Unavailable
 from eventstore.trading import LockoutSet, OrderFilled, Side
 
 
@@ -37,6 +37,6 @@ def test_a_durability_given_as_its_number_counts_as_that(store: EventStore) -> N
     assert store.head() == 0
 
 
-def test_a_position_that_no_log_has_is_refused(store: EventStore) -> None:
-    with pytest.raises(InvalidEvent):
-        store.verify(after=1 << 70)
+def test_a_position_beyond_all_logs_is_just_beyond(store: EventStore) -> None:
+    store.append("order/A/1", filled(5))
+    assert (store.verify(after=1 << 70).ok, list(store.read(after=1 << 70))) == (True, [])
