@@ -130,10 +130,8 @@ class Fold:
 
     def observe(self, record: Record) -> set[str]:
         """Fold a record that is in no log; return the names of the views that it may have changed."""
-        position = self.position
-        self.position = record.position - 1
+        self._taken = record.position - 1
         self.apply([record])
-        self.position = position
         return {name for name, slot in self.slots.items() if _wants(slot.view, record.type)}
 
     def _route(self, name: str) -> Route:

@@ -56,7 +56,8 @@ _NEWEST = (
     "AND position IN (SELECT value FROM json_each(?)) GROUP BY partition ORDER BY partition"
 )
 _NEEDLESS = (
-    "DELETE FROM state AS s WHERE EXISTS (SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
+    "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND EXISTS ("
+    "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
     "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
     "(SELECT min(c.position) FROM cut c WHERE c.kept AND c.log_id = ?1 AND c.position >= s.position))"
 )
@@ -259,11 +260,13 @@ class Snapshots:
         head = reader.head()
         sql = "SELECT position, digest FROM cut WHERE log_id = ? ORDER BY position"
         rows: list[Any] = self._connection.execute(sql, (reader.log_id,)).fetchall()
-        history: list[int] = []
+        history: list[int] = [row[0] for row in rows]
         dead: list[int] = []
-        for position, digest in rows:
-            mine = position <= head and _digest_at(reader, position) == digest
-            (history if mine else dead).append(position)
+        # Whoever wrote a cut that is the log's had forgotten all before it that were not: one look is enough.
+        for position, digest in reversed(rows):
+            if position <= head and _digest_at(reader, position) == digest:
+                break
+            dead.append(history.pop())
         if forget and dead:
             gone = [(reader.log_id, position) for position in dead]
             self._connection.executemany("DELETE FROM cut WHERE log_id = ? AND position = ?", gone)
@@ -310,8 +313,16 @@ def lineage_of(view: View[Any], log_id: bytes) -> bytes:
 
     Another shape is another state, whatever its revision says.
     """
-    schema = msgspec.json.encode(msgspec.json.schema(type(view.initial())), order="deterministic")
-    return log_id + hashlib.sha256(str(view.revision).encode() + b"\0" + schema).digest()
+    return log_id + hashlib.sha256(str(view.revision).encode() + b"\0" + _shape(type(view.initial()))).digest()
+
+
+def _shape(state: type[Any]) -> bytes:
+    if state not in _shapes:
+        _shapes[state] = msgspec.json.encode(msgspec.json.schema(state), order="deterministic")
+    return _shapes[state]
+
+
+_shapes: dict[type[Any], bytes] = {}
 
 
 def _digest_at(reader: EventReader, position: int) -> bytes | None:

@@ -10,17 +10,22 @@ from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, Side, TradeExecuted
 from gateways.importers.base import Options, Planned, Row, TableReader
 from gateways.importers.texts import entity
+from projections.view import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+# How far the two may lie apart, of the price: what rounding to eleven digits does, and no more.
+_ROUNDING = Decimal("1e-9")
 
 
 class PyfolioReader(TableReader):
     """`index,amount,price,…,symbol[,commission]`, the first column the time, with its zone and often without a name.
 
     Each row becomes a TradeExecuted in `trade/ACCOUNT/TRADE_ID`, bought where `amount` is above zero. A row is
-    identified by time, symbol and its number among the file's rows of that time and symbol.
+    identified by time, symbol and its number among the file's rows of that time and symbol. Where the file tells the
+    money (`txn_dollars`), the price is that by the shares: the price column rounds.
     """
 
     format = "pyfolio"
@@ -37,7 +42,7 @@ class PyfolioReader(TableReader):
         amount = row.decimal("amount")
         if amount == 0:
             row.refuse("amount", "is zero, and a transaction is not")
-        price, fee = row.decimal("price"), row.optional_decimal("commission") or Decimal(0)
+        price, fee = _price(row, amount), row.optional_decimal("commission") or Decimal(0)
         self.met(ContractDefined(symbol=symbol, multiplier=Decimal(1), currency="USD", product="Share"))
         self._told[at, symbol] += 1
         trade_id = f"{row.text('index')}-{symbol}-{self._told[at, symbol]}"
@@ -51,3 +56,13 @@ class PyfolioReader(TableReader):
         )
         stream = f"trade/{self._account}/{entity(trade_id)}"
         return (Planned(stream=stream, event=trade, key=trade_id, occurred_at=at, line=row.line),)
+
+
+def _price(row: Row, amount: Decimal) -> Decimal:
+    told, money = row.decimal("price"), row.optional_decimal("txn_dollars")
+    if money is None:
+        return told
+    price = FIXED.divide(-money, amount)
+    if abs(price - told) > abs(told) * _ROUNDING:
+        row.refuse("txn_dollars", f"is not {-amount} × {told}")
+    return price
