@@ -17,11 +17,14 @@ from benchmarks.timing import ratio
 from benchmarks.workload import append_all, lives
 from projections.fold import Fold
 from projections.reading import tail
-from projections.views.orders import OrdersView
+from projections.views.order_values import CLOSED
+from projections.views.orders import OrdersView, refold
 
 if TYPE_CHECKING:
     from benchmarks.setting import Setting
-    from eventstore import EventStore
+    from eventstore import EventStore, Record
+
+    Streams = dict[str, list[Record]]
 
 PART_MAX = 0.30
 FILLS_MAX = 3
@@ -72,23 +75,42 @@ def _in_a_process(what: str, directory: Path) -> int:
 
 
 def kept(what: str, directory: Path) -> int:
-    """Return how many bytes a book of the log, or its orders alone as objects, takes."""
+    """Return how many bytes a book of the log takes, its orders view alone, or its orders as objects of their own."""
+    make = {BOOK: _book, ORDERS: _view, PLAIN: _objects}[what]
     with eventstore.open(directory) as store:
+        # What the objects are made from is there before, and so it is not counted.
+        streams = _streams(store) if what == PLAIN else {}
         tracemalloc.start()
-        held = projections.open(store, snapshots=False) if what == BOOK else _orders(store, plain=what == PLAIN)
+        held = make(store, streams)
         gc.collect()
         size = tracemalloc.get_traced_memory()[0]
         assert held
     return size
 
 
-def _orders(store: EventStore, *, plain: bool) -> object:
-    """Return the orders view's states, or every order as it would have it in a dict for each account."""
-    fold = Fold([OrdersView(closed_max=sys.maxsize) if plain else OrdersView()])
+def _book(store: EventStore, _: Streams) -> object:
+    return projections.open(store, snapshots=False)
+
+
+def _view(store: EventStore, _: Streams) -> object:
+    fold = Fold([OrdersView()])
     for page in tail(store, 0, store.head(), None):
         fold.apply(page)
-    states = fold.slots[OrdersView.name].states
-    return [state.closed for state in states.values()] if plain else states
+    return fold
+
+
+def _objects(_: EventStore, streams: Streams) -> object:
+    orders = {stream: order for stream, records in streams.items() for _, order in refold(records)}
+    assert all(order.status in CLOSED for order in orders.values())
+    return orders
+
+
+def _streams(store: EventStore) -> Streams:
+    streams: Streams = {}
+    for record in store.read():
+        if record.category == "order":
+            streams.setdefault(record.stream, []).append(record)
+    return streams
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ RIVAL = "eventsourcing, read and decoded only"
 
 
 def measure(setting: Setting) -> list[Row]:
-    rounds, events = setting.scaled(7, 2), setting.scaled(200_000, 2_000)
+    rounds, events = setting.scaled(5, 2), setting.scaled(200_000, 2_000)
     setting.say(f"replay: writing {events:,} events")
     with setting.directory() as directory, eventstore.open(directory / "ours") as store:
         lived = lives(random.Random(1), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)

@@ -30,7 +30,7 @@ ZERO = "folding from zero"
 
 
 def measure(setting: Setting) -> list[Row]:
-    rounds, events = setting.scaled(5, 1), setting.scaled(1_000_000, 5_000)
+    rounds, events = setting.scaled(3, 1), setting.scaled(1_000_000, 5_000)
     with setting.directory() as directory:
         orders = _build(setting, directory, events)
         snapshots = directory / "main" / "snapshots.sqlite"
