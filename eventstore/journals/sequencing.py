@@ -77,14 +77,22 @@ class Sequencer:
     def _place_batch(self, batch: Batch) -> None:
         stream, log, now = batch.stream, self._log, self._now
         version, position, recorded_at = self._found(stream), self.position, self.recorded_at
-        prefixes: dict[tuple[object, ...], bytes] = {}
+        prefixes: dict[tuple[str, int], bytes] = {}
+        told: tuple[object, ...] = ()
         sha256, place, add = hashlib.sha256, digest_place, self.records.append
         draft: Draft
         for draft in batch.events:  # type: ignore[assignment, union-attr]
             position += 1
             version += 1
             recorded_at = now if now > recorded_at else recorded_at + 1
-            kind = (draft.type, draft.schema, draft.actor, draft.note, draft.correlation_id, draft.causation_id)
+            actor, note = draft.actor, draft.note
+            correlation_id, causation_id = draft.correlation_id, draft.causation_id
+            writer = (actor, note, correlation_id, causation_id)
+            if writer != told:
+                # Usually one writer sends the whole batch; of another one, no prefix is right.
+                told = writer
+                prefixes.clear()
+            kind = (draft.type, draft.schema)
             prefix = prefixes.get(kind)
             if prefix is None:
                 prefix = prefixes[kind] = digest_prefix(self._log_id, draft)
@@ -94,8 +102,8 @@ class Sequencer:
                 prefix + place(8, position, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data)) + data
             ).digest()
             record = Record(
-                id_, stream, draft.type, draft.schema, occurred_at, data, draft.actor, draft.note,
-                draft.correlation_id, draft.causation_id, position, version, recorded_at, leaf, log,
+                id_, stream, kind[0], kind[1], occurred_at, data, actor, note,
+                correlation_id, causation_id, position, version, recorded_at, leaf, log,
             )  # fmt: skip
             add(record)
         self.position, self.recorded_at = position, recorded_at
