@@ -47,22 +47,22 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 def test_a_plain_view_folds_every_type_by_account(store: EventStore) -> None:
-    book = projections.open(store, views=[Plain()])
+    book = projections.open(store, views=[Plain()])  # type: ignore[list-item]
     book.append("trade/A/T1", bought("T1"))
     book.append("trade/B/T2", bought("T2"))
     assert [book.state("plain", account).records for account in ("A", "B")] == [1, 1]
 
 
 def test_its_partitions_are_its_own_where_it_has_any(store: EventStore) -> None:
-    book = projections.open(store, views=[Placed()])
+    book = projections.open(store, views=[Placed()])  # type: ignore[list-item]
     book.append("trade/A/T1", bought("T1"))
     book.append("trade/B/T2", bought("T2"))
     assert (book.partitions("placed"), book.state("placed", "trade").records) == (["trade"], 2)
 
 
 def test_it_starts_from_its_cut(store: EventStore) -> None:
-    book = projections.open(store, views=[Plain()])
+    book = projections.open(store, views=[Plain()])  # type: ignore[list-item]
     book.append("trade/A/T1", bought("T1"))
     assert book.snapshot()
-    again = projections.open(store, views=[Plain()])
+    again = projections.open(store, views=[Plain()])  # type: ignore[list-item]
     assert (again.recovery.cut, again.state("plain", "A").records) == (1, 1)
