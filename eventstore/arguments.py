@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from eventstore.config import InfluxSettings
 from eventstore.errors import InvalidEvent
 from eventstore.events import Event
 from eventstore.events.registry import type_names
@@ -41,6 +42,13 @@ def position_of(what: str, value: int) -> int:
 
 def expected_of(value: int | None) -> int | None:
     return None if value is None else position_of("expected", value)
+
+
+def settings_of(given: object) -> InfluxSettings | None:
+    if given is None or isinstance(given, InfluxSettings):
+        return given
+    msg = f"influx is an InfluxSettings, not {given!r:.80}: InfluxSettings.load() takes those of the environment"
+    raise InvalidEvent(msg)
 
 
 def text_of(what: str, value: object) -> str:

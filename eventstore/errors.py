@@ -15,6 +15,8 @@ StoreError
 │   └── UnsupportedFormat    the file is no journal, or one of a format not known here
 ├── Gap                      a source skips positions: what lies between is not there
 ├── Unavailable              the backend cannot be reached: safe to try again
+│   ├── Refused              it answers, and says no: mend what it names
+│   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
 ├── TargetExists             the target of a copy is there already: nothing is overwritten
 └── UnknownContract          a figure in money needs a contract that nobody defined
 """
@@ -123,6 +125,29 @@ class Gap(StoreError):
 
 class Unavailable(StoreError):
     """The backend cannot be reached or lacks what was asked for; safe to try again once it is there."""
+
+    retry_after: float = 0.0
+    """Seconds after which the backend wants to be asked again, where it said so."""
+
+
+class Refused(Unavailable):
+    """InfluxDB answers and says no: a token, a bucket, a log of another history, bytes that it does not take."""
+
+    def __init__(self, reason: str, *, status: int = 0, position: int = 0) -> None:
+        self.reason, self.status, self.position = reason, status, position
+        super().__init__(reason)
+
+
+class NotMirrored(Unavailable):
+    """The events are on disk, and InfluxDB did not confirm them in time. They will be shipped: do not append again."""
+
+    def __init__(self, records: Sequence[Record], why: str) -> None:
+        self.records = tuple(records)
+        place = f"up to position {self.records[-1].position}" if self.records else "asked for"
+        super().__init__(
+            f"the events {place} are durable in the journal and will be shipped, but InfluxDB has not confirmed them "
+            f"yet ({why}): do not append them again"
+        )
 
 
 class TargetExists(StoreError):

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from eventstore.events import SYNCED
+from eventstore.events.registry import by_name
 from eventstore.merkle import STORED_LEVEL
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from eventstore.record import Batch, Draft, Record
 
 PAGE_MAX = 10_000
+PAGE = 500
 """Records that one `read` of a source returns at the most."""
 BATCH_EVENTS_MAX = 100_000
 BATCH_BYTES_MAX = 64_000_000
@@ -34,6 +37,15 @@ class Verification(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
+class TypeRow(msgspec.Struct, frozen=True):
+    """What a log keeps of one type and schema from its first event on, for processes that have no class for it."""
+
+    name: str
+    schema: int
+    durability: str
+    measures: tuple[str, ...]
+
+
 class Source(Protocol):
     """The read side of one log."""
 
@@ -44,6 +56,10 @@ class Source(Protocol):
     @property
     def log_id(self) -> bytes:
         """The log's identity, 16 bytes drawn when it was created."""
+
+    @property
+    def page(self) -> int:
+        """How many records it is best asked for at a time."""
 
     def read(
         self,
@@ -110,8 +126,17 @@ class Journal(Source, Protocol):
     def integrity(self) -> list[str]:
         """Return what is wrong with the storage itself: nothing, usually."""
 
+    def types(self) -> Sequence[TypeRow]:
+        """Return what is kept of each type and schema that the log has."""
+
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         """Return the records that are known under these ids."""
+
+
+def declared(name: str, schema: int) -> TypeRow:
+    """Return what is to be kept of a type: as its class declares it here, or the safe side where there is none."""
+    kind = by_name(name)
+    return TypeRow(name, schema, (kind.durability if kind else SYNCED).name, kind.measures if kind else ())
 
 
 def drafts_of(group: Sequence[Batch]) -> list[Draft]:

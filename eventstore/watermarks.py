@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Watermark(msgspec.Struct, frozen=True):
-    """At `position` the log with this id had a record with this digest (both in hex)."""
+class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """At `position` the log with this id had a record with this digest, and a tree with this root (all in hex)."""
 
     log_id: str
     position: int
     digest: str
+    root: str = ""
 
 
 class Watermarks:
@@ -44,13 +45,20 @@ class Watermarks:
         finally:
             passing.unlink(missing_ok=True)
 
+    def read(self, name: str) -> Watermark | None:
+        """Return a watermark, None where there is none; raise CorruptJournal for a damaged one."""
+        path = self.directory / name
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(content, type=Watermark) if content else None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as e:
+            raise CorruptJournal(0, f"the watermark {path} is damaged ({e})") from e
+
     def all(self) -> dict[str, Watermark]:
         """Return the watermarks by name. An empty file, which a power cut may leave of an unsynced one, is none."""
-        marks = {}
-        for path in sorted(self.directory.glob("[!.]*")) if self.directory.is_dir() else ():
-            if content := path.read_bytes():
-                try:
-                    marks[path.name] = msgspec.json.decode(content, type=Watermark)
-                except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-                    raise CorruptJournal(0, f"the watermark {path} is damaged ({e})") from e
-        return marks
+        paths = sorted(self.directory.glob("[!.]*")) if self.directory.is_dir() else []
+        found = {path.name: self.read(path.name) for path in paths}
+        return {name: mark for name, mark in found.items() if mark is not None}

@@ -13,7 +13,7 @@ from typing_extensions import override
 from eventstore import merkle
 from eventstore.clock import Clock, SystemClock
 from eventstore.errors import Closed, DuplicateEvent, InvalidEvent, StoreError, VersionConflict
-from eventstore.journal import drafts_of
+from eventstore.journal import PAGE, TypeRow, declared, drafts_of
 from eventstore.record import Record, digest, digest_prefix
 from eventstore.streams import account_of, check_name, prefix_end
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class MemoryJournal:
     """One log in a list."""
 
+    page = PAGE
+
     def __init__(self, *, log: str = "main", clock: Clock | None = None, log_id: bytes | None = None) -> None:
         self.log = check_name("log", log)
         self.log_id = log_id or os.urandom(16)
@@ -34,6 +36,7 @@ class MemoryJournal:
         self._records: list[Record] = []
         self._by_id: dict[bytes, Record] = {}
         self._versions: dict[str, int] = {}
+        self._types: dict[tuple[str, int], TypeRow] = {}
         self._grown = threading.Condition()
         self._closed = False
 
@@ -77,6 +80,8 @@ class MemoryJournal:
             leaf = digest(digest_prefix(self.log_id, draft), position, version, recorded_at, draft)
             place = (position, version, recorded_at, leaf, self.log)
             new.append(Record(*msgspec.structs.astuple(draft), *place))  # type: ignore[call-arg] # a draft's members
+        for draft in drafts:
+            self._types.setdefault((draft.type, draft.schema), declared(draft.type, draft.schema))
         self._records += new
         self._versions |= versions
         self._by_id |= {record.id: record for record in new}
@@ -149,6 +154,10 @@ class MemoryJournal:
         self.check_open()
         every = merkle.Frontier().grow([record.digest for record in self._records])
         return [node for node in every if node.level == level and first <= node.number <= last]
+
+    def types(self) -> Sequence[TypeRow]:
+        self.check_open()
+        return [kind for _, kind in sorted(self._types.items())]
 
     def backup(self, target: Path) -> None:
         self.check_open()

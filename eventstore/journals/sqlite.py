@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 import time
 from pathlib import Path
@@ -22,9 +21,7 @@ from eventstore.errors import (
     StoreError,
     TargetExists,
 )
-from eventstore.events import SYNCED
-from eventstore.events.registry import by_name
-from eventstore.journal import drafts_of
+from eventstore.journal import PAGE, declared, drafts_of
 from eventstore.journals import forks, sqlite_keep, sqlite_read, sqlite_schema
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite_keep import Head
@@ -35,6 +32,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from eventstore.journal import TypeRow
     from eventstore.record import Batch, Record
 
 VERSIONS_MAX = 100_000
@@ -50,6 +48,8 @@ class SqliteJournal:
     Raises ReadOnly, Unavailable, StorageFull, UnsupportedFormat or CorruptJournal on opening. `vfs` names an apsw
     VFS, for tests that make the disk fail.
     """
+
+    page = PAGE
 
     def __init__(
         self, path: str | os.PathLike[str], *, log: str = "main", clock: Clock | None = None, vfs: str | None = None
@@ -82,6 +82,7 @@ class SqliteJournal:
         except BaseException:
             self._writer.close()
             raise
+        self._opened_at = self._marked = self._head.position
         self._writer.set_wal_hook(self._on_wal)
         forks.opened(self)
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of {self.path}", daemon=True)
@@ -178,11 +179,7 @@ class SqliteJournal:
 
     def _store_type(self, name: str, schema: int) -> None:
         """Keep what any process needs to know of a type that has no class for it."""
-        kind = by_name(name)
-        durability = kind.durability if kind else SYNCED
-        measures = json.dumps(kind.measures if kind else ())
-        row = (name, schema, durability.name, measures)
-        self._writer.execute("INSERT OR IGNORE INTO type VALUES (?, ?, ?, ?)", row)
+        self._writer.execute(sqlite_read.INSERT_TYPE, sqlite_read.row_of_type(declared(name, schema)))
 
     def _commit(self, groups: Sequence[Sequence[Batch]]) -> None:
         try:
@@ -250,6 +247,10 @@ class SqliteJournal:
         head = self.head()
         with self._reader() as reader:
             return sqlite_read.position_at(reader, recorded_at, head)
+
+    def types(self) -> Sequence[TypeRow]:
+        with self._reader() as reader:
+            return sqlite_read.types(reader)
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         with self._reader() as reader:
@@ -319,7 +320,8 @@ class SqliteJournal:
         with self._lock:
             failed, self._closed = self._closed, f"{self.path} is closed: open the store again"
             forks.closed(self)
-            if not failed:
+            # Who only reads knows of no newer head than the watermark that the writers keep.
+            if not failed and self._head.position != self._opened_at:
                 with contextlib.suppress(OSError):  # an older watermark is true as well
                     self._mark(synced=True)
             while self._readers:
@@ -328,7 +330,7 @@ class SqliteJournal:
 
     def _keep(self) -> None:
         """Move the write-ahead log over and write the head's watermark, away from those who append."""
-        marked, looked = self._head.position, time.monotonic()
+        looked = time.monotonic()
         while not self._stop.is_set():
             self._kick.wait(1.0)
             self._kick.clear()
@@ -338,20 +340,20 @@ class SqliteJournal:
                     with self._reader() as connection:
                         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                     self._moved = True
-                if self._head.position != marked and now - looked >= 1.0:
-                    marked, looked = self._mark(synced=False), now
+                if self._head.position != self._marked and now - looked >= 1.0:
+                    self._mark(synced=False)
+                    looked = now
             except (StoreError, OSError) as e:
                 # Neither is needed for a promise, and a full disk may have room again: told, and tried again.
                 self.trouble = str(e)
             else:
                 self.trouble = ""
 
-    def _mark(self, *, synced: bool) -> int:
+    def _mark(self, *, synced: bool) -> None:
         head = self._head
-        if head.position:
-            mark = Watermark(self.log_id.hex(), head.position, head.digest.hex())
-            self._watermarks.write("head", mark, synced=synced)
-        return head.position
+        mark = Watermark(self.log_id.hex(), head.position, head.digest.hex())
+        self._watermarks.write("head", mark, synced=synced)
+        self._marked = head.position
 
     def _on_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         if pages > CHECKPOINT_PAGES and not self._moving:

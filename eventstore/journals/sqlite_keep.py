@@ -12,7 +12,7 @@ from eventstore import merkle
 from eventstore.errors import CorruptJournal, TargetExists
 from eventstore.journals import sqlite_read
 from eventstore.journals.sqlite_schema import sync_directory
-from eventstore.record import is_sound
+from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head
     first_tile = max(head.position // merkle.TILE - 1, 0)
     after = first_tile * merkle.TILE
     query = sqlite_read.Query(after=after, until=None, limit=2 * merkle.TILE)
-    leaves = []
+    leaves, digester = [], Digester(log_id)
     for expected, record in enumerate(sqlite_read.page(connection, log, query), after + 1):
         if record.position != expected:
             raise CorruptJournal(expected, "the record is missing")
-        if not is_sound(log_id, record):
+        if not digester.is_sound(record):
             raise CorruptJournal(expected, "the record does not have its digest")
         leaves.append(record.digest)
     try:
@@ -136,6 +136,15 @@ def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
         head = read_head(copy)
     finally:
         copy.close()
+    settle(passing, target)
+    if head.position:
+        mark = Watermark(log_id.hex(), head.position, head.digest.hex())
+        Watermarks(target.parent / "watermarks").write("head", mark)
+        sync_directory(target.parent)
+
+
+def settle(passing: Path, target: Path) -> None:
+    """Sync a whole file and give it its name; raise TargetExists where something has it already."""
     with passing.open("rb") as file:
         os.fsync(file.fileno())
     try:
@@ -146,9 +155,6 @@ def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
         raise TargetExists(msg) from e
     finally:
         passing.unlink()
-    if head.position:
-        mark = Watermark(log_id.hex(), head.position, head.digest.hex())
-        Watermarks(target.parent / "watermarks").write("head", mark)
     sync_directory(target.parent)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from eventstore.errors import CorruptJournal
+from eventstore.journal import TypeRow
 from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
 
@@ -26,6 +28,8 @@ INSERT = (
     "INSERT INTO event (id, stream, type, schema, occurred_at, data, actor, note, correlation_id, causation_id, "
     "position, version, recorded_at, digest, account) VALUES (?,?,?,?,?,CAST(? AS TEXT),?,?,?,?,?,?,?,?,?)"
 )
+
+INSERT_TYPE = "INSERT OR IGNORE INTO type VALUES (?, ?, ?, ?)"
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -122,11 +126,22 @@ def row_of(record: Record) -> tuple[object, ...]:
     return (*msgspec.structs.astuple(record)[:-1], account_of(record.stream))
 
 
+def row_of_type(kind: TypeRow) -> tuple[object, ...]:
+    """Return the values that INSERT_TYPE takes."""
+    return kind.name, kind.schema, kind.durability, json.dumps(kind.measures)
+
+
 def version(connection: apsw.Connection, stream: str) -> int:
     """Return a stream's version, 0 for one that is not there."""
     found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
     row = connection.execute(found, (stream,)).fetchone()
     return 0 if row is None else int(row[0])
+
+
+def types(connection: apsw.Connection) -> list[TypeRow]:
+    """Return what is kept of each type and schema."""
+    rows = connection.execute("SELECT name, schema, durability, measures FROM type ORDER BY name, schema")
+    return [TypeRow(name, schema, durability, tuple(json.loads(m))) for name, schema, durability, m in rows]
 
 
 def find(connection: apsw.Connection, log: str, ids: Sequence[bytes]) -> dict[bytes, Record]:

@@ -131,7 +131,7 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
         raise Unavailable(msg)
     connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
     if not application_id or not tables:
-        _create(connection, log, created_at)
+        create(connection, log, os.urandom(16), created_at)
         sync_directory(path.parent)
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     name, log_id = meta.get("log"), meta.get("log_id")
@@ -152,11 +152,12 @@ def _journal_mode(connection: apsw.Connection) -> object:
             time.sleep(0.002)
 
 
-def _create(connection: apsw.Connection, log: str, created_at: int) -> None:
+def create(connection: apsw.Connection, log: str, log_id: bytes, created_at: int) -> None:
+    """Create the tables of a log in an empty file."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(SCHEMA)
-        meta = {"log": log, "log_id": os.urandom(16), "created_at": created_at}
+        meta = {"log": log, "log_id": log_id, "created_at": created_at}
         # Of several processes that create the file at once, the first one's id stands.
         connection.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta.items())
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}")

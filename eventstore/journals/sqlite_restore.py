@@ -1,0 +1,85 @@
+"""Writing a journal's file anew from records that have their places already, proved while they are written."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import apsw
+
+from eventstore import merkle
+from eventstore.errors import CorruptJournal, TargetExists
+from eventstore.journals import sqlite_keep, sqlite_read, sqlite_schema
+from eventstore.record import Digester
+from eventstore.watermarks import Watermark, Watermarks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from eventstore.journal import TypeRow
+    from eventstore.record import Record
+
+
+class Restoration:
+    """One new file, under a passing name until `finish`. Raises TargetExists where there is a journal already."""
+
+    def __init__(self, target: Path, log: str, log_id: bytes, *, created_at: int, types: Sequence[TypeRow]) -> None:
+        sqlite_schema.check_place(target.parent)
+        if target.exists():
+            msg = f"{target} exists already: a journal is restored where there is none"
+            raise TargetExists(msg)
+        self.tree = merkle.Frontier()
+        self._target, self._log_id, self._digester = target, log_id, Digester(log_id)
+        self._passing = target.with_name(f".{target.name}.{os.getpid()}.part")
+        self._passing.unlink(missing_ok=True)
+        self._last: Record | None = None
+        self._connection = apsw.Connection(str(self._passing))
+        # Until it has its name nobody relies on it: it is synced once, at its end.
+        self._connection.execute(f"PRAGMA page_size = {sqlite_schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
+        sqlite_schema.create(self._connection, log, log_id, created_at)
+        self._connection.executemany(sqlite_read.INSERT_TYPE, [sqlite_read.row_of_type(kind) for kind in types])
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Write the records that follow; raise CorruptJournal for one that no journal can have recorded here."""
+        for record in records:
+            self._check(record)
+        with self._connection:
+            try:
+                self._connection.executemany(sqlite_read.INSERT, [sqlite_read.row_of(record) for record in records])
+            except apsw.ConstraintError as e:
+                raise CorruptJournal(self.tree.size + 1, f"an id or a stream's version is there twice: {e}") from e
+            nodes = self.tree.grow([record.digest for record in records])
+            self._connection.executemany("INSERT INTO node VALUES (?, ?, ?)", nodes)
+
+    def _check(self, record: Record) -> None:
+        before, self._last = self._last, record
+        if not self._digester.is_sound(record):
+            raise CorruptJournal(record.position, "the record does not have its digest")
+        if record.position != (before.position if before else 0) + 1:
+            raise CorruptJournal(record.position, "the position before it is missing")
+        if before is not None and record.recorded_at <= before.recorded_at:
+            raise CorruptJournal(record.position, "it was not recorded after the one before it")
+
+    def finish(self) -> None:
+        """Write the head, check the versions, sync, and give the file its name."""
+        connection, last = self._connection, self._last
+        if last is not None:
+            head = (last.position, last.recorded_at, self.tree.to_bytes())
+            connection.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head)
+        # No version is there twice, so those of a stream are without gaps when the highest is their number.
+        gap = connection.execute(
+            "SELECT stream, min(position) FROM event GROUP BY stream HAVING max(version) <> count(*) LIMIT 1"
+        ).fetchone()
+        if gap is not None:
+            raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
+        connection.close()
+        sqlite_keep.settle(self._passing, self._target)
+        if last is not None:
+            mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
+            Watermarks(self._target.parent / "watermarks").write("head", mark)
+
+    def abandon(self) -> None:
+        """Leave nothing behind; after `finish` it does nothing."""
+        self._connection.close()
+        self._passing.unlink(missing_ok=True)

@@ -1,0 +1,157 @@
+"""The reading end of a log: pages, filters, times, and following what comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from eventstore import audit
+from eventstore.arguments import narrow, position_of
+from eventstore.clock import to_ns
+from eventstore.errors import ReadOnly
+from eventstore.streams import account_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore.events import Event
+    from eventstore.journal import Source, Verification
+    from eventstore.record import Record
+
+    Times = datetime | int
+    Types = Sequence[type[Event] | str] | type[Event] | str
+
+POLL_SECONDS = 0.25
+
+
+class EventReader:
+    """Reads one log. Positions count from 1; times go in as aware datetimes or int UNIX ns and come out as ns."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def log(self) -> str:
+        """The log's name."""
+        return self._source.log
+
+    @property
+    def log_id(self) -> bytes:
+        """The log's identity, 16 bytes drawn when it was created."""
+        return self._source.log_id
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+        start: Times | None = None,
+        stop: Times | None = None,
+        until: int | None = None,
+    ) -> Iterator[Record]:
+        """Yield records oldest first: those past `after` up to the head as it is now, or up to position `until`.
+
+        `stream` is a name, or a prefix with a trailing slash; `types` are event classes or names; `start`
+        (included) and `stop` (not) bound `recorded_at`. Pages are fetched as they are used.
+        """
+        narrowed = narrow(stream, account, types)
+        first = position_of("after", after)
+        last = self.head() if until is None else min(position_of("until", until), self.head())
+        if start is not None:
+            first = max(first, self._source.position_at(to_ns(start) - 1))
+        if stop is not None:
+            last = min(last, self._source.position_at(to_ns(stop) - 1))
+        left = last if limit is None else position_of("limit", limit)
+        return self._pages(first, last, left, narrowed)
+
+    def _pages(self, after: int, last: int, left: int, narrowed: dict[str, object]) -> Iterator[Record]:
+        while left > 0 and after < last:
+            size = min(self._source.page, left)
+            page = self._source.read(after=after, until=last, limit=size, **narrowed)  # type: ignore[arg-type]
+            yield from page
+            if len(page) < size:
+                return
+            left -= size
+            after = page[-1].position
+
+    def follow(
+        self,
+        *,
+        after: int = 0,
+        cancel: threading.Event | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+    ) -> Iterator[Record]:
+        """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
+        narrowed = narrow(stream, account, types)
+        return self._live(position_of("after", after), cancel, narrowed)
+
+    def _live(self, after: int, cancel: threading.Event | None, narrowed: dict[str, object]) -> Iterator[Record]:
+        while cancel is None or not cancel.is_set():
+            head = self._source.head()
+            for record in self._pages(after, head, head, narrowed):
+                yield record
+                if cancel is not None and cancel.is_set():
+                    return
+            after = max(after, head)
+            self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10)
+
+    def head(self) -> int:
+        """Return the last position, 0 for an empty log."""
+        return self._source.head()
+
+    def version(self, stream: str) -> int:
+        """Return how many records a stream has."""
+        account_of(stream)
+        return self._source.version(stream)
+
+    def position_at(self, recorded_at: Times) -> int:
+        """Return the last position that was recorded at or before an instant."""
+        return self._source.position_at(to_ns(recorded_at))
+
+    def wait(self, position: int, timeout: float) -> bool:
+        """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
+        return self._source.wait(position, timeout)
+
+    def root(self) -> tuple[int, bytes]:
+        """Return the size and the root hash of the log's Merkle tree (RFC 6962), over the records as they are read."""
+        tree = audit.grown(self._source)
+        return tree.size, tree.root()
+
+    def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
+        """Check that positions, versions and times go on as a journal writes them.
+
+        A source that stores no digests proves nothing by itself: compare `root()` with the journal's, or with a
+        checkpoint that was kept elsewhere.
+        """
+        return audit.verify_order(self._source, after=position_of("after", after), progress=progress)
+
+    def close(self) -> None:
+        """Give everything back; a second call does nothing."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def append(self, *_: object, **__: object) -> list[Record]:
+        """Raise ReadOnly: this end reads."""
+        msg = "this end only reads: append in a process that opens the journal's directory"
+        raise ReadOnly(msg)
+
+    append_many = enqueue = append
+
+    @override
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._source!r}>"
