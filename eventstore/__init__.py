@@ -3,6 +3,7 @@
 from eventstore import trading
 from eventstore.clock import Clock, ManualClock, SystemClock
 from eventstore.commits import Pending
+from eventstore.config import InfluxSettings
 from eventstore.errors import (
     AppendError,
     Closed,
@@ -11,9 +12,11 @@ from eventstore.errors import (
     EventTooLarge,
     Gap,
     InvalidEvent,
+    NotMirrored,
     OutcomeUnknown,
     Overloaded,
     ReadOnly,
+    Refused,
     StorageFull,
     StoreError,
     TargetExists,
@@ -35,8 +38,9 @@ from eventstore.events import (
     event,
 )
 from eventstore.journal import Verification
+from eventstore.reader import EventReader
 from eventstore.record import Batch, Draft, Record
-from eventstore.store import EventReader, EventStore, open
+from eventstore.store import EventStore, connect, open
 
 __all__ = [
     "MIRRORED",
@@ -56,15 +60,18 @@ __all__ = [
     "EventStore",
     "EventTooLarge",
     "Gap",
+    "InfluxSettings",
     "Instant",
     "InvalidEvent",
     "ManualClock",
+    "NotMirrored",
     "OutcomeUnknown",
     "Overloaded",
     "Pending",
     "Positive",
     "ReadOnly",
     "Record",
+    "Refused",
     "StorageFull",
     "StoreError",
     "SystemClock",
@@ -75,6 +82,7 @@ __all__ = [
     "UnsupportedFormat",
     "Verification",
     "VersionConflict",
+    "connect",
     "event",
     "open",
     "trading",

@@ -12,148 +12,30 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore import audit
-from eventstore.arguments import events_of, expected_of, keyed_ids, narrow, position_of, text_of
+from eventstore.arguments import events_of, expected_of, keyed_ids, position_of, settings_of, text_of
 from eventstore.clock import Clock, SystemClock, to_ns
 from eventstore.commits import Committer, Pending
-from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, Unavailable
+from eventstore.errors import EventTooLarge, InvalidEvent, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
 from eventstore.ids import as_id, new_ids
-from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Source, Verification
+from eventstore.influx.mirror import Mirror
+from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
 from eventstore.journals.sqlite import SqliteJournal
+from eventstore.reader import EventReader
 from eventstore.record import Batch, Draft
 from eventstore.streams import account_of, check_name
 
 if TYPE_CHECKING:
-    import threading
     import uuid
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
-    from types import TracebackType
-    from typing import Self
 
+    from eventstore.config import InfluxSettings
+    from eventstore.influx.reader import InfluxReader
     from eventstore.record import Record
 
     Times = datetime | int
     Id = bytes | uuid.UUID
-    Types = Sequence[type[Event] | str] | type[Event] | str
-
-PAGE = 500
-POLL_SECONDS = 0.25
-
-
-class EventReader:
-    """Reads one log. Positions count from 1; times go in as aware datetimes or int UNIX ns and come out as ns."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    @property
-    def log(self) -> str:
-        """The log's name."""
-        return self._source.log
-
-    @property
-    def log_id(self) -> bytes:
-        """The log's identity, 16 bytes drawn when it was created."""
-        return self._source.log_id
-
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: Types | None = None,
-        start: Times | None = None,
-        stop: Times | None = None,
-        until: int | None = None,
-    ) -> Iterator[Record]:
-        """Yield records oldest first: those past `after` up to the head as it is now, or up to position `until`.
-
-        `stream` is a name, or a prefix with a trailing slash; `types` are event classes or names; `start`
-        (included) and `stop` (not) bound `recorded_at`. Pages are fetched as they are used.
-        """
-        narrowed = narrow(stream, account, types)
-        first = position_of("after", after)
-        last = self.head() if until is None else min(position_of("until", until), self.head())
-        if start is not None:
-            first = max(first, self._source.position_at(to_ns(start) - 1))
-        if stop is not None:
-            last = min(last, self._source.position_at(to_ns(stop) - 1))
-        left = last if limit is None else position_of("limit", limit)
-        return self._pages(first, last, left, narrowed)
-
-    def _pages(self, after: int, last: int, left: int, narrowed: dict[str, object]) -> Iterator[Record]:
-        while left > 0 and after < last:
-            size = min(PAGE, left)
-            page = self._source.read(after=after, until=last, limit=size, **narrowed)  # type: ignore[arg-type]
-            yield from page
-            if len(page) < size:
-                return
-            left -= size
-            after = page[-1].position
-
-    def follow(
-        self,
-        *,
-        after: int = 0,
-        cancel: threading.Event | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: Types | None = None,
-    ) -> Iterator[Record]:
-        """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
-        narrowed = narrow(stream, account, types)
-        return self._live(position_of("after", after), cancel, narrowed)
-
-    def _live(self, after: int, cancel: threading.Event | None, narrowed: dict[str, object]) -> Iterator[Record]:
-        while cancel is None or not cancel.is_set():
-            head = self._source.head()
-            for record in self._pages(after, head, head, narrowed):
-                yield record
-                if cancel is not None and cancel.is_set():
-                    return
-            after = max(after, head)
-            self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10)
-
-    def head(self) -> int:
-        """Return the last position, 0 for an empty log."""
-        return self._source.head()
-
-    def version(self, stream: str) -> int:
-        """Return how many records a stream has."""
-        account_of(stream)
-        return self._source.version(stream)
-
-    def position_at(self, recorded_at: Times) -> int:
-        """Return the last position that was recorded at or before an instant."""
-        return self._source.position_at(to_ns(recorded_at))
-
-    def wait(self, position: int, timeout: float) -> bool:
-        """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
-        return self._source.wait(position, timeout)
-
-    def close(self) -> None:
-        """Give everything back; a second call does nothing."""
-        self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def append(self, *_: object, **__: object) -> list[Record]:
-        """Raise ReadOnly: this end reads."""
-        msg = "this end only reads: append in a process that opens the journal's directory"
-        raise ReadOnly(msg)
-
-    append_many = enqueue = append
-
-    @override
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._source!r}>"
 
 
 class EventStore(EventReader):
@@ -163,7 +45,14 @@ class EventStore(EventReader):
     failed sync.
     """
 
-    def __init__(self, journal: Journal, *, clock: Clock | None = None, directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        clock: Clock | None = None,
+        directory: Path | None = None,
+        influx: InfluxSettings | None = None,
+    ) -> None:
         super().__init__(journal)
         self._journal = journal
         self._clock = clock or SystemClock()
@@ -172,11 +61,20 @@ class EventStore(EventReader):
         self._process = os.getpid()
         self.directory = directory
         """Where the log lives, None for one in memory."""
+        self._mirror = None if directory is None else Mirror(journal, directory, self._clock, settings=influx)
 
     @property
     def clock(self) -> Clock:
         """Where this store's times come from."""
         return self._clock
+
+    @property
+    def mirror(self) -> Mirror:
+        """How far InfluxDB has this log, whichever process ships it; raise Unavailable for a log in memory."""
+        if self._mirror is None:
+            msg = "a log in memory has no mirror: open a directory"
+            raise Unavailable(msg)
+        return self._mirror
 
     @property
     def waiting(self) -> int:
@@ -216,11 +114,15 @@ class EventStore(EventReader):
         if durability < SYNCED:
             msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
             raise InvalidEvent(msg)
-        if durability >= MIRRORED:
+        mirrored = durability >= MIRRORED
+        if mirrored and not (self._mirror and self._mirror.exists):
             msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
             raise Unavailable(msg)
         prepared, events = self._prepare(batches, durability)
-        return self._committer.append(prepared, events) if events else []
+        records = self._committer.append(prepared, events) if events else []
+        if mirrored and records:
+            self.mirror.confirm(records)
+        return records
 
     @override
     def enqueue(  # type: ignore[override]
@@ -253,11 +155,13 @@ class EventStore(EventReader):
         self._journal.check_open()
         self._committer.flush()
 
+    @override
     def root(self) -> tuple[int, bytes]:
         """Return the size and the root hash of the log's Merkle tree (RFC 6962)."""
         tree = self._journal.frontier()
         return tree.size, tree.root()
 
+    @override
     def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Recompute every digest and the tree; name the first position that is not as it was written."""
         return audit.verify(self._journal, after=position_of("after", after), progress=progress)
@@ -281,6 +185,8 @@ class EventStore(EventReader):
         try:
             self._committer.close()
         finally:
+            if self._mirror is not None:
+                self._mirror.close()
             self._journal.close()
 
     def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[Batch], int]:
@@ -326,19 +232,41 @@ class EventStore(EventReader):
 
 
 def open(
-    path: str | os.PathLike[str], *, log: str = "main", influx: object | None = None, clock: Clock | None = None
+    path: str | os.PathLike[str], *, log: str = "main", influx: InfluxSettings | None = None, clock: Clock | None = None
 ) -> EventStore:
     """Open, or create, the log of this name in a directory: one journal on disk, no server.
 
-    Raises InvalidEvent for a malformed name, ReadOnly, Unavailable, StorageFull, CorruptJournal and
-    UnsupportedFormat.
+    With `influx` a process of its own ships the log to InfluxDB while the store is open; appending never waits for
+    it, and `store.mirror` says how far it is. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
+    StorageFull, CorruptJournal and UnsupportedFormat.
     """
-    if influx is not None:
-        msg = "mirroring to InfluxDB is not in this version: leave `influx` out"
-        raise Unavailable(msg)
+    settings = settings_of(influx)
     place = journal_path(Path(path), log)
     journal = SqliteJournal(place, log=log, clock=clock)
-    return EventStore(journal, clock=clock, directory=place.parent)
+    try:
+        return EventStore(journal, clock=clock, directory=place.parent, influx=settings)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def connect(
+    url: str | None = None,
+    *,
+    org: str | None = None,
+    bucket: str | None = None,
+    token: str | None = None,
+    log: str = "main",
+    settings: InfluxSettings | None = None,
+) -> InfluxReader:
+    """Return a reading end on a log in InfluxDB: for analysts and auditors, who need no access to the journal.
+
+    What is not given comes from `settings`, by default those of the environment and of ./eventstore.toml. Raises
+    Unavailable when nobody answers, Refused for a token, a bucket or a log that is not there, InvalidEvent.
+    """
+    from eventstore.influx import reader
+
+    return reader.connect(url, org=org, bucket=bucket, token=token, log=log, settings=settings)
 
 
 def journal_path(directory: Path, log: str) -> Path:

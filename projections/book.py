@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,7 @@ from eventstore import (
     EventReader,
     EventStore,
     InvalidEvent,
+    NotMirrored,
     ReadOnly,
     Record,
     SystemClock,
@@ -126,11 +128,22 @@ class Book:
 
     def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
         """Append as `EventStore.append` does, then fold up to what was appended: read your own writes."""
-        return self._folded(self._store().append(stream, events, **circumstances))
+        with self._folding_what_waits():
+            return self._folded(self._store().append(stream, events, **circumstances))
 
     def append_many(self, batches: Sequence[Batch], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
         """Append as `EventStore.append_many` does, then fold up to what was appended."""
-        return self._folded(self._store().append_many(batches, **circumstances))
+        with self._folding_what_waits():
+            return self._folded(self._store().append_many(batches, **circumstances))
+
+    @contextlib.contextmanager
+    def _folding_what_waits(self) -> Iterator[None]:
+        """Fold also what InfluxDB has not confirmed in time: it is in the log."""
+        try:
+            yield
+        except NotMirrored as e:
+            self._folded(list(e.records))
+            raise
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
         """Fold an event that is never stored, nor snapshotted: only for types that allow VOLATILE."""

@@ -1,0 +1,126 @@
+"""Settings: how InfluxDB is reached, given in code, in the environment or in eventstore.toml."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from eventstore.errors import InvalidEvent, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "EVENTSTORE_INFLUX_"
+FILE = "eventstore.toml"
+TABLE = "influx"
+
+
+class InfluxSettings(msgspec.Struct, frozen=True):
+    """Where InfluxDB is and how it is spoken to. The token, or a file that holds it, is never printed.
+
+    `symbols`: whether an event's symbol becomes a tag; a log keeps what its first shipment had. Seconds are how long
+    one request may take, how long a MIRRORED append waits, and how long a reader tries again before it gives up.
+    """
+
+    url: str
+    org: str
+    bucket: str
+    token: str = ""
+    token_file: str = ""
+    symbols: bool = True
+    timeout_seconds: float = 30.0
+    wait_seconds: float = 30.0
+    patience_seconds: float = 60.0
+    verify_tls: bool = True
+    ca_file: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            msg = f"InfluxDB's url begins with http:// or https://, not {self.url!r:.80}"
+            raise InvalidEvent(msg)
+        for name in ("timeout_seconds", "wait_seconds", "patience_seconds"):
+            # Infinity too is refused: every wait ends.
+            if not 0 < getattr(self, name) < math.inf:
+                msg = f"{name} is a number above 0, not {getattr(self, name)!r}"
+                raise InvalidEvent(msg)
+
+    @classmethod
+    def load(
+        cls,
+        directory: str | os.PathLike[str] = ".",
+        *,
+        given: Mapping[str, object] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> InfluxSettings:
+        """Return the settings of the environment (EVENTSTORE_INFLUX_URL, _ORG, …), else of DIRECTORY/eventstore.toml.
+
+        Each member by itself: what is `given` goes before what the environment names, and that before what the file's
+        table `[influx]` has. Raises InvalidEvent, saying what is missing.
+        """
+        found = _of_file(Path(directory) / FILE)
+        names = {field.name for field in msgspec.structs.fields(cls)}
+        environment = os.environ if environment is None else environment
+        named = {name: text for name in names if (text := environment.get(PREFIX + name.upper()))}
+        for nearer in (named, given or {}):
+            if "token" in nearer:
+                # A token that is named goes before a file that is named farther away.
+                found.pop("token_file", None)
+            found |= nearer
+        if unknown := sorted(set(found) - names):
+            msg = f"{FILE}: [{TABLE}] has no {', '.join(unknown)}: there are {', '.join(sorted(names))}"
+            raise InvalidEvent(msg)
+        if missing := [name for name in ("url", "org", "bucket") if name not in found]:
+            wanted = ", ".join(PREFIX + name.upper() for name in missing)
+            msg = f"InfluxDB is not configured: set {wanted}, or give them in {FILE} under [{TABLE}]"
+            raise InvalidEvent(msg)
+        try:
+            return msgspec.convert(found, cls, strict=False)
+        except msgspec.ValidationError as e:
+            msg = f"InfluxDB's settings: {e}"
+            raise InvalidEvent(msg) from e
+
+    def secret(self) -> str:
+        """Return the token; read from its file at each call, so that a new one needs no restart.
+
+        Raises Unavailable for a file that cannot be read, and for what can be no token, which it does not show.
+        """
+        token = self.token
+        if self.token_file:
+            try:
+                token = Path(self.token_file).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as e:
+                msg = f"the token's file {self.token_file} cannot be read: {getattr(e, 'strerror', 'it is no text')}"
+                raise Unavailable(msg) from e
+        token = token.strip()
+        if not token and self.token_file:
+            msg = f"the token's file {self.token_file} is empty"
+            raise Unavailable(msg)
+        if not (token.isascii() and token.isprintable()):
+            msg = "the token has signs in it that no token has (it is not shown here): copy it once more"
+            raise Unavailable(msg)
+        return token
+
+    @override
+    def __repr__(self) -> str:
+        return f"<InfluxSettings {self.bucket} of {self.org} at {self.url}>"
+
+
+def _of_file(path: Path) -> dict[str, object]:
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        msg = f"{path} cannot be read: {e}"
+        raise InvalidEvent(msg) from e
+    table = document.get(TABLE, {})
+    if not isinstance(table, dict):
+        msg = f"{path}: {TABLE} is a table: write [{TABLE}] and its members below"
+        raise InvalidEvent(msg)
+    return dict(table)

@@ -1,0 +1,326 @@
+"""The shipper: carries one journal's records to InfluxDB, in order, until InfluxDB has them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+from eventstore.clock import NANOSECONDS, Clock, SystemClock
+from eventstore.errors import CorruptJournal, Refused, Unavailable
+from eventstore.influx import claims, status
+from eventstore.influx.batches import Batches, tree_at
+from eventstore.influx.client import Client
+from eventstore.influx.history import History
+from eventstore.influx.points import MIRROR
+from eventstore.influx.sending import REJECTED, Breaker, send
+from eventstore.watermarks import Watermark
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from eventstore.config import InfluxSettings
+    from eventstore.influx.batches import Batch
+    from eventstore.journal import Journal
+
+LOCK_SECONDS = 0.1
+RECHECK_SECONDS = 30.0
+CHECK_SECONDS = 10
+LOST_TOLD_SECONDS = 3_600
+CLAIM_SECONDS = 0.5
+IDLE_SECONDS = 0.05
+# A request each few milliseconds would keep the server, and one of the machine's processors, busy with little.
+APART_SECONDS = 0.01
+SECOND = NANOSECONDS
+
+
+class Shipper:
+    """Ships for as long as it is let, whatever InfluxDB does meanwhile; at most two batches are in memory."""
+
+    def __init__(
+        self, journal: Journal, directory: Path, settings: InfluxSettings, *, clock: Clock | None = None
+    ) -> None:
+        self._journal, self._directory, self._settings = journal, directory, settings
+        self._clock = clock or SystemClock()
+        self._lock = status.MirrorLock(directory)
+        self._stop = threading.Event()
+        self._drain_until: int | None = None
+        self._breaker = Breaker()
+        self._client: Client | None = None
+        self._told: status.Told | None = None
+        self._position = 0
+        self._synced_at = self._beat_at = self._checked_at = self._sent_at = 0
+        self._symbols, self._root = settings.symbols, ""
+        self._beaten = -1
+        self._history = History(journal, directory)
+        self._lost: str | None = None
+        self._lost_at = 0
+        self._batches: Batches | None = None
+        self._batch: Batch | None = None
+
+    @property
+    def position(self) -> int:
+        """The last position that InfluxDB has confirmed."""
+        return self._position
+
+    def stop(self, *, drain_seconds: float = 0.0) -> None:
+        """End; with `drain_seconds`, ship first what is there, while InfluxDB takes it, for so long at the most."""
+        if drain_seconds:
+            self._drain_until = self._clock.monotonic_ns() + int(drain_seconds * SECOND)
+        else:
+            self._stop.set()
+
+    def run(self, *, once: bool = False, patience_seconds: float | None = None) -> int:
+        """Ship until stopped, or with `once` until caught up; return the position that InfluxDB has.
+
+        With `patience_seconds` it gives up, and raises what keeps it, when nothing was shipped for so long; without
+        it goes on trying, and its status says why.
+        """
+        try:
+            if not self._take_lock(once=once, patience_seconds=patience_seconds):
+                return self._position
+            self._tell("shipping")
+            self._ship(once=once, patience_seconds=patience_seconds)
+        except CorruptJournal as e:
+            self._tell("halted", str(e))
+            raise
+        finally:
+            if self._client is not None:
+                self._client.close()
+            self._lock.release()
+        return self._position
+
+    # The loop
+
+    def _ship(self, *, once: bool, patience_seconds: float | None) -> None:
+        gave_up_at = self._deadline(patience_seconds)
+        try:
+            while not self._stop.is_set():
+                try:
+                    if self._step():
+                        gave_up_at = self._deadline(patience_seconds)
+                except (Unavailable, CorruptJournal) as e:
+                    if (once or patience_seconds is not None) and _is_definite(e):
+                        raise
+                    if self._drain_until is not None or self._past(gave_up_at):
+                        if patience_seconds is not None:
+                            raise
+                        return
+                    self._pause(e, gave_up_at)
+                    continue
+                if self._is_done(once=once):
+                    self._beat_last()
+                    return
+        finally:
+            self._drop()
+
+    def _step(self) -> bool:
+        """Send the next batch, if there is one by and by; tell whether InfluxDB took it."""
+        client = self._ready()
+        batch = self._batch = self._batch or self._next()
+        if batch is not None:
+            self._space_out()
+            send(client, batch, self._breaker)
+        # Only now: a server that answers questions may still refuse what is sent.
+        self._tell("shipping", self._lost)
+        if batch is not None:
+            self._confirm(batch)
+            self._batch = None
+        self._beat(client)
+        return batch is not None
+
+    def _next(self) -> Batch | None:
+        if self._batches is None:
+            self._batches = Batches(self._journal, tree_at(self._journal, self._position), symbols=self._symbols)
+        try:
+            return self._batches.next(IDLE_SECONDS)
+        except BaseException:
+            # Its thread has ended: who goes on needs another.
+            self._drop()
+            raise
+
+    def _drop(self) -> None:
+        """Forget what is made ready but not sent: it is not what comes next any more."""
+        batches, self._batches, self._batch = self._batches, None, None
+        if batches is not None:
+            batches.close()
+
+    def _space_out(self) -> None:
+        since = (self._clock.monotonic_ns() - self._sent_at) / SECOND
+        if since < APART_SECONDS:
+            self._stop.wait(APART_SECONDS - since)
+        self._sent_at = self._clock.monotonic_ns()
+
+    def _is_done(self, *, once: bool) -> bool:
+        if self._drain_until is not None and self._past(self._drain_until):
+            return True
+        return (once or self._drain_until is not None) and self._position >= self._journal.head()
+
+    def _pause(self, error: Unavailable | CorruptJournal, gave_up_at: int | None) -> None:
+        seconds = self._breaker.pause(getattr(error, "retry_after", 0.0))
+        if isinstance(error, Refused | CorruptJournal):
+            # Somebody has to mend it; when that is done, shipping goes on without a restart.
+            self._tell("halted", str(error))
+            seconds = RECHECK_SECONDS
+            assert self._client is not None  # who refuses was asked by it
+            self._client.close()
+            self._client = None
+        else:
+            self._tell("waiting", str(error))
+        self._checked_at = 0
+        deadline = self._clock.monotonic_ns() + int(seconds * SECOND)
+        if gave_up_at is not None:
+            deadline = min(deadline, gave_up_at)
+        while not self._stop.is_set() and self._drain_until is None and not self._past(deadline):
+            self._stop.wait(min(LOCK_SECONDS, seconds))
+
+    def _deadline(self, seconds: float | None) -> int | None:
+        return None if seconds is None else self._clock.monotonic_ns() + int(seconds * SECOND)
+
+    def _past(self, deadline: int | None) -> bool:
+        return deadline is not None and self._clock.monotonic_ns() >= deadline
+
+    def _take_lock(self, *, once: bool, patience_seconds: float | None) -> bool:
+        """Wait until nobody else ships this journal; False where that is not needed any more."""
+        deadline = self._deadline(patience_seconds)
+        while not self._lock.take():
+            position = self._seen()
+            if position > self._position:
+                self._position, deadline = position, self._deadline(patience_seconds)
+            if self._stop.is_set() or self._drain_until is not None:
+                return False
+            told = status.told(self._directory)
+            if once and told is not None and told.state == "halted":
+                raise Refused(told.last_error or "the process that ships is halted")
+            if once and position >= self._journal.head() and (told is None or told.state == "shipping"):
+                return False
+            if self._past(deadline):
+                msg = f"another process ships {self._directory}, and has not moved on from position {position}"
+                raise Unavailable(msg)
+            self._stop.wait(LOCK_SECONDS)
+        return True
+
+    def _seen(self) -> int:
+        """Return how far another process has come, as far as its cursor can be read."""
+        try:
+            found = status.read_cursor(self._directory)
+        except CorruptJournal:  # for the process that ships to tell
+            return 0
+        return 0 if found is None else found.position
+
+    # What must hold before the first write, and from time to time
+
+    def _ready(self) -> Client:
+        """Return a client of a bucket that is this log's, checked at the start, after every trouble and each 10 s."""
+        now = self._clock.monotonic_ns()
+        if self._client is not None and self._checked_at and now - self._checked_at < CHECK_SECONDS * SECOND:
+            return self._client
+        if self._client is None:
+            self._client = Client(self._settings)
+        client = self._client
+        often = bool(self._checked_at)
+        if not often:
+            client.check_bucket()
+        claim = claims.current(client, self._journal.log)
+        if claim is not None:
+            self._check_claim(claim)
+        known = claim is not None and bool(claim.symbols)
+        position = self._resume(client, is_new=claim is None, often=often, symbols=known)
+        symbols = bool((claim or self._claim(client)).symbols)
+        if (position, symbols) != (self._position, self._symbols):
+            self._drop()
+            self._position, self._symbols, self._root = position, symbols, ""
+        self._checked_at = now
+        return client
+
+    def _resume(self, client: Client, *, is_new: bool, often: bool, symbols: bool) -> int:
+        held = self._history.resume(client, is_new=is_new, often=often, symbols=symbols)
+        now = self._clock.monotonic_ns()
+        if held.told is not None:
+            self._lost, self._lost_at = held.told, now
+        elif now - self._lost_at > LOST_TOLD_SECONDS * SECOND:
+            self._lost = None
+        return held.position
+
+    def _claim(self, client: Client) -> claims.Claim:
+        """Claim the log's name in a bucket where nobody has, and see that it is this log's now."""
+        log = self._journal.log
+        home = claims.home_of(self._directory) or claims.new_home(self._directory)
+        now = self._clock.now_ns()
+        claims.claim(client, log, self._journal.log_id, home, symbols=self._settings.symbols, at=now)
+        # Whoever claims the name at the same moment has done so by now, and both see it.
+        self._stop.wait(CLAIM_SECONDS)
+        found = claims.current(client, log)
+        if found is None:
+            msg = f"the claim of log {log!r} was written and is not there: may the token read?"
+            raise Refused(msg)
+        self._check_claim(found)
+        return found
+
+    def _check_claim(self, found: claims.Claim) -> None:
+        """Raise Refused unless the bucket's log of this name is this one, and this copy of it."""
+        log = self._journal.log
+        if found.log_id != self._journal.log_id.hex():
+            msg = (
+                f"bucket {self._settings.bucket!r} holds another log {log!r} (id {found.log_id}, of {found.host}): "
+                "open this one under another name, or name another bucket"
+            )
+            raise Refused(msg)
+        if found.home != claims.home_of(self._directory):
+            msg = (
+                f"log {log!r} is shipped by another copy of this journal (on {found.host}): two would mix. If that one "
+                "is gone for good, run: eventstore adopt"
+            )
+            raise Refused(msg)
+
+    # What was done
+
+    def _confirm(self, batch: Batch) -> None:
+        """Move the cursor on: InfluxDB has answered that it has these."""
+        self._breaker.closed()
+        self._position, self._root = batch.position, batch.root
+        now = self._clock.monotonic_ns()
+        synced = now - self._synced_at >= SECOND
+        mark = Watermark(self._journal.log_id.hex(), batch.position, batch.digest, batch.root)
+        status.write_cursor(self._directory, mark, synced=synced)
+        if synced:
+            self._synced_at = now
+
+    def _beat(self, client: Client) -> None:
+        """Leave a point each second of activity that says how far the mirror is: for charts, and for a restore."""
+        now = self._clock.monotonic_ns()
+        head = self._journal.head()
+        if now - self._beat_at < SECOND or (self._beaten == head == self._position):
+            return
+        lag = status.lag_seconds(self._journal, self._position, self._clock.now_ns())
+        fields = f"position={self._position}i,head={head}i,lag_events={head - self._position}i,lag_seconds={lag!r}"
+        if self._root:
+            # A restored journal is proved against these.
+            fields += f',tree="{self._position}:{self._root}"'
+        client.write(f"{MIRROR},log={self._journal.log} {fields} {self._clock.now_ns()}".encode())
+        self._beat_at, self._beaten = now, head if head == self._position else -1
+
+    def _beat_last(self) -> None:
+        """Leave the last word, which a chart and a restore go by, as far as InfluxDB takes it."""
+        self._beat_at = -SECOND
+        assert self._client is not None  # whose answer was the last
+        with contextlib.suppress(Unavailable):
+            self._beat(self._client)
+
+    def _tell(self, state: status.State, error: str | None = None) -> None:
+        told = status.Told(os.getpid(), state, error)
+        if told != self._told:
+            status.tell(self._directory, told)
+            self._told = told
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Shipper of {self._journal.log} at {self._position}, {self._told.state if self._told else 'idle'}>"
+
+
+def _is_definite(error: Unavailable | CorruptJournal) -> bool:
+    """Tell whether waiting changes nothing. Bytes that are rejected may be taken in smaller parts, or later."""
+    return isinstance(error, CorruptJournal) or (isinstance(error, Refused) and error.status not in REJECTED)

@@ -1,0 +1,398 @@
+"""The source: one log read from InfluxDB alone, in order, contiguous, each point whole."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import tenacity
+from typing_extensions import override
+
+from eventstore.errors import Closed, Gap, Refused, Unavailable
+from eventstore.influx.client import Shape, TooWide
+from eventstore.influx.points import EVENTS, FIELDS, SELECTED, Decoder, Foreign, Row
+from eventstore.influx.timeline import CHECK, WIDTH_MAX, Anchor, Timeline, Width
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eventstore.influx.client import Client, Raw
+    from eventstore.record import Record
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.02
+# A batch that is on its way when the newest point is seen may be there in parts; what is older was confirmed.
+IN_FLIGHT_MAX = 20_000
+# A part of a batch is there within milliseconds, or comes again once its mirror has met the server again.
+GAP_SECONDS = 10.0
+OLD_GAP_SECONDS = 0.3
+
+_ROWS: Shape[Row] = Shape(Row)
+
+
+class InfluxSource:
+    """Reads one log. Any number of threads may ask; they are answered one after another.
+
+    Raises Unavailable when InfluxDB has not answered for the settings' `patience_seconds`, Refused when it says no or
+    holds what is not the log's, Gap for positions that are not there.
+    """
+
+    def __init__(self, client: Client, log: str, log_id: bytes) -> None:
+        self.log, self.log_id = log, log_id
+        self._client = client
+        self._decoder = Decoder(log, log_id)
+        self._lock = threading.RLock()
+        self._closed = threading.Event()
+        self._times = Timeline(log, self._ask)
+        self._width = Width()
+        # All is there and whole up to the edge; the head is past it where a hole stays.
+        self._edge = self._head = Anchor(0, 0)
+        self._hole: tuple[int, float] | None = None
+        self._counted = (Anchor(0, 0), Anchor(0, 0))
+        self._fresh: list[Record] = []
+        self._ahead: tuple[Anchor, Future[Raw]] | None = None
+        self._prefetcher = ThreadPoolExecutor(1, thread_name_prefix=f"reader of {log}")
+
+    @property
+    def page(self) -> int:
+        """As many records as come in one answer, which depends on their size."""
+        return self._width.count
+
+    # The source's promises
+
+    def head(self) -> int:
+        """Return the last position up to which every point is there and whole.
+
+        What is missing may be on its way, and is waited for: not by this call, but by those that come after it. When
+        it stays away, the head is the newest position, and whoever reads over what is missing gets the Gap.
+        """
+        with self._lock:
+            self._check_open()
+            newest = self._newest()
+            if newest is not None and newest.position > self._edge.position:
+                self._advance(newest)
+            return self._head.position
+
+    def settled(self) -> int:
+        """Return the head once nothing that was seen past it is on its way any more."""
+        while True:
+            with self._lock:
+                head = self.head()
+                if self._hole is None or head > self._edge.position:
+                    return head
+            self._closed.wait(POLL_SECONDS)
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        until: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: tuple[str, ...] | None = None,
+    ) -> Sequence[Record]:
+        with self._lock:
+            self._check_open()
+            top = self._head.position if until is not None and until <= self._head.position else self.head()
+            top = top if until is None else min(top, until)
+            if after >= top or types == ():
+                return []
+            limit = min(limit, WIDTH_MAX)
+            where, values = _conditions(stream, account, types)
+            if where:
+                return self._filtered(after, top, limit, where, values)
+            return self._contiguous(after, min(top, after + limit))
+
+    def version(self, stream: str) -> int:
+        with self._lock:
+            if not self.head():
+                return 0
+            where, values = _conditions(stream, None, None)
+            found = self._matching(Anchor(0, 0), self._head, where, values, "ORDER BY time DESC LIMIT 1")
+            self._check_whole(_anchor(found[0]) if found else Anchor(0, 0), self._head)
+            return found[0].version if found else 0
+
+    def position_at(self, recorded_at: int) -> int:
+        with self._lock:
+            head = self.head()
+            if not head or recorded_at >= self._head.recorded_at:
+                return head
+            rows = self._ask(
+                f"SELECT position FROM {EVENTS} WHERE log = $log AND time <= {recorded_at} "  # noqa: S608 - a number
+                "ORDER BY time DESC LIMIT 1"
+            )
+            return int(rows[0][1]) if rows else 0
+
+    def wait(self, position: int, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.head() <= position:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._closed.wait(min(left, POLL_SECONDS))
+        return True
+
+    def close(self) -> None:
+        """Give the connections back; a second call does nothing."""
+        self._closed.set()
+        self._prefetcher.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
+
+    # Whole records in order
+
+    def _contiguous(self, after: int, until: int) -> list[Record]:
+        """Return the records past a position up to another; raise Gap unless they are all there."""
+        if self._fresh and self._fresh[0].position <= after + 1 and until <= self._fresh[-1].position:
+            first = self._fresh[0].position
+            return self._fresh[after + 1 - first : until + 1 - first]
+        last, wide = self._times.at(after, self._head), until - after >= self._width.count
+        found: list[Record] = []
+        patience = _Patience(OLD_GAP_SECONDS)
+        stop: int | None = None
+        while last.position < until:
+            more = self._window(last, until - last.position, stop, go_on=wide)
+            found += more
+            if more:
+                last, stop = _anchor(more[-1]), None
+            elif stop is None:
+                stop = self._head.recorded_at  # the time by which it was probably recorded was not right
+            elif not patience.wait(self._closed):
+                raise Gap(self.log, last.position, self._times.following(last))
+        self._times.add(last)
+        return found
+
+    def _window(self, start: Anchor, wanted: int, stop: int | None, *, go_on: bool = False) -> list[Record]:
+        """Return some of the records past an anchor: no more than are wanted, and than one answer may hold."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and ahead[0] == start and stop is None:
+            try:
+                return self._prefix(ahead[1].result(), start.position, wanted, go_on=go_on)
+            except (CancelledError, Unavailable, TooWide):
+                pass  # asked again below, with patience
+        while True:
+            count = min(wanted, self._width.count)
+            query = self._query(start, count, self._times.reach(start, count, self._head) if stop is None else stop)
+            try:
+                raw = self._patiently(lambda: self._client.fetch(query, {"log": self.log}))  # noqa: B023 - called here
+            except TooWide:
+                self._width.halve(count)
+            else:
+                return self._prefix(raw, start.position, count, go_on=go_on)
+
+    def _prefix(self, raw: Raw, after: int, count: int, *, go_on: bool) -> list[Record]:
+        """Return the records of an answer up to the first that is missing or not whole."""
+        rows = _ROWS.rows(raw)[:count]
+        self._width.learn(len(rows), len(raw.body))
+        if go_on and rows and rows[-1].position == after + len(rows):
+            # The server works on the next answer while this one becomes records.
+            self._prefetch(Anchor(rows[-1].position, rows[-1].recorded_at))
+        found: list[Record] = []
+        for row in rows:
+            record = self._record(row)
+            if record is None or record.position > after + 1:
+                break
+            if record.position <= after:
+                msg = f"the point at {row.recorded_at} has position {record.position} once more: {CHECK}"
+                raise Refused(msg)
+            found.append(record)
+            after += 1
+        return found
+
+    def _prefetch(self, start: Anchor) -> None:
+        count = min(self._width.count, self._head.position - start.position)
+        if count <= 0:
+            return
+        query = self._query(start, count, self._times.reach(start, count, self._head))
+        with contextlib.suppress(RuntimeError):  # closed meanwhile
+            self._ahead = (start, self._prefetcher.submit(self._client.fetch, query, {"log": self.log}))
+
+    def _query(self, start: Anchor, count: int, stop: int) -> str:
+        """Ask for so many points past an anchor, up to a time."""
+        return (
+            f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} AND time <= {stop} "  # noqa: S608 - numbers
+            f"LIMIT {count}"
+        )
+
+    # What fits a filter
+
+    def _filtered(self, after: int, until: int, limit: int, where: str, values: dict[str, object]) -> list[Record]:
+        start, stop = self._times.at(after, self._head), self._times.at(until, self._head)
+        # What a filter leaves out is not seen to be there: it is counted.
+        self._check_whole(start, stop)
+        found: list[Record] = []
+        while len(found) < limit:
+            count = min(limit - len(found), self._width.count)
+            try:
+                more = self._matching(start, stop, where, values, f"LIMIT {count}")
+            except TooWide:
+                self._width.halve(count)
+                continue
+            found += more
+            if len(more) < count:
+                break
+            start = _anchor(more[-1])
+        return found
+
+    def _matching(self, start: Anchor, stop: Anchor, where: str, values: dict[str, object], end: str) -> list[Record]:
+        query = (
+            f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} "  # noqa: S608 - numbers
+            f"AND time <= {stop.recorded_at} AND {where} {end}"
+        )
+        raw = self._patiently(lambda: self._client.fetch(query, {**values, "log": self.log}))
+        found = []
+        rows = _ROWS.rows(raw)
+        self._width.learn(len(rows), len(raw.body))
+        for row in rows:
+            record = self._record(row)
+            if record is None:
+                msg = f"the point at {row.recorded_at} is not whole: eventstore mirror --check names what it lacks"
+                raise Refused(msg)
+            found.append(record)
+        return found
+
+    def _check_whole(self, low: Anchor, high: Anchor) -> None:
+        """Raise Gap unless every position between two anchors is there. What was counted once is not counted again."""
+        first, last = self._counted
+        if first <= low <= last:
+            low = last
+        else:
+            first = low
+        if high <= low:
+            return
+        patience = _Patience(OLD_GAP_SECONDS)
+        while (missing := self._times.missing(low, high, ("position",))) is not None:
+            if not patience.wait(self._closed):
+                raise Gap(self.log, missing.position, self._times.following(missing))
+        self._counted = (first, high)
+
+    # The head
+
+    def _newest(self) -> Anchor | None:
+        past = f"FROM {EVENTS} WHERE log = $log AND time > {self._edge.recorded_at} ORDER BY time DESC LIMIT 1"
+        rows = _ROWS.rows(self._patiently(lambda: self._client.fetch(f"SELECT {SELECTED} {past}", {"log": self.log})))
+        if not rows:
+            return None
+        record = self._record(rows[0])
+        if record is not None:
+            return _anchor(record)
+        places = self._ask(f"SELECT position {past}")
+        return Anchor(places[0][1], places[0][0]) if places else None
+
+    def _advance(self, newest: Anchor) -> None:
+        """Move the edge on over what is there and whole, up to the newest point that was seen."""
+        self._fresh = []
+        while self._edge.position < newest.position:
+            if newest.position - self._edge.position > self._width.count:
+                self._fresh = []
+                self._leap(newest)
+                break
+            more = self._window(self._edge, newest.position - self._edge.position, newest.recorded_at)
+            if not more:
+                break
+            self._fresh += more
+            self._move_to(_anchor(more[-1]), counted_from=self._edge)
+        self._head = self._edge
+        if self._edge.position >= newest.position:
+            self._hole = None
+            return
+        now = time.monotonic()
+        if self._hole is None or self._hole[0] != self._edge.position:
+            self._hole = (self._edge.position, now)
+        if newest.position - self._edge.position > IN_FLIGHT_MAX or now - self._hole[1] >= GAP_SECONDS:
+            self._head = newest
+
+    def _leap(self, newest: Anchor) -> None:
+        """Move the edge on over more than an answer holds: by counting, and only what can be on its way."""
+        low = self._edge
+        if newest.position - low.position > IN_FLIGHT_MAX:
+            low = self._times.before(newest, IN_FLIGHT_MAX) or low
+        self._move_to(self._times.missing(low, newest, FIELDS) or newest, counted_from=low)
+
+    def _move_to(self, edge: Anchor, *, counted_from: Anchor) -> None:
+        first, last = self._counted
+        self._counted = (first if first <= counted_from <= last else counted_from, edge)
+        self._edge = edge
+        self._times.add(edge)
+
+    # Asking
+
+    def _ask(self, query: str) -> list[list[Any]]:
+        rows = self._patiently(lambda: self._client.ask(query, {"log": self.log}))
+        for row in rows:
+            if row[1] is not None and type(row[1]) is not int:
+                msg = f"the point at {row[0]} has a position that is no whole number, {row[1]!r}: {CHECK}"
+                raise Refused(msg)
+        return rows
+
+    def _record(self, row: Row) -> Record | None:
+        try:
+            return self._decoder.record(row)
+        except Foreign as e:
+            msg = f"{e}: {CHECK}"
+            raise Refused(msg) from e
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Ask again, with growing pauses, while InfluxDB does not answer, for as long as the settings say."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda e: isinstance(e, Unavailable) and not isinstance(e, Refused)),
+            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
+            stop=tenacity.stop_after_delay(self._client.settings.patience_seconds),
+            sleep=tenacity.sleep_using_event(self._closed),
+            reraise=True,
+        )
+        return retrying(call)
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            msg = f"this reading end of log {self.log} is closed: connect again"
+            raise Closed(msg)
+
+    @override
+    def __repr__(self) -> str:
+        settings = self._client.settings
+        return f"<InfluxSource {self.log} in {settings.bucket} at {settings.url}, seen to {self._head.position}>"
+
+
+def _anchor(record: Record) -> Anchor:
+    return Anchor(record.position, record.recorded_at)
+
+
+class _Patience:
+    """Pauses that grow, until a time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._pause = 0.01
+
+    def wait(self, cancel: threading.Event) -> bool:
+        """Pause; tell whether to try once more."""
+        if time.monotonic() >= self._until:
+            return False
+        cancel.wait(self._pause)
+        self._pause = min(self._pause * 2, 0.5)
+        return True
+
+
+def _conditions(
+    stream: str | None, account: str | None, types: tuple[str, ...] | None
+) -> tuple[str, dict[str, object]]:
+    """Return a filter as InfluxQL with bound values, '' for none."""
+    wanted: list[tuple[str, str]] = []
+    if stream is not None:
+        parts = stream.rstrip("/").split("/")
+        wanted += zip(("category", "account"), parts, strict=False)
+        if not stream.endswith("/"):
+            wanted.append(("stream", stream))
+    if account is not None:
+        wanted.append(("account", account))
+    where = [f"{name} = ${name}{number}" for number, (name, _) in enumerate(wanted)]
+    values: dict[str, object] = {f"{name}{number}": value for number, (name, value) in enumerate(wanted)}
+    if types:
+        where.append("(" + " OR ".join(f'"type" = $type{number}' for number in range(len(types))) + ")")
+        values |= {f"type{number}": name for number, name in enumerate(types)}
+    return " AND ".join(where), values
