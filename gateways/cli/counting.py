@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from eventstore import EventStore
+from eventstore import EventReader, EventStore
 from eventstore.clock import NANOSECONDS, format_time
 from gateways.cli import options
 from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
@@ -33,7 +33,7 @@ class Statistics(msgspec.Struct, kw_only=True):
     last_recorded_at: int | None = None
     first_occurred_at: int | None = None
     last_occurred_at: int | None = None
-    bytes: int = 0
+    bytes: int | None = None
     events_per_second: float | None = None
     bytes_per_event: float | None = None
 
@@ -55,7 +55,7 @@ def stats(
         _put(counted, chosen, rows)
 
 
-def _count(store: EventStore) -> Statistics:
+def _count(store: EventReader) -> Statistics:
     counted = Statistics(log=store.log, log_id=store.log_id)
     head = store.head()
     with progress("counting") as step:
@@ -74,16 +74,15 @@ def _count(store: EventStore) -> Statistics:
             counted.last_occurred_at = max(occurred_at, counted.last_occurred_at or occurred_at)
             if counted.events % _LOOK == 0:
                 step(counted.events, head)
-    _measure(counted, store.directory)
+    _measure(counted, store.directory if isinstance(store, EventStore) else None)
     return counted
 
 
 def _measure(counted: Statistics, directory: Path | None) -> None:
-    for path in directory.rglob("*") if directory is not None else ():
-        if path.is_file():
-            counted.bytes += path.stat().st_size
+    if directory is not None:
+        counted.bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     if counted.events:
-        counted.bytes_per_event = round(counted.bytes / counted.events, 1)
+        counted.bytes_per_event = None if counted.bytes is None else round(counted.bytes / counted.events, 1)
         lasted = (counted.last_recorded_at or 0) - (counted.first_recorded_at or 0)
         counted.events_per_second = round(counted.events * NANOSECONDS / lasted, 3) if lasted else None
 
@@ -99,12 +98,17 @@ def _document(counted: Statistics, zone: tzinfo) -> dict[str, Any]:
 def _put(counted: Statistics, zone: tzinfo, rows: int) -> None:
     shown = _document(counted, zone)
     put(f"log {counted.log}, id {shown['log_id']}")
-    put(f"{counted.events:,} events in {counted.streams:,} streams, {counted.bytes:,} bytes on disk")
+    size = "read from InfluxDB" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
+    put(f"{counted.events:,} events in {counted.streams:,} streams, {size}")
     if counted.events:
         put(f"recorded {shown['first_recorded_at']} to {shown['last_recorded_at']}")
         put(f"occurred {shown['first_occurred_at']} to {shown['last_occurred_at']}")
-        rate = "" if counted.events_per_second is None else f"{counted.events_per_second:,} events/s over that time, "
-        put(f"{rate}{counted.bytes_per_event:,} bytes an event")
+        rates = []
+        if counted.events_per_second is not None:
+            rates.append(f"{counted.events_per_second:,} events/s over that time")
+        if counted.bytes_per_event is not None:
+            rates.append(f"{counted.bytes_per_event:,} bytes an event")
+        put(", ".join(rates))
     put("")
     for title, counts in (("type", counted.types), ("category", counted.categories), ("account", counted.accounts)):
         lines = [(name, f"{count:,}", f"{100 * count / counted.events:.1f} %") for name, count in counts.most_common()]

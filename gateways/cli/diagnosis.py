@@ -59,7 +59,7 @@ def doctor(
     """
     checks = [*_versions(), *place(journal_path(data, log).parent)] if data.is_dir() else []
     try:
-        with options.reading(data, log) as store:
+        with options.opened(data, log) as store:
             checks += [Check("opening", OK, f"log {log} opens at position {store.head():,}"), *_inside(store)]
     except UnsupportedFormat:
         raise
@@ -120,6 +120,7 @@ def _inside(store: EventStore) -> Iterator[Check]:
     else:
         yield Check("records", WRONG, f"position {found.first_bad}: {found.reason}")
     yield from _watermarks(store, directory)
+    yield from _mirror(store)
     yield from _book(store)
 
 
@@ -169,6 +170,18 @@ def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
         return
     told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
     yield Check("watermarks", OK, told or "none yet")
+
+
+def _mirror(store: EventStore) -> Iterator[Check]:
+    """Say how far InfluxDB has the log, where it goes there at all."""
+    if not store.mirror.exists:
+        return
+    found = store.mirror.status
+    told = f"{found.state} at {found.position:,}, {found.lag_events:,} behind"
+    if found.last_error is not None:
+        told += f": {found.last_error}"
+    fine = found.state == "shipping" or not found.lag_events
+    yield Check("mirror", WRONG if found.state == "halted" else OK if fine else WARNING, told)
 
 
 def _book(store: EventStore) -> Iterator[Check]:

@@ -18,6 +18,7 @@ from gateways.cli import (
     importing,
     keeping,
     measuring,
+    mirroring,
     reading,
     states,
     writing,
@@ -70,6 +71,9 @@ app.command(rich_help_panel="Ask")(changes.diff)
 app.command(rich_help_panel="Ask")(writing.mark)
 app.command(rich_help_panel="Keep")(keeping.verify)
 app.command(rich_help_panel="Keep")(keeping.backup)
+app.command(rich_help_panel="Share")(mirroring.mirror)
+app.command(rich_help_panel="Share")(mirroring.adopt)
+app.command(rich_help_panel="Share")(mirroring.restore)
 app.command(rich_help_panel="Keep")(counting.stats)
 app.command(rich_help_panel="Keep")(diagnosis.doctor)
 app.command(rich_help_panel="Keep", context_settings=_REMAINING)(measuring.bench)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import eventstore
-from eventstore import CorruptJournal, EventStore, TargetExists, UnsupportedFormat, Verification
+from eventstore import CorruptJournal, EventReader, EventStore, TargetExists, UnsupportedFormat, Verification
 from eventstore.clock import NANOSECONDS
 from eventstore.store import journal_path
 from gateways.cli import options, outcome
@@ -57,12 +57,12 @@ def verify(
     if as_json:
         put_json({"log": log, **as_document(found), "size": size, "root": root})
     else:
-        _put_verdict(found, root)
+        _put_verdict(found, root, from_influx=bool(options.url_of(data)))
     if not found.ok:
         outcome.wrong()
 
 
-def checked(store: EventStore, *, after: int = 0) -> Verification:
+def checked(store: EventReader, *, after: int = 0) -> Verification:
     """Verify a log with a progress bar on stderr."""
     with progress("verifying") as step:
         return store.verify(after=min(after, store.head()), progress=step)
@@ -73,13 +73,19 @@ def as_document(found: Verification) -> dict[str, Any]:
     return {"ok": found.ok, "checked": found.checked, "first_bad": found.first_bad, "reason": found.reason}
 
 
-def _put_verdict(found: Verification, root: str | None) -> None:
+def _put_verdict(found: Verification, root: str | None, *, from_influx: bool) -> None:
+    if from_influx:
+        # No digest is stored there, so what is read proves its order; its content is proved by comparison.
+        proved = "follow one another without a gap, and give the roots that the mirror left"
+        advice = "compare with the journal: eventstore mirror --check"
+    else:
+        proved, advice = "are as they were written", "keep the file, restore from a backup"
     if found.ok:
-        put(f"ok: {found.checked:,} records checked, each is as it was written")
-        put(f"root {root}")
+        put(f"ok: {found.checked:,} records {proved}")
+        put(f"root {root}" + ("  (the journal's must be the same)" if from_influx else ""))
         return
     put(f"wrong at position {found.first_bad}: {found.reason}")
-    put(f"{found.checked:,} records before it are as they were written; keep the file, restore from a backup")
+    put(f"{found.checked:,} records before it {proved}; {advice}")
 
 
 def backup(
@@ -93,7 +99,7 @@ def backup(
 
     The copy has its name only once it is proved; nothing is overwritten, and the newest dated copy always stays.
     """
-    with options.reading(data, log) as store:
+    with options.opened(data, log) as store:
         now = store.clock.now_ns()
         place = target if keep_days is None else target / _dated(now)
         size, root = _copy(store, place)

@@ -14,12 +14,17 @@ import msgspec
 import typer
 
 import eventstore
-from eventstore import EventReader, EventStore, InvalidEvent, Record, Unavailable
+from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, Record, SystemClock, Unavailable
 from eventstore.clock import parse_time
 from eventstore.store import journal_path
 from projections.replay import find_mark
 
-Data = Annotated[Path, typer.Option("--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="The store's directory.")]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="The store's directory; to ask, also InfluxDB's URL."
+    ),
+]
 Log = Annotated[str, typer.Option("--log", metavar="NAME", help="The log in it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or a line for each record.")]
 Zone = Annotated[str, typer.Option("--zone", metavar="NAME", help="The zone of printed times, as America/Chicago.")]
@@ -46,8 +51,30 @@ class Instant(msgspec.Struct, frozen=True):
 
 
 @contextlib.contextmanager
-def reading(data: Path, log: str) -> Iterator[EventStore]:
-    """Open a log that must be there: asking never creates one."""
+def reading(data: Path, log: str) -> Iterator[EventReader]:
+    """Open a log to ask: that of a directory, or, where DIR is InfluxDB's address, the one that is mirrored there."""
+    url = url_of(data)
+    if url:
+        with eventstore.connect(url, log=log) as reader:
+            yield reader
+        return
+    with opened(data, log) as store:
+        yield store
+
+
+def url_of(data: Path) -> str:
+    """Return the address that was given in place of a directory, '' for a directory."""
+    # A path does not keep two slashes in a row.
+    scheme, colon, rest = str(data).partition(":/")
+    return f"{scheme}://{rest.lstrip('/')}" if colon and scheme in {"http", "https"} else ""
+
+
+@contextlib.contextmanager
+def opened(data: Path, log: str) -> Iterator[EventStore]:
+    """Open a journal that must be there: asking never creates one."""
+    if url_of(data):
+        msg = f"{url_of(data)} holds no journal, which this command needs: give --data DIR"
+        raise Unavailable(msg)
     place = journal_path(data, log)
     if not place.is_file():
         others = sorted(found.parent.name for found in data.glob("*/journal.db"))
@@ -61,8 +88,16 @@ def reading(data: Path, log: str) -> Iterator[EventStore]:
 @contextlib.contextmanager
 def writing(data: Path, log: str) -> Iterator[EventStore]:
     """Open a log to append to, created where there is none."""
+    if url_of(data):
+        msg = f"{url_of(data)} is a reading end: append where the journal is, with --data DIR"
+        raise ReadOnly(msg)
     with eventstore.open(data, log=log) as store:
         yield store
+
+
+def clock_of(store: EventReader) -> Clock:
+    """Return the clock that says what is now."""
+    return store.clock if isinstance(store, EventStore) else SystemClock()
 
 
 def zone_of(name: str) -> tzinfo:

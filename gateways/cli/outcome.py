@@ -56,7 +56,7 @@ class Commands(TyperGroup):
             sys.stdout.flush()
         except BrokenPipeError:
             _leave_pipe()
-        except (StoreError, OSError) as e:
+        except (StoreError, OSError, ImportError) as e:  # the last: an extra that a command needs is not installed
             _complain(str(e))
             raise typer.Exit(exit_code(e)) from None
         except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from eventstore import EventStore, Record
+from eventstore import EventReader, Record
 from eventstore.clock import NANOSECONDS, format_time
 from gateways.cli import options
 from gateways.cli.events import unknown_types
@@ -82,13 +82,13 @@ def tail(  # noqa: PLR0917 - typer names them all
                 sys.stdout.flush()
 
 
-def _before(store: EventStore, text: str) -> int:
+def _before(store: EventReader, text: str) -> int:
     """Return the last position before an instant: before a position itself, or recorded before a time."""
     instant = options.instant_of(store, text)
     return max(store.position_at(max(instant.at - 1, 0)) if instant.at else 0, 0)
 
 
-def _newest(store: EventStore, head: int, count: int, narrowed: dict[str, Any]) -> deque[Record]:
+def _newest(store: EventReader, head: int, count: int, narrowed: dict[str, Any]) -> deque[Record]:
     """Return the last records that fit, looking further back only while there are too few."""
     span = max(4 * count, 1_000)
     while True:

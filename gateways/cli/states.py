@@ -47,7 +47,7 @@ def state(  # noqa: PLR0917 - typer names them all
     """Show open orders, positions with their profit and loss, lockouts in force, and what surprised."""
     chosen = options.zone_of(zone)
     with options.reading(data, log) as store:
-        asked = store.clock.now_ns() if at is None else options.time_of(store, at)
+        asked = options.clock_of(store).now_ns() if at is None else options.time_of(store, at)
         accounts = None if account is None else [account]
         with progress("folding") as step, open_book(store, accounts=accounts, progress=step) as book:
             holdings = gather(book, store.log, asked, account)

@@ -67,7 +67,7 @@ def mark(  # noqa: PLR0917 - typer names them all
     zone: options.Zone = options.UTC_NAME,
 ) -> None:
     """Give this instant of the log a name, which as-of and diff then understand."""
-    with options.reading(data, log) as store:
+    with options.opened(data, log) as store:
         head = store.head()
         at = None if occurred_at is None else options.time_of(store, occurred_at)
         stream = f"mark/-/{name.replace('/', '%2F')}"

@@ -17,8 +17,8 @@ from gateways.cli import app
 from tests.cli.command import Run, plain_environment
 
 COMMANDS = [
-    *("append", "as-of", "backup", "bench", "demo", "diff", "doctor", "import", "mark", "read", "state", "stats"),
-    *("tail", "verify"),
+    *("adopt", "append", "as-of", "backup", "bench", "demo", "diff", "doctor", "import", "mark", "mirror", "read"),
+    *("restore", "state", "stats", "tail", "verify"),
 ]
 READING = [
     ("read",),
