@@ -5,7 +5,7 @@ BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint bench up down lock clean .desk
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,7 @@ demo: .venv/.installed  ## play a trading day: append, kill, recover, look back,
 	@$(BIN)/eventstore demo
 
 test: .venv/.installed  ## run all tests on all cores, with coverage
+	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
 	@$(BIN)/pytest -n auto --dist worksteal --cov
 
@@ -26,6 +27,19 @@ lint: .venv/.installed  ## check style, format, types and the direction of impor
 
 bench: .venv/.installed  ## measure, each figure beside its comparison
 	@$(BIN)/eventstore bench
+
+up: .desk  ## start InfluxDB and Grafana with docker compose; settings are in compose/.env
+	@docker compose --file compose/compose.yaml up --detach --wait
+
+down: .desk  ## end InfluxDB and Grafana; what they hold stays
+	@docker compose --file compose/compose.yaml down
+
+.desk:
+	@docker compose version >/dev/null 2>&1 || { \
+	  echo "$(MAKECMDGOALS): docker compose is needed, and is not here: install Docker" >&2; exit 1; }
+	@test -f compose/.env || { \
+	  echo "$(MAKECMDGOALS): there is no compose/.env: cp compose/.env.example compose/.env, and fill in what is empty" >&2; \
+	  exit 1; }
 
 lock:  ## pin versions and hashes anew from pyproject.toml; UPGRADE=1 takes the newest
 	@echo "lock: resolving pyproject.toml for every Python from 3.11 on"

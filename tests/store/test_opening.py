@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,9 +85,11 @@ def test_a_journal_keeps_its_name(tmp_path: Path) -> None:
         eventstore.open(tmp_path, log="other")
 
 
-def test_a_mirror_is_not_there_yet(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="leave `influx` out"):
-        eventstore.open(tmp_path, influx=object())
+def test_influx_is_given_as_settings(tmp_path: Path) -> None:
+    settings: Any = "http://localhost:8086"
+    with pytest.raises(InvalidEvent, match="influx is an InfluxSettings, not 'http"):
+        eventstore.open(tmp_path, influx=settings)
+    assert not list(tmp_path.iterdir())
 
 
 # Places

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import eventstore
-from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, store, trading
+from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, trading
 from eventstore.journals import sqlite
 from eventstore.testing import in_time
 from tests.store.facts import AT, CONTRACT, ORDER, OTHER, POSITION, SECOND, contract, filled, rejected, text_of, texts
@@ -101,13 +101,13 @@ def test_the_size_of_the_pages_is_not_seen(
     log: EventStore, narrowed: dict[str, Any], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = list(log.read(**narrowed))
-    monkeypatch.setattr(store, "PAGE", size)
+    monkeypatch.setattr(sqlite.SqliteJournal, "page", size)
     assert list(log.read(**narrowed)) == whole
     assert list(log.read(limit=3, **narrowed)) == whole[:3]
 
 
 def test_a_read_ends_at_the_head_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "PAGE", 1)
+    monkeypatch.setattr(sqlite.SqliteJournal, "page", 1)
     with eventstore.open(tmp_path) as opened:
         opened.append(ORDER, [rejected("a"), rejected("b")])
         seen = []

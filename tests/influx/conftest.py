@@ -1,0 +1,57 @@
+"""A real InfluxDB for each worker, a fresh bucket for each test, and a server of its own for a test that breaks it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
+
+# The contract suites are no test modules: only on demand does pytest say what their assertions compared.
+pytest.register_assert_rewrite("eventstore.testing")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of this worker, which its tests share: each writes to buckets of its own."""
+    try:
+        with opened(tmp_path_factory.mktemp("influxd")) as server:
+            yield server
+            return
+    except Absent as absent:
+        reason = str(absent)
+    go_without(reason, failing=must_have_server())
+
+
+@pytest.fixture
+def bucket(server: Server) -> Iterator[str]:
+    """The name of a fresh bucket, which keeps points for ever."""
+    name = server.make_bucket()
+    yield name
+    server.delete_bucket(name)
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[LocalServer]:
+    """A process of the test's own, which it may kill, pause and restart."""
+    try:
+        server = LocalServer(find_influxd(), tmp_path / "influxd")
+        try:
+            server.start()
+            yield server
+            return
+        finally:
+            server.stop()
+    except Absent as absent:
+        reason = str(absent)
+    go_without(reason, failing=os.environ.get("CI") == "true")
+
+
+def go_without(reason: str, *, failing: bool) -> NoReturn:
+    if failing:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,199 @@
+"""What tests of the mirror share: events to ship, a server's points as they are, and what the journal says they are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eventstore import Batch, Event, EventStore, InfluxSettings, Record
+from eventstore.influx.points import Encoder, type_line
+from eventstore.influx.shipping import Shipper
+from eventstore.journals.sqlite import SqliteJournal
+from eventstore.trading import LockoutSet, OrderAccepted, OrderSubmitted, Side
+from tests.influx.api import Server
+from tests.reliability.checking import ROOT, environment
+
+WAIT_SECONDS = 60.0
+PATIENCE_SECONDS = 20.0
+WORKER = [sys.executable, "-m", "tests.influx.shipping_worker"]
+WHOLE_NUMBERS = {"position", "occurred_at"}
+
+Point = tuple[dict[str, str], dict[str, object]]
+"""A point's tags and fields."""
+
+
+def settings_for(server: Server, bucket: str, url: str | None = None, **changes: Any) -> InfluxSettings:  # noqa: ANN401 - members of all types
+    """Return settings of a test's bucket, reached by way of a proxy where `url` names one."""
+    return msgspec.structs.replace(
+        InfluxSettings(url or server.url, server.org, bucket, server.token, wait_seconds=WAIT_SECONDS), **changes
+    )
+
+
+def event(number: int) -> Event:
+    """Return one of several kinds of events, with and without a symbol and measures."""
+    match number % 4:
+        case 0 | 1:
+            price, quantity = Decimal(number) / 4, Decimal(number + 1)
+            return OrderSubmitted(
+                symbol=f"S {number % 3}", side=Side.SELL, quantity=quantity, limit_price=price, reference='ä"\\'
+            )
+        case 2:
+            return OrderAccepted(broker_order_id=f"B={number},")
+        case _:
+            return LockoutSet(rule_id=f"r{number}", reason="too\nmuch")
+
+
+def batches(first: int, count: int) -> list[Batch]:
+    """Return events of three accounts, one to a batch, with notes and causes here and there."""
+    return [
+        Batch(
+            f"order/ACC{number % 3}/é{number % 50}%2F",
+            event(number),
+            note="by hand" if number % 7 == 0 else "",
+            causation_id=number.to_bytes(16) if number % 5 == 0 else None,
+        )
+        for number in range(first, first + count)
+    ]
+
+
+def fill(store: EventStore, count: int, size: int = 500) -> None:
+    """Append so many events, some hundred at a time."""
+    head = store.head()
+    for first in range(head, head + count, size):
+        store.append_many(batches(first, min(size, head + count - first)))
+
+
+def ship(directory: Path, settings: InfluxSettings, *, log: str = "main", seconds: float = PATIENCE_SECONDS) -> int:
+    """Ship a log in this process until it is caught up; raise what keeps it for so long."""
+    journal = SqliteJournal(directory / log / "journal.db", log=log)
+    try:
+        return Shipper(journal, journal.path.parent, settings).run(once=True, patience_seconds=seconds)
+    finally:
+        journal.close()
+
+
+def until(condition: Callable[[], object], what: object, seconds: float = WAIT_SECONDS) -> None:
+    """Wait until it is so; fail with what was waited for, and how that looks then."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"it did not come to pass in {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+# A server's points
+
+
+def points(server: Server, bucket: str, measurement: str = "events", log: str = "main") -> dict[object, Point]:
+    """Return all points of a log by time and tags, as the server's own API tells them."""
+    query = f'SELECT * FROM "{measurement}" WHERE "log" = \'{log}\' GROUP BY *'  # noqa: S608 - a test's own names
+    (result,) = server.influxql(bucket, query)["results"]
+    found: dict[object, Point] = {}
+    for series in result.get("series", []):
+        tags = {name: value for name, value in series["tags"].items() if value}
+        for at, *values in series["values"]:
+            named = zip(series["columns"][1:], values, strict=True)
+            fields = {name: _field(name, value) for name, value in named if value is not None}
+            found[at, *sorted(tags.items())] = (tags, fields)
+    return found
+
+
+def count(server: Server, bucket: str, log: str = "main") -> int:
+    """Return how many points `events` has of a log."""
+    (result,) = server.influxql(bucket, f"SELECT count(meta) FROM events WHERE \"log\" = '{log}'")["results"]  # noqa: S608 - a test's own name
+    return int(result["series"][0]["values"][0][1]) if "series" in result else 0
+
+
+def _field(name: str, value: object) -> object:
+    return float(value) if isinstance(value, int) and name not in WHOLE_NUMBERS else value
+
+
+# What they are to be
+
+
+def expected_points(store: EventStore, *, symbols: bool = True) -> dict[object, Point]:
+    """Return what the encoder makes of a journal, taken apart by a reader of line protocol that is the tests' own."""
+    journal = store._journal
+    measures = {(kind.name, kind.schema): kind.measures for kind in journal.types()}
+    encoder = Encoder(store.log, store.log_id, lambda name, schema: measures[name, schema], symbols=symbols)
+    return dict(map(_taken_apart, encoder.lines(store.read())))
+
+
+def expected_types(store: EventStore) -> dict[object, Point]:
+    first = next(store.read(limit=1)).recorded_at
+    return dict(
+        _taken_apart(
+            type_line(store.log, kind.name, kind.schema, durability=kind.durability, measures=kind.measures, at=first)
+        )
+        for kind in store._journal.types()
+    )
+
+
+_TAG = re.compile(r",(\w+)=((?:[^\\, ]|\\.)*)")
+_FIELD = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(-?\d+)i|([^," ]+))(?:,|$)', re.DOTALL)
+
+
+def _taken_apart(line: str) -> tuple[object, Point]:
+    head = re.compile(r"(?:[^\\ ]|\\.)*").match(line)
+    assert head is not None
+    tags = {name: re.sub(r"\\(.)", r"\1", value) for name, value in _TAG.findall(head[0])}
+    rest, _, at = line[head.end() + 1 :].rpartition(" ")
+    fields: dict[str, object] = {}
+    end = 0
+    for found in _FIELD.finditer(rest):
+        assert found.start() == end, rest
+        end = found.end()
+        name, text, whole, number = found.groups()
+        fields[name] = re.sub(r'\\(["\\])', r"\1", text) if text is not None else int(whole) if whole else float(number)
+    assert end == len(rest), rest
+    return (int(at), *sorted(tags.items())), (tags, fields)
+
+
+# Other processes
+
+
+@contextmanager
+def worker(settings: InfluxSettings, *arguments: object, alone: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Start a process of tests/influx/shipping_worker.py, `alone` in a session of its own; kill it in the end."""
+    with subprocess.Popen(
+        [*WORKER, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+        cwd=ROOT,
+        start_new_session=alone,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(msgspec.json.encode(settings).decode() + "\n")
+        process.stdin.flush()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def run_worker(settings: InfluxSettings, *arguments: object) -> list[str]:
+    """Run such a process to its end; return its lines."""
+    with worker(settings, *arguments) as process:
+        answer, _ = process.communicate(timeout=WAIT_SECONDS)
+        assert process.returncode == 0, arguments
+        return answer.splitlines()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def as_lines(records: Sequence[Record]) -> list[str]:
+    """Return each record with all its members, as text that compares byte for byte."""
+    return [msgspec.json.encode(record).decode() for record in records]

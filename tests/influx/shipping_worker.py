@@ -1,0 +1,169 @@
+"""The processes that tests of the mirror start, and kill: InfluxDB's settings are JSON on the first line of input.
+
+python -m tests.influx.shipping_worker read LOG
+python -m tests.influx.shipping_worker follow LOG LAST
+python -m tests.influx.shipping_worker append DIRECTORY PROCESSES COUNT
+python -m tests.influx.shipping_worker pace DIRECTORY LAST
+python -m tests.influx.shipping_worker ship DIRECTORY
+python -m tests.influx.shipping_worker forks DIRECTORY KILLS SEED
+python -m tests.influx.shipping_worker hold DIRECTORY COUNT
+python -m tests.influx.shipping_worker mirrored DIRECTORY SECONDS
+python -m tests.influx.shipping_worker declare DIRECTORY COUNT
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import select
+import signal
+import sys
+import time
+import traceback
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+import eventstore
+from eventstore import MIRRORED, InfluxSettings, NotMirrored
+from eventstore.influx import mirror
+from eventstore.influx.shipping import Shipper
+from eventstore.journals.sqlite import SqliteJournal
+from tests.influx.mirroring import as_lines, batches, event
+
+PACED, PACED_SECONDS, SLOWLY_LEFT = 100, 0.06, 10_000
+LIFE_SECONDS = 0.01, 0.35
+FORK_SECONDS = 20.0
+
+
+def read(settings: InfluxSettings, log: str) -> None:
+    """Print every record that InfluxDB has."""
+    with eventstore.connect(settings=settings, log=log) as source:
+        for line in as_lines(list(source.read())):
+            say(line)
+
+
+def follow(settings: InfluxSettings, log: str, last: str) -> None:
+    """Print position and digest of each record as it comes, up to a position."""
+    with eventstore.connect(settings=settings, log=log) as source:
+        for record in source.follow():
+            sys.stdout.write(f"{record.position} {record.digest.hex()}\n")
+            if record.position >= int(last):
+                break
+
+
+def append(settings: InfluxSettings, directory: str, processes: str, count: str) -> None:
+    """Append to two logs, events one at a time, by so many processes that do not mirror."""
+    children = []
+    for number in range(int(processes)):
+        child = os.fork()
+        if not child:
+            _append(directory, ("main", "other")[number % 2], int(count))
+        children.append(child)
+    say(str([os.waitpid(child, 0)[1] for child in children].count(0)))
+
+
+def _append(directory: str, log: str, count: int) -> None:
+    try:
+        with eventstore.open(directory, log=log) as store:
+            for number in range(count):
+                store.append(f"order/ACC{number % 3}/{os.getpid()}", event(number))
+    except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def pace(settings: InfluxSettings, directory: str, last: str) -> None:
+    """Append evenly, slower towards a last position, until told to hurry; print how long the slowest append took."""
+    slowest = 0.0
+    with eventstore.open(directory) as store:
+        while (left := int(last) - store.head()) > 0:
+            count = min(PACED if left > SLOWLY_LEFT else PACED // 5, left)
+            if select.select([0], [], [], PACED_SECONDS)[0]:
+                count = min(5 * PACED, left)
+            before = time.monotonic()
+            store.append_many(batches(store.head(), count))
+            slowest = max(slowest, time.monotonic() - before)
+    say(f"{slowest:.3f}")
+
+
+def forks(settings: InfluxSettings, directory: str, kills: str, seed: str) -> None:
+    """Fork a process that ships, and kill it at a random moment, so many times; print how many of them were killed."""
+    chance = random.Random(int(seed))
+    killed = 0
+    for _ in range(int(kills)):
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                ship(settings, directory)
+            os._exit(1)
+        time.sleep(chance.uniform(*LIFE_SECONDS))
+        os.kill(child, signal.SIGKILL)
+        killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    say(str(killed))
+
+
+def ship(settings: InfluxSettings, directory: str) -> None:
+    """Ship until killed."""
+    journal = SqliteJournal(Path(directory) / "main" / "journal.db")
+    Shipper(journal, journal.path.parent, settings).run()
+
+
+def hold(settings: InfluxSettings, directory: str, count: str) -> None:
+    """Open a store that mirrors, append events, say so, and keep it open until the input ends.
+
+    A fork that lives on holds what this process had open. After Ctrl-C it appends one more, MIRRORED, and says so.
+    """
+    with eventstore.open(directory, influx=settings) as store:
+        store.append_many(batches(store.head(), int(count)))
+        if not os.fork():
+            os.close(1)
+            time.sleep(FORK_SECONDS)
+            os._exit(0)
+        say(str(store.head()))
+        try:
+            sys.stdin.read()
+        except KeyboardInterrupt:
+            store.append("order/ACC1/interrupted", event(1), durability=MIRRORED)
+            say(str(store.head()))
+
+
+def mirrored(settings: InfluxSettings, directory: str, seconds: str) -> None:
+    """Append a MIRRORED event from a process that does not mirror; print what came of it."""
+    mirror.WAIT_SECONDS = float(seconds)
+    with eventstore.open(directory) as store:
+        try:
+            records = store.append("order/ACC1/other", event(1), durability=MIRRORED)
+        except NotMirrored as error:
+            records = list(error.records)
+            say("NotMirrored")
+        say(str(records[-1].position))
+
+
+def declare(settings: InfluxSettings, directory: str, count: str) -> None:
+    """Append events of a type that this process alone has a class for."""
+
+    @eventstore.event(measures=("depth",))
+    class Sounded(eventstore.Event, frozen=True, kw_only=True):
+        depth: Decimal
+
+    with eventstore.open(directory) as store:
+        for number in range(int(count)):
+            store.append("sounding/ACC1/1", Sounded(depth=number + Decimal("0.5")))
+        say(str(store.head()))
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    given = msgspec.json.decode(sys.stdin.readline(), type=InfluxSettings)
+    commands = {
+        command.__name__: command for command in (read, follow, append, pace, ship, forks, hold, mirrored, declare)
+    }
+    commands[sys.argv[1]](given, *sys.argv[2:])

@@ -1,0 +1,241 @@
+"""What a server may answer: JSON instead of MessagePack, errors inside a 200, parts, and refusals; and several logs."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from typing_extensions import override
+
+import eventstore
+from eventstore import InfluxSettings, InvalidEvent, Record, Refused, StoreError, Unavailable
+from eventstore.influx.client import ANY, Client, Raw
+from eventstore.influx.reader import InfluxReader
+from eventstore.influx.source import InfluxSource
+from eventstore.journals.memory import MemoryJournal
+from eventstore.testing import HISTORY, SourceContract
+from tests.influx import filling
+from tests.influx.filling import JsonClient
+from tests.influx.proxy import Proxy
+from tests.influx.servers import Server, free_port
+
+SECONDS_MAX = 5.0
+
+
+@pytest.fixture(scope="module")
+def journal() -> MemoryJournal:
+    journal = MemoryJournal()
+    for group in HISTORY:
+        journal.append(group)
+    return journal
+
+
+@pytest.fixture(scope="module")
+def records(journal: MemoryJournal) -> Sequence[Record]:
+    return list(journal.read(limit=1000))
+
+
+@pytest.fixture(scope="module")
+def told(server: Server, journal: MemoryJournal, records: Sequence[Record]) -> Iterator[InfluxSettings]:
+    """Settings of a bucket that holds the history."""
+    bucket = server.make_bucket()
+    filling.fill(server, bucket, records, log_id=journal.log_id)
+    yield filling.settings_of(server, bucket)
+    server.delete_bucket(bucket)
+
+
+class TestInJson(SourceContract):
+    @pytest.fixture
+    def source(self, told: InfluxSettings, journal: MemoryJournal) -> Iterator[InfluxSource]:
+        source = InfluxSource(JsonClient(told), "main", journal.log_id)
+        yield source
+        source.close()
+
+
+ROW = [1, 1, "a/b/c", 1, "{}", "{}", "Noted"]
+COLUMNS = ["time", "position", "stream", "occurred_at", "data", "meta", "type"]
+ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
+    "an error": ({"error": "engine is closed"}, "engine is closed"),
+    "a statement's error": ({"results": [{"statement_id": 0, "error": "timeout"}]}, "timeout"),
+    "an error after rows": (
+        {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [ROW]}], "error": "cut"}]},
+        "cut",
+    ),
+    "a part of a series": (
+        {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [ROW], "partial": True}]}]},
+        "a part of its answer",
+    ),
+    "a part of the series": (
+        {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [ROW]}], "partial": True}]},
+        "a part of its answer",
+    ),
+}
+
+
+class Planned(Client):
+    """Is answered with the same bytes whatever it asks."""
+
+    def __init__(self, settings: InfluxSettings, raw: Raw) -> None:
+        super().__init__(settings)
+        self._raw = raw
+
+    @override
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
+        return self._raw
+
+
+def planned(answer: Raw) -> InfluxSource:
+    settings = InfluxSettings("http://nowhere.invalid", "org", "bucket", patience_seconds=0.05)
+    return InfluxSource(Planned(settings, answer), "main", filling.LOG_ID)
+
+
+@pytest.mark.parametrize("in_json", [False, True], ids=["MessagePack", "JSON"])
+@pytest.mark.parametrize("what", ANSWERS)
+def test_an_error_or_half_an_answer_inside_a_200_is_raised(what: str, in_json: bool) -> None:
+    answer, words = ANSWERS[what]
+    body = msgspec.json.encode(answer) if in_json else msgspec.msgpack.encode(answer)
+    source = planned(Raw(body, not in_json))
+    for ask in (source.head, lambda: source.read(limit=1), lambda: source.version("a/b/c")):
+        with pytest.raises(Unavailable, match=words):
+            ask()
+    source.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"[1,2"], ids=["nothing", "a page", "bytes", "half"])
+@pytest.mark.parametrize("is_msgpack", [False, True], ids=["JSON", "MessagePack"])
+def test_an_answer_that_is_none_is_raised(body: bytes, is_msgpack: bool) -> None:
+    source = planned(Raw(body, is_msgpack))
+    with pytest.raises(Unavailable):
+        source.head()
+    source.close()
+
+
+def test_a_row_of_wrong_types_is_refused_with_the_way_to_find_it() -> None:
+    row = [1, "1", "a/b/c", 1, "{}", "{}", "Noted"]
+    answer = {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [row]}]}]}
+    source = planned(Raw(msgspec.msgpack.encode(answer), is_msgpack=True))
+    with pytest.raises(Refused, match="eventstore mirror --check"):
+        source.head()
+    source.close()
+
+
+def test_a_statement_that_fails_is_an_error_in_both_forms(told: InfluxSettings) -> None:
+    for kind in (Client, JsonClient):
+        client = kind(told)
+        with pytest.raises(Unavailable, match="does not take this: failed to parse query"):
+            client.ask("SELECT position FROM events WHERE nonsense(")
+        assert ANY.rows(client.fetch("SELECT position FROM events WHERE log = $log", {"log": "none"})) == []
+        client.close()
+
+
+@pytest.fixture
+def several(server: Server, bucket: str) -> tuple[InfluxSettings, dict[str, list[Record]]]:
+    """A bucket with three logs, two of which recorded at the same instants."""
+    logs = {
+        name: filling.made(times, log=name, log_id=bytes([number]) * 16)
+        for number, (name, times) in enumerate(
+            {"alpha": filling.seconds(900), "beta": filling.seconds(700), "gamma": range(5, 500_000, 1_000)}.items()
+        )
+    }
+    for number, records in enumerate(logs.values()):
+        filling.fill(server, bucket, records, log_id=bytes([number]) * 16)
+    return filling.settings_of(server, bucket), logs
+
+
+def by_time(record: Record) -> tuple[int, str]:
+    return record.recorded_at, record.log
+
+
+def test_several_logs_are_read_as_one_and_gone_on_from(
+    several: tuple[InfluxSettings, dict[str, list[Record]]],
+) -> None:
+    settings, logs = several
+    merged = list(heapq.merge(*logs.values(), key=by_time))
+    with InfluxReader(Client(settings), "beta") as reader:
+        assert reader.logs() == ("alpha", "beta", "gamma")
+        assert list(reader.read_logs()) == merged
+        begun = list(itertools.islice(reader.read_logs(), 1_000))
+        cursors = dict.fromkeys(logs, 0) | {record.log: record.position for record in begun}
+        assert begun + list(reader.read_logs(after=cursors)) == merged
+        two = [record for record in merged if record.log != "beta"]
+        assert list(reader.read_logs(after={"alpha": 0, "gamma": 0})) == two
+        start, stop = filling.BEGAN_AT + 5 * filling.SECOND, filling.BEGAN_AT + 90 * filling.SECOND
+        assert list(reader.read_logs(start=start, stop=stop)) == [
+            record for record in merged if start <= record.recorded_at < stop
+        ]
+        with pytest.raises(Refused, match="no log 'delta': the logs there are alpha, beta, gamma"):
+            list(reader.read_logs(after={"delta": 0}))
+
+
+def test_each_log_has_its_own_records_alone(several: tuple[InfluxSettings, dict[str, list[Record]]]) -> None:
+    settings, logs = several
+    for name, records in logs.items():
+        with eventstore.connect(settings=settings, log=name) as reader:
+            assert list(reader.read()) == records
+            assert list(reader.read(account="ACC1")) == [r for r in records if r.account == "ACC1"]
+
+
+def connected(told: InfluxSettings, **changes: Any) -> None:  # noqa: ANN401 - members of all types
+    log = changes.pop("log", "main")
+    with eventstore.connect(settings=msgspec.structs.replace(told, **changes), log=log) as reader:
+        reader.head()
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a token": ({"token": "wrong"}, "does not accept the token"),
+    "no token": ({"token": ""}, "does not accept the token"),
+    "a bucket": ({"bucket": "no-such-bucket"}, "no-such-bucket"),
+    "an organisation": ({"org": "no-such-org"}, "no-such-org"),
+    "a log": ({"log": "no-such-log"}, "has no log 'no-such-log': the logs there are main"),
+    "a host": ({"url": "http://no-such-host.invalid:8086"}, "no-such-host"),
+    "a token's file": ({"token_file": "no/such/file"}, "no/such/file cannot be read"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_said_at_once(told: InfluxSettings, what: str) -> None:
+    changes, words = WRONG[what]
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=words) as caught:
+        connected(told, **changes)
+    assert time.monotonic() - began < SECONDS_MAX
+    assert told.token not in str(caught.value)
+
+
+def test_a_port_where_nobody_listens_is_named_at_once(told: InfluxSettings) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=url):
+        connected(told, url=url)
+    assert time.monotonic() - began < SECONDS_MAX
+
+
+def test_a_malformed_log_name_is_refused(told: InfluxSettings) -> None:
+    with pytest.raises(InvalidEvent, match="log 'a b'"):
+        connected(told, log="a b")
+
+
+def test_a_token_that_is_taken_away_ends_a_reader_at_once(
+    server: Server, told: InfluxSettings, records: Sequence[Record]
+) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    with Proxy(host, int(port)) as proxy:
+        settings = msgspec.structs.replace(told, url=proxy.url, patience_seconds=60.0)
+        with eventstore.connect(settings=settings) as reader:
+            assert reader.head() == len(records)
+            proxy.answer_with(401, 1, path="/query")
+            began = time.monotonic()
+            with pytest.raises(StoreError, match="does not accept the token"):
+                reader.head()
+            assert time.monotonic() - began < SECONDS_MAX
+
+
+def test_a_reading_token_is_enough(server: Server, told: InfluxSettings, records: Sequence[Record]) -> None:
+    token = server.make_token(told.bucket, read=True, write=False)
+    with eventstore.connect(told.url, org=told.org, bucket=told.bucket, token=token) as reader:
+        assert list(reader.read()) == list(records)

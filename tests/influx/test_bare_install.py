@@ -1,0 +1,45 @@
+"""Without the extra that InfluxDB needs, everything else works, and what needs it says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# An import that fails as it does where the package is not installed.
+WITHOUT = """
+import importlib.util, sys
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == "influxdb_client" else found(name, *rest)
+sys.modules["influxdb_client"] = None
+"""
+SETTINGS = 'eventstore.InfluxSettings("http://127.0.0.1:9", "org", "bucket", "token")'
+CURE = "InfluxDB needs influxdb-client: pip install 'eventstore[influx]'"
+
+
+def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-c", WITHOUT + code]
+    return subprocess.run(line, cwd=directory, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_store_needs_nothing_of_it(tmp_path: Path) -> None:
+    ended = run("import eventstore, projections\nprint(eventstore.open('data').mirror.status.state)", tmp_path)
+    assert (ended.stdout, ended.stderr) == ("stopped\n", "")
+
+
+@pytest.mark.parametrize(
+    "code", [f"eventstore.open('data', influx={SETTINGS})", f"eventstore.connect(settings={SETTINGS})"]
+)
+def test_what_needs_it_says_what_to_install(tmp_path: Path, code: str) -> None:
+    ended = run(f"import eventstore\n{code}", tmp_path)
+    assert ended.stderr.endswith(f"ImportError: {CURE}\n")
+
+
+def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
+    arguments = "['eventstore', 'read', '--data', 'http://127.0.0.1:9']"
+    variables = "EVENTSTORE_INFLUX_ORG='o', EVENTSTORE_INFLUX_BUCKET='b'"
+    code = f"import os\nsys.argv = {arguments}\nos.environ.update({variables})\nfrom gateways.cli import main\nmain()"
+    ended = run(code, tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"eventstore: {CURE}\n")

@@ -1,0 +1,370 @@
+"""What a mirror refuses: it halts, says what to do, writes no event, and goes on by itself once it is mended."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import apsw
+import msgspec
+import pytest
+
+import eventstore
+from eventstore import EventStore, InfluxSettings, Unavailable
+from eventstore.influx import claims, shipping
+from eventstore.influx.client import Client
+from eventstore.influx.points import Encoder
+from eventstore.influx.shipping import Shipper
+from eventstore.influx.status import CURSOR
+from eventstore.trading import FeeCharged
+from tests.influx.api import Server
+from tests.influx.mirroring import (
+    WAIT_SECONDS,
+    count,
+    expected_points,
+    fill,
+    points,
+    run_worker,
+    settings_for,
+    ship,
+    until,
+)
+from tests.influx.proxy import Proxy
+
+HOUR_SECONDS = 3_600
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
+
+
+@pytest.fixture
+def settings(server: Server, bucket: str) -> InfluxSettings:
+    return settings_for(server, bucket)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(data: Path) -> Iterator[EventStore]:
+    """A store of ten events, which nothing ships yet."""
+    with eventstore.open(data) as store:
+        fill(store, 10)
+        yield store
+
+
+class Shipping(NamedTuple):
+    """A shipper at work in a thread of this process."""
+
+    store: EventStore
+    shipper: Shipper
+
+    def halts(self, *words: str) -> str:
+        """Wait until it is halted for a reason that has these words."""
+
+        def is_halted() -> bool:
+            found = self.store.mirror.status
+            return found.state == "halted" and all(word in (found.last_error or "") for word in words)
+
+        with contextlib.suppress(AssertionError):
+            until(is_halted, "halted", seconds=10)
+        found = self.store.mirror.status
+        assert is_halted(), found
+        return found.last_error or ""
+
+    def goes_on(self) -> None:
+        """Wait until it has shipped all."""
+        assert self.store.head()
+        until(lambda: self.store.mirror.status.position == self.store.head(), "it goes on by itself")
+        until(lambda: self.store.mirror.status.state == "shipping", "it says so")
+        assert self.store.mirror.status.last_error is None
+
+
+@contextlib.contextmanager
+def at_work(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
+    """Ship a store's log by a thread, for a while."""
+    assert store.directory is not None
+    shipper = Shipper(store._journal, store.directory, settings)
+    thread = threading.Thread(target=shipper.run)
+    thread.start()
+    try:
+        yield Shipping(store, shipper)
+    finally:
+        shipper.stop()
+        thread.join(WAIT_SECONDS)
+        assert not thread.is_alive()
+
+
+def replaced(settings: InfluxSettings, **changes: str) -> InfluxSettings:
+    return msgspec.structs.replace(settings, **changes)
+
+
+# Tokens and buckets
+
+
+def test_a_wrong_token_halts_until_its_file_has_the_right_one(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("wrong", "utf-8")
+    with at_work(store, replaced(settings, token="", token_file=str(token_file))) as shipping_:
+        shipping_.halts("token", "unauthorized")
+        assert count(server, bucket) == 0
+        token_file.write_text(server.token + "\n", "utf-8")
+        shipping_.goes_on()
+    assert points(server, bucket) == expected_points(store)
+
+
+def test_a_token_that_may_only_read_halts(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    token = server.make_token(bucket, read=True, write=False)
+    with at_work(store, replaced(settings, token=token)) as shipping_:
+        shipping_.halts("token may not", bucket)
+        assert not points(server, bucket, "logs")
+        assert count(server, bucket) == 0
+
+
+def test_a_token_that_may_only_write_halts(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    token = server.make_token(bucket, read=False, write=True)
+    with at_work(store, replaced(settings, token=token)) as shipping_:
+        shipping_.halts(bucket)
+        assert count(server, bucket) == 0
+
+
+def test_an_organisation_that_is_not_there_halts(store: EventStore, settings: InfluxSettings) -> None:
+    with at_work(store, replaced(settings, org="nobody")) as shipping_:
+        shipping_.halts("nobody")
+
+
+def test_a_missing_bucket_halts_until_it_is_made(store: EventStore, settings: InfluxSettings, server: Server) -> None:
+    name = settings.bucket + "-later"
+    with at_work(store, replaced(settings, bucket=name)) as shipping_:
+        shipping_.halts(name, "create it")
+        server.make_bucket(name=name)
+        shipping_.goes_on()
+    assert points(server, name) == expected_points(store)
+    server.delete_bucket(name)
+
+
+def test_a_bucket_that_forgets_halts(store: EventStore, settings: InfluxSettings, server: Server) -> None:
+    name = server.make_bucket(retention_seconds=HOUR_SECONDS)
+    with at_work(store, replaced(settings, bucket=name)) as shipping_:
+        shipping_.halts(name, "forgets", "infinite")
+        assert count(server, name) == 0
+    server.delete_bucket(name)
+
+
+def test_patience_is_for_a_halt_too(
+    store: EventStore, settings: InfluxSettings, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the next look is far off."""
+    monkeypatch.setattr(shipping, "RECHECK_SECONDS", WAIT_SECONDS)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="none"):
+        ship(data, replaced(settings, bucket="none"), seconds=0.2)
+    assert time.monotonic() - began < WAIT_SECONDS / 2
+
+
+# Other logs, other copies, other histories
+
+
+def test_another_log_of_the_same_name_halts(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    with eventstore.open(tmp_path / "other") as other:
+        fill(other, 3)
+        ship(tmp_path / "other", settings)
+        before = points(server, bucket)
+        with at_work(store, settings) as shipping_:
+            shipping_.halts("another log 'main'", other.log_id.hex(), "another name")
+        assert points(server, bucket) == before == expected_points(other)
+
+
+def test_points_of_another_log_without_a_claim_halt(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    record = next(store.read())
+    line = Encoder("main", bytes(16), lambda _type, _schema: ()).lines([record])[0]
+    server.write(bucket, line.encode())
+    before = points(server, bucket)
+    with at_work(store, settings) as shipping_:
+        shipping_.halts("another log", bytes(16).hex())
+        assert points(server, bucket) == before
+        assert not points(server, bucket, "logs"), "a bucket that is refused was claimed"
+        server.delete_points(bucket, '_measurement="events"')
+        shipping_.goes_on()
+    assert points(server, bucket) == expected_points(store)
+
+
+@pytest.mark.parametrize("with_home", [True, False])
+def test_a_copied_folder_is_refused_until_it_is_adopted(
+    *, with_home: bool, store: EventStore, settings: InfluxSettings, data: Path, server: Server, tmp_path: Path
+) -> None:
+    bucket = settings.bucket
+    ship(data, settings)
+    shutil.copytree(data, tmp_path / "copy")
+    if not with_home:
+        (tmp_path / "copy" / "main" / claims.HOME_FILE).unlink()
+    before = points(server, bucket), points(server, bucket, "logs")
+    with eventstore.open(tmp_path / "copy") as copy:
+        fill(copy, 5)
+        with at_work(store, settings), at_work(copy, settings) as shipping_:
+            shipping_.halts("another copy", "eventstore adopt")
+            assert (points(server, bucket), points(server, bucket, "logs")) == before
+            home = claims.new_home(tmp_path / "copy" / "main")
+            with contextlib.closing(Client(settings)) as client:
+                found = claims.current(client, "main")
+                assert found is not None
+                claims.claim(client, "main", copy.log_id, home, symbols=True, at=found.claimed_at + 1)
+            shipping_.goes_on()
+        # Whoever shipped before is refused from now on.
+        with at_work(store, settings) as shipping_:
+            shipping_.halts("another copy", "eventstore adopt")
+        assert points(server, bucket) == expected_points(copy)
+
+
+def test_a_copied_folder_is_refused_in_the_process_beside_a_store(
+    store: EventStore, settings: InfluxSettings, data: Path, tmp_path: Path
+) -> None:
+    ship(data, settings)
+    shutil.copytree(data, tmp_path / "copy")
+    with eventstore.open(tmp_path / "copy", influx=settings) as copy:
+        fill(copy, 1)
+        until(lambda: copy.mirror.status.state == "halted", "the copy is refused")
+        assert "eventstore adopt" in (copy.mirror.status.last_error or "")
+        assert not copy.mirror.wait(timeout=WAIT_SECONDS), "waiting for a halted mirror"
+
+
+@pytest.mark.parametrize("grown", [0, 5, 50])
+def test_a_journal_older_than_influxdb_is_refused(
+    *, grown: int, store: EventStore, settings: InfluxSettings, data: Path, server: Server, tmp_path: Path
+) -> None:
+    """Whether it went on since it was restored, and how far."""
+    bucket = settings.bucket
+    ship(data, settings)
+    store.backup(tmp_path / "backup")
+    fill(store, 20)
+    ship(data, settings)
+    before = points(server, bucket)
+    shutil.copy(data / "main" / claims.HOME_FILE, tmp_path / "backup" / "main")
+    with eventstore.open(tmp_path / "backup") as restored:
+        fill(restored, grown)
+        home = claims.new_home(tmp_path / "backup" / "main")
+        with contextlib.closing(Client(settings)) as client:
+            claims.claim(client, "main", restored.log_id, home, symbols=True, at=1 << 62)
+        with at_work(restored, settings) as shipping_:
+            if grown < 20:
+                shipping_.halts("up to position 30", "eventstore restore")
+            else:
+                shipping_.halts("another record at position 30", "another history")
+    assert points(server, bucket) == before
+
+
+def test_a_record_that_was_changed_is_not_shipped_nor_what_follows(
+    settings: InfluxSettings, server: Server, bucket: str, data: Path
+) -> None:
+    with eventstore.open(data) as store:
+        fill(store, 10)
+        ship(data, settings)
+        fill(store, 1_000)
+    with contextlib.closing(apsw.Connection(str(data / "main" / "journal.db"))) as file:
+        file.execute("UPDATE event SET note = 'forged' WHERE position = 15")
+    with eventstore.open(data) as store, at_work(store, settings) as shipping_:
+        shipping_.halts("position 15", "digest")
+        assert count(server, bucket) == 10
+        with pytest.raises(Unavailable, match="position 15"):
+            ship(data, settings, seconds=0.2)
+
+
+# A bucket that is not what it was
+
+
+def test_a_new_bucket_gets_the_log_from_its_beginning(
+    store: EventStore, settings: InfluxSettings, data: Path, server: Server
+) -> None:
+    ship(data, settings)
+    name = server.make_bucket()
+    fill(store, 5)
+    assert ship(data, replaced(settings, bucket=name)) == 15
+    assert points(server, name) == expected_points(store)
+    server.delete_bucket(name)
+
+
+# Bytes that InfluxDB does not take
+
+
+def test_a_type_conflict_halts_at_its_position_until_it_is_mended(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
+) -> None:
+    """A stranger's point has text where ours has a number."""
+    first = next(store.read())
+    ship(data, settings)
+    server.write(bucket, f'events,log=stranger amount="text" {first.recorded_at}'.encode())
+    store.append("order/ACC1/X", FeeCharged(trade_id="1", amount=Decimal(3), currency="USD"))
+    fill(store, 3)
+    with at_work(store, settings) as shipping_:
+        shipping_.halts("position 11", "FeeCharged", "conflict")
+        assert store.mirror.status.position == 10
+        server.delete_points(bucket, '_measurement="events"')
+        (data / "main" / "watermarks" / CURSOR).unlink()
+        shipping_.goes_on()
+    assert points(server, bucket) == expected_points(store)
+
+
+def test_too_much_at_a_time_is_sent_in_parts(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
+) -> None:
+    with proxied(server) as proxy:
+        proxy.answer_with(413, 4)
+        assert ship(data, replaced(settings, url=proxy.url)) == 10
+    assert points(server, bucket) == expected_points(store)
+
+
+@pytest.mark.parametrize("code", [400, 413, 422])
+def test_bytes_that_are_rejected_halt_with_the_position(
+    *, code: int, store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
+) -> None:
+    ship(data, settings)
+    fill(store, 7)
+    with proxied(server) as proxy:
+        proxy.answer_with(code, 1_000_000)
+        with at_work(store, replaced(settings, url=proxy.url)) as shipping_:
+            told = shipping_.halts("position 11", "as planned")
+            assert "Nothing past it" in told
+            assert store.mirror.status.position == 10
+            assert not store.mirror.wait(timeout=WAIT_SECONDS)
+            assert count(server, bucket) == 10
+            proxy.answer_with(code, 0)
+            shipping_.goes_on()
+    assert points(server, bucket) == expected_points(store)
+    assert run_worker(settings, "read", "main")
+
+
+def proxied(server: Server) -> Proxy:
+    address = urlsplit(server.url)
+    return Proxy(address.hostname or "", address.port or 0)
+
+
+def forget(server: Server, bucket: str) -> None:
+    """Delete a log's events, as an older backup of InfluxDB would lack them."""
+    server.delete_points(bucket, '_measurement="events"')
+    until(lambda: count(server, bucket) == 0, "the points are deleted")
+
+
+def measures_of(store: EventStore) -> Callable[[str, int], tuple[str, ...]]:
+    found = {(kind.name, kind.schema): kind.measures for kind in store._journal.types()}
+    return lambda name, schema: found[name, schema]

@@ -1,0 +1,163 @@
+"""The compose file pins what it starts, holds no secret of its own, and mounts files that are there."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.influx.dashboards import FOLDER, ROOT
+from tests.influx.servers import IMAGE
+
+COMPOSE = ROOT / "compose"
+TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
+EXAMPLE = (COMPOSE / ".env.example").read_text(encoding="utf-8")
+# No parser of YAML is among the tests' packages: the file keeps to one form for each thing that is checked here.
+SERVICES = dict(re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", TEXT.partition("\nvolumes:\n")[0], re.MULTILINE))
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<text>[^}]*)\}")
+SECRET = re.compile("PASSWORD|TOKEN")
+MOUNT = re.compile(r"^      - \./(?P<source>[^:\n]+):(?P<target>[^:\n]+):ro$", re.MULTILINE)
+
+
+def test_the_services_are_seen() -> None:
+    assert list(SERVICES) == ["influxdb", "grafana-token", "grafana"]
+
+
+def test_every_image_is_of_one_version() -> None:
+    images = re.findall(r"image: (\S+)", TEXT)
+    assert len(images) == len(SERVICES)
+    assert [image for image in images if not re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", image)] == []
+    assert {image for image in images if image.startswith("influxdb:")} == {influxdb()}
+    assert influxdb().startswith(f"{IMAGE}.")
+
+
+def influxdb() -> str:
+    found = re.search(r"image: (influxdb:\S+)", TEXT)
+    assert found
+    version = re.search(r"influxdb/v2 v(\S+)", (ROOT / "tests" / "influxd" / "go.mod").read_text(encoding="utf-8"))
+    assert version
+    assert found[1] == f"influxdb:{version[1]}", "not the version that is tested"
+    return found[1]
+
+
+def test_no_variable_comes_without_a_word_and_no_secret_by_default() -> None:
+    for found in VARIABLE.finditer(TEXT):
+        assert found["kind"], f"{found[0]}: say what to do where it is missing, or what it is by default"
+        assert found["text"], f"{found[0]}: say what to do where it is missing"
+        if SECRET.search(found["name"]):
+            assert found["kind"] == ":?", f"{found[0]}: a secret has no default"
+    secrets = re.findall(r"^ *(\w*(?:PASSWORD|TOKEN)\w*): *(.*)$", TEXT, re.MULTILINE)
+    assert len(secrets) >= 4
+    assert [name for name, value in secrets if not value.startswith("${")] == []
+
+
+def test_the_example_has_every_variable_and_no_secret() -> None:
+    wanted = {found["name"]: found["text"] if found["kind"] == ":-" else None for found in VARIABLE.finditer(TEXT)}
+    told = {name: (bool(mark), value) for mark, name, value in re.findall(r"^(#?)(\w+)=(.*)$", EXAMPLE, re.MULTILINE)}
+    assert set(told) == set(wanted)
+    for name, (is_comment, value) in told.items():
+        assert is_comment == (wanted[name] is not None), name
+        assert wanted[name] in {None, value}, name
+        assert not (SECRET.search(name) and value), f"{name} is a secret: leave it empty"
+
+
+def test_nothing_listens_beyond_this_machine() -> None:
+    ports = re.findall(r'ports: \["(.*)"\]', TEXT)
+    assert len(ports) == TEXT.count("ports:") == 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.parametrize("service", ["influxdb", "grafana"])
+def test_what_stays_up_is_watched_bounded_and_started_again(service: str) -> None:
+    text = SERVICES[service]
+    for wanted in ("restart: unless-stopped", "healthcheck:", "mem_limit:", "logging:", "-data:/var/lib/"):
+        assert wanted in text
+
+
+def test_what_is_provisioned_is_there_and_mounted() -> None:
+    mounts = {found["source"]: found["target"] for found in MOUNT.finditer(TEXT)}
+    assert len(mounts) == TEXT.count("- ./")
+    for source in mounts:
+        assert (COMPOSE / source).exists(), source
+    for folder in ("grafana", "influxdb"):
+        for path in (COMPOSE / folder).rglob("*"):
+            if path.is_file():
+                above = {
+                    str(parent.relative_to(COMPOSE)) for parent in (path, *path.parents) if COMPOSE in parent.parents
+                }
+                assert above & set(mounts), f"{path.relative_to(COMPOSE)} is not mounted"
+    provisioning = COMPOSE / "grafana" / "provisioning"
+    provider = (provisioning / "dashboards" / "eventstore.yaml").read_text(encoding="utf-8")
+    assert f"path: {mounts[str(FOLDER.relative_to(COMPOSE))]}\n" in provider
+    volumes = set(re.findall(r"^  ([\w-]+):$", TEXT.partition("\nvolumes:\n")[2], re.MULTILINE))
+    assert volumes == set(re.findall(r"^      - ([\w-]+):/", TEXT, re.MULTILINE))
+
+
+def test_grafana_reads_by_a_token_that_is_made_for_it() -> None:
+    source = (COMPOSE / "grafana" / "provisioning" / "datasources" / "influxdb.yaml").read_text(encoding="utf-8")
+    assert "token: $__file{/run/influxdb/token}" in source
+    assert "- grafana-token:/run/influxdb:ro" in SERVICES["grafana"]
+    assert "ADMIN_TOKEN" not in SERVICES["grafana"]
+    script = (COMPOSE / "influxdb" / "make-token.sh").read_text(encoding="utf-8")
+    assert "--read-bucket" in script
+    assert "--write" not in script
+
+
+def test_grafana_lets_nobody_in_unasked_and_fetches_nothing() -> None:
+    for name, value in {
+        "GF_AUTH_ANONYMOUS_ENABLED": "false",
+        "GF_USERS_ALLOW_SIGN_UP": "false",
+        "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+        "GF_PLUGINS_PLUGIN_ADMIN_ENABLED": "false",
+        "GF_ANALYTICS_REPORTING_ENABLED": "false",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+    }.items():
+        assert f'{name}: "{value}"' in SERVICES["grafana"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """A checkout's Makefile and compose folder, and a docker that writes down what it is told."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "compose").mkdir()
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\necho "$@" >>told\n', encoding="utf-8")
+    docker.chmod(0o755)
+    return tmp_path
+
+
+def make(desk: Path, target: str) -> subprocess.CompletedProcess[str]:
+    path = f"{desk / 'bin'}:/usr/bin:/bin"
+    return subprocess.run(
+        ["make", target], cwd=desk, env={"PATH": path}, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.mark.parametrize("target", ["up", "down"])
+def test_without_docker_compose_make_says_so_in_a_line(desk: Path, target: str) -> None:
+    (desk / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    ran = make(desk, target)
+    assert ran.returncode
+    assert ran.stderr.splitlines()[0] == f"{target}: docker compose is needed, and is not here: install Docker"
+
+
+@pytest.mark.parametrize("target", ["up", "down"])
+def test_without_settings_make_says_so_in_a_line(desk: Path, target: str) -> None:
+    ran = make(desk, target)
+    assert ran.returncode
+    assert ran.stderr.splitlines()[0].startswith(f"{target}: there is no compose/.env: cp compose/.env.example")
+    assert (desk / "told").read_text(encoding="utf-8") == "compose version\n"
+
+
+@pytest.mark.parametrize(("target", "told"), [("up", "up --detach --wait"), ("down", "down")])
+def test_with_settings_make_starts_and_ends_them(desk: Path, target: str, told: str) -> None:
+    (desk / "compose" / ".env").touch()
+    ran = make(desk, target)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    calls = (desk / "told").read_text(encoding="utf-8").splitlines()
+    assert calls == ["compose version", f"compose --file compose/compose.yaml {told}"]

@@ -1,0 +1,303 @@
+"""Corners of the mirror's side: batches in parts, damaged files, other processes, and one that does not start."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+import eventstore
+from eventstore import CorruptJournal, EventStore, InfluxSettings, Refused, Unavailable
+from eventstore.clock import ManualClock, SystemClock
+from eventstore.influx import batches, claims, history, mirror, shipping, status
+from eventstore.influx.batches import Batch, tree_at
+from eventstore.influx.client import Client
+from eventstore.influx.history import Held, History
+from eventstore.influx.sending import Breaker, send
+from eventstore.influx.shipping import Shipper
+from eventstore.watermarks import Watermark
+from tests.influx import filling
+from tests.influx.api import Server
+from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, settings_for, ship, until
+from tests.influx.test_corners_of_http import BUCKETS, NOWHERE, QUERY, WRITE, Answer, answering
+
+
+@pytest.fixture
+def settings(server: Server, bucket: str) -> InfluxSettings:
+    return settings_for(server, bucket)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(data: Path) -> Iterator[EventStore]:
+    """A store of ten events, which nothing ships yet."""
+    with eventstore.open(data) as store:
+        fill(store, 10)
+        yield store
+
+
+# Batches
+
+
+class Choosy(Client):
+    """Takes or rejects what it is to write, with the status that `judge` finds; 0 is taken."""
+
+    def __init__(self, judge: Callable[[Sequence[str]], int]) -> None:
+        super().__init__(NOWHERE)
+        self._judge = judge
+        self.asked = 0
+        self.written: list[str] = []
+
+    @override
+    def write(self, lines: bytes) -> None:
+        self.asked += 1
+        found = lines.decode().split("\n")
+        if code := self._judge(found):
+            msg = "as planned"
+            raise Refused(msg, status=code)
+        self.written += found
+
+
+def batch_of(size: int, types: Sequence[str]) -> Batch:
+    lines = filling.lines_of(filling.made(filling.seconds(size)))
+    return Batch(1, size, "", "", tuple(types), tuple(lines))
+
+
+@pytest.mark.parametrize("types", [[], ["types,log=main a=1 1"]])
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_a_server_that_takes_a_few_lines_at_a_time_gets_each_once_and_in_order(most: int, types: list[str]) -> None:
+    batch = batch_of(11, types)
+    client = Choosy(lambda lines: 413 if len(lines) > most else 0)
+    send(client, batch, Breaker())
+    assert client.written == [*types, *batch.lines]
+
+
+@pytest.mark.parametrize("plan", [[401], [413, 401], [413, 0, 401], [413, 0, 413, 401]])
+def test_a_token_that_is_taken_away_amid_a_batch_is_no_fault_of_a_record(plan: list[int]) -> None:
+    left = iter(plan)
+    client = Choosy(lambda _lines: next(left))
+    with pytest.raises(Refused) as caught:
+        send(client, batch_of(2, ["types,log=main a=1 1"]), Breaker())
+    assert (caught.value.status, caught.value.position, client.asked) == (401, 0, len(plan))
+
+
+def test_large_events_go_in_batches_of_their_own(
+    settings: InfluxSettings, data: Path, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    original = Client.write
+
+    def write(client: Client, lines: bytes) -> None:
+        sizes.append(lines.count(b"events,"))
+        original(client, lines)
+
+    monkeypatch.setattr(Client, "write", write)
+    monkeypatch.setattr(batches, "BYTES_MAX", 300)
+    with eventstore.open(data) as store:
+        fill(store, 12)
+        largest = max(len(record.data) for record in store.read())
+        assert ship(data, settings) == 12
+        assert points(server, bucket) == expected_points(store)
+    assert sum(sizes) == 12
+    assert 2 <= max(sizes) < 12
+    assert largest < 300
+
+
+def test_a_record_that_is_gone_from_the_journal_is_not_shipped_over(
+    settings: InfluxSettings, data: Path, store: EventStore, server: Server, bucket: str
+) -> None:
+    shipper = Shipper(store._journal, data / "main", settings)
+    store._journal._writer.execute("DELETE FROM event WHERE position = 5")  # type: ignore[attr-defined]
+    with pytest.raises(CorruptJournal, match="the record is missing") as caught:
+        shipper.run(once=True)
+    assert caught.value.position == 5
+    assert count(server, bucket) == 0
+
+
+def test_a_tree_is_grown_from_what_is_whole_alone(store: EventStore) -> None:
+    fill(store, 290)
+    assert tree_at(store._journal, 300).root() == store.root()[1]
+    with pytest.raises(CorruptJournal, match="the record is missing") as caught:
+        tree_at(store._journal, 301)
+    assert caught.value.position == 301
+    store._journal._writer.execute("DELETE FROM node")  # type: ignore[attr-defined]
+    with pytest.raises(CorruptJournal, match="the stored tree is incomplete"):
+        tree_at(store._journal, 300)
+
+
+# What InfluxDB has of a journal
+
+
+def test_a_cursor_past_the_journals_end_is_corruption(store: EventStore, settings: InfluxSettings) -> None:
+    directory = store.directory
+    assert directory is not None
+    status.write_cursor(directory, Watermark(store.log_id.hex(), 11, bytes(32).hex()), synced=True)
+    with contextlib.closing(Client(settings)) as client, pytest.raises(CorruptJournal) as caught:
+        History(store._journal, directory).resume(client, is_new=False, often=False, symbols=True)
+    assert caught.value.position == 11
+
+
+@pytest.mark.parametrize(("gone", "position"), [(0, 8), (1, 0), (4, 3), (5, 3), (8, 6), (9, 8)])
+def test_without_a_cursor_shipping_goes_on_before_the_first_hole(
+    *, store: EventStore, settings: InfluxSettings, monkeypatch: pytest.MonkeyPatch, gone: int, position: int
+) -> None:
+    """Counted by threes here, and the newest two may be unconfirmed."""
+    monkeypatch.setattr(history, "COUNTED_MAX", 3)
+    monkeypatch.setattr(history, "RECORDS_MAX", 2)
+    lines = filling.lines_of(list(store.read()), log_id=store.log_id)
+    assert store.directory is not None
+    with contextlib.closing(Client(settings)) as client:
+        client.write("\n".join(line for number, line in enumerate(lines, 1) if number != gone).encode())
+        found = History(store._journal, store.directory).resume(client, is_new=False, often=False, symbols=True)
+    assert found == Held(position)
+
+
+# Which copy of a journal this is
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"home": 1, "inode": 2}'])
+def test_a_damaged_home_is_nobodys(tmp_path: Path, content: bytes) -> None:
+    home = claims.home_of(tmp_path)
+    assert home
+    assert claims.home_of(tmp_path) == home
+    (tmp_path / claims.HOME_FILE).write_bytes(content)
+    assert claims.home_of(tmp_path) == ""
+
+
+def test_processes_that_draw_a_home_at_once_have_the_same(tmp_path: Path) -> None:
+    first = claims.home_of(tmp_path)
+    assert claims.new_home(tmp_path, only_if_missing=True) == first
+    assert [path.name for path in tmp_path.iterdir()] == [claims.HOME_FILE]
+    assert claims.new_home(tmp_path) != first
+
+
+# Shipping
+
+
+def test_a_drain_ends_when_its_time_is_over(
+    *,
+    settings: InfluxSettings,
+    store: EventStore,
+    data: Path,
+    server: Server,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = ManualClock(filling.BEGAN_AT)
+
+    class Slow(Client):
+        @override
+        def write(self, lines: bytes) -> None:
+            super().write(lines)
+            clock.advance(2 * filling.SECOND)
+
+    fill(store, 490)
+    monkeypatch.setattr(shipping, "Client", Slow)
+    shipper = Shipper(store._journal, data / "main", settings, clock=clock)
+    shipper.stop(drain_seconds=3.0)
+    position = shipper.run()
+    assert 0 < position < 500
+    assert count(server, bucket) == position
+    monkeypatch.undo()
+    assert ship(data, settings) == 500
+    assert points(server, bucket) == expected_points(store)
+
+
+def test_shipping_once_is_done_where_another_process_has_shipped_all(store: EventStore, data: Path) -> None:
+    last = list(store.read())[-1]
+    lock = status.MirrorLock(data / "main")
+    assert lock.take()
+    status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, last.digest.hex()), synced=True)
+    assert Shipper(store._journal, data / "main", NOWHERE).run(once=True, patience_seconds=WAIT_SECONDS) == 10
+    lock.release()
+
+
+def test_a_damaged_cursor_is_left_to_the_process_that_ships(store: EventStore, data: Path) -> None:
+    lock = status.MirrorLock(data / "main")
+    assert lock.take()
+    status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, ""), synced=True)
+    path = data / "main" / "watermarks" / status.CURSOR
+    path.write_bytes(b"?")
+    with pytest.raises(Unavailable, match="has not moved on from position 0"):
+        Shipper(store._journal, data / "main", NOWHERE).run(once=True, patience_seconds=0.2)
+    assert path.read_bytes() == b"?"
+    lock.release()
+
+
+def test_the_lock_is_one_holders_however_often_it_takes_it(tmp_path: Path) -> None:
+    one, other = status.MirrorLock(tmp_path), status.MirrorLock(tmp_path)
+    assert one.take()
+    assert one.take()
+    assert not other.take()
+    one.release()
+    assert other.take()
+    other.release()
+
+
+def test_a_claim_that_cannot_be_read_back_halts(store: EventStore, data: Path) -> None:
+    nothing, kept = b'{"results":[{}]}', b'{"buckets":[{"name":"bucket","retentionRules":[]}]}'
+    json = {"Content-Type": "application/json"}
+    answers: dict[str, Answer] = {WRITE: (204, {}, b""), QUERY: (200, json, nothing), BUCKETS: (200, json, kept)}
+    with answering(answers) as client, pytest.raises(Refused, match="may the token read"):
+        Shipper(store._journal, data / "main", client.settings).run(once=True, patience_seconds=0.2)
+    assert status.read_cursor(data / "main") is None
+
+
+# The process beside a store
+
+
+def test_a_process_that_cannot_be_started_is_told_of_and_tried_again(
+    data: Path, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "RESPAWN_SECONDS", 0.01)
+    monkeypatch.setattr(mirror, "RESPAWN_SECONDS_MAX", 0.1)
+    with eventstore.open(data, influx=settings) as store:
+        with monkeypatch.context() as broken:
+            broken.setattr(sys, "executable", str(data / "no-python"))
+            assert store.mirror._process is not None
+            store.mirror._process.kill()
+            until(
+                lambda: "no process can be started that ships (No such file" in (store.mirror.status.last_error or ""),
+                "it is told",
+            )
+            fill(store, 10)
+            assert store.mirror.status.state == "stopped"
+        assert store.mirror.wait(timeout=WAIT_SECONDS), "it is not tried again"
+        assert points(server, bucket) == expected_points(store)
+
+
+def test_a_closed_mirror_starts_no_process(data: Path, settings: InfluxSettings) -> None:
+    store = eventstore.open(data, influx=settings)
+    store.close()
+    before = store.mirror._process
+    store.mirror._spawn(settings)
+    assert store.mirror._process is before
+    assert before is not None
+    assert before.returncode is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "cure"),
+    [
+        ("importlib.util.find_spec", lambda _name: None, "pip install"),
+        ("sys.executable", "", "run `eventstore mirror` beside it"),
+    ],
+    ids=["no library", "no Python"],
+)
+def test_a_mirror_that_cannot_ship_says_what_to_do_and_leaves_nothing(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, name: str, value: object, cure: str
+) -> None:
+    assert store.directory is not None
+    with monkeypatch.context() as without:
+        without.setattr(name, value)
+        with pytest.raises((ImportError, Unavailable), match=cure):
+            mirror.Mirror(store._journal, store.directory, SystemClock(), settings=NOWHERE)
+    assert not status.was_mirrored(store.directory)

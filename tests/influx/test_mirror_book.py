@@ -1,0 +1,35 @@
+"""A book whose store is mirrored: what is durable is folded, whether InfluxDB has it yet or not."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import MIRRORED, InfluxSettings, NotMirrored
+from eventstore.trading import OrderFilled, Side
+from tests.influx.api import Server
+
+FILL = OrderFilled(trade_id="T", symbol="ESZ5", side=Side.BUY, quantity=Decimal(2), price=Decimal(6000))
+
+
+def test_what_influxdb_has_not_confirmed_is_folded_all_the_same(tmp_path: Path) -> None:
+    nobody = InfluxSettings("http://127.0.0.1:9", "org", "bucket", "token", wait_seconds=0.2)
+    with eventstore.open(tmp_path, influx=nobody) as store, projections.open(store) as book:
+        with pytest.raises(NotMirrored) as caught:
+            book.append("order/ACC1/O-1", FILL, durability=MIRRORED)
+        assert [record.position for record in caught.value.records] == [1]
+        assert book.positions.get("ACC1", "ESZ5").quantity == 2
+        assert book.position == store.head() == 1
+
+
+def test_what_influxdb_has_is_in_the_book_there_and_here(tmp_path: Path, server: Server, bucket: str) -> None:
+    settings = InfluxSettings(server.url, server.org, bucket, server.token)
+    with eventstore.open(tmp_path, influx=settings) as store, projections.open(store) as book:
+        book.append("order/ACC1/O-1", FILL, durability=MIRRORED)
+        with eventstore.connect(settings=settings) as reader, projections.open(reader) as there:
+            assert there.positions.of("ACC1") == book.positions.of("ACC1")
+            assert there.position == 1

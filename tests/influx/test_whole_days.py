@@ -1,0 +1,104 @@
+"""Whole days, mirrored while they are appended, and read back by another process: each byte, and each book."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import eventstore
+import projections
+from eventstore import Batch, EventReader, EventStore, InfluxSettings, Record
+from gateways.cli.demo_day import EVENTS, ticks
+from gateways.importers import import_file
+from tests.influx import filling
+from tests.influx.servers import Server
+from tests.projections.histories import states
+from tests.reliability.checking import ROOT, environment
+
+DATA = ROOT.parent / "shared" / "data" / "lobster"
+MIRROR_SECONDS_MAX = 90.0
+READ_SECONDS_MAX = 120.0
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a process says that it found: how many records, and digests of their bytes, of the book and of the tree."""
+
+    records: int
+    content: str
+    book: str
+    root: str
+
+
+def seen(reader: EventReader) -> Told:
+    size, root = reader.root()
+    found = digested(msgspec.msgpack.encode(record) for record in reader.read())
+    return Told(size, found, book_of(reader), root.hex())
+
+
+def digested(parts: Iterable[bytes]) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(len(part).to_bytes(4, "big") + part)
+    return whole.hexdigest()
+
+
+def book_of(reader: EventReader) -> str:
+    """Return one digest of all views' states, folded from the beginning."""
+    past = projections.as_of(reader, position=reader.head())
+    assert not past.parked
+    return digested(repr(key).encode() + content for key, content in sorted(states(past._fold).items()))
+
+
+def seen_elsewhere(settings: InfluxSettings) -> Told:
+    """Read in a process of its own, which has nothing but InfluxDB."""
+    command = [sys.executable, "-m", "tests.influx.test_whole_days"]
+    given = msgspec.json.encode(settings)
+    found = subprocess.run(
+        command, input=given, cwd=ROOT, env=environment(), timeout=READ_SECONDS_MAX, capture_output=True, check=True
+    )
+    return msgspec.json.decode(found.stdout, type=Told)
+
+
+def compare(store: EventStore, settings: InfluxSettings, count: int) -> None:
+    assert store.mirror.wait(timeout=MIRROR_SECONDS_MAX), store.mirror.status
+    assert store.head() == count
+    told = seen_elsewhere(settings)
+    assert told == seen(store)
+    assert told.records == count
+    with eventstore.connect(settings=settings) as reader:
+        for here, there in zip(store.read(), reader.read(), strict=True):
+            assert_same(here, there)
+
+
+def assert_same(here: Record, there: Record) -> None:
+    assert msgspec.msgpack.encode(here) == msgspec.msgpack.encode(there)
+
+
+def test_the_demo_s_day_is_the_same_in_influx(server: Server, bucket: str, tmp_path: Path) -> None:
+    settings = filling.settings_of(server, bucket)
+    with eventstore.open(tmp_path / "data", influx=settings) as store:
+        for tick in ticks(lambda _account, _symbol, _at: True):
+            store.append_many(
+                [Batch(fact.stream, fact.event, key=fact.key, occurred_at=fact.occurred_at) for fact in tick]
+            )
+        assert abs(store.head() - EVENTS) < EVENTS // 2
+        compare(store, settings, store.head())
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not on this machine: there is no {DATA}")
+def test_a_nasdaq_day_is_the_same_in_influx(server: Server, bucket: str, tmp_path: Path) -> None:
+    settings = filling.settings_of(server, bucket)
+    with eventstore.open(tmp_path / "data", influx=settings) as store:
+        import_file(store, next(DATA.glob("*.zip")), "lobster", account="N1")
+        compare(store, settings, 147_917)
+
+
+if __name__ == "__main__":
+    with eventstore.connect(settings=msgspec.json.decode(sys.stdin.buffer.read(), type=InfluxSettings)) as reader:
+        sys.stdout.buffer.write(msgspec.json.encode(seen(reader)))
