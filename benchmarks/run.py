@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from benchmarks import influx_server
 from benchmarks.machine import machine
 from benchmarks.rows import Row
 from benchmarks.setting import Setting, scratch_directory
@@ -19,7 +20,11 @@ from benchmarks.table import table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NAMES = ("append", "batches", "threads", "replay", "lookup", "restart", "past", "closed")
+    from tests.influx.api import Server
+
+WITHOUT_SERVER = ("append", "batches", "threads", "replay", "lookup", "restart", "past", "closed")
+WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
+NAMES = (*WITHOUT_SERVER, *WITH_SERVER)
 FORMAT = 1
 OUTPUT = "bench.json"
 
@@ -48,11 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scratch = scratch_directory() if asked.scratch is None else asked.scratch
     setting = Setting(scratch=scratch, quick=asked.quick, full=asked.full)
     facts, began = machine(scratch), time.perf_counter()
-    rows: list[Row] = []
-    for name in asked.only or NAMES:
-        start = time.perf_counter()
-        rows += importlib.import_module(f"benchmarks.{name}").measure(setting)
-        setting.say(f"{name}: done in {time.perf_counter() - start:.0f} s")
+    rows = _rows(setting, asked.only or NAMES)
     if asked.quick:
         rows = [msgspec.structs.replace(row, met=None) for row in rows]
     results = Results(
@@ -68,6 +69,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked.output.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     setting.say(f"{results.seconds:.0f} s in all; written to {asked.output}")
     return 0
+
+
+def _rows(setting: Setting, names: Sequence[str]) -> list[Row]:
+    rows: list[Row] = []
+    for name in names:
+        if name in WITHOUT_SERVER:
+            rows += _measured(setting, name)
+    if with_server := [name for name in names if name in WITH_SERVER]:
+        with influx_server.served(setting) as server:
+            if server is not None:
+                for name in with_server:
+                    rows += _measured(setting, name, server)
+    return rows
+
+
+def _measured(setting: Setting, name: str, *given: Server) -> list[Row]:
+    start = time.perf_counter()
+    rows: list[Row] = importlib.import_module(f"benchmarks.{name}").measure(setting, *given)
+    setting.say(f"{name}: done in {time.perf_counter() - start:.0f} s")
+    return rows
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,8 @@ import pytest
 import benchmarks
 from benchmarks import timing
 from benchmarks.run import NAMES, Results
+from tests.influx.conftest import go_without
+from tests.influx.servers import must_have_server
 
 ROWS = [
     "append-p50",
@@ -29,6 +31,19 @@ ROWS = [
     "past-account",
     "closed",
 ]
+# Those that need an InfluxDB, and the one that needs one that it may kill.
+INFLUX_ROWS = [
+    "influx-mirror",
+    "influx-read",
+    "influx-confirmed",
+    "influx-lag",
+    "influx-memory",
+    "influx-append-p50",
+    "influx-append-p99",
+    "influx-lookup-p99",
+]
+KILLING_ROWS = {"influx-memory"}
+LEFT_OUT = "bench: influx: its rows are left out: "
 
 
 @pytest.fixture
@@ -45,7 +60,9 @@ def test_a_quick_run_prints_and_writes_every_row(
     assert benchmarks.main(["--quick", "--output", str(output), "--scratch", str(scratch)]) == 0
     printed = capsys.readouterr()
     results = msgspec.json.decode(output.read_bytes(), type=Results)
-    assert [row.name for row in results.rows] == ROWS
+    left_out = [line.removeprefix(LEFT_OUT) for line in printed.err.splitlines() if line.startswith(LEFT_OUT)]
+    without = set(INFLUX_ROWS if left_out else KILLING_ROWS if "influx_memory: left out" in printed.err else ())
+    assert [row.name for row in results.rows] == [name for name in ROWS + INFLUX_ROWS if name not in without]
     for row in results.rows:
         assert row.what in printed.out
         assert 0 < row.min <= row.figure <= row.max
@@ -55,6 +72,22 @@ def test_a_quick_run_prints_and_writes_every_row(
     assert printed.out.startswith("QUICK")
     assert "bench: closed" in printed.err
     assert list(scratch.iterdir()) == []
+    if left_out:
+        (reason,) = left_out
+        go_without(reason, failing=must_have_server())
+
+
+def test_without_a_server_its_rows_are_left_out_with_one_line_that_says_how_to_have_one(
+    tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVENTSTORE_TEST_INFLUX", "url")
+    monkeypatch.delenv("EVENTSTORE_TEST_INFLUX_URL", raising=False)
+    output = tmp_path / "bench.json"
+    arguments = ["--only", "influx_mirror", "--only", "influx_lag", "--quick"]
+    assert benchmarks.main([*arguments, "--output", str(output), "--scratch", str(scratch)]) == 0
+    assert msgspec.json.decode(output.read_bytes(), type=Results).rows == []
+    told = [line for line in capsys.readouterr().err.splitlines() if "influx" in line]
+    assert told == [f"{LEFT_OUT}EVENTSTORE_TEST_INFLUX_URL is not set"]
 
 
 def test_the_file_says_what_was_measured_on_and_names_nobody(tmp_path: Path, scratch: Path) -> None:

@@ -1,0 +1,119 @@
+"""The InfluxDB that is measured with: a server for the run, fresh buckets, and processes that ship a log to it."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+import eventstore
+from benchmarks.workload import append_all, lives
+from eventstore.config import InfluxSettings
+from eventstore.influx import status
+from eventstore.influx.claims import HOME_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from benchmarks.setting import Setting
+    from tests.influx.api import Server
+
+ACCOUNTS, ALIVE, FILLS_MAX = 10, 1_000, 3
+WAIT_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.005
+
+
+@contextlib.contextmanager
+def served(setting: Setting) -> Iterator[Server | None]:
+    """Yield a server, or None, having said in one line what it takes to have one."""
+    with contextlib.ExitStack() as stack:
+        server, why = None, ""
+        try:
+            import influxdb_client  # noqa: F401
+
+            from tests.influx.servers import Absent, opened
+        except ImportError as error:
+            why = f"{error.name} is missing here: make bench installs what is measured with"
+        else:
+            try:
+                server = stack.enter_context(opened(stack.enter_context(setting.directory())))
+            except Absent as absent:
+                why = str(absent)
+        if server is None:
+            setting.say(f"influx: its rows are left out: {why}")
+        yield server
+
+
+@contextlib.contextmanager
+def fresh_bucket(server: Server) -> Iterator[InfluxSettings]:
+    """Yield the settings of a new bucket that is gone afterwards."""
+    bucket = server.make_bucket()
+    try:
+        yield InfluxSettings(server.url, server.org, bucket, token=server.token)
+    finally:
+        server.delete_bucket(bucket)
+
+
+def write_log(directory: Path, events: int) -> Path:
+    """Write a log of so many events; return its folder."""
+    with eventstore.open(directory) as store:
+        told = lives(random.Random(7), accounts=ACCOUNTS, alive=min(ALIVE, events), fills_max=FILLS_MAX)
+        append_all(store, itertools.islice(told, events))
+        assert store.directory is not None
+        return store.directory
+
+
+def forget(folder: Path) -> None:
+    """Make a log's folder one that was never shipped."""
+    for path in (folder / "watermarks" / status.CURSOR, folder / HOME_FILE, folder / status.STATUS_FILE):
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def shipping(folder: Path, settings: InfluxSettings) -> Iterator[int]:
+    """Ship a log by the very process that a store starts; yield its id. It is killed afterwards, wherever it is."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eventstore.influx.child", str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
+    with process:
+        try:
+            assert process.stdin is not None
+            process.stdin.write(msgspec.json.encode(settings) + b"\n")
+            process.stdin.flush()
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def apart(module: str, *arguments: str, settings: InfluxSettings) -> str:
+    """Run a module in a process of its own, the settings as its input; return what it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, input=msgspec.json.encode(settings)
+    ).stdout.decode()
+
+
+def settings_given() -> InfluxSettings:
+    """Return the settings that such a process was given."""
+    return msgspec.json.decode(sys.stdin.buffer.read(), type=InfluxSettings)
+
+
+def shipped(folder: Path) -> int:
+    """Return up to where InfluxDB has confirmed a log."""
+    mark = status.read_cursor(folder)
+    return 0 if mark is None else mark.position
+
+
+def wait_for(folder: Path, position: int) -> None:
+    """Return once InfluxDB has confirmed a position."""
+    end = time.monotonic() + WAIT_SECONDS_MAX
+    while shipped(folder) < position:
+        assert time.monotonic() < end, f"not confirmed in {WAIT_SECONDS_MAX:g} s: {status.told(folder)}"
+        time.sleep(POLL_SECONDS)
