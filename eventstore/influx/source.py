@@ -6,30 +6,27 @@ import contextlib
 import threading
 import time
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import tenacity
 from typing_extensions import override
 
 from eventstore.errors import Closed, Gap, Refused, Unavailable
+from eventstore.influx import asking
+from eventstore.influx.asking import Asking
 from eventstore.influx.client import Shape, TooWide
 from eventstore.influx.points import EVENTS, FIELDS, SELECTED, Decoder, Foreign, Row
 from eventstore.influx.timeline import CHECK, WIDTH_MAX, Anchor, Timeline, Width
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
+    from eventstore.influx.asking import Patience
     from eventstore.influx.client import Client, Raw
     from eventstore.record import Record
-
-T = TypeVar("T")
 
 POLL_SECONDS = 0.02
 # A batch that is on its way when the newest point is seen may be there in parts; what is older was confirmed.
 IN_FLIGHT_MAX = 20_000
-# A part of a batch is there within milliseconds, or comes again once its mirror has met the server again.
-GAP_SECONDS = 10.0
-OLD_GAP_SECONDS = 0.3
 
 _ROWS: Shape[Row] = Shape(Row)
 
@@ -46,8 +43,9 @@ class InfluxSource:
         self._client = client
         self._decoder = Decoder(log, log_id)
         self._lock = threading.RLock()
-        self._closed = threading.Event()
-        self._times = Timeline(log, self._ask)
+        self._asking = Asking(client, log)
+        self._closed = self._asking.closed
+        self._times = Timeline(log, self._asking.positions)
         self._width = Width()
         # All is there and whole up to the edge; the head is past it where a hole stays.
         self._edge = self._head = Anchor(0, 0)
@@ -122,7 +120,7 @@ class InfluxSource:
             head = self.head()
             if not head or recorded_at >= self._head.recorded_at:
                 return head
-            rows = self._ask(
+            rows = self._asking.positions(
                 f"SELECT position FROM {EVENTS} WHERE log = $log AND time <= {recorded_at} "  # noqa: S608 - a number
                 "ORDER BY time DESC LIMIT 1"
             )
@@ -152,16 +150,20 @@ class InfluxSource:
             return self._fresh[after + 1 - first : until + 1 - first]
         last, wide = self._times.at(after, self._head), until - after >= self._width.count
         found: list[Record] = []
-        patience = _Patience(OLD_GAP_SECONDS)
+        patience: Patience | None = None
         stop: int | None = None
         while last.position < until:
             more = self._window(last, until - last.position, stop, go_on=wide)
             found += more
             if more:
-                last, stop = _anchor(more[-1]), None
-            elif stop is None:
+                last, stop, patience = _anchor(more[-1]), None, None
+                continue
+            if stop is None:
                 stop = self._head.recorded_at  # the time by which it was probably recorded was not right
-            elif not patience.wait(self._closed):
+                continue
+            patience = patience or self._asking.patience(seen=self._counted[0] <= last < self._counted[1])
+            if not patience.wait():
+                self._counted = (Anchor(0, 0), Anchor(0, 0))
                 raise Gap(self.log, last.position, self._times.following(last))
         self._times.add(last)
         return found
@@ -171,23 +173,26 @@ class InfluxSource:
         ahead, self._ahead = self._ahead, None
         if ahead is not None and ahead[0] == start and stop is None:
             try:
-                return self._prefix(ahead[1].result(), start.position, wanted, go_on=go_on)
-            except (CancelledError, Unavailable, TooWide):
-                pass  # asked again below, with patience
+                raw = ahead[1].result()
+                return self._prefix(_ROWS.rows(raw), len(raw.body), start.position, wanted, go_on=go_on)
+            except (CancelledError, TooWide):
+                pass  # asked again below
+            except Unavailable:
+                self._asking.note_trouble()  # asked again below, with patience
         while True:
             count = min(wanted, self._width.count)
             query = self._query(start, count, self._times.reach(start, count, self._head) if stop is None else stop)
             try:
-                raw = self._patiently(lambda: self._client.fetch(query, {"log": self.log}))  # noqa: B023 - called here
+                rows, size = self._asking.rows(_ROWS, query)
             except TooWide:
                 self._width.halve(count)
             else:
-                return self._prefix(raw, start.position, count, go_on=go_on)
+                return self._prefix(rows, size, start.position, count, go_on=go_on)
 
-    def _prefix(self, raw: Raw, after: int, count: int, *, go_on: bool) -> list[Record]:
-        """Return the records of an answer up to the first that is missing or not whole."""
-        rows = _ROWS.rows(raw)[:count]
-        self._width.learn(len(rows), len(raw.body))
+    def _prefix(self, rows: list[Row], size: int, after: int, count: int, *, go_on: bool) -> list[Record]:
+        """Return the records of an answer of so many bytes up to the first that is missing or not whole."""
+        self._width.learn(len(rows), size)
+        rows = rows[:count]
         if go_on and rows and rows[-1].position == after + len(rows):
             # The server works on the next answer while this one becomes records.
             self._prefetch(Anchor(rows[-1].position, rows[-1].recorded_at))
@@ -209,7 +214,7 @@ class InfluxSource:
             return
         query = self._query(start, count, self._times.reach(start, count, self._head))
         with contextlib.suppress(RuntimeError):  # closed meanwhile
-            self._ahead = (start, self._prefetcher.submit(self._client.fetch, query, {"log": self.log}))
+            self._ahead = (start, self._prefetcher.submit(self._asking.fetch, query))
 
     def _query(self, start: Anchor, count: int, stop: int) -> str:
         """Ask for so many points past an anchor, up to a time."""
@@ -243,10 +248,9 @@ class InfluxSource:
             f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} "  # noqa: S608 - numbers
             f"AND time <= {stop.recorded_at} AND {where} {end}"
         )
-        raw = self._patiently(lambda: self._client.fetch(query, {**values, "log": self.log}))
+        rows, size = self._asking.rows(_ROWS, query, values)
+        self._width.learn(len(rows), size)
         found = []
-        rows = _ROWS.rows(raw)
-        self._width.learn(len(rows), len(raw.body))
         for row in rows:
             record = self._record(row)
             if record is None:
@@ -264,9 +268,9 @@ class InfluxSource:
             first = low
         if high <= low:
             return
-        patience = _Patience(OLD_GAP_SECONDS)
+        patience = self._asking.patience(seen=False)
         while (missing := self._times.missing(low, high, ("position",))) is not None:
-            if not patience.wait(self._closed):
+            if not patience.wait():
                 raise Gap(self.log, missing.position, self._times.following(missing))
         self._counted = (first, high)
 
@@ -274,13 +278,13 @@ class InfluxSource:
 
     def _newest(self) -> Anchor | None:
         past = f"FROM {EVENTS} WHERE log = $log AND time > {self._edge.recorded_at} ORDER BY time DESC LIMIT 1"
-        rows = _ROWS.rows(self._patiently(lambda: self._client.fetch(f"SELECT {SELECTED} {past}", {"log": self.log})))
+        rows, _ = self._asking.rows(_ROWS, f"SELECT {SELECTED} {past}")
         if not rows:
             return None
         record = self._record(rows[0])
         if record is not None:
             return _anchor(record)
-        places = self._ask(f"SELECT position {past}")
+        places = self._asking.positions(f"SELECT position {past}")
         return Anchor(places[0][1], places[0][0]) if places else None
 
     def _advance(self, newest: Anchor) -> None:
@@ -303,7 +307,7 @@ class InfluxSource:
         now = time.monotonic()
         if self._hole is None or self._hole[0] != self._edge.position:
             self._hole = (self._edge.position, now)
-        if newest.position - self._edge.position > IN_FLIGHT_MAX or now - self._hole[1] >= GAP_SECONDS:
+        if newest.position - self._edge.position > IN_FLIGHT_MAX or now - self._hole[1] >= asking.GAP_SECONDS:
             self._head = newest
 
     def _leap(self, newest: Anchor) -> None:
@@ -321,31 +325,12 @@ class InfluxSource:
 
     # Asking
 
-    def _ask(self, query: str) -> list[list[Any]]:
-        rows = self._patiently(lambda: self._client.ask(query, {"log": self.log}))
-        for row in rows:
-            if row[1] is not None and type(row[1]) is not int:
-                msg = f"the point at {row[0]} has a position that is no whole number, {row[1]!r}: {CHECK}"
-                raise Refused(msg)
-        return rows
-
     def _record(self, row: Row) -> Record | None:
         try:
             return self._decoder.record(row)
         except Foreign as e:
             msg = f"{e}: {CHECK}"
             raise Refused(msg) from e
-
-    def _patiently(self, call: Callable[[], T]) -> T:
-        """Ask again, with growing pauses, while InfluxDB does not answer, for as long as the settings say."""
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, Unavailable) and not isinstance(e, Refused)),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-            stop=tenacity.stop_after_delay(self._client.settings.patience_seconds),
-            sleep=tenacity.sleep_using_event(self._closed),
-            reraise=True,
-        )
-        return retrying(call)
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -360,22 +345,6 @@ class InfluxSource:
 
 def _anchor(record: Record) -> Anchor:
     return Anchor(record.position, record.recorded_at)
-
-
-class _Patience:
-    """Pauses that grow, until a time is over."""
-
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
-        self._pause = 0.01
-
-    def wait(self, cancel: threading.Event) -> bool:
-        """Pause; tell whether to try once more."""
-        if time.monotonic() >= self._until:
-            return False
-        cancel.wait(self._pause)
-        self._pause = min(self._pause * 2, 0.5)
-        return True
 
 
 def _conditions(

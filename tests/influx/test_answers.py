@@ -14,6 +14,7 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Record, Refused, StoreError, Unavailable
+from eventstore.influx import timeline
 from eventstore.influx.client import ANY, Client, Raw
 from eventstore.influx.reader import InfluxReader
 from eventstore.influx.source import InfluxSource
@@ -121,6 +122,35 @@ def test_a_row_of_wrong_types_is_refused_with_the_way_to_find_it() -> None:
     source = planned(Raw(msgspec.msgpack.encode(answer), is_msgpack=True))
     with pytest.raises(Refused, match="eventstore mirror --check"):
         source.head()
+    source.close()
+
+
+class Starting(Client):
+    """Fails each question inside a 200 when it is first asked, as a server does that is starting or ending."""
+
+    def __init__(self, settings: InfluxSettings) -> None:
+        super().__init__(settings)
+        self._asked: set[str] = set()
+
+    @override
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
+        if query in self._asked:
+            return super().fetch(query, values)
+        self._asked.add(query)
+        return Raw(msgspec.msgpack.encode({"results": [{"error": "engine is closed"}]}), is_msgpack=True)
+
+
+def test_a_question_that_fails_inside_a_200_is_asked_again(
+    told: InfluxSettings, journal: MemoryJournal, records: Sequence[Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "WIDTH_FIRST", 4)
+    source = InfluxSource(Starting(told), "main", journal.log_id)
+    assert source.head() == len(records)
+    assert source.read(limit=len(records)) == records
+    some = records[0]
+    assert source.version(some.stream) == len([record for record in records if record.stream == some.stream])
+    assert source.read(limit=1, stream=some.stream) == [some]
+    assert source.position_at(some.recorded_at) == journal.position_at(some.recorded_at)
     source.close()
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from eventstore import CorruptJournal, Gap, Record, Refused, audit
-from eventstore.influx import check, points, source, timeline
+from eventstore.influx import asking, check, points, timeline
 from eventstore.influx.points import Encoder, extractor
 from eventstore.influx.roots import roots
 from eventstore.influx.source import InfluxSource
@@ -159,7 +159,7 @@ def test_nothing_is_asked_for_past_the_head(
 def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "GAP_SECONDS", 0.0)
     filling.fill(server, bucket, [*RECORDS[:4], *RECORDS[5:]])
     part, rest = filling.parts_of(filling.lines_of(RECORDS)[4], "position", "stream")
     filling.write(server, bucket, [part])
@@ -215,7 +215,7 @@ def test_what_comes_before_the_first_point_that_is_left_has_no_time(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[4:])
-    times, top = Timeline("main", opened()._ask), anchors(RECORDS)[-1]
+    times, top = Timeline("main", opened()._asking.positions), anchors(RECORDS)[-1]
     assert times.at(2, top) == Anchor(2, 0)
     assert times.at(6, top) == anchors(RECORDS)[5]
     # What was seen in the place of the first is not taken for it.
@@ -227,7 +227,7 @@ def test_a_log_that_was_emptied_meanwhile_has_a_gap(
 ) -> None:
     filling.claim(server, bucket)
     with pytest.raises(Gap) as caught:
-        Timeline("main", opened()._ask).at(5, anchors(RECORDS)[-1])
+        Timeline("main", opened()._asking.positions).at(5, anchors(RECORDS)[-1])
     assert (caught.value.after, caught.value.found) == (0, 0)
 
 
@@ -235,7 +235,7 @@ def test_what_is_missing_at_the_end_of_a_span_is_found(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[:7])
-    times, known = Timeline("main", opened()._ask), anchors(RECORDS)
+    times, known = Timeline("main", opened()._asking.positions), anchors(RECORDS)
     assert times.missing(Anchor(0, 0), known[8], ("position",)) == known[6]
     assert times.missing(Anchor(0, 0), known[6], ("position",)) is None
     # As where both ends are positions that are not there: they have the time of the last before them.
