@@ -66,6 +66,10 @@ class InfluxSettings(msgspec.Struct, frozen=True):
         found = _of_file(Path(directory) / FILE)
         names = {field.name for field in msgspec.structs.fields(cls)}
         environment = os.environ if environment is None else environment
+        known = sorted(PREFIX + name.upper() for name in names)
+        if misspelt := sorted(key for key in environment if key.startswith(PREFIX) and key not in known):
+            msg = f"{', '.join(misspelt)} names no setting: there are {', '.join(known)}"
+            raise InvalidEvent(msg)
         named = {name: text for name in names if (text := environment.get(PREFIX + name.upper()))}
         for nearer in (named, given or {}):
             if "token" in nearer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore.clock import Clock, SystemClock
+from eventstore.clock import NANOSECONDS, Clock, SystemClock
 from eventstore.errors import CorruptJournal, Refused
 from eventstore.influx import claims, status
 from eventstore.influx.client import Client
@@ -108,6 +108,16 @@ def adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes, *,
     finally:
         client.close()
     return found
+
+
+def seconds_since_beat(settings: InfluxSettings, log: str, *, clock: Clock | None = None) -> float | None:
+    """Return how long ago a mirror last said how far it is, by this machine's clock; None where none ever did."""
+    client = Client(settings)
+    try:
+        rows = client.ask(f"SELECT last(position) FROM {MIRROR} WHERE log = $log", {"log": log})  # noqa: S608 - constant
+    finally:
+        client.close()
+    return ((clock or SystemClock()).now_ns() - int(rows[0][0])) / NANOSECONDS if rows else None
 
 
 class _Witnesses:

@@ -271,8 +271,8 @@ class Shipper:
             raise Refused(msg)
         if found.home != claims.home_of(self._directory):
             msg = (
-                f"log {log!r} is shipped by another copy of this journal (on {found.host}): two would mix. If that one "
-                "is gone for good, run: eventstore adopt"
+                f"log {log!r} is shipped by another copy of this journal (on {found.host}), not by {self._directory}: "
+                "two would mix. If that one is gone for good, run: eventstore adopt"
             )
             raise Refused(msg)
 

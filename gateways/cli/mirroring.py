@@ -38,6 +38,7 @@ NoAdopt = Annotated[
 
 WATCH_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
+JUST_NOW_SECONDS = 60.0
 
 
 def mirror(  # noqa: PLR0917 - typer names them all
@@ -124,10 +125,16 @@ def _take_over(settings: InfluxSettings, directory: Path, log: str, log_id: byte
     from eventstore.influx import restore as restoring
 
     try:
-        restoring.adopt(settings, directory, log, log_id)
+        before = restoring.adopt(settings, directory, log, log_id)
+        seconds = restoring.seconds_since_beat(settings, log)
     except Refused as e:
         note(f"the journal is restored, but does not ship yet: {e}; then run eventstore adopt")
         return False
+    if seconds is not None and seconds < JUST_NOW_SECONDS:
+        note(
+            f"the copy on {before.host} shipped {seconds:.0f} s ago. If it is alive, two journals of one log are "
+            "appended to: end that one, or give the log back to it with eventstore adopt, there"
+        )
     return True
 
 
@@ -163,6 +170,9 @@ def _ship_on(journal: SqliteJournal, settings: InfluxSettings) -> None:
     watcher.start()
     try:
         position = shipper.run()
+    except KeyboardInterrupt:
+        note(f"interrupted: {_saying(journal, shipper)}; the rest ships at the next start")
+        raise
     finally:
         ended.set()
         watcher.join()
@@ -178,12 +188,12 @@ def _watch(journal: SqliteJournal, shipper: Shipper, ended: threading.Event) -> 
         told = status.told(journal.path.parent)
         found = (told.state, told.last_error) if told is not None else None
         if found is not None and found != said:
-            note(_saying(journal, shipper) if found[1] is None else f"{found[0]}: {found[1]}")
+            note(f"shipping {_saying(journal, shipper)}" if found[1] is None else f"{found[0]}: {found[1]}")
             said = found
 
 
 def _saying(journal: SqliteJournal, shipper: Shipper) -> str:
-    return f"shipping log {journal.log}: InfluxDB has position {shipper.position:,} of {journal.head():,}"
+    return f"log {journal.log}: InfluxDB has position {shipper.position:,} of {journal.head():,}"
 
 
 def _compare(journal: SqliteJournal, settings: InfluxSettings, *, repair: bool, as_json: bool) -> None:

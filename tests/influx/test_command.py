@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -108,6 +109,7 @@ def test_a_lost_disk_is_restored(command: Command, data: Path, tmp_path: Path) -
     ended = command("restore", "--from-influx", "--data", tmp_path / "new")
     assert ended.code == 0, ended.err
     assert "restored into" in ended.out
+    assert f"the copy on {socket.gethostname()} shipped" in ended.err
     assert command("mirror", "--once", "--data", tmp_path / "new").code == 0
     roots = [command("verify", "--data", place, "--json").document["root"] for place in (data, tmp_path / "new")]
     assert roots[0] == roots[1]
@@ -136,6 +138,7 @@ def test_misuse_is_told_in_one_line(command: Command, data: Path, server: Server
         (("restore",), {}, "say --from-influx"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_URL": ""}, "set EVENTSTORE_INFLUX_URL"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_TOKEN": "wrong"}, "does not accept the token"),
+        (("mirror", "--once"), {"EVENTSTORE_INFLUX_TOEKN": "x"}, "EVENTSTORE_INFLUX_TOEKN names no setting: there are"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_BUCKET": "none-such"}, "create it, or name another"),
         (("mirror", "--check"), {}, "nothing was shipped there"),
         (("adopt",), {}, "there is nothing to take over"),
@@ -173,6 +176,10 @@ def test_a_mirror_of_its_own_ships_until_it_is_ended(
         assert b"Traceback" not in err
         if number == signal.SIGTERM:
             assert out == b"ended: InfluxDB has log main up to position 9\n"
+        else:
+            assert err.endswith(
+                b"interrupted: log main: InfluxDB has position 9 of 9; the rest ships at the next start\n"
+            )
         states.append(store.mirror.status.state)
         assert states == ["shipping", "stopped"]
 

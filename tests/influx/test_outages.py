@@ -18,6 +18,8 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import Record, Unavailable
+from eventstore.influx.check import Comparing
+from eventstore.influx.client import Client
 from eventstore.influx.mirror import Mirror
 from eventstore.journals.sqlite import SqliteJournal
 from tests.influx.api import Server
@@ -212,6 +214,10 @@ def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: Local
         assert len(seen) == EVENTS
         for line, record in zip(seen, records, strict=True):
             assert line.rstrip() == f"{record.position} {record.digest.hex()}"
+        client = Client(settings)
+        compared = Comparing(store._journal, client, shipped=EVENTS, symbols=settings.symbols).run()
+        client.close()
+        assert compared.ok, compared.first
         with eventstore.connect(settings=settings) as source:
             for ours, theirs in zip(records, source.read(), strict=True):
                 assert ours == theirs
