@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore.errors import Closed, Gap, Refused, Unavailable
+from eventstore.errors import Closed, Gap, Refused
 from eventstore.influx import asking
-from eventstore.influx.asking import Asking
-from eventstore.influx.client import Shape, TooWide
-from eventstore.influx.points import EVENTS, FIELDS, SELECTED, Decoder, Foreign, Row
-from eventstore.influx.timeline import CHECK, WIDTH_MAX, Anchor, Timeline, Width
+from eventstore.influx.asking import Asking, whole
+from eventstore.influx.client import TooWide
+from eventstore.influx.points import CHECK, EVENTS, FIELDS, SELECTED, Decoder, Foreign, Row
+from eventstore.influx.timeline import Anchor, Timeline
+from eventstore.influx.windows import ROWS, WIDTH_FIRST, WIDTH_MAX, Width, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventstore.influx.asking import Patience
-    from eventstore.influx.client import Client, Raw
+    from eventstore.influx.client import Client
     from eventstore.record import Record
 
 POLL_SECONDS = 0.02
 # A batch that is on its way when the newest point is seen may be there in parts; what is older was confirmed.
-IN_FLIGHT_MAX = 20_000
-
-_ROWS: Shape[Row] = Shape(Row)
+IN_FLIGHT_MAX = 10_000
+# Whoever asks for a head does not want so many records: they are counted.
+LEAP_FROM = 5_000
 
 
 class InfluxSource:
@@ -45,15 +44,14 @@ class InfluxSource:
         self._lock = threading.RLock()
         self._asking = Asking(client, log)
         self._closed = self._asking.closed
-        self._times = Timeline(log, self._asking.positions)
+        self._times = Timeline(self._asking)
         self._width = Width()
+        self._windows = Windows(self._asking, self._times, self._width, f"reader of {log}")
         # All is there and whole up to the edge; the head is past it where a hole stays.
         self._edge = self._head = Anchor(0, 0)
         self._hole: tuple[int, float] | None = None
         self._counted = (Anchor(0, 0), Anchor(0, 0))
         self._fresh: list[Record] = []
-        self._ahead: tuple[Anchor, Future[Raw]] | None = None
-        self._prefetcher = ThreadPoolExecutor(1, thread_name_prefix=f"reader of {log}")
 
     @property
     def page(self) -> int:
@@ -71,7 +69,9 @@ class InfluxSource:
         with self._lock:
             self._check_open()
             newest = self._newest()
-            if newest is not None and newest.position > self._edge.position:
+            if newest is not None and newest.position <= self._edge.position:
+                raise _once_more(newest.recorded_at, newest.position)
+            if newest is not None:
                 self._advance(newest)
             return self._head.position
 
@@ -138,7 +138,7 @@ class InfluxSource:
     def close(self) -> None:
         """Give the connections back; a second call does nothing."""
         self._closed.set()
-        self._prefetcher.shutdown(wait=False, cancel_futures=True)
+        self._windows.close()
         self._client.close()
 
     # Whole records in order
@@ -148,18 +148,15 @@ class InfluxSource:
         if self._fresh and self._fresh[0].position <= after + 1 and until <= self._fresh[-1].position:
             first = self._fresh[0].position
             return self._fresh[after + 1 - first : until + 1 - first]
-        last, wide = self._times.at(after, self._head), until - after >= self._width.count
+        last, wide = self._times.at(after, self._head), until - after >= min(self._width.count, WIDTH_FIRST)
         found: list[Record] = []
         patience: Patience | None = None
-        stop: int | None = None
         while last.position < until:
-            more = self._window(last, until - last.position, stop, go_on=wide)
-            found += more
+            left = until - last.position
+            more = self._prefix(self._windows.next(last, left, self._head, go_on=wide), last.position)
             if more:
-                last, stop, patience = _anchor(more[-1]), None, None
-                continue
-            if stop is None:
-                stop = self._head.recorded_at  # the time by which it was probably recorded was not right
+                found += more
+                last, patience = _anchor(more[-1]), None
                 continue
             patience = patience or self._asking.patience(seen=self._counted[0] <= last < self._counted[1])
             if not patience.wait():
@@ -168,60 +165,18 @@ class InfluxSource:
         self._times.add(last)
         return found
 
-    def _window(self, start: Anchor, wanted: int, stop: int | None, *, go_on: bool = False) -> list[Record]:
-        """Return some of the records past an anchor: no more than are wanted, and than one answer may hold."""
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == start and stop is None:
-            try:
-                raw = ahead[1].result()
-                return self._prefix(_ROWS.rows(raw), len(raw.body), start.position, wanted, go_on=go_on)
-            except (CancelledError, TooWide):
-                pass  # asked again below
-            except Unavailable:
-                self._asking.note_trouble()  # asked again below, with patience
-        while True:
-            count = min(wanted, self._width.count)
-            query = self._query(start, count, self._times.reach(start, count, self._head) if stop is None else stop)
-            try:
-                rows, size = self._asking.rows(_ROWS, query)
-            except TooWide:
-                self._width.halve(count)
-            else:
-                return self._prefix(rows, size, start.position, count, go_on=go_on)
-
-    def _prefix(self, rows: list[Row], size: int, after: int, count: int, *, go_on: bool) -> list[Record]:
-        """Return the records of an answer of so many bytes up to the first that is missing or not whole."""
-        self._width.learn(len(rows), size)
-        rows = rows[:count]
-        if go_on and rows and rows[-1].position == after + len(rows):
-            # The server works on the next answer while this one becomes records.
-            self._prefetch(Anchor(rows[-1].position, rows[-1].recorded_at))
+    def _prefix(self, rows: Sequence[Row], after: int) -> list[Record]:
+        """Return the records of rows past a position, up to the first that is missing or not whole."""
         found: list[Record] = []
         for row in rows:
             record = self._record(row)
             if record is None or record.position > after + 1:
                 break
             if record.position <= after:
-                msg = f"the point at {row.recorded_at} has position {record.position} once more: {CHECK}"
-                raise Refused(msg)
+                raise _once_more(row.recorded_at, record.position)
             found.append(record)
             after += 1
         return found
-
-    def _prefetch(self, start: Anchor) -> None:
-        count = min(self._width.count, self._head.position - start.position)
-        if count <= 0:
-            return
-        query = self._query(start, count, self._times.reach(start, count, self._head))
-        with contextlib.suppress(RuntimeError):  # closed meanwhile
-            self._ahead = (start, self._prefetcher.submit(self._asking.fetch, query))
-
-    def _query(self, start: Anchor, count: int, stop: int) -> str:
-        """Ask for so many points past an anchor, up to a time."""
-        return (
-            f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} AND time <= {stop} "  # noqa: S608 - numbers
-            f"LIMIT {count}"
-        )
 
     # What fits a filter
 
@@ -248,7 +203,7 @@ class InfluxSource:
             f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} "  # noqa: S608 - numbers
             f"AND time <= {stop.recorded_at} AND {where} {end}"
         )
-        rows, size = self._asking.rows(_ROWS, query, values)
+        rows, size = self._asking.rows(ROWS, query, values)
         self._width.learn(len(rows), size)
         found = []
         for row in rows:
@@ -278,30 +233,36 @@ class InfluxSource:
 
     def _newest(self) -> Anchor | None:
         past = f"FROM {EVENTS} WHERE log = $log AND time > {self._edge.recorded_at} ORDER BY time DESC LIMIT 1"
-        rows, _ = self._asking.rows(_ROWS, f"SELECT {SELECTED} {past}")
-        if not rows:
-            return None
-        record = self._record(rows[0])
-        if record is not None:
-            return _anchor(record)
-        places = self._asking.positions(f"SELECT position {past}")
-        return Anchor(places[0][1], places[0][0]) if places else None
+        found = self._asking.columns(f"SELECT position {past}; SELECT meta {past}")
+        rows = whole(found.get("position", []))
+        newest = Anchor(rows[0][1], rows[0][0]) if rows else None
+        for at, meta in found.get("meta", []):
+            # Whether it is this log's at all: what is behind it may never be read.
+            try:
+                self._decoder.meta(at, newest.position if newest is not None else None, str(meta))
+            except Foreign as e:
+                raise _refusal(e) from e
+        return newest
 
     def _advance(self, newest: Anchor) -> None:
         """Move the edge on over what is there and whole, up to the newest point that was seen."""
         self._fresh = []
         while self._edge.position < newest.position:
-            if newest.position - self._edge.position > self._width.count:
+            if newest.position - self._edge.position > min(self._width.count, LEAP_FROM):
                 self._fresh = []
                 self._leap(newest)
                 break
-            more = self._window(self._edge, newest.position - self._edge.position, newest.recorded_at)
+            # One more than there should be, which would be a stranger.
+            rows = self._windows.rows(self._edge, newest.position - self._edge.position + 1, newest.recorded_at)
+            more = self._prefix(rows, self._edge.position)
             if not more:
                 break
             self._fresh += more
             self._move_to(_anchor(more[-1]), counted_from=self._edge)
+        if self._edge.position > newest.position:
+            raise _once_more(newest.recorded_at, newest.position)
         self._head = self._edge
-        if self._edge.position >= newest.position:
+        if self._edge.position == newest.position:
             self._hole = None
             return
         now = time.monotonic()
@@ -329,8 +290,7 @@ class InfluxSource:
         try:
             return self._decoder.record(row)
         except Foreign as e:
-            msg = f"{e}: {CHECK}"
-            raise Refused(msg) from e
+            raise _refusal(e) from e
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -341,6 +301,14 @@ class InfluxSource:
     def __repr__(self) -> str:
         settings = self._client.settings
         return f"<InfluxSource {self.log} in {settings.bucket} at {settings.url}, seen to {self._head.position}>"
+
+
+def _refusal(error: Foreign) -> Refused:
+    return Refused(f"{error}: {CHECK}")
+
+
+def _once_more(at: int, position: int) -> Refused:
+    return Refused(f"the point at {at} has position {position} once more: {CHECK}")
 
 
 def _anchor(record: Record) -> Anchor:

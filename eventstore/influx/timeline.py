@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import bisect
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.errors import Gap, Refused
-from eventstore.influx.points import EVENTS
+from eventstore.influx.points import CHECK, EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from eventstore.influx.asking import Asking
 
 ANCHORS_MAX = 4_096
 NEAR = 20_000
 SCANNED_MAX = 2_000
-# The server begins each answer anew in every series: 0.1 s, which many points have to share.
-WIDTH_FIRST = 5_000
-WIDTH_GROWTH = 8
-WIDTH_MAX = 100_000
-ANSWER_BYTES = 28_000_000
-CHECK = "eventstore mirror --check names what does not belong there"
 
 
 class Anchor(NamedTuple):
@@ -29,28 +23,11 @@ class Anchor(NamedTuple):
     recorded_at: int
 
 
-class Width:
-    """How many points to ask for at once: as many as fit in an answer of some megabytes, learnt from those before."""
-
-    def __init__(self) -> None:
-        self.count = WIDTH_FIRST
-
-    def learn(self, rows: int, size: int) -> None:
-        """Note how many bytes so many points came to."""
-        if rows:
-            fitting = ANSWER_BYTES * rows // max(size, 1)
-            self.count = max(min(fitting, self.count * WIDTH_GROWTH, WIDTH_MAX), 1)
-
-    def halve(self, asked: int) -> None:
-        """Note that so many points were more than an answer may hold."""
-        self.count = max(min(self.count, asked) // 2, 1)
-
-
 class Timeline:
-    """A bounded, sorted set of anchors of one log, and the way to new ones. `ask` runs a query about it."""
+    """A bounded, sorted set of anchors of one log, and the way to new ones."""
 
-    def __init__(self, log: str, ask: Callable[[str], list[list[Any]]]) -> None:
-        self._log, self._ask = log, ask
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
         self._known: list[Anchor] = [Anchor(0, 0)]
 
     def add(self, anchor: Anchor) -> None:
@@ -73,7 +50,7 @@ class Timeline:
         A bound keeps the server from opening what it keeps of later weeks.
         """
         _, high = self.around(start.position + count, top)
-        if high.position <= start.position + count:
+        if high.position <= start.position + count or not start.position:
             return high.recorded_at
         share = count / (high.position - start.position)
         return min(start.recorded_at + int((high.recorded_at - start.recorded_at) * share * 1.5), high.recorded_at)
@@ -116,7 +93,7 @@ class Timeline:
     def _first(self) -> Anchor:
         found = self._one("time > 0 LIMIT 1")
         if found is None:
-            raise Gap(self._log, 0, 0)
+            raise Gap(self._asking.log, 0, 0)
         if found.position == 1:
             self.add(found)
         return found
@@ -139,7 +116,7 @@ class Timeline:
         return Anchor(position, at.recorded_at)
 
     def _one(self, where: str) -> Anchor | None:
-        rows = self._ask(f"SELECT position FROM {EVENTS} WHERE log = $log AND {where}")  # noqa: S608 - numbers
+        rows = self._asking.positions(f"SELECT position FROM {EVENTS} WHERE log = $log AND {where}")  # noqa: S608 - numbers
         return Anchor(rows[0][1], rows[0][0]) if rows else None
 
     # What is missing
@@ -160,7 +137,7 @@ class Timeline:
                 low = last
             else:
                 high, stop = last, last.recorded_at
-        rows = self._ask(
+        rows = self._asking.positions(
             f"SELECT position, {', '.join(fields)} FROM {EVENTS} WHERE log = $log AND time > {low.recorded_at} "  # noqa: S608 - numbers
             f"AND time <= {high.recorded_at} LIMIT {SCANNED_MAX}"
         )
@@ -174,14 +151,12 @@ class Timeline:
         """Return how many points with all of some fields there are past an anchor up to another."""
         if high.recorded_at <= low.recorded_at:
             return 0
-        rows = self._ask(
-            f"SELECT {', '.join(f'count({field})' for field in fields)} FROM {EVENTS} WHERE log = $log "  # noqa: S608 - numbers
-            f"AND time > {low.recorded_at} AND time <= {high.recorded_at}"
-        )
-        found = min(rows[0][1:]) if rows else 0
+        span = f"FROM {EVENTS} WHERE log = $log AND time > {low.recorded_at} AND time <= {high.recorded_at}"
+        counts = self._asking.columns("; ".join(f"SELECT count({field}) AS {field} {span}" for field in fields))
+        found = min(counts[field][0][1] if field in counts else 0 for field in fields)
         if found > high.position - low.position:
             msg = (
-                f"InfluxDB has {found:,} points of log {self._log} where positions {low.position + 1:,} to "
+                f"InfluxDB has {found:,} points of log {self._asking.log} where positions {low.position + 1:,} to "
                 f"{high.position:,} are: {CHECK}"
             )
             raise Refused(msg)

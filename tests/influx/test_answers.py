@@ -14,7 +14,7 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Record, Refused, StoreError, Unavailable
-from eventstore.influx import timeline
+from eventstore.influx import windows
 from eventstore.influx.client import ANY, Client, Raw
 from eventstore.influx.reader import InfluxReader
 from eventstore.influx.source import InfluxSource
@@ -143,7 +143,7 @@ class Starting(Client):
 def test_a_question_that_fails_inside_a_200_is_asked_again(
     told: InfluxSettings, journal: MemoryJournal, records: Sequence[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline, "WIDTH_FIRST", 4)
+    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
     source = InfluxSource(Starting(told), "main", journal.log_id)
     assert source.head() == len(records)
     assert source.read(limit=len(records)) == records

@@ -10,8 +10,9 @@ from typing import cast
 import msgspec
 import pytest
 
-from eventstore import CorruptJournal, Gap, Record, Refused, audit
-from eventstore.influx import asking, check, points, timeline
+from eventstore import CorruptJournal, Gap, InfluxSettings, Record, Refused, audit
+from eventstore.influx import asking, check, points, timeline, windows
+from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder, extractor
 from eventstore.influx.roots import roots
 from eventstore.influx.source import InfluxSource
@@ -145,7 +146,7 @@ def test_a_stream_of_an_empty_log_has_no_version(
 def test_nothing_is_asked_for_past_the_head(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(timeline, "WIDTH_FIRST", 4)
+    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
     filling.fill(server, bucket, RECORDS)
     one = opened()
     assert one.head() == 9
@@ -153,7 +154,7 @@ def test_nothing_is_asked_for_past_the_head(
     client = one._client
     assert isinstance(client, CountingClient)
     assert not [query for query in client.queries if f"time > {RECORDS[-1].recorded_at}" in query]
-    assert one._ahead is None
+    assert not one._windows._ahead
 
 
 def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
@@ -202,7 +203,7 @@ def anchors(records: Sequence[Record]) -> list[Anchor]:
 def test_a_timeline_forgets_half_of_what_it_knows_and_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "ANCHORS_MAX", 8)
     records = filling.made(filling.seconds(200))
-    known = Timeline("main", lambda query: pytest.fail(f"it asked: {query}"))
+    known = Timeline(asking.Asking(Client(InfluxSettings("http://nowhere.invalid", "org", "bucket")), "main"))
     for anchor in anchors(records):
         known.add(anchor)
         assert 4 < len(known._known) <= 8 or anchor.position < 8
@@ -215,7 +216,7 @@ def test_what_comes_before_the_first_point_that_is_left_has_no_time(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[4:])
-    times, top = Timeline("main", opened()._asking.positions), anchors(RECORDS)[-1]
+    times, top = Timeline(opened()._asking), anchors(RECORDS)[-1]
     assert times.at(2, top) == Anchor(2, 0)
     assert times.at(6, top) == anchors(RECORDS)[5]
     # What was seen in the place of the first is not taken for it.
@@ -227,7 +228,7 @@ def test_a_log_that_was_emptied_meanwhile_has_a_gap(
 ) -> None:
     filling.claim(server, bucket)
     with pytest.raises(Gap) as caught:
-        Timeline("main", opened()._asking.positions).at(5, anchors(RECORDS)[-1])
+        Timeline(opened()._asking).at(5, anchors(RECORDS)[-1])
     assert (caught.value.after, caught.value.found) == (0, 0)
 
 
@@ -235,7 +236,7 @@ def test_what_is_missing_at_the_end_of_a_span_is_found(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[:7])
-    times, known = Timeline("main", opened()._asking.positions), anchors(RECORDS)
+    times, known = Timeline(opened()._asking), anchors(RECORDS)
     assert times.missing(Anchor(0, 0), known[8], ("position",)) == known[6]
     assert times.missing(Anchor(0, 0), known[6], ("position",)) is None
     # As where both ends are positions that are not there: they have the time of the last before them.

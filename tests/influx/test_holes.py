@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventstore import Gap, Record, Refused
-from eventstore.influx import asking, timeline
+from eventstore.influx import asking, windows
 from eventstore.influx.client import Client
 from eventstore.influx.reader import InfluxReader
 from eventstore.influx.timeline import Anchor
@@ -192,7 +192,7 @@ def test_what_was_seen_and_is_gone_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server that is killed may lose what it had shown; its mirror sends it again once it has found out."""
-    monkeypatch.setattr(timeline, "WIDTH_FIRST", 4)
+    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
     records = filling.made(filling.seconds(12))
     filling.fill(server, bucket, records)
     one = reader()

@@ -13,7 +13,8 @@ from eventstore.influx import client as clients
 from eventstore.influx.client import ANSWER_BYTES_MAX
 from eventstore.influx.reader import InfluxReader
 from eventstore.influx.source import InfluxSource
-from eventstore.influx.timeline import ANSWER_BYTES, Timeline
+from eventstore.influx.timeline import Timeline
+from eventstore.influx.windows import ANSWER_BYTES
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, SECOND, CountingClient
 from tests.influx.servers import Server
@@ -59,7 +60,7 @@ def test_a_position_is_found_with_few_questions(server: Server, log: tuple[str, 
     source.head()
     edges = [1, len(records) // 2, len(records) - 1, 5_000, 4_999, 5_001, 5_059]
     for after in [*edges, *(chance.randrange(len(records)) for _ in range(10))]:
-        source._times = Timeline("main", source._asking.positions)  # as one that has seen nothing
+        source._times = Timeline(source._asking)  # as one that has seen nothing
         del client.queries[:], client.sizes[:]
         assert source.read(after=after, limit=3, until=len(records)) == records[after : after + 3]
         assert len(client.queries) <= QUESTIONS_MAX
