@@ -46,6 +46,7 @@ class Batches:
 
     def __init__(self, journal: Journal, tree: merkle.Frontier, *, symbols: bool) -> None:
         self._journal, self._tree, self._stop = journal, tree, threading.Event()
+        self.records_max = RECORDS_MAX
         self._types = {(kind.name, kind.schema): kind for kind in journal.types()}
         self._shipped: set[tuple[str, int]] = set()
         self._began_at, self._limit = 0, LIMIT_LEAST
@@ -73,7 +74,7 @@ class Batches:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                limit = self._limit
+                limit = min(self._limit, self.records_max)
                 records = self._journal.read(after=self._tree.size, limit=limit)
                 for part in _parts(records):
                     self._put(self._batch(part))

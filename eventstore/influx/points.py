@@ -194,15 +194,17 @@ class Decoder:
             return None
         if row.data is None or row.meta is None:
             return None
-        meta = self.meta(row.recorded_at, row.position, row.meta)
         try:
+            meta = _meta_of(row.meta)
             id_ = bytes.fromhex(meta.id)
             correlation = None if meta.correlation_id is None else bytes.fromhex(meta.correlation_id)
             causation = None if meta.causation_id is None else bytes.fromhex(meta.causation_id)
         except ValueError as e:
-            raise Foreign(row.recorded_at, row.position, f"its meta is not what this project writes: {e}") from e
+            raise Foreign(row, f"its meta is not what this project writes: {e}") from e
+        if meta.log_id != self._log_id_hex:
+            raise Foreign(row, f"it is of another log, whose id is {meta.log_id}")
         if len(id_) != ID_BYTES:
-            raise Foreign(row.recorded_at, row.position, "its id is not of 16 bytes")
+            raise Foreign(row, "its id is not of 16 bytes")
         # In two steps, because the digest is over the other members.
         record = Record(
             id_, row.stream, row.type, meta.schema, row.occurred_at, row.data.encode(), meta.actor, meta.note,
@@ -211,27 +213,16 @@ class Decoder:
         try:
             leaf = self._digester.digest(record)
         except (struct.error, OverflowError) as e:
-            raise Foreign(row.recorded_at, row.position, "it has a number that no record has") from e
+            raise Foreign(row, "it has a number that no record has") from e
         msgspec.structs.force_setattr(record, "digest", leaf)
         return record
-
-    def meta(self, at: int, position: int | None, text: str) -> Meta:
-        """Return what a point's meta says; raise Foreign for another log's."""
-        try:
-            meta = _meta_of(text)
-        except ValueError as e:
-            raise Foreign(at, position, f"its meta is not what this project writes: {e}") from e
-        if meta.log_id != self._log_id_hex:
-            raise Foreign(at, position, f"it is of another log, whose id is {meta.log_id}")
-        return meta
 
 
 class Foreign(Exception):
     """A point among a log's that is not the log's."""
 
-    def __init__(self, at: int, position: int | None, why: str) -> None:
-        self.why = why
-        super().__init__(f"the point at {at} (position {position}): {why}")
+    def __init__(self, row: Row, why: str) -> None:
+        super().__init__(f"the point at {row.recorded_at} (position {row.position}): {why}")
 
 
 def _remembered(cache: dict[K, V], key: K, value: V) -> None:

@@ -15,6 +15,7 @@ from eventstore.influx import claims, status
 from eventstore.influx.batches import Batches, tree_at
 from eventstore.influx.client import Client
 from eventstore.influx.history import History
+from eventstore.influx.pace import Pace
 from eventstore.influx.points import MIRROR
 from eventstore.influx.sending import REJECTED, Breaker, send
 from eventstore.watermarks import Watermark
@@ -32,8 +33,6 @@ CHECK_SECONDS = 10
 LOST_TOLD_SECONDS = 3_600
 CLAIM_SECONDS = 0.5
 IDLE_SECONDS = 0.05
-# A request each few milliseconds would keep the server, and one of the machine's processors, busy with little.
-APART_SECONDS = 0.01
 SECOND = NANOSECONDS
 
 
@@ -52,7 +51,8 @@ class Shipper:
         self._client: Client | None = None
         self._told: status.Told | None = None
         self._position = 0
-        self._synced_at = self._beat_at = self._checked_at = self._sent_at = 0
+        self._synced_at = self._beat_at = self._checked_at = 0
+        self._pace, self._next_at = Pace(journal, self._clock, settings.catch_up_per_second), 0
         self._symbols, self._root = settings.symbols, ""
         self._beaten = -1
         self._history = History(journal, directory)
@@ -122,7 +122,7 @@ class Shipper:
         client = self._ready()
         batch = self._batch = self._batch or self._next()
         if batch is not None:
-            self._space_out()
+            self._keep_pace(batch)
             send(client, batch, self._breaker)
         # Only now: a server that answers questions may still refuse what is sent.
         self._tell("shipping", self._lost)
@@ -148,11 +148,12 @@ class Shipper:
         if batches is not None:
             batches.close()
 
-    def _space_out(self) -> None:
-        since = (self._clock.monotonic_ns() - self._sent_at) / SECOND
-        if since < APART_SECONDS:
-            self._stop.wait(APART_SECONDS - since)
-        self._sent_at = self._clock.monotonic_ns()
+    def _keep_pace(self, batch: Batch) -> None:
+        while not self._past(self._next_at) and not self._stop.is_set() and self._drain_until is None:
+            self._stop.wait(min((self._next_at - self._clock.monotonic_ns()) / SECOND, LOCK_SECONDS))
+        self._next_at = self._clock.monotonic_ns() + int(self._pace.seconds(len(batch.lines)) * SECOND)
+        assert self._batches is not None  # they made this one
+        self._batches.records_max = self._pace.records_max
 
     def _is_done(self, *, once: bool) -> bool:
         if self._drain_until is not None and self._past(self._drain_until):

@@ -237,11 +237,8 @@ class InfluxSource:
         rows = whole(found.get("position", []))
         newest = Anchor(rows[0][1], rows[0][0]) if rows else None
         for at, meta in found.get("meta", []):
-            # Whether it is this log's at all: what is behind it may never be read.
-            try:
-                self._decoder.meta(at, newest.position if newest is not None else None, str(meta))
-            except Foreign as e:
-                raise _refusal(e) from e
+            # Whether it is this log's at all: nobody may ever read as far as the window that it is in.
+            self._record(Row(at, newest.position if newest is not None else 0, "", 0, "", str(meta), ""))
         return newest
 
     def _advance(self, newest: Anchor) -> None:
@@ -290,7 +287,8 @@ class InfluxSource:
         try:
             return self._decoder.record(row)
         except Foreign as e:
-            raise _refusal(e) from e
+            msg = f"{e}: {CHECK}"
+            raise Refused(msg) from e
 
     def _check_open(self) -> None:
         if self._closed.is_set():
@@ -301,10 +299,6 @@ class InfluxSource:
     def __repr__(self) -> str:
         settings = self._client.settings
         return f"<InfluxSource {self.log} in {settings.bucket} at {settings.url}, seen to {self._head.position}>"
-
-
-def _refusal(error: Foreign) -> Refused:
-    return Refused(f"{error}: {CHECK}")
 
 
 def _once_more(at: int, position: int) -> Refused:

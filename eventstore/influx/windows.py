@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from eventstore.influx.timeline import Timeline
 
 # The server begins each answer anew in every series: 0.1 s, which many points have to share.
-WIDTH_FIRST = 20_000
+WIDTH_FIRST = 40_000
 WIDTH_GROWTH = 8
 WIDTH_MAX = 100_000
 ANSWER_BYTES = 28_000_000
 # What is left is divided, so that the last answer too is read while the one before it becomes records.
-PARTS, PART_LEAST = 3, 30_000
+PARTS, PART_LEAST = 2, 40_000
 
 ROWS: Shape[Row] = Shape(Row)
 

@@ -32,13 +32,14 @@ def test_everything_can_be_set_in_the_environment(tmp_path: Path) -> None:
         PREFIX + "TIMEOUT_SECONDS": "1",
         PREFIX + "WAIT_SECONDS": "2.5",
         PREFIX + "PATIENCE_SECONDS": "3",
+        PREFIX + "CATCH_UP_PER_SECOND": "1e6",
         PREFIX + "VERIFY_TLS": "false",
         PREFIX + "CA_FILE": "ca.pem",
     }
     assert {PREFIX + name.upper() for name in NAMES} == set(environment)
     assert loaded(tmp_path, environment=environment) == InfluxSettings(
         "http://env:8086", "env-org", "env-bucket", "t", "f", symbols=False, timeout_seconds=1.0, wait_seconds=2.5,
-        patience_seconds=3.0, verify_tls=False, ca_file="ca.pem",
+        patience_seconds=3.0, catch_up_per_second=1e6, verify_tls=False, ca_file="ca.pem",
     )  # fmt: skip
 
 

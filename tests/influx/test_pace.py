@@ -1,0 +1,92 @@
+"""While somebody appends, the mirror catches up slowly; otherwise as fast as InfluxDB takes it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import EventStore
+from eventstore.clock import NANOSECONDS, ManualClock
+from eventstore.influx.batches import RECORDS_MAX
+from eventstore.influx.pace import APART_SECONDS, LIVE_RECORDS_MAX, LIVE_SECONDS, LOOK_SECONDS, Pace
+from tests.influx.api import Server
+from tests.influx.mirroring import event, fill, settings_for, ship
+
+PER_SECOND = 1_000.0
+BACKLOG, PREPARED = 20_000, 2 * RECORDS_MAX
+SLOWLY = 4_000.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data") as store:
+        yield store
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(0)
+
+
+@pytest.fixture
+def pace(store: EventStore, clock: ManualClock) -> Pace:
+    fill(store, 10)
+    return Pace(store._journal, clock, PER_SECOND)
+
+
+def pass_by(clock: ManualClock, seconds: float) -> None:
+    clock.advance(int(seconds * NANOSECONDS))
+
+
+def test_what_is_there_already_is_shipped_at_full_speed(pace: Pace, clock: ManualClock) -> None:
+    for _ in range(3):
+        assert (pace.records_max, pace.seconds(RECORDS_MAX)) == (RECORDS_MAX, APART_SECONDS)
+        pass_by(clock, LOOK_SECONDS)
+
+
+def test_while_somebody_appends_the_pace_is_kept_and_no_longer(
+    pace: Pace, store: EventStore, clock: ManualClock
+) -> None:
+    fill(store, 1)
+    assert pace.seconds(500) == APART_SECONDS, "nobody has looked yet"
+    pass_by(clock, LOOK_SECONDS)
+    assert (pace.records_max, pace.seconds(500)) == (LIVE_RECORDS_MAX, 500 / PER_SECOND)
+    assert pace.seconds(1) == APART_SECONDS
+    pass_by(clock, LIVE_SECONDS - 0.001)
+    assert pace.records_max == LIVE_RECORDS_MAX
+    pass_by(clock, 0.001)
+    assert (pace.records_max, pace.seconds(500)) == (RECORDS_MAX, APART_SECONDS)
+
+
+def test_who_appends_more_than_the_pace_is_not_fallen_behind_of(
+    pace: Pace, store: EventStore, clock: ManualClock
+) -> None:
+    fill(store, 1_000)
+    pass_by(clock, 0.5)
+    assert pace.seconds(600) == pytest.approx(600 / (3 * 2_000))
+
+
+def test_a_mirror_catches_up_at_the_pace_while_others_append(
+    store: EventStore, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    fill(store, BACKLOG)
+    ended = threading.Event()
+
+    def append() -> None:
+        while not ended.wait(0.02):
+            store.append("order/ACC1/live", event(1))
+
+    thread = threading.Thread(target=append)
+    thread.start()
+    try:
+        began = time.monotonic()
+        assert ship(tmp_path / "data", settings_for(server, bucket, catch_up_per_second=SLOWLY)) > BACKLOG
+        assert time.monotonic() - began > (BACKLOG - PREPARED) / SLOWLY
+    finally:
+        ended.set()
+        thread.join()
