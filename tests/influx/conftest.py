@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+import eventstore
+from eventstore import EventStore, InfluxSettings, Record
+from eventstore.journals.memory import MemoryJournal
+from tests.influx.mirroring import fill, settings_for
 from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
 
 # The contract suites are no test modules: only on demand does pytest say what their assertions compared.
 pytest.register_assert_rewrite("eventstore.testing")
+
+from eventstore.testing import HISTORY  # noqa: E402 - rewritten first
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +39,40 @@ def bucket(server: Server) -> Iterator[str]:
     name = server.make_bucket()
     yield name
     server.delete_bucket(name)
+
+
+@pytest.fixture
+def settings(server: Server, bucket: str) -> InfluxSettings:
+    """Settings of that bucket."""
+    return settings_for(server, bucket)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The directory of a store, which is not there yet."""
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def store(data: Path) -> Iterator[EventStore]:
+    """A store of ten events, which nothing ships yet."""
+    with eventstore.open(data) as store:
+        fill(store, 10)
+        yield store
+
+
+@pytest.fixture(scope="module")
+def journal() -> MemoryJournal:
+    """A journal of all that a source's contract wants to see."""
+    journal = MemoryJournal()
+    for group in HISTORY:
+        journal.append(group)
+    return journal
+
+
+@pytest.fixture(scope="module")
+def records(journal: MemoryJournal) -> Sequence[Record]:
+    return list(journal.read(limit=1000))
 
 
 @pytest.fixture

@@ -19,26 +19,13 @@ from eventstore.influx.client import ANY, Client, Raw
 from eventstore.influx.reader import InfluxReader
 from eventstore.influx.source import InfluxSource
 from eventstore.journals.memory import MemoryJournal
-from eventstore.testing import HISTORY, SourceContract
+from eventstore.testing import SourceContract
 from tests.influx import filling
 from tests.influx.filling import JsonClient
 from tests.influx.proxy import Proxy
 from tests.influx.servers import Server, free_port
 
 SECONDS_MAX = 5.0
-
-
-@pytest.fixture(scope="module")
-def journal() -> MemoryJournal:
-    journal = MemoryJournal()
-    for group in HISTORY:
-        journal.append(group)
-    return journal
-
-
-@pytest.fixture(scope="module")
-def records(journal: MemoryJournal) -> Sequence[Record]:
-    return list(journal.read(limit=1000))
 
 
 @pytest.fixture(scope="module")

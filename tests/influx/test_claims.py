@@ -32,7 +32,6 @@ from tests.influx.mirroring import (
     fill,
     points,
     run_worker,
-    settings_for,
     ship,
     until,
 )
@@ -44,24 +43,6 @@ HOUR_SECONDS = 3_600
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
-
-
-@pytest.fixture
-def settings(server: Server, bucket: str) -> InfluxSettings:
-    return settings_for(server, bucket)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def store(data: Path) -> Iterator[EventStore]:
-    """A store of ten events, which nothing ships yet."""
-    with eventstore.open(data) as store:
-        fill(store, 10)
-        yield store
 
 
 class Shipping(NamedTuple):

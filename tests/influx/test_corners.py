@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,27 +22,8 @@ from eventstore.influx.shipping import Shipper
 from eventstore.watermarks import Watermark
 from tests.influx import filling
 from tests.influx.api import Server
-from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, settings_for, ship, until
+from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, ship, until
 from tests.influx.test_corners_of_http import BUCKETS, NOWHERE, QUERY, WRITE, Answer, answering
-
-
-@pytest.fixture
-def settings(server: Server, bucket: str) -> InfluxSettings:
-    return settings_for(server, bucket)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def store(data: Path) -> Iterator[EventStore]:
-    """A store of ten events, which nothing ships yet."""
-    with eventstore.open(data) as store:
-        fill(store, 10)
-        yield store
-
 
 # Batches
 
@@ -115,10 +96,12 @@ def test_a_record_that_is_gone_from_the_journal_is_not_shipped_over(
     settings: InfluxSettings, data: Path, store: EventStore, server: Server, bucket: str
 ) -> None:
     shipper = Shipper(store._journal, data / "main", settings)
+    assert repr(shipper) == "<Shipper of main at 0, idle>"
     store._journal._writer.execute("DELETE FROM event WHERE position = 5")  # type: ignore[attr-defined]
     with pytest.raises(CorruptJournal, match="the record is missing") as caught:
         shipper.run(once=True)
     assert caught.value.position == 5
+    assert repr(shipper) == "<Shipper of main at 0, halted>"
     assert count(server, bucket) == 0
 
 

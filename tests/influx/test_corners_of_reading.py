@@ -186,6 +186,26 @@ def test_a_position_that_is_no_whole_number_is_named(
         one.position_at(BEGAN_AT - 1)
 
 
+def later(record: Record) -> str:
+    """Return a record's line at a time that is past all others."""
+    line, _, _ = filling.lines_of([record])[0].rpartition(" ")
+    return f"{line} {RECORDS[-1].recorded_at + SECOND}"
+
+
+@pytest.mark.parametrize("position", [5, 9])
+def test_a_known_position_past_the_head_is_named(
+    server: Server, bucket: str, opened: Callable[[], InfluxSource], position: int
+) -> None:
+    filling.fill(server, bucket, RECORDS)
+    one = opened()
+    assert one.head() == 9
+    filling.write(server, bucket, [later(RECORDS[position - 1])])
+    # Whoever comes later would take the history to end there.
+    for source in (one, opened()):
+        with pytest.raises(Refused, match=f"has position {position} once more: eventstore mirror --check"):
+            source.head()
+
+
 def test_a_source_says_how_far_it_has_seen(server: Server, bucket: str, opened: Callable[[], InfluxSource]) -> None:
     filling.fill(server, bucket, RECORDS)
     one = opened()

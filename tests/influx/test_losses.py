@@ -12,7 +12,7 @@ from eventstore import EventStore, InfluxSettings
 from eventstore.influx import shipping
 from eventstore.influx.points import Encoder
 from tests.influx.api import Server
-from tests.influx.mirroring import count, expected_points, fill, points, settings_for, ship, until
+from tests.influx.mirroring import count, expected_points, fill, points, ship, until
 from tests.influx.test_checking import instant
 from tests.influx.test_claims import at_work, forget, measures_of
 
@@ -20,11 +20,6 @@ from tests.influx.test_claims import at_work, forget, measures_of
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
-
-
-@pytest.fixture
-def settings(server: Server, bucket: str) -> InfluxSettings:
-    return settings_for(server, bucket)
 
 
 @pytest.fixture

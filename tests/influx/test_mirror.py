@@ -25,7 +25,6 @@ from tests.influx.mirroring import (
     fill,
     points,
     run_worker,
-    settings_for,
     ship,
     until,
 )
@@ -35,19 +34,9 @@ SECONDS = 1.0
 
 
 @pytest.fixture
-def settings(server: Server, bucket: str) -> InfluxSettings:
-    return settings_for(server, bucket)
-
-
-@pytest.fixture
 def dead(settings: InfluxSettings) -> InfluxSettings:
     """Settings of an address where nobody listens."""
     return msgspec.structs.replace(settings, url=f"http://127.0.0.1:{free_port()}", wait_seconds=SECONDS)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def test_what_is_appended_reads_back_in_another_process_byte_for_byte(data: Path, settings: InfluxSettings) -> None:

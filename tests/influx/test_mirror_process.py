@@ -37,18 +37,8 @@ SLACK_SECONDS = 4.0
 
 
 @pytest.fixture
-def settings(server: Server, bucket: str) -> InfluxSettings:
-    return settings_for(server, bucket)
-
-
-@pytest.fixture
 def dead(settings: InfluxSettings) -> InfluxSettings:
     return msgspec.structs.replace(settings, url=f"http://127.0.0.1:{free_port()}")
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def shipping_pid(data: Path, other_than: int = 0) -> int:

@@ -52,11 +52,6 @@ MEMORY_MAX = 30_000_000
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
     with before(server) as proxy:
         yield proxy

@@ -12,21 +12,8 @@ from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder
 from eventstore.influx.source import InfluxSource
 from eventstore.journals.memory import MemoryJournal
-from eventstore.testing import HISTORY, SourceContract
+from eventstore.testing import SourceContract
 from tests.influx.servers import Server
-
-
-@pytest.fixture(scope="module")
-def journal() -> MemoryJournal:
-    journal = MemoryJournal()
-    for group in HISTORY:
-        journal.append(group)
-    return journal
-
-
-@pytest.fixture(scope="module")
-def records(journal: MemoryJournal) -> Sequence[Record]:
-    return list(journal.read(limit=1000))
 
 
 @pytest.fixture(scope="module")
