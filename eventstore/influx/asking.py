@@ -101,9 +101,9 @@ class Patience:
         self._pause, self._cancel = 0.01, cancel
 
     def wait(self) -> bool:
-        """Pause; tell whether to try once more."""
+        """Pause, or not when the cancel is set; tell whether to try once more, which then says what there is."""
         if time.monotonic() >= self._until:
             return False
         self._cancel.wait(self._pause)
         self._pause = min(self._pause * 2, 0.5)
-        return not self._cancel.is_set()
+        return True

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from eventstore import Gap, Record, Refused
+from eventstore import Closed, Gap, Record, Refused
 from eventstore.influx import asking, windows
 from eventstore.influx.client import Client
 from eventstore.influx.reader import InfluxReader
@@ -203,6 +203,20 @@ def test_what_was_seen_and_is_gone_is_waited_for(
     filling.delete(server, bucket, records[7])
     threading.Timer(4 * asking.OLD_GAP_SECONDS, filling.write, (server, bucket, filling.lines_of(records)[7:8])).start()
     assert list(one.read(**filters)) == [r for r in records if not filters or r.account == filters["account"]]
+
+
+def test_whoever_waits_for_what_is_gone_hears_of_the_end(
+    server: Server, bucket: str, reader: Callable[[], InfluxReader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
+    records = filling.made(filling.seconds(12))
+    filling.fill(server, bucket, records)
+    one = reader()
+    assert one.head() == 12
+    filling.delete(server, bucket, records[7])
+    threading.Timer(4 * asking.OLD_GAP_SECONDS, one.close).start()
+    with pytest.raises(Closed, match="connect again"):
+        in_time(lambda: list(one.read()))
 
 
 @pytest.mark.usefixtures("impatient")
