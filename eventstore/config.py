@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,6 +118,8 @@ class InfluxSettings(msgspec.Struct, frozen=True):
 
 
 def _of_file(path: Path) -> dict[str, object]:
+    import tomllib
+
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from eventstore.record import Batch, Draft, Record
 
 PAGE_MAX = 10_000
-PAGE = 500
 """Records that one `read` of a source returns at the most."""
+PAGE = 500
+"""Records that a journal on this machine is best asked for at a time."""
 BATCH_EVENTS_MAX = 100_000
 BATCH_BYTES_MAX = 64_000_000
 

@@ -10,7 +10,7 @@ import msgspec
 
 from eventstore import merkle
 from eventstore.errors import CorruptJournal
-from eventstore.influx.points import Encoder, type_line
+from eventstore.influx.points import Encoder, Types, type_line
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ class Batches:
     def __init__(self, journal: Journal, tree: merkle.Frontier, *, symbols: bool) -> None:
         self._journal, self._tree, self._stop = journal, tree, threading.Event()
         self.records_max = RECORDS_MAX
-        self._types = {(kind.name, kind.schema): kind for kind in journal.types()}
+        self._types = Types(journal)
         self._shipped: set[tuple[str, int]] = set()
         self._began_at, self._limit = 0, LIMIT_LEAST
         self._digester = Digester(journal.log_id)
-        self._encoder = Encoder(journal.log, journal.log_id, self._measures, symbols=symbols)
+        self._encoder = Encoder(journal.log, journal.log_id, self._types.measures, symbols=symbols)
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name=f"encoder of {journal.log}", daemon=True)
         self._thread.start()
@@ -108,18 +108,12 @@ class Batches:
     def _type_line(self, name: str, schema: int) -> str:
         if (name, schema) in self._shipped:
             return ""
-        self._measures(name, schema)
         self._shipped.add((name, schema))
-        kind = self._types[name, schema]
+        kind = self._types.of(name, schema)
         # At the log's first time whenever it is shipped, so that shipping again adds no point.
         return type_line(
             self._journal.log, name, schema, durability=kind.durability, measures=kind.measures, at=self._began_at
         )
-
-    def _measures(self, name: str, schema: int) -> tuple[str, ...]:
-        if (name, schema) not in self._types:
-            self._types |= {(kind.name, kind.schema): kind for kind in self._journal.types()}
-        return self._types[name, schema].measures
 
     def _first_time(self) -> int:
         return self._journal.read(limit=1)[0].recorded_at

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from eventstore.errors import CorruptJournal
-from eventstore.influx.points import EVENTS, FIELDS, Encoder, escape_tag, escaped
+from eventstore.influx.points import EVENTS, FIELDS, Encoder, Types, escape_tag, escaped
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Comparing:
 
     def __init__(self, journal: Journal, client: Client, *, shipped: int, symbols: bool, repair: bool = False) -> None:
         self._journal, self._client, self._shipped, self._repair = journal, client, shipped, repair
-        self._types = {(kind.name, kind.schema): kind.measures for kind in journal.types()}
-        self._encoder = Encoder(journal.log, journal.log_id, self._measures, symbols=symbols)
+        self._types = Types(journal)
+        self._encoder = Encoder(journal.log, journal.log_id, self._types.measures, symbols=symbols)
         self._digester = Digester(journal.log_id)
         self._counts: dict[Kind, int] = {"missing": 0, "altered": 0, "foreign": 0}
         self._named: list[Difference] = []
@@ -139,7 +139,7 @@ class Comparing:
     def _compare_one(self, record: Record, line: str, rows: list[Row]) -> Iterator[Record]:
         """Note what differs at one record's place; yield the record where it has to be shipped again."""
         self._checked += record.position <= self._shipped
-        measures = self._measures(record.type, record.schema)
+        measures = self._types.measures(record.type, record.schema)
         others, place = [], line.split(" position=", 1)[0]
         met = False
         for row in rows:
@@ -171,11 +171,6 @@ class Comparing:
         self._counts[kind] += 1
         if len(self._named) < NAMED_MAX:
             self._named.append(Difference(kind, position, recorded_at, detail))
-
-    def _measures(self, name: str, schema: int) -> tuple[str, ...]:
-        if (name, schema) not in self._types:
-            self._types |= {(kind.name, kind.schema): kind.measures for kind in self._journal.types()}
-        return self._types[name, schema]
 
 
 def _line(row: Row, measures: Sequence[str], recorded_at: int) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from eventstore.errors import Closed, Refused, Unavailable
+from eventstore.influx.points import Row
 
 try:
     import influxdb_client
@@ -106,6 +107,8 @@ class Shape(Generic[R]):
 
 
 ANY: Shape[list[Any]] = Shape(list[Any])
+ROWS: Shape[Row] = Shape(Row)
+"""Points of `events`, as SELECTED asks for them."""
 
 
 class Client:

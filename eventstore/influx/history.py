@@ -12,8 +12,8 @@ from eventstore.errors import CorruptJournal, Refused
 from eventstore.influx import status
 from eventstore.influx.batches import RECORDS_MAX, tree_at
 from eventstore.influx.check import Comparing
-from eventstore.influx.client import Shape
-from eventstore.influx.points import EVENTS, SELECTED, Decoder, Foreign, Row
+from eventstore.influx.client import ROWS
+from eventstore.influx.points import EVENTS, SELECTED, Decoder, Foreign
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,8 +28,6 @@ COUNTED_MAX = 200_000
 # What InfluxDB has not yet moved from its write-ahead log to its files is far less than this.
 LOOKED_BACK = 400_000
 LOOKED_BACK_OFTEN = 50_000
-
-_ROWS: Shape[Row] = Shape(Row)
 
 
 class Held(NamedTuple):
@@ -138,7 +136,7 @@ class History:
 
     def _record(self, client: Client, where: str) -> Record | None:
         query = f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND {where} LIMIT 1"  # noqa: S608 - no user's text
-        rows = _ROWS.rows(client.fetch(query, {"log": self._journal.log}))
+        rows = ROWS.rows(client.fetch(query, {"log": self._journal.log}))
         try:
             return self._decoder.record(rows[0]) if rows else None
         except Foreign as e:

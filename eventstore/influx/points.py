@@ -17,6 +17,8 @@ from eventstore.record import ID_BYTES, Digester, Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from eventstore.journal import Journal, TypeRow
+
 EVENTS, LOGS, TYPES, MIRROR = "events", "logs", "types", "mirror"
 """The measurements: one point for a record, for a log's claim, for a type and schema, and for a second of mirroring."""
 
@@ -61,6 +63,23 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
 SELECTED = 'position, stream, occurred_at, data, meta, "type"'
 
 _meta_of = msgspec.json.Decoder(Meta).decode
+
+
+class Types:
+    """What a journal keeps of each type and schema, read again where one is new."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._known: dict[tuple[str, int], TypeRow] = {}
+
+    def of(self, name: str, schema: int) -> TypeRow:
+        if (name, schema) not in self._known:
+            self._known = {(kind.name, kind.schema): kind for kind in self._journal.types()}
+        return self._known[name, schema]
+
+    def measures(self, name: str, schema: int) -> tuple[str, ...]:
+        """Return the members that become number fields."""
+        return self.of(name, schema).measures
 
 
 class Encoder:

@@ -11,10 +11,10 @@ from typing_extensions import override
 from eventstore.errors import Closed, Gap, Refused
 from eventstore.influx import asking
 from eventstore.influx.asking import Asking, whole
-from eventstore.influx.client import TooWide
+from eventstore.influx.client import ROWS, TooWide
 from eventstore.influx.points import CHECK, EVENTS, FIELDS, SELECTED, Decoder, Foreign, Row
 from eventstore.influx.timeline import Anchor, Timeline
-from eventstore.influx.windows import ROWS, WIDTH_FIRST, WIDTH_MAX, Width, Windows
+from eventstore.influx.windows import WIDTH_FIRST, WIDTH_MAX, Width, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from eventstore.errors import Unavailable
-from eventstore.influx.client import Shape, TooWide
+from eventstore.influx.client import ROWS, TooWide
 from eventstore.influx.points import EVENTS, SELECTED, Row
 from eventstore.influx.timeline import Anchor
 
@@ -23,8 +23,6 @@ WIDTH_MAX = 100_000
 ANSWER_BYTES = 28_000_000
 # What is left is divided, so that the last answer too is read while the one before it becomes records.
 PARTS, PART_LEAST = 2, 40_000
-
-ROWS: Shape[Row] = Shape(Row)
 
 
 class Width:

@@ -12,7 +12,9 @@ import pytest
 import eventstore
 from eventstore import EventStore, InfluxSettings, Record
 from eventstore.journals.memory import MemoryJournal
+from tests.influx import dashboards
 from tests.influx.mirroring import fill, settings_for
+from tests.influx.proxy import Proxy
 from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
 
 # The contract suites are no test modules: only on demand does pytest say what their assertions compared.
@@ -73,6 +75,22 @@ def journal() -> MemoryJournal:
 @pytest.fixture(scope="module")
 def records(journal: MemoryJournal) -> Sequence[Record]:
     return list(journal.read(limit=1000))
+
+
+@pytest.fixture
+def proxy(server: Server) -> Iterator[Proxy]:
+    """A way to the server that can be cut, refused or answered on."""
+    with Proxy.before(server) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A bucket with the demo's day."""
+    bucket = server.make_bucket()
+    dashboards.fill_with_demo_day(server, bucket, tmp_path_factory.mktemp("demo"))
+    yield bucket
+    server.delete_bucket(bucket)
 
 
 @pytest.fixture

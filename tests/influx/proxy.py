@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from types import TracebackType
 from typing import BinaryIO, Final, Self
+from urllib.parse import urlsplit
 
+from tests.influx.api import Server
 from tests.influx.servers import free_port
 
 WRITE: Final = "/api/v2/write"
@@ -44,6 +46,12 @@ class Proxy:
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
+
+    @classmethod
+    def before(cls, server: Server) -> Self:
+        """Return a proxy to a server."""
+        address = urlsplit(server.url)
+        return cls(address.hostname or "", address.port or 80)
 
     def __enter__(self) -> Self:
         self.accept()

@@ -240,8 +240,7 @@ def test_a_malformed_log_name_is_refused(told: InfluxSettings) -> None:
 def test_a_token_that_is_taken_away_ends_a_reader_at_once(
     server: Server, told: InfluxSettings, records: Sequence[Record]
 ) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
-    with Proxy(host, int(port)) as proxy:
+    with Proxy.before(server) as proxy:
         settings = msgspec.structs.replace(told, url=proxy.url, patience_seconds=60.0)
         with eventstore.connect(settings=settings) as reader:
             assert reader.head() == len(records)

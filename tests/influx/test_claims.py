@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import apsw
 import msgspec
@@ -309,7 +308,7 @@ def test_a_type_conflict_halts_at_its_position_until_it_is_mended(
 def test_too_much_at_a_time_is_sent_in_parts(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
 ) -> None:
-    with proxied(server) as proxy:
+    with Proxy.before(server) as proxy:
         proxy.answer_with(413, 4)
         assert ship(data, replaced(settings, url=proxy.url)) == 10
     assert points(server, bucket) == expected_points(store)
@@ -321,7 +320,7 @@ def test_bytes_that_are_rejected_halt_with_the_position(
 ) -> None:
     ship(data, settings)
     fill(store, 7)
-    with proxied(server) as proxy:
+    with Proxy.before(server) as proxy:
         proxy.answer_with(code, 1_000_000)
         with at_work(store, replaced(settings, url=proxy.url)) as shipping_:
             told = shipping_.halts("position 11", "as planned")
@@ -333,11 +332,6 @@ def test_bytes_that_are_rejected_halt_with_the_position(
             shipping_.goes_on()
     assert points(server, bucket) == expected_points(store)
     assert run_worker(settings, "read", "main")
-
-
-def proxied(server: Server) -> Proxy:
-    address = urlsplit(server.url)
-    return Proxy(address.hostname or "", address.port or 0)
 
 
 def forget(server: Server, bucket: str) -> None:

@@ -28,15 +28,6 @@ WIDTH: Final = 24
 
 
 @pytest.fixture(scope="module")
-def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A bucket with the demo's day."""
-    bucket = server.make_bucket()
-    dashboards.fill_with_demo_day(server, bucket, tmp_path_factory.mktemp("demo"))
-    yield bucket
-    server.delete_bucket(bucket)
-
-
-@pytest.fixture(scope="module")
 def history(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A bucket with six years of a strategy."""
     if not HISTORY.exists():

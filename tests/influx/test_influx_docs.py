@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from eventstore.config import FILE, PREFIX, InfluxSettings
 from eventstore.influx import points
-from tests.influx import dashboards
 from tests.influx.api import Refused, Server
 from tests.influx.dashboards import ROOT
 
@@ -26,15 +24,6 @@ MEASUREMENT = re.compile(r"^\| `(\w+)` \| one [^|]+ \| ([^|]+) \| ([^|]+) \|$", 
 
 def blocks(language: str) -> list[str]:
     return [found["text"] for found in BLOCK.finditer(TEXT) if found["language"] == language]
-
-
-@pytest.fixture(scope="module")
-def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A bucket with the demo's day."""
-    bucket = server.make_bucket()
-    dashboards.fill_with_demo_day(server, bucket, tmp_path_factory.mktemp("demo"))
-    yield bucket
-    server.delete_bucket(bucket)
 
 
 def test_there_are_examples_of_both_languages() -> None:

@@ -7,11 +7,10 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from typing_extensions import override
@@ -52,20 +51,9 @@ MEMORY_MAX = 30_000_000
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with before(server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def chance() -> random.Random:
     print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - what a failure is told with
     return random.Random(SEED)
-
-
-def before(server: Server) -> Proxy:
-    address = urlsplit(server.url)
-    return Proxy(address.hostname or "", address.port or 0)
 
 
 @pytest.mark.parametrize(("code", "headers", "seconds"), [(429, {"Retry-After": "2"}, 2.0), (503, {}, 0.0)])
@@ -174,7 +162,7 @@ class Trouble:
 @pytest.mark.slow
 def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: LocalServer, chance: random.Random) -> None:
     bucket = own_server.make_bucket()
-    with before(own_server) as proxy, eventstore.open(data) as store:
+    with Proxy.before(own_server) as proxy, eventstore.open(data) as store:
         settings = settings_for(own_server, bucket, proxy.url, timeout_seconds=5.0, patience_seconds=WAIT_SECONDS)
         fill(store, 100)
         ship(data, settings)

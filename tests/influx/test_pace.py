@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import eventstore
 from eventstore import EventStore
 from eventstore.clock import NANOSECONDS, ManualClock
 from eventstore.influx.batches import RECORDS_MAX
@@ -23,19 +21,12 @@ SLOWLY = 4_000.0
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data") as store:
-        yield store
-
-
-@pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(0)
 
 
 @pytest.fixture
 def pace(store: EventStore, clock: ManualClock) -> Pace:
-    fill(store, 10)
     return Pace(store._journal, clock, PER_SECOND)
 
 
@@ -72,7 +63,7 @@ def test_who_appends_more_than_the_pace_is_not_fallen_behind_of(
 
 
 def test_a_mirror_catches_up_at_the_pace_while_others_append(
-    store: EventStore, server: Server, bucket: str, tmp_path: Path
+    store: EventStore, server: Server, bucket: str, data: Path
 ) -> None:
     fill(store, BACKLOG)
     ended = threading.Event()
@@ -85,7 +76,7 @@ def test_a_mirror_catches_up_at_the_pace_while_others_append(
     thread.start()
     try:
         began = time.monotonic()
-        assert ship(tmp_path / "data", settings_for(server, bucket, catch_up_per_second=SLOWLY)) > BACKLOG
+        assert ship(data, settings_for(server, bucket, catch_up_per_second=SLOWLY)) > BACKLOG
         assert time.monotonic() - began > (BACKLOG - PREPARED) / SLOWLY
     finally:
         ended.set()

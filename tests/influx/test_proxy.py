@@ -19,20 +19,9 @@ WAIT_SECONDS = 10.0
 
 
 @pytest.fixture
-def proxy(server: Server) -> Iterator[Proxy]:
-    with before(server) as proxy:
-        yield proxy
-
-
-@pytest.fixture
 def client(server: Server, proxy: Proxy) -> Server:
     """The server, reached through the proxy."""
     return Server(proxy.url, server.org, server.token)
-
-
-def before(server: Server) -> Proxy:
-    address = urlsplit(server.url)
-    return Proxy(address.hostname or "", address.port or 80)
 
 
 def count(server: Server, bucket: str) -> int:
@@ -144,7 +133,7 @@ def test_a_delayed_write_comes_after_its_client_has_gone(
 
 
 def test_a_dead_server_is_a_broken_connection_and_a_new_one_is_found(own_server: LocalServer) -> None:
-    with before(own_server) as proxy:
+    with Proxy.before(own_server) as proxy:
         client = Server(proxy.url, own_server.org, own_server.token)
         own_server.kill()
         with pytest.raises(http.client.RemoteDisconnected):
@@ -154,7 +143,7 @@ def test_a_dead_server_is_a_broken_connection_and_a_new_one_is_found(own_server:
 
 
 def test_leaving_the_proxy_waits_for_no_server(own_server: LocalServer) -> None:
-    with before(own_server) as proxy:
+    with Proxy.before(own_server) as proxy:
         client = Server(proxy.url, own_server.org, own_server.token)
         own_server.pause()
         with pytest.raises(TimeoutError):

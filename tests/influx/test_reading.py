@@ -210,8 +210,7 @@ def test_a_server_that_stays_dead_is_given_up_when_patience_ends(own_server: Loc
 
 
 def test_an_answer_that_is_cut_is_asked_for_again(server: Server, twin: Twin) -> None:
-    host, port = server.url.removeprefix("http://").split(":")
-    with Proxy(host, int(port)) as proxy:
+    with Proxy.before(server) as proxy:
         settings = msgspec.structs.replace(twin.settings, url=proxy.url)
         with InfluxReader(Client(settings), "main") as reader:
             proxy.cut_after_request(3, path="/query")
