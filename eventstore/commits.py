@@ -29,7 +29,7 @@ GATHER_SECONDS = 0.0003
 class Pending:
     """An enqueued append: its records once they are on disk, or the error that kept them out."""
 
-    __slots__ = ("_committer", "_latch", "_outcome", "_told", "asked", "batches", "events", "lead", "queued", "thread")
+    __slots__ = ("_committer", "_outcome", "_told", "asked", "batches", "events", "latch", "lead", "queued", "thread")
 
     def __init__(self, committer: Committer, batches: Sequence[Batch], events: int, *, queued: bool) -> None:
         self.batches, self.events, self.queued = batches, events, queued
@@ -39,8 +39,8 @@ class Pending:
         self._committer = committer
         self._outcome: Sequence[Record] | StoreError | None = None
         # Taken now and released by whoever has news: a latch of its own for each waiter wakes nobody else.
-        self._latch = threading.Lock()
-        self._latch.acquire()
+        self.latch = threading.Lock()
+        self.latch.acquire()
 
     def result(self, timeout: float | None = None) -> list[Record]:
         """Wait for the records; raise what kept them out, or Overloaded when `timeout` seconds ran out first."""
@@ -73,17 +73,14 @@ class Pending:
         """Tell those who wait of the outcome, once."""
         if not self._told:
             self._told = True
-            self._latch.release()
-
-    def wake_to_lead(self) -> None:
-        self._latch.release()
+            self.latch.release()
 
     def wait(self, seconds: float) -> bool:
-        if not self._latch.acquire(timeout=seconds):
+        if not self.latch.acquire(timeout=seconds):
             return False
         if self._outcome is not None:
             # Left open, so that any number of threads may ask.
-            self._latch.release()
+            self.latch.release()
         return True
 
     @override
@@ -247,13 +244,24 @@ class Committer:
         # Those who are served go first and the heir last: what they append next then joins the heir's commit.
         self._release()
         with self._mutex:
+            # One that an interruption left both taken and queued has been told that its outcome is unknown.
+            while self._queue and self._queue[0].done:
+                self._queue.popleft()
             self._crowd = crowd + len(self._queue)
-            heir = next((request for request in self._queue if not request.queued), None)
-            self._leader, own.lead = (None if heir is None else heir.thread), False
-            if heir is not None:
-                heir.lead = True
-        if heir is not None:
-            heir.wake_to_lead()
+            heir = self._heir()
+            if heir is None:
+                self._leader, own.lead = None, False
+            else:
+                # No call between these: an interruption finds the lead with this thread, or handed on and told.
+                self._leader, own.lead, heir.lead = heir.thread, False, True
+                heir.latch.release()
+
+    def _heir(self) -> Pending | None:
+        """Return the first that waits in a thread of its own."""
+        for request in self._queue:
+            if not request.queued:
+                return request
+        return None
 
     def _gather(self) -> None:
         """Give as many as met at the last commit a moment to come again, so that they share this one too."""

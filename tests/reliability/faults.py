@@ -19,6 +19,10 @@ GATE_SECONDS = 30.0
 _numbers = itertools.count(1)
 
 
+class Interruption(BaseException):
+    """What Ctrl-C is: an exception from outside, at any line, that is no error of anybody's."""
+
+
 class Disk(apsw.VFS):
     """The disk under one store; whatever is not failed goes to the real one."""
 

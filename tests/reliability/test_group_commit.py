@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,25 +27,18 @@ from eventstore import (
 from eventstore.journals.sqlite import SqliteJournal
 from tests.reliability.checking import (
     WAIT_SECONDS,
-    WORKER,
     Ack,
     acks_of,
     check,
-    environment,
     label_of,
-    read_acks,
     reported,
     submitted,
 )
-from tests.reliability.faults import Disk
+from tests.reliability.faults import Disk, Interruption
 
 THREADS = 16
 APPENDS = 50
 SYNC_SECONDS = 0.002
-
-
-class Interruption(BaseException):
-    """What Ctrl-C is: an exception from outside, at any line, that is no error of anybody's."""
 
 
 @pytest.fixture
@@ -335,15 +327,6 @@ def test_a_disk_that_does_not_answer_leaves_the_outcome_open(
     disk.gate.set()
     assert len(pending.result(WAIT_SECONDS)) == 1
     check(store)
-
-
-def test_interruptions_at_any_moment_stop_nobody_else(tmp_path: Path) -> None:
-    command = [*WORKER, "interrupt", str(tmp_path / "data"), str(tmp_path / "acks"), "20260721", "1.0"]
-    done = subprocess.run(command, env=environment(), timeout=WAIT_SECONDS, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 100, "too few interruptions to show anything"
-    with eventstore.open(tmp_path / "data") as store:
-        check(store, read_acks(tmp_path / "acks"))
 
 
 def slow(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ python -m tests.reliability.worker serve < rounds, a line of JSON each
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import os
 import random
@@ -26,7 +27,8 @@ from pathlib import Path
 import eventstore
 from eventstore import Batch, EventStore, OutcomeUnknown, Pending, Record
 from eventstore.journals import sqlite
-from tests.reliability.checking import reported, submitted
+from tests.reliability.checking import WAIT_SECONDS, reported, submitted
+from tests.reliability.faults import Interruption
 
 WRITERS = 4
 ACCOUNTS = 3
@@ -157,10 +159,6 @@ def refused(directory: str, acks: str) -> None:
     os._exit(0)
 
 
-class Interruption(BaseException):
-    """What Ctrl-C is, but told apart from it."""
-
-
 def interrupt(directory: str, acks: str, seed: str, seconds: str) -> None:
     """Interrupt the main thread's appends at random moments, while others append beside it; print how many it were."""
     chance = random.Random(int(seed))
@@ -169,6 +167,8 @@ def interrupt(directory: str, acks: str, seed: str, seconds: str) -> None:
     # Waking the keeper goes through an Event, and an interruption inside one is the standard library's matter.
     sqlite.CHECKPOINT_PAGES = 1 << 30
     signal.signal(signal.SIGALRM, _interrupt)
+    # Should it hang, the threads' stacks say where.
+    faulthandler.dump_traceback_later(float(seconds) + WAIT_SECONDS / 2, exit=True)
     with eventstore.open(directory) as store:
         writers = [Writer(store, Path(acks), f"t{number}", number) for number in range(3)]
         threads = [threading.Thread(target=_until, args=(writer, ends)) for writer in writers]
