@@ -37,7 +37,10 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
 ZERO = Decimal(0)
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not on this machine: there is no {DATA}")
+pytestmark = [
+    pytest.mark.untraced,
+    pytest.mark.skipif(not DATA.is_dir(), reason=f"the real data is not on this machine: there is no {DATA}"),
+]
 
 
 @pytest.fixture(scope="module")

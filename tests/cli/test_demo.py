@@ -134,6 +134,7 @@ def test_the_demo_leaves_a_directory_of_others_alone(run: Run, tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     screen = on_terminal(["demo", "--keep", str(tmp_path / "kept")], columns, NO_COLOR="1")

@@ -189,6 +189,7 @@ def real(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
         yield store, import_file(store, sample, "lobster", account="N1")
 
 
+@pytest.mark.untraced
 def test_every_message_of_a_real_day_is_one_event(real: tuple[EventStore, ImportReport]) -> None:
     _, done = real
     assert done.rows == 147_916
@@ -203,6 +204,7 @@ def test_every_message_of_a_real_day_is_one_event(real: tuple[EventStore, Import
     assert (done.added, done.already_there, done.left_out, done.ignored) == (147_917, 0, (), {})
 
 
+@pytest.mark.untraced
 def test_the_real_day_s_volumes_and_remainders_are_the_known_ones(real: tuple[EventStore, ImportReport]) -> None:
     store, _ = real
     left: dict[str, Decimal] = {}
@@ -229,6 +231,7 @@ def test_the_real_day_s_volumes_and_remainders_are_the_known_ones(real: tuple[Ev
     assert sum(quantity > 0 for quantity in left.values()) == 3_942
 
 
+@pytest.mark.untraced
 def test_the_real_day_s_records_stand_in_the_file_s_order(real: tuple[EventStore, ImportReport], sample: Path) -> None:
     store, _ = real
     with zipfile.ZipFile(sample) as archive:
@@ -238,6 +241,7 @@ def test_the_real_day_s_records_stand_in_the_file_s_order(real: tuple[EventStore
     assert [record.occurred_at for record in store.read(after=1)] == times
 
 
+@pytest.mark.untraced
 def test_the_same_real_day_again_adds_nothing(real: tuple[EventStore, ImportReport], sample: Path) -> None:
     store, done = real
     again = import_file(store, sample, "lobster", account="N1")

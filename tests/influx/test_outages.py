@@ -160,6 +160,7 @@ class Trouble:
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: LocalServer, chance: random.Random) -> None:
     bucket = own_server.make_bucket()
     with Proxy.before(own_server) as proxy, eventstore.open(data) as store:
@@ -207,6 +208,7 @@ def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: Local
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_no_kill_of_the_mirror_loses_or_changes_a_point(
     data: Path, server: Server, bucket: str, chance: random.Random
 ) -> None:
@@ -226,6 +228,7 @@ def test_no_kill_of_the_mirror_loses_or_changes_a_point(
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_memory_stays_flat_while_events_wait_for_a_dead_server(
     data: Path, server: Server, bucket: str, proxy: Proxy
 ) -> None:

@@ -22,6 +22,8 @@ from tests.projections.histories import states
 from tests.reliability.checking import ROOT, environment
 
 DATA = ROOT.parent / "shared" / "data" / "lobster"
+pytestmark = pytest.mark.untraced
+
 MIRROR_SECONDS_MAX = 90.0
 READ_SECONDS_MAX = 120.0
 
