@@ -152,19 +152,19 @@ def test_a_changed_point_does_not_give_the_roots_that_the_mirror_left(
     assert "do not give the root that was left: one was changed" in (found.reason or "")
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait only shortly for what the server has counted: it could come again after a crash of the server's own."""
+    monkeypatch.setattr(asking, "GAP_SECONDS", 1.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_hole_is_named_and_what_comes_before_it_can_be_restored(
-    data: Path,
-    settings: InfluxSettings,
-    server: Server,
-    bucket: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     with eventstore.open(data) as store:
         at = instant(next(store.read(after=399, limit=1)).recorded_at)
     server.delete_points(bucket, '_measurement="events" AND log="main"', at, at)
-    # What the server has just counted could come again after a crash of its own, and is waited for.
-    monkeypatch.setattr(asking, "GAP_SECONDS", 1.0)
     with pytest.raises(Gap) as caught:
         restore(settings, tmp_path / "new" / "main", "main")
     assert (caught.value.after, caught.value.found) == (399, 401)
