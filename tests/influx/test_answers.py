@@ -25,7 +25,7 @@ from tests.influx.filling import JsonClient
 from tests.influx.proxy import Proxy
 from tests.influx.servers import Server, free_port
 
-SECONDS_MAX = 20.0
+SECONDS_MAX = 5.0
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def test_mirrored_with_a_dead_server_has_the_records_which_are_shipped_later(
         began = time.monotonic()
         with pytest.raises(NotMirrored, match="durable in the journal") as caught:
             store.append("order/ACC1/1", event(1), durability=MIRRORED)
-        assert SECONDS <= time.monotonic() - began < WAIT_SECONDS / 2
+        assert SECONDS <= time.monotonic() - began < SECONDS + 2.0
         assert list(caught.value.records) == list(store.read())
     assert run_worker(dead, "mirrored", data, SECONDS) == ["NotMirrored", "2"]
     with eventstore.open(data, influx=settings) as store:
@@ -164,7 +164,7 @@ def test_a_dead_server_neither_slows_nor_fails_an_append(data: Path, dead: Influ
 
     quiet, mirrored = slowest_of_the_quick(tmp_path / "quiet", None), slowest_of_the_quick(data, dead)
     # Other tests run beside this one: waiting for a connection would be tenths of seconds.
-    assert mirrored < quiet * 5 + 0.1
+    assert mirrored < quiet * 5 + 0.02
 
 
 def test_a_damaged_cursor_halts_by_name_and_keeps_no_record_back(

@@ -33,7 +33,7 @@ from tests.influx.mirroring import (
 from tests.influx.servers import LocalServer, free_port
 
 # Beside other tests a process has its turn late.
-SLACK_SECONDS = 20.0
+SLACK_SECONDS = 4.0
 
 
 @pytest.fixture
