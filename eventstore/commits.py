@@ -258,6 +258,7 @@ class Committer:
 
     def _heir(self) -> Pending | None:
         """Return the first that waits in a thread of its own."""
+        # No generator: one that is interrupted while it is closed swallows the interruption.
         for request in self._queue:
             if not request.queued:
                 return request

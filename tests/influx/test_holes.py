@@ -37,11 +37,6 @@ def reader(server: Server, bucket: str) -> Iterator[Callable[[], InfluxReader]]:
         yield lambda: stack.enter_context(InfluxReader(Client(filling.settings_of(server, bucket)), "main"))
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "GAP_SECONDS", 0.3)
-
-
 @pytest.fixture(scope="module")
 def holed(server: Server) -> Iterator[str]:
     """A bucket with 3,000 records, of which the 1,200th and 1,201st were deleted."""
@@ -183,37 +178,35 @@ def test_reading_waits_for_what_is_on_its_way(server: Server, bucket: str, reade
     assert list(one.read()) == records
 
 
-@pytest.mark.parametrize("filters", [{}, {"account": "ACC1"}], ids=["all", "account"])
-def test_what_was_seen_and_is_gone_is_waited_for(
-    server: Server,
-    bucket: str,
-    reader: Callable[[], InfluxReader],
-    filters: dict[str, Any],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A server that is killed may lose what it had shown; its mirror sends it again once it has found out."""
+@pytest.fixture
+def seen(
+    server: Server, bucket: str, reader: Callable[[], InfluxReader], monkeypatch: pytest.MonkeyPatch
+) -> tuple[InfluxReader, list[Record]]:
+    """Return a reader, and the twelve records that it has seen, of which the eighth is gone now."""
     monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
     records = filling.made(filling.seconds(12))
     filling.fill(server, bucket, records)
     one = reader()
     assert one.head() == 12
+    filling.delete(server, bucket, records[7])
+    return one, records
+
+
+@pytest.mark.parametrize("filters", [{}, {"account": "ACC1"}], ids=["all", "account"])
+def test_what_was_seen_and_is_gone_is_waited_for(
+    server: Server, bucket: str, seen: tuple[InfluxReader, list[Record]], filters: dict[str, Any]
+) -> None:
+    """A server that is killed may lose what it had shown; its mirror sends it again once it has found out."""
+    one, records = seen
     if filters:
         one._influx._asking.note_trouble()  # without one, what was counted once is not counted again
         one._influx._counted = (Anchor(0, 0), Anchor(0, 0))
-    filling.delete(server, bucket, records[7])
     threading.Timer(4 * asking.OLD_GAP_SECONDS, filling.write, (server, bucket, filling.lines_of(records)[7:8])).start()
     assert list(one.read(**filters)) == [r for r in records if not filters or r.account == filters["account"]]
 
 
-def test_whoever_waits_for_what_is_gone_hears_of_the_end(
-    server: Server, bucket: str, reader: Callable[[], InfluxReader], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
-    records = filling.made(filling.seconds(12))
-    filling.fill(server, bucket, records)
-    one = reader()
-    assert one.head() == 12
-    filling.delete(server, bucket, records[7])
+def test_whoever_waits_for_what_is_gone_hears_of_the_end(seen: tuple[InfluxReader, list[Record]]) -> None:
+    one, _ = seen
     threading.Timer(4 * asking.OLD_GAP_SECONDS, one.close).start()
     with pytest.raises(Closed, match="connect again"):
         in_time(lambda: list(one.read()))

@@ -11,7 +11,6 @@ import pytest
 
 import eventstore
 from eventstore import MIRRORED, CorruptJournal, Gap, InfluxSettings, Refused, TargetExists
-from eventstore.influx import asking
 from eventstore.influx.restore import Restored, adopt, restore
 from eventstore.influx.shipping import Shipper
 from eventstore.journals.sqlite import SqliteJournal
@@ -150,12 +149,6 @@ def test_a_changed_point_does_not_give_the_roots_that_the_mirror_left(
         found = reader.verify()
     assert (found.ok, found.first_bad) == (False, 1)
     assert "do not give the root that was left: one was changed" in (found.reason or "")
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait only shortly for what the server has counted: it could come again after a crash of the server's own."""
-    monkeypatch.setattr(asking, "GAP_SECONDS", 1.0)
 
 
 @pytest.mark.usefixtures("impatient")
