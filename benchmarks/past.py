@@ -11,7 +11,7 @@ import projections
 from benchmarks.rows import Row, row
 from benchmarks.timing import NS_PER_US, each_ns, percentile, spread
 from benchmarks.workload import append_all, lives, order_of
-from projections.worker import Policy
+from projections.worker import CutPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ def _row(name: str, what: str, taken: list[list[int]], most: float, note: str) -
 
 
 def _cut_every(events: int) -> int:
-    return min(Policy().events, events // 10)
+    return min(CutPolicy().events, events // 10)
 
 
 def _build(setting: Setting, store: EventStore, events: int) -> None:

@@ -12,9 +12,9 @@ from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds, spread
 from benchmarks.workload import MIX, append_all, lives
 from eventstore import Event
-from projections.book import shipped_views
 from projections.fold import Fold
 from projections.reading import tail
+from projections.shipped import shipped_views
 from projections.views.orders import OrdersView
 from projections.views.positions import PositionsView
 

@@ -12,7 +12,7 @@ import projections
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, seconds, spread
 from benchmarks.workload import append_all, lives
-from projections.worker import Policy
+from projections.worker import CutPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def measure(setting: Setting) -> list[Row]:
         figures = in_turns(rounds, measures, setting.rounds("restart", rounds))
     ours, worst = figures[OURS], figures[WORST]
     many = f"{events:,} events, {orders:,} orders, {ACCOUNTS} accounts"
-    every = Policy().events
+    every = CutPolicy().events
     target, zero = f"≤ {SECONDS_MAX:g} s", {ZERO: figures[ZERO]}
     return [
         row(
@@ -81,7 +81,7 @@ def measure(setting: Setting) -> list[Row]:
 def _build(setting: Setting, directory: Path, events: int) -> int:
     """Write the log, keep the file of snapshots as of its end and as of one cut earlier; return how many orders."""
     setting.say(f"restart: writing {events:,} events")
-    tail = min(Policy().events, events // 10)
+    tail = min(CutPolicy().events, events // 10)
     lived = lives(random.Random(3), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
     with eventstore.open(directory) as store:
         for name, until in (("older", events - tail), ("newest", events)):

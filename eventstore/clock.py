@@ -76,6 +76,16 @@ def to_ns(instant: datetime | int) -> int:
     return instant
 
 
+def duration_ns(duration: timedelta | int) -> int:
+    """Return a timedelta or an int as nanoseconds; raise InvalidEvent below 0 or beyond all times there are."""
+    if isinstance(duration, timedelta):
+        duration = duration // timedelta(microseconds=1) * 1000
+    if type(duration) is not int or not 0 <= duration <= TIME_MAX:
+        msg = f"a duration is a timedelta or an int of nanoseconds, 0 or more, not {duration!r:.80}"
+        raise InvalidEvent(msg)
+    return duration
+
+
 def parse_time(text: str) -> int:
     """Return ISO 8601 text with a zone, to nine fractional digits, as UNIX ns."""
     fraction = _FRACTION.match(text)

@@ -222,8 +222,12 @@ class EventStore(EventReader):
         drafts = []
         for id_, event in zip(ids, events, strict=True):
             kind, data = encode(event)
-            if kind.durability > durability:
-                msg = f"{kind.name} must be at least {kind.durability.name}, not {durability.name}: append it"
+            weakest = kind.durability if kind.durability_of is None else kind.durability_of(event)
+            if weakest > durability:
+                msg = f"{kind.name} must be at least {weakest.name}, not {durability.name}: append it"
+                raise InvalidEvent(msg)
+            if kind.signed and not batch.actor:
+                msg = f"{kind.name} needs to know who: give actor="
                 raise InvalidEvent(msg)
             drafts.append(
                 Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)

@@ -4,17 +4,17 @@ from projections.book import Book, Recovery, open
 from projections.replay import Change, as_of, diff, steps
 from projections.snapshots import Snapshots, SnapshotWarning
 from projections.view import FIXED, SHARED, Lens, PartitionParked, View
-from projections.worker import Lag, Policy, Worker
+from projections.worker import CutPolicy, Lag, Worker
 
 __all__ = [
     "FIXED",
     "SHARED",
     "Book",
     "Change",
+    "CutPolicy",
     "Lag",
     "Lens",
     "PartitionParked",
-    "Policy",
     "Recovery",
     "SnapshotWarning",
     "Snapshots",

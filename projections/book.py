@@ -26,20 +26,17 @@ from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name
 from projections.fold import Fold
 from projections.reading import tail
+from projections.shipped import Shipped, shipped_views
 from projections.snapshots import Loaded, Snapshots
 from projections.view import SHARED, PartitionParked, View, completed, is_by_account
-from projections.views.contracts import Contracts, ContractsView
-from projections.views.lockouts import Lockout, Lockouts, LockoutsView
-from projections.views.orders import Orders, OrdersView
-from projections.views.positions import Positions, PositionsView
-from projections.views.trades import Trades, TradesView
+from projections.views.lockouts import Lockout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
-    from eventstore import Event
+    from eventstore import Clock, Event
 
     Progress = Callable[[int, int], None]
 
@@ -57,16 +54,11 @@ class Recovery(msgspec.Struct, frozen=True):
     pending: tuple[Any, ...] = ()
 
 
-def shipped_views() -> tuple[View[Any], ...]:
-    """Return the views that every book has."""
-    return OrdersView(), TradesView(), PositionsView(), LockoutsView(), ContractsView()
-
-
-class Book:
+class Book(Shipped):
     """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
 
-    Lookups take no lock. `orders`, `trades`, `positions`, `lockouts` and `contracts` are the questions of the
-    shipped views; a view of one's own is asked by `state(name, partition)`.
+    Lookups take no lock. `orders`, `positions`, `lockouts`, … are the questions of the shipped views; a view of
+    one's own is asked by `state(name, partition)`.
     """
 
     def __init__(
@@ -81,15 +73,12 @@ class Book:
     ) -> None:
         self.recovery = Recovery(0, 0, 0.0)
         self._reader, self._fold, self._accounts = reader, fold, accounts
+        self._clock: Clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
         self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
         self._lock = threading.RLock()
         self._observed: set[str] = set()
         self._at_cut = 0
-        self.orders = Orders(self)
-        self.trades = Trades(self)
-        self.positions = Positions(self)
-        self.lockouts = Lockouts(self)
-        self.contracts = Contracts(self)
+        super().__init__(self)
 
     @property
     def position(self) -> int:
@@ -216,6 +205,10 @@ class Book:
         if self._occurred_until is None:
             return records
         return (record for record in records if record.occurred_at <= self._occurred_until)
+
+    def now_ns(self) -> int:
+        """Return the store's clock, for questions that name no instant."""
+        return self._clock.now_ns()
 
     @property
     def parked(self) -> dict[tuple[str, str], PartitionParked]:

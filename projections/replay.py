@@ -22,9 +22,10 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.book import Book, shipped_views, snapshots_of
+from projections.book import Book, snapshots_of
 from projections.fold import Fold
 from projections.reading import tail
+from projections.shipped import shipped_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

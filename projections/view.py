@@ -94,7 +94,7 @@ def is_by_account(view: View[Any]) -> bool:
 
 
 class Lens(Protocol):
-    """What a view's questions may use of a book: its states, and the part of the log that it has folded."""
+    """What a view's questions may use of a book: its states, the part of the log that it has folded, its verbs."""
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Return the live state of a partition, or None where it has no record; raise PartitionParked."""
@@ -110,6 +110,15 @@ class Lens(Protocol):
         types: tuple[type[Event], ...] | None = None,
     ) -> Iterator[Record]:
         """Return the records that the book has folded, oldest first."""
+
+    def now_ns(self) -> int:
+        """Return the store's clock: for questions that name no instant."""
+
+    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+        """Append and fold; raises ReadOnly where the book is of the past."""
+
+    def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
+        """Fold an event that is never stored; raises ReadOnly where the book is of the past."""
 
 
 class PartitionParked(StoreError):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WAIT_SECONDS = 0.25
 
 
-class Policy(msgspec.Struct, frozen=True):
+class CutPolicy(msgspec.Struct, frozen=True):
     """When to write a cut: after so many events, or so many seconds with any events at all."""
 
     events: int = 100_000
@@ -47,14 +47,14 @@ class Worker:
         reader: EventReader,
         book: Book,
         *,
-        policy: Policy | None = None,
+        policy: CutPolicy | None = None,
         published: Callable[[Book], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.book = book
         self.error: BaseException | None = None
         """What ended the worker, None while it is well."""
-        self._reader, self._policy, self._published = reader, policy or Policy(), published
+        self._reader, self._policy, self._published = reader, policy or CutPolicy(), published
         self._clock = clock or getattr(reader, "clock", None) or SystemClock()
         self._stop = threading.Event()
         self._moved = threading.Condition()

@@ -3,7 +3,7 @@
 from eventstore.events.base import MIRRORED, QUEUED, SYNCED, VOLATILE, Durability, Event, UnknownEvent
 from eventstore.events.codec import decode, encode
 from eventstore.events.registry import event
-from eventstore.events.validation import Instant, Positive
+from eventstore.events.validation import Duration, Instant, Positive
 
 __all__ = [
     "MIRRORED",
@@ -11,6 +11,7 @@ __all__ = [
     "SYNCED",
     "VOLATILE",
     "Durability",
+    "Duration",
     "Event",
     "Instant",
     "Positive",

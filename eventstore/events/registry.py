@@ -26,7 +26,10 @@ VOCABULARY = "eventstore.trading"
 
 
 class EventType(msgspec.Struct, frozen=True):
-    """One registered class of events. `upcasters[n]` turns a raw dict of schema n into one of schema n + 1."""
+    """One registered class of events. `upcasters[n]` turns a raw dict of schema n into one of schema n + 1.
+
+    `durability_of` is asked for one event, where the weakest it may be given depends on its members.
+    """
 
     name: str
     cls: type[Event]
@@ -36,6 +39,8 @@ class EventType(msgspec.Struct, frozen=True):
     upcasters: dict[int, Callable[[Raw], Raw]]
     validator: Validator
     decoder: msgspec.json.Decoder[Any]
+    signed: bool = False
+    durability_of: Callable[[Any], Durability] | None = None
 
 
 _by_name: dict[str, EventType] = {}
@@ -52,6 +57,8 @@ def event(
     measures: tuple[str, ...] = (),
     upcasters: Mapping[int, Callable[[Raw], Raw]] | None = None,
     name: str | None = None,
+    signed: bool = False,
+    durability_of: Callable[[Any], Durability] | None = None,
 ) -> Callable[[E], E]: ...
 def event(
     cls: E | None = None,
@@ -62,30 +69,35 @@ def event(
     measures: tuple[str, ...] = (),
     upcasters: Mapping[int, Callable[[Raw], Raw]] | None = None,
     name: str | None = None,
+    signed: bool = False,
+    durability_of: Callable[[Any], Durability] | None = None,
 ) -> E | Callable[[E], E]:
     """Register a subclass of Event under its name, bare or with settings.
 
     `schema`: raised by one with each incompatible change; `upcasters` maps each older number to a function from
     the raw dict of that schema to one of the next. `durability`: the weakest it may be given. `measures`: numeric
-    members that charts want as plain numbers. Raises InvalidEvent for a class that cannot be stored or a name
-    that is taken.
+    members that charts want as plain numbers. `signed`: whoever appends one must be named, by `actor`.
+    `durability_of`: returns the weakest durability for one event, where that is stronger than the class's. Raises
+    InvalidEvent for a class that cannot be stored or a name that is taken.
     """
 
     def register(cls: E) -> E:
-        _register(cls, name or cls.__name__, schema, durability, measures, dict(upcasters or {}))
+        kind = _checked(cls, name or cls.__name__, schema, durability, measures, dict(upcasters or {}))
+        kind = msgspec.structs.replace(kind, signed=signed, durability_of=durability_of)
+        _by_name[kind.name] = _by_class[kind.cls] = kind
         return cls
 
     return register if cls is None else register(cls)
 
 
-def _register(  # noqa: PLR0917 - one private caller
+def _checked(  # noqa: PLR0917 - one private caller
     cls: object,
     name: str,
     schema: int,
     durability: Durability,
     measures: tuple[str, ...],
     upcasters: dict[int, Callable[[Raw], Raw]],
-) -> None:
+) -> EventType:
     if not (isinstance(cls, type) and issubclass(cls, Event)):
         msg = f"{cls!r} is no subclass of eventstore.Event"
         raise InvalidEvent(msg)
@@ -103,7 +115,7 @@ def _register(  # noqa: PLR0917 - one private caller
     if known is not None and known.cls is not cls and not _may_replace(known, cls, schema):
         msg = f"the name {name} is taken by {known.cls.__module__}.{known.cls.__qualname__}: choose another"
         raise InvalidEvent(msg)
-    kind = EventType(
+    return EventType(
         name=name,
         cls=cls,
         schema=schema,
@@ -113,7 +125,6 @@ def _register(  # noqa: PLR0917 - one private caller
         validator=Validator(cls),
         decoder=msgspec.json.Decoder(cls),
     )
-    _by_name[name] = _by_class[cls] = kind
 
 
 def _may_replace(known: EventType, cls: type[Event], schema: int) -> bool:

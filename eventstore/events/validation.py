@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import inspect
 
-from eventstore.clock import to_ns
+from eventstore.clock import duration_ns, to_ns
 from eventstore.errors import InvalidEvent
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -32,6 +32,8 @@ Positive = Annotated[Decimal, msgspec.Meta(extra={"positive": True})]
 """A finite Decimal above zero: a quantity, a multiplier, a tick."""
 Instant = Annotated[int, msgspec.Meta(extra={"instant": True})]
 """UNIX ns, UTC; an aware datetime given for it is stored as such."""
+Duration = Annotated[int, msgspec.Meta(extra={"duration": True})]
+"""Nanoseconds, not below 0; a timedelta given for it is stored as such."""
 
 
 class Validator:
@@ -53,13 +55,18 @@ class Validator:
         self._numbers = tuple(
             (index, _lower_bound(infos[name])) for index, name in enumerate(self._fields) if _is_decimal(infos[name])
         )
-        self._instants = tuple(name for name in self._fields if _is_instant(infos[name]))
+        self._times = tuple(
+            (name, convert)
+            for name in self._fields
+            for mark, convert in (("instant", to_ns), ("duration", duration_ns))
+            if _is_marked(infos[name], mark)
+        )
         self._proved: set[tuple[type, ...]] = set()
 
     def check(self, event: S) -> S:
-        """Return the event with its instants in ns; raise InvalidEvent, naming the member that cannot be stored."""
-        if self._instants:
-            event = self._with_instants(event)
+        """Return the event with its times in ns; raise InvalidEvent, naming the member that cannot be stored."""
+        if self._times:
+            event = self._with_times(event)
         values = self._values(event)
         classes = tuple(map(type, values))
         if classes not in self._proved:
@@ -84,10 +91,10 @@ class Validator:
             msg = f"{where}: a finite number{' above 0' if above > 0 else ''} is wanted"
         raise InvalidEvent(msg)
 
-    def _with_instants(self, event: S) -> S:
-        given = {name: getattr(event, name) for name in self._instants}
-        instants = {name: to_ns(value) for name, value in given.items() if value is not None}
-        return msgspec.structs.replace(event, **instants) if instants else event
+    def _with_times(self, event: S) -> S:
+        given = [(name, convert, getattr(event, name)) for name, convert in self._times]
+        times = {name: convert(value) for name, convert, value in given if value is not None}
+        return msgspec.structs.replace(event, **times) if times else event
 
     def _check_types(self, values: tuple[Any, ...], classes: tuple[type, ...]) -> None:
         proved = True
@@ -148,10 +155,10 @@ def _is_decimal(info: inspect.Type) -> bool:
     return any(isinstance(part, inspect.DecimalType) for part in _parts(info))
 
 
-def _is_instant(info: inspect.Type) -> bool:
+def _is_marked(info: inspect.Type, mark: str) -> bool:
     if isinstance(info, inspect.Metadata):
-        return bool((info.extra or {}).get("instant")) or _is_instant(info.type)
-    return isinstance(info, inspect.UnionType) and any(map(_is_instant, info.types))
+        return bool((info.extra or {}).get(mark)) or _is_marked(info.type, mark)
+    return isinstance(info, inspect.UnionType) and any(_is_marked(part, mark) for part in info.types)
 
 
 def _lower_bound(info: inspect.Type) -> Decimal:

@@ -101,3 +101,40 @@ class Allows(enum.StrEnum):
 
     REDUCE_ONLY = "REDUCE_ONLY"
     NOTHING = "NOTHING"
+
+
+class EnforcementAction(enum.StrEnum):
+    """What a rule wants done."""
+
+    CANCEL_ORDERS = "CANCEL_ORDERS"
+    FLATTEN = "FLATTEN"
+    FLATTEN_SYMBOL = "FLATTEN_SYMBOL"
+    REDUCE_TO = "REDUCE_TO"
+    NONE = "NONE"
+
+
+class CashKind(enum.StrEnum):
+    """Why cash moved."""
+
+    DEPOSIT = "DEPOSIT"
+    WITHDRAWAL = "WITHDRAWAL"
+    PAYOUT = "PAYOUT"
+    FEE = "FEE"
+    FUNDING = "FUNDING"
+    INTEREST = "INTEREST"
+    DIVIDEND = "DIVIDEND"
+
+
+class Severity(enum.StrEnum):
+    """What reaching a limit leads to: a warning that is recorded, or a lockout with what its rule enforces."""
+
+    WARNING = "WARNING"
+    LOCKOUT = "LOCKOUT"
+
+
+class Verdict(enum.StrEnum):
+    """What a check before an order says of it."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    WARNING = "WARNING"
+    REJECT = "REJECT"

@@ -4,13 +4,20 @@ A scope is `account`, `symbol:X` or `root:X`. Where the later events leave `rule
 stream's rule and every scope of it.
 """
 
+from typing import Any
+
+import msgspec
+
 from eventstore.events import Event, Instant, event
 from eventstore.trading.enums import Allows
 
 
 @event
 class LockoutSet(Event, frozen=True, kw_only=True):
-    """A lockout came into force; without `until` it has no end. An irrevocable one cannot be weakened."""
+    """A lockout came into force; without `until` it has no end. An irrevocable one cannot be weakened.
+
+    `details` are what it was decided on: figures, the limit, quotes with their times.
+    """
 
     rule_id: str
     scope: str = "account"
@@ -18,6 +25,7 @@ class LockoutSet(Event, frozen=True, kw_only=True):
     reason: str = ""
     until: Instant | None = None
     revocable: bool = True
+    details: dict[str, Any] | str = msgspec.field(default_factory=dict)
 
 
 @event

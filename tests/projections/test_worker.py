@@ -11,7 +11,7 @@ import eventstore
 import projections
 from eventstore import Closed, EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
-from projections import Book, Lag, Policy, Worker
+from projections import Book, CutPolicy, Lag, Worker
 from tests.projections.examples import RainByAccount, bought, in_thread, rain, until
 
 START = 1_750_000_000_000_000_000
@@ -75,7 +75,7 @@ def test_lag_is_told_in_events_and_in_seconds_since_the_oldest(tmp_path: Path) -
 
 def test_a_worker_cuts_after_so_many_events(store: EventStore) -> None:
     snapshots = projections.Snapshots(store.directory / "snapshots.sqlite")  # type: ignore[operator]
-    with Worker(store, projections.open(store), policy=Policy(events=10, seconds=1e9)) as worker:
+    with Worker(store, projections.open(store), policy=CutPolicy(events=10, seconds=1e9)) as worker:
         assert worker.wait(trades(store, 9), 20)
         assert snapshots.cuts() == []
         last = trades(store, 1)
@@ -90,7 +90,7 @@ def test_a_worker_cuts_after_so_many_seconds_with_any_events(tmp_path: Path) -> 
     store = EventStore(MemoryJournal(clock=clock), clock=clock)
     snapshots = projections.Snapshots(tmp_path / "cuts")
     book = projections.open(store, snapshots=tmp_path / "cuts")
-    with Worker(store, book, policy=Policy(events=1_000, seconds=5)):
+    with Worker(store, book, policy=CutPolicy(events=1_000, seconds=5)):
         clock.advance(100 * SECOND)
         trades(store, 1)
         until(lambda: snapshots.cuts() == [1])

@@ -1,0 +1,37 @@
+"""What a rule wants done about an account, and what was done: stream `enforcement/ACCOUNT/REQUEST_ID`."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from eventstore.events import QUEUED, Event, event
+from eventstore.trading.enums import EnforcementAction
+
+
+@event(durability=QUEUED, measures=("quantity",))
+class EnforcementRequested(Event, frozen=True, kw_only=True):
+    """A rule asks the trading process to act; it stays pending until `EnforcementTaken` answers it.
+
+    `symbol` goes with FLATTEN_SYMBOL, and `quantity` with REDUCE_TO: what may be left, above zero on either side.
+    Without a `request_id` the stream's entity is it.
+    """
+
+    rule_id: str
+    action: EnforcementAction
+    reason: str = ""
+    details: dict[str, Any] | str = msgspec.field(default_factory=dict)
+    request_id: str | None = None
+    symbol: str | None = None
+    quantity: Decimal | None = None
+    trading_day: date | None = None
+
+
+@event(durability=QUEUED)
+class EnforcementTaken(Event, frozen=True, kw_only=True):
+    """The trading process answered a request; without `success` it tried, and the request stays pending no longer."""
+
+    request_id: str
+    success: bool
+    details: dict[str, Any] | str = msgspec.field(default_factory=dict)

@@ -1,0 +1,39 @@
+"""What an account may not exceed, and where it did: streams `limits/ACCOUNT/RULE_ID` and `breach/ACCOUNT/RULE_ID`."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from eventstore.events import Event, Instant, event
+from eventstore.trading.enums import Severity
+
+
+@event(signed=True)
+class LimitsSet(Event, frozen=True, kw_only=True):
+    """Somebody, who must be named as the actor, set a rule's parameters as a whole.
+
+    They hold from `effective_from` on (default: at once), a loosening not before the account's next session.
+    Figures among the parameters are Decimals or their text, never floats.
+    """
+
+    rule_id: str
+    revision: int = 1
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    effective_from: Instant | None = None
+
+
+@event(measures=("figure", "limit"))
+class LimitBreached(Event, frozen=True, kw_only=True):
+    """An account reached a limit, and no lockout says so: a warning, or a breach of a day that was already over."""
+
+    rule_id: str
+    figure: Decimal
+    limit: Decimal
+    severity: Severity = Severity.WARNING
+    basis: str = ""
+    currency: str | None = None
+    trading_day: date | None = None
+    reason: str = ""
+    details: dict[str, Any] | str = msgspec.field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""What strategies keep of their own, opaque to the store: streams `pair/ACCOUNT/NAME`, `portfolio/ACCOUNT/NAME`."""
+
+from typing import Any
+
+from eventstore.events import Event, event
+
+
+@event
+class PairStateSaved(Event, frozen=True, kw_only=True):
+    """A pair's state as its strategy wants it back; `version` is the strategy's number for the state's form."""
+
+    state: Any
+    version: int = 1
+    pair: str | None = None
+
+
+@event
+class PortfolioSaved(Event, frozen=True, kw_only=True):
+    """A portfolio's state as its strategy wants it back."""
+
+    state: Any
+    version: int = 1
+    portfolio: str | None = None

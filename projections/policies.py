@@ -1,0 +1,1 @@
+"""Policies: events that cause events, decided once however often they are asked."""

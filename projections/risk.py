@@ -1,0 +1,1 @@
+"""Checks before an order: what the book says against every limit, in microseconds."""

@@ -1,0 +1,1 @@
+"""The shipped rules: policies with parameters in limits."""

@@ -1,0 +1,1 @@
+"""What accounts begin with: calendars and first limits from a TOML file, appended once."""

@@ -1,0 +1,68 @@
+"""The views that every book has, and the questions one asks of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from projections.views.accounts import Accounts, AccountsView
+from projections.views.blackouts import Blackouts, BlackoutsView
+from projections.views.contracts import Contracts, ContractsView
+from projections.views.counters import Counters, CountersView
+from projections.views.enforcement import Enforcements, EnforcementView
+from projections.views.equity import Equities, EquityView
+from projections.views.limits import Limits, LimitsView
+from projections.views.lockouts import Lockouts, LockoutsView
+from projections.views.orders import Orders, OrdersView
+from projections.views.pairs import Pairs, PairsView
+from projections.views.pnl import Pnl
+from projections.views.positions import Positions, PositionsView
+from projections.views.quotes import Quotes, QuotesView
+from projections.views.sessions import Sessions, SessionsView
+from projections.views.timers import Timers, TimersView
+from projections.views.trades import Trades, TradesView
+
+if TYPE_CHECKING:
+    from projections.view import Lens, View
+
+
+def shipped_views() -> tuple[View[Any], ...]:
+    """Return the views that every book has."""
+    return (
+        OrdersView(),
+        TradesView(),
+        PositionsView(),
+        LockoutsView(),
+        ContractsView(),
+        AccountsView(),
+        SessionsView(),
+        LimitsView(),
+        EquityView(),
+        CountersView(),
+        EnforcementView(),
+        BlackoutsView(),
+        PairsView(),
+        QuotesView(),
+        TimersView(),
+    )
+
+
+class Shipped:
+    """The questions of the shipped views."""
+
+    def __init__(self, lens: Lens) -> None:
+        self.orders = Orders(lens)
+        self.trades = Trades(lens)
+        self.positions = Positions(lens)
+        self.contracts = Contracts(lens)
+        self.accounts = Accounts(lens)
+        self.pnl = Pnl(lens)
+        self.equity = Equities(lens)
+        self.quotes = Quotes(lens)
+        self.sessions = Sessions(lens)
+        self.limits = Limits(lens)
+        self.lockouts = Lockouts(lens)
+        self.enforcement = Enforcements(lens)
+        self.blackouts = Blackouts(lens)
+        self.timers = Timers(lens)
+        self.counters = Counters(lens)
+        self.pairs = Pairs(lens)
