@@ -77,6 +77,20 @@ class Folding:
             if stream in {None, record.stream} and account in {None, record.account} and _is_of(record, names):
                 yield record
 
+    def now_ns(self) -> int:
+        """Return the last record's time: this book has no clock of its own."""
+        return len(self.records)
+
+    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+        records = [self.record(stream, event) for event in ([events] if isinstance(events, Event) else events)]
+        for record in records:
+            self.deliver(record)
+        return records
+
+    def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
+        msg = f"orders fold nothing that is never stored, and {stream} was told so"
+        raise NotImplementedError(msg)
+
 
 def _is_of(record: Record, names: set[str] | None) -> bool:
     return names is None or record.type in names

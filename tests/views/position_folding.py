@@ -128,3 +128,20 @@ class Folding:
             of_account = account in {None, record.account}
             if within and of_account and (types is None or type(record.event) in types):
                 yield record
+
+    def now_ns(self) -> int:
+        """Return when the last record was recorded: this book has no clock of its own."""
+        return self.records[-1].recorded_at if self.records else 0
+
+    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+        """Append and fold, at the times that the next positions are."""
+        before = len(self.records)
+        self.add(stream, *([events] if isinstance(events, Event) else events))
+        return self.records[before:]
+
+    def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
+        """Fold an event of which nothing stays in the log."""
+        record = self.record(stream, event, occurred_at=occurred_at)
+        self.deliver(record)
+        self.records.remove(record)
+        return record
