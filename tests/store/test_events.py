@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from msgspec import inspect as shapes
 
 import eventstore
-from eventstore import Event, InvalidEvent, trading
+from eventstore import Batch, Event, InvalidEvent, trading
 from eventstore.clock import TIME_MAX
 from eventstore.events import QUEUED, SYNCED, VOLATILE, encode
 from eventstore.events.registry import by_class, by_name, type_names
@@ -31,9 +31,19 @@ def read_back(event: Event) -> Event:
     return stored(kind.name, kind.schema, data).event
 
 
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+# What a member of any type may hold and get back as it was: JSON has no tuples, no decimals and no keys but texts.
+JSON = st.recursive(
+    st.none() | st.booleans() | INTEGERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
 PLAIN: dict[type[shapes.Type], st.SearchStrategy[Any]] = {
+    shapes.AnyType: JSON,
     shapes.DecimalType: st.decimals("-9.99e99", "9.99e99", allow_nan=False, allow_infinity=False),
-    shapes.StrType: st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    shapes.StrType: TEXTS,
+    shapes.IntType: INTEGERS,
     shapes.BoolType: st.booleans(),
     shapes.DateType: st.dates(),
     shapes.NoneType: st.none(),
@@ -44,7 +54,7 @@ def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
     match kind:
         case shapes.Metadata(extra={"positive": True}):
             return st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False)
-        case shapes.Metadata(extra={"instant": True}):
+        case shapes.Metadata(extra={"instant": True} | {"duration": True}):
             return st.integers(0, TIME_MAX)
         case shapes.UnionType(types=members):
             return st.one_of([strategy_of(member) for member in members])
@@ -52,14 +62,16 @@ def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
             return st.sampled_from(list(cls))
         case shapes.VarTupleType(item_type=item):
             return st.lists(strategy_of(item), max_size=3).map(tuple)
+        case shapes.DictType(key_type=key, value_type=value):
+            return st.dictionaries(strategy_of(key), strategy_of(value), max_size=3)
+        case shapes.StructType(cls=cls, fields=fields):
+            return st.builds(cls, **{field.name: strategy_of(field.type) for field in fields})
         case _:
             return PLAIN[type(kind)]
 
 
 def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
-    info = shapes.type_info(cls)
-    assert isinstance(info, shapes.StructType)
-    return st.builds(cls, **{field.name: strategy_of(field.type) for field in info.fields})
+    return strategy_of(shapes.type_info(cls))
 
 
 # The codec
@@ -78,7 +90,7 @@ def test_every_event_of_the_vocabulary_reads_back_to_the_last_digit(cls: type[Ev
 
 
 def test_the_vocabulary_is_looked_at() -> None:
-    assert len(VOCABULARY) >= 26
+    assert len(VOCABULARY) >= 46
 
 
 @pytest.mark.parametrize("text", ["0.1", "1.10", "-0.00", "1E+30", "1E-30", "123456789012345678901234567890.123456789"])
@@ -179,6 +191,19 @@ def test_an_instant_that_is_none_is_refused(until: Any) -> None:  # noqa: ANN401
         encode(trading.LockoutSet(rule_id="r", until=until))
 
 
+def test_a_duration_is_stored_in_nanoseconds() -> None:
+    durations = [timedelta(minutes=5, microseconds=1), 300_000_001_000, 0]
+    given = [trading.TimerStarted(name="cooldown", duration=duration) for duration in durations]  # type: ignore[arg-type]
+    wanted = [trading.TimerStarted(name="cooldown", duration=duration) for duration in (300_000_001_000,) * 2 + (0,)]
+    assert [read_back(event) for event in given] == wanted
+
+
+@pytest.mark.parametrize("duration", [timedelta(microseconds=-1), -1, TIME_MAX + 1, timedelta.max, 1.5, True, "soon"])
+def test_a_duration_that_is_none_is_refused(duration: Any) -> None:  # noqa: ANN401 - anything wrong
+    with pytest.raises(InvalidEvent, match="a duration is a timedelta or an int of nanoseconds, 0 or more"):
+        encode(trading.TimerStarted(name="cooldown", duration=duration))
+
+
 @pytest.mark.parametrize(
     "member",
     [{"numbers": (1.5, float("nan"))}, {"prices": (Decimal(1), Decimal("NaN"))}, {"prices": (0.1,)}],
@@ -218,9 +243,51 @@ def test_settings_are_kept() -> None:
 
 
 def test_the_weakest_durability_of_the_vocabulary_is_as_written() -> None:
+    written = {cls: QUEUED for cls in VOCABULARY if cls.__name__.endswith("Reported")}
+    written |= dict.fromkeys((trading.EnforcementRequested, trading.EnforcementTaken), QUEUED)
+    written |= dict.fromkeys((trading.ContractDefined, trading.AccountUpdated), QUEUED)
+    written |= dict.fromkeys((trading.QuoteReceived, trading.TimerStarted, trading.TimerCanceled), VOLATILE)
     for cls in VOCABULARY:
-        may_wait = cls is trading.ContractDefined or cls.__name__.endswith("Reported")
-        assert by_class(cls).durability == (QUEUED if may_wait else SYNCED), cls
+        assert by_class(cls).durability == written.get(cls, SYNCED), cls
+
+
+@pytest.mark.parametrize("can_trade", [True, None])
+def test_what_an_account_may_do_can_wait_for_its_sync(can_trade: bool | None, store: eventstore.EventStore) -> None:
+    told = trading.AccountUpdated(balance=Decimal(1), can_trade=can_trade)
+    assert store.enqueue("account/ACC1/-", told).result(5)[0].event == told
+
+
+def test_that_an_account_may_not_trade_is_on_disk_before_it_is_acknowledged(store: eventstore.EventStore) -> None:
+    told = trading.AccountUpdated(can_trade=False)
+    with pytest.raises(InvalidEvent, match="AccountUpdated must be at least SYNCED, not QUEUED: append it"):
+        store.enqueue("account/ACC1/-", told)
+    assert store.append("account/ACC1/-", told)[0].event == told
+    assert store.head() == 1
+
+
+def test_limits_are_set_by_somebody_who_is_named(store: eventstore.EventStore) -> None:
+    stream, limits = "limits/ACC1/daily-loss", trading.LimitsSet(rule_id="daily-loss")
+    nobody = "LimitsSet needs to know who: give actor="
+    with pytest.raises(InvalidEvent, match=nobody):
+        store.append(stream, limits)
+    with pytest.raises(InvalidEvent, match=nobody):
+        store.append(stream, limits, actor="")
+    with pytest.raises(InvalidEvent, match=nobody):
+        store.append_many([Batch("limits/ACC1/other", limits, actor="risk@desk"), Batch(stream, limits)])
+    assert store.head() == 0
+    assert store.append(stream, limits, actor="risk@desk")[0].actor == "risk@desk"
+
+
+def test_limits_cannot_be_enqueued_namelessly(store: eventstore.EventStore) -> None:
+    @eventstore.event(name="tested.Signed", durability=QUEUED, signed=True)
+    class Signed(Event, frozen=True, kw_only=True):
+        pass
+
+    with pytest.raises(InvalidEvent, match=r"tested\.Signed needs to know who"):
+        store.enqueue("test/-/1", Signed())
+    with pytest.raises(InvalidEvent, match="LimitsSet must be at least SYNCED"):
+        store.enqueue("limits/ACC1/r", trading.LimitsSet(rule_id="r"), actor="risk@desk")
+    assert store.enqueue("test/-/1", Signed(), actor="risk@desk").result(5)[0].actor == "risk@desk"
 
 
 def test_a_name_of_the_vocabulary_is_taken() -> None:
