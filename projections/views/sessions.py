@@ -1,25 +1,82 @@
-"""Sessions: the trading day an account is in, and those before."""
+"""Sessions: the trading day an account is in, when it ends, and what the days before came to."""
 
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import asdict, replace
 from typing_extensions import override
 
 from eventstore import Event, Record
+from eventstore.clock import to_ns
+from eventstore.streams import check_name
 from eventstore.trading import SessionClosed, SessionOpened, SessionReset
+from projections.sessions import Calendar
 from projections.view import Lens, View
+
+DAYS_MAX = 400
+POSITIONS_MAX = 100
+EVERYONE = "*"
+"""Under which name `calendars` holds the calendar of all accounts that have none of their own."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """One trading day of an account, as its events tell of it. Times are UNIX ns, None what nobody told.
+
+    `began_at` is None for a day of which only its closing was told. `late` says that its reset was told late. The
+    figures are those of its closing. `positions` are those of the records that told of it, the first and last ones.
+    """
+
+    account: str
+    trading_day: date
+    began_at: int | None = None
+    opens_at: int | None = None
+    flat_by: int | None = None
+    resets_at: int | None = None
+    week: date | None = None
+    zone: str | None = None
+    late: bool = False
+    closed_at: int | None = None
+    balance: Decimal | None = None
+    realized: Decimal | None = None
+    fees: Decimal | None = None
+    high_water: Decimal | None = None
+    trades: int | None = None
+    currency: str | None = None
+    positions: tuple[int, ...] = ()
+
+    @property
+    def closed(self) -> bool:
+        """Whether its closing was told; the day itself lasts until its reset."""
+        return self.closed_at is not None
+
+    def holds(self, at_ns: int) -> bool:
+        """Tell whether an instant lies in it; where no reset is known, it lasts until its closing."""
+        end = self.closed_at if self.resets_at is None else self.resets_at
+        return self.began_at is not None and self.began_at <= at_ns and (end is None or at_ns < end)
 
 
 class SessionsState(msgspec.Struct):
-    """One account."""
+    """One account: the 400 newest trading days, those without a known begin first, the others as they began."""
+
+    days: tuple[Session, ...] = ()
 
 
 class SessionsView(View[SessionsState]):
-    """To be written."""
+    """What is known of each trading day: told again or in any order, each event adds what it says.
+
+    A day begins at the earliest instant that any event gives for it. A member that an event leaves out stands as it
+    was told before. `days_max` bounds how many days stay in state.
+    """
 
     name: ClassVar[str] = "sessions"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (SessionOpened, SessionReset, SessionClosed)
+
+    def __init__(self, days_max: int | None = DAYS_MAX) -> None:
+        self._days_max = days_max
 
     @override
     def initial(self) -> SessionsState:
@@ -27,11 +84,141 @@ class SessionsView(View[SessionsState]):
 
     @override
     def apply(self, state: SessionsState, event: Event, record: Record) -> None:
-        return
+        match event:
+            case SessionOpened() | SessionReset():
+                day, told = event.trading_day, _begun(event, record)
+            case SessionClosed():
+                named = _named(state, event, record)
+                if named is None:
+                    return  # it names no day, and the account is in none that anyone told of
+                day, told = named, _closed(event, record)
+            case _:
+                return
+        known = next((each for each in state.days if each.trading_day == day), None)
+        fresh = _with(known or Session(account=record.account, trading_day=day), told, record.position)
+        days = sorted([*(each for each in state.days if each is not known), fresh], key=_age)
+        if self._days_max is not None and len(days) > self._days_max:
+            days.remove(min(days, key=lambda each: each.trading_day))
+        state.days = tuple(days)
 
 
 class Sessions:
-    """Questions about sessions."""
+    """Questions about sessions. An instant is an aware datetime or UNIX ns, now where none is given."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+        self.calendars: dict[str, Calendar] = {}
+        """By account, `*` for all others: what is asked about instants that no event tells of."""
+
+    def current(self, account: str, at: datetime | int | None = None) -> Session | None:
+        """Return the trading day that an instant lies in, None where no event tells of it."""
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        for session in reversed(self._known(account)):
+            if session.began_at is None or session.began_at <= at_ns:
+                return session if session.holds(at_ns) else None
+        return None
+
+    def day(self, account: str, trading_day: date) -> Session | None:
+        """Return a trading day by its date: of days older than the last 400 told of, from the log."""
+        known = self._known(account)
+        if len(known) >= DAYS_MAX and trading_day < min(session.trading_day for session in known):
+            known = self.history(account)
+        return next((session for session in known if session.trading_day == trading_day), None)
+
+    def history(self, account: str) -> tuple[Session, ...]:
+        """Return every trading day that the account's events ever told of, folded from the log, oldest first."""
+        view = SessionsView(days_max=None)
+        state = view.initial()
+        for record in self._lens.read(stream=f"session/{account}/", types=view.types):
+            view.apply(state, record.event, record)
+        return tuple(sorted(state.days, key=lambda session: session.trading_day))
+
+    def calendar(self, account: str) -> Calendar | None:
+        """Return the calendar of an account, or else that of all accounts."""
+        return self.calendars.get(account) or self.calendars.get(EVERYONE)
+
+    def next_reset(self, account: str, at: datetime | int | None = None) -> int | None:
+        """Return the first reset after an instant: the told one, else the calendar's; None where neither says."""
+        return self._next(account, at, "resets_at", Calendar.next_reset)
+
+    def next_open(self, account: str, at: datetime | int | None = None) -> int | None:
+        """Return the first open after an instant: the told one, else the calendar's; None where neither says."""
+        return self._next(account, at, "opens_at", Calendar.next_open)
+
+    def next_flat_by(self, account: str, at: datetime | int | None = None) -> int | None:
+        """Return when one must be flat next, after an instant: as told, else by the calendar, None where never."""
+        return self._next(account, at, "flat_by", Calendar.next_flat_by)
+
+    def _next(
+        self, account: str, at: datetime | int | None, member: str, of: Callable[[Calendar, int], int | None]
+    ) -> int | None:
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        session = self.current(account, at_ns)
+        from_ns = at_ns
+        while session is not None:
+            instant: int | None = getattr(session, member)
+            if instant is not None and instant > at_ns:
+                return instant
+            if instant is None or session.resets_at is None:
+                break
+            # The told one has passed: what a calendar says of the same day, should it have changed, is not asked.
+            from_ns = session.resets_at - 1
+            session = self.current(account, session.resets_at)
+        calendar = self.calendar(account)
+        if calendar is not None:
+            return of(calendar, from_ns)
+        return None
+
+    def _known(self, account: str) -> tuple[Session, ...]:
+        state: SessionsState | None = self._lens.state(SessionsView.name, account)
+        return () if state is None else state.days
+
+
+def calendars_of(given: Calendar | Mapping[str, Calendar] | None) -> dict[str, Calendar]:
+    """Return calendars by account, as `Sessions.calendars` holds them; one by itself is that of all accounts."""
+    if isinstance(given, Calendar):
+        return {EVERYONE: given}
+    calendars = dict(given or {})
+    for account in calendars.keys() - {EVERYONE}:
+        check_name("account", account)
+    return calendars
+
+
+def _age(session: Session) -> tuple[bool, int, date]:
+    return session.began_at is not None, session.began_at or 0, session.trading_day
+
+
+def _begun(event: SessionOpened | SessionReset, record: Record) -> dict[str, object]:
+    told = {name: getattr(event, name) for name in ("opens_at", "flat_by", "resets_at", "week", "zone")}
+    if isinstance(event, SessionReset):
+        return told | {"began_at": event.scheduled_for, "late": event.late}
+    instants = (event.began_at, event.opens_at, record.occurred_at)
+    return told | {"began_at": next(instant for instant in instants if instant is not None)}
+
+
+def _closed(event: SessionClosed, record: Record) -> dict[str, object]:
+    return asdict(event) | {"closed_at": record.occurred_at}
+
+
+def _named(state: SessionsState, event: SessionClosed, record: Record) -> date | None:
+    """Return the day that a closing names, by itself or by its stream; else the newest that had begun before it."""
+    if event.trading_day is not None:
+        return event.trading_day
+    try:
+        return date.fromisoformat(record.entity)
+    except ValueError:
+        begun = (day for day in reversed(state.days) if day.began_at is not None)
+        return next((day.trading_day for day in begun if (day.began_at or 0) < record.occurred_at), None)
+
+
+def _with(session: Session, told: dict[str, object], position: int) -> Session:
+    """Return a day with what an event adds: of two begins, and of two closings, the earlier one."""
+    members = {name: value for name, value in told.items() if value is not None}
+    for name in ("began_at", "closed_at"):
+        known, fresh = getattr(session, name), members.get(name)
+        if known is not None and isinstance(fresh, int):
+            members[name] = min(known, fresh)
+    positions = session.positions
+    if len(positions) >= POSITIONS_MAX:
+        positions = (positions[0], *positions[2:])
+    return replace(session, **members, positions=(*positions, position))
