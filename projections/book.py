@@ -30,13 +30,15 @@ from projections.shipped import Shipped, shipped_views
 from projections.snapshots import Loaded, Snapshots
 from projections.view import SHARED, PartitionParked, View, completed, is_by_account
 from projections.views.lockouts import Lockout
+from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
     from eventstore import Clock, Event
+    from projections.sessions import Calendar
 
     Progress = Callable[[int, int], None]
 
@@ -309,11 +311,13 @@ def open(
     accounts: Sequence[str] | None = None,
     snapshots: Snapshots | str | Path | Literal[False] | None = None,
     progress: Progress | None = None,
+    calendars: Calendar | Mapping[str, Calendar] | None = None,
 ) -> Book:
     """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
 
     `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
-    are kept, by default beside the journal; False for none.
+    are kept, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, `*` for
+    all others.
     """
     clock = store.clock if isinstance(store, EventStore) else SystemClock()
     began = clock.monotonic_ns()
@@ -321,6 +325,7 @@ def open(
     kept = snapshots_of(store, snapshots)
     fold = Fold(accounts=chosen)
     book = Book(store, fold, accounts=chosen, snapshots=kept)
+    book.sessions.calendars.update(calendars_of(calendars))
     head = store.head()
     cut = book.load([*shipped_views(), *(views or ())], head, progress)
     tail_length = head - cut
