@@ -150,6 +150,12 @@ class EventStore(EventReader):
         prepared, count = self._prepare([batch], QUEUED)
         return self._committer.enqueue(prepared, count)
 
+    def find(self, id: Id) -> Record | None:
+        """Return the record with an id, as a causation names it; None where this log has none."""
+        self._journal.check_open()
+        sought = as_id(id)
+        return None if sought is None else self._journal.find([sought]).get(sought)
+
     def flush(self) -> None:
         """Return once all that was enqueued before is on disk; raise what kept any of it out."""
         self._journal.check_open()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 from typing_extensions import override
@@ -21,10 +21,11 @@ from eventstore import (
     Record,
     SystemClock,
 )
+from eventstore.clock import to_ns
 from eventstore.events import encode
 from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name
-from projections.fold import Fold
+from projections.fold import Fold, as_read
 from projections.reading import tail
 from projections.shipped import Shipped, shipped_views
 from projections.snapshots import Loaded, Snapshots
@@ -56,6 +57,19 @@ class Recovery(msgspec.Struct, frozen=True):
     pending: tuple[Any, ...] = ()
 
 
+class Listener(Protocol):
+    """Who is told what a live book folds and observes, and then may append."""
+
+    def folded(self, record: Record) -> None:
+        """Take note of a record, just folded: the book is at it, and its lock is held."""
+
+    def observed(self, record: Record, event: Event) -> None:
+        """Take note of what was observed; the book's lock is held."""
+
+    def act(self) -> None:
+        """Append what was decided on; the lock is not held."""
+
+
 class Book(Shipped):
     """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
 
@@ -79,6 +93,7 @@ class Book(Shipped):
         self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
         self._lock = threading.RLock()
         self._observed: set[str] = set()
+        self._listener: Listener | None = None
         self._at_cut = 0
         super().__init__(self)
 
@@ -108,6 +123,44 @@ class Book(Shipped):
             self._fold_until(stop, progress)
         self._at_cut = order[-1] if len(order) == 1 else 0
         return order[0]
+
+    # Listening
+
+    @property
+    def reader(self) -> EventReader:
+        """What this book is folded from."""
+        return self._reader
+
+    @property
+    def views(self) -> list[View[Any]]:
+        """The views beside the shipped ones."""
+        shipped = {view.name for view in shipped_views()}
+        return [slot.view for name, slot in self._fold.slots.items() if name not in shipped]
+
+    @property
+    def listener(self) -> Listener | None:
+        """Who is told of what is folded and observed from now on: policies."""
+        return self._listener
+
+    def watch(self, listener: Listener) -> int:
+        """Tell a listener of every record after the position that is returned, and of all that is observed."""
+        with self._lock:
+            if self._listener is not None:
+                msg = f"{self!r} is watched by {self._listener!r} already: give that one all policies"
+                raise ValueError(msg)
+            self._listener = listener
+            return self.position
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """Fold nothing for as long as this lasts, so that several questions are answered at one position."""
+        with self._lock:
+            yield
+
+    def unwatch(self, listener: Listener) -> None:
+        """Tell a listener no more."""
+        with self._lock:
+            self._listener = None if self._listener is listener else self._listener
 
     def freeze(self) -> None:
         """Make this a book of the past: it neither moves on nor appends."""
@@ -141,16 +194,22 @@ class Book(Shipped):
         store = self._store()
         account_of(stream)
         kind, data = encode(event)
-        if kind.durability is not VOLATILE:
-            msg = f"{kind.name} must be at least {kind.durability.name}: append it"
+        weakest = kind.durability if kind.durability_of is None else kind.durability_of(event)
+        if weakest is not VOLATILE:
+            msg = f"{kind.name} must be at least {weakest.name}: append it"
             raise InvalidEvent(msg)
+        event = as_read(kind, event, data)
         now = store.clock.now_ns()
+        at = now if occurred_at is None else to_ns(occurred_at)
         with self._lock:
             record = Record(
-                bytes(16), stream, kind.name, kind.schema, now if occurred_at is None else occurred_at, data, "", "",
-                None, None, self.position, 0, now, b"", store.log,
+                bytes(16), stream, kind.name, kind.schema, at, data, "", "",
+                None, None, self._fold.position, 0, now, b"", store.log,
             )  # fmt: skip
-            self._observed |= self._fold.observe(record)
+            self._observed |= self._fold.observe(record, event)
+            if self._listener is not None:
+                self._listener.observed(record, event)
+        self._act()
         return record
 
     def refresh(self, progress: Progress | None = None) -> int:
@@ -158,7 +217,9 @@ class Book(Shipped):
         if not self._live:
             return 0
         with self._lock:
-            return self._fold_until(self._reader.head(), progress)
+            folded = self._fold_until(self._reader.head(), progress)
+        self._act()
+        return folded
 
     def snapshot(self) -> bool:
         """Write a cut, so that the next start reads only what came later; tell whether one was written."""
@@ -265,10 +326,26 @@ class Book(Shipped):
             # first is folded first.
             following = enumerate(records, self.position + 1)
             if all(record.position == expected for expected, record in following):
-                self._fold.apply(records)
+                self._apply(records)
             else:
                 self._fold_until(max(record.position for record in records))
+        self._act()
         return records
+
+    def _apply(self, records: Sequence[Record]) -> int:
+        if self._listener is None:
+            return self._fold.apply(records)
+        folded = 0
+        for record in records:
+            if self._fold.apply([record]):
+                folded += 1
+                self._listener.folded(record)
+        return folded
+
+    def _act(self) -> None:
+        """Let a listener append what it decided on; nobody holds this book's lock now."""
+        if self._listener is not None:
+            self._listener.act()
 
     def _fold_until(self, until: int, progress: Progress | None = None) -> int:
         self._fold.settle()
@@ -277,7 +354,7 @@ class Book(Shipped):
             chosen = page
             if self._occurred_until is not None:
                 chosen = [record for record in page if record.occurred_at <= self._occurred_until]
-            folded += self._fold.apply(chosen)
+            folded += self._apply(chosen)
             if progress is not None:
                 progress(page[-1].position - start, until - start)
         # What was not for this book is behind it all the same.

@@ -159,12 +159,24 @@ def _ask(book: Book, view: str, account: str, key: str) -> object:
     return book.positions.get(account, symbol, side)
 
 
-def steps(store: EventReader, *, account: str | None = None, until: int | None = None) -> Iterator[tuple[Record, Book]]:
-    """Replay the log record by record: each with the book just after it. The book is the same object throughout."""
+def steps(
+    store: EventReader,
+    *,
+    account: str | None = None,
+    after: int = 0,
+    until: int | None = None,
+    views: Sequence[View[Any]] | None = None,
+) -> Iterator[tuple[Record, Book]]:
+    """Replay the log record by record: each with the book just after it. The book is the same object throughout.
+
+    `after`: begin with the book as of this position.
+    """
     accounts = None if account is None else frozenset({account})
-    fold = Fold(shipped_views(), accounts=accounts)
-    book = Book(store, fold, accounts=accounts, live=False)
-    for page in tail(store, 0, store.head() if until is None else until, accounts):
+    fold = Fold(accounts=accounts)
+    book = Book(store, fold, accounts=accounts, snapshots=snapshots_of(store, None) if after else None)
+    book.load([*shipped_views(), *(views or ())], after)
+    book.freeze()
+    for page in tail(store, after, store.head() if until is None else until, accounts):
         for record in page:
             fold.apply([record])
             yield record, book

@@ -115,6 +115,8 @@ def strays(connection: apsw.Connection) -> list[tuple[int, str]]:
 def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id: bytes, head: int) -> None:
     if mark.log_id != log_id.hex():
         raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was exchanged")
+    if not mark.position:
+        return
     if mark.position > head:
         seen = f"the watermark {name} saw position {mark.position}, the journal ends at {head}"
         raise CorruptJournal(head + 1, f"{seen}: acknowledged records are lost")

@@ -1,0 +1,365 @@
+"""Policies: asked about each record where it stands, heard once, silent about the past, and never swallowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import Batch, Event, EventStore, ManualClock, StorageFull
+from eventstore.trading import (
+    ContractDefined,
+    EnforcementAction,
+    EnforcementRequested,
+    LockoutCleared,
+    LockoutSet,
+    OrderFilled,
+    QuoteReceived,
+    Side,
+)
+from projections import Book
+from projections.policies import (
+    ACTOR,
+    DEPTH_MAX,
+    CausationTooDeep,
+    Decision,
+    Policies,
+    Policy,
+    PolicyStopped,
+    Trigger,
+    TriggerKind,
+)
+from projections.views.positions import PositionsView
+
+START = 1_790_000_000_000_000_000
+STREAM = "lockout/A/loss"
+
+
+def locked(book: Book) -> bool:
+    return bool(book.lockouts.active("A", book.now_ns()))
+
+
+class Loss:
+    """Locks an account whose position in ES has realized -10 points or less, and wants it flat."""
+
+    name = "loss"
+    types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
+    quotes: ClassVar[bool] = True
+    timed: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        self.asked: list[Trigger] = []
+
+    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+        self.asked.append(trigger)
+        position = book.positions.get("A", "ES")
+        points = position.realized_points
+        if trigger.kind is TriggerKind.QUOTE and isinstance(trigger.event, QuoteReceived):
+            assert trigger.event.last is not None
+            points += position.unrealized_points(trigger.event.last)
+        if points <= -10 and not locked(book):
+            wanted = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
+            facts = ((STREAM, LockoutSet(rule_id="loss", reason=f"{points}")), ("enforcement/A/loss", wanted))
+            yield Decision(facts, unless=locked)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data", clock=ManualClock(START)) as store:
+        yield store
+
+
+@pytest.fixture
+def book(store: EventStore) -> Iterator[Book]:
+    with projections.open(store) as book:
+        yield book
+
+
+def fill(side: Side, price: int, number: int) -> OrderFilled:
+    return OrderFilled(trade_id=f"T{number}", symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price))
+
+
+def lose(book: Book | EventStore, points: int, number: int = 1) -> list[eventstore.Record]:
+    """Buy at 100 and sell so many points below; below zero they are won."""
+    bought, sold = fill(Side.BUY, 100, number * 2), fill(Side.SELL, 100 - points, number * 2 + 1)
+    return book.append(f"order/A/O{number}", [bought, sold])
+
+
+def running(book: Book, *policies: Policy) -> Policies:
+    return Policies(book, policies).start(ticking=False)
+
+
+def lockouts(store: EventStore) -> list[eventstore.Record]:
+    return list(store.read(stream="lockout/"))
+
+
+def test_the_lockout_comes_with_the_very_fill(store: EventStore, book: Book) -> None:
+    running(book, Loss())
+    sold = lose(book, 10)[-1]
+    [record] = lockouts(store)
+    assert book.lockouts.active("A", START)[0].reason == "-10"
+    assert (record.causation_id, record.correlation_id, record.actor) == (sold.id, sold.id, ACTOR + "loss")
+    assert [request.rule_id for request in book.enforcement.pending("A")] == ["loss"]
+
+
+def test_each_record_of_a_batch_is_seen_where_it_stands(store: EventStore, book: Book) -> None:
+    running(book, Loss())
+    bought, sold = fill(Side.BUY, 100, 1), fill(Side.SELL, 90, 2)
+    book.append("order/A/O", [bought, sold, fill(Side.BUY, 100, 3), fill(Side.SELL, 200, 4)])
+    assert book.positions.get("A", "ES").realized_points == 90
+    assert [record.event for record in lockouts(store)] == [LockoutSet(rule_id="loss", reason="-10")]
+
+
+def test_others_appends_are_seen_when_the_book_comes_to_them(store: EventStore, book: Book) -> None:
+    running(book, Loss())
+    lose(store, 10)
+    assert not lockouts(store)
+    book.refresh()
+    assert len(lockouts(store)) == 1
+
+
+def test_a_quote_trips_what_no_fill_does(store: EventStore, book: Book) -> None:
+    policy = Loss()
+    running(book, policy)
+    book.append("order/A/O", fill(Side.BUY, 100, 1))
+    book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal("90.5")))
+    assert not locked(book)
+    book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(90)))
+    assert locked(book)
+    assert lockouts(store)[0].causation_id is None
+    seen = len(policy.asked)
+    book.observe("quote/-/NQ", QuoteReceived(symbol="NQ", last=Decimal(1)))
+    assert len(policy.asked) == seen
+
+
+def test_who_holds_what_is_found_anew_after_a_fill(book: Book) -> None:
+    policy = Loss()
+    running(book, policy)
+    quote = QuoteReceived(symbol="ES", last=Decimal(100))
+    book.observe("quote/-/ES", quote)
+    assert not policy.asked
+    book.append("contract/-/ES", ContractDefined(symbol="ES", broker_ids=("B-ES",)))
+    book.append("order/A/O", fill(Side.BUY, 100, 1))
+    book.observe("quote/-/ES", quote)
+    book.observe("quote/-/B-ES", QuoteReceived(symbol="B-ES", last=Decimal(100)))
+    assert [trigger.kind for trigger in policy.asked] == [TriggerKind.RECORD, TriggerKind.QUOTE, TriggerKind.QUOTE]
+
+
+def test_a_policy_begins_at_the_head_when_it_is_first_registered(store: EventStore, book: Book) -> None:
+    lose(book, 10)
+    policy = Loss()
+    policies = running(book, policy)
+    # Asked once at its start, about the account as it is; not about records of before.
+    assert [trigger.kind for trigger in policy.asked] == [TriggerKind.START]
+    policies.stop()
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_it_acts_on_what_happened_while_it_was_down(store: EventStore, book: Book, first: int) -> None:
+    for number in range(first):
+        lose(book, 1, number + 10)
+    running(book, Loss()).stop()
+    lose(book, 10 - first, 1)
+    [sold] = store.read(stream="order/A/O1", after=store.head() - 1)
+    lose(book, -100, 2)
+    assert not lockouts(store)
+    policy = Loss()
+    running(book, policy)
+    assert [record.causation_id for record in lockouts(store)] == [sold.id]
+    assert [trigger.kind for trigger in policy.asked].count(TriggerKind.RECORD) == 4
+
+
+def test_what_was_decided_already_is_not_decided_again(store: EventStore, book: Book) -> None:
+    policies = running(book, Loss())
+    lose(book, 10)
+    # The process dies before the cursor is written, and the lockout is over when the next one starts.
+    book.unwatch(policies)
+    book.append(STREAM, LockoutCleared())
+    policy = Loss()
+    running(book, policy).stop()
+    assert [trigger.kind for trigger in policy.asked][:2] == [TriggerKind.RECORD, TriggerKind.RECORD]
+    # The fill's own decision stands; that the account is still in breach is decided at the start.
+    assert [record.type for record in lockouts(store)] == ["LockoutSet", "LockoutCleared", "LockoutSet"]
+    assert lockouts(store)[2].causation_id is None
+
+
+def test_two_workers_decide_once(store: EventStore, book: Book) -> None:
+    with projections.open(store, snapshots=False) as other:
+        both = [running(each, Loss()) for each in (book, other)]
+        for number in range(1, 6):
+            lose(store, 10, number)
+        for each in (other, book, other):
+            each.refresh()
+        assert len(lockouts(store)) == 1
+        assert store.version("enforcement/A/loss") == 1
+        assert all(policies.settled for policies in both)
+
+
+def test_a_decision_in_another_form_counts_as_decided(store: EventStore, book: Book) -> None:
+    class Wordy(Loss):
+        def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+            for decision in super().decide(book, trigger):
+                (stream, _), *others = decision.facts
+                yield Decision(((stream, LockoutSet(rule_id="loss", reason="other words")), *others))
+
+    policies = running(book, Loss())
+    lose(book, 10)
+    book.unwatch(policies)
+    book.append(STREAM, LockoutCleared())
+    [sold] = [record for record in store.read(types=(OrderFilled,)) if record.version == 2]
+    book.refresh()
+    later = running(book, Wordy())
+    assert later.settled
+    assert [record.causation_id for record in lockouts(store)].count(sold.id) == 1
+
+
+def test_the_facts_of_a_decision_are_appended_together(store: EventStore, book: Book) -> None:
+    running(book, Loss())
+    lose(book, 10)
+    positions = [record.position for record in store.read(types=(LockoutSet, EnforcementRequested))]
+    assert positions == [3, 4]
+
+
+def test_who_comes_in_between_makes_it_think_again(
+    store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(book, Loss())
+    append_many = book.append_many
+
+    def late(batches: list[Batch], **circumstances: object) -> list[eventstore.Record]:
+        if not lockouts(store):
+            store.append(STREAM, LockoutSet(rule_id="loss", reason="by hand"))
+        return append_many(batches, **circumstances)
+
+    monkeypatch.setattr(book, "append_many", late)
+    lose(book, 10)
+    assert [record.event for record in lockouts(store)] == [LockoutSet(rule_id="loss", reason="by hand")]
+
+
+def test_what_could_not_be_appended_is_tried_again(
+    store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = running(book, Loss())
+
+    def full(*_: object, **__: object) -> list[eventstore.Record]:
+        msg = "no room"
+        raise StorageFull(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(book, "append_many", full)
+        assert len(lose(book, 10)) == 2
+        assert isinstance(policies.error, StorageFull)
+        assert not policies.settled
+    policies.tick()
+    assert policies.settled
+    assert len(lockouts(store)) == 1
+
+
+def test_a_policy_that_raises_stops_alone_and_goes_on_from_there(store: EventStore, book: Book) -> None:
+    class Broken(Loss):
+        name = "broken"
+
+        def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+            if trigger.record is not None and trigger.record.version == 2:
+                msg = "not this one"
+                raise LookupError(msg)
+            return super().decide(book, trigger)
+
+    broken = Broken()
+    policies = running(book, Loss(), broken)
+    lose(book, 10)
+    lose(book, 10, 2)
+    assert locked(book)
+    assert not policies.settled
+    assert policies.stopped["broken"].position == 2
+    assert len(broken.asked) == 1
+    with pytest.raises(PolicyStopped, match="LookupError: not this one"):
+        policies.stop()
+    mended = Loss()
+    mended.name = "broken"
+    running(book, mended)
+    assert next(trigger.record.position for trigger in mended.asked if trigger.record is not None) == 2
+
+
+def test_policies_that_answer_one_another_are_stopped(store: EventStore, book: Book) -> None:
+    class Echo:
+        types: ClassVar[tuple[type[Event], ...]] = (LockoutSet,)
+        quotes: ClassVar[bool] = False
+        timed: ClassVar[bool] = False
+
+        def __init__(self, name: str, other: str) -> None:
+            self.name, self._other = name, other
+
+        def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+            if isinstance(trigger.event, LockoutSet) and trigger.event.rule_id == self.name:
+                yield Decision(((f"lockout/A/{self._other}", LockoutSet(rule_id=self._other)),))
+
+    policies = running(book, Echo("ping", "pong"), Echo("pong", "ping"))
+    book.append("lockout/A/ping", LockoutSet(rule_id="ping"))
+    assert len(lockouts(store)) == 1 + DEPTH_MAX
+    [stopped] = policies.stopped.values()
+    assert isinstance(stopped.error, CausationTooDeep)
+    assert stopped.error.depth == DEPTH_MAX + 1
+
+
+def past(book: Book) -> None:
+    projections.as_of(book.reader, recorded_at=book.now_ns())
+
+
+def steps(book: Book) -> None:
+    assert len(list(projections.steps(book.reader))) == book.position
+
+
+def rebuilt(book: Book) -> None:
+    book.rebuild(PositionsView())
+
+
+def opened(book: Book) -> None:
+    projections.open(book.reader, snapshots=False).close()
+
+
+@pytest.mark.parametrize("look", [past, steps, rebuilt, opened])
+def test_policies_are_silent_about_the_past(store: EventStore, book: Book, look: Callable[[Book], None]) -> None:
+    policy = Loss()
+    running(book, policy)
+    lose(book, 10)
+    head, asked = store.head(), len(policy.asked)
+    look(book)
+    assert (store.head(), len(policy.asked)) == (head, asked)
+
+
+def test_a_clock_asks_the_timed_ones(store: EventStore, book: Book) -> None:
+    class Alarm(Loss):
+        name = "alarm"
+        types: ClassVar[tuple[type[Event], ...]] = ()
+        timed: ClassVar[bool] = True
+
+    policy = Alarm()
+    policies = running(book, policy)
+    lose(book, 10)
+    assert not policy.asked
+    policies.tick(START + 5)
+    assert [(trigger.kind, trigger.account, trigger.at) for trigger in policy.asked] == [
+        (TriggerKind.TIME, "A", START + 5)
+    ]
+    assert locked(book)
+
+
+def test_its_own_thread_follows_the_log_and_the_clock(store: EventStore, book: Book) -> None:
+    with Policies(book, [Loss()]):
+        lose(store, 10)
+        assert store.wait(3, timeout=30)
+    assert [record.type for record in lockouts(store)] == ["LockoutSet"]
+
+
+def test_one_book_has_one_set_of_policies_with_names_of_their_own(book: Book) -> None:
+    running(book, Loss())
+    with pytest.raises(ValueError, match="is watched"):
+        running(book, Loss())
+    with pytest.raises(ValueError, match="two policies are called loss"):
+        Policies(book, [Loss(), Loss()])
