@@ -1,21 +1,65 @@
-"""Blackouts: when nobody, or an account, may take new exposure."""
+"""Blackouts: when nobody, or an account, may take new exposure, in some symbols or in all."""
 
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Record, StoreError
+from eventstore.clock import to_ns
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
-from projections.view import Lens, View
+from projections.view import SHARED, Lens, View
+from projections.views.contracts import ContractsState, ContractsView
+from projections.views.naming import names_and_root
+
+BLACKOUTS_MAX = 10_000
+
+
+class TooManyBlackouts(StoreError):
+    """An account's blackouts that are not over are bounded."""
+
+    def __init__(self, account: str, position: int) -> None:
+        self.account, self.position = account, position
+        super().__init__(
+            f"{account} has {BLACKOUTS_MAX:,} blackouts that are not over and position {position} schedules one more: "
+            "schedule those of the next weeks only, or one for several symbols"
+        )
+
+
+class Blackout(msgspec.Struct, frozen=True, kw_only=True):
+    """One blackout, `start` included, `stop` not, in UNIX ns; of every account where `account` is `-`.
+
+    No `symbols` means all. One that was canceled stops then; `position` is where it was scheduled.
+    """
+
+    account: str
+    name: str
+    start: int
+    stop: int
+    symbols: tuple[str, ...]
+    source: str
+    reason: str
+    position: int
+    canceled_at: int | None = None
+
+    def is_active(self, at_ns: int) -> bool:
+        """Tell whether it holds at an instant in UNIX ns."""
+        return self.start <= at_ns < self.stop
 
 
 class BlackoutsState(msgspec.Struct):
-    """One account."""
+    """One account, or every account: blackouts by name, and those that are over while there is room for them."""
+
+    blackouts: dict[str, Blackout] = {}
 
 
 class BlackoutsView(View[BlackoutsState]):
-    """To be written."""
+    """The newest blackout of each stream: scheduled again, it is another one; canceled, it stops, or never starts.
+
+    A cancellation in an account's stream leaves a blackout of every account as it is.
+    """
 
     name: ClassVar[str] = "blackouts"
     revision: ClassVar[int] = 1
@@ -27,11 +71,79 @@ class BlackoutsView(View[BlackoutsState]):
 
     @override
     def apply(self, state: BlackoutsState, event: Event, record: Record) -> None:
-        return
+        name = record.entity.replace("%2F", "/")
+        match event:
+            case BlackoutScheduled():
+                blackouts = _with_room(state.blackouts, name, record)
+                state.blackouts = {**blackouts, name: _scheduled(name, event, record)}
+            case BlackoutCanceled() if name in state.blackouts:
+                state.blackouts = _canceled(state.blackouts, name, record.occurred_at)
+            case _:
+                return
 
 
 class Blackouts:
-    """Questions about blackouts."""
+    """Questions about blackouts, an account's own and those of every account. Those long over may be forgotten."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+
+    def active(self, account: str, at: datetime | int, symbol: str | None = None) -> tuple[Blackout, ...]:
+        """Return the blackouts that hold at an instant, an aware datetime or UNIX ns, earliest start first.
+
+        With a symbol, or what a broker calls so: those of all symbols, of this one and of its root.
+        """
+        at_ns = to_ns(at)
+        found = [blackout for blackout in self._of(account) if blackout.is_active(at_ns)]
+        if symbol is not None and found:
+            contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+            names, root = names_and_root(contracts, symbol)
+            meant = names if root is None else {*names, root}
+            found = [blackout for blackout in found if not blackout.symbols or not meant.isdisjoint(blackout.symbols)]
+        return tuple(sorted(found, key=_start))
+
+    def scheduled(self, account: str, at: datetime | int) -> tuple[Blackout, ...]:
+        """Return the blackouts that start after an instant, earliest start first."""
+        at_ns = to_ns(at)
+        return tuple(sorted([each for each in self._of(account) if at_ns < each.start], key=_start))
+
+    def _of(self, account: str) -> list[Blackout]:
+        states: list[BlackoutsState | None] = [
+            self._lens.state(BlackoutsView.name, partition) for partition in sorted({SHARED, account})
+        ]
+        return [blackout for state in states if state is not None for blackout in state.blackouts.values()]
+
+
+def _start(blackout: Blackout) -> tuple[int, int]:
+    return blackout.start, blackout.position
+
+
+def _scheduled(name: str, event: BlackoutScheduled, record: Record) -> Blackout:
+    return Blackout(
+        account=record.account,
+        name=name,
+        start=event.start,
+        stop=event.stop,
+        symbols=event.symbols,
+        source=event.source,
+        reason=event.reason,
+        position=record.position,
+    )
+
+
+def _canceled(blackouts: dict[str, Blackout], name: str, at: int) -> dict[str, Blackout]:
+    held = blackouts[name]
+    if at <= held.start:
+        return {each: blackout for each, blackout in blackouts.items() if each != name}
+    return blackouts if at >= held.stop else {**blackouts, name: replace(held, stop=at, canceled_at=at)}
+
+
+def _with_room(blackouts: dict[str, Blackout], name: str, record: Record) -> dict[str, Blackout]:
+    """Return the blackouts with room for one more: those over at both of a record's times go where it is needed."""
+    if len(blackouts) < BLACKOUTS_MAX or name in blackouts:
+        return blackouts
+    earlier = min(record.occurred_at, record.recorded_at)
+    coming = {each: blackout for each, blackout in blackouts.items() if earlier < blackout.stop}
+    if len(coming) >= BLACKOUTS_MAX:
+        raise TooManyBlackouts(record.account, record.position)
+    return coming

@@ -1,25 +1,111 @@
-"""Enforcement: what rules asked to be done, and what was done."""
+"""Enforcement: what rules asked the trading process to do, what it answered, and what is still to be done."""
 
-from typing import ClassVar
+import enum
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record
-from eventstore.trading import EnforcementRequested, EnforcementTaken
+from eventstore import Event, Record, StoreError
+from eventstore.clock import NANOSECONDS, to_ns
+from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import Lens, View
+
+PENDING_MAX = 10_000
+ANSWERED_MAX = 1_000
+COUNTS_MAX = 10_000
+ANOMALIES_MAX = 1_000
+
+
+class TooManyPending(StoreError):
+    """Requests that nobody answered are bounded: whoever enforces does not say what it did."""
+
+    def __init__(self, account: str, position: int) -> None:
+        self.account, self.position = account, position
+        super().__init__(
+            f"{account} has {PENDING_MAX:,} enforcement requests that nobody answered and position {position} is one "
+            "more: answer each with EnforcementTaken, and ask once for one breach"
+        )
+
+
+class EnforcementAnomalyKind(enum.StrEnum):
+    """What is strange about an event of enforcement."""
+
+    UNKNOWN_REQUEST = "UNKNOWN_REQUEST"
+    """The answer names no request that is pending or among the last 1,000 answered ones; it has no effect."""
+    TAKEN_TWICE = "TAKEN_TWICE"
+    """The request was answered before; the first answer stands."""
+    SAME_ID = "SAME_ID"
+    """The request's id is another one's: it is known by its record's id instead."""
+
+
+class EnforcementAnomaly(msgspec.Struct, frozen=True):
+    """An event that surprised; `position` is its record's in the log, `request_id` what it named."""
+
+    kind: EnforcementAnomalyKind
+    request_id: str
+    position: int
+
+
+class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
+    """One request and, once `taken`, its answer. Times are UNIX ns; `id` is the request's record's.
+
+    `trading_day` is the request's, or the UTC date when it names none. `success` None: nobody answered yet.
+    """
+
+    request_id: str
+    account: str
+    rule_id: str
+    action: EnforcementAction
+    reason: str
+    details: dict[str, Any] | str
+    symbol: str | None
+    quantity: Decimal | None
+    trading_day: date
+    requested_at: int
+    position: int
+    id: bytes
+    taken: bool = False
+    success: bool | None = None
+    taken_at: int | None = None
+    taken_by: str = ""
+    taken_details: dict[str, Any] | str = msgspec.field(default_factory=dict)
+    taken_position: int | None = None
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The request's record's id; an answer may name it instead of `request_id`."""
+        return uuid.UUID(bytes=self.id)
 
 
 class EnforcementState(msgspec.Struct):
-    """One account."""
+    """One account. `pending` and `answered` by request id, which is in one of them; `counts` by day, NUL and rule.
+
+    `forgotten_until` is when the latest was requested of those that only the log has.
+    """
+
+    pending: dict[str, Enforcement] = {}
+    answered: dict[str, Enforcement] = {}
+    forgotten_until: int | None = None
+    counts: dict[str, int] = {}
+    anomalies: tuple[EnforcementAnomaly, ...] = ()
+    anomaly_count: int = 0
 
 
 class EnforcementView(View[EnforcementState]):
-    """To be written."""
+    """Requests, pending until they are answered. `archive` takes up what the state forgets."""
 
     name: ClassVar[str] = "enforcement"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (EnforcementRequested, EnforcementTaken)
+
+    def __init__(self, archive: list[Enforcement] | None = None) -> None:
+        self._archive = archive
 
     @override
     def initial(self) -> EnforcementState:
@@ -27,7 +113,42 @@ class EnforcementView(View[EnforcementState]):
 
     @override
     def apply(self, state: EnforcementState, event: Event, record: Record) -> None:
-        return
+        match event:
+            case EnforcementRequested():
+                _request(state, event, record)
+            case EnforcementTaken():
+                self._take(state, event, record)
+            case _:
+                return
+
+    def _take(self, state: EnforcementState, event: EnforcementTaken, record: Record) -> None:
+        request = _named(state.pending, event.request_id)
+        if request is None:
+            twice = _named(state.answered, event.request_id) is not None
+            kind = EnforcementAnomalyKind.TAKEN_TWICE if twice else EnforcementAnomalyKind.UNKNOWN_REQUEST
+            _mark(state, kind, event.request_id, record)
+            return
+        answered = replace(
+            request,
+            taken=True,
+            success=event.success,
+            taken_at=record.occurred_at,
+            taken_by=record.actor,
+            taken_details=event.details,
+            taken_position=record.position,
+        )
+        # Readers look at what is pending first: in between they find it in both, never in neither.
+        state.answered[request.request_id] = answered
+        del state.pending[request.request_id]
+        if len(state.answered) > ANSWERED_MAX:
+            self._forget(state)
+
+    def _forget(self, state: EnforcementState) -> None:
+        oldest = next(iter(state.answered.values()))
+        state.forgotten_until = max(oldest.requested_at, state.forgotten_until or 0)
+        del state.answered[oldest.request_id]
+        if self._archive is not None:
+            self._archive.append(oldest)
 
 
 class Enforcements:
@@ -35,3 +156,130 @@ class Enforcements:
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+
+    def pending(self, account: str | None = None) -> tuple[Enforcement, ...]:
+        """Return what nobody answered yet, of an account or of all, oldest first."""
+        accounts = self._lens.partitions(EnforcementView.name) if account is None else (account,)
+        states = [self._state(each) for each in accounts]
+        return _sorted(request for state in states if state is not None for request in list(state.pending.values()))
+
+    def get(self, account: str, request_id: str) -> Enforcement | None:
+        """Return a request by its id or its record's, pending or answered, or None."""
+        state = self._state(account)
+        if state is None:
+            return None
+        # What is asked for may be answered in between, but not come back.
+        found = _named(state.answered, request_id) or _named(state.pending, request_id)
+        found = found or _named(state.answered, request_id)
+        if found is not None or state.forgotten_until is None:
+            return found
+        return _named({each.request_id: each for each in self._folded(account)}, request_id)
+
+    def of(
+        self,
+        account: str,
+        rule_id: str | None = None,
+        start: datetime | int | None = None,
+        stop: datetime | int | None = None,
+    ) -> tuple[Enforcement, ...]:
+        """Return an account's requests, pending or answered, oldest first: requested from `start`, before `stop`.
+
+        Those that ended longer ago than the last 1,000 answers are read from the log.
+        """
+        state = self._state(account)
+        if state is None:
+            return ()
+        start_ns = None if start is None else to_ns(start)
+        stop_ns = None if stop is None else to_ns(stop)
+        # An answer moves a request from the first to the second, so that the second has the last word.
+        known = {each.position: each for each in list(state.pending.values())}
+        known |= {each.position: each for each in list(state.answered.values())}
+        forgotten_until = state.forgotten_until
+        everything = forgotten_until is None or (start_ns is not None and start_ns > forgotten_until)
+        return _sorted(
+            each
+            for each in (known.values() if everything else self._folded(account))
+            if rule_id in {None, each.rule_id}
+            and (start_ns is None or start_ns <= each.requested_at)
+            and (stop_ns is None or each.requested_at < stop_ns)
+        )
+
+    def counts(self, account: str) -> dict[tuple[str, date], int]:
+        """Return how often each rule requested something, by rule and trading day, for the newest days."""
+        state = self._state(account)
+        known = [] if state is None else list(state.counts.items())
+        split = [(key.split("\0", 1), count) for key, count in known]
+        return {(rule_id, date.fromisoformat(day)): count for (day, rule_id), count in split}
+
+    def anomalies(self, account: str) -> tuple[EnforcementAnomaly, ...]:
+        """Return the last 1,000 events that surprised, oldest first."""
+        state = self._state(account)
+        return () if state is None else state.anomalies
+
+    def _state(self, account: str) -> EnforcementState | None:
+        state: EnforcementState | None = self._lens.state(EnforcementView.name, account)
+        return state
+
+    def _folded(self, account: str) -> list[Enforcement]:
+        """Return every request there ever was, from the log."""
+        archive: list[Enforcement] = []
+        view = EnforcementView(archive)
+        state = view.initial()
+        for record in self._lens.read(account=account, types=view.types):
+            view.apply(state, record.event, record)
+        return [*archive, *state.answered.values(), *state.pending.values()]
+
+
+def _sorted(requests: Iterable[Enforcement]) -> tuple[Enforcement, ...]:
+    return tuple(sorted(requests, key=lambda each: (each.requested_at, each.position)))
+
+
+def _request(state: EnforcementState, event: EnforcementRequested, record: Record) -> None:
+    if len(state.pending) >= PENDING_MAX:
+        raise TooManyPending(record.account, record.position)
+    asked = record.entity.replace("%2F", "/") if event.request_id is None else event.request_id
+    text = str(record.uuid)
+    # No request may be lost behind another one's id, not even behind one that somebody took from a record.
+    wished = (asked, text, f"{text}@{record.position}")
+    request_id = next(each for each in wished if each not in state.pending and each not in state.answered)
+    if request_id != asked:
+        _mark(state, EnforcementAnomalyKind.SAME_ID, asked, record)
+    day = event.trading_day or datetime.fromtimestamp(record.occurred_at // NANOSECONDS, UTC).date()
+    fresh = Enforcement(
+        request_id=request_id,
+        account=record.account,
+        rule_id=event.rule_id,
+        action=event.action,
+        reason=event.reason,
+        details=event.details,
+        symbol=event.symbol,
+        quantity=event.quantity,
+        trading_day=day,
+        requested_at=record.occurred_at,
+        position=record.position,
+        id=record.id,
+    )
+    state.pending[request_id] = fresh
+    key = f"{day.isoformat()}\0{event.rule_id}"
+    state.counts[key] = state.counts.get(key, 0) + 1
+    if len(state.counts) > COUNTS_MAX:
+        # The oldest days go, several at a time.
+        state.counts = {each: state.counts[each] for each in sorted(state.counts)[COUNTS_MAX // 10 :]}
+
+
+def _named(requests: dict[str, Enforcement], request_id: str) -> Enforcement | None:
+    """Return the request of an id or, where none has it, of a record's id."""
+    request = requests.get(request_id)
+    if request is not None:
+        return request
+    try:
+        wanted = uuid.UUID(request_id).bytes
+    except ValueError:
+        return None
+    return next((each for each in list(requests.values()) if each.id == wanted), None)
+
+
+def _mark(state: EnforcementState, kind: EnforcementAnomalyKind, request_id: str, record: Record) -> None:
+    anomaly = EnforcementAnomaly(kind, request_id, record.position)
+    state.anomalies = (*state.anomalies[1 - ANOMALIES_MAX :], anomaly)
+    state.anomaly_count += 1
