@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import decimal
 from collections import defaultdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from typing_extensions import override
 
 from eventstore.events.registry import by_name
@@ -14,7 +16,8 @@ from projections.view import FIXED, SHARED, PartitionParked, View, is_by_account
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from eventstore import Record
+    from eventstore import Event, Record
+    from eventstore.events.registry import EventType
 
 
 class Slot(NamedTuple):
@@ -31,11 +34,16 @@ class Slot(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Where records of one type go: what waits for each view, with the view where its partitions are no accounts."""
+    """Where records of one type go: what waits for each view, with the view where its partitions are no accounts.
+
+    `slots` and `names` are those of the same views.
+    """
 
     entries: tuple[tuple[dict[str, list[tuple[Any, Record]]], View[Any] | None], ...]
     decode: Any
     schema: int
+    slots: tuple[Slot, ...]
+    names: frozenset[str]
 
 
 class Unreadable(NamedTuple):
@@ -128,18 +136,30 @@ class Fold:
                     _settle(slot)
         self._told = self._taken
 
-    def observe(self, record: Record) -> set[str]:
-        """Fold a record that is in no log; return the names of the views that it may have changed."""
-        self._taken = record.position - 1
-        self.apply([record])
-        return {name for name, slot in self.slots.items() if _wants(slot.view, record.type)}
+    def observe(self, record: Record, event: Event) -> frozenset[str]:
+        """Fold a record that is in no log, and its event as it reads; return which views it may have changed."""
+        route = self._routes.get(record.type) or self._route(record.type)
+        account = record.stream.split("/", 2)[1]
+        if not route.slots or (self._accounts is not None and account not in self._accounts):
+            return route.names
+        pair = (event, record)
+        with decimal.localcontext(FIXED):
+            for slot, (waiting, view) in zip(route.slots, route.entries, strict=True):
+                partition = account if view is None else self._partition(view, record)
+                if partition is not None:
+                    waiting[partition].append(pair)
+                    # More than one where an interruption has left some.
+                    while waiting:
+                        _settle(slot)
+        return route.names
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
         wanting = [slot for slot in self.slots.values() if _wants(slot.view, name)]
         entries = [(slot.waiting, None if is_by_account(slot.view) else slot.view) for slot in wanting]
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
-        route = self._routes[name] = Route(tuple(entries), decode, schema)
+        names = frozenset(slot.view.name for slot in wanting)
+        route = self._routes[name] = Route(tuple(entries), decode, schema, tuple(wanting), names)
         return route
 
     def restored(self, slot: Slot, partition: str, state: Any) -> None:  # noqa: ANN401 - each view has its own
@@ -152,6 +172,30 @@ class Fold:
     def __repr__(self) -> str:
         parked = sum(len(slot.parked) for slot in self.slots.values())
         return f"<Fold of {', '.join(self.slots)} at {self.position}{f', {parked} parked' if parked else ''}>"
+
+
+def as_read(kind: EventType, event: Event, data: bytes) -> Event:
+    """Return an event as its data reads: the event itself where no member would come back as anything else.
+
+    That is tried once for each combination of the members' classes, of those whose values cannot be changed and
+    are told exactly by JSON; what has others is decoded each time.
+    """
+    classes = (kind.cls, *map(type, msgspec.structs.astuple(event)))
+    exact = _exact.get(classes)
+    if exact:
+        return event
+    read: Event = kind.decoder.decode(data)
+    if exact is None:
+        if len(_exact) >= _EXACT_MAX:
+            _exact.clear()
+        members = tuple(map(type, msgspec.structs.astuple(read)))
+        _exact[classes] = members == classes[1:] and _UNCHANGING.issuperset(members)
+    return read
+
+
+_UNCHANGING = frozenset({Decimal, str, int, bool, type(None)})
+_EXACT_MAX = 10_000
+_exact: dict[tuple[type, ...], bool] = {}
 
 
 def _wants(view: View[Any], name: str) -> bool:
