@@ -77,7 +77,7 @@ class Validator:
                 continue
             try:
                 fits = above < value < _GREATEST
-            except InvalidOperation:  # a NaN
+            except (InvalidOperation, TypeError):  # a NaN, or text
                 fits = False
             if not fits:
                 self._refuse(index, above, value)
