@@ -1,21 +1,115 @@
 """Quotes: the last, bid and ask of each symbol, with their age; never stored."""
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Record, StoreError
+from eventstore.clock import NANOSECONDS, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
-from projections.view import SHARED, Lens, View
+from projections.view import FIXED, SHARED, Lens, View
+from projections.views.contracts import SYMBOLS_MAX, ContractsState, ContractsView
+
+TICKS_MAX = 1_000
+TICKS_IN_ALL = 1_000_000
+STALE_AFTER_NS = 10 * NANOSECONDS
+_SHARERS = TICKS_IN_ALL // TICKS_MAX
+_TWO = Decimal(2)
+_NOTHING = (None,) * 6
+_NEVER = (0,) * 6
+
+# A symbol's last, bid, ask, then the sizes of the three; and when each of them was told.
+Values = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None]
+Times = tuple[int, int, int, int, int, int]
+
+
+class UnknownQuote(StoreError):
+    """Nobody has told a price of this symbol since the book was opened: quotes are never stored."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        super().__init__(
+            f"no price of {symbol} is known: quotes are never stored, so observe one on quote/-/{symbol}, or look "
+            "whether the feed has the symbol"
+        )
+
+
+class StaleQuote(StoreError):
+    """The newest price of a symbol is too old to act upon, or its time lies as far ahead."""
+
+    def __init__(self, symbol: str, age_ns: int, stale_after_ns: int = STALE_AFTER_NS) -> None:
+        self.symbol, self.age_ns, self.stale_after_ns = symbol, age_ns, stale_after_ns
+        super().__init__(
+            f"the newest price of {symbol} is {age_ns / NANOSECONDS:,.3f} s old and {stale_after_ns / NANOSECONDS:g} s "
+            "are allowed: look at the feed, or set quotes.stale_after_ns"
+        )
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """One event as it was told; None is what it left out."""
+
+    occurred_at: int
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last_size: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a symbol. Times are UNIX ns; what was never told is None.
+
+    `price` is the last, else the middle of bid and ask, else whichever there is. `quoted_at`, `age` and `stale` are
+    those of what the price is made of, of the older one where these are two: a new bid makes no old last fresh.
+    `last_at`, `bid_at` and `ask_at` are each one's own, `updated_at` that of the newest event. The age is below zero
+    where its time lies ahead; as far ahead as it may lie back, it is stale too.
+    """
+
+    symbol: str
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    last_size: Decimal | None = None
+    bid_size: Decimal | None = None
+    ask_size: Decimal | None = None
+    price: Decimal | None = None
+    quoted_at: int
+    age: int
+    stale: bool
+    last_at: int | None = None
+    bid_at: int | None = None
+    ask_at: int | None = None
+    updated_at: int
+
+
+class Known(msgspec.Struct, frozen=True, gc=False):
+    """What is known of one symbol: values, and when each was told; `updated_at` is the newest event's time."""
+
+    values: Values
+    times: Times
+    updated_at: int
 
 
 class QuotesState(msgspec.Struct):
-    """One account."""
+    """All symbols. `ticks` grow at their end; what is dropped from their beginning makes a new list."""
+
+    symbols: dict[str, Known] = {}
+    ticks: dict[str, list[Tick]] = {}
 
 
 class QuotesView(View[QuotesState]):
-    """To be written."""
+    """The newest values of each symbol and its last 1,000 events, in the order they came. All are one partition.
+
+    An event's value takes the place of one that is not newer by `occurred_at`; and of one that claims to be from
+    later than now, once there is one that does not: a wrong clock shall not hold a symbol's price for good.
+
+    Of more than 100,000 symbols, those that were longest without an event are forgotten. More than 1,000 symbols
+    share 1,000,000 ticks: each keeps as many as are then its part.
+    """
 
     name: ClassVar[str] = "quotes"
     revision: ClassVar[int] = 1
@@ -32,11 +126,189 @@ class QuotesView(View[QuotesState]):
 
     @override
     def apply(self, state: QuotesState, event: Event, record: Record) -> None:
-        return
+        if not isinstance(event, QuoteReceived):
+            return
+        symbol, at = event.symbol, record.occurred_at
+        last, bid, ask = event.last, event.bid, event.ask
+        last_size, bid_size, ask_size = event.last_size, event.bid_size, event.ask_size
+        known = state.symbols.get(symbol)
+        if known is None:
+            _make_room(state)
+            known = Known(_NOTHING, _NEVER, at)
+            state.ticks[symbol] = []
+        told = (last, bid, ask, last_size, bid_size, ask_size)
+        if at >= known.updated_at:
+            state.symbols[symbol] = _updated(known, told, at)
+        else:
+            state.symbols[symbol] = _updated_late(known, told, at, record.recorded_at)
+        ticks = state.ticks[symbol]
+        ticks.append(Tick(at, last, bid, ask, last_size, bid_size, ask_size))
+        part = TICKS_MAX if len(state.ticks) <= _SHARERS else max(TICKS_IN_ALL // len(state.ticks), 1)
+        # A quarter more, so that they are not copied at every event.
+        if len(ticks) > part + part // 4:
+            state.ticks[symbol] = ticks[-part:]
 
 
 class Quotes:
-    """Questions about quotes."""
+    """Questions about quotes. A symbol may also be what a broker calls it, and be quoted under any of its names."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+        self._stale_after_ns = STALE_AFTER_NS
+
+    @property
+    def stale_after_ns(self) -> int:
+        """How old a price may be; 10 s where nobody sets it, with ns or a timedelta."""
+        return self._stale_after_ns
+
+    @stale_after_ns.setter
+    def stale_after_ns(self, duration: timedelta | int) -> None:
+        self._stale_after_ns = duration_ns(duration)
+
+    def get(self, symbol: str, at: datetime | int | None = None) -> Quote | None:
+        """Return what is known of a symbol, its age that at an instant, by default now; None where nothing is.
+
+        Quoted under several names, it is the quote with the newest price.
+        """
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        if state is None:
+            return None
+        symbol, names = self._names(symbol)
+        if len(names) == 1:
+            known = state.symbols.get(symbol)
+            return None if known is None else self._quote(symbol, known, at_ns)
+        found = [self._quote(symbol, known, at_ns) for known in map(state.symbols.get, names) if known is not None]
+        return max(found, key=_rank, default=None)
+
+    def fresh(self, symbol: str, at: datetime | int | None = None) -> Quote:
+        """Return a quote whose price may be acted upon; raise UnknownQuote where there is none, StaleQuote."""
+        quote = self.get(symbol, at)
+        if quote is None or quote.price is None:
+            raise UnknownQuote(symbol)
+        if quote.stale:
+            raise StaleQuote(quote.symbol, quote.age, self._stale_after_ns)
+        return quote
+
+    def all(self, at: datetime | int | None = None) -> tuple[Quote, ...]:
+        """Return the quotes of all symbols, by the names they are quoted under, sorted."""
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        known = {} if state is None else dict(state.symbols)
+        return tuple(self._quote(symbol, known[symbol], at_ns) for symbol in sorted(known))
+
+    def ticks(self, symbol: str) -> tuple[Tick, ...]:
+        """Return a symbol's last 1,000 events in the order they came; of several names', by time."""
+        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        if state is None:
+            return ()
+        # A slice is a copy made in one step, whatever is appended meanwhile.
+        found = [ticks[-TICKS_MAX:] for ticks in map(state.ticks.get, self._names(symbol)[1]) if ticks]
+        if len(found) == 1:
+            return tuple(found[0])
+        return tuple(sorted((tick for ticks in found for tick in ticks), key=_time)[-TICKS_MAX:])
+
+    def _names(self, symbol: str) -> tuple[str, tuple[str, ...]]:
+        """Return the contract's symbol, or what was asked for, with all names that it is quoted under."""
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contract = None if contracts is None else contracts.find(symbol)
+        if contracts is None or contract is None:
+            return symbol, (symbol,)
+        # A broker's name may be another contract's symbol, or its name by now.
+        names = (name for name in contract.broker_ids if contracts.find(name) is contract)
+        return contract.symbol, tuple(dict.fromkeys((contract.symbol, *names)))
+
+    def _quote(self, symbol: str, known: Known, at_ns: int) -> Quote:
+        last, bid, ask, last_size, bid_size, ask_size = known.values
+        last_at, bid_at, ask_at = known.times[:3]
+        price, quoted_at = _priced(known)
+        age = at_ns - quoted_at
+        return Quote(
+            symbol=symbol,
+            last=last,
+            bid=bid,
+            ask=ask,
+            last_size=last_size,
+            bid_size=bid_size,
+            ask_size=ask_size,
+            price=price,
+            quoted_at=quoted_at,
+            age=age,
+            stale=price is None or abs(age) > self._stale_after_ns,
+            last_at=None if last is None else last_at,
+            bid_at=None if bid is None else bid_at,
+            ask_at=None if ask is None else ask_at,
+            updated_at=known.updated_at,
+        )
+
+    @override
+    def __repr__(self) -> str:
+        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        count = 0 if state is None else len(state.symbols)
+        return f"<Quotes of {count} symbols, stale after {self._stale_after_ns / NANOSECONDS:g} s>"
+
+
+def _updated(known: Known, told: Values, at: int) -> Known:
+    """Return what is known after an event that nothing is newer than: what it leaves out stands as it was."""
+    last, bid, ask, last_size, bid_size, ask_size = told
+    values, times = known.values, known.times
+    # Written out: a loop takes four times as long, and this is done at each quote.
+    return Known(
+        (
+            values[0] if last is None else last,
+            values[1] if bid is None else bid,
+            values[2] if ask is None else ask,
+            values[3] if last_size is None else last_size,
+            values[4] if bid_size is None else bid_size,
+            values[5] if ask_size is None else ask_size,
+        ),
+        (
+            times[0] if last is None else at,
+            times[1] if bid is None else at,
+            times[2] if ask is None else at,
+            times[3] if last_size is None else at,
+            times[4] if bid_size is None else at,
+            times[5] if ask_size is None else at,
+        ),
+        at,
+    )
+
+
+def _updated_late(known: Known, told: Values, at: int, now: int) -> Known:
+    """Return what is known after an event that came late: what is newer stands, unless it lies ahead of now."""
+    values, times = list(known.values), list(known.times)
+    for index, new in enumerate(told):
+        if new is not None and (values[index] is None or at >= times[index] or times[index] > now >= at):
+            values[index], times[index] = new, at
+    updated_at = at if known.updated_at > now >= at else known.updated_at
+    return Known(tuple(values), tuple(times), updated_at)  # type: ignore[arg-type]
+
+
+def _priced(known: Known) -> tuple[Decimal | None, int]:
+    """Return the price that a position is valued at, and how old it is: None, where neither last, bid nor ask is."""
+    last, bid, ask = known.values[:3]
+    last_at, bid_at, ask_at = known.times[:3]
+    if last is not None:
+        return last, last_at
+    if bid is not None and ask is not None:
+        return FIXED.divide(FIXED.add(bid, ask), _TWO), min(bid_at, ask_at)
+    if bid is not None:
+        return bid, bid_at
+    return (None, known.updated_at) if ask is None else (ask, ask_at)
+
+
+def _rank(quote: Quote) -> tuple[bool, int]:
+    return quote.price is not None, quote.quoted_at
+
+
+def _time(tick: Tick) -> int:
+    return tick.occurred_at
+
+
+def _make_room(state: QuotesState) -> None:
+    """Forget a tenth of the symbols, should one more be too many."""
+    if len(state.symbols) < SYMBOLS_MAX:
+        return
+    oldest = sorted(state.symbols, key=lambda symbol: state.symbols[symbol].updated_at)
+    for symbol in oldest[: max(SYMBOLS_MAX // 10, 1)]:
+        del state.symbols[symbol], state.ticks[symbol]
