@@ -1,21 +1,78 @@
 """Timers and cooldowns: how long they run still; gone after a restart."""
 
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Record, StoreError
+from eventstore.clock import duration_ns, format_time, to_ns
 from eventstore.trading import TimerCanceled, TimerStarted
 from projections.view import Lens, View
 
+TIMERS_MAX = 10_000
+
+
+class TooManyTimers(StoreError):
+    """An account's timers are bounded, and this many are running."""
+
+    def __init__(self, account: str, name: str) -> None:
+        self.account, self.name = account, name
+        super().__init__(
+            f"{account} has {TIMERS_MAX:,} timers running and {name} is one more: start one again under its own name "
+            "instead of another each time"
+        )
+
+
+class UnknownTimer(StoreError):
+    """No such timer was started since `known_since`, or it was canceled: this does not say that its time is over."""
+
+    def __init__(self, account: str, name: str, known_since: int) -> None:
+        self.account, self.name, self.known_since = account, name, known_since
+        super().__init__(
+            f"no timer {name} of {account} was started since {format_time(known_since)}, or it was canceled; timers "
+            "are never stored and a restart forgets them: one from before then may be running still, so start it again"
+        )
+
+
+class Timer(msgspec.Struct, frozen=True, kw_only=True):
+    """One timer as of an instant: `remaining` (ns) of its `duration`, never more than that and never below 0."""
+
+    account: str
+    name: str
+    started_at: int
+    duration: int
+    expires_at: int
+    remaining: int
+    expired: bool
+
+
+class Started(msgspec.Struct, frozen=True):
+    """When a timer was started, and for how many nanoseconds."""
+
+    started_at: int
+    duration: int
+
+    @property
+    def expires_at(self) -> int:
+        return self.started_at + self.duration
+
 
 class TimersState(msgspec.Struct):
-    """One account."""
+    """One account: timers by name, also those whose time is over."""
+
+    timers: dict[str, Started] = {}
 
 
 class TimersView(View[TimersState]):
-    """To be written."""
+    """The newest start of each timer that was not canceled; what occurred before that start has no effect.
+
+    Unless the start lies ahead of now, as it does when the clock was set back.
+    Of more than 10,000 names in an account, those whose time was over are forgotten.
+    """
 
     name: ClassVar[str] = "timers"
     revision: ClassVar[int] = 1
@@ -27,11 +84,186 @@ class TimersView(View[TimersState]):
 
     @override
     def apply(self, state: TimersState, event: Event, record: Record) -> None:
-        return
+        if not isinstance(event, TimerStarted | TimerCanceled):
+            return
+        known = state.timers.get(event.name)
+        if known is not None and not _is_later(record, known):
+            return
+        if isinstance(event, TimerCanceled):
+            state.timers.pop(event.name, None)
+            return
+        if known is None and len(state.timers) >= TIMERS_MAX:
+            state.timers = _running(state, event.name, record)
+        state.timers[event.name] = Started(record.occurred_at, event.duration)
+
+
+class _Waiting(msgspec.Struct, frozen=True, eq=False):
+    """A callback, told by its identity from one given later under the same name."""
+
+    callback: Callable[[], object]
 
 
 class Timers:
-    """Questions about timers."""
+    """Questions about timers, and what to do when their time comes.
+
+    Timers are never stored. A restart forgets them and their callbacks: nothing is known of what was started before
+    `known_since`, and an answer of None does not say that a cooldown is over. `known` raises instead.
+    """
+
+    known_since: int
+    """UNIX ns: when this book began."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+        self.known_since = lens.now_ns()
+        self._callbacks: dict[tuple[str, str], _Waiting] = {}
+        self._lock = threading.Lock()
+
+    def start(
+        self,
+        account: str,
+        name: str,
+        duration: timedelta | int,
+        callback: Callable[[], object] | None = None,
+    ) -> Timer:
+        """Start a timer now, or begin it anew, for so long (a timedelta or ns); raise TooManyTimers.
+
+        `callback` is called without arguments by the first `due` at or after its end, once; not if it is canceled,
+        nor if the timer is started through here again, then with a callback of its own or none.
+        """
+        event = TimerStarted(name=name, duration=duration_ns(duration))
+        state: TimersState | None = self._lens.state(TimersView.name, account)
+        if state is not None and len(state.timers) >= TIMERS_MAX:
+            now = self._lens.now_ns()
+            if name not in state.timers and all(now < timer.expires_at for timer in list(state.timers.values())):
+                # Before it is folded: a view that raised would answer nothing more about the account.
+                raise TooManyTimers(account, name)
+        record = self._lens.observe(_stream(account, name), event)
+        with self._lock:
+            if callback is None:
+                self._callbacks.pop((account, name), None)
+            else:
+                self._callbacks[account, name] = _Waiting(callback)
+        return _timer(account, name, Started(record.occurred_at, event.duration), record.occurred_at)
+
+    def cancel(self, account: str, name: str) -> bool:
+        """End a timer before its time, with its callback; tell whether there was one."""
+        if self.get(account, name) is None:
+            return False
+        self._lens.observe(_stream(account, name), TimerCanceled(name=name))
+        with self._lock:
+            self._callbacks.pop((account, name), None)
+        return True
+
+    def get(self, account: str, name: str, at: datetime | int | None = None) -> Timer | None:
+        """Return a timer as of an instant, by default now; None where none is known, which does not say it is over."""
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        state: TimersState | None = self._lens.state(TimersView.name, account)
+        known = None if state is None else state.timers.get(name)
+        return None if known is None else _timer(account, name, known, at_ns)
+
+    def known(self, account: str, name: str, at: datetime | int | None = None) -> Timer:
+        """Return a timer; raise UnknownTimer where none is known: it may have been started before a restart."""
+        timer = self.get(account, name, at)
+        if timer is None:
+            raise UnknownTimer(account, name, self.known_since)
+        return timer
+
+    def lost(self, started_at: datetime | int) -> bool:
+        """Tell whether a timer that was started at an instant is gone, because this book began only later."""
+        return to_ns(started_at) < self.known_since
+
+    def of(self, account: str, at: datetime | int | None = None) -> tuple[Timer, ...]:
+        """Return an account's timers as of an instant, those whose time is over too, sorted by name."""
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        state: TimersState | None = self._lens.state(TimersView.name, account)
+        timers = {} if state is None else dict(state.timers)
+        return tuple(_timer(account, name, timers[name], at_ns) for name in sorted(timers))
+
+    def due(self, at: datetime | int | None = None) -> tuple[Timer, ...]:
+        """Call the callbacks of timers whose time has come, the earliest first, each once; return these timers.
+
+        One that raises stops no other: raises an ExceptionGroup of all that went wrong, when all were called.
+        """
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        ended: list[Timer] = []
+        errors: list[Exception] = []
+        for timer, waiting in self._expired(at_ns, errors):
+            if not self._forget(timer.account, timer.name, waiting):
+                continue
+            ended.append(timer)
+            try:
+                waiting.callback()
+            except Exception as error:  # noqa: BLE001 - raised below, with those of the others
+                error.add_note(f"in the callback of timer {timer.name} of {timer.account}")
+                errors.append(error)
+        if errors:
+            msg = f"{len(errors)} callbacks of timers failed"
+            raise ExceptionGroup(msg, errors)
+        return tuple(ended)
+
+    def _expired(self, at_ns: int, errors: list[Exception]) -> list[tuple[Timer, _Waiting]]:
+        """Return the timers with a callback whose time is over, and forget the callbacks of those that are gone."""
+        with self._lock:
+            entries = list(self._callbacks.items())
+        expired = []
+        for (account, name), waiting in entries:
+            try:
+                timer = self.get(account, name, at_ns)
+            except StoreError as error:
+                errors.append(error)
+                continue
+            if timer is None:
+                self._forget(account, name, waiting)
+            elif timer.expired:
+                expired.append((timer, waiting))
+        return sorted(expired, key=_end)
+
+    def _forget(self, account: str, name: str, waiting: _Waiting) -> bool:
+        """Take a callback out, unless another thread did or there is a newer one; tell whether it was this."""
+        with self._lock:
+            if self._callbacks.get((account, name)) is not waiting:
+                return False
+            del self._callbacks[account, name]
+            return True
+
+    @override
+    def __repr__(self) -> str:
+        since = format_time(self.known_since)
+        return f"<Timers known since {since}, {len(self._callbacks)} callbacks waiting; what began earlier is gone>"
+
+
+def _stream(account: str, name: str) -> str:
+    return f"timer/{account}/{name.replace('/', '%2F')}"
+
+
+def _timer(account: str, name: str, started: Started, at_ns: int) -> Timer:
+    left = started.expires_at - at_ns
+    return Timer(
+        account=account,
+        name=name,
+        started_at=started.started_at,
+        duration=started.duration,
+        expires_at=started.expires_at,
+        remaining=min(max(left, 0), started.duration),
+        expired=left <= 0,
+    )
+
+
+def _end(entry: tuple[Timer, _Waiting]) -> tuple[int, str, str]:
+    timer = entry[0]
+    return timer.expires_at, timer.account, timer.name
+
+
+def _is_later(record: Record, known: Started) -> bool:
+    at = record.occurred_at
+    return known.started_at <= at or known.started_at > record.recorded_at >= at
+
+
+def _running(state: TimersState, name: str, record: Record) -> dict[str, Started]:
+    """Return the timers that stay when one more comes than there may be."""
+    now = record.occurred_at
+    running = {other: timer for other, timer in state.timers.items() if now < timer.expires_at}
+    if len(running) >= TIMERS_MAX:
+        raise TooManyTimers(record.account, name)
+    return running
