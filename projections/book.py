@@ -30,6 +30,7 @@ from projections.reading import tail
 from projections.shipped import Shipped, shipped_views
 from projections.snapshots import Loaded, Snapshots
 from projections.view import SHARED, PartitionParked, View, completed, is_by_account
+from projections.views.enforcement import Enforcement, oldest_first
 from projections.views.lockouts import Lockout
 from projections.views.sessions import calendars_of
 
@@ -54,7 +55,7 @@ class Recovery(msgspec.Struct, frozen=True):
     tail: int
     seconds: float
     lockouts: tuple[Lockout, ...] = ()
-    pending: tuple[Any, ...] = ()
+    pending: tuple[Enforcement, ...] = ()
 
 
 class Listener(Protocol):
@@ -409,8 +410,10 @@ def open(
     if tail_length >= TAIL_WORTH_A_CUT:
         book.snapshot()
     now = clock.now_ns()
-    in_force = [lock for account in book.partitions("lockouts") for lock in _active(book, account, now)]
-    book.recovery = Recovery(cut, tail_length, (clock.monotonic_ns() - began) / 1e9, tuple(in_force))
+    in_force = tuple(lock for account in _sound(book, "lockouts") for lock in book.lockouts.active(account, now))
+    pending = [request for account in _sound(book, "enforcement") for request in book.enforcement.pending(account)]
+    seconds = (clock.monotonic_ns() - began) / 1e9
+    book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
     return book
 
 
@@ -418,8 +421,10 @@ def _is_volatile(view: View[Any]) -> bool:
     return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)
 
 
-def _active(book: Book, account: str, now: int) -> tuple[Lockout, ...]:
-    return () if ("lockouts", account) in book.parked else book.lockouts.active(account, now)
+def _sound(book: Book, view: str) -> list[str]:
+    """Return the partitions that a view did not fail on."""
+    parked = book.parked
+    return [partition for partition in book.partitions(view) if (view, partition) not in parked]
 
 
 def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[False] | None) -> Snapshots | None:

@@ -161,7 +161,7 @@ class Enforcements:
         """Return what nobody answered yet, of an account or of all, oldest first."""
         accounts = self._lens.partitions(EnforcementView.name) if account is None else (account,)
         states = [self._state(each) for each in accounts]
-        return _sorted(request for state in states if state is not None for request in list(state.pending.values()))
+        return oldest_first(request for state in states if state is not None for request in list(state.pending.values()))
 
     def get(self, account: str, request_id: str) -> Enforcement | None:
         """Return a request by its id or its record's, pending or answered, or None."""
@@ -196,7 +196,7 @@ class Enforcements:
         known |= {each.position: each for each in list(state.answered.values())}
         forgotten_until = state.forgotten_until
         everything = forgotten_until is None or (start_ns is not None and start_ns > forgotten_until)
-        return _sorted(
+        return oldest_first(
             each
             for each in (known.values() if everything else self._folded(account))
             if rule_id in {None, each.rule_id}
@@ -230,7 +230,8 @@ class Enforcements:
         return [*archive, *state.answered.values(), *state.pending.values()]
 
 
-def _sorted(requests: Iterable[Enforcement]) -> tuple[Enforcement, ...]:
+def oldest_first(requests: Iterable[Enforcement]) -> tuple[Enforcement, ...]:
+    """Return requests, of whatever accounts, in the order in which they were made."""
     return tuple(sorted(requests, key=lambda each: (each.requested_at, each.position)))
 
 
