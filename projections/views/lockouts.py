@@ -1,7 +1,6 @@
 """Lockouts: what an account may not do, by which rule, in which scope, until when; an irrevocable one never weakens."""
 
 import enum
-import re
 from collections.abc import Iterator
 from datetime import datetime
 from typing import ClassVar
@@ -15,14 +14,12 @@ from eventstore.clock import to_ns
 from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from projections.view import SHARED, Lens, View
 from projections.views.contracts import ContractsState, ContractsView
+from projections.views.naming import names_and_root
 
 LOCKOUTS_MAX = 10_000
 ENDED_MAX = 100
 ANOMALIES_MAX = 1_000
 POSITIONS_MAX = 100
-
-# The root of a futures symbol stands before its month letter and a year of one or two digits: ES in ESZ5.
-_FUTURE = re.compile(r"(.+)[FGHJKMNQUVXZ]\d{1,2}", re.ASCII)
 
 
 class TooManyLockouts(StoreError):
@@ -173,12 +170,7 @@ class Lockouts:
 
     def _scopes(self, symbol: str) -> set[str]:
         contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
-        contract = None if contracts is None else contracts.find(symbol)
-        names = {symbol} if contract is None else {contract.symbol, symbol, *contract.broker_ids}
-        root = None if contract is None else contract.root
-        if root is None:
-            future = _FUTURE.fullmatch(symbol if contract is None else contract.symbol)
-            root = None if future is None else future[1]
+        names, root = names_and_root(contracts, symbol)
         scopes = {"account"} | {f"symbol:{name}" for name in names}
         return scopes if root is None else scopes | {f"root:{root}"}
 
