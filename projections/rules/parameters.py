@@ -198,7 +198,7 @@ KINDS: dict[str, type[Parameters]] = {
     "consistency": Consistency,
     "blackout": Blackouts,
 }
-"""The shipped kinds. A limit's rule_id is a kind, alone or with a name of one's own: `trade-limit`, `trade-limit:fast`."""
+"""The shipped kinds. A limit's rule_id is a kind, alone or with a name of one's own: `trade-limit:fast`."""
 
 P = TypeVar("P", bound=Parameters)
 READ_MAX = 10_000
