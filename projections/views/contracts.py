@@ -1,17 +1,24 @@
 """Contracts: what one point of each instrument is worth, found by its symbol or by a broker's name for it."""
 
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError, UnknownContract
+from eventstore import DuplicateEvent, Event, Record, StoreError, UnknownContract
 from eventstore.trading import ContractDefined
 from projections.view import SHARED, Lens, View
 
 SYMBOLS_MAX = 100_000
+
+Fetch = Callable[[str], ContractDefined | None]
+"""What asks elsewhere, for example a broker, for what one symbol is; None where that is not known there."""
 
 
 class TooManySymbols(StoreError):
@@ -110,13 +117,57 @@ class Contracts:
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+        self._guard = threading.Lock()
+        # A lock for each symbol that is being fetched, with how many hold it or wait for it.
+        self._fetching: dict[str, tuple[threading.RLock, int]] = {}
 
-    def get(self, symbol: str) -> Contract:
-        """Return the contract of a symbol or broker id; raise UnknownContract where nobody defined it."""
+    def get(self, symbol: str, fetch: Fetch | None = None) -> Contract:
+        """Return the contract of a symbol or broker id; raise UnknownContract where nobody defined it.
+
+        `fetch` is asked for one that nobody defined, once however many threads ask, and its answer is recorded: from
+        then on the log knows it. If the answer does not name `symbol`, that becomes one of its broker ids. Whatever
+        `fetch` raises passes through, and the next who asks tries again.
+        """
         contract = self.find(symbol)
+        if contract is None and fetch is not None:
+            with self._alone(symbol):
+                contract = self.find(symbol) or self._fetched(symbol, fetch)
         if contract is None:
             raise UnknownContract(symbol)
         return contract
+
+    def _fetched(self, symbol: str, fetch: Fetch) -> Contract | None:
+        definition = fetch(symbol)
+        if definition is None:
+            return None
+        known = self.find(definition.symbol)
+        definition = _completed(definition, symbol, known)
+        # Whoever knows no more of the contract than this fetches the same miss: that is one fact, in any process.
+        key = f"fetched {symbol} after {0 if known is None else known.position}"
+        stream = f"contract/-/{definition.symbol.replace('/', '%2F')}"
+        try:
+            self._lens.append(stream, definition, key=key)
+        except DuplicateEvent as e:
+            if e.record is None:
+                raise
+            # Another process was told something else, and recorded it first: appending that again folds it here.
+            self._lens.append(stream, e.record.event, key=key)
+        return self.find(symbol)
+
+    @contextlib.contextmanager
+    def _alone(self, symbol: str) -> Iterator[None]:
+        """Let one thread at a time fetch a symbol; others are fetched meanwhile."""
+        with self._guard:
+            lock, count = self._fetching.get(symbol, (threading.RLock(), 0))
+            self._fetching[symbol] = (lock, count + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, count = self._fetching.pop(symbol)
+                if count > 1:
+                    self._fetching[symbol] = (lock, count - 1)
 
     def find(self, symbol: str) -> Contract | None:
         """Return the contract of a symbol or broker id, or None."""
@@ -129,3 +180,18 @@ class Contracts:
         if state is None:
             return ()
         return tuple(sorted(state.contracts.values(), key=lambda contract: contract.symbol))
+
+
+def _completed(definition: ContractDefined, symbol: str, known: Contract | None) -> ContractDefined:
+    """Return a fetched definition with the name it was fetched by, and what was known before and it leaves out."""
+    names = (*definition.broker_ids, *(() if known is None else known.broker_ids), symbol)
+    ids = tuple(name for name in dict.fromkeys(names) if name != definition.symbol)
+    definition = replace(definition, broker_ids=ids)
+    if known is None:
+        return definition
+    if definition.point_value is None:
+        definition = replace(definition, multiplier=known.multiplier)
+    kept = ("tick_size", "tick_value", "currency", "root", "name", "exchange", "product", "expiry")
+    return replace(
+        definition, **{name: getattr(known, name) for name in kept if getattr(definition, name) is None}
+    )  # fmt: skip
