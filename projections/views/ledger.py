@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import SessionOpened, SessionReset
@@ -13,6 +15,9 @@ from eventstore.trading import SessionOpened, SessionReset
 DAYS_MAX = 400
 MINUTES_MAX = 10_000
 _MINUTE = 60 * NANOSECONDS
+_DAY = 24 * 60 * _MINUTE
+_WEEK = 7
+_LAST = 2**63 - 1
 
 
 class Sum(Protocol):
@@ -41,64 +46,146 @@ class Day(msgspec.Struct, frozen=True):
         return self.began_at <= at and (self.resets_at is None or at < self.resets_at)
 
 
+class Span(msgspec.Struct, frozen=True):
+    """Instants that count under one name, from `since` until before `until`; `ended`: the end of its day is known."""
+
+    name: str
+    since: int
+    until: int
+    ended: bool
+
+
+class Told(msgspec.Struct, Generic[E]):
+    """What readers see, put in place as a whole wherever more than one entry moves.
+
+    `days` are sorted by their begin. Sums are by day and key: `closed` of days with a known end, and what was not
+    kept by the minute any more; `open` what the minutes come to.
+    """
+
+    days: tuple[Day, ...] = ()
+    closed: dict[str, dict[str, E]] = {}
+    open: dict[str, dict[str, E]] = {}
+
+    def day_at(self, at: int) -> Day | None:
+        days = self.days
+        index = bisect_right(days, at, key=_begin)
+        day = days[index - 1] if index else None
+        return day if day is not None and day.holds(at) else None
+
+    def span_at(self, at: int) -> Span:
+        """Return the span around an instant in which no day is told to begin or to end."""
+        index = bisect_right(self.days, at, key=_begin)
+        until = self.days[index].began_at if index < len(self.days) else _LAST
+        day = self.days[index - 1] if index else None
+        if day is not None and day.holds(at):
+            ended = day.resets_at is not None
+            return Span(day.name, day.began_at, min(until, day.resets_at or _LAST), ended)
+        midnight = at - at % _DAY
+        since = midnight if day is None else max(midnight, day.resets_at or midnight)
+        return Span(_utc_name(at), since, min(until, midnight + _DAY), ended=False)
+
+    def of_day(self, name: str) -> dict[str, E]:
+        both = dict(self.closed.get(name) or {})
+        # Taken at once: the fold may enter a new key while this goes on.
+        for key, entry in list((self.open.get(name) or {}).items()):
+            both[key] = both[key].plus(entry) if key in both else entry
+        return both
+
+
 class Ledger(msgspec.Struct, Generic[E]):
     """Sums by trading day and key, for one account, with the days that session events have told of.
 
     What happened in no known day counts for the date it has in UTC, whose name begins with `~`. It is kept by the
     minute, as is what happened in a day without a known end: should a day be told of later that it belongs to, it
-    goes there. The newest 400 days are kept, and by the minute the newest 10,000 in which anything happened.
+    goes there. A minute stays together, unless it is known when it is added to that a day begins or ends in it. The
+    newest 400 days are kept, and by the minute the newest 10,000 in which anything happened: what is older stays in
+    the day that it counted for. What has been counted in a day with a known end stays there, too.
     """
 
-    days: list[Day] = []
-    sums: dict[str, dict[str, E]] = {}
+    told: Told[E] = msgspec.field(default_factory=Told)
     minutes: dict[int, dict[str, E]] = {}
-    open: dict[str, dict[str, E]] = {}
-    """What `minutes` come to by day."""
+    """By when each begins."""
+    span: Span | None = None
+    """Where the newest entry was put: the next one mostly belongs there too."""
 
     def day_at(self, at: int) -> Day | None:
         """Return the known trading day that an instant lies in, or None."""
-        for day in reversed(self.days):
-            if day.began_at <= at:
-                return day if day.holds(at) else None
-        return None
+        return self.told.day_at(at)
+
+    def day_named(self, name: str) -> Day | None:
+        """Return the known trading day of a name, or None."""
+        return next((day for day in self.told.days if day.name == name), None)
 
     def name_at(self, at: int) -> str:
         """Return under which name what happens at an instant counts."""
-        day = self.day_at(at)
+        span = self.span
+        if span is not None and span.since <= at < span.until:
+            return span.name
+        day = self.told.day_at(at)
         return _utc_name(at) if day is None else day.name
 
     def of_day(self, name: str) -> dict[str, E]:
         """Return a day's sums by key; empty where nothing happened."""
-        closed, still_open = self.sums.get(name), self.open.get(name)
-        if closed is None or still_open is None:
-            return closed or still_open or {}
-        both = dict(closed)
-        for key, entry in still_open.items():
-            both[key] = both[key].plus(entry) if key in both else entry
-        return both
+        return self.told.of_day(name)
+
+    def at(self, at: int) -> dict[str, E]:
+        """Return the sums of the day that an instant lies in."""
+        told = self.told
+        day = told.day_at(at)
+        return told.of_day(_utc_name(at) if day is None else day.name)
+
+    def names(self) -> list[str]:
+        """Return the names of the days in which anything happened, oldest first."""
+        told = self.told
+        return sorted({*list(told.closed), *list(told.open)}, key=_by_date)
 
     def names_of_week(self, at: int) -> list[str]:
-        """Return the names of the days of the week that an instant lies in; where none is told, of the ISO week."""
-        day = self.day_at(at)
-        if day is not None and day.week is not None:
-            return [other.name for other in self.days if other.week == day.week]
+        """Return the names of the days of the week that an instant lies in, also those of its dates in no known day.
+
+        A week is as the days were told that are of it; where none is told, it is the ISO week.
+        """
+        days = self.told.days
+        day = self.told.day_at(at)
         today = _utc_date(at) if day is None else day.trading_day
-        monday = today - timedelta(days=today.weekday())
-        mark = "~" if day is None else ""
-        return [mark + (monday + timedelta(days=number)).isoformat() for number in range(7)]
+        first = None if day is None else day.week
+        if first is None:
+            told = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
+            first = next(told, today - timedelta(days=today.weekday()))
+        dates = {first + timedelta(days=number) for number in range(_WEEK)}
+        names = [
+            other.name for other in days if (other.week or other.trading_day) in ({first} if other.week else dates)
+        ]
+        return [*names, *sorted("~" + each.isoformat() for each in dates)]
 
     def add(self, at: int, key: str, entry: E) -> None:
         """Add what happened at an instant (UNIX ns)."""
-        day = self.day_at(at)
-        if day is not None and day.resets_at is not None:
-            _add(self.sums, day.name, key, entry)
-            if len(self.sums) > DAYS_MAX:
-                self._drop_oldest()
-            return
-        _add(self.open, _utc_name(at) if day is None else day.name, key, entry)
-        _add(self.minutes, at // _MINUTE, key, entry)
-        if len(self.minutes) > MINUTES_MAX:
-            self._settle(sorted(self.minutes)[: MINUTES_MAX // 10])
+        span, kept = self.span, None
+        if span is None or not span.since <= at < span.until:
+            span = self.span = self.told.span_at(at)
+        if not span.ended:
+            minute = at - at % _MINUTE
+            minute = max(minute, span.since)
+            kept = self.minutes.get(minute)
+            if kept is None:
+                kept = self._new_minute(minute)
+        sums = self.told.closed if kept is None else self.told.open
+        entries = sums.get(span.name)
+        if entries is None:
+            entries = sums[span.name] = {}
+            _drop_oldest(self.told.closed)
+        known = entries.get(key)
+        after = entries[key] = entry if known is None else known.plus(entry)
+        if kept is not None:
+            before = kept.get(key)
+            # While a day has one minute both come to the same, and are not added twice.
+            kept[key] = after if before is known else entry if before is None else before.plus(entry)
+
+    def _new_minute(self, minute: int) -> dict[str, E]:
+        """Return a minute's entries, none yet, having put the oldest minutes into their days where there are many."""
+        if len(self.minutes) >= MINUTES_MAX:
+            self._settle(self.told.days, set(sorted(self.minutes)[: max(MINUTES_MAX // 10, 1)]))
+        entries = self.minutes[minute] = {}
+        return entries
 
     def learn(self, event: SessionOpened | SessionReset, occurred_at: int) -> Day:
         """Take in the trading day that a session event tells of, with what happened in it before it was told."""
@@ -108,45 +195,41 @@ class Ledger(msgspec.Struct, Generic[E]):
             told = (event.began_at, event.opens_at, occurred_at)
             began_at = next(instant for instant in told if instant is not None)
         fresh = Day(event.trading_day, began_at, event.resets_at, event.week)
-        days = []
-        for day in self.days:
-            if day.trading_day == fresh.trading_day:
-                # Told again, for example of its opening after its reset: it began when it first did.
-                fresh = Day(
-                    day.trading_day,
-                    min(day.began_at, fresh.began_at),
-                    fresh.resets_at or day.resets_at,
-                    fresh.week or day.week,
-                )
-            else:
-                days.append(day)
-        self.days = sorted([*days, fresh], key=lambda day: day.began_at)[-DAYS_MAX:]
-        if self.minutes:
-            self._settle([minute for minute in self.minutes if self._is_settled(minute)])
+        known = self.day_named(fresh.name)
+        if known is not None:
+            # Told again, for example of its opening after its reset: it began when it first did.
+            fresh = Day(
+                known.trading_day,
+                min(known.began_at, fresh.began_at),
+                known.resets_at if fresh.resets_at is None else fresh.resets_at,
+                fresh.week or known.week,
+            )
+        days = [fresh, *(day for day in self.told.days if day is not known)]
+        days.sort(key=lambda day: day.began_at)
+        self._settle(tuple(days[-DAYS_MAX:]), set())
         return fresh
 
-    def _is_settled(self, minute: int) -> bool:
-        day = self.day_at(minute * _MINUTE)
-        return day is not None and day.resets_at is not None
-
-    def _settle(self, minutes: list[int]) -> None:
-        """Put what is kept by these minutes into their days for good, and sum up the rest anew."""
-        for minute in minutes:
-            name = self.name_at(minute * _MINUTE)
-            for key, entry in self.minutes.pop(minute).items():
-                _add(self.sums, name, key, entry)
-        self._drop_oldest()
-        still_open: dict[str, dict[str, E]] = {}
+    def _settle(self, days: tuple[Day, ...], oldest: set[int]) -> None:
+        """Put these minutes, and those in a day with a known end, into their days for good; sum up the rest anew."""
+        after: Told[E] = replace(self.told, days=days, closed=dict(self.told.closed), open={})
+        copied: set[str] = set()
+        minutes: dict[int, dict[str, E]] = {}
         for minute, entries in self.minutes.items():
-            name = self.name_at(minute * _MINUTE)
+            day = after.day_at(minute)
+            name = _utc_name(minute) if day is None else day.name
+            sums = after.open
+            if minute in oldest or (day is not None and day.resets_at is not None):
+                sums = after.closed
+                if name not in copied:
+                    copied.add(name)
+                    sums[name] = dict(sums.get(name) or {})
+            else:
+                minutes[minute] = entries
             for key, entry in entries.items():
-                _add(still_open, name, key, entry)
-        self.open = still_open
-
-    def _drop_oldest(self) -> None:
-        names = sorted(self.sums, key=lambda name: name.removeprefix("~"))
-        for name in names[:-DAYS_MAX]:
-            del self.sums[name]
+                _add(sums, name, key, entry)
+        _drop_oldest(after.closed)
+        self.minutes, self.span = minutes, None
+        self.told = after
 
 
 T = TypeVar("T", str, int)
@@ -158,6 +241,20 @@ def _add(sums: dict[T, dict[str, E]], name: T, key: str, entry: E) -> None:
         entries = sums[name] = {}
     known = entries.get(key)
     entries[key] = entry if known is None else known.plus(entry)
+
+
+def _drop_oldest(sums: dict[str, dict[str, E]]) -> None:
+    if len(sums) > DAYS_MAX:
+        for name in sorted(sums, key=_by_date)[:-DAYS_MAX]:
+            del sums[name]
+
+
+def _begin(day: Day) -> int:
+    return day.began_at
+
+
+def _by_date(name: str) -> str:
+    return name.removeprefix("~")
 
 
 def _utc_date(at: int) -> date:

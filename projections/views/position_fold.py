@@ -1,9 +1,11 @@
 """The arithmetic of a position: lots first in, first out, the average-cost twin beside, and the window of fills.
 
+What each booking realizes goes into the ledger of its day, so that the days always add up to the position's figures.
 Quantities are signed: below zero is short. Costs are sums of price × quantity, in points: they are kept whole and
 divided only when an average is asked for. Callers have set the context of projections.view.FIXED.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from itertools import islice
 
@@ -12,6 +14,8 @@ from msgspec.structs import replace
 
 from eventstore.trading import PositionSide
 from projections.views.contracts import SYMBOLS_MAX, TooManySymbols
+from projections.views.earned import NOTHING, Earned
+from projections.views.ledger import Ledger
 from projections.views.trades import ZERO, Fees, Mark, MarkKind, Recent, with_fee, with_mark
 
 VIEW = "positions"
@@ -31,12 +35,17 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
 
 
 class Booking(msgspec.Struct, frozen=True, gc=False):
-    """One change of a position. Without a price it is booked at the position's own average, or is a split."""
+    """One change of a position. Without a price it is booked at the position's own average, or is a split.
+
+    `fills` is 1 for a trade, -1 for what takes an old one back, 0 for what is none.
+    """
 
     quantity: Decimal
     price: Decimal | None
     trade_id: str | None
     position: int
+    occurred_at: int
+    fills: int = 0
     fee: Decimal = ZERO
     currency: str = ""
     split: bool = False
@@ -83,11 +92,15 @@ class Window(msgspec.Struct):
             for each in older:
                 self.base = booked(self.base, self.bookings.pop(each))
 
-    def refolded(self) -> Figures:
+    def made(self, bookings: Iterable[tuple[str, Booking]]) -> tuple[Figures, dict[str, Earned]]:
+        """Return the figures after these bookings instead of its own, and what each of them made, without fees."""
         figures = self.base
-        for booking in self.bookings.values():
-            figures = booked(figures, booking)
-        return figures
+        made = {}
+        for name, booking in bookings:
+            after = booked(figures, booking)
+            made[name] = earned(figures, after, booking, ())
+            figures = after
+        return figures, made
 
 
 class Holding(msgspec.Struct, frozen=True, gc=False):
@@ -108,7 +121,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
 class PositionsState(msgspec.Struct):
     """One account. Holdings and windows by symbol, NUL and side; recent trades by stream, NUL and trade id.
 
-    `fees` and `marked` are of trades that no holding knows.
+    `fees` and `marked` are of trades that no holding knows; in the ledger, such fees have no symbol and no side.
     """
 
     holdings: dict[str, Holding] = {}
@@ -116,6 +129,7 @@ class PositionsState(msgspec.Struct):
     recent: Recent[str] = msgspec.field(default_factory=Recent)
     fees: Fees = ()
     marked: tuple[Mark, ...] = ()
+    ledger: Ledger[Earned] = msgspec.field(default_factory=Ledger)
 
 
 def booked(held: Figures, booking: Booking) -> Figures:
@@ -270,12 +284,17 @@ def settle(state: PositionsState, key: str, holding: Holding, name: str, booking
         after = booked(before, booking)
     else:
         after = traded(before, booking.quantity, price, booking.trade_id, booking.position)
-    fees = with_fee(holding.fees, booking.currency, booking.fee) if booking.fee else holding.fees
+    fees, fee = holding.fees, booking.fee
     marked = holding.marked
     if holding.side is not _NET and _overclosed(holding.side, after.quantity, booking.quantity):
         marked = with_mark(marked, MarkKind.OVERCLOSED, booking.position)
     if len(before.lots) >= LOTS_MAX and abs(after.quantity) > abs(before.quantity):
         marked = with_mark(marked, MarkKind.LOTS_MERGED, booking.position)
+    if fee:
+        fees = with_fee(fees, booking.currency, fee)
+        state.ledger.add(booking.occurred_at, key, earned(before, after, booking, ((booking.currency, fee),)))
+    elif booking.fills or price is not None:
+        state.ledger.add(booking.occurred_at, key, earned(before, after, booking, ()))
     state.windows[key].keep(before, after, name, booking)
     state.holdings[key] = Holding(
         holding.symbol,
@@ -291,6 +310,20 @@ def settle(state: PositionsState, key: str, holding: Holding, name: str, booking
     )
 
 
+def earned(before: Figures, after: Figures, booking: Booking, fees: Fees) -> Earned:
+    """Return what a booking made that led from one of the figures to the other."""
+    fills, volume = booking.fills, booking.quantity
+    if not fills:
+        volume = ZERO
+    elif (volume > ZERO) is (fills < 0):
+        volume = -volume
+    if after.realized_points is before.realized_points:
+        # Half of all fills realize nothing: the figures then hand on the very same number.
+        return Earned(ZERO, ZERO, fees, fills, volume)
+    average = after.realized_points_average_cost - before.realized_points_average_cost
+    return Earned(after.realized_points - before.realized_points, average, fees, fills, volume)
+
+
 def _overclosed(side: PositionSide, held: Decimal, booked: Decimal) -> bool:
     """Tell whether a booking left a hedged side on the other side of flat."""
     if side is _SHORT:
@@ -298,8 +331,18 @@ def _overclosed(side: PositionSide, held: Decimal, booked: Decimal) -> bool:
     return held < ZERO and booked < ZERO
 
 
-def refold(state: PositionsState, key: str, window: Window, fees: Fees, position: int) -> None:
-    state.holdings[key] = replace(state.holdings[key], figures=window.refolded(), fees=fees, last=position)
+def refold(state: PositionsState, key: str, bookings: dict[str, Booking], fees: Fees, position: int) -> None:
+    """Put these bookings in the place of the window's; what each of them made changes in the day it happened in."""
+    window = state.windows[key]
+    _, before = window.made(window.bookings.items())
+    figures, after = window.made(bookings.items())
+    ledger = state.ledger
+    for name, booking in window.bookings.items():
+        difference = after.get(name, NOTHING).minus(before[name])
+        if difference != NOTHING:
+            ledger.add(booking.occurred_at, key, difference)
+    window.bookings = bookings
+    state.holdings[key] = replace(state.holdings[key], figures=figures, fees=fees, last=position)
 
 
 def opened(state: PositionsState, key: str, position: int) -> Holding:

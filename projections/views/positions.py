@@ -16,6 +16,8 @@ from eventstore.trading import (
     PositionAdjusted,
     PositionReported,
     PositionSide,
+    SessionOpened,
+    SessionReset,
     Side,
     TradeBusted,
     TradeCorrected,
@@ -23,6 +25,7 @@ from eventstore.trading import (
 )
 from projections.view import FIXED, SHARED, Lens, View
 from projections.views.contracts import Contract, ContractsState, ContractsView
+from projections.views.earned import Earned
 from projections.views.position_fold import (
     VIEW,
     Booking,
@@ -40,6 +43,7 @@ from projections.views.trades import ZERO, AboutTrade, Fees, Mark, MarkKind, wit
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
 _BUY, _SHORT = Side.BUY, PositionSide.SHORT
 _ONE = Decimal(1)
+_NO_SYMBOL = "\0"
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -104,10 +108,16 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class PositionsView(View[PositionsState]):
-    """Fills, fees, busts, corrections and adjustments of one account, folded into its holdings."""
+    """Fills, fees, busts, corrections and adjustments of one account, folded into its holdings and its ledger.
+
+    The ledger counts what each booking realized on the trading day it happened in. A bust or a correction of a fill
+    since the position was last flat changes the days of the fills it changes; a later one counts on its own day, as
+    the opposite fill that it books. A fee that comes later counts on its trade's day while the trade is among those
+    fills, and else on its own.
+    """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     types: ClassVar[tuple[type[Event], ...] | None] = (
         OrderFilled,
         TradeExecuted,
@@ -116,6 +126,8 @@ class PositionsView(View[PositionsState]):
         TradeCorrected,
         PositionAdjusted,
         PositionReported,
+        SessionOpened,
+        SessionReset,
     )
 
     @override
@@ -132,11 +144,13 @@ class PositionsView(View[PositionsState]):
             case FeeCharged():
                 _charge(state, event, record)
             case PositionAdjusted():
-                _adjust(state, event, record.position)
+                _adjust(state, event, record)
             case TradeBusted():
                 _bust(state, event, record)
             case TradeCorrected():
                 _correct(state, event, record)
+            case SessionOpened() | SessionReset():
+                state.ledger.learn(event, record.occurred_at)
             case _:
                 pass
 
@@ -241,7 +255,8 @@ def _fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Rec
         mark(state, key, MarkKind.DUPLICATE_TRADE, position)
         return
     quantity = event.quantity if event.side is _BUY else -event.quantity
-    booking = Booking(quantity, event.price, event.trade_id, position, event.fee, event.fee_currency or "")
+    at, fee, currency = record.occurred_at, event.fee, event.fee_currency or ""
+    booking = Booking(quantity, event.price, event.trade_id, position, at, 1, fee, currency)
     settle(state, key, holding, name, booking)
     recent.put(name, key)
 
@@ -261,23 +276,25 @@ def _report(state: PositionsState, event: PositionReported, position: int) -> No
 
 
 def _charge(state: PositionsState, event: FeeCharged, record: Record) -> None:
-    currency = event.currency or ""
-    holding = None
+    fee = (event.currency or "", event.amount)
     key = "" if event.symbol is None else event.symbol + "\0" + event.position_side
-    if key not in state.holdings:
-        found = _located(state, event, record.stream)
-        key = found[0] if found is not None else key
+    found = _located(state, event, record.stream)
+    if found is not None and key not in state.holdings:
+        key = found[0]
     holding = state.holdings.get(key)
     if holding is None and event.symbol is not None:
         holding = opened(state, key, record.position)
+    booking = None if found is None or found[0] != key else state.windows[key].bookings.get(found[1])
+    at = record.occurred_at if booking is None else booking.occurred_at
+    state.ledger.add(at, _NO_SYMBOL if holding is None else key, Earned(fees=(fee,)))
     if holding is None:
-        state.fees = with_fee(state.fees, currency, event.amount)
+        state.fees = with_fee(state.fees, *fee)
         return
-    fees = with_fee(holding.fees, currency, event.amount)
-    state.holdings[key] = replace(holding, fees=fees, last=record.position)
+    state.holdings[key] = replace(holding, fees=with_fee(holding.fees, *fee), last=record.position)
 
 
-def _adjust(state: PositionsState, event: PositionAdjusted, position: int) -> None:
+def _adjust(state: PositionsState, event: PositionAdjusted, record: Record) -> None:
+    position = record.position
     key = event.symbol + "\0" + event.position_side
     holding = state.holdings.get(key) or opened(state, key, position)
     if not event.quantity:
@@ -287,7 +304,7 @@ def _adjust(state: PositionsState, event: PositionAdjusted, position: int) -> No
     if split and not can_split(holding.figures, event.quantity):
         mark(state, key, MarkKind.IMPOSSIBLE_SPLIT, position)
         return
-    booking = Booking(event.quantity, event.price, None, position, split=split)
+    booking = Booking(event.quantity, event.price, None, position, record.occurred_at, split=split)
     settle(state, key, holding, f"#{position}", booking)
     if not split and abs(state.holdings[key].figures.unpriced) > abs(holding.figures.unpriced):
         mark(state, key, MarkKind.UNPRICED, position)
@@ -303,17 +320,21 @@ def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
     window = state.windows.get(key)
     booking = None if window is None else window.bookings.get(name)
     if window is not None and booking is not None:
-        del window.bookings[name]
+        bookings = dict(window.bookings)
+        del bookings[name]
         fees = with_fee(state.holdings[key].fees, booking.currency, -booking.fee)
-        refold(state, key, window, fees, record.position)
+        refold(state, key, bookings, fees, record.position)
+        if booking.fee:
+            back = Earned(fees=((booking.currency, -booking.fee),))
+            state.ledger.add(booking.occurred_at, key, back)
     elif not key or event.side is None or event.quantity is None or event.price is None:
         mark(state, key, MarkKind.UNKNOWN_BUST, record.position)
         return
     else:
         opposite = -event.quantity if event.side is _BUY else event.quantity
-        fee, currency = -event.fee, event.fee_currency or ""
+        at, fee, currency = record.occurred_at, -event.fee, event.fee_currency or ""
         holding = state.holdings.get(key) or opened(state, key, record.position)
-        booking = Booking(opposite, event.price, None, record.position, fee, currency)
+        booking = Booking(opposite, event.price, None, record.position, at, -1, fee, currency)
         settle(state, key, holding, f"#{record.position}", booking)
         mark(state, key, MarkKind.LATE_BUST, record.position)
     state.recent.put(done, "")
@@ -325,16 +346,16 @@ def _correct(state: PositionsState, event: TradeCorrected, record: Record) -> No
     window = state.windows.get(key)
     booking = None if window is None else window.bookings.get(name)
     if window is None or booking is None:
-        kind = _correct_late(state, key, name, event, record.position)
+        kind = _correct_late(state, key, name, event, record)
         mark(state, key, kind, record.position)
         return
     buys = booking.quantity > ZERO if event.side is None else event.side is _BUY
     quantity = event.quantity if buys else -event.quantity
-    window.bookings[name] = replace(booking, quantity=quantity, price=event.price)
-    refold(state, key, window, state.holdings[key].fees, record.position)
+    bookings = {**window.bookings, name: replace(booking, quantity=quantity, price=event.price)}
+    refold(state, key, bookings, state.holdings[key].fees, record.position)
 
 
-def _correct_late(state: PositionsState, key: str, name: str, event: TradeCorrected, position: int) -> MarkKind:
+def _correct_late(state: PositionsState, key: str, name: str, event: TradeCorrected, record: Record) -> MarkKind:
     """Book a trade that left the window back, and as it should have been; return what to mark this as."""
     quantity, price = event.previous_quantity, event.previous_price
     busted = state.recent.get(name + "\0bust") is not None
@@ -344,9 +365,10 @@ def _correct_late(state: PositionsState, key: str, name: str, event: TradeCorrec
     if state.recent.get(done) == figures:
         return MarkKind.DUPLICATE_CORRECTION
     sign = _ONE if event.side is _BUY else -_ONE
+    position, at = record.position, record.occurred_at
     holding = state.holdings.get(key) or opened(state, key, position)
-    settle(state, key, holding, f"#{position}", Booking(-sign * quantity, price, None, position))
-    again = Booking(sign * event.quantity, event.price, event.trade_id, position)
+    settle(state, key, holding, f"#{position}", Booking(-sign * quantity, price, None, position, at, -1))
+    again = Booking(sign * event.quantity, event.price, event.trade_id, position, at, 1)
     settle(state, key, state.holdings[key], name, again)
     state.recent.put(done, figures)
     return MarkKind.LATE_CORRECTION
