@@ -1,0 +1,435 @@
+"""Limits: a tightening holds at once, a loosening from the next session, and the past says which one held."""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typing_extensions import override
+
+import eventstore
+import projections
+from eventstore import QUEUED, Batch, Event, EventStore, InvalidEvent, ManualClock, Record
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
+from projections import Book
+from projections.view import PartitionParked
+from projections.views import limits
+from projections.views.limits import Limit, Limits, LimitsState, LimitsView
+from tests.views.position_folding import Folding, round_tripped
+
+DAY = date(2025, 7, 21)
+
+
+@eventstore.event(durability=QUEUED, signed=True)
+class Waived(Event, frozen=True, kw_only=True):
+    """Something that may be enqueued, by somebody who is named."""
+
+
+class Told:
+    """A store and its book, told of settings and sessions at times of one's own."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(1)
+        self.book = projections.open(EventStore(MemoryJournal(clock=self.clock), clock=self.clock))
+
+    def set(self, at: int, limit: int | str | None = None, *, effective_from: int | None = None, **more: Any) -> Record:  # noqa: ANN401 - any parameter
+        self.clock.set(at)
+        parameters = more if limit is None else {"limit": limit, **more}
+        event = LimitsSet(rule_id="loss", parameters=parameters, effective_from=effective_from)
+        return self.book.append("limits/A/loss", event, actor="desk")[0]
+
+    def session(self, at: int, begins: int | None = None, day: int = 0) -> None:
+        """Tell at `at` of a session that began, or begins, at another time."""
+        self.clock.set(at)
+        scheduled_for = at if begins is None else begins
+        self.begin(SessionReset(trading_day=DAY + timedelta(day or at), scheduled_for=scheduled_for))
+
+    def begin(self, event: Event) -> None:
+        self.book.append("session/A/day", event)
+
+    def held(self, *instants: int) -> list[Any]:
+        found = [self.book.limits.get("A", "loss", at) for at in instants]
+        return [None if limit is None else limit.parameters["limit"] for limit in found]
+
+    def waits(self, at: int) -> list[Any]:
+        return [limit.parameters["limit"] for limit in self.book.limits.pending("A", at)]
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data", clock=ManualClock(100)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("actor", [None, ""])
+def test_whoever_sets_a_limit_must_be_named(store: EventStore, actor: str | None) -> None:
+    event = LimitsSet(rule_id="loss", parameters={"limit": Decimal(500)})
+    batches = [Batch("limits/A/other", event, actor="desk"), Batch("limits/A/loss", event, actor=actor)]
+    with pytest.raises(InvalidEvent, match="LimitsSet needs to know who"):
+        store.append("limits/A/loss", event, actor=actor)
+    with pytest.raises(InvalidEvent, match="LimitsSet needs to know who"):
+        store.append_many(batches)
+    with pytest.raises(InvalidEvent, match="LimitsSet needs to know who"):
+        projections.open(store).append("limits/A/loss", event, actor=actor)
+    with pytest.raises(InvalidEvent, match="Waived needs to know who"):
+        store.enqueue("limits/A/loss", Waived(), actor=actor)
+    with pytest.raises(InvalidEvent, match="LimitsSet must be at least SYNCED"):
+        store.enqueue("limits/A/loss", event, actor="desk")
+    store.flush()
+    assert store.head() == 0
+
+
+def test_a_rule_s_first_setting_holds_at_once_and_says_who_set_it(told: Told) -> None:
+    record = told.set(100, "500.00", warnings=["400"])
+    assert told.held(99, 100) == [None, "500.00"]
+    (limit,) = told.book.limits.of("A")
+    assert (limit.account, limit.rule_id, limit.revision, limit.actor) == ("A", "loss", 1, "desk")
+    assert (limit.parameters, limit.position) == ({"limit": "500.00", "warnings": ["400"]}, record.position)
+    assert (limit.set_at, limit.effective_from, limit.in_force_at) == (100, None, 100)
+    assert (limit.loosens, limit.superseded_at) == (False, None)
+    assert told.book.limits.of("B") == told.book.limits.pending("B") == ()
+    assert told.book.limits.get("A", "other") is None
+
+
+def test_figures_given_as_decimals_are_kept_exactly(told: Told) -> None:
+    told.clock.set(100)
+    event = LimitsSet(rule_id="loss", parameters={"limit": Decimal("500.10"), "weights": {"MES": Decimal("0.1")}})
+    told.book.append("limits/A/loss", event, actor="desk")
+    assert told.book.limits.of("A")[0].parameters == {"limit": "500.10", "weights": {"MES": "0.1"}}
+
+
+def test_a_tightening_holds_at_once(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 400)
+    assert told.held(199, 200) == [500, 400]
+
+
+def test_a_setting_may_hold_from_later_on(told: Told) -> None:
+    told.set(100, 500, effective_from=150)
+    told.set(200, 400, effective_from=300)
+    told.session(250)
+    assert told.held(149, 150, 299, 300) == [None, 500, 500, 400]
+    assert told.waits(120) == [500]
+    assert told.waits(299) == [400]
+    assert told.waits(300) == []
+
+
+def test_a_setting_never_holds_before_it_was_recorded(told: Told) -> None:
+    told.set(100, 500, effective_from=1)
+    assert told.held(99, 100) == [None, 500]
+
+
+def test_a_loosening_waits_for_the_next_session(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 600)
+    assert told.held(200, 10**9) == [500, 500]
+    assert told.waits(200) == [600]
+    (waiting,) = told.book.limits.pending("A")
+    assert (waiting.loosened, waiting.loosens, waiting.in_force_at) == (("limit",), True, None)
+    told.session(300)
+    assert told.held(299, 300) == [500, 600]
+    assert (told.waits(199), told.waits(299), told.waits(300)) == ([], [600], [])
+
+
+def test_a_session_that_had_begun_before_does_not_count(told: Told) -> None:
+    told.set(100, 500)
+    told.session(150)
+    told.set(200, 600)
+    told.session(210, begins=199)
+    assert told.held(220) == [500]
+    told.session(300, begins=200)
+    assert told.held(199, 200) == [500, 600]
+
+
+def test_a_session_told_late_counts_from_when_it_began(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 600)
+    told.session(400, begins=300)
+    assert told.held(299, 300) == [500, 600]
+
+
+def test_a_session_told_in_advance_counts_from_when_it_begins(told: Told) -> None:
+    told.set(100, 500)
+    told.session(150, begins=300)
+    told.session(160, begins=250)
+    told.set(200, 600)
+    assert told.held(249, 250) == [500, 600]
+
+
+def test_of_sessions_told_in_disorder_the_first_one_counts(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 600)
+    told.session(210, begins=300)
+    told.session(220, begins=250)
+    told.session(230, begins=280)
+    assert told.held(249, 250) == [500, 600]
+
+
+def test_a_loosening_for_later_waits_for_the_session_after_that(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 600, effective_from=350)
+    told.session(300)
+    assert told.held(10**9) == [500]
+    told.session(400)
+    assert told.held(399, 400) == [500, 600]
+
+
+def test_a_trading_day_begins_once(told: Told) -> None:
+    told.set(100, 500)
+    told.begin(SessionReset(trading_day=DAY, scheduled_for=150))
+    told.set(200, 600)
+    told.begin(SessionOpened(trading_day=DAY, opens_at=300))
+    assert told.held(10**9) == [500]
+
+
+@pytest.mark.parametrize(
+    ("times", "held_from"),
+    [({"began_at": 300, "opens_at": 320}, 300), ({"opens_at": 320}, 320), ({}, 330), ({"began_at": 199}, None)],
+)
+def test_a_session_that_opened_begins_a_day_where_nobody_told_of_a_reset(
+    told: Told, times: dict[str, Any], held_from: int | None
+) -> None:
+    told.set(100, 500)
+    told.set(200, 600)
+    told.clock.set(330)
+    told.begin(SessionOpened(trading_day=DAY, **times))
+    newest = told.book.limits.history("A")[-1]
+    assert newest.in_force_at == held_from
+
+
+def test_another_account_s_session_does_not_count(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 600)
+    told.book.append("session/B/day", SessionReset(trading_day=DAY, scheduled_for=300))
+    assert told.held(10**9) == [500]
+
+
+def test_a_newer_setting_takes_the_place_of_one_that_waits(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 900)
+    told.set(300, 400)
+    told.session(350)
+    assert told.held(299, 300, 10**9) == [500, 400, 400]
+    assert told.waits(299) == [900]
+    assert told.waits(300) == []
+    gone = told.book.limits.history("A")[1]
+    assert (gone.superseded_at, gone.in_force_at) == (300, None)
+
+
+def test_a_setting_is_compared_with_what_is_in_force_not_with_what_waits(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 900)
+    told.set(300, 600)
+    assert (told.held(300), told.waits(300)) == ([500], [600])
+    told.session(350)
+    assert told.held(350) == [600]
+
+
+def test_the_same_again_holds_at_once_and_ends_what_waits(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 900)
+    told.set(300, "500.00")
+    told.session(350)
+    assert told.held(300, 10**9) == ["500.00", "500.00"]
+
+
+def test_what_tightens_and_loosens_waits_as_a_whole(told: Told) -> None:
+    told.set(100, 500, cooldown=60)
+    told.set(200, 400, cooldown=30)
+    assert told.held(200) == [500]
+    assert told.book.limits.pending("A", 200)[0].loosened == ("cooldown",)
+
+
+def test_a_revision_s_number_does_not_decide(told: Told) -> None:
+    told.set(100, 500)
+    told.book.append("limits/A/loss", LimitsSet(rule_id="loss", revision=-1, parameters={"limit": 400}), actor="desk")
+    assert [(limit.revision, limit.parameters["limit"]) for limit in told.book.limits.of("A")] == [(-1, 400)]
+
+
+def test_rules_are_told_apart_and_sorted(told: Told) -> None:
+    told.set(100, 500)
+    for rule_id in ("zeta", "alpha"):
+        told.book.append("limits/A/x", LimitsSet(rule_id=rule_id, parameters={"limit": 1}), actor="desk")
+    assert [limit.rule_id for limit in told.book.limits.of("A")] == ["alpha", "loss", "zeta"]
+    assert [limit.rule_id for limit in told.book.limits.history("A")] == ["loss", "zeta", "alpha"]
+    assert [limit.rule_id for limit in told.book.limits.history("A", "zeta")] == ["zeta"]
+
+
+def test_a_clock_that_was_set_back_does_not_undo_a_limit(told: Told) -> None:
+    told.set(100, 500)
+    told.set(200, 400)
+    told.clock.set(50)
+    assert [limit.parameters["limit"] for limit in told.book.limits.of("A")] == [400]
+    assert told.book.limits.of("A", datetime.fromtimestamp(0, UTC)) == ()
+
+
+def test_limits_and_what_waits_survive_a_restart(tmp_path: Path) -> None:
+    clock = ManualClock(100)
+    with eventstore.open(tmp_path / "data", clock=clock) as store, projections.open(store) as book:
+        for limit in (500, 400):
+            book.append("limits/A/loss", LimitsSet(rule_id="loss", parameters={"limit": limit}), actor="desk")
+        assert book.snapshot()
+        book.append("limits/A/loss", LimitsSet(rule_id="loss", parameters={"limit": 900}), actor="desk")
+        before = book.limits.of("A"), book.limits.pending("A")
+    with eventstore.open(tmp_path / "data", clock=clock) as store:
+        again = projections.open(store)
+        assert again.recovery.cut == 2
+        assert (again.limits.of("A"), again.limits.pending("A")) == before
+        assert [[limit.parameters["limit"] for limit in each] for each in before] == [[400], [900]]
+
+
+def test_the_past_is_read_from_the_log_where_the_state_forgot_it(told: Told) -> None:
+    for at in range(100, 400):
+        told.set(at, 1_000 - at)
+    told.set(500, 999)
+    state: LimitsState = told.book.state("limits", "A")
+    assert len(state.rules["loss"].settings) == 100
+    assert told.held(99, 100, 250, 399, 600) == [None, 900, 750, 601, 601]
+    assert len(told.book.limits.history("A")) == 301
+
+
+def test_what_is_in_force_stays_however_many_loosenings_are_superseded(told: Told) -> None:
+    told.set(100, 500)
+    for at in range(200, 400):
+        told.set(at, at + 500)
+    assert told.held(150, 400) == [500, 500]
+    assert told.waits(399) == [899]
+    assert told.waits(200) == [700]
+    told.session(400)
+    assert told.held(400) == [899]
+
+
+def test_the_recent_past_is_answered_without_the_log(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    for at in range(100, 400):
+        told.set(at, 1_000 - at)
+    monkeypatch.delattr(Book, "read")
+    assert told.held(310, 399) == [690, 601]
+
+
+def test_too_many_rules_are_an_error_before_anything_changes(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "RULES_MAX", 1)
+    told.set(100, 500)
+    told.set(200, 400)
+    told.book.append("limits/A/more", LimitsSet(rule_id="more"), actor="desk")
+    with pytest.raises(PartitionParked, match="limits of 1 rules and position 3"):
+        told.book.limits.of("A")
+
+
+def breach(rule_id: str, figure: int, **more: Any) -> LimitBreached:  # noqa: ANN401 - any member
+    return LimitBreached(rule_id=rule_id, figure=Decimal(figure), limit=Decimal(500), **more)
+
+
+def test_breaches_are_kept_by_rule(told: Told) -> None:
+    details = {"quotes": {"ESZ5": "6000.25"}}
+    told.book.append(
+        "breach/A/loss", breach("loss", 510, basis="net", currency="USD", trading_day=DAY, details=details)
+    )
+    (late,) = told.book.append("breach/A/size", breach("size", 501, severity=Severity.LOCKOUT), occurred_at=5)
+    first, second = told.book.limits.breaches("A")
+    assert (first.figure, first.limit) == (Decimal(510), Decimal(500))
+    assert (first.basis, first.currency) == ("net", "USD")
+    assert (first.trading_day, first.details, first.severity) == (DAY, details, Severity.WARNING)
+    assert (second.severity, second.occurred_at, second.position, second.id) == (Severity.LOCKOUT, 5, 2, late.id)
+    assert told.book.limits.breaches("A", "size") == (second,)
+    assert told.book.limits.breaches("B") == ()
+    assert told.book.limits.of("A") == ()
+
+
+def test_the_newest_thousand_breaches_are_kept(told: Told) -> None:
+    told.book.append("breach/A/loss", [breach("loss", number) for number in range(1, 1_004)])
+    assert [each.figure for each in told.book.limits.breaches("A")] == list(range(4, 1_004))
+    state: LimitsState = told.book.state("limits", "A")
+    assert state.breach_count == 1_003
+
+
+class Limiting(Folding):
+    """A log that a view of few settings is folded from, beside a snapshot's round trip at any record."""
+
+    def __init__(self, settings_max: int | None) -> None:
+        super().__init__()
+        self.view = LimitsView(settings_max)
+        self.states[self.view.name, "A"] = self.view.initial()
+        self.limits = Limits(self)
+
+    @override
+    def deliver(self, record: Record) -> None:
+        self.view.apply(self.states[self.view.name, "A"], record.event, record)
+
+    def restart(self) -> None:
+        self.states[self.view.name, "A"] = round_tripped(self.states[self.view.name, "A"], LimitsState)
+
+
+class Model:
+    """What holds when, from the whole history at once: no state that goes from one event to the next."""
+
+    def __init__(self) -> None:
+        self.settings: list[tuple[int, int, int]] = []
+        self.sessions: list[tuple[int, int, int]] = []
+
+    def starts(self, index: int) -> float:
+        """Return when a setting would come into force if no other followed."""
+        recorded, limit, ready = self.settings[index]
+        held = self.held_among(index, recorded)
+        if held is None or limit <= held:
+            return ready
+        told_before = self.settings[index + 1][0] if index + 1 < len(self.settings) else math.inf
+        first = {day: begins for told, day, begins in reversed(self.sessions)}
+        known = [begins for told, day, begins in self.sessions if told < told_before and first[day] == begins]
+        return min([begins for begins in known if begins >= ready], default=math.inf)
+
+    def never(self, index: int) -> bool:
+        return index + 1 < len(self.settings) and self.starts(index) > self.settings[index + 1][0]
+
+    def held_among(self, count: int, at: int) -> int | None:
+        for index in reversed(range(count)):
+            if not self.never(index) and self.starts(index) <= at:
+                return self.settings[index][1]
+        return None
+
+    def waits(self, at: int) -> list[int]:
+        found = []
+        for index, (recorded, limit, _) in enumerate(self.settings):
+            until = self.settings[index + 1][0] if self.never(index) else self.starts(index)
+            found += [limit] if recorded <= at < until else []
+        return found
+
+
+steps = st.one_of(
+    st.tuples(st.just("set"), st.integers(1, 4), st.one_of(st.none(), st.integers(0, 45))),
+    st.tuples(st.just("session"), st.integers(1, 12), st.integers(0, 45)),
+)
+
+
+@given(st.lists(steps, max_size=10), st.sampled_from([2, 3, None]), st.integers(0, 10))
+def test_what_held_at_any_time_is_what_the_whole_history_says(
+    steps: list[tuple[str, int, int | None]], settings_max: int | None, cut: int
+) -> None:
+    log, model = Limiting(settings_max), Model()
+    for number, (verb, figure, at) in enumerate(steps):
+        recorded = 4 * number + 1
+        if verb == "set":
+            event: Event = LimitsSet(rule_id="loss", parameters={"limit": figure}, effective_from=at)
+            model.settings.append((recorded, figure, max(recorded, at or 0)))
+        else:
+            event = SessionReset(trading_day=DAY + timedelta(figure), scheduled_for=at or 0)
+            model.sessions.append((recorded, figure, at or 0))
+        log.add("limits/A/loss", event, recorded_at=recorded)
+        if number == cut:
+            log.restart()
+    for instant in range(50):
+        found = log.limits.get("A", "loss", instant)
+        held = None if found is None else found.parameters["limit"]
+        assert held == model.held_among(len(model.settings), instant)
+        waiting: list[Limit] = sorted(log.limits.pending("A", instant), key=lambda limit: limit.position)
+        assert [limit.parameters["limit"] for limit in waiting] == model.waits(instant)
