@@ -69,6 +69,11 @@ class EventStore(EventReader):
         return self._clock
 
     @property
+    def actor(self) -> str:
+        """Who appends, where nobody says otherwise: user@host/program."""
+        return self._actor
+
+    @property
     def mirror(self) -> Mirror:
         """How far InfluxDB has this log, whichever process ships it; raise Unavailable for a log in memory."""
         if self._mirror is None:

@@ -17,6 +17,7 @@ from gateways.cli import (
     diagnosis,
     importing,
     keeping,
+    locking,
     measuring,
     mirroring,
     reading,
@@ -69,6 +70,9 @@ app.command(rich_help_panel="Ask")(states.state)
 app.command("as-of", rich_help_panel="Ask")(states.past)
 app.command(rich_help_panel="Ask")(changes.diff)
 app.command(rich_help_panel="Ask")(writing.mark)
+app.command(rich_help_panel="Guard")(locking.lock)
+app.command(rich_help_panel="Guard")(locking.unlock)
+app.command(rich_help_panel="Guard")(locking.limits)
 app.command(rich_help_panel="Keep")(keeping.verify)
 app.command(rich_help_panel="Keep")(keeping.backup)
 app.command(rich_help_panel="Share")(mirroring.mirror)

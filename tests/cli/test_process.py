@@ -17,8 +17,22 @@ from gateways.cli import app
 from tests.cli.command import Run, plain_environment
 
 COMMANDS = [
-    *("adopt", "append", "as-of", "backup", "bench", "demo", "diff", "doctor", "import", "mark", "mirror", "read"),
-    *("restore", "state", "stats", "tail", "verify"),
+    *(
+        "adopt",
+        "append",
+        "as-of",
+        "backup",
+        "bench",
+        "demo",
+        "diff",
+        "doctor",
+        "import",
+        "limits",
+        "lock",
+        "mark",
+        "mirror",
+    ),
+    *("read", "restore", "state", "stats", "tail", "unlock", "verify"),
 ]
 READING = [
     ("read",),
@@ -28,6 +42,9 @@ READING = [
     ("as-of", "1"),
     ("diff", "1", "2"),
     ("mark", "noon"),
+    ("limits",),
+    ("lock", "ACC1"),
+    ("unlock", "ACC1"),
     ("verify",),
     ("backup", "copy"),
     ("stats",),

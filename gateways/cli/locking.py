@@ -1,0 +1,228 @@
+"""`lock`, `unlock` and `limits`: an account locked by hand, opened again, and what it may not exceed."""
+
+from __future__ import annotations
+
+import re
+from datetime import tzinfo
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eventstore import InvalidEvent, Record
+from eventstore.clock import NANOSECONDS, format_time
+from eventstore.streams import check_name
+from eventstore.trading import Allows, LockoutCleared, LockoutSet
+from gateways.cli import options, outcome
+from gateways.cli.output import ROWS_SHOWN, note, put, put_json, put_table
+from gateways.cli.plain import plain, record_json
+from projections import Book
+from projections import open as open_book
+from projections.seeds import load
+from projections.views.limits import Limit
+from projections.views.lockouts import Lockout
+
+BY_HAND = "manual"
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
+_UNIT_SECONDS = (86_400, 3_600, 60, 1)
+_LIMIT_COLUMNS = ("rule", "parameters", "in force from", "set by", ">position")
+
+AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]
+Until = Annotated[str | None, typer.Option(metavar="INSTANT", help="When it ends: an ISO 8601 time with its zone.")]
+Session = Annotated[bool, typer.Option("--session", help="It ends with the account's next reset.")]
+For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="How long it lasts, as 2h, 90m or 1d12h.")]
+Irrevocable = Annotated[bool, typer.Option("--irrevocable", help="Nobody can end or weaken it before its time.")]
+Nothing = Annotated[bool, typer.Option("--nothing", help="Let nothing through, not even what reduces a position.")]
+RuleId = Annotated[str, typer.Option("--rule", metavar="RULE_ID", help="The rule that it belongs to.")]
+Symbol = Annotated[str | None, typer.Option(metavar="NAME", help="Only this symbol; by default the whole account.")]
+Root = Annotated[str | None, typer.Option(metavar="NAME", help="Only the futures of this root, as ES.")]
+Reason = Annotated[str, typer.Option(help="Why; it stands in the event and in what a refused order is told.")]
+Seed = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="First append what this TOML file says and the log has not.")
+]
+Waiting = Annotated[bool, typer.Option("--pending", help="Those that wait for the next session instead.")]
+
+
+def lock(  # noqa: PLR0917 - typer names them all
+    account: AccountName,
+    until: Until = None,
+    session: Session = False,
+    for_: For = None,
+    irrevocable: Irrevocable = False,
+    nothing: Nothing = False,
+    symbol: Symbol = None,
+    root: Root = None,
+    reason: Reason = "",
+    rule: RuleId = BY_HAND,
+    actor: options.Actor = None,
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+    zone: options.Zone = options.UTC_NAME,
+) -> None:
+    """Lock an account: until an instant, for a time, until its next reset, or without end.
+
+    What reduces a position still goes through, unless --nothing.
+    """
+    chosen = options.zone_of(zone)
+    check_name("account", account)
+    with options.opened(data, log) as store:
+        with open_book(store, accounts=[account]) as book:
+            end = _end(book, account, until, for_, session=session)
+            scope = _scope(symbol, root) or "account"
+            event = LockoutSet(
+                rule_id=rule,
+                scope=scope,
+                allows=Allows.NOTHING if nothing else Allows.REDUCE_ONLY,
+                reason=reason or "locked by hand",
+                until=end,
+                revocable=not irrevocable,
+            )
+            [record] = book.append(_stream(account, rule), event, actor=actor)
+            now = store.clock.now_ns()
+            held = [each for each in book.lockouts.active(account, now) if (each.rule_id, each.scope) == (rule, scope)]
+        _tell(record, "locked", held, chosen, as_json=as_json)
+
+
+def unlock(  # noqa: PLR0917 - typer names them all
+    account: AccountName,
+    symbol: Symbol = None,
+    root: Root = None,
+    reason: Reason = "",
+    rule: RuleId = BY_HAND,
+    actor: options.Actor = None,
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+    zone: options.Zone = options.UTC_NAME,
+) -> None:
+    """End an account's lockout by a rule, by default the one set by hand. An irrevocable one stays."""
+    chosen = options.zone_of(zone)
+    check_name("account", account)
+    with options.opened(data, log) as store:
+        with open_book(store, accounts=[account]) as book:
+            scope = _scope(symbol, root)
+            active = book.lockouts.active(account, store.clock.now_ns())
+            _check_clearable(account, rule, scope, active, chosen)
+            event = LockoutCleared(by=actor or "", reason=reason, scope=scope)
+            [record] = book.append(_stream(account, rule), event, actor=actor)
+            left = list(book.lockouts.active(account, store.clock.now_ns()))
+        _tell(record, "still locked" if left else "unlocked", left, chosen, as_json=as_json)
+
+
+def limits(  # noqa: PLR0917 - typer names them all
+    account: options.Account = None,
+    seed: Seed = None,
+    pending: Waiting = False,
+    actor: options.Actor = None,
+    rows: Annotated[int, typer.Option(min=0, help="At most so many rows of a table; 0 for all.")] = ROWS_SHOWN,
+    data: options.Data = options.DATA,
+    log: options.Log = options.LOG,
+    as_json: options.Json = False,
+    zone: options.Zone = options.UTC_NAME,
+) -> None:
+    """Show which limits are in force, since when and set by whom; with --seed, set first ones from a file."""
+    chosen = options.zone_of(zone)
+    if seed is not None:
+        _seed(seed, actor, data, log)
+    with options.reading(data, log) as store:
+        accounts = None if account is None else [account]
+        with open_book(store, accounts=accounts) as book:
+            ask = book.limits.pending if pending else book.limits.of
+            now = options.clock_of(store).now_ns()
+            found = [limit for name in sorted(accounts or book.partitions("limits")) for limit in ask(name, now)]
+    if as_json:
+        put_json([plain(limit, chosen) for limit in found])
+        return
+    title = "Limits that wait" if pending else "Limits in force"
+    put_table(title, ("account", *_LIMIT_COLUMNS), [_row(limit, chosen) for limit in found], shown=rows)
+
+
+def _seed(path: Path, actor: str | None, data: Path, log: str) -> None:
+    seeds = load(path)
+    with options.writing(data, log) as store, open_book(store) as book:
+        records = seeds.apply(book, actor or store.actor)
+    note(f"{path}: {len(records)} events appended" if records else f"{path}: the log has all of it, nothing was added")
+
+
+def _row(limit: Limit, zone: tzinfo) -> tuple[str, ...]:
+    parameters = ", ".join(f"{name} {value}" for name, value in limit.parameters.items())
+    since = "the next session" if limit.in_force_at is None else format_time(limit.in_force_at, zone)
+    return limit.account, limit.rule_id, parameters or "-", since, limit.actor, str(limit.position)
+
+
+def _end(book: Book, account: str, until: str | None, for_: str | None, *, session: bool) -> int | None:
+    if (until is not None) + (for_ is not None) + session > 1:
+        msg = "give one of --until, --for and --session: each says when the lockout ends"
+        raise InvalidEvent(msg)
+    now = book.now_ns()
+    if session:
+        reset = book.sessions.next_reset(account, now)
+        if reset is None:
+            msg = f"no session of {account} says when it resets next: give --until or --for"
+            raise InvalidEvent(msg)
+        return reset
+    if for_ is not None:
+        return now + duration(for_)
+    if until is None:
+        return None
+    end = options.time_of(book.reader, until)
+    if end <= now:
+        msg = f"--until {until} is over already: a lockout ends in the future"
+        raise InvalidEvent(msg)
+    return end
+
+
+def duration(text: str) -> int:
+    """Return a time like 2h, 90m or 1d12h in ns; raise InvalidEvent for another text."""
+    found = _DURATION.fullmatch(text)
+    seconds = (
+        0 if found is None else sum(int(n or 0) * unit for n, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
+    )
+    if not seconds:
+        msg = f"{text!r} is no time: write it like 2h, 90m or 1d12h"
+        raise InvalidEvent(msg)
+    return seconds * NANOSECONDS
+
+
+def _scope(symbol: str | None, root: str | None) -> str | None:
+    if symbol is not None and root is not None:
+        msg = "give --symbol or --root: a lockout has one scope"
+        raise InvalidEvent(msg)
+    if symbol is not None:
+        return f"symbol:{symbol}"
+    return None if root is None else f"root:{root}"
+
+
+def _stream(account: str, rule: str) -> str:
+    return f"lockout/{account}/{rule.replace('/', '%2F')}"
+
+
+def _check_clearable(account: str, rule: str, scope: str | None, active: tuple[Lockout, ...], zone: tzinfo) -> None:
+    """Refuse what would have no effect, before it is recorded."""
+    meant = [held for held in active if held.rule_id == rule and scope in {None, held.scope}]
+    if not meant:
+        others = ", ".join(f"{held.rule_id} ({held.scope})" for held in active) or "none at all"
+        msg = f"{account} has no lockout by {rule!r} in force, only {others}: name one with --rule"
+        raise InvalidEvent(msg)
+    if all(not held.revocable for held in meant):
+        note(f"{account} is {_held(meant[0], zone)}, and that is irrevocable: nothing was changed")
+        outcome.wrong()
+
+
+def _held(held: Lockout, zone: tzinfo) -> str:
+    end = "without end" if held.until is None else f"until {format_time(held.until, zone)}"
+    return f"locked {end} by {held.rule_id} ({held.scope})"
+
+
+def _tell(record: Record, state: str, held: list[Lockout], zone: tzinfo, *, as_json: bool) -> None:
+    if as_json:
+        document: dict[str, Any] = {
+            "record": record_json(record, zone),
+            "lockouts": [plain(each, zone) for each in held],
+        }
+        put_json(document)
+        return
+    put(f"{record.account} {state}: position {record.position}  {record.stream}")
+    for each in held:
+        put(f"{_held(each, zone)}, lets {'nothing' if each.allows is Allows.NOTHING else 'reductions'} through")

@@ -1,0 +1,167 @@
+"""`lock`, `unlock` and `limits`: by hand, until when and for whom, and what is refused with nothing written."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import InvalidEvent
+from eventstore.clock import parse_time
+from eventstore.trading import Allows, LimitsSet, LockoutSet, SessionOpened
+from gateways.cli.locking import duration
+from tests.cli.command import NINE, SECOND, Run
+
+HOUR = 3_600 * SECOND
+SEEDS = """
+[accounts.ACC1]
+starting_balance = "50000"
+currency = "USD"
+
+[accounts.ACC1.limits.daily-loss]
+limit = "1000"
+"""
+
+
+def head(data: Path) -> int:
+    with eventstore.open(data) as store:
+        return store.head()
+
+
+def lockouts(data: Path) -> list[LockoutSet]:
+    with eventstore.open(data) as store:
+        events = [record.event for record in store.read(stream="lockout/ACC1/manual")]
+    return [event for event in events if isinstance(event, LockoutSet)]
+
+
+def test_a_lock_without_a_time_has_no_end(run: Run, data: Path) -> None:
+    ended = run("lock", "ACC1", "--reason", "too much coffee", "--data", data)
+    assert ended.code == 0
+    assert "ACC1 locked: position " in ended.out
+    assert "locked without end by manual (account), lets reductions through" in ended.out
+    [event] = lockouts(data)
+    assert event == LockoutSet(rule_id="manual", allows=Allows.REDUCE_ONLY, reason="too much coffee")
+
+
+def test_a_lock_until_an_instant_ends_then(run: Run, data: Path) -> None:
+    ended = run(
+        "lock", "ACC1", "--until", "2099-01-01T00:00:00Z", "--nothing", "--symbol", "ESZ5", "--data", data, "--json"
+    )
+    [held] = ended.document["lockouts"]
+    assert (held["until"], held["scope"], held["allows"]) == (
+        "2099-01-01T00:00:00.000000000Z",
+        "symbol:ESZ5",
+        "NOTHING",
+    )
+    assert ended.document["record"]["type"] == "LockoutSet"
+
+
+def test_a_lock_for_a_time_begins_now(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        before = store.clock.now_ns()
+    run("lock", "ACC1", "--for", "2h", "--data", data)
+    with eventstore.open(data) as store:
+        after = store.clock.now_ns()
+    until = lockouts(data)[0].until
+    assert until is not None
+    assert before + 2 * HOUR <= until <= after + 2 * HOUR
+
+
+def test_a_lock_for_the_session_ends_with_the_reset(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        reset = store.clock.now_ns() + 5 * HOUR
+        opened = SessionOpened(trading_day=date(2026, 1, 5), began_at=NINE, resets_at=reset)
+        store.append("session/ACC1/2026-01-05", opened)
+    assert run("lock", "ACC1", "--session", "--data", data).code == 0
+    assert lockouts(data)[0].until == reset
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--session",), "no session of ACC1 says when it resets next: give --until or --for"),
+        (("--until", "2020-01-01T00:00:00Z"), "is over already: a lockout ends in the future"),
+        (("--until", "2099-01-01T00:00:00Z", "--for", "2h"), "give one of --until, --for and --session"),
+        (("--for", "soon"), "'soon' is no time: write it like 2h, 90m or 1d12h"),
+        (("--symbol", "ESZ5", "--root", "ES"), "give --symbol or --root"),
+    ],
+)
+def test_what_says_no_end_or_two_is_refused(run: Run, data: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    before = head(data)
+    ended = run("lock", "ACC1", *arguments, "--data", data)
+    assert ended.code == 2
+    assert sentence in ended.err
+    assert head(data) == before
+
+
+def test_unlock_ends_what_was_set_by_hand(run: Run, data: Path) -> None:
+    run("lock", "ACC1", "--root", "ES", "--data", data)
+    ended = run("unlock", "ACC1", "--reason", "slept over it", "--actor", "boss", "--data", data)
+    assert ended.code == 0
+    assert ended.out.startswith("ACC1 unlocked: position ")
+    assert "manual" not in run("state", "--account", "ACC1", "--data", data).out
+
+
+def test_unlock_says_what_else_holds(run: Run, data: Path) -> None:
+    run("lock", "ACC1", "--data", data)
+    run("lock", "ACC1", "--rule", "supervisor", "--data", data)
+    ended = run("unlock", "ACC1", "--data", data)
+    assert "ACC1 still locked" in ended.out
+    assert "locked without end by supervisor (account)" in ended.out
+
+
+def test_an_irrevocable_lock_stays(run: Run, data: Path) -> None:
+    run("lock", "ACC1", "--for", "1d", "--irrevocable", "--data", data)
+    before = head(data)
+    ended = run("unlock", "ACC1", "--data", data)
+    assert ended.code == 1
+    assert "irrevocable: nothing was changed" in ended.err
+    assert head(data) == before
+
+
+def test_unlocking_what_is_not_locked_names_what_is(run: Run, data: Path) -> None:
+    run("lock", "ACC1", "--rule", "supervisor", "--data", data)
+    ended = run("unlock", "ACC1", "--data", data)
+    assert ended.code == 2
+    assert "no lockout by 'manual' in force" in ended.err
+    assert "supervisor (account)" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("2h", 7_200), ("90m", 5_400), ("1d12h", 129_600), ("45s", 45), ("1h30m15s", 5_415)]
+)
+def test_times_are_written_as_people_do(text: str, seconds: int) -> None:
+    assert duration(text) == seconds * SECOND
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2h 30m", "0h", "2H"])
+def test_other_texts_are_no_times(text: str) -> None:
+    with pytest.raises(InvalidEvent, match="is no time"):
+        duration(text)
+
+
+def test_limits_are_seeded_once_and_shown(run: Run, tmp_path: Path) -> None:
+    file, data = tmp_path / "risk.toml", tmp_path / "data"
+    file.write_text(SEEDS)
+    first = run("limits", "--seed", file, "--actor", "boss", "--data", data)
+    assert "2 events appended" in first.err
+    assert "daily-loss" in first.out
+    assert "limit 1000" in first.out
+    assert "boss" in first.out
+    again = run("limits", "--seed", file, "--data", data, "--json")
+    assert "nothing was added" in again.err
+    [limit] = again.document
+    assert (limit["account"], limit["rule_id"], limit["parameters"]) == ("ACC1", "daily-loss", {"limit": "1000"})
+
+
+def test_a_loosening_is_shown_as_waiting(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        for limit in ("1000", "2000"):
+            event = LimitsSet(rule_id="daily-loss", parameters={"limit": limit})
+            store.append("limits/ACC1/daily-loss", event, actor="boss", occurred_at=parse_time("2026-01-01T00:00:00Z"))
+    assert "limit 1000" in run("limits", "--data", data).out
+    waiting = run("limits", "--pending", "--data", data).out
+    assert "limit 2000" in waiting
+    assert "the next session" in waiting
