@@ -36,13 +36,13 @@ class Slot(NamedTuple):
 class Route(NamedTuple):
     """Where records of one type go: what waits for each view, with the view where its partitions are no accounts.
 
-    `slots` and `names` are those of the same views.
+    `slots` and `names` are those of the same views, each slot with whether its partitions are accounts.
     """
 
     entries: tuple[tuple[dict[str, list[tuple[Any, Record]]], View[Any] | None], ...]
     decode: Any
     schema: int
-    slots: tuple[Slot, ...]
+    slots: tuple[tuple[Slot, bool], ...]
     names: frozenset[str]
 
 
@@ -142,15 +142,14 @@ class Fold:
         account = record.stream.split("/", 2)[1]
         if not route.slots or (self._accounts is not None and account not in self._accounts):
             return route.names
-        pair = (event, record)
         with decimal.localcontext(FIXED):
-            for slot, (waiting, view) in zip(route.slots, route.entries, strict=True):
-                partition = account if view is None else self._partition(view, record)
-                if partition is not None:
-                    waiting[partition].append(pair)
-                    # More than one where an interruption has left some.
-                    while waiting:
-                        _settle(slot)
+            for slot, by_account in route.slots:
+                partition = account if by_account else self._partition(slot.view, record)
+                while slot.waiting:
+                    # An interruption has left it.
+                    _settle(slot)
+                if partition is not None and partition not in slot.parked:
+                    _fold_one(slot, partition, event, record)
         return route.names
 
     def _route(self, name: str) -> Route:
@@ -158,8 +157,9 @@ class Fold:
         wanting = [slot for slot in self.slots.values() if _wants(slot.view, name)]
         entries = [(slot.waiting, None if is_by_account(slot.view) else slot.view) for slot in wanting]
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
+        slots = tuple((slot, is_by_account(slot.view)) for slot in wanting)
         names = frozenset(slot.view.name for slot in wanting)
-        route = self._routes[name] = Route(tuple(entries), decode, schema, tuple(wanting), names)
+        route = self._routes[name] = Route(tuple(entries), decode, schema, slots, names)
         return route
 
     def restored(self, slot: Slot, partition: str, state: Any) -> None:  # noqa: ANN401 - each view has its own
@@ -201,6 +201,20 @@ _exact: dict[tuple[type, ...], bool] = {}
 def _wants(view: View[Any], name: str) -> bool:
     kind = by_name(name)
     return view.types is None or (kind is not None and kind.cls in view.types)
+
+
+def _fold_one(slot: Slot, partition: str, event: Event, record: Record) -> None:
+    """Fold one event at once; a failure stops that partition and no other."""
+    state = slot.states.get(partition)
+    if state is None:
+        state = slot.states[partition] = slot.view.initial()
+    slot.changed.add(partition)
+    try:
+        slot.view.apply(state, event, record)
+    except BaseException as error:
+        slot.parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
+        if not isinstance(error, Exception):
+            raise
 
 
 def _settle(slot: Slot) -> None:
