@@ -25,6 +25,7 @@ ROWS = [
     "lookup-orders",
     "lookup-positions",
     "lookup-lockouts",
+    "quotes",
     "restart",
     "restart-killed",
     "past-order",
