@@ -128,10 +128,14 @@ def test_those_that_are_over_make_room_and_too_many_are_an_error(book: Book, mon
         book.blackouts.active("A", 150)
 
 
-def test_an_early_clock_forgets_nothing_that_is_not_over(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("stop", "occurred_at"), [(2_000, 3_000), (200, 150)])
+def test_one_wrong_time_forgets_nothing_that_is_not_over(
+    book: Book, monkeypatch: pytest.MonkeyPatch, stop: int, occurred_at: int
+) -> None:
+    """The record is of the instant 1,000, or a little later; it is over when both of a later one's times say so."""
     monkeypatch.setattr(blackouts, "BLACKOUTS_MAX", 1)
-    schedule(book, "held", 100, 2_000)
-    book.append("blackout/-/more", BlackoutScheduled(start=1, stop=2), occurred_at=3_000)
+    schedule(book, "held", 100, stop)
+    book.append("blackout/-/more", BlackoutScheduled(start=1, stop=2), occurred_at=occurred_at)
     with pytest.raises(PartitionParked):
         book.blackouts.active("A", 150)
 

@@ -118,11 +118,14 @@ def test_a_request_behind_another_one_s_id_is_known_by_its_record(book: Book) ->
 
 
 def test_an_id_that_is_a_record_s_hides_nothing(book: Book) -> None:
+    with EventStore(MemoryJournal()) as other:
+        foreseen = str(other.append("enforcement/A/R1", asked(), key="breach")[0].uuid)
     ask(book, "R1")
-    (record,) = book.append("enforcement/A/R1", asked(), key="breach")
-    ask(book, str(record.uuid))
-    ask(book, "R1", asked(request_id=str(record.uuid)))
-    assert len(set(pending(book))) == 4
+    ask(book, "R2", asked(request_id=foreseen))
+    assert ask(book, "R1", key="breach") == foreseen
+    assert pending(book) == ["R1", foreseen, f"{foreseen}@3"]
+    answer(book, foreseen)
+    assert pending(book) == ["R1", f"{foreseen}@3"]
 
 
 def test_an_answer_may_name_the_record_of_the_request(book: Book) -> None:
