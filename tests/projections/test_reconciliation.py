@@ -1,0 +1,374 @@
+"""Reconciliation: what brokers report against our own records, each difference by its kind, and booked when asked."""
+
+# A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
+# mypy: disable-error-code="comparison-overlap"
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+import eventstore
+import projections
+from eventstore import EventStore, InvalidEvent, ManualClock, Record, VersionConflict, trading
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import AdjustmentReason, OrderStatus, PositionSide
+from projections import Book
+from projections.reconciliation import Difference, DifferenceKind, reconcile, record
+from tests.views.position_folding import LONG, SHORT, fill
+
+NOON = 1_753_099_200_000_000_000
+SECOND = 1_000_000_000
+ORDER, POSITION = "order/A/O-1", "position/A/ESZ5"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+def store(clock: ManualClock) -> Iterator[EventStore]:
+    with EventStore(MemoryJournal(clock=clock), clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def book(store: EventStore) -> Iterator[Book]:
+    with projections.open(store) as opened:
+        yield opened
+
+
+def reported(quantity: int, average: str | None = None, symbol: str = "ESZ5", side: PositionSide | None = None) -> Any:  # noqa: ANN401 - an event
+    return trading.PositionReported(
+        symbol=symbol,
+        quantity=Decimal(quantity),
+        average_price=None if average is None else Decimal(average),
+        position_side=side or PositionSide.NET,
+    )
+
+
+def told(status: OrderStatus = OrderStatus.UNKNOWN, filled: int | None = None) -> trading.OrderReported:
+    return trading.OrderReported(status=status, filled_quantity=None if filled is None else Decimal(filled))
+
+
+def submitted(quantity: int = 3) -> trading.OrderSubmitted:
+    return trading.OrderSubmitted(symbol="ESZ5", side=trading.Side.BUY, quantity=Decimal(quantity))
+
+
+def kinds(book: Book, **more: Any) -> list[DifferenceKind]:  # noqa: ANN401 - reconcile's
+    return [difference.kind for difference in reconcile(book, "A", **more)]
+
+
+def only(book: Book) -> Difference:
+    (difference,) = reconcile(book, "A")
+    return difference
+
+
+def booked(book: Book, **more: Any) -> list[Record]:  # noqa: ANN401 - record's
+    return record(book, "A", reconcile(book, "A"), actor="ops@desk", **more)
+
+
+# Positions
+
+
+@pytest.mark.parametrize(
+    ("quantity", "there", "kind"),
+    [
+        (3, 5, DifferenceKind.QUANTITY),
+        (-3, -1, DifferenceKind.QUANTITY),
+        (3, -3, DifferenceKind.SIDE),
+        (3, 0, DifferenceKind.MISSING_AT_BROKER),
+        (0, -2, DifferenceKind.UNKNOWN_HERE),
+    ],
+)
+def test_a_position_differs_in_one_of_four_ways_and_is_booked(
+    book: Book, quantity: int, there: int, kind: DifferenceKind
+) -> None:
+    if quantity:
+        book.append(ORDER, fill("T-1", quantity, 50))
+    (report,) = book.append(POSITION, reported(there))
+    difference = only(book)
+    assert (difference.kind, difference.here, difference.there) == (kind, quantity, there)
+    assert (difference.difference, difference.stale) == (there - quantity, False)
+    assert (difference.report, difference.report_id) == (report.position, report.id)
+    assert difference.sentence == f"ESZ5 is {there} by the broker and was {quantity} by the fills"
+    (done,) = booked(book, note="morning check")
+    event = done.event
+    assert isinstance(event, trading.PositionAdjusted)
+    assert (event.quantity, event.reason, event.price) == (there - quantity, AdjustmentReason.RECONCILED, None)
+    assert (done.stream, done.causation_id, done.actor) == (POSITION, report.id, "ops@desk")
+    assert done.note == "morning check"
+    assert event.note == difference.sentence
+    assert book.positions.get("A", "ESZ5").quantity == there
+    assert reconcile(book, "A") == ()
+
+
+def test_what_agrees_is_no_difference_and_neither_is_what_nobody_reported(book: Book) -> None:
+    book.append(ORDER, [fill("T-1", 3, 50), fill("T-2", 1, 50, "NQZ5")])
+    book.append(POSITION, reported(3, "50"))
+    assert reconcile(book, "A") == reconcile(book, "B") == ()
+
+
+def test_the_newest_report_counts_and_each_symbol_and_side_has_its_own(book: Book) -> None:
+    book.append(POSITION, [reported(5), reported(0), reported(2, side=LONG), reported(2, side=SHORT)])
+    book.append("position/A/NQZ5", reported(1, symbol="NQZ5"))
+    found = [(each.symbol, each.side, each.there) for each in reconcile(book, "A")]
+    assert found == [("ESZ5", LONG, 2), ("ESZ5", SHORT, -2), ("NQZ5", PositionSide.NET, 1)]
+    assert [each.sentence.split(" is ")[0] for each in reconcile(book, "A")] == ["ESZ5 LONG", "ESZ5 SHORT", "NQZ5"]
+    assert len(booked(book)) == 3
+    assert book.positions.get("A", "ESZ5", "SHORT").quantity == -2
+    assert reconcile(book, "A") == ()
+
+
+def test_a_report_is_compared_with_what_was_known_when_it_was_recorded(book: Book, clock: ManualClock) -> None:
+    book.append(ORDER, fill("T-1", 3, 50))
+    book.append(POSITION, reported(5, "50.5"))
+    clock.advance(SECOND)
+    book.append(ORDER, fill("T-2", -1, 50))
+    difference = only(book)
+    assert (difference.here, difference.there, difference.difference) == (3, 5, 2)
+    (done,) = booked(book)
+    assert isinstance(done.event, trading.PositionAdjusted)
+    assert done.event.price == Decimal("50.5")
+    assert book.positions.get("A", "ESZ5").quantity == 4
+    assert reconcile(book, "A") == ()
+
+
+def test_later_fills_alone_are_no_difference(book: Book, clock: ManualClock) -> None:
+    book.append(ORDER, fill("T-1", 3, 50))
+    book.append(POSITION, reported(3))
+    clock.advance(SECOND)
+    book.append(ORDER, fill("T-2", 4, 50))
+    assert reconcile(book, "A") == ()
+
+
+def test_a_fill_that_is_told_late_explains_the_difference(book: Book, clock: ManualClock) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    clock.advance(SECOND)
+    book.append(ORDER, fill("T-1", 2, 50), occurred_at=NOON - SECOND)
+    assert reconcile(book, "A") == ()
+    assert record(book, "A", asked, actor="ops@desk") == []
+    assert book.positions.get("A", "ESZ5").quantity == 2
+
+
+def test_a_late_fill_that_explains_only_a_part_makes_the_report_stale(book: Book, clock: ManualClock) -> None:
+    book.append(POSITION, reported(5))
+    clock.advance(SECOND)
+    book.append(ORDER, fill("T-1", 2, 50), occurred_at=NOON)
+    difference = only(book)
+    assert (difference.here, difference.there, difference.stale) == (0, 5, True)
+    assert difference.sentence.endswith("; 2 of before the report was told after it")
+    assert booked(book) == []
+    book.append(POSITION, reported(5))
+    assert only(book).stale is False
+    assert len(booked(book)) == 1
+    assert book.positions.get("A", "ESZ5").quantity == 5
+
+
+def test_a_bust_of_before_the_report_that_is_told_after_it_counts(book: Book, clock: ManualClock) -> None:
+    book.append(ORDER, fill("T-1", 2, 50))
+    book.append(POSITION, reported(0))
+    clock.advance(SECOND)
+    book.append(ORDER, trading.TradeBusted(trade_id="T-1"), occurred_at=NOON)
+    assert reconcile(book, "A") == ()
+
+
+def test_asking_twice_adjusts_once(book: Book, store: EventStore) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    first = record(book, "A", asked, actor="ops@desk")
+    assert record(book, "A", asked, actor="ops@desk") == first
+    assert record(book, "A", [*asked, *asked], actor="ops@desk") == [*first, *first]
+    assert store.head() == 2
+    assert booked(book) == []
+
+
+def test_a_newer_report_is_followed_and_adjusted_on_its_own(book: Book, store: EventStore) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    store.append(POSITION, reported(7))
+    (done,) = record(book, "A", asked, actor="ops@desk")
+    assert isinstance(done.event, trading.PositionAdjusted)
+    assert done.event.quantity == 7
+    book.append(POSITION, reported(9))
+    assert [each.event.quantity for each in booked(book)] == [2]  # type: ignore[attr-defined]
+    assert reconcile(book, "A") == ()
+
+
+class Racing(Book):
+    """A book that somebody else overtakes just before it appends, as often as it is told to."""
+
+    left: int
+    store: EventStore
+    stream: str
+    event: Any
+    occurred_at: int
+
+    @override
+    def append(self, stream: str, events: Any, **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the book's
+        if self.left:
+            self.left -= 1
+            self.store.append(self.stream, self.event, occurred_at=self.occurred_at)
+        return super().append(stream, events, **circumstances)
+
+
+def overtaken(book: Book, store: EventStore, times: int, event: Any) -> Book:  # noqa: ANN401 - an event
+    book.__class__ = Racing
+    assert isinstance(book, Racing)
+    book.left, book.store, book.stream, book.event, book.occurred_at = times, store, POSITION, event, NOON
+    return book
+
+
+def test_what_is_written_in_between_is_read_before_anything_is_booked(book: Book, store: EventStore) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    (done,) = record(overtaken(book, store, 1, reported(3)), "A", asked, actor="ops@desk")
+    assert isinstance(done.event, trading.PositionAdjusted)
+    assert done.event.quantity == 3
+    assert book.positions.get("A", "ESZ5").quantity == 3
+
+
+def test_a_fill_in_between_that_explains_it_leaves_nothing_to_book(book: Book, store: EventStore) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    assert record(overtaken(book, store, 1, fill("T-1", 2, 50)), "A", asked, actor="ops@desk") == []
+    assert book.positions.get("A", "ESZ5").quantity == 2
+
+
+def test_who_is_overtaken_again_and_again_gives_up(book: Book, store: EventStore) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    with pytest.raises(VersionConflict):
+        record(overtaken(book, store, 1_000, reported(3)), "A", asked, actor="ops@desk")
+
+
+def test_a_difference_that_somebody_booked_by_hand_is_not_booked_again(book: Book) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    by_hand = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(2), reason=AdjustmentReason.RECONCILED)
+    book.append(POSITION, by_hand)
+    assert reconcile(book, "A") == ()
+    assert record(book, "A", asked, actor="ops@desk") == []
+
+
+def test_an_average_price_differs_beyond_a_tick(book: Book) -> None:
+    book.append(ORDER, [fill("T-1", 1, 50), fill("T-2", 1, 60), fill("T-3", -1, 60)])
+    for average in ("60", "55", "55.005"):
+        book.append(POSITION, reported(1, average))
+        assert reconcile(book, "A") == ()
+    book.append(POSITION, reported(1, "55.25"))
+    difference = only(book)
+    assert (difference.kind, difference.here, difference.there) == (DifferenceKind.AVERAGE_PRICE, 55, Decimal("55.25"))
+    assert difference.sentence == "ESZ5 is at 55.25 on average by the broker and at 55 by the fills"
+    assert kinds(book, tolerance=Decimal("0.25")) == []
+    assert booked(book) == []
+    book.append("contract/-/ESZ5", trading.ContractDefined(symbol="ESZ5", tick_size=Decimal("0.25")))
+    assert reconcile(book, "A") == ()
+
+
+def test_a_position_whose_opening_told_no_price_has_no_average_to_compare(book: Book) -> None:
+    opening = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=AdjustmentReason.OPENING)
+    book.append(POSITION, [opening, reported(1, "50")])
+    assert reconcile(book, "A") == ()
+
+
+def test_the_records_behind_both_sides_are_read_when_asked_for(book: Book) -> None:
+    book.append(ORDER, [fill("T-1", 1, 50), fill("T-2", -1, 50)])
+    book.append("order/A/O-2", [submitted(), fill("T-3", 1, 50)])
+    book.append("order/B/O-3", fill("T-4", 1, 50))
+    book.append(POSITION, reported(5))
+    book.append("order/A/O-2", fill("T-5", 1, 50), occurred_at=NOON - 1)
+    difference = only(book)
+    assert (difference.evidence, difference.report) == ((4, 7), 6)
+    assert [each.position for each in difference.records(book)] == [4, 6, 7]
+
+
+def test_reports_before_a_position_can_be_passed_over(book: Book) -> None:
+    book.append(POSITION, reported(5))
+    book.append(ORDER, [submitted(), told(OrderStatus.CANCELED)])
+    assert len(kinds(book, since=0)) == 2
+    assert kinds(book, since=1) == [DifferenceKind.OPEN_HERE_CLOSED_THERE]
+    assert kinds(book, since=3) == []
+
+
+def test_an_adjustment_is_there_after_a_restart(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+        book.append(POSITION, reported(2))
+        booked(book)
+    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+        assert reconcile(book, "A") == ()
+        assert book.positions.get("A", "ESZ5").quantity == 2
+
+
+def test_who_books_is_named(book: Book) -> None:
+    book.append(POSITION, reported(2))
+    with pytest.raises(InvalidEvent):
+        record(book, "A", reconcile(book, "A"), actor=7)  # type: ignore[arg-type]
+
+
+# Orders
+
+
+def test_an_order_that_only_the_broker_knows(book: Book) -> None:
+    book.append(ORDER, told(OrderStatus.NEW))
+    difference = only(book)
+    assert (difference.kind, difference.order_id) == (DifferenceKind.UNKNOWN_ORDER, "O-1")
+    assert difference.sentence == "order O-1 is NEW by the broker and was never submitted here"
+    book.append(ORDER, submitted())
+    assert reconcile(book, "A") == ()
+
+
+def test_an_order_that_is_open_here_and_closed_there_until_it_ends_here_too(book: Book) -> None:
+    book.append(ORDER, [submitted(), trading.OrderAccepted()])
+    (report,) = book.append(ORDER, told(OrderStatus.CANCELED))
+    difference = only(book)
+    assert difference.kind is DifferenceKind.OPEN_HERE_CLOSED_THERE
+    assert (difference.here_status, difference.there_status) == (OrderStatus.NEW, OrderStatus.CANCELED)
+    assert (difference.symbol, difference.evidence, difference.report_id) == ("ESZ5", (1, 2), report.id)
+    assert booked(book) == []
+    book.append(ORDER, trading.OrderCanceled())
+    assert reconcile(book, "A") == ()
+
+
+def test_an_order_that_is_closed_here_and_open_there(book: Book) -> None:
+    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.NEW)])
+    assert kinds(book) == [DifferenceKind.CLOSED_HERE_OPEN_THERE]
+    book.append(ORDER, told(OrderStatus.CANCELED))
+    assert kinds(book) == []
+
+
+def test_an_order_that_ended_in_two_ways(book: Book) -> None:
+    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.EXPIRED)])
+    assert kinds(book) == [DifferenceKind.CLOSED_DIFFERENTLY]
+
+
+def test_a_fill_that_is_missing_here_until_it_comes(book: Book) -> None:
+    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.FILLED, 3)])
+    closed, filled = reconcile(book, "A")
+    assert (closed.kind, filled.kind) == (DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY)
+    assert (filled.here, filled.there, filled.difference) == (1, 3, 2)
+    assert filled.sentence == "order O-1 filled 3 by the broker and 1 by its fills"
+    book.append(ORDER, fill("T-2", 1, 50))
+    assert reconcile(book, "A")[1].difference == 1
+    book.append(ORDER, fill("T-3", 1, 50))
+    assert reconcile(book, "A") == ()
+
+
+def test_a_fill_that_the_broker_does_not_know_of(book: Book) -> None:
+    book.append(ORDER, [submitted(), fill("T-1", 2, 50), told(filled=1)])
+    assert [(each.kind, each.difference) for each in reconcile(book, "A")] == [(DifferenceKind.FILLED_QUANTITY, -1)]
+
+
+def test_fills_after_the_report_are_no_difference(book: Book) -> None:
+    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.PARTIALLY_FILLED, 1), fill("T-2", 1, 50)])
+    assert reconcile(book, "A") == ()
+
+
+def test_a_report_that_says_nothing_new_is_no_difference(book: Book) -> None:
+    book.append("order/A/O%2F1", [submitted(), told(OrderStatus.PENDING_NEW), told()])
+    assert reconcile(book, "A") == ()
