@@ -32,6 +32,7 @@ from projections.snapshots import Loaded, Snapshots
 from projections.view import SHARED, PartitionParked, View, completed, is_by_account
 from projections.views.enforcement import Enforcement, oldest_first
 from projections.views.lockouts import Lockout
+from projections.views.orders import Orders, tiers_of
 from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from eventstore import Clock, Event
     from projections.sessions import Calendar
+    from projections.tiers import TierSettings
 
     Progress = Callable[[int, int], None]
 
@@ -390,12 +392,13 @@ def open(
     snapshots: Snapshots | str | Path | Literal[False] | None = None,
     progress: Progress | None = None,
     calendars: Calendar | Mapping[str, Calendar] | None = None,
+    tiers: TierSettings | None = None,
 ) -> Book:
     """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
 
     `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
     are kept, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, `*` for
-    all others.
+    all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
     """
     clock = store.clock if isinstance(store, EventStore) else SystemClock()
     began = clock.monotonic_ns()
@@ -404,8 +407,10 @@ def open(
     fold = Fold(accounts=chosen)
     book = Book(store, fold, accounts=chosen, snapshots=kept)
     book.sessions.calendars.update(calendars_of(calendars))
+    held = tiers_of(tiers)
+    book.orders = Orders(book, held)
     head = store.head()
-    cut = book.load([*shipped_views(), *(views or ())], head, progress)
+    cut = book.load([*shipped_views(held), *(views or ())], head, progress)
     tail_length = head - cut
     if tail_length >= TAIL_WORTH_A_CUT:
         book.snapshot()

@@ -22,13 +22,15 @@ from projections.views.timers import Timers, TimersView
 from projections.views.trades import Trades, TradesView
 
 if TYPE_CHECKING:
+    from projections.tiers import Tiers
     from projections.view import Lens, View
+    from projections.views.order_values import Order
 
 
-def shipped_views() -> tuple[View[Any], ...]:
-    """Return the views that every book has."""
+def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
+    """Return the views that every book has; `tiers` hold what leaves the states of the orders."""
     return (
-        OrdersView(),
+        OrdersView(tiers=tiers),
         TradesView(),
         PositionsView(),
         LockoutsView(),

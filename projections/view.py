@@ -96,6 +96,10 @@ def is_by_account(view: View[Any]) -> bool:
 class Lens(Protocol):
     """What a view's questions may use of a book: its states, the part of the log that it has folded, its verbs."""
 
+    @property
+    def position(self) -> int:
+        """The position that every view is folded up to; while records are folded, states are ahead of it."""
+
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Return the live state of a partition, or None where it has no record; raise PartitionParked."""
 

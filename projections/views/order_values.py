@@ -111,11 +111,12 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return None if self.reported_filled is None else FIXED.subtract(self.reported_filled, self.cumulative)
 
 
-class OrdersState(msgspec.Struct):
+class OrdersState(msgspec.Struct, dict=True):
     """One account's orders by order id. Residents are the open, the unknown and the last closed ones.
 
     `fills` and `broker_ids` go with their order when it is evicted; `anomaly_counts` by AnomalyKind keep counting.
-    `late` holds evicted orders that were touched again, each with the position of the latest record that did.
+    `late` holds evicted orders that were touched again, each with the position of the latest record that did. What is
+    cached of the evicted ones hangs beside the members, so that it lives and dies with its state and is in no snapshot.
     """
 
     open: dict[str, Order] = {}

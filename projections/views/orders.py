@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
 from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
+from projections.tiers import Stats, Tiers, TierSettings, part_of
 from projections.view import View
 from projections.views.order_state import TRANSITIONS, step
 from projections.views.order_values import CLOSED, LIVE, Anomaly, AnomalyKind, Fill, Order, OrdersState, first_submitted
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventstore import Event, Record
+    from projections.tiers import Part
     from projections.view import Lens
 
 __all__ = ["Anomaly", "AnomalyKind", "Fill", "Order", "Orders", "OrdersState", "OrdersView"]
@@ -30,16 +32,20 @@ class OrdersView(View[OrdersState]):
 
     For each account the last `closed_max` closed orders stay resident (an eighth more before some are evicted), at
     most 10,000 UNKNOWN ones and 1,000 late ids; for each order 10,000 fills. Whatever is evicted folds from its own
-    stream when it is asked for. A record that a resident order has folded already changes nothing.
+    stream when it is asked for, unless the tiers, a cache beside the fold, still hold it. A record that a resident
+    order has folded already changes nothing.
     """
 
     name: ClassVar[str] = "orders"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = tuple(TRANSITIONS)
 
-    def __init__(self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX) -> None:
+    def __init__(
+        self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX, tiers: Tiers[Order] | None = None
+    ) -> None:
         self._closed_max = closed_max
         self._unknown_max = unknown_max
+        self._tiers = tiers
 
     @override
     def initial(self) -> OrdersState:
@@ -84,24 +90,25 @@ class OrdersView(View[OrdersState]):
         # The oldest are found by walking over the gaps that those before them left, so many go at once.
         spare = self._closed_max // 8
         if len(state.closed) > self._closed_max + spare:
-            _evict(state, state.closed, 1 + spare)
+            self._evict(state, state.closed, 1 + spare)
         if len(state.unknown) > self._unknown_max:
-            _evict(state, state.unknown, 1)
+            self._evict(state, state.unknown, 1)
+
+    def _evict(self, state: OrdersState, home: dict[str, Order], count: int) -> None:
+        gone = dict(islice(home.items(), count))
+        part = self._tiers.part_of(state) if self._tiers is not None else part_of(state)
+        if part is not None:
+            part.keep(gone.values())
+        for order_id, order in gone.items():
+            state.fills.pop(order_id, None)
+            del home[order_id]
+            _forget_broker_id(state, order)
 
 
 def _home(state: OrdersState, status: OrderStatus) -> dict[str, Order]:
     if status in CLOSED:
         return state.closed
     return state.open if status in LIVE else state.unknown
-
-
-def _evict(state: OrdersState, home: dict[str, Order], count: int) -> None:
-    fills = state.fills
-    for order_id in list(islice(home, count)):
-        fills.pop(order_id, None)
-        order = home.pop(order_id)
-        if order.broker_order_id is not None:
-            _forget_broker_id(state, order)
 
 
 def _forget_broker_id(state: OrdersState, order: Order) -> None:
@@ -113,6 +120,9 @@ def _forget_broker_id(state: OrdersState, order: Order) -> None:
 def _remember_late(state: OrdersState, order_id: str, position: int) -> None:
     state.late.pop(order_id, None)
     state.late[order_id] = position
+    part = part_of(state)
+    if part is not None:
+        part.forget(order_id)
     if len(state.late) > LATE_MAX:
         del state.late[next(iter(state.late))]
 
@@ -132,16 +142,29 @@ def refold(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
         yield record, order
 
 
+def tiers_of(settings: TierSettings | None = None) -> Tiers[Order]:
+    """Return tiers for the orders of one book."""
+    return Tiers(Order, lambda order: order.order_id, settings)
+
+
 class Orders:
     """Questions about orders. Every Order is a value: it does not change under the caller while folding goes on.
 
     Each raises PartitionParked where the account's fold has stopped.
     """
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, lens: Lens, tiers: Tiers[Order] | None = None) -> None:
+        self._lens, self._tiers = lens, tiers
+        # Counted without a lock, by a call that no other thread can divide: with how often that was to look.
+        self._live, self._looks = count().__next__, count().__next__
         # Late orders, each with the position of the latest record that was known when it was folded.
         self._late: dict[tuple[str, str], tuple[int, Order]] = {}
+
+    @property
+    def tiers(self) -> Stats:
+        """Where orders were found since the book began, and what is held in memory beside the view's state."""
+        live = self._live() - self._looks()
+        return Stats(live=live) if self._tiers is None else self._tiers.stats(live)
 
     def get(self, account: str, order_id: str) -> Order | None:
         """Return an order (FIX 11) as it is now, however old, or None where there is none."""
@@ -149,7 +172,10 @@ class Orders:
         if state is not None:
             order = state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
             if order is not None:
+                self._live()
                 return order  # type: ignore[no-any-return]
+            if self._tiers is not None:
+                return self._from_tiers(state, account, order_id, self._tiers.part_of(state))
         return self._folded(account, order_id)
 
     def open(self, account: str | None = None, symbol: str | None = None) -> tuple[Order, ...]:
@@ -185,6 +211,22 @@ class Orders:
         stream = f"order/{account}/{order_id.replace('/', '%2F')}"
         return refold(self._lens.read(stream=stream, types=OrdersView.types))
 
+    def _from_tiers(self, state: OrdersState, account: str, order_id: str, part: Part[Order]) -> Order | None:
+        order = part.get(order_id)
+        if order is not None:
+            return order
+        told = self._lens.position
+        order = state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
+        if order is not None:
+            # It went from one place to another while they were looked through.
+            self._live()
+            return order
+        order = self._folded(account, order_id)
+        # While the account's fold has not gone beyond where the book was, the order is not resident and as it was
+        # read; from then on, the fold itself tells the part what changes.
+        part.put(order_id, order, lambda: state.position <= told)
+        return order
+
     def _folded(self, account: str, order_id: str) -> Order | None:
         order = None
         for _, order in self.history(account, order_id):  # noqa: B007 - the last one is wanted
@@ -207,7 +249,8 @@ class Orders:
         if known is not None and known[0] == position:
             return known[1]
         order = self._folded(account, order_id)
-        if order is not None:
+        # The book may not have come to that record yet, whose fold has told of it already.
+        if order is not None and order.last_position >= position:
             self._late[account, order_id] = (position, order)
             if len(self._late) > LATE_MAX:
                 self._late.pop(next(iter(self._late)), None)

@@ -6,19 +6,20 @@ from typing import Any
 
 from eventstore import Event, Record, trading
 from eventstore.events import encode
+from projections.tiers import Tiers
 from projections.views.orders import Order, Orders, OrdersState, OrdersView
 
 
 class Folding:
     """A log and what the orders view makes of it: the Lens that Orders asks."""
 
-    def __init__(self, view: OrdersView | None = None) -> None:
+    def __init__(self, view: OrdersView | None = None, tiers: Tiers[Order] | None = None) -> None:
         self.view = view or OrdersView()
         self.records: list[Record] = []
         self.states: dict[str, OrdersState] = {}
         self.reads: int = 0
         self._versions: dict[str, int] = {}
-        self.orders = Orders(self)
+        self.orders = Orders(self, tiers)
 
     def record(self, stream: str, event: Event) -> Record:
         """Return the next record, at the next position and version, without folding it."""
@@ -59,6 +60,10 @@ class Folding:
         if partition not in self.states:
             self.states[partition] = self.view.initial()
         self.view.apply(self.states[partition], record.event, record)
+
+    @property
+    def position(self) -> int:
+        return len(self.records)
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the Lens has it
         assert view == OrdersView.name

@@ -114,6 +114,10 @@ class Folding:
                         self.states[key] = view.initial()
                     view.apply(self.states[key], record.event, record)
 
+    @property
+    def position(self) -> int:
+        return len(self.records)
+
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the Lens has it
         return self.states.get((view, partition))
 

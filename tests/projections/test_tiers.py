@@ -1,0 +1,361 @@
+"""Tiers: whatever is decoded, compressed or only in the log, a lookup tells what the fold of the log tells."""
+
+import threading
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typing_extensions import override
+
+import eventstore
+import projections
+from eventstore import Event, EventStore, Record
+from eventstore.trading import OrderCanceled, OrderStatus, TradeBusted
+from projections import tiers as module
+from projections.tiers import Stats, TierSettings
+from projections.views.orders import Order, OrdersState, OrdersView, refold, tiers_of
+from tests.projections.examples import filled, in_thread, submitted
+from tests.views.order_folding import Folding, event_of, fill, submit
+from tests.views.test_order_laws import EVENTS
+
+ACCOUNTS = st.sampled_from(["A", "B"])
+NAMES = st.sampled_from(["X", "Y", "Z", "W", "V/1"])
+STEPS = st.one_of(
+    st.tuples(st.just("tell"), ACCOUNTS, NAMES, EVENTS),
+    st.tuples(st.just("ask"), ACCOUNTS, NAMES, st.just("")),
+    st.tuples(st.just("restart"), ACCOUNTS, NAMES, st.just("")),
+)
+SETTINGS = st.builds(
+    TierSettings,
+    decoded_max=st.integers(0, 2),
+    compressed_max=st.integers(0, 6),
+    compressed_bytes_max=st.sampled_from([0, 300, 1 << 20]),
+    block_orders=st.integers(1, 3),
+    asked_min=st.integers(1, 3),
+)
+
+
+def tiered(closed_max: int = 0, **settings: int) -> Folding:
+    held = tiers_of(TierSettings(**settings))
+    return Folding(OrdersView(closed_max=closed_max, unknown_max=closed_max, tiers=held), held)
+
+
+def close(folding: Folding, *names: str, account: str = "A") -> None:
+    for name in names:
+        folding.deliver(folding.record(f"order/{account}/{name}", submit()))
+        folding.deliver(folding.record(f"order/{account}/{name}", fill("t", "10")))
+
+
+def from_log(folding: Folding, account: str, name: str) -> Order | None:
+    stream = f"order/{account}/{name.replace('/', '%2F')}"
+    orders = [order for _, order in refold(record for record in folding.records if record.stream == stream)]
+    return orders[-1] if orders else None
+
+
+def hits(stats: Stats) -> tuple[int, int, int, int]:
+    return stats.live, stats.decoded, stats.compressed, stats.log
+
+
+def follow(steps: list[tuple[str, str, str, str]], settings: TierSettings, closed_max: int) -> None:
+    held = tiers_of(settings)
+    folding = Folding(OrdersView(closed_max=closed_max, unknown_max=closed_max, tiers=held), held)
+    asked = 0
+    everything = [("ask", account, name, "") for account in "AB" for name in ("X", "Y", "Z", "W", "V/1")]
+    for what, account, name, words in [*steps, *everything, *everything]:
+        if what == "tell":
+            folding.deliver(folding.record(f"order/{account}/{name.replace('/', '%2F')}", event_of(words)))
+        elif what == "restart":
+            for each, state in folding.states.items():
+                folding.states[each] = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=OrdersState)
+        elif account in folding.states:
+            asked += 1
+            assert folding.orders.get(account, name) == from_log(folding, account, name)
+        stats = folding.orders.tiers
+        assert stats.orders <= settings.decoded_max + settings.compressed_max
+        assert stats.bytes <= settings.compressed_bytes_max
+        assert sum(hits(stats)) + stats.absent == asked
+    still_open = {name for name in ("X", "Y", "Z", "W", "V/1") if (o := from_log(folding, "A", name)) and o.is_open}
+    assert {order.order_id for order in folding.orders.open("A")} == still_open
+
+
+@given(steps=st.lists(STEPS, max_size=60), settings=SETTINGS, closed_max=st.integers(0, 2))
+def test_every_lookup_tells_what_the_log_tells(
+    steps: list[tuple[str, str, str, str]], settings: TierSettings, closed_max: int
+) -> None:
+    follow(steps, settings, closed_max)
+
+
+@given(steps=st.lists(STEPS, max_size=60), settings=SETTINGS, kinds=st.integers(1, 3))
+def test_it_does_so_where_all_keys_have_a_few_hashes(
+    steps: list[tuple[str, str, str, str]], settings: TierSettings, kinds: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # As of the real ones, those of one name in two parts differ.
+        patch.setattr(module, "_hashed", lambda key: key[0] * kinds + hash(key[1]) % kinds << 32 | 1)
+        follow(steps, settings, 0)
+
+
+def test_an_order_is_found_live_decoded_compressed_and_in_the_log() -> None:
+    folding = tiered(closed_max=1, decoded_max=1, compressed_max=4, block_orders=2)
+    close(folding, "X1", "X2", "X3", "X4", "X5", "X6", "X7")
+    found = []
+    for name in ("X7", "X5", "X5", "X1", "X1"):
+        assert folding.orders.get("A", name) == from_log(folding, "A", name)
+        found.append(hits(folding.orders.tiers))
+    assert found == [(1, 0, 0, 0), (1, 0, 1, 0), (1, 1, 1, 0), (1, 1, 1, 1), (1, 2, 1, 1)]
+    assert folding.reads == 1
+    assert folding.orders.get("A", "nothing") is None
+    stats = folding.orders.tiers
+    assert (stats.absent, stats.evictions, stats.blocks, stats.orders) == (1, 2, 2, 5)
+    assert stats.hit_rate == 0.8
+    assert repr(folding.orders._tiers) == "<Tiers of 4 orders in 2 blocks>"
+
+
+def test_nothing_was_missed_before_the_first_lookup() -> None:
+    assert tiered().orders.tiers == Stats()
+    assert Folding().orders.tiers.hit_rate == 1.0
+
+
+def test_live_lookups_are_counted_without_tiers_too_and_looking_does_not_count() -> None:
+    folding = Folding()
+    folding.add("X", submit())
+    for looks in range(1, 4):
+        assert folding.orders.tiers == folding.orders.tiers == Stats(live=2 * looks - 1)
+        folding.orders.get("A", "X")
+        folding.orders.get("A", "X")
+
+
+@pytest.mark.parametrize("tier", ["decoded", "compressed", "log"])
+def test_an_order_that_is_touched_again_is_never_told_as_it_was(tier: str) -> None:
+    folding = tiered(decoded_max=int(tier == "decoded"), compressed_max=0 if tier == "log" else 9, block_orders=1)
+    close(folding, "X")
+    before = folding.orders.get("A", "X")
+    assert folding.orders.get("A", "X") == before
+    assert getattr(folding.orders.tiers, tier) >= 1
+    folding.deliver(folding.record("order/A/X", TradeBusted(trade_id="t")))
+    after = folding.orders.get("A", "X")
+    assert before is not None
+    assert after is not None
+    assert (before.status, after.status) == (OrderStatus.FILLED, OrderStatus.NEW)
+    assert folding.orders.open("A") == (after,)
+    folding.deliver(folding.record("order/A/X", OrderCanceled()))
+    assert folding.orders.get("A", "X") == from_log(folding, "A", "X") != after
+    assert folding.orders.open("A") == ()
+
+
+def test_the_other_orders_of_its_block_stay_and_an_empty_block_goes() -> None:
+    folding = tiered(decoded_max=0, compressed_max=9, block_orders=2)
+    close(folding, "X", "Y")
+    assert (folding.orders.tiers.blocks, folding.orders.tiers.orders) == (1, 2)
+    folding.deliver(folding.record("order/A/X", OrderCanceled()))
+    assert folding.orders.get("A", "Y") == from_log(folding, "A", "Y")
+    assert (folding.orders.tiers.compressed, folding.orders.tiers.orders) == (1, 1)
+    folding.deliver(folding.record("order/A/Y", OrderCanceled()))
+    assert (folding.orders.tiers.blocks, folding.orders.tiers.bytes, folding.orders.tiers.orders) == (0, 0, 0)
+
+
+class Ahead(Folding):
+    """A book whose fold goes on while the log is read: states are ahead of what the book says it is at."""
+
+    told = 0
+    meanwhile: tuple[str, Event] | None = None
+
+    @property
+    @override
+    def position(self) -> int:
+        return self.told
+
+    @override
+    def read(
+        self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
+    ) -> Iterator[Record]:
+        found = list(super().read(stream=stream, account=account, types=types))
+        if self.meanwhile is not None:
+            at, event = self.meanwhile
+            self.meanwhile = None
+            self.deliver(self.record(at, event))
+        yield from [record for record in found if record.position <= self.told]
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_what_the_log_told_while_the_fold_went_on_is_not_kept(before: bool) -> None:
+    held = tiers_of(TierSettings())
+    folding = Ahead(OrdersView(closed_max=0), None)
+    close(folding, "X")
+    folding.orders = type(folding.orders)(folding, held)
+    folding.told = 2
+    bust = ("order/A/X", TradeBusted(trade_id="t"))
+    if before:
+        folding.deliver(folding.record(*bust))
+    else:
+        folding.meanwhile = bust
+    # The book has not come to the bust yet, so either answer would be right now, and only the later one afterwards.
+    told = folding.orders.get("A", "X"), folding.orders.open("A")
+    folding.told = 3
+    now = from_log(folding, "A", "X")
+    assert told[0] != now
+    assert folding.orders.get("A", "X") == now
+    assert folding.orders.open("A") == (now,)
+
+
+def test_an_order_in_the_log_takes_a_place_in_a_block_once_it_is_asked_for_often() -> None:
+    # Orders that were evicted before there were tiers, as before a restart.
+    folding = Folding(OrdersView(closed_max=0), tiers_of(TierSettings(decoded_max=1, block_orders=1, asked_min=3)))
+    close(folding, "X", "Y")
+    for times in range(3):
+        folding.orders.get("A", "X")
+        # The other is decoded in its place.
+        folding.orders.get("A", "Y")
+        assert (folding.orders.tiers.log, folding.orders.tiers.blocks) == (2 * times + 2, times // 2)
+    folding.orders.get("A", "X")
+    assert (folding.orders.tiers.log, folding.orders.tiers.compressed) == (6, 1)
+
+
+def test_it_must_be_asked_for_clearly_more_often_than_what_goes_for_it() -> None:
+    folding = tiered(decoded_max=0, compressed_max=4, block_orders=2, asked_min=1)
+    close(folding, *[f"X{number}" for number in range(8)])
+    asked = 0
+    while folding.orders.tiers.log == asked:
+        folding.orders.get("A", "X0")
+        asked += 1
+    assert asked == module.ABOVE + 1
+
+
+def test_of_the_oldest_those_stay_in_memory_that_are_asked_for() -> None:
+    folding = tiered(decoded_max=0, compressed_max=8, block_orders=2)
+    close(folding, *[f"X{number}" for number in range(8)])
+    for _ in range(3):
+        folding.orders.get("A", "X0")
+        folding.orders.get("A", "X3")
+    close(folding, "Y0", "Y1")
+    was = folding.orders.tiers.log
+    for name in ("X0", "X3"):
+        folding.orders.get("A", name)
+    assert folding.orders.tiers.log == was
+    for name in ("X1", "X2"):
+        folding.orders.get("A", name)
+    assert folding.orders.tiers.log == was + 2
+
+
+def test_what_was_asked_for_long_ago_counts_for_less() -> None:
+    sketch = module._Sketch(1)
+    halved = [sketch.add(5) for _ in range(module.SAMPLE_PER_ORDER * 100)]
+    assert halved.index(True) == len(halved) - 1
+    assert sketch.count(5) == 255 >> 1
+    assert sketch.count(6 << 32 | 6) == 0
+
+
+def test_one_view_in_two_books_keeps_apart_what_each_has_folded() -> None:
+    held = tiers_of(TierSettings())
+    view = OrdersView(closed_max=0, tiers=held)
+    first, second = Folding(view, held), Folding(view, held)
+    close(first, "X")
+    second.deliver(second.record("order/A/X", submit("99")))
+    second.deliver(second.record("order/A/X", OrderCanceled()))
+    assert first.orders.get("A", "X") == from_log(first, "A", "X")
+    assert second.orders.get("A", "X") == from_log(second, "A", "X") != first.orders.get("A", "X")
+
+
+@pytest.mark.parametrize("name", ["decoded_max", "compressed_max", "compressed_bytes_max"])
+def test_a_setting_below_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is -1: give 0 or more"):
+        TierSettings(**{name: -1})
+    with pytest.raises(ValueError, match="block_orders is 0: give 1 or more"):
+        TierSettings(block_orders=0)
+
+
+SMALL = TierSettings(decoded_max=20, compressed_max=100, block_orders=8)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data") as opened:
+        yield opened
+
+
+def fill_store(store: EventStore, count: int) -> None:
+    batches = [
+        eventstore.Batch(f"order/A/X{number}", [submitted(1), filled(f"T{number}", 1)]) for number in range(count)
+    ]
+    store.append_many(batches)
+
+
+def test_a_book_starts_again_with_empty_tiers_and_fills_them_from_the_log(store: EventStore) -> None:
+    fill_store(store, 1_500)
+    with projections.open(store, tiers=SMALL) as book:
+        was = [book.orders.get("A", f"X{number}") for number in (0, 200, 300, 1_499)]
+        assert 90 <= book.orders.tiers.orders <= 120
+        assert book.snapshot()
+    with projections.open(store, tiers=SMALL) as book:
+        assert (book.recovery.tail, book.orders.tiers) == (0, Stats())
+        for logged in (3, 0):
+            assert [book.orders.get("A", f"X{number}") for number in (0, 200, 300, 1_499)] == was
+            assert book.orders.tiers.log == 3, logged
+        assert hits(book.orders.tiers) == (2, 3, 0, 3)
+        book.append("order/A/X0", TradeBusted(trade_id="T0"))
+        late = book.orders.get("A", "X0")
+        assert late is not None
+        assert (late.status, late.cumulative) == (OrderStatus.NEW, Decimal(0))
+
+
+def test_a_view_built_anew_is_not_told_from_what_the_old_one_left(store: EventStore) -> None:
+    fill_store(store, 1_500)
+    with projections.open(store, snapshots=False, tiers=SMALL) as book:
+        for _ in range(2):
+            assert book.orders.get("A", "X0") is not None
+        before = book.orders.tiers.log
+        book.rebuild(OrdersView(closed_max=5))
+        book.append("order/A/X0", TradeBusted(trade_id="T0"))
+        order = book.orders.get("A", "X0")
+        assert order is not None
+        assert order.status is OrderStatus.NEW
+        assert book.orders.tiers.log == before + 1
+
+
+def test_a_past_book_tells_the_past_beside_a_present_one(store: EventStore) -> None:
+    fill_store(store, 1_500)
+    with projections.open(store, snapshots=False, tiers=SMALL) as book:
+        before = store.head()
+        old = book.orders.get("A", "X0")
+        book.append("order/A/X0", TradeBusted(trade_id="T0"))
+        assert projections.as_of(store, position=before).orders.get("A", "X0") == old != book.orders.get("A", "X0")
+
+
+def test_threads_that_ask_while_another_folds_never_see_an_order_go_back(store: EventStore) -> None:
+    view = OrdersView(closed_max=0)
+    settings = TierSettings(decoded_max=3, compressed_max=20, block_orders=4, asked_min=1)
+    book = projections.open(store, views=[view], snapshots=False, tiers=settings)
+    known: dict[str, int] = {}
+    ended, asked = threading.Event(), [0, 0, 0]
+
+    def ask(reader: int) -> None:
+        while not ended.wait(0.0001):
+            for name, position in list(known.items())[:: reader + 1]:
+                order = book.orders.get("A", name)
+                assert order is not None
+                assert order.order_id == name
+                assert order.last_position >= position
+                asked[reader] += 1
+
+    joins = [in_thread(lambda reader=reader: ask(reader)) for reader in range(3)]  # type: ignore[misc]
+    try:
+        for number in range(60):
+            names = [f"X{number}", f"X{number * 7 % (number + 1)}", f"X{number // 2}"]
+            known[names[0]] = book.append(f"order/A/{names[0]}", [submitted(2), filled(f"T{number}", 2)])[-1].position
+            for name in names[1:]:
+                known[name] = book.append(f"order/A/{name}", OrderCanceled())[-1].position
+    finally:
+        ended.set()
+        for join in joins:
+            join()
+    assert min(asked) > 0
+    for name in known:
+        (*_, (_, order)) = book.orders.history("A", name)
+        assert book.orders.get("A", name) == order
+    stats = book.orders.tiers
+    assert stats.orders <= 23
+    assert sum(hits(stats)) == sum(asked) + len(known)
