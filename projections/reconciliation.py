@@ -77,7 +77,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     `here` and `there` are the figures compared, in the kind's own measure, and `difference` is what `there` has
     beyond `here`; of statuses, `here_status` and `there_status`. `stale`: what was recorded after the report had
-    happened before it and does not explain the difference either, so only a new report can tell; it is not booked.
+    happened before it and does not explain the difference, or no more: only a new report can tell; it is not booked.
     `price` is the average that a position's report told, `reported_at` when it says it was so. `evidence` are the
     log positions of the records behind our side, the last 1,000, `report` that of the broker's.
     """
@@ -122,8 +122,9 @@ def reconcile(
     """Return where an account's newest reports differ from what its other records said, positions first.
 
     A report is compared with what was known where it stands in the log: fills recorded later had not happened for it.
-    Those among them that had happened by then count if that explains the difference, and make it stale if not. An
-    order's difference goes when its own events come to agree; a position's, when it is adjusted or reported anew.
+    Those among them that had happened by then count if that explains the difference, and make it stale if not, as
+    they do when they come after it was booked. An order's difference goes when its own events come to agree; a
+    position's, when it is adjusted or reported anew.
     What no report names is not compared: an empty answer of a broker says nothing until it is reported as zero.
 
     `since`: a log position; older reports are passed over. `tolerance`: how far average prices may lie apart, in
@@ -281,7 +282,10 @@ def _of_position(book: Book, report: _Report, tolerance: Decimal | None) -> Diff
     event = report.event
     # Venues that keep both sides report a short one above zero or below.
     there = -abs(event.quantity) if event.position_side is PositionSide.SHORT else event.quantity
-    here = report.then.quantity + (report.adjusted or ZERO)
+    here = report.then.quantity
+    if report.adjusted is not None:
+        # What was booked stood for what was missing: of that, whatever is told after all counts twice.
+        here += report.adjusted + report.late
     common: dict[str, Any] = {"symbol": event.symbol, "side": event.position_side, "price": event.average_price}
     common["evidence"] = tuple(report.evidence)
     if there == here:
@@ -290,7 +294,7 @@ def _of_position(book: Book, report: _Report, tolerance: Decimal | None) -> Diff
             return None
         sentence = f"{_named(event)} is at {told:f} on average by the broker and at {ours:f} by the fills"
         return _difference(report.record, DifferenceKind.AVERAGE_PRICE, sentence, here=ours, there=told, **common)
-    if there == here + report.late:
+    if report.adjusted is None and there == here + report.late:
         return None
     sentence = f"{_named(event)} is {there:f} by the broker and was {here:f} by the fills"
     if report.late:

@@ -210,17 +210,17 @@ class Racing(Book):
     occurred_at: int
 
     @override
-    def append(self, stream: str, events: Any, **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the book's
+    def append(self, stream: str, events: Any, **circumstances: Any) -> list[Record]:
         if self.left:
             self.left -= 1
             self.store.append(self.stream, self.event, occurred_at=self.occurred_at)
         return super().append(stream, events, **circumstances)
 
 
-def overtaken(book: Book, store: EventStore, times: int, event: Any) -> Book:  # noqa: ANN401 - an event
+def overtaken(book: Book, store: EventStore, times: int, event: Any, stream: str = POSITION) -> Book:  # noqa: ANN401 - an event
     book.__class__ = Racing
     assert isinstance(book, Racing)
-    book.left, book.store, book.stream, book.event, book.occurred_at = times, store, POSITION, event, NOON
+    book.left, book.store, book.stream, book.event, book.occurred_at = times, store, stream, event, NOON
     return book
 
 
@@ -238,6 +238,23 @@ def test_a_fill_in_between_that_explains_it_leaves_nothing_to_book(book: Book, s
     asked = reconcile(book, "A")
     assert record(overtaken(book, store, 1, fill("T-1", 2, 50)), "A", asked, actor="ops@desk") == []
     assert book.positions.get("A", "ESZ5").quantity == 2
+
+
+def test_a_fill_that_is_told_after_it_was_booked_counts_twice_until_the_next_report(
+    book: Book, store: EventStore, clock: ManualClock
+) -> None:
+    book.append(POSITION, reported(2))
+    clock.advance(SECOND)
+    # No version of the position's stream tells of a fill in an order's.
+    booked(overtaken(book, store, 1, fill("T-1", 2, 50), ORDER))
+    difference = only(book)
+    assert (difference.here, difference.there, difference.stale) == (4, 2, True)
+    booked(book)
+    assert store.head() == 3
+    book.append(POSITION, reported(2))
+    assert len(booked(book)) == 1
+    assert book.positions.get("A", "ESZ5").quantity == 2
+    assert reconcile(book, "A") == ()
 
 
 def test_who_is_overtaken_again_and_again_gives_up(book: Book, store: EventStore) -> None:
