@@ -1,21 +1,80 @@
-"""Equity: the high water and the drawdown floor, as marked."""
+"""Equity: the high water and the drawdown floor, as marked; and what it comes to at the newest quotes."""
 
+import decimal
+from datetime import date, datetime
+from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Record
-from eventstore.trading import EquityMarked
-from projections.view import Lens, View
+from eventstore.clock import to_ns
+from eventstore.trading import EquityMarked, QuoteUsed
+from projections.view import FIXED, Lens, View
+from projections.views.accounts import cash_in, own_currency, starting_balance
+from projections.views.earned import Earned
+from projections.views.made import Rates, in_money
+from projections.views.pnl import quotes_of
+from projections.views.position_fold import VIEW, Holding, PositionsState
+from projections.views.trades import ZERO, Fees
+
+CURRENCIES_MAX = 1_000
+
+
+class EquityMark(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest mark, with the highest high water and the highest floor of all marks in its currency.
+
+    `at` is when it was so, in UNIX ns; `position` is the record's in the log.
+    """
+
+    balance: Decimal
+    equity: Decimal
+    high_water: Decimal
+    floor: Decimal | None
+    realized: Decimal
+    unrealized: Decimal
+    fees: Decimal
+    quotes: dict[str, QuoteUsed]
+    currency: str | None
+    trading_day: date | None
+    at: int
+    position: int
+
+
+class Equity(msgspec.Struct, frozen=True, kw_only=True):
+    """Equity in the account's own currency at the newest quotes: `balance` + `unrealized`.
+
+    `realized` and `fees` are the trading day's; the balance is of all days. `high_water` is the highest of the marks,
+    the starting balance and this equity; `floor` is as marked. `quotes` are those used, by symbol, those in `stale`
+    among them; a position in `unquoted` counts nothing. Positions in `elsewhere` are in other currencies, and left
+    out: nothing is summed across currencies.
+    """
+
+    account: str
+    at: int
+    currency: str | None
+    balance: Decimal
+    realized: Decimal
+    unrealized: Decimal
+    fees: Decimal
+    equity: Decimal
+    high_water: Decimal
+    floor: Decimal | None
+    quotes: dict[str, QuoteUsed]
+    stale: tuple[str, ...]
+    unquoted: tuple[str, ...]
+    elsewhere: tuple[str, ...]
 
 
 class EquityState(msgspec.Struct):
-    """One account."""
+    """One account: by currency, "" where marks named none."""
+
+    marks: dict[str, EquityMark] = {}
 
 
 class EquityView(View[EquityState]):
-    """To be written."""
+    """The marks of an account. The high water is the highest ever marked, and the floor never falls."""
 
     name: ClassVar[str] = "equity"
     revision: ClassVar[int] = 1
@@ -27,7 +86,29 @@ class EquityView(View[EquityState]):
 
     @override
     def apply(self, state: EquityState, event: Event, record: Record) -> None:
-        return
+        if not isinstance(event, EquityMarked):
+            return
+        fresh = EquityMark(
+            balance=event.balance,
+            equity=event.equity,
+            high_water=max(event.high_water, event.equity),
+            floor=event.floor,
+            realized=event.realized,
+            unrealized=event.unrealized,
+            fees=event.fees,
+            quotes=event.quotes,
+            currency=event.currency,
+            trading_day=event.trading_day,
+            at=record.occurred_at,
+            position=record.position,
+        )
+        marks = dict(state.marks)
+        known = marks.pop(event.currency or "", None)
+        # Put at the end: the currencies that were longest without a mark are dropped first.
+        marks[event.currency or ""] = fresh if known is None else _highest(known, fresh)
+        if len(marks) > CURRENCIES_MAX:
+            del marks[next(iter(marks))]
+        state.marks = marks
 
 
 class Equities:
@@ -35,3 +116,124 @@ class Equities:
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+
+    def get(self, account: str, currency: str | None = None) -> EquityMark | None:
+        """Return what was marked in a currency, by default the account's own; None where nothing was.
+
+        A mark that names no currency is in the account's own.
+        """
+        own = own_currency(self._lens, account)
+        return self._marked(account, currency or own, own)
+
+    def now(self, account: str, at: datetime | int | None = None) -> Equity:
+        """Return the equity at the newest quotes, their ages those at an instant, by default now.
+
+        Raises UnknownContract where a position's or a realized figure's multiplier is not known.
+        """
+        lens = self._lens
+        at_ns = lens.now_ns() if at is None else to_ns(at)
+        own = own_currency(lens, account)
+        with decimal.localcontext(FIXED):
+            tally = _Tally(lens, own, at_ns)
+            tally.balance = cash_in(lens, account, own)
+            state: PositionsState | None = lens.state(VIEW, account)
+            realized = fees = ZERO
+            if state is not None:
+                tally.charge(state.fees, None)
+                for holding in list(state.holdings.values()):
+                    tally.add(holding)
+                realized, fees = _of_today(state.ledger.at(at_ns), tally.rates)
+            equity = tally.balance + tally.unrealized
+            marked = self._marked(account, own, own)
+            known = [starting_balance(lens, account), None if marked is None else marked.high_water]
+            high_water = max((each for each in known if each is not None), default=equity)
+        return Equity(
+            account=account,
+            at=at_ns,
+            currency=own,
+            balance=tally.balance,
+            realized=realized,
+            unrealized=tally.unrealized,
+            fees=fees,
+            equity=equity,
+            high_water=max(high_water, equity),
+            floor=None if marked is None else marked.floor,
+            quotes=tally.quotes,
+            stale=tuple(sorted(tally.stale)),
+            unquoted=tuple(sorted(tally.unquoted)),
+            elsewhere=tuple(sorted(tally.elsewhere)),
+        )
+
+    def _marked(self, account: str, currency: str | None, own: str | None) -> EquityMark | None:
+        state: EquityState | None = self._lens.state(EquityView.name, account)
+        if state is None:
+            return None
+        marks = state.marks
+        found = marks.get(currency or "")
+        unnamed = marks.get("") if currency == own else None
+        if found is None or unnamed is None or found is unnamed:
+            return found or unnamed
+        older, newer = sorted((found, unnamed), key=lambda mark: (mark.at, mark.position))
+        return _highest(older, newer)
+
+
+class _Tally:
+    """What an account's positions come to in one currency, added up one after the other."""
+
+    def __init__(self, lens: Lens, own: str | None, at_ns: int) -> None:
+        self.rates, self.own, self.at = Rates(lens, own), own, at_ns
+        self.balance = self.unrealized = ZERO
+        self.quotes: dict[str, QuoteUsed] = {}
+        self.stale: set[str] = set()
+        self.unquoted: set[str] = set()
+        self.elsewhere: set[str] = set()
+        self._quotes = quotes_of(lens)
+
+    def charge(self, fees: Fees, currency: str | None) -> None:
+        """Take off the fees that are in the account's own currency; those that name none are in this one."""
+        for named, amount in fees:
+            if (named or currency or self.own) == self.own:
+                self.balance -= amount
+
+    def add(self, holding: Holding) -> None:
+        figures, symbol = holding.figures, holding.symbol
+        contract = self.rates.find(symbol)
+        currency = self.own if contract is None or contract.currency is None else contract.currency
+        if holding.fees:
+            self.charge(holding.fees, currency)
+        if currency != self.own:
+            if figures.quantity:
+                self.elsewhere.add(symbol)
+            return
+        if figures.realized_points:
+            self.balance += self.rates.money(symbol, figures.realized_points)
+        if figures.quantity:
+            self._value(holding)
+
+    def _value(self, holding: Holding) -> None:
+        figures, symbol = holding.figures, holding.symbol
+        multiplier = self.rates.multiplier(symbol)
+        quote = self._quotes.get(symbol, self.at)
+        if quote is None or quote.price is None:
+            self.unquoted.add(symbol)
+            return
+        self.quotes[symbol] = QuoteUsed(quote.price, quote.quoted_at)
+        if quote.stale:
+            self.stale.add(symbol)
+        priced = figures.quantity - figures.unpriced if figures.unpriced else figures.quantity
+        self.unrealized += (priced * quote.price - figures.cost) * multiplier
+
+
+def _of_today(entries: dict[str, Earned], rates: Rates) -> tuple[Decimal, Decimal]:
+    for made in in_money(entries.items(), rates):
+        if made.currency == rates.own:
+            return made.realized, made.fees
+    return ZERO, ZERO
+
+
+def _highest(known: EquityMark, fresh: EquityMark) -> EquityMark:
+    """Return the newer of two marks, with the higher high water and the higher floor of both."""
+    newer = known if known.at > fresh.at else fresh
+    floors = [floor for floor in (known.floor, fresh.floor) if floor is not None]
+    high_water = max(known.high_water, fresh.high_water)
+    return msgspec.structs.replace(newer, high_water=high_water, floor=max(floors, default=None))

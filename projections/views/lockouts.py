@@ -1,9 +1,10 @@
 """Lockouts: what an account may not do, by which rule, in which scope, until when; an irrevocable one never weakens."""
 
 import enum
+import heapq
 from collections.abc import Iterator
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec.structs import replace
@@ -11,7 +12,7 @@ from typing_extensions import override
 
 from eventstore import Event, Record, StoreError
 from eventstore.clock import to_ns
-from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from eventstore.trading import AccountUpdated, Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from projections.view import SHARED, Lens, View
 from projections.views.contracts import ContractsState, ContractsView
 from projections.views.naming import names_and_root
@@ -20,6 +21,12 @@ LOCKOUTS_MAX = 10_000
 ENDED_MAX = 100
 ANOMALIES_MAX = 1_000
 POSITIONS_MAX = 100
+BROKER = "broker"
+"""The rule of the lockout that an account is under while its broker says that it may not trade."""
+
+# Apart from what anybody else sets under that rule: the broker ends its own lockout and no other.
+_BROKERS = f"{BROKER}\0account\0told"
+_BROKER_SAYS = LockoutSet(rule_id=BROKER, reason="the broker says that the account may not trade")
 
 
 class TooManyLockouts(StoreError):
@@ -60,7 +67,7 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
 
     `cause` is the id of the record that set it, `positions` are those of the records that touched it (the first and
     the last 99 of them). `until` None: it has no end of its own. `ended_by` is `cleared by …`, `expired` or
-    `replaced`, and None while it is in force.
+    `replaced`, and None while it is in force. `details` are what it was decided on.
     """
 
     account: str
@@ -75,6 +82,7 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
     positions: tuple[int, ...]
     ended_at: int | None = None
     ended_by: str | None = None
+    details: dict[str, Any] | str = {}
 
     def is_active(self, at_ns: int) -> bool:
         """Tell whether it holds at an instant in UNIX ns.
@@ -84,6 +92,13 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
         if self.until is not None and at_ns >= self.until:
             return False
         return self.ended_at is None or self.set_at <= at_ns < self.ended_at
+
+    def remaining(self, at: datetime | int) -> int | None:
+        """Return how many ns it has left at an instant, 0 where it is over; None where it has no end."""
+        at_ns = to_ns(at)
+        if self.ended_at is not None and at_ns >= self.ended_at:
+            return 0
+        return None if self.until is None else max(self.until - at_ns, 0)
 
 
 class LockoutsState(msgspec.Struct):
@@ -100,11 +115,20 @@ class LockoutsView(View[LockoutsState]):
 
     Whether `until` has passed at an event is asked of both its times, so that neither a clock that runs ahead nor a
     wrong `occurred_at` ends a lockout early. `ended_max` bounds how many ended ones stay in state.
+
+    A broker that says an account may not trade locks it, under the rule `broker`, until it says that it may, or
+    somebody clears that. It ends no other lockout, not even one of the same rule.
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (LockoutSet, LockoutExtended, LockoutCleared, LockoutExpired)
+    revision: ClassVar[int] = 2
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        LockoutSet,
+        LockoutExtended,
+        LockoutCleared,
+        LockoutExpired,
+        AccountUpdated,
+    )
 
     def __init__(self, ended_max: int | None = ENDED_MAX) -> None:
         self._ended_max = ended_max
@@ -115,17 +139,21 @@ class LockoutsView(View[LockoutsState]):
 
     @override
     def apply(self, state: LockoutsState, event: Event, record: Record) -> None:
+        if isinstance(event, AccountUpdated) and not _is_news(state, event, record):
+            return
         # One event may end every scope of a rule: readers see all of it or nothing.
         after = replace(state, active=dict(state.active), ended=list(state.ended))
         match event:
             case LockoutSet():
-                _set(after, event, record)
+                _lock(after, event.rule_id + "\0" + event.scope, event, record)
             case LockoutExtended():
                 _extend(after, event, record)
             case LockoutCleared():
                 _clear(after, event, record)
             case LockoutExpired():
                 _expire(after, event, record)
+            case AccountUpdated():
+                _hear(after, event, record)
             case _:
                 return
         if self._ended_max is not None:
@@ -159,7 +187,9 @@ class Lockouts:
         """Return every lockout the account ever had, folded from the log, in the order they were set."""
         view = LockoutsView(ended_max=None)
         state = view.initial()
-        for record in self._lens.read(stream=f"lockout/{account}/", types=view.types):
+        streams = (f"lockout/{account}/", f"account/{account}/")
+        told = (self._lens.read(stream=stream, types=view.types) for stream in streams)
+        for record in heapq.merge(*told, key=_position):
             view.apply(state, record.event, record)
         return tuple(sorted([*state.ended, *state.active.values()], key=_age))
 
@@ -175,6 +205,10 @@ class Lockouts:
         return scopes if root is None else scopes | {f"root:{root}"}
 
 
+def _position(record: Record) -> int:
+    return record.position
+
+
 def _age(lockout: Lockout) -> tuple[int, int]:
     return lockout.set_at, lockout.positions[0]
 
@@ -188,8 +222,25 @@ def _is_over(lockout: Lockout, record: Record) -> bool:
     return lockout.until is not None and _earlier(record) >= lockout.until
 
 
-def _set(state: LockoutsState, event: LockoutSet, record: Record) -> None:
-    key = event.rule_id + "\0" + event.scope
+def _is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> bool:
+    """Tell whether an account's update locks it or ends that: such updates are frequent, and most say neither."""
+    if update.can_trade is None:
+        return False
+    held = state.active.get(_BROKERS)
+    if update.can_trade:
+        # What was so before it was locked does not open the account again.
+        return held is not None and record.occurred_at >= held.set_at
+    return True
+
+
+def _hear(state: LockoutsState, update: AccountUpdated, record: Record) -> None:
+    if update.can_trade:
+        _end(state, _BROKERS, record.occurred_at, "cleared by the broker", record)
+    else:
+        _lock(state, _BROKERS, _BROKER_SAYS, record)
+
+
+def _lock(state: LockoutsState, key: str, event: LockoutSet, record: Record) -> None:
     fresh = Lockout(
         account=record.account,
         rule_id=event.rule_id,
@@ -201,6 +252,7 @@ def _set(state: LockoutsState, event: LockoutSet, record: Record) -> None:
         revocable=event.revocable,
         cause=record.id,
         positions=(record.position,),
+        details=event.details,
     )
     held = state.active.get(key)
     if held is None:
