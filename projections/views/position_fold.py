@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from eventstore.trading import PositionSide
 from projections.views.contracts import SYMBOLS_MAX, TooManySymbols
 from projections.views.earned import NOTHING, Earned
-from projections.views.ledger import Ledger
+from projections.views.path import Earnings
 from projections.views.trades import ZERO, Fees, Mark, MarkKind, Recent, with_fee, with_mark
 
 VIEW = "positions"
@@ -129,7 +129,7 @@ class PositionsState(msgspec.Struct):
     recent: Recent[str] = msgspec.field(default_factory=Recent)
     fees: Fees = ()
     marked: tuple[Mark, ...] = ()
-    ledger: Ledger[Earned] = msgspec.field(default_factory=Ledger)
+    ledger: Earnings = msgspec.field(default_factory=Earnings)
 
 
 def booked(held: Figures, booking: Booking) -> Figures:
@@ -292,9 +292,10 @@ def settle(state: PositionsState, key: str, holding: Holding, name: str, booking
         marked = with_mark(marked, MarkKind.LOTS_MERGED, booking.position)
     if fee:
         fees = with_fee(fees, booking.currency, fee)
-        state.ledger.add(booking.occurred_at, key, earned(before, after, booking, ((booking.currency, fee),)))
+        made = earned(before, after, booking, ((booking.currency, fee),))
+        state.ledger.book(booking.occurred_at, booking.position, key, made)
     elif booking.fills or price is not None:
-        state.ledger.add(booking.occurred_at, key, earned(before, after, booking, ()))
+        state.ledger.book(booking.occurred_at, booking.position, key, earned(before, after, booking, ()))
     state.windows[key].keep(before, after, name, booking)
     state.holdings[key] = Holding(
         holding.symbol,
@@ -340,7 +341,7 @@ def refold(state: PositionsState, key: str, bookings: dict[str, Booking], fees: 
     for name, booking in window.bookings.items():
         difference = after.get(name, NOTHING).minus(before[name])
         if difference != NOTHING:
-            ledger.add(booking.occurred_at, key, difference)
+            ledger.book(booking.occurred_at, booking.position, key, difference)
     window.bookings = bookings
     state.holdings[key] = replace(state.holdings[key], figures=figures, fees=fees, last=position)
 

@@ -285,8 +285,9 @@ def _charge(state: PositionsState, event: FeeCharged, record: Record) -> None:
     if holding is None and event.symbol is not None:
         holding = opened(state, key, record.position)
     booking = None if found is None or found[0] != key else state.windows[key].bookings.get(found[1])
-    at = record.occurred_at if booking is None else booking.occurred_at
-    state.ledger.add(at, _NO_SYMBOL if holding is None else key, Earned(fees=(fee,)))
+    # What is charged for a trade is a part of it.
+    at, position = (record.occurred_at, record.position) if booking is None else (booking.occurred_at, booking.position)
+    state.ledger.book(at, position, _NO_SYMBOL if holding is None else key, Earned(fees=(fee,)))
     if holding is None:
         state.fees = with_fee(state.fees, *fee)
         return
@@ -326,7 +327,7 @@ def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
         refold(state, key, bookings, fees, record.position)
         if booking.fee:
             back = Earned(fees=((booking.currency, -booking.fee),))
-            state.ledger.add(booking.occurred_at, key, back)
+            state.ledger.book(booking.occurred_at, booking.position, key, back)
     elif not key or event.side is None or event.quantity is None or event.price is None:
         mark(state, key, MarkKind.UNKNOWN_BUST, record.position)
         return

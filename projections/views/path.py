@@ -1,0 +1,67 @@
+"""The path of an account's profit and loss: what each fill realized, in the order it happened, for a day's best."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+
+import msgspec
+
+from eventstore.clock import NANOSECONDS
+from projections.views.earned import Earned
+from projections.views.ledger import Ledger
+
+STEPS_MAX = 5_000
+KEPT_NS = 4 * 24 * 3_600 * NANOSECONDS
+_FEW = 500
+
+
+class Step(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What happened at one time (UNIX ns), by the record at `position`; `key` is the ledger's."""
+
+    at: int
+    position: int
+    key: str
+    earned: Earned
+
+
+class Earnings(Ledger[Earned]):
+    """The ledger of what positions realized, with the steps of the newest days in the order they happened.
+
+    What a bust or a correction changes stands at the time of the fill it changes, so that a profit which the venue
+    took back was never anybody's best. At most the newest 5,000 steps are kept; before `steps_from` they are not all
+    there.
+    """
+
+    steps: list[Step] = msgspec.field(default_factory=list)
+    steps_from: int = 0
+
+    def book(self, at: int, position: int, key: str, earned: Earned) -> None:
+        """Add what a record made, which happened at an instant."""
+        self.add(at, key, earned)
+        if not earned.points and not earned.fees:
+            return
+        steps = self.steps
+        step = Step(at, position, key, earned)
+        if steps and _place(step) < _place(steps[-1]):
+            insort(steps, step, key=_place)
+        else:
+            steps.append(step)
+        count = len(steps)
+        # A quarter at least, so that they are not copied at every step.
+        if count > STEPS_MAX or (count > _FEW and steps[count // 4].at < at - KEPT_NS):
+            self.steps, self.steps_from = steps[count // 4 :], steps[count // 4 - 1].at + 1
+
+    def steps_of(self, since: int, until: int | None) -> list[Step]:
+        """Return the steps from an instant on until before another, oldest first."""
+        # Taken at once: the fold may enter another while this goes on.
+        steps = self.steps[:]
+        first = bisect_left(steps, since, key=_time)
+        return steps[first:] if until is None else steps[first : bisect_left(steps, until, key=_time)]
+
+
+def _place(step: Step) -> tuple[int, int]:
+    return step.at, step.position
+
+
+def _time(step: Step) -> int:
+    return step.at
