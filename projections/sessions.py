@@ -140,8 +140,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         """Return the trading day that an instant lies in; a reset's instant lies in the day that it begins."""
         at_ns = to_ns(at)
         local = (_EPOCH + timedelta(seconds=at_ns // NANOSECONDS)).astimezone(zone_of(self.zone))
-        # The date before has ended, unless its reset is late by the clock: a midnight that daylight saving moved.
-        found = self._step(local.date() - 2 * _ONE_DAY, 1)
+        # Every earlier date has ended: the clocks have come past its reset.
+        found = self._step(local.date() - _ONE_DAY, 1)
         while self._resets_at(found) <= at_ns:
             found = self._step(found, 1)
         return self._day(found)

@@ -156,6 +156,7 @@ def test_a_reset_s_instant_lies_in_the_day_that_it_begins() -> None:
     reset = resolve("America/Chicago", date(2026, 3, 6), time(17))
     assert FUTURES.day_at(reset - 1).name == "2026-03-06"
     assert FUTURES.day_at(reset).name == "2026-03-09"
+    assert [FUTURES.day(date(2026, 3, 6)).holds(at) for at in (reset - 1, reset)] == [True, False]
     assert [FUTURES.day(date(2026, 3, 9)).holds(at) for at in (reset - 1, reset)] == [False, True]
     assert FUTURES.day_at(datetime(2026, 3, 8, 12, tzinfo=zone_of("America/Chicago"))).name == "2026-03-09"
 
@@ -253,6 +254,10 @@ FRIDAY, CHRISTMAS = date(2026, 11, 27), date(2026, 12, 25)
         ({"early_closes": {FRIDAY: time(18)}}, "2026-11-27 at 18:00:00 is after the reset at 17:00:00"),
         ({"early_closes": {FRIDAY: time(16)}}, "2026-11-27 at 16:00:00 is later than flat_by at 15:10:00"),
         ({"early_closes": {FRIDAY: time(17)}}, "2026-11-27 at 17:00:00 is later than flat_by at 15:10:00"),
+        (
+            {"open": time(1), "reset": time(0), "early_closes": {FRIDAY: time(0)}},
+            "2026-11-27 at 00:00:00 is later than flat_by at 15:10:00",
+        ),
         ({"open": time(8), "early_closes": {FRIDAY: time(7)}}, "at 07:00:00 is not after the open at 08:00:00"),
     ],
 )

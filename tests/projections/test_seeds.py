@@ -13,6 +13,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import Batch, EventStore, InvalidEvent, ReadOnly, Record, VersionConflict
+from eventstore.ids import keyed_id
 from eventstore.trading import AccountOpened, AccountUpdated, LimitsSet
 from projections import Book, seeds
 from projections.seeds import Seeds, load
@@ -21,6 +22,7 @@ from projections.sessions import Calendar
 RISK = """
 [defaults]
 currency = "USD"
+program = "Start"
 
 [defaults.calendar]
 zone = "America/Chicago"
@@ -82,7 +84,7 @@ def test_a_file_says_how_accounts_begin_their_calendars_and_their_limits(tmp_pat
     found = written(tmp_path, RISK)
     assert found.accounts == {
         "ACC1": AccountOpened(starting_balance=Decimal("50000.00"), currency="USD", program="50K"),
-        "ACC2": AccountOpened(starting_balance=Decimal(25000), currency="EUR"),
+        "ACC2": AccountOpened(starting_balance=Decimal(25000), currency="EUR", program="Start"),
     }
     assert found.calendars == {
         "*": Calendar(
@@ -118,6 +120,7 @@ def test_seeding_appends_each_fact_with_who_did_it_and_a_second_time_nothing(sto
         "limits/ACC2/daily-loss",
         "limits/ACC3/daily-loss",
     ]
+    assert [record.id for record in records] == [keyed_id(record.stream, "seed") for record in records]
     assert {(record.actor, record.note) for record in records} == {("risk desk", "seeded from risk.toml")}
     assert facts(store)[4:] == [("limits/ACC2/daily-loss", DAILY_LOSS), ("limits/ACC3/daily-loss", DAILY_LOSS)]
     assert book.position == store.head() == 6

@@ -228,6 +228,13 @@ def test_what_no_event_tells_is_the_calendar_s() -> None:
     assert book.next(told.resets_at) == (tuesday.opens_at, tuesday.flat_by, monday.resets_at)
 
 
+def test_an_open_at_the_very_reset_that_ends_a_told_day_is_the_next() -> None:
+    book, monday = Days(), FUTURES.day(MONDAY)
+    book.sessions.calendars["A"] = FUTURES
+    book.at(NOON, monday.reset(late=True))
+    assert book.next(NOON) == (monday.resets_at, monday.flat_by, monday.resets_at)
+
+
 def test_a_bare_reset_leaves_to_the_calendar_what_it_does_not_tell() -> None:
     book, monday = Days(), FUTURES.day(MONDAY)
     book.sessions.calendars["*"] = FUTURES
@@ -262,6 +269,7 @@ def test_400_days_stay_in_state() -> None:
     for number in range(402):
         book.at(number, SessionReset(trading_day=date.fromordinal(735_000 + number), scheduled_for=number))
     assert len(book.state("sessions", "A").days) == 400
+    assert len(book.sessions.history("A")) == 402
 
 
 def test_readers_see_all_that_an_event_does_or_nothing() -> None:
