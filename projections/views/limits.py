@@ -32,7 +32,7 @@ class TooManyRules(StoreError):
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule's parameters as somebody set them, all at once. Times are UNIX ns.
+    """A rule's parameters as somebody set them, all at once: to be read, not changed. Times are UNIX ns.
 
     `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is
     None while it waits for a session. `superseded_at` is when a newer setting took its place before it was ever in
