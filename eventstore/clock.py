@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from eventstore.errors import InvalidEvent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
 NANOSECONDS = 1_000_000_000
@@ -29,11 +31,17 @@ class Clock(Protocol):
         """Return a clock that never goes back, in nanoseconds from an arbitrary start."""
 
 
+def _uptime_clock() -> Callable[[], int]:
+    """Return a clock that counts a suspend as well, where the system has one: Linux's CLOCK_MONOTONIC does not."""
+    kind = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic_ns if kind is None else functools.partial(time.clock_gettime_ns, kind)
+
+
 class SystemClock:
-    """The machine's own clocks."""
+    """The machine's own clocks. A machine that slept is older on both of them."""
 
     now_ns = staticmethod(time.time_ns)
-    monotonic_ns = staticmethod(time.monotonic_ns)
+    monotonic_ns = staticmethod(_uptime_clock())
 
 
 class ManualClock:

@@ -19,7 +19,7 @@ from eventstore.trading.enums import (
     Verdict,
 )
 from eventstore.trading.limits import LimitBreached, LimitsSet
-from eventstore.trading.lockouts import LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from eventstore.trading.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -54,6 +54,7 @@ __all__ = [
     "BlackoutScheduled",
     "CashKind",
     "CashMoved",
+    "ClockJumped",
     "ContractDefined",
     "EnforcementAction",
     "EnforcementRequested",

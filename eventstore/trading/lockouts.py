@@ -54,3 +54,14 @@ class LockoutExpired(Event, frozen=True, kw_only=True):
 
     rule_id: str | None = None
     scope: str | None = None
+
+
+@event
+class ClockJumped(Event, frozen=True, kw_only=True):
+    """The wall clock was moved from `before` to `after`, and no time passed: stream `lockout/ACCOUNT/clock`.
+
+    What was in force lasts as much longer by that clock, and no longer again when it is moved back.
+    """
+
+    before: Instant
+    after: Instant
