@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.views.accounts import Accounts, AccountsView
+from projections.views.bests import Bests, BestsView
 from projections.views.blackouts import Blackouts, BlackoutsView
 from projections.views.contracts import Contracts, ContractsView
 from projections.views.counters import Counters, CountersView
@@ -39,6 +40,7 @@ def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         SessionsView(),
         LimitsView(),
         EquityView(),
+        BestsView(),
         CountersView(),
         EnforcementView(),
         BlackoutsView(),
@@ -59,6 +61,7 @@ class Shipped:
         self.accounts = Accounts(lens)
         self.pnl = Pnl(lens)
         self.equity = Equities(lens)
+        self.bests = Bests(lens)
         self.quotes = Quotes(lens)
         self.sessions = Sessions(lens)
         self.limits = Limits(lens)
