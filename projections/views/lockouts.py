@@ -1,10 +1,9 @@
 """Lockouts: what an account may not do, by which rule, in which scope, until when; an irrevocable one never weakens."""
 
-import enum
 import heapq
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
@@ -12,10 +11,30 @@ from typing_extensions import override
 
 from eventstore import Event, Record, StoreError
 from eventstore.clock import to_ns
-from eventstore.trading import AccountUpdated, Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from eventstore.trading import (
+    AccountUpdated,
+    Allows,
+    ClockJumped,
+    LockoutCleared,
+    LockoutExpired,
+    LockoutExtended,
+    LockoutSet,
+)
 from projections.view import SHARED, Lens, View
 from projections.views.contracts import ContractsState, ContractsView
+from projections.views.lockout_values import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.naming import names_and_root
+
+__all__ = [
+    "BROKER",
+    "Lockout",
+    "LockoutAnomaly",
+    "LockoutAnomalyKind",
+    "Lockouts",
+    "LockoutsState",
+    "LockoutsView",
+    "TooManyLockouts",
+]
 
 LOCKOUTS_MAX = 10_000
 ENDED_MAX = 100
@@ -40,67 +59,6 @@ class TooManyLockouts(StoreError):
         )
 
 
-class LockoutAnomalyKind(enum.StrEnum):
-    """Why an event about a lockout had no effect, or not all that it asked for."""
-
-    NOT_SET = "NOT_SET"
-    """Nothing of this rule and scope was in force."""
-    IRREVOCABLE = "IRREVOCABLE"
-    """It would have cleared an irrevocable lockout, or set it again with weaker terms: the stricter ones hold."""
-    SHORTER = "SHORTER"
-    """An extension to an earlier instant: the later one holds."""
-    TOO_EARLY = "TOO_EARLY"
-    """An expiry before `until`: the lockout holds."""
-
-
-class LockoutAnomaly(msgspec.Struct, frozen=True):
-    """An event that surprised; `position` is its record's in the log, `scope` is None where it named none."""
-
-    kind: LockoutAnomalyKind
-    rule_id: str
-    scope: str | None
-    position: int
-
-
-class Lockout(msgspec.Struct, frozen=True, kw_only=True):
-    """One lockout of an account, by rule and scope (`account`, `symbol:X`, `root:X`). Times are UNIX ns.
-
-    `cause` is the id of the record that set it, `positions` are those of the records that touched it (the first and
-    the last 99 of them). `until` None: it has no end of its own. `ended_by` is `cleared by …`, `expired` or
-    `replaced`, and None while it is in force. `details` are what it was decided on.
-    """
-
-    account: str
-    rule_id: str
-    scope: str
-    allows: Allows
-    reason: str
-    set_at: int
-    until: int | None
-    revocable: bool
-    cause: bytes
-    positions: tuple[int, ...]
-    ended_at: int | None = None
-    ended_by: str | None = None
-    details: dict[str, Any] | str = {}
-
-    def is_active(self, at_ns: int) -> bool:
-        """Tell whether it holds at an instant in UNIX ns.
-
-        One that has not ended holds before `set_at` too: a clock that was set back must not open an account.
-        """
-        if self.until is not None and at_ns >= self.until:
-            return False
-        return self.ended_at is None or self.set_at <= at_ns < self.ended_at
-
-    def remaining(self, at: datetime | int) -> int | None:
-        """Return how many ns it has left at an instant, 0 where it is over; None where it has no end."""
-        at_ns = to_ns(at)
-        if self.ended_at is not None and at_ns >= self.ended_at:
-            return 0
-        return None if self.until is None else max(self.until - at_ns, 0)
-
-
 class LockoutsState(msgspec.Struct):
     """One account. `active` by rule, NUL and scope: set and not ended, though `until` may have passed."""
 
@@ -108,25 +66,29 @@ class LockoutsState(msgspec.Struct):
     ended: list[Lockout] = []
     anomalies: tuple[LockoutAnomaly, ...] = ()
     anomaly_count: int = 0
+    jumped: tuple[int, int] | None = None
+    """From when to when the wall clock was moved last."""
 
 
 class LockoutsView(View[LockoutsState]):
     """One lockout for each account, rule and scope.
 
     Whether `until` has passed at an event is asked of both its times, so that neither a clock that runs ahead nor a
-    wrong `occurred_at` ends a lockout early. `ended_max` bounds how many ended ones stay in state.
+    wrong `occurred_at` ends a lockout early. Where the wall clock was moved ahead, those in force hold as much longer.
+    `ended_max` bounds how many ended ones stay in state.
 
     A broker that says an account may not trade locks it, under the rule `broker`, until it says that it may, or
     somebody clears that. It ends no other lockout, not even one of the same rule.
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LockoutSet,
         LockoutExtended,
         LockoutCleared,
         LockoutExpired,
+        ClockJumped,
         AccountUpdated,
     )
 
@@ -152,7 +114,7 @@ class LockoutsView(View[LockoutsState]):
                 _clear(after, event, record)
             case LockoutExpired():
                 _expire(after, event, record)
-            case AccountUpdated():
+            case AccountUpdated() | ClockJumped():
                 _hear(after, event, record)
             case _:
                 return
@@ -160,6 +122,7 @@ class LockoutsView(View[LockoutsState]):
             del after.ended[: -self._ended_max]
         state.active, state.ended = after.active, after.ended
         state.anomalies, state.anomaly_count = after.anomalies, after.anomaly_count
+        state.jumped = after.jumped
 
 
 class Lockouts:
@@ -219,7 +182,8 @@ def _earlier(record: Record) -> int:
 
 
 def _is_over(lockout: Lockout, record: Record) -> bool:
-    return lockout.until is not None and _earlier(record) >= lockout.until
+    ends_at = lockout.ends_at
+    return ends_at is not None and _earlier(record) >= ends_at
 
 
 def _is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> bool:
@@ -233,8 +197,10 @@ def _is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> bo
     return True
 
 
-def _hear(state: LockoutsState, update: AccountUpdated, record: Record) -> None:
-    if update.can_trade:
+def _hear(state: LockoutsState, update: AccountUpdated | ClockJumped, record: Record) -> None:
+    if isinstance(update, ClockJumped):
+        _jump(state, update, record)
+    elif update.can_trade:
         _end(state, _BROKERS, record.occurred_at, "cleared by the broker", record)
     else:
         _lock(state, _BROKERS, _BROKER_SAYS, record)
@@ -259,7 +225,7 @@ def _lock(state: LockoutsState, key: str, event: LockoutSet, record: Record) -> 
         _make_room(state, record)
         state.active[key] = fresh
     elif _is_over(held, record):
-        _end(state, key, held.until, "expired")
+        _end(state, key, held.ends_at, "expired")
         state.active[key] = fresh
     elif _terms(held) == _terms(fresh):
         state.active[key] = replace(held, positions=_with_position(held, record.position))
@@ -292,9 +258,9 @@ def _extend(state: LockoutsState, event: LockoutExtended, record: Record) -> Non
             _mark(state, LockoutAnomalyKind.SHORTER, held.rule_id, held.scope, record.position)
         elif _is_over(held, record) and until != held.until:
             # Between its end and now it did not hold, and history must not say that it did.
-            _end(state, key, held.until, "expired")
+            _end(state, key, held.ends_at, "expired")
             positions = (record.position,)
-            state.active[key] = replace(held, set_at=_earlier(record), until=until, positions=positions)
+            state.active[key] = replace(held, set_at=_earlier(record), until=until, positions=positions, ahead=0)
         else:
             state.active[key] = replace(held, until=until, positions=_with_position(held, record.position))
 
@@ -303,7 +269,7 @@ def _clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
     for key in _named(state, event, record):
         held = state.active[key]
         if _is_over(held, record):
-            _end(state, key, held.until, "expired", record)
+            _end(state, key, held.ends_at, "expired", record)
         elif held.revocable:
             _end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
         else:
@@ -314,9 +280,39 @@ def _expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None
     for key in _named(state, event, record):
         held = state.active[key]
         if _is_over(held, record):
-            _end(state, key, held.until, "expired", record)
+            _end(state, key, held.ends_at, "expired", record)
         else:
             _mark(state, LockoutAnomalyKind.TOO_EARLY, held.rule_id, held.scope, record.position)
+
+
+def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
+    """Let what was in force last as much longer as the wall clock was moved ahead, and no longer once it is back."""
+    by = event.after - event.before
+    for key, held in list(state.active.items()):
+        ends_at = held.ends_at
+        if ends_at is not None and (by < 0 or ends_at > event.before):
+            state.active[key] = replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position))
+    for held in [each for each in state.ended if _ended_ahead(each, event)]:
+        _restore(state, replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position)), held)
+    state.jumped = (event.before, event.after)
+
+
+def _ended_ahead(held: Lockout, jump: ClockJumped) -> bool:
+    """Tell whether a lockout is over only by a clock that had been moved, before anyone said that it had been."""
+    ended_at = held.ended_at
+    return held.ended_by == "expired" and ended_at is not None and jump.before < ended_at <= jump.after
+
+
+def _restore(state: LockoutsState, held: Lockout, ended: Lockout) -> None:
+    """Put a lockout in force again; what was set in its place can only make an irrevocable one stricter."""
+    key = held.rule_id + "\0" + held.scope
+    fresh = state.active.get(key)
+    if fresh is not None and held.revocable:
+        return
+    state.ended.remove(ended)
+    state.active[key] = held = replace(held, ended_at=None, ended_by=None)
+    if fresh is not None:
+        _strengthen(state, key, held, fresh)
 
 
 def _named(
@@ -356,7 +352,7 @@ def _make_room(state: LockoutsState, record: Record) -> None:
         return
     for key, lockout in list(state.active.items()):
         if _is_over(lockout, record):
-            _end(state, key, lockout.until, "expired")
+            _end(state, key, lockout.ends_at, "expired")
     if len(state.active) >= LOCKOUTS_MAX:
         raise TooManyLockouts(record.account, record.position)
 
