@@ -11,7 +11,7 @@ from eventstore import Event, Record, StoreError
 from eventstore.clock import NANOSECONDS, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
 from projections.view import FIXED, SHARED, Lens, View
-from projections.views.contracts import SYMBOLS_MAX, ContractsState, ContractsView
+from projections.views.contracts import SYMBOLS_MAX, Contract, ContractsState, ContractsView
 
 TICKS_MAX = 1_000
 TICKS_IN_ALL = 1_000_000
@@ -60,7 +60,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     ask_size: Decimal | None = None
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, gc=False):
     """What is known of a symbol. Times are UNIX ns; what was never told is None.
 
     `price` is the last, else the middle of bid and ask, else whichever there is. `quoted_at`, `age` and `stale` are
@@ -70,19 +70,19 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     symbol: str
-    last: Decimal | None = None
-    bid: Decimal | None = None
-    ask: Decimal | None = None
-    last_size: Decimal | None = None
-    bid_size: Decimal | None = None
-    ask_size: Decimal | None = None
-    price: Decimal | None = None
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    last_size: Decimal | None
+    bid_size: Decimal | None
+    ask_size: Decimal | None
+    price: Decimal | None
     quoted_at: int
     age: int
     stale: bool
-    last_at: int | None = None
-    bid_at: int | None = None
-    ask_at: int | None = None
+    last_at: int | None
+    bid_at: int | None
+    ask_at: int | None
     updated_at: int
 
 
@@ -174,12 +174,19 @@ class Quotes:
         state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
         if state is None:
             return None
-        symbol, names = self._names(symbol)
-        if len(names) == 1:
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contract = None if contracts is None else contracts.find(symbol)
+        if contracts is None or contract is None:
             known = state.symbols.get(symbol)
             return None if known is None else self._quote(symbol, known, at_ns)
-        found = [self._quote(symbol, known, at_ns) for known in map(state.symbols.get, names) if known is not None]
-        return max(found, key=_rank, default=None)
+        known = state.symbols.get(contract.symbol)
+        for name in contract.broker_ids:
+            other = state.symbols.get(name)
+            if other is None or not _is_name_of(contract, name, contracts):
+                continue
+            if known is None or _rank(other) > _rank(known):
+                known = other
+        return None if known is None else self._quote(contract.symbol, known, at_ns)
 
     def fresh(self, symbol: str, at: datetime | int | None = None) -> Quote:
         """Return a quote whose price may be acted upon; raise UnknownQuote where there is none, StaleQuote."""
@@ -203,42 +210,40 @@ class Quotes:
         if state is None:
             return ()
         # A slice is a copy made in one step, whatever is appended meanwhile.
-        found = [ticks[-TICKS_MAX:] for ticks in map(state.ticks.get, self._names(symbol)[1]) if ticks]
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contract = None if contracts is None else contracts.find(symbol)
+        names = [symbol]
+        if contracts is not None and contract is not None:
+            aliases = [name for name in contract.broker_ids if _is_name_of(contract, name, contracts)]
+            names = list(dict.fromkeys([contract.symbol, *aliases]))
+        # A slice is a copy made in one step, whatever is appended meanwhile.
+        found = [ticks[-TICKS_MAX:] for ticks in map(state.ticks.get, names) if ticks]
         if len(found) == 1:
             return tuple(found[0])
         return tuple(sorted((tick for ticks in found for tick in ticks), key=_time)[-TICKS_MAX:])
-
-    def _names(self, symbol: str) -> tuple[str, tuple[str, ...]]:
-        """Return the contract's symbol, or what was asked for, with all names that it is quoted under."""
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
-        contract = None if contracts is None else contracts.find(symbol)
-        if contracts is None or contract is None:
-            return symbol, (symbol,)
-        # A broker's name may be another contract's symbol, or its name by now.
-        names = (name for name in contract.broker_ids if contracts.find(name) is contract)
-        return contract.symbol, tuple(dict.fromkeys((contract.symbol, *names)))
 
     def _quote(self, symbol: str, known: Known, at_ns: int) -> Quote:
         last, bid, ask, last_size, bid_size, ask_size = known.values
         last_at, bid_at, ask_at = known.times[:3]
         price, quoted_at = _priced(known)
         age = at_ns - quoted_at
+        # In the order of the members: by name it takes twice as long.
         return Quote(
-            symbol=symbol,
-            last=last,
-            bid=bid,
-            ask=ask,
-            last_size=last_size,
-            bid_size=bid_size,
-            ask_size=ask_size,
-            price=price,
-            quoted_at=quoted_at,
-            age=age,
-            stale=price is None or abs(age) > self._stale_after_ns,
-            last_at=None if last is None else last_at,
-            bid_at=None if bid is None else bid_at,
-            ask_at=None if ask is None else ask_at,
-            updated_at=known.updated_at,
+            symbol,
+            last,
+            bid,
+            ask,
+            last_size,
+            bid_size,
+            ask_size,
+            price,
+            quoted_at,
+            age,
+            price is None or abs(age) > self._stale_after_ns,
+            None if last is None else last_at,
+            None if bid is None else bid_at,
+            None if ask is None else ask_at,
+            known.updated_at,
         )
 
     @override
@@ -297,8 +302,15 @@ def _priced(known: Known) -> tuple[Decimal | None, int]:
     return (None, known.updated_at) if ask is None else (ask, ask_at)
 
 
-def _rank(quote: Quote) -> tuple[bool, int]:
-    return quote.price is not None, quote.quoted_at
+def _rank(known: Known) -> tuple[bool, int]:
+    """Return what is greater for the quote with the newer price."""
+    price, quoted_at = _priced(known)
+    return price is not None, quoted_at
+
+
+def _is_name_of(contract: Contract, name: str, contracts: ContractsState) -> bool:
+    """Tell whether a broker's name means this contract: it may be another's symbol, or another's name by now."""
+    return contracts.find(name) is contract
 
 
 def _time(tick: Tick) -> int:
