@@ -15,7 +15,7 @@ import projections
 from eventstore import SYNCED, VOLATILE, Event, EventStore, InvalidEvent, Record
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import QuoteReceived
-from projections import PartitionParked, View
+from projections import PartitionParked, View, fold
 from projections.fold import Fold
 from tests.projections.examples import Everything, Glimpsed, RainByAccount, Water, bought, rain
 
@@ -111,6 +111,16 @@ def test_one_event_s_classes_say_nothing_of_another_s(store: EventStore) -> None
     for given in (Noted(details="x"), Noted(details=Decimal(1)), Noted(details=1), Noted(details=Decimal(2))):
         book.observe("note/A/x", given)
     assert [note.details for note in book.state("notes", "A").events] == ["x", "1", 1, "2"]
+
+
+def test_what_is_remembered_of_classes_is_bounded(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fold, "_EXACT_MAX", 2)
+    monkeypatch.setattr(fold, "_exact", {})
+    book = projections.open(store, views=[Notes()])
+    for details in ("x", 1, None, True, Decimal(1), "x"):
+        book.observe("note/A/x", Noted(details=details))
+        assert len(fold._exact) <= 2
+    assert [note.details for note in book.state("notes", "A").events] == ["x", 1, None, True, "1", "x"]
 
 
 def test_what_its_giver_changes_afterwards_does_not_change_the_book(store: EventStore) -> None:

@@ -109,6 +109,13 @@ def test_the_price_is_the_last_else_the_middle_else_whichever_there_is(
     assert market.ask(0).price == Decimal(price)
 
 
+def test_what_was_never_told_has_no_value_and_no_time(market: Market) -> None:
+    market.tell(0, ask_size=1)
+    quote = market.ask(0)
+    assert [getattr(quote, name) for name in NAMES] == [None] * 5 + [1]
+    assert (quote.last_at, quote.bid_at, quote.ask_at, quote.updated_at) == (None, None, None, START)
+
+
 def test_a_price_is_stale_when_more_than_ten_seconds_have_gone_by(market: Market) -> None:
     market.tell(0, last=10)
     at = START + 10 * NANOSECONDS
