@@ -1,4 +1,4 @@
-"""Reconciliation: what brokers report against our own records, each difference by its kind, and booked when asked."""
+"""Reconciliation: what brokers report of positions against the fills, by kind, and booked when asked."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
@@ -17,12 +17,9 @@ from eventstore import EventStore, InvalidEvent, ManualClock, Record, VersionCon
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AdjustmentReason, OrderStatus, PositionSide
 from projections import Book
-from projections.reconciliation import Difference, DifferenceKind, reconcile, record
+from projections.reconciliation import DifferenceKind, reconcile, record
+from tests.projections.reconciling import NOON, ORDER, POSITION, SECOND, booked, kinds, only, reported, submitted, told
 from tests.views.position_folding import LONG, SHORT, fill
-
-NOON = 1_753_099_200_000_000_000
-SECOND = 1_000_000_000
-ORDER, POSITION = "order/A/O-1", "position/A/ESZ5"
 
 
 @pytest.fixture
@@ -40,39 +37,6 @@ def store(clock: ManualClock) -> Iterator[EventStore]:
 def book(store: EventStore) -> Iterator[Book]:
     with projections.open(store) as opened:
         yield opened
-
-
-def reported(quantity: int, average: str | None = None, symbol: str = "ESZ5", side: PositionSide | None = None) -> Any:  # noqa: ANN401 - an event
-    return trading.PositionReported(
-        symbol=symbol,
-        quantity=Decimal(quantity),
-        average_price=None if average is None else Decimal(average),
-        position_side=side or PositionSide.NET,
-    )
-
-
-def told(status: OrderStatus = OrderStatus.UNKNOWN, filled: int | None = None) -> trading.OrderReported:
-    return trading.OrderReported(status=status, filled_quantity=None if filled is None else Decimal(filled))
-
-
-def submitted(quantity: int = 3) -> trading.OrderSubmitted:
-    return trading.OrderSubmitted(symbol="ESZ5", side=trading.Side.BUY, quantity=Decimal(quantity))
-
-
-def kinds(book: Book, **more: Any) -> list[DifferenceKind]:  # noqa: ANN401 - reconcile's
-    return [difference.kind for difference in reconcile(book, "A", **more)]
-
-
-def only(book: Book) -> Difference:
-    (difference,) = reconcile(book, "A")
-    return difference
-
-
-def booked(book: Book, **more: Any) -> list[Record]:  # noqa: ANN401 - record's
-    return record(book, "A", reconcile(book, "A"), actor="ops@desk", **more)
-
-
-# Positions
 
 
 @pytest.mark.parametrize(
@@ -186,6 +150,9 @@ def test_asking_twice_adjusts_once(book: Book, store: EventStore) -> None:
     assert record(book, "A", [*asked, *asked], actor="ops@desk") == [*first, *first]
     assert store.head() == 2
     assert booked(book) == []
+    # Two processes that book one report at once book the same fact.
+    key = f"reconciled {first[0].causation_id.hex()} ESZ5 NET"  # type: ignore[union-attr]
+    assert store.append(POSITION, first[0].event, key=key) == first
 
 
 def test_a_newer_report_is_followed_and_adjusted_on_its_own(book: Book, store: EventStore) -> None:
@@ -273,6 +240,40 @@ def test_a_difference_that_somebody_booked_by_hand_is_not_booked_again(book: Boo
     assert record(book, "A", asked, actor="ops@desk") == []
 
 
+def test_what_was_booked_wrongly_by_hand_still_differs_when_the_fill_comes(book: Book, clock: ManualClock) -> None:
+    book.append(POSITION, reported(2))
+    wrong = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(-2), reason=AdjustmentReason.RECONCILED)
+    book.append(POSITION, wrong)
+    clock.advance(SECOND)
+    book.append(ORDER, fill("T-1", 2, 50), occurred_at=NOON)
+    assert (only(book).here, only(book).there, only(book).stale) == (0, 2, True)
+
+
+def test_a_newer_report_in_another_stream_is_followed_there(book: Book) -> None:
+    book.append(POSITION, [reported(1), reported(2)])
+    asked = reconcile(book, "A")
+    book.append("position/A/elsewhere", reported(3))
+    assert [each.stream for each in record(book, "A", asked, actor="ops@desk")] == ["position/A/elsewhere"]
+    assert book.positions.get("A", "ESZ5").quantity == 3
+
+
+def test_what_came_to_differ_only_in_price_is_not_booked(book: Book) -> None:
+    book.append(POSITION, reported(2))
+    asked = reconcile(book, "A")
+    book.append(ORDER, fill("T-1", 2, 50))
+    book.append(POSITION, reported(2, "60"))
+    assert kinds(book) == [DifferenceKind.AVERAGE_PRICE]
+    assert record(book, "A", asked, actor="ops@desk") == []
+
+
+def test_an_order_that_differs_books_no_position(book: Book) -> None:
+    book.append(POSITION, reported(2))
+    book.append(ORDER, [submitted(), told(OrderStatus.CANCELED)])
+    position, order = reconcile(book, "A")
+    assert record(book, "A", [order], actor="ops@desk") == []
+    assert len(record(book, "A", [order, position], actor="ops@desk")) == 1
+
+
 def test_an_average_price_differs_beyond_a_tick(book: Book) -> None:
     book.append(ORDER, [fill("T-1", 1, 50), fill("T-2", 1, 60), fill("T-3", -1, 60)])
     for average in ("60", "55", "55.005"):
@@ -291,6 +292,9 @@ def test_an_average_price_differs_beyond_a_tick(book: Book) -> None:
 def test_a_position_whose_opening_told_no_price_has_no_average_to_compare(book: Book) -> None:
     opening = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=AdjustmentReason.OPENING)
     book.append(POSITION, [opening, reported(1, "50")])
+    assert reconcile(book, "A") == ()
+    book.append(ORDER, fill("T-1", 1, 50))
+    book.append(POSITION, reported(2, "60"))
     assert reconcile(book, "A") == ()
 
 
@@ -326,66 +330,3 @@ def test_who_books_is_named(book: Book) -> None:
     book.append(POSITION, reported(2))
     with pytest.raises(InvalidEvent):
         record(book, "A", reconcile(book, "A"), actor=7)  # type: ignore[arg-type]
-
-
-# Orders
-
-
-def test_an_order_that_only_the_broker_knows(book: Book) -> None:
-    book.append(ORDER, told(OrderStatus.NEW))
-    difference = only(book)
-    assert (difference.kind, difference.order_id) == (DifferenceKind.UNKNOWN_ORDER, "O-1")
-    assert difference.sentence == "order O-1 is NEW by the broker and was never submitted here"
-    book.append(ORDER, submitted())
-    assert reconcile(book, "A") == ()
-
-
-def test_an_order_that_is_open_here_and_closed_there_until_it_ends_here_too(book: Book) -> None:
-    book.append(ORDER, [submitted(), trading.OrderAccepted()])
-    (report,) = book.append(ORDER, told(OrderStatus.CANCELED))
-    difference = only(book)
-    assert difference.kind is DifferenceKind.OPEN_HERE_CLOSED_THERE
-    assert (difference.here_status, difference.there_status) == (OrderStatus.NEW, OrderStatus.CANCELED)
-    assert (difference.symbol, difference.evidence, difference.report_id) == ("ESZ5", (1, 2), report.id)
-    assert booked(book) == []
-    book.append(ORDER, trading.OrderCanceled())
-    assert reconcile(book, "A") == ()
-
-
-def test_an_order_that_is_closed_here_and_open_there(book: Book) -> None:
-    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.NEW)])
-    assert kinds(book) == [DifferenceKind.CLOSED_HERE_OPEN_THERE]
-    book.append(ORDER, told(OrderStatus.CANCELED))
-    assert kinds(book) == []
-
-
-def test_an_order_that_ended_in_two_ways(book: Book) -> None:
-    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.EXPIRED)])
-    assert kinds(book) == [DifferenceKind.CLOSED_DIFFERENTLY]
-
-
-def test_a_fill_that_is_missing_here_until_it_comes(book: Book) -> None:
-    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.FILLED, 3)])
-    closed, filled = reconcile(book, "A")
-    assert (closed.kind, filled.kind) == (DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY)
-    assert (filled.here, filled.there, filled.difference) == (1, 3, 2)
-    assert filled.sentence == "order O-1 filled 3 by the broker and 1 by its fills"
-    book.append(ORDER, fill("T-2", 1, 50))
-    assert reconcile(book, "A")[1].difference == 1
-    book.append(ORDER, fill("T-3", 1, 50))
-    assert reconcile(book, "A") == ()
-
-
-def test_a_fill_that_the_broker_does_not_know_of(book: Book) -> None:
-    book.append(ORDER, [submitted(), fill("T-1", 2, 50), told(filled=1)])
-    assert [(each.kind, each.difference) for each in reconcile(book, "A")] == [(DifferenceKind.FILLED_QUANTITY, -1)]
-
-
-def test_fills_after_the_report_are_no_difference(book: Book) -> None:
-    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.PARTIALLY_FILLED, 1), fill("T-2", 1, 50)])
-    assert reconcile(book, "A") == ()
-
-
-def test_a_report_that_says_nothing_new_is_no_difference(book: Book) -> None:
-    book.append("order/A/O%2F1", [submitted(), told(OrderStatus.PENDING_NEW), told()])
-    assert reconcile(book, "A") == ()

@@ -153,7 +153,7 @@ def test_an_opening_position_that_is_closed_by_fills_is_a_round_trip() -> None:
 def test_an_expiry_ends_a_round_trip_without_a_fill() -> None:
     book = Counting().trade(2)
     book.happen(adjusted(-2, trading.AdjustmentReason.EXPIRY), stream="position/A/ESZ5")
-    assert book.today() == (0, 1, 1)
+    assert book.today() == figures(book.counters.of("A", book.now).minute) == (0, 1, 1)
 
 
 def test_an_adjustment_by_nothing_and_a_split_of_nothing_change_nothing() -> None:
@@ -194,6 +194,8 @@ def test_a_correction_changes_what_is_held() -> None:
     told: dict[str, Any] = {"symbol": "ESZ5", "side": trading.Side.SELL, "previous_quantity": Decimal(2)}
     book.happen(trading.TradeCorrected(trade_id="old", **PAIR, **told), stream="order/A/old")
     assert book.held.quantities == {"ESZ5\0NET": -1}
+    book.happen(trading.TradeBusted(trade_id="T-1"))
+    assert book.held.quantities == {"ESZ5\0NET": -4}
 
 
 def test_a_bust_told_in_another_stream_finds_its_trade_by_id_and_symbol() -> None:
@@ -266,7 +268,10 @@ def test_seconds_before_the_newest_hour_are_dropped_and_older_windows_read_the_l
     assert book.counters.of("A", book.now).hour.orders == 3_601
     early = book.counters.of("A", NOON + 60 * SECOND)
     assert (early.minute.orders, early.hour.orders) == (61, 61)
-    assert book.counters.of("A", NOON + 3_700 * SECOND).hour.orders == 3_601
+    edge = book.held.dropped_to
+    assert edge is not None
+    # The last window that begins with a second that was dropped, and the first that does not.
+    assert [book.counters.of("A", (edge + more) * SECOND).hour.orders for more in (3_600, 3_601)] == [3_601, 3_601]
 
 
 def test_a_clock_that_was_ahead_once_takes_nothing_from_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,6 +283,19 @@ def test_a_clock_that_was_ahead_once_takes_nothing_from_the_present(monkeypatch:
     assert set(book.held.orders) == {NOON // SECOND + number for number in range(1, 60)} | {(NOON + DAY) // SECOND}
     assert book.counters.of("A", book.now).minute.orders == 59
     assert book.counters.of("A", NOON + DAY).minute.orders == 1
+
+
+def test_what_is_dropped_of_the_future_is_read_from_the_log_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counters, "SECONDS_MAX", 10)
+    monkeypatch.setattr(counters, "HOUR", 20)
+    book = Counting()
+    book.happen(order(), at=NOON)
+    for number in range(200):
+        book.add("order/A/ahead", order(), occurred_at=NOON + DAY + number * SECOND, recorded_at=NOON + number)
+    edge = book.held.dropped_from
+    assert edge is not None
+    assert book.held.dropped_to is None
+    assert [book.counters.of("A", (edge + more) * SECOND).hour.orders for more in (-1, 0)] == [20, 20]
 
 
 def test_a_log_whose_own_clock_was_ahead_keeps_the_present_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,24 +312,29 @@ def test_an_import_of_the_past_takes_nothing_from_the_present(monkeypatch: pytes
     monkeypatch.setattr(counters, "SECONDS_MAX", 10)
     monkeypatch.setattr(counters, "HOUR", 20)
     book = Counting()
-    book.happen(order(), at=NOON)
+    for number in range(60):
+        book.happen(order(), at=NOON + number * SECOND)
+    now = book.now // SECOND
     for number in range(500):
-        book.add("order/A/old", order(), occurred_at=NOON - DAY + number * SECOND, recorded_at=NOON + number)
-    assert book.counters.of("A", NOON).minute.orders == 1
-    assert len(book.held.orders) < 100
+        book.add("order/A/old", order(), occurred_at=NOON - DAY + number * SECOND, recorded_at=book.now + number)
+        assert set(range(now - 19, now + 1)) <= set(book.held.orders)
+    assert book.counters.of("A", book.now).hour.orders == 20
+    assert len(book.held.orders) < 120
 
 
 def test_the_seconds_are_bounded_whatever_the_clocks_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "SECONDS_MAX", 10)
     monkeypatch.setattr(counters, "HOUR", 20)
     book = Counting()
-    for number in range(2_000):
-        book.add("order/A/O", order(), occurred_at=NOON + number * 7_919 % 4_001 * SECOND, recorded_at=NOON + number)
+    seconds = [number * 7_919 % 401 for number in range(300)]
+    for number, second in enumerate(seconds):
+        book.add("order/A/O", order(), occurred_at=NOON + second * SECOND, recorded_at=NOON + number * SECOND)
         assert len(book.held.orders) <= 5 * 20
-    for second in range(0, 4_100, 50):
-        at = NOON + second * SECOND
-        wanted = [one for one in range(2_000) if second - 60 <= one * 7_919 % 4_001 <= second]
-        assert book.counters.of("A", at).minute.orders == len(wanted)
+    assert book.held.dropped_to is not None
+    assert book.held.dropped_from is not None
+    for stop in range(410):
+        wanted = [second for second in seconds if stop - 19 <= second <= stop]
+        assert book.counters.of("A", NOON + stop * SECOND).hour.orders == len(wanted)
 
 
 def test_now_is_the_stores_clock_and_an_aware_time_is_taken() -> None:
@@ -373,9 +396,3 @@ def test_the_state_survives_a_snapshot_and_counts_on() -> None:
     assert restored == book.held
     book.states["counters", "A"] = restored
     assert book.trade(-2).today() == (1, 2, 1)
-
-
-def test_an_event_of_another_kind_counts_nothing() -> None:
-    book = Counting()
-    book.happen(trading.OrderRejected())
-    assert book.held == CountersState()

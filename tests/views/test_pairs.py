@@ -119,6 +119,8 @@ def test_a_state_saved_long_ago_is_read_from_its_stream() -> None:
 def test_a_name_saved_again_and_again_evicts_nobody() -> None:
     book = Keeping().many(pairs.RESIDENT_MAX).save(*[pair(number, name="P7") for number in range(5)])
     assert book.states["pairs", "A"].pairs.elsewhere == {}
+    book.save(pair("again", name="P0"), pair("new", name="new"))
+    assert list(book.states["pairs", "A"].pairs.elsewhere) == ["P1"]
 
 
 def test_one_name_too_many_is_an_error_and_a_known_one_still_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,98 @@
+"""Reconciliation: what brokers report of orders against the orders' own events, by kind, until they agree."""
+
+# A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
+# mypy: disable-error-code="comparison-overlap"
+
+from collections.abc import Iterator
+
+import pytest
+
+import projections
+from eventstore import EventStore, trading
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import OrderStatus
+from projections import Book
+from projections.reconciliation import DifferenceKind, reconcile
+from tests.projections.reconciling import ORDER, booked, kinds, only, submitted, told
+from tests.views.position_folding import fill
+
+
+@pytest.fixture
+def book() -> Iterator[Book]:
+    with EventStore(MemoryJournal()) as store, projections.open(store) as opened:
+        yield opened
+
+
+def test_an_order_that_only_the_broker_knows(book: Book) -> None:
+    book.append(ORDER, told(OrderStatus.NEW))
+    difference = only(book)
+    assert (difference.kind, difference.order_id) == (DifferenceKind.UNKNOWN_ORDER, "O-1")
+    assert difference.sentence == "order O-1 is NEW by the broker and was never submitted here"
+    book.append(ORDER, submitted())
+    assert reconcile(book, "A") == ()
+
+
+def test_an_order_that_is_open_here_and_closed_there_until_it_ends_here_too(book: Book) -> None:
+    book.append(ORDER, [submitted(), trading.OrderAccepted()])
+    (report,) = book.append(ORDER, told(OrderStatus.CANCELED))
+    difference = only(book)
+    assert difference.kind is DifferenceKind.OPEN_HERE_CLOSED_THERE
+    assert (difference.here_status, difference.there_status) == (OrderStatus.NEW, OrderStatus.CANCELED)
+    assert (difference.symbol, difference.evidence, difference.report_id) == ("ESZ5", (1, 2), report.id)
+    assert booked(book) == []
+    book.append(ORDER, trading.OrderCanceled())
+    assert reconcile(book, "A") == ()
+
+
+def test_an_order_that_is_closed_here_and_open_there(book: Book) -> None:
+    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.NEW)])
+    assert kinds(book) == [DifferenceKind.CLOSED_HERE_OPEN_THERE]
+    book.append(ORDER, told(OrderStatus.CANCELED))
+    assert kinds(book) == []
+
+
+def test_an_order_that_ended_in_two_ways(book: Book) -> None:
+    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.EXPIRED)])
+    assert kinds(book) == [DifferenceKind.CLOSED_DIFFERENTLY]
+
+
+def test_a_fill_that_is_missing_here_until_it_comes(book: Book) -> None:
+    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.FILLED, 3)])
+    closed, filled = reconcile(book, "A")
+    assert (closed.kind, filled.kind) == (DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY)
+    assert (filled.here, filled.there, filled.difference) == (1, 3, 2)
+    assert filled.sentence == "order O-1 filled 3 by the broker and 1 by its fills"
+    book.append(ORDER, fill("T-2", 1, 50))
+    assert reconcile(book, "A")[1].difference == 1
+    book.append(ORDER, fill("T-3", 1, 50))
+    assert reconcile(book, "A") == ()
+
+
+def test_a_fill_that_the_broker_does_not_know_of(book: Book) -> None:
+    book.append(ORDER, [submitted(), fill("T-1", 2, 50), told(filled=1)])
+    assert [(each.kind, each.difference) for each in reconcile(book, "A")] == [(DifferenceKind.FILLED_QUANTITY, -1)]
+
+
+def test_fills_after_the_report_are_no_difference(book: Book) -> None:
+    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.PARTIALLY_FILLED, 1), fill("T-2", 1, 50)])
+    assert reconcile(book, "A") == ()
+
+
+def test_a_report_that_says_nothing_new_is_no_difference(book: Book) -> None:
+    book.append("order/A/O%2F1", [submitted(), told(OrderStatus.PENDING_NEW), told()])
+    assert reconcile(book, "A") == ()
+
+
+def test_fills_that_go_beyond_what_was_missing_are_no_difference(book: Book) -> None:
+    book.append(ORDER, [submitted(), told(OrderStatus.PARTIALLY_FILLED, 1), fill("T-1", 2, 50)])
+    assert reconcile(book, "A") == ()
+
+
+def test_an_order_that_ended_after_its_report_is_no_difference(book: Book) -> None:
+    book.append(ORDER, [submitted(), told(OrderStatus.NEW), trading.OrderCanceled()])
+    assert reconcile(book, "A") == ()
+
+
+def test_an_order_whose_fills_alone_are_known_is_unknown(book: Book) -> None:
+    book.append(ORDER, [fill("T-1", 1, 50), told(OrderStatus.FILLED, 1)])
+    assert kinds(book) == [DifferenceKind.UNKNOWN_ORDER]
