@@ -290,7 +290,9 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
     by = event.after - event.before
     for key, held in list(state.active.items()):
         ends_at = held.ends_at
-        if ends_at is not None and (by < 0 or ends_at > event.before):
+        # What was set by the clock that had been moved already ends by it.
+        concerned = by < 0 or held.set_at <= event.before < (ends_at or 0)
+        if ends_at is not None and concerned:
             state.active[key] = replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position))
     for held in [each for each in state.ended if _ended_ahead(each, event)]:
         _restore(state, replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position)), held)

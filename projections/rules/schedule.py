@@ -1,0 +1,257 @@
+"""What a clock brings about: lockouts that expire, and trading days that open, close and are reset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from msgspec.structs import replace
+from typing_extensions import override
+
+from eventstore import EventStore, SystemClock, UnknownContract
+from eventstore.clock import NANOSECONDS
+from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
+from projections.policies import Decision, Policy, Trigger, TriggerKind
+from projections.rules.base import escaped
+from projections.views.sessions import EVERYONE, calendars_of
+from projections.views.trades import ZERO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from eventstore import Clock, Event
+    from projections.book import Book
+    from projections.sessions import Calendar, TradingDay
+    from projections.views.lockouts import Lockout, LockoutsState
+    from projections.views.sessions import Session, SessionsState
+
+JUMP_TOLERATED = 5 * NANOSECONDS
+"""How far the wall clock may leave the monotonic one behind, or stay behind it, before it counts as moved."""
+LATE_AFTER = 60 * NANOSECONDS
+MISSED_MAX = 400
+
+
+class Jump(NamedTuple):
+    """A wall clock that was moved: what it would have said, and what it says."""
+
+    before: int
+    after: int
+
+
+class LockoutExpiry(Policy):
+    """Records that a lockout's end came, within a second of it, or at the start for those that ended before.
+
+    A wall clock that is moved while this runs is recorded, for each account that has a lockout with an end: the
+    lockouts view lets those in force hold until the monotonic clock has come to their end as well. A machine that
+    slept has not had its clock moved: the monotonic clock counts the time that it slept.
+    """
+
+    name = "lockout-expiry"
+    types: ClassVar[tuple[type[Event], ...]] = (LockoutSet,)
+    timed: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        self._since: tuple[int, int] | None = None
+        """Both clocks as they were when they last agreed: wall and monotonic."""
+        self._jump: Jump | None = None
+        self._number = 0
+        self._told: dict[str, int] = {}
+        """By account, up to which jump its lockouts have heard of."""
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        clock = _clock(book)
+        self._compare(clock)
+        account = trigger.account
+        told = self._told.setdefault(account, self._number)
+        if trigger.kind is TriggerKind.RECORD:
+            return  # Asked from its first lockout on, so that the clocks are compared from then on at the latest.
+        self._told[account] = self._number
+        state: LockoutsState | None = book.state("lockouts", account)
+        if state is None:
+            return
+        if told != self._number and self._jump is not None:
+            yield from _jumped(account, state, self._jump)
+            return  # What expires by this clock is asked at the next tick, when the lockouts know of it.
+        now = min(trigger.at, clock.now_ns())
+        for lockout in list(state.active.values()):
+            if lockout.ends_at is not None and now >= lockout.ends_at:
+                yield _expiry(book, lockout, clock)
+
+    def _compare(self, clock: Clock) -> None:
+        wall, monotonic = clock.now_ns(), clock.monotonic_ns()
+        if self._since is None:
+            self._since = (wall, monotonic)
+            return
+        ahead = (wall - self._since[0]) - (monotonic - self._since[1])
+        if abs(ahead) > JUMP_TOLERATED:
+            self._since = (wall, monotonic)
+            self._jump = Jump(wall - ahead, wall)
+            self._number += 1
+
+
+def _jumped(account: str, state: LockoutsState, jump: Jump) -> Iterator[Decision]:
+    """Record a jump for an account whose lockouts it concerns, once, though two processes may see it."""
+
+    def is_told(book: Book) -> bool:
+        state: LockoutsState | None = book.state("lockouts", account)
+        if state is None or state.jumped is None:
+            return False
+        known = Jump(*state.jumped)
+        same_way = (known.after > known.before) is (jump.after > jump.before)
+        return same_way and max(min(known), min(jump)) < min(max(known), max(jump))
+
+    ending = [*state.active.values(), *(each for each in state.ended if each.ended_by == "expired")]
+    if any(lockout.until is not None for lockout in ending):
+        event = ClockJumped(before=jump.before, after=jump.after)
+        key = f"{account}/{jump.before}/{jump.after}"
+        yield Decision(((f"lockout/{account}/clock", event),), unless=is_told, key=key)
+
+
+def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
+    account, key = lockout.account, (lockout.rule_id, lockout.scope)
+    cause = None if not isinstance(book.reader, EventStore) else book.reader.find(lockout.cause)
+    stream = f"lockout/{account}/{escaped(lockout.rule_id)}" if cause is None else cause.stream
+    event = LockoutExpired(rule_id=lockout.rule_id, scope=lockout.scope)
+
+    def is_settled(book: Book) -> bool:
+        state: LockoutsState | None = book.state("lockouts", account)
+        held = () if state is None else state.active.values()
+        now = clock.now_ns()
+        return not any(
+            (each.rule_id, each.scope) == key and each.ends_at is not None and now >= each.ends_at for each in held
+        )
+
+    # Extended after its end, or put in force again after the clock was moved, it expires anew.
+    return Decision(((stream, event),), unless=is_settled, key=f"{lockout.cause.hex()}/{lockout.positions[-1]}")
+
+
+class SessionKeeper(Policy):
+    """Opens, closes and resets each account's trading days, by the calendars given here or else by the book's.
+
+    An account begins with the day it is in. At each reset the day that ended is closed with what it came to and the
+    next one begins, both at once; it opens at its `opens_at`, where that is later. A reset missed while nobody was
+    there is told once, marked late, as is one told more than a minute late; of very many the newest 400. What was
+    told stands: another calendar counts from the reset of the day that is known.
+    """
+
+    name = "session-keeper"
+    types: ClassVar[tuple[type[Event], ...]] = ()
+    timed: ClassVar[bool] = True
+
+    def __init__(self, calendars: Calendar | Mapping[str, Calendar] | None = None) -> None:
+        self._calendars = None if calendars is None else calendars_of(calendars)
+        self._opened: dict[str, str] = {}
+        """By account, the trading day that is known to have been told open."""
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+        account, now = trigger.account, trigger.at
+        calendar = self._calendar(book, account)
+        if calendar is None:
+            return ()
+        known = _newest(book, account)
+        if known is None:
+            return [_first(account, calendar.day_at(now))]
+        began_at = known.began_at or 0
+        resets_at = calendar.next_reset(began_at) if known.resets_at is None else known.resets_at
+        if now < resets_at:
+            return self._opening(book, known, now)
+        days = _missed(calendar, known, resets_at, now)
+        return list(_resets(book, known, days, now))
+
+    def _calendar(self, book: Book, account: str) -> Calendar | None:
+        if self._calendars is None:
+            return book.sessions.calendar(account)
+        return self._calendars.get(account) or self._calendars.get(EVERYONE)
+
+    def _opening(self, book: Book, session: Session, now: int) -> list[Decision]:
+        account, day = session.account, session.trading_day.isoformat()
+        opens_at, began_at = session.opens_at, session.began_at
+        if opens_at is None or began_at is None or not began_at < opens_at <= now or self._opened.get(account) == day:
+            return []
+
+        def is_told(book: Book) -> bool:
+            return any(book.read(stream=f"session/{account}/{day}", types=(SessionOpened,)))
+
+        # The log is asked once for each day, not at every tick.
+        self._opened[account] = day
+        if is_told(book):
+            return []
+        event = SessionOpened(
+            trading_day=session.trading_day,
+            began_at=began_at,
+            opens_at=opens_at,
+            flat_by=session.flat_by,
+            resets_at=session.resets_at,
+            week=session.week,
+            zone=session.zone,
+        )
+        return [Decision(((f"session/{account}/{day}", event),), unless=is_told, key=f"{account}/{day}/opened")]
+
+
+def _clock(book: Book) -> Clock:
+    return book.reader.clock if isinstance(book.reader, EventStore) else SystemClock()
+
+
+def _newest(book: Book, account: str) -> Session | None:
+    """Return the last trading day of an account whose begin is known."""
+    state: SessionsState | None = book.state("sessions", account)
+    newest = state.days[-1] if state is not None and state.days else None
+    return None if newest is None or newest.began_at is None else newest
+
+
+def _first(account: str, day: TradingDay) -> Decision:
+    def is_known(book: Book) -> bool:
+        return _newest(book, account) is not None
+
+    facts = ((f"session/{account}/{day.name}", day.opened()),)
+    return Decision(facts, unless=is_known, key=f"{account}/{day.name}/opened")
+
+
+def _missed(calendar: Calendar, known: Session, resets_at: int, now: int) -> list[TradingDay]:
+    """Return the days that began since a known one's reset, oldest first; the first of them begins right there."""
+    day = calendar.day_at(resets_at)
+    while day.trading_day <= known.trading_day:
+        day = calendar.following(day)
+    days = [replace(day, began_at=resets_at)]
+    while days[-1].resets_at <= now:
+        days.append(calendar.following(days[-1]))
+        del days[:-MISSED_MAX]
+    return days
+
+
+def _resets(book: Book, known: Session, days: list[TradingDay], now: int) -> Iterator[Decision]:
+    account, ended = known.account, known.trading_day
+    closed = _closed(book, known)
+    for day in days:
+        late = day is not days[-1] or now - day.began_at > LATE_AFTER
+
+        def is_known(book: Book, day: TradingDay = day) -> bool:
+            newest = _newest(book, account)
+            return newest is not None and (newest.began_at or 0) >= day.began_at
+
+        facts = (
+            (f"session/{account}/{ended.isoformat()}", closed),
+            (f"session/{account}/{day.name}", day.reset(late=late)),
+        )
+        yield Decision(facts, unless=is_known, key=f"{account}/{day.name}/reset")
+        # Of the days that nobody was there for, only the log can tell, once it knows when they began.
+        closed, ended = SessionClosed(trading_day=day.trading_day), day.trading_day
+
+
+def _closed(book: Book, session: Session) -> SessionClosed:
+    """Return what a day came to, as known now; what nobody can tell is left out, and does not keep it from ending."""
+    account, day = session.account, session.trading_day
+    told = SessionClosed(trading_day=day, trades=book.counters.day(account, day).fills)
+    opened = book.accounts.get(account)
+    if opened is None or opened.starting_balance is None:
+        return told
+    mark = book.equity.get(account)
+    told = replace(told, currency=opened.currency, high_water=None if mark is None else mark.high_water)
+    try:
+        made = [each for each in book.pnl.day(account, trading_day=day) if each.currency == opened.currency]
+        balance = book.accounts.balance(account)
+    except UnknownContract:
+        return told
+    realized, fees = (made[0].realized, made[0].fees) if made else (ZERO, ZERO)
+    return replace(told, balance=balance, realized=realized, fees=fees)

@@ -1,0 +1,533 @@
+"""What the clock brings about: lockouts expire once, jumps are recorded, trading days are reset exactly once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+import eventstore
+import projections
+from eventstore import Event, EventStore, ManualClock, SystemClock
+from eventstore.clock import to_ns
+from eventstore.trading import (
+    AccountOpened,
+    ClockJumped,
+    ContractDefined,
+    EquityMarked,
+    LockoutCleared,
+    LockoutExpired,
+    LockoutExtended,
+    LockoutSet,
+    OrderFilled,
+    SessionClosed,
+    SessionOpened,
+    SessionReset,
+    Side,
+)
+from projections import Book
+from projections.policies import Policies, Policy
+from projections.rules.schedule import LATE_AFTER, MISSED_MAX, LockoutExpiry, SessionKeeper
+from projections.sessions import Calendar
+
+SECOND = 1_000_000_000
+MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
+DAY = 24 * HOUR
+CHICAGO = Calendar(
+    zone="America/Chicago",
+    open=datetime(2025, 1, 1, 17).time(),  # noqa: DTZ001 - a time of day
+    reset=datetime(2025, 1, 1, 17).time(),  # noqa: DTZ001 - a time of day
+    flat_by=datetime(2025, 1, 1, 15, 10).time(),  # noqa: DTZ001 - a time of day
+)
+# Monday noon in Chicago, in summer: the reset is at 22:00 UTC.
+MONDAY = date(2025, 7, 21)
+NOON = to_ns(datetime(2025, 7, 21, 17, tzinfo=UTC))
+RESET = to_ns(datetime(2025, 7, 21, 22, tzinfo=UTC))
+STREAM = "lockout/A/loss"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data", clock=clock) as store:
+        yield store
+
+
+@pytest.fixture
+def book(store: EventStore) -> Iterator[Book]:
+    with projections.open(store) as book:
+        yield book
+
+
+def running(book: Book, *policies: Policy) -> Policies:
+    return Policies(book, policies).start(ticking=False)
+
+
+def told(store: EventStore, *types: type[Event], stream: str | None = None) -> list[Event]:
+    return [record.event for record in store.read(types=types or None, stream=stream)]
+
+
+def expired(store: EventStore) -> list[Event]:
+    return told(store, LockoutExpired)
+
+
+def locked(book: Book, at: int | None = None) -> bool:
+    return bool(book.lockouts.active("A", book.now_ns() if at is None else at))
+
+
+# Lockouts
+
+
+def test_a_lockout_expires_at_the_first_tick_at_its_end(store: EventStore, book: Book, clock: ManualClock) -> None:
+    [locking] = book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    policies = running(book, LockoutExpiry())
+    clock.advance(MINUTE - 1)
+    policies.tick()
+    assert expired(store) == []
+    clock.advance(1)
+    policies.tick()
+    policies.tick()
+    [record] = store.read(types=(LockoutExpired,))
+    assert (record.stream, record.event) == (STREAM, LockoutExpired(rule_id="loss", scope="account"))
+    assert record.occurred_at == NOON + MINUTE
+    [lockout] = book.lockouts.history("A")
+    assert (lockout.ended_by, lockout.ended_at, lockout.cause) == ("expired", NOON + MINUTE, locking.id)
+    assert policies.settled
+
+
+def test_its_own_thread_expires_a_lockout(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "live") as store, projections.open(store) as book:
+        until = store.clock.now_ns() + SECOND // 2
+        book.append(STREAM, LockoutSet(rule_id="loss", until=until))
+        with Policies(book, [LockoutExpiry()]):
+            assert store.wait(1, timeout=30)
+        [record] = store.read(types=(LockoutExpired,))
+        assert record.occurred_at >= until
+
+
+def test_what_ended_while_nobody_was_there_expires_at_the_start(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    book.append("lockout/A/news", LockoutSet(rule_id="news", until=NOON + DAY))
+    clock.advance(HOUR)
+    running(book, LockoutExpiry())
+    assert expired(store) == [LockoutExpired(rule_id="loss", scope="account")]
+    assert [lockout.rule_id for lockout in book.lockouts.active("A", NOON)] == ["news"]
+
+
+def test_each_scope_expires_in_the_stream_that_set_it(store: EventStore, book: Book, clock: ManualClock) -> None:
+    book.append("lockout/A/by-hand", LockoutSet(rule_id="loss", scope="symbol:ES", until=NOON + 1))
+    book.append(STREAM, LockoutSet(rule_id="loss", scope="root:NQ", until=NOON + 2))
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    clock.advance(SECOND)
+    running(book, LockoutExpiry())
+    ended = [(record.stream, record.event) for record in store.read(types=(LockoutExpired,))]
+    assert ended == [
+        ("lockout/A/by-hand", LockoutExpired(rule_id="loss", scope="symbol:ES")),
+        (STREAM, LockoutExpired(rule_id="loss", scope="root:NQ")),
+    ]
+    assert not book.lockouts.anomalies("A")
+
+
+def test_two_processes_expire_a_lockout_once(store: EventStore, book: Book, clock: ManualClock) -> None:
+    with projections.open(store, snapshots=False) as other:
+        both = [running(each, LockoutExpiry()) for each in (book, other)]
+        book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + 1))
+        clock.advance(SECOND)
+        for policies in (*both, *both):
+            policies.tick()
+        assert len(expired(store)) == 1
+        assert all(policies.settled for policies in both)
+
+
+def test_a_lockout_extended_after_its_end_expires_again(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + 1))
+    clock.advance(SECOND)
+    book.append(STREAM, LockoutExtended(until=NOON + MINUTE))
+    policies.tick()
+    assert expired(store) == []
+    clock.advance(MINUTE)
+    policies.tick()
+    assert len(expired(store)) == 1
+    assert [lockout.ended_at for lockout in book.lockouts.history("A")] == [NOON + 1, NOON + MINUTE]
+
+
+def test_a_tick_ahead_of_the_clock_expires_nothing(store: EventStore, book: Book) -> None:
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    running(book, LockoutExpiry()).tick(NOON + HOUR)
+    assert expired(store) == []
+
+
+# A wall clock that is moved
+
+
+def test_a_clock_that_was_moved_ahead_ends_no_lockout(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    policies.tick()
+    policies.tick()
+    [jump] = store.read(types=(ClockJumped,))
+    assert (jump.stream, jump.event) == ("lockout/A/clock", ClockJumped(before=NOON, after=NOON + DAY))
+    assert expired(store) == []
+    assert locked(book)
+    clock.advance(HOUR - 1)
+    policies.tick()
+    assert locked(book)
+    clock.advance(1)
+    assert not locked(book)
+    policies.tick()
+    assert len(expired(store)) == 1
+
+
+def test_a_clock_moved_to_just_before_the_end_is_no_way_out(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + HOUR - MINUTE)
+    policies.tick()
+    clock.advance(2 * MINUTE)
+    policies.tick()
+    assert locked(book)
+    assert expired(store) == []
+
+
+def test_small_steps_add_up_to_a_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE, revocable=False))
+    for _ in range(40):
+        clock.set(clock.now_ns() + 4 * SECOND)
+        policies.tick()
+    assert locked(book)
+    assert expired(store) == []
+
+
+def test_a_clock_that_was_put_right_again_leaves_the_original_end(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    policies.tick()
+    clock.set(NOON)
+    policies.tick()
+    assert len(told(store, ClockJumped)) == 2
+    assert locked(book, NOON + HOUR - 1)
+    assert not locked(book, NOON + HOUR)
+
+
+def test_what_a_moved_clock_let_somebody_end_is_in_force_again(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    book.append(STREAM, LockoutCleared(by="somebody"))
+    assert not locked(book)
+    policies.tick()
+    [lockout] = book.lockouts.active("A", book.now_ns())
+    assert (lockout.ends_at, lockout.ended_by) == (NOON + DAY + HOUR, None)
+    assert lockout.remaining(book.now_ns()) == HOUR
+    clock.advance(HOUR)
+    policies.tick()
+    assert not locked(book)
+    assert book.lockouts.history("A")[0].ended_by == "expired"
+
+
+def test_what_was_set_after_the_clock_was_moved_ends_by_it(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    clock.set(NOON + DAY)
+    policies.tick()
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + DAY + MINUTE, revocable=False))
+    policies.tick()
+    clock.advance(MINUTE)
+    policies.tick()
+    assert len(expired(store)) == 1
+    assert told(store, ClockJumped) == []
+
+
+def test_a_step_that_a_time_server_makes_is_no_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    clock.set(NOON + 2 * SECOND)
+    policies.tick()
+    assert told(store, ClockJumped) == []
+
+
+def test_two_processes_record_a_jump_once(store: EventStore, book: Book, clock: ManualClock) -> None:
+    with projections.open(store, snapshots=False) as other:
+        both = [running(each, LockoutExpiry()) for each in (book, other)]
+        book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR))
+        clock.set(NOON + DAY)
+        both[0].tick()
+        clock.advance(SECOND // 4)
+        both[1].tick()
+        assert len(told(store, ClockJumped)) == 1
+        other.refresh()
+        assert other.lockouts.active("A", NOON + DAY) == book.lockouts.active("A", NOON + DAY)
+
+
+def test_a_machine_that_slept_is_older_by_both_clocks() -> None:
+    kind = getattr(time, "CLOCK_BOOTTIME", None)
+    before = SystemClock.monotonic_ns()
+    between = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)
+    assert before <= between <= SystemClock.monotonic_ns()
+
+
+# Trading days
+
+
+def sessions(store: EventStore, account: str = "A") -> list[Event]:
+    return told(store, stream=f"session/{account}/")
+
+
+def known(book: Book) -> None:
+    """Let an account be known of, in dollars, with a contract to trade."""
+    book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+    book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
+
+
+def trip(book: Book, points: int, number: int = 1) -> None:
+    price = {Side.BUY: Decimal(100), Side.SELL: Decimal(100 + points)}
+    for side in Side:
+        fill = OrderFilled(
+            trade_id=f"{side}-{number}", symbol="ES", side=side, quantity=Decimal(1), price=price[side], fee=Decimal(2)
+        )
+        book.append(f"order/A/O{number}", fill)
+
+
+def test_an_account_begins_with_the_day_it_is_in(store: EventStore, book: Book) -> None:
+    known(book)
+    policies = running(book, SessionKeeper(CHICAGO))
+    policies.tick()
+    assert sessions(store) == [CHICAGO.day(MONDAY).opened()]
+    session = book.sessions.current("A")
+    assert session is not None
+    assert (session.trading_day, session.resets_at) == (MONDAY, RESET)
+    assert session.began_at is not None
+    assert session.began_at < NOON
+
+
+def test_at_the_reset_a_day_is_closed_and_the_next_one_begins(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    known(book)
+    policies = running(book, SessionKeeper(CHICAGO))
+    trip(book, -10)
+    trip(book, 4, 2)
+    marked = EquityMarked(balance=Decimal(50_000), equity=Decimal(50_300), high_water=Decimal(50_300), currency="USD")
+    book.append("equity/A/-", marked)
+    clock.set(RESET - 1)
+    policies.tick()
+    assert len(sessions(store)) == 1
+    clock.advance(1)
+    policies.tick()
+    policies.tick()
+    closed, reset = list(store.read(stream="session/A/"))[1:]
+    assert closed.event == SessionClosed(
+        trading_day=MONDAY,
+        balance=Decimal(49_692),
+        realized=Decimal(-300),
+        fees=Decimal(8),
+        high_water=Decimal(50_300),
+        trades=4,
+        currency="USD",
+    )
+    tuesday = CHICAGO.day(date(2025, 7, 22))
+    assert reset.event == tuesday.reset()
+    assert (closed.stream, reset.stream) == ("session/A/2025-07-21", "session/A/2025-07-22")
+    assert reset.position == closed.position + 1
+    assert policies.settled
+
+
+def test_the_second_day_starts_clean(store: EventStore, book: Book, clock: ManualClock) -> None:
+    known(book)
+    policies = running(book, SessionKeeper(CHICAGO), LockoutExpiry())
+    trip(book, -10)
+    book.append(STREAM, LockoutSet(rule_id="loss", until=book.sessions.next_reset("A"), revocable=False))
+    clock.advance(RESET - NOON)
+    policies.tick()
+    assert book.counters.of("A").day.fills == 0
+    assert [made for made in book.pnl.day("A") if made.realized or made.fees] == []
+    assert not locked(book)
+    assert expired(store) == [LockoutExpired(rule_id="loss", scope="account")]
+    trip(book, 1, 2)
+    assert book.counters.of("A").day.fills == 2
+    assert book.counters.day("A", MONDAY).fills == 2
+
+
+def test_a_friday_s_reset_begins_monday_which_opens_on_sunday(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    known(book)
+    friday = to_ns(datetime(2025, 7, 25, 21, tzinfo=UTC))
+    clock.set(friday)
+    policies = running(book, SessionKeeper(CHICAGO))
+    clock.set(friday + HOUR)
+    policies.tick()
+    monday = CHICAGO.day(date(2025, 7, 28))
+    assert sessions(store)[1:] == [
+        SessionClosed(
+            trading_day=date(2025, 7, 25),
+            balance=Decimal(50_000),
+            realized=Decimal(0),
+            fees=Decimal(0),
+            trades=0,
+            currency="USD",
+        ),
+        monday.reset(),
+    ]
+    clock.set(monday.opens_at - 1)
+    policies.tick()
+    assert len(sessions(store)) == 3
+    clock.advance(1)
+    policies.tick()
+    policies.tick()
+    assert sessions(store)[3:] == [monday.opened()]
+    # Another process, later that day, finds it told already.
+    book.unwatch(policies)
+    clock.advance(HOUR)
+    running(book, SessionKeeper(CHICAGO)).tick()
+    assert len(sessions(store)) == 4
+
+
+@pytest.mark.parametrize(
+    ("after", "late"), [(0, False), (3 * SECOND, False), (LATE_AFTER, False), (LATE_AFTER + 1, True)]
+)
+def test_a_reset_told_more_than_a_minute_late_says_so(
+    store: EventStore, book: Book, clock: ManualClock, after: int, late: bool
+) -> None:
+    known(book)
+    policies = running(book, SessionKeeper(CHICAGO))
+    clock.set(RESET + after)
+    policies.tick()
+    [reset] = told(store, SessionReset)
+    assert isinstance(reset, SessionReset)
+    assert (reset.scheduled_for, reset.late) == (RESET, late)
+
+
+def test_resets_missed_while_down_are_told_once_oldest_first_and_late(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    known(book)
+    running(book, SessionKeeper(CHICAGO)).stop()
+    clock.set(to_ns(datetime(2025, 7, 25, 23, tzinfo=UTC)))
+    for _ in range(2):
+        policies = running(book, SessionKeeper(CHICAGO))
+        policies.tick()
+        policies.stop()
+    resets = told(store, SessionReset)
+    days = [date(2025, 7, day) for day in (22, 23, 24, 25, 28)]
+    assert resets == [CHICAGO.day(day).reset(late=True) for day in days]
+    closed = [event.trading_day for event in told(store, SessionClosed) if isinstance(event, SessionClosed)]
+    assert closed == [MONDAY, *days[:-1]]
+    session = book.sessions.current("A")
+    assert session is not None
+    assert (session.trading_day, session.late) == (date(2025, 7, 28), True)
+
+
+def test_what_happened_while_nobody_kept_days_counts_for_its_day(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    known(book)
+    running(book, SessionKeeper(CHICAGO)).stop()
+    clock.set(RESET + HOUR)
+    trip(book, 4)
+    clock.set(RESET + DAY + HOUR)
+    running(book, SessionKeeper(CHICAGO))
+    assert book.counters.day("A", date(2025, 7, 22)).fills == 2
+    assert book.counters.of("A").day.fills == 0
+    assert told(store, SessionClosed)[1] == SessionClosed(trading_day=date(2025, 7, 22))
+
+
+def test_of_very_many_missed_resets_the_newest_are_told(store: EventStore, book: Book, clock: ManualClock) -> None:
+    known(book)
+    running(book, SessionKeeper(CHICAGO)).stop()
+    clock.set(NOON + 800 * DAY)
+    policies = running(book, SessionKeeper(CHICAGO))
+    resets = told(store, SessionReset)
+    assert len(resets) == MISSED_MAX
+    session = book.sessions.current("A")
+    assert session is not None
+    assert session.trading_day == CHICAGO.day_at(clock.now_ns()).trading_day
+    assert policies.settled
+
+
+def test_two_processes_reset_a_day_once(store: EventStore, book: Book, clock: ManualClock) -> None:
+    known(book)
+    with projections.open(store, snapshots=False) as other:
+        both = [running(each, SessionKeeper(CHICAGO)) for each in (book, other)]
+        for day in range(1, 4):
+            clock.set(RESET + day * DAY)
+            for policies in both if day % 2 else both[::-1]:
+                policies.tick()
+        names = [event.trading_day for event in told(store, SessionReset) if isinstance(event, SessionReset)]
+        assert len(names) == len(set(names)) == 4
+        assert len(told(store, SessionClosed)) == 4
+        assert len(told(store, SessionOpened)) == 1
+
+
+def test_another_calendar_counts_from_the_known_day_s_reset(store: EventStore, book: Book, clock: ManualClock) -> None:
+    known(book)
+    running(book, SessionKeeper(CHICAGO)).stop()
+    later = Calendar(zone="America/Chicago", open=CHICAGO.open, reset=CHICAGO.reset.replace(hour=18))
+    policies = running(book, SessionKeeper(later))
+    clock.set(RESET - 1)
+    policies.tick()
+    assert len(sessions(store)) == 1
+    clock.set(RESET + HOUR)
+    policies.tick()
+    tuesday = replace(later.day(date(2025, 7, 22)), began_at=RESET)
+    assert told(store, SessionReset) == [tuesday.reset(late=True)]
+    assert tuesday.resets_at == RESET + DAY + HOUR
+
+
+def test_each_account_has_its_own_calendar_or_that_of_all(store: EventStore, book: Book) -> None:
+    berlin = Calendar(zone="Europe/Berlin", open=CHICAGO.open.replace(hour=8), reset=CHICAGO.reset.replace(hour=22))
+    for account in ("A", "B", "C"):
+        book.append(f"account/{account}/-", AccountOpened(starting_balance=Decimal(1), currency="USD"))
+    running(book, SessionKeeper({"B": berlin, "A": CHICAGO}))
+    assert sessions(store, "A") == [CHICAGO.day(MONDAY).opened()]
+    assert sessions(store, "B") == [berlin.day(MONDAY).opened()]
+    assert sessions(store, "C") == []
+
+
+def test_without_calendars_of_its_own_the_book_s_are_kept(store: EventStore) -> None:
+    with projections.open(store, calendars=CHICAGO) as book:
+        known(book)
+        running(book, SessionKeeper())
+    assert sessions(store) == [CHICAGO.day(MONDAY).opened()]
+
+
+def test_an_account_that_nobody_opened_has_days_without_figures(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    book.append(
+        "trade/A/T", OrderFilled(trade_id="T", symbol="ES", side=Side.BUY, quantity=Decimal(1), price=Decimal(1))
+    )
+    policies = running(book, SessionKeeper(CHICAGO))
+    clock.set(RESET)
+    policies.tick()
+    assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=1)]
+
+
+def test_a_contract_nobody_defined_does_not_keep_a_day_from_ending(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+    policies = running(book, SessionKeeper(CHICAGO))
+    trip(book, -10)
+    clock.set(RESET)
+    policies.tick()
+    assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=2, currency="USD")]
+    assert policies.settled
