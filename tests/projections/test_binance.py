@@ -204,6 +204,8 @@ def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard]) -> 
         assert price is not None
         found = book.positions.get("A", body.s).unrealized(price)
         assert Fraction(found) == expected
+        (valued,) = (each for each in book.pnl.unrealized("A", message.at) if each.symbol == body.s)
+        assert (valued.amount, valued.price, valued.currency, valued.stale) == (found, price, "USDT", False)
         signs.add((body.s, found > 0))
     # A gain and a loss at some time or other, where the file has both sides of the entry.
     assert {symbol for symbol, _ in signs} == set(HELD)
