@@ -57,7 +57,6 @@ class Rule(Policy, Generic[P]):
     lock is over already, a LimitBreached, once for each trading day.
     """
 
-    name: ClassVar[str]  # type: ignore[misc]
     parameters: ClassVar[type[Parameters]]
 
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: P) -> Iterable[Breach]:
@@ -88,10 +87,14 @@ class Rule(Policy, Generic[P]):
                 yield limit, parameters
 
 
+def now_of(trigger: Trigger) -> int:
+    """Return when a trigger was known, by its record, so that the same record is always decided on alike."""
+    return trigger.at if trigger.record is None else max(trigger.at, trigger.record.recorded_at)
+
+
 def decided(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:
     """Return what a breach leads to, or None where that holds already."""
-    # The trigger's record says when it was known, so that the same record is always decided on alike.
-    now = trigger.at if trigger.record is None else max(trigger.at, trigger.record.recorded_at)
+    now = now_of(trigger)
     over = breach.until is not None and breach.until <= now
     if parameters.severity is Severity.WARNING or over:
         return _warned(book, trigger, limit, parameters, breach)

@@ -121,6 +121,18 @@ class Bests:
                     best = max(best, total)
         return best
 
+    def made_since(self, account: str, at: int, currency: str | None = None) -> Decimal | None:
+        """Return what was realized, net of fees, by all that happened at an instant or later; None where nothing did.
+
+        It is known of as many steps as an account's ledger keeps: those of the newest days.
+        """
+        state: PositionsState | None = self._lens.state(VIEW, account)
+        steps = [] if state is None else state.ledger.steps_of(at, None)
+        own = own_currency(self._lens, account)
+        rates = Rates(self._lens, own)
+        with decimal.localcontext(FIXED):
+            return sum((_amount(step, rates, currency or own, net=True) for step in steps), ZERO) if steps else None
+
 
 def day_name(trading_day: date | None, at: int) -> str:
     """Return a trading day's name; without one, that of its date in UTC."""

@@ -1,0 +1,187 @@
+"""The rules about a day's or a week's result: a loss that locks, a profit that is locked in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
+
+from typing_extensions import override
+
+from eventstore.trading import EquityMarked, FeeCharged, TradeBusted, TradeCorrected
+from projections.rules import parameters as kinds
+from projections.rules.base import Breach, Rule, now_of
+from projections.rules.figures import (
+    RESULT_EVENTS,
+    Span,
+    amounts,
+    concerned,
+    day_of,
+    is_idle,
+    results,
+    sentence,
+    week_of,
+)
+from projections.rules.parameters import Basis, Parameters
+from projections.rules.sentences import money
+from projections.view import FIXED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from decimal import Decimal
+
+    from eventstore import Event
+    from projections.book import Book
+    from projections.policies import Decision, Trigger
+    from projections.rules.figures import OnResult, Result
+    from projections.views.limits import Limit
+
+P = TypeVar("P", bound=Parameters)
+# They may change what a trade made, and come when its day is over.
+_ABOUT_TRADES = (FeeCharged, TradeBusted, TradeCorrected)
+
+
+class _Reached(NamedTuple):
+    """What to say of a limit that is reached; `figure` where it is another than the result."""
+
+    what: str
+    limit: Decimal
+    span: Span
+    figure: Decimal | None = None
+
+
+class _OfResult(Rule[P]):
+    """A rule about what was made: asked after whatever may change that, and at quotes where open positions count."""
+
+    types: ClassVar[tuple[type[Event], ...]] = RESULT_EVENTS
+    quotes: ClassVar[bool] = True
+    timed: ClassVar[bool] = True
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        for each in concerned(book, trigger):
+            yield from super().decide(book, each)
+
+
+class DailyLoss(_OfResult[kinds.DailyLoss]):
+    """Locks until the reset once a trading day's result is as low as minus the limit.
+
+    `trailing`: once it is that far below the day's best so far. That is zero when the day begins; the fills' own
+    order says it of what was realized, the marks that `EquityMarks` makes say it of the equity. A day's result on
+    equity basis is what it realized and what all open positions would make now, also those held since before.
+
+    A day that is over is judged by what it realized, and its breach recorded without a lockout.
+    """
+
+    name = "daily-loss"
+    parameters: ClassVar[type[Parameters]] = kinds.DailyLoss
+    types: ClassVar[tuple[type[Event], ...]] = (*RESULT_EVENTS, EquityMarked)
+
+    @override
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.DailyLoss) -> Iterable[Breach]:
+        if is_idle(trigger, limit, parameters.basis):
+            return
+        for at, day in _days(book, trigger):
+            for result in _judged(book, trigger.account, at, parameters, day):
+                breach = _daily_loss(book, trigger, parameters, result, (at, day))
+                if breach is not None:
+                    yield breach
+
+
+class WeeklyLoss(_OfResult[kinds.WeeklyLoss]):
+    """Locks until the week's last reset once the result of its trading days is as low as minus the limit.
+
+    Where no calendar says when the week ends, it locks until the next reset, and again after it.
+    """
+
+    name = "weekly-loss"
+    parameters: ClassVar[type[Parameters]] = kinds.WeeklyLoss
+
+    @override
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.WeeklyLoss) -> Iterable[Breach]:
+        if is_idle(trigger, limit, parameters.basis):
+            return
+        account, most = trigger.account, -parameters.limit
+        week = week_of(book, account, trigger.at, now_of(trigger))
+        for result in _judged(book, account, trigger.at, parameters, week, of_week=True):
+            if result.amount <= most:
+                what = f"weekly loss {amounts(result.amount, most, result.currency)}"
+                yield _breach(book, trigger, parameters, result, _Reached(what, most, week))
+
+
+class DailyProfit(_OfResult[kinds.DailyProfit]):
+    """Locks until the reset once a trading day's result has come to the target."""
+
+    name = "daily-profit"
+    parameters: ClassVar[type[Parameters]] = kinds.DailyProfit
+
+    @override
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.DailyProfit) -> Iterable[Breach]:
+        if is_idle(trigger, limit, parameters.basis):
+            return
+        for at, day in _days(book, trigger):
+            for result in _judged(book, trigger.account, at, parameters, day):
+                if result.amount >= parameters.target:
+                    what = f"daily profit {amounts(result.amount, parameters.target, result.currency)}"
+                    yield _breach(book, trigger, parameters, result, _Reached(what, parameters.target, day))
+
+
+def _days(book: Book, trigger: Trigger) -> Iterator[tuple[int, Span]]:
+    """Yield the days that a trigger may have changed: its own; and the one before, of which a trade may have been."""
+    day = day_of(book, trigger.account, trigger.at, now_of(trigger))
+    yield trigger.at, day
+    session = book.sessions.current(trigger.account, trigger.at)
+    if isinstance(trigger.event, _ABOUT_TRADES) and session is not None and session.began_at is not None:
+        before = session.began_at - 1
+        if book.sessions.current(trigger.account, before) is not None:
+            yield before, day_of(book, trigger.account, before, now_of(trigger))
+
+
+def _judged(
+    book: Book, account: str, at: int, parameters: OnResult, span: Span, *, of_week: bool = False
+) -> Iterator[Result]:
+    # What is open now says nothing about a day that is over.
+    basis = parameters.basis if span.is_current else Basis.REALIZED
+    return results(book, account, at, parameters, basis=basis, week=of_week)
+
+
+def _daily_loss(
+    book: Book, trigger: Trigger, parameters: kinds.DailyLoss, result: Result, when: tuple[int, Span]
+) -> Breach | None:
+    figure, most, what = result.amount, -parameters.limit, ""
+    if parameters.trailing:
+        best = _best(book, trigger.account, parameters, result, when)
+        figure = FIXED.subtract(figure, best)
+        what = f" from the day's best {money(best)}"
+        result.details.update(best=str(best), result=str(result.amount))
+    if figure > most:
+        return None
+    what = f"daily loss {amounts(figure, most, result.currency)}{what}"
+    return _breach(book, trigger, parameters, result, _Reached(what, most, when[1], figure))
+
+
+def _best(book: Book, account: str, parameters: kinds.DailyLoss, result: Result, when: tuple[int, Span]) -> Decimal:
+    at, day = when
+    net = parameters.net_of_fees
+    best = book.bests.realized(account, at, result.currency, net=net)
+    if parameters.basis is Basis.REALIZED or not day.is_current:
+        return best
+    own = book.accounts.get(account)
+    # Marks are in the account's own currency. What was realized at the best is not what was open then.
+    if own is None or own.currency != result.currency:
+        return max(result.amount, FIXED.create_decimal(0))
+    session = book.sessions.current(account, at)
+    marked = book.bests.marked(account, None if session is None else session.trading_day, at, net=net)
+    return max(marked, result.amount)
+
+
+def _breach(book: Book, trigger: Trigger, parameters: Parameters, result: Result, reached: _Reached) -> Breach:
+    span = reached.span
+    return Breach(
+        figure=result.amount if reached.figure is None else reached.figure,
+        limit=reached.limit,
+        reason=sentence(book, trigger, parameters, reached.what, span.ends_at),
+        currency=result.currency,
+        basis=str(result.basis),
+        trading_day=span.trading_day,
+        until=span.ends_at,
+        details=result.details,
+    )

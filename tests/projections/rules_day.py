@@ -1,0 +1,146 @@
+"""What the tests of the rules share: a futures account on a Chicago calendar, its fills, quotes and limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import eventstore
+import projections
+from eventstore import EventStore, ManualClock, Record
+from eventstore.trading import (
+    AccountOpened,
+    ContractDefined,
+    LimitBreached,
+    LimitsSet,
+    LockoutSet,
+    OrderFilled,
+    QuoteReceived,
+    SessionClosed,
+    SessionOpened,
+    SessionReset,
+    Side,
+)
+from projections import Book
+from projections.policies import Policies, Policy
+from projections.sessions import Calendar
+
+ACCOUNT = "A"
+CALENDAR = Calendar(zone="America/Chicago", open=time(17), reset=time(17), flat_by=time(15, 10))
+SECOND = 1_000_000_000
+HOUR = 3_600 * SECOND
+
+
+def at(day: int, hour: int, minute: int = 0, second: int = 0) -> int:
+    """Return an instant of November 2026 in UTC; the reset of a winter's trading day is at 23:00."""
+    return int(datetime(2026, 11, day, hour, minute, second, tzinfo=UTC).timestamp()) * SECOND
+
+
+# Friday, 2026-11-20, at 9:00 in Chicago; its trading day's reset, and the one of Monday's.
+NOON = at(20, 15)
+RESET = at(20, 23)
+NEXT_RESET = at(23, 23)
+
+
+class Day:
+    """A store with a book and policies, whose clock moves by hand; each fill has an order of its own."""
+
+    def __init__(self, directory: Path, policies: Sequence[Policy], *, now: int = NOON, account: str = ACCOUNT) -> None:
+        self.clock = ManualClock(now)
+        self.account = account
+        self.store: EventStore = eventstore.open(directory, clock=self.clock)
+        self.number = self.store.head() * 1_000
+        self.restart(policies)
+
+    def restart(self, policies: Sequence[Policy]) -> None:
+        """Open the log anew, as a process does: what was observed is gone."""
+        self.book: Book = projections.open(self.store, calendars=CALENDAR)
+        self.policies = Policies(self.book, policies).start(ticking=False)
+
+    def close(self) -> None:
+        self.policies.stop()
+        self.book.close()
+        self.store.close()
+
+    # What happens
+
+    def open_account(self, balance: str = "50000", currency: str = "USD") -> None:
+        self.book.append(
+            f"account/{self.account}/-", AccountOpened(starting_balance=Decimal(balance), currency=currency)
+        )
+
+    def define(self, symbol: str, multiplier: str = "50", currency: str | None = "USD") -> list[Record]:
+        contract = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency=currency)
+        return self.book.append(f"contract/-/{symbol}", contract)
+
+    def begin(self, now: int | None = None) -> None:
+        """Tell of the trading day that it is."""
+        day = CALENDAR.day_at(self.clock.now_ns() if now is None else now)
+        self.book.append(f"session/{self.account}/{day.name}", day.opened())
+
+    def end(self, *, late: bool = False) -> None:
+        """Go to the trading day's reset, unless it is past, and tell of its close and of the next day."""
+        session = self.book.sessions.current(self.account)
+        assert session is not None
+        assert session.resets_at is not None
+        self.clock.set(max(session.resets_at, self.clock.now_ns()))
+        stream, day = f"session/{self.account}/", CALENDAR.day_at(session.resets_at)
+        self.book.append(stream + session.trading_day.isoformat(), SessionClosed(trading_day=session.trading_day))
+        self.book.append(stream + day.name, day.reset(late=late))
+
+    def limit(self, rule_id: str, **parameters: Any) -> Record:
+        told = {
+            name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+            for name, value in parameters.items()
+        }
+        event = LimitsSet(rule_id=rule_id, parameters=told)
+        return self.book.append(f"limits/{self.account}/{rule_id}", event, actor="risk@desk")[0]
+
+    def fill(self, side: Side, quantity: str, price: str, symbol: str = "ES", **told: Any) -> Record:
+        self.number += 1
+        stream, when = f"order/{self.account}/O{self.number}", told.pop("when", None)
+        event = OrderFilled(
+            trade_id=f"T{self.number}",
+            symbol=symbol,
+            side=side,
+            quantity=Decimal(quantity),
+            price=Decimal(price),
+            **told,
+        )
+        return self.book.append(stream, event, occurred_at=when)[0]
+
+    def make(self, amount: str, symbol: str = "ES", **told: Any) -> Record:
+        """Realize an amount of money by a round trip in one contract of 50 a point, and return its last fill."""
+        price = Decimal(5_000) + Decimal(amount) / 50
+        self.fill(Side.BUY, "1", "5000", symbol, when=told.get("when"))
+        return self.fill(Side.SELL, "1", str(price), symbol, **told)
+
+    def quote(self, price: str, symbol: str = "ES") -> None:
+        self.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price)))
+
+    def pass_seconds(self, seconds: int) -> None:
+        self.clock.advance(seconds * SECOND)
+
+    # What it led to
+
+    def lockouts(self) -> list[Record]:
+        return list(self.store.read(types=(LockoutSet,)))
+
+    def reasons(self) -> list[str]:
+        return [record.event.reason for record in self.lockouts() if isinstance(record.event, LockoutSet)]
+
+    def breaches(self) -> list[LimitBreached]:
+        return [
+            record.event
+            for record in self.store.read(types=(LimitBreached,))
+            if isinstance(record.event, LimitBreached)
+        ]
+
+    def is_locked(self, now: int | None = None) -> bool:
+        return bool(self.book.lockouts.active(self.account, self.clock.now_ns() if now is None else now))
+
+
+SESSION_EVENTS = (SessionOpened, SessionReset, SessionClosed)
