@@ -82,7 +82,7 @@ def measure(setting: Setting) -> list[Row]:
             beside=compared(ours, figures),
             target=f"≥ {RATE_MIN:,} quotes/s",
             met=spread(ours).median >= RATE_MIN,
-            note=f"{len(events):,} events {origin}, made beforehand; {views} views, of which one wants them",
+            note=f"{len(events):,} events {origin}, made beforehand; a book of {views} views",
         )
     ]
 
