@@ -18,5 +18,10 @@ def names_and_root(contracts: ContractsState | None, symbol: str) -> tuple[set[s
     names = {symbol} if contract is None else {contract.symbol, symbol, *contract.broker_ids}
     if contract is not None and contract.root is not None:
         return names, contract.root
-    future = _FUTURE.fullmatch(symbol if contract is None else contract.symbol)
-    return names, None if future is None else future[1]
+    return names, root_of(symbol if contract is None else contract.symbol)
+
+
+def root_of(symbol: str) -> str | None:
+    """Return the root that a future's symbol carries in itself: ES for ESZ5."""
+    future = _FUTURE.fullmatch(symbol)
+    return None if future is None else future[1]

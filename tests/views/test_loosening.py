@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from projections.views.loosening import KINDS, loosened
 
 CAPS = ["amount", "contracts", "distance", "fills", "limit", "loss", "max_contracts", "orders", "orders_max",
-        "daily_limit", "quantity", "round_trips", "target", "warning", "warn_at"]  # fmt: skip
+        "daily_limit", "quantity", "round_trips", "losing_trips", "target", "warning"]  # fmt: skip
 
 
 def looser(name: str, old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
@@ -39,6 +39,14 @@ def test_a_larger_cap_is_looser(name: str) -> None:
         ("severity", "WARNING", "LOCKOUT"),
         ("net_of_fees", False, True),
         ("revocable", True, False),
+        ("trailing", False, True),
+        ("allows", "REDUCE_ONLY", "NOTHING"),
+        ("action", "NONE", "CANCEL_ORDERS"),
+        ("action", "REDUCE_TO", "FLATTEN"),
+        ("minimum", 100, 200),
+        ("margins", {"ES": 100}, {"ES": 100, "NQ": 50}),
+        ("step", 50, 0),
+        ("warn_at", "0.9", "0.5"),
         ("locks_at", "50000", "50100"),
         ("locks_at", "-100", "0"),
         ("symbols", ["ES"], ["ES", "NQ"]),
@@ -47,13 +55,17 @@ def test_a_larger_cap_is_looser(name: str) -> None:
         ("allowed", ["ES", "NQ"], ["ES"]),
         ("allowed_symbols", ["ES"], []),
         ("weights", {"MES": "0.1"}, {"MES": "0.2"}),
+        ("weights", {"MES": "0.1"}, {}),
+        ("weights", {"MES": 2}, {"MES": 2, "MESZ5": 3}),
+        ("limits", {"ES": 2, "ESZ5": 3}, {"ES": 2}),
         ("limits", {"ES": 2}, {"ES": 1}),
         ("limits", {"ES": 2, "by": "day"}, {"ES": 1, "by": "day"}),
         ("limits", {"ES": 2}, {"ES": 2, "NQ": 9}),
         ("limits", {"*": 2}, {"*": 2, "NQ": 1}),
         ("limits", {"default": 2, "NQ": 3}, {"default": 2}),
         ("limits", {"ES": 2}, {"default": 1}),
-        ("limits", [2, 3], [2, 2]),
+        ("amount", [2, 3], [2, 2]),
+        ("limits", {"ES": 1}, {"ES": 1, "ESTX": 9}),
         ("limits", {"day": {"ES": 2}}, {"day": {"ES": 1}}),
         ("warnings", ["0.8"], ["0.9", "0.5"]),
         ("warnings", ["0.5", "0.8"], ["0.8", "0.4"]),
@@ -70,12 +82,29 @@ def test_each_parameter_has_a_loose_and_a_strict_side(name: str, loose: Any, str
     [
         ("cooldown", 60, False, True),
         ("duration", 60, True, True),
-        ("weights", {"MES": 1}, True, True),
+        ("weights", {"MES": "0.1"}, True, False),
+        ("weights", {"MES": "1.0"}, False, False),
+        ("weights", {"MES": "1.5"}, False, True),
+        ("weights", "MES", True, True),
+        ("margins", {"ES": 500}, False, True),
+        ("minimum", 500, False, True),
+        ("step", 50, True, False),
+        ("limits", {"ES": 5}, False, True),
+        ("limits", "ES", True, True),
+        ("warn_at", "0.7", False, True),
+        ("warn_at", "0.9", True, False),
+        ("action", "FLATTEN", False, True),
+        ("action", "CANCEL_ORDERS", True, True),
+        ("action", "NONE", True, False),
+        ("allows", "NOTHING", False, True),
+        ("trailing", True, False, True),
+        ("trailing", False, False, False),
         ("locks_at", 100, True, False),
         ("symbols", ["ES"], False, True),
         ("symbols", [], False, False),
         ("allowed", ["ES"], False, True),
-        ("enabled", True, False, True),
+        ("enabled", True, False, False),
+        ("net_of_fees", False, True, False),
         ("enabled", False, True, False),
         ("severity", "LOCKOUT", False, True),
         ("severity", "WARNING", True, False),
@@ -98,9 +127,12 @@ def test_a_parameter_that_comes_or_goes(name: str, value: Any, added: bool, remo
         ("limit", 5, True),
         ("limit", 1.5, 1.25),
         ("limit", 5, {"ES": 5}),
-        ("limits", [1, 2], [1]),
+        ("amount", [1, 2], [1]),
+        ("limits", [1, 2], [1, 3]),
         ("cooldown", "PT15M", "PT30M"),
-        ("weights", {"MES": 1}, {"MES": 1, "MNQ": 1}),
+        ("weights", {"MES": 1}, {"MES": 0, "MNQ": 2}),
+        ("action", "CANCEL_ORDERS", "FLATTEN"),
+        ("scaling", [["50000", 5]], [["50000", 6]]),
         ("symbols", ["ES"], ["NQ"]),
         ("symbols", "ES", ["ES"]),
         ("allowed", ["ES"], ["NQ"]),
@@ -114,6 +146,15 @@ def test_a_parameter_that_comes_or_goes(name: str, value: Any, added: bool, remo
 def test_what_cannot_be_compared_counts_as_looser_both_ways(name: str, one: Any, other: Any) -> None:  # noqa: ANN401 - any JSON
     assert looser(name, one, other)
     assert looser(name, other, one)
+
+
+def test_a_limit_by_symbol_takes_the_place_of_the_one_beside() -> None:
+    plain = {"limit": 5}
+    assert loosened(plain, {"limit": 5, "limits": {"NQ": 9}}) == ("limits",)
+    assert loosened({"limit": 5, "limits": {"NQ": 9}}, plain) == ()
+    assert loosened(plain, {"limit": 5, "limits": {"NQ": 3}}) == ()
+    assert loosened({"limit": 5, "limits": {"NQ": 3}}, plain) == ("limits",)
+    assert loosened({"limit": 5, "limits": {"NQ": 5}}, {"limit": 6, "limits": {"NQ": 5}}) == ("limit",)
 
 
 def test_every_loosened_parameter_is_named() -> None:
