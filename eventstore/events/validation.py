@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import operator
 import typing
@@ -119,11 +120,12 @@ class Validator:
 def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN401 - any member of any event
     """Refuse what JSON or a decoder would bend: numbers that are none, and floats where a Decimal is declared."""
     if isinstance(value, Decimal | float):
-        if not math.isfinite(value):
-            msg = f"{where}: a finite number is wanted"
-            raise InvalidEvent(msg)
-        if isinstance(value, float) and not isinstance(converted, float):
-            msg = f"{where} is a float: give a Decimal made of text, for example Decimal('{value}')"
+        _check_number(where, value, converted)
+        return
+    if isinstance(value, msgspec.Struct):
+        # What is one already is taken as it is, whatever its members are: they are checked as an event's own.
+        if _validator_of(type(value)).check(value) != value:
+            msg = f"{where}: give its times in UNIX ns"
             raise InvalidEvent(msg)
         return
     if isinstance(value, Mapping):
@@ -134,6 +136,20 @@ def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN
     if isinstance(value, list | tuple | set | frozenset):
         for one, other in zip(value, converted, strict=True):
             _check_numbers(where, one, other)
+
+
+def _check_number(where: str, value: Decimal | float, converted: Any) -> None:  # noqa: ANN401 - any member
+    if not math.isfinite(value):
+        msg = f"{where}: a finite number is wanted"
+        raise InvalidEvent(msg)
+    if isinstance(value, float) and not isinstance(converted, float):
+        msg = f"{where} is a float: give a Decimal made of text, for example Decimal('{value}')"
+        raise InvalidEvent(msg)
+
+
+@functools.cache
+def _validator_of(cls: type[msgspec.Struct]) -> Validator:
+    return Validator(cls)
 
 
 def _getter(names: tuple[str, ...]) -> Any:  # noqa: ANN401 - an attrgetter that always returns a tuple

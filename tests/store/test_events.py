@@ -19,6 +19,7 @@ from eventstore.events import QUEUED, SYNCED, VOLATILE, encode
 from eventstore.events.registry import by_class, by_name, type_names
 from eventstore.record import Draft
 
+NOON = datetime(2025, 7, 21, 12, tzinfo=UTC)
 VOCABULARY = [cls for _, cls in inspect.getmembers(trading, inspect.isclass) if issubclass(cls, Event)]
 
 
@@ -217,6 +218,17 @@ def test_a_number_inside_a_container_is_checked_too(member: dict[str, Any]) -> N
 
     with pytest.raises(InvalidEvent, match="Nested"):
         encode(Nested(**member))
+
+
+@pytest.mark.parametrize(
+    ("price", "at"),
+    [(1.5, 5), (Decimal("NaN"), 5), ("x", 5), (None, 5), (Decimal(1), -5), (Decimal(1), None), (Decimal(1), NOON)],
+)
+def test_a_struct_inside_an_event_is_checked_as_its_own_members(price: Any, at: Any) -> None:  # noqa: ANN401 - anything wrong
+    figures: dict[str, Any] = dict.fromkeys(("balance", "equity", "high_water"), Decimal(1))
+    encode(trading.EquityMarked(**figures, quotes={"ESZ5": trading.QuoteUsed(Decimal("1.5"), 5)}))
+    with pytest.raises(InvalidEvent):
+        encode(trading.EquityMarked(**figures, quotes={"ESZ5": trading.QuoteUsed(price, at)}))
 
 
 # The registry
