@@ -63,6 +63,7 @@ def test_a_larger_cap_is_looser(name: str) -> None:
         ("limits", {"ES": 2}, {"ES": 2, "NQ": 9}),
         ("limits", {"*": 2}, {"*": 2, "NQ": 1}),
         ("limits", {"default": 2, "NQ": 3}, {"default": 2}),
+        ("limits", {"*": 2, "NQ": 3}, {"*": 2}),
         ("limits", {"ES": 2}, {"default": 1}),
         ("amount", [2, 3], [2, 2]),
         ("limits", {"ES": 1}, {"ES": 1, "ESTX": 9}),
