@@ -22,14 +22,11 @@ if TYPE_CHECKING:
 
 V = TypeVar("V", bound=msgspec.Struct)
 Key = tuple[int, str]
-Place = tuple[int, int]
 
-MERGED = 2
 COUNTERS_PER_ORDER = 8
 SAMPLE_PER_ORDER = 10
 ABOVE = 4
 """How much more often than what goes another is to be asked for: with less, chance alone drives orders out."""
-_WORD = (1 << 64) - 1
 _HALF = bytes(count >> 1 for count in range(256))
 
 
@@ -37,8 +34,8 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How much of what has left a view's state stays in memory; both bounds of the blocks hold.
 
     Larger blocks take less memory and more time: an order of 280 bytes takes 32 in blocks of 64 (180 µs to pack, 40 to
-    take one out), 29 in blocks of 128 (320 and 60) and 27 in blocks of 256 (590 and 95). `asked_min` is how often one
-    that was in the log only is asked for until it takes another's place in a block.
+    take one out), 29 in blocks of 128 (320 and 60), 27 in blocks of 256 (590 and 95). `asked_min`: how often one in
+    the log only is asked for until it takes another's place; fewer suit a demand that has nothing to do with age.
     """
 
     decoded_max: int = 1_000
@@ -50,9 +47,9 @@ class TierSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
-            least = 1 if name in {"block_orders", "level", "asked_min"} else 0
-            if getattr(self, name) < least:
-                msg = f"{name} is {getattr(self, name)}: give {least} or more"
+            least, most = {"block_orders": (1, 4_096), "level": (1, 19)}.get(name, (0, 1 << 40))
+            if not least <= getattr(self, name) <= most:
+                msg = f"{name} is {getattr(self, name)}: give {least} to {most}"
                 raise ValueError(msg)
 
 
@@ -60,6 +57,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Where lookups were answered from since the book began, and what the tiers hold now.
 
     `live` is the view's own state, open orders and the last closed ones; `absent` counts those of no order at all.
+    `evictions` are from blocks, or of decoded orders in no block; `orders` are all in memory but the live ones.
     """
 
     live: int = 0
@@ -68,12 +66,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     log: int = 0
     absent: int = 0
     evictions: int = 0
-    """How many were dropped from the blocks, or were decoded but in no block and are in the log only now."""
     orders: int = 0
-    """How many orders are in memory beside those in the view's state."""
     blocks: int = 0
-    bytes: int = 0
-    """What the blocks take."""
+    bytes: int = 0  # Of the blocks.
 
     @property
     def hit_rate(self) -> float:
@@ -85,8 +80,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 class Tiers(Generic[V]):
     """What has left the states of one view: some of it decoded, more in compressed blocks.
 
-    A cache beside the fold, never a part of a state or a snapshot. Each state has a Part of its own, so that what one
-    fold has made is never taken for another's. The lock is held for moments: blocks are packed and unpacked without.
+    A cache beside the fold, in no snapshot. Each state has a Part of its own, so that nothing that one fold has made is
+    taken for another's. The lock is held for moments: blocks are packed and unpacked without.
     """
 
     def __init__(self, kind: type[V], name: Callable[[V], str], settings: TierSettings | None = None) -> None:
@@ -95,13 +90,13 @@ class Tiers(Generic[V]):
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
         self._split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
-        self._lock, self._merging = threading.Lock(), threading.Lock()
+        self._lock, self._merging = threading.RLock(), threading.Lock()
         self._numbers, self._parts = itertools.count(1), itertools.count(1)
         # The last ones asked for; those that are in no block yet; and which of these the next block takes.
         self._decoded: OrderedDict[Key, V] = OrderedDict()
         self._loose: dict[Key, V] = {}
         self._waiting: list[Key] = []
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: OrderedDict[int, _Block] = OrderedDict()
         self._index = _Index(self.settings.compressed_max)
         self._asked = _Sketch(self.settings.compressed_max)
         self._bar = 0
@@ -116,7 +111,7 @@ class Tiers(Generic[V]):
 
     def stats(self, live: int = 0) -> Stats:
         with self._lock:
-            apart = sum(1 for key in self._decoded if not self._is_packed(key))
+            apart = sum(1 for key in self._decoded if key not in self._loose and not self._find(_hashed(key)))
             return Stats(
                 live=live,
                 **self._hits,
@@ -144,7 +139,7 @@ class Tiers(Generic[V]):
             block = self._blocks[number]
             slot = block.keys.index(hashed)
         value = self._decode(self._split(zstd.decompress(block.data))[slot])
-        if self._name(value) != key[1]:
+        if (block.parts[slot], self._name(value)) != key:
             return None
         with self._lock:
             self._hits["compressed"] += 1
@@ -167,27 +162,18 @@ class Tiers(Generic[V]):
         with self._lock:
             for value in values:
                 key = number, self._name(value)
-                self._drop(key)
-                self._loose[key] = value
-                self._waiting.append(key)
+                self.forget(key)
+                self._wait(key, value)
         self._settle()
 
     def forget(self, key: Key) -> None:
         """Drop what is no longer so."""
-        with self._lock:
-            self._drop(key)
-
-    def _drop(self, key: Key) -> None:
         hashed = _hashed(key)
-        self._decoded.pop(key, None)
-        self._loose.pop(key, None)
-        while number := self._find(hashed):
-            block = self._blocks[number]
-            self._index.remove(hashed, number)
-            block.keys[block.keys.index(hashed)] = 0
-            block.live -= 1
-            if not block.live:
-                self._remove(number)
+        with self._lock:
+            self._decoded.pop(key, None)
+            self._loose.pop(key, None)
+            while number := self._find(hashed):
+                self._leave(number, self._blocks[number].keys.index(hashed))
 
     def _find(self, hashed: int) -> int:
         """Return the number of the block where a key is, 0 where there is none."""
@@ -196,11 +182,16 @@ class Tiers(Generic[V]):
                 return number
         return 0
 
-    def _is_packed(self, key: Key) -> bool:
-        return key in self._loose or self._find(_hashed(key)) != 0
+    def _leave(self, number: int, slot: int) -> None:
+        block = self._blocks[number]
+        self._index.remove(block.keys[slot], number)
+        block.keys[slot] = 0
+        block.live -= 1
+        self._tidy(number)
 
-    def _remove(self, number: int) -> None:
-        self._bytes -= self._blocks.pop(number).size
+    def _tidy(self, number: int) -> None:
+        if not self._blocks[number].live:
+            self._bytes -= self._blocks.pop(number).size
 
     def _remember(self, key: Key, value: V) -> None:
         """Keep a value decoded; the one asked for longest ago goes, into a block if it was asked for often."""
@@ -209,50 +200,48 @@ class Tiers(Generic[V]):
         if len(self._decoded) <= self.settings.decoded_max:
             return
         oldest, value = self._decoded.popitem(last=False)
-        if self._is_packed(oldest):
+        hashed = _hashed(oldest)
+        if oldest in self._loose or self._find(hashed):
             return
-        if self._asked.count(_hashed(oldest)) >= max(self.settings.asked_min, self._bar):
-            self._loose[oldest] = value
-            self._waiting.append(oldest)
+        if self._asked.count(hashed) >= max(self.settings.asked_min, self._bar):
+            self._wait(oldest, value)
         else:
             self._evictions += 1
 
     def _settle(self) -> None:
-        """Pack what waits for a block, then see that there are not too many."""
-        while len(self._waiting) >= self.settings.block_orders:
-            self._pack()
-        # Another thread that is at it sees to what this one brought, or the next caller does.
-        while self._is_full() and self._merging.acquire(blocking=False):
+        """Pack what waits for a block, and see that there are not too many."""
+        while True:
+            while len(self._waiting) >= self.settings.block_orders:
+                self._pack()
+            # Another thread that is at it sees to what this one brought, or the next caller does.
+            if not self._is_full() or not self._merging.acquire(blocking=False):
+                return
             try:
                 self._merge()
             finally:
                 self._merging.release()
 
     def _is_full(self) -> bool:
-        held = self._index.count + len(self._loose)
-        return held > self.settings.compressed_max or self._bytes > self.settings.compressed_bytes_max
+        most = self.settings.compressed_max
+        return self._index.count + len(self._loose) > most or self._bytes > self.settings.compressed_bytes_max
 
     def _pack(self) -> None:
         with self._lock:
-            size = self.settings.block_orders
-            keys, self._waiting = dict.fromkeys(self._waiting[:size]), self._waiting[size:]
+            keys = dict.fromkeys(self._waiting[: self.settings.block_orders])
+            del self._waiting[: self.settings.block_orders]
             # They stay where they are found until the block is there.
             batch = {key: self._loose[key] for key in keys if key in self._loose}
         if not batch:
             return
-        block = self._block(list(batch.values()))
+        block = _Block(zstd.compress(self._encode(list(batch.values())), self.settings.level), len(batch))
         with self._lock:
             number = self._add(block)
             for slot, (key, value) in enumerate(batch.items()):
                 # Unless it was forgotten, or told anew, while it was packed.
                 if self._loose.get(key) is value:
                     del self._loose[key]
-                    self._place(_hashed(key), number, slot)
-            if not block.live:
-                self._remove(number)
-
-    def _block(self, values: list[Any]) -> _Block:
-        return _Block(zstd.compress(self._encode(values), self.settings.level), len(values))
+                    self._place(_hashed(key), key[0], number, slot)
+            self._tidy(number)
 
     def _add(self, block: _Block) -> int:
         number = next(self._numbers)
@@ -260,54 +249,66 @@ class Tiers(Generic[V]):
         self._bytes += block.size
         return number
 
-    def _place(self, hashed: int, number: int, slot: int) -> None:
+    def _place(self, hashed: int, part: int, number: int, slot: int) -> None:
         block = self._blocks[number]
-        self._index.add(hashed, number)
-        block.keys[slot] = hashed
+        block.keys[slot], block.parts[slot] = hashed, part
         block.live += 1
+        self._index.add(hashed, number)
+
+    def _wait(self, key: Key, value: V) -> None:
+        self._loose[key] = value
+        self._waiting.append(key)
 
     def _merge(self) -> None:
-        """Make the oldest blocks into one less, of those among their orders that were asked for most often."""
+        """Drop a block's worth of the oldest orders, those asked for least first; those asked for are packed anew."""
         with self._lock:
-            oldest = dict(itertools.islice(self._blocks.items(), MERGED))
+            oldest = dict(itertools.islice(self._blocks.items(), 2))
             if not oldest:  # Less is wanted than one block holds.
                 self._evictions += len(self._loose)
                 self._loose.clear()
                 return
-            gone, kept = self._chosen(oldest)
-        orders = {number: self._split(zstd.decompress(block.data)) for number, block in oldest.items()}
-        into = self._block([orders[number][slot] for number, slot in kept])
+            stay = self._chosen(oldest)
+        data = {number: self._split(zstd.decompress(block.data)) for number, block in oldest.items()}
+        # What nobody asks for stays the oldest; what is asked for gets in line with what closed just now.
+        hot = {(number, slot): self._decode(data[number][slot]) for asked, number, slot in stay if asked}
+        cold = [(number, slot) for asked, number, slot in stay if not asked]
+        raw = self._encode([data[number][slot] for number, slot in cold])
+        into = _Block(zstd.compress(raw, self.settings.level), len(cold))
         with self._lock:
-            self._replace(oldest, gone, kept, into)
+            self._replace(oldest, hot, cold, into)
 
-    def _replace(self, oldest: dict[int, _Block], gone: list[Place], kept: list[Place], into: _Block) -> None:
-        number = self._add(into)
-        for at, (was, slot) in enumerate([*kept, *gone]):
-            # Unless it was forgotten meanwhile.
-            if hashed := oldest[was].keys[slot]:
-                self._index.remove(hashed, was)
-                if at < len(kept):
-                    self._place(hashed, number, at)
-                else:
-                    self._evictions += 1
-        for was in oldest:
-            if was in self._blocks:
-                self._remove(was)
-        if not into.live:
-            self._remove(number)
-
-    def _chosen(self, blocks: dict[int, _Block]) -> tuple[list[Place], list[Place]]:
-        """Return which orders of some blocks leave memory, and which stay, oldest first."""
-        asked = {
-            (number, slot): self._asked.count(hashed)
+    def _chosen(self, blocks: dict[int, _Block]) -> list[tuple[int, int, int]]:
+        """Return how often each order that stays was asked for, and where it is: the least asked for first."""
+        places = [
+            (self._asked.count(hashed), number, slot)
             for number, block in blocks.items()
             for slot, hashed in enumerate(block.keys)
             if hashed
-        }
-        ranked = sorted(asked, key=asked.__getitem__)
-        gone, kept = ranked[: self.settings.block_orders], ranked[self.settings.block_orders :]
-        self._bar = asked[gone[-1]] + ABOVE
-        return gone, sorted(kept)
+        ]
+        places.sort(key=lambda place: place[0])
+        size = self.settings.block_orders
+        self._bar = places[:size][-1][0] + ABOVE
+        return places[size:]
+
+    def _replace(
+        self, oldest: dict[int, _Block], hot: dict[tuple[int, int], V], cold: list[tuple[int, int]], into: _Block
+    ) -> None:
+        at = self._add(into)
+        self._blocks.move_to_end(at, last=False)
+        slots = {place: slot for slot, place in enumerate(cold)}
+        for number, block in oldest.items():
+            for slot, hashed in enumerate(block.keys):
+                if not hashed:  # Forgotten, before or meanwhile.
+                    continue
+                self._leave(number, slot)
+                if (number, slot) in slots:
+                    self._place(hashed, block.parts[slot], at, slots[number, slot])
+                elif (number, slot) in hot:
+                    value = hot[number, slot]
+                    self._wait((block.parts[slot], self._name(value)), value)
+                else:
+                    self._evictions += 1
+        self._tidy(at)
 
     @override
     def __repr__(self) -> str:
@@ -341,11 +342,11 @@ def part_of(state: msgspec.Struct) -> Part[Any] | None:
 class _Block:
     """Compressed orders; a key of 0 stands where one was forgotten."""
 
-    __slots__ = ("data", "keys", "live", "size")
+    __slots__ = ("data", "keys", "live", "parts", "size")
 
     def __init__(self, data: bytes, slots: int) -> None:
-        self.data, self.keys, self.live = data, array("Q", bytes(8 * slots)), 0
-        self.size = len(data) + 8 * slots
+        self.data, self.live, self.size = data, 0, len(data) + 12 * slots
+        self.keys, self.parts = array("Q", bytes(8 * slots)), array("I", bytes(4 * slots))
 
 
 class _Index:
@@ -395,6 +396,5 @@ class _Sketch:
 
 
 def _hashed(key: Key) -> int:
-    # The hash of a pair differs wherever one of its members does and the other does not: two folds' orders of one
-    # name never meet. Those of two names that do are told apart by the name.
-    return hash(key) & _WORD or 1
+    # Two keys of one hash are told apart by part and name, and the one found second is in the log only.
+    return hash(key) & (1 << 64) - 1 or 1

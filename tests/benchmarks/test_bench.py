@@ -30,7 +30,13 @@ ROWS = [
     "restart-killed",
     "past-order",
     "past-account",
-    "closed",
+    "tiers-memory",
+    "tiers-decoded",
+    "tiers-compressed",
+    "tiers-log",
+    "tiers-hits-recent",
+    "tiers-hits-shuffled",
+    "tiers-restart",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [
@@ -72,7 +78,7 @@ def test_a_quick_run_prints_and_writes_every_row(
         assert row.rounds >= 1
         assert all(beside.figure > 0 and beside.ratio > 0 for beside in row.beside)
     assert printed.out.startswith("QUICK")
-    assert "bench: closed" in printed.err
+    assert "bench: tiers" in printed.err
     assert list(scratch.iterdir()) == []
     if left_out:
         (reason,) = left_out
