@@ -36,7 +36,7 @@ from projections.views.orders import Orders, tiers_of
 from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -62,6 +62,10 @@ class Recovery(msgspec.Struct, frozen=True):
 
 class Listener(Protocol):
     """Who is told what a live book folds and observes, and then may append."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was told of has been decided, and all that was decided is appended."""
 
     def folded(self, record: Record) -> None:
         """Take note of a record, just folded: the book is at it, and its lock is held."""
@@ -139,6 +143,15 @@ class Book(Shipped):
         """The views beside the shipped ones."""
         shipped = {view.name for view in shipped_views()}
         return [slot.view for name, slot in self._fold.slots.items() if name not in shipped]
+
+    def turns(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+        """Return how often records changed each (view, partition): what one made of a state holds while that stays."""
+        return self._fold.turns(wanted)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether the log has nothing that this book has not folded; a book of the past is where it should be."""
+        return not self._live or self.position >= self._reader.head()
 
     @property
     def listener(self) -> Listener | None:

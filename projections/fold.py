@@ -24,6 +24,7 @@ class Slot(NamedTuple):
     """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on.
 
     `waiting` holds, while records are folded, each partition's events: a view folds one partition after the other.
+    `turns` counts how often records changed a partition: what was made of its state holds for as long as it stays.
     """
 
     view: View[Any]
@@ -31,6 +32,7 @@ class Slot(NamedTuple):
     changed: set[str]
     parked: dict[str, PartitionParked]
     waiting: dict[str, list[tuple[Any, Record]]]
+    turns: dict[str, int]
 
 
 class Route(NamedTuple):
@@ -77,9 +79,16 @@ class Fold:
 
     def add(self, view: View[Any], states: Mapping[str, Any] | None = None) -> Slot:
         """Take a view in, with its states as of this fold's position, or anew."""
-        slot = self.slots[view.name] = Slot(view, dict(states or {}), set(), {}, defaultdict(list))
+        before = self.slots.get(view.name)
+        turns = {} if before is None else {partition: turn + 1 for partition, turn in before.turns.items()}
+        slot = self.slots[view.name] = Slot(view, dict(states or {}), set(), {}, defaultdict(list), turns)
         self._routes.clear()
         return slot
+
+    def turns(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+        """Return how often records changed each of some (view, partition) pairs."""
+        slots = self.slots
+        return tuple([slots[view].turns.get(partition, 0) for view, partition in wanted])
 
     def apply(self, records: Sequence[Record]) -> int:
         """Fold records, oldest first, and return how many were new."""
@@ -167,6 +176,7 @@ class Fold:
         slot.states[partition] = state
         slot.changed.add(partition)
         slot.parked.pop(partition, None)
+        slot.turns[partition] = slot.turns.get(partition, 0) + 1
 
     @override
     def __repr__(self) -> str:
@@ -236,4 +246,6 @@ def _settle(slot: Slot) -> None:
             if not isinstance(error, Exception):
                 del slot.waiting[partition]
                 raise
+        # Last: whoever counted before saw an older state, or a part of this one, and finds that it moved on.
+        slot.turns[partition] = slot.turns.get(partition, 0) + 1
     del slot.waiting[partition]

@@ -188,6 +188,18 @@ class Quotes:
                 known = other
         return None if known is None else self._quote(contract.symbol, known, at_ns)
 
+    def priced(self, symbol: str, at: int) -> tuple[Decimal | None, int]:
+        """Return only a quote's price and its age in ns at an instant (UNIX ns); no price where there is none."""
+        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contract = None if contracts is None else contracts.find(symbol)
+        known = None if state is None else state.symbols.get(symbol)
+        if known is not None and (contract is None or (contract.symbol == symbol and not contract.broker_ids)):
+            price, quoted_at = _priced(known)
+            return price, at - quoted_at
+        quote = self.get(symbol, at)
+        return (None, 0) if quote is None else (quote.price, quote.age)
+
     def fresh(self, symbol: str, at: datetime | int | None = None) -> Quote:
         """Return a quote whose price may be acted upon; raise UnknownQuote where there is none, StaleQuote."""
         quote = self.get(symbol, at)
