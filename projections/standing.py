@@ -124,7 +124,7 @@ class Standing:
 
     @property
     def counts(self) -> Count:
-        counts: Count = self.kept("counted", "day", lambda: self._book.counters.of(self._account, self._at).day)
+        counts: Count = self.kept("counted", "day", lambda: self._book.counters.today(self._account, self._at))
         return counts
 
     @property

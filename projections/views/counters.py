@@ -173,6 +173,12 @@ class Counters:
         minute, hour = (_within(buckets, stop - length, stop) for length in (60, HOUR - 1))
         return Counts(minute, hour, today, today, week)
 
+    def today(self, account: str, at: datetime | int | None = None) -> Count:
+        """Return the counts of the trading day that an instant lies in: what `of` says of it, without the windows."""
+        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        state: CountersState | None = self._lens.state(CountersView.name, account)
+        return NONE if state is None else state.ledger.at(at_ns).get(_KEY, NONE)
+
     def day(self, account: str, trading_day: date) -> Count:
         """Return the counts of a trading day, or of a date in UTC where no session event tells of that day."""
         state: CountersState | None = self._lens.state(CountersView.name, account)
