@@ -122,9 +122,10 @@ class AccountsView(View[AccountsState]):
                 _report(state, event, record)
                 return
             case CashMoved():
-                if len(state.cash) >= CURRENCIES_MAX:
+                cash = with_fee(state.cash, event.currency, _signed(event))
+                if len(cash) > CURRENCIES_MAX:
                     raise TooManyCurrencies(record.account, event.currency)
-                state.cash = with_fee(state.cash, event.currency, _signed(event))
+                state.cash = cash
             case AccountOpened():
                 _open(state, event, record)
             case _:

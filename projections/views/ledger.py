@@ -253,8 +253,8 @@ def _begin(day: Day) -> int:
     return day.began_at
 
 
-def _by_date(name: str) -> str:
-    return name.removeprefix("~")
+def _by_date(name: str) -> tuple[str, str]:
+    return name.removeprefix("~"), name
 
 
 def _utc_date(at: int) -> date:

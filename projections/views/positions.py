@@ -287,7 +287,8 @@ def _charge(state: PositionsState, event: FeeCharged, record: Record) -> None:
     booking = None if found is None or found[0] != key else state.windows[key].bookings.get(found[1])
     # What is charged for a trade is a part of it.
     at, position = (record.occurred_at, record.position) if booking is None else (booking.occurred_at, booking.position)
-    state.ledger.book(at, position, _NO_SYMBOL if holding is None else key, Earned(fees=(fee,)))
+    if event.amount:
+        state.ledger.book(at, position, _NO_SYMBOL if holding is None else key, Earned(fees=(fee,)))
     if holding is None:
         state.fees = with_fee(state.fees, *fee)
         return

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from eventstore import Event, InvalidEvent
 from eventstore.trading import (
+    AccountUpdated,
     Allows,
     ContractDefined,
     LockoutCleared,
@@ -239,6 +240,97 @@ def test_readers_see_all_that_an_event_does_or_nothing() -> None:
     assert book.holds(20) == []
 
 
+ACCOUNT = "account/A/-"
+
+
+def may_trade(told: bool | None) -> AccountUpdated:
+    return AccountUpdated(can_trade=told)
+
+
+def test_a_broker_that_says_an_account_may_not_trade_locks_it_until_it_says_otherwise() -> None:
+    book = Locks()
+    book.at(10, may_trade(None), may_trade(True), stream=ACCOUNT)
+    assert book.holds(10) == []
+    book.at(20, may_trade(False), may_trade(False), may_trade(None), stream=ACCOUNT)
+    (lockout,) = book.lockouts.active("A", 10**18)
+    assert (lockout.rule_id, lockout.scope, lockout.allows, lockout.until) == ("broker", "account", NOTHING, None)
+    assert (lockout.revocable, lockout.set_at, lockout.positions) == (True, 20, (3, 4))
+    assert "broker says" in lockout.reason
+    book.at(30, may_trade(True), stream=ACCOUNT)
+    assert (book.holds(29), book.holds(30)) == ([], [])
+    assert book.ends() == [(30, "cleared by the broker")]
+    assert book.surprises() == []
+    book.at(40, may_trade(False), stream=ACCOUNT)
+    assert book.ends() == [(30, "cleared by the broker"), (None, None)]
+
+
+def test_a_broker_ends_its_own_lockout_and_no_other() -> None:
+    book = Locks()
+    book.at(10, lock(None, revocable=False))
+    same = LockoutSet(rule_id="broker", until=None, revocable=False, reason="mine")
+    book.at(10, same, stream="lockout/A/broker")
+    book.at(20, may_trade(False), stream=ACCOUNT)
+    assert len(book.lockouts.active("A", 20)) == 3
+    book.at(30, may_trade(True), stream=ACCOUNT)
+    assert [(held.rule_id, held.until, held.revocable) for held in book.lockouts.active("A", 30)] == [
+        ("daily-loss", None, False),
+        ("broker", None, False),
+    ]
+    assert book.surprises() == []
+
+
+def test_an_irrevocable_lockout_keeps_its_end_whatever_the_broker_says() -> None:
+    book = Locks()
+    book.at(10, LockoutSet(rule_id="broker", until=100, revocable=False), stream="lockout/A/broker")
+    for at, told in ((20, False), (30, True)):
+        book.at(at, may_trade(told), stream=ACCOUNT)
+    assert book.holds(99) == [("account", NOTHING, 100)]
+    assert book.holds(100) == []
+
+
+def test_somebody_may_clear_what_the_broker_said_until_it_says_so_again() -> None:
+    book = Locks()
+    book.at(10, may_trade(False), stream=ACCOUNT)
+    book.at(20, LockoutCleared(by="me"), stream="lockout/A/broker")
+    assert book.holds(20) == []
+    book.at(30, may_trade(False), stream=ACCOUNT)
+    assert book.holds(30) == [("account", NOTHING, None)]
+
+
+def test_what_the_broker_said_before_it_locked_does_not_open_the_account() -> None:
+    book = Locks()
+    book.at(20, may_trade(False), stream=ACCOUNT)
+    book.at(19, may_trade(True), stream=ACCOUNT, recorded_at=30)
+    assert book.holds(30) == [("account", NOTHING, None)]
+    book.at(20, may_trade(True), stream=ACCOUNT, recorded_at=40)
+    assert book.holds(40) == []
+
+
+def test_most_updates_of_an_account_touch_no_lockout() -> None:
+    book = Locks()
+    book.at(10, lock())
+    seen = book.state("lockouts", "A").active
+    book.at(20, may_trade(None), may_trade(True), AccountUpdated(), stream=ACCOUNT)
+    assert book.state("lockouts", "A").active is seen
+
+
+def test_a_lockout_tells_what_it_was_decided_on_and_how_long_it_has_left() -> None:
+    book = Locks()
+    details = {"loss": "1,020.00", "limit": "1,000.00", "quotes": {"ESZ5": ["100.25", 7]}}
+    book.at(10, lock(details=details))
+    (lockout,) = book.lockouts.active("A", 10)
+    assert lockout.details == details
+    assert [lockout.remaining(at) for at in (10, 99, 100, 101)] == [90, 1, 0, 0]
+    assert lockout.remaining(datetime(1970, 1, 1, tzinfo=UTC)) == 100
+    state = book.state("lockouts", "A")
+    assert round_tripped(state, LockoutsState) == state
+    book.at(20, LockoutCleared())
+    (ended,) = book.lockouts.history("A")
+    assert (ended.details, ended.remaining(19), ended.remaining(20)) == (details, 81, 0)
+    book.at(30, lock(None))
+    assert book.lockouts.active("A", 30)[0].remaining(10**18) is None
+
+
 times = st.integers(1, 60)
 terms = st.sampled_from([REDUCE_ONLY, NOTHING])
 ends = st.one_of(st.none(), times)
@@ -248,6 +340,7 @@ attempts = st.one_of(
     st.builds(LockoutExtended, until=ends, scope=st.one_of(st.none(), scopes)),
     st.builds(LockoutCleared, scope=st.one_of(st.none(), scopes)),
     st.builds(LockoutExpired, scope=st.one_of(st.none(), scopes)),
+    st.builds(AccountUpdated, can_trade=st.sampled_from([None, True, False])),
 )
 
 
@@ -262,7 +355,8 @@ def test_no_sequence_of_events_weakens_an_irrevocable_lockout(
         clocks = (occurred_at, recorded_at) if until is None else (occurred_at, min(recorded_at, until - 1))
         book.at(clocks[0], event, stream="lockout/A/r", recorded_at=max(clocks[1], 0))
         for at in (0, *([10**18] if until is None else [until - 1])):
-            (held,) = [lockout for lockout in book.lockouts.active("A", at) if lockout.scope == "account"]
+            active = book.lockouts.active("A", at)
+            (held,) = [lockout for lockout in active if (lockout.rule_id, lockout.scope) == ("r", "account")]
             assert not held.revocable
             assert held.allows in {allows, NOTHING}
             assert held.cause == book.records[0].id

@@ -1,0 +1,203 @@
+"""Accounts: the balance as told and as folded, in each currency; which way cash goes; what is left out stands."""
+
+# A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
+# mypy: disable-error-code="comparison-overlap"
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import projections
+from eventstore import Event, EventStore, ManualClock, UnknownContract
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import (
+    AccountOpened,
+    AccountUpdated,
+    CashKind,
+    CashMoved,
+    ContractDefined,
+    FeeCharged,
+    PnlReported,
+)
+from projections.book import Book
+from projections.views import accounts as module
+from projections.views.accounts import AccountsState, AccountsView, TooManyCurrencies
+from tests.views.position_folding import Folding, fill, round_tripped
+
+ACCOUNT = "account/A/-"
+OPENED = AccountOpened(starting_balance=Decimal(50_000), currency="USD", program="50K")
+
+
+def cash(amount: int | str, kind: CashKind, currency: str = "USD") -> CashMoved:
+    return CashMoved(amount=Decimal(amount), currency=currency, kind=kind)
+
+
+@pytest.fixture
+def book() -> Iterator[Book]:
+    with (
+        EventStore(MemoryJournal(), clock=ManualClock(1_000)) as store,
+        projections.open(store, snapshots=False) as opened,
+    ):
+        for symbol, currency in (("ESZ5", "USD"), ("FDAX", "EUR")):
+            contract = ContractDefined(symbol=symbol, multiplier=Decimal(25), currency=currency)
+            opened.append(f"contract/-/{symbol}", contract)
+        yield opened
+
+
+def told(book: Book, *events: Event) -> list[tuple[str | None, Decimal | None, Decimal, Decimal | None]]:
+    for event in events:
+        book.append(ACCOUNT, event)
+    return [tuple(balance) for balance in book.accounts.balances("A")]  # type: ignore[misc]
+
+
+def test_of_an_account_that_nobody_told_of_nothing_is_known(book: Book) -> None:
+    assert book.accounts.get("A") is None
+    assert book.accounts.balance("A") == 0
+    assert book.accounts.balances("A") == ()
+
+
+def test_an_account_is_as_it_was_opened_and_updated(book: Book) -> None:
+    book.append(ACCOUNT, OPENED)
+    update = AccountUpdated(balance=Decimal(50_100), available=Decimal(40_000), margin=Decimal(500), can_trade=True)
+    book.append(ACCOUNT, update)
+    book.append(ACCOUNT, AccountUpdated(available=Decimal(39_000), frozen=Decimal(1)))
+    account = book.accounts.get("A")
+    assert account is not None
+    assert (account.starting_balance, account.currency, account.program) == (50_000, "USD", "50K")
+    assert (account.can_trade, account.cash) == (True, {"USD": 50_000})
+    usd = account.told["USD"]
+    assert (usd.balance, usd.available, usd.frozen, usd.margin) == (50_100, 39_000, 1, 500)
+    assert usd.position == account.last_position == book.position
+    assert account.opened_position == account.first_position == 3
+    book.append(ACCOUNT, AccountUpdated(can_trade=False))
+    after = book.accounts.get("A")
+    assert after is not None
+    assert (after.can_trade, after.told, account.can_trade) == (False, account.told, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "amount", "moves"),
+    [
+        (CashKind.DEPOSIT, 7, 7),
+        (CashKind.DEPOSIT, -7, 7),
+        (CashKind.WITHDRAWAL, 7, -7),
+        (CashKind.WITHDRAWAL, -7, -7),
+        (CashKind.PAYOUT, 7, -7),
+        (CashKind.PAYOUT, -7, -7),
+        (CashKind.FEE, 7, -7),
+        (CashKind.FEE, -7, 7),
+        (CashKind.FUNDING, 7, 7),
+        (CashKind.FUNDING, -7, -7),
+        (CashKind.INTEREST, 7, 7),
+        (CashKind.INTEREST, -7, -7),
+        (CashKind.DIVIDEND, 7, 7),
+        (CashKind.DIVIDEND, -7, -7),
+    ],
+)
+def test_cash_goes_the_way_that_its_kind_and_sign_say(book: Book, kind: CashKind, amount: int, moves: int) -> None:
+    assert told(book, OPENED, cash(amount, kind)) == [("USD", None, 50_000 + moves, None)]
+
+
+def test_the_balance_is_cash_with_what_was_realized_less_fees(book: Book) -> None:
+    # (103 − 100) × 2 × 25 = 150 realized, 2 × 1.50 + 0.75 fees: 50,000 + 1,000 + 150 − 3.75
+    fee: dict[str, Any] = {"fee": Decimal("1.50")}
+    book.append("order/A/O-1", [fill("T1", 2, 100, **fee), fill("T2", -2, 103, **fee), fill("T3", 1, 100)])
+    book.append("trade/A/T1", FeeCharged(trade_id="T1", amount=Decimal("0.50"), symbol="ESZ5"))
+    book.append("trade/A/T9", FeeCharged(trade_id="T9", amount=Decimal("0.25")))
+    folded = Decimal("51146.25")
+    deposit, update = cash(1_000, CashKind.DEPOSIT), AccountUpdated(balance=Decimal(51_150))
+    assert told(book, OPENED, deposit, update) == [("USD", 51_150, folded, Decimal("3.75"))]
+    assert book.accounts.balance("A") == book.accounts.balance("A", "USD") == folded
+    assert book.accounts.balance("A", "EUR") == 0
+
+
+def test_currencies_are_never_summed_up(book: Book) -> None:
+    book.append("order/A/O-1", [fill("T1", 1, 100, "FDAX", fee=Decimal(2), fee_currency="USD")])
+    book.append("order/A/O-1", [fill("T2", -1, 90, "FDAX", fee=Decimal(3))])
+    # FDAX: −10 × 25 = −250 EUR, less 3 EUR; 2 USD of fees.
+    found = told(book, OPENED, cash(1_000, CashKind.DEPOSIT, "EUR"), AccountUpdated(balance=Decimal(7), currency="CHF"))
+    assert found == [("CHF", 7, 0, 7), ("EUR", None, 747, None), ("USD", None, 49_998, None)]
+    assert (book.accounts.balance("A"), book.accounts.balance("A", "EUR")) == (49_998, 747)
+
+
+def test_what_was_told_before_the_account_was_opened_is_in_its_currency(book: Book) -> None:
+    assert told(book, AccountUpdated(balance=Decimal(5), frozen=Decimal(1))) == [(None, 5, 0, 5)]
+    book.append(ACCOUNT, AccountUpdated(balance=Decimal(6), margin=Decimal(2), currency="USD"))
+    book.append(ACCOUNT, OPENED)
+    account = book.accounts.get("A")
+    assert account is not None
+    assert list(account.told) == ["USD"]
+    usd = account.told["USD"]
+    assert (usd.balance, usd.frozen, usd.margin) == (6, 1, 2)
+
+
+def test_an_account_that_was_not_opened_is_in_the_only_currency_it_names(book: Book) -> None:
+    book.append("order/A/O-1", [fill("T1", 1, 100, fee=Decimal(1)), fill("T2", -1, 101)])
+    assert told(book, AccountUpdated(balance=Decimal(30))) == [("USD", 30, 24, 6)]
+    assert book.accounts.balance("A") == 24
+    # Of two currencies none is the account's.
+    book.append("order/A/O-1", fill("T3", 1, 100, "FDAX"))
+    assert book.accounts.balance("A") == 0
+    assert book.accounts.balance("A", "USD") == 24
+
+
+def test_opened_again_an_account_is_as_the_newest_says_and_its_cash_stays(book: Book) -> None:
+    again = AccountOpened(starting_balance=Decimal(100_000), currency="USD")
+    assert told(book, OPENED, cash(5, CashKind.INTEREST), again) == [("USD", None, 100_005, None)]
+
+
+def test_a_balance_needs_the_multiplier_of_what_was_realized(book: Book) -> None:
+    book.append(ACCOUNT, OPENED)
+    book.append("order/A/O-1", fill("T1", 1, 100, "NQZ5"))
+    assert book.accounts.balance("A") == 50_000
+    book.append("order/A/O-1", fill("T2", -1, 101, "NQZ5"))
+    with pytest.raises(UnknownContract, match="NQZ5"):
+        book.accounts.balance("A")
+    with pytest.raises(UnknownContract, match="NQZ5"):
+        book.accounts.balances("A")
+
+
+def test_what_others_report_is_no_part_of_the_account(book: Book) -> None:
+    book.append("pnl/A/-", PnlReported(realized=Decimal(5), currency="USD"))
+    assert book.accounts.get("A") is None
+    assert book.accounts.balances("A") == ()
+
+
+def test_a_snapshot_gives_the_state_back_and_the_fold_goes_on() -> None:
+    log, view = Folding(), AccountsView()
+    whole, resumed = view.initial(), view.initial()
+    events: list[Event] = [
+        AccountUpdated(balance=Decimal(1), can_trade=True),
+        OPENED,
+        cash(5, CashKind.PAYOUT, "EUR"),
+        PnlReported(realized=Decimal(5), symbol="ESZ5"),
+        AccountUpdated(margin=Decimal(2)),
+    ]
+    for event in events:
+        record = log.record(ACCOUNT, event)
+        resumed = round_tripped(resumed, AccountsState)
+        view.apply(whole, event, record)
+        view.apply(resumed, event, record)
+    assert resumed == whole
+    assert len(whole.reported) == 1
+
+
+def test_currencies_and_reports_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CURRENCIES_MAX", 2)
+    monkeypatch.setattr(module, "REPORTED_MAX", 2)
+    log, view = Folding(), AccountsView()
+    state = view.initial()
+    for symbol in ("ESZ5", "NQZ5", "ESZ5", "FDAX"):
+        view.apply(state, PnlReported(symbol=symbol), log.record("pnl/A/-", PnlReported(symbol=symbol)))
+    assert [reported.symbol for reported in state.reported.values()] == ["ESZ5", "FDAX"]
+    for currency in ("EUR", "USD"):
+        for event in (AccountUpdated(balance=Decimal(1), currency=currency), cash(1, CashKind.DEPOSIT, currency)):
+            view.apply(state, event, log.record(ACCOUNT, event))
+    for event in (AccountUpdated(balance=Decimal(1), currency="CHF"), cash(1, CashKind.DEPOSIT, "CHF")):
+        with pytest.raises(TooManyCurrencies, match="CHF"):
+            view.apply(state, event, log.record(ACCOUNT, event))
+    more = cash(1, CashKind.DEPOSIT, "EUR")
+    view.apply(state, more, log.record(ACCOUNT, more))
+    assert state.cash == (("EUR", 2), ("USD", 1))
