@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
-    from projections.views.limits import Limit
+    from projections.views.limits import Limit, LimitsState
     from projections.views.lockouts import Lockout
 
 P = TypeVar("P", bound=Parameters)
@@ -65,18 +65,18 @@ class Rule(Policy, Generic[P]):
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for limit, parameters in self.limits(book, trigger.account, trigger.at):
+        for limit, parameters in self.limits(book, trigger):
             for breach in self.breaches(book, trigger, limit, parameters):
                 decision = decided(book, trigger, limit, parameters, breach)
                 if decision is not None:
                     yield decision
 
-    def limits(self, book: Book, account: str, at: int) -> Iterator[tuple[Limit, P]]:
+    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, P]]:
         """Yield the limits of this kind that are in force and switched on, with their parameters.
 
         One that cannot be read is passed over here, and refuses orders in the checks before them.
         """
-        for limit in book.limits.of(account, at):
+        for limit in in_force(book, trigger):
             if kind_of(limit.rule_id) != self.name:
                 continue
             try:
@@ -85,6 +85,15 @@ class Rule(Policy, Generic[P]):
                 continue
             if parameters.enabled:
                 yield limit, parameters
+
+
+def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
+    """Return an account's limits as they are when a trigger is known, those among them that the book just folded.
+
+    Records of one instant are told one after the other, and a clock may stand still or go back meanwhile.
+    """
+    state: LimitsState | None = book.state("limits", trigger.account)
+    return () if state is None else book.limits.of(trigger.account, max(now_of(trigger), state.told_at))
 
 
 def now_of(trigger: Trigger) -> int:

@@ -18,7 +18,7 @@ from eventstore.trading import (
     Severity,
 )
 from projections.policies import Decision, Policy
-from projections.rules.base import Breach, Rule, now_of
+from projections.rules.base import Breach, Rule, in_force, now_of
 from projections.rules.figures import RESULT_EVENTS, concerned, day_of, is_idle, sentence
 from projections.rules.parameters import BadLimit, Basis, DailyLoss, kind_of, read
 from projections.rules.parameters import TrailingDrawdown as Parameters
@@ -182,7 +182,7 @@ def _followed(book: Book, trigger: Trigger) -> _Followed:
     """Return what the limits in force follow, and whether the trigger can change nothing about any of them."""
     drawdowns, by_day, idle = [], False, True
     own = book.accounts.get(trigger.account)
-    for limit in book.limits.of(trigger.account, now_of(trigger)):
+    for limit in in_force(book, trigger):
         kind = kind_of(limit.rule_id)
         try:
             if kind == TrailingDrawdown.name:

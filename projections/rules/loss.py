@@ -20,7 +20,7 @@ from projections.rules.figures import (
     sentence,
     week_of,
 )
-from projections.rules.parameters import Basis, Parameters
+from projections.rules.parameters import BadLimit, Basis, Parameters, read
 from projections.rules.sentences import money
 from projections.view import FIXED
 
@@ -80,8 +80,9 @@ class DailyLoss(_OfResult[kinds.DailyLoss]):
         if is_idle(trigger, limit, parameters.basis):
             return
         for at, day in _days(book, trigger):
-            for result in _judged(book, trigger.account, at, parameters, day):
-                breach = _daily_loss(book, trigger, parameters, result, (at, day))
+            held = _held_then(book, limit, parameters, day)
+            for result in () if held is None else _judged(book, trigger.account, at, held, day):
+                breach = _daily_loss(book, trigger, held or parameters, result, (at, day))
                 if breach is not None:
                     yield breach
 
@@ -118,10 +119,12 @@ class DailyProfit(_OfResult[kinds.DailyProfit]):
         if is_idle(trigger, limit, parameters.basis):
             return
         for at, day in _days(book, trigger):
-            for result in _judged(book, trigger.account, at, parameters, day):
-                if result.amount >= parameters.target:
-                    what = f"daily profit {amounts(result.amount, parameters.target, result.currency)}"
-                    yield _breach(book, trigger, parameters, result, _Reached(what, parameters.target, day))
+            held = _held_then(book, limit, parameters, day)
+            for result in () if held is None else _judged(book, trigger.account, at, held, day):
+                target = (held or parameters).target
+                if result.amount >= target:
+                    what = f"daily profit {amounts(result.amount, target, result.currency)}"
+                    yield _breach(book, trigger, parameters, result, _Reached(what, target, day))
 
 
 def _days(book: Book, trigger: Trigger) -> Iterator[tuple[int, Span]]:
@@ -133,6 +136,18 @@ def _days(book: Book, trigger: Trigger) -> Iterator[tuple[int, Span]]:
         before = session.began_at - 1
         if book.sessions.current(trigger.account, before) is not None:
             yield before, day_of(book, trigger.account, before, now_of(trigger))
+
+
+def _held_then(book: Book, limit: Limit, parameters: P, day: Span) -> P | None:
+    """Return the parameters that a day ended with, where it is over: what was set after it does not judge it."""
+    if day.is_current or day.ends_at is None:
+        return parameters
+    then = book.limits.get(limit.account, limit.rule_id, day.ends_at - 1)
+    try:
+        held = None if then is None else read(then, type(parameters))
+    except BadLimit:
+        return None
+    return held if held is not None and held.enabled else None
 
 
 def _judged(

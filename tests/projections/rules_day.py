@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import eventstore
 import projections
@@ -20,8 +19,6 @@ from eventstore.trading import (
     OrderFilled,
     QuoteReceived,
     SessionClosed,
-    SessionOpened,
-    SessionReset,
     Side,
 )
 from projections import Book
@@ -83,40 +80,43 @@ class Day:
 
     def end(self, *, late: bool = False) -> None:
         """Go to the trading day's reset, unless it is past, and tell of its close and of the next day."""
-        session = self.book.sessions.current(self.account)
-        assert session is not None
+        session = self.book.sessions.history(self.account)[-1]
         assert session.resets_at is not None
         self.clock.set(max(session.resets_at, self.clock.now_ns()))
         stream, day = f"session/{self.account}/", CALENDAR.day_at(session.resets_at)
         self.book.append(stream + session.trading_day.isoformat(), SessionClosed(trading_day=session.trading_day))
         self.book.append(stream + day.name, day.reset(late=late))
 
-    def limit(self, rule_id: str, **parameters: Any) -> Record:
-        told = {
-            name: str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-            for name, value in parameters.items()
-        }
-        event = LimitsSet(rule_id=rule_id, parameters=told)
+    def limit(self, rule_id: str, **parameters: object) -> Record:
+        event = LimitsSet(rule_id=rule_id, parameters=parameters)
         return self.book.append(f"limits/{self.account}/{rule_id}", event, actor="risk@desk")[0]
 
-    def fill(self, side: Side, quantity: str, price: str, symbol: str = "ES", **told: Any) -> Record:
+    def fill(
+        self,
+        side: Side,
+        price: str,
+        symbol: str = "ES",
+        *,
+        quantity: str = "1",
+        fee: str = "0",
+        when: int | None = None,
+    ) -> Record:
         self.number += 1
-        stream, when = f"order/{self.account}/O{self.number}", told.pop("when", None)
         event = OrderFilled(
             trade_id=f"T{self.number}",
             symbol=symbol,
             side=side,
             quantity=Decimal(quantity),
             price=Decimal(price),
-            **told,
+            fee=Decimal(fee),
         )
-        return self.book.append(stream, event, occurred_at=when)[0]
+        return self.book.append(f"order/{self.account}/O{self.number}", event, occurred_at=when)[0]
 
-    def make(self, amount: str, symbol: str = "ES", **told: Any) -> Record:
+    def make(self, amount: str, symbol: str = "ES", *, fee: str = "0", when: int | None = None) -> Record:
         """Realize an amount of money by a round trip in one contract of 50 a point, and return its last fill."""
         price = Decimal(5_000) + Decimal(amount) / 50
-        self.fill(Side.BUY, "1", "5000", symbol, when=told.get("when"))
-        return self.fill(Side.SELL, "1", str(price), symbol, **told)
+        self.fill(Side.BUY, "5000", symbol, when=when)
+        return self.fill(Side.SELL, str(price), symbol, fee=fee, when=when)
 
     def quote(self, price: str, symbol: str = "ES") -> None:
         self.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price)))
@@ -141,6 +141,3 @@ class Day:
 
     def is_locked(self, now: int | None = None) -> bool:
         return bool(self.book.lockouts.active(self.account, self.clock.now_ns() if now is None else now))
-
-
-SESSION_EVENTS = (SessionOpened, SessionReset, SessionClosed)

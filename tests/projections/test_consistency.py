@@ -1,0 +1,97 @@
+"""The consistency rule: asked at the close, told once a day, and a warning that locks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from eventstore.trading import LimitBreached, SessionClosed, Severity
+from projections.rules.consistency import Consistency
+from tests.projections.rules_day import Day, at
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = Day(tmp_path / "data", [Consistency()], now=at(17, 15))
+    day.define("ES")
+    day.open_account()
+    day.begin()
+    day.limit("consistency", limit="0.4")
+    yield day
+    day.close()
+
+
+def test_a_best_day_below_the_share_is_no_breach(day: Day) -> None:
+    for amount in ("399", "301", "300"):
+        day.make(amount)
+        day.end()
+    assert [breach.trading_day for breach in day.breaches()] == [date(2026, 11, 17), date(2026, 11, 18)]
+
+
+def test_the_share_of_the_best_day_is_told_at_the_close_in_a_sentence(day: Day) -> None:
+    day.make("900")
+    assert not day.breaches()
+    day.end()
+    day.make("-100", fee="50")
+    day.end()
+    first, second = day.breaches()
+    assert first.figure == 1
+    assert second == LimitBreached(
+        rule_id="consistency",
+        figure=Decimal(900) / Decimal(750),
+        limit=Decimal("0.4"),
+        severity=Severity.WARNING,
+        basis="best day ÷ total profit",
+        currency="USD",
+        trading_day=date(2026, 11, 18),
+        reason="the best day 2026-11-17 made 900.00 of 750.00 USD: 120.0 %, and 40.0 % are too much",
+        details=second.details,
+    )
+    assert isinstance(second.details, dict)
+    assert (second.details["best_day"], second.details["best"], second.details["total"]) == ("2026-11-17", "900", "750")
+    assert not day.lockouts()
+
+
+def test_reaching_the_share_exactly_is_a_breach(day: Day) -> None:
+    for amount in ("300", "300", "400"):
+        day.make(amount)
+        day.end()
+    assert day.breaches()[-1].figure == Decimal("0.4")
+
+
+def test_it_is_told_once_a_day(day: Day) -> None:
+    day.make("900")
+    day.end()
+    day.book.append("session/A/2026-11-17", SessionClosed(trading_day=date(2026, 11, 17)))
+    assert len(day.breaches()) == 1
+
+
+def test_without_a_total_profit_there_is_no_share(day: Day) -> None:
+    day.make("900")
+    day.make("-900")
+    day.end()
+    day.make("-1")
+    day.end()
+    assert not day.breaches()
+
+
+def test_fees_may_be_left_out_and_other_currencies_are_named(day: Day) -> None:
+    day.define("FDAX", currency="EUR")
+    day.limit("consistency", limit="1", net_of_fees=False)
+    day.make("500", fee="500")
+    day.make("70", "FDAX")
+    day.end()
+    [breach] = day.breaches()
+    assert isinstance(breach.details, dict)
+    assert (breach.details["total"], breach.details["other_currencies"]) == ("500", {"EUR": "70"})
+
+
+def test_it_may_lock_if_a_firm_wants_it_to(day: Day) -> None:
+    day.limit("consistency", limit="0.3", severity="LOCKOUT")
+    day.make("900")
+    day.end()
+    assert [record.event.rule_id for record in day.lockouts()] == ["consistency"]  # type: ignore[attr-defined]

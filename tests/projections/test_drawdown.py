@@ -1,0 +1,354 @@
+"""The trailing drawdown: a floor that follows the highs, never falls, and outlives the process that saw them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import eventstore
+import projections
+from eventstore.trading import (
+    CashKind,
+    CashMoved,
+    EquityMarked,
+    LockoutCleared,
+    LockoutSet,
+    QuoteReceived,
+    SessionClosed,
+    Side,
+)
+from projections.policies import Policies
+from projections.rules.drawdown import EquityMarks, TrailingDrawdown
+from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, Day
+
+TODAY = date(2026, 11, 20)
+WAIT_SECONDS = 120
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = Day(tmp_path / "data", [TrailingDrawdown(), EquityMarks()])
+    day.define("ES")
+    day.open_account()
+    day.begin()
+    yield day
+    day.close()
+
+
+def floor(day: Day) -> Decimal | None:
+    mark = day.book.equity.get(ACCOUNT)
+    return None if mark is None else mark.floor
+
+
+def marks(day: Day) -> list[EquityMarked]:
+    found = (record.event for record in day.store.read(types=(EquityMarked,)))
+    return [event for event in found if isinstance(event, EquityMarked)]
+
+
+def the_lockout(day: Day) -> LockoutSet:
+    [record] = day.lockouts()
+    assert isinstance(record.event, LockoutSet)
+    return record.event
+
+
+# End of day
+
+
+def test_the_floor_of_end_of_day_moves_at_the_close_alone(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000", locks_at="50000")
+    assert floor(day) == 48_000
+    day.make("500")
+    assert floor(day) == 48_000
+    day.end()
+    assert floor(day) == 48_500
+    day.make("-500")
+    day.end()
+    assert floor(day) == 48_500
+    day.make("2500")
+    assert floor(day) == 48_500
+    day.end()
+    assert day.book.accounts.balance(ACCOUNT) == 52_500
+    assert floor(day) == 50_000
+    day.make("10000")
+    day.end()
+    assert floor(day) == 50_000
+    day.make("-12499")
+    assert not day.lockouts()
+    day.make("-1")
+    told = the_lockout(day)
+    assert (told.until, told.revocable, told.scope) == (None, False, "account")
+    assert told.reason == "equity 50,000.00 USD at the drawdown floor 50,000.00 reached; locked without end"
+
+
+def test_the_first_floor_is_reached_by_the_fill_that_comes_down_to_it(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.make("-1999")
+    assert not day.lockouts()
+    crossing = day.make("-1")
+    assert [record.causation_id for record in day.lockouts()] == [crossing.id]
+    details = the_lockout(day).details
+    assert isinstance(details, dict)
+    assert (details["high"], details["distance"], details["basis"]) == ("50000", "2000", "end_of_day")
+    assert len(day.book.enforcement.pending(ACCOUNT)) == 1
+
+
+def test_a_floor_of_end_of_day_is_reached_by_what_is_open_too(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.fill(Side.BUY, "5000")
+    day.quote("5100")
+    assert floor(day) == 48_000
+    day.quote("4960")
+    assert the_lockout(day).reason.startswith("equity 48,000.00 USD at the drawdown floor 48,000.00 reached")
+
+
+def test_it_carries_over_the_days_and_nothing_clears_it(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.make("-2000")
+    day.book.append("lockout/A/trailing-drawdown", LockoutCleared(by="trader"))
+    for _ in range(3):
+        day.end()
+    assert day.is_locked()
+    assert day.is_locked(NOON + 1_000 * 24 * HOUR)
+
+
+# Equity
+
+
+def test_the_floor_follows_the_equity_up_and_stays_after_the_reversal(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2500", basis="equity")
+    assert floor(day) == 47_500
+    day.fill(Side.BUY, "5000")
+    day.quote("5030")
+    assert floor(day) == 49_000
+    [_, mark] = marks(day)
+    assert mark.equity == mark.high_water == 51_500
+    assert mark.unrealized == 1_500
+    assert mark.trading_day == TODAY
+    assert mark.quotes["ES"].price == 5_030
+    assert mark.quotes["ES"].at == NOON
+    day.quote("4981")
+    assert floor(day) == 49_000
+    assert not day.lockouts()
+    day.quote("4980")
+    assert the_lockout(day).reason.startswith("equity 49,000.00 USD at the drawdown floor 49,000.00 reached")
+
+
+def test_a_high_is_marked_once_for_each_step(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2500", basis="equity", step="100")
+    day.fill(Side.BUY, "5000")
+    before = len(marks(day))
+    for price in ("5001", "5001.75", "5002", "5003", "5004", "5003"):
+        day.quote(price)
+    assert [mark.equity for mark in marks(day)[before:]] == [50_100, 50_200]
+
+
+def test_no_high_is_marked_while_a_position_has_no_price(day: Day) -> None:
+    day.define("NQ", "20")
+    day.limit("trailing-drawdown", distance="2500", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.fill(Side.BUY, "100", "NQ")
+    day.quote("5030")
+    assert floor(day) == 47_500
+    day.quote("75", "NQ")
+    assert floor(day) == 48_500
+    assert marks(day)[-1].equity == 51_000
+
+
+def test_a_guess_is_no_high_even_where_something_else_is_marked(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2500", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.define("ES2")
+    day.make("700", "ES2")
+    day.limit("trailing-drawdown", distance="2000", basis="equity")
+    mark = day.book.equity.get(ACCOUNT)
+    assert mark is not None
+    assert mark.floor == 48_000
+    assert mark.high_water == 50_000
+    day.end()
+    mark = day.book.equity.get(ACCOUNT)
+    assert mark is not None
+    assert mark.floor == 48_000
+    assert mark.high_water == 50_000
+    assert mark.balance == 50_700
+
+
+def test_a_stale_price_counts_and_is_named(day: Day) -> None:
+    day.define("NQ", "20")
+    day.limit("trailing-drawdown", distance="2500", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.fill(Side.BUY, "100", "NQ")
+    day.quote("4970")
+    day.pass_seconds(11)
+    day.quote("50", "NQ")
+    details = the_lockout(day).details
+    assert isinstance(details, dict)
+    assert (details["stale"], details["equity"]) == (["ES"], "47500")
+
+
+# Realized
+
+
+def test_the_floor_of_realized_figures_follows_each_fill_and_no_quote(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000", basis="realized")
+    won = day.make("500")
+    assert floor(day) == 48_500
+    [record] = list(day.store.read(types=(EquityMarked,)))[1:]
+    assert (record.causation_id, record.stream) == (won.id, "equity/A/-")
+    day.fill(Side.BUY, "5000")
+    day.quote("4000")
+    assert not day.lockouts()
+    day.fill(Side.SELL, "4960.25")
+    assert not day.lockouts()
+    day.make("-12.50")
+    assert the_lockout(day).reason.startswith("balance 48,500.00 USD at the drawdown floor 48,500.00 reached")
+
+
+def test_what_was_missed_is_judged_at_the_start(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000", basis="realized")
+    day.policies.stop()
+    day.make("500")
+    day.make("-2000")
+    assert floor(day) == 48_000
+    day.restart([TrailingDrawdown(), EquityMarks()])
+    assert floor(day) == 48_500
+    assert len(day.lockouts()) == 1
+
+
+# The limit
+
+
+def test_a_looser_distance_never_lowers_the_floor_and_a_tighter_one_raises_it(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.limit("trailing-drawdown", distance="5000")
+    day.end()
+    assert [limit.parameters["distance"] for limit in day.book.limits.of(ACCOUNT)] == ["5000"]
+    assert floor(day) == 48_000
+    day.limit("trailing-drawdown", distance="1500")
+    assert floor(day) == 48_500
+    day.make("-1500")
+    assert the_lockout(day).reason.startswith("equity 48,500.00 USD at the drawdown floor 48,500.00 reached")
+
+
+def test_a_warning_before_the_floor_locks_nothing_and_moves_no_floor(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.limit("trailing-drawdown:soon", distance="1500", severity="WARNING")
+    assert floor(day) == 48_000
+    day.make("-1500")
+    assert [breach.rule_id for breach in day.breaches()] == ["trailing-drawdown:soon"]
+    assert day.breaches()[0].reason == "equity 48,500.00 USD at the drawdown floor 48,500.00 reached"
+    assert not day.lockouts()
+
+
+def test_money_that_is_taken_out_does_not_lower_the_floor(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.make("1000")
+    day.end()
+    assert floor(day) == 49_000
+    paid = CashMoved(amount=Decimal(2_000), currency="USD", kind=CashKind.PAYOUT)
+    [record] = day.book.append("account/A/-", paid)
+    assert floor(day) == 49_000
+    assert [found.causation_id for found in day.lockouts()] == [record.id]
+
+
+def test_a_limit_in_another_currency_is_passed_over(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000", currency="EUR")
+    day.make("-5000")
+    assert floor(day) is None
+    assert not day.lockouts()
+
+
+def test_a_contract_nobody_told_of_is_judged_when_it_is_told(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.make("-2000", "NQ")
+    assert not day.policies.stopped
+    assert not day.lockouts()
+    day.define("NQ")
+    assert len(day.lockouts()) == 1
+
+
+# The close
+
+
+def test_every_account_that_was_opened_is_marked_at_its_close(day: Day) -> None:
+    day.make("500", fee="4")
+    day.fill(Side.BUY, "5000")
+    day.quote("5001")
+    day.clock.set(RESET)
+    [closed] = day.book.append("session/A/2026-11-20", SessionClosed(trading_day=TODAY))
+    [record] = day.store.read(types=(EquityMarked,))
+    assert record.causation_id == closed.id
+    assert record.event == EquityMarked(
+        balance=Decimal(50_496),
+        equity=Decimal(50_546),
+        high_water=Decimal(50_546),
+        realized=Decimal(500),
+        unrealized=Decimal(50),
+        fees=Decimal(4),
+        quotes=marks(day)[0].quotes,
+        currency="USD",
+        trading_day=TODAY,
+    )
+    day.book.append("session/B/2026-11-20", SessionClosed(trading_day=TODAY))
+    assert len(marks(day)) == 1
+
+
+def test_a_close_told_late_is_marked_with_the_balance_it_had(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.make("500")
+    day.clock.set(RESET + 7 * HOUR)
+    day.make("300", when=RESET + 6 * HOUR)
+    day.end(late=True)
+    [mark] = [mark for mark in marks(day) if mark.trading_day == TODAY][1:]
+    assert mark.balance == 50_500
+    assert mark.realized == 500
+    assert mark.floor == 48_500
+
+
+# Crashes
+
+
+def test_the_floor_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.projections.test_drawdown", str(tmp_path / "data")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "marked\n"
+        os.kill(child.pid, signal.SIGKILL)
+        assert child.wait(WAIT_SECONDS) == -signal.SIGKILL
+    with eventstore.open(tmp_path / "data") as store, projections.open(store, calendars=CALENDAR) as book:
+        mark = book.equity.get(ACCOUNT)
+        assert mark is not None
+        assert mark.floor == 49_000
+        assert mark.high_water == 51_500
+        policies = Policies(book, [TrailingDrawdown(), EquityMarks()]).start(ticking=False)
+        # What it was priced with is gone, and a new price from below is no new high.
+        assert book.equity.now(ACCOUNT).unquoted == ("ES",)
+        book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal("4980.25")))
+        assert not book.lockouts.active(ACCOUNT, book.now_ns())
+        book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(4_980)))
+        assert book.lockouts.active(ACCOUNT, book.now_ns())
+        policies.stop()
+
+
+def wait_to_be_killed(directory: str) -> None:
+    """Be the process that sees the high, says so, and does no more."""
+    day = Day(Path(directory), [TrailingDrawdown(), EquityMarks()])
+    day.define("ES")
+    day.open_account()
+    day.begin()
+    day.limit("trailing-drawdown", distance="2500", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.quote("5030")
+    print("marked", flush=True)  # noqa: T201 - the parent waits for it
+    signal.pause()
+
+
+if __name__ == "__main__":
+    wait_to_be_killed(sys.argv[1])

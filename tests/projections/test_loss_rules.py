@@ -1,0 +1,479 @@
+"""A day's and a week's result: locked by the very record or quote that reaches a limit, until the right reset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from eventstore.trading import (
+    ContractDefined,
+    EnforcementAction,
+    FeeCharged,
+    LimitsSet,
+    LockoutCleared,
+    LockoutSet,
+    OrderFilled,
+    Severity,
+    Side,
+    TradeBusted,
+    TradeCorrected,
+)
+from projections.policies import ACTOR
+from projections.rules.drawdown import EquityMarks
+from projections.rules.loss import DailyLoss, DailyProfit, WeeklyLoss
+from tests.projections.rules_day import ACCOUNT, HOUR, NEXT_RESET, NOON, RESET, SECOND, Day, at
+
+TODAY = date(2026, 11, 20)
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = Day(tmp_path / "data", [DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks()])
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    yield day
+    day.close()
+
+
+def the_lockout(day: Day) -> LockoutSet:
+    [record] = day.lockouts()
+    assert isinstance(record.event, LockoutSet)
+    return record.event
+
+
+def details(day: Day) -> dict[str, object]:
+    found = the_lockout(day).details
+    assert isinstance(found, dict)
+    return found
+
+
+# The day's loss
+
+
+def test_the_fill_that_reaches_the_loss_locks_until_the_reset(day: Day) -> None:
+    limit = day.limit("daily-loss", limit="1000")
+    day.make("-999.50")
+    assert not day.lockouts()
+    crossing = day.make("-0.50")
+    [record] = day.lockouts()
+    assert (record.causation_id, record.position, record.actor) == (
+        crossing.id,
+        crossing.position + 1,
+        ACTOR + "daily-loss",
+    )
+    told = the_lockout(day)
+    assert (told.rule_id, told.scope, told.until, told.revocable) == ("daily-loss", "account", RESET, True)
+    assert told.reason == "daily loss -1,000.00 of -1,000.00 USD reached; locked until 2026-11-20 17:00 CST"
+    assert told.details == {
+        "figure": "-1000.00",
+        "limit": "-1000",
+        "basis": "realized",
+        "currency": "USD",
+        "trading_day": "2026-11-20",
+        "limit_position": limit.position,
+        "limit_revision": 1,
+        "realized": "-1000.00",
+        "fees": "0",
+    }
+    [request] = day.book.enforcement.pending(ACCOUNT)
+    assert (request.action, request.reason) == (EnforcementAction.FLATTEN, told.reason)
+    day.make("-500")
+    assert len(day.lockouts()) == 1
+
+
+def test_fees_count_unless_they_are_said_not_to(day: Day) -> None:
+    day.limit("daily-loss:gross", limit="1000", net_of_fees=False)
+    day.limit("daily-loss:net", limit="1000")
+    day.make("-990", fee="10")
+    assert [event.rule_id for event in locked(day)] == ["daily-loss:net"]
+    day.make("-10")
+    assert [event.rule_id for event in locked(day)] == ["daily-loss:net", "daily-loss:gross"]
+
+
+def locked(day: Day) -> list[LockoutSet]:
+    return [record.event for record in day.lockouts() if isinstance(record.event, LockoutSet)]
+
+
+def test_a_fee_that_comes_later_locks_too(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    sold = day.make("-990")
+    charged = FeeCharged(trade_id="T2", amount=Decimal(10), currency="USD", symbol="ES")
+    [fee] = day.book.append(sold.stream, charged)
+    assert [record.causation_id for record in day.lockouts()] == [fee.id]
+
+
+def test_a_limit_set_below_the_loss_that_is_there_locks_at_once(day: Day) -> None:
+    day.make("-800")
+    record = day.limit("daily-loss", limit="800")
+    assert [found.causation_id for found in day.lockouts()] == [record.id]
+
+
+def test_a_limit_that_tightens_later_locks_when_it_comes_into_force(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-800")
+    event = LimitsSet(rule_id="daily-loss", parameters={"limit": "500"}, effective_from=NOON + HOUR)
+    day.book.append("limits/A/daily-loss", event, actor="risk@desk")
+    day.pass_seconds(3_599)
+    day.policies.tick()
+    assert not day.lockouts()
+    day.pass_seconds(1)
+    day.policies.tick()
+    assert len(day.lockouts()) == 1
+
+
+def test_a_corrected_fill_is_judged_as_it_is_now(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    sold = day.make("-500")
+    event = TradeCorrected(trade_id="T2", quantity=Decimal(1), price=Decimal(4_980), symbol="ES", side=Side.SELL)
+    [corrected] = day.book.append(sold.stream, event)
+    assert [record.causation_id for record in day.lockouts()] == [corrected.id]
+
+
+def test_a_bust_of_what_was_won_locks_and_one_of_what_was_lost_unlocks_nothing(day: Day) -> None:
+    day.define("NQ")
+    day.limit("daily-loss", limit="1000")
+    won, lost = day.make("600"), day.make("-1200", "NQ")
+    assert not day.lockouts()
+    [bust] = day.book.append(won.stream, busted("T2", Side.SELL, 5_012))
+    assert [record.causation_id for record in day.lockouts()] == [bust.id]
+    day.book.append(lost.stream, replace(busted("T4", Side.SELL, 4_976), symbol="NQ"))
+    assert day.book.pnl.day(ACCOUNT)[0].net == 0
+    assert day.is_locked()
+    assert day.store.version("lockout/A/daily-loss") == 1
+
+
+def busted(trade_id: str, side: Side, price: int) -> TradeBusted:
+    return TradeBusted(trade_id=trade_id, symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price))
+
+
+def test_what_is_lost_in_another_currency_is_named_and_not_summed(day: Day) -> None:
+    day.define("FDAX", currency="EUR")
+    day.limit("daily-loss", limit="1000")
+    day.limit("daily-loss:eur", limit="700", currency="EUR")
+    day.make("-600", "FDAX")
+    day.make("-600")
+    assert not day.lockouts()
+    day.make("-400")
+    assert (details(day)["figure"], details(day)["other_currencies"]) == ("-1000", {"EUR": "-600"})
+    day.make("-100", "FDAX")
+    assert locked(day)[1].reason.startswith("daily loss -700.00 of -700.00 EUR reached; locked until ")
+
+
+def test_a_symbol_nobody_told_the_worth_of_hides_no_other_loss(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-100", "NQ")
+    day.make("-1000")
+    assert details(day)["unknown"] == ["NQ"]
+
+
+def test_a_contract_told_later_is_judged_when_it_is_told(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-1000", "NQ")
+    assert not day.lockouts()
+    [told] = day.define("NQ")
+    assert [record.causation_id for record in day.lockouts()] == [told.id]
+
+
+def test_without_a_currency_of_the_accounts_own_each_is_judged_by_itself(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [DailyLoss()])
+    day.define("ES")
+    day.define("FDAX", currency="EUR")
+    day.limit("daily-loss", limit="1000")
+    day.make("-900")
+    day.make("-900", "FDAX")
+    assert not day.lockouts()
+    day.make("-100", "FDAX")
+    assert details(day)["currency"] == "EUR"
+    day.close()
+
+
+def test_a_warning_is_recorded_once_a_day_and_locks_nothing(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", severity="WARNING")
+    day.make("-1000")
+    day.make("-100")
+    [breach] = day.breaches()
+    assert (breach.severity, breach.figure, breach.trading_day) == (Severity.WARNING, Decimal(-1000), TODAY)
+    assert breach.reason == "daily loss -1,000.00 of -1,000.00 USD reached"
+    assert not day.lockouts()
+
+
+def test_the_second_day_starts_clean(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-1000")
+    day.end()
+    assert not day.is_locked()
+    day.make("-999")
+    assert len(day.lockouts()) == 1
+    day.make("-1")
+    assert locked(day)[1].until == NEXT_RESET
+
+
+def test_a_late_fill_of_a_day_that_is_over_is_recorded_and_locks_nothing(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.limit("daily-loss:equity", limit="1000", basis="equity")
+    day.make("-900")
+    day.end()
+    day.make("-100", when=RESET - 1)
+    assert [breach.rule_id for breach in day.breaches()] == ["daily-loss", "daily-loss:equity"]
+    assert {breach.trading_day for breach in day.breaches()} == {TODAY}
+    assert {breach.basis for breach in day.breaches()} == {"realized"}
+    day.make("-100", when=RESET - 1)
+    assert len(day.breaches()) == 2
+    assert not day.lockouts()
+
+
+def test_a_fee_told_after_the_reset_counts_for_the_day_of_its_trade(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    sold = day.make("-990")
+    day.end()
+    day.book.append(sold.stream, FeeCharged(trade_id="T2", amount=Decimal(10), currency="USD", symbol="ES"))
+    assert [breach.trading_day for breach in day.breaches()] == [TODAY]
+    assert not day.lockouts()
+
+
+def test_without_any_session_a_day_is_the_date_in_utc_until_the_next_reset(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [DailyLoss()])
+    day.book.sessions.calendars.clear()
+    day.define("ES")
+    day.limit("daily-loss", limit="1000")
+    day.make("-1000")
+    assert (the_lockout(day).until, details(day)["trading_day"]) == (at(21, 0), "2026-11-20")
+    day.close()
+
+
+def test_a_disabled_limit_locks_nothing(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", enabled=False)
+    day.make("-5000")
+    assert not day.lockouts()
+
+
+# From the day's best
+
+
+def test_a_trailing_loss_counts_from_the_days_best(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("700")
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("100")
+    day.make("-101")
+    assert the_lockout(day).reason == (
+        "daily loss -1,000.00 of -1,000.00 USD from the day's best 700.00 reached; locked until 2026-11-20 17:00 CST"
+    )
+    assert (details(day)["best"], details(day)["result"]) == ("700", "-300.00")
+
+
+def test_a_day_that_never_won_has_its_best_at_its_beginning(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "0"
+
+
+def test_the_best_is_of_all_symbols_together_and_net_of_fees(day: Day) -> None:
+    day.define("NQ", "20")
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("300", fee="10")
+    day.fill(Side.BUY, "100", "NQ")
+    day.fill(Side.SELL, "110", "NQ", fee="5")
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "485"
+
+
+def test_the_best_is_the_days_and_not_yesterdays(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("700")
+    day.end()
+    day.make("-999")
+    assert not day.lockouts()
+
+
+def test_the_best_is_right_where_everything_is_judged_later(day: Day, tmp_path: Path) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.policies.stop()
+    day.make("700")
+    day.make("-500")
+    crossing = day.make("-500")
+    day.make("900")
+    day.restart([DailyLoss()])
+    assert [record.causation_id for record in day.lockouts()] == [crossing.id]
+
+
+def test_the_best_follows_the_order_in_which_things_happened(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("600", when=NOON - 2 * SECOND)
+    # Told last, but lost before the profit: the day was at its best when it began.
+    day.make("-900", when=NOON - 3 * SECOND)
+    day.make("-699")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "0"
+
+
+def test_a_profit_that_was_busted_was_never_the_best(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    won = day.make("800")
+    day.book.append(won.stream, busted("T2", Side.SELL, 5_016))
+    day.fill(Side.SELL, "5000")
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "0"
+
+
+def test_fills_told_before_their_day_count_in_its_best(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [DailyLoss()])
+    day.open_account()
+    day.define("ES")
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("700")
+    day.begin()
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "700"
+    day.close()
+
+
+# What is open
+
+
+def test_a_quote_locks_what_is_open_and_names_what_it_was_priced_with(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.make("-400")
+    day.fill(Side.BUY, "5000")
+    day.quote("4988.25")
+    assert not day.lockouts()
+    day.quote("4988")
+    assert the_lockout(day).reason.startswith("daily loss -1,000.00 of -1,000.00 USD reached; ")
+    found = details(day)
+    assert (found["basis"], found["realized"], found["unrealized"]) == ("equity", "-400", "-600")
+    assert found["quotes"] == {"ES": {"price": "4988", "at": NOON}}
+    assert "stale" not in found
+    assert "unquoted" not in found
+
+
+def test_on_realized_figures_no_quote_matters(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.fill(Side.BUY, "5000")
+    day.quote("1")
+    assert not day.lockouts()
+
+
+def test_what_is_stale_counts_and_what_has_no_quote_does_not_and_both_are_named(day: Day) -> None:
+    day.define("NQ", "20")
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.fill(Side.BUY, "100", "NQ")
+    day.quote("4990")
+    day.pass_seconds(11)
+    day.define("ES2")
+    day.make("-500", "ES2")
+    found = details(day)
+    assert (found["stale"], found["unquoted"], found["unrealized"]) == (["ES"], ["NQ"], "-500")
+
+
+def test_the_best_equity_of_the_day_is_marked_and_outlives_the_process(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity", trailing=True)
+    day.fill(Side.BUY, "5000")
+    day.quote("5010")
+    day.quote("5009")
+    day.policies.stop()
+    day.restart([DailyLoss(), EquityMarks()])
+    day.quote("4990.25")
+    assert not day.lockouts()
+    day.quote("4990")
+    assert (details(day)["best"], details(day)["figure"]) == ("500", "-1000")
+
+
+# The week and the profit
+
+
+def test_a_weeks_loss_locks_until_its_last_days_reset(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [WeeklyLoss()], now=at(17, 15))
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    day.limit("weekly-loss", limit="2000")
+    day.make("-1200")
+    day.end()
+    day.make("-799")
+    assert not day.lockouts()
+    day.make("-1")
+    assert the_lockout(day).until == RESET
+    assert the_lockout(day).reason == (
+        "weekly loss -2,000.00 of -2,000.00 USD reached; locked until 2026-11-20 17:00 CST"
+    )
+    day.end()
+    assert day.is_locked()
+    day.end()
+    day.end()
+    assert not day.is_locked()
+    day.make("-1999")
+    assert len(day.lockouts()) == 1
+    day.close()
+
+
+def test_where_nobody_tells_the_weeks_end_it_locks_day_by_day(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [WeeklyLoss()], now=at(17, 15))
+    day.book.sessions.calendars.clear()
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    day.limit("weekly-loss", limit="2000")
+    day.make("-2000")
+    assert the_lockout(day).until == at(17, 23)
+    day.end()
+    assert [event.until for event in locked(day)] == [at(17, 23), at(18, 23)]
+    day.close()
+
+
+def test_a_profit_is_locked_in_when_it_comes_to_the_target(day: Day) -> None:
+    day.limit("daily-profit", target="3000")
+    day.make("2999")
+    assert not day.lockouts()
+    day.make("51")
+    assert the_lockout(day).reason == (
+        "daily profit 3,050.00 of 3,000.00 USD reached; locked until 2026-11-20 17:00 CST"
+    )
+
+
+def test_a_profit_that_is_open_is_locked_in_by_the_quote(day: Day) -> None:
+    day.limit("daily-profit", target="3000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.quote("5059.75")
+    assert not day.lockouts()
+    day.quote("5060")
+    assert the_lockout(day).until == RESET
+
+
+def test_a_lockout_that_was_cleared_comes_back_with_the_next_fill(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-1000")
+    day.book.append("lockout/A/daily-loss", LockoutCleared(by="desk"))
+    assert not day.is_locked()
+    day.make("-1")
+    assert day.is_locked()
+
+
+def test_two_accounts_are_judged_apart(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-999")
+    bought = OrderFilled(trade_id="1", symbol="ES", side=Side.BUY, quantity=Decimal(1), price=Decimal(5_000))
+    day.book.append("order/B/O", [bought, replace(bought, trade_id="2", side=Side.SELL, price=Decimal(4_000))])
+    assert not day.lockouts()
+
+
+def test_a_contract_is_no_account(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.book.append("contract/-/NQ", ContractDefined(symbol="NQ", multiplier=Decimal(20)))
+    assert not day.policies.stopped
