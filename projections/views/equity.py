@@ -14,9 +14,9 @@ from eventstore.trading import EquityMarked, QuoteUsed
 from projections.view import FIXED, Lens, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
 from projections.views.earned import Earned
-from projections.views.made import Rates, in_money
+from projections.views.made import Rates, in_money, multiplier
 from projections.views.pnl import quotes_of
-from projections.views.position_fold import VIEW, Holding, PositionsState
+from projections.views.position_fold import VIEW, Figures, Holding, PositionsState
 from projections.views.trades import ZERO, Fees
 
 CURRENCIES_MAX = 1_000
@@ -198,7 +198,7 @@ class _Tally:
     def add(self, holding: Holding) -> None:
         figures, symbol = holding.figures, holding.symbol
         contract = self.rates.find(symbol)
-        currency = self.own if contract is None or contract.currency is None else contract.currency
+        currency = self.rates.currency_of(contract)
         if holding.fees:
             self.charge(holding.fees, currency)
         if currency != self.own:
@@ -206,13 +206,11 @@ class _Tally:
                 self.elsewhere.add(symbol)
             return
         if figures.realized_points:
-            self.balance += self.rates.money(symbol, figures.realized_points)
+            self.balance += figures.realized_points * multiplier(symbol, contract)
         if figures.quantity:
-            self._value(holding)
+            self._value(figures, symbol, multiplier(symbol, contract))
 
-    def _value(self, holding: Holding) -> None:
-        figures, symbol = holding.figures, holding.symbol
-        multiplier = self.rates.multiplier(symbol)
+    def _value(self, figures: Figures, symbol: str, worth: Decimal) -> None:
         quote = self._quotes.get(symbol, self.at)
         if quote is None or quote.price is None:
             self.unquoted.add(symbol)
@@ -221,7 +219,7 @@ class _Tally:
         if quote.stale:
             self.stale.add(symbol)
         priced = figures.quantity - figures.unpriced if figures.unpriced else figures.quantity
-        self.unrealized += (priced * quote.price - figures.cost) * multiplier
+        self.unrealized += (priced * quote.price - figures.cost) * worth
 
 
 def _of_today(entries: dict[str, Earned], rates: Rates) -> tuple[Decimal, Decimal]:

@@ -46,18 +46,23 @@ class Rates:
         return None if self._contracts is None else self._contracts.find(symbol)
 
     def currency(self, symbol: str) -> str | None:
-        contract = self.find(symbol)
+        return self.currency_of(self.find(symbol))
+
+    def currency_of(self, contract: Contract | None) -> str | None:
         return self.own if contract is None or contract.currency is None else contract.currency
 
     def multiplier(self, symbol: str) -> Decimal:
-        """Return money per point and unit; raise UnknownContract: a silent 1 would be a wrong figure."""
-        contract = self.find(symbol)
-        if contract is None or contract.multiplier is None:
-            raise UnknownContract(symbol)
-        return contract.multiplier
+        return multiplier(symbol, self.find(symbol))
 
     def money(self, symbol: str, points: Decimal) -> Decimal:
         return points * self.multiplier(symbol) if points else ZERO
+
+
+def multiplier(symbol: str, contract: Contract | None) -> Decimal:
+    """Return money per point and unit; raise UnknownContract: a silent 1 would be a wrong figure."""
+    if contract is None or contract.multiplier is None:
+        raise UnknownContract(symbol)
+    return contract.multiplier
 
 
 class _Purse(msgspec.Struct):
@@ -78,11 +83,14 @@ def in_money(entries: Iterable[tuple[str, Earned]], rates: Rates, *, by_symbol: 
     purses: dict[tuple[str, str, str | None], _Purse] = {}
     for key, entry in entries:
         symbol, _, side = key.partition("\0")
-        currency = rates.currency(symbol)
+        contract = rates.find(symbol)
+        currency = rates.currency_of(contract)
         place = (symbol, side) if by_symbol else ("", "")
         purse = purses.setdefault((*place, currency), _Purse())
-        purse.realized += rates.money(symbol, entry.points)
-        purse.average_cost += rates.money(symbol, entry.points_average_cost)
+        if entry.points or entry.points_average_cost:
+            worth = multiplier(symbol, contract)
+            purse.realized += entry.points * worth
+            purse.average_cost += entry.points_average_cost * worth
         purse.trades += entry.fills
         purse.volume += entry.volume
         for named, amount in entry.fees:

@@ -13,7 +13,7 @@ from projections.view import FIXED, Lens
 from projections.views.accounts import AccountsState, AccountsView, Reported, own_currency
 from projections.views.earned import Earned
 from projections.views.ledger import Ledger
-from projections.views.made import Made, Rates, holdings_of, in_money, since_ever
+from projections.views.made import Made, Rates, holdings_of, in_money, multiplier, since_ever
 from projections.views.position_fold import VIEW, Holding, PositionsState
 from projections.views.quotes import Quote, Quotes
 from projections.views.trades import TradesState, TradesView
@@ -149,18 +149,19 @@ def quotes_of(lens: Lens) -> Quotes:
 
 
 def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
-    figures, multiplier = holding.figures, rates.multiplier(holding.symbol)
+    figures, contract = holding.figures, rates.find(holding.symbol)
+    worth = multiplier(holding.symbol, contract)
     price = amount = average = None
     if quote is not None and quote.price is not None:
         price = quote.price
-        worth = (figures.quantity - figures.unpriced) * price
-        amount = (worth - figures.cost) * multiplier
-        average = (worth - figures.average_cost_total) * multiplier
+        value = (figures.quantity - figures.unpriced) * price
+        amount = (value - figures.cost) * worth
+        average = (value - figures.average_cost_total) * worth
     return Unrealized(
         symbol=holding.symbol,
         side=holding.side,
         quantity=figures.quantity,
-        currency=rates.currency(holding.symbol),
+        currency=rates.currency_of(contract),
         amount=amount,
         amount_average_cost=average,
         price=price,
