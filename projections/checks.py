@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.trading import Severity, Verdict
 from projections.proposals import MissingInput, Situation
+from projections.rules.drawdown import floor_at
 from projections.rules.parameters import (
     AvailableBalance,
     Basis,
@@ -52,8 +53,13 @@ class Finding(NamedTuple):
 
 
 def daily_loss(s: Situation, limit: Limit, p: DailyLoss) -> Finding:
-    """The day's result must stay above minus the limit."""
-    return _lost(s, limit, p, "daily loss", _result(s, s.standing.day, p))
+    """The day's result must stay above minus the limit; trailing, above the day's best minus the limit."""
+    figure = _result(s, s.standing.day, p)
+    if p.trailing:
+        on_equity = p.basis is _EQUITY
+        best = s.standing.best_of_day(p.currency or s.standing.currency, net=p.net_of_fees, marked=on_equity)
+        figure -= max(best, figure) if on_equity else best
+    return _lost(s, limit, p, "daily loss", figure)
 
 
 def weekly_loss(s: Situation, limit: Limit, p: WeeklyLoss) -> Finding:
@@ -72,17 +78,34 @@ def daily_profit(s: Situation, limit: Limit, p: DailyProfit) -> Finding:
 
 
 def trailing_drawdown(s: Situation, limit: Limit, p: TrailingDrawdown) -> Finding:
-    """Equity must stay above the floor; the figure is how much of the distance is used up."""
-    floor, equity = s.standing.floor, s.equity()
-    if floor is None:
-        msg = f"no mark says where the drawdown of {s.account} stands"
+    """Equity, or on the realized basis the balance, must stay above the floor.
+
+    The figure is how much of the distance is used up.
+    """
+    known = s.standing.known
+    if known is None or known.starting_balance is None:
+        msg = f"nobody told the starting balance of {s.account}"
         raise MissingInput(msg)
-    used = p.distance - (equity - floor)
+    figure = s.standing.balance if p.basis is Basis.REALIZED else s.equity()
+    floor = floor_at(_high(s, p.basis, figure, known.starting_balance), p)
+    if s.standing.floor is not None and p.severity is not _ADVISED:
+        floor = max(floor, s.standing.floor)
+    used = p.distance - (figure - floor)
     verdict = _reached(p, used, p.distance)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, used, p.distance)
-    sentence = f"equity {money(equity)}{_in(s.standing.currency)}, drawdown floor {money(floor)}"
+    what = "balance" if p.basis is Basis.REALIZED else "equity"
+    sentence = f"{what} {money(figure)}{_in(s.standing.currency)} at the drawdown floor {money(floor)}"
     return _found(limit, verdict, used, p.distance, sentence)
+
+
+def _high(s: Situation, basis: Basis, figure: Decimal, starting: Decimal) -> Decimal:
+    """Return the highest figure of a basis so far."""
+    highs = s.standing.highs
+    if basis is Basis.END_OF_DAY:
+        return starting if highs.close is None else max(starting, highs.close)
+    marked = highs.balance if basis is Basis.REALIZED else highs.equity
+    return max(starting, figure, figure if marked is None else marked)
 
 
 def maximum_contracts(s: Situation, limit: Limit, p: MaximumContracts) -> Finding:

@@ -128,7 +128,9 @@ def _is_wanted(book: Book, order: Proposal | Cancel) -> bool:
 
 def _why(book: Book, lockout: Lockout) -> str:
     scope = "" if lockout.scope == "account" else f" for {lockout.scope.partition(':')[2]}"
-    return f"{lockout.reason or lockout.rule_id}{scope}; {until(book, lockout.account, lockout.until)}"
+    # A reason may say until when; what was extended since then holds longer.
+    reason = lockout.reason.partition("; locked ")[0] or lockout.rule_id
+    return f"{reason}{scope}; {until(book, lockout.account, lockout.until)}"
 
 
 def _of_exposure(book: Book, situation: Situation) -> Iterator[Finding]:

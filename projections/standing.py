@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from projections.book import Book
     from projections.views.accounts import Account
+    from projections.views.bests import Highs
     from projections.views.counters import Count
     from projections.views.limits import Limit
     from projections.views.made import Made
@@ -39,6 +40,8 @@ _MADE_OF = {
     "limited": ("limits",),
     "known": ("accounts", "positions", "contracts"),
     "marked": ("equity", "accounts", "positions", "contracts"),
+    "highs": ("bests",),
+    "best": ("positions", "accounts", "contracts", "bests"),
     "named": ("contracts",),
 }
 _VIEWS = tuple(dict.fromkeys(view for views in _MADE_OF.values() for view in views))
@@ -135,6 +138,26 @@ class Standing:
     def _find_floor(self) -> Decimal | None:
         mark = self._book.equity.get(self._account)
         return None if mark is None else mark.floor
+
+    @property
+    def highs(self) -> Highs:
+        """The highest marks of the account."""
+        highs: Highs = self.kept("highs", "highs", lambda: self._book.bests.highs(self._account))
+        return highs
+
+    def best_of_day(self, currency: str | None, *, net: bool, marked: bool) -> Decimal:
+        """Return the day's best result so far: as the fills made it, or as equity was marked."""
+        best: Decimal = self.kept(
+            "best", f"{currency} {net} {marked}", lambda: self._find_best(currency, net=net, marked=marked)
+        )
+        return best
+
+    def _find_best(self, currency: str | None, *, net: bool, marked: bool) -> Decimal:
+        if not marked:
+            return self._book.bests.realized(self._account, self._at, currency, net=net)
+        session = self._book.sessions.current(self._account, self._at)
+        day = None if session is None else session.trading_day
+        return self._book.bests.marked(self._account, day, self._at, net=net)
 
     @property
     def positions(self) -> tuple[Position, ...]:
