@@ -91,6 +91,19 @@ class Told(msgspec.Struct, Generic[E]):
             both[key] = both[key].plus(entry) if key in both else entry
         return both
 
+    def names_of_week(self, at: int) -> list[str]:
+        days, day = self.days, self.day_at(at)
+        today = _utc_date(at) if day is None else day.trading_day
+        first = None if day is None else day.week
+        if first is None:
+            told = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
+            first = next(told, today - timedelta(days=today.weekday()))
+        dates = {first + timedelta(days=number) for number in range(_WEEK)}
+        names = [
+            other.name for other in days if (other.week or other.trading_day) in ({first} if other.week else dates)
+        ]
+        return [*names, *sorted("~" + each.isoformat() for each in dates)]
+
 
 class Ledger(msgspec.Struct, Generic[E]):
     """Sums by trading day and key, for one account, with the days that session events have told of.
@@ -144,18 +157,12 @@ class Ledger(msgspec.Struct, Generic[E]):
 
         A week is as the days were told that are of it; where none is told, it is the ISO week.
         """
-        days = self.told.days
-        day = self.told.day_at(at)
-        today = _utc_date(at) if day is None else day.trading_day
-        first = None if day is None else day.week
-        if first is None:
-            told = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
-            first = next(told, today - timedelta(days=today.weekday()))
-        dates = {first + timedelta(days=number) for number in range(_WEEK)}
-        names = [
-            other.name for other in days if (other.week or other.trading_day) in ({first} if other.week else dates)
-        ]
-        return [*names, *sorted("~" + each.isoformat() for each in dates)]
+        return self.told.names_of_week(at)
+
+    def of_week(self, at: int) -> list[tuple[str, E]]:
+        """Return the keys and sums of the days of the week that an instant lies in."""
+        told = self.told
+        return [each for name in told.names_of_week(at) for each in told.of_day(name).items()]
 
     def add(self, at: int, key: str, entry: E) -> None:
         """Add what happened at an instant (UNIX ns)."""

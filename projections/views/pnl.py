@@ -69,10 +69,7 @@ class Pnl:
     def week(self, account: str, at: datetime | int | None = None) -> tuple[Made, ...]:
         """Return what was made in the week of trading days that an instant lies in, by default now."""
         at_ns = self._ns(at)
-        return self._made(
-            account,
-            lambda ledger: [each for name in ledger.names_of_week(at_ns) for each in ledger.of_day(name).items()],
-        )
+        return self._made(account, lambda ledger: ledger.of_week(at_ns))
 
     def total(self, account: str) -> tuple[Made, ...]:
         """Return what was made since the account's first event."""
