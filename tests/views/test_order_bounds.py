@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from eventstore.trading import OrderAccepted, OrderCanceled, OrderStatus, TradeBusted
+from projections.tiers import TierSettings
 from projections.views.order_state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
-from projections.views.orders import AnomalyKind, OrdersView
+from projections.views.orders import AnomalyKind, OrdersView, tiers_of
 from tests.views.order_folding import Folding, fill, submit
 
 D = Decimal
@@ -25,6 +26,21 @@ def test_the_last_closed_orders_stay_resident_and_take_their_fills_and_ids_along
     assert (list(state.closed), list(state.open)) == (["X3", "X4", "X5"], [])
     assert set(state.fills) == set(state.closed)
     assert state.broker_ids == {"b3": "X3", "b4": "X4", "b5": "X5"}
+
+
+def test_with_tiers_the_state_is_the_same_and_what_it_evicts_is_in_memory_without_a_look_at_the_log() -> None:
+    held = tiers_of(TierSettings(block_orders=2))
+    tiered, plain = Folding(OrdersView(closed_max=2, unknown_max=1, tiers=held), held), Folding(OrdersView(2, 1))
+    for folding in (tiered, plain):
+        for number in range(6):
+            folding.deliver(folding.record(f"order/A/X{number}", submit()))
+            folding.deliver(folding.record(f"order/A/X{number}", fill(str(number), "10")))
+            folding.deliver(folding.record(f"order/A/U{number}", fill(f"u{number}", "1")))
+    assert msgspec.msgpack.encode(tiered.states["A"]) == msgspec.msgpack.encode(plain.states["A"])
+    assert (list(tiered.states["A"].closed), list(tiered.states["A"].unknown)) == (["X4", "X5"], ["U5"])
+    names = [f"{letter}{number}" for letter in "XU" for number in range(6)]
+    assert [tiered.orders.get("A", name) for name in names] == [plain.orders.get("A", name) for name in names]
+    assert (tiered.reads, plain.reads, tiered.orders.tiers.live) == (0, 9, 3)
 
 
 def test_a_thousand_closed_orders_are_kept_and_never_an_eighth_more() -> None:
