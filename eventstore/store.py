@@ -237,7 +237,7 @@ class EventStore(EventReader):
             if weakest > durability:
                 msg = f"{kind.name} must be at least {weakest.name}, not {durability.name}: append it"
                 raise InvalidEvent(msg)
-            if kind.signed and not batch.actor:
+            if kind.signed and not (batch.actor and batch.actor.strip()):
                 msg = f"{kind.name} needs to know who: give actor="
                 raise InvalidEvent(msg)
             drafts.append(

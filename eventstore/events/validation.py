@@ -22,6 +22,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 # No figure of trading comes near; without a bound, one event could make the folds of an account overflow for good.
 _GREATEST = Decimal("1e100")
 _SMALLEST = Decimal("1e-100")
+_INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 _EXACT: dict[type[inspect.Type], frozenset[type]] = {
     inspect.BoolType: frozenset({bool}),
     inspect.DateType: frozenset({datetime.date}),
@@ -62,6 +63,10 @@ class Validator:
             for mark, convert in (("instant", to_ns), ("duration", duration_ns))
             if _is_marked(infos[name], mark)
         )
+        timed = {name for name, _ in self._times}
+        self._integers = tuple(
+            index for index, name in enumerate(self._fields) if _is_integer(infos[name]) and name not in timed
+        )
         self._proved: set[tuple[type, ...]] = set()
 
     def check(self, event: S) -> S:
@@ -72,6 +77,8 @@ class Validator:
         classes = tuple(map(type, values))
         if classes not in self._proved:
             self._check_types(values, classes)
+        for index in self._integers:
+            _check_number(f"{self._name}.{self._fields[index]}", values[index], None)
         for index, above in self._numbers:
             value = values[index]
             if value is None:
@@ -119,7 +126,7 @@ class Validator:
 
 def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN401 - any member of any event
     """Refuse what JSON or a decoder would bend: numbers that are none, and floats where a Decimal is declared."""
-    if isinstance(value, Decimal | float):
+    if isinstance(value, Decimal | float | int):
         _check_number(where, value, converted)
         return
     if isinstance(value, msgspec.Struct):
@@ -138,11 +145,16 @@ def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN
             _check_numbers(where, one, other)
 
 
-def _check_number(where: str, value: Decimal | float, converted: Any) -> None:  # noqa: ANN401 - any member
-    if not math.isfinite(value):
+def _check_number(where: str, value: Decimal | float | None, converted: Any) -> None:  # noqa: ANN401 - any member
+    if isinstance(value, int):
+        # No snapshot could hold a greater one: MessagePack's integers have 64 bits.
+        if not _INTEGER_MIN <= value <= _INTEGER_MAX:
+            msg = f"{where}: a whole number of at most 64 bits is wanted, or a Decimal"
+            raise InvalidEvent(msg)
+    elif value is not None and not math.isfinite(value):
         msg = f"{where}: a finite number is wanted"
         raise InvalidEvent(msg)
-    if isinstance(value, float) and not isinstance(converted, float):
+    elif isinstance(value, float) and not isinstance(converted, float):
         msg = f"{where} is a float: give a Decimal made of text, for example Decimal('{value}')"
         raise InvalidEvent(msg)
 
@@ -169,6 +181,10 @@ def _parts(info: inspect.Type) -> tuple[inspect.Type, ...]:
 
 def _is_decimal(info: inspect.Type) -> bool:
     return any(isinstance(part, inspect.DecimalType) for part in _parts(info))
+
+
+def _is_integer(info: inspect.Type) -> bool:
+    return any(isinstance(part, inspect.IntType) for part in _parts(info))
 
 
 def _is_marked(info: inspect.Type, mark: str) -> bool:

@@ -285,6 +285,8 @@ def test_limits_are_set_by_somebody_who_is_named(store: eventstore.EventStore) -
     with pytest.raises(InvalidEvent, match=nobody):
         store.append(stream, limits, actor="")
     with pytest.raises(InvalidEvent, match=nobody):
+        store.append(stream, limits, actor=" ")
+    with pytest.raises(InvalidEvent, match=nobody):
         store.append_many([Batch("limits/ACC1/other", limits, actor="risk@desk"), Batch(stream, limits)])
     assert store.head() == 0
     assert store.append(stream, limits, actor="risk@desk")[0].actor == "risk@desk"
@@ -374,3 +376,20 @@ def test_types_are_named_by_class_or_text() -> None:
     assert type_names(trading.OrderFilled) == ("OrderFilled",)
     assert type_names("Later") == ("Later",)
     assert type_names([trading.OrderFilled, "Later"]) == ("OrderFilled", "Later")
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 2**70])
+def test_a_whole_number_that_no_snapshot_could_hold_is_refused(number: int) -> None:
+    for event in (
+        trading.LimitsSet(rule_id="r", revision=number),
+        trading.LimitsSet(rule_id="r", parameters={"limits": [{"a": number}]}),
+        trading.PairStateSaved(state=number),
+    ):
+        with pytest.raises(InvalidEvent, match="a whole number of at most 64 bits is wanted"):
+            encode(event)
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, -(2**63), 0])
+def test_a_whole_number_of_64_bits_is_stored(number: int) -> None:
+    event = trading.LimitsSet(rule_id="r", revision=number, parameters={"limits": [{"a": number}]})
+    assert read_back(event) == event
