@@ -52,30 +52,60 @@ class LockoutExpiry(Policy):
     def __init__(self) -> None:
         self._since: tuple[int, int] | None = None
         """Both clocks as they were when they last agreed: wall and monotonic."""
-        self._jump: Jump | None = None
-        self._number = 0
+        self._jumps: list[Jump] = []
         self._told: dict[str, int] = {}
         """By account, up to which jump its lockouts have heard of."""
+        self._recorded: dict[str, int] = {}
+        """By account, the position of the last jump that was recorded, by whomever, of those it knew of by then."""
+        self._decided: dict[str, Jump] = {}
+        """By account, the last jump that this process itself wanted recorded."""
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
         clock = _clock(book)
         self._compare(clock)
         account = trigger.account
-        told = self._told.setdefault(account, self._number)
+        told = self._told.setdefault(account, len(self._jumps))
         if trigger.kind is TriggerKind.RECORD:
             return  # Asked from its first lockout on, so that the clocks are compared from then on at the latest.
-        self._told[account] = self._number
+        self._told[account] = len(self._jumps)
         state: LockoutsState | None = book.state("lockouts", account)
         if state is None:
             return
-        if told != self._number and self._jump is not None:
-            yield from _jumped(account, state, self._jump)
+        if told != len(self._jumps):
+            for jump in self._jumps[told:]:
+                yield from self._jumped(account, state, jump)
             return  # What expires by this clock is asked at the next tick, when the lockouts know of it.
+        self._recorded[account] = 0 if state.jumped is None else state.jumped[2]
         now = min(trigger.at, clock.now_ns())
         for lockout in list(state.active.values()):
             if lockout.ends_at is not None and now >= lockout.ends_at:
                 yield _expiry(book, lockout, clock)
+
+    def _jumped(self, account: str, state: LockoutsState, jump: Jump) -> Iterator[Decision]:
+        """Record a jump for an account whose lockouts it concerns, once, though two processes may see it."""
+        if state.jumped is not None and state.jumped[:2] == self._decided.get(account):
+            self._recorded[account] = state.jumped[2]
+        since = self._recorded.get(account, 0)
+        self._decided[account] = jump
+
+        def is_told(book: Book) -> bool:
+            state: LockoutsState | None = book.state("lockouts", account)
+            if state is None or state.jumped is None:
+                return False
+            before, after, position = state.jumped
+            same_way = (after > before) is (jump.after > jump.before)
+            overlaps = max(min(before, after), min(jump)) < min(max(before, after), max(jump))
+            if position > since and same_way and overlaps:
+                self._recorded[account] = position
+                return True
+            return False
+
+        ending = [*state.active.values(), *(each for each in state.ended if each.ended_by == "expired")]
+        if any(lockout.until is not None for lockout in ending):
+            event = ClockJumped(before=jump.before, after=jump.after)
+            key = f"{account}/{since}/{jump.before}/{jump.after}"
+            yield Decision(((f"lockout/{account}/clock", event),), unless=is_told, key=key)
 
     def _compare(self, clock: Clock) -> None:
         wall, monotonic = clock.now_ns(), clock.monotonic_ns()
@@ -85,26 +115,7 @@ class LockoutExpiry(Policy):
         ahead = (wall - self._since[0]) - (monotonic - self._since[1])
         if abs(ahead) > JUMP_TOLERATED:
             self._since = (wall, monotonic)
-            self._jump = Jump(wall - ahead, wall)
-            self._number += 1
-
-
-def _jumped(account: str, state: LockoutsState, jump: Jump) -> Iterator[Decision]:
-    """Record a jump for an account whose lockouts it concerns, once, though two processes may see it."""
-
-    def is_told(book: Book) -> bool:
-        state: LockoutsState | None = book.state("lockouts", account)
-        if state is None or state.jumped is None:
-            return False
-        known = Jump(*state.jumped)
-        same_way = (known.after > known.before) is (jump.after > jump.before)
-        return same_way and max(min(known), min(jump)) < min(max(known), max(jump))
-
-    ending = [*state.active.values(), *(each for each in state.ended if each.ended_by == "expired")]
-    if any(lockout.until is not None for lockout in ending):
-        event = ClockJumped(before=jump.before, after=jump.after)
-        key = f"{account}/{jump.before}/{jump.after}"
-        yield Decision(((f"lockout/{account}/clock", event),), unless=is_told, key=key)
+            self._jumps.append(Jump(wall - ahead, wall))
 
 
 def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:

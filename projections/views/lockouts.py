@@ -66,8 +66,10 @@ class LockoutsState(msgspec.Struct):
     ended: list[Lockout] = []
     anomalies: tuple[LockoutAnomaly, ...] = ()
     anomaly_count: int = 0
-    jumped: tuple[int, int] | None = None
-    """From when to when the wall clock was moved last."""
+    jumped: tuple[int, int, int] | None = None
+    """From when to when the wall clock was moved last, and that record's position."""
+    expired_to: int = 0
+    """The last end of an irrevocable lockout that expired."""
 
 
 class LockoutsView(View[LockoutsState]):
@@ -122,7 +124,7 @@ class LockoutsView(View[LockoutsState]):
             del after.ended[: -self._ended_max]
         state.active, state.ended = after.active, after.ended
         state.anomalies, state.anomaly_count = after.anomalies, after.anomaly_count
-        state.jumped = after.jumped
+        state.jumped, state.expired_to = after.jumped, after.expired_to
 
 
 class Lockouts:
@@ -138,9 +140,11 @@ class Lockouts:
         """
         at_ns = to_ns(at)
         state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
-        if state is None or not state.active:
+        if state is None or not (state.active or at_ns < state.expired_to):
             return ()
         found = [lockout for lockout in state.active.values() if lockout.is_active(at_ns)]
+        if at_ns < state.expired_to:
+            found += _expired_later(state, at_ns)
         if symbol is not None and found:
             scopes = self._scopes(symbol)
             found = [lockout for lockout in found if lockout.scope in scopes]
@@ -290,19 +294,16 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
     by = event.after - event.before
     for key, held in list(state.active.items()):
         ends_at = held.ends_at
-        # What was set by the clock that had been moved already ends by it.
-        concerned = by < 0 or held.set_at <= event.before < (ends_at or 0)
-        if ends_at is not None and concerned:
+        if ends_at is not None and (by < 0 or ends_at > event.before):
             state.active[key] = replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position))
-    for held in [each for each in state.ended if _ended_ahead(each, event)]:
+    for held in [each for each in state.ended if _ended_early(each, event)]:
         _restore(state, replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position)), held)
-    state.jumped = (event.before, event.after)
+    state.jumped = (event.before, event.after, record.position)
 
 
-def _ended_ahead(held: Lockout, jump: ClockJumped) -> bool:
-    """Tell whether a lockout is over only by a clock that had been moved, before anyone said that it had been."""
-    ended_at = held.ended_at
-    return held.ended_by == "expired" and ended_at is not None and jump.before < ended_at <= jump.after
+def _ended_early(held: Lockout, jump: ClockJumped) -> bool:
+    """Tell whether a lockout expired only by a clock that had been moved, before anyone said that it had been."""
+    return held.ended_by == "expired" and (held.ended_at or 0) > jump.before
 
 
 def _restore(state: LockoutsState, held: Lockout, ended: Lockout) -> None:
@@ -341,6 +342,24 @@ def _end(state: LockoutsState, key: str, at: int | None, by: str, record: Record
     held = state.active.pop(key)
     positions = held.positions if record is None else _with_position(held, record.position)
     state.ended.append(replace(held, ended_at=at, ended_by=by, positions=positions))
+    if by == "expired" and not held.revocable:
+        state.expired_to = max(state.expired_to, at or 0)
+
+
+def _expired_later(state: LockoutsState, at_ns: int) -> list[Lockout]:
+    """Return the irrevocable lockouts that expired after an instant: a clock set ahead and back opens no account.
+
+    As with those in force, one holds before it was set too.
+    """
+    held = {(lockout.rule_id, lockout.scope) for lockout in list(state.active.values()) if lockout.is_active(at_ns)}
+    return [
+        lockout
+        for lockout in state.ended
+        if lockout.ended_by == "expired"
+        and not lockout.revocable
+        and at_ns < (lockout.ended_at or 0)
+        and (lockout.rule_id, lockout.scope) not in held
+    ]
 
 
 def _with_position(held: Lockout, position: int) -> tuple[int, ...]:
