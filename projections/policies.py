@@ -281,6 +281,7 @@ class Policies:
             return
         after = min(positions.values())
         for record, past in steps(self._store, after=after, until=until, views=self.book.views):
+            past.sessions.calendars = self.book.sessions.calendars
             for policy in self._by_type.get(record.type, ()):
                 if record.position > positions[policy.name]:
                     self._ask(policy, past, self._of_record(record))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from eventstore import UnknownContract
-from eventstore.trading import SessionClosed
-from projections.rules.base import Breach, Rule
-from projections.rules.figures import ZERO
+from eventstore.trading import SessionClosed, Severity
+from projections.rules.base import Breach, Rule, now_of
+from projections.rules.figures import ZERO, day_of
 from projections.rules.parameters import Consistency as Parameters
-from projections.rules.sentences import money
+from projections.rules.sentences import money, until
 from projections.view import FIXED
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _HUNDRED = 100
 
 
 class Consistency(Rule[Parameters]):
-    """Warns, at a session's close, when the best day's profit is at least `limit` of the total.
+    """Warns, or locks until the next reset, where at a session's close the best day made `limit` of all profit or more.
 
     The share is as proprietary trading firms define it: the best day's net profit by the net profit of all days
     together, losing days counted; where that is no profit there is no share. Days are the newest 400 in which
@@ -56,13 +56,18 @@ class Consistency(Rule[Parameters]):
             return
         named = f" {currency}" if currency else ""
         session = book.sessions.current(account, trigger.at - 1)
+        ends_at = day_of(book, account, trigger.at, now_of(trigger)).ends_at
+        said = (
+            f"the best day {best_day.removeprefix('~')} made {money(days[best_day])} of {money(total)}{named}: "
+            f"{_percent(share)} %, and {_percent(parameters.limit)} % are too much"
+        )
+        if parameters.severity is not Severity.WARNING:
+            said += f"; {until(book, account, ends_at)}"
         yield Breach(
             figure=share,
             limit=parameters.limit,
-            reason=(
-                f"the best day {best_day.removeprefix('~')} made {money(days[best_day])} of {money(total)}{named}: "
-                f"{_percent(share)} %, and {_percent(parameters.limit)} % are too much"
-            ),
+            reason=said,
+            until=ends_at,
             currency=currency,
             basis="best day ÷ total profit",
             trading_day=event.trading_day or (None if session is None else session.trading_day),

@@ -207,8 +207,8 @@ def _high(book: Book, trigger: Trigger) -> Decision | None:
     if standing is None:
         return None
     equity = standing.equity
-    session = book.sessions.current(trigger.account, now_of(trigger))
-    day = None if session is None else session.trading_day
+    now = now_of(trigger)
+    day = day_of(book, trigger.account, now, now).trading_day
     raised = max(followed.floors(standing.marked), default=None)
     is_raised = raised is not None and (equity.floor is None or raised > equity.floor)
     is_high = any(_is_new(standing, each) for each in followed.drawdowns)
@@ -230,14 +230,14 @@ def _high(book: Book, trigger: Trigger) -> Decision | None:
     )
 
     def is_covered(book: Book) -> bool:
-        now = standing_of(book, trigger.account, now_of(trigger))
-        if now is None or now.marked_balance < told.balance or now.marked_equity < told.equity:
+        head = standing_of(book, trigger.account, now)
+        if head is None or head.marked_balance < told.balance or head.marked_equity < told.equity:
             return False
-        floor = now.equity.floor
+        floor = head.equity.floor
         is_low = told.floor is not None and (floor is None or floor < told.floor)
         return not is_low and not (followed.by_day and _is_day_best(book, equity, day))
 
-    key = f"{trigger.account}/high/{day or ''}/{told.balance}/{told.equity}/{told.floor}"
+    key = f"{trigger.account}/high/{day}/{told.balance}/{told.equity}/{told.floor}"
     return Decision(((f"equity/{trigger.account}/-", told),), unless=is_covered, key=key)
 
 
@@ -247,7 +247,7 @@ def _is_new(standing: Standing, parameters: Parameters) -> bool:
     return gain > ZERO and gain >= parameters.step
 
 
-def _is_day_best(book: Book, equity: Equity, day: date | None) -> bool:
+def _is_day_best(book: Book, equity: Equity, day: date) -> bool:
     """Tell whether the day's result was never marked as high, before fees or net of them."""
     if equity.unquoted:
         return False

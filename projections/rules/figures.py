@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.policies import Trigger
     from projections.rules.parameters import DailyLoss, DailyProfit, Parameters, WeeklyLoss
+    from projections.sessions import TradingDay
     from projections.views.limits import Limit
     from projections.views.position_fold import PositionsState
 
@@ -81,13 +82,22 @@ class Span(msgspec.Struct, frozen=True):
 
 
 def day_of(book: Book, account: str, at: int, now: int) -> Span:
-    """Return the trading day around an instant; where none is told, it is the date in UTC, until the next reset."""
+    """Return the trading day around an instant: as told, else by the calendar, else the date in UTC."""
     session = book.sessions.current(account, at)
     reset = book.sessions.next_reset(account, at)
     if session is not None:
         return Span(session.trading_day, session.resets_at or reset, session.holds(now))
+    planned = untold(book, account, at)
+    if planned is not None:
+        return Span(planned.trading_day, planned.resets_at, now < planned.resets_at)
     ends_at = at - at % _DAY_NS + _DAY_NS if reset is None else reset
     return Span(datetime.fromtimestamp(at // NANOSECONDS, UTC).date(), ends_at, now < ends_at)
+
+
+def untold(book: Book, account: str, at: int) -> TradingDay | None:
+    """Return the trading day that a calendar knows of where nobody has told it: a process was asleep over a reset."""
+    calendar = book.sessions.calendar(account)
+    return None if calendar is None or book.sessions.current(account, at) is not None else calendar.day_at(at)
 
 
 def week_of(book: Book, account: str, at: int, now: int) -> Span:
@@ -143,9 +153,13 @@ class _Sums:
         state: PositionsState | None = self.book.state("positions", self.account)
         if state is None:
             return
-        ledger = state.ledger
-        days = [ledger.of_day(name) for name in ledger.names_of_week(at)] if week else [ledger.at(at)]
-        entries = [each for day in days for each in day.items()]
+        ledger, planned = state.ledger, untold(self.book, self.account, at)
+        if week:
+            entries = [each for name in ledger.names_of_week(at) for each in ledger.of_day(name).items()]
+        elif planned is not None and planned.began_at >= ledger.steps_from:
+            entries = [(step.key, step.earned) for step in ledger.steps_of(planned.began_at, planned.resets_at)]
+        else:
+            entries = list(ledger.at(at).items())
         known = []
         for key, earned in entries:
             symbol = key.partition("\0")[0]

@@ -18,6 +18,7 @@ from projections.rules.figures import (
     is_idle,
     results,
     sentence,
+    untold,
     week_of,
 )
 from projections.rules.parameters import BadLimit, Basis, Parameters, read
@@ -176,15 +177,16 @@ def _daily_loss(
 def _best(book: Book, account: str, parameters: kinds.DailyLoss, result: Result, when: tuple[int, Span]) -> Decimal:
     at, day = when
     net = parameters.net_of_fees
-    best = book.bests.realized(account, at, result.currency, net=net)
+    planned = untold(book, account, at)
+    bounds = None if planned is None else (planned.began_at, planned.resets_at)
+    best = book.bests.realized(account, at, result.currency, net=net, bounds=bounds)
     if parameters.basis is Basis.REALIZED or not day.is_current:
         return best
     own = book.accounts.get(account)
     # Marks are in the account's own currency. What was realized at the best is not what was open then.
     if own is None or own.currency != result.currency:
         return max(result.amount, FIXED.create_decimal(0))
-    session = book.sessions.current(account, at)
-    marked = book.bests.marked(account, None if session is None else session.trading_day, at, net=net)
+    marked = book.bests.marked(account, day.trading_day, at, net=net)
     return max(marked, result.amount)
 
 

@@ -93,18 +93,27 @@ class Bests:
         best = None if state is None else state.days.get(day_name(trading_day, at))
         return ZERO if best is None else max(ZERO, best.net if net else best.gross)
 
-    def realized(self, account: str, at: int, currency: str | None = None, *, net: bool = True) -> Decimal:
+    def realized(
+        self,
+        account: str,
+        at: int,
+        currency: str | None = None,
+        *,
+        net: bool = True,
+        bounds: tuple[int, int] | None = None,
+    ) -> Decimal:
         """Return the highest that the realized result of the trading day around an instant has been, never below zero.
 
         It follows the fills in the order they happened, up to all that is told by now. What a bust took back was
-        never made. Symbols without a known multiplier count nothing.
+        never made. Symbols without a known multiplier count nothing. `bounds`: when that day begins and ends, where
+        nobody has told it.
         """
         state: PositionsState | None = self._lens.state(VIEW, account)
         if state is None:
             return ZERO
         own = own_currency(self._lens, account)
         wanted, rates = currency or own, Rates(self._lens, own)
-        since, until = _bounds(state.ledger, at)
+        since, until = _bounds(state.ledger, at) if bounds is None else bounds
         steps = state.ledger.steps_of(max(since, state.ledger.steps_from), until)
         with decimal.localcontext(FIXED):
             sums = [_amount(step, rates, wanted, net=net) for step in steps]

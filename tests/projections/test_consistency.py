@@ -81,17 +81,20 @@ def test_without_a_total_profit_there_is_no_share(day: Day) -> None:
 
 def test_fees_may_be_left_out_and_other_currencies_are_named(day: Day) -> None:
     day.define("FDAX", currency="EUR")
-    day.limit("consistency", limit="1", net_of_fees=False)
+    day.limit("consistency:gross", limit="1", net_of_fees=False)
     day.make("500", fee="500")
     day.make("70", "FDAX")
     day.end()
     [breach] = day.breaches()
     assert isinstance(breach.details, dict)
-    assert (breach.details["total"], breach.details["other_currencies"]) == ("500", {"EUR": "70"})
+    assert (breach.details["total"], breach.details["other_currencies"]) == ("500", {"EUR": "70.0"})
 
 
-def test_it_may_lock_if_a_firm_wants_it_to(day: Day) -> None:
+def test_it_may_lock_until_the_next_reset_where_that_is_wanted(day: Day) -> None:
     day.limit("consistency", limit="0.3", severity="LOCKOUT")
     day.make("900")
     day.end()
-    assert [record.event.rule_id for record in day.lockouts()] == ["consistency"]  # type: ignore[attr-defined]
+    [reason] = day.reasons()
+    assert reason.endswith("are too much; locked until 2026-11-18 17:00 CST")
+    day.end()
+    assert day.breaches() == []
