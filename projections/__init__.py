@@ -1,6 +1,8 @@
 """What the log means: views, the book that they make up, snapshots of it, and any past state."""
 
-from projections.book import Book, Recovery, open
+from projections.book import Book
+from projections.opening import open
+from projections.recovery import Recovery
 from projections.replay import Change, as_of, diff, steps
 from projections.snapshots import Snapshots, SnapshotWarning
 from projections.view import FIXED, SHARED, Lens, PartitionParked, View

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from typing_extensions import override
 
 from eventstore import (
@@ -27,54 +25,22 @@ from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name
 from projections.fold import Fold, as_read
 from projections.reading import tail
+from projections.recovery import Recovery
 from projections.shipped import Shipped, shipped_views
 from projections.snapshots import Loaded, Snapshots
 from projections.view import SHARED, PartitionParked, View, completed, is_by_account
-from projections.views.enforcement import Enforcement, oldest_first
-from projections.views.lockouts import Lockout
-from projections.views.orders import Orders, tiers_of
-from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
     from eventstore import Clock, Event
-    from projections.sessions import Calendar
-    from projections.tiers import TierSettings
+    from projections.listener import Listener
 
     Progress = Callable[[int, int], None]
 
 PAGE = 1_000
-TAIL_WORTH_A_CUT = 10_000
-
-
-class Recovery(msgspec.Struct, frozen=True):
-    """How a book came to be: the cut it started from (0: none), the tail that it folded, and what holds now."""
-
-    cut: int
-    tail: int
-    seconds: float
-    lockouts: tuple[Lockout, ...] = ()
-    pending: tuple[Enforcement, ...] = ()
-
-
-class Listener(Protocol):
-    """Who is told what a live book folds and observes, and then may append."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether all that was told of has been decided, and all that was decided is appended."""
-
-    def folded(self, record: Record) -> None:
-        """Take note of a record, just folded: the book is at it, and its lock is held."""
-
-    def observed(self, record: Record, event: Event) -> None:
-        """Take note of what was observed; the book's lock is held."""
-
-    def act(self) -> None:
-        """Append what was decided on; the lock is not held."""
 
 
 class Book(Shipped):
@@ -397,60 +363,5 @@ class Book(Shipped):
         return f"<Book of {self._reader.log} at {self.position}{f', {len(parked)} parked' if parked else ''}>"
 
 
-def open(
-    store: EventReader,
-    *,
-    views: Sequence[View[Any]] | None = None,
-    accounts: Sequence[str] | None = None,
-    snapshots: Snapshots | str | Path | Literal[False] | None = None,
-    progress: Progress | None = None,
-    calendars: Calendar | Mapping[str, Calendar] | None = None,
-    tiers: TierSettings | None = None,
-) -> Book:
-    """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
-
-    `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
-    are kept, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, `*` for
-    all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
-    """
-    clock = store.clock if isinstance(store, EventStore) else SystemClock()
-    began = clock.monotonic_ns()
-    chosen = None if accounts is None else frozenset(check_name("account", account) for account in accounts)
-    kept = snapshots_of(store, snapshots)
-    fold = Fold(accounts=chosen)
-    book = Book(store, fold, accounts=chosen, snapshots=kept)
-    book.sessions.calendars.update(calendars_of(calendars))
-    held = tiers_of(tiers)
-    book.orders = Orders(book, held)
-    head = store.head()
-    cut = book.load([*shipped_views(held), *(views or ())], head, progress)
-    tail_length = head - cut
-    if tail_length >= TAIL_WORTH_A_CUT:
-        book.snapshot()
-    now = clock.now_ns()
-    in_force = tuple(lock for account in _sound(book, "lockouts") for lock in book.lockouts.active(account, now))
-    pending = [request for account in _sound(book, "enforcement") for request in book.enforcement.pending(account)]
-    seconds = (clock.monotonic_ns() - began) / 1e9
-    book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
-    return book
-
-
 def _is_volatile(view: View[Any]) -> bool:
     return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)
-
-
-def _sound(book: Book, view: str) -> list[str]:
-    """Return the partitions that a view did not fail on."""
-    parked = book.parked
-    return [partition for partition in book.partitions(view) if (view, partition) not in parked]
-
-
-def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[False] | None) -> Snapshots | None:
-    if isinstance(given, Snapshots):
-        return given
-    if given is False:
-        return None
-    if isinstance(given, str | Path):
-        return Snapshots(given)
-    directory = getattr(store, "directory", None)
-    return None if directory is None else Snapshots(directory / "snapshots.sqlite")

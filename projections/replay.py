@@ -22,8 +22,9 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.book import Book, snapshots_of
+from projections.book import Book
 from projections.fold import Fold
+from projections.opening import snapshots_of
 from projections.reading import tail
 from projections.shipped import shipped_views
 

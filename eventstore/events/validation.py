@@ -145,7 +145,7 @@ def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN
             _check_numbers(where, one, other)
 
 
-def _check_number(where: str, value: Decimal | float | None, converted: Any) -> None:  # noqa: ANN401 - any member
+def _check_number(where: str, value: Any, converted: Any) -> None:  # noqa: ANN401 - any member of any event
     if isinstance(value, int):
         # No snapshot could hold a greater one: MessagePack's integers have 64 bits.
         if not _INTEGER_MIN <= value <= _INTEGER_MAX:

@@ -16,6 +16,7 @@ import projections
 from eventstore import Batch, Closed, EventReader, EventStore, InvalidEvent, ReadOnly
 from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus
 from projections import book as book_module
+from projections import opening as opening_module
 from tests.projections.examples import (
     Everything,
     Glimpsed,
@@ -147,7 +148,7 @@ def test_opening_starts_from_the_newest_cut_and_reads_the_tail(store: EventStore
 
 
 def test_a_long_tail_is_worth_a_cut_at_once(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book_module, "TAIL_WORTH_A_CUT", 3)
+    monkeypatch.setattr(opening_module, "TAIL_WORTH_A_CUT", 3)
     store.append("trade/A/T1", [bought("T1"), bought("T2"), bought("T3")])
     projections.open(store).close()
     assert projections.open(store).recovery.cut == 3

@@ -24,7 +24,7 @@ from eventstore.trading import (
     TradeBusted,
     TradeCorrected,
 )
-from projections.book import open as open_book
+from projections import open as open_book
 from projections.view import FIXED
 from projections.views import position_fold
 from projections.views.earned import NOTHING, Earned

@@ -1,0 +1,83 @@
+"""Opening a book: from the newest cut and one tail, with what holds at that moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from eventstore import EventReader, EventStore, SystemClock
+from eventstore.streams import check_name
+from projections.book import Book
+from projections.fold import Fold
+from projections.recovery import Recovery
+from projections.shipped import shipped_views
+from projections.snapshots import Snapshots
+from projections.views.enforcement import oldest_first
+from projections.views.orders import Orders, tiers_of
+from projections.views.sessions import calendars_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from projections.sessions import Calendar
+    from projections.tiers import TierSettings
+    from projections.view import View
+
+    Progress = Callable[[int, int], None]
+
+TAIL_WORTH_A_CUT = 10_000
+
+
+def open(
+    store: EventReader,
+    *,
+    views: Sequence[View[Any]] | None = None,
+    accounts: Sequence[str] | None = None,
+    snapshots: Snapshots | str | Path | Literal[False] | None = None,
+    progress: Progress | None = None,
+    calendars: Calendar | Mapping[str, Calendar] | None = None,
+    tiers: TierSettings | None = None,
+) -> Book:
+    """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
+
+    `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
+    are kept, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, `*` for
+    all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
+    """
+    clock = store.clock if isinstance(store, EventStore) else SystemClock()
+    began = clock.monotonic_ns()
+    chosen = None if accounts is None else frozenset(check_name("account", account) for account in accounts)
+    kept = snapshots_of(store, snapshots)
+    fold = Fold(accounts=chosen)
+    book = Book(store, fold, accounts=chosen, snapshots=kept)
+    book.sessions.calendars.update(calendars_of(calendars))
+    held = tiers_of(tiers)
+    book.orders = Orders(book, held)
+    head = store.head()
+    cut = book.load([*shipped_views(held), *(views or ())], head, progress)
+    tail_length = head - cut
+    if tail_length >= TAIL_WORTH_A_CUT:
+        book.snapshot()
+    now = clock.now_ns()
+    in_force = tuple(lock for account in _sound(book, "lockouts") for lock in book.lockouts.active(account, now))
+    pending = [request for account in _sound(book, "enforcement") for request in book.enforcement.pending(account)]
+    seconds = (clock.monotonic_ns() - began) / 1e9
+    book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
+    return book
+
+
+def _sound(book: Book, view: str) -> list[str]:
+    """Return the partitions that a view did not fail on."""
+    parked = book.parked
+    return [partition for partition in book.partitions(view) if (view, partition) not in parked]
+
+
+def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[False] | None) -> Snapshots | None:
+    if isinstance(given, Snapshots):
+        return given
+    if given is False:
+        return None
+    if isinstance(given, str | Path):
+        return Snapshots(given)
+    directory = getattr(store, "directory", None)
+    return None if directory is None else Snapshots(directory / "snapshots.sqlite")
