@@ -2,116 +2,56 @@
 
 from __future__ import annotations
 
-import enum
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
 from typing_extensions import override
 
 from eventstore import Batch, DuplicateEvent, Event, EventStore, ReadOnly, Record, StoreError, VersionConflict
 from eventstore.events.registry import by_class
-from projections.book import Book
 from projections.cursors import Cursors
+from projections.deciding import (
+    DEPTH_MAX,
+    CausationTooDeep,
+    Decision,
+    Policy,
+    PolicyStopped,
+    Trigger,
+    TriggerKind,
+)
 from projections.replay import steps
 from projections.view import SHARED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
     from typing import Self
 
-DEPTH_MAX = 8
+    from projections.book import Book
+
+__all__ = [
+    "ACTOR",
+    "DEPTH_MAX",
+    "CausationTooDeep",
+    "Decision",
+    "Policies",
+    "Policy",
+    "PolicyStopped",
+    "Trigger",
+    "TriggerKind",
+]
+
 ATTEMPTS_MAX = 100
 ANCESTORS_MAX = 64
 WAIT_SECONDS = 0.25
 ACTOR = "policy:"
 # Whatever may change who holds what: which accounts a quote concerns is then found anew.
 _HOLDING = frozenset(
-    {"OrderFilled", "TradeExecuted", "PositionAdjusted", "TradeBusted", "TradeCorrected", "AccountOpened"}
+    {"OrderFilled", "TradeExecuted", "PositionAdjusted", "TradeBusted", "TradeCorrected", "ContractDefined"}
 )
 # Every account that anything was said of, of which a policy may have to say something in its turn.
 _ACCOUNT_VIEWS = ("accounts", "positions", "limits", "lockouts", "sessions", "orders")
-
-
-class TriggerKind(enum.StrEnum):
-    """What made a policy be asked."""
-
-    RECORD = "RECORD"
-    QUOTE = "QUOTE"
-    TIME = "TIME"
-    START = "START"
-
-
-class Trigger(msgspec.Struct, frozen=True):
-    """Why a policy is asked about an account, and the instant (UNIX ns) that counts: a record's `occurred_at`, or now.
-
-    `record` and `event` are what was recorded or, without a position of its own, observed. `key` names the trigger in
-    the ids of what is decided on: the record's id, or the account and its trading day.
-    """
-
-    kind: TriggerKind
-    account: str
-    at: int
-    key: str
-    record: Record | None = None
-    event: Event | None = None
-    symbol: str | None = None
-
-
-class Decision(msgspec.Struct, frozen=True):
-    """Events that a policy wants appended, all or nothing, each with its stream.
-
-    `unless` is asked of the book at the log's head, right before the append: True means that it is needed no more.
-    `key` takes the place of the trigger's, where another thing than the trigger must be decided on only once.
-    """
-
-    facts: tuple[tuple[str, Event], ...]
-    unless: Callable[[Book], bool] | None = None
-    key: str | None = None
-
-
-@runtime_checkable
-class Policy(Protocol):
-    """What answers records with new events. The same record and the same book give the same decisions.
-
-    It is asked under the book's lock: it asks the book and appends nothing itself. `name` stands in the ids of what
-    it decides and in its cursor's file, and stays the same when the policy is revised.
-    """
-
-    name: str
-    types: ClassVar[tuple[type[Event], ...]]
-    """The records that it wants to see."""
-    quotes: ClassVar[bool] = False
-    """Whether it is asked at each quote of what an account holds."""
-    timed: ClassVar[bool] = False
-    """Whether it is asked as time goes by, about each account."""
-
-    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
-        """Return what is to be appended, nothing usually."""
-
-
-class PolicyStopped(StoreError):
-    """A policy failed, and is asked no more until the process starts anew: it goes on from this record then."""
-
-    def __init__(self, policy: str, position: int, error: BaseException) -> None:
-        self.policy, self.position, self.error = policy, position, error
-        super().__init__(
-            f"policy {policy} stopped at position {position} ({type(error).__name__}: {error}): mend it and start "
-            "anew, it goes on from there"
-        )
-
-
-class CausationTooDeep(StoreError):
-    """Policies answer one another without end."""
-
-    def __init__(self, policy: str, depth: int) -> None:
-        self.policy, self.depth = policy, depth
-        super().__init__(
-            f"policy {policy} would cause an event {depth} deep, and {DEPTH_MAX} is the most: policies that answer one "
-            "another have to stop somewhere"
-        )
 
 
 class _Due(NamedTuple):
