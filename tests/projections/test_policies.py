@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from typing_extensions import override
 
 import eventstore
 import projections
@@ -202,6 +203,7 @@ def test_two_workers_decide_once(store: EventStore, book: Book) -> None:
 
 def test_a_decision_in_another_form_counts_as_decided(store: EventStore, book: Book) -> None:
     class Wordy(Loss):
+        @override
         def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
             for decision in super().decide(book, trigger):
                 (stream, _), *others = decision.facts
@@ -254,7 +256,7 @@ def test_what_could_not_be_appended_is_tried_again(
         patched.setattr(book, "append_many", full)
         assert len(lose(book, 10)) == 2
         assert isinstance(policies.error, StorageFull)
-        assert not policies.settled
+        assert repr(policies).endswith("no room>")
     policies.tick()
     assert policies.settled
     assert len(lockouts(store)) == 1
@@ -264,6 +266,7 @@ def test_a_policy_that_raises_stops_alone_and_goes_on_from_there(store: EventSto
     class Broken(Loss):
         name = "broken"
 
+        @override
         def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
             if trigger.record is not None and trigger.record.version == 2:
                 msg = "not this one"
