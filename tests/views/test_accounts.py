@@ -75,6 +75,11 @@ def test_an_account_is_as_it_was_opened_and_updated(book: Book) -> None:
     after = book.accounts.get("A")
     assert after is not None
     assert (after.can_trade, after.told, account.can_trade) == (False, account.told, True)
+    book.append(ACCOUNT, AccountUpdated(balance=Decimal(50_200)))
+    last = book.accounts.get("A")
+    assert last is not None
+    usd = last.told["USD"]
+    assert (usd.balance, usd.available, usd.frozen, usd.margin) == (50_200, 39_000, 1, 500)
 
 
 @pytest.mark.parametrize(

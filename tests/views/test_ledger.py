@@ -122,13 +122,13 @@ def test_days_are_as_local_clocks_had_them_when_the_clocks_changed() -> None:
 
 def test_a_week_holds_its_days_as_they_were_told_and_what_lies_in_none() -> None:
     ledger: Ledger[Count] = Ledger()
-    monday = date(2026, 3, 2)
-    ledger.learn(reset(3, START + 24 * HOUR, START + 48 * HOUR, monday), START)
-    ledger.learn(reset(4, START + 48 * HOUR, START + 72 * HOUR, monday), START)
-    ledger.learn(reset(9, START + 100 * HOUR, START + 172 * HOUR, date(2026, 3, 9)), START)
+    sunday = date(2026, 3, 1)
+    ledger.learn(reset(3, START + 24 * HOUR, START + 48 * HOUR, sunday), START)
+    ledger.learn(reset(4, START + 48 * HOUR, START + 72 * HOUR, sunday), START)
+    ledger.learn(reset(9, START + 100 * HOUR, START + 172 * HOUR, date(2026, 3, 8)), START)
     names = ledger.names_of_week(START + 50 * HOUR)
     assert [name for name in names if not name.startswith("~")] == ["2026-03-03", "2026-03-04"]
-    assert [name for name in names if name.startswith("~")] == [f"~2026-03-0{day}" for day in range(2, 9)]
+    assert [name for name in names if name.startswith("~")] == [f"~2026-03-0{day}" for day in range(1, 8)]
     # An instant in no day lies in the week that was told of its date.
     assert ledger.names_of_week(START + 80 * HOUR) == names
     assert ledger.names_of_week(START + 120 * HOUR)[0] == "2026-03-09"

@@ -62,6 +62,8 @@ CASES = [
     ("a part of two lots", [(2, 100), (2, 110), (-3, 120)], 50, 45),
     # first in: 1 × 20 + 1 × 10 = 30; average 105, 2 left at 105; short: 2 × (105 − 90) = 30
     ("a part of two short lots", [(-1, 110), (-1, 100), (2, 90)], 30, 30),
+    # first in: 1 × 0; average 105: 1 × −5
+    ("nothing first in first out", [(1, 100), (1, 110), (-1, 100)], 0, -5),
     # bought and sold at the same price
     ("nothing", [(1, 100), (-1, 100)], 0, 0),
     # 0.5 × (−1 − −3) = 1
@@ -124,9 +126,13 @@ def test_a_trade_counts_in_the_session_that_was_told_after_it(trading: Trading) 
     trading.day(MONDAY, TUESDAY, 6)
     assert [name for name, _ in trading.book.pnl.days("A")] == ["2026-01-06"]
     assert trading.book.pnl.day("A", trading_day="2026-01-05") == ()
-    # A day that is told of is that, and not the date in UTC.
-    trading.at(TUESDAY, fill("T3", 1, 100), fill("T4", -1, 102))
+
+
+def test_a_day_that_is_told_of_is_not_the_date_in_utc(trading: Trading) -> None:
+    trading.at(TUESDAY + HOUR, fill("T1", 1, 100), fill("T2", -1, 101))
     assert trading.book.pnl.day("A", trading_day="2026-01-06")[0].realized == 50
+    trading.day(MONDAY, TUESDAY, 6)
+    assert trading.book.pnl.day("A", trading_day="2026-01-06") == ()
 
 
 def test_a_fill_that_comes_late_counts_in_the_day_that_has_ended(trading: Trading) -> None:
