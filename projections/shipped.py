@@ -21,6 +21,7 @@ from projections.views.quotes import Quotes, QuotesView
 from projections.views.sessions import Sessions, SessionsView
 from projections.views.timers import Timers, TimersView
 from projections.views.trades import Trades, TradesView
+from projections.views.trips import Trips, TripsView
 
 if TYPE_CHECKING:
     from projections.tiers import Tiers
@@ -42,6 +43,7 @@ def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         EquityView(),
         BestsView(),
         CountersView(),
+        TripsView(),
         EnforcementView(),
         BlackoutsView(),
         PairsView(),
@@ -70,4 +72,5 @@ class Shipped:
         self.blackouts = Blackouts(lens)
         self.timers = Timers(lens)
         self.counters = Counters(lens)
+        self.trips = Trips(lens)
         self.pairs = Pairs(lens)

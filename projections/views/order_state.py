@@ -124,6 +124,7 @@ def _submitted(order: Order, _state: OrdersState, event: trading.OrderSubmitted,
         strategy=event.strategy,
         reference=event.reference,
         parent_order_id=event.parent_order_id,
+        reduce_only=event.reduce_only,
     )
     return _with_quantities(order, position, _or_filled(base, quantity, order.cumulative), quantity)
 

@@ -93,6 +93,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     pending_replaces: int = 0
     submitted: bool = False
     reported: bool = False
+    reduce_only: bool = False
 
     @property
     def average_price(self) -> Decimal | None:
@@ -160,4 +161,5 @@ def first_submitted(account: str, order_id: str, event: OrderSubmitted, position
         event.parent_order_id,
         base=OrderStatus.PENDING_NEW,
         submitted=True,
+        reduce_only=event.reduce_only,
     )

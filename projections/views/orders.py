@@ -37,7 +37,7 @@ class OrdersView(View[OrdersState]):
     """
 
     name: ClassVar[str] = "orders"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     types: ClassVar[tuple[type[Event], ...] | None] = tuple(TRANSITIONS)
 
     def __init__(
