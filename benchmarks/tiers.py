@@ -145,7 +145,7 @@ def _rows(orders: int, lookups: int, found: Found) -> list[Row]:
             figures=[found.restart],
             target=f"≤ {SECONDS_MAX:g} s",
             met=spread([found.restart]).median <= SECONDS_MAX,
-            note=f"{orders:,} orders; from opening the journal on",
+            note=f"{orders:,} orders; of a journal that is open already",
         )
     )
     return rows
