@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
 from eventstore import UnknownContract
+from eventstore.clock import NANOSECONDS
 from gateways.cli.plain import plain
 from projections import SHARED, Book, PartitionParked
 from projections.view import FIXED
+from projections.views.enforcement import Enforcement
 from projections.views.lockouts import Lockout
 from projections.views.orders import Order
 from projections.views.positions import Position
@@ -31,6 +33,18 @@ class Total(msgspec.Struct, frozen=True):
     realized: Decimal
     fees: Decimal
     net: Decimal
+
+
+class Today(msgspec.Struct, frozen=True):
+    """What one account made in the trading day around the instant asked, or on its date in UTC, in one currency."""
+
+    account: str
+    trading_day: str
+    currency: str
+    realized: Decimal
+    fees: Decimal
+    net: Decimal
+    trades: int
 
 
 class Surprise(msgspec.Struct, frozen=True):
@@ -52,7 +66,9 @@ class Holdings(msgspec.Struct, frozen=True):
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     totals: tuple[Total, ...]
+    days: tuple[Today, ...]
     lockouts: tuple[Lockout, ...]
+    pending: tuple[Enforcement, ...]
     anomalies: tuple[Surprise, ...]
     parked: tuple[str, ...]
 
@@ -83,14 +99,17 @@ def gather(book: Book, log: str, at: int, account: str | None) -> Holdings:
         orders=_each(accounts, book.orders.open),
         positions=positions,
         totals=tuple(_totals(book, accounts, positions)),
+        days=_each(accounts, lambda name: _today(book, name, at)),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
+        pending=_each(accounts, book.enforcement.pending),
         anomalies=_each(accounts, lambda name: _surprises(book, name)),
         parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
     )
 
 
 def _accounts(book: Book) -> list[str]:
-    names = {name for view in ("orders", "positions", "trades", "lockouts") for name in book.partitions(view)}
+    views = ("orders", "positions", "trades", "lockouts", "accounts", "enforcement")
+    names = {name for view in views for name in book.partitions(view)}
     return sorted(names - {SHARED})
 
 
@@ -99,8 +118,8 @@ def _each(accounts: Iterable[str], ask: Callable[[str], Iterable[T]]) -> tuple[T
     for account in accounts:
         try:
             found += ask(account)
-        except PartitionParked:
-            # Told once, as what has stopped; the other accounts and views go on.
+        except (PartitionParked, UnknownContract):
+            # Told once, as what has stopped or what no money can be said of; the other accounts and views go on.
             continue
     return tuple(found)
 
@@ -121,6 +140,14 @@ def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) 
     for account, currency in sorted({*realized, *fees}):
         earned, paid = realized[account, currency], fees[account, currency]
         yield Total(account, currency, earned, paid, FIXED.subtract(earned, paid))
+
+
+def _today(book: Book, account: str, at: int) -> Iterable[Today]:
+    session = book.sessions.current(account, at)
+    day = datetime.fromtimestamp(at // NANOSECONDS, UTC).date() if session is None else session.trading_day
+    for made in book.pnl.day(account, at):
+        named = made.currency or ""
+        yield Today(account, day.isoformat(), named, made.realized, made.fees, made.net, made.trades)
 
 
 def _surprises(book: Book, account: str) -> list[Surprise]:

@@ -16,7 +16,10 @@ from eventstore.clock import format_time
 from projections.views.orders import Order
 from projections.views.positions import Position
 
-TIMES = frozenset({"at", "ended_at", "expires_at", "occurred_at", "recorded_at", "set_at", "until", "updated_at"})
+TIMES = frozenset({
+    "at", "began_at", "effective_from", "ended_at", "expires_at", "flat_by", "in_force_at", "occurred_at", "opens_at",
+    "recorded_at", "requested_at", "resets_at", "set_at", "superseded_at", "taken_at", "until", "updated_at",
+})  # fmt: skip
 IDS = frozenset({"causation_id", "cause", "correlation_id", "id", "log_id"})
 # Figures that the classes compute, beside the members that they store.
 _COMPUTED: dict[type, tuple[str, ...]] = {

@@ -32,6 +32,8 @@ KnownBy = Annotated[
 
 _ORDER_COLUMNS = ("account", "order", "symbol", "side", ">leaves", ">of", ">price", "status")
 _POSITION_COLUMNS = ("account", "symbol", ">position", ">average", ">realized", ">fees", "in", ">broker says")
+_DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">net", ">fills")
+_PENDING_COLUMNS = ("account", "request", "action", "symbol", "why", "since")
 _LOCKOUT_COLUMNS = ("account", "rule", "scope", "allows", "until", "why")
 
 
@@ -128,11 +130,23 @@ def _put_tables(holdings: Holdings, zone: tzinfo, rows: int) -> None:
     put_table("Positions; realized first in, first out, before fees", _POSITION_COLUMNS, positions, shown=rows)
     totals = [(t.account, t.currency or "-", money(t.realized), money(t.fees), money(t.net)) for t in holdings.totals]
     put_table("Profit and loss by currency", ("account", "in", ">realized", ">fees", ">net"), totals, shown=rows)
+    days = [
+        (d.account, d.trading_day, d.currency or "-", money(d.realized), money(d.fees), money(d.net), f"{d.trades:,}")
+        for d in holdings.days
+    ]
+    if days:
+        put_table("Made in the trading day", _DAY_COLUMNS, days, shown=rows)
     lockouts = [
         (lock.account, lock.rule_id, lock.scope, lock.allows, _until(lock.until, zone), lock.reason or "-")
         for lock in holdings.lockouts
     ]
     put_table(f"Lockouts in force at {format_time(holdings.at, zone)}", _LOCKOUT_COLUMNS, lockouts, shown=rows)
+    pending = [
+        (p.account, p.request_id, p.action, p.symbol or "-", p.reason or "-", format_time(p.requested_at, zone))
+        for p in holdings.pending
+    ]
+    if pending:
+        put_table("Asked of the trading process, and not answered", _PENDING_COLUMNS, pending, shown=rows)
     surprises = [(a.account, a.view, a.kind, f"{a.count:,}", _places(a.positions)) for a in holdings.anomalies]
     put_table("What surprised", ("account", "in", "kind", ">times", "last positions"), surprises, shown=rows)
     for sentence in holdings.parked:

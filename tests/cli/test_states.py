@@ -9,7 +9,7 @@ import pytest
 import eventstore
 from eventstore import Event, Record
 from eventstore.clock import format_time
-from eventstore.trading import LockoutCleared
+from eventstore.trading import EnforcementAction, EnforcementRequested, LockoutCleared
 from projections.views.orders import OrdersState, OrdersView
 from tests.cli.command import NINE, SECOND, Run
 
@@ -35,6 +35,25 @@ def test_state_tells_orders_positions_money_and_lockouts(run: Run, data: Path) -
     assert (lockout["account"], lockout["rule_id"], lockout["reason"]) == ("ACC2", "daily-loss", "too much lost")
     assert lockout["until"] == "2025-11-19T16:00:00.000000000Z"
     assert lockout["cause"] == str(record(data, 7).uuid)
+
+
+def test_state_tells_what_the_day_made_and_what_waits_for_an_answer(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        wanted = EnforcementRequested(rule_id="daily-loss", action=EnforcementAction.FLATTEN, reason="too much lost")
+        store.append("enforcement/ACC1/E-1", wanted, occurred_at=NINE + 8 * SECOND)
+    state = run("state", "--at", NINE_O_CLOCK, "--data", data, "--json").document
+    # 1 sold 2 points above what it was bought for, 50 USD a point; ACC2 only opened a position.
+    assert [(day["account"], day["trading_day"], day["realized"], day["trades"]) for day in state["days"]] == [
+        ("ACC1", "2025-11-19", "100.00", 2),
+        ("ACC2", "2025-11-19", "0", 1),
+    ]
+    [pending] = state["pending"]
+    assert (pending["request_id"], pending["action"]) == ("E-1", "FLATTEN")
+    assert pending["requested_at"] == "2025-11-19T15:00:08.000000000Z"
+    told = run("state", "--at", NINE_O_CLOCK, "--data", data).out
+    assert "Made in the trading day" in told
+    assert "Asked of the trading process, and not answered" in told
+    assert "FLATTEN" in told
 
 
 def test_state_sums_money_by_account_and_currency(run: Run, data: Path) -> None:
