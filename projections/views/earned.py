@@ -27,24 +27,17 @@ class Earned(msgspec.Struct, frozen=True, gc=False):
             average += other.points_average_cost
         if not fees:
             fees = more
-        elif more:
-            fees = _both(fees, more)
+        elif len(more) == len(fees) == 1 and more[0][0] == fees[0][0]:
+            total = fees[0][1] + more[0][1]
+            fees = ((more[0][0], total),) if total else ()
+        else:
+            for currency, amount in more:
+                fees = with_fee(fees, currency, amount)
         return Earned(points, average, fees, self.fills + other.fills, self.volume + other.volume)
 
     def minus(self, other: Earned) -> Earned:
         fees = tuple((currency, -amount) for currency, amount in other.fees)
         return self.plus(Earned(-other.points, -other.points_average_cost, fees, -other.fills, -other.volume))
-
-
-def _both(fees: Fees, more: Fees) -> Fees:
-    if len(fees) == len(more) == 1:
-        (currency, amount), (other, another) = fees[0], more[0]
-        if currency == other:
-            total = amount + another
-            return ((currency, total),) if total else ()
-    for currency, amount in more:
-        fees = with_fee(fees, currency, amount)
-    return fees
 
 
 NOTHING = Earned()
