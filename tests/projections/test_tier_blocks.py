@@ -133,7 +133,7 @@ def test_what_a_lookup_drives_from_the_decoded_ones_is_packed_at_once() -> None:
     held = tiers_of(TierSettings(decoded_max=1, block_orders=1, asked_min=1))
     held.keep(1, orders("Y"))
     held.get((1, "X"))
-    held.put((1, "X"), *orders("X"), lambda: True)
+    held.put((1, "X"), orders("X")[0], lambda: True)
     assert held.stats().blocks == 1
     held.get((1, "Y"))
     assert (held.stats().blocks, held.stats().orders) == (2, 2)
