@@ -93,12 +93,12 @@ class Window(msgspec.Struct):
                 self.base = booked(self.base, self.bookings.pop(each))
 
     def made(self, bookings: Iterable[tuple[str, Booking]]) -> tuple[Figures, dict[str, Earned]]:
-        """Return the figures after these bookings instead of its own, and what each of them made, without fees."""
+        """Return the figures after these bookings instead of its own, and what each of them made."""
         figures = self.base
         made = {}
         for name, booking in bookings:
             after = booked(figures, booking)
-            made[name] = earned(figures, after, booking, ())
+            made[name] = earned(figures, after, booking, ((booking.currency, booking.fee),) if booking.fee else ())
             figures = after
         return figures, made
 

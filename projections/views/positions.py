@@ -326,9 +326,6 @@ def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
         del bookings[name]
         fees = with_fee(state.holdings[key].fees, booking.currency, -booking.fee)
         refold(state, key, bookings, fees, record.position)
-        if booking.fee:
-            back = Earned(fees=((booking.currency, -booking.fee),))
-            state.ledger.book(booking.occurred_at, booking.position, key, back)
     elif not key or event.side is None or event.quantity is None or event.price is None:
         mark(state, key, MarkKind.UNKNOWN_BUST, record.position)
         return
