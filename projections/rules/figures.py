@@ -120,16 +120,21 @@ def week_of(book: Book, account: str, at: int, now: int) -> Span:
     return Span(day.trading_day, last, last is None or now < last)
 
 
+def when(trigger: Trigger) -> int:
+    """Return the instant whose trading day a trigger is about: of a quote it is now, whatever its feed's clock says."""
+    return now_of(trigger) if trigger.kind is TriggerKind.QUOTE else trigger.at
+
+
 def results(
-    book: Book, account: str, at: int, parameters: OnResult, *, basis: Basis, week: bool = False
+    book: Book, trigger: Trigger, at: int, parameters: OnResult, *, basis: Basis, week: bool = False
 ) -> Iterator[Result]:
-    """Yield what was made in the currency that counts; in each one by itself where none is known."""
+    """Yield what a day or week made in the currency that counts; in each one by itself where none is known."""
     net = parameters.net_of_fees
     with decimal.localcontext(FIXED):
-        sums = _Sums(book, account)
+        sums = _Sums(book, trigger.account)
         sums.realize(at, week=week)
         if basis is Basis.EQUITY:
-            sums.value(at)
+            sums.value(now_of(trigger))
         found = list(sums.results(parameters.currency, basis, net=net))
     yield from found
 

@@ -20,6 +20,7 @@ from projections.rules.figures import (
     sentence,
     untold,
     week_of,
+    when,
 )
 from projections.rules.parameters import BadLimit, Basis, Parameters, read
 from projections.rules.sentences import money
@@ -32,12 +33,19 @@ if TYPE_CHECKING:
     from eventstore import Event
     from projections.book import Book
     from projections.policies import Decision, Trigger
-    from projections.rules.figures import OnResult, Result
+    from projections.rules.figures import Result
     from projections.views.limits import Limit
 
-P = TypeVar("P", bound=Parameters)
+P = TypeVar("P", kinds.DailyLoss, kinds.WeeklyLoss, kinds.DailyProfit)
 # They may change what a trade made, and come when its day is over.
 _ABOUT_TRADES = (FeeCharged, TradeBusted, TradeCorrected)
+
+
+class _Spot(NamedTuple):
+    """An instant, and the day or week around it."""
+
+    at: int
+    span: Span
 
 
 class _Reached(NamedTuple):
@@ -80,12 +88,10 @@ class DailyLoss(_OfResult[kinds.DailyLoss]):
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.DailyLoss) -> Iterable[Breach]:
         if is_idle(trigger, limit, parameters.basis):
             return
-        for at, day in _days(book, trigger):
-            held = _held_then(book, limit, parameters, day)
-            for result in () if held is None else _judged(book, trigger.account, at, held, day):
-                breach = _daily_loss(book, trigger, held or parameters, result, (at, day))
-                if breach is not None:
-                    yield breach
+        for held, result, spot in _judged(book, trigger, limit, parameters):
+            breach = _daily_loss(book, trigger, held, result, spot)
+            if breach is not None:
+                yield breach
 
 
 class WeeklyLoss(_OfResult[kinds.WeeklyLoss]):
@@ -101,12 +107,10 @@ class WeeklyLoss(_OfResult[kinds.WeeklyLoss]):
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.WeeklyLoss) -> Iterable[Breach]:
         if is_idle(trigger, limit, parameters.basis):
             return
-        account, most = trigger.account, -parameters.limit
-        week = week_of(book, account, trigger.at, now_of(trigger))
-        for result in _judged(book, account, trigger.at, parameters, week, of_week=True):
-            if result.amount <= most:
-                what = f"weekly loss {amounts(result.amount, most, result.currency)}"
-                yield _breach(book, trigger, parameters, result, _Reached(what, most, week))
+        for held, result, spot in _judged(book, trigger, limit, parameters, of_week=True):
+            if result.amount <= -held.limit:
+                what = f"weekly loss {amounts(result.amount, -held.limit, result.currency)}"
+                yield _breach(book, trigger, held, result, _Reached(what, -held.limit, spot.span))
 
 
 class DailyProfit(_OfResult[kinds.DailyProfit]):
@@ -119,24 +123,35 @@ class DailyProfit(_OfResult[kinds.DailyProfit]):
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.DailyProfit) -> Iterable[Breach]:
         if is_idle(trigger, limit, parameters.basis):
             return
-        for at, day in _days(book, trigger):
-            held = _held_then(book, limit, parameters, day)
-            for result in () if held is None else _judged(book, trigger.account, at, held, day):
-                target = (held or parameters).target
-                if result.amount >= target:
-                    what = f"daily profit {amounts(result.amount, target, result.currency)}"
-                    yield _breach(book, trigger, parameters, result, _Reached(what, target, day))
+        for held, result, spot in _judged(book, trigger, limit, parameters):
+            if result.amount >= held.target:
+                what = f"daily profit {amounts(result.amount, held.target, result.currency)}"
+                yield _breach(book, trigger, held, result, _Reached(what, held.target, spot.span))
 
 
-def _days(book: Book, trigger: Trigger) -> Iterator[tuple[int, Span]]:
-    """Yield the days that a trigger may have changed: its own; and the one before, of which a trade may have been."""
-    day = day_of(book, trigger.account, trigger.at, now_of(trigger))
-    yield trigger.at, day
-    session = book.sessions.current(trigger.account, trigger.at)
-    if isinstance(trigger.event, _ABOUT_TRADES) and session is not None and session.began_at is not None:
-        before = session.began_at - 1
-        if book.sessions.current(trigger.account, before) is not None:
-            yield before, day_of(book, trigger.account, before, now_of(trigger))
+def _judged(
+    book: Book, trigger: Trigger, limit: Limit, parameters: P, *, of_week: bool = False
+) -> Iterator[tuple[P, Result, _Spot]]:
+    """Yield what the days or the week came to that a trigger may have changed, with what it is held against."""
+    for spot in _spots(book, trigger, of_week=of_week):
+        held = _held_then(book, limit, parameters, spot.span)
+        if held is not None:
+            # What is open now says nothing about a day that is over.
+            basis = held.basis if spot.span.is_current else Basis.REALIZED
+            for result in results(book, trigger, spot.at, held, basis=basis, week=of_week):
+                yield held, result, spot
+
+
+def _spots(book: Book, trigger: Trigger, *, of_week: bool) -> Iterator[_Spot]:
+    """Yield the day or week of a trigger; and the day before it, of which a trade may have been that was changed."""
+    account, at, now = trigger.account, when(trigger), now_of(trigger)
+    yield _Spot(at, week_of(book, account, at, now) if of_week else day_of(book, account, at, now))
+    session = book.sessions.current(account, at)
+    if of_week or session is None or session.began_at is None or not isinstance(trigger.event, _ABOUT_TRADES):
+        return
+    before = session.began_at - 1
+    if book.sessions.current(account, before) is not None:
+        yield _Spot(before, day_of(book, account, before, now))
 
 
 def _held_then(book: Book, limit: Limit, parameters: P, day: Span) -> P | None:
@@ -151,31 +166,23 @@ def _held_then(book: Book, limit: Limit, parameters: P, day: Span) -> P | None:
     return held if held is not None and held.enabled else None
 
 
-def _judged(
-    book: Book, account: str, at: int, parameters: OnResult, span: Span, *, of_week: bool = False
-) -> Iterator[Result]:
-    # What is open now says nothing about a day that is over.
-    basis = parameters.basis if span.is_current else Basis.REALIZED
-    return results(book, account, at, parameters, basis=basis, week=of_week)
-
-
 def _daily_loss(
-    book: Book, trigger: Trigger, parameters: kinds.DailyLoss, result: Result, when: tuple[int, Span]
+    book: Book, trigger: Trigger, parameters: kinds.DailyLoss, result: Result, spot: _Spot
 ) -> Breach | None:
     figure, most, what = result.amount, -parameters.limit, ""
     if parameters.trailing:
-        best = _best(book, trigger.account, parameters, result, when)
+        best = _best(book, trigger.account, parameters, result, spot)
         figure = FIXED.subtract(figure, best)
         what = f" from the day's best {money(best)}"
         result.details.update(best=str(best), result=str(result.amount))
     if figure > most:
         return None
     what = f"daily loss {amounts(figure, most, result.currency)}{what}"
-    return _breach(book, trigger, parameters, result, _Reached(what, most, when[1], figure))
+    return _breach(book, trigger, parameters, result, _Reached(what, most, spot.span, figure))
 
 
-def _best(book: Book, account: str, parameters: kinds.DailyLoss, result: Result, when: tuple[int, Span]) -> Decimal:
-    at, day = when
+def _best(book: Book, account: str, parameters: kinds.DailyLoss, result: Result, spot: _Spot) -> Decimal:
+    at, day = spot.at, spot.span
     net = parameters.net_of_fees
     planned = untold(book, account, at)
     bounds = None if planned is None else (planned.began_at, planned.resets_at)
