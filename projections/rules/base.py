@@ -17,7 +17,7 @@ from eventstore.trading import (
     LockoutSet,
     Severity,
 )
-from projections.policies import Decision, Policy, Trigger
+from projections.policies import Decision, Policy, Trigger, TriggerKind
 from projections.rules.parameters import BadLimit, Parameters, kind_of, read
 
 if TYPE_CHECKING:
@@ -97,8 +97,14 @@ def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
 
 
 def now_of(trigger: Trigger) -> int:
-    """Return when a trigger was known, by its record, so that the same record is always decided on alike."""
-    return trigger.at if trigger.record is None else max(trigger.at, trigger.record.recorded_at)
+    """Return when a trigger was known, by its record, so that the same record is always decided on alike.
+
+    Of a quote it is when it came in, whatever its feed's clock says.
+    """
+    if trigger.record is None:
+        return trigger.at
+    recorded_at = trigger.record.recorded_at
+    return recorded_at if trigger.kind is TriggerKind.QUOTE else max(trigger.at, recorded_at)
 
 
 def decided(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:

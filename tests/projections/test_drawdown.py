@@ -141,6 +141,22 @@ def test_the_floor_follows_the_equity_up_and_stays_after_the_reversal(day: Day) 
     assert the_lockout(day).reason.startswith("equity 49,000.00 USD at the drawdown floor 49,000.00 reached")
 
 
+def test_two_processes_mark_a_high_once(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2500", basis="equity")
+    day.fill(Side.BUY, "5000")
+    with projections.open(day.store, snapshots=False) as other:
+        policies = Policies(other, [TrailingDrawdown(), EquityMarks()]).start(ticking=False)
+        before = len(marks(day))
+        for price in ("5030", "5040", "5010"):
+            day.quote(price)
+            other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(price)))
+        assert [mark.equity for mark in marks(day)[before:]] == [51_500, 52_000]
+        day.quote("4990")
+        other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(4_990)))
+        assert len(day.lockouts()) == 1
+        policies.stop()
+
+
 def test_a_high_is_marked_once_for_each_step(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2500", basis="equity", step="100")
     day.fill(Side.BUY, "5000")

@@ -18,6 +18,7 @@ from eventstore.trading import (
     LockoutCleared,
     LockoutSet,
     OrderFilled,
+    QuoteReceived,
     Severity,
     Side,
     TradeBusted,
@@ -237,6 +238,17 @@ def test_a_fee_told_after_the_reset_counts_for_the_day_of_its_trade(day: Day) ->
     assert not day.lockouts()
 
 
+def test_what_was_set_after_a_day_does_not_judge_it(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-900")
+    day.end()
+    day.limit("daily-loss", limit="500")
+    day.make("-50", when=RESET - 1)
+    assert not day.breaches()
+    day.make("-50", when=RESET - 1)
+    assert [(breach.limit, breach.figure) for breach in day.breaches()] == [(Decimal(-1000), Decimal(-1000))]
+
+
 def test_without_any_session_a_day_is_the_date_in_utc_until_the_next_reset(tmp_path: Path) -> None:
     day = Day(tmp_path / "other", [DailyLoss()])
     day.book.sessions.calendars.clear()
@@ -360,6 +372,25 @@ def test_a_quote_locks_what_is_open_and_names_what_it_was_priced_with(day: Day) 
     assert found["quotes"] == {"ES": {"price": "4988", "at": NOON}}
     assert "stale" not in found
     assert "unquoted" not in found
+
+
+def test_a_quote_whose_clock_is_a_day_ahead_is_judged_today(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.make("-400")
+    day.fill(Side.BUY, "5000")
+    quote = QuoteReceived(symbol="ES", last=Decimal(4_988))
+    day.book.observe("quote/-/ES", quote, occurred_at=NOON + 24 * HOUR)
+    assert the_lockout(day).until == RESET
+    assert details(day)["stale"] == ["ES"]
+
+
+def test_a_fill_that_is_told_late_is_judged_at_the_quotes_of_now(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.quote("4990")
+    day.define("NQ")
+    day.make("-500", "NQ", when=NOON - 60 * SECOND)
+    assert "stale" not in details(day)
 
 
 def test_on_realized_figures_no_quote_matters(day: Day) -> None:

@@ -1,0 +1,164 @@
+"""The best of a day: by the fills in the order they happened, against a sum made apart; and the highs as marked."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import projections
+from eventstore import EventStore, ManualClock
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import (
+    AccountOpened,
+    ContractDefined,
+    EquityMarked,
+    OrderFilled,
+    SessionClosed,
+    SessionOpened,
+    Side,
+    TradeBusted,
+)
+from projections import Book
+from projections.views import path
+from projections.views.bests import DAYS_MAX, Highs
+from projections.views.earned import Earned
+from projections.views.path import Earnings
+
+START = 1_790_000_000_000_000_000
+SECOND = 1_000_000_000
+TODAY = date(2026, 9, 21)
+
+
+@pytest.fixture
+def book() -> Book:
+    store = EventStore(MemoryJournal(clock=ManualClock(START)), clock=ManualClock(START))
+    return prepared(projections.open(store))
+
+
+def prepared(book: Book) -> Book:
+    for symbol, multiplier in (("ES", 50), ("NQ", 20)):
+        contract = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency="USD")
+        book.append(f"contract/-/{symbol}", contract)
+    book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+    return book
+
+
+def trip(book: Book, number: int, symbol: str, points: int, at: int) -> None:
+    """Buy and sell one contract at an instant, for 1 of fees."""
+    for side, price in ((Side.BUY, 1_000), (Side.SELL, 1_000 + points)):
+        event = OrderFilled(
+            trade_id=side.value,
+            symbol=symbol,
+            side=side,
+            quantity=Decimal(1),
+            price=Decimal(price),
+            fee=Decimal("0.5"),
+        )
+        book.append(f"order/A/{number}", event, occurred_at=at)
+
+
+@given(trips=st.lists(st.tuples(st.sampled_from(["ES", "NQ"]), st.integers(-20, 20), st.integers(0, 9)), max_size=12))
+def test_the_best_is_the_highest_of_the_sums_by_time(trips: list[tuple[str, int, int]]) -> None:
+    clock = ManualClock(START)
+    book = prepared(projections.open(EventStore(MemoryJournal(clock=clock), clock=clock)))
+    for number, (symbol, points, second) in enumerate(trips):
+        trip(book, number, symbol, points, START + second * SECOND)
+    total = best = best_net = fees = Decimal(0)
+    for _, number in sorted((second, number) for number, (_, _, second) in enumerate(trips)):
+        symbol, points, _ = trips[number]
+        # The buying fill is charged before the selling one has made anything.
+        total, fees = total + points * (50 if symbol == "ES" else 20), fees + 1
+        best, best_net = max(best, total), max(best_net, total - fees)
+    assert book.bests.realized("A", START, net=False) == best
+    assert book.bests.realized("A", START) == best_net
+
+
+def test_a_days_best_is_the_days_own(book: Book) -> None:
+    trip(book, 1, "ES", 10, START)
+    end = START + 100 * SECOND
+    book.append("session/A/1", SessionOpened(trading_day=TODAY, began_at=START + SECOND, resets_at=end))
+    trip(book, 2, "ES", 4, START + 2 * SECOND)
+    trip(book, 3, "ES", 6, end)
+    assert [book.bests.realized("A", at) for at in (START, START + SECOND, end - 1, end)] == [499, 199, 199, 299]
+    assert book.bests.realized("A", START, bounds=(START, end)) == 698
+    assert book.bests.realized("A", START, "EUR") == 0
+    assert book.bests.realized("B", START) == 0
+
+
+def test_what_was_made_since_an_instant_is_none_where_nothing_was(book: Book) -> None:
+    trip(book, 1, "ES", 10, START)
+    trip(book, 2, "ES", -4, START + SECOND)
+    assert book.bests.made_since("A", START) == 298
+    assert book.bests.made_since("A", START + SECOND) == -201
+    assert book.bests.made_since("A", START + SECOND + 1) is None
+
+
+def test_a_busted_fill_was_never_made(book: Book) -> None:
+    trip(book, 1, "ES", 10, START)
+    event = TradeBusted(trade_id="SELL", symbol="ES", side=Side.SELL, quantity=Decimal(1), price=Decimal(1_010))
+    book.append("order/A/1", event, occurred_at=START + SECOND)
+    assert book.bests.realized("A", START) == 0
+
+
+def test_beyond_the_steps_that_are_kept_a_day_is_known_by_its_sum(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(path, "STEPS_MAX", 8)
+    for number in range(20):
+        trip(book, number, "ES", 1, START + number * SECOND)
+    state = book.state("positions", "A")
+    assert len(state.ledger.steps) <= 8
+    assert book.bests.realized("A", START, net=False) == 1_000
+    trip(book, 20, "ES", -5, START + 20 * SECOND)
+    assert book.bests.realized("A", START, net=False) == 1_000
+
+
+def test_steps_of_days_long_past_are_dropped() -> None:
+    earnings = Earnings()
+    made = Earned(points=Decimal(1))
+    for number in range(501):
+        earnings.book(START + number, number, "ES\0NET", made)
+    earnings.book(START + path.KEPT_NS + 1_000, 501, "ES\0NET", made)
+    assert len(earnings.steps) == 377
+    assert earnings.steps_from == START + 125
+    assert earnings == msgspec.msgpack.decode(msgspec.msgpack.encode(earnings), type=Earnings)
+
+
+def mark(balance: int, equity: int, day: date = TODAY, fees: int = 0) -> EquityMarked:
+    made = Decimal(balance - 50_000)
+    return EquityMarked(
+        balance=Decimal(balance),
+        equity=Decimal(equity),
+        high_water=Decimal(equity),
+        realized=made,
+        unrealized=Decimal(equity - balance),
+        fees=Decimal(fees),
+        trading_day=day,
+    )
+
+
+def test_the_highs_are_the_highest_that_was_marked(book: Book) -> None:
+    assert book.bests.highs("A") == Highs()
+    for event in (mark(50_500, 50_400), mark(50_100, 50_900, fees=30), mark(50_300, 50_300)):
+        book.append("equity/A/-", event)
+    assert book.bests.highs("A") == Highs(Decimal(50_500), Decimal(50_900), None)
+    assert book.bests.marked("A", TODAY, START, net=False) == 900
+    assert book.bests.marked("A", TODAY, START) == 870
+    assert book.bests.marked("A", date(2026, 9, 22), START) == 0
+
+
+def test_a_mark_of_the_close_is_no_high_of_the_equity(book: Book) -> None:
+    [closed] = book.append("session/A/1", SessionClosed(trading_day=TODAY))
+    book.append("equity/A/-", mark(50_200, 51_000), causation_id=closed.id)
+    assert book.bests.highs("A") == Highs(Decimal(50_200), None, Decimal(50_200))
+    assert book.bests.marked("A", TODAY, START) == 0
+
+
+def test_the_newest_days_are_kept(book: Book) -> None:
+    for number in range(1, DAYS_MAX + 3):
+        book.append("equity/A/-", mark(50_000, 50_000 + number, date(2026, 9, number)))
+    marked = [book.bests.marked("A", date(2026, 9, number), START) for number in range(1, DAYS_MAX + 3)]
+    assert marked == [0, 0, *range(3, DAYS_MAX + 3)]
