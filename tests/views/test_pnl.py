@@ -270,7 +270,7 @@ def test_what_is_open_is_valued_at_its_quote_which_has_an_age(trading: Trading) 
     assert not trading.book.pnl.unrealized("A", MONDAY)[0].stale
 
 
-def test_what_others_report_stands_beside_the_newest_first_known_last(trading: Trading) -> None:
+def test_what_others_report_stands_beside_and_the_newest_of_each_counts(trading: Trading) -> None:
     day = date(2026, 1, 5)
     for at, realized in ((MONDAY, 10), (MONDAY + HOUR, 20), (MONDAY + 1, 15)):
         report = PnlReported(realized=Decimal(realized), trading_day=day, currency="USD")
