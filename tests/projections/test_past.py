@@ -227,6 +227,23 @@ def test_steps_show_the_book_after_each_record(store: EventStore) -> None:
             book.append("trade/A/T9", bought("T9"))
 
 
+def test_steps_may_begin_with_the_book_as_of_a_position(store: EventStore) -> None:
+    whole = [(record.position, held(book)) for record, book in projections.steps(store)]
+    for after in range(store.head() + 1):
+        stepped = [(record.position, held(book)) for record, book in projections.steps(store, after=after)]
+        assert stepped == whole[after:]
+    store.append("trade/B/T1", bought("T1"))
+    assert [record.position for record, _ in projections.steps(store, account="B", after=3)] == [6]
+
+
+def test_steps_fold_views_of_one_s_own(store: EventStore) -> None:
+    for millimetres in (3, 4):
+        store.append("weather/A/hill", rain(millimetres))
+    for after in (0, 6):
+        *_, (_, book) = projections.steps(store, after=after, views=[RainByAccount()])
+        assert book.state("rain", "A").total == 7
+
+
 def test_a_hedged_position_is_another_thing_than_the_net_one(store: EventStore, clock: ManualClock) -> None:
     first = clock.now_ns()
     clock.advance(MINUTE)

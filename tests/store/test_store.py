@@ -172,6 +172,16 @@ def test_correlation_and_causation_are_kept_as_bytes(store: EventStore, as_bytes
     assert (record.correlation_id, record.causation_id) == (correlation.bytes, causation.bytes)
 
 
+@pytest.mark.parametrize("as_bytes", [True, False])
+def test_a_record_is_found_by_its_id(store: EventStore, as_bytes: bool) -> None:
+    cause, effect = store.append(ORDER, [filled(), rejected()])
+    [caused] = store.append(OTHER, filled(), causation_id=effect.id)
+    assert caused.causation_id is not None
+    assert store.find(caused.causation_id if as_bytes else uuid.UUID(bytes=caused.causation_id)) == effect
+    assert store.find(cause.id) == cause
+    assert store.find(uuid.UUID(int=1)) is None
+
+
 def test_what_a_batch_says_is_its_own(store: EventStore) -> None:
     store.append_many(
         [
