@@ -1,0 +1,264 @@
+"""Lockouts expire once, at their end, and a wall clock that somebody moves is recorded and ends none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import Event, EventStore, ManualClock, SystemClock
+from eventstore.clock import to_ns
+from eventstore.trading import (
+    ClockJumped,
+    LockoutCleared,
+    LockoutExpired,
+    LockoutExtended,
+    LockoutSet,
+)
+from projections import Book
+from projections.policies import Policies, Policy
+from projections.rules.schedule import LockoutExpiry
+
+SECOND = 1_000_000_000
+MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
+DAY = 24 * HOUR
+NOON = to_ns(datetime(2025, 7, 21, 17, tzinfo=UTC))
+STREAM = "lockout/A/loss"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOON)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data", clock=clock) as store:
+        yield store
+
+
+@pytest.fixture
+def book(store: EventStore) -> Iterator[Book]:
+    with projections.open(store) as book:
+        yield book
+
+
+def running(book: Book, *policies: Policy) -> Policies:
+    return Policies(book, policies).start(ticking=False)
+
+
+def told(store: EventStore, *types: type[Event], stream: str | None = None) -> list[Event]:
+    return [record.event for record in store.read(types=types or None, stream=stream)]
+
+
+def expired(store: EventStore) -> list[Event]:
+    return told(store, LockoutExpired)
+
+
+def locked(book: Book, at: int | None = None) -> bool:
+    return bool(book.lockouts.active("A", book.now_ns() if at is None else at))
+
+
+# Lockouts
+
+
+def test_a_lockout_expires_at_the_first_tick_at_its_end(store: EventStore, book: Book, clock: ManualClock) -> None:
+    [locking] = book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    policies = running(book, LockoutExpiry())
+    clock.advance(MINUTE - 1)
+    policies.tick()
+    assert expired(store) == []
+    clock.advance(1)
+    policies.tick()
+    policies.tick()
+    [record] = store.read(types=(LockoutExpired,))
+    assert (record.stream, record.event) == (STREAM, LockoutExpired(rule_id="loss", scope="account"))
+    assert record.occurred_at == NOON + MINUTE
+    [lockout] = book.lockouts.history("A")
+    assert (lockout.ended_by, lockout.ended_at, lockout.cause) == ("expired", NOON + MINUTE, locking.id)
+    assert policies.settled
+
+
+def test_its_own_thread_expires_a_lockout(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "live") as store, projections.open(store) as book:
+        until = store.clock.now_ns() + SECOND // 2
+        book.append(STREAM, LockoutSet(rule_id="loss", until=until))
+        with Policies(book, [LockoutExpiry()]):
+            assert store.wait(1, timeout=30)
+        [record] = store.read(types=(LockoutExpired,))
+        assert record.occurred_at >= until
+
+
+def test_what_ended_while_nobody_was_there_expires_at_the_start(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    book.append("lockout/A/news", LockoutSet(rule_id="news", until=NOON + DAY))
+    clock.advance(HOUR)
+    running(book, LockoutExpiry())
+    assert expired(store) == [LockoutExpired(rule_id="loss", scope="account")]
+    assert [lockout.rule_id for lockout in book.lockouts.active("A", NOON)] == ["news"]
+
+
+def test_each_scope_expires_in_the_stream_that_set_it(store: EventStore, book: Book, clock: ManualClock) -> None:
+    book.append("lockout/A/by-hand", LockoutSet(rule_id="loss", scope="symbol:ES", until=NOON + 1))
+    book.append(STREAM, LockoutSet(rule_id="loss", scope="root:NQ", until=NOON + 2))
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    clock.advance(SECOND)
+    running(book, LockoutExpiry())
+    ended = [(record.stream, record.event) for record in store.read(types=(LockoutExpired,))]
+    assert ended == [
+        ("lockout/A/by-hand", LockoutExpired(rule_id="loss", scope="symbol:ES")),
+        (STREAM, LockoutExpired(rule_id="loss", scope="root:NQ")),
+    ]
+    assert not book.lockouts.anomalies("A")
+
+
+def test_two_processes_expire_a_lockout_once(store: EventStore, book: Book, clock: ManualClock) -> None:
+    with projections.open(store, snapshots=False) as other:
+        both = [running(each, LockoutExpiry()) for each in (book, other)]
+        book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + 1))
+        clock.advance(SECOND)
+        for policies in (*both, *both):
+            policies.tick()
+        assert len(expired(store)) == 1
+        assert all(policies.settled for policies in both)
+
+
+def test_a_lockout_extended_after_its_end_expires_again(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + 1))
+    clock.advance(SECOND)
+    book.append(STREAM, LockoutExtended(until=NOON + MINUTE))
+    policies.tick()
+    assert expired(store) == []
+    clock.advance(MINUTE)
+    policies.tick()
+    assert len(expired(store)) == 1
+    assert [lockout.ended_at for lockout in book.lockouts.history("A")] == [NOON + 1, NOON + MINUTE]
+
+
+def test_a_tick_ahead_of_the_clock_expires_nothing(store: EventStore, book: Book) -> None:
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    running(book, LockoutExpiry()).tick(NOON + HOUR)
+    assert expired(store) == []
+
+
+# A wall clock that is moved
+
+
+def test_a_clock_that_was_moved_ahead_ends_no_lockout(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    policies.tick()
+    policies.tick()
+    [jump] = store.read(types=(ClockJumped,))
+    assert (jump.stream, jump.event) == ("lockout/A/clock", ClockJumped(before=NOON, after=NOON + DAY))
+    assert expired(store) == []
+    assert locked(book)
+    clock.advance(HOUR - 1)
+    policies.tick()
+    assert locked(book)
+    clock.advance(1)
+    assert not locked(book)
+    policies.tick()
+    assert len(expired(store)) == 1
+
+
+def test_a_clock_moved_to_just_before_the_end_is_no_way_out(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + HOUR - MINUTE)
+    policies.tick()
+    clock.advance(2 * MINUTE)
+    policies.tick()
+    assert locked(book)
+    assert expired(store) == []
+
+
+def test_small_steps_add_up_to_a_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE, revocable=False))
+    for _ in range(40):
+        clock.set(clock.now_ns() + 4 * SECOND)
+        policies.tick()
+    assert locked(book)
+    assert expired(store) == []
+
+
+def test_a_clock_that_was_put_right_again_leaves_the_original_end(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    policies.tick()
+    clock.set(NOON)
+    policies.tick()
+    assert len(told(store, ClockJumped)) == 2
+    assert locked(book, NOON + HOUR - 1)
+    assert not locked(book, NOON + HOUR)
+
+
+def test_what_a_moved_clock_let_somebody_end_is_in_force_again(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    book.append(STREAM, LockoutCleared(by="somebody"))
+    assert not locked(book)
+    policies.tick()
+    [lockout] = book.lockouts.active("A", book.now_ns())
+    assert (lockout.ends_at, lockout.ended_by) == (NOON + DAY + HOUR, None)
+    assert lockout.remaining(book.now_ns()) == HOUR
+    clock.advance(HOUR)
+    policies.tick()
+    assert not locked(book)
+    assert book.lockouts.history("A")[0].ended_by == "expired"
+
+
+def test_what_was_set_after_the_clock_was_moved_ends_by_it(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    clock.set(NOON + DAY)
+    policies.tick()
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + DAY + MINUTE, revocable=False))
+    policies.tick()
+    clock.advance(MINUTE)
+    policies.tick()
+    assert len(expired(store)) == 1
+    assert told(store, ClockJumped) == []
+
+
+def test_a_step_that_a_time_server_makes_is_no_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
+    clock.set(NOON + 2 * SECOND)
+    policies.tick()
+    assert told(store, ClockJumped) == []
+
+
+def test_two_processes_record_a_jump_once(store: EventStore, book: Book, clock: ManualClock) -> None:
+    with projections.open(store, snapshots=False) as other:
+        both = [running(each, LockoutExpiry()) for each in (book, other)]
+        book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR))
+        clock.set(NOON + DAY)
+        both[0].tick()
+        clock.advance(SECOND // 4)
+        both[1].tick()
+        assert len(told(store, ClockJumped)) == 1
+        other.refresh()
+        assert other.lockouts.active("A", NOON + DAY) == book.lockouts.active("A", NOON + DAY)
+
+
+def test_a_machine_that_slept_is_older_by_both_clocks() -> None:
+    kind = getattr(time, "CLOCK_BOOTTIME", None)
+    before = SystemClock.monotonic_ns()
+    between = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)
+    assert before <= between <= SystemClock.monotonic_ns()
