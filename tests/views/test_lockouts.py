@@ -11,6 +11,7 @@ from eventstore import Event, InvalidEvent
 from eventstore.trading import (
     AccountUpdated,
     Allows,
+    ClockJumped,
     ContractDefined,
     LockoutCleared,
     LockoutExpired,
@@ -341,6 +342,7 @@ attempts = st.one_of(
     st.builds(LockoutCleared, scope=st.one_of(st.none(), scopes)),
     st.builds(LockoutExpired, scope=st.one_of(st.none(), scopes)),
     st.builds(AccountUpdated, can_trade=st.sampled_from([None, True, False])),
+    st.builds(ClockJumped, before=times, after=times),
 )
 
 
