@@ -77,7 +77,7 @@ class LockoutExpiry(Policy):
                 yield from self._jumped(account, state, jump)
             return  # What expires by this clock is asked at the next tick, when the lockouts know of it.
         self._recorded[account] = 0 if state.jumped is None else state.jumped[2]
-        now = min(trigger.at, clock.now_ns())
+        now = clock.now_ns()
         for lockout in list(state.active.values()):
             if lockout.ends_at is not None and now >= lockout.ends_at:
                 yield _expiry(book, lockout, clock)
@@ -186,8 +186,6 @@ class SessionKeeper(Policy):
 
         # The log is asked once for each day, not at every tick.
         self._opened[account] = day
-        if is_told(book):
-            return []
         event = SessionOpened(
             trading_day=session.trading_day,
             began_at=began_at,
@@ -235,7 +233,7 @@ def _resets(book: Book, known: Session, days: list[TradingDay], now: int) -> Ite
     account, ended = known.account, known.trading_day
     closed = _closed(book, known)
     for day in days:
-        late = day is not days[-1] or now - day.began_at > LATE_AFTER
+        late = now - day.began_at > LATE_AFTER
 
         def is_known(book: Book, day: TradingDay = day) -> bool:
             newest = _newest(book, account)

@@ -296,26 +296,31 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
         ends_at = held.ends_at
         if ends_at is not None and (by < 0 or ends_at > event.before):
             state.active[key] = replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position))
-    for held in [each for each in state.ended if _ended_early(each, event)]:
-        _restore(state, replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position)), held)
+    ended, state.ended = state.ended, []
+    for held in ended:
+        moved = held if held.ended_by != "expired" else replace(held, ahead=held.ahead + by)
+        if not _ended_early(moved, event) or not _restore(state, moved, record):
+            state.ended.append(moved)
     state.jumped = (event.before, event.after, record.position)
 
 
 def _ended_early(held: Lockout, jump: ClockJumped) -> bool:
     """Tell whether a lockout expired only by a clock that had been moved, before anyone said that it had been."""
-    return held.ended_by == "expired" and (held.ended_at or 0) > jump.before
+    by_clock = held.ended_by == "expired" and (held.ended_at or 0) > jump.before
+    return by_clock and (held.ends_at or 0) > jump.after
 
 
-def _restore(state: LockoutsState, held: Lockout, ended: Lockout) -> None:
-    """Put a lockout in force again; what was set in its place can only make an irrevocable one stricter."""
+def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
+    """Put a lockout in force again, unless another took a revocable one's place; an irrevocable one gets stricter."""
     key = held.rule_id + "\0" + held.scope
     fresh = state.active.get(key)
     if fresh is not None and held.revocable:
-        return
-    state.ended.remove(ended)
-    state.active[key] = held = replace(held, ended_at=None, ended_by=None)
+        return False
+    positions = _with_position(held, record.position)
+    state.active[key] = held = replace(held, ended_at=None, ended_by=None, positions=positions)
     if fresh is not None:
         _strengthen(state, key, held, fresh)
+    return True
 
 
 def _named(

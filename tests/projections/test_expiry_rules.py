@@ -14,6 +14,7 @@ import projections
 from eventstore import Event, EventStore, ManualClock, SystemClock
 from eventstore.clock import to_ns
 from eventstore.trading import (
+    Allows,
     ClockJumped,
     LockoutCleared,
     LockoutExpired,
@@ -244,10 +245,57 @@ def test_a_step_that_a_time_server_makes_is_no_jump(store: EventStore, book: Boo
     assert told(store, ClockJumped) == []
 
 
+def test_what_is_set_instead_while_the_clock_is_ahead_makes_it_only_stricter(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    weak = LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False, allows=Allows.REDUCE_ONLY)
+    book.append(STREAM, weak)
+    clock.set(NOON + DAY)
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + DAY + 2 * HOUR, allows=Allows.NOTHING))
+    policies.tick()
+    [lockout] = book.lockouts.active("A", book.now_ns())
+    assert (lockout.until, lockout.allows, lockout.revocable) == (NOON + DAY + 2 * HOUR, Allows.NOTHING, False)
+
+
+def test_what_a_process_that_knows_of_no_jump_ended_expires_anew(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.set(NOON + DAY)
+    with projections.open(store, snapshots=False) as other:
+        running(other, LockoutExpiry())
+    assert len(expired(store)) == 1
+    policies.tick()
+    assert locked(book)
+    clock.advance(HOUR)
+    policies.tick()
+    assert len(expired(store)) == 2
+    assert book.lockouts.history("A")[0].ended_at == NOON + DAY + HOUR
+
+
+def test_a_clock_put_back_after_the_end_and_right_again_locks_nobody_anew(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    policies = running(book, LockoutExpiry())
+    book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
+    clock.advance(2 * HOUR)
+    policies.tick()
+    clock.set(NOON)
+    policies.tick()
+    assert locked(book)
+    clock.set(NOON + 2 * HOUR)
+    policies.tick()
+    assert not locked(book)
+    assert len(expired(store)) == 1
+
+
 def test_two_processes_record_a_jump_once(store: EventStore, book: Book, clock: ManualClock) -> None:
     with projections.open(store, snapshots=False) as other:
         both = [running(each, LockoutExpiry()) for each in (book, other)]
         book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR))
+        both[1].tick()
         clock.set(NOON + DAY)
         both[0].tick()
         clock.advance(SECOND // 4)

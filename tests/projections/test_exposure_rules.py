@@ -318,10 +318,13 @@ def test_a_canceled_blackout_locks_no_more(book: Book, policies: Policies, clock
     assert locks(book) == []
 
 
-def test_of_two_blackouts_the_one_that_is_left_locks_on(book: Book, policies: Policies, clock: ManualClock) -> None:
+@pytest.mark.parametrize("names", [["short", "long"], ["long", "short"]])
+def test_of_two_blackouts_the_one_that_is_left_locks_on(
+    book: Book, policies: Policies, clock: ManualClock, names: list[str]
+) -> None:
     limit(book, "blackout")
-    book.append("blackout/A/short", blackout(NOON, NOON + HOUR))
-    book.append("blackout/A/long", blackout(NOON, NOON + 2 * HOUR))
+    for name in names:
+        book.append(f"blackout/A/{name}", blackout(NOON, NOON + {"short": 1, "long": 2}[name] * HOUR))
     assert locks(book) == [("account", NOON + 2 * HOUR)]
     clock.advance(SECOND)
     book.append("blackout/A/long", BlackoutCanceled())
@@ -329,16 +332,18 @@ def test_of_two_blackouts_the_one_that_is_left_locks_on(book: Book, policies: Po
     assert locks(book) == [("account", NOON + HOUR)]
 
 
+@pytest.mark.parametrize("account", ["A", "-"])
 def test_a_blackout_scheduled_again_after_it_was_canceled_locks_again(
-    book: Book, policies: Policies, clock: ManualClock
+    book: Book, policies: Policies, clock: ManualClock, account: str
 ) -> None:
     limit(book, "blackout")
     for _ in range(3):
-        book.append("blackout/A/fomc", blackout(NOON, NOON + HOUR))
+        book.append(f"blackout/{account}/fomc", blackout(NOON, NOON + HOUR))
         policies.tick()
         assert len(locks(book)) == 1
         clock.advance(SECOND)
-        book.append("blackout/A/fomc", BlackoutCanceled())
+        book.append(f"blackout/{account}/fomc", BlackoutCanceled())
+        policies.tick()
         assert locks(book) == []
 
 
