@@ -68,6 +68,7 @@ class Book(Shipped):
         self._observed: set[str] = set()
         self._listener: Listener | None = None
         self._at_cut = 0
+        self._closed = False
         super().__init__(self)
 
     @property
@@ -116,8 +117,23 @@ class Book(Shipped):
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether the log has nothing that this book has not folded; a book of the past is where it should be."""
-        return not self._live or self.position >= self._reader.head()
+        """Whether the log has nothing that this book has not folded; a book of the past is where it should be.
+
+        One that was closed is not: it folds no more.
+        """
+        return not self._closed and (not self._live or self.position >= self._reader.head())
+
+    def stood_at(self, position: int) -> bool:
+        """Tell whether every answer since the book was at a position is of that very position.
+
+        Nothing is folded under the answers of one thread by another then: whoever asks several questions without the
+        lock asks this last, and asks all of them again where it is False.
+        """
+        return self._fold.stood_at(position)
+
+    def covers(self, account: str) -> bool:
+        """Tell whether this book folds an account's records."""
+        return self._accounts is None or account in self._accounts
 
     @property
     def listener(self) -> Listener | None:
@@ -219,6 +235,7 @@ class Book(Shipped):
         """Write a last cut where one is worth it; the store stays open."""
         if self._live and self.position - self._at_cut >= PAGE:
             self.snapshot()
+        self._closed = self._closed or self._live
         self.freeze()
 
     # Asking

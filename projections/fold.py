@@ -80,7 +80,9 @@ class Fold:
     def add(self, view: View[Any], states: Mapping[str, Any] | None = None) -> Slot:
         """Take a view in, with its states as of this fold's position, or anew."""
         before = self.slots.get(view.name)
-        turns = {} if before is None else {partition: turn + 1 for partition, turn in before.turns.items()}
+        # A state that came from a cut has no turn of its own yet, and is another one now all the same.
+        known = () if before is None else {*before.turns, *before.states, *(states or ())}
+        turns = {} if before is None else {partition: before.turns.get(partition, 0) + 1 for partition in known}
         slot = self.slots[view.name] = Slot(view, dict(states or {}), set(), {}, defaultdict(list), turns)
         self._routes.clear()
         return slot
@@ -89,6 +91,10 @@ class Fold:
         """Return how often records changed each of some (view, partition) pairs."""
         slots = self.slots
         return tuple([slots[view].turns.get(partition, 0) for view, partition in wanted])
+
+    def stood_at(self, position: int) -> bool:
+        """Tell whether all that was taken in is what lies up to a position: no later record has changed any state."""
+        return self._taken == position
 
     def apply(self, records: Sequence[Record]) -> int:
         """Fold records, oldest first, and return how many were new."""
