@@ -220,10 +220,21 @@ def read(limit: Limit, kind: type[P]) -> P:
         parameters = msgspec.convert(limit.parameters, kind, strict=False)
     except msgspec.ValidationError as e:
         raise BadLimit(limit.account, limit.rule_id, limit.position, str(e)) from e
+    if not _is_finite(msgspec.structs.astuple(parameters)):
+        raise BadLimit(limit.account, limit.rule_id, limit.position, "a finite number is wanted")
     if len(_read) >= READ_MAX:
         _read.clear()
     _read[key] = (limit.parameters, parameters)
     return parameters
+
+
+def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any parameter
+    """Tell whether there is neither a NaN nor an infinity: text may say either, and nothing would be above it."""
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    return all(map(_is_finite, value)) if isinstance(value, tuple) else True
 
 
 _read: dict[tuple[str, int], tuple[dict[str, Any], Parameters]] = {}
