@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventstore.trading import Severity, Verdict
 from projections.proposals import MissingInput, Situation
 from projections.rules.drawdown import floor_at
+from projections.rules.figures import Span, amounts, day_of, week_of
 from projections.rules.parameters import (
     AvailableBalance,
     Basis,
@@ -24,24 +25,25 @@ from projections.rules.parameters import (
     Unit,
     WeeklyLoss,
 )
-from projections.rules.sentences import money
+from projections.rules.sentences import money, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from projections.views.limits import Limit
-    from projections.views.pnl import Made
+    from projections.views.made import Made
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
 # Looked up once: an access through the enumeration's class costs more than what is compared.
-_ADVISED, _PASS, _EQUITY = Severity.WARNING, Verdict.PASS, Basis.EQUITY
+_ADVISED, _PASS, _REJECT, _EQUITY = Severity.WARNING, Verdict.PASS, Verdict.REJECT, Basis.EQUITY
+_NAMES = {Unit.ORDERS: "orders", Unit.FILLS: "fills", Unit.ROUND_TRIPS: "round trips"}
 
 
 class Finding(NamedTuple):
     """What one rule says of an order. `figure` is what the order would come to, `limit` what is allowed.
 
-    `reason` is a sentence for a trader, empty where the order passes; `details` are more figures, by name.
+    `reason` is a sentence for a trader, empty where the order passes.
     """
 
     rule_id: str
@@ -49,32 +51,113 @@ class Finding(NamedTuple):
     figure: Decimal | None = None
     limit: Decimal | None = None
     reason: str = ""
-    details: dict[str, Any] | None = None
+
+
+def maximum_position(s: Situation, limit: Limit, p: MaximumPosition) -> Finding | None:
+    """The position that the order and those that work could lead to, in its symbol."""
+    most = s.of_any(s.symbol, p.limits, p.limit)
+    if most is None:
+        return None
+    figure = s.exposure()
+    verdict = _exceeded(p, figure, most)
+    if verdict is _PASS:
+        return Finding(limit.rule_id, verdict, figure, most)
+    sentence = f"position {figure:f} of at most {most:f} in {s.symbol}, working orders counted"
+    return Finding(limit.rule_id, verdict, figure, most, sentence)
+
+
+def maximum_contracts(s: Situation, limit: Limit, p: MaximumContracts) -> Finding:
+    """Contracts by weight, each symbol at the most that its working orders could make of it."""
+    most = p.limit
+    balance = s.standing.balance(p.currency) if p.scaling else ZERO
+    for reached, scaled in p.scaling:
+        most = scaled if balance >= reached else most
+    # What all others come to is the same for the next order.
+    others = s.standing.kept("sums", (limit.position, s.symbol), lambda: _weighed(s, p.weights, ONE))
+    total = others + s.exposure() * s.of_any(s.symbol, p.weights, ONE)
+    verdict = _exceeded(p, total, most)
+    if verdict is _PASS:
+        return Finding(limit.rule_id, verdict, total, most)
+    sentence = f"{total:f} of at most {most:f} contracts, working orders counted"
+    return Finding(limit.rule_id, verdict, total, most, sentence)
+
+
+def _weighed(s: Situation, weights: dict[str, Decimal], default: Decimal) -> Decimal:
+    """Return what all symbols but the order's could come to, each by what a table says of it or its root."""
+    return sum((most * s.of_any(symbol, weights, default) for symbol, most in s.others()), ZERO)
+
+
+def available_balance(s: Situation, limit: Limit, p: AvailableBalance) -> Finding:
+    """What is available, less what margin takes, must not fall below the minimum.
+
+    The broker has taken off what is in use already; of the folded balance, all that is held and works takes margin.
+    """
+    account = s.standing.known
+    if account is None:
+        msg = f"nothing is known of the balance of {s.account}"
+        raise MissingInput(msg)
+    currency = p.currency or account.currency
+    told = account.told.get(currency)
+    available, quantity, others = None if told is None else told.available, s.quantity, ZERO
+    if available is None:
+        available = s.standing.balance(None if currency == account.currency else currency)
+        if p.margins:
+            quantity = s.exposure()
+            others = s.standing.kept("sums", (limit.position, s.symbol), lambda: _weighed(s, p.margins, ZERO))
+    needed = others + s.of_any(s.symbol, p.margins, ZERO) * quantity
+    left, wanted = available - needed, needed + p.minimum
+    if left >= p.minimum and (wanted < available * p.warn_at or not wanted):
+        return Finding(limit.rule_id, _PASS, left, p.minimum)
+    verdict = Verdict.WARNING if left >= p.minimum else _refusal(p)
+    sentence = f"of {money(available)}{_in(currency)} available {money(left)} would be left, {money(p.minimum)} must be"
+    return Finding(limit.rule_id, verdict, left, p.minimum, sentence)
 
 
 def daily_loss(s: Situation, limit: Limit, p: DailyLoss) -> Finding:
     """The day's result must stay above minus the limit; trailing, above the day's best minus the limit."""
-    figure = _result(s, s.standing.day, p)
+    figure, currency = _result(s, s.standing.day, p)
+    suffix = ""
     if p.trailing:
-        on_equity = p.basis is _EQUITY
-        best = s.standing.best_of_day(p.currency or s.standing.currency, net=p.net_of_fees, marked=on_equity)
-        figure -= max(best, figure) if on_equity else best
-    return _lost(s, limit, p, "daily loss", figure)
+        best = _best(s, p, figure, currency)
+        figure -= best
+        suffix = f" from the day's best {money(best)}"
+    return _lost(s, limit, p, ("daily loss", suffix), (figure, currency))
+
+
+def _best(s: Situation, p: DailyLoss, figure: Decimal, currency: str | None) -> Decimal:
+    if p.basis is not _EQUITY:
+        return s.standing.best_of_day(currency, net=p.net_of_fees)
+    # Marks are in the account's own currency.
+    marked = s.standing.marked_of_day(net=p.net_of_fees) if currency == s.currency else ZERO
+    return max(marked, figure)
 
 
 def weekly_loss(s: Situation, limit: Limit, p: WeeklyLoss) -> Finding:
     """The result of this week's days must stay above minus the limit."""
-    return _lost(s, limit, p, "weekly loss", _result(s, s.standing.week, p))
+    return _lost(s, limit, p, ("weekly loss", ""), _result(s, s.standing.week, p))
+
+
+def _lost(
+    s: Situation, limit: Limit, p: DailyLoss | WeeklyLoss, words: tuple[str, str], result: tuple[Decimal, str | None]
+) -> Finding:
+    figure, currency = result
+    verdict = _reached(p, -figure, p.limit)
+    if verdict is _PASS:
+        return Finding(limit.rule_id, verdict, -figure, p.limit)
+    what, suffix = words
+    sentence = f"{what} {amounts(figure, -p.limit, currency)}{suffix}"
+    find = week_of if isinstance(p, WeeklyLoss) else day_of
+    return Finding(limit.rule_id, verdict, -figure, p.limit, sentence + _locking(s, verdict, -figure >= p.limit, find))
 
 
 def daily_profit(s: Situation, limit: Limit, p: DailyProfit) -> Finding:
     """The day's result must stay below the target."""
-    figure = _result(s, s.standing.day, p)
+    figure, currency = _result(s, s.standing.day, p, best=True)
     verdict = _reached(p, figure, p.target)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, figure, p.target)
-    sentence = f"daily profit {money(figure)} of {money(p.target)}{_in(p.currency or s.standing.currency)}"
-    return _found(limit, verdict, figure, p.target, sentence)
+    sentence = f"daily profit {amounts(figure, p.target, currency)}"
+    return Finding(limit.rule_id, verdict, figure, p.target, sentence + _locking(s, verdict, figure >= p.target))
 
 
 def trailing_drawdown(s: Situation, limit: Limit, p: TrailingDrawdown) -> Finding:
@@ -82,11 +165,14 @@ def trailing_drawdown(s: Situation, limit: Limit, p: TrailingDrawdown) -> Findin
 
     The figure is how much of the distance is used up.
     """
-    known = s.standing.known
+    known, own = s.standing.known, s.currency
     if known is None or known.starting_balance is None:
         msg = f"nobody told the starting balance of {s.account}"
         raise MissingInput(msg)
-    figure = s.standing.balance if p.basis is Basis.REALIZED else s.equity()
+    if p.currency not in {None, own}:
+        msg = f"it is in {p.currency}, and the floor of an account in {own} is"
+        raise MissingInput(msg)
+    figure = s.standing.balance() if p.basis is Basis.REALIZED else s.equity()
     floor = floor_at(_high(s, p.basis, figure, known.starting_balance), p)
     if s.standing.floor is not None and p.severity is not _ADVISED:
         floor = max(floor, s.standing.floor)
@@ -95,8 +181,12 @@ def trailing_drawdown(s: Situation, limit: Limit, p: TrailingDrawdown) -> Findin
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, used, p.distance)
     what = "balance" if p.basis is Basis.REALIZED else "equity"
-    sentence = f"{what} {money(figure)}{_in(s.standing.currency)} at the drawdown floor {money(floor)}"
-    return _found(limit, verdict, used, p.distance, sentence)
+    sentence = f"{what} {money(figure)}{_in(own)} at the drawdown floor {money(floor)}"
+    if figure > floor:
+        sentence = f"{what} {money(figure)}{_in(own)}, {money(figure - floor)} above the drawdown floor {money(floor)}"
+    elif verdict is _REJECT:
+        sentence += f" reached; {until(s.book, s.account, None)}"
+    return Finding(limit.rule_id, verdict, used, p.distance, sentence)
 
 
 def _high(s: Situation, basis: Basis, figure: Decimal, starting: Decimal) -> Decimal:
@@ -108,129 +198,81 @@ def _high(s: Situation, basis: Basis, figure: Decimal, starting: Decimal) -> Dec
     return max(starting, figure, figure if marked is None else marked)
 
 
-def maximum_contracts(s: Situation, limit: Limit, p: MaximumContracts) -> Finding:
-    """Contracts by weight, each symbol at the most that its working orders could make of it."""
-    most = p.limit
-    balance = s.standing.balance if p.scaling else ZERO
-    for reached, scaled in p.scaling:
-        most = scaled if balance >= reached else most
-    total = ZERO
-    for symbol in s.symbols():
-        total += s.exposure(symbol) * _weight(s, p.weights, symbol)
-    verdict = _exceeded(p, total, most)
-    if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, total, most)
-    return _found(limit, verdict, total, most, f"{total:f} of {most:f} contracts, working orders counted")
-
-
-def maximum_position(s: Situation, limit: Limit, p: MaximumPosition) -> Finding | None:
-    """The position that the order and those that work could lead to, in its symbol."""
-    most = s.of_symbol(p.limits, p.limit)
-    if most is None:
-        return None
-    figure = s.exposure(s.symbol)
-    verdict = _exceeded(p, figure, most)
-    if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, figure, most)
-    return _found(limit, verdict, figure, most, f"position {figure:f} of {most:f} in {s.symbol}")
-
-
-def order_size(s: Situation, limit: Limit, p: OrderSize) -> Finding | None:
-    """The order's own quantity."""
-    most = s.of_symbol(p.limits, p.limit)
-    if most is None:
-        return None
-    figure = abs(s.quantity)
-    verdict = _exceeded(p, figure, most)
-    if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, figure, most)
-    return _found(limit, verdict, figure, most, f"order of {figure:f} of at most {most:f} {s.symbol}")
-
-
-def available_balance(s: Situation, limit: Limit, p: AvailableBalance) -> Finding:
-    """What is available, less what the order's margin takes, must not fall below the minimum."""
-    account = s.standing.known
-    if account is None:
-        msg = f"nothing is known of the balance of {s.account}"
-        raise MissingInput(msg)
-    currency = p.currency or account.currency
-    told = account.told.get(currency)
-    available = None if told is None else told.available
-    if available is None:
-        own = currency == account.currency
-        available = s.standing.balance if own else s.book.accounts.balance(s.account, currency)
-    left = available - (s.of_symbol(p.margins, ZERO) or ZERO) * abs(s.quantity)
-    if left >= p.minimum:
-        return Finding(limit.rule_id, _PASS, left, p.minimum)
-    sentence = f"of {money(available)}{_in(currency)} available {money(left)} would be left, below {money(p.minimum)}"
-    return Finding(limit.rule_id, _refusal(p), left, p.minimum, sentence)
-
-
 def concentration(s: Situation, limit: Limit, p: Concentration) -> Finding:
     """The value of the position in one symbol, as a share of equity."""
     equity = s.equity()
     if equity <= ZERO:
         msg = f"the equity of {s.account} is {money(equity)}: nothing can be a share of it"
         raise MissingInput(msg)
-    share = s.exposure(s.symbol) * s.price() * s.multiplier() / equity
+    share = s.value() / equity
     verdict = _exceeded(p, share, p.limit)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, share, p.limit)
-    sentence = f"{share * 100:.1f} % of equity in {s.symbol}, {p.limit * 100:.1f} % are allowed"
-    return _found(limit, verdict, share, p.limit, sentence)
+    sentence = f"{share * 100:.1f} % of equity in {s.symbol}, at most {p.limit * 100:.1f} % are allowed"
+    return Finding(limit.rule_id, verdict, share, p.limit, sentence)
+
+
+def order_size(s: Situation, limit: Limit, p: OrderSize) -> Finding | None:
+    """The order's own quantity."""
+    most = s.of_any(s.symbol, p.limits, p.limit)
+    if most is None:
+        return None
+    verdict = _exceeded(p, s.quantity, most)
+    if verdict is _PASS:
+        return Finding(limit.rule_id, verdict, s.quantity, most)
+    return Finding(limit.rule_id, verdict, s.quantity, most, f"order of {s.quantity:f}, at most {most:f} {s.symbol}")
 
 
 def trade_limit(s: Situation, limit: Limit, p: TradeLimit) -> Finding:
     """So many orders, fills or round trips today; the order would be one more."""
-    counts = s.standing.counts
-    count = {Unit.ORDERS: counts.orders, Unit.FILLS: counts.fills, Unit.ROUND_TRIPS: counts.round_trips}[p.unit]
-    figure, most = Decimal(count), Decimal(p.limit)
+    # A unit is a count's name.
+    figure, most = Decimal(getattr(s.standing.counts, p.unit)), Decimal(p.limit)
     verdict = _reached(p, figure, most)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, figure, most)
-    return _found(limit, verdict, figure, most, f"{count} of {p.limit} {p.unit.value.replace('_', ' ')} today")
+    sentence = f"trade limit {figure:,} of {most:,} {_NAMES[p.unit]}"
+    return Finding(limit.rule_id, verdict, figure, most, sentence + _locking(s, verdict, figure >= most))
 
 
 def symbol_block(s: Situation, limit: Limit, p: SymbolBlock) -> Finding:
     """The order's symbol, or its root, must not be among those blocked."""
-    blocked = [name for name in s.standing.names(s.symbol) if name in p.symbols]
+    blocked = [name for name in s.standing.names(s.symbol) if name in p.symbols] if p.symbols else []
     if not blocked:
         return Finding(limit.rule_id, _PASS)
     return Finding(limit.rule_id, _refusal(p), reason=f"{s.symbol} is blocked for {s.account} ({', '.join(blocked)})")
 
 
-def _lost(s: Situation, limit: Limit, p: DailyLoss | WeeklyLoss, what: str, figure: Decimal) -> Finding:
-    verdict = _reached(p, -figure, p.limit)
-    if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, -figure, p.limit)
-    sentence = f"{what} {money(figure)} of {money(-p.limit)}{_in(p.currency or s.standing.currency)}"
-    return _found(limit, verdict, -figure, p.limit, sentence)
+def _result(
+    s: Situation, made: Iterable[Made], p: DailyLoss | WeeklyLoss | DailyProfit, *, best: bool = False
+) -> tuple[Decimal, str | None]:
+    """Return what was made on the limit's basis, and in which currency: the limit's or the account's own.
 
-
-def _result(s: Situation, made: Iterable[Made], p: DailyLoss | WeeklyLoss | DailyProfit) -> Decimal:
-    """Return what was made, in the limit's currency and on its basis."""
-    currency = p.currency or s.standing.currency
-    figure = ZERO
-    for one in made:
-        if one.currency == currency:
-            figure = one.net if p.net_of_fees else one.realized
-    return figure + s.unrealized().get(currency, ZERO) if p.basis is _EQUITY else figure
-
-
-def _weight(s: Situation, weights: dict[str, Decimal], symbol: str) -> Decimal:
-    """Return how much one contract of a symbol counts."""
-    for name in s.standing.names(symbol) if weights else ():
-        if name in weights:
-            return weights[name]
-    return ONE
+    Where neither is known there is none to prefer: it is the worst of all of them, or the best.
+    """
+    sums = {one.currency: one.net if p.net_of_fees else one.realized for one in made}
+    if p.basis is _EQUITY:
+        for currency, amount in s.unrealized().items():
+            sums[currency] = sums.get(currency, ZERO) + amount
+    wanted = p.currency or s.currency
+    if wanted is not None or not sums:
+        return sums.get(wanted, ZERO), wanted
+    currency = (max if best else min)(sums, key=lambda name: sums[name])
+    return sums[currency], currency
 
 
 def _in(currency: str | None) -> str:
     return "" if currency is None else f" {currency}"
 
 
+def _locking(s: Situation, verdict: Verdict, reached: bool, find: Callable[..., Span] = day_of) -> str:  # noqa: FBT001 - internal
+    """Return how the sentence ends: what is reached locks until the day's end, or the week's."""
+    if not reached or verdict is not _REJECT:
+        return " reached" if reached else ""
+    return f" reached; {until(s.book, s.account, find(s.book, s.account, s.at, s.at).ends_at)}"
+
+
 def _refusal(p: Parameters) -> Verdict:
-    return Verdict.WARNING if p.severity is _ADVISED else Verdict.REJECT
+    return Verdict.WARNING if p.severity is _ADVISED else _REJECT
 
 
 def _reached(p: Parameters, figure: Decimal, most: Decimal) -> Verdict:
@@ -245,10 +287,6 @@ def _exceeded(p: Parameters, figure: Decimal, most: Decimal) -> Verdict:
     if figure > most:
         return _refusal(p)
     return Verdict.WARNING if figure >= most * p.warn_at else _PASS
-
-
-def _found(limit: Limit, verdict: Verdict, figure: Decimal, most: Decimal, sentence: str) -> Finding:
-    return Finding(limit.rule_id, verdict, figure, most, sentence + (" reached" if figure >= most else ""))
 
 
 class Judge(NamedTuple):
@@ -271,4 +309,7 @@ CHECKS: dict[str, Judge] = {
     "trade-limit": Judge(TradeLimit, trade_limit),
     "symbol-block": Judge(SymbolBlock, symbol_block),
 }
-"""By kind of rule. Cooldowns are lockouts, blackouts are asked for apart, consistency is no matter of one order."""
+"""By kind of rule, in the order in which they are asked.
+
+Cooldowns are lockouts, blackouts are asked for apart, consistency is no matter of one order.
+"""

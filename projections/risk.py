@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import decimal
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from eventstore import StoreError
+from eventstore.clock import to_ns
 from eventstore.ids import as_id
 from eventstore.trading import Allows, RiskChecked, Verdict
-from projections.checks import CHECKS, Finding, Judge
+from projections.checks import CHECKS, Finding
 from projections.proposals import Cancel, MissingInput, Proposal, Situation
 from projections.rules.base import escaped
-from projections.rules.parameters import BadLimit, kind_of, read
+from projections.rules.parameters import KINDS, BadLimit, kind_of, read
 from projections.rules.sentences import until
 from projections.view import FIXED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from projections.book import Book
     from projections.rules.parameters import Parameters
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
     from projections.views.limits import Limit
     from projections.views.lockouts import Lockout
 
-LOCKOUT, INPUT, READINESS, QUOTES, BLACKOUT = "lockout", "input", "readiness", "quotes", "blackout"
-_SEVERITY = {Verdict.PASS: 0, Verdict.WARNING: 1, Verdict.REJECT: 2}
+INPUT, READINESS, QUOTES, BLACKOUT = "input", "readiness", "quotes", "blackout"
+"""What findings are called that no limit leads to; what a lockout leads to has the lockout's own rule."""
+ATTEMPTS = 4
+FINDINGS_MAX = 200
+REASON_MAX = 500
+_PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
+_ORDER = {kind: number for number, kind in enumerate(CHECKS)}
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -43,81 +49,110 @@ class Checked(msgspec.Struct, frozen=True):
     @property
     def passed(self) -> bool:
         """Whether the order may be sent: a warning does not stop it."""
-        return self.verdict is not Verdict.REJECT
+        return self.verdict is not _REJECT
 
 
-def check(book: Book, order: Proposal | Cancel, now: int, *, record: bool = False) -> Checked:
-    """Return what every rule says of an order at an instant (UNIX ns).
+def check(book: Book, order: Proposal | Cancel, now: datetime | int, *, record: bool = False) -> Checked:
+    """Return what every rule says of an order at an instant, an aware datetime or UNIX ns.
 
     Lockouts come first: under REDUCE_ONLY cancels and pure reductions pass, under NOTHING only what a pending
     enforcement request caused. What can only reduce a position passes every other check too. New exposure is refused
-    while the book is behind its log, while policies have not decided or have failed, while an open position has no
-    fresh quote, and where an input of any check is missing, stale or no number. Limits whose severity is WARNING
-    never refuse. `record`: append the answer as RiskChecked.
+    while the book is behind its log or closed, while policies have not decided or have failed, while an open position
+    has no fresh quote, and where an input of any check is missing, stale or no number, or a limit cannot be read.
+    Limits whose severity is WARNING never refuse. Of several refusals the first counts: maximum position and
+    contracts, available balance, losses and profit, drawdown, concentration, order size, trades, blocked symbols,
+    blackouts.
+
+    All answers are of one position of the log, whatever other threads append meanwhile. `record`: append the answer
+    as RiskChecked.
     """
-    with decimal.localcontext(FIXED):
-        findings = tuple(_findings(book, order, now))
-    worst = max(findings, key=_gravity) if findings else None
-    checked = Checked(Verdict.PASS, findings)
-    if worst is not None and worst.verdict is not Verdict.PASS:
-        prefix = "Order blocked: " if worst.verdict is Verdict.REJECT else "Order allowed, with a warning: "
-        checked = Checked(worst.verdict, findings, worst.rule_id, prefix + worst.reason)
+    at = to_ns(now)
+    for _ in range(ATTEMPTS):
+        position = book.position
+        checked = _checked(book, order, at)
+        if book.stood_at(position):
+            break
+    else:
+        with book.still():
+            checked = _checked(book, order, at)
     if record:
         _record(book, order, checked)
     return checked
 
 
-def _gravity(finding: Finding) -> int:
-    return _SEVERITY[finding.verdict]
+def _checked(book: Book, order: Proposal | Cancel, at: int) -> Checked:
+    with decimal.localcontext(FIXED):
+        try:
+            findings = _found_of_cancel(book, order, at) if isinstance(order, Cancel) else _found(book, order, at)
+        except (StoreError, ArithmeticError) as error:
+            findings = [Finding(READINESS, _REJECT, reason=_said(error))]
+    worst = None
+    for finding in findings:
+        if finding.verdict is _REJECT:
+            worst = finding
+            break
+        if worst is None and finding.verdict is not _PASS:
+            worst = finding
+    if worst is None:
+        return Checked(_PASS, tuple(findings))
+    what = "Cancel" if isinstance(order, Cancel) else "Order"
+    said = f"{what} blocked" if worst.verdict is _REJECT else f"{what} allowed, with a warning"
+    return Checked(worst.verdict, tuple(findings), worst.rule_id, f"{said}: {worst.reason}")
 
 
-def _findings(book: Book, order: Proposal | Cancel, now: int) -> Iterator[Finding]:
-    """Yield what is found, up to the first refusal that no later one can add to."""
-    if isinstance(order, Cancel):
-        yield from _of_lockouts(book, order, now, reduces=True)
-        return
-    wrong = _wrong_input(order)
+def _said(error: Exception) -> str:
+    """Return what an error says: those of arithmetic say no more than their class."""
+    return str(error) if isinstance(error, StoreError) else f"it cannot be computed ({type(error).__name__})"
+
+
+def _found_of_cancel(book: Book, order: Cancel, at: int) -> list[Finding]:
+    return _of_lockouts(book, order, at, reduces=True)
+
+
+def _found(book: Book, order: Proposal, at: int) -> list[Finding]:
+    """Return what is found, up to the first refusal that no later one can add to."""
+    wrong = order.wrong()
     if wrong is not None:
-        yield Finding(INPUT, Verdict.REJECT, reason=wrong)
-        return
-    try:
-        situation = Situation(book, order, now)
-        reduces = situation.is_reduction
-    except StoreError as error:
-        yield Finding(READINESS, Verdict.REJECT, reason=f"{error}")
-        return
-    refused = False
-    for finding in _of_lockouts(book, order, now, reduces=reduces):
-        refused = refused or finding.verdict is Verdict.REJECT
-        yield finding
-    if not refused and not reduces:
-        yield from _of_exposure(book, situation)
+        return [Finding(INPUT, _REJECT, reason=wrong)]
+    situation = Situation(book, order, at)
+    reduces = situation.is_reduction
+    locked = _of_lockouts(book, order, at, reduces=reduces)
+    if locked or reduces:
+        return locked
+    unready = _unready(book)
+    if unready is not None:
+        return [Finding(READINESS, _REJECT, reason=unready)]
+    findings = [*_unquoted(situation), *_of_limits(situation)]
+    if situation.standing.blackouts:
+        findings += _of_blackouts(situation)
+    return findings
 
 
-def _wrong_input(order: Proposal) -> str | None:
-    if not _is_number(order.quantity) or order.quantity <= 0:
-        return f"its quantity is {order.quantity}, and a finite Decimal above 0 is wanted"
-    for name in ("limit_price", "stop_price"):
-        value = getattr(order, name)
-        if value is not None and not _is_number(value):
-            return f"its {name.replace('_', ' ')} is {value}, and a finite Decimal is wanted"
-    return None
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Decimal) and value.is_finite()
-
-
-def _of_lockouts(book: Book, order: Proposal | Cancel, now: int, *, reduces: bool) -> Iterator[Finding]:
-    try:
-        active = book.lockouts.active(order.account, now, order.symbol)
-    except StoreError as error:
-        yield Finding(LOCKOUT, Verdict.REJECT, reason=str(error))
-        return
-    for lockout in active:
-        if (reduces and lockout.allows is Allows.REDUCE_ONLY) or _is_wanted(book, order):
+def _of_limits(situation: Situation) -> list[Finding]:
+    findings = []
+    for limit, ask, parameters, why in _judged(situation.standing):
+        if ask is None:
+            findings.append(Finding(limit.rule_id, _REJECT, reason=why))
             continue
-        yield Finding(lockout.rule_id, Verdict.REJECT, reason=_why(book, lockout))
+        try:
+            finding = ask(situation, limit, parameters)
+        except (StoreError, ArithmeticError) as error:
+            finding = Finding(limit.rule_id, _REJECT, reason=f"{limit.rule_id} cannot be checked: {_said(error)}")
+        if finding is not None:
+            findings.append(finding)
+    return findings
+
+
+def _of_lockouts(book: Book, order: Proposal | Cancel, at: int, *, reduces: bool) -> list[Finding]:
+    """Return the lockouts that the order is not allowed under."""
+    active = book.lockouts.active(order.account, at, order.symbol)
+    if not active or _is_wanted(book, order):
+        return []
+    return [
+        Finding(lockout.rule_id, _REJECT, reason=_why(book, lockout))
+        for lockout in active
+        if not (reduces and lockout.allows is Allows.REDUCE_ONLY)
+    ]
 
 
 def _is_wanted(book: Book, order: Proposal | Cancel) -> bool:
@@ -130,60 +165,7 @@ def _why(book: Book, lockout: Lockout) -> str:
     scope = "" if lockout.scope == "account" else f" for {lockout.scope.partition(':')[2]}"
     # A reason may say until when; what was extended since then holds longer.
     reason = lockout.reason.partition("; locked ")[0] or lockout.rule_id
-    return f"{reason}{scope}; {until(book, lockout.account, lockout.until)}"
-
-
-def _of_exposure(book: Book, situation: Situation) -> Iterator[Finding]:
-    """Yield what is found of an order that adds to what is held."""
-    unready = _unready(book)
-    if unready is not None:
-        yield Finding(READINESS, Verdict.REJECT, reason=unready)
-        return
-    try:
-        yield from _of_market(book, situation)
-        judged = _judged(situation.standing)
-    except StoreError as error:
-        yield Finding(READINESS, Verdict.REJECT, reason=str(error))
-        return
-    for limit, judge, parameters in judged:
-        try:
-            finding = judge.check(situation, limit, read(limit, judge.parameters) if parameters is None else parameters)
-        except StoreError as error:
-            finding = Finding(limit.rule_id, Verdict.REJECT, reason=f"{limit.rule_id} cannot be checked: {error}")
-        if finding is not None:
-            yield finding
-
-
-def _of_market(book: Book, situation: Situation) -> Iterator[Finding]:
-    for position in situation.standing.positions:
-        try:
-            situation.quoted(position.symbol)
-        except MissingInput as error:
-            yield Finding(QUOTES, Verdict.REJECT, reason=f"an open position cannot be valued: {error}")
-    for blackout in book.blackouts.active(situation.account, situation.at, situation.symbol):
-        yield Finding(BLACKOUT, Verdict.REJECT, reason=_blacked_out(book, situation.account, blackout))
-
-
-def _judged(standing: Standing) -> tuple[tuple[Limit, Judge, Parameters | None], ...]:
-    """Return the limits that are checked, with how; without parameters, where these cannot be read."""
-    found: tuple[tuple[Limit, Judge, Parameters | None], ...] = standing.kept(
-        "limited", "judged", lambda: tuple(_judges(standing.limits))
-    )
-    return found
-
-
-def _judges(limits: Iterable[Limit]) -> Iterator[tuple[Limit, Judge, Parameters | None]]:
-    for limit in limits:
-        judge = CHECKS.get(kind_of(limit.rule_id))
-        if judge is None:
-            continue
-        try:
-            parameters = read(limit, judge.parameters)
-        except BadLimit:
-            yield limit, judge, None
-            continue
-        if parameters.enabled:
-            yield limit, judge, parameters
+    return f"{reason}{scope}; {until(book, lockout.account, lockout.ends_at)}"
 
 
 def _unready(book: Book) -> str | None:
@@ -195,6 +177,62 @@ def _unready(book: Book) -> str | None:
     return None
 
 
+def _unquoted(situation: Situation) -> list[Finding]:
+    findings = []
+    for held in situation.standing.positions:
+        try:
+            situation.quoted(held.symbol)
+        except MissingInput as error:
+            findings.append(Finding(QUOTES, _REJECT, reason=f"an open position cannot be valued: {error}"))
+    return findings
+
+
+class _Judged(NamedTuple):
+    """A limit with how it is checked; where its parameters cannot be read, why."""
+
+    limit: Limit
+    ask: Callable[[Situation, Limit, Any], Finding | None] | None
+    parameters: Parameters | None
+    why: str = ""
+
+
+def _judged(standing: Standing) -> tuple[_Judged, ...]:
+    """Return the limits that are checked, in the order in which they are."""
+    return standing.kept("limited", "judged", lambda: tuple(sorted(_judges(standing), key=_rank)))
+
+
+def _rank(judged: _Judged) -> tuple[int, str]:
+    return _ORDER.get(kind_of(judged.limit.rule_id), len(_ORDER)), judged.limit.rule_id
+
+
+def _judges(standing: Standing) -> Iterator[_Judged]:
+    for limit in standing.limits:
+        kind = kind_of(limit.rule_id)
+        judge, parameters_of = CHECKS.get(kind), KINDS.get(kind)
+        if parameters_of is None:
+            # Some rule of the user's own, who checks it.
+            continue
+        try:
+            parameters = read(limit, parameters_of)
+        except BadLimit as error:
+            yield _Judged(limit, None, None, str(error))
+            continue
+        if parameters.enabled and judge is not None:
+            yield _Judged(limit, judge.check, parameters)
+
+
+def _of_blackouts(situation: Situation) -> list[Finding]:
+    book, account = situation.book, situation.account
+    names = set(situation.standing.names(situation.symbol))
+    active = [
+        blackout
+        for blackout in situation.standing.blackouts
+        if blackout.is_active(situation.at) and (not blackout.symbols or not names.isdisjoint(blackout.symbols))
+    ]
+    active.sort(key=lambda blackout: (blackout.start, blackout.position))
+    return [Finding(BLACKOUT, _REJECT, reason=_blacked_out(book, account, blackout)) for blackout in active]
+
+
 def _blacked_out(book: Book, account: str, blackout: Blackout) -> str:
     why = blackout.reason or blackout.source or blackout.name
     symbols = f" for {', '.join(blackout.symbols)}" if blackout.symbols else ""
@@ -203,21 +241,32 @@ def _blacked_out(book: Book, account: str, blackout: Blackout) -> str:
 
 def _record(book: Book, order: Proposal | Cancel, checked: Checked) -> None:
     side = quantity = None
-    if isinstance(order, Proposal):
-        side, quantity = order.side, order.quantity if _is_number(order.quantity) else None
+    if isinstance(order, Proposal) and order.wrong() is None:
+        side, quantity = order.side, order.quantity
     event = RiskChecked(
         verdict=checked.verdict,
         order_id=order.order_id,
         rule_id=checked.rule_id,
         reason=checked.reason,
-        symbol=order.symbol,
+        symbol=order.symbol if isinstance(order.symbol, str) else None,
         side=side,
         quantity=quantity,
-        figures={finding.rule_id: _figures(finding) for finding in checked.findings},
+        figures=_figures(checked),
     )
     book.append(f"risk/{order.account}/{escaped(order.order_id or '-')}", event)
 
 
-def _figures(finding: Finding) -> dict[str, Any]:
-    told = {"verdict": finding.verdict, "figure": finding.figure, "limit": finding.limit, "reason": finding.reason}
-    return {name: str(value) for name, value in told.items() if value is not None and value != ""}
+def _figures(checked: Checked) -> dict[str, dict[str, str]]:
+    """Return what each rule said, the gravest first where there is no room for all; two of one name are told apart."""
+    found: dict[str, dict[str, str]] = {}
+    by_gravity = sorted(checked.findings, key=lambda each: (_REJECT, _WARNING, _PASS).index(each.verdict))
+    for finding in by_gravity[:FINDINGS_MAX]:
+        name, number = finding.rule_id, 1
+        while name in found:
+            number += 1
+            name = f"{finding.rule_id} ({number})"
+        told = {"verdict": finding.verdict, "figure": finding.figure, "limit": finding.limit}
+        found[name] = {key: str(value) for key, value in told.items() if value is not None}
+        if finding.reason:
+            found[name]["reason"] = finding.reason[:REASON_MAX]
+    return found

@@ -4,58 +4,82 @@ from __future__ import annotations
 
 import weakref
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from eventstore.trading import PositionSide, Side
+from eventstore import InvalidEvent, StoreError
+from eventstore.streams import check_name
+from projections.holdings import closing_of, held_by, summed, working_for
+from projections.rules.figures import untold
 from projections.view import SHARED
+from projections.views.accounts import own_currency
+from projections.views.blackouts import BlackoutsView
 from projections.views.contracts import ContractsView
+from projections.views.made import Rates, in_money
 from projections.views.naming import names_and_root
 from projections.views.positions import PositionsView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from eventstore.trading import PositionSide, Side
     from projections.book import Book
+    from projections.holdings import Held, Sums, Working
+    from projections.sessions import Calendar
     from projections.views.accounts import Account
     from projections.views.bests import Highs
+    from projections.views.blackouts import Blackout
     from projections.views.counters import Count
     from projections.views.limits import Limit
     from projections.views.made import Made
-    from projections.views.orders import Order
-    from projections.views.positions import Position
 
 ZERO = Decimal(0)
 ACCOUNTS_MAX = 10_000
 NAMES_MAX = 10_000
 _DAY_NS = 86_400_000_000_000
+_LAST = 2**63 - 1
 
-# What each group is made of: while none of these views changes, what was made of them holds.
+# What each group is made of: while none of these views changes, what was made of them holds. A star: what is shared.
 _MADE_OF = {
-    "span": ("positions", "limits"),
-    "earned": ("positions", "accounts", "contracts"),
-    "held": ("positions", "contracts"),
-    "working": ("orders",),
-    "sums": ("positions", "orders", "contracts"),
-    "counted": ("counters",),
+    "days": ("positions",),
+    "sessions": ("sessions",),
     "limited": ("limits",),
-    "known": ("accounts", "positions", "contracts"),
-    "marked": ("equity", "accounts", "positions", "contracts"),
+    "earned": ("positions", "accounts", "contracts*", "sessions"),
+    "held": ("positions", "contracts*"),
+    "working": ("orders", "contracts*"),
+    "sums": ("positions", "orders", "contracts*"),
+    "counted": ("counters",),
+    "opened": ("accounts",),
+    "known": ("accounts", "positions", "contracts*"),
+    "marked": ("equity", "accounts", "positions", "contracts*"),
     "highs": ("bests",),
-    "best": ("positions", "accounts", "contracts", "bests"),
-    "named": ("contracts",),
+    "best": ("positions", "accounts", "contracts*", "bests", "sessions"),
+    "named": ("contracts*",),
+    "blackouts": ("blackouts", "blackouts*"),
 }
 _VIEWS = tuple(dict.fromkeys(view for views in _MADE_OF.values() for view in views))
-_INDEXES = {group: tuple(map(_VIEWS.index, views)) for group, views in _MADE_OF.items()}
+_MADE_WITH = tuple(tuple(group for group, views in _MADE_OF.items() if view in views) for view in _VIEWS)
 
-Key = tuple[str, PositionSide, Side | None]
+T = TypeVar("T")
 
 
-class Sums(NamedTuple):
-    """Quantities by symbol: what is held over all sides, and what working orders would buy and sell."""
+class _Of(Generic[T]):
+    """A member of Standing that is made of one group's views, when it is asked for first."""
 
-    held: dict[str, Decimal]
-    buys: dict[str, Decimal]
-    sells: dict[str, Decimal]
+    def __init__(self, group: str, make: Callable[[Any], T]) -> None:
+        self._group, self._make, self._name = group, make, make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, standing: Standing, cls: type[Standing]) -> T:
+        made = standing.groups[self._group]
+        if self._name in made:
+            found: T = made[self._name]
+            return found
+        fresh = made[self._name] = self._make(standing)
+        return fresh
+
+
+def _of(group: str) -> Callable[[Callable[[Any], T]], _Of[T]]:
+    return lambda make: _Of(group, make)
 
 
 class Standing:
@@ -63,156 +87,236 @@ class Standing:
 
     It holds at instants in `span`: no trading day begins or ends, and no limit comes into force, between the two.
     When a view moves on, a new one takes over what is not made of it. What raises is asked again by the next check.
+    It knows its book weakly: kept for that book, it would never let it go.
     """
 
     def __init__(self, book: Book, account: str, at: int, turns: tuple[int, ...], before: Standing | None) -> None:
-        self._book, self._account, self._at, self.turns = book, account, at, turns
-        # Never changed once another view's turn has come: who still computes for an older one disturbs no newer.
-        self._groups: dict[str, dict[str, Any]] = {
-            group: before._groups[group]  # noqa: SLF001 - of its own class
-            if before is not None and all(turns[index] == before.turns[index] for index in indexes)
-            else {}
-            for group, indexes in _INDEXES.items()
-        }
-        self.span: tuple[int, int] = self.kept("span", "span", self._find_span)
-
-    def kept(self, group: str, name: str, make: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever is made
-        """Return what was made of a group of views under a name, made now where it was not yet."""
-        made = self._groups[group]
-        if name not in made:
-            made[name] = make()
-        return made[name]
-
-    def _find_span(self) -> tuple[int, int]:
-        at, state = self._at, self._book.state(PositionsView.name, self._account)
-        since, until = at - at % _DAY_NS, at - at % _DAY_NS + _DAY_NS
-        if state is not None:
-            span = state.ledger.told.span_at(at)
-            since, until = span.since, span.until
-        pending = [limit.in_force_at for limit in self._book.limits.pending(self._account, at)]
-        return (
-            max([since, *(limit.in_force_at or 0 for limit in self.limits)]),
-            min([until, *(instant for instant in pending if instant is not None)]),
-        )
+        self._weak, self._account, self._at, self.turns = weakref.ref(book), account, at, turns
+        self._calendar = book.sessions.calendar(account)
+        # What an older one still puts into a group that both have is made of views that have not moved on.
+        if before is None:
+            self.groups: dict[str, dict[Any, Any]] = {group: {} for group in _MADE_OF}
+        else:
+            self.groups = before.groups.copy()
+            for turn, earlier, groups in zip(turns, before.turns, _MADE_WITH, strict=True):
+                if turn != earlier:
+                    self.groups.update([(group, {}) for group in groups])
+        self.span = self._find_span()
 
     @property
+    def _book(self) -> Book:
+        book = self._weak()
+        assert book is not None, "whoever asks has the book"
+        return book
+
+    def holds(self, at: int, calendar: Calendar | None) -> bool:
+        """Tell whether at an instant all is as it was, but for what the log has told since."""
+        return self.span[0] <= at < self.span[1] and self._calendar is calendar
+
+    def kept(self, group: str, name: object, make: Callable[[], T]) -> T:
+        """Return what was made of a group of views under a name, made now where it was not yet."""
+        made = self.groups[group]
+        if name in made:
+            found: T = made[name]
+            return found
+        if len(made) >= NAMES_MAX:
+            made.clear()
+        fresh = made[name] = make()
+        return fresh
+
+    # When it holds
+
+    def _find_span(self) -> tuple[int, int]:
+        since, until = 0, _LAST
+        finds = (("days", self._days_span), ("sessions", self._sessions_span), ("limited", self._limits_span))
+        for group, find in finds:
+            try:
+                start, stop = self.kept(group, "span", find)
+            except StoreError:
+                # Whatever needs what cannot be told says so itself; nobody is kept from reducing a position by it.
+                start, stop = self._at, self._at + 1
+            since, until = max(since, start), min(until, stop)
+        return since, until
+
+    def _days_span(self) -> tuple[int, int]:
+        at, state = self._at, self._book.state(PositionsView.name, self._account)
+        if state is None:
+            return at - at % _DAY_NS, at - at % _DAY_NS + _DAY_NS
+        span = state.ledger.told.span_at(at)
+        return span.since, span.until
+
+    def _sessions_span(self) -> tuple[int, int]:
+        at, state = self._at, self._book.state("sessions", self._account)
+        days = () if state is None else state.days
+        told = [instant for day in days for instant in (day.began_at, day.resets_at, day.closed_at)]
+        planned = untold(self._book, self._account, at)
+        if planned is not None:
+            told += [planned.began_at, planned.resets_at]
+        return _around(at, [instant for instant in told if instant is not None])
+
+    def _limits_span(self) -> tuple[int, int]:
+        at = self._limits_at()
+        limits = [*self.limits, *self._book.limits.pending(self._account, at)]
+        since, until = _around(at, [limit.in_force_at for limit in limits if limit.in_force_at is not None])
+        # Before the log's own time, they are as they were then.
+        return (since if at == self._at else 0), until
+
+    def _limits_at(self) -> int:
+        """Return when limits are asked for: where a clock lies behind the log, what was set already is in force."""
+        state = self._book.state("limits", self._account)
+        return self._at if state is None else max(self._at, state.told_at)
+
+    # What is known
+
+    @_of("limited")
     def limits(self) -> tuple[Limit, ...]:
-        found: tuple[Limit, ...] = self.kept("limited", "limits", lambda: self._book.limits.of(self._account, self._at))
-        return found
+        """Those in force, sorted by rule."""
+        return self._book.limits.of(self._account, self._limits_at())
+
+    @_of("blackouts")
+    def blackouts(self) -> tuple[Blackout, ...]:
+        """Those of the account and of everyone, past and coming ones too."""
+        states = [self._book.state(BlackoutsView.name, partition) for partition in (SHARED, self._account)]
+        return tuple(blackout for state in states if state is not None for blackout in state.blackouts.values())
 
     @property
     def known(self) -> Account | None:
-        account: Account | None = self.kept("known", "account", lambda: self._book.accounts.get(self._account))
-        return account
+        return self._opened or self._unopened
+
+    @_of("opened")
+    def _opened(self) -> Account | None:
+        # What is known of an account that was opened does not depend on what it trades.
+        state = self._book.state("accounts", self._account)
+        return None if state is None or state.opened is None else self._book.accounts.get(self._account)
+
+    @_of("known")
+    def _unopened(self) -> Account | None:
+        return self._book.accounts.get(self._account)
 
     @property
     def currency(self) -> str | None:
-        known = self.known
-        return None if known is None else known.currency
+        """The account's own: that it was opened in, or the only one that anything of it names."""
+        opened = self._opened
+        return self._named if opened is None else opened.currency
 
-    @property
-    def balance(self) -> Decimal:
-        balance: Decimal = self.kept("earned", "balance", lambda: self._book.accounts.balance(self._account))
-        return balance
+    @_of("known")
+    def _named(self) -> str | None:
+        return own_currency(self._book, self._account)
 
-    @property
+    def balance(self, currency: str | None = None) -> Decimal:
+        """Return cash with what was realized, less the fees, in a currency or the account's own."""
+        return self.kept(
+            "earned", f"balance {currency or ''}", lambda: self._book.accounts.balance(self._account, currency)
+        )
+
+    @_of("earned")
     def day(self) -> tuple[Made, ...]:
-        made: tuple[Made, ...] = self.kept("earned", "day", lambda: self._book.pnl.day(self._account, self._at))
-        return made
+        """What the trading day has made; one that nobody has told yet began when the calendar says."""
+        book, account, at = self._book, self._account, self._at
+        planned, state = untold(book, account, at), book.state(PositionsView.name, account)
+        if planned is None or state is None or planned.began_at < state.ledger.steps_from:
+            return book.pnl.day(account, at)
+        steps = state.ledger.steps_of(planned.began_at, planned.resets_at)
+        return in_money([(step.key, step.earned) for step in steps], Rates(book, self.currency))
 
-    @property
+    @_of("earned")
     def week(self) -> tuple[Made, ...]:
-        made: tuple[Made, ...] = self.kept("earned", "week", lambda: self._book.pnl.week(self._account, self._at))
-        return made
+        """What the week of trading days has made."""
+        return self._book.pnl.week(self._account, self._at)
 
-    @property
+    @_of("counted")
     def counts(self) -> Count:
-        counts: Count = self.kept("counted", "day", lambda: self._book.counters.today(self._account, self._at))
-        return counts
+        """The day's orders, fills and round trips."""
+        return self._book.counters.today(self._account, self._at)
 
-    @property
+    @_of("marked")
     def floor(self) -> Decimal | None:
-        floor: Decimal | None = self.kept("marked", "floor", self._find_floor)
-        return floor
-
-    def _find_floor(self) -> Decimal | None:
+        """The highest drawdown floor that was marked."""
         mark = self._book.equity.get(self._account)
         return None if mark is None else mark.floor
 
-    @property
+    @_of("highs")
     def highs(self) -> Highs:
         """The highest marks of the account."""
-        highs: Highs = self.kept("highs", "highs", lambda: self._book.bests.highs(self._account))
-        return highs
+        return self._book.bests.highs(self._account)
 
-    def best_of_day(self, currency: str | None, *, net: bool, marked: bool) -> Decimal:
-        """Return the day's best result so far: as the fills made it, or as equity was marked."""
-        best: Decimal = self.kept(
-            "best", f"{currency} {net} {marked}", lambda: self._find_best(currency, net=net, marked=marked)
-        )
-        return best
+    def best_of_day(self, currency: str | None, *, net: bool) -> Decimal:
+        """Return the highest that the day's realized result was so far, in a currency."""
 
-    def _find_best(self, currency: str | None, *, net: bool, marked: bool) -> Decimal:
-        if not marked:
-            return self._book.bests.realized(self._account, self._at, currency, net=net)
-        session = self._book.sessions.current(self._account, self._at)
-        day = None if session is None else session.trading_day
-        return self._book.bests.marked(self._account, day, self._at, net=net)
+        def find() -> Decimal:
+            planned = untold(self._book, self._account, self._at)
+            bounds = None if planned is None else (planned.began_at, planned.resets_at)
+            return self._book.bests.realized(self._account, self._at, currency, net=net, bounds=bounds)
 
-    @property
-    def positions(self) -> tuple[Position, ...]:
+        return self.kept("best", (currency, net), find)
+
+    def marked_of_day(self, *, net: bool) -> Decimal:
+        """Return the highest that the day's result was marked at, open positions included, in the own currency."""
+
+        def find() -> Decimal:
+            session = self._book.sessions.current(self._account, self._at)
+            day = None if session is None else session.trading_day
+            return self._book.bests.marked(self._account, day, self._at, net=net)
+
+        return self.kept("best", net, find)
+
+    # What is held and working
+
+    @_of("held")
+    def positions(self) -> tuple[Held, ...]:
         """Those that are open."""
-        found: tuple[Position, ...] = self.kept("held", "positions", self._find_positions)
-        return found
+        return held_by(self._book, self._account)
 
-    def _find_positions(self) -> tuple[Position, ...]:
-        return tuple(position for position in self._book.positions.of(self._account) if position.quantity)
+    def unrealized(self, held: Held, price: Decimal) -> Decimal:
+        """Return what closing a position at a price would make, in money; raises UnknownContract."""
+        made = self.groups["held"]
+        known = made.get((held.symbol, held.side))
+        if known is None or known[0] is not held or known[1] is not price:
+            known = made[held.symbol, held.side] = (held, price, held.position.unrealized(price))
+        amount: Decimal = known[2]
+        return amount
 
-    def held(self, symbol: str, side: PositionSide) -> Decimal:
-        """Return how much is held on one side."""
-        return sum((each.quantity for each in self.positions if (each.symbol, each.side) == (symbol, side)), ZERO)
+    @_of("working")
+    def working(self) -> tuple[Working, ...]:
+        """The orders of which more may still be executed."""
+        return working_for(self._book, self._account)
 
-    @property
-    def closing(self) -> dict[Key, Decimal]:
-        """What working orders may still execute, by symbol, the side of the position, and their own."""
-        sums: dict[Key, Decimal] = self.kept("working", "closing", self._sum_working)
-        return sums
+    @_of("working")
+    def unknown(self) -> tuple[Working, ...]:
+        """The working orders of which nobody knows how much they may do to what."""
+        return tuple(each for each in self.working if None in (each.symbol, each.side, each.leaves))
 
-    def _sum_working(self) -> dict[Key, Decimal]:
-        sums: dict[Key, Decimal] = {}
-        working: tuple[Order, ...] = self._book.orders.open(self._account)
-        for order in working:
-            if order.symbol is not None and order.leaves:
-                key = (order.symbol, order.position_side, order.side)
-                sums[key] = sums.get(key, ZERO) + order.leaves
-        return sums
+    @_of("working")
+    def closing(self) -> dict[tuple[str, PositionSide, Side], Decimal]:
+        """What working orders may still execute, by symbol, the side of the position and their own."""
+        return closing_of(self.working)
 
-    @property
+    @_of("sums")
     def sums(self) -> Sums:
-        sums: Sums = self.kept("sums", "sums", self._sum_up)
-        return sums
-
-    def _sum_up(self) -> Sums:
-        held: dict[str, Decimal] = {}
-        for position in self.positions:
-            held[position.symbol] = held.get(position.symbol, ZERO) + position.quantity
-        buys: dict[str, Decimal] = {}
-        sells: dict[str, Decimal] = {}
-        for (symbol, _, side), leaves in self.closing.items():
-            sums = buys if side is Side.BUY else sells
-            sums[symbol] = sums.get(symbol, ZERO) + leaves
-        return Sums(held, buys, sells)
+        """What all that is held and working comes to."""
+        return summed(self.positions, self.working)
 
     def names(self, symbol: str) -> tuple[str, ...]:
-        """Return all that a symbol is called, and its root last, where it has one."""
-        known = self._groups["named"]
+        """Return all that a symbol is called, itself first, and its root last, where it has one."""
+        known = self.groups["named"]
         names: tuple[str, ...] | None = known.get(symbol)
         if names is None:
             if len(known) >= NAMES_MAX:
                 known.clear()
             found, root = names_and_root(self._book.state(ContractsView.name, SHARED), symbol)
-            names = known[symbol] = (*sorted(found), *(() if root is None else (root,)))
+            names = known[symbol] = (symbol, *sorted(found - {symbol}), *(() if root is None else (root,)))
         return names
+
+
+def _around(at: int, instants: Iterable[int]) -> tuple[int, int]:
+    """Return the last of some instants that is not after another one, and the first after it."""
+    since, until = 0, _LAST
+    for instant in instants:
+        if instant <= at:
+            since = max(since, instant)
+        else:
+            until = min(until, instant)
+    return since, until
 
 
 class _Kept:
@@ -225,23 +329,32 @@ class _Kept:
     def of(self, book: Book, account: str, at: int) -> Standing:
         wanted = self.wanted.get(account)
         if wanted is None:
-            if len(self.wanted) >= ACCOUNTS_MAX:
-                self.wanted.clear()
-                self.standings.clear()
-            shared = (ContractsView.name,)
-            wanted = self.wanted[account] = tuple((view, SHARED if view in shared else account) for view in _VIEWS)
+            wanted = self._admit(book, account)
         turns = book.turns(wanted)
         before = self.standings.get(account)
-        if before is not None and not before.span[0] <= at < before.span[1]:
+        calendar = book.sessions.calendar(account)
+        if before is not None and not before.holds(at, calendar):
             before = None
         if before is not None and before.turns == turns:
             return before
         fresh = Standing(book, account, at, turns, before)
-        if not fresh.span[0] <= at < fresh.span[1]:
+        if not fresh.holds(at, calendar):
             # A day or a limit that was told meanwhile begins between the older one and now.
             fresh = Standing(book, account, at, turns, None)
         self.standings[account] = fresh
         return fresh
+
+    def _admit(self, book: Book, account: str) -> tuple[tuple[str, str], ...]:
+        check_name("account", account)
+        if account == SHARED or not book.covers(account):
+            msg = f"{book!r} knows nothing of account {account}: ask one that folds it"
+            raise InvalidEvent(msg)
+        if len(self.wanted) >= ACCOUNTS_MAX:
+            self.wanted.clear()
+            self.standings.clear()
+        wanted = tuple((view.rstrip("*"), SHARED if view.endswith("*") else account) for view in _VIEWS)
+        self.wanted[account] = wanted
+        return wanted
 
 
 _kept: weakref.WeakKeyDictionary[Book, _Kept] = weakref.WeakKeyDictionary()
