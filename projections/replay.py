@@ -9,6 +9,7 @@ import msgspec
 from eventstore import EventReader, InvalidEvent
 from eventstore.clock import to_ns
 from eventstore.trading import (
+    AccountUpdated,
     FeeCharged,
     LockoutCleared,
     LockoutExpired,
@@ -27,6 +28,7 @@ from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
 from projections.shipped import shipped_views
+from projections.views.lockouts import BROKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -139,6 +141,8 @@ def _touches(record: Record, after: Book) -> Iterator[tuple[str, str, str]]:
         yield "orders", account, record.entity.replace("%2F", "/")
     if isinstance(event, LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired):
         yield "lockouts", account, event.rule_id or record.entity.replace("%2F", "/")
+    if isinstance(event, AccountUpdated) and event.can_trade is not None:
+        yield "lockouts", account, BROKER
     if isinstance(event, FeeCharged | TradeBusted | TradeCorrected) and event.symbol is None:
         for symbol in _symbols(after, account, event.trade_id):
             yield "positions", account, f"{symbol}/{event.position_side}"

@@ -13,6 +13,7 @@ import projections
 from eventstore import EventStore, InvalidEvent, ManualClock, ReadOnly
 from eventstore.clock import to_ns
 from eventstore.trading import (
+    AccountUpdated,
     ContractDefined,
     FeeCharged,
     LockoutCleared,
@@ -212,6 +213,14 @@ def test_a_lockout_s_difference_is_found_by_its_rule(store: EventStore, clock: M
     clock.advance(MINUTE)
     store.append("lockout/A/daily%2Floss", LockoutSet(rule_id="daily/loss"))
     assert named(projections.diff(store, first, clock.now_ns())) == {("lockouts", "A", "daily/loss"): [6]}
+
+
+def test_a_broker_s_lockout_is_a_difference_too(store: EventStore, clock: ManualClock) -> None:
+    first = clock.now_ns()
+    clock.advance(MINUTE)
+    store.append("account/A/-", AccountUpdated(can_trade=False))
+    store.append("account/A/-", AccountUpdated(balance=Decimal(5)))
+    assert named(projections.diff(store, first, clock.now_ns())) == {("lockouts", "A", "broker"): [6]}
 
 
 def test_steps_show_the_book_after_each_record(store: EventStore) -> None:
