@@ -279,8 +279,8 @@ def _closing(book: Book, trigger: Trigger, event: SessionClosed) -> Decision | N
         # What is open is priced as of now: after trades of a later day it says nothing of the close.
         unrealized = ZERO if later is not None else equity.unrealized
         high_water, worth = _high_water(book, standing), balance + unrealized
-    if later is None and not equity.unquoted:
-        high_water = max(high_water, worth)
+    # A guess, where a position has no price, is no high.
+    worth = min(worth, high_water) if equity.unquoted else worth
 
     def high(basis: Basis) -> Decimal:
         return max(standing.marked_close, balance) if basis is Basis.END_OF_DAY else standing.high(basis)
@@ -288,8 +288,8 @@ def _closing(book: Book, trigger: Trigger, event: SessionClosed) -> Decision | N
     floors = [floor for floor in (equity.floor, *_followed(book, trigger).floors(high)) if floor is not None]
     told = EquityMarked(
         balance=balance,
-        equity=min(worth, high_water),
-        high_water=high_water,
+        equity=worth,
+        high_water=max(high_water, worth),
         realized=realized,
         unrealized=unrealized,
         fees=fees,

@@ -151,6 +151,10 @@ def test_two_processes_mark_a_high_once(day: Day) -> None:
             day.quote(price)
             other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(price)))
         assert [mark.equity for mark in marks(day)[before:]] == [51_500, 52_000]
+        # A process that has not heard of the other's mark thinks this is a high.
+        day.quote("5060")
+        other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(5_050)))
+        assert len(marks(day)[before:]) == 3
         day.quote("4990")
         other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(4_990)))
         assert len(day.lockouts()) == 1
@@ -253,6 +257,25 @@ def test_a_looser_distance_never_lowers_the_floor_and_a_tighter_one_raises_it(da
     assert the_lockout(day).reason.startswith("equity 48,500.00 USD at the drawdown floor 48,500.00 reached")
 
 
+def test_a_floor_that_was_marked_holds_whatever_is_set_later(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.limit("trailing-drawdown", distance="5000")
+    day.end()
+    day.make("-1999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert the_lockout(day).reason.startswith("equity 48,000.00 USD at the drawdown floor 48,000.00 reached")
+
+
+def test_a_warning_beyond_the_floor_has_a_floor_of_its_own(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="2000")
+    day.limit("trailing-drawdown:late", distance="2500", severity="WARNING")
+    day.make("-2400")
+    assert not day.breaches()
+    day.make("-100")
+    assert [breach.limit for breach in day.breaches()] == [47_500]
+
+
 def test_a_warning_before_the_floor_locks_nothing_and_moves_no_floor(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.limit("trailing-drawdown:soon", distance="1500", severity="WARNING")
@@ -321,11 +344,15 @@ def test_a_close_told_late_is_marked_with_the_balance_it_had(day: Day) -> None:
     day.make("500")
     day.clock.set(RESET + 7 * HOUR)
     day.make("300", when=RESET + 6 * HOUR)
+    day.fill(Side.BUY, "5000")
+    day.quote("5100")
     day.end(late=True)
     [mark] = [mark for mark in marks(day) if mark.trading_day == TODAY][1:]
     assert mark.balance == 50_500
     assert mark.realized == 500
     assert mark.floor == 48_500
+    assert mark.unrealized == 0
+    assert mark.high_water == 50_500
 
 
 # Crashes

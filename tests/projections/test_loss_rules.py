@@ -25,6 +25,7 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections.policies import ACTOR
+from projections.rules import loss
 from projections.rules.drawdown import EquityMarks
 from projections.rules.loss import DailyLoss, DailyProfit, WeeklyLoss
 from tests.projections.rules_day import ACCOUNT, HOUR, NEXT_RESET, NOON, RESET, SECOND, Day, at
@@ -393,10 +394,14 @@ def test_a_fill_that_is_told_late_is_judged_at_the_quotes_of_now(day: Day) -> No
     assert "stale" not in details(day)
 
 
-def test_on_realized_figures_no_quote_matters(day: Day) -> None:
+def test_on_realized_figures_no_quote_matters_nor_costs_a_sum(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.limit("daily-loss", limit="1000")
+    day.limit("weekly-loss", limit="1000")
+    day.limit("daily-profit", target="1000")
     day.fill(Side.BUY, "5000")
+    monkeypatch.setattr(loss, "results", None)
     day.quote("1")
+    assert not day.policies.stopped
     assert not day.lockouts()
 
 

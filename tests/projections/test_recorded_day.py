@@ -129,27 +129,29 @@ def test_a_worker_that_sleeps_over_the_reset_tells_it_late_and_the_second_day_is
 def test_what_the_second_day_lost_while_the_worker_slept_is_locked_by_its_own_fill(tmp_path: Path) -> None:
     with playing(tmp_path) as player:
         player.play(the_day("realized"))
-    evening = RESET + 50 * 60 * MINUTE
+    # Friday night and Sunday evening are two dates in UTC, and none of them the trading day's own, which is Monday.
+    night, evening = RESET + 30 * MINUTE, RESET + 48 * 60 * MINUTE + 5 * MINUTE
     steps = [
-        # Sunday evening and Monday morning are two dates in UTC, and one trading day.
-        fill(evening, "b20", Side.BUY, "4950"),
-        fill(evening + SECOND, "s20", Side.SELL, "4915"),
-        fill(SECOND_DAY + 2 * DAY_NS, "b21", Side.BUY, "4900"),
-        fill(SECOND_DAY + 2 * DAY_NS + SECOND, "s21", Side.SELL, "4895.16"),
+        fill(night, "b20", Side.BUY, "4950"),
+        fill(night + SECOND, "s20", Side.SELL, "4915"),
+        fill(evening, "b21", Side.BUY, "4900"),
+        fill(evening + SECOND, "s21", Side.SELL, "4895.16"),
     ]
-    with eventstore.open(tmp_path, clock=ManualClock(evening)) as store:
+    with eventstore.open(tmp_path, clock=ManualClock(night)) as store:
         clock = store.clock
         assert isinstance(clock, ManualClock)
         for step in steps:
             assert step.event is not None
             clock.advance(step.at - clock.now_ns())
             store.append(step.stream, step.event, key=step.key)
-    with playing(tmp_path, now=SECOND_DAY + 2 * DAY_NS + MINUTE) as player:
+    with playing(tmp_path, now=SECOND_DAY + 2 * DAY_NS) as player:
         [crossed] = player.store.read(stream=f"order/{ACCOUNT}/s21")
         [first, second] = lockouts(player.store)
         assert isinstance(second.event, LockoutSet)
         assert (second.causation_id, second.event.until) == (crossed.id, NEXT_RESET)
         assert second.event.reason.startswith("daily loss -2,000.00 of -2,000.00 USD reached")
+        assert isinstance(second.event.details, dict)
+        assert second.event.details["trading_day"] == "2026-11-23"
         assert is_locked(player.book, player.book.now_ns())
         assert first.position < crossed.position
 

@@ -116,6 +116,17 @@ def test_beyond_the_steps_that_are_kept_a_day_is_known_by_its_sum(book: Book, mo
     assert book.bests.realized("A", START, net=False) == 1_000
 
 
+def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(path, "STEPS_MAX", 8)
+    for number in range(24):
+        trip(book, number, "ES", 1 if number < 12 else -1, START + number * SECOND)
+    kept = (book.state("positions", "A").ledger.steps_from - START) // SECOND + 1
+    assert kept > 12
+    assert book.bests.realized("A", START, net=False) == (24 - kept) * 50
+
+
 def test_steps_of_days_long_past_are_dropped() -> None:
     earnings = Earnings()
     made = Earned(points=Decimal(1))
