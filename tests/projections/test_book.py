@@ -14,9 +14,10 @@ import pytest
 import eventstore
 import projections
 from eventstore import Batch, Closed, EventReader, EventStore, InvalidEvent, ReadOnly
-from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus
+from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus, OrderSubmitted
 from projections import book as book_module
 from projections import opening as opening_module
+from projections.shipped import shipped_views
 from tests.projections.examples import (
     Everything,
     Glimpsed,
@@ -294,3 +295,11 @@ def test_closing_writes_a_cut_where_there_is_much_to_fold_again(store: EventStor
     book.append("trade/A/T1", [bought(f"T{number}") for number in range(book_module.PAGE)])
     book.close()
     assert projections.open(store).recovery.cut == book_module.PAGE
+
+
+def test_a_view_whose_events_nobody_sends_holds_nothing(store: EventStore) -> None:
+    with projections.open(store) as book:
+        book.append("order/A/O1", submitted())
+        wanting = {view.name for view in shipped_views() if view.types is not None and OrderSubmitted in view.types}
+        assert {view.name for view in shipped_views() if book.partitions(view.name)} == wanting
+        assert len(wanting) < len(shipped_views()) / 2
