@@ -30,6 +30,10 @@ _LIMIT_COLUMNS = ("rule", "parameters", "in force from", "set by", ">position")
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]
 Until = Annotated[str | None, typer.Option(metavar="INSTANT", help="When it ends: an ISO 8601 time with its zone.")]
 Session = Annotated[bool, typer.Option("--session", help="It ends with the account's next reset.")]
+Calendars = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A TOML file as of limits --seed, where nobody keeps sessions."),
+]
 For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="How long it lasts, as 2h, 90m or 1d12h.")]
 Irrevocable = Annotated[bool, typer.Option("--irrevocable", help="Nobody can end or weaken it before its time.")]
 Nothing = Annotated[bool, typer.Option("--nothing", help="Let nothing through, not even what reduces a position.")]
@@ -48,6 +52,7 @@ def lock(  # noqa: PLR0917 - typer names them all
     until: Until = None,
     session: Session = False,
     for_: For = None,
+    calendars: Calendars = None,
     irrevocable: Irrevocable = False,
     nothing: Nothing = False,
     symbol: Symbol = None,
@@ -67,7 +72,8 @@ def lock(  # noqa: PLR0917 - typer names them all
     chosen = options.zone_of(zone)
     check_name("account", account)
     with options.opened(data, log) as store:
-        with open_book(store, accounts=[account]) as book:
+        plan = None if calendars is None else load(calendars).calendars
+        with open_book(store, accounts=[account], calendars=plan) as book:
             end = _end(book, account, until, for_, session=session)
             scope = _scope(symbol, root) or "account"
             event = LockoutSet(
@@ -146,9 +152,15 @@ def _seed(path: Path, actor: str | None, data: Path, log: str) -> None:
 
 
 def _row(limit: Limit, zone: tzinfo) -> tuple[str, ...]:
-    parameters = ", ".join(f"{name} {value}" for name, value in limit.parameters.items())
+    parameters = ", ".join(f"{name} {_shown(value)}" for name, value in limit.parameters.items())
     since = "the next session" if limit.in_force_at is None else format_time(limit.in_force_at, zone)
     return limit.account, limit.rule_id, parameters or "-", since, limit.actor, str(limit.position)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return " and ".join(f"{name} {_shown(each)}" for name, each in value.items())
+    return " and ".join(map(_shown, value)) if isinstance(value, list) else str(value)
 
 
 def _end(book: Book, account: str, until: str | None, for_: str | None, *, session: bool) -> int | None:
@@ -159,7 +171,7 @@ def _end(book: Book, account: str, until: str | None, for_: str | None, *, sessi
     if session:
         reset = book.sessions.next_reset(account, now)
         if reset is None:
-            msg = f"no session of {account} says when it resets next: give --until or --for"
+            msg = f"no session of {account} says when it resets next: give --until, --for or --calendars"
             raise InvalidEvent(msg)
         return reset
     if for_ is not None:
@@ -202,8 +214,9 @@ def _check_clearable(account: str, rule: str, scope: str | None, active: tuple[L
     """Refuse what would have no effect, before it is recorded."""
     meant = [held for held in active if held.rule_id == rule and scope in {None, held.scope}]
     if not meant:
-        others = ", ".join(f"{held.rule_id} ({held.scope})" for held in active) or "none at all"
-        msg = f"{account} has no lockout by {rule!r} in force, only {others}: name one with --rule"
+        others = ", ".join(f"{held.rule_id} ({held.scope})" for held in active)
+        rest = f"only {others}: name one with --rule" if others else "and no other"
+        msg = f"{account} has no lockout by {rule!r} in force, {rest}"
         raise InvalidEvent(msg)
     if all(not held.revocable for held in meant):
         note(f"{account} is {_held(meant[0], zone)}, and that is irrevocable: nothing was changed")

@@ -81,7 +81,7 @@ def test_a_lock_for_the_session_ends_with_the_reset(run: Run, data: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--session",), "no session of ACC1 says when it resets next: give --until or --for"),
+        (("--session",), "no session of ACC1 says when it resets next: give --until, --for or --calendars"),
         (("--until", "2020-01-01T00:00:00Z"), "is over already: a lockout ends in the future"),
         (("--until", "2099-01-01T00:00:00Z", "--for", "2h"), "give one of --until, --for and --session"),
         (("--for", "soon"), "'soon' is no time: write it like 2h, 90m or 1d12h"),
@@ -94,6 +94,23 @@ def test_what_says_no_end_or_two_is_refused(run: Run, data: Path, arguments: tup
     assert ended.code == 2
     assert sentence in ended.err
     assert head(data) == before
+
+
+def test_a_calendar_may_come_from_a_file(run: Run, data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "risk.toml"
+    file.write_text('[accounts.ACC1.calendar]\nzone = "UTC"\nopen = "00:00"\nreset = "00:00"\nweekdays = ["Monday"]\n')
+    assert run("lock", "ACC1", "--session", "--calendars", file, "--data", data).code == 0
+    until = lockouts(data)[0].until
+    assert until is not None
+    # Monday's trading day is reset when Tuesday begins; 1970 began on a Thursday.
+    assert (until // (24 * HOUR) + 3) % 7 == 1
+    assert until % (24 * HOUR) == 0
+
+
+def test_unlock_of_an_account_that_is_open_says_so(run: Run, data: Path) -> None:
+    ended = run("unlock", "ACC1", "--data", data)
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "ACC1 has no lockout by 'manual' in force, and no other" in ended.err
 
 
 def test_unlock_ends_what_was_set_by_hand(run: Run, data: Path) -> None:
