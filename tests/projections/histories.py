@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,11 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AdjustmentReason,
     Allows,
+    CashKind,
+    ClockJumped,
     ContractDefined,
+    EnforcementAction,
+    EquityMarked,
     FeeCharged,
     LockoutCleared,
     LockoutExpired,
@@ -28,6 +33,9 @@ from eventstore.trading import (
     PositionAdjusted,
     PositionReported,
     PositionSide,
+    SessionClosed,
+    SessionOpened,
+    SessionReset,
     Side,
     TradeBusted,
     TradeCorrected,
@@ -35,37 +43,48 @@ from eventstore.trading import (
 )
 from projections import View
 from projections.fold import Fold
-from projections.views.contracts import ContractsView
+from projections.shipped import shipped_views
+from projections.views.limits import LimitsView
 from projections.views.lockouts import LockoutsView
 from projections.views.orders import OrdersView
-from projections.views.positions import PositionsView
-from projections.views.trades import TradesView
+from projections.views.sessions import SessionsView
 
 Fact = tuple[str, Event]
 
 START = 1_750_000_000_000_000_000
 SECOND = 1_000_000_000
+STRETCH = 20
 ACCOUNTS = ("A", "B", "C")
 SYMBOLS = ("ESZ5", "NQZ5")
 ORDERS = ("O1", "O2", "O/3", "O4", "O5")
 TRADES = ("T1", "T2", "T3", "T4")
+REQUESTS = ("E1", "E2", "E/3")
+FIRST_DAY = date(2025, 6, 16)
 
 
 def views() -> list[View[Any]]:
     """Return the shipped views, with bounds so small that a short history goes over them."""
-    return [
+    bounded: list[View[Any]] = [
         OrdersView(closed_max=2, unknown_max=2),
-        TradesView(),
-        PositionsView(),
-        LockoutsView(ended_max=2),
-        ContractsView(),
+        LockoutsView(ended_max=1),
+        SessionsView(days_max=2),
+        LimitsView(settings_max=2),
     ]
+    small = {view.name: view for view in bounded}
+    return [small.get(view.name, view) for view in shipped_views() if view.name not in {"quotes", "timers"}]
 
 
 def history(chance: random.Random, length: int) -> list[Fact]:
-    """Return facts of all kinds; the same chance gives the same ones."""
+    """Return facts of all kinds, many of a few of them at a time; the same chance gives the same ones."""
     makers = [_order, _order, _order, _fill, _fill, _fill, _about_trade, _position, _lockout, _shared]
-    return [chance.choice(makers)(chance, chance.choice(ACCOUNTS)) for _ in range(length)]
+    makers += [_lockout, _session, _limits, _account, _enforcement, _strategy, _marked]
+    facts: list[Fact] = []
+    while len(facts) < length:
+        # Kinds and accounts meet more often, and go over the views' bounds sooner, than if each fact were of any.
+        kinds = chance.sample(makers, chance.randint(1, len(makers)))
+        accounts = chance.sample(ACCOUNTS, chance.randint(1, len(ACCOUNTS)))
+        facts += [chance.choice(kinds)(chance, chance.choice(accounts)) for _ in range(STRETCH)]
+    return facts[:length]
 
 
 def store_of(facts: Iterable[Fact] = (), directory: Path | None = None) -> EventStore:
@@ -85,7 +104,12 @@ def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]]
     clock.advance(SECOND)
     # Every fifth fact is told late, so that the two times of a record differ.
     occurred_at = clock.now_ns() - (place % 5 == 0) * 7 * SECOND
-    return (write or store.append)(stream, event, key=str(place), occurred_at=occurred_at, actor="test")[0]
+    circumstances: dict[str, Any] = {"key": str(place), "occurred_at": occurred_at, "actor": "test"}
+    if isinstance(event, EquityMarked) and place % 2:
+        for closing in store.read(stream=f"session/{stream.split('/')[1]}/", types=(SessionClosed,)):
+            # It is the mark of the account's last close.
+            circumstances["causation_id"] = closing.id
+    return (write or store.append)(stream, event, **circumstances)[0]
 
 
 def folded(records: Iterable[Record], accounts: frozenset[str] | None = None) -> Fold:
@@ -110,6 +134,10 @@ def fingerprint_of(seed: int, length: int) -> str:
     for key in sorted(found):
         digest.update(repr(key).encode() + found[key])
     return digest.hexdigest()
+
+
+def _instant(chance: random.Random) -> int:
+    return START + chance.randint(0, 60) * SECOND
 
 
 def _quantity(chance: random.Random) -> Decimal:
@@ -146,7 +174,8 @@ def _order(chance: random.Random, account: str) -> Fact:
         case 8:
             event = chance.choice((trading.OrderCancelRequested(), trading.OrderReplaceRequested(quantity=quantity)))
         case 9:
-            event = chance.choice((trading.OrderRejected(), trading.OrderExpired(), trading.OrderCancelRejected()))
+            ends = (trading.OrderRejected(), trading.OrderExpired(), trading.OrderCancelRejected())
+            event = chance.choice((*ends, trading.OrderReplaceRejected(), trading.OrderTriggered()))
         case _:
             status = chance.choice(list(OrderStatus))
             event = OrderReported(status=status, symbol=symbol, quantity=quantity, filled_quantity=_quantity(chance))
@@ -210,7 +239,7 @@ def _lockout(chance: random.Random, account: str) -> Fact:
     rule, scope = chance.choice(("loss", "news")), chance.choice(("account", "root:ES", "symbol:NQZ5"))
     until = chance.choice((None, START + chance.randint(1, 60) * SECOND))
     event: Event
-    match chance.randint(0, 5):
+    match chance.randint(0, 6):
         case 0 | 1 | 2:
             allows = chance.choice(list(Allows))
             revocable = bool(chance.randint(0, 3))
@@ -219,6 +248,8 @@ def _lockout(chance: random.Random, account: str) -> Fact:
             event = LockoutExtended(until=until, scope=chance.choice((scope, None)))
         case 4:
             event = LockoutCleared(by="desk", scope=chance.choice((scope, None)))
+        case 5:
+            event = ClockJumped(before=_instant(chance), after=_instant(chance))
         case _:
             event = LockoutExpired(scope=chance.choice((scope, None)))
     return f"lockout/{account}/{rule}", event
@@ -231,3 +262,102 @@ def _shared(chance: random.Random, _account: str) -> Fact:
     alias = chance.choice((f"CON.{symbol}", "CON.ANY"))
     event = ContractDefined(symbol=symbol, multiplier=_quantity(chance), broker_ids=(alias,), currency="USD")
     return f"contract/-/{symbol}", event
+
+
+def _session(chance: random.Random, account: str) -> Fact:
+    """Return what is told of a trading day, which is twenty seconds long: late, twice, in any order, or wrongly."""
+    number = chance.randint(0, 5)
+    day = FIRST_DAY + timedelta(days=number)
+    stream, began_at = f"session/{account}/{day}", START + (20 * number + chance.choice((0, 0, 0, 3))) * SECOND
+    resets_at = chance.choice((None, began_at + 20 * SECOND))
+    week = chance.choice((None, FIRST_DAY, FIRST_DAY + timedelta(days=3)))
+    match chance.randint(0, 4):
+        case 0 | 1:
+            begun = chance.choice((None, began_at))
+            opens_at = chance.choice((None, began_at + SECOND))
+            told = SessionOpened(trading_day=day, began_at=begun, opens_at=opens_at, resets_at=resets_at, week=week)
+            return stream, told
+        case 2 | 3:
+            late = bool(chance.randint(0, 1))
+            reset = SessionReset(trading_day=day, scheduled_for=began_at, late=late, resets_at=resets_at, week=week)
+            return stream, reset
+        case _:
+            closed = SessionClosed(balance=_price(chance), realized=_price(chance) / 7)
+            return chance.choice((stream, f"session/{account}/-")), closed
+
+
+def _limits(chance: random.Random, account: str) -> Fact:
+    rule, amount = chance.choice(("loss", "size")), chance.randint(1, 5)
+    if chance.randint(0, 3) == 0:
+        breached = trading.LimitBreached(rule_id=rule, figure=_price(chance), limit=Decimal(amount), currency="USD")
+        return f"breach/{account}/{rule}", breached
+    parameters = {"max_loss": str(amount), "limits": {chance.choice(SYMBOLS): chance.randint(1, 5)}}
+    effective_from = chance.choice((None, None, _instant(chance)))
+    return f"limits/{account}/{rule}", trading.LimitsSet(
+        rule_id=rule, revision=amount, parameters=parameters, effective_from=effective_from
+    )
+
+
+def _account(chance: random.Random, account: str) -> Fact:
+    stream, currency, amount = f"account/{account}/-", chance.choice(("USD", "EUR")), _price(chance) / 7
+    match chance.randint(0, 6):
+        case 0:
+            return stream, trading.AccountOpened(starting_balance=amount, currency=currency)
+        case 1 | 2:
+            told: dict[str, Any] = {chance.choice(("balance", "available", "frozen", "margin")): amount}
+            may = chance.choice((None, True, False))
+            return stream, trading.AccountUpdated(**told, can_trade=may, currency=chance.choice((None, currency)))
+        case 3 | 4:
+            return stream, trading.CashMoved(amount=amount, currency=currency, kind=chance.choice(list(CashKind)))
+        case _:
+            symbol = chance.choice((None, *SYMBOLS))
+            day = chance.choice((None, FIRST_DAY))
+            reported = trading.PnlReported(realized=amount, currency=currency, symbol=symbol, trading_day=day)
+            return f"pnl/{account}/{symbol or '-'}", reported
+
+
+def _enforcement(chance: random.Random, account: str) -> Fact:
+    entity, request_id = chance.choice(REQUESTS).replace("/", "%2F"), chance.choice(REQUESTS)
+    event: Event
+    if chance.randint(0, 1):
+        event = trading.EnforcementTaken(request_id=request_id, success=bool(chance.randint(0, 1)))
+    else:
+        action, day = chance.choice(list(EnforcementAction)), chance.choice((None, FIRST_DAY))
+        named = chance.choice((None, request_id))
+        event = trading.EnforcementRequested(rule_id="loss", action=action, request_id=named, trading_day=day)
+    return f"enforcement/{account}/{entity}", event
+
+
+def _strategy(chance: random.Random, account: str) -> Fact:
+    """Return what a strategy keeps, or when it, or everybody, may not trade."""
+    name, start = chance.choice(("one", "two", "a%2Fb")), _instant(chance)
+    state = {"legs": [chance.randint(1, 9), {name: None}]}
+    match chance.randint(0, 4):
+        case 0:
+            named = chance.choice((None, "one", "three"))
+            return f"pair/{account}/{name}", trading.PairStateSaved(state=state, pair=named)
+        case 1:
+            return f"portfolio/{account}/{name}", trading.PortfolioSaved(state=state, version=2)
+        case 2 | 3:
+            symbols = chance.choice(((), ("ES",), SYMBOLS))
+            blackout = trading.BlackoutScheduled(start=start, stop=start + 9 * SECOND, symbols=symbols)
+            return f"blackout/{chance.choice((account, '-'))}/{name}", blackout
+        case _:
+            return f"blackout/{chance.choice((account, '-'))}/{name}", trading.BlackoutCanceled()
+
+
+def _marked(chance: random.Random, account: str) -> Fact:
+    balance, unrealized = _price(chance), _price(chance) / 7
+    mark = EquityMarked(
+        balance=balance,
+        equity=balance + unrealized,
+        high_water=_price(chance),
+        realized=_price(chance) / 3,
+        unrealized=unrealized,
+        fees=_price(chance) / 1_000,
+        floor=chance.choice((None, _price(chance))),
+        quotes={symbol: trading.QuoteUsed(_price(chance), START) for symbol in SYMBOLS},
+        currency=chance.choice((None, "USD", "EUR")),
+        trading_day=chance.choice((None, FIRST_DAY)),
+    )
+    return f"equity/{account}/-", mark
