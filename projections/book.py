@@ -67,6 +67,7 @@ class Book(Shipped):
         self._lock = threading.RLock()
         self._observed: set[str] = set()
         self._listener: Listener | None = None
+        self._telling: Record | None = None
         self._at_cut = 0
         self._closed = False
         super().__init__(self)
@@ -154,6 +155,7 @@ class Book(Shipped):
         """Fold nothing for as long as this lasts, so that several questions are answered at one position."""
         with self._lock:
             yield
+        self._act()
 
     def unwatch(self, listener: Listener) -> None:
         """Tell a listener no more."""
@@ -321,6 +323,7 @@ class Book(Shipped):
 
     def _folded(self, records: list[Record]) -> list[Record]:
         with self._lock:
+            self._tell_again()
             # Others may have appended in between, or the log may have known these facts since long ago: what comes
             # first is folded first.
             following = enumerate(records, self.position + 1)
@@ -336,18 +339,27 @@ class Book(Shipped):
             return self._fold.apply(records)
         folded = 0
         for record in records:
+            self._telling = record
             if self._fold.apply([record]):
                 folded += 1
                 self._listener.folded(record)
+            self._telling = None
         return folded
 
+    def _tell_again(self) -> None:
+        """Fold and tell what an interruption has left: the book is still at the very record that it hit."""
+        self._fold.settle()
+        if self._telling is not None and self._telling.position == self.position and self._listener is not None:
+            self._listener.folded(self._telling)
+        self._telling = None
+
     def _act(self) -> None:
-        """Let a listener append what it decided on; nobody holds this book's lock now."""
-        if self._listener is not None:
+        """Let a listener append what it decided on, but never under this book's lock: `still` comes back to it."""
+        if self._listener is not None and not self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             self._listener.act()
 
     def _fold_until(self, until: int, progress: Progress | None = None) -> int:
-        self._fold.settle()
+        self._tell_again()
         start, folded = self.position, 0
         for page in tail(self._reader, start, until, self._accounts):
             chosen = page

@@ -2,70 +2,83 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from typing import TYPE_CHECKING
 
 from eventstore.clock import NANOSECONDS
+from eventstore.journals.sqlite_schema import sync_directory
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from eventstore import EventStore, Record
 
 PREFIX = "policy."
+SPARE_NS = 10 * NANOSECONDS
 
 
 class Cursors:
     """The policies' positions. They are watermarks: one ahead of the log is noticed when the store is opened.
 
-    They are written at most once a second and never synced: who starts from an older one decides the same again,
-    which changes nothing. A log in memory keeps none.
+    They are written seldom, and always synced, so that none is ever found empty: who starts from an older one decides
+    the same again, which changes nothing. A book of some accounts has cursors of its own, for it sees no others'
+    records. A log in memory keeps none.
     """
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, accounts: Iterable[str] | None = None) -> None:
         self._store = store
         self._files = None if store.directory is None else Watermarks(store.directory / "watermarks")
+        self._suffix = "" if accounts is None else "@" + _digest_of(accounts)
         self._lock = threading.Lock()
         self.at = (0, b"")
         """The last record that every policy was asked about: position and digest."""
         self._written_at = 0
-        self._written = (0, b"")
-        self._positions: dict[str, Watermark | None] = {}
-        """What is written of each policy: None is where all have come to, a mark is where it stopped."""
+        self._written: dict[str, int] = {}
+        self._held: dict[str, int] = {}
+        """Where a policy that failed stays, though the others go on."""
 
     def begin(self, policy: str, head: int) -> int:
         """Return the position up to which a policy has seen the log; a new one begins at the head, durably."""
         self.at = max(self.at, (head, self._digest_at(head)))
-        self._positions[policy] = None
-        mark = None if self._files is None else self._files.read(PREFIX + policy)
-        if mark is not None:
-            return mark.position
-        self._put(policy, self._mark(*self.at), synced=True)
-        return head
+        mark = None if self._files is None else self._files.read(self._name(policy))
+        if mark is None:
+            mark = self._mark(head, self._digest_at(head))
+            self._put(policy, mark)
+            if self._files is not None:
+                sync_directory(self._files.directory)
+        self._written[policy] = mark.position
+        return mark.position
 
     def seen(self, record: Record) -> None:
         """Take note that all policies have been asked about a record."""
         self.at = (record.position, record.digest)
 
     def hold(self, policy: str, position: int) -> None:
-        """Let a policy's cursor stay at a position from here on."""
-        held = None if self._files is None else self._files.read(PREFIX + policy)
-        if held is None or held.position < position:
-            held = self._mark(position, self._digest_at(position))
-        self._positions[policy] = held
+        """Let a policy's cursor go no further than a position from here on."""
+        self._held[policy] = min(position, self._held.get(policy, position))
 
     def write(self, at: tuple[int, bytes], *, spare: bool = False) -> None:
-        """Write the cursors, `spare` not more than once a second."""
+        """Write the cursors, `spare` not more than once in ten seconds."""
         now = self._store.clock.monotonic_ns()
-        if at == self._written or (spare and now - self._written_at < NANOSECONDS):
+        if spare and now - self._written_at < SPARE_NS:
             return
         with self._lock:
-            self._written, self._written_at = at, now
-            for policy, held in self._positions.items():
-                self._put(policy, held or self._mark(*at), synced=False)
+            self._written_at = now
+            for policy, written in self._written.items():
+                held = self._held.get(policy)
+                position = at[0] if held is None else min(held, at[0])
+                if position != written:
+                    self._put(policy, self._mark(position, at[1] if position == at[0] else self._digest_at(position)))
+                    self._written[policy] = position
 
-    def _put(self, policy: str, mark: Watermark, *, synced: bool) -> None:
+    def _put(self, policy: str, mark: Watermark) -> None:
         if self._files is not None:
-            self._files.write(PREFIX + policy, mark, synced=synced)
+            self._files.write(self._name(policy), mark)
+
+    def _name(self, policy: str) -> str:
+        return PREFIX + policy + self._suffix
 
     def _mark(self, position: int, digest: bytes) -> Watermark:
         return Watermark(self._store.log_id.hex(), position, digest.hex())
@@ -74,3 +87,7 @@ class Cursors:
         if not position:
             return b""
         return next(self._store.read(after=position - 1, limit=1)).digest
+
+
+def _digest_of(accounts: Iterable[str]) -> str:
+    return hashlib.sha256("\0".join(sorted(accounts)).encode()).hexdigest()[:12]

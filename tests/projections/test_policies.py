@@ -279,7 +279,7 @@ def test_a_policy_that_raises_stops_alone_and_goes_on_from_there(store: EventSto
     lose(book, 10, 2)
     assert locked(book)
     assert not policies.settled
-    assert policies.stopped["broken"].position == 2
+    assert policies.stopped["broken", "A"].position == 2
     assert len(broken.asked) == 1
     with pytest.raises(PolicyStopped, match="LookupError: not this one"):
         policies.stop()
