@@ -1,0 +1,95 @@
+"""What the tests of the checks before an order share: a day with one limit or more, and orders to ask about."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from eventstore.trading import (
+    Allows,
+    EnforcementAction,
+    EnforcementRequested,
+    LimitsSet,
+    LockoutSet,
+    OrderSubmitted,
+    PositionSide,
+    Side,
+    Verdict,
+)
+from projections import risk
+from projections.proposals import Cancel, Proposal
+from projections.risk import Checked
+from tests.projections.rules_day import Day
+
+BUY, SELL = Side.BUY, Side.SELL
+PASS, WARNING, REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
+
+
+def trading_day(directory: Path) -> Day:
+    """Return a day of an account that was opened, with a contract of 50 a point, and no policies."""
+    day = Day(directory, [])
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    return day
+
+
+def proposal(side: Side = BUY, quantity: str = "1", symbol: str = "ES", **more: Any) -> Proposal:  # noqa: ANN401 - any member
+    return Proposal(**{"account": "A", "symbol": symbol, "side": side, "quantity": Decimal(quantity), **more})
+
+
+def ask(day: Day, side: Side = BUY, quantity: str = "1", symbol: str = "ES", **more: Any) -> Checked:  # noqa: ANN401 - any member
+    """Check an order now."""
+    return risk.check(day.book, proposal(side, quantity, symbol, **more), day.clock.now_ns())
+
+
+def cancel(day: Day, **more: Any) -> Checked:  # noqa: ANN401 - any member
+    return risk.check(day.book, Cancel(account="A", order_id="O1", **more), day.clock.now_ns())
+
+
+def lock(day: Day, account: str = "A", **terms: Any) -> None:  # noqa: ANN401 - any member
+    day.book.append(
+        f"lockout/{account}/desk",
+        LockoutSet(**{"rule_id": "desk", "reason": "go home", "allows": Allows.REDUCE_ONLY, **terms}),
+    )
+
+
+def enforce(day: Day, account: str = "A", request_id: str = "R1") -> bytes:
+    """Let a rule request that an account be flat, and return the request's id."""
+    event = EnforcementRequested(
+        rule_id="desk", action=EnforcementAction.FLATTEN, reason="go home", request_id=request_id
+    )
+    return day.book.append(f"enforcement/{account}/{request_id}", event)[0].id
+
+
+def work(
+    day: Day,
+    order_id: str,
+    side: Side,
+    quantity: str,
+    symbol: str = "ES",
+    *,
+    leg: PositionSide = PositionSide.NET,
+    reduce_only: bool = False,
+) -> None:
+    """Let an order work."""
+    event = OrderSubmitted(
+        symbol=symbol, side=side, quantity=Decimal(quantity), position_side=leg, reduce_only=reduce_only
+    )
+    day.book.append(f"order/A/{order_id}", event)
+
+
+def told_elsewhere(day: Day, rule_id: str, **parameters: object) -> None:
+    """Let another process set a limit: the book has not heard of it."""
+    event = LimitsSet(rule_id=rule_id, parameters=parameters)
+    day.store.append(f"limits/A/{rule_id}", event, actor="risk@desk")
+
+
+def refused(day: Day, **more: Any) -> str:  # noqa: ANN401 - any member
+    """Return why an order is refused: by one finding alone."""
+    checked = ask(day, **more)
+    assert checked.verdict is REJECT
+    [reason] = [finding.reason for finding in checked.findings if finding.verdict is REJECT]
+    assert checked.reason == f"Order blocked: {reason}"
+    return reason

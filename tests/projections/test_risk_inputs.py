@@ -1,0 +1,264 @@
+"""Checks before an order refuse what they cannot judge: missing, stale or impossible inputs, a book that is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import projections
+from eventstore.trading import (
+    CashKind,
+    CashMoved,
+    OrderReported,
+    OrderStatus,
+    QuoteReceived,
+)
+from projections import risk
+from projections.proposals import Proposal
+from projections.rules.parameters import KINDS
+from tests.projections.asking import (
+    BUY,
+    PASS,
+    REJECT,
+    SELL,
+    ask,
+    cancel,
+    lock,
+    proposal,
+    refused,
+    trading_day,
+)
+from tests.projections.rules_day import NOON, SECOND, Day
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = trading_day(tmp_path / "data")
+    yield day
+    day.close()
+
+
+# The order itself
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity", "-Infinity", "0", "-1", "1e100"])
+def test_a_quantity_is_a_finite_number_above_zero(day: Day, quantity: str) -> None:
+    assert (
+        refused(day, quantity=quantity)
+        == f"its quantity is {Decimal(quantity)}, and a finite Decimal above 0 is wanted"
+    )
+
+
+@pytest.mark.parametrize("price", ["NaN", "Infinity"])
+@pytest.mark.parametrize("member", ["limit_price", "stop_price"])
+def test_a_price_is_a_finite_number(day: Day, member: str, price: str) -> None:
+    reason = refused(day, **{member: Decimal(price)})
+    assert reason == f"its {member.replace('_', ' ')} is {price}, and a finite Decimal is wanted"
+
+
+@pytest.mark.parametrize(
+    ("member", "value"), [("side", "BUY"), ("position_side", "LONG"), ("symbol", ""), ("symbol", None)]
+)
+def test_what_is_no_side_or_no_symbol_is_taken_for_none(day: Day, member: str, value: object) -> None:
+    day.fill(BUY, "5000")
+    checked = risk.check(day.book, proposal(**{member: value}), NOON)  # type: ignore[arg-type]
+    assert (checked.verdict, checked.rule_id) == (REJECT, "input")
+    assert member.replace("_", " ") in checked.reason
+
+
+@pytest.mark.parametrize("quantity", [1, 1.5, "1", None])
+def test_a_quantity_is_a_decimal_and_nothing_else(day: Day, quantity: Any) -> None:  # noqa: ANN401 - any
+    order = Proposal(account="A", symbol="ES", side=BUY, quantity=quantity)
+    assert risk.check(day.book, order, NOON).rule_id == "input"
+
+
+@pytest.mark.parametrize("account", ["", "-", "A/B", "A B"])
+def test_no_account_is_without_limits_because_of_its_name(day: Day, account: str) -> None:
+    assert refused(day, account=account)
+
+
+def test_a_book_of_some_accounts_says_nothing_of_others(day: Day) -> None:
+    book = projections.open(day.store, accounts=["B"])
+    assert risk.check(book, proposal(account="B"), NOON).verdict is PASS
+    checked = risk.check(book, proposal(), NOON)
+    assert checked.verdict is REJECT
+    assert "knows nothing of account A" in checked.reason
+
+
+def test_figures_beyond_all_computing_refuse(day: Day) -> None:
+    day.limit("available-balance", margins={"ES": "500"})
+    assert refused(day, quantity="1e90").startswith("available-balance cannot be checked: it cannot be computed")
+
+
+def test_an_id_of_a_cause_that_is_none_refuses(day: Day) -> None:
+    lock(day)
+    assert "an id is a UUID" in refused(day, caused_by=b"short")
+
+
+# Limits that cannot be read
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_a_limit_that_cannot_be_read_refuses_and_is_named(day: Day, kind: str) -> None:
+    day.limit(f"{kind}:mine", limit="much", surprise="1")
+    assert refused(day).startswith(f"the limit {kind}:mine of A, set at position ")
+    day.fill(BUY, "5000")
+    assert ask(day, SELL).verdict is PASS
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters"),
+    [
+        ("daily-loss", {"limit": "NaN"}),
+        ("daily-loss", {"limit": "Infinity"}),
+        ("order-size", {"limit": "5", "warn_at": "NaN"}),
+        ("maximum-position", {"limits": {"ES": "Infinity"}}),
+        ("maximum-contracts", {"limit": "1", "scaling": [["0", "Infinity"]]}),
+    ],
+)
+def test_a_limit_that_is_no_finite_number_refuses(day: Day, kind: str, parameters: dict[str, object]) -> None:
+    day.limit(kind, **parameters)
+    assert "a finite number is wanted" in refused(day)
+
+
+# Quotes
+
+
+def test_new_exposure_wants_a_fresh_quote_of_every_open_position(day: Day) -> None:
+    day.define("NQ")
+    day.fill(BUY, "5000")
+    assert refused(day, symbol="NQ") == "an open position cannot be valued: ES has no quote"
+    assert ask(day, SELL).verdict is PASS
+    day.quote("5000")
+    assert ask(day, symbol="NQ").verdict is PASS
+    day.pass_seconds(10)
+    assert ask(day, symbol="NQ").verdict is PASS
+    day.clock.advance(1_000_000_00)
+    assert refused(day, symbol="NQ") == "an open position cannot be valued: the quote of ES is stale, 10.1 s old"
+    day.fill(SELL, "5000")
+    assert ask(day, symbol="NQ").verdict is PASS
+
+
+def test_a_quote_from_the_future_is_as_stale(day: Day) -> None:
+    day.fill(BUY, "5000")
+    told = QuoteReceived(symbol="ES", last=Decimal(5_000))
+    day.book.observe("quote/-/ES", told, occurred_at=NOON + 11 * SECOND)
+    assert (
+        refused(day) == "an open position cannot be valued: the quote of ES is stale, -11.0 s old, its time lies ahead"
+    )
+
+
+def test_a_share_of_equity_wants_a_quote_of_the_order_s_symbol(day: Day) -> None:
+    day.limit("concentration", limit="9")
+    assert refused(day, limit_price=Decimal(1)) == "concentration cannot be checked: ES has no quote"
+
+
+def test_a_share_of_nothing_refuses(day: Day) -> None:
+    day.limit("concentration", limit="9")
+    day.quote("5000")
+    day.make("-50000")
+    assert "the equity of A is 0.00: nothing can be a share of it" in refused(day)
+
+
+# Money
+
+
+def test_an_unknown_contract_refuses_where_its_worth_counts(day: Day) -> None:
+    day.limit("order-size", limit="9")
+    assert ask(day, symbol="XYZ").verdict is PASS
+    day.fill(BUY, "10", "XYZ")
+    day.fill(SELL, "9", "XYZ")
+    day.limit("daily-loss", limit="100")
+    assert "daily-loss cannot be checked" in refused(day)
+    assert "XYZ" in refused(day)
+    day.define("XYZ", "1")
+    assert ask(day).verdict is PASS
+
+
+def test_an_open_position_of_unknown_worth_refuses_on_the_basis_of_equity(day: Day) -> None:
+    day.limit("daily-loss", limit="100", basis="equity")
+    day.fill(BUY, "10", "XYZ")
+    day.quote("9", "XYZ")
+    assert "XYZ" in refused(day)
+
+
+def test_what_is_in_another_currency_is_never_added_up(day: Day) -> None:
+    day.define("FDAX", "25", "EUR")
+    day.limit("daily-loss", limit="1000")
+    day.limit("daily-loss:eur", limit="1000", currency="EUR")
+    day.fill(BUY, "15000", "FDAX")
+    day.fill(SELL, "14960", "FDAX")
+    checked = ask(day)
+    assert [(each.rule_id, each.figure, each.verdict) for each in checked.findings] == [
+        ("daily-loss", Decimal(0), PASS),
+        ("daily-loss:eur", Decimal(1_000), REJECT),
+    ]
+    assert "daily loss -1,000.00 of -1,000.00 EUR reached" in checked.reason
+
+
+def test_a_share_across_currencies_refuses(day: Day) -> None:
+    day.define("FDAX", "25", "EUR")
+    day.quote("15000", "FDAX")
+    day.limit("concentration", limit="99")
+    assert "FDAX is worth EUR, and nothing tells how much that is in USD" in refused(day, symbol="FDAX")
+
+
+def test_a_drawdown_in_another_currency_refuses(day: Day) -> None:
+    day.limit("trailing-drawdown", distance="1000", currency="EUR")
+    assert "it is in EUR" in refused(day)
+
+
+def test_an_account_nobody_opened_is_judged_by_its_worst_currency(day: Day) -> None:
+    day.account = "B"
+    day.define("FDAX", "25", "EUR")
+    day.limit("daily-loss", limit="1000")
+    day.limit("daily-profit", target="2000")
+    assert ask(day, account="B").verdict is PASS
+    for _ in range(2):
+        day.make("750")
+    day.fill(BUY, "15000", "FDAX")
+    day.fill(SELL, "14960", "FDAX")
+    assert "daily loss -1,000.00 of -1,000.00 EUR reached" in refused(day, account="B")
+    day.limit("available-balance", minimum="1")
+    day.limit("trailing-drawdown", distance="1000")
+    reasons = [each.reason for each in ask(day, account="B").findings if each.rule_id != "daily-loss"]
+    assert "available-balance cannot be checked: nothing is known of the balance of B" in reasons
+    assert "trailing-drawdown cannot be checked: nobody told the starting balance of B" in reasons
+
+
+def test_cash_alone_is_a_balance_but_no_start(day: Day) -> None:
+    told = CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(500), currency="USD")
+    day.book.append("account/B/-", told)
+    day.account = "B"
+    day.limit("available-balance", minimum="400", warn_at="1")
+    assert ask(day, account="B").verdict is PASS
+    day.limit("available-balance", minimum="501")
+    assert refused(day, account="B")
+
+
+# Orders that nobody knows all of
+
+
+def test_a_working_order_of_unknown_quantity_refuses_what_would_count_it(day: Day) -> None:
+    day.limit("maximum-position", limit="5")
+    day.book.append("order/A/X", [OrderReported(status=OrderStatus.NEW)])
+    open_orders = day.book.orders.open("A")
+    assert [order.leaves for order in open_orders] == [None]
+    assert "nobody has told all of working order X" in refused(day)
+    assert cancel(day).verdict is PASS
+    day.fill(BUY, "5000")
+    assert ask(day, SELL).verdict is PASS, "no symbol was ever told"
+
+
+def test_an_order_of_unknown_quantity_on_the_same_side_may_close_it_all(day: Day) -> None:
+    day.fill(BUY, "5000")
+    lock(day)
+    told = OrderReported(status=OrderStatus.NEW, symbol="ES", side=SELL)
+    day.book.append("order/A/X", told)
+    assert [order.leaves for order in day.book.orders.open("A")] == [None]
+    assert ask(day, SELL).verdict is REJECT
+    assert ask(day, SELL, reduce_only=True).verdict is PASS

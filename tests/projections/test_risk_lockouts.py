@@ -1,0 +1,258 @@
+"""Checks before an order under a lockout: what reduces, what was requested; and the record of what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import projections
+from eventstore.trading import (
+    Allows,
+    BlackoutScheduled,
+    ContractDefined,
+    EnforcementTaken,
+    LockoutSet,
+    OrderFilled,
+    PositionSide,
+    RiskChecked,
+)
+from projections import risk
+from projections.proposals import Cancel
+from projections.views.limits import Limit
+from tests.projections.asking import (
+    BUY,
+    PASS,
+    REJECT,
+    SELL,
+    WARNING,
+    ask,
+    cancel,
+    enforce,
+    lock,
+    proposal,
+    told_elsewhere,
+    trading_day,
+    work,
+)
+from tests.projections.rules_day import HOUR, NOON, RESET, Day, at
+
+UNTIL = "locked until 2026-11-20 17:00 CST"
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = trading_day(tmp_path / "data")
+    yield day
+    day.close()
+
+
+def test_a_lockout_says_why_for_what_and_how_long_it_really_holds(day: Day) -> None:
+    reason = "too many losses; locked until 2026-11-20 10:00 CST"
+    lock(day, reason=reason, until=RESET, scope="symbol:ES")
+    assert ask(day).reason == f"Order blocked: too many losses for ES; {UNTIL}"
+    assert ask(day, symbol="NQ").verdict is PASS
+    day.clock.set(RESET)
+    assert ask(day).verdict is PASS
+
+
+def test_reduce_only_lets_cancels_and_pure_reductions_pass(day: Day) -> None:
+    day.fill(BUY, "5000", quantity="3")
+    lock(day, allows=Allows.REDUCE_ONLY)
+    assert cancel(day).verdict is PASS
+    assert ask(day, SELL, "3").verdict is PASS
+    assert ask(day, SELL, "4").verdict is REJECT, "it would turn the position around"
+    assert ask(day, BUY, "1").verdict is REJECT
+    assert ask(day, SELL, "1", "NQ").verdict is REJECT
+    assert ask(day, SELL, "1", account="B").verdict is PASS, "nobody locked that account"
+
+
+def test_what_works_already_may_close_the_position_first(day: Day) -> None:
+    day.fill(BUY, "5000", quantity="3")
+    lock(day)
+    work(day, "STOP", SELL, "2")
+    assert ask(day, SELL, "1").verdict is PASS
+    assert ask(day, SELL, "2").verdict is REJECT
+    assert ask(day, SELL, "2", reduce_only=True).verdict is PASS, "the venue turns nothing around"
+    assert ask(day, SELL, "4", reduce_only=True).verdict is REJECT
+    work(day, "MORE", BUY, "5")
+    assert ask(day, SELL, "2").verdict is REJECT, "what would add to it may never be filled"
+
+
+def test_a_short_position_is_reduced_by_buying(day: Day) -> None:
+    day.fill(SELL, "5000", quantity="2")
+    lock(day)
+    assert ask(day, BUY, "2").verdict is PASS
+    assert ask(day, BUY, "3").verdict is REJECT
+    assert ask(day, SELL, "1").verdict is REJECT
+
+
+def hedge(day: Day, side: Any, leg: PositionSide, quantity: str) -> None:  # noqa: ANN401 - a Side
+    event = OrderFilled(
+        trade_id=f"{leg}{quantity}",
+        symbol="ES",
+        side=side,
+        quantity=Decimal(quantity),
+        price=Decimal(5_000),
+        position_side=leg,
+    )
+    day.book.append(f"order/A/{leg}", event)
+
+
+def test_sides_that_the_venue_keeps_apart_are_reduced_apart(day: Day) -> None:
+    hedge(day, BUY, PositionSide.LONG, "3")
+    hedge(day, SELL, PositionSide.SHORT, "2")
+    lock(day)
+    assert ask(day, SELL, "3", position_side=PositionSide.LONG).verdict is PASS
+    assert ask(day, SELL, "4", position_side=PositionSide.LONG).verdict is REJECT
+    assert ask(day, BUY, "2", position_side=PositionSide.SHORT).verdict is PASS
+    assert ask(day, SELL, "1", position_side=PositionSide.SHORT).verdict is REJECT
+    assert ask(day, SELL, "1").verdict is REJECT, "nothing is held net"
+
+
+def test_long_and_short_together_come_to_the_limit(day: Day) -> None:
+    hedge(day, BUY, PositionSide.LONG, "3")
+    hedge(day, SELL, PositionSide.SHORT, "3")
+    day.quote("5000")
+    day.limit("maximum-position", limit="7", warn_at="1")
+    assert ask(day, BUY, "1", position_side=PositionSide.LONG).verdict is WARNING
+    assert ask(day, BUY, "2", position_side=PositionSide.LONG).verdict is REJECT
+    assert ask(day, SELL, "2", position_side=PositionSide.SHORT).verdict is REJECT
+
+
+def test_a_position_under_a_broker_s_name_is_the_same_position(day: Day) -> None:
+    day.fill(BUY, "5000", "CON.EP", quantity="2")
+    work(day, "W", SELL, "1", "CON.EP")
+    day.book.append(
+        "contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD", broker_ids=("CON.EP",))
+    )
+    day.quote("5000", "CON.EP")
+    lock(day, scope="symbol:NQ")
+    day.limit("maximum-position", limit="3")
+    for name in ("ES", "CON.EP"):
+        assert ask(day, BUY, "2", name).verdict is REJECT
+        assert ask(day, SELL, "1", name).findings == ()
+        assert ask(day, SELL, "2", name).findings != (), "one is being sold already"
+
+
+def test_under_nothing_only_what_an_enforcement_request_caused_passes(day: Day) -> None:
+    day.fill(BUY, "5000", quantity="2")
+    lock(day, allows=Allows.NOTHING)
+    cause = enforce(day)
+    assert ask(day, SELL, "2").verdict is REJECT
+    assert cancel(day).verdict is REJECT
+    assert ask(day, SELL, "2", caused_by=cause).verdict is PASS
+    assert cancel(day, caused_by=cause).verdict is PASS
+    elsewhere = enforce(day, "B", "R2")
+    assert ask(day, SELL, "2", caused_by=elsewhere).verdict is REJECT
+    assert ask(day, SELL, "2", caused_by=bytes(16)).verdict is REJECT
+    day.book.append("enforcement/A/R1", EnforcementTaken(request_id="R1", success=True))
+    assert ask(day, SELL, "2", caused_by=cause).verdict is REJECT
+
+
+def test_new_exposure_that_a_request_caused_is_checked_as_any_other(day: Day) -> None:
+    day.limit("order-size", limit="1")
+    lock(day, allows=Allows.NOTHING)
+    cause = enforce(day)
+    assert ask(day, BUY, "2", caused_by=cause).rule_id == "order-size"
+
+
+def test_what_reduces_passes_every_other_check(day: Day) -> None:
+    day.fill(BUY, "5000", quantity="2")
+    day.limit("order-size", limit="1")
+    day.limit("daily-loss", limit="broken")
+    day.book.append("blackout/-/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR))
+    day.store.append("lockout/B/x", LockoutSet(rule_id="x"))
+    assert ask(day, SELL, "2").findings == ()
+    assert ask(day, SELL, "3").verdict is REJECT
+
+
+# The record of it
+
+
+def test_what_was_checked_is_recorded_where_asked_for(day: Day) -> None:
+    day.limit("order-size", limit="1")
+    day.limit("maximum-position", limit="10")
+    order = proposal(quantity="2", order_id="O/7")
+    before = day.store.head()
+    risk.check(day.book, order, NOON)
+    assert day.store.head() == before
+    checked = risk.check(day.book, order, NOON, record=True)
+    [record] = day.store.read(types=(RiskChecked,))
+    assert (record.stream, day.book.position) == ("risk/A/O%2F7", record.position)
+    assert record.event == RiskChecked(
+        verdict=REJECT,
+        order_id="O/7",
+        rule_id="order-size",
+        reason=checked.reason,
+        symbol="ES",
+        side=BUY,
+        quantity=Decimal(2),
+        figures={
+            "order-size": {"verdict": "REJECT", "figure": "2", "limit": "1", "reason": "order of 2, at most 1 ES"},
+            "maximum-position": {"verdict": "PASS", "figure": "2", "limit": "10"},
+        },
+    )
+
+
+def test_a_cancel_and_an_impossible_order_are_recorded_too(day: Day) -> None:
+    lock(day, allows=Allows.NOTHING)
+    assert ask(day, quantity="NaN").verdict is REJECT
+    risk.check(day.book, proposal(quantity="NaN"), NOON, record=True)
+    risk.check(day.book, Cancel(account="A", order_id="O1"), NOON, record=True)
+    found = [record.event for record in day.store.read(types=(RiskChecked,))]
+    assert [(each.order_id, each.quantity) for each in found if isinstance(each, RiskChecked)] == [
+        (None, None),
+        ("O1", None),
+    ]
+
+
+def test_two_findings_of_one_name_are_both_recorded(day: Day) -> None:
+    for name in ("x", "y"):
+        day.book.append(f"blackout/-/{name}", BlackoutScheduled(start=NOON, stop=NOON + HOUR, reason=name))
+    risk.check(day.book, proposal(), NOON, record=True)
+    [record] = day.store.read(types=(RiskChecked,))
+    assert isinstance(record.event, RiskChecked)
+    assert list(record.event.figures) == ["blackout", "blackout (2)"]
+
+
+def test_a_thousand_limits_are_recorded_as_far_as_there_is_room(day: Day) -> None:
+    for number in range(900):
+        told_elsewhere(day, f"order-size:{number}", limit="10")
+    told_elsewhere(day, "order-size:zzz", limit="1")
+    day.book.refresh()
+    assert risk.check(day.book, proposal(quantity="2"), NOON, record=True).verdict is REJECT
+    [record] = day.store.read(types=(RiskChecked,))
+    assert isinstance(record.event, RiskChecked)
+    assert next(iter(record.event.figures)) == "order-size:zzz"
+
+
+def test_the_past_is_checked_as_it_was(day: Day) -> None:
+    day.limit("order-size", limit="1")
+    then = day.store.head()
+    day.limit("order-size", limit="0.5")
+    told_elsewhere(day, "daily-loss", limit="1")
+    past = projections.as_of(day.store, position=then)
+    assert risk.check(past, proposal(quantity="1"), NOON).verdict is WARNING
+    assert risk.check(past, proposal(quantity="2"), NOON).rule_id == "order-size"
+    day.book.refresh()
+    assert ask(day, quantity="1").verdict is REJECT
+
+
+def test_an_instant_may_be_a_datetime(day: Day) -> None:
+    lock(day, until=RESET)
+    assert risk.check(day.book, proposal(), datetime(2026, 11, 20, 22, 59, 59, tzinfo=UTC)).verdict is REJECT
+    assert risk.check(day.book, proposal(), datetime(2026, 11, 20, 23, 0, tzinfo=UTC)).verdict is PASS
+    assert at(20, 23) == RESET
+
+
+def test_limits_are_what_findings_name(day: Day) -> None:
+    day.limit("daily-loss:mine", limit="100")
+    [finding] = ask(day).findings
+    held = day.book.limits.get("A", "daily-loss:mine", NOON + HOUR)
+    assert isinstance(held, Limit)
+    assert (finding.rule_id, finding.figure, finding.reason) == (held.rule_id, Decimal(0), "")
