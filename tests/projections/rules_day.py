@@ -20,6 +20,7 @@ from eventstore.trading import (
     QuoteReceived,
     SessionClosed,
     Side,
+    TradeBusted,
 )
 from projections import Book
 from projections.policies import Policies, Policy
@@ -141,3 +142,19 @@ class Day:
 
     def is_locked(self, now: int | None = None) -> bool:
         return bool(self.book.lockouts.active(self.account, self.clock.now_ns() if now is None else now))
+
+
+def the_lockout(day: Day) -> LockoutSet:
+    [record] = day.lockouts()
+    assert isinstance(record.event, LockoutSet)
+    return record.event
+
+
+def details(day: Day) -> dict[str, object]:
+    found = the_lockout(day).details
+    assert isinstance(found, dict)
+    return found
+
+
+def busted(trade_id: str, side: Side, price: int) -> TradeBusted:
+    return TradeBusted(trade_id=trade_id, symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price))

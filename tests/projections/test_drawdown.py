@@ -20,14 +20,13 @@ from eventstore.trading import (
     CashMoved,
     EquityMarked,
     LockoutCleared,
-    LockoutSet,
     QuoteReceived,
     SessionClosed,
     Side,
 )
 from projections.policies import Policies
 from projections.rules.drawdown import EquityMarks, TrailingDrawdown
-from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, Day
+from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, Day, the_lockout
 
 TODAY = date(2026, 11, 20)
 WAIT_SECONDS = 120
@@ -51,12 +50,6 @@ def floor(day: Day) -> Decimal | None:
 def marks(day: Day) -> list[EquityMarked]:
     found = (record.event for record in day.store.read(types=(EquityMarked,)))
     return [event for event in found if isinstance(event, EquityMarked)]
-
-
-def the_lockout(day: Day) -> LockoutSet:
-    [record] = day.lockouts()
-    assert isinstance(record.event, LockoutSet)
-    return record.event
 
 
 # End of day

@@ -1,0 +1,202 @@
+"""A day's loss from its best so far, and with what is open: by the fills' own order, the marks and the quotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from eventstore.trading import (
+    QuoteReceived,
+    Side,
+)
+from projections.rules import loss
+from projections.rules.drawdown import EquityMarks
+from projections.rules.loss import DailyLoss, DailyProfit, WeeklyLoss
+from tests.projections.rules_day import (
+    HOUR,
+    NOON,
+    RESET,
+    SECOND,
+    Day,
+    busted,
+    details,
+    the_lockout,
+)
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = Day(tmp_path / "data", [DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks()])
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    yield day
+    day.close()
+
+
+# From the day's best
+
+
+def test_a_trailing_loss_counts_from_the_days_best(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("700")
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("100")
+    day.make("-101")
+    assert the_lockout(day).reason == (
+        "daily loss -1,000.00 of -1,000.00 USD from the day's best 700.00 reached; locked until 2026-11-20 17:00 CST"
+    )
+    assert (details(day)["best"], details(day)["result"]) == ("700", "-300.00")
+
+
+def test_a_day_that_never_won_has_its_best_at_its_beginning(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "0"
+
+
+def test_the_best_is_of_all_symbols_together_and_net_of_fees(day: Day) -> None:
+    day.define("NQ", "20")
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("300", fee="10")
+    day.fill(Side.BUY, "100", "NQ")
+    day.fill(Side.SELL, "110", "NQ", fee="5")
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "485"
+
+
+def test_the_best_is_the_days_and_not_yesterdays(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("700")
+    day.end()
+    day.make("-999")
+    assert not day.lockouts()
+
+
+def test_the_best_is_right_where_everything_is_judged_later(day: Day, tmp_path: Path) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.policies.stop()
+    day.make("700")
+    day.make("-500")
+    crossing = day.make("-500")
+    day.make("900")
+    day.restart([DailyLoss()])
+    assert [record.causation_id for record in day.lockouts()] == [crossing.id]
+
+
+def test_the_best_follows_the_order_in_which_things_happened(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("600", when=NOON - 2 * SECOND)
+    # Told last, but lost before the profit: the day was at its best when it began.
+    day.make("-900", when=NOON - 3 * SECOND)
+    day.make("-699")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "0"
+
+
+def test_a_profit_that_was_busted_was_never_the_best(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", trailing=True)
+    won = day.make("800")
+    day.book.append(won.stream, busted("T2", Side.SELL, 5_016))
+    day.fill(Side.SELL, "5000")
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "0"
+
+
+def test_fills_told_before_their_day_count_in_its_best(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [DailyLoss()])
+    day.open_account()
+    day.define("ES")
+    day.limit("daily-loss", limit="1000", trailing=True)
+    day.make("700")
+    day.begin()
+    day.make("-999")
+    assert not day.lockouts()
+    day.make("-1")
+    assert details(day)["best"] == "700"
+    day.close()
+
+
+# What is open
+
+
+def test_a_quote_locks_what_is_open_and_names_what_it_was_priced_with(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.make("-400")
+    day.fill(Side.BUY, "5000")
+    day.quote("4988.25")
+    assert not day.lockouts()
+    day.quote("4988")
+    assert the_lockout(day).reason.startswith("daily loss -1,000.00 of -1,000.00 USD reached; ")
+    found = details(day)
+    assert (found["basis"], found["realized"], found["unrealized"]) == ("equity", "-400", "-600")
+    assert found["quotes"] == {"ES": {"price": "4988", "at": NOON}}
+    assert "stale" not in found
+    assert "unquoted" not in found
+
+
+def test_a_quote_whose_clock_is_a_day_ahead_is_judged_today(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.make("-400")
+    day.fill(Side.BUY, "5000")
+    quote = QuoteReceived(symbol="ES", last=Decimal(4_988))
+    day.book.observe("quote/-/ES", quote, occurred_at=NOON + 24 * HOUR)
+    assert the_lockout(day).until == RESET
+    assert details(day)["stale"] == ["ES"]
+
+
+def test_a_fill_that_is_told_late_is_judged_at_the_quotes_of_now(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.quote("4990")
+    day.define("NQ")
+    day.make("-500", "NQ", when=NOON - 60 * SECOND)
+    assert "stale" not in details(day)
+
+
+def test_on_realized_figures_no_quote_matters_nor_costs_a_sum(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.limit("weekly-loss", limit="1000")
+    day.limit("daily-profit", target="1000")
+    day.fill(Side.BUY, "5000")
+    monkeypatch.setattr(loss, "results", None)
+    day.quote("1")
+    assert not day.policies.stopped
+    assert not day.lockouts()
+
+
+def test_what_is_stale_counts_and_what_has_no_quote_does_not_and_both_are_named(day: Day) -> None:
+    day.define("NQ", "20")
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.fill(Side.BUY, "100", "NQ")
+    day.quote("4990")
+    day.pass_seconds(11)
+    day.define("ES2")
+    day.make("-500", "ES2")
+    found = details(day)
+    assert (found["stale"], found["unquoted"], found["unrealized"]) == (["ES"], ["NQ"], "-500")
+
+
+def test_the_best_equity_of_the_day_is_marked_and_outlives_the_process(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity", trailing=True)
+    day.fill(Side.BUY, "5000")
+    day.quote("5010")
+    day.quote("5009")
+    day.policies.stop()
+    day.restart([DailyLoss(), EquityMarks()])
+    day.quote("4990.25")
+    assert not day.lockouts()
+    day.quote("4990")
+    assert (details(day)["best"], details(day)["figure"]) == ("500", "-1000")
