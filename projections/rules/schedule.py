@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from msgspec.structs import replace
@@ -12,6 +13,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
 from projections.policies import Decision, Policy, Trigger, TriggerKind
 from projections.rules.base import escaped
+from projections.view import PartitionParked
 from projections.views.sessions import EVERYONE, calendars_of
 from projections.views.trades import ZERO
 
@@ -69,7 +71,7 @@ class LockoutExpiry(Policy):
         if trigger.kind is TriggerKind.RECORD:
             return  # Asked from its first lockout on, so that the clocks are compared from then on at the latest.
         self._told[account] = len(self._jumps)
-        state: LockoutsState | None = book.state("lockouts", account)
+        state = _lockouts(book, account)
         if state is None:
             return
         if told != len(self._jumps):
@@ -90,7 +92,7 @@ class LockoutExpiry(Policy):
         self._decided[account] = jump
 
         def is_told(book: Book) -> bool:
-            state: LockoutsState | None = book.state("lockouts", account)
+            state = _lockouts(book, account)
             if state is None or state.jumped is None:
                 return False
             before, after, position = state.jumped
@@ -118,6 +120,14 @@ class LockoutExpiry(Policy):
             self._jumps.append(Jump(wall - ahead, wall))
 
 
+def _lockouts(book: Book, account: str) -> LockoutsState | None:
+    """Return an account's lockouts; of one whose view failed nothing is told, and the others go on."""
+    with contextlib.suppress(PartitionParked):
+        state: LockoutsState | None = book.state("lockouts", account)
+        return state
+    return None
+
+
 def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
     account, key = lockout.account, (lockout.rule_id, lockout.scope)
     cause = None if not isinstance(book.reader, EventStore) else book.reader.find(lockout.cause)
@@ -125,7 +135,7 @@ def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
     event = LockoutExpired(rule_id=lockout.rule_id, scope=lockout.scope)
 
     def is_settled(book: Book) -> bool:
-        state: LockoutsState | None = book.state("lockouts", account)
+        state = _lockouts(book, account)
         held = () if state is None else state.active.values()
         now = clock.now_ns()
         return not any(
@@ -160,7 +170,10 @@ class SessionKeeper(Policy):
         calendar = self._calendar(book, account)
         if calendar is None:
             return ()
-        known = _newest(book, account)
+        try:
+            known = _newest(book, account)
+        except PartitionParked:
+            return ()  # Of one whose view failed nothing is told, and the others go on.
         if known is None:
             return [_first(account, calendar.day_at(now))]
         began_at = known.began_at or 0
@@ -251,16 +264,15 @@ def _resets(book: Book, known: Session, days: list[TradingDay], now: int) -> Ite
 def _closed(book: Book, session: Session) -> SessionClosed:
     """Return what a day came to, as known now; what nobody can tell is left out, and does not keep it from ending."""
     account, day = session.account, session.trading_day
-    told = SessionClosed(trading_day=day, trades=book.counters.day(account, day).fills)
-    opened = book.accounts.get(account)
-    if opened is None or opened.starting_balance is None:
-        return told
-    mark = book.equity.get(account)
-    told = replace(told, currency=opened.currency, high_water=None if mark is None else mark.high_water)
-    try:
+    told = SessionClosed(trading_day=day)
+    with contextlib.suppress(UnknownContract, PartitionParked):
+        told = replace(told, trades=book.counters.day(account, day).fills)
+        opened = book.accounts.get(account)
+        if opened is None or opened.starting_balance is None:
+            return told
+        mark = book.equity.get(account)
+        told = replace(told, currency=opened.currency, high_water=None if mark is None else mark.high_water)
         made = [each for each in book.pnl.day(account, trading_day=day) if each.currency == opened.currency]
-        balance = book.accounts.balance(account)
-    except UnknownContract:
-        return told
-    realized, fees = (made[0].realized, made[0].fees) if made else (ZERO, ZERO)
-    return replace(told, balance=balance, realized=realized, fees=fees)
+        realized, fees = (made[0].realized, made[0].fees) if made else (ZERO, ZERO)
+        told = replace(told, balance=book.accounts.balance(account), realized=realized, fees=fees)
+    return told

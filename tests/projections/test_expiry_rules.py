@@ -24,6 +24,7 @@ from eventstore.trading import (
 from projections import Book
 from projections.policies import Policies, Policy
 from projections.rules.schedule import LockoutExpiry
+from projections.view import PartitionParked
 
 SECOND = 1_000_000_000
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
@@ -148,6 +149,18 @@ def test_a_tick_ahead_of_the_clock_expires_nothing(store: EventStore, book: Book
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
     running(book, LockoutExpiry()).tick(NOON + HOUR)
     assert expired(store) == []
+
+
+def test_an_account_whose_lockouts_failed_keeps_no_other_from_expiring(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
+    for account in "AB":
+        book.append(f"lockout/{account}/loss", LockoutSet(rule_id="loss", until=NOON + 1))
+    clock.advance(SECOND)
+    book._fold.slots["lockouts"].parked["A"] = PartitionParked("lockouts", "A", 1, LookupError("broken"))
+    policies = running(book, LockoutExpiry())
+    assert [record.account for record in store.read(types=(LockoutExpired,))] == ["B"]
+    assert policies.settled
 
 
 # A wall clock that is moved

@@ -27,9 +27,10 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.policies import Policies, Policy, TriggerKind
+from projections.policies import Policies, Policy, Trigger, TriggerKind
 from projections.rules.schedule import MISSED_MAX, LockoutExpiry, SessionKeeper
 from projections.sessions import Calendar
+from projections.view import PartitionParked
 
 SECOND = 1_000_000_000
 MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
@@ -359,4 +360,28 @@ def test_a_contract_nobody_defined_does_not_keep_a_day_from_ending(
     clock.set(RESET)
     policies.tick()
     assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=2, currency="USD")]
+    assert policies.settled
+
+
+def parked(book: Book, view: str, account: str = "A") -> None:
+    book._fold.slots[view].parked[account] = PartitionParked(view, account, 1, LookupError("broken"))
+
+
+def test_an_account_whose_sessions_failed_keeps_no_other_from_its_days(store: EventStore, book: Book) -> None:
+    known(book)
+    book.append("account/B/-", AccountOpened(starting_balance=Decimal(1), currency="USD"))
+    parked(book, "sessions")
+    keeper = SessionKeeper(CHICAGO)
+    for account in "AB":
+        trigger = Trigger(TriggerKind.TIME, account, NOON, account)
+        assert len(list(keeper.decide(book, trigger))) == (account == "B")
+
+
+def test_figures_that_failed_do_not_keep_a_day_from_ending(store: EventStore, book: Book, clock: ManualClock) -> None:
+    known(book)
+    policies = running(book, SessionKeeper(CHICAGO))
+    parked(book, "positions")
+    clock.set(RESET)
+    policies.tick()
+    assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=0, currency="USD")]
     assert policies.settled
