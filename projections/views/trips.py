@@ -59,6 +59,7 @@ class Leg(msgspec.Struct, frozen=True, gc=False):
     number: int
     quantity: Decimal
     price: Decimal
+    fees: Fees = ()
 
 
 class TripsState(msgspec.Struct):
@@ -129,7 +130,7 @@ def _fill(state: TripsState, event: OrderFilled | TradeExecuted, record: Record)
     quantity = event.quantity if event.side is _BUY else -event.quantity
     fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
     number = _deal(state, key, (quantity, event.price), fees, record)
-    state.recent.put(name, Leg(key, number, quantity, event.price))
+    state.recent.put(name, Leg(key, number, quantity, event.price, fees))
 
 
 def _deal(state: TripsState, key: str, dealt: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
@@ -159,6 +160,9 @@ def _deal(state: TripsState, key: str, dealt: tuple[Decimal, Decimal | None], fe
 
 
 def _end(state: TripsState, key: str, held: Open, record: Record) -> None:
+    state.open.pop(key, None)
+    if not held.received and not held.fees and record.type == "TradeBusted":
+        return  # Nothing of it is left: there was no such trip.
     symbol, _, side = key.partition("\0")
     trip = Trip(
         symbol=symbol,
@@ -169,7 +173,6 @@ def _end(state: TripsState, key: str, held: Open, record: Record) -> None:
         position=record.position,
         number=held.number,
     )
-    state.open.pop(key, None)
     state.trips = (*state.trips[1 - TRIPS_MAX :], trip)
 
 
@@ -192,10 +195,11 @@ def _change(state: TripsState, event: TradeBusted | TradeCorrected, record: Reco
     name, leg = _known(state, event, record)
     if leg is None or not leg.quantity:
         return
-    fresh, price = ZERO, leg.price
+    fresh, price, back = ZERO, leg.price, tuple((currency, -amount) for currency, amount in leg.fees)
     if isinstance(event, TradeCorrected):
         buys = leg.quantity > ZERO if event.side is None else event.side is _BUY
         fresh, price = event.quantity if buys else -event.quantity, event.price
+        back = ()
     by = fresh - leg.quantity
     if not by:
         _reprice(state, leg, price)
@@ -205,8 +209,8 @@ def _change(state: TripsState, event: TradeBusted | TradeCorrected, record: Reco
         received = held.received + leg.quantity * leg.price - fresh * price + by * price
         state.open[leg.key] = replace(held, received=received)
     if by:
-        _deal(state, leg.key, (by, price), (), record)
-    state.recent.put(name, Leg(leg.key, leg.number, fresh, price))
+        _deal(state, leg.key, (by, price), back, record)
+    state.recent.put(name, Leg(leg.key, leg.number, fresh, price, leg.fees))
 
 
 def _reprice(state: TripsState, leg: Leg, price: Decimal) -> None:

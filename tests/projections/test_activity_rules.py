@@ -343,3 +343,51 @@ def test_an_adjustment_without_a_price_leaves_a_trip_without_a_result(book: Book
     book.append("position/A/ES", PositionAdjusted(symbol="ES", quantity=Decimal(1), reason=AdjustmentReason.SPLIT))
     fill(book, -2, 55)
     assert points(book) == [None, Decimal(10)]
+
+
+def test_a_later_fee_is_of_its_trade_s_trip_and_one_of_no_trade_is_of_none(book: Book) -> None:
+    bought = fill(book, 1, 100, fee=1)
+    book.append("order/A/O", FeeCharged(trade_id=bought, amount=Decimal(2)))
+    book.append("trade/A/T", FeeCharged(trade_id=bought, amount=Decimal(4), symbol="ES"))
+    book.append("order/A/O", FeeCharged(trade_id="nobody's", amount=Decimal(8)))
+    fill(book, -1, 100)
+    assert [trip.fees for trip in book.trips.of("A")] == [(("", Decimal(7)),)]
+
+
+def test_a_trade_that_is_busted_twice_is_busted_once(book: Book) -> None:
+    fill(book, 1, 100)
+    more = fill(book, 1, 110)
+    for _ in range(2):
+        book.append("order/A/O", TradeBusted(trade_id=more))
+    book.append("order/A/O", TradeBusted(trade_id="nobody's"))
+    fill(book, -1, 101)
+    assert points(book) == [Decimal(1)]
+
+
+def test_a_trip_without_a_result_ends_a_row_of_losses(book: Book) -> None:
+    running(book)
+    limit(book, "cooldown", losing_trips=2)
+    trip(book, -1)
+    fill(book, 1, 100)
+    book.append("position/A/ES", PositionAdjusted(symbol="ES", quantity=Decimal(-1), reason=AdjustmentReason.EXPIRY))
+    trip(book, -1)
+    assert locks(book) == []
+
+
+def test_losses_of_just_now_make_a_pause_when_the_policies_start(book: Book) -> None:
+    limit(book, "cooldown", losing_trips=1)
+    trip(book, -1)
+    assert locks(book) == []
+    running(book)
+    assert locks(book) == ["cooldown"]
+
+
+def test_a_bust_gives_its_fee_back_and_of_nothing_makes_no_trip(book: Book) -> None:
+    only = fill(book, 1, 100, fee=3)
+    book.append("order/A/O", TradeBusted(trade_id=only))
+    assert book.trips.of("A") == ()
+    fill(book, 1, 100)
+    more = fill(book, 1, 110, fee=3)
+    book.append("order/A/O", TradeBusted(trade_id=more))
+    fill(book, -1, 101)
+    assert [(trip.points, trip.fees) for trip in book.trips.of("A")] == [(Decimal(1), ())]
