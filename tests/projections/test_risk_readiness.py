@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from typing_extensions import override
 
 import projections
 from eventstore import Event
@@ -119,6 +120,7 @@ class Grumpy(Policy):
     name = "grumpy"
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet,)
 
+    @override
     def decide(self, book: projections.Book, trigger: Trigger) -> Iterable[Decision]:
         if trigger.record is None:
             return ()
@@ -135,6 +137,7 @@ class Asking(Policy):
     def __init__(self) -> None:
         self.found: list[risk.Checked] = []
 
+    @override
     def decide(self, book: projections.Book, trigger: Trigger) -> Iterable[Decision]:
         if trigger.record is None:
             return ()

@@ -1,0 +1,342 @@
+"""What checks keep of an account is never older than the log, and never of another day, limit or book."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from datetime import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore, ManualClock
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import (
+    AccountOpened,
+    BlackoutScheduled,
+    ContractDefined,
+    LimitsSet,
+    OrderFilled,
+    SessionClosed,
+    SessionOpened,
+    Side,
+)
+from projections import risk
+from projections.sessions import Calendar
+from projections.standing import standing_of
+from projections.views.limits import LimitsView
+from projections.views.positions import PositionsView
+from tests.projections.asking import BUY, PASS, REJECT, SELL, ask, lock, proposal, trading_day, work
+from tests.projections.examples import in_thread
+from tests.projections.rules_day import CALENDAR, HOUR, NEXT_RESET, NOON, RESET, SECOND, Day
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = trading_day(tmp_path / "data")
+    yield day
+    day.close()
+
+
+def verdict_at(day: Day, now: int) -> object:
+    return risk.check(day.book, proposal(), now).verdict
+
+
+# Days
+
+
+def test_at_the_reset_itself_the_next_day_begins(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-1000")
+    day.end()
+    for now, verdict in ((RESET - 1, REJECT), (RESET, PASS), (RESET - 1, REJECT), (RESET, PASS)):
+        assert verdict_at(day, now) is verdict
+
+
+def test_a_reset_that_nobody_told_begins_the_day_that_the_calendar_says(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.limit("trade-limit", limit=9)
+    day.make("-1000")
+    assert ask(day).verdict is REJECT
+    day.clock.set(RESET)
+    assert ask(day).verdict is PASS
+    day.make("-1000")
+    assert ask(day).verdict is REJECT
+    # Midnight in UTC ends no trading day.
+    day.clock.set(RESET + 2 * HOUR)
+    assert ask(day).verdict is REJECT
+    day.end(late=True)
+    assert ask(day).verdict is REJECT
+    assert verdict_at(day, NEXT_RESET) is PASS
+
+
+def test_a_day_told_late_takes_what_happened_in_it(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.end()
+    day.clock.set(NEXT_RESET + HOUR)
+    day.make("-1000")
+    assert ask(day).verdict is REJECT
+    told = CALENDAR.day_at(NEXT_RESET)
+    day.book.append(
+        f"session/A/{told.name}", SessionOpened(trading_day=told.trading_day, began_at=NEXT_RESET + 2 * HOUR)
+    )
+    assert ask(day).verdict is REJECT
+    assert verdict_at(day, NEXT_RESET + 2 * HOUR) is PASS
+
+
+def test_without_sessions_and_calendar_a_day_is_the_date_in_utc() -> None:
+    midnight = NOON - NOON % (24 * HOUR) + 24 * HOUR
+    with EventStore(MemoryJournal(), clock=ManualClock(midnight - HOUR)) as store:
+        book = projections.open(store)
+        book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+        book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
+        book.append("limits/A/x", LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"}), actor="desk")
+        for number, (side, price) in enumerate(((BUY, 5_000), (SELL, 4_980))):
+            filled = OrderFilled(
+                trade_id=f"{number}", symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price)
+            )
+            book.append(f"order/A/{number}", filled)
+        for now, verdict in ((midnight - 1, REJECT), (midnight, PASS), (midnight - 1, REJECT)):
+            assert risk.check(book, proposal(), now).verdict is verdict
+
+
+def test_another_calendar_is_asked_at_once(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.clock.set(RESET + HOUR)
+    day.make("-1000")
+    day.clock.set(RESET + 3 * HOUR)
+    assert ask(day).verdict is REJECT
+    day.book.sessions.calendars["A"] = Calendar(zone="America/Chicago", open=time(19), reset=time(19))
+    assert ask(day).verdict is PASS
+
+
+def test_the_best_mark_of_a_day_is_no_longer_its_own_when_the_day_was_closed(day: Day) -> None:
+    """A day without a known end lasts until its closing, of which positions and limits hear nothing."""
+    day.account = "B"
+    day.book.append("account/B/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+    told = CALENDAR.day_at(NOON)
+    opened = SessionOpened(trading_day=told.trading_day, began_at=NOON - HOUR)
+    day.book.append(f"session/B/{told.name}", opened)
+    standing = standing_of(day.book, "B", NOON)
+    before = standing.span
+    day.book.append(f"session/B/{told.name}", SessionClosed(trading_day=told.trading_day))
+    assert standing_of(day.book, "B", NOON + 1).span != before
+
+
+# Limits
+
+
+def test_a_limit_comes_into_force_at_its_instant(day: Day) -> None:
+    later = LimitsSet(rule_id="order-size", parameters={"limit": "0.5"}, effective_from=NOON + HOUR)
+    assert ask(day).verdict is PASS
+    day.book.append("limits/A/x", later, actor="desk")
+    for now, verdict in ((NOON + HOUR - 1, PASS), (NOON + HOUR, REJECT), (NOON + HOUR - 1, PASS)):
+        assert verdict_at(day, now) is verdict
+
+
+def test_a_loosening_waits_for_the_next_day(day: Day) -> None:
+    day.limit("order-size", limit="0.5")
+    assert ask(day).verdict is REJECT
+    day.limit("order-size", limit="5")
+    assert ask(day).verdict is REJECT
+    day.end()
+    assert ask(day).verdict is PASS
+
+
+def test_what_was_set_is_in_force_also_where_the_clock_lies_behind_the_log(day: Day) -> None:
+    day.limit("order-size", limit="0.5")
+    day.limit("maximum-position", limit="9")
+    held = day.book.limits.get("A", "order-size", NOON + HOUR)
+    assert held is not None
+    assert held.set_at > NOON
+    for now in (NOON, NOON - HOUR, held.set_at, NOON):
+        assert verdict_at(day, now) is REJECT
+
+
+# What the log tells
+
+
+def test_each_thing_told_is_in_the_next_answer(day: Day) -> None:
+    day.limit("maximum-position", limit="3")
+    day.limit("order-size", limits={"MINI": "0.5"})
+    assert ask(day).verdict is PASS
+    work(day, "W", BUY, "3")
+    assert ask(day).verdict is REJECT
+    day.book.append("order/A/W", eventstore.trading.OrderCanceled())
+    assert ask(day).verdict is PASS
+    day.book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), root="MINI", currency="USD"))
+    assert ask(day).verdict is REJECT
+    day.define("ES")
+    assert ask(day).verdict is PASS
+    day.book.append("blackout/A/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR))
+    assert ask(day).verdict is REJECT
+    assert verdict_at(day, NOON + HOUR) is PASS
+
+
+def test_what_is_made_in_money_follows_the_contract(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.make("-500")
+    assert ask(day).verdict is PASS
+    day.define("ES", "100")
+    assert ask(day).verdict is REJECT
+
+
+def test_accounts_stand_apart(day: Day) -> None:
+    day.limit("order-size", limit="0.5")
+    for _ in range(2):
+        assert ask(day).verdict is REJECT
+        assert ask(day, account="B").verdict is PASS
+
+
+def test_nothing_is_asked_again_while_nothing_changes(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.limit("maximum-position", limit="5")
+    day.fill(BUY, "5000")
+    day.quote("5000")
+    first = ask(day)
+    asked: list[str] = []
+    for name, question in (("pnl", "day"), ("positions", "of"), ("orders", "open"), ("limits", "of")):
+        monkeypatch.setattr(getattr(day.book, name), question, lambda *_, name=name: asked.append(name))
+    day.quote("5001")
+    assert ask(day) == first
+    assert asked == []
+
+
+# Other books and other states
+
+
+def test_a_book_that_is_not_needed_any_more_is_let_go(day: Day) -> None:
+    book = projections.open(day.store)
+    risk.check(book, proposal(), NOON)
+    gone = weakref.ref(book)
+    del book
+    gc.collect()
+    assert gone() is None
+
+
+def test_two_books_on_one_log_stand_apart(day: Day) -> None:
+    other = projections.open(day.store)
+    assert risk.check(other, proposal(), NOON).verdict is PASS
+    day.limit("order-size", limit="0.5")
+    assert ask(day).verdict is REJECT
+    assert "refresh it first" in risk.check(other, proposal(), NOON).reason
+    other.refresh()
+    assert risk.check(other, proposal(), NOON).verdict is REJECT
+
+
+class Lenient(LimitsView):
+    """Takes no limit."""
+
+    def apply(self, state: Any, event: Any, record: Any) -> None:  # noqa: ANN401 - as the view's
+        """Do nothing."""
+
+
+def test_a_view_that_was_rebuilt_is_asked_anew_also_where_it_came_from_a_cut(day: Day) -> None:
+    day.limit("order-size", limit="0.5")
+    day.book.snapshot()
+    book = projections.open(day.store)
+    assert book.recovery.tail == 0
+    assert risk.check(book, proposal(), NOON).verdict is REJECT
+    book.rebuild(Lenient())
+    assert risk.check(book, proposal(), NOON).verdict is PASS
+    book.rebuild(LimitsView())
+    assert risk.check(book, proposal(), NOON).verdict is REJECT
+
+
+def test_a_partition_that_was_folded_anew_is_asked_anew(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    day.limit("maximum-position", limit="2")
+    assert ask(day, quantity="2").passed
+    with monkeypatch.context() as broken:
+        broken.setattr(PositionsView, "apply", _fail)
+        day.fill(BUY, "5000")
+    assert "view positions stopped for A" in ask(day).reason
+    assert day.book.retry("positions", "A")
+    day.quote("5000")
+    assert ask(day, quantity="2").rule_id == "maximum-position"
+    assert ask(day, quantity="1").passed
+
+
+def _fail(*_: object) -> None:
+    msg = "broken"
+    raise ValueError(msg)
+
+
+# Threads
+
+
+def closing(day: Day, quantity: int) -> None:
+    """Hold so much, and let an order work that closes all of it: nothing more can reduce the position."""
+    day.fill(BUY, "5000", quantity=str(quantity))
+    work(day, "CLOSE", SELL, str(quantity))
+    lock(day)
+
+
+def sell_one(day: Day, number: int) -> None:
+    event = OrderFilled(trade_id=f"C{number}", symbol="ES", side=Side.SELL, quantity=Decimal(1), price=Decimal(5_000))
+    day.book.append("order/A/CLOSE", event)
+
+
+def test_what_is_folded_between_two_questions_is_asked_again(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    closing(day, 3)
+    numbers, of = iter(range(2)), day.book.positions.of
+
+    def of_and_then_fold(account: str) -> Any:  # noqa: ANN401 - as the question's
+        found = of(account)
+        for number in numbers:
+            in_thread(lambda: sell_one(day, number))()  # noqa: B023 - called at once
+            break
+        return found
+
+    monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
+    assert ask(day, SELL).verdict is REJECT
+    assert list(numbers) == []
+
+
+def test_whoever_never_finds_it_still_takes_the_lock(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    closing(day, 9)
+    numbers, of, lock_held = iter(range(9)), day.book.positions.of, day.book._lock
+
+    def of_and_then_fold(account: str) -> Any:  # noqa: ANN401 - as the question's
+        found = of(account)
+        if not lock_held._is_owned():  # type: ignore[attr-defined]
+            number = next(numbers)
+            in_thread(lambda: sell_one(day, number))()
+        return found
+
+    monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
+    assert ask(day, SELL).verdict is REJECT
+    assert next(numbers) == risk.ATTEMPTS
+
+
+def test_threads_that_check_while_another_folds_mix_no_two_positions(day: Day) -> None:
+    count = 300
+    closing(day, count)
+    ended, passed, asked = threading.Event(), [0, 0], [0, 0]
+
+    def check(reader: int) -> None:
+        while not ended.is_set():
+            passed[reader] += ask(day, SELL).passed
+            asked[reader] += 1
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    joins = [in_thread(lambda reader=reader: check(reader)) for reader in (0, 1)]  # type: ignore[misc]
+    try:
+        for number in range(count - 1):
+            sell_one(day, number)
+    finally:
+        ended.set()
+        for join in joins:
+            join()
+        sys.setswitchinterval(interval)
+    assert min(asked) > 0
+    assert passed == [0, 0]
+    assert day.book.positions.get("A", "ES").quantity == 1
+    assert day.clock.now_ns() < NOON + SECOND

@@ -1,0 +1,218 @@
+"""Whatever happened, a check that remembers says the same as one that asks everything, by a book just opened."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import projections
+from eventstore import Event, EventStore, ManualClock
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import (
+    AccountOpened,
+    AccountUpdated,
+    Allows,
+    BlackoutScheduled,
+    CashKind,
+    CashMoved,
+    ContractDefined,
+    EquityMarked,
+    FeeCharged,
+    LimitsSet,
+    LockoutCleared,
+    LockoutSet,
+    OrderCanceled,
+    OrderFilled,
+    OrderSubmitted,
+    PositionSide,
+    QuoteReceived,
+    SessionClosed,
+    SessionOpened,
+    Side,
+    TradeBusted,
+)
+from projections import Book, risk
+from projections.proposals import Proposal
+from projections.sessions import Calendar
+from tests.projections.rules_day import CALENDAR, HOUR, NOON, SECOND
+
+SYMBOLS = ("ESZ6", "CON.EP", "NQZ6")
+LEGS = (PositionSide.NET, PositionSide.LONG)
+LIMITS: dict[str, list[dict[str, Any]]] = {
+    "daily-loss": [{"limit": "500"}, {"limit": "900", "basis": "equity"}, {"limit": "300", "trailing": True}],
+    "daily-loss:eur": [{"limit": "100", "currency": "EUR"}, {"limit": "400", "trailing": True, "basis": "equity"}],
+    "weekly-loss": [{"limit": "700"}, {"limit": "x"}],
+    "daily-profit": [{"target": "600"}, {"target": "900", "enabled": False}],
+    "trailing-drawdown": [{"distance": "900"}, {"distance": "400", "basis": "realized"}],
+    "trade-limit": [{"limit": 4}, {"limit": 9, "unit": "fills"}],
+    "maximum-contracts": [{"limit": "6"}, {"limit": "4", "weights": {"ES": "2"}, "scaling": [["50100", "9"]]}],
+    "maximum-position": [{"limit": "4"}, {"limits": {"ES": "2"}}],
+    "available-balance": [{"minimum": "49000"}, {"margins": {"ES": "9000"}}],
+    "concentration": [{"limit": "20"}],
+    "symbol-block": [{"symbols": ["NQ"]}, {"symbols": []}],
+}
+few = st.integers(1, 3)
+symbols, legs, sides = st.sampled_from(SYMBOLS), st.sampled_from(LEGS), st.sampled_from(list(Side))
+prices = st.integers(4_990, 5_010)
+steps = st.one_of(
+    st.tuples(st.just("fill"), symbols, sides, legs, few, prices),
+    st.tuples(st.just("fill"), symbols, sides, legs, few, prices),
+    st.tuples(st.just("work"), symbols, sides, legs, few),
+    st.tuples(st.just("end an order"), few),
+    st.tuples(st.just("bust"), few),
+    st.tuples(st.just("quote"), symbols, prices),
+    st.tuples(st.just("quote"), symbols, prices),
+    st.tuples(st.just("limit"), st.sampled_from([(name, each) for name in LIMITS for each in LIMITS[name]]), few),
+    st.tuples(st.just("pass"), st.sampled_from([1, SECOND, 11 * SECOND, HOUR, 5 * HOUR, 12 * HOUR])),
+    st.tuples(st.just("session"), st.sampled_from(["open", "close", "late"])),
+    st.tuples(st.just("contract"), st.sampled_from(SYMBOLS[::2]), st.integers(1, 2), st.booleans()),
+    st.tuples(st.just("cash"), st.integers(-500, 500)),
+    st.tuples(st.just("told"), st.integers(40_000, 60_000)),
+    st.tuples(st.just("mark"), st.integers(49_000, 51_000)),
+    st.tuples(st.just("lock"), st.sampled_from(list(Allows)), few),
+    st.tuples(st.just("clear")),
+    st.tuples(st.just("blackout"), few),
+)
+
+
+class History:
+    """A book that is checked all the time, the log it folds, and the quotes that are in no log."""
+
+    def __init__(self, calendar: Calendar | None) -> None:
+        self.clock = ManualClock(NOON)
+        self.store = EventStore(MemoryJournal(clock=self.clock), clock=self.clock)
+        self.calendar = calendar
+        self.book = projections.open(self.store, calendars=calendar)
+        self.quotes: list[tuple[str, QuoteReceived, int]] = []
+        self.number = 0
+        self.fills: list[tuple[str, str]] = []
+        self.tell("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+
+    def tell(self, stream: str, event: Event) -> None:
+        self.book.append(stream, event, actor="desk")
+
+    def step(self, name: str, *told: Any) -> None:  # noqa: ANN401 - whatever the step is made of
+        self.number += 1
+        does: Callable[..., None] = getattr(self, name.replace(" ", "_").replace("pass", "passes"))
+        does(*told)
+
+    def fill(self, symbol: str, side: Side, leg: PositionSide, quantity: int, price: int) -> None:
+        stream, trade = f"order/A/F{self.number}", f"T{self.number}"
+        self.fills.append((stream, trade))
+        event = OrderFilled(
+            trade_id=trade,
+            symbol=symbol,
+            side=side,
+            quantity=Decimal(quantity),
+            price=Decimal(price),
+            position_side=leg,
+            fee=Decimal("1.5"),
+        )
+        self.tell(stream, event)
+
+    def work(self, symbol: str, side: Side, leg: PositionSide, quantity: int) -> None:
+        event = OrderSubmitted(symbol=symbol, side=side, quantity=Decimal(quantity), position_side=leg)
+        self.tell(f"order/A/W{self.number}", event)
+
+    def end_an_order(self, which: int) -> None:
+        for order in self.book.orders.open("A")[:which]:
+            self.tell(f"order/A/{order.order_id}", OrderCanceled())
+
+    def bust(self, which: int) -> None:
+        for stream, trade in self.fills[-which : -which + 1 or None]:
+            self.tell(stream, TradeBusted(trade_id=trade))
+            self.tell("account/A/-", FeeCharged(amount=Decimal(3), currency="EUR"))
+
+    def quote(self, symbol: str, price: int) -> None:
+        stream, event = f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price))
+        self.book.observe(stream, event)
+        self.quotes.append((stream, event, self.clock.now_ns()))
+
+    def limit(self, limit: tuple[str, dict[str, Any]], hours: int) -> None:
+        rule_id, parameters = limit
+        effective_from = self.clock.now_ns() + (hours - 1) * HOUR
+        event = LimitsSet(rule_id=rule_id, parameters=parameters, effective_from=effective_from)
+        self.tell(f"limits/A/{rule_id}", event)
+
+    def passes(self, duration: int) -> None:
+        self.clock.advance(duration)
+
+    def session(self, kind: str) -> None:
+        day = CALENDAR.day_at(self.clock.now_ns())
+        stream = f"session/A/{day.name}"
+        if kind == "open":
+            self.tell(stream, day.opened())
+        elif kind == "late":
+            # Nobody tells when it ends.
+            self.tell(stream, SessionOpened(trading_day=day.trading_day, began_at=self.clock.now_ns() - HOUR))
+        else:
+            self.tell(stream, SessionClosed(trading_day=day.trading_day))
+
+    def contract(self, symbol: str, multiplier: int, named: bool) -> None:
+        names = ("CON.EP",) if symbol == "ESZ6" and named else ()
+        currency = "USD" if symbol == "ESZ6" else "EUR"
+        event = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency=currency, broker_ids=names)
+        self.tell(f"contract/-/{symbol}", event)
+
+    def cash(self, amount: int) -> None:
+        kind = CashKind.DEPOSIT if amount > 0 else CashKind.WITHDRAWAL
+        self.tell("account/A/-", CashMoved(kind=kind, amount=Decimal(abs(amount)), currency="USD"))
+
+    def told(self, available: int) -> None:
+        self.tell("account/A/-", AccountUpdated(available=Decimal(available), currency="USD"))
+
+    def mark(self, equity: int) -> None:
+        figures = dict.fromkeys(("balance", "equity", "high_water"), Decimal(equity))
+        made: dict[str, Any] = {**figures, "floor": Decimal(equity - 1_000), "unrealized": Decimal(equity - 50_000)}
+        session = self.book.sessions.current("A", self.clock.now_ns())
+        day: datetime.date | None = None if session is None else session.trading_day
+        self.tell("equity/A/-", EquityMarked(currency="USD", trading_day=day, **made))
+
+    def lock(self, allows: Allows, hours: int) -> None:
+        self.tell("lockout/A/x", LockoutSet(rule_id="x", allows=allows, until=self.clock.now_ns() + hours * HOUR))
+
+    def clear(self) -> None:
+        self.tell("lockout/A/x", LockoutCleared(by="desk"))
+
+    def blackout(self, hours: int) -> None:
+        start = self.clock.now_ns() + HOUR
+        account = "A" if hours == 1 else "-"
+        event = BlackoutScheduled(start=start, stop=start + hours * HOUR, symbols=("ES",) if hours == 2 else ())
+        self.tell(f"blackout/{account}/b", event)
+
+    def answers(self, book: Book) -> list[risk.Checked]:
+        now = self.clock.now_ns()
+        orders = [
+            Proposal(account="A", symbol=symbol, side=side, quantity=Decimal(2), position_side=leg)
+            for symbol, side, leg in (
+                ("ESZ6", Side.BUY, PositionSide.NET),
+                ("CON.EP", Side.SELL, PositionSide.NET),
+                ("NQZ6", Side.SELL, PositionSide.LONG),
+            )
+        ]
+        return [risk.check(book, order, now + later) for order in orders for later in (0, 1, -1, 3 * HOUR)]
+
+    def opened(self) -> Book:
+        """Return a book just opened, which was told the same quotes."""
+        book = projections.open(self.store, calendars=self.calendar)
+        for stream, event, at in self.quotes:
+            book.observe(stream, event, occurred_at=at)
+        return book
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(steps, max_size=25), st.sampled_from([None, CALENDAR]))
+def test_a_check_that_remembers_says_what_a_book_just_opened_says(
+    told: list[tuple[Any, ...]], calendar: Calendar | None
+) -> None:
+    history = History(calendar)
+    for step in told:
+        history.step(*step)
+        # Asked each time, so that every kind of change is one of what is remembered.
+        remembered = history.answers(history.book)
+        assert remembered == history.answers(history.opened())
