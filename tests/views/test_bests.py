@@ -48,8 +48,8 @@ def prepared(book: Book) -> Book:
     return book
 
 
-def trip(book: Book, number: int, symbol: str, points: int, at: int) -> None:
-    """Buy and sell one contract at an instant, for 1 of fees."""
+def trip(book: Book, number: int, symbol: str, points: int, at: int, *, fee: str = "0.5") -> None:
+    """Buy and sell one contract at an instant, for a fee each."""
     for side, price in ((Side.BUY, 1_000), (Side.SELL, 1_000 + points)):
         event = OrderFilled(
             trade_id=side.value,
@@ -57,7 +57,7 @@ def trip(book: Book, number: int, symbol: str, points: int, at: int) -> None:
             side=side,
             quantity=Decimal(1),
             price=Decimal(price),
-            fee=Decimal("0.5"),
+            fee=Decimal(fee),
         )
         book.append(f"order/A/{number}", event, occurred_at=at)
 
@@ -121,7 +121,7 @@ def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
 ) -> None:
     monkeypatch.setattr(path, "STEPS_MAX", 8)
     for number in range(24):
-        trip(book, number, "ES", 1 if number < 12 else -1, START + number * SECOND)
+        trip(book, number, "ES", 1 if number < 12 else -1, START + number * SECOND, fee="0")
     kept = (book.state("positions", "A").ledger.steps_from - START) // SECOND + 1
     assert kept > 12
     assert book.bests.realized("A", START, net=False) == (24 - kept) * 50
