@@ -77,7 +77,7 @@ def views() -> list[View[Any]]:
 def history(chance: random.Random, length: int) -> list[Fact]:
     """Return facts of all kinds, many of a few of them at a time; the same chance gives the same ones."""
     makers = [_order, _order, _order, _fill, _fill, _fill, _about_trade, _position, _lockout, _shared]
-    makers += [_lockout, _session, _limits, _account, _enforcement, _strategy, _marked]
+    makers += [_lockout, _session, _limits, _account, _enforcement, _strategy, _marked, _marked]
     facts: list[Fact] = []
     while len(facts) < length:
         # Kinds and accounts meet more often, and go over the views' bounds sooner, than if each fact were of any.
@@ -105,7 +105,7 @@ def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]]
     # Every fifth fact is told late, so that the two times of a record differ.
     occurred_at = clock.now_ns() - (place % 5 == 0) * 7 * SECOND
     circumstances: dict[str, Any] = {"key": str(place), "occurred_at": occurred_at, "actor": "test"}
-    if isinstance(event, EquityMarked) and place % 2:
+    if isinstance(event, EquityMarked) and place % 4:
         for closing in store.read(stream=f"session/{stream.split('/')[1]}/", types=(SessionClosed,)):
             # It is the mark of the account's last close.
             circumstances["causation_id"] = closing.id
@@ -271,7 +271,7 @@ def _session(chance: random.Random, account: str) -> Fact:
     stream, began_at = f"session/{account}/{day}", START + (20 * number + chance.choice((0, 0, 0, 3))) * SECOND
     resets_at = chance.choice((None, began_at + 20 * SECOND))
     week = chance.choice((None, FIRST_DAY, FIRST_DAY + timedelta(days=3)))
-    match chance.randint(0, 4):
+    match chance.randint(0, 5):
         case 0 | 1:
             begun = chance.choice((None, began_at))
             opens_at = chance.choice((None, began_at + SECOND))
