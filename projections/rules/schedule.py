@@ -13,7 +13,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
 from projections.policies import Decision, Policy, Trigger, TriggerKind
 from projections.rules.base import escaped
-from projections.view import PartitionParked
+from projections.view import FIXED, PartitionParked
 from projections.views.sessions import EVERYONE, calendars_of
 from projections.views.trades import ZERO
 
@@ -274,5 +274,9 @@ def _closed(book: Book, session: Session) -> SessionClosed:
         told = replace(told, currency=opened.currency, high_water=None if mark is None else mark.high_water)
         made = [each for each in book.pnl.day(account, trading_day=day) if each.currency == opened.currency]
         realized, fees = (made[0].realized, made[0].fees) if made else (ZERO, ZERO)
-        told = replace(told, balance=book.accounts.balance(account), realized=realized, fees=fees)
+        balance = book.accounts.balance(account)
+        if session.resets_at is not None:
+            # Told late, the next day's fills are there already.
+            balance = FIXED.subtract(balance, book.bests.made_since(account, session.resets_at) or ZERO)
+        told = replace(told, balance=balance, realized=realized, fees=fees)
     return told

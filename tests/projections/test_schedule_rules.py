@@ -351,6 +351,18 @@ def test_an_account_that_nobody_opened_has_days_without_figures(
     assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=1)]
 
 
+def test_a_day_closed_late_has_no_balance_of_the_next_one(store: EventStore, book: Book, clock: ManualClock) -> None:
+    known(book)
+    policies = running(book, SessionKeeper(CHICAGO))
+    trip(book, -10)
+    clock.set(RESET + 1)
+    trip(book, 100, 2)
+    policies.tick()
+    [closed] = told(store, SessionClosed)
+    assert isinstance(closed, SessionClosed)
+    assert (closed.balance, closed.realized, closed.fees) == (Decimal(50_000 - 500 - 4), Decimal(-500), Decimal(4))
+
+
 def test_a_contract_nobody_defined_does_not_keep_a_day_from_ending(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
