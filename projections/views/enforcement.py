@@ -161,7 +161,9 @@ class Enforcements:
         """Return what nobody answered yet, of an account or of all, oldest first."""
         accounts = self._lens.partitions(EnforcementView.name) if account is None else (account,)
         states = [self._state(each) for each in accounts]
-        return oldest_first(request for state in states if state is not None for request in list(state.pending.values()))
+        # Each list is made at once: the fold may put in another request while this goes on.
+        found = [list(state.pending.values()) for state in states if state is not None]
+        return oldest_first(request for requests in found for request in requests)
 
     def get(self, account: str, request_id: str) -> Enforcement | None:
         """Return a request by its id or its record's, pending or answered, or None."""
