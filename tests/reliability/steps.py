@@ -20,7 +20,8 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import ManualClock
+from eventstore import ManualClock, trading
+from tests.reliability.checking import WAIT_SECONDS
 from tests.reliability.questions import WRITTEN_AT
 from tests.reliability.states import STATES, make_base
 
@@ -112,6 +113,8 @@ class _File(apsw.VFSFile):
 def live(order: Order, steps: Steps) -> None:
     """Write one state, or a cut of many, and write down that this is done; then die, if not before."""
     with eventstore.open(order.directory, clock=ManualClock(WRITTEN_AT)) as store, projections.open(store) as book:
+        # The write-ahead log has something in it, as it has in a process that lives: that must outlast it, too.
+        book.append("mark/-/begun", trading.Marked(name="begun"))
         answer: object
         expected: object
         if order.state == CUT:
@@ -139,6 +142,8 @@ def serve() -> None:
         child = os.fork()
         if not child:
             try:
+                # One that hangs dies of another signal.
+                signal.alarm(int(WAIT_SECONDS))
                 steps = Steps()
                 apsw.set_default_vfs("steps")
                 live(order, steps)

@@ -19,7 +19,7 @@ from eventstore import ManualClock
 from tests.projections.histories import states
 from tests.reliability.checking import WAIT_SECONDS, check, environment
 from tests.reliability.questions import REOPENED_AT
-from tests.reliability.states import CUT_AFTER, STATES, State, make_base
+from tests.reliability.states import BEFORE, CUT_AFTER, STATES, State, make_base
 from tests.reliability.steps import CUT, IN_A_CUT, Ack, Moment, Order
 
 STEPS_MAX = 1_000
@@ -85,7 +85,7 @@ def killer(server: subprocess.Popen[str], base: Path, tmp_path: Path) -> Killer:
 def answer_after_restart(data: Path, state: State) -> object:
     """Return what a restarted book says, which is what the log says without any cut."""
     with eventstore.open(data, clock=ManualClock(REOPENED_AT)) as store:
-        check(store)
+        assert check(store)[len(BEFORE)].type == "Marked"
         with projections.open(store) as book:
             assert book.recovery.cut == CUT_AFTER
             answer = state.ask(book)
