@@ -290,24 +290,32 @@ def _exceeded(p: Parameters, figure: Decimal, most: Decimal) -> Verdict:
 
 
 class Judge(NamedTuple):
-    """How limits of one kind are checked: their parameters, and what they say of an order."""
+    """How limits of one kind are checked, and of what a finding is made that no order and no quote changes.
 
-    parameters: type[Any]
+    `group` names that as Standing does, for limits on the basis of what was realized; None where there is no such.
+    """
+
     check: Callable[[Situation, Limit, Any], Finding | None]
+    group: str | None = None
+
+    def lasts(self, p: Parameters) -> str | None:
+        """Return for as long as which group a limit's finding holds, whatever the order; None: it does not."""
+        by_quotes = getattr(p, "basis", Basis.REALIZED) is not Basis.REALIZED or getattr(p, "trailing", False)
+        return None if by_quotes else self.group
 
 
 CHECKS: dict[str, Judge] = {
-    "maximum-position": Judge(MaximumPosition, maximum_position),
-    "maximum-contracts": Judge(MaximumContracts, maximum_contracts),
-    "available-balance": Judge(AvailableBalance, available_balance),
-    "daily-loss": Judge(DailyLoss, daily_loss),
-    "weekly-loss": Judge(WeeklyLoss, weekly_loss),
-    "daily-profit": Judge(DailyProfit, daily_profit),
-    "trailing-drawdown": Judge(TrailingDrawdown, trailing_drawdown),
-    "concentration": Judge(Concentration, concentration),
-    "order-size": Judge(OrderSize, order_size),
-    "trade-limit": Judge(TradeLimit, trade_limit),
-    "symbol-block": Judge(SymbolBlock, symbol_block),
+    "maximum-position": Judge(maximum_position),
+    "maximum-contracts": Judge(maximum_contracts),
+    "available-balance": Judge(available_balance),
+    "daily-loss": Judge(daily_loss, "earned"),
+    "weekly-loss": Judge(weekly_loss, "earned"),
+    "daily-profit": Judge(daily_profit, "earned"),
+    "trailing-drawdown": Judge(trailing_drawdown),
+    "concentration": Judge(concentration),
+    "order-size": Judge(order_size),
+    "trade-limit": Judge(trade_limit, "counted"),
+    "symbol-block": Judge(symbol_block),
 }
 """By kind of rule, in the order in which they are asked.
 

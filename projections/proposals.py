@@ -164,8 +164,10 @@ class Situation:
         if self._unrealized is None:
             standing, own = self.standing, self.currency
             sums: dict[str | None, Decimal] = {}
+            prices = self._prices
             for held in standing.positions:
-                amount = standing.unrealized(held, self.quoted(held.symbol))
+                price = prices[held.symbol] if held.symbol in prices else self.quoted(held.symbol)
+                amount = standing.unrealized(held, price)
                 currency = held.position.currency or own
                 sums[currency] = sums.get(currency, ZERO) + amount
             self._unrealized = sums

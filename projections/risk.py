@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from projections.views.limits import Limit
     from projections.views.lockouts import Lockout
 
+    Ask = Callable[[Situation, Limit, Any], Finding | None]
+
 INPUT, READINESS, QUOTES, BLACKOUT = "input", "readiness", "quotes", "blackout"
 """What findings are called that no limit leads to; what a lockout leads to has the lockout's own rule."""
 ATTEMPTS = 4
@@ -129,18 +131,28 @@ def _found(book: Book, order: Proposal, at: int) -> list[Finding]:
 
 
 def _of_limits(situation: Situation) -> list[Finding]:
-    findings = []
-    for limit, ask, parameters, why in _judged(situation.standing):
-        if ask is None:
-            findings.append(Finding(limit.rule_id, _REJECT, reason=why))
-            continue
-        try:
-            finding = ask(situation, limit, parameters)
-        except (StoreError, ArithmeticError) as error:
-            finding = Finding(limit.rule_id, _REJECT, reason=f"{limit.rule_id} cannot be checked: {_said(error)}")
+    findings, groups = [], situation.standing.groups
+    for limit, ask, parameters, group, why in _judged(situation.standing):
+        finding = groups[group].get(limit.position) if group is not None else None
+        if finding is None:
+            finding = _asked(situation, limit, ask, parameters) if ask is not None else _refusing(limit, why)
+            if group is not None and finding is not None and finding.verdict is _PASS:
+                # It passes every order until something else is realized or counted.
+                groups[group][limit.position] = finding
         if finding is not None:
             findings.append(finding)
     return findings
+
+
+def _asked(situation: Situation, limit: Limit, ask: Ask, parameters: Parameters | None) -> Finding | None:
+    try:
+        return ask(situation, limit, parameters)
+    except (StoreError, ArithmeticError) as error:
+        return _refusing(limit, f"{limit.rule_id} cannot be checked: {_said(error)}")
+
+
+def _refusing(limit: Limit, why: str) -> Finding:
+    return Finding(limit.rule_id, _REJECT, reason=why)
 
 
 def _of_lockouts(book: Book, order: Proposal | Cancel, at: int, *, reduces: bool) -> list[Finding]:
@@ -188,11 +200,15 @@ def _unquoted(situation: Situation) -> list[Finding]:
 
 
 class _Judged(NamedTuple):
-    """A limit with how it is checked; where its parameters cannot be read, why."""
+    """A limit with how it is checked; where its parameters cannot be read, why.
+
+    `group` is that of the standing's for as long as which an order that passes lets all others pass.
+    """
 
     limit: Limit
-    ask: Callable[[Situation, Limit, Any], Finding | None] | None
-    parameters: Parameters | None
+    ask: Ask | None = None
+    parameters: Parameters | None = None
+    group: str | None = None
     why: str = ""
 
 
@@ -215,10 +231,10 @@ def _judges(standing: Standing) -> Iterator[_Judged]:
         try:
             parameters = read(limit, parameters_of)
         except BadLimit as error:
-            yield _Judged(limit, None, None, str(error))
+            yield _Judged(limit, why=str(error))
             continue
         if parameters.enabled and judge is not None:
-            yield _Judged(limit, judge.check, parameters)
+            yield _Judged(limit, judge.check, parameters, judge.lasts(parameters))
 
 
 def _of_blackouts(situation: Situation) -> list[Finding]:

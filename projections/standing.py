@@ -63,19 +63,20 @@ T = TypeVar("T")
 
 
 class _Of(Generic[T]):
-    """A member of Standing that is made of one group's views, when it is asked for first."""
+    """A member of Standing that is made of one group's views when it is asked for first, and then simply there."""
 
     def __init__(self, group: str, make: Callable[[Any], T]) -> None:
-        self._group, self._make, self._name = group, make, make.__name__
+        self._make, self._name = make, make.__name__
         self.__doc__ = make.__doc__
+        _MEMBERS[group].append(make.__name__)
 
     def __get__(self, standing: Standing, cls: type[Standing]) -> T:
-        made = standing.groups[self._group]
-        if self._name in made:
-            found: T = made[self._name]
-            return found
-        fresh = made[self._name] = self._make(standing)
-        return fresh
+        made = standing.__dict__[self._name] = self._make(standing)
+        return made
+
+
+_MEMBERS: dict[str, list[str]] = {group: [] for group in _MADE_OF}
+"""The names of the members that are made of each group's views."""
 
 
 def _of(group: str) -> Callable[[Callable[[Any], T]], _Of[T]]:
@@ -93,15 +94,27 @@ class Standing:
     def __init__(self, book: Book, account: str, at: int, turns: tuple[int, ...], before: Standing | None) -> None:
         self._weak, self._account, self._at, self.turns = weakref.ref(book), account, at, turns
         self._calendar = book.sessions.calendar(account)
-        # What an older one still puts into a group that both have is made of views that have not moved on.
-        if before is None:
-            self.groups: dict[str, dict[Any, Any]] = {group: {} for group in _MADE_OF}
-        else:
-            self.groups = before.groups.copy()
-            for turn, earlier, groups in zip(turns, before.turns, _MADE_WITH, strict=True):
-                if turn != earlier:
-                    self.groups.update([(group, {}) for group in groups])
+        self.groups: dict[str, dict[Any, Any]] = {group: {} for group in _MADE_OF}
+        if before is not None:
+            self._take_over(before)
         self.span = self._find_span()
+
+    def _take_over(self, before: Standing) -> None:
+        """Take what an older one knows, but for what is made of views that have moved on.
+
+        What that one still puts into a group that both have is made of the same.
+        """
+        changed = {
+            group
+            for turn, earlier, groups in zip(self.turns, before.turns, _MADE_WITH, strict=True)
+            if turn != earlier
+            for group in groups
+        }
+        known = before.__dict__.copy()
+        for group, made in before.groups.items():
+            if group not in changed:
+                self.groups[group] = made
+                self.__dict__.update([(name, known[name]) for name in _MEMBERS[group] if name in known])
 
     @property
     def _book(self) -> Book:

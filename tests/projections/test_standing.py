@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 import eventstore
 import projections
@@ -20,8 +21,10 @@ from eventstore import EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AccountOpened,
+    AccountUpdated,
     BlackoutScheduled,
     ContractDefined,
+    EquityMarked,
     LimitsSet,
     OrderFilled,
     SessionClosed,
@@ -30,7 +33,6 @@ from eventstore.trading import (
 )
 from projections import risk
 from projections.sessions import Calendar
-from projections.standing import standing_of
 from projections.views.limits import LimitsView
 from projections.views.positions import PositionsView
 from tests.projections.asking import BUY, PASS, REJECT, SELL, ask, lock, proposal, trading_day, work
@@ -124,10 +126,13 @@ def test_the_best_mark_of_a_day_is_no_longer_its_own_when_the_day_was_closed(day
     told = CALENDAR.day_at(NOON)
     opened = SessionOpened(trading_day=told.trading_day, began_at=NOON - HOUR)
     day.book.append(f"session/B/{told.name}", opened)
-    standing = standing_of(day.book, "B", NOON)
-    before = standing.span
+    day.limit("daily-loss", limit="1000", trailing=True, basis="equity")
+    figures = dict.fromkeys(("balance", "equity", "high_water"), Decimal(51_000))
+    made: dict[str, Any] = {**figures, "unrealized": Decimal(1_000), "trading_day": told.trading_day}
+    day.book.append("equity/B/-", EquityMarked(currency="USD", **made))
+    assert ask(day, account="B").verdict is REJECT
     day.book.append(f"session/B/{told.name}", SessionClosed(trading_day=told.trading_day))
-    assert standing_of(day.book, "B", NOON + 1).span != before
+    assert ask(day, account="B").verdict is PASS
 
 
 # Limits
@@ -178,6 +183,13 @@ def test_each_thing_told_is_in_the_next_answer(day: Day) -> None:
     day.book.append("blackout/A/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR))
     assert ask(day).verdict is REJECT
     assert verdict_at(day, NOON + HOUR) is PASS
+
+
+def test_what_the_broker_tells_is_in_the_next_answer(day: Day) -> None:
+    day.limit("available-balance", minimum="1000")
+    assert ask(day).verdict is PASS
+    day.book.append("account/A/-", AccountUpdated(available=Decimal(999), currency="USD"))
+    assert ask(day).verdict is REJECT
 
 
 def test_what_is_made_in_money_follows_the_contract(day: Day) -> None:
@@ -234,7 +246,8 @@ def test_two_books_on_one_log_stand_apart(day: Day) -> None:
 class Lenient(LimitsView):
     """Takes no limit."""
 
-    def apply(self, state: Any, event: Any, record: Any) -> None:  # noqa: ANN401 - as the view's
+    @override
+    def apply(self, state: Any, event: Any, record: Any) -> None:
         """Do nothing."""
 
 

@@ -126,7 +126,7 @@ class History:
     def bust(self, which: int) -> None:
         for stream, trade in self.fills[-which : -which + 1 or None]:
             self.tell(stream, TradeBusted(trade_id=trade))
-            self.tell("account/A/-", FeeCharged(amount=Decimal(3), currency="EUR"))
+            self.tell(stream, FeeCharged(trade_id=trade, amount=Decimal(3), currency="EUR"))
 
     def quote(self, symbol: str, price: int) -> None:
         stream, event = f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price))
@@ -206,7 +206,7 @@ class History:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(steps, max_size=25), st.sampled_from([None, CALENDAR]))
+@given(st.lists(steps, min_size=8, max_size=30), st.sampled_from([None, CALENDAR]))
 def test_a_check_that_remembers_says_what_a_book_just_opened_says(
     told: list[tuple[Any, ...]], calendar: Calendar | None
 ) -> None:
