@@ -1,0 +1,126 @@
+"""The process with policies that is killed at a step of its life, and the server that forks it.
+
+python -m tests.projections.policy_lives < orders, a line of JSON each
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import apsw
+import msgspec
+from typing_extensions import override
+
+import eventstore
+import projections
+from eventstore import Event, ManualClock
+from eventstore.trading import (
+    EnforcementAction,
+    EnforcementRequested,
+    LockoutSet,
+    OrderFilled,
+    QuoteReceived,
+    Side,
+)
+from eventstore.watermarks import Watermark, Watermarks
+from projections import Book, cursors
+from projections.policies import Decision, Policies, Trigger, TriggerKind
+from tests.reliability.steps import Moment, Steps
+
+START = 1_790_000_000_000_000_000
+SECOND = 1_000_000_000
+LEAST = -10
+# What each account makes, sale by sale: it comes to the limit and back, or goes through it.
+MADE = {"A": (-4, -6, 9), "B": (-30,)}
+
+
+class Order(msgspec.Struct, frozen=True):
+    """When to die: `amid` a step or `after` it; after step 0, before the first. It lives whole beyond the last."""
+
+    directory: str
+    moment: Moment
+    number: int
+
+
+class Loss:
+    """Locks an account at each sale that leaves it with -10 points or less, and wants it flat."""
+
+    name = "loss"
+    types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
+    quotes: ClassVar[bool] = True
+    timed: ClassVar[bool] = True
+
+    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+        if isinstance(trigger.event, OrderFilled) and trigger.event.side is Side.SELL:
+            made = book.positions.get(trigger.account, "ES").realized_points
+            if made <= LEAST:
+                wanted = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
+                locked = LockoutSet(rule_id="loss", reason=f"{made}")
+                streams = f"lockout/{trigger.account}/loss", f"enforcement/{trigger.account}/loss"
+                yield Decision(tuple(zip(streams, (locked, wanted), strict=True)))
+        elif trigger.kind is TriggerKind.TIME:
+            yield Decision(((f"lockout/{trigger.account}/daily", LockoutSet(rule_id="daily")),))
+
+
+def fills(account: str, number: int, made: int) -> list[Event]:
+    def fill(side: Side, price: int) -> OrderFilled:
+        trade_id = f"{account}{number}{side}"
+        return OrderFilled(trade_id=trade_id, symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price))
+
+    return [fill(Side.BUY, 100), fill(Side.SELL, 100 + made)]
+
+
+def live(directory: str) -> None:
+    """Register the policies, trade, tick and stop."""
+    clock = ManualClock(START)
+    with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
+        policies = Policies(book, [Loss()]).start(ticking=False)
+        for number in range(max(map(len, MADE.values()))):
+            for account, made in MADE.items():
+                if number < len(made):
+                    book.append(f"order/{account}/{number}", fills(account, number, made[number]))
+                    book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(1)))
+            clock.advance(20 * SECOND)
+            policies.tick()
+        policies.stop()
+
+
+class _Marks(Watermarks):
+    """Files beside the journal, each change of which is a step too."""
+
+    steps: ClassVar[Steps]
+
+    @override
+    def write(self, name: str, mark: Watermark, **how: Any) -> None:
+        write = super().write
+        self.steps.step(lambda: write(name, mark, **how))
+
+
+def serve() -> None:
+    """For each line of standard input fork a process, which dies or lives to its end; answer with its signal or 0."""
+    for line in sys.stdin:
+        order = msgspec.json.decode(line, type=Order)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                _Marks.steps = steps = Steps()
+                apsw.set_default_vfs("steps")
+                cursors.Watermarks = _Marks  # type: ignore[attr-defined]
+                steps.die(order.moment, order.number)
+                live(order.directory)
+                code = 0
+            except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+                traceback.print_exc()
+            os._exit(code)
+        status = os.waitpid(child, 0)[1]
+        print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,150 @@
+"""What a policy decided on has a key and a place in the log: once, wherever it starts again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from typing_extensions import override
+
+import eventstore
+import projections
+from eventstore import Event, EventStore, InvalidEvent, ManualClock
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import LockoutSet, Side
+from projections import Book
+from projections.policies import DEPTH_MAX, Decision, Policies, Trigger, TriggerKind
+from tests.projections.policy_scene import (
+    START,
+    Loss,
+    Saying,
+    fill,
+    locking,
+    lockouts,
+    lose,
+    running,
+)
+
+DAY = 86_400_000_000_000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data", clock=clock) as store:
+        yield store
+
+
+@pytest.fixture
+def book(store: EventStore) -> Iterator[Book]:
+    with projections.open(store) as book:
+        yield book
+
+
+# Keys
+
+
+def test_a_key_does_not_depend_on_what_else_is_decided() -> None:
+    ids = []
+    for decisions in ([locking("x"), locking("y")], [locking("y")], [locking("z", key="z"), locking("y")]):
+        store = EventStore(MemoryJournal(), clock=ManualClock(START))
+        store.append("limits/A/x", LockoutSet(rule_id="x"))
+        policies = running(projections.open(store), Saying("saying", *decisions))
+        policies.tick()
+        ids.append([record.id for record in lockouts(store) if record.entity == "y"])
+        assert len(ids[-1]) == 1
+    assert ids[0] == ids[1] == ids[2]
+
+
+def test_several_on_one_stream_are_told_apart(store: EventStore, book: Book) -> None:
+    store.append("order/A/O", fill(Side.BUY, 100, 1))
+    book.refresh()
+    running(book, Saying("saying", locking("x"), Decision(locking("y").facts + locking("x").facts)))
+    assert [record.entity for record in lockouts(store)] == ["x", "y", "x"]
+
+
+def test_without_a_trading_day_the_day_in_utc_is_decided_on(store: EventStore, book: Book, clock: ManualClock) -> None:
+    policies = running(book, Saying("saying", locking("x")))
+    store.append("order/A/O", fill(Side.BUY, 100, 1))
+    book.refresh()
+    for day in range(2, 5):
+        policies.tick()
+        policies.tick()
+        # One for the fill, and one for each day.
+        assert len(lockouts(store)) == day
+        clock.advance(DAY)
+
+
+def test_a_name_that_no_file_can_have_is_refused(book: Book) -> None:
+    with pytest.raises(InvalidEvent, match="policy"):
+        Policies(book, [Loss("a/b")])
+
+
+def test_the_depth_counts_across_restarts(store: EventStore, book: Book) -> None:
+    class Echo(Loss):
+        types: ClassVar[tuple[type[Event], ...]] = (LockoutSet,)
+
+        @override
+        def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+            if trigger.kind is TriggerKind.RECORD and not trigger.record.actor.endswith(self.name):  # type: ignore[union-attr]
+                yield locking("other")
+
+    both = [Echo("ping"), Echo("pong")]
+    running(book, *both).stop()
+    book.append("lockout/A/x", LockoutSet(rule_id="x"), actor="pong")
+    for turn in range(2 * DEPTH_MAX):
+        policies = running(book, both[turn % 2])
+        if policies.stopped:
+            break
+        policies.stop()
+    assert len(lockouts(store)) == 1 + DEPTH_MAX
+
+
+# Cursors
+
+
+def test_a_book_of_one_account_keeps_no_other_s_losses_from_being_decided_on(store: EventStore, book: Book) -> None:
+    running(book, Loss()).stop()
+    with projections.open(store, accounts=["A"], snapshots=False) as some:
+        policy = Loss()
+        policies = running(some, policy)
+        sold = lose(store, 10, "B")[-1]
+        lose(some, 10, "A")
+        policies.stop()
+        assert {trigger.account for trigger in policy.asked} == {"A"}
+        lose(store, 20, "B", 2)
+        policy.asked.clear()
+        running(some, policy).stop()
+        assert {trigger.account for trigger in policy.asked} <= {"A"}
+    book.refresh()
+    running(book, Loss())
+    assert [record.causation_id for record in lockouts(store) if record.account == "B"] == [sold.id]
+    assert len(lockouts(store)) == 2
+
+
+def test_a_cut_that_is_newer_than_the_cursor_hides_nothing(store: EventStore, tmp_path: Path) -> None:
+    cuts = tmp_path / "cuts.sqlite"
+    with projections.open(store, snapshots=cuts) as book:
+        running(book, Loss()).stop()
+        sold = lose(book, 10)[-1]
+        lose(book, -100, number=2)
+        assert book.snapshot()
+    with projections.open(store, snapshots=cuts) as book:
+        assert book.recovery.cut == 4
+        running(book, Loss())
+        assert [record.causation_id for record in lockouts(store)] == [sold.id]
+
+
+def test_a_log_in_memory_needs_no_cursors() -> None:
+    store = EventStore(MemoryJournal(), clock=ManualClock(START))
+    for _ in range(2):
+        with Policies(projections.open(store), [Loss()]) as policies:
+            assert policies.settled
+            lose(policies.book, 10)
+            assert len(lockouts(store)) == 1
