@@ -37,6 +37,10 @@ ROWS = [
     "tiers-hits-recent",
     "tiers-hits-shuffled",
     "tiers-restart",
+    "risk-again",
+    "risk-quote",
+    "risk-order",
+    "risk-fill",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [
