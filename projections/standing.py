@@ -92,29 +92,29 @@ class Standing:
     """
 
     def __init__(self, book: Book, account: str, at: int, turns: tuple[int, ...], before: Standing | None) -> None:
+        self.groups: dict[str, dict[Any, Any]]
+        if before is None:
+            self.groups = {group: {} for group in _MADE_OF}
+        else:
+            self._take_over(before, turns)
         self._weak, self._account, self._at, self.turns = weakref.ref(book), account, at, turns
         self._calendar = book.sessions.calendar(account)
-        self.groups: dict[str, dict[Any, Any]] = {group: {} for group in _MADE_OF}
-        if before is not None:
-            self._take_over(before)
         self.span = self._find_span()
 
-    def _take_over(self, before: Standing) -> None:
+    def _take_over(self, before: Standing, turns: tuple[int, ...]) -> None:
         """Take what an older one knows, but for what is made of views that have moved on.
 
         What that one still puts into a group that both have is made of the same.
         """
-        changed = {
-            group
-            for turn, earlier, groups in zip(self.turns, before.turns, _MADE_WITH, strict=True)
-            if turn != earlier
-            for group in groups
-        }
-        known = before.__dict__.copy()
-        for group, made in before.groups.items():
-            if group not in changed:
-                self.groups[group] = made
-                self.__dict__.update([(name, known[name]) for name in _MEMBERS[group] if name in known])
+        known, groups = before.__dict__.copy(), before.groups.copy()
+        for turn, earlier, made_with in zip(turns, before.turns, _MADE_WITH, strict=True):
+            if turn != earlier:
+                for group in made_with:
+                    groups[group] = {}
+                    for name in _MEMBERS[group]:
+                        known.pop(name, None)
+        self.__dict__.update(known)
+        self.groups = groups
 
     @property
     def _book(self) -> Book:
@@ -223,19 +223,34 @@ class Standing:
         )
 
     @_of("earned")
+    def _rates(self) -> Rates:
+        return Rates(self._book, self.currency)
+
+    @_of("earned")
     def day(self) -> tuple[Made, ...]:
         """What the trading day has made; one that nobody has told yet began when the calendar says."""
         book, account, at = self._book, self._account, self._at
-        planned, state = untold(book, account, at), book.state(PositionsView.name, account)
-        if planned is None or state is None or planned.began_at < state.ledger.steps_from:
-            return book.pnl.day(account, at)
+        state, planned = book.state(PositionsView.name, account), untold(book, account, at)
+        if state is None:
+            return ()
+        if planned is None or planned.began_at < state.ledger.steps_from:
+            return in_money(state.ledger.at(at).items(), self._rates)
         steps = state.ledger.steps_of(planned.began_at, planned.resets_at)
-        return in_money([(step.key, step.earned) for step in steps], Rates(book, self.currency))
+        return in_money([(step.key, step.earned) for step in steps], self._rates)
 
     @_of("earned")
     def week(self) -> tuple[Made, ...]:
         """What the week of trading days has made."""
-        return self._book.pnl.week(self._account, self._at)
+        state = self._book.state(PositionsView.name, self._account)
+        if state is None:
+            return ()
+        told = state.ledger.told
+        # Which days are of the week is known for as long as no other days are told.
+        days, names = self.groups["sessions"].get("week", (None, ()))
+        if days is not told.days:
+            names = told.names_of_week(self._at)
+            self.groups["sessions"]["week"] = (told.days, names)
+        return in_money([each for name in names for each in told.of_day(name).items()], self._rates)
 
     @_of("counted")
     def counts(self) -> Count:
