@@ -108,6 +108,8 @@ def _said(error: Exception) -> str:
 
 
 def _found_of_cancel(book: Book, order: Cancel, at: int) -> list[Finding]:
+    if not book.covers(order.account):
+        return [Finding(READINESS, _REJECT, reason=f"{book!r} knows nothing of account {order.account}")]
     return _of_lockouts(book, order, at, reduces=True)
 
 

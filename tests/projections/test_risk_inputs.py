@@ -18,7 +18,7 @@ from eventstore.trading import (
     QuoteReceived,
 )
 from projections import risk
-from projections.proposals import Proposal
+from projections.proposals import Cancel, Proposal
 from projections.rules.parameters import KINDS
 from tests.projections.asking import (
     BUY,
@@ -87,6 +87,8 @@ def test_a_book_of_some_accounts_says_nothing_of_others(day: Day) -> None:
     checked = risk.check(book, proposal(), NOON)
     assert checked.verdict is REJECT
     assert "knows nothing of account A" in checked.reason
+    assert risk.check(book, Cancel(account="A", order_id="O1"), NOON).reason.startswith("Cancel blocked: ")
+    assert risk.check(book, Cancel(account="B", order_id="O1"), NOON).verdict is PASS
 
 
 def test_figures_beyond_all_computing_refuse(day: Day) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from eventstore.trading import (
     OrderFilled,
     PositionSide,
     RiskChecked,
+    SessionOpened,
 )
 from projections import risk
 from projections.proposals import Cancel
@@ -58,6 +59,15 @@ def test_a_lockout_says_why_for_what_and_how_long_it_really_holds(day: Day) -> N
     assert ask(day, symbol="NQ").verdict is PASS
     day.clock.set(RESET)
     assert ask(day).verdict is PASS
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "", "America", "../etc"])
+def test_a_zone_that_nobody_knows_keeps_no_lockout_from_being_told(day: Day, zone: str) -> None:
+    told = SessionOpened(trading_day=date(2026, 11, 20), began_at=NOON - HOUR, zone=zone)
+    day.book.append("session/B/2026-11-20", told)
+    day.book.sessions.calendars.clear()
+    lock(day, "B", until=RESET)
+    assert ask(day, account="B").reason.startswith("Order blocked: go home; locked until 2026-11-20 ")
 
 
 def test_reduce_only_lets_cancels_and_pure_reductions_pass(day: Day) -> None:
