@@ -15,6 +15,9 @@ class Listener(Protocol):
     def settled(self) -> bool:
         """Whether all that was told of has been decided, and all that was decided is appended."""
 
+    def settled_for(self, account: str) -> bool:
+        """Tell whether that is so of an account, whatever went wrong with another."""
+
     def folded(self, record: Record) -> None:
         """Take note of a record, just folded: the book is at it, and its lock is held."""
 

@@ -200,8 +200,15 @@ class Policies:
     @property
     def settled(self) -> bool:
         """Whether all that was seen has been decided, and all that was decided is appended."""
+        return self._goes_on() and not self.stopped
+
+    def settled_for(self, account: str) -> bool:
+        """Tell whether that is so of an account: what stopped a policy for another does not count."""
+        return self._goes_on() and not any(name in {account, SHARED} for _, name in list(self.stopped))
+
+    def _goes_on(self) -> bool:
         is_ended = self._thread is not None and not self._thread.is_alive() and not self._stop.is_set()
-        return self.ready and not self._due and not self.stopped and self.error is None and not is_ended
+        return self.ready and not self._due and self.error is None and not is_ended
 
     def accounts(self) -> list[str]:
         """Return the accounts that anything is known of, sorted."""

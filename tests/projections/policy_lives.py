@@ -45,6 +45,7 @@ class Order(msgspec.Struct, frozen=True):
     directory: str
     moment: Moment
     number: int
+    name: str = ""
 
 
 class Loss:
@@ -67,15 +68,15 @@ class Loss:
             yield Decision(((f"lockout/{trigger.account}/daily", LockoutSet(rule_id="daily")),))
 
 
-def fills(account: str, number: int, made: int) -> list[Event]:
+def fills(label: str, made: int) -> list[Event]:
     def fill(side: Side, price: int) -> OrderFilled:
-        trade_id = f"{account}{number}{side}"
+        trade_id = f"{label}{side}"
         return OrderFilled(trade_id=trade_id, symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price))
 
     return [fill(Side.BUY, 100), fill(Side.SELL, 100 + made)]
 
 
-def live(directory: str) -> None:
+def live(directory: str, name: str) -> None:
     """Register the policies, trade, tick and stop."""
     clock = ManualClock(START)
     with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
@@ -83,7 +84,7 @@ def live(directory: str) -> None:
         for number in range(max(map(len, MADE.values()))):
             for account, made in MADE.items():
                 if number < len(made):
-                    book.append(f"order/{account}/{number}", fills(account, number, made[number]))
+                    book.append(f"order/{account}/{name}{number}", fills(f"{name}{account}{number}", made[number]))
                     book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(1)))
             clock.advance(20 * SECOND)
             policies.tick()
@@ -113,7 +114,7 @@ def serve() -> None:
                 apsw.set_default_vfs("steps")
                 cursors.Watermarks = _Marks  # type: ignore[attr-defined]
                 steps.die(order.moment, order.number)
-                live(order.directory)
+                live(order.directory, order.name)
                 code = 0
             except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
                 traceback.print_exc()

@@ -82,6 +82,7 @@ def test_a_parked_account_stops_a_policy_for_itself_alone(
     ]
     assert "loss stopped for A at position 2" in str(policies.stopped["loss", "A"])
     assert not policies.settled
+    assert (policies.settled_for("A"), policies.settled_for("B")) == (False, True)
     quote(book, 90)
     assert [record.account for record in lockouts(store)] == ["B"]
     lose(book, 10, "C")

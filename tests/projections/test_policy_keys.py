@@ -11,7 +11,7 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import Event, EventStore, InvalidEvent, ManualClock
+from eventstore import Event, EventStore, InvalidEvent, ManualClock, Record, StorageFull
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import LockoutSet, Side
 from projections import Book
@@ -148,3 +148,26 @@ def test_a_log_in_memory_needs_no_cursors() -> None:
             assert policies.settled
             lose(policies.book, 10)
             assert len(lockouts(store)) == 1
+
+
+def test_no_cursor_passes_a_decision_that_waits(
+    store: EventStore, book: Book, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = running(book, Loss())
+
+    def full(*_: object, **__: object) -> list[Record]:
+        msg = "no room"
+        raise StorageFull(msg)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(book, "append_many", full)
+        sold = lose(book, 10)[-1]
+        lose(store, -100, number=2)
+        clock.advance(DAY)
+        policies.tick()
+        with pytest.raises(StorageFull):
+            policies.stop()
+    again = Loss()
+    running(book, again)
+    assert [trigger.record.position for trigger in again.asked if trigger.record is not None][:4] == [1, 2, 3, 4]
+    assert [record.causation_id for record in lockouts(store)] == [sold.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -22,10 +23,11 @@ from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.reliability.steps import Moment
 
 KILLED, ALIVE = -9, 0
+WHOLE = 1_000_000
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[subprocess.Popen[str]]:
+@contextlib.contextmanager
+def serving() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "tests.projections.policy_lives"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
@@ -36,12 +38,21 @@ def server() -> Iterator[subprocess.Popen[str]]:
         process.wait(WAIT_SECONDS)
 
 
-def lived(server: subprocess.Popen[str], directory: Path, moment: Moment, number: int) -> int:
-    """Let a process live up to a step, and return the signal that ended it, negative, or 0."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[subprocess.Popen[str]]:
+    with serving() as process:
+        yield process
+
+
+def order(server: subprocess.Popen[str], directory: Path, moment: Moment, number: int, name: str = "") -> None:
     assert server.stdin is not None
-    assert server.stdout is not None
-    server.stdin.write(msgspec.json.encode(Order(str(directory), moment, number)).decode() + "\n")
+    server.stdin.write(msgspec.json.encode(Order(str(directory), moment, number, name)).decode() + "\n")
     server.stdin.flush()
+
+
+def ended(server: subprocess.Popen[str]) -> int:
+    """Return the signal that ended a process, negative, or 0."""
+    assert server.stdout is not None
     return int(server.stdout.readline())
 
 
@@ -87,16 +98,18 @@ def test_a_kill_at_any_step_costs_no_decision(moment: Moment, server: subprocess
     decided, late = [], 0
     for number in range(1_000):
         data = tmp_path / "data"
-        ended = lived(server, data, moment, number)
+        order(server, data, moment, number)
+        signal = ended(server)
         with eventstore.open(data) as store:
+            assert causes(store, LockoutSet) == causes(store, EnforcementRequested)
             late += len(causes(store, LockoutSet)) < len(crossing(store))
         decided.append(restarted(data, ticks=number % 2)[0])
         # Once more: what is decided stays so.
         assert restarted(data)[0] == decided[-1]
         shutil.rmtree(data)
-        if ended == ALIVE:
+        if signal == ALIVE:
             break
-        assert ended == KILLED
+        assert signal == KILLED
     whole = sum(sum(made[: n + 1]) <= LEAST for made in MADE.values() for n in range(len(made)))
     assert decided == sorted(decided)
     assert decided[-1] == whole
@@ -104,3 +117,19 @@ def test_a_kill_at_any_step_costs_no_decision(moment: Moment, server: subprocess
     print(f"{len(decided)} lives, {late} killed between a sale and its lockout")  # noqa: T201 - what it came to
     # The kill came between a sale and its lockout now and then.
     assert late
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(4, 76, 8))
+def test_a_kill_beside_another_process_costs_no_decision(
+    number: int, server: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with serving() as other:
+        order(server, data, "after", WHOLE, "first")
+        order(other, data, "after", number, "second")
+        assert (ended(server), ended(other)) == (ALIVE, KILLED)
+    assert restarted(data)[0]
+    order(server, data, "after", WHOLE, "third")
+    assert ended(server) == ALIVE
+    restarted(data)
