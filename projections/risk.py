@@ -110,6 +110,11 @@ def _said(error: Exception) -> str:
 def _found_of_cancel(book: Book, order: Cancel, at: int) -> list[Finding]:
     if not book.covers(order.account):
         return [Finding(READINESS, _REJECT, reason=f"{book!r} knows nothing of account {order.account}")]
+    if book.lockouts.active(order.account, at):
+        # Which lockouts touch it is for the order to say, as far as the book knows it.
+        known = book.orders.get(order.account, order.order_id)
+        if known is not None and known.symbol is not None:
+            order = msgspec.structs.replace(order, symbol=known.symbol)
     return _of_lockouts(book, order, at, reduces=True)
 
 

@@ -45,7 +45,7 @@ def ask(day: Day, side: Side = BUY, quantity: str = "1", symbol: str = "ES", **m
 
 
 def cancel(day: Day, **more: Any) -> Checked:  # noqa: ANN401 - any member
-    return risk.check(day.book, Cancel(account="A", order_id="O1", **more), day.clock.now_ns())
+    return risk.check(day.book, Cancel(**{"account": "A", "order_id": "O1", **more}), day.clock.now_ns())
 
 
 def lock(day: Day, account: str = "A", **terms: Any) -> None:  # noqa: ANN401 - any member

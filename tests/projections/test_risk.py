@@ -96,6 +96,8 @@ def test_open_positions_count_on_the_basis_of_equity(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.limit("weekly-loss", limit="5000", basis="equity")
     day.fill(BUY, "5000")
+    day.quote("5000")
+    assert ask(day).verdict is PASS
     day.quote("4980.02")
     assert ask(day).verdict is WARNING
     day.quote("4980")

@@ -81,6 +81,16 @@ def test_reduce_only_lets_cancels_and_pure_reductions_pass(day: Day) -> None:
     assert ask(day, SELL, "1", account="B").verdict is PASS, "nobody locked that account"
 
 
+def test_a_cancel_is_of_the_symbol_of_its_order(day: Day) -> None:
+    work(day, "O1", BUY, "1", "ESZ6")
+    lock(day, allows=Allows.NOTHING, scope="root:ES")
+    assert cancel(day).verdict is REJECT
+    assert cancel(day, symbol="NQZ6").verdict is REJECT
+    assert cancel(day, order_id="O2").verdict is REJECT, "nobody knows in what"
+    work(day, "O2", BUY, "1", "NQZ6")
+    assert cancel(day, order_id="O2").verdict is PASS
+
+
 def test_what_works_already_may_close_the_position_first(day: Day) -> None:
     day.fill(BUY, "5000", quantity="3")
     lock(day)
