@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +12,21 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import Event, EventStore, InvalidEvent, ManualClock, Record, StorageFull
+from eventstore import (
+    Closed,
+    Event,
+    EventStore,
+    InvalidEvent,
+    ManualClock,
+    OutcomeUnknown,
+    Overloaded,
+    Record,
+    StorageFull,
+    StoreError,
+)
 from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import LockoutSet, Side
+from eventstore.journals.sqlite import SqliteJournal
+from eventstore.trading import LockoutSet, OrderFilled, Side
 from projections import Book
 from projections.policies import DEPTH_MAX, Decision, Policies, Trigger, TriggerKind
 from tests.projections.policy_scene import (
@@ -24,8 +37,10 @@ from tests.projections.policy_scene import (
     locking,
     lockouts,
     lose,
+    quote,
     running,
 )
+from tests.reliability.faults import Disk
 
 DAY = 86_400_000_000_000
 
@@ -171,3 +186,75 @@ def test_no_cursor_passes_a_decision_that_waits(
     running(book, again)
     assert [trigger.record.position for trigger in again.asked if trigger.record is not None][:4] == [1, 2, 3, 4]
     assert [record.causation_id for record in lockouts(store)] == [sold.id]
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_disk_that_fails_at_a_sync_leaves_it_to_the_next_start(number: int, tmp_path: Path) -> None:
+    disk, place = Disk(), tmp_path / "main" / "journal.db"
+
+    def opened() -> EventStore:
+        journal = SqliteJournal(place, vfs=disk.name)
+        return EventStore(journal, clock=ManualClock(START), directory=place.parent)
+
+    with opened() as store:
+        policies = running(projections.open(store), Loss())
+        disk.fail("sync", number)
+        for points in (10, 20, -30):
+            with contextlib.suppress(OutcomeUnknown, Closed):
+                lose(policies.book, points, f"A{points}")
+        if disk.failed:
+            with pytest.raises(Closed):
+                policies.tick()
+        with contextlib.suppress(StoreError):
+            policies.stop()
+        disk.heal()
+    with opened() as store:
+        running(projections.open(store), Loss()).stop()
+        sales = [record.id for record in store.read(types=(OrderFilled,)) if record.version == 2]
+        assert [record.causation_id for record in lockouts(store)] == sales[:2]
+
+
+def test_what_is_decided_again_while_it_is_thought_over_is_thought_over_again(store: EventStore, book: Book) -> None:
+    said: list[int] = []
+
+    class Fickle(Loss):
+        def unless(self, book: Book) -> bool:
+            said.append(1)
+            if len(said) == 1:
+                quote(book, 80)
+                return True
+            return False
+
+        @override
+        def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+            if trigger.kind is TriggerKind.QUOTE:
+                yield Decision(locking("x").facts, self.unless)
+
+    policies = running(book, Fickle())
+    book.append("order/A/O", fill(Side.BUY, 100, 1))
+    quote(book, 90)
+    assert policies.settled
+    assert (len(said), len(lockouts(store))) == (2, 1)
+
+
+def test_where_the_store_had_failed_a_policy_is_asked_again(store: EventStore, book: Book) -> None:
+    class Unlucky(Loss):
+        luck = 0
+
+        @override
+        def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+            if trigger.kind is TriggerKind.RECORD and not self.luck:
+                msg = "busy"
+                raise Overloaded(msg)
+            return super().decide(book, trigger)
+
+    policies = running(book, Unlucky())
+    sold = lose(book, 10)[-1]
+    assert not lockouts(store)
+    policies.tick()
+    assert policies.settled
+    assert [record.causation_id for record in lockouts(store)] == [None]
+    policies.stop()
+    again = Loss()
+    running(book, again)
+    assert sold.id in {trigger.record.id for trigger in again.asked if trigger.record is not None}
