@@ -142,6 +142,7 @@ def test_long_and_short_together_come_to_the_limit(day: Day) -> None:
     assert ask(day, BUY, "1", position_side=PositionSide.LONG).verdict is WARNING
     assert ask(day, BUY, "2", position_side=PositionSide.LONG).verdict is REJECT
     assert ask(day, SELL, "2", position_side=PositionSide.SHORT).verdict is REJECT
+    assert ask(day, SELL, "8", position_side=PositionSide.LONG).verdict is PASS, "no side is turned around"
 
 
 def test_a_position_under_a_broker_s_name_is_the_same_position(day: Day) -> None:

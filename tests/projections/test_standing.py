@@ -200,6 +200,20 @@ def test_what_is_made_in_money_follows_the_contract(day: Day) -> None:
     assert ask(day).verdict is REJECT
 
 
+def test_what_is_open_and_works_follows_the_contract(day: Day) -> None:
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(BUY, "5000", quantity="2")
+    day.quote("4993")
+    assert ask(day).verdict is PASS
+    day.define("ES", "100")
+    assert ask(day).verdict is REJECT
+    lock(day)
+    work(day, "STOP", SELL, "1", "CON.EP")
+    assert ask(day, SELL, "2").verdict is PASS, "nobody told that this is the same"
+    day.book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), broker_ids=("CON.EP",)))
+    assert ask(day, SELL, "2").verdict is REJECT
+
+
 def test_accounts_stand_apart(day: Day) -> None:
     day.limit("order-size", limit="0.5")
     for _ in range(2):
