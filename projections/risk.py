@@ -128,7 +128,7 @@ def _found(book: Book, order: Proposal, at: int) -> list[Finding]:
     locked = _of_lockouts(book, order, at, reduces=reduces)
     if locked or reduces:
         return locked
-    unready = _unready(book)
+    unready = _unready(book, order.account)
     if unready is not None:
         return [Finding(READINESS, _REJECT, reason=unready)]
     findings = [*_unquoted(situation), *_of_limits(situation)]
@@ -187,11 +187,11 @@ def _why(book: Book, lockout: Lockout) -> str:
     return f"{reason}{scope}; {until(book, lockout.account, lockout.ends_at)}"
 
 
-def _unready(book: Book) -> str | None:
+def _unready(book: Book, account: str) -> str | None:
     if not book.is_caught_up:
         return f"the book stands at position {book.position:,} and the log goes on: refresh it first"
     listener = book.listener
-    if listener is not None and not listener.settled:
+    if listener is not None and not listener.settled_for(account):
         return f"the policies have not decided everything yet, or failed: {listener!r}"
     return None
 

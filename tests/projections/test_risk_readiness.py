@@ -155,6 +155,7 @@ def test_policies_that_failed_refuse_new_exposure(day: Day) -> None:
     assert ask(day).verdict is PASS
     day.limit("order-size", limit="9")
     assert "the policies have not decided everything yet, or failed" in refused(day)
+    assert ask(day, account="B").verdict is PASS, "they failed for another account"
     assert cancel(day).verdict is PASS
     with pytest.raises(PolicyStopped):
         policies.stop()
