@@ -127,6 +127,6 @@ class Sequencer:
         if not known:
             return None
         if len(known) < len(drafts):
-            record = next(iter(known.values()))
+            record = next(known[id_] for id_ in ids if id_ in known)
             raise DuplicateEvent(record.id, record, "while other events of the batch are not")
         return [known[id_] for id_ in ids]

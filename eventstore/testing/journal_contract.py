@@ -170,6 +170,13 @@ class JournalContract(SourceContract):
             assert duplicate.value.record == first
         assert journal.head() == 1
 
+    def test_of_several_known_ids_of_a_batch_the_first_one_is_named(self, journal: Journal) -> None:
+        journal.append([batch(POSITION, "old")])
+        group = [batch(ORDER, "b", "a"), batch(POSITION, "old")]
+        _, refused = journal.commit([[batch(ORDER, "a")], group])
+        assert isinstance(refused, DuplicateEvent)
+        assert refused.id == draft(ORDER, "a").id
+
     def test_a_partly_known_batch_is_refused_even_when_stale(self, journal: Journal) -> None:
         journal.append([batch(ORDER, "a")])
         with pytest.raises(DuplicateEvent):
