@@ -81,6 +81,7 @@ class Book(Shipped):
         """Bring views from their newest cuts to one position; return the oldest cut that any of them started from."""
         partitions = None if self._accounts is None else sorted(self._accounts | {SHARED})
         starts: dict[int, list[tuple[View[Any], dict[str, Any]]]] = {}
+        cuts: set[int] = set()
         for view in map(completed, views):
             # What is never stored has nothing to catch up with.
             found = Loaded(until if _is_volatile(view) else 0, {})
@@ -89,6 +90,8 @@ class Book(Shipped):
             if self._snapshots is not None and apart and not found.position:
                 found = self._snapshots.load(view, self._reader, until=until, partitions=partitions)
             starts.setdefault(found.position, []).append((view, found.states))
+            if not _is_volatile(view):
+                cuts.add(found.position)
         order = sorted(starts)
         for start, stop in zip(order, [*order[1:], until], strict=True):
             # Views that have a younger cut wait until those of a raised revision, or a new one, have come this far.
@@ -96,7 +99,7 @@ class Book(Shipped):
             for view, states in starts[start]:
                 self._fold.add(view, states)
             self._fold_until(stop, progress)
-        self._at_cut = order[-1] if len(order) == 1 else 0
+        self._at_cut = max(cuts) if len(cuts) == 1 else 0
         return order[0]
 
     # Listening

@@ -297,6 +297,15 @@ def test_closing_writes_a_cut_where_there_is_much_to_fold_again(store: EventStor
     assert projections.open(store).recovery.cut == book_module.PAGE
 
 
+def test_closing_writes_no_cut_where_little_came_since_the_last(store: EventStore) -> None:
+    with projections.open(store) as book:
+        book.append("trade/A/T1", [bought(f"T{number}") for number in range(book_module.PAGE)])
+    store.append("trade/A/T2", bought("T"))
+    for _ in range(2):
+        with projections.open(store) as book:
+            assert book.recovery.cut == book_module.PAGE
+
+
 def test_a_view_whose_events_nobody_sends_holds_nothing(store: EventStore) -> None:
     with projections.open(store) as book:
         book.append("order/A/O1", submitted())
