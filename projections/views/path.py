@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore.clock import NANOSECONDS
+from eventstore.trading import SessionOpened, SessionReset
 from projections.views.earned import Earned
 from projections.views.ledger import Ledger
+
+if TYPE_CHECKING:
+    from eventstore import Event, Record
 
 STEPS_MAX = 5_000
 KEPT_NS = 4 * 24 * 3_600 * NANOSECONDS
@@ -28,17 +33,27 @@ class Earnings(Ledger[Earned]):
     """The ledger of what positions realized, with the steps of the newest days in the order they happened.
 
     What a bust or a correction changes stands at the time of the fill it changes, so that a profit which the venue
-    took back was never anybody's best. At most the newest 5,000 steps are kept; before `steps_from` they are not all
-    there.
+    took back was never anybody's best. Steps are kept from when anybody cares for the account's days: it was opened,
+    or has limits or sessions. At most the newest 5,000 are kept; before `steps_from` they are not all there.
     """
 
     steps: list[Step] = msgspec.field(default_factory=list)
     steps_from: int = 0
+    stepping: bool = False
+
+    def tell(self, event: Event, record: Record) -> None:
+        """Take in what is no trade: a session's days, and that somebody cares for the account's."""
+        if isinstance(event, SessionOpened | SessionReset):
+            self.learn(event, record.occurred_at)
+        if not self.stepping:
+            self.stepping = True
+            # What happened before is in the sums alone; where nothing did, all steps will be there.
+            self.steps_from = 0 if self.span is None else record.recorded_at
 
     def book(self, at: int, position: int, key: str, earned: Earned) -> None:
         """Add what a record made, which happened at an instant."""
         self.add(at, key, earned)
-        if not earned.points and not earned.fees:
+        if not self.stepping or (not earned.points and not earned.fees):
             return
         steps = self.steps
         step = Step(at, position, key, earned)

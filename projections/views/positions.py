@@ -10,8 +10,10 @@ from typing_extensions import override
 
 from eventstore import Event, Record, UnknownContract
 from eventstore.trading import (
+    AccountOpened,
     AdjustmentReason,
     FeeCharged,
+    LimitsSet,
     OrderFilled,
     PositionAdjusted,
     PositionReported,
@@ -128,6 +130,8 @@ class PositionsView(View[PositionsState]):
         PositionReported,
         SessionOpened,
         SessionReset,
+        AccountOpened,
+        LimitsSet,
     )
 
     @override
@@ -149,10 +153,8 @@ class PositionsView(View[PositionsState]):
                 _bust(state, event, record)
             case TradeCorrected():
                 _correct(state, event, record)
-            case SessionOpened() | SessionReset():
-                state.ledger.learn(event, record.occurred_at)
             case _:
-                pass
+                state.ledger.tell(event, record)
 
 
 class Positions:

@@ -70,13 +70,13 @@ class Mark(NamedTuple):
 
 
 class Recent(msgspec.Struct, Generic[V]):
-    """The last 1,000 to 2,000 keys and what is known of each: two generations, the older dropped whole."""
+    """The last keys and what is known of each, 1,000 to 2,000 of them: two generations, the older dropped whole."""
 
     newer: dict[str, V] = {}
     older: dict[str, V] = {}
 
-    def put(self, key: str, value: V) -> None:
-        if len(self.newer) >= RECENT_MAX:
+    def put(self, key: str, value: V, most: int | None = None) -> None:
+        if len(self.newer) >= (most or RECENT_MAX):
             self.older = self.newer
             self.newer = {}
         self.newer[key] = value

@@ -24,6 +24,7 @@ from projections.views.contracts import SYMBOLS_MAX, TooManySymbols
 from projections.views.trades import ZERO, Fees, Recent, with_fee
 
 TRIPS_MAX = 100
+LEGS_MAX = 200
 _BUY = Side.BUY
 
 
@@ -130,7 +131,7 @@ def _fill(state: TripsState, event: OrderFilled | TradeExecuted, record: Record)
     quantity = event.quantity if event.side is _BUY else -event.quantity
     fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
     number = _deal(state, key, (quantity, event.price), fees, record)
-    state.recent.put(name, Leg(key, number, quantity, event.price, fees))
+    state.recent.put(name, Leg(key, number, quantity, event.price, fees), LEGS_MAX)
 
 
 def _deal(state: TripsState, key: str, dealt: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
@@ -210,7 +211,7 @@ def _change(state: TripsState, event: TradeBusted | TradeCorrected, record: Reco
         state.open[leg.key] = replace(held, received=received)
     if by:
         _deal(state, leg.key, (by, price), back, record)
-    state.recent.put(name, Leg(leg.key, leg.number, fresh, price, leg.fees))
+    state.recent.put(name, Leg(leg.key, leg.number, fresh, price, leg.fees), LEGS_MAX)
 
 
 def _reprice(state: TripsState, leg: Leg, price: Decimal) -> None:

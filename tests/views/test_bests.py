@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import projections
-from eventstore import EventStore, ManualClock
+from eventstore import Event, EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AccountOpened,
     ContractDefined,
     EquityMarked,
+    LimitsSet,
     OrderFilled,
     SessionClosed,
     SessionOpened,
@@ -32,6 +33,7 @@ from projections.views.path import Earnings
 START = 1_790_000_000_000_000_000
 SECOND = 1_000_000_000
 TODAY = date(2026, 9, 21)
+ONE = Decimal(1)
 
 
 @pytest.fixture
@@ -90,6 +92,23 @@ def test_a_days_best_is_the_days_own(book: Book) -> None:
     assert book.bests.realized("B", START) == 0
 
 
+@pytest.mark.parametrize("care", [LimitsSet(rule_id="daily-loss"), AccountOpened(starting_balance=ONE, currency="USD")])
+def test_nobody_s_account_keeps_no_steps_until_somebody_cares(care: Event) -> None:
+    clock = ManualClock(START)
+    book = projections.open(EventStore(MemoryJournal(clock=clock), clock=clock))
+    book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
+    trip(book, 1, "ES", 10, START)
+    trip(book, 2, "ES", -4, START + SECOND)
+    ledger = book.state("positions", "A").ledger
+    assert not ledger.steps
+    book.append("limits/A/daily-loss", care, actor="boss")
+    trip(book, 3, "ES", 2, START + 2 * SECOND)
+    trip(book, 4, "ES", -1, START + 3 * SECOND)
+    assert len(ledger.steps) == 4
+    # What came before, 499 less 201, is known as a sum alone; then there was a trip that made 99.
+    assert book.bests.realized("A", START) == 499 - 201 + 99
+
+
 def test_what_was_made_since_an_instant_is_none_where_nothing_was(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
     trip(book, 2, "ES", -4, START + SECOND)
@@ -128,7 +147,7 @@ def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
 
 
 def test_steps_of_days_long_past_are_dropped() -> None:
-    earnings = Earnings()
+    earnings = Earnings(stepping=True)
     made = Earned(points=Decimal(1))
     for number in range(501):
         earnings.book(START + number, number, "ES\0NET", made)
