@@ -28,7 +28,7 @@ from eventstore.trading import (
     Verdict,
 )
 from projections import risk
-from projections.proposals import Proposal
+from projections.risk.proposals import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

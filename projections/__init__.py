@@ -1,9 +1,9 @@
 """What the log means: views, the book that they make up, snapshots of it, and any past state."""
 
 from projections.book import Book
-from projections.deciding import Decision, Policy, Trigger
 from projections.opening import open
 from projections.policies import Policies
+from projections.policies.deciding import Decision, Policy, Trigger
 from projections.recovery import Recovery
 from projections.replay import Change, as_of, diff, steps
 from projections.sessions import Calendar, TradingDay

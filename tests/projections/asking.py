@@ -18,8 +18,8 @@ from eventstore.trading import (
     Verdict,
 )
 from projections import risk
-from projections.proposals import Cancel, Proposal
 from projections.risk import Checked
+from projections.risk.proposals import Cancel, Proposal
 from tests.projections.rules_day import Day
 
 BUY, SELL = Side.BUY, Side.SELL

@@ -28,8 +28,8 @@ from eventstore.trading import (
     Side,
 )
 from eventstore.watermarks import Watermark, Watermarks
-from projections import Book, cursors
-from projections.policies import Decision, Policies, Trigger, TriggerKind
+from projections import Book
+from projections.policies import Decision, Policies, Trigger, TriggerKind, cursors
 from tests.reliability.steps import Moment, Steps
 
 START = 1_790_000_000_000_000_000

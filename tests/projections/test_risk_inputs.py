@@ -18,7 +18,7 @@ from eventstore.trading import (
     QuoteReceived,
 )
 from projections import risk
-from projections.proposals import Cancel, Proposal
+from projections.risk.proposals import Cancel, Proposal
 from projections.rules.parameters import KINDS
 from tests.projections.asking import (
     BUY,

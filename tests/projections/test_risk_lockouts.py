@@ -23,7 +23,7 @@ from eventstore.trading import (
     SessionOpened,
 )
 from projections import risk
-from projections.proposals import Cancel
+from projections.risk.proposals import Cancel
 from projections.views.limits import Limit
 from tests.projections.asking import (
     BUY,

@@ -32,6 +32,7 @@ from eventstore.trading import (
     Side,
 )
 from projections import risk
+from projections.risk import checking
 from projections.sessions import Calendar
 from projections.views.limits import LimitsView
 from projections.views.positions import PositionsView
@@ -339,7 +340,7 @@ def test_whoever_never_finds_it_still_takes_the_lock(day: Day, monkeypatch: pyte
 
     monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
     assert ask(day, SELL).verdict is REJECT
-    assert next(numbers) == risk.ATTEMPTS
+    assert next(numbers) == checking.ATTEMPTS
 
 
 def test_threads_that_check_while_another_folds_mix_no_two_positions(day: Day) -> None:

@@ -37,7 +37,7 @@ from eventstore.trading import (
     TradeBusted,
 )
 from projections import Book, risk
-from projections.proposals import Proposal
+from projections.risk.proposals import Proposal
 from projections.sessions import Calendar
 from tests.projections.rules_day import CALENDAR, HOUR, NOON, SECOND
 

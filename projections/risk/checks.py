@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.trading import Severity, Verdict
-from projections.proposals import MissingInput, Situation
+from projections.risk.proposals import MissingInput, Situation
 from projections.rules.drawdown import floor_at
 from projections.rules.figures import Span, amounts, day_of, week_of
 from projections.rules.parameters import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from eventstore import InvalidEvent, StoreError
 from eventstore.streams import check_name
-from projections.holdings import closing_of, held_by, summed, working_for
+from projections.risk.holdings import closing_of, held_by, summed, working_for
 from projections.rules.figures import untold
 from projections.view import SHARED
 from projections.views.accounts import own_currency
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from eventstore.trading import PositionSide, Side
     from projections.book import Book
-    from projections.holdings import Held, Sums, Working
+    from projections.risk.holdings import Held, Sums, Working
     from projections.sessions import Calendar
     from projections.views.accounts import Account
     from projections.views.bests import Highs

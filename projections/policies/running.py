@@ -1,4 +1,4 @@
-"""Policies: events that cause events, decided once however often they are asked."""
+"""Running policies: telling them of records and quotes, appending what they decide, remembering what they saw."""
 
 from __future__ import annotations
 
@@ -22,12 +22,8 @@ from eventstore import (
 )
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
-from projections.cursors import PREFIX, Cursors
-from projections.deciding import (
-    ACTOR,
-    DEPTH_MAX,
-    CausationTooDeep,
-    Decision,
+from projections.policies.cursors import PREFIX, Cursors
+from projections.policies.deciding import (
     Due,
     Policy,
     PolicyStopped,
@@ -51,18 +47,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from projections.book import Book
-
-__all__ = [
-    "ACTOR",
-    "DEPTH_MAX",
-    "CausationTooDeep",
-    "Decision",
-    "Policies",
-    "Policy",
-    "PolicyStopped",
-    "Trigger",
-    "TriggerKind",
-]
 
 ATTEMPTS_MAX = 100
 WAIT_SECONDS = 0.25

@@ -1,4 +1,4 @@
-"""Checks before an order: what the book says against every limit, in microseconds."""
+"""The check itself: lockouts first, then whether anything may be judged, then every limit in the order they refuse."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from eventstore import StoreError
 from eventstore.clock import to_ns
 from eventstore.ids import as_id
 from eventstore.trading import Allows, RiskChecked, Verdict
-from projections.checks import CHECKS, Finding
-from projections.proposals import Cancel, MissingInput, Proposal, Situation
+from projections.risk.checks import CHECKS, Finding
+from projections.risk.proposals import Cancel, MissingInput, Proposal, Situation
 from projections.rules.base import escaped
 from projections.rules.parameters import KINDS, BadLimit, kind_of, read
 from projections.rules.sentences import until
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from projections.book import Book
+    from projections.risk.standing import Standing
     from projections.rules.parameters import Parameters
-    from projections.standing import Standing
     from projections.views.blackouts import Blackout
     from projections.views.limits import Limit
     from projections.views.lockouts import Lockout
