@@ -60,7 +60,7 @@ class Policies:
     """Asks policies about what a book folds and observes, and appends what they decide.
 
     Use it as a context manager, or `start` and `stop` it. Each policy's cursor is durable: it begins at the head when
-    it is first registered, and from then on sees every record once more or less, also those of the time when no
+    it is first registered, and from then on sees every record at least once, also those of the time when no
     process asked it. What it decided has an id made of policy, trigger and index, so that a restart, or two processes
     with the same policies, decide once. When `book.append` or `book.observe` returns, what it led to is appended.
     A policy that raises is asked no more about that account (`stopped`), and goes on for all others; what could not
