@@ -158,11 +158,14 @@ from tests.influx.servers import LocalServer, find_influxd
 def start():
     server = LocalServer(find_influxd(), Path(sys.argv[1]))
     server.start()
-    print(server.url, flush=True)
+    urls.append(server.url)
 
+urls = []
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
+# Only now: an interruption while a thread is joined may be swallowed, as what is ignored in a callback.
+print(*urls, flush=True)
 time.sleep(600)
 """
 
