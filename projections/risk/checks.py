@@ -68,10 +68,7 @@ def maximum_position(s: Situation, limit: Limit, p: MaximumPosition) -> Finding 
 
 def maximum_contracts(s: Situation, limit: Limit, p: MaximumContracts) -> Finding:
     """Contracts by weight, each symbol at the most that its working orders could make of it."""
-    most = p.limit
-    balance = s.standing.balance(p.currency) if p.scaling else ZERO
-    for reached, scaled in p.scaling:
-        most = scaled if balance >= reached else most
+    most = p.at(s.standing.balance(p.currency)) if p.scaling else p.limit
     # What all others come to is the same for the next order.
     others = s.standing.kept("sums", (limit.position, s.symbol), lambda: _weighed(s, p.weights, ONE))
     total = others + s.exposure() * s.of_any(s.symbol, p.weights, ONE)

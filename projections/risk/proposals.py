@@ -11,8 +11,8 @@ import msgspec
 from eventstore import StoreError, UnknownContract
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import OrderSubmitted, OrderType, PositionSide, Side
-from projections.risk.holdings import FLAT, QUANTITY_MAX, with_order
 from projections.risk.standing import standing_of
+from projections.rules.holdings import FLAT, QUANTITY_MAX, with_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

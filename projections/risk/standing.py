@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from eventstore import InvalidEvent, StoreError
 from eventstore.streams import check_name
-from projections.risk.holdings import closing_of, held_by, summed, working_for
 from projections.rules.figures import untold
+from projections.rules.holdings import closing_of, held_by, summed, working_for
 from projections.view import SHARED
 from projections.views.accounts import own_currency
 from projections.views.blackouts import BlackoutsView
 from projections.views.contracts import ContractsView
 from projections.views.made import Rates, in_money
-from projections.views.naming import names_and_root
+from projections.views.naming import all_names
 from projections.views.positions import PositionsView
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from eventstore.trading import PositionSide, Side
     from projections.book import Book
-    from projections.risk.holdings import Held, Sums, Working
+    from projections.rules.holdings import Held, Sums, Working
     from projections.sessions import Calendar
     from projections.views.accounts import Account
     from projections.views.bests import Highs
@@ -331,8 +331,7 @@ class Standing:
         if names is None:
             if len(known) >= NAMES_MAX:
                 known.clear()
-            found, root = names_and_root(self._book.state(ContractsView.name, SHARED), symbol)
-            names = known[symbol] = (symbol, *sorted(found - {symbol}), *(() if root is None else (root,)))
+            names = known[symbol] = all_names(self._book.state(ContractsView.name, SHARED), symbol)
         return names
 
 

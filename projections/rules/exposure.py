@@ -27,10 +27,8 @@ from eventstore.trading import (
     OrderReported,
     OrderSubmitted,
     PositionAdjusted,
-    PositionSide,
     SessionOpened,
     SessionReset,
-    Side,
     TradeBusted,
     TradeCorrected,
     TradeExecuted,
@@ -39,9 +37,10 @@ from projections.policies import Decision
 from projections.rules import parameters as kinds
 from projections.rules.base import Breach, Rule, decided, escaped, now_of
 from projections.rules.figures import day_of, sentence
+from projections.rules.holdings import held_by, summed, working_for
 from projections.rules.parameters import Parameters, kind_of
 from projections.view import FIXED, SHARED
-from projections.views.naming import names_and_root
+from projections.views.naming import all_names, names_and_root
 from projections.views.trades import ZERO
 
 if TYPE_CHECKING:
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
 
 P = TypeVar("P", bound=Parameters)
 ONE = Decimal(1)
-_BUY = Side.BUY
 
 
 class _WhileItLasts(Rule[P]):
@@ -213,54 +211,24 @@ class Blackouts(_WhileItLasts[kinds.Blackouts]):
 
 def exposures(book: Book, account: str) -> dict[str, Decimal]:
     """Return, by symbol, the most contracts that what is held and working can come to; nothing where that is none."""
-    keys: dict[tuple[str, PositionSide], list[Decimal]] = {}
-
-    def of(symbol: str, side: PositionSide) -> list[Decimal]:
-        contract = book.contracts.find(symbol)
-        return keys.setdefault((symbol if contract is None else contract.symbol, side), [ZERO, ZERO, ZERO])
-
     with decimal.localcontext(FIXED):
-        for position in book.positions.of(account):
-            of(position.symbol, position.side)[0] += position.quantity
-        for order in book.orders.open(account):
-            if order.symbol is not None and order.side is not None and order.leaves and not order.reduce_only:
-                of(order.symbol, order.position_side)[1 if order.side is _BUY else 2] += order.leaves
-        sums: dict[str, Decimal] = {}
-        for (symbol, side), (held, buys, sells) in keys.items():
-            sums[symbol] = sums.get(symbol, ZERO) + _worst(side, held, buys, sells)
-    return {symbol: most for symbol, most in sums.items() if most}
-
-
-def _worst(side: PositionSide, held: Decimal, buys: Decimal, sells: Decimal) -> Decimal:
-    if side is PositionSide.LONG:
-        return abs(held) + buys
-    if side is PositionSide.SHORT:
-        return abs(held) + sells
-    return max(held + buys, sells - held)
+        sums = summed(held_by(book, account), working_for(book, account))
+    return {symbol: most for symbol, most in sums.most.items() if most}
 
 
 def _weight(book: Book, weights: Mapping[str, Decimal], symbol: str) -> Decimal:
-    if not weights:
-        return ONE
-    names, root = names_and_root(book.state("contracts", SHARED), symbol)
-    for name in (symbol, *sorted(names), *(() if root is None else (root,))):
-        if name in weights:
-            return weights[name]
-    return ONE
+    names = all_names(book.state("contracts", SHARED), symbol) if weights else ()
+    return next((weights[name] for name in names if name in weights), ONE)
 
 
 def _most(book: Book, account: str, parameters: kinds.MaximumContracts) -> Decimal:
     """Return how many contracts are allowed; where nobody can tell the balance, the fewest of all."""
-    most = parameters.limit
     if not parameters.scaling:
-        return most
+        return parameters.limit
     try:
-        balance = book.accounts.balance(account, parameters.currency)
+        return parameters.at(book.accounts.balance(account, parameters.currency))
     except UnknownContract:
-        return min(most, *(scaled for _, scaled in parameters.scaling))
-    for reached, scaled in parameters.scaling:
-        most = scaled if balance >= reached else most
-    return most
+        return min(parameters.limit, *(scaled for _, scaled in parameters.scaling))
 
 
 def scopes_of(book: Book, name: str) -> list[str]:

@@ -122,6 +122,13 @@ class MaximumContracts(Parameters, frozen=True, kw_only=True):
     scaling: tuple[tuple[Decimal, Decimal], ...] = ()
     action: EnforcementAction = EnforcementAction.REDUCE_TO
 
+    def at(self, balance: Decimal) -> Decimal:
+        """Return how many contracts a balance allows."""
+        most = self.limit
+        for reached, scaled in self.scaling:
+            most = scaled if balance >= reached else most
+        return most
+
 
 class MaximumPosition(Parameters, frozen=True, kw_only=True):
     """`limit`: the largest position in one symbol, `limits` by symbol or root; checked before an order."""

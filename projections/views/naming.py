@@ -25,3 +25,9 @@ def root_of(symbol: str) -> str | None:
     """Return the root that a future's symbol carries in itself: ES for ESZ5."""
     future = _FUTURE.fullmatch(symbol)
     return None if future is None else future[1]
+
+
+def all_names(contracts: ContractsState | None, symbol: str) -> tuple[str, ...]:
+    """Return all that an instrument is called, the asked name first, and its root last, where it has one."""
+    names, root = names_and_root(contracts, symbol)
+    return (symbol, *sorted(names - {symbol}), *(() if root is None else (root,)))
