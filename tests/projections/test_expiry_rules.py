@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import eventstore
 import projections
-from eventstore import Event, EventStore, ManualClock, SystemClock
-from eventstore.clock import to_ns
+from eventstore import EventStore, ManualClock, SystemClock
 from eventstore.trading import (
     Allows,
     ClockJumped,
@@ -22,48 +19,16 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections import Book
-from projections.policies import Policies, Policy
+from projections.policies import Policies
 from projections.rules.schedule import LockoutExpiry
 from projections.view import PartitionParked
-
-SECOND = 1_000_000_000
-MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
-DAY = 24 * HOUR
-NOON = to_ns(datetime(2025, 7, 21, 17, tzinfo=UTC))
-STREAM = "lockout/A/loss"
+from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, told
+from tests.projections.policy_scene import running
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOON)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
-        yield store
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as book:
-        yield book
-
-
-def running(book: Book, *policies: Policy) -> Policies:
-    return Policies(book, policies).start(ticking=False)
-
-
-def told(store: EventStore, *types: type[Event], stream: str | None = None) -> list[Event]:
-    return [record.event for record in store.read(types=types or None, stream=stream)]
-
-
-def expired(store: EventStore) -> list[Event]:
-    return told(store, LockoutExpired)
-
-
-def locked(book: Book, at: int | None = None) -> bool:
-    return bool(book.lockouts.active("A", book.now_ns() if at is None else at))
 
 
 # Lockouts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -13,7 +13,6 @@ from typing import ClassVar
 import pytest
 from typing_extensions import override
 
-import eventstore
 import projections
 from eventstore import Closed, Event, EventStore, InvalidEvent, ManualClock, Record, StorageFull
 from eventstore.events import codec
@@ -46,18 +45,6 @@ WAIT_SECONDS = 60.0
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
-        yield store
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as book:
-        yield book
 
 
 def parked(monkeypatch: pytest.MonkeyPatch, view: type, book: Book, stream: str, event: Event) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from typing_extensions import override
 
-import eventstore
 import projections
 from eventstore import (
     Closed,
@@ -48,18 +47,6 @@ DAY = 86_400_000_000_000
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
-        yield store
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as book:
-        yield book
 
 
 # Keys

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-import eventstore
 import projections
 from eventstore import Event, EventStore, ManualClock
 from eventstore.clock import to_ns
@@ -27,14 +24,13 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.policies import Policies, Policy, Trigger, TriggerKind
+from projections.policies import Policies, Trigger, TriggerKind
 from projections.rules.schedule import MISSED_MAX, LockoutExpiry, SessionKeeper
 from projections.sessions import Calendar
 from projections.view import PartitionParked
+from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, told
+from tests.projections.policy_scene import running
 
-SECOND = 1_000_000_000
-MINUTE, HOUR = 60 * SECOND, 3_600 * SECOND
-DAY = 24 * HOUR
 CHICAGO = Calendar(
     zone="America/Chicago",
     open=datetime(2025, 1, 1, 17).time(),  # noqa: DTZ001 - a time of day
@@ -43,42 +39,12 @@ CHICAGO = Calendar(
 )
 # Monday noon in Chicago, in summer: the reset is at 22:00 UTC.
 MONDAY = date(2025, 7, 21)
-NOON = to_ns(datetime(2025, 7, 21, 17, tzinfo=UTC))
 RESET = to_ns(datetime(2025, 7, 21, 22, tzinfo=UTC))
-STREAM = "lockout/A/loss"
 
 
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock(NOON)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=clock) as store:
-        yield store
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as book:
-        yield book
-
-
-def running(book: Book, *policies: Policy) -> Policies:
-    return Policies(book, policies).start(ticking=False)
-
-
-def told(store: EventStore, *types: type[Event], stream: str | None = None) -> list[Event]:
-    return [record.event for record in store.read(types=types or None, stream=stream)]
-
-
-def expired(store: EventStore) -> list[Event]:
-    return told(store, LockoutExpired)
-
-
-def locked(book: Book, at: int | None = None) -> bool:
-    return bool(book.lockouts.active("A", book.now_ns() if at is None else at))
 
 
 # Trading days
