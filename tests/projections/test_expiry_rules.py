@@ -291,3 +291,16 @@ def test_a_machine_that_slept_is_older_by_both_clocks() -> None:
     before = SystemClock.monotonic_ns()
     between = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)
     assert before <= between <= SystemClock.monotonic_ns()
+
+
+def test_the_policies_own_thread_expires_a_lockout_at_its_end(tmp_path: Path) -> None:
+    with (
+        eventstore.open(tmp_path / "real") as store,
+        projections.open(store) as book,
+        Policies(book, [LockoutExpiry()]),
+    ):
+        until = store.clock.now_ns() + SECOND // 2
+        book.append(STREAM, LockoutSet(rule_id="loss", until=until))
+        assert store.wait(1, timeout=60)
+        [record] = store.read(types=(LockoutExpired,))
+    assert record.recorded_at >= until
