@@ -62,10 +62,11 @@ clean:  ## remove the .venv, caches and reports
 	  echo "set-up: $(PYTHON) cannot make a virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
 	@echo "set-up: installing what requirements.lock pins into .venv (under a minute, once)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes --requirement requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement requirements.lock
 	@touch $@
 
 .venv/.installed: pyproject.toml .venv/.locked
 	@echo "set-up: installing the project, editable"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip check --disable-pip-version-check >/dev/null || $(BIN)/pip check --disable-pip-version-check
 	@touch $@
