@@ -16,7 +16,7 @@ from benchmarks.rival import Rival, originator_of, told
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds
 from benchmarks.workload import submitted
-from eventstore.journals import sqlite_schema
+from eventstore.journals.sqlite import schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,8 +135,8 @@ def _bare(directory: Path) -> Ready:
     """Rows made beforehand into the journal's own tables and indexes; each with the bytes that a digest has."""
     directory.mkdir()
     path = directory / "bare.db"
-    connection = sqlite_schema.connect(path)
-    sqlite_schema.prepare(connection, path, "bare", 0)
+    connection = schema.connect(path)
+    schema.prepare(connection, path, "bare", 0)
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     encode, numbers = eventstore.events.encode, itertools.count()
     kind, data = encode(submitted(1))

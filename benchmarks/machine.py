@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from eventstore.journals.sqlite_schema import file_system
+from eventstore.journals.sqlite.schema import file_system
 
 if TYPE_CHECKING:
     from pathlib import Path

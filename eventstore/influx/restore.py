@@ -15,7 +15,7 @@ from eventstore.influx.points import MIRROR, TYPES
 from eventstore.influx.roots import roots
 from eventstore.influx.source import InfluxSource
 from eventstore.journal import PAGE_MAX, TypeRow
-from eventstore.journals.sqlite_restore import Restoration
+from eventstore.journals.sqlite.restore import Restoration
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import msgspec
 
 from eventstore import Clock, CorruptJournal, EventStore, Unavailable, UnsupportedFormat
 from eventstore.clock import NANOSECONDS
-from eventstore.journals.sqlite_schema import NETWORK_FILE_SYSTEMS, file_system
+from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, file_system
 from eventstore.store import journal_path
 from eventstore.watermarks import Watermarks
 from gateways.cli import options, outcome

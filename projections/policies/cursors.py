@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from eventstore.clock import NANOSECONDS
-from eventstore.journals.sqlite_schema import sync_directory
+from eventstore.journals.sqlite.schema import sync_directory
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:

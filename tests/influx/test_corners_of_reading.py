@@ -19,7 +19,7 @@ from eventstore.influx.source import InfluxSource
 from eventstore.influx.timeline import Anchor, Timeline
 from eventstore.journal import Source, TypeRow
 from eventstore.journals.sqlite import SqliteJournal
-from eventstore.journals.sqlite_restore import Restoration
+from eventstore.journals.sqlite.restore import Restoration
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, LOG_ID, SECOND, CountingClient
 from tests.influx.servers import Server

@@ -13,7 +13,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, StorageFull, StoreError
-from eventstore.journals import sqlite
+from eventstore.journals.sqlite import journal as sqlite
 from tests.reliability.checking import (
     WAIT_SECONDS,
     WORKER,

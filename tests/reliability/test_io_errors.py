@@ -14,7 +14,7 @@ import pytest
 
 import eventstore
 from eventstore import Batch, Closed, EventStore, OutcomeUnknown, Record, StoreError
-from eventstore.journals import sqlite
+from eventstore.journals.sqlite import journal as sqlite
 from tests.reliability.checking import WAIT_SECONDS, Ack, acks_of, check, reported, submitted
 from tests.reliability.faults import Disk, Operation
 

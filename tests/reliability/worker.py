@@ -26,7 +26,7 @@ from pathlib import Path
 
 import eventstore
 from eventstore import Batch, EventStore, OutcomeUnknown, Pending, Record
-from eventstore.journals import sqlite
+from eventstore.journals.sqlite import journal as sqlite
 from tests.reliability.checking import WAIT_SECONDS, reported, submitted
 from tests.reliability.faults import Interruption
 

@@ -16,7 +16,7 @@ from eventstore import Batch, EventStore, ManualClock
 from eventstore.clock import TIME_MAX
 from eventstore.events.codec import EVENT_BYTES_MAX
 from eventstore.ids import KEY_BYTES_MAX, NAMESPACE, keyed_id
-from eventstore.journals import sqlite_schema
+from eventstore.journals.sqlite import schema
 from eventstore.record import Draft, digest, digest_prefix
 from eventstore.streams import ENTITY_BYTES_MAX
 from tests.store.facts import AT, HOUR, ORDER, POSITION, contract, filled, rejected
@@ -158,8 +158,8 @@ def test_the_documents_limits_are_the_stores() -> None:
     assert f"1 to {ENTITY_BYTES_MAX} bytes" in DOCUMENT
     assert f"1 to {KEY_BYTES_MAX:,}" in DOCUMENT
     assert f"to {TIME_MAX} " in DOCUMENT
-    assert f"`application_id` {sqlite_schema.APPLICATION_ID:#x}" in DOCUMENT
-    assert f"`user_version` {sqlite_schema.FORMAT}." in DOCUMENT
+    assert f"`application_id` {schema.APPLICATION_ID:#x}" in DOCUMENT
+    assert f"`user_version` {schema.FORMAT}." in DOCUMENT
 
 
 def test_the_documents_tables_are_the_journals(tmp_path: Path) -> None:

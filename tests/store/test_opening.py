@@ -24,7 +24,7 @@ from eventstore import (
     Unavailable,
     UnsupportedFormat,
 )
-from eventstore.journals import sqlite_schema
+from eventstore.journals.sqlite import schema
 from tests.store.facts import CONTRACT, ORDER, contract, rejected, texts
 
 JOURNAL = Path("main") / "journal.db"
@@ -150,7 +150,7 @@ def test_a_sqlite_file_that_is_no_journal(tmp_path: Path) -> None:
 def test_a_journal_of_a_newer_format(tmp_path: Path) -> None:
     eventstore.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / JOURNAL)) as journal:
-        journal.execute(f"PRAGMA user_version = {sqlite_schema.FORMAT + 1}")
+        journal.execute(f"PRAGMA user_version = {schema.FORMAT + 1}")
     with pytest.raises(
         UnsupportedFormat, match="is a journal of format 2, this version reads up to 1: update eventstore"
     ):
@@ -191,7 +191,7 @@ def held(journal: Path) -> Iterator[None]:
 
 
 def test_a_locked_journal_is_waited_for_and_then_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_schema, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.2)
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected("a"))
         with held(tmp_path / JOURNAL):
@@ -219,7 +219,7 @@ def test_a_journal_that_is_locked_while_it_is_opened(tmp_path: Path, monkeypatch
         store.append(ORDER, rejected("a"))
         # A backup is no longer in WAL mode, so that its lock keeps readers out too.
         copy = store.backup(tmp_path / "copy") / "journal.db"
-    monkeypatch.setattr(sqlite_schema, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.2)
     with held(copy), pytest.raises(Overloaded, match="locked"):
         eventstore.open(tmp_path / "copy")
     with eventstore.open(tmp_path / "copy") as store:

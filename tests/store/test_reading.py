@@ -13,7 +13,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, trading
-from eventstore.journals import sqlite
+from eventstore.journals.sqlite import journal as sqlite
 from eventstore.testing import in_time
 from tests.store.facts import AT, CONTRACT, ORDER, OTHER, POSITION, SECOND, contract, filled, rejected, text_of, texts
 

@@ -10,8 +10,8 @@ import apsw
 
 from eventstore import merkle
 from eventstore.errors import CorruptJournal, TargetExists
-from eventstore.journals import sqlite_read
-from eventstore.journals.sqlite_schema import sync_directory
+from eventstore.journals.sqlite import rows
+from eventstore.journals.sqlite.schema import sync_directory
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -72,9 +72,9 @@ def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head
     # From the beginning of the last complete tile, if there is one, so that tree and records are held together.
     first_tile = max(head.position // merkle.TILE - 1, 0)
     after = first_tile * merkle.TILE
-    query = sqlite_read.Query(after=after, until=None, limit=2 * merkle.TILE)
+    query = rows.Query(after=after, until=None, limit=2 * merkle.TILE)
     leaves, digester = [], Digester(log_id)
-    for expected, record in enumerate(sqlite_read.page(connection, log, query), after + 1):
+    for expected, record in enumerate(rows.page(connection, log, query), after + 1):
         if record.position != expected:
             raise CorruptJournal(expected, "the record is missing")
         if not digester.is_sound(record):

@@ -9,7 +9,7 @@ import apsw
 
 from eventstore import merkle
 from eventstore.errors import CorruptJournal, TargetExists
-from eventstore.journals import sqlite_keep, sqlite_read, sqlite_schema
+from eventstore.journals.sqlite import maintenance, rows, schema
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -25,7 +25,7 @@ class Restoration:
     """One new file, under a passing name until `finish`. Raises TargetExists where there is a journal already."""
 
     def __init__(self, target: Path, log: str, log_id: bytes, *, created_at: int, types: Sequence[TypeRow]) -> None:
-        sqlite_schema.check_place(target.parent)
+        schema.check_place(target.parent)
         if target.exists():
             msg = f"{target} exists already: a journal is restored where there is none"
             raise TargetExists(msg)
@@ -36,9 +36,9 @@ class Restoration:
         self._last: Record | None = None
         self._connection = apsw.Connection(str(self._passing))
         # Until it has its name nobody relies on it: it is synced once, at its end.
-        self._connection.execute(f"PRAGMA page_size = {sqlite_schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
-        sqlite_schema.create(self._connection, log, log_id, created_at)
-        self._connection.executemany(sqlite_read.INSERT_TYPE, [sqlite_read.row_of_type(kind) for kind in types])
+        self._connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
+        schema.create(self._connection, log, log_id, created_at)
+        self._connection.executemany(rows.INSERT_TYPE, [rows.row_of_type(kind) for kind in types])
 
     def add(self, records: Sequence[Record]) -> None:
         """Write the records that follow; raise CorruptJournal for one that no journal can have recorded here."""
@@ -46,7 +46,7 @@ class Restoration:
             self._check(record)
         with self._connection:
             try:
-                self._connection.executemany(sqlite_read.INSERT, [sqlite_read.row_of(record) for record in records])
+                self._connection.executemany(rows.INSERT, [rows.row_of(record) for record in records])
             except apsw.ConstraintError as e:
                 raise CorruptJournal(self.tree.size + 1, f"an id or a stream's version is there twice: {e}") from e
             nodes = self.tree.grow([record.digest for record in records])
@@ -74,7 +74,7 @@ class Restoration:
         if gap is not None:
             raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
         connection.close()
-        sqlite_keep.settle(self._passing, self._target)
+        maintenance.settle(self._passing, self._target)
         if last is not None:
             mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
             Watermarks(self._target.parent / "watermarks").write("head", mark)

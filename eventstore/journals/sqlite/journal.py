@@ -22,9 +22,10 @@ from eventstore.errors import (
     TargetExists,
 )
 from eventstore.journal import PAGE, declared, drafts_of
-from eventstore.journals import forks, sqlite_keep, sqlite_read, sqlite_schema
+from eventstore.journals import forks
 from eventstore.journals.sequencing import Sequencer
-from eventstore.journals.sqlite_keep import Head
+from eventstore.journals.sqlite import maintenance, rows, schema
+from eventstore.journals.sqlite.maintenance import Head
 from eventstore.streams import check_name
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -71,13 +72,13 @@ class SqliteJournal:
         self._stop = threading.Event()
         self._kick = threading.Event()
         self.trouble = ""
-        sqlite_schema.check_place(self.path.parent)
+        schema.check_place(self.path.parent)
         self._watermarks = Watermarks(self.path.parent / "watermarks")
         with self._translated():
             self._writer = self._connect()
         try:
-            with self._translated(self._writer), sqlite_schema.alone(self.path.parent):
-                found, self.log_id = sqlite_schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
+            with self._translated(self._writer), schema.alone(self.path.parent):
+                found, self.log_id = schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
                 self._check_opened(found)
         except BaseException:
             self._writer.close()
@@ -117,7 +118,7 @@ class SqliteJournal:
                 recorded_at=head.recorded_at,
                 now_ns=self._clock.now_ns(),
                 version=self._version,
-                find=lambda ids: sqlite_read.find(self._writer, self.log, ids),
+                find=lambda ids: rows.find(self._writer, self.log, ids),
                 careful=careful,
             )
             outcomes = [work.place(group) for group in groups]
@@ -131,7 +132,7 @@ class SqliteJournal:
         except apsw.Error as e:
             full = self._writer.system_errno
             self._rollback()
-            raise sqlite_schema.from_sqlite(e, self.path, full) from e
+            raise schema.from_sqlite(e, self.path, full) from e
         except BaseException:
             self._rollback()
             raise
@@ -151,7 +152,7 @@ class SqliteJournal:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         except apsw.Error as e:
-            raise sqlite_schema.from_sqlite(e, self.path, self._writer.system_errno) from e
+            raise schema.from_sqlite(e, self.path, self._writer.system_errno) from e
 
     def _refresh(self) -> Head:
         """Return the head inside the transaction; what is remembered counts only while nobody else has written."""
@@ -159,13 +160,13 @@ class SqliteJournal:
         if data_version != self._data_version:
             self._versions.clear()
             self._types.clear()
-            self._head = sqlite_keep.read_head(self._writer)
+            self._head = maintenance.read_head(self._writer)
             self._data_version = data_version
         return self._head
 
     def _store(self, work: Sequencer, head: Head) -> merkle.Frontier:
         writer, records = self._writer, work.records
-        writer.executemany(sqlite_read.INSERT, [sqlite_read.row_of(record) for record in records])
+        writer.executemany(rows.INSERT, [rows.row_of(record) for record in records])
         frontier = head.frontier.copy()
         completed = frontier.grow([record.digest for record in records])
         if completed:
@@ -179,13 +180,13 @@ class SqliteJournal:
 
     def _store_type(self, name: str, schema: int) -> None:
         """Keep what any process needs to know of a type that has no class for it."""
-        self._writer.execute(sqlite_read.INSERT_TYPE, sqlite_read.row_of_type(declared(name, schema)))
+        self._writer.execute(rows.INSERT_TYPE, rows.row_of_type(declared(name, schema)))
 
     def _commit(self, groups: Sequence[Sequence[Batch]]) -> None:
         try:
             self._writer.execute("COMMIT")
         except apsw.Error as e:
-            if sqlite_schema.is_full(e, self._writer.system_errno):
+            if schema.is_full(e, self._writer.system_errno):
                 # The commit frame is the last to be written: without room for it, nothing counts.
                 self._rollback()
                 msg = f"no room for {self.path} ({e}): nothing was written; make room and try again"
@@ -217,7 +218,7 @@ class SqliteJournal:
 
     def _version(self, stream: str) -> int:
         version = self._versions.get(stream)
-        return sqlite_read.version(self._writer, stream) if version is None else version
+        return rows.version(self._writer, stream) if version is None else version
 
     # Reading
 
@@ -231,9 +232,9 @@ class SqliteJournal:
         account: str | None = None,
         types: tuple[str, ...] | None = None,
     ) -> Sequence[Record]:
-        query = sqlite_read.Query(after, until, limit, stream, account, types)
+        query = rows.Query(after, until, limit, stream, account, types)
         with self._reader() as reader:
-            return sqlite_read.page(reader, self.log, query)
+            return rows.page(reader, self.log, query)
 
     def head(self) -> int:
         with self._reader() as reader:
@@ -241,28 +242,28 @@ class SqliteJournal:
 
     def version(self, stream: str) -> int:
         with self._reader() as reader:
-            return sqlite_read.version(reader, stream)
+            return rows.version(reader, stream)
 
     def position_at(self, recorded_at: int) -> int:
         head = self.head()
         with self._reader() as reader:
-            return sqlite_read.position_at(reader, recorded_at, head)
+            return rows.position_at(reader, recorded_at, head)
 
     def types(self) -> Sequence[TypeRow]:
         with self._reader() as reader:
-            return sqlite_read.types(reader)
+            return rows.types(reader)
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         with self._reader() as reader:
-            return sqlite_read.find(reader, self.log, ids)
+            return rows.find(reader, self.log, ids)
 
     def frontier(self) -> merkle.Frontier:
         with self._reader() as reader:
-            return sqlite_keep.read_head(reader).frontier
+            return maintenance.read_head(reader).frontier
 
     def nodes(self, first: int, last: int, *, level: int = merkle.STORED_LEVEL) -> Sequence[merkle.Node]:
         with self._reader() as reader:
-            return sqlite_keep.nodes(reader, level, first, last)
+            return maintenance.nodes(reader, level, first, last)
 
     def wait(self, position: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
@@ -300,16 +301,16 @@ class SqliteJournal:
             msg = f"{target} exists already: name a new place for the copy"
             raise TargetExists(msg)
         with self._reader() as reader:
-            sqlite_keep.backup(reader, target, self.log_id)
+            maintenance.backup(reader, target, self.log_id)
 
     def strays(self) -> list[tuple[int, str]]:
         with self._reader() as reader:
-            return sqlite_keep.strays(reader)
+            return maintenance.strays(reader)
 
     def integrity(self) -> list[str]:
         """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
         with self._reader() as reader:
-            return sqlite_keep.integrity(reader)
+            return maintenance.integrity(reader)
 
     def close(self) -> None:
         if self._closed and self._stop.is_set():
@@ -364,7 +365,7 @@ class SqliteJournal:
     # Helpers
 
     def _connect(self) -> apsw.Connection:
-        return sqlite_schema.connect(self.path, self._vfs)
+        return schema.connect(self.path, self._vfs)
 
     def check_open(self) -> None:
         if self._closed:
@@ -374,7 +375,7 @@ class SqliteJournal:
         if found != self.log:
             msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
             raise InvalidEvent(msg)
-        self._head = sqlite_keep.check(self._writer, self.log, self.log_id, self._watermarks.all())
+        self._head = maintenance.check(self._writer, self.log, self.log_id, self._watermarks.all())
 
     @contextlib.contextmanager
     def _translated(self, connection: apsw.Connection | None = None) -> Iterator[None]:
@@ -382,9 +383,9 @@ class SqliteJournal:
             yield
         except apsw.Error as e:
             number = 0 if connection is None else connection.system_errno
-            raise sqlite_schema.from_sqlite(e, self.path, number) from e
+            raise schema.from_sqlite(e, self.path, number) from e
         except OSError as e:
-            raise sqlite_schema.from_os(e, self.path) from e
+            raise schema.from_os(e, self.path) from e
 
     def inherited(self) -> None:
         """Be closed, in a fork's child, without touching what the parent uses."""
