@@ -13,7 +13,8 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, trading
-from eventstore.journals.sqlite import journal as sqlite
+from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.sqlite import reading as sqlite_reading
 from eventstore.testing import in_time
 from tests.store.facts import AT, CONTRACT, ORDER, OTHER, POSITION, SECOND, contract, filled, rejected, text_of, texts
 
@@ -101,13 +102,13 @@ def test_the_size_of_the_pages_is_not_seen(
     log: EventStore, narrowed: dict[str, Any], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = list(log.read(**narrowed))
-    monkeypatch.setattr(sqlite.SqliteJournal, "page", size)
+    monkeypatch.setattr(SqliteJournal, "page", size)
     assert list(log.read(**narrowed)) == whole
     assert list(log.read(limit=3, **narrowed)) == whole[:3]
 
 
 def test_a_read_ends_at_the_head_that_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite.SqliteJournal, "page", 1)
+    monkeypatch.setattr(SqliteJournal, "page", 1)
     with eventstore.open(tmp_path) as opened:
         opened.append(ORDER, [rejected("a"), rejected("b")])
         seen = []
@@ -185,7 +186,7 @@ def test_following_from_beyond_the_head_waits_for_what_lies_beyond(store: EventS
 def test_a_commit_of_this_process_wakes_without_a_look_at_the_file(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "POLL_SECONDS", 60.0)
+    monkeypatch.setattr(sqlite_reading, "POLL_SECONDS", 60.0)
     later = threading.Timer(0.05, lambda: store.append(ORDER, rejected()))
     later.start()
     assert in_time(lambda: store.wait(0, 30.0))

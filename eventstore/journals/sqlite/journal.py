@@ -5,70 +5,56 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 from typing_extensions import override
 
-from eventstore import merkle
 from eventstore.clock import Clock, SystemClock
 from eventstore.errors import (
-    Closed,
     InvalidEvent,
     OutcomeUnknown,
     StorageFull,
     StoreError,
-    TargetExists,
 )
-from eventstore.journal import PAGE, declared, drafts_of
+from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite import maintenance, rows, schema
 from eventstore.journals.sqlite.maintenance import Head
-from eventstore.streams import check_name
+from eventstore.journals.sqlite.reading import SqliteSource
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from eventstore.journal import TypeRow
+    from eventstore import merkle
     from eventstore.record import Batch, Record
 
 VERSIONS_MAX = 100_000
 # SQLite's write-ahead log is moved over in two steps: a thread of its own moves the bulk, then an appender moves
 # the little that came meanwhile. Only a log that is moved over to its end starts again from its beginning.
 CHECKPOINT_PAGES = 8_000
-POLL_SECONDS = 0.004
 
 
-class SqliteJournal:
+class SqliteJournal(SqliteSource):
     """One log in one file. One connection writes, behind a lock; others read, a page at a time.
 
     Raises ReadOnly, Unavailable, StorageFull, UnsupportedFormat or CorruptJournal on opening. `vfs` names an apsw
     VFS, for tests that make the disk fail.
     """
 
-    page = PAGE
-
     def __init__(
         self, path: str | os.PathLike[str], *, log: str = "main", clock: Clock | None = None, vfs: str | None = None
     ) -> None:
-        self.path = Path(path)
-        self.log = check_name("log", log)
+        super().__init__(path, log=log, vfs=vfs)
         self._clock = clock or SystemClock()
-        self._vfs = vfs
-        self._closed = ""
         self._lock = threading.RLock()
-        self._readers: list[apsw.Connection] = []
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
         self._data_version = -1
         self._moving = self._moved = False
-        # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
-        self._growing = threading.Lock()
-        self._grown = threading.Condition(self._growing)
         self._stop = threading.Event()
         self._kick = threading.Event()
         self.trouble = ""
@@ -220,98 +206,6 @@ class SqliteJournal:
         version = self._versions.get(stream)
         return rows.version(self._writer, stream) if version is None else version
 
-    # Reading
-
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int,
-        until: int | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: tuple[str, ...] | None = None,
-    ) -> Sequence[Record]:
-        query = rows.Query(after, until, limit, stream, account, types)
-        with self._reader() as reader:
-            return rows.page(reader, self.log, query)
-
-    def head(self) -> int:
-        with self._reader() as reader:
-            return int(reader.execute("SELECT position FROM head").get)
-
-    def version(self, stream: str) -> int:
-        with self._reader() as reader:
-            return rows.version(reader, stream)
-
-    def position_at(self, recorded_at: int) -> int:
-        head = self.head()
-        with self._reader() as reader:
-            return rows.position_at(reader, recorded_at, head)
-
-    def types(self) -> Sequence[TypeRow]:
-        with self._reader() as reader:
-            return rows.types(reader)
-
-    def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
-        with self._reader() as reader:
-            return rows.find(reader, self.log, ids)
-
-    def frontier(self) -> merkle.Frontier:
-        with self._reader() as reader:
-            return maintenance.read_head(reader).frontier
-
-    def nodes(self, first: int, last: int, *, level: int = merkle.STORED_LEVEL) -> Sequence[merkle.Node]:
-        with self._reader() as reader:
-            return maintenance.nodes(reader, level, first, last)
-
-    def wait(self, position: int, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
-        while self.head() <= position:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            # Commits of this process wake at once; those of other processes are seen at the next look.
-            with self._grown:
-                self._grown.wait(min(left, POLL_SECONDS))
-            self.check_open()
-        return True
-
-    @contextlib.contextmanager
-    def _reader(self) -> Iterator[apsw.Connection]:
-        self.check_open()
-        try:
-            connection = self._readers.pop()
-        except IndexError:
-            with self._translated():
-                connection = self._connect()
-        try:
-            with self._translated(connection):
-                yield connection
-        finally:
-            if self._closed:
-                connection.close()
-            else:
-                self._readers.append(connection)
-
-    # Keeping
-
-    def backup(self, target: Path) -> None:
-        if target.exists():
-            msg = f"{target} exists already: name a new place for the copy"
-            raise TargetExists(msg)
-        with self._reader() as reader:
-            maintenance.backup(reader, target, self.log_id)
-
-    def strays(self) -> list[tuple[int, str]]:
-        with self._reader() as reader:
-            return maintenance.strays(reader)
-
-    def integrity(self) -> list[str]:
-        """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
-        with self._reader() as reader:
-            return maintenance.integrity(reader)
-
     def close(self) -> None:
         if self._closed and self._stop.is_set():
             return
@@ -325,8 +219,7 @@ class SqliteJournal:
             if not failed and self._head.position != self._opened_at:
                 with contextlib.suppress(OSError):  # an older watermark is true as well
                     self._mark(synced=True)
-            while self._readers:
-                self._readers.pop().close()
+            self._close_readers()
             self._writer.close()
 
     def _keep(self) -> None:
@@ -362,30 +255,11 @@ class SqliteJournal:
             self._kick.set()
         return apsw.SQLITE_OK
 
-    # Helpers
-
-    def _connect(self) -> apsw.Connection:
-        return schema.connect(self.path, self._vfs)
-
-    def check_open(self) -> None:
-        if self._closed:
-            raise Closed(self._closed)
-
     def _check_opened(self, found: str) -> None:
         if found != self.log:
             msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
             raise InvalidEvent(msg)
         self._head = maintenance.check(self._writer, self.log, self.log_id, self._watermarks.all())
-
-    @contextlib.contextmanager
-    def _translated(self, connection: apsw.Connection | None = None) -> Iterator[None]:
-        try:
-            yield
-        except apsw.Error as e:
-            number = 0 if connection is None else connection.system_errno
-            raise schema.from_sqlite(e, self.path, number) from e
-        except OSError as e:
-            raise schema.from_os(e, self.path) from e
 
     def inherited(self) -> None:
         """Be closed, in a fork's child, without touching what the parent uses."""

@@ -1,0 +1,152 @@
+"""Reading a journal's file: pages, look-ups and the stored tree, each by a connection of its own from a pool."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+
+from eventstore import merkle
+from eventstore.errors import Closed, TargetExists
+from eventstore.journal import PAGE
+from eventstore.journals.sqlite import maintenance, rows, schema
+from eventstore.streams import check_name
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Sequence
+
+    from eventstore.journal import TypeRow
+    from eventstore.record import Record
+
+POLL_SECONDS = 0.004
+
+
+class SqliteSource:
+    """The read side of one log in one file, for any number of threads."""
+
+    log_id: bytes
+    page = PAGE
+
+    def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
+        self.path = Path(path)
+        self.log = check_name("log", log)
+        self._vfs = vfs
+        self._closed = ""
+        self._readers: list[apsw.Connection] = []
+        # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
+        self._growing = threading.Lock()
+        self._grown = threading.Condition(self._growing)
+
+    def read(
+        self,
+        *,
+        after: int = 0,
+        limit: int,
+        until: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: tuple[str, ...] | None = None,
+    ) -> Sequence[Record]:
+        query = rows.Query(after, until, limit, stream, account, types)
+        with self._reader() as reader:
+            return rows.page(reader, self.log, query)
+
+    def head(self) -> int:
+        with self._reader() as reader:
+            return int(reader.execute("SELECT position FROM head").get)
+
+    def version(self, stream: str) -> int:
+        with self._reader() as reader:
+            return rows.version(reader, stream)
+
+    def position_at(self, recorded_at: int) -> int:
+        head = self.head()
+        with self._reader() as reader:
+            return rows.position_at(reader, recorded_at, head)
+
+    def types(self) -> Sequence[TypeRow]:
+        with self._reader() as reader:
+            return rows.types(reader)
+
+    def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
+        with self._reader() as reader:
+            return rows.find(reader, self.log, ids)
+
+    def frontier(self) -> merkle.Frontier:
+        with self._reader() as reader:
+            return maintenance.read_head(reader).frontier
+
+    def nodes(self, first: int, last: int, *, level: int = merkle.STORED_LEVEL) -> Sequence[merkle.Node]:
+        with self._reader() as reader:
+            return maintenance.nodes(reader, level, first, last)
+
+    def strays(self) -> list[tuple[int, str]]:
+        with self._reader() as reader:
+            return maintenance.strays(reader)
+
+    def integrity(self) -> list[str]:
+        """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
+        with self._reader() as reader:
+            return maintenance.integrity(reader)
+
+    def backup(self, target: Path) -> None:
+        if target.exists():
+            msg = f"{target} exists already: name a new place for the copy"
+            raise TargetExists(msg)
+        with self._reader() as reader:
+            maintenance.backup(reader, target, self.log_id)
+
+    def wait(self, position: int, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.head() <= position:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            # Commits of this process wake at once; those of other processes are seen at the next look.
+            with self._grown:
+                self._grown.wait(min(left, POLL_SECONDS))
+            self.check_open()
+        return True
+
+    def check_open(self) -> None:
+        if self._closed:
+            raise Closed(self._closed)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[apsw.Connection]:
+        self.check_open()
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            with self._translated():
+                connection = self._connect()
+        try:
+            with self._translated(connection):
+                yield connection
+        finally:
+            if self._closed:
+                connection.close()
+            else:
+                self._readers.append(connection)
+
+    def _close_readers(self) -> None:
+        while self._readers:
+            self._readers.pop().close()
+
+    def _connect(self) -> apsw.Connection:
+        return schema.connect(self.path, self._vfs)
+
+    @contextlib.contextmanager
+    def _translated(self, connection: apsw.Connection | None = None) -> Iterator[None]:
+        try:
+            yield
+        except apsw.Error as e:
+            number = 0 if connection is None else connection.system_errno
+            raise schema.from_sqlite(e, self.path, number) from e
+        except OSError as e:
+            raise schema.from_os(e, self.path) from e
