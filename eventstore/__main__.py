@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sys
 
+from eventstore.extras import missing
+
+USAGE_ERROR = 2
+"""The exit code for a command that could not do its work, as gateways.cli.outcome has it."""
+_NEEDED = ("rich", "typer")
+
 
 def main() -> None:
     try:
         from gateways.cli import main as command
-    except ImportError as e:
-        sys.exit(f"eventstore: the command line needs {e.name}: pip install 'eventstore[cli]'")
+    except ModuleNotFoundError as e:
+        if e.name not in _NEEDED:
+            raise
+        print(f"eventstore: {missing('the command line', e.name, 'cli')}", file=sys.stderr)  # noqa: T201 - its product
+        sys.exit(USAGE_ERROR)
     command()
 
 

@@ -6,11 +6,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import tenacity
-
 from eventstore.errors import Refused, Unavailable
+from eventstore.extras import missing
 from eventstore.influx.client import ANY
 from eventstore.influx.points import CHECK
+
+try:
+    import tenacity
+except ImportError as e:
+    raise ImportError(missing("InfluxDB", e.name, "influx")) from e
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

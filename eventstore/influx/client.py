@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from eventstore.errors import Closed, Refused, Unavailable
+from eventstore.extras import missing
 from eventstore.influx.points import Row
 
 try:
@@ -17,8 +18,7 @@ try:
     from influxdb_client.rest import ApiException
     from influxdb_client.service.write_service import WriteService
 except ImportError as e:
-    msg = "InfluxDB needs influxdb-client: pip install 'eventstore[influx]'"
-    raise ImportError(msg) from e
+    raise ImportError(missing("InfluxDB", e.name, "influx")) from e
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from eventstore.config import PREFIX
 from eventstore.errors import CorruptJournal, NotMirrored, Unavailable
+from eventstore.extras import missing
 from eventstore.influx import status
 from eventstore.influx.status import MirrorStatus
 
@@ -49,8 +50,7 @@ class Mirror:
         self._trouble: str | None = None
         if settings is not None:
             if importlib.util.find_spec("influxdb_client") is None:
-                msg = "InfluxDB needs influxdb-client: pip install 'eventstore[influx]'"
-                raise ImportError(msg)
+                raise ImportError(missing("InfluxDB", "influxdb_client", "influx"))
             if not sys.executable:
                 msg = "this Python cannot start another: run `eventstore mirror` beside it, and leave `influx` out"
                 raise Unavailable(msg)

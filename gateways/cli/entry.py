@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from eventstore.extras import DISTRIBUTION
 from gateways.cli import (
     changes,
     counting,
@@ -38,7 +39,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(metadata.version("eventstore"))
+        print(metadata.version(DISTRIBUTION))
         raise typer.Exit
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
+from eventstore.extras import DISTRIBUTION
 from eventstore.trading import Marked
 from gateways.cli import app
 from tests.cli.command import Run, plain_environment
@@ -130,7 +131,7 @@ def test_without_a_command_it_tells_what_there_is(run: Run) -> None:
 
 def test_it_tells_its_version(shell: Run) -> None:
     ended = shell("--version")
-    assert (ended.code, ended.out.strip(), ended.err) == (0, metadata.version("eventstore"), "")
+    assert (ended.code, ended.out.strip(), ended.err) == (0, metadata.version(DISTRIBUTION), "")
 
 
 def test_a_process_keeps_data_and_talk_apart(shell: Run, data: Path) -> None:

@@ -16,7 +16,7 @@ importlib.util.find_spec = lambda name, *rest: None if name == "influxdb_client"
 sys.modules["influxdb_client"] = None
 """
 SETTINGS = 'eventstore.InfluxSettings("http://127.0.0.1:9", "org", "bucket", "token")'
-CURE = "InfluxDB needs influxdb-client: pip install 'eventstore[influx]'"
+CURE = "InfluxDB needs influxdb-client: pip install 'trading-eventstore[influx]'"
 
 
 def run(code: str, directory: Path) -> subprocess.CompletedProcess[str]:

@@ -60,7 +60,7 @@ def test_without_the_library_the_door_says_what_to_install(monkeypatch: pytest.M
     found = importlib.util.spec_from_file_location("client_without_its_library", clients.__file__)
     assert found is not None
     assert found.loader is not None
-    with pytest.raises(ImportError, match=r"pip install 'eventstore\[influx\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'trading-eventstore\[influx\]'"):
         found.loader.exec_module(importlib.util.module_from_spec(found))
 
 
