@@ -1,11 +1,13 @@
 # Each target does all its own set-up: a .venv from requirements.lock, then the project itself, editable.
 PYTHON ?= python3
 UPGRADE ?=
+FRESH ?=
+PROVE_SEED ?=
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench up down lock clean .desk
+.PHONY: help demo test prove lint bench up down lock clean .desk
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +19,12 @@ test: .venv/.installed  ## run all tests on all cores, with coverage
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
 	@$(BIN)/pytest -n auto --dist worksteal --cov
+
+prove: .venv/.installed  ## run the long random tests in full: seeds printed, resumable; FRESH=1 begins anew
+	@echo "prove: long random tests on all cores; PROVE_SEED=N runs one seed alone"
+	@$(if $(FRESH),rm -rf .prove)
+	@PROVE=1 $(BIN)/pytest -n auto --dist worksteal -m prove -o faulthandler_timeout=14400
+	@$(if $(PROVE_SEED),,rm -rf .prove)  # all have passed: the next run begins anew
 
 lint: .venv/.installed  ## check style, format, types and the direction of imports
 	@echo "lint: ruff, mypy, import-linter"
@@ -51,7 +59,7 @@ lock:  ## pin versions and hashes anew from pyproject.toml; UPGRADE=1 takes the 
 	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock
 
 clean:  ## remove the .venv, caches and reports
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* \
+	@rm -rf .venv .prove .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* \
 	  build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

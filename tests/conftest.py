@@ -1,4 +1,4 @@
-"""What all tests share: those that fold whole days run without coverage, which would take longer than they do."""
+"""What all tests share: whole days are folded without coverage, and a long random test names the seed that failed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Generator
 
 import coverage
 import pytest
+
+from tests import proving
 
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
@@ -25,3 +27,26 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         if config is not None:
             os.environ[_FOR_CHILDREN] = config
         tracing.start()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of each module that takes seeds from `rounds`: they are what `make prove` runs."""
+    for item in items:
+        if getattr(getattr(item, "module", None), "rounds", None) is proving.rounds:
+            item.add_marker("prove")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the seed in work to the report of a failed test."""
+    report = yield
+    if report.when == "call" and (seeds := proving.report()) and report.failed:
+        report.sections.append(("seed", "\n".join(seeds)))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print which seeds have passed in `make prove`."""
+    if os.environ.get("PROVE") == "1":
+        for line in proving.passed():
+            terminalreporter.write_line(line)
