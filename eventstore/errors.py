@@ -19,6 +19,8 @@ StoreError
 │   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
 ├── TargetExists             the target of a copy is there already: nothing is overwritten
 └── UnknownContract          a figure in money needs a contract that nobody defined
+
+Not an error: StorageWarning, for what is wrong beside a log and stops nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
 
 class StoreError(Exception):
     """Base of all errors of this project."""
+
+
+class StorageWarning(UserWarning):
+    """Something beside a log's journal is not as it should be, and was passed over."""
 
 
 class AppendError(StoreError):

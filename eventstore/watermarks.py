@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
-import threading
+import re
+import stat
+import warnings
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore.errors import CorruptJournal
+from eventstore.errors import CorruptJournal, InvalidEvent, StorageWarning
+from eventstore.files import Folder
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+BYTES_MAX = 4_096
+CHECKSUM_DIGITS = 16
+_LOG_ID = re.compile("[0-9a-f]{32}")
+_DIGEST = re.compile("(?:[0-9a-f]{64})?")
+_POSITION_MAX = (1 << 63) - 1
 
 
 class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -24,41 +35,156 @@ class Watermark(msgspec.Struct, frozen=True, omit_defaults=True):
     root: str = ""
 
 
+class _Stored(Watermark, frozen=True, omit_defaults=True):
+    """A watermark's file. Those of before the checksum have none."""
+
+    checksum: str = ""
+
+
+class Unsound(Exception):
+    """A file among the watermarks says nothing: torn, or none of this project's."""
+
+
+class Blank(Unsound):
+    """It is zero-filled, as a power cut leaves a file that was not synced."""
+
+
 class Watermarks:
-    """The folder `watermarks` beside a journal: a file for each name."""
+    """The folder `watermarks` beside a journal: a file for each name.
+
+    The folder above it is held open from the first use on: a log that is moved while it is open keeps its watermarks,
+    and none is written into another that has taken its place.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._above: Folder | None = None
 
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         """Replace a watermark's file in one step. An unsynced one may be lost with the power, never torn by a kill."""
         check_name("watermark", name)
-        self.directory.mkdir(exist_ok=True)
-        passing = self.directory / f".{name}.{os.getpid()}.{threading.get_ident()}"
+        above = self._opened()
         try:
-            with passing.open("wb") as file:
-                file.write(msgspec.json.encode(mark) + b"\n")
-                if synced:
-                    file.flush()
-                    os.fsync(file.fileno())
-            passing.replace(self.directory / name)
-        finally:
-            passing.unlink(missing_ok=True)
+            folder = Folder(self.directory, within=above)
+        except FileNotFoundError:
+            above.make(self.directory.name)
+            folder = Folder(self.directory, within=above)
+        with folder:
+            folder.replace(name, encoded(mark), synced=synced)
 
     def read(self, name: str) -> Watermark | None:
-        """Return a watermark, None where there is none; raise CorruptJournal for a damaged one."""
-        path = self.directory / name
+        """Return a watermark, None where there is none or a blank one; raise CorruptJournal for an unsound one."""
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
+            with Folder(self.directory, within=self._opened()) as folder:
+                return _read(folder, name)
+        except (FileNotFoundError, Blank):
             return None
-        try:
-            return msgspec.json.decode(content, type=Watermark) if content else None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as e:
-            raise CorruptJournal(0, f"the watermark {path} is damaged ({e})") from e
+        except Unsound as e:
+            raise CorruptJournal(0, f"the watermark {self.directory / name} is damaged ({e})") from e
 
     def all(self) -> dict[str, Watermark]:
-        """Return the watermarks by name. An empty file, which a power cut may leave of an unsynced one, is none."""
-        paths = sorted(self.directory.glob("[!.]*")) if self.directory.is_dir() else []
-        found = {path.name: self.read(path.name) for path in paths}
-        return {name: mark for name, mark in found.items() if mark is not None}
+        """Return the sound watermarks by name. What else is in the folder is passed over, with a warning each."""
+        found, unsound = self.examine()
+        for name, why in unsound.items():
+            msg = f"{name!r} in {self.directory} is no sound watermark ({why}): passed over"
+            warnings.warn(msg, StorageWarning, stacklevel=2)
+        return found
+
+    def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
+        """Return the sound watermarks by name, and of the other files why they are none. Nothing is raised."""
+        found: dict[str, Watermark] = {}
+        unsound: dict[str, str] = {}
+        try:
+            with Folder(self.directory, within=self._opened()) as folder:
+                # A name with a leading dot is one that is being written.
+                names = os.listdir(folder.handle)  # noqa: PTH208 - a path may lead elsewhere by now
+                for name in sorted(name for name in names if not name.startswith(".")):
+                    try:
+                        mark = _read(folder, check_name("watermark", name))
+                    except FileNotFoundError:
+                        continue
+                    except (Unsound, InvalidEvent) as e:
+                        unsound[name] = str(e)
+                    else:
+                        if mark is not None:
+                            found[name] = mark
+        except FileNotFoundError:
+            pass
+        except OSError as e:
+            unsound[self.directory.name] = _why(e)
+        return found, unsound
+
+    def close(self) -> None:
+        if self._above is not None:
+            self._above.close()
+            self._above = None
+
+    def _opened(self) -> Folder:
+        if self._above is None:
+            self._above = Folder(self.directory.parent)
+        return self._above
+
+
+def encoded(mark: Watermark) -> bytes:
+    """Return a watermark's file."""
+    stored = _Stored(mark.log_id, mark.position, mark.digest, mark.root, checksum_of(mark))
+    return msgspec.json.encode(stored) + b"\n"
+
+
+def checksum_of(mark: Watermark) -> str:
+    """Return what tells a torn file from a true one: 16 hex digits of SHA-256 over the members, a space between."""
+    text = f"{mark.log_id} {mark.position} {mark.digest} {mark.root}"
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:CHECKSUM_DIGITS]
+
+
+def _read(folder: Folder, name: str) -> Watermark | None:
+    content = _content(folder, name)
+    if not content:
+        # What a power cut leaves of a new one: nothing was ever said in it.
+        return None
+    if not content.strip(b"\0"):
+        msg = "it is zero-filled"
+        raise Blank(msg)
+    try:
+        stored = msgspec.json.decode(content, type=_Stored)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
+        raise Unsound(str(e)) from e
+    mark = Watermark(stored.log_id, stored.position, stored.digest, stored.root)
+    if stored.checksum and stored.checksum != checksum_of(mark):
+        msg = "its checksum is not that of its content"
+        raise Unsound(msg)
+    digests = (mark.digest, mark.root)
+    if not (_LOG_ID.fullmatch(mark.log_id) and all(_DIGEST.fullmatch(digest) for digest in digests)):
+        msg = "its ids and digests are not hexadecimal of their size"
+        raise Unsound(msg)
+    if not 0 <= mark.position <= _POSITION_MAX:
+        msg = f"{mark.position} is not a position"
+        raise Unsound(msg)
+    return mark
+
+
+def _content(folder: Folder, name: str) -> bytes:
+    """Return a regular, small file's content; nothing else is opened in a way that waits or follows a link."""
+    try:
+        handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder.handle)
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise Unsound(_why(e)) from e
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            msg = "it is not a regular file"
+            raise Unsound(msg)
+        if found.st_size > BYTES_MAX:
+            msg = f"it has {found.st_size:,} bytes"
+            raise Unsound(msg)
+        return os.read(handle, BYTES_MAX)
+    except OSError as e:
+        raise Unsound(_why(e)) from e
+    finally:
+        os.close(handle)
+
+
+def _why(error: OSError) -> str:
+    return "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or str(error)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore.errors import Refused
+from eventstore import files
+from eventstore.errors import Refused, TargetExists
 from eventstore.influx.client import Shape
 from eventstore.influx.points import LOGS, escaped
 from eventstore.streams import check_name
@@ -95,20 +96,12 @@ def home_of(directory: Path) -> str:
 def new_home(directory: Path, *, only_if_missing: bool = False) -> str:
     """Draw a new identity for this copy of a journal, and keep it beside it."""
     path = directory / HOME_FILE
-    passing = directory / f".{HOME_FILE}.{os.getpid()}"
-    with passing.open("wb") as file:
+    with files.temporary(path) as passing:
         # The file keeps its inode when it is renamed, and no copy of it has the same.
-        found = Home(os.urandom(16).hex(), os.fstat(file.fileno()).st_ino)
-        file.write(msgspec.json.encode(found) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        if only_if_missing:
-            path.hardlink_to(passing)
-        else:
-            passing.replace(path)
-    except FileExistsError:  # another process drew one just now
-        return home_of(directory)
-    finally:
-        passing.unlink(missing_ok=True)
+        found = Home(os.urandom(16).hex(), passing.stat().st_ino)
+        passing.write_bytes(msgspec.json.encode(found) + b"\n")
+        try:
+            files.publish(passing, path, replacing=not only_if_missing)
+        except TargetExists:  # another process drew one just now
+            return home_of(directory)
     return found.home

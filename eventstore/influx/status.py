@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from eventstore import files
 from eventstore.clock import NANOSECONDS
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -55,9 +56,7 @@ def write_cursor(directory: Path, mark: Watermark, *, synced: bool) -> None:
 
 def tell(directory: Path, told: Told) -> None:
     """Replace the status file in one step."""
-    passing = directory / f".{STATUS_FILE}.{os.getpid()}"
-    passing.write_bytes(msgspec.json.encode(told) + b"\n")
-    passing.replace(directory / STATUS_FILE)
+    files.replace(directory / STATUS_FILE, msgspec.json.encode(told) + b"\n", synced=False)
 
 
 def told(directory: Path) -> Told | None:
@@ -103,7 +102,7 @@ class MirrorLock:
         """Take the lock unless another process has it; tell whether it is held."""
         if self._handle is not None:
             return True
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.file_mode(self._path.parent))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

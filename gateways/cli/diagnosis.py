@@ -163,11 +163,11 @@ def _now(store: EventStore) -> Check:
 def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
     """Name the watermarks; opening has compared each with the record that it saw."""
     head = store.head()
-    try:
-        marks = Watermarks(directory / "watermarks").all()
-    except (msgspec.MsgspecError, OSError) as e:
-        yield Check("watermarks", WRONG, f"cannot be read: {e}")
-        return
+    marks, unsound = Watermarks(directory / "watermarks").examine()
+    for name, why in unsound.items():
+        yield Check("watermarks", WRONG, f"{name!r} is no sound watermark ({why}): passed over")
+    for name in [name for name, mark in marks.items() if mark.log_id != store.log_id.hex()]:
+        yield Check("watermarks", WARNING, f"{name} is of another log ({marks.pop(name).log_id}): passed over")
     told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
     yield Check("watermarks", OK, told or "none yet")
 

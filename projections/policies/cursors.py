@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import warnings
 from typing import TYPE_CHECKING
 
+from eventstore import StorageWarning
 from eventstore.clock import NANOSECONDS
-from eventstore.journals.sqlite.schema import sync_directory
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -42,14 +43,39 @@ class Cursors:
     def begin(self, policy: str, head: int) -> int:
         """Return the position up to which a policy has seen the log; a new one begins at the head, durably."""
         self.at = max(self.at, (head, self._digest_at(head)))
-        mark = None if self._files is None else self._files.read(self._name(policy))
+        mark = self._found(policy, head)
         if mark is None:
             mark = self._mark(head, self._digest_at(head))
             self._put(policy, mark)
-            if self._files is not None:
-                sync_directory(self._files.directory)
         self._written[policy] = mark.position
         return mark.position
+
+    def _found(self, policy: str, head: int) -> Watermark | None:
+        """Return a policy's cursor, None where it has none; for a damaged one, the lowest of the others'.
+
+        They are written together, so that is where it was, or before: what is decided again changes nothing.
+        """
+        if self._files is None:
+            return None
+        marks, unsound = self._files.examine()
+        own = {name: mark for name, mark in marks.items() if mark.log_id == self._store.log_id.hex()}
+        name = self._name(policy)
+        if name in own:
+            return own[name]
+        if name not in unsound and name not in marks:
+            return None
+        others = [
+            mark.position
+            for other, mark in own.items()
+            if other.startswith(PREFIX) and ("@" in other) == bool(self._suffix) and other.endswith(self._suffix)
+        ]
+        position = min([head, *others])
+        why = unsound.get(name, "it is of another log")
+        msg = f"the cursor of policy {policy} is damaged ({why}): it resumes from position {position}"
+        warnings.warn(msg, StorageWarning, stacklevel=4)
+        mark = self._mark(position, self._digest_at(position))
+        self._put(policy, mark)
+        return mark
 
     def seen(self, record: Record) -> None:
         """Take note that all policies have been asked about a record."""

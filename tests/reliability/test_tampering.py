@@ -294,6 +294,7 @@ def test_a_log_that_never_began_in_the_place_of_ones_own_is_found(sound: tuple[P
         eventstore.open(tmp_path / "data")
 
 
+@pytest.mark.filterwarnings("ignore::eventstore.StorageWarning")
 def test_a_damaged_watermark_is_told_by_name(sound: tuple[Path, Path], tmp_path: Path) -> None:
     chance = random.Random(SEED)
     shutil.copytree(sound[0], tmp_path / "data")

@@ -1,5 +1,6 @@
 """docs/FORMAT.md says what is on disk: its script, its example and its schema are held against a journal."""
 
+import hashlib
 import json
 import re
 import sqlite3
@@ -177,5 +178,9 @@ def test_a_watermark_is_written_as_the_document_says(store: EventStore) -> None:
     (record,) = store.append(ORDER, rejected())
     store.close()
     assert store.directory is not None
-    mark = f'{{"log_id":"{store.log_id.hex()}","position":1,"digest":"{record.digest.hex()}"}}\n'
+    members = f"{store.log_id.hex()} 1 {record.digest.hex()} "
+    checksum = hashlib.sha256(members.encode()).hexdigest()[:16]
+    mark = (
+        f'{{"log_id":"{store.log_id.hex()}","position":1,"digest":"{record.digest.hex()}","checksum":"{checksum}"}}\n'
+    )
     assert (store.directory / "watermarks" / "head").read_text() == mark

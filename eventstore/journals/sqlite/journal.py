@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import apsw
 from typing_extensions import override
 
+from eventstore import files
 from eventstore.clock import Clock, SystemClock
 from eventstore.errors import (
     InvalidEvent,
@@ -27,7 +28,7 @@ from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from eventstore import merkle
     from eventstore.record import Batch, Record
@@ -60,20 +61,33 @@ class SqliteJournal(SqliteSource):
         self.trouble = ""
         schema.check_place(self.path.parent)
         self._watermarks = Watermarks(self.path.parent / "watermarks")
-        with self._translated():
+        with self._translated(), schema.alone(self.path.parent):
+            marks = self._watermarks.all()
+            if not self.path.exists():
+                maintenance.check_beginning(marks, self.path)
+                files.create(self.path)
             self._writer = self._connect()
-        try:
-            with self._translated(self._writer), schema.alone(self.path.parent):
-                found, self.log_id = schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
-                self._check_opened(found)
-        except BaseException:
-            self._writer.close()
-            raise
+            try:
+                self._prepare(marks)
+            except BaseException:
+                self._writer.close()
+                raise
         self._opened_at = self._marked = self._head.position
         self._writer.set_wal_hook(self._on_wal)
         forks.opened(self)
         self._keeper = threading.Thread(target=self._keep, name=f"keeper of {self.path}", daemon=True)
         self._keeper.start()
+
+    def _prepare(self, marks: Mapping[str, Watermark]) -> None:
+        """Create the tables or check what is there, with the watermarks that were found beside it."""
+        with self._translated(self._writer):
+            if schema.is_new(self._writer):
+                maintenance.check_beginning(marks, self.path)
+            found, self.log_id = schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
+            if found != self.log:
+                msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
+                raise InvalidEvent(msg)
+            self._head = maintenance.check(self._writer, self.log, self.log_id, marks)
 
     # Writing
 
@@ -254,12 +268,6 @@ class SqliteJournal(SqliteSource):
             self._moving = True
             self._kick.set()
         return apsw.SQLITE_OK
-
-    def _check_opened(self, found: str) -> None:
-        if found != self.log:
-            msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
-            raise InvalidEvent(msg)
-        self._head = maintenance.check(self._writer, self.log, self.log_id, self._watermarks.all())
 
     def inherited(self) -> None:
         """Be closed, in a fork's child, without touching what the parent uses."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import threading
+import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 
-from eventstore import merkle
-from eventstore.errors import CorruptJournal, TargetExists
+from eventstore import files, merkle
+from eventstore.errors import CorruptJournal, StorageWarning
 from eventstore.journals.sqlite import rows
-from eventstore.journals.sqlite.schema import sync_directory
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -63,8 +61,7 @@ def _checked(connection: apsw.Connection, log: str, log_id: bytes, marks: Mappin
     if last != head.position:
         raise CorruptJournal(min(last, head.position) + 1, f"records end at {last}, the head says {head.position}")
     _check_tail(connection, log, log_id, head)
-    for name, mark in marks.items():
-        _check_mark(connection, name, mark, log_id, head.position)
+    _check_marks(connection, log_id, head.position, marks)
     return head
 
 
@@ -112,11 +109,31 @@ def strays(connection: apsw.Connection) -> list[tuple[int, str]]:
     return found
 
 
-def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id: bytes, head: int) -> None:
-    if mark.log_id != log_id.hex():
-        raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was exchanged")
-    if not mark.position:
-        return
+def check_beginning(marks: Mapping[str, Watermark], path: Path) -> None:
+    """Raise CorruptJournal where a log would begin anew beside watermarks of one that has records."""
+    for name, mark in marks.items():
+        if mark.position:
+            seen = f"there is no journal {path}, and the watermark {name} beside it saw position {mark.position}"
+            cure = "bring the journal back; to begin a new log, move the folder of the watermarks away"
+            raise CorruptJournal(1, f"{seen}: acknowledged records are lost ({cure})")
+
+
+def _check_marks(connection: apsw.Connection, log_id: bytes, head: int, marks: Mapping[str, Watermark]) -> None:
+    own = {name: mark for name, mark in marks.items() if mark.log_id == log_id.hex()}
+    for name, mark in marks.items():
+        if name in own or not mark.position:
+            continue
+        if not own:
+            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was exchanged")
+        # One of this log's own vouches for the file.
+        msg = f"the watermark {name} is of another log ({mark.log_id}): passed over"
+        warnings.warn(msg, StorageWarning, stacklevel=2)
+    for name, mark in own.items():
+        if mark.position:
+            _check_mark(connection, name, mark, head)
+
+
+def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, head: int) -> None:
     if mark.position > head:
         seen = f"the watermark {name} saw position {mark.position}, the journal ends at {head}"
         raise CorruptJournal(head + 1, f"{seen}: acknowledged records are lost")
@@ -127,37 +144,22 @@ def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, log_id:
 
 def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
     """Copy the file as of one instant to a new place, with its watermark, synced."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    passing = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}.part")
-    copy = apsw.Connection(str(passing))
-    try:
-        with copy.backup("main", reader, "main") as step:
-            # All pages at once, under one read lock: what is committed meanwhile stays out.
-            step.step(-1)
-        copy.execute("PRAGMA journal_mode = DELETE")
-        head = read_head(copy)
-    finally:
-        copy.close()
-    settle(passing, target)
+    files.make_directory(target.parent)
+    with files.temporary(target) as passing:
+        copy = apsw.Connection(str(passing))
+        try:
+            with copy.backup("main", reader, "main") as step:
+                # All pages at once, under one read lock: what is committed meanwhile stays out.
+                step.step(-1)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            head = read_head(copy)
+        finally:
+            copy.close()
+        files.publish(passing, target)
     if head.position:
         mark = Watermark(log_id.hex(), head.position, head.digest.hex())
         Watermarks(target.parent / "watermarks").write("head", mark)
-        sync_directory(target.parent)
-
-
-def settle(passing: Path, target: Path) -> None:
-    """Sync a whole file and give it its name; raise TargetExists where something has it already."""
-    with passing.open("rb") as file:
-        os.fsync(file.fileno())
-    try:
-        # A link, unlike a rename, never takes the place of what came there meanwhile.
-        target.hardlink_to(passing)
-    except FileExistsError as e:
-        msg = f"{target} exists already: name a new place for the copy"
-        raise TargetExists(msg) from e
-    finally:
-        passing.unlink()
-    sync_directory(target.parent)
+        files.sync_directory(target.parent)
 
 
 def integrity(reader: apsw.Connection) -> list[str]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from eventstore import merkle
+from eventstore import files, merkle
 from eventstore.errors import CorruptJournal, TargetExists
-from eventstore.journals.sqlite import maintenance, rows, schema
+from eventstore.journals.sqlite import rows, schema
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -34,6 +34,7 @@ class Restoration:
         self._passing = target.with_name(f".{target.name}.{os.getpid()}.part")
         self._passing.unlink(missing_ok=True)
         self._last: Record | None = None
+        files.create(self._passing)
         self._connection = apsw.Connection(str(self._passing))
         # Until it has its name nobody relies on it: it is synced once, at its end.
         self._connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
@@ -74,7 +75,7 @@ class Restoration:
         if gap is not None:
             raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
         connection.close()
-        maintenance.settle(self._passing, self._target)
+        files.publish(self._passing, self._target)
         if last is not None:
             mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
             Watermarks(self._target.parent / "watermarks").write("head", mark)

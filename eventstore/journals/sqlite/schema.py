@@ -21,6 +21,7 @@ from eventstore.errors import (
     Unavailable,
     UnsupportedFormat,
 )
+from eventstore.files import make_directory, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,8 +90,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
-    """Open a connection to a journal's file with the settings that the promises rest on."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    """Open a connection to a journal's file, which is there, with the settings that the promises rest on."""
+    flags = apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
     connection.set_busy_handler(busy_handler(WAIT_SECONDS))
     # Small pages: one append dirties five of them, and each goes whole into the write-ahead log.
@@ -113,6 +114,11 @@ def busy_handler(seconds: float) -> Callable[[int], bool]:
         return True
 
     return wait
+
+
+def is_new(connection: apsw.Connection) -> bool:
+    """Tell whether a file has no tables yet."""
+    return not connection.execute("SELECT count(*) FROM sqlite_schema").get
 
 
 def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) -> tuple[str, bytes]:
@@ -199,12 +205,7 @@ def check_place(directory: Path) -> None:
         if not there.stat().st_mode & 0o222 or not os.access(there, os.W_OK):
             msg = f"{there} is not writable: give the store a directory of its own that is"
             raise ReadOnly(msg)
-        directory.mkdir(parents=True, exist_ok=True)
-        for place in (directory, *directory.absolute().parents):
-            # Each folder made just now is an entry of the one above it, down from the one that was there.
-            if place == there:
-                break
-            sync_directory(place.parent)
+        make_directory(directory)
     except OSError as e:
         raise from_os(e, directory) from e
     kind = file_system(directory)
@@ -226,15 +227,6 @@ def file_system(directory: Path) -> str:
         if len(point) >= len(best) and real.is_relative_to(point):
             best, kind = point, found
     return kind
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a new name in a directory survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 _SYNCS = {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
