@@ -7,10 +7,10 @@ BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove lint bench up down lock clean .desk
+.PHONY: help demo test prove lint influx package bench up down lock clean .desk
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
@@ -32,6 +32,14 @@ lint: .venv/.installed  ## check style, format, types and the direction of impor
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+influx: .venv/.installed  ## run InfluxDB's tests alone; INFLUXDB_IMAGE=influxdb:2.7 runs them on that image
+	@$(BIN)/python -m tests.influx.servers
+	@$(BIN)/pytest -n auto --dist worksteal tests/influx
+
+package: .venv/.installed  ## build the distributions; install them, and the lock, in empty environments
+	@echo "package: pytest -m install"
+	@$(BIN)/pytest --quiet -n auto -m install tests/install
 
 bench: .venv/.installed  ## measure, each figure beside its comparison
 	@$(BIN)/eventstore bench

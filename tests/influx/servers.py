@@ -181,8 +181,7 @@ class ContainerServer(Server):
 
 def open_server(directory: Path) -> Server:
     """Return the first that is to be had: the one named, a container, an influxd with its data in the directory."""
-    forced = os.environ.get("EVENTSTORE_TEST_INFLUX") or ("url" if "EVENTSTORE_TEST_INFLUX_URL" in os.environ else None)
-    match forced:
+    match _asked_for():
         case "url":
             return _named()
         case "docker":
@@ -195,14 +194,22 @@ def open_server(directory: Path) -> Server:
             except Absent:
                 return _local(directory)
         case _:
-            msg = f"EVENTSTORE_TEST_INFLUX is url, docker or influxd, not {forced}"
+            msg = f"EVENTSTORE_TEST_INFLUX is url, docker or influxd, not {os.environ['EVENTSTORE_TEST_INFLUX']}"
             raise Absent(msg)
 
 
 def must_have_server() -> bool:
     """Say whether a missing server is a failure: in CI, and where one kind is asked for."""
-    asked = {"EVENTSTORE_TEST_INFLUX", "EVENTSTORE_TEST_INFLUX_URL"} & os.environ.keys()
-    return os.environ.get("CI") == "true" or bool(asked)
+    return os.environ.get("CI") == "true" or _asked_for() is not None
+
+
+def _asked_for() -> str | None:
+    """Return the kind of server that the environment asks for: no other may take its place."""
+    if asked := os.environ.get("EVENTSTORE_TEST_INFLUX"):
+        return asked
+    if "EVENTSTORE_TEST_INFLUX_URL" in os.environ:
+        return "url"
+    return "docker" if "INFLUXDB_IMAGE" in os.environ else None
 
 
 def find_influxd() -> Path:

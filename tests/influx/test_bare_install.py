@@ -37,6 +37,21 @@ def test_what_needs_it_says_what_to_install(tmp_path: Path, code: str) -> None:
     assert ended.stderr.endswith(f"ImportError: {CURE}\n")
 
 
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_the_command_itself_names_its_extra_and_ends_as_a_usage_error(tmp_path: Path, package: str) -> None:
+    code = f"sys.modules[{package!r}] = None\nfrom eventstore.__main__ import main\nmain()"
+    ended = run(code, tmp_path)
+    said = f"eventstore: the command line needs {package}: pip install 'trading-eventstore[cli]'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", said)
+
+
+def test_a_fault_of_another_kind_is_not_taken_for_a_missing_extra(tmp_path: Path) -> None:
+    code = "sys.modules['msgspec'] = None\nfrom eventstore.__main__ import main\nmain()"
+    ended = run(code, tmp_path)
+    assert ended.returncode == 1
+    assert "pip install" not in ended.stderr
+
+
 def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     arguments = "['eventstore', 'read', '--data', 'http://127.0.0.1:9']"
     variables = "EVENTSTORE_INFLUX_ORG='o', EVENTSTORE_INFLUX_BUCKET='b'"

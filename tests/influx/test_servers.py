@@ -153,6 +153,7 @@ def test_a_port_is_none_that_outgoing_connections_get() -> None:
 STARTING = """
 import sys, threading, time
 from pathlib import Path
+from tests.influx import servers
 from tests.influx.servers import LocalServer, find_influxd
 
 def start():
@@ -192,7 +193,8 @@ def test_a_server_outlives_the_thread_that_started_it_and_dies_with_its_process(
 class TestWhichServer:
     @pytest.fixture(autouse=True)
     def asked_for_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in [name for name in os.environ if name.startswith("EVENTSTORE_TEST_INFLUX") or name == "CI"]:
+        asking = ("EVENTSTORE_TEST_INFLUX", "INFLUXDB_IMAGE", "CI")
+        for name in [name for name in os.environ if name.startswith(asking)]:
             monkeypatch.delenv(name)
 
     def test_the_one_that_is_named_comes_first(
@@ -217,13 +219,15 @@ class TestWhichServer:
         assert must_have_server()
 
     @pytest.mark.container
-    def test_an_image_that_cannot_be_had_gives_way_to_influxd(
+    def test_an_image_that_cannot_be_had_gives_way_to_influxd_unless_it_was_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("INFLUXDB_IMAGE", "registry.invalid/influxdb:none")
+        monkeypatch.setattr(servers, "IMAGE", "registry.invalid/influxdb:none")
         with opened(tmp_path) as server:
             assert type(server) is LocalServer
-        monkeypatch.setenv("EVENTSTORE_TEST_INFLUX", "docker")
+        assert not must_have_server()
+        monkeypatch.setenv("INFLUXDB_IMAGE", "registry.invalid/influxdb:none")
+        assert must_have_server()
         with pytest.raises(Absent, match="Docker"):
             open_server(tmp_path)
 
