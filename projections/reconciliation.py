@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from eventstore import DuplicateEvent, Record, VersionConflict
+from eventstore import DuplicateEvent, Instant, Record, VersionConflict
 from eventstore.trading import (
     AdjustmentReason,
     OrderFilled,
@@ -89,7 +89,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     report: int
     report_id: bytes
-    reported_at: int
+    reported_at: Instant
     stream: str
     evidence: tuple[int, ...]
     order_id: str | None = None

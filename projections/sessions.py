@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import force_setattr
 
-from eventstore import InvalidEvent
+from eventstore import Instant, InvalidEvent
 from eventstore.clock import NANOSECONDS, to_ns
 from eventstore.trading import SessionOpened, SessionReset
 
@@ -40,10 +40,10 @@ class TradingDay(msgspec.Struct, frozen=True):
     """
 
     trading_day: date
-    began_at: int
-    opens_at: int
-    flat_by: int | None
-    resets_at: int
+    began_at: Instant
+    opens_at: Instant
+    flat_by: Instant | None
+    resets_at: Instant
     week: date
     zone: str
 

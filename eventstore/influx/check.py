@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from eventstore.errors import CorruptJournal
+from eventstore.events import Instant
 from eventstore.influx.points import EVENTS, FIELDS, Encoder, Types, escape_tag, escaped
 from eventstore.record import Digester
 
@@ -38,7 +39,7 @@ class Difference(msgspec.Struct, frozen=True):
 
     kind: Kind
     position: int
-    recorded_at: int
+    recorded_at: Instant
     detail: str
 
 

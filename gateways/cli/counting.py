@@ -1,20 +1,19 @@
-"""`stats`: how much is in a log, of what, of whom, since when, and how large it is."""
+"""`stats`: event counts of a log by type, category and account, its times, size and rate."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import tzinfo
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from eventstore import EventReader, EventStore
-from eventstore.clock import NANOSECONDS, format_time
+from eventstore import EventReader, EventStore, Instant
+from eventstore.clock import NANOSECONDS
 from gateways.cli import options
 from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
-from gateways.cli.plain import plain
 from gateways.cli.states import Rows
+from gateways.presenting.documents import plain
+from gateways.presenting.presenter import Presenter
 
 _LOOK = 1_000
 
@@ -29,30 +28,32 @@ class Statistics(msgspec.Struct, kw_only=True):
     types: Counter[str] = msgspec.field(default_factory=Counter)
     categories: Counter[str] = msgspec.field(default_factory=Counter)
     accounts: Counter[str] = msgspec.field(default_factory=Counter)
-    first_recorded_at: int | None = None
-    last_recorded_at: int | None = None
-    first_occurred_at: int | None = None
-    last_occurred_at: int | None = None
+    first_recorded_at: Instant | None = None
+    last_recorded_at: Instant | None = None
+    first_occurred_at: Instant | None = None
+    last_occurred_at: Instant | None = None
     bytes: int | None = None
     events_per_second: float | None = None
     bytes_per_event: float | None = None
 
 
-def stats(
+def stats(  # noqa: PLR0917 - typer names them all
     rows: Rows = ROWS_SHOWN,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
-    zone: options.Zone = options.UTC_NAME,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
     """Count events by type, category and account, with first and last times, size on disk and rate."""
-    chosen = options.zone_of(zone)
+    options.zone_of(zone)
     with options.reading(data, log) as store:
+        shown = options.presenter(store, zone, exact=exact)
         counted = _count(store)
     if as_json:
-        put_json(_document(counted, chosen))
+        put_json(plain(counted, shown.document_zone))
     else:
-        _put(counted, chosen, rows)
+        _put(counted, shown, rows)
 
 
 def _count(store: EventReader) -> Statistics:
@@ -87,29 +88,20 @@ def _measure(counted: Statistics, directory: Path | None) -> None:
         counted.events_per_second = round(counted.events * NANOSECONDS / lasted, 3) if lasted else None
 
 
-def _document(counted: Statistics, zone: tzinfo) -> dict[str, Any]:
-    document: dict[str, Any] = plain(counted, zone)
-    for name in ("first_recorded_at", "last_recorded_at", "first_occurred_at", "last_occurred_at"):
-        instant = getattr(counted, name)
-        document[name] = None if instant is None else format_time(instant, zone)
-    return document
-
-
-def _put(counted: Statistics, zone: tzinfo, rows: int) -> None:
-    shown = _document(counted, zone)
-    put(f"log {counted.log}, id {shown['log_id']}")
+def _put(counted: Statistics, shown: Presenter, rows: int) -> None:
+    put(f"log {counted.log}, id {plain(counted.log_id)}")
     size = "read from InfluxDB" if counted.bytes is None else f"{counted.bytes:,} bytes on disk"
     put(f"{counted.events:,} events in {counted.streams:,} streams, {size}")
     if counted.events:
-        put(f"recorded {shown['first_recorded_at']} to {shown['last_recorded_at']}")
-        put(f"occurred {shown['first_occurred_at']} to {shown['last_occurred_at']}")
+        put(f"recorded {shown.time(counted.first_recorded_at)} to {shown.time(counted.last_recorded_at)}")
+        put(f"occurred {shown.time(counted.first_occurred_at)} to {shown.time(counted.last_occurred_at)}")
         rates = []
         if counted.events_per_second is not None:
             rates.append(f"{counted.events_per_second:,} events/s over that time")
         if counted.bytes_per_event is not None:
-            rates.append(f"{counted.bytes_per_event:,} bytes an event")
+            rates.append(f"{counted.bytes_per_event:,} bytes per event")
         put(", ".join(rates))
-    put("")
+    put()
     for title, counts in (("type", counted.types), ("category", counted.categories), ("account", counted.accounts)):
         lines = [(name, f"{count:,}", f"{100 * count / counted.events:.1f} %") for name, count in counts.most_common()]
         put_table(f"By {title}", (title, ">events", ">share"), lines, shown=rows)

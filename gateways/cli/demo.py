@@ -17,7 +17,7 @@ import eventstore
 from eventstore import EventStore, SystemClock, TargetExists
 from gateways.cli import demo_child, demo_past, options, outcome
 from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
-from gateways.cli.demo_screen import Show, clock_time, lockout_table, loss_table, order_table, position_table
+from gateways.cli.demo_screen import Show, clock_time, put_lockouts, put_losses, put_orders, put_positions
 from gateways.cli.output import progress, put_json
 from projections import open as open_book
 
@@ -135,11 +135,11 @@ def _ask(show: Show, store: EventStore) -> None:
         cut, tail = book.recovery.cut, book.recovery.tail
         show.say(f"Folded in {book.recovery.seconds * 1e3:,.0f} ms: a cut at {cut:,} and {tail:,} records after it.")
         orders = book.orders.open()
-        show.console.print(order_table(orders))
-        show.console.print(position_table(book))
-        show.console.print(loss_table(book))
+        put_orders(show, orders)
+        put_positions(show, book)
+        put_losses(show, book)
         lockouts = [lock for account in ACCOUNTS for lock in book.lockouts.active(account, CLOSES_AT)]
-        show.console.print(lockout_table(lockouts))
+        put_lockouts(show, lockouts)
         unexplained = [p for account in ACCOUNTS for p in book.positions.of(account) if p.difference]
         surprises = sum(sum(book.orders.anomalies(account).values()) for account in ACCOUNTS)
     show.facts["open_orders"] = len(orders)

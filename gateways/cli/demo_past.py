@@ -12,10 +12,8 @@ from eventstore.clock import NANOSECONDS, format_time
 from eventstore.store import journal_path
 from eventstore.trading import LockoutSet, OrderFilled
 from gateways.cli.demo_day import ZONE
-from gateways.cli.demo_screen import Show, clock_time
+from gateways.cli.demo_screen import SHOWN, Show, clock_time
 from gateways.cli.demo_trading import net
-from gateways.cli.output import table
-from gateways.cli.plain import money
 from projections import Book, Change, as_of, diff
 from projections.views.positions import Position
 
@@ -36,9 +34,7 @@ def look_back(show: Show, store: EventStore) -> None:
     then, upon = as_of(store, occurred_at=before, account=account), as_of(store, occurred_at=at, account=account)
     active = [len(book.lockouts.active(account, when)) for book, when in ((then, before), (upon, at))]
     rows = [_holdings(then, account, before), _holdings(upon, account, at)]
-    show.console.print(
-        table(f"{account}, then and upon the lockout", ("as of", ">net USD", "positions", ">lockouts"), rows)
-    )
+    show.table(f"{account}, then and upon the lockout", ("as of", ">net USD", "~positions", ">lockouts"), rows)
     show.check("no lockout before, one after", active == [0, 1], "no lockout was in force then, one a minute later")
     last = max((r for r in store.read(until=lockout.position - 1) if r.occurred_at <= before), key=lambda r: r.position)
     show.facts["lockout"] = {
@@ -56,7 +52,7 @@ def look_back(show: Show, store: EventStore) -> None:
 def _holdings(book: Book, account: str, at: int) -> tuple[str, ...]:
     held = [f"{position.quantity:+} {position.symbol}" for position in book.positions.of(account) if position.quantity]
     count = len(book.lockouts.active(account, at))
-    return clock_time(at), money(net(book, account)), ", ".join(held) or "flat", str(count)
+    return clock_time(at), SHOWN.money(net(book, account)), ", ".join(held) or "flat", str(count)
 
 
 def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None:
@@ -65,7 +61,7 @@ def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None
     told = [change for change in changes if change.view != "orders"]
     title = "What that minute changed, and by which positions of the log"
     columns = ("what", ">before", ">after", ">realized", "by positions")
-    show.console.print(table(title, columns, [_change_row(change) for change in told]))
+    show.table(title, columns, [_change_row(change) for change in told])
     fills = [
         record
         for change in told
@@ -89,7 +85,7 @@ def _change_row(change: Change) -> tuple[str, ...]:
             after.symbol,
             f"{before.quantity:+}",
             f"{after.quantity:+}",
-            money(after.realized - before.realized),
+            SHOWN.money(after.realized - before.realized),
             places,
         )
     locked = ", ".join(lock.allows for lock in after)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.table import Table
 from rich.text import Text
 
 from eventstore import Record
 from eventstore.clock import NANOSECONDS
 from gateways.cli.demo_day import ACCOUNTS, ZONE
 from gateways.cli.demo_trading import net
-from gateways.cli.output import screen, table
-from gateways.cli.plain import figure, mean, money
+from gateways.cli.output import screen
+from gateways.presenting.escaping import escaped
+from gateways.presenting.presenter import NONE, Presenter
+from gateways.presenting.tables import table, wrapped
 from projections import Book
 from projections.views.lockouts import Lockout
 from projections.views.orders import Order
 
-PIPED_COLUMNS = 100
+SHOWN = Presenter(zone=zoneinfo.ZoneInfo(ZONE))
 
 
 class Show:
@@ -30,7 +31,7 @@ class Show:
     def __init__(self, directory: Path, out: TextIO) -> None:
         self.directory = directory
         self.data, self.tampered = directory / "data", directory / "tampered"
-        self.console = screen(out, piped_columns=PIPED_COLUMNS)
+        self.console = screen(out)
         self.checks: dict[str, bool] = {}
         self.facts: dict[str, Any] = {}
         self.acknowledged: dict[int, str] = {}
@@ -52,11 +53,18 @@ class Show:
         self.console.rule(Text(f"{self._steps}  {title}", style="bold"), align="left", style="dim")
 
     def say(self, text: str) -> None:
-        self.console.print(Text(text))
+        self.console.print(Text(escaped(text)))
 
     def line(self, text: str) -> None:
         """Print a line to be copied: it is never broken."""
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(escaped(text)), soft_wrap=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Iterable[str]]) -> None:
+        """Print a table between empty lines."""
+        self.console.print()
+        self.console.print(Text(title, style="bold"))
+        for line in table(columns, rows, self.console.width):
+            self.line(line)
 
     def check(self, name: str, held: bool, text: str) -> None:
         """Keep whether a check held, and say so."""
@@ -65,9 +73,9 @@ class Show:
 
     def check_line(self, held: bool, text: str) -> None:
         word = Text("ok     ", style="green") if held else Text("WRONG  ", style="bold red")
-        grid = Table.grid()
-        grid.add_row(word, Text(text))
-        self.console.print(grid)
+        margin = " " * len(word)
+        lines = wrapped(escaped(text), self.console.width - len(word))
+        self.console.print(word + Text(f"\n{margin}".join(lines)), soft_wrap=True)
 
 
 def clock_time(instant: int) -> str:
@@ -76,56 +84,51 @@ def clock_time(instant: int) -> str:
     return f"{moment:%H:%M:%S %Z}"
 
 
-def order_table(orders: Iterable[Order]) -> Table:
-    """Return the open orders."""
+def put_orders(show: Show, orders: Iterable[Order]) -> None:
+    """Print the open orders."""
     rows = [
         (
-            *(o.account, o.order_id, o.symbol or "-", o.side or "-"),
-            *(f"{figure(o.leaves)} of {figure(o.quantity)}", figure(o.limit_price), o.status),
+            *(o.account, o.order_id, o.symbol or NONE, o.side or NONE),
+            *(f"{SHOWN.quantity(o.leaves)} of {SHOWN.quantity(o.quantity)}", SHOWN.price(o.limit_price), o.status),
         )
         for o in orders
     ]
     columns = ("account", "order", "symbol", "side", ">leaves", ">limit", "status")
-    return table(f"{len(rows)} open orders", columns, rows)
+    show.table(f"{len(rows)} open orders", columns, rows)
 
 
-def position_table(book: Book) -> Table:
-    """Return every position, with its realized profit and loss."""
+def put_positions(show: Show, book: Book) -> None:
+    """Print every position, with its realized profit and loss."""
     rows = [
         (
-            account,
-            p.symbol,
-            figure(p.quantity),
-            mean(p.average_price),
-            money(p.realized),
-            money(p.fees),
-            figure(p.reported),
+            *(account, p.symbol, SHOWN.quantity(p.quantity), SHOWN.mean(p.average_price)),
+            *(SHOWN.money(p.realized), SHOWN.money(p.fees), SHOWN.quantity(p.reported)),
         )
         for account in ACCOUNTS
         for p in book.positions.of(account)
     ]
     columns = ("account", "symbol", ">position", ">average", ">realized", ">fees", ">broker says")
-    return table("Positions, in USD, first in, first out", columns, rows)
+    show.table("Positions, in USD, first in, first out", columns, rows)
 
 
-def loss_table(book: Book) -> Table:
-    """Return each account's profit and loss after fees, and how many of its trades made it."""
+def put_losses(show: Show, book: Book) -> None:
+    """Print each account's profit and loss after fees, and how many of its trades made it."""
     rows = []
     for account in ACCOUNTS:
         positions = book.positions.of(account)
         realized, fees = sum(p.realized for p in positions), sum(p.fees for p in positions)
-        rows.append((account, f"{realized:,.2f}", f"{fees:,.2f}", money(net(book, account))))
-    return table("Profit and loss of the day, in USD", ("account", ">realized", ">fees", ">net"), rows)
+        rows.append((account, f"{realized:,.2f}", f"{fees:,.2f}", SHOWN.money(net(book, account))))
+    show.table("Profit and loss of the day, in USD", ("account", ">realized", ">fees", ">net"), rows)
 
 
-def lockout_table(lockouts: Iterable[Lockout]) -> Table:
-    """Return lockouts, with why and until when."""
+def put_lockouts(show: Show, lockouts: Iterable[Lockout]) -> None:
+    """Print lockouts, with why and until when."""
     rows = [
         (
             *(lock.account, lock.allows, clock_time(lock.set_at)[:8]),
-            "-" if lock.until is None else clock_time(lock.until)[:8],
+            NONE if lock.until is None else clock_time(lock.until)[:8],
             f"{lock.rule_id}: {lock.reason}",
         )
         for lock in lockouts
     ]
-    return table(f"Lockouts in force ({ZONE})", ("account", "allows", "since", "until", "why"), rows)
+    show.table(f"Lockouts in force ({ZONE})", ("account", "allows", "since", "until", "~why"), rows)

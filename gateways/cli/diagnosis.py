@@ -22,7 +22,7 @@ from eventstore.watermarks import Watermarks
 from gateways.cli import options, outcome
 from gateways.cli.keeping import checked
 from gateways.cli.output import put, put_json
-from gateways.cli.plain import plain
+from gateways.presenting.documents import plain
 from projections import SnapshotWarning
 from projections import open as open_book
 
@@ -53,9 +53,9 @@ def doctor(
     log: options.Log = options.LOG,
     as_json: options.Json = False,
 ) -> None:
-    """Look at the place, the storage, its newest records and its helpers; one line for each check.
+    """Check directory, storage, recent records and sidecar files; one line for each check.
 
-    Exit code 1 when something is wrong; a warning alone is none. `verify` checks every record.
+    Exit code 1 when something is wrong; warnings alone exit 0. `verify` checks every record.
     """
     checks = [*_versions(), *place(journal_path(data, log).parent)] if data.is_dir() else []
     try:

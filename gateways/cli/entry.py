@@ -52,7 +52,7 @@ Version = Annotated[
 def eventstore(context: typer.Context, version: Version = False) -> None:  # noqa: ARG001 - answered before
     """A time-series event-sourced state store for trading: append facts, fold state, go back in time, prove it.
 
-    Data goes to stdout, talk to stderr. Exit codes: 0 fine, 1 found something wrong, 2 misused.
+    Results go to stdout, diagnostics to stderr. Exit codes: 0 success, 1 problem found, 2 usage or store error.
     """
     if context.invoked_subcommand is None:
         # Rich prints the help itself, plain typer hands it back.

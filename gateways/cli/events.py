@@ -1,33 +1,34 @@
-"""Events from what is typed: a name and a JSON object, refused by name where either is not what the class says."""
+"""Events from what is typed: a name and a JSON object, refused by name where either does not fit the class."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, tzinfo
 
 import msgspec
-from msgspec import inspect
 
-from eventstore import Event, InvalidEvent, trading
-from eventstore.clock import parse_time
+from eventstore import Event, InvalidEvent, SystemClock, trading
 from eventstore.events.registry import EventType, by_name
+from gateways.presenting.documents import annotations_of, is_instant
+from gateways.presenting.times import parse_local
 
 
-def event_of(name: str, text: str) -> Event:
-    """Return an event of the vocabulary; its times may be ISO 8601 text. Raises InvalidEvent, naming the member."""
+def event_of(name: str, text: str, zone: tzinfo = UTC) -> Event:
+    """Return an event of the vocabulary; its instants may be text, in a zone. Raises InvalidEvent."""
     kind = by_name(name)
     if kind is None:
-        msg = f"there is no event type {name!r}: {_close(name, known_types())}"
+        msg = f"unknown event type {name!r}: {_close(name, known_types())}"
         raise InvalidEvent(msg)
     members = _members(kind, text)
-    fields = {field.name: field.type for field in inspect.type_info(kind.cls).fields}  # type: ignore[attr-defined]
+    hints = annotations_of(kind.cls)
+    now = SystemClock.now_ns()
     for member, value in members.items():
-        if member not in fields:
-            msg = f"{name} has no member {member!r}: {_close(member, list(fields))}"
+        if member not in hints:
+            msg = f"{name} has no member {member!r}: {_close(member, list(hints))}"
             raise InvalidEvent(msg)
-        if _is_instant(fields[member]) and bytes(value).startswith(b'"'):
-            members[member] = msgspec.Raw(str(parse_time(msgspec.json.decode(value, type=str))).encode())
+        if is_instant(hints[member]) and bytes(value).startswith(b'"'):
+            members[member] = msgspec.Raw(str(parse_local(msgspec.json.decode(value, type=str), zone, now)).encode())
     try:
         return kind.decoder.decode(msgspec.json.encode(members))  # type: ignore[no-any-return]
     except msgspec.ValidationError as e:
@@ -43,7 +44,7 @@ def known_types() -> list[str]:
 def unknown_types(names: list[str]) -> list[str]:
     """Return, for each name that no event has here, a sentence with those that are close to it."""
     unknown = [name for name in names if by_name(name) is None]
-    return [f"no event type is called {name!r} here: {_close(name, known_types())}" for name in unknown]
+    return [f"unknown event type {name!r}: {_close(name, known_types())}" for name in unknown]
 
 
 def _members(kind: EventType, text: str) -> dict[str, msgspec.Raw]:
@@ -63,10 +64,4 @@ def _close(name: str, names: list[str]) -> str:
     found = difflib.get_close_matches(name.lower(), list(folded), n=4, cutoff=0.5)
     if found:
         return f"close are {', '.join(folded[match] for match in found)}"
-    return f"there are {', '.join(names)}"
-
-
-def _is_instant(info: Any) -> bool:  # noqa: ANN401 - msgspec's description of any type
-    if isinstance(info, inspect.Metadata):
-        return bool((info.extra or {}).get("instant")) or _is_instant(info.type)
-    return isinstance(info, inspect.UnionType) and any(map(_is_instant, info.types))
+    return f"the known ones are {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""What a book says of some accounts, gathered: the orders, positions, lockouts and surprises that `state` shows."""
+"""What a book says of some accounts: the orders, positions, lockouts and anomalies that `state` shows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from eventstore import UnknownContract
+from eventstore import Instant, UnknownContract
 from eventstore.clock import NANOSECONDS
-from gateways.cli.plain import plain
+from gateways.presenting.documents import plain
 from projections import SHARED, Book, PartitionParked
 from projections.view import FIXED
 from projections.views.enforcement import Enforcement
@@ -47,7 +47,7 @@ class Today(msgspec.Struct, frozen=True):
     trades: int
 
 
-class Surprise(msgspec.Struct, frozen=True):
+class Anomaly(msgspec.Struct, frozen=True):
     """One kind of anomaly of an account; `positions` are those that are still remembered."""
 
     account: str
@@ -62,14 +62,14 @@ class Holdings(msgspec.Struct, frozen=True):
 
     log: str
     position: int
-    at: int
+    at: Instant
     orders: tuple[Order, ...]
     positions: tuple[Position, ...]
     totals: tuple[Total, ...]
     days: tuple[Today, ...]
     lockouts: tuple[Lockout, ...]
     pending: tuple[Enforcement, ...]
-    anomalies: tuple[Surprise, ...]
+    anomalies: tuple[Anomaly, ...]
     parked: tuple[str, ...]
 
     @staticmethod
@@ -102,7 +102,7 @@ def gather(book: Book, log: str, at: int, account: str | None) -> Holdings:
         days=_each(accounts, lambda name: _today(book, name, at)),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
         pending=_each(accounts, book.enforcement.pending),
-        anomalies=_each(accounts, lambda name: _surprises(book, name)),
+        anomalies=_each(accounts, lambda name: _anomalies(book, name)),
         parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
     )
 
@@ -150,8 +150,8 @@ def _today(book: Book, account: str, at: int) -> Iterable[Today]:
         yield Today(account, day.isoformat(), named, made.realized, made.fees, made.net, made.trades)
 
 
-def _surprises(book: Book, account: str) -> list[Surprise]:
-    found = [Surprise(account, "orders", kind, count) for kind, count in book.orders.anomalies(account).items()]
+def _anomalies(book: Book, account: str) -> list[Anomaly]:
+    found = [Anomaly(account, "orders", kind, count) for kind, count in book.orders.anomalies(account).items()]
     marks: dict[tuple[str, str], list[int]] = defaultdict(list)
     for position in book.positions.of(account):
         for kind, place in position.anomalies:
@@ -160,5 +160,5 @@ def _surprises(book: Book, account: str) -> list[Surprise]:
         marks["positions", kind].append(place)
     for anomaly in book.lockouts.anomalies(account):
         marks["lockouts", anomaly.kind].append(anomaly.position)
-    found += [Surprise(account, view, kind, len(places), tuple(places)) for (view, kind), places in marks.items()]
+    found += [Anomaly(account, view, kind, len(places), tuple(places)) for (view, kind), places in marks.items()]
     return found

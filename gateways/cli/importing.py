@@ -14,9 +14,9 @@ from eventstore import InvalidEvent
 from gateways.cli import options, outcome
 from gateways.cli.output import ROWS_SHOWN, Step, put, put_json, put_table
 from gateways.cli.output import progress as bar
-from gateways.cli.plain import money
 from gateways.cli.states import Rows
 from gateways.importers import APPENDING, FORMATS, ImportReport, import_file
+from gateways.presenting.presenter import NONE, Presenter
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to import; .gz is read as well.")]
 Format = Annotated[str, typer.Option("--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}.")]
@@ -45,8 +45,9 @@ def import_(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
+    exact: options.Exact = False,
 ) -> None:
-    """Append what a file tells. The whole file is checked first; importing it again adds only what is missing.
+    """Append what a file holds. The whole file is checked first; importing it again adds only what is missing.
 
     Exit code 1 when rows were left out or when the file's own profit and loss is not the fold's.
     """
@@ -70,7 +71,7 @@ def import_(  # noqa: PLR0917 - typer names them all
     if as_json:
         put_json(report.as_json())
     else:
-        _put(report, rows)
+        _put(report, Presenter(exact=exact), rows)
     if report.left_out or report.differing:
         outcome.wrong()
 
@@ -115,25 +116,26 @@ def _bars() -> Iterator[_Bars | None]:
         yield _Bars(stack)
 
 
-def _put(report: ImportReport, rows: int) -> None:
+def _put(report: ImportReport, shown: Presenter, rows: int) -> None:
     put(f"{report.file}: {report.rows:,} rows as {report.format}")
     put(f"added {report.added:,} events, {report.already_there:,} were there, {len(report.left_out):,} rows left out")
     if report.repeated:
-        put(f"{report.repeated:,} rows say again what an earlier row says")
+        put(f"{report.repeated:,} rows repeat an earlier row")
     for reason, count in report.ignored.items():
-        put(f"{count:,} rows mean nothing to the log: {reason}")
-    put("")
+        put(f"{count:,} rows ignored: {reason}")
+    put()
     put_table("Events", ("type", ">events"), [(name, f"{count:,}") for name, count in report.types.items()])
     if report.left_out:
-        bad = [(str(row.line), row.column or "-", row.value or "-", row.why) for row in report.left_out]
-        put_table("Left out", (">line", "column", "value", "why"), bad, shown=rows)
+        bad = [(str(row.line), row.column or NONE, row.value or NONE, row.why) for row in report.left_out]
+        put_table("Left out", (">line", "column", "~value", "~why"), bad, shown=rows)
     if report.pnl:
-        _put_comparison(report, rows)
+        _put_comparison(report, shown, rows)
 
 
-def _put_comparison(report: ImportReport, rows: int) -> None:
+def _put_comparison(report: ImportReport, shown: Presenter, rows: int) -> None:
     reported, folded = (sum(getattr(row, name) for row in report.pnl) for name in ("reported", "folded"))
-    put(f"Profit and loss of {len(report.pnl):,} figures: the file says {reported:,.2f}, the fold {folded:,.2f}")
+    money = shown.money
+    put(f"Profit and loss of {len(report.pnl):,} figures: the file says {money(reported)}, the fold {money(folded)}")
     if not report.differing:
         put("no figure is more than half a cent from the fold's")
         return

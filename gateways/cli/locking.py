@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,39 +11,44 @@ from typing import Annotated, Any
 import typer
 
 from eventstore import InvalidEvent, Record
-from eventstore.clock import NANOSECONDS, format_time
+from eventstore.clock import NANOSECONDS
 from eventstore.streams import check_name
 from eventstore.trading import Allows, LockoutCleared, LockoutSet
-from gateways.cli import options, outcome
+from gateways.cli import instants, options, outcome
 from gateways.cli.output import ROWS_SHOWN, note, put, put_json, put_table
-from gateways.cli.plain import plain, record_json
+from gateways.presenting.documents import plain, record_json
+from gateways.presenting.presenter import NONE, Presenter
 from projections import Book
 from projections import open as open_book
 from projections.seeds import load
+from projections.sessions import Calendar
 from projections.views.limits import Limit
 from projections.views.lockouts import Lockout
+from projections.views.sessions import EVERYONE
 
 BY_HAND = "manual"
 _DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
 _UNIT_SECONDS = (86_400, 3_600, 60, 1)
-_LIMIT_COLUMNS = ("rule", "parameters", "in force from", "set by", ">position")
+_LIMIT_COLUMNS = ("account", "rule", "~parameters", "in force from", "set by", ">position")
 
 AccountName = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]
-Until = Annotated[str | None, typer.Option(metavar="INSTANT", help="When it ends: an ISO 8601 time with its zone.")]
+Until = Annotated[
+    str | None, typer.Option(metavar="INSTANT", help="When it ends: 2025-11-19, '2025-11-19 15:10', 15:10 or ISO 8601.")
+]
 Session = Annotated[bool, typer.Option("--session", help="It ends with the account's next reset.")]
 Calendars = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A TOML file as of limits --seed, where nobody keeps sessions."),
+    typer.Option(metavar="FILE", help="Seed file to read the calendar from if the log has no sessions."),
 ]
 For = Annotated[str | None, typer.Option("--for", metavar="TIME", help="How long it lasts, as 2h, 90m or 1d12h.")]
-Irrevocable = Annotated[bool, typer.Option("--irrevocable", help="Nobody can end or weaken it before its time.")]
-Nothing = Annotated[bool, typer.Option("--nothing", help="Let nothing through, not even what reduces a position.")]
+Irrevocable = Annotated[bool, typer.Option("--irrevocable", help="Nobody can end or weaken it before its end.")]
+Nothing = Annotated[bool, typer.Option("--nothing", help="Allow nothing, not even reducing a position.")]
 RuleId = Annotated[str, typer.Option("--rule", metavar="RULE_ID", help="The rule that it belongs to.")]
 Symbol = Annotated[str | None, typer.Option(metavar="NAME", help="Only this symbol; by default the whole account.")]
 Root = Annotated[str | None, typer.Option(metavar="NAME", help="Only the futures of this root, as ES.")]
-Reason = Annotated[str, typer.Option(help="Why; it stands in the event and in what a refused order is told.")]
+Reason = Annotated[str, typer.Option(help="Why: recorded, and given to each refused order.")]
 Seed = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="First append what this TOML file says and the log has not.")
+    Path | None, typer.Option(metavar="FILE", help="First append what this TOML file has and the log lacks.")
 ]
 Waiting = Annotated[bool, typer.Option("--pending", help="Those that wait for the next session instead.")]
 
@@ -63,18 +69,20 @@ def lock(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
-    zone: options.Zone = options.UTC_NAME,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
-    """Lock an account: until an instant, for a time, until its next reset, or without end.
+    """Lock an account: until an instant, for a time, until its next reset, or without end date.
 
-    What reduces a position still goes through, unless --nothing.
+    Orders that reduce a position are still allowed, unless --nothing.
     """
-    chosen = options.zone_of(zone)
+    options.zone_of(zone)
     check_name("account", account)
     with options.opened(data, log) as store:
         plan = None if calendars is None else load(calendars).calendars
+        shown = options.presenter(store, zone, account, exact=exact, usual=_calendar_zone(plan, account))
         with open_book(store, accounts=[account], calendars=plan) as book:
-            end = _end(book, account, until, for_, session=session)
+            end = _end(book, account, until, for_, session=session, zone=shown.zone)
             scope = _scope(symbol, root) or "account"
             event = LockoutSet(
                 rule_id=rule,
@@ -87,7 +95,7 @@ def lock(  # noqa: PLR0917 - typer names them all
             [record] = book.append(_stream(account, rule), event, actor=actor)
             now = store.clock.now_ns()
             held = [each for each in book.lockouts.active(account, now) if (each.rule_id, each.scope) == (rule, scope)]
-        _tell(record, "locked", held, chosen, as_json=as_json)
+        _report(record, "locked", held, shown, as_json=as_json)
 
 
 def unlock(  # noqa: PLR0917 - typer names them all
@@ -100,20 +108,22 @@ def unlock(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
-    zone: options.Zone = options.UTC_NAME,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
     """End an account's lockout by a rule, by default the one set by hand. An irrevocable one stays."""
-    chosen = options.zone_of(zone)
+    options.zone_of(zone)
     check_name("account", account)
     with options.opened(data, log) as store:
+        shown = options.presenter(store, zone, account, exact=exact)
         with open_book(store, accounts=[account]) as book:
             scope = _scope(symbol, root)
             active = book.lockouts.active(account, store.clock.now_ns())
-            _check_clearable(account, rule, scope, active, chosen)
+            _check_clearable(account, rule, scope, active, shown)
             event = LockoutCleared(by=actor or "", reason=reason, scope=scope)
             [record] = book.append(_stream(account, rule), event, actor=actor)
             left = list(book.lockouts.active(account, store.clock.now_ns()))
-        _tell(record, "still locked" if left else "unlocked", left, chosen, as_json=as_json)
+        _report(record, "still locked" if left else "unlocked", left, shown, as_json=as_json)
 
 
 def limits(  # noqa: PLR0917 - typer names them all
@@ -125,23 +135,25 @@ def limits(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
-    zone: options.Zone = options.UTC_NAME,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
     """Show which limits are in force, since when and set by whom; with --seed, set first ones from a file."""
-    chosen = options.zone_of(zone)
+    options.zone_of(zone)
     if seed is not None:
         _seed(seed, actor, data, log)
     with options.reading(data, log) as store:
+        shown = options.presenter(store, zone, account, exact=exact)
         accounts = None if account is None else [account]
         with open_book(store, accounts=accounts) as book:
             ask = book.limits.pending if pending else book.limits.of
             now = options.clock_of(store).now_ns()
             found = [limit for name in sorted(accounts or book.partitions("limits")) for limit in ask(name, now)]
     if as_json:
-        put_json([plain(limit, chosen) for limit in found])
+        put_json([plain(limit, shown.document_zone) for limit in found])
         return
-    title = "Limits that wait" if pending else "Limits in force"
-    put_table(title, ("account", *_LIMIT_COLUMNS), [_row(limit, chosen) for limit in found], shown=rows)
+    title = "Pending limits" if pending else "Limits in force"
+    put_table(title, _LIMIT_COLUMNS, [_row(limit, shown) for limit in found], shown=rows)
 
 
 def _seed(path: Path, actor: str | None, data: Path, log: str) -> None:
@@ -151,19 +163,19 @@ def _seed(path: Path, actor: str | None, data: Path, log: str) -> None:
     note(f"{path}: {len(records)} events appended" if records else f"{path}: the log has all of it, nothing was added")
 
 
-def _row(limit: Limit, zone: tzinfo) -> tuple[str, ...]:
-    parameters = ", ".join(f"{name} {_shown(value)}" for name, value in limit.parameters.items())
-    since = "the next session" if limit.in_force_at is None else format_time(limit.in_force_at, zone)
-    return limit.account, limit.rule_id, parameters or "-", since, limit.actor, str(limit.position)
+def _row(limit: Limit, shown: Presenter) -> tuple[str, ...]:
+    parameters = ", ".join(f"{name} {_parameter(value)}" for name, value in limit.parameters.items())
+    since = "the next session" if limit.in_force_at is None else shown.time(limit.in_force_at)
+    return limit.account, limit.rule_id, parameters or NONE, since, limit.actor, str(limit.position)
 
 
-def _shown(value: object) -> str:
+def _parameter(value: object) -> str:
     if isinstance(value, dict):
-        return " and ".join(f"{name} {_shown(each)}" for name, each in value.items())
-    return " and ".join(map(_shown, value)) if isinstance(value, list) else str(value)
+        return " and ".join(f"{name} {_parameter(each)}" for name, each in value.items())
+    return " and ".join(map(_parameter, value)) if isinstance(value, list) else str(value)
 
 
-def _end(book: Book, account: str, until: str | None, for_: str | None, *, session: bool) -> int | None:
+def _end(book: Book, account: str, until: str | None, for_: str | None, *, session: bool, zone: tzinfo) -> int | None:
     if (until is not None) + (for_ is not None) + session > 1:
         msg = "give one of --until, --for and --session: each says when the lockout ends"
         raise InvalidEvent(msg)
@@ -178,7 +190,7 @@ def _end(book: Book, account: str, until: str | None, for_: str | None, *, sessi
         return now + duration(for_)
     if until is None:
         return None
-    end = options.time_of(book.reader, until)
+    end = instants.time_of(book.reader, until, zone)
     if end <= now:
         msg = f"--until {until} is over already: a lockout ends in the future"
         raise InvalidEvent(msg)
@@ -192,9 +204,14 @@ def duration(text: str) -> int:
         0 if found is None else sum(int(n or 0) * unit for n, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
     )
     if not seconds:
-        msg = f"{text!r} is no time: write it like 2h, 90m or 1d12h"
+        msg = f"invalid duration {text!r}: write it like 2h, 90m or 1d12h"
         raise InvalidEvent(msg)
     return seconds * NANOSECONDS
+
+
+def _calendar_zone(plan: Mapping[str, Calendar] | None, account: str) -> str | None:
+    calendar = (plan or {}).get(account) or (plan or {}).get(EVERYONE)
+    return None if calendar is None else calendar.zone
 
 
 def _scope(symbol: str | None, root: str | None) -> str | None:
@@ -210,32 +227,32 @@ def _stream(account: str, rule: str) -> str:
     return f"lockout/{account}/{rule.replace('/', '%2F')}"
 
 
-def _check_clearable(account: str, rule: str, scope: str | None, active: tuple[Lockout, ...], zone: tzinfo) -> None:
+def _check_clearable(account: str, rule: str, scope: str | None, active: tuple[Lockout, ...], shown: Presenter) -> None:
     """Refuse what would have no effect, before it is recorded."""
     meant = [held for held in active if held.rule_id == rule and scope in {None, held.scope}]
     if not meant:
         others = ", ".join(f"{held.rule_id} ({held.scope})" for held in active)
-        rest = f"only {others}: name one with --rule" if others else "and no other"
-        msg = f"{account} has no lockout by {rule!r} in force, {rest}"
+        only = f"{account} has no lockout by {rule!r} in force, only {others}: name one with --rule"
+        msg = only if others else f"{account} has no active lockouts"
         raise InvalidEvent(msg)
     if all(not held.revocable for held in meant):
-        note(f"{account} is {_held(meant[0], zone)}, and that is irrevocable: nothing was changed")
+        note(f"{account} is {_held(meant[0], shown)}, and that is irrevocable: nothing was changed")
         outcome.wrong()
 
 
-def _held(held: Lockout, zone: tzinfo) -> str:
-    end = "without end" if held.until is None else f"until {format_time(held.until, zone)}"
+def _held(held: Lockout, shown: Presenter) -> str:
+    end = "without end" if held.until is None else f"until {shown.time(held.until)}"
     return f"locked {end} by {held.rule_id} ({held.scope})"
 
 
-def _tell(record: Record, state: str, held: list[Lockout], zone: tzinfo, *, as_json: bool) -> None:
+def _report(record: Record, state: str, held: list[Lockout], shown: Presenter, *, as_json: bool) -> None:
     if as_json:
         document: dict[str, Any] = {
-            "record": record_json(record, zone),
-            "lockouts": [plain(each, zone) for each in held],
+            "record": record_json(record, shown.document_zone),
+            "lockouts": [plain(each, shown.document_zone) for each in held],
         }
         put_json(document)
         return
     put(f"{record.account} {state}: position {record.position}  {record.stream}")
     for each in held:
-        put(f"{_held(each, zone)}, lets {'nothing' if each.allows is Allows.NOTHING else 'reductions'} through")
+        put(f"{_held(each, shown)}, lets {'nothing' if each.allows is Allows.NOTHING else 'reductions'} through")

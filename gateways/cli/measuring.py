@@ -11,7 +11,7 @@ from gateways.cli import options
 
 
 def bench(context: typer.Context, as_json: options.Json = False) -> None:
-    """Measure, each figure beside its comparison; further arguments go to the benchmarks as they are."""
+    """Measure each figure with its baseline; extra arguments are passed through to the benchmarks."""
     try:
         run = importlib.import_module("benchmarks").main
     except (ImportError, AttributeError) as e:

@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,8 @@ from eventstore.journals.sqlite import SqliteJournal
 from eventstore.store import journal_path
 from gateways.cli import options, outcome
 from gateways.cli.output import note, progress, put, put_json
-from gateways.cli.plain import plain
+from gateways.presenting.documents import plain
+from gateways.presenting.presenter import Presenter
 
 if TYPE_CHECKING:
     from eventstore.influx.check import Comparison, Difference
@@ -48,6 +50,8 @@ def mirror(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
     """Ship the log to InfluxDB for as long as this runs; with --once until caught up; with --check compare only.
 
@@ -57,10 +61,12 @@ def mirror(  # noqa: PLR0917 - typer names them all
     if repair and not check:
         msg = "--repair goes with --check: what is missing has to be found first"
         raise InvalidEvent(msg)
+    stated = options.zone_of(zone)
+    shown = Presenter(zone=stated or UTC, stated=stated, exact=exact)
     settings = InfluxSettings.load()
     with _journal(data, log) as journal:
         if check:
-            _compare(journal, settings, repair=repair, as_json=as_json)
+            _compare(journal, settings, shown, repair=repair, as_json=as_json)
         elif once:
             _ship_once(journal, settings, as_json=as_json)
         else:
@@ -196,7 +202,9 @@ def _saying(journal: SqliteJournal, shipper: Shipper) -> str:
     return f"log {journal.log}: InfluxDB has position {shipper.position:,} of {journal.head():,}"
 
 
-def _compare(journal: SqliteJournal, settings: InfluxSettings, *, repair: bool, as_json: bool) -> None:
+def _compare(
+    journal: SqliteJournal, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
+) -> None:
     from eventstore.influx import check, claims, status
     from eventstore.influx.client import Client
 
@@ -214,14 +222,14 @@ def _compare(journal: SqliteJournal, settings: InfluxSettings, *, repair: bool, 
     finally:
         client.close()
     if as_json:
-        put_json({"log": journal.log, **plain(found)})
+        put_json({"log": journal.log, **plain(found, shown.document_zone)})
     else:
-        _put_comparison(found, journal.head(), shipped)
+        _put_comparison(found, journal.head(), shipped, shown)
     if not found.ok and found.repaired < found.missing + found.altered + found.foreign:
         outcome.wrong()
 
 
-def _put_comparison(found: Comparison, head: int, shipped: int) -> None:
+def _put_comparison(found: Comparison, head: int, shipped: int, shown: Presenter) -> None:
     behind = f"; {head - shipped:,} more are on their way" if head > shipped else ""
     if found.ok:
         put(f"ok: {found.checked:,} records are in InfluxDB as the journal has them, and nothing else{behind}")
@@ -230,7 +238,7 @@ def _put_comparison(found: Comparison, head: int, shipped: int) -> None:
         f"{found.missing:,} missing, {found.altered:,} altered, {found.foreign:,} foreign, of {found.checked:,}{behind}"
     )
     for difference in found.differences:
-        put(_told(difference))
+        put(_described(difference, shown))
     if found.missing + found.altered + found.foreign > len(found.differences):
         put("… and more")
     if found.repaired:
@@ -239,8 +247,8 @@ def _put_comparison(found: Comparison, head: int, shipped: int) -> None:
         put("--check --repair ships again what is missing; what is altered or foreign stays, as evidence")
 
 
-def _told(difference: Difference) -> str:
-    place = f"position {difference.position}" if difference.position else f"time {difference.recorded_at}"
+def _described(difference: Difference, shown: Presenter) -> str:
+    place = f"position {difference.position}" if difference.position else f"time {shown.time(difference.recorded_at)}"
     return f"{difference.kind:<8} {place}: {difference.detail}"
 
 

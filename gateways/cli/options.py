@@ -1,53 +1,52 @@
-"""What the commands take alike: where the log lives, its name, JSON, the zone of times, and instants as text."""
+"""What the commands take alike: where the log lives, its name, JSON, and the zone of times and how they are shown."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 import eventstore
-from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, Record, SystemClock, Unavailable
-from eventstore.clock import parse_time
+from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock, Unavailable
 from eventstore.store import journal_path
-from projections.replay import find_mark
+from eventstore.trading import SessionOpened, SessionReset
+from gateways.presenting.presenter import Presenter
+from gateways.presenting.times import zone_named
+from projections.view import SHARED
 
 Data = Annotated[
     Path,
     typer.Option(
-        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="The store's directory; to ask, also InfluxDB's URL."
+        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="Store directory, or InfluxDB URL (read-only commands)."
     ),
 ]
 Log = Annotated[str, typer.Option("--log", metavar="NAME", help="The log in it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON: one document, or a line for each record.")]
-Zone = Annotated[str, typer.Option("--zone", metavar="NAME", help="The zone of printed times, as America/Chicago.")]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        envvar="EVENTSTORE_ZONE",
+        metavar="NAME",
+        help="Time zone of times typed and printed, as America/Chicago; by default the account's, else UTC.",
+    ),
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Round nothing: all nine decimals of a second, every digit.")]
 Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Only this account.")]
-Note = Annotated[str, typer.Option("--note", help="A remark to keep with the record.")]
-Actor = Annotated[str | None, typer.Option("--actor", help="Who says so; by default user@host/program.")]
+Note = Annotated[str, typer.Option("--note", help="Remark to keep with the record.")]
+Actor = Annotated[
+    str | None, typer.Option("--actor", help="Actor recorded with the event; by default user@host/program.")
+]
 OccurredAt = Annotated[
     str | None, typer.Option("--occurred-at", metavar="INSTANT", help="When it happened; by default now.")
 ]
 
 DATA = Path("data")
 LOG = "main"
-UTC_NAME = "UTC"
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-INSTANT_HELP = "an ISO 8601 time with its zone, a position, or a mark's name"
-
-
-class Instant(msgspec.Struct, frozen=True):
-    """A point in a log: the last position that counts, when it was recorded, and when to ask for lockouts (UNIX ns)."""
-
-    position: int
-    at: int
-    asked: int
 
 
 @contextlib.contextmanager
@@ -100,63 +99,28 @@ def clock_of(store: EventReader) -> Clock:
     return store.clock if isinstance(store, EventStore) else SystemClock()
 
 
-def zone_of(name: str) -> tzinfo:
-    """Return a zone by its name; raise InvalidEvent for one that nobody knows."""
-    if name.upper() in {"UTC", "Z"}:
-        return UTC
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as e:
-        msg = f"there is no time zone {name!r}: write it like America/Chicago or UTC"
-        raise InvalidEvent(msg) from e
+def zone_of(name: str | None) -> tzinfo | None:
+    """Return the zone that was asked for, None where none was; raise InvalidEvent for an unknown one."""
+    return zone_named(name) if name else None
 
 
-def instant_of(store: EventReader, text: str) -> Instant:
-    """Return the instant of the log that a position, a time of recording or a mark's name means."""
-    if text.isdecimal() and text.isascii():
-        return _at_position(store, int(text))
-    try:
-        at = parse_time(text)
-    except InvalidEvent as e:
-        return _at_mark(store, text, e)
-    return Instant(store.position_at(at), at, at)
+def presenter(
+    reader: EventReader, zone: str | None, account: str | None = None, *, exact: bool = False, usual: str | None = None
+) -> Presenter:
+    """Return how an answer is shown: in the zone asked for, else the account's own, else a usual one, else UTC."""
+    stated = zone_of(zone)
+    found = stated or account_zone(reader, account) or zone_of(usual) or UTC
+    return Presenter(zone=found, stated=stated, exact=exact)
 
 
-def time_of(store: EventReader, text: str) -> int:
-    """Return the time in UNIX ns that a text means; of a position or a mark, when that record occurred."""
-    if text.isdecimal() and text.isascii():
-        position = int(text)
-        return record_at(store, position).occurred_at if position else 0
-    try:
-        return parse_time(text)
-    except InvalidEvent as e:
-        return record_at(store, _at_mark(store, text, e).position).occurred_at
-
-
-def record_at(store: EventReader, position: int) -> Record:
-    """Return the record of a position; raise InvalidEvent where the log does not reach it."""
-    for record in store.read(after=max(position - 1, 0), limit=1):
-        if record.position == position:
-            return record
-    msg = f"position {position} is not in the log, which ends at {store.head()}"
-    raise InvalidEvent(msg)
-
-
-def _at_position(store: EventReader, position: int) -> Instant:
-    return _at_record(record_at(store, position)) if position else Instant(0, 0, 0)
-
-
-def _at_mark(store: EventReader, text: str, no_time: InvalidEvent) -> Instant:
-    try:
-        record = find_mark(store, text)
-    except InvalidEvent as e:
-        if _DATED.match(text):
-            raise no_time from e
-        msg = f"{no_time}; or give a position, or a mark's name: {e}"
-        raise InvalidEvent(msg) from e
-    return _at_record(record)
-
-
-def _at_record(record: Record) -> Instant:
-    # An imported or simulated day was recorded long after it happened, and its lockouts held while it did.
-    return Instant(record.position, record.recorded_at, min(record.recorded_at, record.occurred_at))
+def account_zone(reader: EventReader, account: str | None) -> tzinfo | None:
+    """Return the zone of an account's trading days, as its newest session has it; None where none has."""
+    if account is None or account == SHARED:
+        return None
+    for record in reversed(list(reader.read(stream=f"session/{account}/"))):
+        event = record.event
+        if isinstance(event, SessionOpened | SessionReset) and event.zone is not None:
+            # A zone that is unknown here counts as none: no answer may fail for it.
+            with contextlib.suppress(InvalidEvent):
+                return zone_named(event.zone)
+    return None

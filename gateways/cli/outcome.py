@@ -14,7 +14,8 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from eventstore import CorruptJournal, StoreError, UnsupportedFormat
-from gateways.cli.output import note, printable
+from gateways.cli.output import note
+from gateways.presenting.escaping import escaped
 
 FINE, WRONG, MISUSED = 0, 1, 2
 # What shells report of a program that SIGINT, or SIGPIPE, has ended.
@@ -76,7 +77,7 @@ def wrong() -> NoReturn:
 
 
 def _complain(message: str) -> None:
-    print(f"eventstore: {printable(' '.join(message.split()))}", file=sys.stderr)
+    print(f"eventstore: {escaped(' '.join(message.split()))}", file=sys.stderr)
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - its class is nameless here
@@ -96,7 +97,7 @@ def _leave_pipe() -> NoReturn:
 
 @contextlib.contextmanager
 def _noted_warnings() -> Iterator[None]:
-    """Tell warnings, such as of a snapshot passed over, as notes instead of as lines of source."""
+    """Print warnings, such as of a snapshot passed over, as notes instead of as lines of source."""
     said: set[str] = set()
 
     def say(message: Warning | str, *_: object, **__: object) -> None:

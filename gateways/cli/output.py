@@ -1,24 +1,26 @@
-"""What commands print: data on stdout as tables or JSON, talk on stderr, plain wherever there is no terminal."""
+"""What commands print: results on stdout as tables or JSON, diagnostics on stderr, plain where there is no terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, TextIO
 
-import msgspec
-from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 from typing_extensions import override
+
+from gateways.presenting.documents import json_text
+from gateways.presenting.escaping import escaped
+from gateways.presenting.tables import table
 
 Step = Callable[[int, int | None], None]
 
-PIPED_COLUMNS = 200
-"""Tables that go to a file are as wide as they need to be: cropping is for screens."""
+COLUMNS = 80
+"""How wide tables are that go to a file or a pipe; COLUMNS in the environment says otherwise."""
 ROWS_SHOWN = 40
 
 
@@ -30,60 +32,47 @@ class Screen(Console):
         raise BrokenPipeError
 
 
-def screen(file: TextIO | None = None, *, piped_columns: int = PIPED_COLUMNS) -> Screen:
+def screen(file: TextIO | None = None) -> Screen:
     """Return a console on stdout, or another stream: no markup is read in data, no colour is sent to a pipe."""
     stream = sys.stdout if file is None else file
-    columns = None if stream.isatty() or "COLUMNS" in os.environ else piped_columns
+    columns = None if stream.isatty() or "COLUMNS" in os.environ else COLUMNS
     return Screen(file=stream, width=columns, markup=False, emoji=False, highlight=False)
 
 
 def note(message: str) -> None:
-    """Say something about the work on stderr."""
-    print(f"note: {printable(message)}", file=sys.stderr)
+    """Print a diagnostic on stderr."""
+    print(f"note: {escaped(message)}", file=sys.stderr)
 
 
-def put(line: str) -> None:
-    """Print one line of data, as it is and however long."""
-    sys.stdout.write(line + "\n")
+def put(line: str = "") -> None:
+    """Print one line of results, however long."""
+    sys.stdout.write(escaped(line) + "\n")
+
+
+def put_fields(fields: Iterable[str]) -> None:
+    """Print one line of fields, separated by tabs: those within a field are escaped."""
+    sys.stdout.write("\t".join(map(escaped, fields)) + "\n")
 
 
 def put_json(document: object) -> None:
     """Print one JSON document on one line; figures that have to be exact come as text already."""
-    put(msgspec.json.encode(document).decode())
+    sys.stdout.write(json_text(document) + "\n")
 
 
-def put_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], *, shown: int = 0) -> None:
-    """Print a table and how many rows it has; with `shown`, at most so many of them."""
+def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], *, shown: int = 0) -> None:
+    """Print a table, how many rows it has and an empty line; with `shown`, at most so many of them."""
     lines = list(rows)
     if not lines:
         put(f"{title}: none")
         return
     kept = lines[:shown] if shown else lines
     console = screen()
-    with console.capture() as captured:
-        console.print(table(f"{title} ({len(lines):,})", columns, kept))
-    for line in captured.get().splitlines():
-        put(line.rstrip())
+    console.print(Text(escaped(f"{title} ({len(lines):,})"), style="bold"), soft_wrap=True)
+    for line in table(columns, kept, console.width):
+        put(line)
     if len(kept) < len(lines):
-        put(f"  … and {len(lines) - len(kept):,} more: --rows 0 shows all\n")
-
-
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Return a table; a column whose name begins with `>` is one of figures. Nothing is lost in narrow ones."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        figures = name.startswith(">")
-        made.add_column(name.removeprefix(">"), justify="right" if figures else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*[printable(cell) for cell in row])
-    return made
-
-
-def printable(text: str) -> str:
-    """Return text in which nothing can steer a terminal: what is not printable is written as its escape."""
-    if text.isprintable():
-        return text
-    return "".join(sign if sign.isprintable() or sign == "\n" else ascii(sign)[1:-1] for sign in text)
+        put(f"… and {len(lines) - len(kept):,} more: --rows 0 shows all")
+    put()
 
 
 @contextlib.contextmanager

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Iterable
-from datetime import tzinfo
 from typing import Annotated, Any
 
 import typer
 
 from eventstore import EventReader, Record
-from eventstore.clock import NANOSECONDS, format_time
-from gateways.cli import options
+from eventstore.clock import NANOSECONDS
+from gateways.cli import instants, options
 from gateways.cli.events import unknown_types
-from gateways.cli.output import note, printable, put, put_json, screen
-from gateways.cli.plain import record_json
+from gateways.cli.output import note, put, put_fields, put_json, screen
+from gateways.presenting.documents import readable_data, record_json
+from gateways.presenting.escaping import escaped
+from gateways.presenting.presenter import Presenter
+from gateways.presenting.tables import cut, wrapped
 
 Stream = Annotated[
     str | None, typer.Option(metavar="NAME", help="Only this stream, or a prefix that ends in a slash: order/ACC1/.")
@@ -42,18 +44,20 @@ def read(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
-    zone: options.Zone = options.UTC_NAME,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
     """Print records, oldest first: a line each; with --json, a JSON object each.
 
-    The fields of a line on a pipe, parted by tabs: position, recorded_at, occurred_at, stream, version, type, data.
+    When piped, tab-separated fields: position, recorded_at, occurred_at, stream, version, type, data.
     """
-    chosen = options.zone_of(zone)
+    options.zone_of(zone)
     with options.reading(data, log) as store:
-        first = after if start is None else max(after, _before(store, start))
-        last = None if stop is None else _before(store, stop)
+        shown = options.presenter(store, zone, account or _account_of(stream), exact=exact)
+        first = after if start is None else max(after, _before(store, start, shown))
+        last = None if stop is None else _before(store, stop, shown)
         found = store.read(after=first, until=last, limit=limit, stream=stream, account=account, types=types)
-        if not _put_all(found, chosen, as_json=as_json):
+        if not _put_all(found, shown, as_json=as_json):
             _say_why_nothing(types)
 
 
@@ -66,30 +70,38 @@ def tail(  # noqa: PLR0917 - typer names them all
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
-    zone: options.Zone = options.UTC_NAME,
+    zone: options.Zone = None,
+    exact: options.Exact = False,
 ) -> None:
     """Print the last records, and with --follow each new one as it is committed."""
-    chosen = options.zone_of(zone)
+    options.zone_of(zone)
     with options.reading(data, log) as store:
+        shown = options.presenter(store, zone, account or _account_of(stream), exact=exact)
         head = store.head()
         narrowed: dict[str, Any] = {"stream": stream, "account": account, "types": types}
-        if not _put_all(_newest(store, head, min(last, head), narrowed), chosen, as_json=as_json) and not follow:
+        if not _put_all(_newest(store, head, min(last, head), narrowed), shown, as_json=as_json) and not follow:
             _say_why_nothing(types)
         if follow:
             sys.stdout.flush()
             for record in store.follow(after=head, **narrowed):
-                _put_all([record], chosen, as_json=as_json)
+                _put_all([record], shown, as_json=as_json)
                 sys.stdout.flush()
 
 
-def _before(store: EventReader, text: str) -> int:
+def _account_of(stream: str | None) -> str | None:
+    """Return the account that a stream's name or prefix gives, None where it leaves that open."""
+    parts = (stream or "").split("/")
+    return parts[1] or None if len(parts) > 2 else None  # noqa: PLR2004 - category/account/entity
+
+
+def _before(store: EventReader, text: str, shown: Presenter) -> int:
     """Return the last position before an instant: before a position itself, or recorded before a time."""
-    instant = options.instant_of(store, text)
+    instant = instants.instant_of(store, text, shown.zone)
     return max(store.position_at(max(instant.at - 1, 0)) if instant.at else 0, 0)
 
 
 def _newest(store: EventReader, head: int, count: int, narrowed: dict[str, Any]) -> deque[Record]:
-    """Return the last records that fit, looking further back only while there are too few."""
+    """Return the last matching records, looking further back only while there are too few."""
     span = max(4 * count, 1_000)
     while True:
         records = deque(store.read(after=max(head - span, 0), until=head, **narrowed), maxlen=count)
@@ -98,39 +110,44 @@ def _newest(store: EventReader, head: int, count: int, narrowed: dict[str, Any])
         span *= 8
 
 
-def _put_all(records: Iterable[Record], zone: tzinfo, *, as_json: bool) -> int:
+def _put_all(records: Iterable[Record], shown: Presenter, *, as_json: bool) -> int:
     count = 0
     columns = screen().width if sys.stdout.isatty() else 0
     for record in records:
         count += 1
         if as_json:
-            put_json(record_json(record, zone))
+            put_json(record_json(record, shown.document_zone))
         elif columns:
-            _put_on_screen(record, zone, columns)
+            _put_on_screen(record, shown, columns)
         else:
-            put("\t".join(_fields(record, zone)))
+            put_fields(_fields(record, shown))
     return count
 
 
-def _fields(record: Record, zone: tzinfo) -> tuple[str, ...]:
-    times = (format_time(record.recorded_at, zone), format_time(record.occurred_at, zone))
-    text = printable(record.data.decode("utf-8", "backslashreplace"))
-    return (str(record.position), *times, record.stream, str(record.version), record.type, text)
+def _fields(record: Record, shown: Presenter) -> tuple[str, ...]:
+    times = (shown.time(record.recorded_at), shown.time(record.occurred_at))
+    data = readable_data(record, shown.time)
+    return (str(record.position), *times, record.stream, str(record.version), record.type, data)
 
 
-def _put_on_screen(record: Record, zone: tzinfo, columns: int) -> None:
-    """Print a few lines of a record, none longer than the screen is wide."""
-    position, recorded_at, occurred_at, stream, version, type_, data = _fields(record, zone)
+def _put_on_screen(record: Record, shown: Presenter, columns: int) -> None:
+    """Print a few lines of a record, cut with an ellipsis where they are wider than the screen, unless exact."""
+    position, recorded_at, occurred_at, stream, version, type_, data = map(escaped, _fields(record, shown))
     # What a live log takes happened just before; only where the two times tell a story are both shown.
     apart = abs(record.recorded_at - record.occurred_at) > NANOSECONDS
-    lines = [f"{position:>8}  {type_}  {stream} v{version}", f"{'':8}  recorded {recorded_at}"]
+    lines = [f"{type_}  {stream} v{version}", f"recorded {recorded_at}"]
     if apart:
-        lines.append(f"{'':8}  occurred {occurred_at}")
-    for line in (*lines, f"{'':8}  {data}"):
-        put(line if len(line) <= columns else line[: columns - 1] + "…")
+        lines.append(f"occurred {occurred_at}")
+    lines.append(data)
+    for number, line in enumerate(lines):
+        margin = f"{'' if number else position:>8}  "
+        room = max(columns - len(margin), 1)
+        for part in wrapped(line, room) if shown.exact else [cut(line, room)]:
+            put(margin + part)
+            margin = " " * len(margin)
 
 
 def _say_why_nothing(types: list[str] | None) -> None:
-    note("no record fits")
+    note("no matching records")
     for sentence in unknown_types(types or []):
         note(sentence)

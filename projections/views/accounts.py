@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
 from projections.view import FIXED, Lens, View
 from projections.views.made import Rates, holdings_of, in_money, since_ever
@@ -53,7 +53,7 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
     realized: Decimal | None
     unrealized: Decimal | None
     fees: Decimal | None
-    at: int
+    at: Instant
     position: int
 
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import to_ns
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
 from projections.view import SHARED, Lens, View
@@ -36,13 +36,13 @@ class Blackout(msgspec.Struct, frozen=True, kw_only=True):
 
     account: str
     name: str
-    start: int
-    stop: int
+    start: Instant
+    stop: Instant
     symbols: tuple[str, ...]
     source: str
     reason: str
     position: int
-    canceled_at: int | None = None
+    canceled_at: Instant | None = None
 
     def is_active(self, at_ns: int) -> bool:
         """Tell whether it holds at an instant in UNIX ns."""

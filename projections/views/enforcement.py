@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, to_ns
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import Lens, View
@@ -67,12 +67,12 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str | None
     quantity: Decimal | None
     trading_day: date
-    requested_at: int
+    requested_at: Instant
     position: int
     id: bytes
     taken: bool = False
     success: bool | None = None
-    taken_at: int | None = None
+    taken_at: Instant | None = None
     taken_by: str = ""
     taken_details: dict[str, Any] | str = msgspec.field(default_factory=dict)
     taken_position: int | None = None

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Instant, Record
 from eventstore.clock import to_ns
 from eventstore.trading import EquityMarked, QuoteUsed
 from projections.view import FIXED, Lens, View
@@ -38,7 +38,7 @@ class EquityMark(msgspec.Struct, frozen=True, kw_only=True):
     quotes: dict[str, QuoteUsed]
     currency: str | None
     trading_day: date | None
-    at: int
+    at: Instant
     position: int
 
 
@@ -52,7 +52,7 @@ class Equity(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     account: str
-    at: int
+    at: Instant
     currency: str | None
     balance: Decimal
     realized: Decimal

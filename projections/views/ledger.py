@@ -9,6 +9,7 @@ from typing import Generic, Protocol, Self, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from eventstore import Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import SessionOpened, SessionReset
 
@@ -34,8 +35,8 @@ class Day(msgspec.Struct, frozen=True):
     """One trading day: from `began_at` until `resets_at`, or the next day's begin where that is not known yet."""
 
     trading_day: date
-    began_at: int
-    resets_at: int | None = None
+    began_at: Instant
+    resets_at: Instant | None = None
     week: date | None = None
 
     @property
@@ -50,8 +51,8 @@ class Span(msgspec.Struct, frozen=True):
     """Instants that count under one name, from `since` until before `until`; `ended`: the end of its day is known."""
 
     name: str
-    since: int
-    until: int
+    since: Instant
+    until: Instant
     ended: bool
 
 

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import to_ns
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
 from projections.view import Lens, View
@@ -43,11 +43,11 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     rule_id: str
     revision: int
     parameters: dict[str, Any]
-    set_at: int
-    effective_from: int | None
+    set_at: Instant
+    effective_from: Instant | None
     loosened: tuple[str, ...]
-    in_force_at: int | None
-    superseded_at: int | None = None
+    in_force_at: Instant | None
+    superseded_at: Instant | None = None
     actor: str
     note: str
     position: int
@@ -85,7 +85,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     trading_day: date | None
     reason: str
     details: dict[str, Any] | str
-    occurred_at: int
+    occurred_at: Instant
     position: int
     id: bytes
 
@@ -107,7 +107,7 @@ class LimitsState(msgspec.Struct):
     sessions: tuple[tuple[str, int], ...] = ()
     breaches: tuple[Breach, ...] = ()
     breach_count: int = 0
-    told_at: int = 0
+    told_at: Instant = 0
 
 
 class LimitsView(View[LimitsState]):

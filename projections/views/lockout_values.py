@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from eventstore import Instant
 from eventstore.clock import to_ns
 from eventstore.trading import Allows
 
@@ -45,12 +46,12 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
     scope: str
     allows: Allows
     reason: str
-    set_at: int
-    until: int | None
+    set_at: Instant
+    until: Instant | None
     revocable: bool
     cause: bytes
     positions: tuple[int, ...]
-    ended_at: int | None = None
+    ended_at: Instant | None = None
     ended_by: str | None = None
     details: dict[str, Any] | str = {}
     ahead: int = 0

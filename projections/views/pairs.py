@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import PairStateSaved, PortfolioSaved
 from projections.view import Lens, View
 
@@ -38,7 +38,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     state: Any
     version: int
-    saved_at: int
+    saved_at: Instant
     position: int
 
 
@@ -47,7 +47,7 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
 
     data: bytes
     version: int
-    saved_at: int
+    saved_at: Instant
     position: int
 
 

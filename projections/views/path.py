@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from eventstore import Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import SessionOpened, SessionReset
 from projections.views.earned import Earned
@@ -23,7 +24,7 @@ _FEW = 500
 class Step(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What happened at one time (UNIX ns), by the record at `position`; `key` is the ledger's."""
 
-    at: int
+    at: Instant
     position: int
     key: str
     earned: Earned

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from eventstore import Instant
 from eventstore.clock import to_ns
 from eventstore.trading import PositionSide
 from projections.view import FIXED, Lens
@@ -39,7 +40,7 @@ class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal | None
     amount_average_cost: Decimal | None
     price: Decimal | None
-    quoted_at: int | None
+    quoted_at: Instant | None
     age: int | None
     stale: bool
     unpriced: Decimal

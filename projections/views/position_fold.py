@@ -12,6 +12,7 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
+from eventstore import Instant
 from eventstore.trading import PositionSide
 from projections.views.contracts import SYMBOLS_MAX, TooManySymbols
 from projections.views.earned import NOTHING, Earned
@@ -44,7 +45,7 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
     price: Decimal | None
     trade_id: str | None
     position: int
-    occurred_at: int
+    occurred_at: Instant
     fills: int = 0
     fee: Decimal = ZERO
     currency: str = ""

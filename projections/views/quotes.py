@@ -7,7 +7,7 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
 from projections.view import FIXED, SHARED, Lens, View
@@ -51,7 +51,7 @@ class StaleQuote(StoreError):
 class Tick(msgspec.Struct, frozen=True, gc=False):
     """One event as it was told; None is what it left out."""
 
-    occurred_at: int
+    occurred_at: Instant
     last: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
@@ -77,13 +77,13 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     bid_size: Decimal | None
     ask_size: Decimal | None
     price: Decimal | None
-    quoted_at: int
+    quoted_at: Instant
     age: int
     stale: bool
-    last_at: int | None
-    bid_at: int | None
-    ask_at: int | None
-    updated_at: int
+    last_at: Instant | None
+    bid_at: Instant | None
+    ask_at: Instant | None
+    updated_at: Instant
 
 
 class Known(msgspec.Struct, frozen=True, gc=False):
@@ -91,7 +91,7 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 
     values: Values
     times: Times
-    updated_at: int
+    updated_at: Instant
 
 
 class QuotesState(msgspec.Struct):

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import asdict, replace
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Instant, Record
 from eventstore.clock import to_ns
 from eventstore.streams import check_name
 from eventstore.trading import SessionClosed, SessionOpened, SessionReset
@@ -31,14 +31,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     account: str
     trading_day: date
-    began_at: int | None = None
-    opens_at: int | None = None
-    flat_by: int | None = None
-    resets_at: int | None = None
+    began_at: Instant | None = None
+    opens_at: Instant | None = None
+    flat_by: Instant | None = None
+    resets_at: Instant | None = None
     week: date | None = None
     zone: str | None = None
     late: bool = False
-    closed_at: int | None = None
+    closed_at: Instant | None = None
     balance: Decimal | None = None
     realized: Decimal | None = None
     fees: Decimal | None = None

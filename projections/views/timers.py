@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import duration_ns, format_time, to_ns
 from eventstore.trading import TimerCanceled, TimerStarted
 from projections.view import Lens, View
@@ -43,9 +43,9 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
 
     account: str
     name: str
-    started_at: int
+    started_at: Instant
     duration: int
-    expires_at: int
+    expires_at: Instant
     remaining: int
     expired: bool
 
@@ -53,7 +53,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
 class Started(msgspec.Struct, frozen=True):
     """When a timer was started, and for how many nanoseconds."""
 
-    started_at: int
+    started_at: Instant
     duration: int
 
     @property

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Instant, Record
 from eventstore.trading import (
     FeeCharged,
     OrderFilled,
@@ -154,7 +154,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal
     price: Decimal
     fee: Decimal
-    occurred_at: int
+    occurred_at: Instant
     position: int
     busted: bool = False
     corrected: bool = False

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record
+from eventstore import Event, Instant, Record
 from eventstore.trading import (
     AdjustmentReason,
     FeeCharged,
@@ -39,7 +39,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
     side: str
     points: Decimal | None
     fees: Fees = ()
-    ended_at: int
+    ended_at: Instant
     position: int
     number: int
 

@@ -79,7 +79,7 @@ def test_state_as_tables_says_no_contract_where_there_is_none(run: Run, data: Pa
     assert "no contract" in ended.out
     assert "6,650.25" in ended.out
     assert "too much lost" in ended.out
-    assert "2025-11-19T16:00:00.000000000Z" in ended.out
+    assert "2025-11-19T16:00:00.000Z" in ended.out
     assert "\x1b" not in ended.out
     assert ended.err == ""
 
@@ -134,7 +134,7 @@ def test_as_of_by_occurrence_is_what_was_true_then(run: Run, data: Path) -> None
     assert (alone.code, "goes with --occurred-at" in alone.err) == (2, True)
 
 
-@pytest.mark.parametrize("instant", ["99", "yesterday", "2025-11-19T09:00:00", "-1"])
+@pytest.mark.parametrize("instant", ["99", "yesterday", "2025-11-19T09:61:00", "-1"])
 def test_an_instant_that_is_none_is_refused(run: Run, data: Path, instant: str) -> None:
     ended = run("as-of", "--data", data, "--", instant)
     assert ended.code == 2
@@ -157,7 +157,7 @@ def test_diff_names_what_changed_and_the_records_that_did_it(run: Run, data: Pat
 def test_diff_as_a_table_fits_one_account(run: Run, data: Path) -> None:
     ended = run("diff", "4", "8", "--account", "ACC2", "--data", data, "--zone", "America/Chicago")
     assert "after position 4 and up to 8" in ended.out
-    assert "NOTHING until 2025-11-19T10:00:00.000000000-06:00" in ended.out
+    assert "NOTHING until 2025-11-19T10:00:00.000-06:00" in ended.out
     assert "realized no contract" in ended.out
     assert "ACC1" not in ended.out
 

@@ -80,7 +80,7 @@ def test_a_stale_expected_version_is_refused(run: Run, data: Path) -> None:
         ("OrderSubmitted", "[1, 2]", "no JSON object"),
         ("OrderSubmitted", "{symbol", "no JSON object"),
         ("LockoutSet", '{"rule_id": "r", "until": "tomorrow"}', "no ISO 8601 time"),
-        ("LockoutSet", '{"rule_id": "r", "until": "2025-11-19T17:00:00"}', "no time zone"),
+        ("LockoutSet", '{"rule_id": "r", "until": "2025-11-19T17:60:00"}', "minute must be in 0..59"),
     ],
 )
 def test_malformed_members_are_refused_by_name(run: Run, data: Path, type_: str, members: str, said: str) -> None:

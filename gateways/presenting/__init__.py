@@ -1,0 +1,1 @@
+"""How values become text, JSON and rows: one home for every interface."""

@@ -1,0 +1,184 @@
+"""Values as JSON has them: decimals as text, instants with nine digits and zone, ids as UUIDs; and events to read.
+
+What is an instant is known by its type, `Instant`: never by a member's name.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, tzinfo
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from eventstore import Record
+from eventstore.clock import format_time
+from eventstore.events.registry import by_name
+from gateways.presenting.escaping import escaped_json
+from gateways.presenting.numbers import in_full
+from projections.views.orders import Order
+from projections.views.positions import Position
+
+# Figures that the classes compute, beside the members that they store.
+_COMPUTED: dict[type, tuple[str, ...]] = {
+    Order: ("average_price", "shortfall"),
+    Position: ("difference",),
+}
+_UUID_BYTES = 16
+
+Hint = Any
+"""A type as an annotation names it: a class, a union, an Annotated one, or None where nothing is known."""
+
+
+def plain(value: Any, zone: tzinfo = UTC, hint: Hint = None) -> Any:  # noqa: ANN401 - any member of any struct
+    """Return a value, and all within it, as plain JSON values; `hint` is its annotation."""
+    if isinstance(value, Record):
+        return record_json(value, zone)
+    if isinstance(value, msgspec.Struct):
+        hints = annotations_of(type(value))
+        members = {name: plain(getattr(value, name), zone, hints.get(name)) for name in value.__struct_fields__}
+        return members | {name: plain(getattr(value, name), zone) for name in _COMPUTED.get(type(value), ())}
+    if isinstance(value, Mapping):
+        within = _within(hint)
+        return {str(key): plain(item, zone, within) for key, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        hints = annotations_of(type(value))
+        return {name: plain(item, zone, hints.get(name)) for name, item in zip(value._fields, value, strict=True)}
+    if isinstance(value, list | tuple):
+        within = _within(hint)
+        return [plain(item, zone, within) for item in value]
+    return _scalar(value, zone, hint)
+
+
+def _scalar(value: Any, zone: tzinfo, hint: Hint) -> Any:  # noqa: ANN401 - any leaf
+    match value:
+        case Enum():
+            return value.value
+        case Decimal():
+            return in_full(value)
+        case bytes():
+            return str(uuid.UUID(bytes=value)) if len(value) == _UUID_BYTES else value.hex()
+        case date():
+            return value.isoformat()
+        case int() if is_instant(hint) and not isinstance(value, bool):
+            return format_time(value, zone)
+        case _:
+            return value
+
+
+def is_instant(hint: Hint) -> bool:
+    """Tell whether an annotation says that a value is an instant, or an instant or None."""
+    if hasattr(hint, "__metadata__"):
+        marks = [mark for mark in hint.__metadata__ if isinstance(mark, msgspec.Meta)]
+        return any((mark.extra or {}).get("instant") for mark in marks) or is_instant(hint.__origin__)
+    return any(map(is_instant, typing.get_args(hint))) if _is_union(hint) else False
+
+
+def _is_union(hint: Hint) -> bool:
+    return typing.get_origin(hint) in {typing.Union, types.UnionType}
+
+
+@functools.cache
+def annotations_of(cls: type) -> dict[str, Hint]:
+    """Return the members' annotations of a class, what is said of their meaning included."""
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+def _within(hint: Hint) -> Hint:
+    """Return the annotation of what a mapping or a sequence holds, None where none is given."""
+    if hasattr(hint, "__metadata__"):
+        return _within(hint.__origin__)
+    arguments = [argument for argument in typing.get_args(hint) if argument is not ...]
+    if _is_union(hint):
+        return next((found for part in arguments if (found := _within(part)) is not None), None)
+    return arguments[-1] if arguments else None
+
+
+def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
+    """Return a record by its members' names; `data` is the event's JSON as it is stored."""
+    members = {name: plain(getattr(record, name), zone) for name in record.__struct_fields__ if name != "data"}
+    members["recorded_at"] = format_time(record.recorded_at, zone)
+    members["occurred_at"] = format_time(record.occurred_at, zone)
+    return {name: members.get(name, msgspec.Raw(record.data)) for name in record.__struct_fields__}
+
+
+def readable_data(record: Record, clock: Callable[[int], str]) -> str:
+    """Return an event's JSON as it is stored, but each instant in it as `clock` writes it: for people."""
+    kind = by_name(record.type)
+    timed = {} if kind is None else _timed_members(kind.cls)
+    data = record.data
+    if timed:
+        data = msgspec.json.encode(_readable_members(data, timed, clock))
+    return data.decode("utf-8", "backslashreplace")
+
+
+def json_text(document: object) -> str:
+    """Return a JSON document on one line, with every character that is not shown as its escape."""
+    try:
+        text = msgspec.json.encode(document).decode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair: a file's name that is no UTF-8, of which JSON has no way to write the bytes.
+        text = msgspec.json.encode(_encodable(document)).decode()
+    return escaped_json(text)
+
+
+def _encodable(value: Any) -> Any:  # noqa: ANN401 - any plain JSON value
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@functools.cache
+def _timed_members(cls: type) -> dict[str, Hint]:
+    """Return the members of a struct that are instants or hold some, by their names in JSON."""
+    hints = annotations_of(cls)
+    return {
+        field.encode_name: hints[field.name]
+        for field in msgspec.structs.fields(cls)
+        if _mentions_instant(hints[field.name])
+    }
+
+
+def _mentions_instant(hint: Hint) -> bool:
+    if is_instant(hint):
+        return True
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return bool(_timed_members(hint))
+    return any(map(_mentions_instant, typing.get_args(hint)))
+
+
+def _readable_members(data: bytes | msgspec.Raw, hints: Mapping[str, Hint], clock: Callable[[int], str]) -> Any:  # noqa: ANN401 - any JSON
+    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    return {name: _readable(raw, hints.get(name), clock) for name, raw in members.items()}
+
+
+def _readable(raw: msgspec.Raw, hint: Hint, clock: Callable[[int], str]) -> Any:  # noqa: ANN401 - any JSON
+    if hint is None or not _mentions_instant(hint):
+        return raw
+    match bytes(raw)[:1]:
+        case b"{":
+            struct = _struct_in(hint)
+            if struct is not None:
+                return _readable_members(raw, _timed_members(struct), clock)
+            items = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+            return {key: _readable(item, _within(hint), clock) for key, item in items.items()}
+        case b"[":
+            within = _within(hint)
+            return [_readable(item, within, clock) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+        case _:
+            value = msgspec.json.decode(raw)
+            return clock(value) if is_instant(hint) and type(value) is int else raw
+
+
+def _struct_in(hint: Hint) -> type[msgspec.Struct] | None:
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return hint
+    return next((found for part in typing.get_args(hint) if (found := _struct_in(part)) is not None), None)

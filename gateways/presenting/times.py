@@ -1,0 +1,129 @@
+"""Times as people read and type them: in a zone, with its offset, milliseconds shown unless exact."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.resources
+import re
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+
+from eventstore import InvalidEvent
+from eventstore.clock import NANOSECONDS, format_time, parse_time, to_ns
+from projections import sessions
+
+_SHOWN_DIGITS = 3
+_ALL_DIGITS = 9
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LOCAL = re.compile(
+    r"(?=.)(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?=\d)|$))?"
+    r"(?:(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)(?:(?<=:\d\d:\d\d)[.,](?P<digits>\d{1,9}))?)?",
+    re.ASCII,
+)
+_ZONED = re.compile(r"\d(?:[Zz]|[+-]\d{2}:?\d{2}(?::?\d{2})?)$", re.ASCII)
+_LIKE_A_TIME = re.compile(r"\d{4}-\d{1,2}-\d|\d{1,2}:\d{2}", re.ASCII)
+_HOW = "write it like 2025-11-19, '2025-11-19 15:10', 15:10 (today) or 2025-11-19T15:10:00.5-06:00"
+
+
+def shown_time(instant: int, zone: tzinfo = UTC, *, exact: bool = False) -> str:
+    """Return UNIX ns as ISO 8601 text with the zone's offset: to the millisecond below it, or exactly."""
+    text = format_time(instant, zone)
+    if exact:
+        return text
+    point = text.index(".")
+    return text[: point + 1 + _SHOWN_DIGITS] + text[point + 1 + _ALL_DIGITS :]
+
+
+def reads_as_time(text: str) -> bool:
+    """Tell whether text begins as a date or a time of day does: a mark of that name could not be told from it."""
+    return _LIKE_A_TIME.match(text) is not None
+
+
+def parse_local(text: str, zone: tzinfo, now: int) -> int:
+    """Return the UNIX ns of ISO 8601 text, or of a date, or a date and time, or a time of day read in a zone.
+
+    A date is its first instant there, a time of day is today's. Raises InvalidEvent for other text, and for a time
+    that the zone's clocks show twice or never: the message names the two instants that may be meant.
+    """
+    found = _LOCAL.fullmatch(text.strip())
+    if found is None:
+        return _parse_iso(text)
+    try:
+        day = _date_of(now, zone) if found["date"] is None else date.fromisoformat(found["date"])
+        clock = None if found["clock"] is None else time.fromisoformat(_with_two_digits(found["clock"]))
+    except ValueError as e:
+        msg = f"invalid time {text!r} ({e}): {_HOW}"
+        raise InvalidEvent(msg) from e
+    if clock is None:
+        return _first_instant(day, zone)
+    return to_ns(_instant(text, datetime.combine(day, clock), zone) + int((found["digits"] or "").ljust(9, "0")))
+
+
+def _with_two_digits(clock: str) -> str:
+    return f"0{clock}" if clock[1] == ":" else clock
+
+
+def _parse_iso(text: str) -> int:
+    given = text.strip()
+    if _ZONED.search(given):
+        try:
+            return parse_time(given)
+        except InvalidEvent as e:
+            if not isinstance(e.__cause__, ValueError):
+                raise  # a time, outside the years that can be stored
+    msg = f"invalid time {text!r:.80}, no ISO 8601 time: {_HOW}"
+    raise InvalidEvent(msg)
+
+
+def _date_of(now: int, zone: tzinfo) -> date:
+    return (_EPOCH + timedelta(seconds=now // NANOSECONDS)).astimezone(zone).date()
+
+
+def _first_instant(day: date, zone: tzinfo) -> int:
+    """Return when a date begins; where the clocks skip midnight, that is later than 00:00."""
+    name = getattr(zone, "key", None)
+    if name is None:
+        return to_ns(datetime.combine(day, time(0), zone))
+    return sessions.resolve(name, day, time(0))
+
+
+def _instant(text: str, wall: datetime, zone: tzinfo) -> int:
+    earlier, later = (to_ns(wall.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
+    if earlier == later:
+        return earlier
+    times = "twice" if earlier < later else "never"
+    first, second = (_choice(instant, zone) for instant in sorted((earlier, later)))
+    msg = f"{text!r} is shown {times} by the clocks of {zone}, which change then: give its offset, {first} or {second}"
+    raise InvalidEvent(msg)
+
+
+def _choice(instant: int, zone: tzinfo) -> str:
+    return (_EPOCH + timedelta(seconds=instant // NANOSECONDS)).astimezone(zone).isoformat()
+
+
+def zone_named(name: str) -> tzinfo:
+    """Return a zone by its name; raise InvalidEvent for an unknown one, naming those that are close to it."""
+    if name.upper() in {"UTC", "Z"}:
+        return UTC
+    try:
+        return sessions.zone_of(name)
+    except InvalidEvent as e:
+        msg = f"unknown time zone {name!r:.80}: {_advice(name)}"
+        raise InvalidEvent(msg) from e
+
+
+def _advice(name: str) -> str:
+    names = _zone_names()
+    folded = name.strip().lower().replace(" ", "_")
+    exact = [known for known in names if folded in {known.lower(), known.lower().rpartition("/")[2]}]
+    close = difflib.get_close_matches(folded, [known.lower() for known in names], n=3, cutoff=0.7)
+    cities = difflib.get_close_matches(folded, [known.lower().rpartition("/")[2] for known in names], n=3, cutoff=0.7)
+    wanted = {*close}
+    near = [known for known in names if known.lower() in wanted or known.lower().rpartition("/")[2] in cities]
+    found = list(dict.fromkeys([*exact, *near]))[:4]
+    return f"did you mean {' or '.join(found)}?" if found else "give a name such as America/Chicago or UTC"
+
+
+@functools.cache
+def _zone_names() -> tuple[str, ...]:
+    return tuple(importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
