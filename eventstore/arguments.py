@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from eventstore.config import InfluxSettings
 from eventstore.errors import InvalidEvent
-from eventstore.events import Event
-from eventstore.events.registry import type_names
+from eventstore.events import VOLATILE, Durability, Event, encode
+from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
 from eventstore.streams import check_name, check_pattern
 
@@ -22,6 +22,22 @@ def events_of(given: object) -> tuple[Event, ...]:
         return tuple(given)
     msg = f"an event or a sequence of events is wanted, not {given!r:.80}"
     raise InvalidEvent(msg)
+
+
+def encoded(event: Event, stream: str, durability: Durability, actor: str | None) -> tuple[EventType, bytes]:
+    """Return an event's type and bytes; raise InvalidEvent where it may not be given so weakly, there, or by nobody."""
+    kind, data = encode(event)
+    weakest = kind.durability if kind.durability_of is None else kind.durability_of(event)
+    if weakest > durability:
+        asked = "" if durability is VOLATILE else f", not {durability.name}"
+        msg = f"{kind.name} must be at least {weakest.name}{asked}: append it"
+        raise InvalidEvent(msg)
+    if kind.categories:
+        kind.check_category(stream)
+    if kind.requires_actor and not (actor and actor.strip()):
+        msg = f"{kind.name} needs to know who: give actor="
+        raise InvalidEvent(msg)
+    return kind, data
 
 
 def narrow(stream: str | None, account: str | None, types: object) -> dict[str, object]:

@@ -26,7 +26,9 @@ Not an error: StorageWarning, for what is wrong beside a log and stops nothing.
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +37,17 @@ if TYPE_CHECKING:
 
 
 class StoreError(Exception):
-    """Base of all errors of this project."""
+    """Base of all errors of this project. Each can be pickled and copied, whatever its constructor takes."""
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An exception is rebuilt by calling its class with its message, which is not what these constructors take.
+        return _rebuilt, (type(self), self.args), self.__dict__
+
+
+def _rebuilt(cls: type[StoreError], arguments: tuple[Any, ...]) -> StoreError:
+    """Return an error with its message and no other members yet: what unpickles it sets them."""
+    return cls.__new__(cls, *arguments)
 
 
 class StorageWarning(UserWarning):

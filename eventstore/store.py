@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore import audit
-from eventstore.arguments import events_of, expected_of, keyed_ids, position_of, settings_of, text_of
+from eventstore.arguments import encoded, events_of, expected_of, keyed_ids, position_of, settings_of, text_of
 from eventstore.clock import Clock, SystemClock, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, Unavailable
-from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
+from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
 from eventstore.ids import as_id, new_ids
 from eventstore.influx.mirror import Mirror
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
@@ -232,14 +232,7 @@ class EventStore(EventReader):
         ids = new_ids(len(events), now) if batch.key is None else keyed_ids(stream, batch.key, len(events))
         drafts = []
         for id_, event in zip(ids, events, strict=True):
-            kind, data = encode(event)
-            weakest = kind.durability if kind.durability_of is None else kind.durability_of(event)
-            if weakest > durability:
-                msg = f"{kind.name} must be at least {weakest.name}, not {durability.name}: append it"
-                raise InvalidEvent(msg)
-            if kind.signed and not (batch.actor and batch.actor.strip()):
-                msg = f"{kind.name} needs to know who: give actor="
-                raise InvalidEvent(msg)
+            kind, data = encoded(event, stream, durability, batch.actor)
             drafts.append(
                 Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
             )

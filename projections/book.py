@@ -19,8 +19,8 @@ from eventstore import (
     Record,
     SystemClock,
 )
+from eventstore.arguments import encoded
 from eventstore.clock import to_ns
-from eventstore.events import encode
 from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name
 from projections.fold import Fold, as_read
@@ -196,11 +196,7 @@ class Book(Shipped):
         """Fold an event that is never stored, nor snapshotted: only for types that allow VOLATILE."""
         store = self._store()
         account_of(stream)
-        kind, data = encode(event)
-        weakest = kind.durability if kind.durability_of is None else kind.durability_of(event)
-        if weakest is not VOLATILE:
-            msg = f"{kind.name} must be at least {weakest.name}: append it"
-            raise InvalidEvent(msg)
+        kind, data = encoded(event, stream, VOLATILE, None)
         event = as_read(kind, event, data)
         now = store.clock.now_ns()
         at = now if occurred_at is None else to_ns(occurred_at)

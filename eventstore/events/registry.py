@@ -39,8 +39,16 @@ class EventType(msgspec.Struct, frozen=True):
     upcasters: dict[int, Callable[[Raw], Raw]]
     validator: Validator
     decoder: msgspec.json.Decoder[Any]
-    signed: bool = False
+    categories: tuple[str, ...] = ()
+    requires_actor: bool = False
     durability_of: Callable[[Any], Durability] | None = None
+
+    def check_category(self, stream: str) -> None:
+        """Raise InvalidEvent, naming the right stream, for a well-formed one in which nothing reads this event."""
+        category, _, rest = stream.partition("/")
+        if self.categories and category not in self.categories:
+            msg = f"{self.name} belongs in the stream {self.categories[0]}/{rest}: nothing reads it from {stream}"
+            raise InvalidEvent(msg)
 
 
 _by_name: dict[str, EventType] = {}
@@ -57,7 +65,8 @@ def event(
     measures: tuple[str, ...] = (),
     upcasters: Mapping[int, Callable[[Raw], Raw]] | None = None,
     name: str | None = None,
-    signed: bool = False,
+    categories: tuple[str, ...] = (),
+    requires_actor: bool = False,
     durability_of: Callable[[Any], Durability] | None = None,
 ) -> Callable[[E], E]: ...
 def event(
@@ -69,21 +78,28 @@ def event(
     measures: tuple[str, ...] = (),
     upcasters: Mapping[int, Callable[[Raw], Raw]] | None = None,
     name: str | None = None,
-    signed: bool = False,
+    categories: tuple[str, ...] = (),
+    requires_actor: bool = False,
     durability_of: Callable[[Any], Durability] | None = None,
 ) -> E | Callable[[E], E]:
     """Register a subclass of Event under its name, bare or with settings.
 
     `schema`: raised by one with each incompatible change; `upcasters` maps each older number to a function from
     the raw dict of that schema to one of the next. `durability`: the weakest it may be given. `measures`: numeric
-    members that charts want as plain numbers. `signed`: whoever appends one must be named, by `actor`.
-    `durability_of`: returns the weakest durability for one event, where that is stronger than the class's. Raises
-    InvalidEvent for a class that cannot be stored or a name that is taken.
+    members that charts want as plain numbers. `categories`: those of the streams that it may be appended to, the
+    usual one first; none: any. `requires_actor`: whoever appends one must be named, by `actor`. `durability_of`:
+    returns the weakest durability for one event, where that is stronger than the class's. Raises InvalidEvent for a
+    class that cannot be stored or a name that is taken.
     """
 
     def register(cls: E) -> E:
         kind = _checked(cls, name or cls.__name__, schema, durability, measures, dict(upcasters or {}))
-        kind = msgspec.structs.replace(kind, signed=signed, durability_of=durability_of)
+        kind = msgspec.structs.replace(
+            kind,
+            categories=_categories(kind.name, categories),
+            requires_actor=requires_actor,
+            durability_of=durability_of,
+        )
         _by_name[kind.name] = _by_class[kind.cls] = kind
         return cls
 
@@ -125,6 +141,14 @@ def _checked(  # noqa: PLR0917 - one private caller
         validator=Validator(cls),
         decoder=msgspec.json.Decoder(cls),
     )
+
+
+def _categories(name: str, given: object) -> tuple[str, ...]:
+    categories = given if isinstance(given, tuple | list) else (given,)
+    if isinstance(given, str) or any(not isinstance(each, str) or not NAME.fullmatch(each) for each in categories):
+        msg = f"{name}: categories are a tuple of names, each 1 to 64 of A-Z a-z 0-9 _ . : @ -, not {given!r:.80}"
+        raise InvalidEvent(msg)
+    return tuple(categories)
 
 
 def _may_replace(known: EventType, cls: type[Event], schema: int) -> bool:

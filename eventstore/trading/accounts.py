@@ -6,7 +6,7 @@ from eventstore.events import QUEUED, SYNCED, Durability, Event, event
 from eventstore.trading.enums import CashKind
 
 
-@event(measures=("starting_balance",))
+@event(categories=("account",), measures=("starting_balance",))
 class AccountOpened(Event, frozen=True, kw_only=True):
     """An account began. `program` is what it is run under, for example a prop firm's plan."""
 
@@ -19,7 +19,12 @@ def _update_durability(update: "AccountUpdated") -> Durability:
     return SYNCED if update.can_trade is False else QUEUED
 
 
-@event(durability=QUEUED, durability_of=_update_durability, measures=("balance", "available", "frozen", "margin"))
+@event(
+    categories=("account",),
+    durability=QUEUED,
+    durability_of=_update_durability,
+    measures=("balance", "available", "frozen", "margin"),
+)
 class AccountUpdated(Event, frozen=True, kw_only=True):
     """What the broker says of an account; what it leaves out stands as it was told before.
 
@@ -35,7 +40,7 @@ class AccountUpdated(Event, frozen=True, kw_only=True):
     currency: str | None = None
 
 
-@event(measures=("amount",))
+@event(categories=("account",), measures=("amount",))
 class CashMoved(Event, frozen=True, kw_only=True):
     """Cash came or went. The kind says which way a DEPOSIT, a WITHDRAWAL and a PAYOUT go, whatever the sign.
 

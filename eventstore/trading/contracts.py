@@ -6,7 +6,7 @@ from decimal import Decimal
 from eventstore.events import QUEUED, Event, Positive, event
 
 
-@event(durability=QUEUED)
+@event(categories=("contract",), durability=QUEUED)
 class ContractDefined(Event, frozen=True, kw_only=True):
     """What one instrument is. `symbol` is its only name in a log; `broker_ids` are the names brokers have for it.
 
@@ -35,7 +35,7 @@ class ContractDefined(Event, frozen=True, kw_only=True):
         return None
 
 
-@event
+@event(categories=("mark",))
 class Marked(Event, frozen=True, kw_only=True):
     """A named instant, for example an end of day: the log as it was just here can be asked for by this name."""
 

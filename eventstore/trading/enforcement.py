@@ -10,7 +10,7 @@ from eventstore.events import QUEUED, Event, event
 from eventstore.trading.enums import EnforcementAction
 
 
-@event(durability=QUEUED, measures=("quantity",))
+@event(categories=("enforcement",), durability=QUEUED, measures=("quantity",))
 class EnforcementRequested(Event, frozen=True, kw_only=True):
     """A rule asks the trading process to act; it stays pending until `EnforcementTaken` answers it.
 
@@ -28,7 +28,7 @@ class EnforcementRequested(Event, frozen=True, kw_only=True):
     trading_day: date | None = None
 
 
-@event(durability=QUEUED)
+@event(categories=("enforcement",), durability=QUEUED)
 class EnforcementTaken(Event, frozen=True, kw_only=True):
     """The trading process answered a request; without `success` it tried, and the request stays pending no longer."""
 

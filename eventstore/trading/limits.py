@@ -10,7 +10,7 @@ from eventstore.events import Event, Instant, event
 from eventstore.trading.enums import Severity
 
 
-@event(signed=True)
+@event(categories=("limits",), requires_actor=True)
 class LimitsSet(Event, frozen=True, kw_only=True):
     """Somebody, who must be named as the actor, set a rule's parameters as a whole.
 
@@ -24,7 +24,7 @@ class LimitsSet(Event, frozen=True, kw_only=True):
     effective_from: Instant | None = None
 
 
-@event(measures=("figure", "limit"))
+@event(categories=("breach",), measures=("figure", "limit"))
 class LimitBreached(Event, frozen=True, kw_only=True):
     """An account reached a limit, and no lockout says so: a warning, or a breach of a day that was already over."""
 

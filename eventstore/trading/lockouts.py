@@ -12,7 +12,7 @@ from eventstore.events import Event, Instant, event
 from eventstore.trading.enums import Allows
 
 
-@event
+@event(categories=("lockout",))
 class LockoutSet(Event, frozen=True, kw_only=True):
     """A lockout came into force; without `until` it has no end. An irrevocable one cannot be weakened.
 
@@ -28,7 +28,7 @@ class LockoutSet(Event, frozen=True, kw_only=True):
     details: dict[str, Any] | str = msgspec.field(default_factory=dict)
 
 
-@event
+@event(categories=("lockout",))
 class LockoutExtended(Event, frozen=True, kw_only=True):
     """A lockout holds longer; without `until` it has no end any more."""
 
@@ -38,7 +38,7 @@ class LockoutExtended(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
-@event
+@event(categories=("lockout",))
 class LockoutCleared(Event, frozen=True, kw_only=True):
     """Somebody ended a lockout."""
 
@@ -48,7 +48,7 @@ class LockoutCleared(Event, frozen=True, kw_only=True):
     scope: str | None = None
 
 
-@event
+@event(categories=("lockout",))
 class LockoutExpired(Event, frozen=True, kw_only=True):
     """A lockout's `until` came."""
 
@@ -56,7 +56,7 @@ class LockoutExpired(Event, frozen=True, kw_only=True):
     scope: str | None = None
 
 
-@event
+@event(categories=("lockout",))
 class ClockJumped(Event, frozen=True, kw_only=True):
     """The wall clock was moved from `before` to `after`, and no time passed: stream `lockout/ACCOUNT/clock`.
 

@@ -15,7 +15,7 @@ from eventstore.trading.enums import (
 )
 
 
-@event(measures=("quantity", "limit_price", "stop_price"))
+@event(categories=("order",), measures=("quantity", "limit_price", "stop_price"))
 class OrderSubmitted(Event, frozen=True, kw_only=True):
     """An order was sent. `quantity` in contracts or shares, prices in the instrument's own units."""
 
@@ -39,26 +39,26 @@ class OrderSubmitted(Event, frozen=True, kw_only=True):
     reference: str | None = None
 
 
-@event
+@event(categories=("order",))
 class OrderAccepted(Event, frozen=True, kw_only=True):
     """The venue took the order."""
 
     broker_order_id: str | None = None
 
 
-@event
+@event(categories=("order",))
 class OrderRejected(Event, frozen=True, kw_only=True):
     """The venue, or a check before it, refused the order."""
 
     reason: str = ""
 
 
-@event
+@event(categories=("order",))
 class OrderTriggered(Event, frozen=True, kw_only=True):
     """A stop or if-touched order became active."""
 
 
-@event(measures=("quantity", "price", "fee"))
+@event(categories=("order", "trade", "position"), measures=("quantity", "price", "fee"))
 class OrderFilled(Event, frozen=True, kw_only=True):
     """A part of an order, or all of it, was executed. `fee` is what was paid: below zero is a rebate."""
 
@@ -76,7 +76,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     trading_day: date | None = None
 
 
-@event(measures=("quantity", "limit_price", "stop_price"))
+@event(categories=("order",), measures=("quantity", "limit_price", "stop_price"))
 class OrderReplaceRequested(Event, frozen=True, kw_only=True):
     """A change of the order was asked for."""
 
@@ -85,7 +85,7 @@ class OrderReplaceRequested(Event, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
 
 
-@event(measures=("quantity", "limit_price", "stop_price"))
+@event(categories=("order",), measures=("quantity", "limit_price", "stop_price"))
 class OrderReplaced(Event, frozen=True, kw_only=True):
     """The order was changed; `quantity` is the new total, what is filled included (FIX 38). None: as before."""
 
@@ -95,28 +95,28 @@ class OrderReplaced(Event, frozen=True, kw_only=True):
     broker_order_id: str | None = None
 
 
-@event
+@event(categories=("order",))
 class OrderReplaceRejected(Event, frozen=True, kw_only=True):
     """The change was refused; the order stands as it was."""
 
     reason: str = ""
 
 
-@event(measures=("by",))
+@event(categories=("order",), measures=("by",))
 class OrderReduced(Event, frozen=True, kw_only=True):
     """The order's quantity was cut by `by` without a request of ours and without a fill."""
 
     by: Positive
 
 
-@event
+@event(categories=("order",))
 class OrderCancelRequested(Event, frozen=True, kw_only=True):
     """Cancelling the order was asked for."""
 
     reason: str = ""
 
 
-@event(measures=("quantity",))
+@event(categories=("order",), measures=("quantity",))
 class OrderCanceled(Event, frozen=True, kw_only=True):
     """The rest of the order was cancelled; `quantity` is that rest where the venue tells it."""
 
@@ -124,21 +124,21 @@ class OrderCanceled(Event, frozen=True, kw_only=True):
     quantity: Positive | None = None
 
 
-@event
+@event(categories=("order",))
 class OrderCancelRejected(Event, frozen=True, kw_only=True):
     """Cancelling was refused; the order stands as it was."""
 
     reason: str = ""
 
 
-@event
+@event(categories=("order",))
 class OrderExpired(Event, frozen=True, kw_only=True):
     """The order's time ran out."""
 
     reason: str = ""
 
 
-@event(durability=QUEUED, measures=("quantity", "filled_quantity", "average_fill_price"))
+@event(categories=("order",), durability=QUEUED, measures=("quantity", "filled_quantity", "average_fill_price"))
 class OrderReported(Event, frozen=True, kw_only=True):
     """What a broker's snapshot says of an order. It sets the status; it never makes a fill."""
 

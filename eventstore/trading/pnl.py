@@ -15,7 +15,7 @@ class QuoteUsed(msgspec.Struct, frozen=True):
     at: Instant
 
 
-@event(durability=QUEUED, measures=("realized", "unrealized", "fees"))
+@event(categories=("pnl", "position", "account"), durability=QUEUED, measures=("realized", "unrealized", "fees"))
 class PnlReported(Event, frozen=True, kw_only=True):
     """What a broker says an account, or its position in one symbol, has made in a trading day; None: untold."""
 
@@ -27,7 +27,7 @@ class PnlReported(Event, frozen=True, kw_only=True):
     trading_day: date | None = None
 
 
-@event(measures=("balance", "realized", "unrealized", "fees", "equity", "high_water", "floor"))
+@event(categories=("equity",), measures=("balance", "realized", "unrealized", "fees", "equity", "high_water", "floor"))
 class EquityMarked(Event, frozen=True, kw_only=True):
     """Equity at an instant: a new high of it, or a session's end. The quotes it was made with are in the event.
 

@@ -6,7 +6,7 @@ from eventstore.events import QUEUED, Event, event
 from eventstore.trading.enums import AdjustmentReason, PositionSide
 
 
-@event(measures=("quantity", "price"))
+@event(categories=("position",), measures=("quantity", "price"))
 class PositionAdjusted(Event, frozen=True, kw_only=True):
     """A position changed without a fill, by `quantity` (below zero: towards short).
 
@@ -22,7 +22,7 @@ class PositionAdjusted(Event, frozen=True, kw_only=True):
     note: str = ""
 
 
-@event(durability=QUEUED, measures=("quantity", "average_price"))
+@event(categories=("position", "account"), durability=QUEUED, measures=("quantity", "average_price"))
 class PositionReported(Event, frozen=True, kw_only=True):
     """What a broker says a position is (below zero: short). It stands beside the fold and never changes it."""
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from eventstore.events import VOLATILE, Event, event
 
 
-@event(durability=VOLATILE)
+@event(categories=("quote",), durability=VOLATILE)
 class QuoteReceived(Event, frozen=True, kw_only=True):
     """A symbol's last trade, its bid, its ask, or all of them; what is left out stands as it was."""
 

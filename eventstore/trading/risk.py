@@ -12,7 +12,7 @@ from eventstore.events import Event, Instant, event
 from eventstore.trading.enums import Side, Verdict
 
 
-@event(measures=("quantity",))
+@event(categories=("risk",), measures=("quantity",))
 class RiskChecked(Event, frozen=True, kw_only=True):
     """An order was checked before it was sent. `rule_id` and `reason` are of what decided, `figures` of every rule."""
 
@@ -26,7 +26,7 @@ class RiskChecked(Event, frozen=True, kw_only=True):
     figures: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-@event
+@event(categories=("blackout",))
 class BlackoutScheduled(Event, frozen=True, kw_only=True):
     """No new exposure from `start` until `stop`, in these symbols or roots, or in all; `source` says who knows."""
 
@@ -37,7 +37,7 @@ class BlackoutScheduled(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
-@event
+@event(categories=("blackout",))
 class BlackoutCanceled(Event, frozen=True, kw_only=True):
     """The stream's blackout does not take place, or is over."""
 

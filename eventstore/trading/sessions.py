@@ -10,7 +10,7 @@ from decimal import Decimal
 from eventstore.events import Event, Instant, event
 
 
-@event
+@event(categories=("session",))
 class SessionOpened(Event, frozen=True, kw_only=True):
     """A trading day's session opened, or began to be kept: a day that had begun before has an earlier `began_at`."""
 
@@ -23,7 +23,7 @@ class SessionOpened(Event, frozen=True, kw_only=True):
     zone: str | None = None
 
 
-@event
+@event(categories=("session",))
 class SessionReset(Event, frozen=True, kw_only=True):
     """A new trading day began at `scheduled_for`; `late` says that nobody was there to say so in time."""
 
@@ -37,7 +37,7 @@ class SessionReset(Event, frozen=True, kw_only=True):
     zone: str | None = None
 
 
-@event(measures=("balance", "realized", "fees", "high_water"))
+@event(categories=("session",), measures=("balance", "realized", "fees", "high_water"))
 class SessionClosed(Event, frozen=True, kw_only=True):
     """A trading day was over: what it came to, as known then. `realized` is before `fees`, `trades` are fills.
 

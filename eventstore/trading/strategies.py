@@ -5,7 +5,7 @@ from typing import Any
 from eventstore.events import Event, event
 
 
-@event
+@event(categories=("pair",))
 class PairStateSaved(Event, frozen=True, kw_only=True):
     """A pair's state as its strategy wants it back; `version` is the strategy's number for the state's form."""
 
@@ -14,7 +14,7 @@ class PairStateSaved(Event, frozen=True, kw_only=True):
     pair: str | None = None
 
 
-@event
+@event(categories=("portfolio",))
 class PortfolioSaved(Event, frozen=True, kw_only=True):
     """A portfolio's state as its strategy wants it back."""
 

@@ -3,7 +3,7 @@
 from eventstore.events import VOLATILE, Duration, Event, event
 
 
-@event(durability=VOLATILE)
+@event(categories=("timer",), durability=VOLATILE)
 class TimerStarted(Event, frozen=True, kw_only=True):
     """A timer runs for `duration` (ns, or a timedelta) from `occurred_at` on; started again, it begins anew."""
 
@@ -11,7 +11,7 @@ class TimerStarted(Event, frozen=True, kw_only=True):
     duration: Duration
 
 
-@event(durability=VOLATILE)
+@event(categories=("timer",), durability=VOLATILE)
 class TimerCanceled(Event, frozen=True, kw_only=True):
     """A timer was ended before its time."""
 

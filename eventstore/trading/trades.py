@@ -7,7 +7,7 @@ from eventstore.events import Event, Positive, event
 from eventstore.trading.enums import Liquidity, PositionSide, Side
 
 
-@event(measures=("quantity", "price", "fee"))
+@event(categories=("trade", "order", "position"), measures=("quantity", "price", "fee"))
 class TradeExecuted(Event, frozen=True, kw_only=True):
     """A trade that belongs to no order in this log: stream `trade/ACCOUNT/TRADE_ID`."""
 
@@ -25,7 +25,7 @@ class TradeExecuted(Event, frozen=True, kw_only=True):
     trading_day: date | None = None
 
 
-@event(measures=("amount",))
+@event(categories=("trade", "order", "position", "fee"), measures=("amount",))
 class FeeCharged(Event, frozen=True, kw_only=True):
     """A fee that came after its trade; below zero is a rebate."""
 
@@ -36,7 +36,7 @@ class FeeCharged(Event, frozen=True, kw_only=True):
     position_side: PositionSide = PositionSide.NET
 
 
-@event(measures=("quantity", "price"))
+@event(categories=("trade", "order", "position"), measures=("quantity", "price"))
 class TradeBusted(Event, frozen=True, kw_only=True):
     """The venue undid a trade. The figures are the trade's own, so that even an old one can be booked back."""
 
@@ -51,7 +51,7 @@ class TradeBusted(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
-@event(measures=("quantity", "price"))
+@event(categories=("trade", "order", "position"), measures=("quantity", "price"))
 class TradeCorrected(Event, frozen=True, kw_only=True):
     """The venue changed a trade: `quantity` and `price` are the new ones, `previous_…` the trade's own before."""
 

@@ -56,7 +56,7 @@ def test_a_key_does_not_depend_on_what_else_is_decided() -> None:
     ids = []
     for decisions in ([locking("x"), locking("y")], [locking("y")], [locking("z", key="z"), locking("y")]):
         store = EventStore(MemoryJournal(), clock=ManualClock(START))
-        store.append("limits/A/x", LockoutSet(rule_id="x"))
+        store.append("lockout/A/x", LockoutSet(rule_id="x"))
         policies = running(projections.open(store), Saying("saying", *decisions))
         policies.tick()
         ids.append([record.id for record in lockouts(store) if record.entity == "y"])

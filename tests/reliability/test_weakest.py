@@ -16,12 +16,19 @@ from projections import Book
 from tests.projections.histories import states
 from tests.store.test_events import VOCABULARY, events_of
 
-STREAM, ACTOR = "test/A/1", "risk@desk"
+ACTOR = "risk@desk"
 FLAGGED = "append is at least SYNCED"
+
+
+def stream_of(event: Event) -> str:
+    """Return a stream that an event may be appended to."""
+    return f"{by_class(type(event)).categories[0]}/A/1"
+
+
 VERBS: dict[Durability, Callable[[EventStore, Book, Event], object]] = {
-    VOLATILE: lambda _, book, event: book.observe(STREAM, event),
-    QUEUED: lambda store, _, event: store.enqueue(STREAM, event, actor=ACTOR).result(),
-    SYNCED: lambda store, _, event: store.append(STREAM, event, actor=ACTOR),
+    VOLATILE: lambda _, book, event: book.observe(stream_of(event), event),
+    QUEUED: lambda store, _, event: store.enqueue(stream_of(event), event, actor=ACTOR).result(),
+    SYNCED: lambda store, _, event: store.append(stream_of(event), event, actor=ACTOR),
 }
 
 
@@ -68,7 +75,7 @@ def test_a_verb_below_the_weakest_refuses_and_the_weakest_takes_it(cls: type[Eve
         for level in (VOLATILE, QUEUED):
             # No flag makes an append weaker.
             flagged = {"actor": ACTOR, "durability": level}
-            check_refused(book, FLAGGED, lambda flagged=flagged: store.append(STREAM, event, **flagged))  # type: ignore[misc]
+            check_refused(book, FLAGGED, lambda flagged=flagged: store.append(stream_of(event), event, **flagged))  # type: ignore[misc]
         head = store.head()
         VERBS[weakest](store, book, event)
         assert store.head() == head + (weakest > VOLATILE)
@@ -79,7 +86,8 @@ def test_a_verb_below_the_weakest_refuses_and_the_weakest_takes_it(cls: type[Eve
 def test_one_event_that_may_not_wait_keeps_all_of_its_batch_out_of_the_queue(book: Book) -> None:
     told = trading.AccountUpdated(can_trade=True)
     locked = trading.AccountUpdated(can_trade=False)
-    store = store_of(book)
+    store, stream = store_of(book), "account/A/-"
     for events in ([told, locked], [locked, told], [told, trading.LockoutCleared()]):
-        check_refused(book, "must be at least SYNCED, not QUEUED", lambda events=events: store.enqueue(STREAM, events))  # type: ignore[misc]
-    assert len(store.enqueue(STREAM, [told, told]).result()) == 2
+        refusal = "must be at least SYNCED, not QUEUED"
+        check_refused(book, refusal, lambda events=events: store.enqueue(stream, events))  # type: ignore[misc]
+    assert len(store.enqueue(stream, [told, told]).result()) == 2

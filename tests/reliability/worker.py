@@ -68,7 +68,7 @@ class Writer:
         """Append a batch over two streams, which must not be there by half."""
         sizes = self._chance.randint(1, 5), self._chance.randint(1, 5)
         note, batch = str(sum(sizes)), self._chance.randbytes(16)
-        streams = f"order/{self._name}/a", f"position/{self._name}/b"
+        streams = f"order/{self._name}/a", f"order/{self._name}/b"
         self._acknowledge(
             self._store.append_many(
                 [

@@ -41,6 +41,12 @@ def contract(name: object = "") -> trading.ContractDefined:
     return trading.ContractDefined(symbol="ESZ5", name=str(name))
 
 
+def adjusted(note: object = "") -> trading.PositionAdjusted:
+    """A fact of a position, told from others by its note."""
+    reason = trading.AdjustmentReason.TRANSFER
+    return trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=reason, note=str(note))
+
+
 def texts(store: EventStore) -> list[object]:
     """Return what tells the facts of a log from one another."""
     return [text_of(record) for record in store.read()]
@@ -48,7 +54,11 @@ def texts(store: EventStore) -> list[object]:
 
 def text_of(record: Record) -> object:
     match record.event:
-        case trading.OrderRejected(reason=text) | trading.ContractDefined(name=text):
+        case (
+            trading.OrderRejected(reason=text)
+            | trading.ContractDefined(name=text)
+            | trading.PositionAdjusted(note=text)
+        ):
             return text
         case Ticked(number=number):
             return number

@@ -11,7 +11,7 @@ from eventstore import Batch, Event, EventStore, EventTooLarge, InvalidEvent, Ma
 from eventstore.clock import TIME_MAX, to_ns
 from eventstore.events.codec import EVENT_BYTES_MAX
 from eventstore.journal import BATCH_EVENTS_MAX
-from tests.store.facts import CONTRACT, ORDER, contract, filled, rejected
+from tests.store.facts import CONTRACT, ORDER, OTHER, contract, filled, rejected
 
 
 class Forgotten(Event, frozen=True, kw_only=True):
@@ -181,7 +181,7 @@ def test_a_batch_over_its_number_of_events(store: EventStore) -> None:
 
 def test_batches_that_are_too_many_events_together(store: EventStore) -> None:
     half: Sequence[Event] = [rejected()] * (BATCH_EVENTS_MAX // 2 + 1)
-    together = [Batch(ORDER, half), Batch(CONTRACT, half)]
+    together = [Batch(ORDER, half), Batch(OTHER, half)]
     refused(store, EventTooLarge, "100,000 is the limit: split it", lambda: store.append_many(together))
 
 

@@ -293,7 +293,7 @@ def test_limits_are_set_by_somebody_who_is_named(store: eventstore.EventStore) -
 
 
 def test_limits_cannot_be_enqueued_namelessly(store: eventstore.EventStore) -> None:
-    @eventstore.event(name="tested.Signed", durability=QUEUED, signed=True)
+    @eventstore.event(name="tested.Signed", durability=QUEUED, requires_actor=True)
     class Signed(Event, frozen=True, kw_only=True):
         pass
 

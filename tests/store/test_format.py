@@ -20,7 +20,7 @@ from eventstore.ids import KEY_BYTES_MAX, NAMESPACE, keyed_id
 from eventstore.journals.sqlite import schema
 from eventstore.record import Draft, digest, digest_prefix
 from eventstore.streams import ENTITY_BYTES_MAX
-from tests.store.facts import AT, HOUR, ORDER, POSITION, contract, filled, rejected
+from tests.store.facts import AT, HOUR, ORDER, POSITION, adjusted, filled, rejected
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "FORMAT.md").read_text(encoding="utf-8")
 JOURNAL = Path("main") / "journal.db"
@@ -40,7 +40,7 @@ def fill(store: EventStore, clock: ManualClock, count: int) -> None:
         facts = [rejected(f"{number} ü漢😀"), filled(quantity=number + 1)]
         batches = [
             Batch(ORDER, facts, note="n" * (number % 3), causation_id=uuid.UUID(int=number)),
-            Batch(POSITION, contract(number), actor="ü", correlation_id=uuid.UUID(int=1), occurred_at=number),
+            Batch(POSITION, adjusted(number), actor="ü", correlation_id=uuid.UUID(int=1), occurred_at=number),
         ]
         store.append_many(batches[: 1 + number % 2])
 

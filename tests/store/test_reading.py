@@ -16,7 +16,20 @@ from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemCloc
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.journals.sqlite import reading as sqlite_reading
 from eventstore.testing import in_time
-from tests.store.facts import AT, CONTRACT, ORDER, OTHER, POSITION, SECOND, contract, filled, rejected, text_of, texts
+from tests.store.facts import (
+    AT,
+    CONTRACT,
+    ORDER,
+    OTHER,
+    POSITION,
+    SECOND,
+    adjusted,
+    contract,
+    filled,
+    rejected,
+    text_of,
+    texts,
+)
 
 COUNT = 12
 # DESIGN asks for 10 ms; a loaded machine is given five times as much before a test calls it a failure.
@@ -31,7 +44,8 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
         for number in range(1, COUNT + 1):
             clock.set(AT + (number if number != 6 else 5) * SECOND)
             stream = (ORDER, OTHER, POSITION, CONTRACT)[number % 4]
-            opened.append(stream, contract(number) if stream == CONTRACT else rejected(number))
+            fact = {CONTRACT: contract, POSITION: adjusted}.get(stream, rejected)
+            opened.append(stream, fact(number))
         yield opened
 
 
@@ -60,7 +74,7 @@ def positions(records: Iterator[Record]) -> list[int]:
         ({"account": "-"}, [3, 7, 11]),
         ({"types": trading.ContractDefined}, [3, 7, 11]),
         ({"types": "OrderRejected", "account": "ACC2"}, [1, 5, 9]),
-        ({"types": (trading.ContractDefined, "OrderRejected")}, range(1, 13)),
+        ({"types": (trading.ContractDefined, "OrderRejected", "PositionAdjusted")}, range(1, 13)),
         ({"types": [trading.OrderFilled]}, []),
         ({"start": AT + 3 * SECOND}, range(3, 13)),
         ({"start": AT + 3 * SECOND + 1}, range(4, 13)),

@@ -14,7 +14,7 @@ import eventstore
 from eventstore import Batch, Closed, DuplicateEvent, EventStore, InvalidEvent, ManualClock, VersionConflict
 from eventstore.ids import NAMESPACE
 from eventstore.journals.memory import MemoryJournal
-from tests.store.facts import AT, HOUR, ORDER, OTHER, POSITION, filled, rejected, texts
+from tests.store.facts import AT, HOUR, ORDER, OTHER, POSITION, adjusted, filled, rejected, texts
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_no_event_writes_nothing(store: EventStore) -> None:
 
 
 def test_several_batches_are_written_together(store: EventStore) -> None:
-    records = store.append_many([Batch(ORDER, rejected("a"), 0), Batch(POSITION, [rejected("b"), rejected("c")])])
+    records = store.append_many([Batch(ORDER, rejected("a"), 0), Batch(POSITION, [adjusted("b"), adjusted("c")])])
     assert [(record.stream, record.position, record.version) for record in records] == [
         (ORDER, 1, 1),
         (POSITION, 2, 1),
@@ -65,7 +65,7 @@ def test_several_batches_are_written_together(store: EventStore) -> None:
 
 def test_several_batches_are_refused_together(store: EventStore) -> None:
     with pytest.raises(VersionConflict):
-        store.append_many([Batch(ORDER, rejected(), 0), Batch(POSITION, rejected(), 4)])
+        store.append_many([Batch(ORDER, rejected(), 0), Batch(POSITION, adjusted(), 4)])
     with pytest.raises(InvalidEvent):
         store.append_many([Batch(ORDER, rejected()), Batch(POSITION, filled(quantity=0))])
     assert (store.head(), store.version(ORDER)) == (0, 0)
@@ -186,7 +186,7 @@ def test_what_a_batch_says_is_its_own(store: EventStore) -> None:
     store.append_many(
         [
             Batch(ORDER, rejected("a"), actor="me", note="one", occurred_at=5, key="k"),
-            Batch(POSITION, rejected("b"), causation_id=bytes(16)),
+            Batch(POSITION, adjusted("b"), causation_id=bytes(16)),
         ]
     )
     first, second = store.read()

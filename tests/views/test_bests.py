@@ -101,7 +101,8 @@ def test_nobody_s_account_keeps_no_steps_until_somebody_cares(care: Event) -> No
     trip(book, 2, "ES", -4, START + SECOND)
     ledger = book.state("positions", "A").ledger
     assert not ledger.steps
-    book.append("limits/A/daily-loss", care, actor="boss")
+    stream = "limits/A/daily-loss" if isinstance(care, LimitsSet) else "account/A/-"
+    book.append(stream, care, actor="boss")
     trip(book, 3, "ES", 2, START + 2 * SECOND)
     trip(book, 4, "ES", -1, START + 3 * SECOND)
     assert len(ledger.steps) == 4

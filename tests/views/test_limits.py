@@ -21,7 +21,7 @@ from projections.views.limits import LimitsState
 DAY = date(2025, 7, 21)
 
 
-@eventstore.event(durability=QUEUED, signed=True)
+@eventstore.event(durability=QUEUED, requires_actor=True)
 class Waived(Event, frozen=True, kw_only=True):
     """Something that may be enqueued, by somebody who is named."""
 
