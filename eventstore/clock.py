@@ -18,6 +18,7 @@ NANOSECONDS = 1_000_000_000
 TIME_MIN = 0
 TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OFFSET = len("1970-01-01T00:00:00")
 _FRACTION = re.compile(r"^(?P<head>.*\d{2}:\d{2}:\d{2})[.,](?P<digits>\d{1,9})(?P<zone>.*)$")
 
 
@@ -110,5 +111,6 @@ def format_time(instant: int, zone: tzinfo = UTC) -> str:
     """Return UNIX ns as ISO 8601 text with all nine digits and the zone's offset."""
     seconds, nanoseconds = divmod(instant, NANOSECONDS)
     moment = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
-    offset = "Z" if zone is UTC else moment.strftime("%z")[:3] + ":" + moment.strftime("%z")[3:]
+    # Offsets had seconds once, as Liberia's until 1972.
+    offset = "Z" if zone is UTC else moment.isoformat()[_OFFSET:]
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}{offset}"

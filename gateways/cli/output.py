@@ -64,6 +64,7 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]],
     lines = list(rows)
     if not lines:
         put(f"{title}: none")
+        put()
         return
     kept = lines[:shown] if shown else lines
     console = screen()

@@ -5,7 +5,9 @@ What is an instant is known by its type, `Instant`: never by a member's name.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import re
 import types
 import typing
 import uuid
@@ -31,6 +33,7 @@ _COMPUTED: dict[type, tuple[str, ...]] = {
     Position: ("difference",),
 }
 _UUID_BYTES = 16
+_POWER_OF_TEN = re.compile(r"-?\d+(?:\.\d+)?[Ee][+-]?\d{1,3}", re.ASCII)
 
 Hint = Any
 """A type as an annotation names it: a class, a union, an Annotated one, or None where nothing is known."""
@@ -109,12 +112,14 @@ def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
 
 
 def readable_data(record: Record, clock: Callable[[int], str]) -> str:
-    """Return an event's JSON as it is stored, but each instant in it as `clock` writes it: for people."""
+    """Return an event's JSON for people: each instant as `clock` writes it, and no figure in powers of ten."""
     kind = by_name(record.type)
-    timed = {} if kind is None else _timed_members(kind.cls)
+    rewritten = {} if kind is None else _rewritten_members(kind.cls)
     data = record.data
-    if timed:
-        data = msgspec.json.encode(_readable_members(data, timed, clock))
+    if rewritten:
+        # What was altered in the file may be no JSON any more: it is shown as it is, and `verify` says the rest.
+        with contextlib.suppress(msgspec.DecodeError):
+            data = msgspec.json.encode(_readable_members(data, rewritten, clock))
     return data.decode("utf-8", "backslashreplace")
 
 
@@ -137,22 +142,22 @@ def _encodable(value: Any) -> Any:  # noqa: ANN401 - any plain JSON value
 
 
 @functools.cache
-def _timed_members(cls: type) -> dict[str, Hint]:
-    """Return the members of a struct that are instants or hold some, by their names in JSON."""
+def _rewritten_members(cls: type) -> dict[str, Hint]:
+    """Return the members of a struct that are instants or decimals or hold some, by their names in JSON."""
     hints = annotations_of(cls)
     return {
         field.encode_name: hints[field.name]
         for field in msgspec.structs.fields(cls)
-        if _mentions_instant(hints[field.name])
+        if _is_rewritten(hints[field.name])
     }
 
 
-def _mentions_instant(hint: Hint) -> bool:
-    if is_instant(hint):
+def _is_rewritten(hint: Hint) -> bool:
+    if hint is Decimal or is_instant(hint):
         return True
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return bool(_timed_members(hint))
-    return any(map(_mentions_instant, typing.get_args(hint)))
+        return bool(_rewritten_members(hint))
+    return any(map(_is_rewritten, typing.get_args(hint)))
 
 
 def _readable_members(data: bytes | msgspec.Raw, hints: Mapping[str, Hint], clock: Callable[[int], str]) -> Any:  # noqa: ANN401 - any JSON
@@ -161,13 +166,13 @@ def _readable_members(data: bytes | msgspec.Raw, hints: Mapping[str, Hint], cloc
 
 
 def _readable(raw: msgspec.Raw, hint: Hint, clock: Callable[[int], str]) -> Any:  # noqa: ANN401 - any JSON
-    if hint is None or not _mentions_instant(hint):
+    if hint is None or not _is_rewritten(hint):
         return raw
     match bytes(raw)[:1]:
         case b"{":
             struct = _struct_in(hint)
             if struct is not None:
-                return _readable_members(raw, _timed_members(struct), clock)
+                return _readable_members(raw, _rewritten_members(struct), clock)
             items = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             return {key: _readable(item, _within(hint), clock) for key, item in items.items()}
         case b"[":
@@ -175,10 +180,16 @@ def _readable(raw: msgspec.Raw, hint: Hint, clock: Callable[[int], str]) -> Any:
             return [_readable(item, within, clock) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
         case _:
             value = msgspec.json.decode(raw)
-            return clock(value) if is_instant(hint) and type(value) is int else raw
+            if is_instant(hint):
+                return clock(value) if type(value) is int else raw
+            return in_full(Decimal(value)) if isinstance(value, str) and _POWER_OF_TEN.fullmatch(value) else raw
 
 
 def _struct_in(hint: Hint) -> type[msgspec.Struct] | None:
+    """Return the struct that a value itself may be, not one that it holds."""
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return hint
-    return next((found for part in typing.get_args(hint) if (found := _struct_in(part)) is not None), None)
+    if hasattr(hint, "__metadata__"):
+        return _struct_in(hint.__origin__)
+    parts = typing.get_args(hint) if _is_union(hint) else ()
+    return next((found for part in parts if (found := _struct_in(part)) is not None), None)

@@ -10,6 +10,7 @@ _CONTEXT = Context(prec=2 * _PLAIN_MAX + 20)
 _SIGNIFICANT = 4
 # Ticks go down to seven decimals, for yen; a mean of prices above a hundred is no better known than to four.
 PRICE_DECIMALS, MEAN_DECIMALS, MEAN_DECIMALS_HIGH = 8, 6, 4
+PRICE_DECIMALS_MIN = 2
 _HIGH = 100
 CURRENCY_DECIMALS = 2
 # ISO 4217, where the minor unit is not a hundredth.
@@ -77,15 +78,18 @@ def _rounded(value: Decimal, decimals: int) -> str:
     if value:
         # A figure below one keeps a few significant digits, however small it is.
         decimals = max(decimals, _SIGNIFICANT - 1 - value.adjusted()) if value.adjusted() < 0 else decimals
-    return _trimmed(f"{_unsigned(_quantized(value, decimals)):,f}")
+    return _trimmed(f"{_unsigned(_quantized(value, decimals)):,f}", least=PRICE_DECIMALS_MIN)
 
 
 def _quantized(value: Decimal, decimals: int) -> Decimal:
     return _CONTEXT.quantize(value, Decimal((0, (1,), -decimals)))
 
 
-def _trimmed(text: str) -> str:
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def _trimmed(text: str, least: int = 0) -> str:
+    """Return a number without trailing zeros; a fraction keeps at least so many decimals."""
+    whole, _, fraction = text.partition(".")
+    fraction = fraction.rstrip("0")
+    return f"{whole}.{fraction.ljust(least, '0')}" if fraction else whole
 
 
 def _unsigned(value: Decimal) -> Decimal:

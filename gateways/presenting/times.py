@@ -120,7 +120,7 @@ def _advice(name: str) -> str:
     cities = difflib.get_close_matches(folded, [known.lower().rpartition("/")[2] for known in names], n=3, cutoff=0.7)
     wanted = {*close}
     near = [known for known in names if known.lower() in wanted or known.lower().rpartition("/")[2] in cities]
-    found = list(dict.fromkeys([*exact, *near]))[:4]
+    found = (exact or near)[:4]
     return f"did you mean {' or '.join(found)}?" if found else "give a name such as America/Chicago or UTC"
 
 
