@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from eventstore.events import SYNCED
 from eventstore.events.registry import by_name
@@ -36,6 +37,19 @@ class Verification(msgspec.Struct, frozen=True):
     checked: int
     first_bad: int | None = None
     reason: str | None = None
+
+
+class MissingTail(msgspec.Struct, frozen=True):
+    """The records that a watermark saw and a copy of its log lacks, from `first` to `last`."""
+
+    first: int
+    last: int
+    watermark: str
+
+    @override
+    def __str__(self) -> str:
+        seen = f"the watermark {self.watermark} saw position {self.last}, the journal ends at {self.first - 1}"
+        return f"{seen}: acknowledged records are missing here (copied without its -wal file?)"
 
 
 class TypeRow(msgspec.Struct, frozen=True):
@@ -97,6 +111,10 @@ class Source(Protocol):
 class Journal(Source, Protocol):
     """The write side: the only one that assigns position, version and recorded_at."""
 
+    @property
+    def read_only(self) -> bool:
+        """Whether it only answers, and takes no events."""
+
     def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
         """Write several groups of batches of drafts with one sync; return each group's records or its own error.
 
@@ -126,6 +144,9 @@ class Journal(Source, Protocol):
 
     def integrity(self) -> list[str]:
         """Return what is wrong with the storage itself: nothing, usually."""
+
+    def missing_tail(self) -> MissingTail | None:
+        """Return which records a read-only journal is known to lack at its end, None where none are."""
 
     def types(self) -> Sequence[TypeRow]:
         """Return what is kept of each type and schema that the log has."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from eventstore.events import Event
-    from eventstore.journal import Source, Verification
+    from eventstore.journal import MissingTail, Source, Verification
     from eventstore.record import Record
 
     Times = datetime | int
@@ -44,6 +44,11 @@ class EventReader:
     def log_id(self) -> bytes:
         """The log's identity, 16 bytes drawn when it was created."""
         return self._source.log_id
+
+    @property
+    def missing_tail(self) -> MissingTail | None:
+        """Which records at the log's end this source is known to lack; only a store opened `read_only` can."""
+        return None
 
     def read(
         self,

@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +16,12 @@ from eventstore import audit
 from eventstore.arguments import encoded, events_of, expected_of, keyed_ids, position_of, settings_of, text_of
 from eventstore.clock import Clock, SystemClock, to_ns
 from eventstore.commits import Committer, Pending
-from eventstore.errors import EventTooLarge, InvalidEvent, Unavailable
+from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
 from eventstore.ids import as_id, new_ids
 from eventstore.influx.mirror import Mirror
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
-from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.reader import EventReader
 from eventstore.record import Batch, Draft
 from eventstore.streams import account_of, check_name
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from eventstore.config import InfluxSettings
     from eventstore.influx.reader import InfluxReader
+    from eventstore.journal import MissingTail
     from eventstore.record import Record
 
     Times = datetime | int
@@ -82,6 +84,16 @@ class EventStore(EventReader):
         return self._mirror
 
     @property
+    def read_only(self) -> bool:
+        """Whether this store only answers: it was opened with `read_only`, and writes nothing."""
+        return self._journal.read_only
+
+    @property
+    @override
+    def missing_tail(self) -> MissingTail | None:
+        return self._journal.missing_tail()
+
+    @property
     def waiting(self) -> int:
         """How many enqueued events are not on disk yet."""
         return self._committer.waiting
@@ -115,7 +127,7 @@ class EventStore(EventReader):
     @override
     def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:  # type: ignore[override]
         """Append several batches to any streams, all or nothing; return all records. Raises as `append` does."""
-        self._journal.check_open()
+        self._check_writable()
         if durability < SYNCED:
             msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
             raise InvalidEvent(msg)
@@ -148,7 +160,7 @@ class EventStore(EventReader):
         Only events whose type allows QUEUED; what is malformed raises here, a conflict in `result()`, `flush()`
         or `close()`. Raises Overloaded when the queue stays full.
         """
-        self._journal.check_open()
+        self._check_writable()
         batch = Batch(
             stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
         )  # fmt: skip
@@ -200,6 +212,12 @@ class EventStore(EventReader):
                 self._mirror.close()
             self._journal.close()
 
+    def _check_writable(self) -> None:
+        self._journal.check_open()
+        if self.read_only:
+            msg = f"the log in {self.directory} was opened read-only: append in a store opened without read_only"
+            raise ReadOnly(msg)
+
     def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[Batch], int]:
         now = self._clock.now_ns()
         prepared, count, size = [], 0, 0
@@ -240,18 +258,31 @@ class EventStore(EventReader):
 
 
 def open(
-    path: str | os.PathLike[str], *, log: str = "main", influx: InfluxSettings | None = None, clock: Clock | None = None
+    path: str | os.PathLike[str],
+    *,
+    log: str = "main",
+    influx: InfluxSettings | None = None,
+    clock: Clock | None = None,
+    read_only: bool = False,
 ) -> EventStore:
     """Open, or create, the log of this name in a directory: one journal on disk, no server.
 
     With `influx` a process of its own ships the log to InfluxDB while the store is open; appending never waits for
-    it, and `store.mirror` says how far it is. Raises InvalidEvent for a malformed name, ReadOnly, Unavailable,
-    StorageFull, CorruptJournal and UnsupportedFormat.
+    it, and `store.mirror` says how far it is. With `read_only` the log must be there, on any medium: it is read, also
+    while others write to it, nothing is written beside it, and an append raises ReadOnly. A copy that lacks the end
+    of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. Raises InvalidEvent for a
+    malformed name, ReadOnly, Unavailable, StorageFull, CorruptJournal and UnsupportedFormat.
     """
     settings = settings_of(influx)
+    if read_only and settings is not None:
+        msg = "a mirror writes beside the log that it ships: leave out influx, or read_only"
+        raise InvalidEvent(msg)
     place = journal_path(Path(path), log)
-    journal = SqliteJournal(place, log=log, clock=clock)
+    journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
     try:
+        missing = journal.missing_tail()
+        if missing is not None:
+            warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=2)
         return EventStore(journal, clock=clock, directory=place.parent, influx=settings)
     except BaseException:
         journal.close()

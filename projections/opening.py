@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from eventstore import EventReader, EventStore, SystemClock
+from eventstore import EventReader, EventStore, InvalidEvent, SystemClock
 from eventstore.streams import check_name
 from projections.book import Book
 from projections.fold import Fold
@@ -77,7 +77,12 @@ def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[Fal
         return given
     if given is False:
         return None
+    directory = store.directory if isinstance(store, EventStore) else None
+    is_evidence = isinstance(store, EventStore) and store.read_only
     if isinstance(given, str | Path):
+        if is_evidence and directory is not None and Path(given).resolve().is_relative_to(directory.resolve()):
+            msg = f"{given} lies beside a log that was opened read-only: keep snapshots elsewhere, or give none"
+            raise InvalidEvent(msg)
         return Snapshots(given)
-    directory = getattr(store, "directory", None)
-    return None if directory is None else Snapshots(directory / "snapshots.sqlite")
+    # Beside evidence nothing is written, and what others wrote there is only a cache: the log is folded.
+    return None if directory is None or is_evidence else Snapshots(directory / "snapshots.sqlite")

@@ -28,6 +28,7 @@ class MemoryJournal:
     """One log in a list."""
 
     page = PAGE
+    read_only = False
 
     def __init__(self, *, log: str = "main", clock: Clock | None = None, log_id: bytes | None = None) -> None:
         self.log = check_name("log", log)
@@ -166,6 +167,9 @@ class MemoryJournal:
 
     def strays(self) -> list[tuple[int, str]]:
         return []
+
+    def missing_tail(self) -> None:
+        return None
 
     def integrity(self) -> list[str]:
         self.check_open()

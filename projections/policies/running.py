@@ -68,8 +68,8 @@ class Policies:
     """
 
     def __init__(self, book: Book, policies: Sequence[Policy]) -> None:
-        if not isinstance(book.reader, EventStore):
-            msg = "policies append: they need a book on an open store"
+        if not isinstance(book.reader, EventStore) or book.reader.read_only:
+            msg = "policies append: they need a book on an open store that is not read-only"
             raise ReadOnly(msg)
         self.book = book
         self.error: Exception | None = None

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 import eventstore
+from eventstore.watermarks import Watermark, Watermarks
+from tests.evidence import HEAD, MOVED, Writer
+from tests.store.facts import ORDER, rejected
 
 # The shipped suites explain a failed assertion as a test of one's own does.
 pytest.register_assert_rewrite("eventstore.testing")
@@ -15,3 +18,21 @@ pytest.register_assert_rewrite("eventstore.testing")
 def store(tmp_path: Path) -> Iterator[eventstore.EventStore]:
     with eventstore.open(tmp_path / "data") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a log whose writer was killed: its newest records are in the write-ahead log alone."""
+    directory = tmp_path_factory.mktemp("killed")
+    with eventstore.open(directory) as store:
+        store.append(ORDER, [rejected(number) for number in range(1, MOVED + 1)])
+    writer = Writer(directory)
+    assert writer.append(HEAD - MOVED) == HEAD
+    writer.kill()
+    assert {path.name for path in (directory / "main").iterdir()} >= {"journal.db-wal", "journal.db-shm"}
+    # Its own was written within the last second, or not yet.
+    with eventstore.open(directory, read_only=True) as store:
+        last = list(store.read())[-1]
+        mark = Watermark(store.log_id.hex(), last.position, last.digest.hex())
+    Watermarks(directory / "main" / "watermarks").write("head", mark)
+    return directory

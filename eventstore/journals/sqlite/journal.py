@@ -269,9 +269,9 @@ class SqliteJournal(SqliteSource):
             self._kick.set()
         return apsw.SQLITE_OK
 
+    @override
     def inherited(self) -> None:
-        """Be closed, in a fork's child, without touching what the parent uses."""
-        self._closed = f"{self.path} was opened by the parent process: open it again in this one"
+        super().inherited()
         self._stop.set()
 
     @override

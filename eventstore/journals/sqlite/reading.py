@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from eventstore.journal import TypeRow
+    from eventstore.journal import MissingTail, TypeRow
     from eventstore.record import Record
 
 POLL_SECONDS = 0.004
@@ -31,9 +31,11 @@ class SqliteSource:
 
     log_id: bytes
     page = PAGE
+    read_only = False
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
-        self.path = Path(path)
+        # Absolute, because connections are opened later too, and a process may change its directory.
+        self.path = Path(path).absolute()
         self.log = check_name("log", log)
         self._vfs = vfs
         self._closed = ""
@@ -101,6 +103,9 @@ class SqliteSource:
         with self._reader() as reader:
             maintenance.backup(reader, target, self.log_id)
 
+    def missing_tail(self) -> MissingTail | None:
+        return None
+
     def wait(self, position: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
         while self.head() <= position:
@@ -112,6 +117,10 @@ class SqliteSource:
                 self._grown.wait(min(left, POLL_SECONDS))
             self.check_open()
         return True
+
+    def inherited(self) -> None:
+        """Be closed, in a fork's child, without touching what the parent uses."""
+        self._closed = f"{self.path} was opened by the parent process: open it again in this one"
 
     def check_open(self) -> None:
         if self._closed:

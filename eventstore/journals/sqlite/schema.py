@@ -93,11 +93,16 @@ def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
     """Open a connection to a journal's file, which is there, with the settings that the promises rest on."""
     flags = apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
-    connection.set_busy_handler(busy_handler(WAIT_SECONDS))
     # Small pages: one append dirties five of them, and each goes whole into the write-ahead log.
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}; PRAGMA cache_size = -65536")
-    connection.execute("PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+    configure(connection)
     return connection
+
+
+def configure(connection: apsw.Connection) -> None:
+    """Give a connection the settings that reading and writing share."""
+    connection.set_busy_handler(busy_handler(WAIT_SECONDS))
+    connection.execute("PRAGMA cache_size = -65536; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
 
 
 def busy_handler(seconds: float) -> Callable[[int], bool]:
@@ -123,6 +128,19 @@ def is_new(connection: apsw.Connection) -> bool:
 
 def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) -> tuple[str, bytes]:
     """Create the tables in a new file or check those of an old one; return the log's name and id."""
+    is_new = check_format(connection, path)
+    if _journal_mode(connection) != "wal":
+        msg = f"{path} cannot be kept in WAL mode on this file system: move it to a local disk"
+        raise Unavailable(msg)
+    connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+    if is_new:
+        create(connection, log, os.urandom(16), created_at)
+        sync_directory(path.parent)
+    return identify(connection, path)
+
+
+def check_format(connection: apsw.Connection, path: Path) -> bool:
+    """Raise UnsupportedFormat for a file that is no journal of this format; tell whether it is still empty."""
     application_id = connection.execute("PRAGMA application_id").get
     format_number = connection.execute("PRAGMA user_version").get
     if application_id == APPLICATION_ID and format_number > FORMAT:
@@ -132,13 +150,11 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
     if tables and application_id != APPLICATION_ID:
         msg = f"{path} is a SQLite file but no journal: give another directory"
         raise UnsupportedFormat(msg)
-    if _journal_mode(connection) != "wal":
-        msg = f"{path} cannot be kept in WAL mode on this file system: move it to a local disk"
-        raise Unavailable(msg)
-    connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
-    if not application_id or not tables:
-        create(connection, log, os.urandom(16), created_at)
-        sync_directory(path.parent)
+    return not application_id or not tables
+
+
+def identify(connection: apsw.Connection, path: Path) -> tuple[str, bytes]:
+    """Return the name and the id of the log that a file holds; raise CorruptJournal where it does not say."""
     meta = dict(connection.execute("SELECT key, value FROM meta"))
     name, log_id = meta.get("log"), meta.get("log_id")
     if not isinstance(name, str) or not isinstance(log_id, bytes) or len(log_id) != 16:  # noqa: PLR2004 - a UUID's size
@@ -174,6 +190,13 @@ def create(connection: apsw.Connection, log: str, log_id: bytes, created_at: int
         raise
 
 
+def empty(log: str, log_id: bytes) -> apsw.Connection:
+    """Return a connection to a log without records, in memory."""
+    connection = apsw.Connection(":memory:")
+    create(connection, log, log_id, 0)
+    return connection
+
+
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[None]:
     """Let one process of several prepare a journal at a time: two that change a new file's mode block each other.
@@ -201,8 +224,7 @@ def check_place(directory: Path) -> None:
     """Create a journal's directory; raise ReadOnly or Unavailable for one that cannot hold a journal."""
     try:
         there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
-        # The superuser may write everywhere; a directory that nobody is meant to write to is still respected.
-        if not there.stat().st_mode & 0o222 or not os.access(there, os.W_OK):
+        if not _is_writable(there):
             msg = f"{there} is not writable: give the store a directory of its own that is"
             raise ReadOnly(msg)
         make_directory(directory)
@@ -212,6 +234,24 @@ def check_place(directory: Path) -> None:
     if kind in NETWORK_FILE_SYSTEMS:
         msg = f"{directory} is on a network file system ({kind}), where SQLite's locks do not hold: use a local disk"
         raise Unavailable(msg)
+
+
+def is_writable(path: Path) -> bool:
+    """Tell whether a journal's file, what SQLite keeps beside it, and their directory may be written to."""
+    wal, shared_memory = beside(path)
+    places = (path.parent, path, wal.parent, wal, shared_memory)
+    return all(_is_writable(place) for place in places if place.exists())
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """Return where SQLite keeps the write-ahead log and its shared memory: beside the file that a link leads to."""
+    real = os.path.realpath(path)
+    return Path(f"{real}-wal"), Path(f"{real}-shm")
+
+
+def _is_writable(place: Path) -> bool:
+    # The superuser may write everywhere; what nobody is meant to write to is still respected.
+    return bool(place.stat().st_mode & 0o222) and os.access(place, os.W_OK)
 
 
 def file_system(directory: Path) -> str:

@@ -1,0 +1,184 @@
+"""A journal that only answers: evidence on any medium, beside which not one byte is written."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import apsw
+from typing_extensions import override
+
+from eventstore.errors import CorruptJournal, InvalidEvent, ReadOnly, StoreError, Unavailable
+from eventstore.journal import MissingTail
+from eventstore.journals import forks
+from eventstore.journals.sqlite import maintenance, read_only_files, schema
+from eventstore.journals.sqlite.reading import SqliteSource
+from eventstore.watermarks import Watermark, Watermarks
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from eventstore.journals.sqlite.read_only_files import State
+    from eventstore.record import Batch, Record
+
+
+class ReadOnlyJournal(SqliteSource):
+    """One log in one file, read and never written, beside those who write to it or where nobody can.
+
+    Raises Unavailable, UnsupportedFormat or CorruptJournal on opening. A tail that a watermark saw and the file lacks
+    is no reason to refuse: what is left is evidence too, and `missing_tail` names the rest.
+    """
+
+    read_only = True
+
+    def __init__(self, path: str | os.PathLike[str], *, log: str = "main") -> None:
+        super().__init__(path, log=log)
+        self._still: State | None = None
+        self._is_lost = False
+        self._on_network = self._check_place()
+        self._watermarks = Watermarks(self.path.parent / "watermarks")
+        try:
+            with self._translated():
+                # The marks first: a head that is read after them is not behind them, whoever writes meanwhile.
+                self._check_opened(self._watermarks.all())
+        except BaseException:
+            self.close()
+            raise
+        forks.opened(self)
+
+    def _check_opened(self, marks: Mapping[str, Watermark]) -> None:
+        with self._reader() as reader:
+            self._is_lost = schema.check_format(reader, self.path)
+            if not self._is_lost:
+                found, self.log_id = schema.identify(reader, self.path)
+                if found != self.log:
+                    msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
+                    raise InvalidEvent(msg)
+                head = maintenance.read_head(reader).position
+                maintenance.check(reader, self.log, self.log_id, self._within(head, marks))
+        if self._is_lost:
+            # All that the log had was in its write-ahead log, which was left behind: only the marks know of it.
+            seen = max(marks.values(), key=lambda mark: mark.position, default=None)
+            if seen is None or not seen.position or self._still is None:
+                msg = f"{self.path} holds no log yet: give the directory of a log that has been written to"
+                raise Unavailable(msg)
+            self.log_id = bytes.fromhex(seen.log_id)
+            self._close_readers()
+
+    def _within(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
+        """Return the marks with those that are ahead set back: what they saw is missing, which is no reason to stop."""
+        own = self.log_id.hex()
+        return {
+            name: Watermark(own, 0, "") if mark.log_id == own and mark.position > head else mark
+            for name, mark in marks.items()
+        }
+
+    def _check_place(self) -> bool:
+        """Tell whether the file is on a network; raise Unavailable where there is none, or others may write to it."""
+        try:
+            if not self.path.is_file():
+                msg = f"{self.path} is not there, and nothing is created to be read: give the directory of a log"
+                raise Unavailable(msg)
+            kind = schema.file_system(self.path.parent)
+        except OSError as e:
+            raise schema.from_os(e, self.path) from e
+        if kind not in schema.NETWORK_FILE_SYSTEMS:
+            return False
+        for other in schema.beside(self.path):
+            if other.exists():
+                msg = f"{other} on a network file system ({kind}) says that another host may write there: copy the log"
+                raise Unavailable(msg)
+        return True
+
+    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
+        self.check_open()
+        if groups:
+            raise ReadOnly(self._refusal())
+        return []
+
+    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
+        self.check_open()
+        raise ReadOnly(self._refusal())
+
+    def _refusal(self) -> str:
+        return f"{self.path} was opened read-only: append where the log is written, in a store opened without read_only"
+
+    @override
+    def missing_tail(self) -> MissingTail | None:
+        marks, _ = self._watermarks.examine()
+        head, own = self.head(), self.log_id.hex()
+        ahead = [(mark.position, name) for name, mark in marks.items() if mark.log_id == own and mark.position > head]
+        if not ahead:
+            return None
+        last, name = max(ahead)
+        return MissingTail(first=head + 1, last=last, watermark=name)
+
+    @override
+    def backup(self, target: Path) -> None:
+        missing = self.missing_tail()
+        if missing is not None:
+            # The copy would look whole.
+            raise CorruptJournal(missing.first, f"{missing}, so no copy was made")
+        super().backup(target)
+
+    @override
+    def strays(self) -> list[tuple[int, str]]:
+        found, missing = super().strays(), self.missing_tail()
+        return found if missing is None else [*found, (missing.first, str(missing))]
+
+    @contextlib.contextmanager
+    @override
+    def _reader(self) -> Iterator[apsw.Connection]:
+        self._check_still()
+        with super()._reader() as connection:
+            yield connection
+            # What was read while the file changed may be of two states at once.
+            self._check_still()
+
+    def _check_still(self) -> None:
+        """Close for good where somebody writes to a file that nobody wrote to when it was opened, without locks."""
+        if self._still is not None and self._still != read_only_files.state_of(self.path):
+            self._closed = f"{self.path} is written to since it was opened to be read: open it again"
+        self.check_open()
+
+    @override
+    def _connect(self) -> apsw.Connection:
+        state = read_only_files.state_of(self.path)
+        is_still = self._on_network or read_only_files.is_still(self.path)
+        if is_still and self._still is None:
+            self._still = state
+        self._check_still()
+        if self._is_lost:
+            return schema.empty(self.log, self.log_id)
+        return read_only_files.connect(self.path, still=is_still)
+
+    @contextlib.contextmanager
+    @override
+    def _translated(self, connection: apsw.Connection | None = None) -> Iterator[None]:
+        try:
+            with super()._translated(connection):
+                yield
+        except ReadOnly as e:
+            # Nothing here writes: SQLite would have to, before it could read.
+            cause = getattr(e.__cause__, "extendedresult", 0)
+            if cause == apsw.SQLITE_READONLY_ROLLBACK:
+                why = f"a change in {self.path}-journal was not finished: copy the folder to where it can be written, "
+                why += "and open the copy without read_only"
+            else:
+                why = "who wrote to it ended within a commit: try again, or open it without read_only"
+            msg = f"{self.path} cannot be read without writing ({e.__cause__}); {why}"
+            raise Unavailable(msg) from e.__cause__
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = f"{self.path} is closed: open the store again"
+        forks.closed(self)
+        self._close_readers()
+        self._watermarks.close()
+
+    @override
+    def __repr__(self) -> str:
+        state = f"closed ({self._closed})" if self._closed else f"at {self.head()}"
+        return f"<ReadOnlyJournal {self.log} in {self.path} {state}>"

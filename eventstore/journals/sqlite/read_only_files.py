@@ -1,0 +1,141 @@
+"""Opening a journal's file so that nothing is written beside it, whether somebody else writes to it or nobody does."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from typing import TYPE_CHECKING, NamedTuple
+
+import apsw
+from typing_extensions import override
+
+from eventstore.errors import Unavailable, UnsupportedFormat
+from eventstore.journals.sqlite import schema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Bytes 18 and 19 of a SQLite file are its write and read version: 1 for a rollback journal, 2 for WAL.
+_HEADER_BYTES = 100
+_VERSIONS = slice(18, 20)
+_ROLLBACK = b"\x01\x01"
+_WRITING = (
+    apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_DELETEONCLOSE | apsw.SQLITE_OPEN_EXCLUSIVE
+)
+_OWNED = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
+
+
+class State(NamedTuple):
+    """What tells whether the files of a journal that nobody writes to have changed; None for one that is not there."""
+
+    database: tuple[int, ...] | None
+    wal: tuple[int, ...] | None
+    shared_memory: bool
+
+
+class ReadOnlyVfs(apsw.VFS):
+    """SQLite's own file access, except that it opens everything for reading, creates nothing and deletes nothing."""
+
+    def __init__(self, name: str, file: type[apsw.VFSFile]) -> None:
+        super().__init__(name, "unix")
+        self.name = name
+        self._file = file
+
+    @override
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        if name is None:
+            raise apsw.CantOpenError("a connection that only reads has no temporary files")  # noqa: EM101, TRY003 - SQLite's
+        if flags[0] & apsw.SQLITE_OPEN_WAL and not os.path.lexists(str(name)):
+            # SQLite creates a write-ahead log that is missing; an empty one says the same.
+            name = os.devnull
+        flags[0] = flags[0] & ~_WRITING | apsw.SQLITE_OPEN_READONLY
+        if flags[0] & _OWNED:
+            # For the superuser, SQLite gives these files the owner of the database's.
+            flags[0] = flags[0] & ~_OWNED | apsw.SQLITE_OPEN_SUPER_JOURNAL
+        return self._file("unix", name, flags)
+
+    @override
+    def xDelete(self, filename: str, syncdir: bool) -> None:
+        raise apsw.ReadOnlyError(f"{filename} is not deleted by a connection that only reads")  # noqa: EM102, TRY003 - SQLite's
+
+
+class _UnlockedFile(apsw.VFSFile):
+    """A file without locks: SQLite reads a write-ahead log without shared memory only for who holds them all."""
+
+    @override
+    def xLock(self, level: int) -> None:
+        pass
+
+    @override
+    def xUnlock(self, level: int) -> None:
+        pass
+
+    @override
+    def xCheckReservedLock(self) -> bool:
+        return False
+
+
+# Registered with SQLite for as long as they are referred to.
+LOCKED = ReadOnlyVfs("eventstore-read-only", apsw.VFSFile)
+UNLOCKED = ReadOnlyVfs("eventstore-read-only-unlocked", _UnlockedFile)
+
+
+def state_of(path: Path) -> State:
+    """Return what the files of a journal are like now."""
+    wal, shared_memory = schema.beside(path)
+    return State(_identity(path), _identity(wal), os.path.lexists(shared_memory))
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def is_still(path: Path) -> bool:
+    """Tell whether nobody on this host writes to a journal, so that there are no locks to be taken.
+
+    Who writes in WAL mode holds the shared memory's file; with a rollback journal SQLite's locks need no file. Raises
+    UnsupportedFormat, and Unavailable where it cannot be known.
+    """
+    wal, shared_memory = schema.beside(path)
+    for needed in (path, wal, shared_memory):
+        if os.path.lexists(needed) and not os.access(needed, os.R_OK):
+            msg = f"{needed} cannot be read: get the right to read it, or ask whoever has it for a backup"
+            raise Unavailable(msg)
+    if os.path.lexists(shared_memory):
+        return False
+    return os.path.lexists(wal) or _versions(path) != _ROLLBACK
+
+
+def _versions(path: Path) -> bytes:
+    # Through SQLite, which shares its files: another handle of this process, once closed, would drop its locks.
+    file = apsw.VFSFile("unix", str(path), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
+    try:
+        if file.xFileSize() < _HEADER_BYTES:
+            msg = f"{path} is no journal (it has no header): give another directory, or restore a backup"
+            raise UnsupportedFormat(msg)
+        return file.xRead(_HEADER_BYTES, 0)[_VERSIONS]
+    finally:
+        file.xClose()
+
+
+def connect(path: Path, *, still: bool) -> apsw.Connection:
+    """Open a connection that only reads: with SQLite's locks beside those who write, without any where nobody does."""
+    # Quoted, since a path may hold what means something else in a URI. apsw takes a link's path for an error.
+    uri = f"file:{urllib.parse.quote(os.path.realpath(path))}?readonly_shm=1"
+    vfs = UNLOCKED if still else LOCKED
+    connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs.name)
+    try:
+        # Closing would move the write-ahead log over.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if still:
+            # Before anything else: other settings read the file.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+        schema.configure(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,92 @@
+"""Reading beside a process that writes, or one that begins to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import (
+    Closed,
+)
+from tests.evidence import Writer, everything
+from tests.store.facts import ORDER, rejected, texts
+
+
+def test_beside_a_writer_all_that_it_commits_is_read(tmp_path: Path) -> None:
+    writer = Writer(tmp_path)
+    try:
+        assert writer.append(3) == 3
+        before = everything(tmp_path / "main")
+        with eventstore.open(tmp_path, read_only=True) as store:
+            assert store.head() == 3
+            assert store.verify().ok
+            assert everything(tmp_path / "main") == before
+            for head in (5, 7):
+                writer.append(2)
+                assert texts(store) == [str(number) for number in range(1, head + 1)]
+            followed = store.follow(after=7)
+            later = threading.Timer(0.05, lambda: writer.append(1))
+            later.start()
+            assert next(followed).position == 8
+            later.join()
+            writer.kill()
+            assert store.head() == 8
+            assert store.verify().ok
+        with eventstore.open(tmp_path, read_only=True) as store:
+            assert texts(store) == [str(number) for number in range(1, 9)]
+    finally:
+        writer.kill()
+
+
+def test_a_writer_in_this_process_keeps_its_locks(tmp_path: Path) -> None:
+    """A file that a process opens and closes again drops all its locks, unless SQLite knows of it."""
+    with eventstore.open(tmp_path) as store:
+        store.append(ORDER, rejected(1))
+        with eventstore.open(tmp_path, read_only=True) as reader:
+            assert texts(reader) == ["1"]
+        # Whoever believes to be the last one moves the write-ahead log over and removes it.
+        last = (
+            "import apsw, sys; c = apsw.Connection(sys.argv[1]); c.execute('SELECT * FROM head').fetchall(); c.close()"
+        )
+        subprocess.run([sys.executable, "-c", last, str(tmp_path / "main" / "journal.db")], check=True)
+        assert (tmp_path / "main" / "journal.db-wal").exists()
+        store.append(ORDER, rejected(2))
+        assert texts(store) == ["1", "2"]
+
+
+def test_who_begins_to_write_to_what_nobody_wrote_to_is_noticed(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path) as store:
+        store.append(ORDER, [rejected(1), rejected(2)])
+    with eventstore.open(tmp_path, read_only=True) as reader:
+        records = reader.read()
+        assert next(records).position == 1
+        with eventstore.open(tmp_path) as store:
+            store.append(ORDER, rejected(3))
+            with pytest.raises(Closed, match="is written to since it was opened to be read: open it again"):
+                reader.head()
+        with pytest.raises(Closed):
+            reader.head()
+    with eventstore.open(tmp_path, read_only=True) as reader:
+        assert texts(reader) == ["1", "2", "3"]
+
+
+def test_a_forks_child_finds_it_closed(tmp_path: Path) -> None:
+    eventstore.open(tmp_path).close()
+    with eventstore.open(tmp_path, read_only=True) as store:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                store.head()
+            except Closed:
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store.head() == 0

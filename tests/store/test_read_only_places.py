@@ -1,0 +1,167 @@
+"""Which files are opened to be read, by which names, and which are refused."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import apsw
+import pytest
+
+import eventstore
+from eventstore import (
+    CorruptJournal,
+    InvalidEvent,
+    Unavailable,
+    UnsupportedFormat,
+)
+from eventstore.journals.sqlite import schema
+from eventstore.watermarks import Watermark, Watermarks
+from tests.evidence import HEAD, MOVED, ROOT, everything, obey_modes, told_of_tail
+
+# What is no evidence
+
+
+def test_nothing_is_created_to_be_read(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path / "none"):
+        with pytest.raises(Unavailable, match="is not there"):
+            eventstore.open(directory, read_only=True)
+    (tmp_path / "main" / "journal.db").mkdir(parents=True)
+    with pytest.raises(Unavailable, match="is not there"):
+        eventstore.open(tmp_path, read_only=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["main"]
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 50, b"x" * 5_000, b"SQLite format 3\0" + bytes(5_000)])
+def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "main" / "journal.db"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    path.with_name("journal.db-wal").write_bytes(b"whatever")
+    before = everything(tmp_path)
+    with pytest.raises((UnsupportedFormat, Unavailable)):
+        eventstore.open(tmp_path, read_only=True)
+    assert everything(tmp_path) == before
+
+
+def test_another_database_and_another_log(tmp_path: Path) -> None:
+    eventstore.open(tmp_path).close()
+    (tmp_path / "main").rename(tmp_path / "other")
+    with pytest.raises(InvalidEvent, match="is the journal of log 'main', not 'other'"):
+        eventstore.open(tmp_path, log="other", read_only=True)
+    (tmp_path / "main").mkdir()
+    other = apsw.Connection(str(tmp_path / "main" / "journal.db"))
+    other.execute("CREATE TABLE t (x)")
+    other.close()
+    with pytest.raises(UnsupportedFormat, match="is a SQLite file but no journal"):
+        eventstore.open(tmp_path, read_only=True)
+
+
+def test_an_empty_database_is_no_log(tmp_path: Path) -> None:
+    (tmp_path / "main").mkdir()
+    empty = apsw.Connection(str(tmp_path / "main" / "journal.db"))
+    empty.execute("CREATE TABLE t (x)")
+    empty.execute("DROP TABLE t")
+    empty.close()
+    with pytest.raises(Unavailable, match="holds no log yet"):
+        eventstore.open(tmp_path, read_only=True)
+
+
+def test_a_change_that_was_not_finished_is_not_believed(tmp_path: Path) -> None:
+    """A rollback journal says that the file holds half of a change, which only a writer can take back."""
+    eventstore.open(tmp_path).close()
+    path = tmp_path / "main" / "journal.db"
+    half = (
+        "import apsw, os, sys\n"
+        "c = apsw.Connection(sys.argv[1]); c.execute('PRAGMA journal_mode = DELETE; PRAGMA cache_size = 1')\n"
+        "c.execute('BEGIN; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(1000000))'); c.cache_flush(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", half, str(path)], check=True)
+    assert path.with_name("journal.db-journal").exists()
+    before = everything(tmp_path)
+    with pytest.raises(Unavailable, match="journal was not finished: copy the folder to where it can be written"):
+        eventstore.open(tmp_path, read_only=True)
+    assert everything(tmp_path) == before
+
+
+def test_a_watermark_of_another_log_or_record_is_noticed(killed: Path, tmp_path: Path) -> None:
+    shutil.copytree(killed, tmp_path / "copy")
+    with eventstore.open(killed, read_only=True) as store:
+        log_id, digest = store.log_id.hex(), "00" * 32
+    marks = Watermarks(tmp_path / "copy" / "main" / "watermarks")
+    marks.write("seen", Watermark(log_id, 3, digest))
+    with pytest.raises(CorruptJournal, match="the watermark seen saw another record here"):
+        eventstore.open(tmp_path / "copy", read_only=True)
+
+
+@pytest.mark.parametrize("hidden", ["-shm", "-wal", ""])
+def test_a_file_that_cannot_be_read_is_named_and_never_taken_for_missing(
+    killed: Path, tmp_path: Path, hidden: str
+) -> None:
+    shutil.copytree(killed, tmp_path / "copy")
+    file = tmp_path / "copy" / "main" / f"journal.db{hidden}"
+    file.chmod(0o000)
+    read = (
+        "import sys, eventstore\n"
+        "try: print(eventstore.open(sys.argv[1], read_only=True).head())\n"
+        "except eventstore.Unavailable as e: print(e)"
+    )
+    command = [sys.executable, "-c", read, str(tmp_path / "copy")]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=obey_modes, cwd=ROOT).stdout
+    assert f"{file} cannot be read" in said
+
+
+def test_on_a_network_only_what_nobody_else_can_write_to_is_read(
+    killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "file_system", lambda _: "nfs4")
+    with pytest.raises(Unavailable, match="another host may write there: copy the log"):
+        eventstore.open(killed, read_only=True)
+    shutil.copytree(killed, tmp_path / "copy", ignore=shutil.ignore_patterns("*-wal", "*-shm"))
+    with told_of_tail(), eventstore.open(tmp_path / "copy", read_only=True) as store:
+        assert store.head() == MOVED
+
+
+# Names and places
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "wie ä 日本", "what?mode=rw", "50%20off", "a#b", "file:x", "-dash", "a&b=c;'\"", "a\nb"]
+)
+@pytest.mark.parametrize("without", [(), ("-shm",), ("-wal", "-shm")])
+def test_any_name_of_a_directory_will_do(killed: Path, tmp_path: Path, name: str, without: tuple[str, ...]) -> None:
+    shutil.copytree(killed, tmp_path / name, ignore=shutil.ignore_patterns(*[f"*{suffix}" for suffix in without]))
+    before = everything(tmp_path)
+    lacking = "-wal" in without
+    with told_of_tail(lacking=lacking), eventstore.open(tmp_path / name, read_only=True) as store:
+        assert store.head() == (MOVED if lacking else HEAD)
+    assert everything(tmp_path) == before
+
+
+def test_links_to_the_directory_and_to_the_file_are_followed(killed: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(killed)
+    (tmp_path / "linked" / "main").mkdir(parents=True)
+    (tmp_path / "linked" / "main" / "journal.db").symlink_to(killed / "main" / "journal.db")
+    before = everything(killed), everything(tmp_path)
+    for name in ("link", "linked"):
+        with eventstore.open(tmp_path / name, read_only=True) as store:
+            assert store.head() == HEAD
+    assert (everything(killed), everything(tmp_path)) == before
+
+
+def test_a_relative_path_stays_where_it_was(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(killed.parent)
+    with eventstore.open(killed.name, read_only=True) as store:
+        monkeypatch.chdir(tmp_path)
+        heads: list[int] = []
+        threads = [threading.Thread(target=lambda: heads.append(len(list(store.read())))) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert heads == [HEAD] * 4
+        assert store.missing_tail is None
+    assert not list(tmp_path.iterdir())
