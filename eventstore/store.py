@@ -22,6 +22,7 @@ from eventstore.ids import as_id, new_ids
 from eventstore.influx.mirror import Mirror
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
+from eventstore.locations import local_path, scheme_of
 from eventstore.reader import EventReader
 from eventstore.record import Batch, Draft
 from eventstore.streams import account_of, check_name
@@ -192,7 +193,7 @@ class EventStore(EventReader):
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens; raise TargetExists over an old one."""
         self._journal.check_open()
-        place = journal_path(Path(target), self.log)
+        place = journal_path(target, self.log)
         self._journal.backup(place)
         return place.parent
 
@@ -277,7 +278,7 @@ def open(
     if read_only and settings is not None:
         msg = "a mirror writes beside the log that it ships: leave out influx, or read_only"
         raise InvalidEvent(msg)
-    place = journal_path(Path(path), log)
+    place = journal_path(path, log)
     journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
     try:
         missing = journal.missing_tail()
@@ -305,12 +306,15 @@ def connect(
     """
     from eventstore.influx import reader
 
+    if url is not None and scheme_of(str(url)) not in {"http", "https"}:
+        msg = "connect takes InfluxDB's URL, which begins with http:// or https://: eventstore.open opens a directory"
+        raise InvalidEvent(msg)
     return reader.connect(url, org=org, bucket=bucket, token=token, log=log, settings=settings)
 
 
-def journal_path(directory: Path, log: str) -> Path:
-    """Return where a log's journal lives: each log has a folder of its own."""
-    return directory / check_name("log", log) / "journal.db"
+def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
+    """Return where a log's journal lives: each log has a folder of its own. Raises InvalidEvent for a URL."""
+    return local_path(directory) / check_name("log", log) / "journal.db"
 
 
 def default_actor() -> str:

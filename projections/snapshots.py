@@ -7,7 +7,6 @@ import hashlib
 import json
 import sys
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apsw
@@ -15,6 +14,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import StorageFull, StoreError, Unavailable
+from eventstore.locations import local_path
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -23,6 +23,7 @@ else:
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from pathlib import Path
 
     from eventstore import EventReader
     from projections.fold import Fold, Slot
@@ -78,7 +79,7 @@ class Snapshots:
     """A file of cuts. Raises Unavailable or StorageFull where the file cannot be used."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = local_path(path, "the snapshots' file")
         try:
             self._connection = self._open()
         except apsw.Error as e:

@@ -15,6 +15,7 @@ import typer
 
 import eventstore
 from eventstore import EventStore, SystemClock, TargetExists
+from eventstore.locations import local_path
 from gateways.cli import demo_child, demo_past, options, outcome
 from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
 from gateways.cli.demo_screen import Show, clock_time, put_lockouts, put_losses, put_orders, put_positions
@@ -63,6 +64,7 @@ def trade_day(data: options.Data = options.DATA) -> None:
 def _place(keep: Path | None) -> Path:
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="eventstore-demo-"))
+    keep = local_path(keep, "the demo's directory")
     if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
         msg = f"{keep} is there already and not empty: name a new directory"
         raise TargetExists(msg)

@@ -15,6 +15,7 @@ import typer
 import eventstore
 from eventstore import CorruptJournal, EventReader, EventStore, TargetExists, UnsupportedFormat, Verification
 from eventstore.clock import NANOSECONDS
+from eventstore.locations import local_path
 from eventstore.store import journal_path
 from gateways.cli import options, outcome
 from gateways.cli.output import note, progress, put, put_json
@@ -116,6 +117,7 @@ def backup(
 
 def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
     """Copy a log beside its target, prove the copy, then give it its name."""
+    place = local_path(place, "the copy")
     if place.exists() or place.is_symlink():
         msg = f"{place} exists already: name a new place for the copy"
         raise TargetExists(msg)

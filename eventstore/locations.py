@@ -1,0 +1,51 @@
+"""Where a log or a file is to be: a path of this machine, never a URL that would become a directory of its name."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from eventstore.errors import InvalidEvent
+
+SUPPORTED = "give a directory on this machine; eventstore.connect reads from InfluxDB at http:// or https://"
+# A path collapses two slashes into one, so one is enough. A scheme of one letter is a drive of Windows.
+_URL = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):[/\\]")
+_DRIVE = re.compile(r"\s*[A-Za-z]:(?:[/\\]|$)")
+# Written without a slash as well, and hardly meant as a directory's name.
+_SCHEMES = frozenset({
+    "duckdb", "file", "http", "https", "influx", "influxdb", "jdbc", "memory", "mysql", "postgres", "postgresql",
+    "redis", "s3", "sqlite", "sqlite3",
+})  # fmt: skip
+
+
+def local_path(given: str | os.PathLike[str], what: str = "the store's directory") -> Path:
+    """Return a path of this machine; raise InvalidEvent for a URL, an empty text and what is no path at all.
+
+    The message names a URL's scheme alone: what follows it may hold a password.
+    """
+    try:
+        text = os.fspath(given)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        msg = f"{what} is a path, not {given!r:.80}: {SUPPORTED}"
+        raise InvalidEvent(msg)
+    scheme = scheme_of(text)
+    if scheme:
+        msg = f"{what} cannot be at a URL ({scheme}:…): {SUPPORTED}"
+        raise InvalidEvent(msg)
+    if os.name != "nt" and _DRIVE.match(text):
+        msg = f"{what} cannot be on a drive of Windows, {text!r:.80}: {SUPPORTED}"
+        raise InvalidEvent(msg)
+    path = Path(text)
+    # ./file:/x is a path, and stays one where it is passed on without its first two signs.
+    return path.absolute() if scheme_of(str(path)) else path
+
+
+def scheme_of(text: str) -> str:
+    """Return the scheme of what looks like a URL, in lower case, '' for a path."""
+    found = _URL.match(text)
+    scheme = found["scheme"] if found else text.strip().lstrip(":").partition(":")[0]
+    known = scheme.lower()
+    return known if found or (":" in text and known in _SCHEMES) else ""

@@ -1,0 +1,63 @@
+"""A URL in place of a directory: each command refuses it on one line, and makes no folder of that name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import Run
+
+URL = "postgresql://user:hunter2@host/db"
+COMMANDS = [
+    ("append", "order/A/1", "OrderAccepted", "{}"),
+    ("read",),
+    ("tail",),
+    ("state",),
+    ("as-of", "0"),
+    ("diff", "0", "0"),
+    ("mark", "close"),
+    ("lock", "A"),
+    ("unlock", "A"),
+    ("limits",),
+    ("verify",),
+    ("backup", "copy"),
+    ("stats",),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_a_url_is_no_directory(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if way == "environment":
+        monkeypatch.setenv("EVENTSTORE_DATA", URL)
+    ended = run(*command, *(["--data", URL] if way == "option" else []))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("eventstore: the store's directory cannot be at a URL (postgresql:…): give a directory")
+    assert "hunter2" not in ended.err
+    assert ended.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("target", [URL, "file:///tmp/copy", "C:\\copy", "sqlite:copy.db"])
+@pytest.mark.parametrize("keep", [(), ("--keep-days", "3")])
+def test_a_copy_goes_into_a_directory(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, target: str, keep: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(data.parent)
+    ended = run("backup", target, *keep, "--data", data)
+    assert (ended.code, ended.out) == (2, "")
+    assert "the copy cannot be" in ended.err
+    assert [path.name for path in data.parent.iterdir()] == ["data"]
+
+
+def test_the_demo_keeps_its_log_in_a_directory(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = run("demo", "--keep", URL)
+    assert ended.code == 2
+    assert "the demo's directory cannot be at a URL" in ended.err
+    assert list(tmp_path.iterdir()) == []

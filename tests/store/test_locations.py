@@ -1,0 +1,91 @@
+"""A path is a path of this machine: a URL, a drive of Windows and nothing at all are refused, and no folder is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore, InvalidEvent
+from eventstore.locations import local_path, scheme_of
+
+URLS = [
+    "postgresql://user:hunter2@host/db?log=main",
+    "postgres://host/db",
+    "postgresql:/host/db",
+    "mysql+pymysql://host/db",
+    "sqlite:///tmp/x.db",
+    "sqlite:x.db",
+    "file:///tmp/x",
+    "http://influx:8086",
+    "HTTPS://influx:8086",
+    "s3://bucket/log",
+    "foo://bar",
+    ":memory:",
+    " postgresql://host/db",
+]
+DRIVES = ["C:\\data", "c:/data", "D:"]
+NO_PATHS: list[Any] = ["", "  ", None, 5, b"data", "a\0b"]
+PATHS = ["data", "a:b", "2025:11", "back:monday/x", "/a/postgresql:/x", "x/http://y", "dätä", "~x"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Change into an empty directory, in which a wrong name would become a folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", [*URLS, *DRIVES, *NO_PATHS], ids=repr)
+def test_opening_what_is_no_directory_is_refused_and_makes_none(here: Path, given: Any) -> None:  # noqa: ANN401 - that is the test
+    with pytest.raises(InvalidEvent, match="a directory on this machine") as caught:
+        eventstore.open(given)
+    assert "hunter2" not in str(caught.value)
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_url_keeps_being_one_as_a_path(here: Path, url: str) -> None:
+    with pytest.raises(InvalidEvent, match="cannot be at a URL"):
+        eventstore.open(Path(url))
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", [*URLS, *DRIVES])
+def test_neither_a_copy_nor_snapshots_are_put_there(here: Path, store: EventStore, given: str) -> None:
+    before = set(here.rglob("*"))
+    calls: list[Callable[[], object]] = [
+        lambda: store.backup(given),
+        lambda: projections.open(store, snapshots=given),
+        lambda: projections.Snapshots(given),
+    ]
+    for call in calls:
+        with pytest.raises(InvalidEvent, match="cannot be"):
+            call()
+    assert set(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_unusual_name_is_a_path_all_the_same(path: str) -> None:
+    assert local_path(path) == Path(path)
+    assert scheme_of(path) == ""
+
+
+def test_a_directory_with_a_schemes_name_opens_by_a_path(here: Path) -> None:
+    for given in ("./file:/x", here / "http:"):
+        with eventstore.open(given) as store, projections.open(store) as book:
+            book.snapshot()
+            assert store.directory is not None
+            assert store.directory.is_dir()
+    assert sorted(path.name for path in here.iterdir()) == ["file:", "http:"]
+
+
+@pytest.mark.parametrize("given", ["postgresql://user:hunter2@host/db", "data", "", "C:\\x", "influx:8086"])
+def test_connecting_to_what_is_no_address_of_influxdb_is_refused(given: str) -> None:
+    with pytest.raises(InvalidEvent, match=r"http:// or https://: eventstore\.open opens a directory") as caught:
+        eventstore.connect(given)
+    assert "hunter2" not in str(caught.value)
