@@ -60,6 +60,9 @@ class Commands(TyperGroup):
         except (StoreError, OSError, ImportError) as e:  # the last: an extra that a command needs is not installed
             _complain(str(e))
             raise typer.Exit(exit_code(e)) from None
+        except UnicodeEncodeError as e:
+            _complain(f"{str(e.object)!r:.200} is not valid UTF-8: name files and give text in UTF-8")
+            raise typer.Exit(MISUSED) from None
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         return result

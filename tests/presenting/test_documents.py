@@ -31,7 +31,7 @@ class Leg(msgspec.Struct):
 
 
 @eventstore.event(schema=1)
-class LegsPlanned(Event):
+class LegsPlanned(Event, frozen=True):
     """An event of another's own."""
 
     legs: tuple[Leg, ...] = ()
@@ -67,7 +67,8 @@ def test_an_id_is_a_uuid_and_other_bytes_are_hexadecimal() -> None:
 def test_every_instant_of_a_quote_is_a_time() -> None:
     names = [name for name in Quote.__struct_fields__ if name.endswith("_at")]
     assert len(names) > 3
-    quote = Quote(**{name: AT if name.endswith("_at") else None for name in Quote.__struct_fields__})
+    members: dict[str, Any] = {name: AT if name.endswith("_at") else None for name in Quote.__struct_fields__}
+    quote = Quote(**members)
     shown = plain(quote)
     assert {shown[name] for name in names} == {TEXT}
 

@@ -1,0 +1,185 @@
+"""Text of others in every command: what could steer a terminal, hide or reorder reaches neither stdout nor stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import unicodedata
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore.trading import (
+    AccountOpened,
+    ContractDefined,
+    EnforcementAction,
+    EnforcementRequested,
+    LimitsSet,
+    LockoutCleared,
+    LockoutSet,
+    Marked,
+    OrderFilled,
+    OrderSubmitted,
+    PositionReported,
+    SessionOpened,
+    Side,
+)
+from gateways.cli import app
+from gateways.presenting.tables import width
+from tests.cli.command import NINE, SECOND, Run, on_terminal
+
+HOSTILE = "[red]\x1b]0;x\x07\x9b31m\x85\x7f\u202e\u2066\u200b\u200f\u061c\u2028\r\n\tend[/red]"
+# A stream's entity is printable text: invisible characters that Python counts as printable are left to it.
+ENTITY = "[bold]\u034f\ufe0f\u3164x"
+FORBIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+INVISIBLE = "\u034f\u115f\u1160\u3164\ufe0f\uffa0"
+
+
+def hostile_log(directory: Path) -> None:
+    """Append an event of each kind that a command shows, its text as bad as the store takes it."""
+    with eventstore.open(directory) as store:
+
+        def add(stream: str, event: eventstore.Event, second: int) -> None:
+            store.append(stream, event, occurred_at=NINE + second * SECOND, actor=HOSTILE, note=HOSTILE)
+
+        add("contract/-/X", ContractDefined(symbol=HOSTILE, multiplier=Decimal(50), currency="USD"), 0)
+        opened = AccountOpened(starting_balance=Decimal(1000), currency="USD", program=HOSTILE)
+        add("account/A/-", opened, 1)
+        session = SessionOpened(trading_day=date(2025, 11, 19), began_at=NINE, zone=HOSTILE)
+        add("session/A/2025-11-19", session, 1)
+        order = OrderSubmitted(symbol=HOSTILE, side=Side.BUY, quantity=Decimal(3), strategy=HOSTILE)
+        add(f"order/A/{ENTITY}", order, 2)
+        fill = OrderFilled(
+            trade_id=HOSTILE, symbol=HOSTILE, side=Side.BUY, quantity=Decimal(1), price=Decimal(5), fee_currency=HOSTILE
+        )
+        add("order/A/O-2", fill, 3)
+        add("order/A/O-2", fill, 4)
+        add("position/A/X", PositionReported(symbol=HOSTILE, quantity=Decimal(7)), 5)
+        add(f"limits/A/{ENTITY}", LimitsSet(rule_id=HOSTILE, parameters={HOSTILE: HOSTILE, "list": [HOSTILE]}), 6)
+        add(f"lockout/A/{ENTITY}", LockoutSet(rule_id=HOSTILE, scope=f"symbol:{HOSTILE}", reason=HOSTILE), 7)
+        add("lockout/A/other", LockoutCleared(by=HOSTILE, reason=HOSTILE), 8)
+        asked = EnforcementRequested(rule_id=HOSTILE, action=EnforcementAction.FLATTEN, reason=HOSTILE, symbol=HOSTILE)
+        add(f"enforcement/A/{ENTITY}", asked, 9)
+        add(f"mark/-/{ENTITY}", Marked(name=ENTITY), 10)
+
+
+COMMANDS = {
+    "append": ("append", "mark/-/x", "Marked", json.dumps({"name": HOSTILE}), "--note", HOSTILE, "--actor", HOSTILE),
+    "append of an unknown type": ("append", "mark/-/x", HOSTILE, "{}"),
+    "append of an unknown member": ("append", "mark/-/x", "Marked", json.dumps({HOSTILE: 1})),
+    "append to a bad stream": ("append", HOSTILE, "Marked", '{"name": "x"}'),
+    "append at a bad time": ("append", "mark/-/x", "Marked", '{"name": "x"}', "--occurred-at", HOSTILE),
+    "read": ("read",),
+    "read of an unknown type": ("read", "--type", HOSTILE),
+    "read of a bad account": ("read", "--account", HOSTILE),
+    "read of a bad stream": ("read", "--stream", HOSTILE),
+    "read from a bad instant": ("read", "--start", HOSTILE),
+    "tail": ("tail", "-n", "99"),
+    "state": ("state", "--account", "A"),
+    "state at": ("state", "--at", "2025-11-19 15:30"),
+    "state of a bad account": ("state", "--account", HOSTILE),
+    "state in a bad zone": ("state", "--zone", HOSTILE),
+    "as-of": ("as-of", "11"),
+    "as-of a bad mark": ("as-of", HOSTILE),
+    "as-of a mark": ("as-of", ENTITY),
+    "diff": ("diff", "1", "11"),
+    "mark": ("mark", ENTITY + "2"),
+    "mark of a bad name": ("mark", HOSTILE),
+    "lock": ("lock", "A", "--symbol", HOSTILE, "--rule", ENTITY + "3", "--reason", HOSTILE),
+    "lock until a bad time": ("lock", "A", "--until", HOSTILE),
+    "lock for a bad time": ("lock", "A", "--for", HOSTILE),
+    "lock of a bad account": ("lock", HOSTILE),
+    "unlock": ("unlock", "A", "--rule", HOSTILE),
+    "limits": ("limits",),
+    "limits from a bad file": ("limits", "--seed", HOSTILE),
+    "verify": ("verify",),
+    "backup": ("backup", HOSTILE),
+    "stats": ("stats",),
+    "doctor": ("doctor",),
+    "import of a bad file": ("import", "--format", "fills", HOSTILE),
+    "import of a bad format": ("import", "--format", HOSTILE, "x"),
+    "import with a bad map": ("import", "--format", "fills", "x.csv", "--map", HOSTILE),
+    "mirror": ("mirror", "--once"),
+    "adopt": ("adopt",),
+    "restore": ("restore", "--from-influx"),
+    "bench": ("bench", "--only", HOSTILE),
+    "another log": ("read", "--log", HOSTILE),
+    "an unknown option": ("read", f"--{HOSTILE}"),
+    "an unknown command": (HOSTILE,),
+}
+WITHOUT_DATA = {"an unknown command", "bench"}
+NOT_ASKED = {"demo", "demo-day"}
+"""They show their own day."""
+
+
+def forbidden(text: str) -> list[str]:
+    allowed = "\n\t"  # the ends of lines and of fields: within text they are escaped
+    return [sign for sign in text if sign not in allowed and _is_forbidden(sign)]
+
+
+def _is_forbidden(sign: str) -> bool:
+    return unicodedata.category(sign) in FORBIDDEN or sign in INVISIBLE
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("hostile") / "data"
+    hostile_log(directory)
+    return directory
+
+
+@pytest.fixture
+def hostile(original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, value in {"URL": "http://127.0.0.1:9", "ORG": "o", "BUCKET": "b", "TOKEN": "t"}.items():
+        monkeypatch.setenv(f"EVENTSTORE_INFLUX_{name}", value)
+    monkeypatch.setenv("EVENTSTORE_INFLUX_PATIENCE_SECONDS", "0.01")
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(original, tmp_path / "data"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_prints_what_steers_a_terminal(run: Run, hostile: Path, name: str) -> None:
+    data = () if name in WITHOUT_DATA else ("--data", hostile)
+    for as_json in ((), ("--json",)):
+        ended = run(*COMMANDS[name], *data, *as_json)
+        assert ended.code in {0, 1, 2}
+        assert forbidden(ended.out) == []
+        assert forbidden(ended.err) == []
+        if as_json and ended.code == 0:
+            assert all(json.loads(line) for line in ended.out.splitlines())
+
+
+def test_each_command_is_tried() -> None:
+    named = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    assert named - NOT_ASKED == {arguments[0] for arguments in COMMANDS.values()} - {HOSTILE}
+
+
+def test_what_is_shown_of_it_is_all_there(run: Run, hostile: Path) -> None:
+    told = run("state", "--account", "A", "--data", hostile).out
+    shown = "".join(told.split())
+    assert r"[red]\x1b]0;x\x07\x9b31m\x85\x7f\u202e\u2066\u200b\u200f\u061c\u2028\r\n\tend[/red]" in shown
+    orders = run("state", "--account", "A", "--data", hostile, "--json").document["orders"]
+    assert {order["symbol"] for order in orders} == {HOSTILE}
+
+
+def test_a_file_s_name_that_is_no_text_is_printed_as_escapes(run: Run, hostile: Path) -> None:
+    target = os.fsdecode(os.fsencode(hostile.parent) + b"/copy-\xff\x1b[2J")
+    for arguments in (("backup", target), ("backup", target, "--json"), ("state", "--account", "\udcff")):
+        ended = run(*arguments, "--data", hostile)
+        assert forbidden(ended.out + ended.err) == []
+        assert ended.out + ended.err
+        shutil.rmtree(target, ignore_errors=True)
+
+
+@pytest.mark.parametrize("arguments", [("tail",), ("state", "--account", "A"), ("tail", "--exact")], ids=" ".join)
+def test_on_a_terminal_there_are_only_its_own_styles(hostile: Path, arguments: tuple[str, ...]) -> None:
+    told = on_terminal([*arguments, "--data", str(hostile)], 60).out
+    # Bold titles and the bar that comes and goes; what the text of others would do begins in other ways.
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told))
+    assert [forbidden(line) for line in lines if forbidden(line)] == []
+    assert max(map(width, lines)) <= 60
