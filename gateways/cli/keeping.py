@@ -13,7 +13,17 @@ from typing import Annotated, Any
 import typer
 
 import eventstore
-from eventstore import CorruptJournal, EventReader, EventStore, TargetExists, UnsupportedFormat, Verification
+from eventstore import (
+    CorruptJournal,
+    EventReader,
+    EventStore,
+    ReadOnly,
+    StorageFull,
+    TargetExists,
+    Unavailable,
+    UnsupportedFormat,
+    Verification,
+)
 from eventstore.clock import NANOSECONDS
 from eventstore.locations import local_path
 from eventstore.store import journal_path
@@ -130,6 +140,9 @@ def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
             raise CorruptJournal(found.first_bad or 0, f"{found.reason} (so no copy was kept)")
         passing.rename(place)
         _sync(place.parent)
+    except (StorageFull, ReadOnly, Unavailable) as e:
+        # The copy is made beside its target, under a name that nobody gave.
+        raise type(e)(str(e).replace(str(passing), str(place))) from e
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     return size, root
