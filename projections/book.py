@@ -21,14 +21,13 @@ from eventstore import (
 )
 from eventstore.arguments import encoded
 from eventstore.clock import to_ns
-from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name
 from projections.fold import Fold, as_read
 from projections.reading import tail
 from projections.recovery import Recovery
 from projections.shipped import Shipped, shipped_views
-from projections.snapshots import Loaded, Snapshots
-from projections.view import SHARED, PartitionParked, View, completed, is_by_account
+from projections.starts import is_volatile, starts_of
+from projections.view import PartitionParked, View, completed, is_by_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,7 +35,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from eventstore import Clock, Event
+    from projections.cuts.search import Loaded
     from projections.listener import Listener
+    from projections.snapshots import Snapshots
 
     Progress = Callable[[int, int], None]
 
@@ -79,25 +80,18 @@ class Book(Shipped):
 
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
         """Bring views from their newest cuts to one position; return the oldest cut that any of them started from."""
-        partitions = None if self._accounts is None else sorted(self._accounts | {SHARED})
-        starts: dict[int, list[tuple[View[Any], dict[str, Any]]]] = {}
+        starts: dict[int, list[tuple[View[Any], Loaded]]] = {}
         cuts: set[int] = set()
-        for view in map(completed, views):
-            # What is never stored has nothing to catch up with.
-            found = Loaded(until if _is_volatile(view) else 0, {})
-            # A partition that mixes accounts holds more, in a cut, than a book of some accounts may know.
-            apart = self._accounts is None or is_by_account(view) or view.shared
-            if self._snapshots is not None and apart and not found.position:
-                found = self._snapshots.load(view, self._reader, until=until, partitions=partitions)
-            starts.setdefault(found.position, []).append((view, found.states))
-            if not _is_volatile(view):
+        for view, found in starts_of(views, self._reader, self._snapshots, until=until, accounts=self._accounts):
+            starts.setdefault(found.position, []).append((view, found))
+            if not is_volatile(view):
                 cuts.add(found.position)
         order = sorted(starts)
         for start, stop in zip(order, [*order[1:], until], strict=True):
             # Views that have a younger cut wait until those of a raised revision, or a new one, have come this far.
             self._fold.position = start
-            for view, states in starts[start]:
-                self._fold.add(view, states)
+            for view, found in starts[start]:
+                self._fold.add(view, found.states, found.digests)
             self._fold_until(stop, progress)
         self._at_cut = max(cuts) if len(cuts) == 1 else 0
         return order[0]
@@ -221,16 +215,26 @@ class Book(Shipped):
         return folded
 
     def snapshot(self) -> bool:
-        """Write a cut, so that the next start reads only what came later; tell whether one was written."""
-        if self._snapshots is None or self._accounts is not None or not self._live:
+        """Write a cut, so that the next start reads only what came later; tell whether one was written.
+
+        Others fold and append meanwhile. What keeps a cut from being written is a SnapshotWarning, not an error.
+        """
+        snapshots = self._snapshots
+        if snapshots is None or self._accounts is not None or not self._live:
             return False
-        with self._lock:
-            if self.position == self._at_cut:
-                return False
-            # A state that was observed into is no fold of the log: its view stays out, and starts from an older cut.
-            written = self._snapshots.save(self._fold, self._reader, leave_out=self._observed)
-            self._at_cut = self.position if written else self._at_cut
-            return written
+        if self.position == self._at_cut and snapshots.is_unchanged:
+            return False
+        # Another thread that writes a cut may need this book's lock: who holds it does not wait for that one.
+        wait = not self._lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
+        # A state that was observed into is no fold of the log: its view stays out, and starts from an older cut.
+        written = snapshots.save(self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait)
+        self._at_cut = written or self._at_cut
+        return written > 0
+
+    @property
+    def snapshot_trouble(self) -> str | None:
+        """What keeps snapshots from being written, and since when; None where nothing does."""
+        return None if self._snapshots is None else self._snapshots.trouble
 
     def close(self) -> None:
         """Write a last cut where one is worth it; the store stays open."""
@@ -389,7 +393,3 @@ class Book(Shipped):
     def __repr__(self) -> str:
         parked = self.parked
         return f"<Book of {self._reader.log} at {self.position}{f', {len(parked)} parked' if parked else ''}>"
-
-
-def _is_volatile(view: View[Any]) -> bool:
-    return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)

@@ -25,6 +25,7 @@ class Slot(NamedTuple):
 
     `waiting` holds, while records are folded, each partition's events: a view folds one partition after the other.
     `turns` counts how often records changed a partition: what was made of its state holds for as long as it stays.
+    `saved` has the digest of each partition's state that is in the snapshots' file.
     """
 
     view: View[Any]
@@ -33,6 +34,7 @@ class Slot(NamedTuple):
     parked: dict[str, PartitionParked]
     waiting: dict[str, list[tuple[Any, Record]]]
     turns: dict[str, int]
+    saved: dict[str, bytes]
 
 
 class Route(NamedTuple):
@@ -77,13 +79,17 @@ class Fold:
     def position(self, position: int) -> None:
         self._told = self._taken = position
 
-    def add(self, view: View[Any], states: Mapping[str, Any] | None = None) -> Slot:
-        """Take a view in, with its states as of this fold's position, or anew."""
+    def add(
+        self, view: View[Any], states: Mapping[str, Any] | None = None, saved: Mapping[str, bytes] | None = None
+    ) -> Slot:
+        """Take a view in, with its states as of this fold's position and their digests in a cut, or anew."""
         before = self.slots.get(view.name)
         # A state that came from a cut has no turn of its own yet, and is another one now all the same.
         known = () if before is None else {*before.turns, *before.states, *(states or ())}
         turns = {} if before is None else {partition: before.turns.get(partition, 0) + 1 for partition in known}
-        slot = self.slots[view.name] = Slot(view, dict(states or {}), set(), {}, defaultdict(list), turns)
+        slot = self.slots[view.name] = Slot(
+            view, dict(states or {}), set(), {}, defaultdict(list), turns, dict(saved or {})
+        )
         self._routes.clear()
         return slot
 

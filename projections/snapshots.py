@@ -3,334 +3,312 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import sys
+import threading
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import apsw
-import msgspec
 from typing_extensions import override
 
-from eventstore import StorageFull, StoreError, Unavailable
+from eventstore import SystemClock
 from eventstore.locations import local_path
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from projections.cuts import rows
+from projections.cuts.file import CutFile, OtherFormatError
+from projections.cuts.keys import signing_key
+from projections.cuts.search import Loaded, Search, StoredPart
+from projections.cuts.states import Packed, encoded, lineage_of, pack
+from projections.cuts.troubles import DamagedError, Kind, SnapshotWarning, Troubles, UnusableError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from eventstore import EventReader
+    import apsw
+
+    from eventstore import Clock, EventReader
     from projections.fold import Fold, Slot
     from projections.view import View
 
-FORMAT = 1
+    Cut = tuple[bytes, int, bytes]
+
 CUTS_KEPT = 64
-_LEVEL = 1
-
-# `lineage` tells logs, revisions and shapes of state apart: what one wrote, another never reads. A cut that was
-# thinned out stays, not `kept`, while a state of it is still the newest of its partition for a later cut.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS cut (
-  log_id BLOB NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL, kept INTEGER NOT NULL,
-  PRIMARY KEY (log_id, position)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS part (
-  view TEXT NOT NULL, lineage BLOB NOT NULL, position INTEGER NOT NULL, revision INTEGER NOT NULL, seal BLOB NOT NULL,
-  PRIMARY KEY (view, lineage, position)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state (
-  view TEXT NOT NULL, lineage BLOB NOT NULL, partition TEXT NOT NULL, position INTEGER NOT NULL,
-  data BLOB NOT NULL, digest BLOB NOT NULL,
-  PRIMARY KEY (view, lineage, partition, position)
-) STRICT, WITHOUT ROWID;
-"""
-# The newest state of each partition as of a cut, out of the cuts of this very history. With a bare column beside
-# max(), SQLite takes it from the row that has the maximum.
-_NEWEST = (
-    "SELECT partition, max(position), digest FROM state WHERE view = ? AND lineage = ? AND position <= ? "
-    "AND position IN (SELECT value FROM json_each(?)) GROUP BY partition ORDER BY partition"
-)
-_NEEDLESS = (
-    "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND EXISTS ("
-    "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
-    "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
-    "(SELECT min(c.position) FROM cut c WHERE c.kept AND c.log_id = ?1 AND c.position >= s.position))"
-)
+ATTEMPTS_MAX = 4
+WAIT_SECONDS = 5.0
 
 
-class SnapshotWarning(UserWarning):
-    """A snapshot is damaged, older or of another log: it was passed over, and the log is folded instead."""
+class _Part(NamedTuple):
+    """What one view adds to a cut: the states to write, and the digests of those that the file has."""
+
+    slot: Slot
+    lineage: bytes
+    raw: dict[str, bytes]
+    turns: dict[str, int]
+    digests: dict[str, bytes]
 
 
-class Loaded(msgspec.Struct):
-    """A view's states, by partition, as of a position; 0 where no cut could be used."""
+class _LackingError(Exception):
+    """The file lacks states that it was believed to hold: `missing`, by view."""
 
-    position: int
-    states: dict[str, Any]
+    def __init__(self, missing: dict[str, set[str]]) -> None:
+        self.missing = missing
+        super().__init__()
 
 
 class Snapshots:
-    """A file of cuts. Raises Unavailable or StorageFull where the file cannot be used."""
+    """A file of cuts, opened when it is first used, and anew where another has taken its place.
+
+    Nothing is raised for whatever is wrong with it: a SnapshotWarning says so, once for each trouble. Then nothing is
+    loaded, or nothing saved, and the next cut that can be written holds all that the file lacks.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = local_path(path, "the snapshots' file")
+        self._file = CutFile(self.path)
+        self._using = threading.RLock()
+        self._troubles = Troubles()
+        self._unstorable: set[str] = set()
+        self._written = 0
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps cuts from being written, and since when; None where nothing does."""
+        return self._troubles.now
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the file that was last read or written is still there."""
         try:
-            self._connection = self._open()
-        except apsw.Error as e:
-            if isinstance(e, apsw.CantOpenError | apsw.ReadOnlyError | apsw.IOError | apsw.BusyError):
-                msg = f"{self.path} cannot hold snapshots ({e}): give another path, or snapshots=False"
-                raise Unavailable(msg) from e
-            self._begin_anew(e)
+            with self._file.translated():
+                return self._file.is_the_one
+        except (UnusableError, DamagedError):
+            return False
 
-    def _open(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self.path))
-        try:
-            connection.set_busy_timeout(5_000)
-            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA trusted_schema = OFF")
-            if connection.execute("PRAGMA user_version").get not in {0, FORMAT}:
-                # Of another format: a cache of no use here.
-                connection.execute("DROP TABLE IF EXISTS cut; DROP TABLE IF EXISTS part; DROP TABLE IF EXISTS state")
-            connection.execute(f"PRAGMA user_version = {FORMAT}")
-            connection.execute(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+    # Saving
 
-    def _begin_anew(self, why: apsw.Error) -> None:
-        """A cache may be thrown away, but not silently, and not without keeping what was there."""
-        aside = self.path.with_name(self.path.name + ".damaged")
-        for suffix in ("-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        if self.path.exists():
-            self.path.replace(aside)
-        warnings.warn(f"{self.path} is damaged ({why}); kept as {aside}, begun anew", SnapshotWarning, stacklevel=3)
-        self._connection = self._open()
+    def save(
+        self,
+        fold: Fold,
+        reader: EventReader,
+        *,
+        leave_out: Collection[str] = (),
+        lock: AbstractContextManager[Any] | None = None,
+        wait: bool = True,
+    ) -> int:
+        """Write a cut at the fold's position, with all states that the file lacks; return it, 0 where none was due.
 
-    def save(self, fold: Fold, reader: EventReader, *, leave_out: Collection[str] = ()) -> bool:
-        """Write a cut at the fold's position with the states that changed since the last; tell whether one was due.
+        None is due where the log's cuts go further, nor, without `wait`, while another thread writes one.
 
         A view with a parked partition is left out, as those named are: its state there is not a fold of the log.
-        Raises Unavailable while another process writes, StorageFull.
+        `lock` keeps others from folding: it is held while states are encoded, not while they are written. Raises
+        Unavailable where the log cannot be read.
         """
-        digest = _digest_at(reader, fold.position)
-        if digest is None:
-            return False
-        slots = [slot for name, slot in fold.slots.items() if not slot.parked and name not in leave_out]
+        lock = contextlib.nullcontext() if lock is None else lock
         try:
-            with self._written():
-                history = self._history(reader, forget=True)
-                if history and history[-1] > fold.position:
-                    # Another process has gone further: its thinning counted on no cut before its own.
-                    return False
-                cut = (reader.log_id, fold.position, digest)
-                self._connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
-                for slot in slots:
-                    self._save_part(slot, reader.log_id, fold.position, [*history, fold.position])
-                self._thin(reader.log_id)
-        except (apsw.CorruptError, apsw.NotADBError) as e:
-            self._begin_anew(e)
+            with self._held(WAIT_SECONDS if wait else 0) as held:
+                return self._save(fold, reader, leave_out, lock) if held else 0
+        except UnusableError as e:
+            self._troubles.begin(e, _clock_of(reader), fold.position)
+            return 0
+
+    def _save(
+        self, fold: Fold, reader: EventReader, leave_out: Collection[str], lock: AbstractContextManager[Any]
+    ) -> int:
+        missing: dict[str, set[str]] = {}
+        error: DamagedError | None = None
+        for _ in range(ATTEMPTS_MAX):
+            with lock:
+                position, parts = self._taken(fold, reader.log_id, leave_out, missing)
+            digest = rows.digest_at(reader, position)
+            if digest is None:
+                return 0
+            packed = [{partition: pack(raw) for partition, raw in part.raw.items()} for part in parts]
+            try:
+                with self._file.translated(), self._file.writing() as connection:
+                    if not self._write(connection, reader, (reader.log_id, position, digest), parts, packed):
+                        return 0
+            except _LackingError as e:
+                for view, partitions in e.missing.items():
+                    missing.setdefault(view, set()).update(partitions)
+            except DamagedError as e:
+                error = e
+                self._set_aside(e)
+            else:
+                with lock:
+                    _take_note(parts, packed)
+                self._troubles.end()
+                self._written = position
+                return position
+        why = "others change it all the time" if error is None else f"it is damaged again and again ({error})"
+        raise UnusableError(Kind.CHANGING, f"no snapshot could be written to {self.path}: {why}") from error
+
+    def _taken(
+        self, fold: Fold, log_id: bytes, leave_out: Collection[str], missing: Mapping[str, Collection[str]]
+    ) -> tuple[int, list[_Part]]:
+        """Return the fold's position, and what each view has to write for a cut there."""
+        # What an interruption has left is in some states already, which would be ahead of the position.
+        fold.settle()
+        parts = []
+        for name, slot in fold.slots.items():
+            if slot.parked or name in leave_out:
+                continue
+            lacking = slot.changed | (slot.states.keys() - slot.saved.keys()) | set(missing.get(name, ()))
+            raw: dict[str, bytes] = {}
+            for partition in sorted(lacking & slot.states.keys()):
+                try:
+                    raw[partition] = encoded(slot.states[partition])
+                except ValueError as e:
+                    self._leave_out(name, partition, e)
+                    break
+            else:
+                turns = {partition: slot.turns.get(partition, 0) for partition in raw}
+                parts.append(_Part(slot, lineage_of(slot.view, log_id), raw, turns, slot.saved.copy()))
+        return fold.position, parts
+
+    def _leave_out(self, view: str, partition: str, why: ValueError) -> None:
+        if view not in self._unstorable:
+            self._unstorable.add(view)
+            msg = f"view {view} is left out of the snapshots, for its state of {partition} cannot be stored: {why}"
+            warnings.warn(msg, SnapshotWarning, stacklevel=2)
+
+    @staticmethod
+    def _write(
+        connection: apsw.Connection,
+        reader: EventReader,
+        cut: Cut,
+        parts: list[_Part],
+        packed: list[dict[str, Packed]],
+    ) -> bool:
+        log_id, position, _ = cut
+        history = rows.history_of(connection, reader, forget=True)
+        if history and history[-1] > position:
+            # Another process has gone further: its thinning counted on no cut before its own.
             return False
-        except apsw.FullError as e:
-            msg = f"no room for a snapshot in {self.path}: make room; the log itself is not touched by this"
-            raise StorageFull(msg) from e
-        except (apsw.BusyError, apsw.IOError, apsw.ReadOnlyError) as e:
-            msg = f"no snapshot could be written to {self.path} ({e}): the next one holds everything"
-            raise Unavailable(msg) from e
-        for slot in slots:
-            slot.changed.clear()
+        connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
+        key, missing = signing_key(), {}
+        history = [*history, position] if not history or history[-1] < position else history
+        for part, states in zip(parts, packed, strict=True):
+            view = part.slot.view
+            rows.put_states(connection, view.name, part.lineage, position, states)
+            expected = part.digests | {partition: state.digest for partition, state in states.items()}
+            found = rows.digests_in(connection, view.name, part.lineage, position, history)
+            if found != expected:
+                rows.remove_partitions(connection, view.name, part.lineage, found.keys() - expected.keys())
+                missing[view.name] = _lacking(found, expected, states)
+            signature = key.sign(rows.signed_text(cut, view.name, part.lineage, view.revision, expected))
+            row = (view.name, part.lineage, position, view.revision, key.name, signature)
+            connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", row)
+        if any(missing.values()):
+            raise _LackingError(missing)
+        rows.thin(connection, log_id, CUTS_KEPT)
         return True
 
-    @contextlib.contextmanager
-    def _written(self) -> Iterator[None]:
-        # Immediate: a transaction that reads first could not write after another process has.
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+    def _set_aside(self, why: DamagedError) -> None:
+        with self._file.translated():
+            self._file.set_aside(why)
 
-    def _save_part(self, slot: Slot, log_id: bytes, position: int, history: list[int]) -> None:
-        view, lineage = slot.view, lineage_of(slot.view, log_id)
-        rows = []
-        for partition in slot.changed:
-            data = zstd.compress(msgspec.msgpack.encode(slot.states[partition]), _LEVEL)
-            rows.append((view.name, lineage, partition, position, data, hashlib.sha256(data).digest()))
-        self._connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?)", rows)
-        seal = self._seal(view.name, lineage, position, history)[0]
-        part = (view.name, lineage, position, view.revision, seal)
-        self._connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?)", part)
-
-    def _seal(self, view: str, lineage: bytes, position: int, history: list[int]) -> tuple[bytes, list[Any]]:
-        """Return a digest over all states of a view at a cut, so that a missing one is noticed, and what they are."""
-        newest: list[Any] = self._connection.execute(_NEWEST, (view, lineage, position, json.dumps(history))).fetchall()
-        seal = hashlib.sha256()
-        for partition, _, digest in newest:
-            seal.update(hashlib.sha256(partition.encode()).digest() + digest)
-        return seal.digest(), newest
+    # Loading
 
     def load(
-        self, view: View[Any], reader: EventReader, *, until: int, partitions: Sequence[str] | None = None
+        self, view: View[Any], reader: EventReader, *, until: int, partitions: Collection[str] | None = None
     ) -> Loaded:
         """Return a view's states from the newest cut at or before `until` that can be believed."""
+        return self.load_all([view], reader, until=until, partitions=partitions)[view.name]
+
+    def load_all(
+        self, views: Sequence[View[Any]], reader: EventReader, *, until: int, partitions: Collection[str] | None = None
+    ) -> dict[str, Loaded]:
+        """Return each view's states, by its name, from the newest cut at or before `until` that can be believed."""
+        found = {view.name: Loaded(0, {}) for view in views}
         problems: list[str] = []
         try:
-            found = self._find(view, reader, until, partitions, problems)
-        except (apsw.CorruptError, apsw.NotADBError, apsw.SQLError) as e:
-            problems.append(f"the snapshots in {self.path} are damaged ({e})")
-            found = Loaded(0, {})
-        except apsw.Error as e:
-            msg = f"{self.path} cannot be read ({e}): try again, or give snapshots=False"
-            raise Unavailable(msg) from e
-        if problems:
-            warnings.warn(f"{problems[0]}: passed over", SnapshotWarning, stacklevel=2)
+            with self._held(), self._file.translated(), self._file.reading() as connection:
+                if connection is not None:
+                    search = Search(connection, reader, until, problems)
+                    for view in views:
+                        found[view.name] = search.find(view, partitions)
+        except (UnusableError, DamagedError) as e:
+            self._passed_over(e, _clock_of(reader), until)
+        for problem in dict.fromkeys(problems):
+            warnings.warn(f"{problem}: passed over", SnapshotWarning, stacklevel=2)
         return found
 
-    def _find(
-        self, view: View[Any], reader: EventReader, until: int, partitions: Sequence[str] | None, problems: list[str]
-    ) -> Loaded:
-        lineage = lineage_of(view, reader.log_id)
-        history = self._history(reader)
-        sql = (
-            "SELECT p.position, p.seal FROM part p JOIN cut c ON c.position = p.position AND c.log_id = ? "
-            "WHERE p.view = ? AND p.lineage = ? AND p.position <= ? AND c.kept ORDER BY p.position DESC"
-        )
-        parts: list[Any] = self._connection.execute(sql, (reader.log_id, view.name, lineage, until)).fetchall()
-        for position, seal in parts:
-            where = f"the snapshot of {view.name} at {position}"
-            if position not in history:
-                problems.append(f"{where} is of another log, or of another history of this one")
-                continue
-            try:
-                return Loaded(position, dict(self._states(view, lineage, position, history, seal, partitions)))
-            except _DamagedError as e:
-                problems.append(f"{where} is damaged ({e})")
-        if not parts:
-            problems += self._strangers(view, lineage, until)
-        return Loaded(0, {})
-
-    def _strangers(self, view: View[Any], lineage: bytes, until: int) -> list[str]:
-        sql = "SELECT position, revision, lineage FROM part WHERE view = ? AND lineage <> ? AND position <= ? "
-        sql += "ORDER BY position DESC"
-        row: Any = self._connection.execute(sql, (view.name, lineage, until)).fetchone()
-        if row is None:
-            return []
-        where = f"the snapshot of {view.name} at {row[0]}"
-        if row[2][:16] != lineage[:16]:
-            return [f"{where} is of another log"]
-        return [f"{where} was made by revision {row[1]} of the view, this is {view.revision}, or by another state"]
-
-    def _states(  # noqa: PLR0917 - one private caller
-        self,
-        view: View[Any],
-        lineage: bytes,
-        position: int,
-        history: list[int],
-        seal: bytes,
-        partitions: Sequence[str] | None,
-    ) -> Iterator[tuple[str, Any]]:
-        found, newest = self._seal(view.name, lineage, position, history)
-        if found != seal:
-            msg = "a state is missing or was exchanged"
-            raise _DamagedError(msg)
-        decoder = msgspec.msgpack.Decoder(type(view.initial()))
-        sql = "SELECT data FROM state WHERE view = ? AND lineage = ? AND partition = ? AND position = ?"
-        for partition, at, digest in newest:
-            if partitions is not None and partition not in partitions:
-                continue
-            data = self._connection.execute(sql, (view.name, lineage, partition, at)).get
-            if not isinstance(data, bytes) or hashlib.sha256(data).digest() != digest:
-                msg = f"the state of {partition} does not have its digest"
-                raise _DamagedError(msg)
-            try:
-                yield partition, decoder.decode(zstd.decompress(data))
-            except (zstd.ZstdError, msgspec.MsgspecError) as e:
-                raise _DamagedError(str(e)) from e
-
-    def _history(self, reader: EventReader, *, forget: bool = False) -> list[int]:
-        """Return the cuts of this log whose record is still the log's; the others can be forgotten for good."""
+    def stored(self, views: Sequence[View[Any]], reader: EventReader) -> list[StoredPart]:
+        """Return what the newest cut that has a view holds of it, for each view: also what is not believed."""
         head = reader.head()
-        sql = "SELECT position, digest FROM cut WHERE log_id = ? ORDER BY position"
-        rows: list[Any] = self._connection.execute(sql, (reader.log_id,)).fetchall()
-        history: list[int] = [row[0] for row in rows]
-        dead: list[int] = []
-        # Whoever wrote a cut that is the log's had forgotten all before it that were not: one look is enough.
-        for position, digest in reversed(rows):
-            if position <= head and _digest_at(reader, position) == digest:
-                break
-            dead.append(history.pop())
-        if forget and dead:
-            gone = [(reader.log_id, position) for position in dead]
-            self._connection.executemany("DELETE FROM cut WHERE log_id = ? AND position = ?", gone)
-            self._connection.executemany("DELETE FROM part WHERE substr(lineage, 1, 16) = ? AND position = ?", gone)
-            self._connection.executemany("DELETE FROM state WHERE substr(lineage, 1, 16) = ? AND position = ?", gone)
-        return history
+        try:
+            with self._held(), self._file.translated(), self._file.reading() as connection:
+                if connection is None:
+                    return []
+                search = Search(connection, reader, head, [])
+                return [part for view in views if (part := search.stored(view)) is not None]
+        except (UnusableError, DamagedError) as e:
+            self._passed_over(e, _clock_of(reader), head)
+            return []
+
+    def _passed_over(self, error: UnusableError | DamagedError, clock: Clock, position: int) -> None:
+        """Warn of a file that could not be read, and make room for another where it is damaged."""
+        try:
+            if isinstance(error, UnusableError):
+                raise error
+            if isinstance(error, OtherFormatError):
+                warnings.warn(f"the snapshots in {self.path} are passed over: {error}", SnapshotWarning, stacklevel=3)
+            else:
+                self._set_aside(error)
+        except UnusableError as e:
+            self._troubles.begin(e, clock, position)
 
     def cuts(self) -> list[int]:
-        """Return the positions of the cuts, oldest first."""
-        rows: list[Any] = self._connection.execute("SELECT position FROM cut WHERE kept ORDER BY position").fetchall()
-        return [row[0] for row in rows]
-
-    def _thin(self, log_id: bytes) -> None:
-        """Keep a bounded number of cuts: of too many, the one that leaves the smallest hole goes."""
-        sql = "SELECT position FROM cut WHERE kept AND log_id = ? ORDER BY position"
-        cuts = [row[0] for row in self._connection.execute(sql, (log_id,))]
-        if len(cuts) <= CUTS_KEPT:
-            return
-        while len(cuts) > CUTS_KEPT:
-            # The newest is where a restart begins, so it always stays; older cuts may lie wider apart.
-            index = min(range(1, len(cuts) - 1), key=lambda i: (cuts[i + 1] - cuts[i - 1]) * (i + 1))
-            gone = (log_id, cuts.pop(index))
-            self._connection.execute("UPDATE cut SET kept = 0 WHERE log_id = ? AND position = ?", gone)
-        self._connection.execute(_NEEDLESS, (log_id,))
-        self._connection.execute(
-            "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
-        )
-        self._connection.execute("DELETE FROM part WHERE position NOT IN (SELECT position FROM cut WHERE kept)")
+        """Return the positions of the cuts, oldest first; none where the file cannot be read, with a warning."""
+        try:
+            with self._held(), self._file.translated(), self._file.reading() as connection:
+                return [] if connection is None else rows.kept_cuts(connection)
+        except (UnusableError, DamagedError) as e:
+            warnings.warn(f"the cuts in {self.path} cannot be listed: {e}", SnapshotWarning, stacklevel=2)
+            return []
 
     def close(self) -> None:
-        self._connection.close()
+        """Close the file; it is opened again by whatever uses it next."""
+        with contextlib.suppress(UnusableError), self._held():
+            self._file.close()
+
+    @contextlib.contextmanager
+    def _held(self, wait_seconds: float | None = None) -> Iterator[bool]:
+        """Keep other threads from the file; `wait_seconds`: go on without, told by False, where that takes longer."""
+        held = self._using.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
+        if not held and wait_seconds is None:
+            raise UnusableError(
+                Kind.BUSY, f"{self.path} is being written by another thread for over {WAIT_SECONDS:g} s"
+            )
+        try:
+            yield held
+        finally:
+            if held:
+                self._using.release()
 
     @override
     def __repr__(self) -> str:
-        return f"<Snapshots in {self.path}, cuts at {self.cuts()[-3:]}>"
+        written = f", cut at {self._written}" if self._written else ""
+        return f"<Snapshots in {self.path}{written}{f', {self.trouble}' if self.trouble else ''}>"
 
 
-class _DamagedError(Exception):
-    """A state cannot be believed."""
+def _lacking(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: Collection[str]) -> set[str]:
+    """Return the partitions whose state the file does not have; raise DamagedError where it was just written."""
+    lacking = {partition for partition, digest in expected.items() if found.get(partition) != digest}
+    if not lacking.isdisjoint(written):
+        msg = "a state that was just written is not there"
+        raise DamagedError(msg)
+    return lacking
 
 
-def lineage_of(view: View[Any], log_id: bytes) -> bytes:
-    """Return what tells a view's states apart from all others': log, revision and the shape of the state.
-
-    Another shape is another state, whatever its revision says.
-    """
-    return log_id + hashlib.sha256(str(view.revision).encode() + b"\0" + _shape(type(view.initial()))).digest()
-
-
-def _shape(state: type[Any]) -> bytes:
-    if state not in _shapes:
-        _shapes[state] = msgspec.json.encode(msgspec.json.schema(state), order="deterministic")
-    return _shapes[state]
+def _take_note(parts: list[_Part], packed: list[dict[str, Packed]]) -> None:
+    """Remember what the file holds now; what changed again since it was encoded stays due."""
+    for part, states in zip(parts, packed, strict=True):
+        slot = part.slot
+        for partition, state in states.items():
+            slot.saved[partition] = state.digest
+            if slot.turns.get(partition, 0) == part.turns[partition]:
+                slot.changed.discard(partition)
 
 
-_shapes: dict[type[Any], bytes] = {}
-
-
-def _digest_at(reader: EventReader, position: int) -> bytes | None:
-    try:
-        for record in reader.read(after=position - 1, until=position) if position else ():
-            return record.digest
-    except StoreError as e:
-        msg = f"the log cannot be read at {position}, so no snapshot of it can be checked"
-        raise Unavailable(msg) from e
-    return None
+def _clock_of(reader: EventReader) -> Clock:
+    return getattr(reader, "clock", None) or SystemClock()

@@ -10,6 +10,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import EventReader, SystemClock
+from eventstore.clock import NANOSECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from projections.book import Book
 
 WAIT_SECONDS = 0.25
+CUT_AGAIN_SECONDS = 10
 
 
 class CutPolicy(msgspec.Struct, frozen=True):
@@ -39,7 +41,8 @@ class Lag(msgspec.Struct, frozen=True):
 class Worker:
     """Follows a log in a thread of its own and folds it into a book. A view's failure parks a partition, no more.
 
-    `published` is called with the book after each step, in the worker's thread.
+    A cut that cannot be written is a SnapshotWarning, and tried again after CUT_AGAIN_SECONDS. `published` is called
+    with the book after each step, in the worker's thread.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Worker:
         self._stop = threading.Event()
         self._moved = threading.Condition()
         self._cut_at, self._cut_time = book.position, self._clock.monotonic_ns()
+        self._cut_again = self._cut_time
         self._thread = threading.Thread(target=self._run, name=f"worker of {reader.log}", daemon=True)
 
     def start(self) -> Self:
@@ -115,10 +119,15 @@ class Worker:
 
     def _snapshot_if_due(self) -> None:
         events = self.book.position - self._cut_at
-        waited = (self._clock.monotonic_ns() - self._cut_time) / 1e9
-        if events >= self._policy.events or (events and waited >= self._policy.seconds):
-            self.book.snapshot()
-            self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
+        now = self._clock.monotonic_ns()
+        waited = (now - self._cut_time) / 1e9
+        is_due = events >= self._policy.events or (events and waited >= self._policy.seconds)
+        if is_due and now >= self._cut_again:
+            if self.book.snapshot():
+                self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
+            else:
+                # Where its file is locked, each try takes a while, in which nothing is folded here.
+                self._cut_again = self._clock.monotonic_ns() + CUT_AGAIN_SECONDS * NANOSECONDS
 
     def __enter__(self) -> Self:
         return self.start()
@@ -130,5 +139,6 @@ class Worker:
     def __repr__(self) -> str:
         if self.error is not None:
             return f"<Worker of {self._reader.log} ended at {self.book.position}: {self.error}>"
-        head = self._reader.head()
-        return f"<Worker of {self._reader.log} at {self.book.position} of {head}, {head - self.book.position} behind>"
+        head, trouble = self._reader.head(), self.book.snapshot_trouble
+        behind = f"at {self.book.position} of {head}, {head - self.book.position} behind"
+        return f"<Worker of {self._reader.log} {behind}{f', {trouble}' if trouble else ''}>"

@@ -1,8 +1,10 @@
-"""What all tests share: whole days are folded without coverage, and a long random test names the seed that failed."""
+"""What all tests share: a state directory of their own, whole days without coverage, and the seed that failed."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Generator
 
 import coverage
@@ -11,6 +13,20 @@ import pytest
 from tests import proving
 
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
+
+_STATE = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the key that signs snapshots out of the user's home; processes that tests start inherit that."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_STATE] = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="eventstore-state-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    directory = config.stash.get(_STATE, None)
+    if directory is not None:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,240 @@
+"""The SQLite file that holds cuts: found, told from foreign and damaged ones, begun anew, its errors translated."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from eventstore import files
+from projections.cuts.troubles import DamagedError, Kind, SnapshotWarning, UnusableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FORMAT = 2
+_FORMAT_UNSIGNED = 1
+_APPLICATION = 0x65766373
+READ_WAIT_MS, WRITE_WAIT_MS = 500, 1_500
+# No row is larger: a length that rot has made is refused before room is made for it.
+_LENGTH_MAX = 300 << 20
+
+# `lineage` tells logs, revisions and shapes of state apart: what one wrote, another never reads. A cut that was
+# thinned out stays, not `kept`, while a state of it is still the newest of its partition for a later cut.
+_TABLES = {
+    "cut": """CREATE TABLE cut (
+  log_id BLOB NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL, kept INTEGER NOT NULL,
+  PRIMARY KEY (log_id, position)
+) STRICT, WITHOUT ROWID""",
+    "part": """CREATE TABLE part (
+  view TEXT NOT NULL, lineage BLOB NOT NULL, position INTEGER NOT NULL, revision INTEGER NOT NULL,
+  signer BLOB NOT NULL, signature BLOB NOT NULL,
+  PRIMARY KEY (view, lineage, position)
+) STRICT, WITHOUT ROWID""",
+    "state": """CREATE TABLE state (
+  view TEXT NOT NULL, lineage BLOB NOT NULL, partition TEXT NOT NULL, position INTEGER NOT NULL,
+  data BLOB NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL,
+  PRIMARY KEY (view, lineage, partition, position)
+) STRICT, WITHOUT ROWID""",
+}
+_UNUSABLE = (apsw.CantOpenError, apsw.IOError, apsw.PermissionsError, apsw.AuthError, apsw.ProtocolError)
+
+
+class CutFile:
+    """One connection to the file, opened when it is needed and again when another file has taken its place.
+
+    What uses it stands inside `translated`, and meets nothing but UnusableError and DamagedError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._connection: apsw.Connection | None = None
+        self._identity: tuple[int, int] | None = None
+
+    @property
+    def is_the_one(self) -> bool:
+        """Whether the file that this was connected to is still the one of that name."""
+        return self._connection is not None and self._found() == self._identity
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[apsw.Connection | None]:
+        """Hold a transaction that reads cuts; None where there are none, for there is no file or an empty one."""
+        if self._found() is None or not self._is_ready(connection := self._connected()):
+            yield None
+            return
+        connection.set_busy_timeout(READ_WAIT_MS)
+        with self._transaction(connection, "BEGIN"):
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """Hold a transaction that writes; what is missing of the file is made."""
+        if self._found() is None:
+            files.create(self.path)
+        connection = self._connected()
+        if connection.readonly("main") and _writable(self.path):
+            # It could not be written when this connection was opened.
+            self.close()
+            connection = self._connected()
+        # What was read before may have been overwritten behind this connection's back.
+        connection.release_memory()
+        connection.set_busy_timeout(WRITE_WAIT_MS)
+        if connection.execute("PRAGMA journal_mode").get != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+        # Immediate: a transaction that reads first could not write after another process has.
+        with self._transaction(connection, "BEGIN IMMEDIATE"):
+            self._prepare(connection)
+            yield connection
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: apsw.Connection, begin: str) -> Iterator[None]:
+        if connection.in_transaction:
+            # An interruption has left it.
+            connection.execute("ROLLBACK")
+        try:
+            connection.execute(begin)
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(apsw.Error):
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+            raise
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """Turn whatever the file, SQLite or the system raise into UnusableError or DamagedError."""
+        try:
+            yield
+        except (apsw.BusyError, apsw.LockedError) as e:
+            raise UnusableError(Kind.LOCKED, f"{self.path} is locked by another process ({e})") from e
+        except apsw.FullError as e:
+            raise UnusableError(Kind.FULL, f"there is no room for snapshots in {self.path} ({e})") from e
+        except apsw.ReadOnlyError as e:
+            if _writable(self.path) and _writable(self.path.parent):
+                # A header that says that only newer versions may write, which no version has ever written here.
+                raise DamagedError(str(e)) from e
+            raise UnusableError(Kind.READ_ONLY, f"{self.path} is read-only ({e})") from e
+        except (*_UNUSABLE, OSError) as e:
+            # Somebody may have removed what SQLite keeps beside the file: another connection makes it anew.
+            self.close()
+            raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
+        except (apsw.Error, ValueError, OverflowError, MemoryError) as e:
+            raise DamagedError(str(e) or type(e).__name__) from e
+
+    def set_aside(self, why: object) -> None:
+        """Put the file out of the way, and say so: a cache may be thrown away, but not what somebody may look at."""
+        was = self._identity
+        self.close()
+        if was is not None and self._found() != was:
+            # Another process has done so already, or somebody put another file there.
+            return
+        aside = self.path.with_name(self.path.name + ".damaged")
+        for suffix in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.replace(aside)
+        warnings.warn(f"{self.path} is damaged ({why}); kept as {aside}, begun anew", SnapshotWarning, stacklevel=2)
+
+    def close(self) -> None:
+        connection, self._connection, self._identity = self._connection, None, None
+        if connection is not None:
+            # Whatever a damaged or locked file has SQLite say at its end, this was the last use of it.
+            with contextlib.suppress(apsw.Error):
+                connection.close()
+
+    def _found(self) -> tuple[int, int] | None:
+        """Return what tells the file from another of its name, None where there is none."""
+        try:
+            info = self.path.stat()
+        except FileNotFoundError:
+            parent = self.path.parent
+            if not (parent.is_dir() and _writable(parent)):
+                reason = f"{self.path} cannot hold snapshots: {parent} is not a directory that can be written"
+                raise UnusableError(Kind.UNUSABLE, reason) from None
+            return None
+        except ValueError as e:
+            raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
+        if not stat.S_ISREG(info.st_mode):
+            raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots: it is not a regular file")
+        return info.st_dev, info.st_ino
+
+    def _connected(self) -> apsw.Connection:
+        found = self._found()
+        if self._connection is not None and found == self._identity:
+            return self._connection
+        self.close()
+        connection = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.set_busy_timeout(READ_WAIT_MS)
+            connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LENGTH_MAX)
+            connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
+            connection.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = NORMAL")
+            self._look_at(connection)
+        except BaseException:
+            with contextlib.suppress(apsw.Error):
+                connection.close()
+            raise
+        self._connection, self._identity = connection, found
+        return connection
+
+    def _look_at(self, connection: apsw.Connection) -> None:
+        """Refuse what is somebody else's database, and what is ours with more or other tables than it should have."""
+        schema = _schema(connection)
+        ours = connection.execute("PRAGMA application_id").get == _APPLICATION or set(_TABLES) <= set(schema)
+        if schema and not ours:
+            names = ", ".join(sorted(map(str, schema)))
+            reason = f"{self.path} cannot hold snapshots: it is another database, with {names}"
+            raise UnusableError(Kind.FOREIGN, reason)
+        if _format(connection) == FORMAT and schema != _TABLES:
+            msg = "its tables are not those of snapshots"
+            raise DamagedError(msg)
+
+    @staticmethod
+    def _is_ready(connection: apsw.Connection) -> bool:
+        number = _format(connection)
+        if number == FORMAT:
+            return True
+        if not _schema(connection):
+            return False
+        unsigned = ", whose cuts are not signed" if number == _FORMAT_UNSIGNED else ""
+        msg = f"it is of format {number}{unsigned}, and this version reads format {FORMAT}"
+        raise OtherFormatError(msg)
+
+    @staticmethod
+    def _prepare(connection: apsw.Connection) -> None:
+        if _format(connection) == FORMAT:
+            return
+        # Of another format: a cache of no use here.
+        for name in _TABLES:
+            connection.execute(f"DROP TABLE IF EXISTS {name}")
+        for sql in _TABLES.values():
+            connection.execute(sql)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {FORMAT}")
+
+
+class OtherFormatError(DamagedError):
+    """The file is of another version's format: it is replaced by the next cut, and no damage."""
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _format(connection: apsw.Connection) -> int:
+    number: Any = connection.execute("PRAGMA user_version").get
+    return int(number)
+
+
+def _schema(connection: apsw.Connection) -> dict[str, Any]:
+    # The planner's statistics are no tables of anybody's.
+    sql = "SELECT name, sql FROM sqlite_schema WHERE substr(name, 1, 11) <> 'sqlite_stat'"
+    rows: list[Any] = connection.execute(sql).fetchall()
+    return dict(rows)

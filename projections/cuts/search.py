@@ -1,0 +1,143 @@
+"""Finding, view by view, the newest cut that can be believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from projections.cuts import rows
+from projections.cuts.keys import signing_key
+from projections.cuts.states import Packed, lineage_of, unpack
+from projections.cuts.troubles import DamagedError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import apsw
+
+    from eventstore import EventReader
+    from projections.view import View
+
+
+class Loaded(msgspec.Struct):
+    """A view's states, by partition, as of a position, with their digests; 0 where no cut could be used."""
+
+    position: int
+    states: dict[str, Any]
+    digests: dict[str, bytes] = {}
+
+
+class StoredPart(NamedTuple):
+    """What the newest cut that has a view holds of it, believed or not: each state, and the digest it should have."""
+
+    view: View[Any]
+    position: int
+    signed: bool
+    states: dict[str, tuple[Packed, bytes]]
+
+
+class Search:
+    """The cuts of one log at or before a position. What is passed over is added to `problems`."""
+
+    def __init__(self, connection: apsw.Connection, reader: EventReader, until: int, problems: list[str]) -> None:
+        self._connection, self._reader, self._until, self._problems = connection, reader, until, problems
+        self._history = rows.history_of(connection, reader)
+        self._key = signing_key()
+        self._digests: dict[int, bytes | None] = {}
+
+    def find(self, view: View[Any], partitions: Collection[str] | None) -> Loaded:
+        """Return a view's states, of some partitions or all, from the newest cut that can be believed."""
+        lineage = lineage_of(view, self._reader.log_id)
+        parts = self._parts(view, lineage)
+        for position, signer, signature in parts:
+            where = f"the snapshot of {view.name} at {position}"
+            if position not in self._history:
+                self._problems.append(f"{where} is of another log, or of another history of this one")
+            elif signer != self._key.name:
+                self._problems.append(
+                    f"the snapshots at {position} are signed with another key: made by another user or on another "
+                    "machine, or before the key was replaced"
+                )
+            else:
+                try:
+                    return self._loaded(view, lineage, position, signature, partitions)
+                except DamagedError as e:
+                    self._problems.append(f"{where} is damaged ({e})")
+        if not parts:
+            self._problems += self._strangers(view, lineage)
+        return Loaded(0, {})
+
+    def stored(self, view: View[Any]) -> StoredPart | None:
+        """Return what the newest cut that has a view holds of it, whether it is believed or not."""
+        lineage = lineage_of(view, self._reader.log_id)
+        for position, signer, signature in self._parts(view, lineage):
+            if position not in self._history:
+                continue
+            states, digests = {}, {}
+            for partition, (digest, at) in self._newest(view, lineage, position).items():
+                states[partition] = rows.state_of(self._connection, view.name, lineage, partition, at), digest
+                digests[partition] = digest
+            signed = signer == self._key.name and self._is_signed(view, lineage, position, signature, digests)
+            return StoredPart(view, position, signed, states)
+        return None
+
+    def _parts(self, view: View[Any], lineage: bytes) -> list[Any]:
+        sql = (
+            "SELECT p.position, p.signer, p.signature FROM part p JOIN cut c ON c.position = p.position "
+            "AND c.log_id = ? WHERE p.view = ? AND p.lineage = ? AND p.position <= ? AND c.kept "
+            "ORDER BY p.position DESC"
+        )
+        bindings = (self._reader.log_id, view.name, lineage, self._until)
+        return self._connection.execute(sql, bindings).fetchall()
+
+    def _newest(self, view: View[Any], lineage: bytes, position: int) -> dict[str, tuple[bytes, int]]:
+        return rows.newest(self._connection, view.name, lineage, position, self._history)
+
+    def _loaded(
+        self,
+        view: View[Any],
+        lineage: bytes,
+        position: int,
+        signature: object,
+        partitions: Collection[str] | None,
+    ) -> Loaded:
+        found = self._newest(view, lineage, position)
+        digests = {partition: digest for partition, (digest, _) in found.items()}
+        if not self._is_signed(view, lineage, position, signature, digests):
+            msg = "it is not what was signed: something is missing, was exchanged or was changed"
+            raise DamagedError(msg)
+        decoder = msgspec.msgpack.Decoder(type(view.initial()))
+        states = {}
+        for partition, (digest, at) in found.items():
+            if partitions is not None and partition not in partitions:
+                continue
+            packed = rows.state_of(self._connection, view.name, lineage, partition, at)
+            try:
+                states[partition] = unpack(packed, digest, decoder)
+            except DamagedError as e:
+                msg = f"the state of {partition}: {e}"
+                raise DamagedError(msg) from e
+        return Loaded(position, states, digests)
+
+    def _is_signed(
+        self, view: View[Any], lineage: bytes, position: int, signature: object, digests: dict[str, bytes]
+    ) -> bool:
+        if position not in self._digests:
+            self._digests[position] = rows.digest_at(self._reader, position)
+        digest = self._digests[position]
+        if digest is None or not isinstance(signature, bytes):
+            return False
+        cut = (self._reader.log_id, position, digest)
+        return self._key.has_signed(rows.signed_text(cut, view.name, lineage, view.revision, digests), signature)
+
+    def _strangers(self, view: View[Any], lineage: bytes) -> list[str]:
+        sql = "SELECT position, revision, lineage FROM part WHERE view = ? AND lineage <> ? AND position <= ? "
+        sql += "ORDER BY position DESC"
+        row: Any = self._connection.execute(sql, (view.name, lineage, self._until)).fetchone()
+        if row is None:
+            return []
+        where = f"the snapshot of {view.name} at {row[0]}"
+        if not isinstance(row[2], bytes) or row[2][:16] != lineage[:16]:
+            return [f"{where} is of another log"]
+        return [f"{where} was made by revision {row[1]} of the view, this is {view.revision}, or by another state"]
