@@ -191,9 +191,16 @@ class EventStore(EventReader):
         return audit.verify(self._journal, after=position_of("after", after), progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
-        """Copy the log, as of now, into a new directory that `open` opens; raise TargetExists over an old one."""
+        """Copy the log, as of now, into a new directory that `open` opens.
+
+        Raises TargetExists over an old one, InvalidEvent for a place inside the log's own directory, StorageFull,
+        ReadOnly and Unavailable where the place takes no copy.
+        """
         self._journal.check_open()
         place = journal_path(target, self.log)
+        if self.directory is not None and _real(self.directory) in _real(place).parents[1:]:
+            msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
+            raise InvalidEvent(msg)
         self._journal.backup(place)
         return place.parent
 
@@ -310,6 +317,11 @@ def connect(
         msg = "connect takes InfluxDB's URL, which begins with http:// or https://: eventstore.open opens a directory"
         raise InvalidEvent(msg)
     return reader.connect(url, org=org, bucket=bucket, token=token, log=log, settings=settings)
+
+
+def _real(path: Path) -> Path:
+    # Path.resolve raises for links in a circle.
+    return Path(os.path.realpath(path))
 
 
 def journal_path(directory: str | os.PathLike[str], log: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import subprocess
@@ -21,8 +20,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 MOVED, HEAD = 6, 10
 """Records in the file itself, and with those that only the write-ahead log has."""
-DROP_CAPABILITY = 24  # PR_CAPBSET_DROP
-IGNORE_MODES = (1, 2)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+# PR_CAPBSET_DROP of CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, which the next program then begins without.
+_OBEY = """
+import ctypes, os, sys
+for capability in (1, 2) if os.geteuid() == 0 else ():
+    if ctypes.CDLL(None, use_errno=True).prctl(24, capability, 0, 0, 0):
+        sys.exit(f"capability {capability} cannot be dropped: {os.strerror(ctypes.get_errno())}")
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 _WRITER = """
 import sys
@@ -104,8 +110,6 @@ def _folders(directory: Path) -> Iterator[Path]:
     return (path for path in directory.rglob("*") if path.is_dir())
 
 
-def obey_modes() -> None:
-    """Have the program that this process becomes, even the superuser's, do only what modes allow."""
-    for capability in IGNORE_MODES if os.geteuid() == 0 else ():
-        if ctypes.CDLL(None, use_errno=True).prctl(DROP_CAPABILITY, capability, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "the superuser's right to ignore modes cannot be dropped")
+def obeying_modes(*command: str) -> list[str]:
+    """Return a command that does only what modes allow, whoever runs it: the superuser without the right to more."""
+    return [sys.executable, "-I", "-c", _OBEY, *command]

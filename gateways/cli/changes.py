@@ -29,17 +29,19 @@ def diff(  # noqa: PLR0917 - typer names them all
     rows: Rows = ROWS_SHOWN,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
     zone: options.Zone = None,
     exact: options.Exact = False,
 ) -> None:
     """Show the orders, positions and lockouts that differ between two instants, with the records that did it."""
     options.zone_of(zone)
-    with options.reading(data, log) as store:
+    with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account, exact=exact)
         asked = (instants.instant_of(store, text, shown.zone) for text in (first, second))
         earlier, later = sorted(asked, key=lambda instant: instant.at)
         changes = changes_between(store, earlier.at, later.at, account=account)
+        missing = options.missing_tail(store)
     if as_json:
         put_json(
             {
@@ -47,6 +49,7 @@ def diff(  # noqa: PLR0917 - typer names them all
                 "first": earlier.position,
                 "second": later.position,
                 "changes": [plain(change, shown.document_zone) for change in changes],
+                **missing,
             }
         )
         return

@@ -41,17 +41,19 @@ def stats(  # noqa: PLR0917 - typer names them all
     rows: Rows = ROWS_SHOWN,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
     zone: options.Zone = None,
     exact: options.Exact = False,
 ) -> None:
     """Count events by type, category and account, with first and last times, size on disk and rate."""
     options.zone_of(zone)
-    with options.reading(data, log) as store:
+    with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, exact=exact)
         counted = _count(store)
+        missing = options.missing_tail(store)
     if as_json:
-        put_json(plain(counted, shown.document_zone))
+        put_json(plain(counted, shown.document_zone) | missing)
     else:
         _put(counted, shown, rows)
 

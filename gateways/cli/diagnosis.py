@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -51,15 +52,19 @@ class Check(msgspec.Struct, frozen=True):
 def doctor(
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
 ) -> None:
     """Check directory, storage, recent records and sidecar files; one line for each check.
 
     Exit code 1 when something is wrong; warnings alone exit 0. `verify` checks every record.
     """
-    checks = [*_versions(), *place(journal_path(data, log).parent)] if data.is_dir() else []
+    evidence = read_only or options.is_protected(data, log)
+    missing: dict[str, Any] = {}
+    checks = [*_versions(), *place(journal_path(data, log).parent, evidence=evidence)] if data.is_dir() else []
     try:
-        with options.opened(data, log) as store:
+        with options.asking(data, log, read_only=evidence) as store:
+            missing = options.missing_tail(store)
             checks += [Check("opening", OK, f"log {log} opens at position {store.head():,}"), *_inside(store)]
     except UnsupportedFormat:
         raise
@@ -67,7 +72,7 @@ def doctor(
         checks.append(Check("opening", WRONG, f"position {e.position}: {e.reason}"))
     fine = all(check.status != WRONG for check in checks)
     if as_json:
-        put_json({"log": log, "ok": fine, "checks": plain(checks)})
+        put_json({"log": log, "ok": fine, "checks": plain(checks), **missing})
     else:
         for check in checks:
             put(f"{check.status:<8} {check.name:<12} {check.detail}")
@@ -87,9 +92,12 @@ def _versions() -> Iterator[Check]:
         yield Check("sqlite", OK, sqlite)
 
 
-def place(directory: Path) -> Iterator[Check]:
-    """Yield what is to be said of a directory's file system and of the room there."""
+def place(directory: Path, *, evidence: bool = False) -> Iterator[Check]:
+    """Yield what is to be said of a directory's file system and, unless it is only read, of the room there."""
     kind = file_system(directory) or "of unknown kind"
+    if evidence:
+        yield Check("file system", OK, f"{kind}, opened read-only: nothing is written there")
+        return
     if kind in NETWORK_FILE_SYSTEMS:
         yield Check("file system", WRONG, f"{kind}: SQLite's locks do not hold over a network, use a local disk")
     elif kind in MEMORY_FILE_SYSTEMS:
@@ -109,7 +117,8 @@ def _existing(directory: Path) -> Path:
 def _inside(store: EventStore) -> Iterator[Check]:
     directory = store.directory
     assert directory is not None, "a log that was opened by its directory"
-    yield _syncs(directory, store.clock)
+    if not store.read_only:
+        yield _syncs(directory, store.clock)
     yield _now(store)
     complaints = store.doctor()
     yield from _complaints("storage", complaints, "SQLite's own check and the derived columns find nothing")
@@ -168,6 +177,10 @@ def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
         yield Check("watermarks", WRONG, f"{name!r} is no sound watermark ({why}): passed over")
     for name in [name for name, mark in marks.items() if mark.log_id != store.log_id.hex()]:
         yield Check("watermarks", WARNING, f"{name} is of another log ({marks.pop(name).log_id}): passed over")
+    missing = store.missing_tail
+    if missing is not None:
+        yield Check("watermarks", WRONG, str(missing))
+        return
     told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
     yield Check("watermarks", OK, told or "none yet")
 
@@ -193,7 +206,9 @@ def _book(store: EventStore) -> Iterator[Check]:
         except Unavailable as e:
             yield Check("snapshots", WRONG, str(e))
             return
-    if told:
+    if store.read_only:
+        yield Check("snapshots", OK, f"none are used where nothing is written: {recovery.tail:,} records folded")
+    elif told:
         yield from (Check("snapshots", WARNING, str(warning.message)) for warning in told)
     else:
         yield Check("snapshots", OK, f"from the cut at {recovery.cut:,}, {recovery.tail:,} records folded on")

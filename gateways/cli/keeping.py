@@ -13,7 +13,17 @@ from typing import Annotated, Any
 import typer
 
 import eventstore
-from eventstore import CorruptJournal, EventReader, EventStore, TargetExists, UnsupportedFormat, Verification
+from eventstore import (
+    CorruptJournal,
+    EventReader,
+    EventStore,
+    ReadOnly,
+    StorageFull,
+    TargetExists,
+    Unavailable,
+    UnsupportedFormat,
+    Verification,
+)
 from eventstore.clock import NANOSECONDS
 from eventstore.locations import local_path
 from eventstore.store import journal_path
@@ -38,6 +48,7 @@ def verify(
     after: After = 0,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
 ) -> None:
     """Recompute every digest and the tree; name the first position that is not as it was written.
@@ -45,18 +56,20 @@ def verify(
     Exit code 1 when one is not. Keep the root elsewhere: who rewrites records and tree is found against it alone.
     """
     size, root = None, None
+    missing: dict[str, Any] = {}
     try:
-        with options.reading(data, log) as store:
+        with options.reading(data, log, read_only=read_only) as store:
             found = checked(store, after=after)
             size, root_hash = store.root()
             root = root_hash.hex()
+            missing = options.missing_tail(store)
     except UnsupportedFormat:
         raise
     except CorruptJournal as e:
         # Opening looks at the head and the last records, and did not get further.
         found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
     if as_json:
-        put_json({"log": log, **as_document(found), "size": size, "root": root})
+        put_json({"log": log, **as_document(found), "size": size, "root": root, **missing})
     else:
         _put_verdict(found, root, from_influx=bool(options.url_of(data)))
     if not found.ok:
@@ -100,7 +113,7 @@ def backup(
 
     The copy has its name only once it is proved; nothing is overwritten, and the newest dated copy always stays.
     """
-    with options.opened(data, log) as store:
+    with options.asking(data, log) as store:
         now = store.clock.now_ns()
         place = target if keep_days is None else target / _dated(now)
         size, root = _copy(store, place)
@@ -130,6 +143,9 @@ def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
             raise CorruptJournal(found.first_bad or 0, f"{found.reason} (so no copy was kept)")
         passing.rename(place)
         _sync(place.parent)
+    except (StorageFull, ReadOnly, Unavailable) as e:
+        # The copy is made beside its target, under a name that nobody gave.
+        raise type(e)(str(e).replace(str(passing), str(place))) from e
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     return size, root

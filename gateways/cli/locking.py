@@ -149,8 +149,9 @@ def limits(  # noqa: PLR0917 - typer names them all
             ask = book.limits.pending if pending else book.limits.of
             now = options.clock_of(store).now_ns()
             found = [limit for name in sorted(accounts or book.partitions("limits")) for limit in ask(name, now)]
+        missing = options.missing_tail(store)
     if as_json:
-        put_json([plain(limit, shown.document_zone) for limit in found])
+        put_json([plain(limit, shown.document_zone) | missing for limit in found])
         return
     title = "Pending limits" if pending else "Limits in force"
     put_table(title, _LIMIT_COLUMNS, [_row(limit, shown) for limit in found], shown=rows)

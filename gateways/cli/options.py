@@ -6,14 +6,16 @@ import contextlib
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import eventstore
 from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock, Unavailable
+from eventstore.journals.sqlite.schema import is_writable
 from eventstore.store import journal_path
 from eventstore.trading import SessionOpened, SessionReset
+from gateways.presenting.documents import plain
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.times import zone_named
 from projections.view import SHARED
@@ -37,6 +39,10 @@ Zone = Annotated[
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Round nothing: all nine decimals of a second, every digit.")]
 Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Only this account.")]
+ReadOnlyFlag = Annotated[
+    bool,
+    typer.Option("--read-only", help="Write nothing beside the log; the default where it cannot be written to."),
+]
 Note = Annotated[str, typer.Option("--note", help="Remark to keep with the record.")]
 Actor = Annotated[
     str | None, typer.Option("--actor", help="Actor recorded with the event; by default user@host/program.")
@@ -50,15 +56,34 @@ LOG = "main"
 
 
 @contextlib.contextmanager
-def reading(data: Path, log: str) -> Iterator[EventReader]:
+def reading(data: Path, log: str, *, read_only: bool = False) -> Iterator[EventReader]:
     """Open a log to ask: that of a directory, or, where DIR is InfluxDB's address, the one that is mirrored there."""
     url = url_of(data)
     if url:
         with eventstore.connect(url, log=log) as reader:
             yield reader
         return
-    with opened(data, log) as store:
+    with asking(data, log, read_only=read_only) as store:
         yield store
+
+
+@contextlib.contextmanager
+def asking(data: Path, log: str, *, read_only: bool = False) -> Iterator[EventStore]:
+    """Open a journal to ask: read-only where that is wanted, or where it cannot be written to."""
+    _existing(data, log)
+    with eventstore.open(data, log=log, read_only=read_only or is_protected(data, log)) as store:
+        yield store
+
+
+def is_protected(data: Path, log: str) -> bool:
+    """Tell whether a log is there to be read only: its directory or one of its files cannot be written to."""
+    return not is_writable(journal_path(data, log))
+
+
+def missing_tail(store: EventReader) -> dict[str, Any]:
+    """Return the member of a JSON answer that names the records a copy is known to lack; none where it lacks none."""
+    missing = store.missing_tail
+    return {} if missing is None else {"missing_tail": {**plain(missing), "reason": str(missing)}}
 
 
 def url_of(data: Path) -> str:
@@ -70,7 +95,14 @@ def url_of(data: Path) -> str:
 
 @contextlib.contextmanager
 def opened(data: Path, log: str) -> Iterator[EventStore]:
-    """Open a journal that must be there: asking never creates one."""
+    """Open a journal that must be there, to append to it too."""
+    _existing(data, log)
+    with eventstore.open(data, log=log) as store:
+        yield store
+
+
+def _existing(data: Path, log: str) -> None:
+    """Raise Unavailable where there is no journal: asking never creates one."""
     if url_of(data):
         msg = f"{url_of(data)} holds no journal, which this command needs: give --data DIR"
         raise Unavailable(msg)
@@ -80,8 +112,6 @@ def opened(data: Path, log: str) -> Iterator[EventStore]:
         there = f"the logs there are {', '.join(others)}" if others else "give --data DIR, or append or import first"
         msg = f"there is no log {log!r} in {data}: {there}"
         raise Unavailable(msg)
-    with eventstore.open(data, log=log) as store:
-        yield store
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ def read(  # noqa: PLR0917 - typer names them all
     stop: Stop = None,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
     zone: options.Zone = None,
     exact: options.Exact = False,
@@ -52,12 +53,12 @@ def read(  # noqa: PLR0917 - typer names them all
     When piped, tab-separated fields: position, recorded_at, occurred_at, stream, version, type, data.
     """
     options.zone_of(zone)
-    with options.reading(data, log) as store:
+    with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account or _account_of(stream), exact=exact)
         first = after if start is None else max(after, _before(store, start, shown))
         last = None if stop is None else _before(store, stop, shown)
         found = store.read(after=first, until=last, limit=limit, stream=stream, account=account, types=types)
-        if not _put_all(found, shown, as_json=as_json):
+        if not _put_all(found, options.missing_tail(store), shown, as_json=as_json):
             _say_why_nothing(types)
 
 
@@ -69,22 +70,24 @@ def tail(  # noqa: PLR0917 - typer names them all
     types: Types = None,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
     zone: options.Zone = None,
     exact: options.Exact = False,
 ) -> None:
     """Print the last records, and with --follow each new one as it is committed."""
     options.zone_of(zone)
-    with options.reading(data, log) as store:
+    with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account or _account_of(stream), exact=exact)
         head = store.head()
         narrowed: dict[str, Any] = {"stream": stream, "account": account, "types": types}
-        if not _put_all(_newest(store, head, min(last, head), narrowed), shown, as_json=as_json) and not follow:
+        newest, missing = _newest(store, head, min(last, head), narrowed), options.missing_tail(store)
+        if not _put_all(newest, missing, shown, as_json=as_json) and not follow:
             _say_why_nothing(types)
         if follow:
             sys.stdout.flush()
             for record in store.follow(after=head, **narrowed):
-                _put_all([record], shown, as_json=as_json)
+                _put_all([record], missing, shown, as_json=as_json)
                 sys.stdout.flush()
 
 
@@ -110,13 +113,13 @@ def _newest(store: EventReader, head: int, count: int, narrowed: dict[str, Any])
         span *= 8
 
 
-def _put_all(records: Iterable[Record], shown: Presenter, *, as_json: bool) -> int:
+def _put_all(records: Iterable[Record], missing: dict[str, Any], shown: Presenter, *, as_json: bool) -> int:
     count = 0
     columns = screen().width if sys.stdout.isatty() else 0
     for record in records:
         count += 1
         if as_json:
-            put_json(record_json(record, shown.document_zone))
+            put_json(record_json(record, shown.document_zone) | missing)
         elif columns:
             _put_on_screen(record, shown, columns)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import tzinfo
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,19 +45,20 @@ def state(  # noqa: PLR0917 - typer names them all
     rows: Rows = ROWS_SHOWN,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
     zone: options.Zone = None,
     exact: options.Exact = False,
 ) -> None:
     """Show open orders, positions with their profit and loss, lockouts in force, and anomalies."""
     options.zone_of(zone)
-    with options.reading(data, log) as store:
+    with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account, exact=exact)
         asked = options.clock_of(store).now_ns() if at is None else instants.time_of(store, at, shown.zone)
         accounts = None if account is None else [account]
         with progress("folding") as step, open_book(store, accounts=accounts, progress=step) as book:
             holdings = gather(book, store.log, asked, account)
-        _show(holdings, shown, rows, as_json=as_json)
+        _show(holdings, options.missing_tail(store), shown, rows, as_json=as_json)
 
 
 def past(  # noqa: PLR0917 - typer names them all
@@ -69,6 +70,7 @@ def past(  # noqa: PLR0917 - typer names them all
     rows: Rows = ROWS_SHOWN,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
     zone: options.Zone = None,
     exact: options.Exact = False,
@@ -82,12 +84,13 @@ def past(  # noqa: PLR0917 - typer names them all
     if known_by is not None and not occurred_at:
         msg = "--known-by goes with --occurred-at: without it, INSTANT itself is what was known by then"
         raise InvalidEvent(msg)
-    with options.reading(data, log) as store:
+    with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account, exact=exact)
         book, asked = _book_then(store, instant, account, known_by, shown.zone, occurred=occurred_at)
         if at is not None:
             asked = instants.time_of(store, at, shown.zone)
-        _show(gather(book, store.log, asked, account), shown, rows, as_json=as_json)
+        holdings = gather(book, store.log, asked, account)
+        _show(holdings, options.missing_tail(store), shown, rows, as_json=as_json)
 
 
 def _book_then(
@@ -101,9 +104,9 @@ def _book_then(
     return as_of(store, position=instant.position, account=account), instant.asked
 
 
-def _show(holdings: Holdings, shown: Presenter, rows: int, *, as_json: bool) -> None:
+def _show(holdings: Holdings, missing: dict[str, Any], shown: Presenter, rows: int, *, as_json: bool) -> None:
     if as_json:
-        put_json(holdings.as_json(shown.document_zone))
+        put_json(holdings.as_json(shown.document_zone) | missing)
     else:
         _put_tables(holdings, shown, rows)
     if holdings.parked:

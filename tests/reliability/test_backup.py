@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore import EventStore, TargetExists
+from eventstore import EventStore, InvalidEvent, ReadOnly, TargetExists, Unavailable
 from tests.reliability.checking import (
     WAIT_SECONDS,
     WORKER,
@@ -103,6 +104,46 @@ def test_nothing_is_copied_over_what_is_there(store: EventStore, tmp_path: Path)
     assert tree(tmp_path / "copy") == before
     with eventstore.open(tmp_path / "copy") as copy:
         assert acks_of(check(copy)) == acked
+
+
+def test_a_copy_outside_of_reach_says_what_is_wrong_with_its_place(store: EventStore, tmp_path: Path) -> None:
+    store.append("order/ACC1/1", submitted())
+    (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for place in ("file/copy", "x" * 300, "circle/copy", "circle"):
+        with pytest.raises(Unavailable, match="name another place for it") as caught:
+            store.backup(tmp_path / place)
+        assert str(tmp_path / place) in str(caught.value)
+        assert str(tmp_path / "data") not in str(caught.value)
+    assert check(store) != []
+
+
+def test_a_copy_on_a_medium_that_takes_no_writes_names_it(store: EventStore, tmp_path: Path) -> None:
+    store.append("order/ACC1/1", submitted())
+    place = tmp_path / "medium"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "ro,size=100k", "none", str(place)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        assert os.environ.get("CI") != "true", f"CI must be able to mount: {mounted.stderr}"
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    try:
+        with pytest.raises(ReadOnly, match="name another place for the copy") as caught:
+            store.backup(place / "copy")
+        assert str(place / "copy") in str(caught.value)
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_copy_inside_the_logs_own_directory_is_refused(store: EventStore, tmp_path: Path) -> None:
+    store.append("order/ACC1/1", submitted())
+    (tmp_path / "link").symlink_to(tmp_path / "data" / "main")
+    before = tree(tmp_path / "data")
+    for place in ("data/main", "data/main/copy", "data/main/watermarks/x", "link/copy", "data/../data/main/copy"):
+        with pytest.raises(InvalidEvent, match="inside the log's own directory"):
+            store.backup(tmp_path / place)
+    assert tree(tmp_path / "data").keys() == before.keys()
+    store.backup(tmp_path / "data" / "copies")
 
 
 def test_a_copy_is_not_made_into_the_place_of_another_that_came_meanwhile(store: EventStore, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -141,3 +142,35 @@ def test_a_file_that_may_not_grow_is_a_full_disk(limit: int, checkpoint_pages: i
     assert len(acked) > 3
     with eventstore.open(tmp_path / "data") as store:
         assert acks_of(check(store, acked)) == acked
+
+
+@pytest.mark.parametrize("room", [0, 4_096, 40_960, 81_920])
+def test_a_copy_that_finds_no_room_names_its_own_place(room: int, disk: Path, tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "data") as store:
+        acked = acks_of(store.append(STREAM, [submitted()] * 300))
+        filler = fill(disk, leaving=room)
+        with pytest.raises(StorageFull, match="no room for the copy in ") as caught:
+            store.backup(disk / "copy")
+        assert str(disk / "copy") in str(caught.value)
+        assert str(tmp_path / "data") not in str(caught.value)
+        assert not (disk / "copy" / "main" / "journal.db").exists()
+        acked += acks_of(store.append(STREAM, submitted()))
+        filler.unlink()
+        store.backup(disk / "copy")
+        with eventstore.open(disk / "copy") as copy:
+            assert acks_of(check(copy)) == acked
+
+
+@pytest.mark.parametrize("room", [0, 40_960, 102_400])
+def test_the_command_names_the_place_that_it_was_given(room: int, disk: Path, tmp_path: Path) -> None:
+    with eventstore.open(tmp_path / "data") as store:
+        store.append(STREAM, [submitted()] * 300)
+    fill(disk, leaving=room)
+    command = [sys.executable, "-m", "eventstore", "backup", str(disk / "copy"), "--data", str(tmp_path / "data")]
+    done = subprocess.run(command, env=environment(), timeout=WAIT_SECONDS, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("eventstore: no room for ")
+    assert str(disk / "copy") in done.stderr
+    assert ".part" not in done.stderr
+    assert str(tmp_path / "data") not in done.stderr
+    assert [path.name for path in disk.iterdir()] == ["filler"]

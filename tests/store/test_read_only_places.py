@@ -20,7 +20,7 @@ from eventstore import (
 )
 from eventstore.journals.sqlite import schema
 from eventstore.watermarks import Watermark, Watermarks
-from tests.evidence import HEAD, MOVED, ROOT, everything, obey_modes, told_of_tail
+from tests.evidence import HEAD, MOVED, ROOT, everything, obeying_modes, told_of_tail
 
 # What is no evidence
 
@@ -109,8 +109,8 @@ def test_a_file_that_cannot_be_read_is_named_and_never_taken_for_missing(
         "try: print(eventstore.open(sys.argv[1], read_only=True).head())\n"
         "except eventstore.Unavailable as e: print(e)"
     )
-    command = [sys.executable, "-c", read, str(tmp_path / "copy")]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, preexec_fn=obey_modes, cwd=ROOT).stdout
+    command = obeying_modes(sys.executable, "-c", read, str(tmp_path / "copy"))
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
     assert f"{file} cannot be read" in said
 
 

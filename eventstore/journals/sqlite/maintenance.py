@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
 
 from eventstore import files, merkle
-from eventstore.errors import CorruptJournal, StorageWarning
-from eventstore.journals.sqlite import rows
+from eventstore.errors import CorruptJournal, StorageWarning, TargetExists
+from eventstore.journals.sqlite import rows, schema
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -143,23 +145,44 @@ def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, head: i
 
 
 def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
-    """Copy the file as of one instant to a new place, with its watermark, synced."""
-    files.make_directory(target.parent)
-    with files.temporary(target) as passing:
+    """Copy the file as of one instant to a new place, with its watermark, synced.
+
+    What the place refuses is said of it, and not of the journal: raises TargetExists, StorageFull, ReadOnly and
+    Unavailable.
+    """
+    try:
+        if os.path.lexists(target):
+            msg = f"{target} exists already: name a new place for the copy"
+            raise TargetExists(msg)
+        files.make_directory(target.parent)
+        with files.temporary(target) as passing:
+            head = _copied(reader, passing, target)
+            files.publish(passing, target)
+        if head.position:
+            mark = Watermark(log_id.hex(), head.position, head.digest.hex())
+            Watermarks(target.parent / "watermarks").write("head", mark)
+            files.sync_directory(target.parent)
+    except OSError as e:
+        raise schema.of_copy(e.errno or 0, e.strerror or str(e), target.parent) from e
+
+
+def _copied(reader: apsw.Connection, passing: Path, target: Path) -> Head:
+    copy = None
+    try:
         copy = apsw.Connection(str(passing))
-        try:
-            with copy.backup("main", reader, "main") as step:
-                # All pages at once, under one read lock: what is committed meanwhile stays out.
-                step.step(-1)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            head = read_head(copy)
-        finally:
+        with copy.backup("main", reader, "main") as step:
+            # All pages at once, under one read lock: what is committed meanwhile stays out.
+            step.step(-1)
+        copy.execute("PRAGMA journal_mode = DELETE")
+        return read_head(copy)
+    except (apsw.FullError, apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError) as e:
+        number = 0 if copy is None else copy.system_errno
+        if isinstance(e, apsw.IOError) and not number:
+            raise  # not of the copy: the journal could not be read
+        raise schema.of_copy(errno.ENOSPC if isinstance(e, apsw.FullError) else number, str(e), target.parent) from e
+    finally:
+        if copy is not None:
             copy.close()
-        files.publish(passing, target)
-    if head.position:
-        mark = Watermark(log_id.hex(), head.position, head.digest.hex())
-        Watermarks(target.parent / "watermarks").write("head", mark)
-        files.sync_directory(target.parent)
 
 
 def integrity(reader: apsw.Connection) -> list[str]:

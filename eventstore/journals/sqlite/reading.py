@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from eventstore import merkle
-from eventstore.errors import Closed, TargetExists
+from eventstore.errors import Closed
 from eventstore.journal import PAGE
 from eventstore.journals.sqlite import maintenance, rows, schema
 from eventstore.streams import check_name
@@ -97,9 +97,6 @@ class SqliteSource:
             return maintenance.integrity(reader)
 
     def backup(self, target: Path) -> None:
-        if target.exists():
-            msg = f"{target} exists already: name a new place for the copy"
-            raise TargetExists(msg)
         with self._reader() as reader:
             maintenance.backup(reader, target, self.log_id)
 

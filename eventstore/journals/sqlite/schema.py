@@ -290,6 +290,15 @@ def from_os(error: OSError, path: Path) -> StoreError:
     return Unavailable(f"{path}: {error.strerror}: give the store another directory")
 
 
+def of_copy(number: int, why: str, target: Path) -> StoreError:
+    """Return in this project's words why a copy could not be written: the log that is copied is not the matter."""
+    if number in _FULL:
+        return StorageFull(f"no room for the copy in {target} ({why}): make room there, or name another place for it")
+    if number in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return ReadOnly(f"{target} is not writable ({why}): name another place for the copy")
+    return Unavailable(f"the copy cannot be written to {target} ({why}): name another place for it")
+
+
 def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreError:
     """Return an error of SQLite's on opening or reading in this project's words."""
     if is_full(error, system_errno):
