@@ -9,7 +9,11 @@ import msgspec
 
 from eventstore import EventReader, EventStore, Instant
 from eventstore.clock import NANOSECONDS
+from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
+from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
+from eventstore.store import journal_path
 from gateways.cli import options
+from gateways.cli.diagnosis import holders_of
 from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
 from gateways.cli.states import Rows
 from gateways.presenting.documents import plain
@@ -35,6 +39,7 @@ class Statistics(msgspec.Struct, kw_only=True):
     bytes: int | None = None
     events_per_second: float | None = None
     bytes_per_event: float | None = None
+    write_ahead_log: WriteAheadLog | None = None
 
 
 def stats(  # noqa: PLR0917 - typer names them all
@@ -83,6 +88,7 @@ def _count(store: EventReader) -> Statistics:
 
 def _measure(counted: Statistics, directory: Path | None) -> None:
     if directory is not None:
+        counted.write_ahead_log = write_ahead_log(journal_path(directory.parent, counted.log))
         counted.bytes = sum(path.stat().st_size for path in directory.rglob("*") if path.is_file())
     if counted.events:
         counted.bytes_per_event = None if counted.bytes is None else round(counted.bytes / counted.events, 1)
@@ -103,6 +109,10 @@ def _put(counted: Statistics, shown: Presenter, rows: int) -> None:
         if counted.bytes_per_event is not None:
             rates.append(f"{counted.bytes_per_event:,} bytes per event")
         put(", ".join(rates))
+    wal = counted.write_ahead_log
+    if wal is not None:
+        held = f", {holders_of(wal)}" if wal.bytes > WAL_BYTES_MAX else ""
+        put(f"{wal.bytes:,} bytes in the write-ahead log{held}")
     put()
     for title, counts in (("type", counted.types), ("category", counted.categories), ("account", counted.accounts)):
         lines = [(name, f"{count:,}", f"{100 * count / counted.events:.1f} %") for name, count in counts.most_common()]

@@ -17,7 +17,8 @@ import msgspec
 
 from eventstore import Clock, CorruptJournal, EventStore, Unavailable, UnsupportedFormat
 from eventstore.clock import NANOSECONDS
-from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, file_system
+from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
+from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.store import journal_path
 from eventstore.watermarks import Watermarks
 from gateways.cli import options, outcome
@@ -129,6 +130,7 @@ def _inside(store: EventStore) -> Iterator[Check]:
     else:
         yield Check("records", WRONG, f"position {found.first_bad}: {found.reason}")
     yield from _watermarks(store, directory)
+    yield write_ahead(write_ahead_log(journal_path(directory.parent, store.log)))
     yield from _mirror(store)
     yield from _book(store)
 
@@ -183,6 +185,24 @@ def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
         return
     told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
     yield Check("watermarks", OK, told or "none yet")
+
+
+def write_ahead(found: WriteAheadLog) -> Check:
+    """Return what the size of a write-ahead log says, and who keeps it from shrinking."""
+    size = f"{found.bytes / 1e6:,.1f} MB"
+    if found.bytes <= WAL_BYTES_MAX:
+        return Check("WAL", OK, f"{size} in the write-ahead log")
+    return Check("WAL", WARNING, f"{size} in the write-ahead log, which is more than it needs: {holders_of(found)}")
+
+
+def holders_of(found: WriteAheadLog) -> str:
+    """Say who keeps a write-ahead log from being begun anew."""
+    if found.holders is None:
+        return "end whatever reads the journal and stays (this system does not say which processes do)"
+    if not found.holders:
+        return "no process holds it now, it shrinks once a store is open that appends"
+    names = ", ".join(f"{holder.program or 'a process'} ({holder.pid})" for holder in found.holders)
+    return f"{names} keeps an older state in view; end it, and the log shrinks"
 
 
 def _mirror(store: EventStore) -> Iterator[Check]:

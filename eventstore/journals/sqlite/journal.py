@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing_extensions import override
 from eventstore import files
 from eventstore.clock import Clock, SystemClock
 from eventstore.errors import (
+    Closed,
     InvalidEvent,
     OutcomeUnknown,
     StorageFull,
@@ -20,14 +22,16 @@ from eventstore.errors import (
 )
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
+from eventstore.journals.keeper import Keeper
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite import maintenance, rows, schema
+from eventstore.journals.sqlite.identity import Identity
 from eventstore.journals.sqlite.maintenance import Head
 from eventstore.journals.sqlite.reading import SqliteSource
+from eventstore.journals.sqlite.wal import wal_bytes
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     from eventstore import merkle
@@ -37,6 +41,7 @@ VERSIONS_MAX = 100_000
 # SQLite's write-ahead log is moved over in two steps: a thread of its own moves the bulk, then an appender moves
 # the little that came meanwhile. Only a log that is moved over to its end starts again from its beginning.
 CHECKPOINT_PAGES = 8_000
+BLOCKED_SECONDS = 0.1
 
 
 class SqliteJournal(SqliteSource):
@@ -55,10 +60,11 @@ class SqliteJournal(SqliteSource):
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
         self._data_version = -1
-        self._moving = self._moved = False
-        self._stop = threading.Event()
-        self._kick = threading.Event()
-        self.trouble = ""
+        self._moving = self._moved = self._is_stopped = False
+        self._checkpoint_trouble = ""
+        self._tried_at = 0.0
+        self._checkpointer: apsw.Connection | None = None
+        self._identity: Identity | None = None
         schema.check_place(self.path.parent)
         self._watermarks = Watermarks(self.path.parent / "watermarks")
         with self._translated(), schema.alone(self.path.parent):
@@ -66,17 +72,21 @@ class SqliteJournal(SqliteSource):
             if not self.path.exists():
                 maintenance.check_beginning(marks, self.path)
                 files.create(self.path)
-            self._writer = self._connect()
+            self._writer = schema.connect(self.path, self._vfs)
             try:
                 self._prepare(marks)
+                page_bytes = int(self._writer.execute("PRAGMA page_size").get)
+                self._identity = Identity(self.path, page_bytes)
             except BaseException:
                 self._writer.close()
                 raise
         self._opened_at = self._marked = self._head.position
+        self._marked_at = time.monotonic()
         self._writer.set_wal_hook(self._on_wal)
         forks.opened(self)
-        self._keeper = threading.Thread(target=self._keep, name=f"keeper of {self.path}", daemon=True)
-        self._keeper.start()
+        self._keeper = Keeper(
+            f"keeper of {self.path}", (self._look, self._move_over, self._shrink, self._mark_at_times)
+        )
 
     def _prepare(self, marks: Mapping[str, Watermark]) -> None:
         """Create the tables or check what is there, with the watermarks that were found beside it."""
@@ -149,6 +159,8 @@ class SqliteJournal(SqliteSource):
 
     def _begin(self) -> None:
         self._rollback()  # of what an interruption has left open
+        if self._fault():
+            self.check_open()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         except apsw.Error as e:
@@ -192,8 +204,10 @@ class SqliteJournal(SqliteSource):
                 msg = f"no room for {self.path} ({e}): nothing was written; make room and try again"
                 raise StorageFull(msg) from e
             self._closed = f"a sync of {self.path} failed ({e}): close the store and open it again"
-            ids = [draft.id for group in groups for draft in drafts_of(group)]
-            raise OutcomeUnknown(ids, str(e)) from e
+            raise OutcomeUnknown(_ids_of(groups), str(e)) from e
+        # A file that has no name any more is synced as well as any other.
+        if fault := self._fault():
+            raise OutcomeUnknown(_ids_of(groups), fault)
 
     def _rollback(self) -> None:
         if self._writer.in_transaction:
@@ -211,8 +225,10 @@ class SqliteJournal(SqliteSource):
             try:
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             except apsw.Error as e:
-                # The log has what the tables lack: told, and tried again when it has grown on.
-                self.trouble = str(e)
+                # The log has what the tables lack: reported, and tried again when it has grown on.
+                self._checkpoint_trouble = str(e)
+            else:
+                self._checkpoint_trouble = ""
         with self._growing:
             self._grown.notify_all()
 
@@ -220,13 +236,19 @@ class SqliteJournal(SqliteSource):
         version = self._versions.get(stream)
         return rows.version(self._writer, stream) if version is None else version
 
+    @property
+    def trouble(self) -> str:
+        """What the keeper could not do, '' when all went well."""
+        return self._keeper.trouble or self._checkpoint_trouble
+
     def close(self) -> None:
-        if self._closed and self._stop.is_set():
+        if self._is_stopped:
             return
-        self._stop.set()
-        self._kick.set()
-        self._keeper.join()
+        self._is_stopped = True
+        self._keeper.stop()
         with self._lock:
+            if not self._closed:
+                self._fault()
             failed, self._closed = self._closed, f"{self.path} is closed: open the store again"
             forks.closed(self)
             # Who only reads knows of no newer head than the watermark that the writers keep.
@@ -234,28 +256,51 @@ class SqliteJournal(SqliteSource):
                 with contextlib.suppress(OSError):  # an older watermark is true as well
                     self._mark(synced=True)
             self._close_readers()
+            if self._checkpointer is not None:
+                self._checkpointer.close()
             self._writer.close()
+            self._watermarks.close()
 
-    def _keep(self) -> None:
-        """Move the write-ahead log over and write the head's watermark, away from those who append."""
-        looked = time.monotonic()
-        while not self._stop.is_set():
-            self._kick.wait(1.0)
-            self._kick.clear()
-            now = time.monotonic()
+    def _look(self) -> None:
+        """See whether the files are what they were, so that those who only read learn of it too."""
+        # Whoever holds the lock appends, and looks for itself.
+        if self._lock.acquire(blocking=False):
             try:
-                if self._moving and not self._moved:
-                    with self._reader() as connection:
-                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                    self._moved = True
-                if self._head.position != self._marked and now - looked >= 1.0:
-                    self._mark(synced=False)
-                    looked = now
-            except (StoreError, OSError) as e:
-                # Neither is needed for a promise, and a full disk may have room again: told, and tried again.
-                self.trouble = str(e)
-            else:
-                self.trouble = ""
+                if not self._closed:
+                    self._fault()
+            finally:
+                self._lock.release()
+
+    def _move_over(self) -> None:
+        """Move what the write-ahead log has into the tables."""
+        if not self._moving or self._moved or self._closed:
+            return
+        pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        # Where somebody still reads an older state, all of it cannot be moved: tried again later.
+        self._moved, self._tried_at = moved >= pages, time.monotonic()
+
+    def _shrink(self) -> None:
+        """Give back the room that the write-ahead log took while somebody kept it from being begun anew."""
+        if self._closed or (self._moving and not self._moved) or wal_bytes(self.path) <= schema.WAL_BYTES_MAX:
+            return
+        pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if moved >= pages:
+            with contextlib.suppress(apsw.BusyError):  # somebody reads or appends just now
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def _checkpoint(self, mode: int) -> tuple[int, int]:
+        """Checkpoint without waiting for anybody; return the frames that there are and those that are moved over."""
+        with self._translated():
+            if self._checkpointer is None:
+                self._checkpointer = self._connect()
+                self._checkpointer.set_busy_handler(None)
+            return self._checkpointer.wal_checkpoint(mode=mode)
+
+    def _mark_at_times(self) -> None:
+        now = time.monotonic()
+        if not self._closed and self._head.position != self._marked and now - self._marked_at >= 1.0:
+            self._mark(synced=False)
+            self._marked_at = now
 
     def _mark(self, *, synced: bool) -> None:
         head = self._head
@@ -264,17 +309,67 @@ class SqliteJournal(SqliteSource):
         self._marked = head.position
 
     def _on_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        if pages > CHECKPOINT_PAGES and not self._moving:
-            self._moving = True
-            self._kick.set()
+        assert self._identity is not None
+        self._identity.committed(pages)
+        if pages > CHECKPOINT_PAGES and not self._moved:
+            now = time.monotonic()
+            # Tried again now and then where somebody kept all of it from being moved.
+            if not self._moving or now - self._tried_at > BLOCKED_SECONDS:
+                self._moving, self._tried_at = True, now
+                self._keeper.wake()
         return apsw.SQLITE_OK
+
+    # Whether the files are what they were
+
+    def _fault(self) -> str:
+        """Return what has become of the files, '' where they are as they were; closed from then on.
+
+        The lock is held. What is found has happened after the last commit that was acknowledged, or during this one.
+        """
+        assert self._identity is not None
+        fault = self._identity.fault(self._frames)
+        if fault and not self._closed:
+            # SQLite would move the write-ahead log into a file that is not the one it belongs to.
+            self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            if self._identity.is_only_wal_gone():
+                with contextlib.suppress(apsw.Error):
+                    pages, moved = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                    fault += "; all its records are in the journal" if moved >= pages else "; records may be lost"
+            self._closed = self._advice(fault)
+            if not os.path.lexists(self.path):
+                # The journal has left its folder: whoever opens that again is to learn that it had records.
+                with contextlib.suppress(OSError):
+                    self._mark(synced=True)
+        return fault
+
+    def _advice(self, fault: str) -> str:
+        return f"{fault}. Close the store, see what is in {self.path.parent}, and open it again"
+
+    def _frames(self) -> int:
+        """Return how many frames the write-ahead log has, by its index."""
+        return int(self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)[0])
+
+    @override
+    def _connect(self) -> apsw.Connection:
+        assert self._identity is not None
+        try:
+            return super()._connect()
+        finally:
+            # Opened or not, it may be of whatever has taken the journal's name.
+            if fault := self._identity.fault():
+                msg = self._advice(fault)
+                raise Closed(msg)
 
     @override
     def inherited(self) -> None:
         super().inherited()
-        self._stop.set()
+        self._keeper.abandon()
 
     @override
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self._head.position}"
         return f"<SqliteJournal {self.log} in {self.path} {state}>"
+
+
+def _ids_of(groups: Sequence[Sequence[Batch]]) -> list[bytes]:
+    return [draft.id for group in groups for draft in drafts_of(group)]

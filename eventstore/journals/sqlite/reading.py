@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
 
 from eventstore import merkle
-from eventstore.errors import Closed
+from eventstore.errors import Closed, Overloaded
 from eventstore.journal import PAGE
 from eventstore.journals.sqlite import maintenance, rows, schema
 from eventstore.streams import check_name
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from eventstore.record import Record
 
 POLL_SECONDS = 0.004
+READERS_MAX = 16
+"""Connections that one journal reads with at the most."""
 
 
 class SqliteSource:
@@ -40,6 +43,10 @@ class SqliteSource:
         self._vfs = vfs
         self._closed = ""
         self._readers: list[apsw.Connection] = []
+        # Of all that are open; one that an interruption left to nobody is not counted for ever.
+        self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
+        self._returned = threading.Condition()
+        self._waiting = 0
         # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
         self._growing = threading.Lock()
         self._grown = threading.Condition(self._growing)
@@ -129,8 +136,7 @@ class SqliteSource:
         try:
             connection = self._readers.pop()
         except IndexError:
-            with self._translated():
-                connection = self._connect()
+            connection = self._another_reader()
         try:
             with self._translated(connection):
                 yield connection
@@ -139,13 +145,44 @@ class SqliteSource:
                 connection.close()
             else:
                 self._readers.append(connection)
+            if self._waiting:
+                with self._returned:
+                    self._returned.notify()
+
+    def _another_reader(self) -> apsw.Connection:
+        """Return a new connection, or the next that is given back; raise Overloaded after a bounded wait."""
+        deadline = time.monotonic() + schema.WAIT_SECONDS
+        with self._returned:
+            self._waiting += 1
+            try:
+                while len(self._connections) >= READERS_MAX:
+                    # Looked for only after `_waiting` says so: whoever gives one back from here on notifies.
+                    if self._readers:
+                        return self._readers.pop()
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        msg = f"{READERS_MAX} threads have read {self.path} for {schema.WAIT_SECONDS} s: try again"
+                        raise Overloaded(msg)
+                    self._returned.wait(left)
+                    self.check_open()
+                with self._translated():
+                    connection = self._connect()
+                self._connections.add(connection)
+                return connection
+            finally:
+                self._waiting -= 1
 
     def _close_readers(self) -> None:
         while self._readers:
             self._readers.pop().close()
+        with self._returned:
+            self._returned.notify_all()
 
     def _connect(self) -> apsw.Connection:
-        return schema.connect(self.path, self._vfs)
+        connection = schema.connect(self.path, self._vfs, cache_kib=schema.READER_CACHE_KIB)
+        # What is to become of the write-ahead log is the writer's to decide.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return connection
 
     @contextlib.contextmanager
     def _translated(self, connection: apsw.Connection | None = None) -> Iterator[None]:

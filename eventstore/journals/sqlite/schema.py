@@ -30,6 +30,11 @@ APPLICATION_ID = 0x45565354  # "EVST"
 FORMAT = 1
 PAGE_BYTES = 2_048
 WAIT_SECONDS = 5.0
+# A connection that reads a page of records at a time gains nothing from a large cache; the one that writes looks up
+# streams and ids.
+WRITER_CACHE_KIB, READER_CACHE_KIB = 65_536, 2_048
+# Over this the write-ahead log is given back what it took while somebody kept it from being begun anew.
+WAL_BYTES_MAX = 20 << 20
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
@@ -89,20 +94,20 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-def connect(path: Path, vfs: str | None = None) -> apsw.Connection:
+def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE_KIB) -> apsw.Connection:
     """Open a connection to a journal's file, which is there, with the settings that the promises rest on."""
     flags = apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
     # Small pages: one append dirties five of them, and each goes whole into the write-ahead log.
     connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    configure(connection)
+    configure(connection, cache_kib)
     return connection
 
 
-def configure(connection: apsw.Connection) -> None:
+def configure(connection: apsw.Connection, cache_kib: int = READER_CACHE_KIB) -> None:
     """Give a connection the settings that reading and writing share."""
     connection.set_busy_handler(busy_handler(WAIT_SECONDS))
-    connection.execute("PRAGMA cache_size = -65536; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
 
 
 def busy_handler(seconds: float) -> Callable[[int], bool]:
@@ -133,6 +138,7 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
         msg = f"{path} cannot be kept in WAL mode on this file system: move it to a local disk"
         raise Unavailable(msg)
     connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
     if is_new:
         create(connection, log, os.urandom(16), created_at)
         sync_directory(path.parent)
