@@ -29,6 +29,8 @@ R = TypeVar("R")
 
 WRITTEN = 204
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, UNPROCESSABLE = 400, 401, 403, 404, 413, 422
+REJECTED = frozenset({BAD_REQUEST, TOO_LARGE, UNPROCESSABLE})
+"""Answers to a write that are about its bytes, and not about who sends them where."""
 CONNECT_SECONDS = 5.0
 ANSWER_BYTES_MAX = 40_000_000
 MSGPACK = "application/x-msgpack"
@@ -136,20 +138,32 @@ class Client:
 
     def write(self, lines: bytes) -> None:
         """Write lines of points; return after InfluxDB's 204, which it sends after its own disk's sync."""
+        status = self._post(lines)
+        if status != WRITTEN:
+            msg = f"{self.settings.url} answered a write with {status}, not {WRITTEN}: is it InfluxDB?"
+            raise Unavailable(msg)
+
+    def check_writing(self) -> None:
+        """Raise Refused unless the token may write; it writes no point, whatever a server says of an empty write."""
+        try:
+            self._post(b"")
+        except Refused as e:
+            if e.status not in REJECTED:
+                raise
+
+    def _post(self, lines: bytes) -> int:
         self._check_open()
         bucket, org = self.settings.bucket, self.settings.org
         try:
-            status = self._writes.post_write_with_http_info(
+            answer = self._writes.post_write_with_http_info(
                 org, bucket, lines, precision="ns", content_type="text/plain; charset=utf-8",
                 _return_http_data_only=False,
-            )[1]  # fmt: skip
+            )  # fmt: skip
         except ApiException as e:
             raise self._refusal(e.status or 0, _message(e.body), e.headers) from e
         except NO_ANSWER as e:
             raise self._no_answer(e) from e
-        if status != WRITTEN:
-            msg = f"{self.settings.url} answered a write with {status}, not {WRITTEN}: is it InfluxDB?"
-            raise Unavailable(msg)
+        return int(answer[1])
 
     def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
         """Ask in InfluxQL. `values` are bound by name, as `$name`: no text of a user's is ever part of a query.
@@ -201,8 +215,8 @@ class Client:
             raise self._refusal(response.status, _message(response.data), response.headers)
         return str(response.headers.get("X-Influxdb-Version", ""))
 
-    def check_bucket(self, *, writing: bool = True) -> None:
-        """Raise Refused unless the bucket is there and keeps its points for ever. Where nobody can tell, go on.
+    def check_bucket(self, *, writing: bool = True) -> str:
+        """Raise Refused unless the bucket is there and keeps its points for ever; return its id, '' where none tells.
 
         Who only reads may read what is forgotten later; InfluxQL itself would take any organisation's name.
         """
@@ -212,7 +226,7 @@ class Client:
             found = self._client.buckets_api().find_buckets(name=settings.bucket, org=settings.org)
         except ApiException as e:
             if e.status == NOT_FOUND and not _NAMED.search(_message(e.body)):
-                return  # InfluxDB 1 and 3 have no such list
+                return ""  # InfluxDB 1 and 3 have no such list
             raise self._refusal(e.status or 0, _message(e.body), e.headers) from e
         except NO_ANSWER as e:
             raise self._no_answer(e) from e
@@ -226,6 +240,7 @@ class Client:
                 "set its retention to infinite, or name another bucket"
             )
             raise Refused(msg)
+        return str(found.buckets[0].id or "")
 
     def close(self) -> None:
         """Give the connections back; a second call does nothing."""
@@ -254,7 +269,7 @@ class Client:
             return Refused(msg, status=status)
         if status == NOT_FOUND:
             return Refused(f"{where} is not there ({message}): create it, or name another", status=status)
-        if status in {BAD_REQUEST, TOO_LARGE, UNPROCESSABLE}:
+        if status in REJECTED:
             return Refused(f"InfluxDB does not take this: {message}", status=status)
         error = Unavailable(f"InfluxDB at {settings.url} answers {status} ({message})")
         error.retry_after = _seconds(headers)

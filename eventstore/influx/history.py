@@ -1,7 +1,7 @@
 """What InfluxDB holds of a journal's history: the same up to the cursor, or less where it lost what it had confirmed.
 
 An InfluxDB 2.7 that is killed twice may drop what it confirmed in between (docs/INFLUXDB.md, "When something fails"):
-a cursor is believed after a trouble only as far as the points behind it are counted.
+a cursor is believed after a failure only as far as the points behind it are counted.
 """
 
 from __future__ import annotations
@@ -12,26 +12,29 @@ from eventstore.errors import CorruptJournal, Refused
 from eventstore.influx import status
 from eventstore.influx.batches import RECORDS_MAX, tree_at
 from eventstore.influx.check import Comparing
-from eventstore.influx.client import ROWS
-from eventstore.influx.points import EVENTS, SELECTED, Decoder, Foreign
+from eventstore.influx.client import ANY, ROWS
+from eventstore.influx.points import EVENTS, SELECTED, Decoder, Encoder, Foreign, Types
+from eventstore.watermarks import Watermark
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from eventstore.influx.client import Client
     from eventstore.journal import Journal
     from eventstore.record import Record
-    from eventstore.watermarks import Watermark
 
 # As many are counted by one question, so that it is answered in time however long the log is.
 COUNTED_MAX = 200_000
-# What InfluxDB has not yet moved from its write-ahead log to its files is far less than this.
-LOOKED_BACK = 400_000
+COUNTED_AT_ONCE_MAX = 5_000_000
+# What is missing of so many is shipped again: far more than InfluxDB keeps in its write-ahead log alone, and some weeks
+# of a busy log, as an older copy of InfluxDB may lack them. Whoever deleted more than that is asked what was meant.
+LOOKED_BACK = 2_000_000
 LOOKED_BACK_OFTEN = 50_000
 
 
 class Held(NamedTuple):
-    """The position to go on from, and what is to be told: that InfluxDB had lost some of what it had confirmed."""
+    """The position to resume from, and what the status is to say: that InfluxDB had lost what it had confirmed."""
 
     position: int
     told: str | None = None
@@ -43,37 +46,89 @@ class History:
     def __init__(self, journal: Journal, directory: Path) -> None:
         self._journal, self._directory = journal, directory
         self._decoder = Decoder(journal.log, journal.log_id)
+        self._types = Types(journal)
+        self._encoders: dict[bool, Encoder] = {}
+        self._scrubbed_to = 0
 
-    def resume(self, client: Client, *, is_new: bool, often: bool, symbols: bool) -> Held:
-        """Return where to go on; raise Refused unless InfluxDB has the journal's own history.
+    def resume(
+        self,
+        client: Client,
+        *,
+        is_new: bool,
+        often: bool,
+        symbols: bool,
+        whole: bool = False,
+        step: Callable[[int, int], None] | None = None,
+    ) -> Held:
+        """Return where to resume; raise Refused unless InfluxDB has the journal's own history.
 
-        What InfluxDB had confirmed and lost is shipped again first: that alone, so that what somebody altered there
-        stays as evidence.
+        The cursor is moved back before anything else is done about points that InfluxDB had confirmed and lost, so
+        that nothing past the first of them counts as mirrored. Points that are missing between others are shipped
+        again here, and those alone, so that what somebody altered there stays as evidence; `step` is called in
+        between, and may raise.
 
-        In a bucket that is new to this log the cursor's file counts for nothing: it tells of another bucket. A check
-        that is made `often`, without any trouble before, looks back less far.
+        In a bucket that is new to this log the cursor counts for nothing: it is of another bucket. A check that is
+        made `often`, without any failure before, looks back less far; one of the `whole` history counts all of it.
         """
         mark = self._cursor()
+        confirmed = 0 if mark is None else mark.position
         position, since, told = 0, 0, None
-        if mark is not None and not is_new:
-            position = mark.position
+        if is_new and confirmed:
+            bucket, log = client.settings.bucket, self._journal.log
+            told = (
+                f"bucket {bucket!r} had no claim of log {log!r}, of which position {confirmed:,} was confirmed: "
+                "everything that it lacks is shipped again"
+            )
+            self._move_cursor(0)
+        elif confirmed:
+            position = confirmed
             held = self._held(client, position, LOOKED_BACK_OFTEN if often else LOOKED_BACK)
             if held < position:
-                told = self._ship_again(client, held, position, symbols=symbols)
-            since = self._same(client, position)
+                position, told = self._replace_missing(client, held, position, symbols=symbols, step=step)
+            if whole:
+                self._check_count(client, max(position - LOOKED_BACK, 0))
+            since = self._same(client, position) if position else 0
         newest = self._record(client, f"time > {since} ORDER BY time DESC")
-        if newest is None:
-            return Held(position, told)
-        if newest.position > self._journal.head():
-            msg = (
-                f"InfluxDB has log {self._journal.log!r} up to position {newest.position}, the journal ends at "
-                f"{self._journal.head()}: it is an older copy. Restore it: eventstore restore --from-influx"
+        if newest is not None:
+            if newest.position > self._journal.head():
+                msg = (
+                    f"InfluxDB has log {self._journal.log!r} up to position {newest.position}, the journal ends at "
+                    f"{self._journal.head()}: it is an older copy. Restore it: eventstore restore --from-influx"
+                )
+                raise Refused(msg)
+            self._same(client, newest.position, newest)
+            # The cursor's file may be older than what InfluxDB has, or gone. The newest batch was perhaps never
+            # confirmed, and what is not confirmed may be seen before it is synced: it is sent again.
+            position = self._counted(client, position, since, newest.position - RECORDS_MAX)
+        return Held(position, told)
+
+    def lacking(self, client: Client, positions: Sequence[int], *, symbols: bool) -> int:
+        """Return the first of some positions that InfluxDB does not have, 0 where it has all of them.
+
+        Asked by all tags and the time of each, which costs the server the least.
+        """
+        if symbols not in self._encoders:
+            self._encoders[symbols] = Encoder(
+                self._journal.log, self._journal.log_id, self._types.measures, symbols=symbols
             )
-            raise Refused(msg)
-        self._same(client, newest.position, newest)
-        # The cursor's file may be older than what InfluxDB has, or gone. The newest batch was perhaps never confirmed,
-        # and what is not confirmed may be seen before it is synced: it is sent again.
-        return Held(self._counted(client, position, since, newest.position - RECORDS_MAX), told)
+        queries: list[str] = []
+        values: dict[str, object] = {}
+        for position in positions:
+            record = self._recorded(position)
+            tags = self._encoders[symbols].tags(record)
+            where = " AND ".join(f'"{name}" = ${name}{position}' for name in tags)
+            values |= {f"{name}{position}": value for name, value in tags.items()}
+            queries.append(f"SELECT position FROM {EVENTS} WHERE {where} AND time = {record.recorded_at}")  # noqa: S608 - bound values
+        rows = [row for series in ANY.series(client.fetch("; ".join(queries), values)) for row in series.values]
+        found = {row[1] for row in rows}
+        return next((position for position in positions if position not in found), 0)
+
+    def scrub(self, client: Client, confirmed: int) -> bool:
+        """Count the next part of what was confirmed, the first after the last; tell whether all of it is there."""
+        low = self._scrubbed_to if self._scrubbed_to < confirmed else 0
+        high = min(low + COUNTED_MAX, confirmed)
+        self._scrubbed_to = high
+        return low == high or self._count(client, self._time_of(low), high) >= high - low
 
     def _cursor(self) -> Watermark | None:
         mark = status.read_cursor(self._directory)
@@ -83,6 +138,12 @@ class History:
             if mark.root and mark.root != tree_at(self._journal, mark.position).root().hex():
                 raise CorruptJournal(mark.position, "the mirror's cursor saw another tree here")
         return mark
+
+    def _move_cursor(self, position: int) -> None:
+        digest = self._recorded(position).digest.hex() if position else ""
+        root = tree_at(self._journal, position).root().hex() if position else ""
+        mark = Watermark(self._journal.log_id.hex(), position, digest, root)
+        status.write_cursor(self._directory, mark, synced=True)
 
     def _held(self, client: Client, confirmed: int, back: int) -> int:
         """Return up to where InfluxDB still has what it confirmed, looking back some way, where it must have all."""
@@ -99,16 +160,40 @@ class History:
                 missing = middle
         return held
 
-    def _ship_again(self, client: Client, held: int, confirmed: int, *, symbols: bool) -> str:
-        comparing = Comparing(self._journal, client, shipped=confirmed, symbols=symbols, repair=True)
-        found = comparing.run(after=held, until=confirmed)
+    def _check_count(self, client: Client, until: int) -> None:
+        """Raise Refused unless InfluxDB has as many points up to a position as there are records."""
+        low = 0
+        while low < until:
+            high = min(low + COUNTED_AT_ONCE_MAX, until)
+            if (missing := high - low - self._count(client, self._time_of(low), high)) > 0:
+                msg = (
+                    f"InfluxDB lacks {missing:,} of positions {low + 1:,} to {high:,}, which it had confirmed: points "
+                    "were deleted, expired, or an older copy was restored. Look with: eventstore mirror --check, then "
+                    "ship them again with --repair"
+                )
+                raise Refused(msg, position=low + 1)
+            low = high
+
+    def _replace_missing(
+        self, client: Client, held: int, confirmed: int, *, symbols: bool, step: Callable[[int, int], None] | None
+    ) -> tuple[int, str]:
+        """See to it that what is missing is shipped again; return where to resume, and what was missing."""
+        self._move_cursor(held)
+        position, missing, more = held, confirmed - held, ""
+        if self._count(client, self._time_of(held), confirmed):
+            comparing = Comparing(self._journal, client, shipped=confirmed, symbols=symbols, repair=True)
+            found = comparing.run(step, after=held, until=confirmed)
+            position, missing = confirmed, found.missing
+            self._move_cursor(confirmed)
+            if found.altered or found.foreign:
+                more = (
+                    "; others there are altered or foreign, and left as they are: eventstore mirror --check names them"
+                )
         told = (
-            f"InfluxDB had lost {found.missing:,} of positions {held + 1} to {confirmed}, which it had confirmed: they "
-            "are shipped again"
+            f"InfluxDB had lost {missing:,} of positions {held + 1} to {confirmed}, which it had confirmed: they "
+            f"are shipped again{more}"
         )
-        if found.altered or found.foreign:
-            told += "; others there are altered or foreign, and left as they are: eventstore mirror --check names them"
-        return told
+        return position, told
 
     def _same(self, client: Client, position: int, found: Record | None = None) -> int:
         """Return a record's time; raise Refused unless InfluxDB holds it as the journal does."""
@@ -150,8 +235,11 @@ class History:
             step = min(low + COUNTED_MAX, high)
             if self._count(client, since, step) != step - low:
                 break
-            low, since = step, self._recorded(step).recorded_at
+            low, since = step, self._time_of(step)
         return low
+
+    def _time_of(self, position: int) -> int:
+        return self._recorded(position).recorded_at if position else 0
 
     def _count(self, client: Client, since: int, until: int) -> int:
         """Return how many points there are past a time and up to a position's."""

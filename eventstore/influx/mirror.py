@@ -85,7 +85,8 @@ class Mirror:
     def wait(self, position: int | None = None, timeout: float = WAIT_SECONDS) -> bool:
         """Wait until InfluxDB has confirmed a position, by default the head as it is now; tell whether it has.
 
-        Returns False when `timeout` seconds have run out, and at once when the mirror is halted.
+        Returns False when `timeout` seconds have run out, and at once when the mirror is halted, also for a position
+        that was confirmed before: what InfluxDB still has is in doubt then. `status.last_error` says why.
         """
         wanted = self._journal.head() if position is None else position
         return self._wait(wanted, timeout) is None
@@ -107,19 +108,20 @@ class Mirror:
             now = time.monotonic()
             is_over = now - began >= timeout
             # The cursor's file is replaced for each batch: a new one has another time or another inode.
-            found = _stamp(path)
+            found, is_reached = _stamp(path), False
             if found != seen or is_over:
                 seen = found
                 try:
-                    if self._position() >= wanted:
-                        return None
+                    is_reached = self._position() >= wanted
                 except CorruptJournal as e:
                     return f"the mirror is halted: {e}"
-            if is_over or now - looked_at >= STATE_SECONDS:
+            if is_reached or is_over or now - looked_at >= STATE_SECONDS:
                 looked_at = now
                 told = status.told(self._directory)
                 if told is not None and told.state == "halted":
                     return f"the mirror is halted: {told.last_error}"
+                if is_reached:
+                    return None
                 if is_over:
                     return f"{timeout:g} s were not enough; {_saying(told, self._trouble)}"
             time.sleep(POLL_SECONDS)
@@ -149,7 +151,13 @@ class Mirror:
 
     def _position(self) -> int:
         mark = status.read_cursor(self._directory)
-        return 0 if mark is None else mark.position
+        if mark is None:
+            return 0
+        if mark.log_id != self._journal.log_id.hex():
+            raise CorruptJournal(mark.position, f"the mirror's cursor is of another log ({mark.log_id})")
+        if mark.position > (head := self._journal.head()):
+            raise CorruptJournal(mark.position, f"the mirror's cursor is past the journal's end, {head}")
+        return mark.position
 
     def _spawn(self, settings: InfluxSettings) -> None:
         # The settings go by a pipe, so that the token stands in no list of processes.

@@ -108,11 +108,20 @@ class Encoder:
             f'data="{escaped(record.data.decode())}",meta="{self._meta(record)}"{measures} {record.recorded_at}'
         )
 
-    def _tag(self, key: tuple[str, str, str, str | None]) -> str:
+    def tags(self, record: Record) -> dict[str, str]:
+        """Return the tags of a record's point by their names."""
+        extract = self._extracts.get((record.type, record.schema)) or self._extract(record.type, record.schema)
+        category, account, _ = record.stream.split("/", 2)
+        return self._named((category, account, record.type, extract(record.data)[0]))
+
+    def _named(self, key: tuple[str, str, str, str | None]) -> dict[str, str]:
         category, account, type_, symbol = key
         # Sorted by their names, as the server keeps them.
-        tag = "" if symbol is None else f",symbol={escape_tag(symbol)}"
-        tags = f"{EVENTS},account={account},category={category},log={self._log}{tag},type={type_}"
+        named = {"account": account, "category": category, "log": self._log, "symbol": symbol, "type": type_}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def _tag(self, key: tuple[str, str, str, str | None]) -> str:
+        tags = EVENTS + "".join([f",{name}={escape_tag(value)}" for name, value in self._named(key).items()])
         _remembered(self._tags, key, tags)
         return tags
 

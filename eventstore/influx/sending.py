@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from eventstore.errors import Refused
-from eventstore.influx.client import BAD_REQUEST, TOO_LARGE, UNPROCESSABLE
+from eventstore.influx.client import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,6 @@ FAILURES_MAX = 3
 PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.05, 5.0
 # A server may ask for a pause, but not for a day.
 ASKED_SECONDS_MAX = 300.0
-REJECTED = frozenset({BAD_REQUEST, TOO_LARGE, UNPROCESSABLE})
 
 
 class Breaker:

@@ -11,13 +11,14 @@ from typing_extensions import override
 
 from eventstore.clock import NANOSECONDS, Clock, SystemClock
 from eventstore.errors import CorruptJournal, Refused, Unavailable
-from eventstore.influx import claims, status
+from eventstore.influx import status
 from eventstore.influx.batches import Batches, tree_at
-from eventstore.influx.client import Client
+from eventstore.influx.client import REJECTED, Client
+from eventstore.influx.conditions import Conditions
 from eventstore.influx.history import History
 from eventstore.influx.pace import Pace
 from eventstore.influx.points import MIRROR
-from eventstore.influx.sending import REJECTED, Breaker, send
+from eventstore.influx.sending import Breaker, send
 from eventstore.watermarks import Watermark
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ LOCK_SECONDS = 0.1
 RECHECK_SECONDS = 30.0
 CHECK_SECONDS = 10
 LOST_TOLD_SECONDS = 3_600
-CLAIM_SECONDS = 0.5
+PROBE_SECONDS = 30
 IDLE_SECONDS = 0.05
 SECOND = NANOSECONDS
 
@@ -55,7 +56,11 @@ class Shipper:
         self._pace, self._next_at = Pace(journal, self._clock, settings.catch_up_per_second), 0
         self._symbols, self._root = settings.symbols, ""
         self._beaten = -1
+        self._conditions = Conditions(journal, directory, self._clock)
         self._history = History(journal, directory)
+        # Whether all that was confirmed is counted at the next check, and not only what came last.
+        self._is_doubtful = True
+        self._written_at = 0
         self._lost: str | None = None
         self._lost_at = 0
         self._batches: Batches | None = None
@@ -124,6 +129,10 @@ class Shipper:
         if batch is not None:
             self._keep_pace(batch)
             send(client, batch, self._breaker)
+            self._look(client, batch)
+            self._written_at = self._clock.monotonic_ns()
+        else:
+            self._probe(client)
         # Only now: a server that answers questions may still refuse what is sent.
         self._tell("shipping", self._lost)
         if batch is not None:
@@ -131,6 +140,27 @@ class Shipper:
             self._batch = None
         self._beat(client)
         return batch is not None
+
+    def _look(self, client: Client, batch: Batch) -> None:
+        """Raise Unavailable unless a batch is there, and what was shipped before it.
+
+        The answer to a write proves neither: a bucket that was made anew, or an older copy, takes what comes next too.
+        """
+        positions = [position for position in (batch.first - 1, batch.position) if position]
+        missing = self._history.lacking(client, positions, symbols=self._symbols)
+        if missing:
+            msg = (
+                f"InfluxDB does not have position {missing} of log {self._journal.log!r}, whose write it had "
+                "confirmed: nothing more counts as mirrored until what is missing was shipped again"
+            )
+            raise Unavailable(msg)
+
+    def _probe(self, client: Client) -> None:
+        """See that the token may still write, where nothing has been written for a while."""
+        now = self._clock.monotonic_ns()
+        if not self._written_at or now - self._written_at >= PROBE_SECONDS * SECOND:
+            client.check_writing()
+            self._written_at = now
 
     def _next(self) -> Batch | None:
         if self._batches is None:
@@ -163,7 +193,9 @@ class Shipper:
     def _pause(self, error: Unavailable | CorruptJournal, gave_up_at: int | None) -> None:
         seconds = self._breaker.pause(getattr(error, "retry_after", 0.0))
         if isinstance(error, Refused | CorruptJournal):
-            # Somebody has to mend it; when that is done, shipping goes on without a restart.
+            # Somebody has to put it right; when that is done, shipping resumes without a restart. What happened to
+            # older points in the meantime nobody knows.
+            self._is_doubtful = True
             self._tell("halted", str(error))
             seconds = RECHECK_SECONDS
             assert self._client is not None  # who refuses was asked by it
@@ -171,7 +203,7 @@ class Shipper:
             self._client = None
         else:
             self._tell("waiting", str(error))
-        self._checked_at = 0
+        self._checked_at = self._written_at = 0
         deadline = self._clock.monotonic_ns() + int(seconds * SECOND)
         if gave_up_at is not None:
             deadline = min(deadline, gave_up_at)
@@ -212,33 +244,38 @@ class Shipper:
             return 0
         return 0 if found is None else found.position
 
-    # What must hold before the first write, and from time to time
+    # What must hold before the first write, and for as long as it ships
 
     def _ready(self) -> Client:
-        """Return a client of a bucket that is this log's, checked at the start, after every trouble and each 10 s."""
+        """Return a client of a bucket that is this log's, checked at the start, after every failure and each 10 s."""
         now = self._clock.monotonic_ns()
         if self._client is not None and self._checked_at and now - self._checked_at < CHECK_SECONDS * SECOND:
             return self._client
         if self._client is None:
             self._client = Client(self._settings)
         client = self._client
-        often = bool(self._checked_at)
-        if not often:
-            client.check_bucket()
-        claim = claims.current(client, self._journal.log)
-        if claim is not None:
-            self._check_claim(claim)
+        found = self._conditions.check(client)
+        self._is_doubtful |= found.is_replaced
+        claim = found.claim
         known = claim is not None and bool(claim.symbols)
-        position = self._resume(client, is_new=claim is None, often=often, symbols=known)
-        symbols = bool((claim or self._claim(client)).symbols)
+        position = self._resume(client, is_new=claim is None, symbols=known)
+        symbols = bool((claim or self._conditions.claim(client, self._stop)).symbols)
         if (position, symbols) != (self._position, self._symbols):
             self._drop()
             self._position, self._symbols, self._root = position, symbols, ""
         self._checked_at = now
         return client
 
-    def _resume(self, client: Client, *, is_new: bool, often: bool, symbols: bool) -> int:
-        held = self._history.resume(client, is_new=is_new, often=often, symbols=symbols)
+    def _resume(self, client: Client, *, is_new: bool, symbols: bool) -> int:
+        often = bool(self._checked_at) and not self._is_doubtful
+        if often and not is_new and not self._history.scrub(client, self._position):
+            self._is_doubtful = True
+            msg = f"InfluxDB lacks points of log {self._journal.log} that it had confirmed: all of them are counted"
+            raise Unavailable(msg)
+        held = self._history.resume(
+            client, is_new=is_new, often=often, symbols=symbols, whole=self._is_doubtful, step=self._go_on
+        )
+        self._is_doubtful = False
         now = self._clock.monotonic_ns()
         if held.told is not None:
             self._lost, self._lost_at = held.told, now
@@ -246,36 +283,11 @@ class Shipper:
             self._lost = None
         return held.position
 
-    def _claim(self, client: Client) -> claims.Claim:
-        """Claim the log's name in a bucket where nobody has, and see that it is this log's now."""
-        log = self._journal.log
-        home = claims.home_of(self._directory) or claims.new_home(self._directory)
-        now = self._clock.now_ns()
-        claims.claim(client, log, self._journal.log_id, home, symbols=self._settings.symbols, at=now)
-        # Whoever claims the name at the same moment has done so by now, and both see it.
-        self._stop.wait(CLAIM_SECONDS)
-        found = claims.current(client, log)
-        if found is None:
-            msg = f"the claim of log {log!r} was written and is not there: may the token read?"
-            raise Refused(msg)
-        self._check_claim(found)
-        return found
-
-    def _check_claim(self, found: claims.Claim) -> None:
-        """Raise Refused unless the bucket's log of this name is this one, and this copy of it."""
-        log = self._journal.log
-        if found.log_id != self._journal.log_id.hex():
-            msg = (
-                f"bucket {self._settings.bucket!r} holds another log {log!r} (id {found.log_id}, of {found.host}): "
-                "open this one under another name, or name another bucket"
-            )
-            raise Refused(msg)
-        if found.home != claims.home_of(self._directory):
-            msg = (
-                f"log {log!r} is shipped by another copy of this journal (on {found.host}), not by {self._directory}: "
-                "two would mix. If that one is gone for good, run: eventstore adopt"
-            )
-            raise Refused(msg)
+    def _go_on(self, position: int, of: int) -> None:
+        """Raise Unavailable where shipping is to end amid a repair: the next process completes it."""
+        if self._stop.is_set() or self._past(self._drain_until):
+            msg = f"ended at position {position} of {of}, up to which missing points are shipped again"
+            raise Unavailable(msg)
 
     # What was done
 

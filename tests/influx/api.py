@@ -16,6 +16,7 @@ from typing_extensions import override
 
 REQUEST_SECONDS_MAX: Final = 30.0
 HEALTH_SECONDS_MAX: Final = 1.0
+SHARD_SECONDS: Final = 3_600
 
 
 class Refused(Exception):
@@ -51,6 +52,21 @@ class Server:
 
     def delete_bucket(self, name: str) -> None:
         self.request("DELETE", f"/api/v2/buckets/{self._bucket_id(name)}")
+
+    def change_bucket(self, bucket: str, *, name: str | None = None, retention_seconds: int | None = None) -> None:
+        """Rename a bucket, or let it keep points for so long from now on, 0 for ever."""
+        changes: dict[str, Any] = {} if name is None else {"name": name}
+        if retention_seconds is not None:
+            # Shards must be shorter than what is kept.
+            rule = {"type": "expire", "everySeconds": retention_seconds, "shardGroupDurationSeconds": SHARD_SECONDS}
+            changes["retentionRules"] = [rule]
+        self.request("PATCH", f"/api/v2/buckets/{self._bucket_id(bucket)}", body=json.dumps(changes).encode())
+
+    def rename_org(self, name: str) -> None:
+        """Rename the organisation, and ask under its new name from now on."""
+        body = json.dumps({"name": name}).encode()
+        self.request("PATCH", f"/api/v2/orgs/{self._org_id()}", body=body)
+        self.org = name
 
     def make_token(self, bucket: str, *, read: bool, write: bool) -> str:
         """Make a token that may only do this, and only in this bucket."""

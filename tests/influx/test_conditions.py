@@ -1,0 +1,346 @@
+"""What was right when shipping began and is not any more: it is noticed, named, and until then confirms nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from eventstore import MIRRORED, EventStore, InfluxSettings, NotMirrored
+from eventstore.influx import claims, mirror, shipping, status
+from eventstore.influx.client import Client
+from eventstore.influx.mirror import Mirror
+from eventstore.influx.shipping import Shipper
+from tests.influx.api import Server
+from tests.influx.mirroring import (
+    WAIT_SECONDS,
+    count,
+    event,
+    expected_points,
+    fill,
+    points,
+    settings_for,
+    until,
+)
+from tests.influx.proxy import WRITE, Proxy
+from tests.influx.servers import LocalServer
+from tests.influx.test_checking import instant
+from tests.influx.test_claims import Shipping, at_work, replaced
+
+HOUR_SECONDS = 3_600
+QUERY = "/query"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(shipping, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(shipping, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(mirror, "WAIT_SECONDS", WAIT_SECONDS)
+
+
+@pytest.fixture
+def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is looked at between two appends but what a confirmation itself looks at."""
+    monkeypatch.setattr(shipping, "CHECK_SECONDS", 1_000)
+    monkeypatch.setattr(shipping, "PROBE_SECONDS", 1_000)
+
+
+@contextlib.contextmanager
+def shipped(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
+    """Ship a store's ten events, and stay at work."""
+    with at_work(store, settings) as shipping_:
+        until(lambda: store.mirror.wait(timeout=0.1), "the ten events are shipped")
+        yield shipping_
+
+
+def append(store: EventStore) -> None:
+    store.append("order/ACC1/late", event(1), durability=MIRRORED)
+
+
+def says(store: EventStore, words: str) -> None:
+    until(lambda: words in (store.mirror.status.last_error or ""), f"the status says: {words}")
+
+
+def refuses(store: EventStore, *words: str) -> None:
+    """See that nothing is confirmed, neither new events nor old ones, and that the reason is named."""
+    head = store.head()
+    with pytest.raises(NotMirrored) as caught:
+        append(store)
+    assert [word for word in words if word not in str(caught.value)] == []
+    assert store.head() == head + 1, "it is durable in the journal all the same"
+    assert not store.mirror.wait(timeout=WAIT_SECONDS)
+    assert not store.mirror.wait(1, timeout=WAIT_SECONDS), "what InfluxDB still has of old events is in doubt"
+
+
+# Retention
+
+
+def test_a_bucket_that_begins_to_forget_halts_and_goes_on_with_what_it_forgot_shipped_again(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    oldest = [instant(record.recorded_at) for record in store.read(limit=3)]
+    with shipped(store, settings) as shipping_:
+        server.change_bucket(bucket, retention_seconds=HOUR_SECONDS)
+        shipping_.halts(bucket, "forgets points after 3,600 s", "infinite")
+        refuses(store, "halted", "forgets points after 3,600 s")
+        server.delete_points(bucket, '_measurement="events"', oldest[0], oldest[-1])
+        server.change_bucket(bucket, retention_seconds=0)
+        says(store, "had lost 3 of positions 1 to 10")
+        append(store)
+        assert points(server, bucket) == expected_points(store)
+
+
+# The token
+
+
+@pytest.mark.parametrize(("path", "code"), [(WRITE, 403), (QUERY, 403), (WRITE, 401), (QUERY, 401)])
+def test_a_token_that_loses_a_right_halts_also_where_nothing_is_to_be_shipped(
+    *, path: str, code: int, store: EventStore, settings: InfluxSettings, proxy: Proxy
+) -> None:
+    with shipped(store, replaced(settings, url=proxy.url)) as shipping_:
+        proxy.answer_with(code, 1_000_000, path=path)
+        shipping_.halts("token", settings.bucket)
+        refuses(store, "token")
+        proxy.answer_with(code, 0, path=path)
+        shipping_.goes_on()
+        append(store)
+
+
+def test_a_token_that_is_revoked_halts(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    token = server.make_token(bucket, read=True, write=True)
+    with shipped(store, replaced(settings, token=token)) as shipping_:
+        found = msgspec.json.decode(server.request("GET", "/api/v2/authorizations"))["authorizations"]
+        revoked = next(one["id"] for one in found if one["token"] == token)
+        server.request("DELETE", f"/api/v2/authorizations/{revoked}")
+        shipping_.halts("does not accept the token", "unauthorized")
+        refuses(store, "does not accept the token")
+
+
+# The bucket and the organisation
+
+
+@pytest.mark.usefixtures("seldom")
+def test_a_bucket_that_is_made_anew_has_all_of_the_log_before_an_event_counts_as_mirrored(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    with shipped(store, settings):
+        server.delete_bucket(bucket)
+        server.make_bucket(name=bucket)
+        append(store)
+        assert points(server, bucket) == expected_points(store)
+        assert points(server, bucket, "logs")
+        assert f"bucket '{bucket}' had no claim of log 'main'" in (store.mirror.status.last_error or "")
+
+
+def test_a_bucket_that_is_made_anew_is_noticed_where_nothing_is_appended(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    with shipped(store, settings):
+        server.delete_bucket(bucket)
+        server.make_bucket(name=bucket)
+        until(lambda: count(server, bucket) == 10, "all is shipped again")
+    assert points(server, bucket) == expected_points(store)
+
+
+@pytest.mark.usefixtures("seldom")
+def test_a_bucket_that_takes_the_place_of_another_is_looked_at_as_a_whole(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the claim, and what a check without a reason for doubt looks at: the newest events and the first."""
+    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK_OFTEN", 2)
+    monkeypatch.setattr("eventstore.influx.history.COUNTED_MAX", 1)
+    records = list(store.read())
+    with shipped(store, settings) as shipping_:
+        server.change_bucket(bucket, name=f"{bucket}-old")
+        server.make_bucket(name=bucket)
+        with contextlib.closing(Client(settings)) as client:
+            home = claims.home_of(store.directory or Path())
+            claims.claim(client, "main", store.log_id, home, symbols=True, at=records[0].recorded_at)
+            client.write("\n".join([*shipping_.lines()[:1], *shipping_.lines()[5:]]).encode())
+        shipping_.shipper._checked_at = 1  # as when it was long ago
+        until(lambda: count(server, bucket) == 10, "what it lacks is shipped again")
+        says(store, "had lost 4 of positions 2 to 10")
+    server.delete_bucket(f"{bucket}-old")
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_a_bucket_that_is_gone_halts_until_it_is_back(
+    *, is_deleted: bool, store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    with shipped(store, settings) as shipping_:
+        if is_deleted:
+            server.delete_bucket(bucket)
+        else:
+            server.change_bucket(bucket, name=f"{bucket}-new")
+        shipping_.halts(f"bucket '{bucket}'", "create it")
+        refuses(store, f"bucket '{bucket}'", "create it")
+        if is_deleted:
+            server.make_bucket(name=bucket)
+        else:
+            server.change_bucket(f"{bucket}-new", name=bucket)
+        append_until_confirmed(store)
+    assert points(server, bucket) == expected_points(store)
+
+
+def append_until_confirmed(store: EventStore) -> None:
+    until(lambda: store.mirror.status.state != "halted", "it looks again")
+    append(store)
+
+
+def test_an_organisation_that_is_renamed_halts_until_it_has_its_name_again(
+    store: EventStore, settings: InfluxSettings, server: Server
+) -> None:
+    name = server.org
+    with shipped(store, settings) as shipping_:
+        try:
+            server.rename_org(f"{name}-new")
+            shipping_.halts("no organisation", name)
+            refuses(store, "no organisation")
+        finally:
+            server.rename_org(name)
+        append_until_confirmed(store)
+
+
+# The claim
+
+
+def test_a_claim_of_another_log_halts(store: EventStore, settings: InfluxSettings, server: Server, bucket: str) -> None:
+    with shipped(store, settings) as shipping_:
+        with contextlib.closing(Client(settings)) as client:
+            claims.claim(client, "main", bytes(16), "home", symbols=True, at=1 << 62)
+        shipping_.halts("another log 'main'", bytes(16).hex())
+        refuses(store, "another log 'main'")
+        assert count(server, bucket) == 10
+
+
+def test_a_claim_that_was_deleted_is_made_anew(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
+) -> None:
+    with shipped(store, settings):
+        server.delete_points(bucket, '_measurement="logs"')
+        until(lambda: points(server, bucket, "logs"), "the log is claimed again")
+        append(store)
+        assert points(server, bucket) == expected_points(store)
+
+
+# Another state of the same server
+
+
+@pytest.mark.usefixtures("seldom")
+@pytest.mark.parametrize("how", ["older", "empty"])
+def test_a_server_with_an_older_copy_has_all_of_the_log_before_an_event_counts_as_mirrored(
+    *, how: str, store: EventStore, own_server: LocalServer, tmp_path: Path
+) -> None:
+    bucket = own_server.make_bucket()
+    folder, kept = own_server._directory, tmp_path / "kept"
+    with shipped(store, settings_for(own_server, bucket)):
+        own_server.stop()
+        shutil.copytree(folder, kept)
+        own_server.restart()
+        fill(store, 20)
+        assert store.mirror.wait(timeout=WAIT_SECONDS)
+        own_server.kill()
+        shutil.rmtree(folder)
+        if how == "older":
+            kept.rename(folder)
+        else:
+            folder.mkdir()
+        own_server.restart()
+        if how == "empty":
+            own_server.set_up()
+            own_server.make_bucket(name=bucket)
+        append_until_confirmed(store)
+        assert points(own_server, bucket) == expected_points(store)
+        assert "shipped again" in (store.mirror.status.last_error or "")
+
+
+# What is missing among old points
+
+
+def test_what_is_missing_from_long_ago_is_found_when_shipping_begins(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK", 4)
+    gone = next(store.read(after=2)).recorded_at
+    with shipped(store, settings) as shipping_:
+        lines = shipping_.lines()
+    server.delete_points(bucket, '_measurement="events"', instant(gone), instant(gone))
+    with at_work(store, settings) as shipping_:
+        shipping_.halts("lacks 1 of positions 1 to 6", "--repair")
+        refuses(store, "lacks 1 of positions 1 to 6")
+        server.write(bucket, lines[2].encode())
+        append_until_confirmed(store)
+    assert points(server, bucket) == expected_points(store)
+
+
+def test_what_is_missing_among_old_points_is_found_while_shipping(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK_OFTEN", 2)
+    monkeypatch.setattr("eventstore.influx.history.COUNTED_MAX", 3)
+    gone = next(store.read(after=4)).recorded_at
+    with shipped(store, settings):
+        server.delete_points(bucket, '_measurement="events"', instant(gone), instant(gone))
+        says(store, "had lost 1 of positions 5 to 10")
+        until(lambda: count(server, bucket) == 10, "it is shipped again")
+
+
+def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.influx.check.RANGE", 2)
+    gone = [instant(record.recorded_at) for record in store.read(limit=9)]
+    with shipped(store, settings):
+        pass
+    server.delete_points(bucket, '_measurement="events"', gone[0], gone[-1])
+    shipper = Shipper(store._journal, store.directory or Path(), settings)
+
+    def ended_by_then(position: int, of: int) -> None:
+        shipper._drain_until = 0
+        Shipper._go_on(shipper, position, of)
+
+    monkeypatch.setattr(shipper, "_go_on", ended_by_then)
+    shipper.run()
+    assert store.mirror.status.position == 0, "what is not there counts as mirrored"
+    assert count(server, bucket) < 10
+    with shipped(store, settings):
+        assert points(server, bucket) == expected_points(store)
+
+
+# What the cursor's file may hold
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"log_id": "00" * 16, "position": 1}, "of another log"),
+        ({"position": 1_000}, "past the journal's end"),
+    ],
+    ids=["another log's", "too high"],
+)
+def test_a_cursor_that_cannot_be_this_logs_confirms_nothing(
+    *,
+    change: dict[str, object],
+    words: str,
+    store: EventStore,
+    settings: InfluxSettings,
+    data: Path,
+) -> None:
+    with shipped(store, settings):
+        pass
+    mark = status.read_cursor(data / "main")
+    assert mark is not None
+    status.write_cursor(data / "main", msgspec.structs.replace(mark, **change), synced=True)
+    found: Mirror = store.mirror
+    assert not found.wait(1, timeout=WAIT_SECONDS)
+    assert (found.status.state, found.status.position) == ("halted", 0)
+    assert words in (found.status.last_error or "")
+    with pytest.raises(NotMirrored, match=words):
+        found.confirm(list(store.read(limit=1)))
