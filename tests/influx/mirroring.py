@@ -18,7 +18,7 @@ from eventstore import Batch, Event, EventStore, InfluxSettings, Record
 from eventstore.influx.points import Encoder, type_line
 from eventstore.influx.shipping import Shipper
 from eventstore.journals.sqlite import SqliteJournal
-from eventstore.trading import LockoutSet, OrderAccepted, OrderSubmitted, Side
+from eventstore.trading import OrderAccepted, OrderRejected, OrderSubmitted, Side
 from tests.influx.api import Server
 from tests.reliability.checking import ROOT, environment
 
@@ -49,7 +49,7 @@ def event(number: int) -> Event:
         case 2:
             return OrderAccepted(broker_order_id=f"B={number},")
         case _:
-            return LockoutSet(rule_id=f"r{number}", reason="too\nmuch")
+            return OrderRejected(reason=f"too\nmuch {number}")
 
 
 def batches(first: int, count: int) -> list[Batch]:

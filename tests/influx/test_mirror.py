@@ -198,6 +198,7 @@ def test_a_cursor_of_another_log_or_tree_ships_nothing(
         cursor = data / "main" / "watermarks" / CURSOR
         other = cursor.read_bytes()
         good = msgspec.json.decode(other)
+        del good["checksum"]  # as of a version that wrote none
         wrong = msgspec.json.encode(good | {what: "00" * len(good[what][::2])})
         shipper = Shipper(store._journal, data / "main", settings)
         cursor.write_bytes(wrong)
