@@ -1,4 +1,4 @@
-"""`demo`: a trading day is appended, killed half-way, recovered, asked, looked back on, proved and tampered with."""
+"""`demo`: a trading day appended, killed half-way, recovered, queried, explained, proved and tampered with."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def _begin(show: Show) -> None:
     show.title("A futures day: appended, killed half-way, recovered, looked back on, proved")
     accounts, symbols = ", ".join(ACCOUNTS), ", ".join(INSTRUMENTS)
     show.say(
-        f"Made up, and the same in each run: {accounts} trade {symbols} on 19 November 2025. Its hours, in Chicago's "
-        "time, stand in occurred_at; recorded_at is the time of this very run."
+        f"Made up, and the same in each run: {accounts} trade {symbols} on 19 November 2025, in Chicago's time. The "
+        "trading process runs on the day's clock, and the shipped policies judge the limits that the desk has set."
     )
 
 
@@ -106,12 +106,12 @@ def _recover(show: Show) -> None:
     show.check(
         "nothing acknowledged is lost",
         kept == len(show.acknowledged) > 0,
-        f"acknowledged {len(show.acknowledged):,}, found {kept:,}, each with the digest that was told",
+        f"acknowledged {len(show.acknowledged):,}, found {kept:,}, each with the digest it was acknowledged with",
     )
     if more:
-        show.say(f"{more:,} more were on disk when the process died, and it had not come to say so yet.")
+        show.say(f"{more:,} more were on disk when the process died, and not acknowledged yet.")
     show.check("verified after the kill", verified.ok, f"verify: {verified.checked:,} records are as they were written")
-    show.say("A second process plays the day on from where the journal ends:")
+    show.say("A second process resumes the day where the journal ends:")
     with _bar(show, "appending") as step:
         heard = demo_child.listen(show.data, step)
     _report_end_of_day(show, heard)
@@ -124,7 +124,7 @@ def _report_end_of_day(show: Show, heard: demo_child.Heard) -> None:
     show.check(
         "sent again, added once",
         heard.finished and head == EVENTS,
-        f"it sent the last {heard.sent_again:,} again under their keys, to be sure: {head:,} events, none twice",
+        f"it sent the last {heard.sent_again:,} again under their keys: {head:,} events, none twice",
     )
     show.check(
         "locked out", heard.refused > 0, f"and it refused {heard.refused:,} orders of an account that was locked out"
@@ -143,11 +143,11 @@ def _ask(show: Show, store: EventStore) -> None:
         lockouts = [lock for account in ACCOUNTS for lock in book.lockouts.active(account, CLOSES_AT)]
         put_lockouts(show, lockouts)
         unexplained = [p for account in ACCOUNTS for p in book.positions.of(account) if p.difference]
-        surprises = sum(sum(book.orders.anomalies(account).values()) for account in ACCOUNTS)
+        anomalies = sum(sum(book.orders.anomalies(account).values()) for account in ACCOUNTS)
     show.facts["open_orders"] = len(orders)
     show.check(
         "the broker's books agree",
-        not unexplained and not surprises,
+        not unexplained and not anomalies,
         "what the broker reported of orders and positions is what the fills give",
     )
     show.check("one lockout in force", len(lockouts) == 1, "one account is locked out until the reset")
@@ -170,7 +170,8 @@ def _advise(show: Show) -> None:
         f"{program} state --at {CLOSES_TEXT}",
         f"{program} as-of {lockout['minute_before']} --occurred-at",
         f"{program} diff {lockout['position_before']} {lockout['position']} --account {lockout['account']}",
-        f"{program} read --stream lockout/{lockout['account']}/ --json",
+        f"{program} read --stream lockout/{lockout['account']}/",
+        f"{program} limits --account {lockout['account']}",
         f"{program} tail -n 3",
         f"{program} stats",
         f"{program} verify --data {tampered}",

@@ -11,8 +11,10 @@ from typing import NamedTuple
 from eventstore import Event
 from eventstore.clock import NANOSECONDS, parse_time
 from eventstore.trading import (
+    AccountOpened,
     ContractDefined,
     FeeCharged,
+    LimitsSet,
     Marked,
     OrderAccepted,
     OrderCanceled,
@@ -37,8 +39,12 @@ RESET_AT = parse_time("2025-11-19T17:00:00-06:00")
 CLOSES_AT = parse_time("2025-11-19T15:00:00-06:00")
 TICK_NS = 20 * NANOSECONDS
 TICKS = 1_170
-EVENTS = 19_637
-"""How many events the day comes to, the lockout included."""
+EVENTS = 19_648
+"""How many events the day comes to, with what the policies and the trading loop append."""
+LOSS_MAX = Decimal(3_000)
+RULE = "daily-loss"
+DESK = "kim@risk-desk"
+"""Who sets the limits."""
 EVENTS_APART_NS = 50_000_000
 REPORT_EACH = 45
 # Of the first seeds tried, one by which the second account reaches its daily loss after midday.
@@ -47,16 +53,17 @@ PULL = 4
 
 Gate = Callable[[str, str, int], bool]
 """Asked before an order that opens a position: may this account, in this symbol, at this instant?"""
-Told = Iterator[tuple[str, Event]]
+Sent = Iterator[tuple[str, Event]]
 
 
 class Fact(NamedTuple):
-    """One event to append; stream and key decide its id, so that saying it twice changes nothing."""
+    """One event to append; stream and key decide its id, so that repeating it is a no-op."""
 
     stream: str
     event: Event
     key: str
     occurred_at: int
+    actor: str | None = None
 
 
 class Instrument(NamedTuple):
@@ -104,23 +111,36 @@ def contracts() -> list[Fact]:
     return facts
 
 
+def accounts() -> list[Fact]:
+    """Return how each account begins: its balance, and the loss at which the desk wants it locked for the day."""
+    facts, at = [], OPENS_AT - 60 * NANOSECONDS
+    parameters = {"limit": str(LOSS_MAX), "revocable": False}
+    for account in ACCOUNTS:
+        opened = AccountOpened(starting_balance=Decimal(50_000), currency="USD")
+        facts += [
+            Fact(f"account/{account}/-", opened, "opened", at),
+            Fact(f"limits/{account}/{RULE}", LimitsSet(rule_id=RULE, parameters=parameters), "first limit", at, DESK),
+        ]
+    return facts
+
+
 def ticks(gate: Gate, seed: int = SEED) -> Iterator[list[Fact]]:
     """Yield the day tick by tick: the facts of each belong together and are appended at once."""
     market = Market(random.Random(seed))
     traders = [Trader(name, style, random.Random(seed + n)) for n, (name, style) in enumerate(ACCOUNTS.items(), 1)]
-    yield contracts()
+    yield [*contracts(), *accounts()]
     for number in range(TICKS):
         at = OPENS_AT + number * TICK_NS
         market.move()
-        told: list[tuple[str, Event]] = []
+        sent: list[tuple[str, Event]] = []
         for trader in traders:
-            told += trader.tick(number, market, gate, at)
+            sent += trader.tick(number, market, gate, at)
             if number % REPORT_EACH == REPORT_EACH - 1:
-                told += trader.reports()
-        told += _marks(number)
+                sent += trader.reports()
+        sent += _marks(number)
         yield [
             Fact(stream, event, f"{number}.{place}", at + place * EVENTS_APART_NS)
-            for place, (stream, event) in enumerate(told)
+            for place, (stream, event) in enumerate(sent)
         ]
 
 
@@ -191,7 +211,7 @@ class Trader:
     orders: int = 0
     trades: int = 0
 
-    def tick(self, number: int, market: Market, may_open: Gate, at: int) -> Told:
+    def tick(self, number: int, market: Market, may_open: Gate, at: int) -> Sent:
         """Tell what happens to the orders the account has, then what it sends: it is asked for leave before each."""
         for order in list(self.working):
             yield from self._progress(order, number, market)
@@ -206,7 +226,7 @@ class Trader:
             else:
                 yield from self._leave(number, market)
 
-    def reports(self) -> Told:
+    def reports(self) -> Sent:
         """Tell what the broker's own books say of the working orders and the positions."""
         for order in self.working:
             partly = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.NEW
@@ -249,7 +269,7 @@ class Trader:
         broker_id = f"{7_000_000 + int(self.name[-1]) * 100_000 + self.orders}"
         return Working(stream, broker_id, symbol, side, price, quantity, number, stays)
 
-    def _send(self, order: Working, market: Market, *, closing: bool = False) -> Told:
+    def _send(self, order: Working, market: Market, *, closing: bool = False) -> Sent:
         limit = None if order.price is None else market.price(order.symbol, order.price)
         yield (
             order.stream,
@@ -271,7 +291,7 @@ class Trader:
         if order.price is None:
             yield from self._fill(order, market, whole=closing)
 
-    def _progress(self, order: Working, number: int, market: Market) -> Told:
+    def _progress(self, order: Working, number: int, market: Market) -> Sent:
         now = market.prices[order.symbol]
         age = number - order.born
         if order.price is None or (now <= order.price if order.side is Side.BUY else now >= order.price):
@@ -285,7 +305,7 @@ class Trader:
         elif age >= 12 and not order.stays:  # noqa: PLR2004 - four minutes
             yield from self._cancel(order, "stale")
 
-    def _fill(self, order: Working, market: Market, *, whole: bool = False) -> Told:
+    def _fill(self, order: Working, market: Market, *, whole: bool = False) -> Sent:
         quantity = order.leaves
         if quantity > 1 and not whole and not self.chance.randrange(3):
             quantity = self.chance.randrange(1, quantity)
@@ -314,12 +334,12 @@ class Trader:
             ),
         )
 
-    def _cancel(self, order: Working, reason: str) -> Told:
+    def _cancel(self, order: Working, reason: str) -> Sent:
         self.working.remove(order)
         yield order.stream, OrderCancelRequested(reason=reason)
         yield order.stream, OrderCanceled(reason=reason, quantity=Decimal(order.leaves))
 
-    def _leave(self, number: int, market: Market) -> Told:
+    def _leave(self, number: int, market: Market) -> Sent:
         """Locked out: take back what works and close what is held, which a lockout that reduces only still allows."""
         for order in list(self.working):
             yield from self._cancel(order, "locked out")

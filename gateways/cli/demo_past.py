@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,6 +19,7 @@ from projections import Book, Change, as_of, diff
 from projections.views.positions import Position
 
 MINUTE_NS = 60 * NANOSECONDS
+FILLS_SHOWN = 5
 _PRICE = b'"price":"'
 
 
@@ -27,10 +29,7 @@ def look_back(show: Show, store: EventStore) -> None:
     account, at = lockout.account, lockout.occurred_at
     before = at - MINUTE_NS
     show.step(f"One minute before {account} was locked out at {clock_time(at)}")
-    show.say(
-        f"As of occurred_at {format_time(before, ZoneInfo(ZONE))}: only what had happened by then is folded. (By "
-        "recorded_at the whole day took this run's few seconds.)"
-    )
+    show.say(f"As of occurred_at {SHOWN.time(before)}: only what had happened by then is folded.")
     then, upon = as_of(store, occurred_at=before, account=account), as_of(store, occurred_at=at, account=account)
     active = [len(book.lockouts.active(account, when)) for book, when in ((then, before), (upon, at))]
     rows = [_holdings(then, account, before), _holdings(upon, account, at)]
@@ -47,6 +46,7 @@ def look_back(show: Show, store: EventStore) -> None:
         "net_upon": f"{net(upon, account):f}",
     }
     _changes(show, store, last, lockout)
+    _explain(show, store, lockout)
 
 
 def _holdings(book: Book, account: str, at: int) -> tuple[str, ...]:
@@ -58,22 +58,55 @@ def _holdings(book: Book, account: str, at: int) -> tuple[str, ...]:
 def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None:
     """Show what differs in positions and lockouts, and the records that made it so."""
     changes = diff(store, first.recorded_at, last.recorded_at, account=last.account)
-    told = [change for change in changes if change.view != "orders"]
+    found = [change for change in changes if change.view != "orders"]
     title = "What that minute changed, and by which positions of the log"
-    columns = ("what", ">before", ">after", ">realized", "by positions")
-    show.table(title, columns, [_change_row(change) for change in told])
+    columns = ("what", ">before", ">after", ">realized", "~by log positions")
+    show.table(title, columns, [_change_row(change) for change in found])
     fills = [
         record
-        for change in told
+        for change in found
         for record in change.records
         if isinstance(record.event, OrderFilled) and record.account == last.account
     ]
-    show.culprit = max(fills, key=lambda record: record.position, default=None)
-    caused = any(change.view == "lockouts" and last in change.records for change in told)
+    caused = any(change.view == "lockouts" and last in change.records for change in found)
     show.check(
         "the diff names the cause",
         caused and bool(fills),
         f"the lockout is position {last.position:,}; {len(fills)} fills led to it",
+    )
+
+
+def _explain(show: Show, store: EventStore, lockout: Record) -> None:
+    """Answer from the log who set the limit, which fill reached it, and what the account traded just before."""
+    event = lockout.event
+    cause = None if lockout.causation_id is None else store.find(lockout.causation_id)
+    assert isinstance(event, LockoutSet), "the record of a lockout"
+    assert isinstance(event.details, dict), "what the rule decided on"
+    if cause is None:
+        return
+    limit = next(store.read(after=event.details["limit_position"] - 1, limit=1))
+    show.culprit = cause
+    show.facts["lockout"] |= {"limit_set_by": limit.actor, "cause": cause.position}
+    show.step(f"Why was {lockout.account} locked out? The log answers")
+    show.named("rule", f"{event.rule_id}: {event.reason}")
+    most, reached = (SHOWN.money(Decimal(event.details[name]).copy_abs()) for name in ("limit", "figure"))
+    set_at = clock_time(limit.occurred_at)
+    show.named("limit", f"{most} USD, set by {limit.actor} at {set_at}, position {limit.position:,}")
+    show.named("reached", f"{reached} USD lost, by the fill at position {cause.position:,}")
+    fills = list(store.read(account=lockout.account, types=OrderFilled, until=cause.position))
+    show.table(
+        f"The last of {lockout.account}'s {len(fills):,} fills before it",
+        (">position", "at", "trade", "side", ">quantity", "symbol", ">price"),
+        [_fill_row(record) for record in fills[-FILLS_SHOWN:]],
+    )
+
+
+def _fill_row(record: Record) -> tuple[str, ...]:
+    fill = record.event
+    assert isinstance(fill, OrderFilled), "fills were asked for"
+    return (
+        *(f"{record.position:,}", clock_time(record.occurred_at), fill.trade_id, fill.side),
+        *(SHOWN.quantity(fill.quantity), fill.symbol, SHOWN.price(fill.price)),
     )
 
 
@@ -113,7 +146,7 @@ def tamper(show: Show) -> None:
         store.backup(show.tampered)
     before, after = flip_price(journal_path(show.tampered, "main"), culprit)
     show.say(
-        f"Position {culprit.position:,}, {culprit.account}'s last fill before the lockout: its price, {before}, reads "
+        f"Position {culprit.position:,}, the fill that locked {culprit.account} out: its price, {before}, reads "
         f"{after} in the file now, and nothing else differs."
     )
     with eventstore.open(show.tampered) as copy:

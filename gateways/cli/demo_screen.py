@@ -73,9 +73,16 @@ class Show:
 
     def check_line(self, held: bool, text: str) -> None:
         word = Text("ok     ", style="green") if held else Text("WRONG  ", style="bold red")
-        margin = " " * len(word)
-        lines = wrapped(escaped(text), self.console.width - len(word))
-        self.console.print(word + Text(f"\n{margin}".join(lines)), soft_wrap=True)
+        self._hanging(word, text)
+
+    def named(self, name: str, text: str) -> None:
+        """Print a text under a name, its further lines as far in as the first."""
+        self._hanging(Text(f"{name:<9}", style="bold"), text)
+
+    def _hanging(self, head: Text, text: str) -> None:
+        lines = wrapped(escaped(text), self.console.width - len(head))
+        margin = " " * len(head)
+        self.console.print(head + Text(f"\n{margin}".join(lines)), soft_wrap=True)
 
 
 def clock_time(instant: int) -> str:

@@ -86,10 +86,10 @@ def _quantized(value: Decimal, decimals: int) -> Decimal:
 
 
 def _trimmed(text: str, least: int = 0) -> str:
-    """Return a number without trailing zeros; a fraction keeps at least so many decimals."""
+    """Return a number without trailing zeros, but with at least so many decimals."""
     whole, _, fraction = text.partition(".")
-    fraction = fraction.rstrip("0")
-    return f"{whole}.{fraction.ljust(least, '0')}" if fraction else whole
+    fraction = fraction.rstrip("0").ljust(least, "0")
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 def _unsigned(value: Decimal) -> Decimal:

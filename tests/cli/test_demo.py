@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 import eventstore
+import projections
 from eventstore import EventStore, Record
-from eventstore.trading import LockoutSet, Marked
+from eventstore.trading import EnforcementTaken, LimitsSet, LockoutSet, Marked, OrderFilled
 from gateways.cli import demo, demo_child
 from gateways.cli.demo_child import Heard
-from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS, RESET_AT, contracts
-from gateways.cli.demo_trading import TradingLoop
+from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, DESK, EVENTS, INSTRUMENTS, LOSS_MAX, RESET_AT, contracts
+from gateways.cli.demo_trading import TradingLoop, net
+from projections import Policies
 from tests.cli.command import Run, on_terminal
 
 Facts = list[tuple[str, str, int, bytes, bytes]]
@@ -67,15 +69,59 @@ def test_the_day_is_as_promised(played: Path) -> None:
     assert max(occurred_at for _, _, occurred_at, *_ in day) < CLOSES_AT
 
 
-@pytest.mark.parametrize("cut_at", [9_800, 14_615, 14_616])
+@pytest.mark.parametrize("cut_at", [9_800, 14_626])
 def test_a_day_that_was_cut_short_goes_on_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
-    """Also just before the lockout, when the loss is in the journal and what follows from it is not, and just after."""
+    """Also just after the lockout."""
     with eventstore.open(tmp_path) as store:
         with pytest.raises(CutShort):
             play(store, cut_at=cut_at)
         assert cut_at <= store.head() < EVENTS
         play(store)
     assert facts_in(tmp_path) == facts_in(played)
+
+
+def test_a_day_that_was_cut_short_just_before_the_lockout_gets_it(
+    tmp_path: Path, played: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss is in the journal, and what follows from it is not."""
+    with eventstore.open(played) as store:
+        (lockout,) = store.read(types=LockoutSet)
+    with eventstore.open(tmp_path) as store:
+        act = Policies.act
+
+        def cut_short(policies: Policies) -> None:
+            if store.head() >= lockout.position - 1:
+                raise CutShort
+            act(policies)
+
+        monkeypatch.setattr(Policies, "act", cut_short)
+        with pytest.raises(CutShort):
+            play(store)
+        assert store.head() == lockout.position - 1
+        monkeypatch.undo()
+        play(store)
+    assert facts_in(tmp_path) == facts_in(played)
+
+
+def test_the_log_itself_says_who_set_the_limit_and_which_fill_reached_it(played: Path) -> None:
+    with eventstore.open(played) as store:
+        (lockout,) = store.read(types=LockoutSet)
+        assert lockout.actor == "policy:daily-loss"
+        assert isinstance(lockout.event, LockoutSet)
+        assert isinstance(lockout.event.details, dict)
+        assert lockout.causation_id is not None
+        cause = store.find(lockout.causation_id)
+        limit = next(store.read(after=lockout.event.details["limit_position"] - 1, limit=1))
+        assert cause is not None
+        assert isinstance(cause.event, OrderFilled)
+        before = projections.as_of(store, position=cause.position - 1, account=lockout.account)
+        after = projections.as_of(store, position=cause.position, account=lockout.account)
+        answers = list(store.read(types=EnforcementTaken))
+    assert (limit.actor, limit.account) == (DESK, lockout.account)
+    assert isinstance(limit.event, LimitsSet)
+    assert limit.event.parameters["limit"] == str(LOSS_MAX)
+    assert net(before, lockout.account) > -LOSS_MAX >= net(after, lockout.account)
+    assert [answer.account for answer in answers] == [lockout.account]
 
 
 def test_whoever_is_locked_out_opens_nothing_more(played: Path) -> None:
@@ -99,7 +145,8 @@ def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path
     assert len(told["checks"]) == 11
     assert told["found"] == told["acknowledged"] > 0
     assert told["events"] == EVENTS
-    assert told["first_bad"] == told["tampered_position"]
+    assert told["first_bad"] == told["tampered_position"] == told["lockout"]["cause"]
+    assert told["lockout"]["limit_set_by"] == DESK
     assert "verify: position" in ended.err
     assert facts_in(tmp_path / "kept" / "data") == facts_in(played)
     check_what_it_left(tmp_path / "kept", shell, told["lockout"])
