@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import threading
@@ -42,6 +43,10 @@ class Folder:
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, _modes(os.fstat(self.handle))[1], dir_fd=self.handle)
 
+    def sync(self) -> None:
+        """Make the names in this directory survive a power cut."""
+        os.fsync(self.handle)
+
     def replace(self, name: str, content: bytes, *, synced: bool = True) -> None:
         """Replace a file in one step. A kill never tears it; an unsynced one may be lost with the power."""
         passing = temporary_name(name)
@@ -59,7 +64,7 @@ class Folder:
                 os.unlink(passing, dir_fd=self.handle)
             raise
         if synced:
-            os.fsync(self.handle)
+            self.sync()
 
     def _create(self, name: str, mode: int | None) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -136,6 +141,17 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_ancestors(directory: Path) -> None:
+    """Make a directory's name and those above it survive a power cut, also those made by a process that was killed."""
+    for place in directory.absolute().parents:
+        try:
+            sync_directory(place)
+        except OSError as e:
+            # Where this user may not read, or nothing can be synced, nobody has made a directory for a log.
+            if e.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL}:
+                raise
 
 
 def temporary_name(name: str) -> str:

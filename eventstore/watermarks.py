@@ -59,6 +59,7 @@ class Watermarks:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._above: Folder | None = None
+        self._is_lasting = False
 
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         """Replace a watermark's file in one step. An unsynced one may be lost with the power, never torn by a kill."""
@@ -71,6 +72,10 @@ class Watermarks:
             folder = Folder(self.directory, within=above)
         with folder:
             folder.replace(name, encoded(mark), synced=synced)
+        if synced and not self._is_lasting:
+            # The folder may be new, or made by a process that was killed before it was synced.
+            above.sync()
+            self._is_lasting = True
 
     def read(self, name: str) -> Watermark | None:
         """Return a watermark, None where there is none or a blank one; raise CorruptJournal for an unsound one."""

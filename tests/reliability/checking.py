@@ -95,10 +95,13 @@ def check_acknowledged(records: Sequence[Record], acked: Iterable[Ack]) -> None:
 
 
 def check_batches(records: Sequence[Record]) -> None:
-    """All events of one batch carry its id as correlation and its size as note: side by side, or none of them."""
+    """All events of one batch carry its id as correlation and its size as note: side by side, or none of them.
+
+    What a policy decided has a correlation too, and no note.
+    """
     batches: dict[bytes, list[Record]] = {}
     for record in records:
-        if record.correlation_id is not None:
+        if record.correlation_id is not None and record.note:
             batches.setdefault(record.correlation_id, []).append(record)
     for batch in batches.values():
         assert len(batch) == int(batch[0].note), f"{len(batch)} of a batch of {batch[0].note} are there: {batch}"

@@ -155,13 +155,13 @@ def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
             msg = f"{target} exists already: name a new place for the copy"
             raise TargetExists(msg)
         files.make_directory(target.parent)
+        files.sync_ancestors(target.parent)
         with files.temporary(target) as passing:
             head = _copied(reader, passing, target)
             files.publish(passing, target)
         if head.position:
             mark = Watermark(log_id.hex(), head.position, head.digest.hex())
             Watermarks(target.parent / "watermarks").write("head", mark)
-            files.sync_directory(target.parent)
     except OSError as e:
         raise schema.of_copy(e.errno or 0, e.strerror or str(e), target.parent) from e
 

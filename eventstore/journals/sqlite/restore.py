@@ -76,6 +76,7 @@ class Restoration:
             raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
         connection.close()
         files.publish(self._passing, self._target)
+        files.sync_ancestors(self._target.parent)
         if last is not None:
             mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
             Watermarks(self._target.parent / "watermarks").write("head", mark)

@@ -21,7 +21,7 @@ from eventstore.errors import (
     Unavailable,
     UnsupportedFormat,
 )
-from eventstore.files import make_directory, sync_directory
+from eventstore.files import make_directory, sync_ancestors, sync_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,8 +140,9 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
     connection.execute("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
     if is_new:
+        sync_ancestors(path.parent)
         create(connection, log, os.urandom(16), created_at)
-        sync_directory(path.parent)
+    _sync_found(path)
     return identify(connection, path)
 
 
@@ -166,6 +167,22 @@ def identify(connection: apsw.Connection, path: Path) -> tuple[str, bytes]:
     if not isinstance(name, str) or not isinstance(log_id, bytes) or len(log_id) != 16:  # noqa: PLR2004 - a UUID's size
         raise CorruptJournal(0, f"{path} does not say which log it is")
     return name, log_id
+
+
+def _sync_found(path: Path) -> None:
+    """Sync what a process that was killed has written to the write-ahead log and not synced.
+
+    Whoever opens the log after it finds those records, and may acknowledge them: as duplicates, in a watermark, to
+    InfluxDB. The tables have been read before this is called, so nothing is found later. Closing a descriptor of
+    this file drops no lock: SQLite's are on the journal and its shared memory.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        handle = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    sync_directory(path.parent)
 
 
 def _journal_mode(connection: apsw.Connection) -> object:
