@@ -35,6 +35,7 @@ class ReadOnlyJournal(SqliteSource):
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main") -> None:
         super().__init__(path, log=log)
+        self._files = read_only_files.files_of(self.path)
         self._still: State | None = None
         self._is_lost = False
         self._on_network = self._check_place()
@@ -86,7 +87,7 @@ class ReadOnlyJournal(SqliteSource):
             raise schema.from_os(e, self.path) from e
         if kind not in schema.NETWORK_FILE_SYSTEMS:
             return False
-        for other in schema.beside(self.path):
+        for other in (self._files.wal, self._files.shared_memory):
             if other.exists():
                 msg = f"{other} on a network file system ({kind}) says that another host may write there: copy the log"
                 raise Unavailable(msg)
@@ -139,20 +140,20 @@ class ReadOnlyJournal(SqliteSource):
 
     def _check_still(self) -> None:
         """Close for good where somebody writes to a file that nobody wrote to when it was opened, without locks."""
-        if self._still is not None and self._still != read_only_files.state_of(self.path):
+        if self._still is not None and self._still != read_only_files.state_of(self._files):
             self._closed = f"{self.path} is written to since it was opened to be read: open it again"
         self.check_open()
 
     @override
     def _connect(self) -> apsw.Connection:
-        state = read_only_files.state_of(self.path)
-        is_still = self._on_network or read_only_files.is_still(self.path)
+        state = read_only_files.state_of(self._files)
+        is_still = self._on_network or read_only_files.is_still(self._files)
         if is_still and self._still is None:
             self._still = state
         self._check_still()
         if self._is_lost:
             return schema.empty(self.log, self.log_id)
-        return read_only_files.connect(self.path, still=is_still)
+        return read_only_files.connect(self._files, still=is_still)
 
     @contextlib.contextmanager
     @override

@@ -25,6 +25,14 @@ _WRITING = (
 _OWNED = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
 
 
+class Files(NamedTuple):
+    """Where a journal's file is, and where SQLite keeps what belongs to it: beside the file that a link leads to."""
+
+    database: Path
+    wal: Path
+    shared_memory: Path
+
+
 class State(NamedTuple):
     """What tells whether the files of a journal that nobody writes to have changed; None for one that is not there."""
 
@@ -80,10 +88,14 @@ LOCKED = ReadOnlyVfs("eventstore-read-only", apsw.VFSFile)
 UNLOCKED = ReadOnlyVfs("eventstore-read-only-unlocked", _UnlockedFile)
 
 
-def state_of(path: Path) -> State:
+def files_of(path: Path) -> Files:
+    """Return a journal's files, by names without links, which apsw takes for errors."""
+    return Files(path.resolve(), *schema.beside(path))
+
+
+def state_of(files: Files) -> State:
     """Return what the files of a journal are like now."""
-    wal, shared_memory = schema.beside(path)
-    return State(_identity(path), _identity(wal), os.path.lexists(shared_memory))
+    return State(_identity(files.database), _identity(files.wal), os.path.lexists(files.shared_memory))
 
 
 def _identity(path: Path) -> tuple[int, ...] | None:
@@ -94,20 +106,19 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def is_still(path: Path) -> bool:
+def is_still(files: Files) -> bool:
     """Tell whether nobody on this host writes to a journal, so that there are no locks to be taken.
 
     Who writes in WAL mode holds the shared memory's file; with a rollback journal SQLite's locks need no file. Raises
     UnsupportedFormat, and Unavailable where it cannot be known.
     """
-    wal, shared_memory = schema.beside(path)
-    for needed in (path, wal, shared_memory):
+    for needed in files:
         if os.path.lexists(needed) and not os.access(needed, os.R_OK):
             msg = f"{needed} cannot be read: get the right to read it, or ask whoever has it for a backup"
             raise Unavailable(msg)
-    if os.path.lexists(shared_memory):
+    if os.path.lexists(files.shared_memory):
         return False
-    return os.path.lexists(wal) or _versions(path) != _ROLLBACK
+    return os.path.lexists(files.wal) or _versions(files.database) != _ROLLBACK
 
 
 def _versions(path: Path) -> bytes:
@@ -122,10 +133,10 @@ def _versions(path: Path) -> bytes:
         file.xClose()
 
 
-def connect(path: Path, *, still: bool) -> apsw.Connection:
+def connect(files: Files, *, still: bool) -> apsw.Connection:
     """Open a connection that only reads: with SQLite's locks beside those who write, without any where nobody does."""
-    # Quoted, since a path may hold what means something else in a URI. apsw takes a link's path for an error.
-    uri = f"file:{urllib.parse.quote(os.path.realpath(path))}?readonly_shm=1"
+    # Quoted, since a path may hold what means something else in a URI.
+    uri = f"file:{urllib.parse.quote(str(files.database))}?readonly_shm=1"
     vfs = UNLOCKED if still else LOCKED
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs.name)
     try:
