@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore import (
-    Closed,
-)
+from eventstore import Closed, Unavailable
 from tests.evidence import Writer, everything
 from tests.store.facts import ORDER, rejected, texts
 
@@ -42,6 +40,34 @@ def test_beside_a_writer_all_that_it_commits_is_read(tmp_path: Path) -> None:
             assert texts(store) == [str(number) for number in range(1, 9)]
     finally:
         writer.kill()
+
+
+def test_a_writer_that_ended_within_a_commit_is_said_and_then_read_all_the_same(tmp_path: Path) -> None:
+    """SQLite would write the shared memory's header anew, and may not while another reader has it open."""
+    writer = Writer(tmp_path)
+    writer.append(3)
+    path = str(tmp_path / "main" / "journal.db")
+    stays = (
+        "import apsw, sys\n"
+        "connection = apsw.Connection(sys.argv[1])\n"
+        "connection.execute('SELECT * FROM head').fetchall()\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", stays, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "open"
+        writer.kill()
+        with (tmp_path / "main" / "journal.db-shm").open("r+b") as shared_memory:
+            shared_memory.write(b"half")
+        with pytest.raises(Unavailable, match="ended within a commit, and a process that only reads still has it open"):
+            eventstore.open(tmp_path, read_only=True)
+        other.kill()
+    with eventstore.open(tmp_path, read_only=True) as store:
+        assert texts(store) == ["1", "2", "3"]
+        assert store.verify().ok
 
 
 def test_a_writer_in_this_process_keeps_its_locks(tmp_path: Path) -> None:

@@ -163,13 +163,17 @@ class ReadOnlyJournal(SqliteSource):
                 yield
         except ReadOnly as e:
             # Nothing here writes: SQLite would have to, before it could read.
-            cause = getattr(e.__cause__, "extendedresult", 0)
-            if cause == apsw.SQLITE_READONLY_ROLLBACK:
+            if getattr(e.__cause__, "extendedresult", 0) == apsw.SQLITE_READONLY_ROLLBACK:
                 why = f"a change in {self.path}-journal was not finished: copy the folder to where it can be written, "
                 why += "and open the copy without read_only"
             else:
-                why = "who wrote to it ended within a commit: try again, or open it without read_only"
-            msg = f"{self.path} cannot be read without writing ({e.__cause__}); {why}"
+                why = (
+                    "its writer ended within a commit, and a process that only reads still has it open: open it again, "
+                )
+                why += "or end that process"
+            msg = f"{self.path} cannot be read without writing ({e.__cause__}): {why}"
+            # Connections that stay open would keep SQLite from reading the write-ahead log by itself.
+            self._closed = msg
             raise Unavailable(msg) from e.__cause__
 
     def close(self) -> None:
