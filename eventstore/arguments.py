@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from eventstore.config import InfluxSettings
@@ -9,10 +10,12 @@ from eventstore.errors import InvalidEvent
 from eventstore.events import VOLATILE, Durability, Event, encode
 from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
+from eventstore.merkle import HASH_BYTES
 from eventstore.streams import check_name, check_pattern
 
 TEXT_MAX = 4_096
 POSITION_MAX = (1 << 63) - 1
+_ROOT = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 def events_of(given: object) -> tuple[Event, ...]:
@@ -54,6 +57,30 @@ def position_of(what: str, value: int) -> int:
         raise InvalidEvent(msg)
     # Beyond every log is beyond every log, also where SQLite's integers end.
     return min(value, POSITION_MAX)
+
+
+def size_of(size: int | None, head: int) -> int:
+    """Return the size of a log's tree that is asked for: today's, or that of when the log had fewer records."""
+    found = head if size is None else position_of("size", size)
+    if found > head:
+        msg = f"the log has {head} records: size is 0 to {head}, not {size}"
+        raise InvalidEvent(msg)
+    return found
+
+
+def root_of(root: object, size: int | None) -> tuple[bytes | None, int | None]:
+    """Return a root hash that was kept elsewhere, given as bytes or in hex, and the size of the log it was of."""
+    if root is None:
+        if size is not None:
+            msg = f"size {size!r} says when a root was the log's: give that root as well"
+            raise InvalidEvent(msg)
+        return None, None
+    if isinstance(root, str) and _ROOT.fullmatch(root):
+        root = bytes.fromhex(root)
+    if not isinstance(root, bytes) or len(root) != HASH_BYTES:
+        msg = f"a root is {2 * HASH_BYTES} hexadecimal digits, or {HASH_BYTES} bytes, not {root!r:.80}"
+        raise InvalidEvent(msg)
+    return root, None if size is None else position_of("size", size)
 
 
 def expected_of(value: int | None) -> int | None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 from typing_extensions import override
 
 from eventstore.events import SYNCED
-from eventstore.events.registry import by_name
+from eventstore.events.registry import EventType, by_name
 from eventstore.merkle import STORED_LEVEL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from eventstore.errors import StoreError
@@ -30,13 +31,40 @@ Group = "Sequence[Batch]"
 """Batches that are written together or not at all."""
 
 
-class Verification(msgspec.Struct, frozen=True):
-    """What checking a log found. `first_bad` is the first position that does not verify, `reason` why."""
+class Verification(msgspec.Struct, frozen=True, eq=False):
+    """What checking a log found. `first_bad` is the first position that does not verify, `reason` why.
+
+    `first_bad` is 0 where what is wrong belongs to no position. `unproved` names what is stored and derives from
+    nothing, so that no check can find it changed; two verdicts that differ in it alone are equal.
+    """
 
     ok: bool
     checked: int
     first_bad: int | None = None
     reason: str | None = None
+    unproved: tuple[str, ...] = ()
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Verification) and self._verdict() == other._verdict()
+
+    @override
+    def __hash__(self) -> int:
+        return hash(self._verdict())
+
+    def _verdict(self) -> tuple[object, ...]:
+        return self.ok, self.checked, self.first_bad, self.reason
+
+
+class Fault(NamedTuple):
+    """What is wrong with a journal's storage, and the position that it belongs to, 0 where there is none."""
+
+    position: int
+    reason: str
+
+    @override
+    def __str__(self) -> str:
+        return f"position {self.position}: {self.reason}" if self.position else self.reason
 
 
 class MissingTail(msgspec.Struct, frozen=True):
@@ -108,7 +136,33 @@ class Source(Protocol):
         """Give everything back; a second call does nothing."""
 
 
-class Journal(Source, Protocol):
+class Verifiable(Source, Protocol):
+    """A source that has its records' tree stored, so that it can be proved."""
+
+    @property
+    def unproved(self) -> tuple[str, ...]:
+        """What is stored and derives from nothing, whatever the log holds."""
+
+    def frontier(self) -> Frontier:
+        """Return the log's tree as of the head."""
+
+    def nodes(self, first: int, last: int, *, level: int = STORED_LEVEL) -> Sequence[Node]:
+        """Return the stored nodes of a level, STORED_LEVEL or above, whose number is from `first` to `last`."""
+
+    def types(self) -> Sequence[TypeRow]:
+        """Return what is kept of each type and schema that the log has."""
+
+    def missing_tail(self) -> MissingTail | None:
+        """Return which records a read-only journal is known to lack at its end, None where none are."""
+
+    def integrity(self, *, is_canceled: Callable[[], bool] | None = None) -> list[Fault]:
+        """Return what is wrong with all that a read depends on beside digests and tree: nothing, usually.
+
+        Once `is_canceled` returns True it ends with an exception, soon.
+        """
+
+
+class Journal(Verifiable, Protocol):
     """The write side: the only one that assigns position, version and recorded_at."""
 
     @property
@@ -130,26 +184,11 @@ class Journal(Source, Protocol):
     def check_open(self) -> None:
         """Raise Closed, saying why, unless the journal can be used."""
 
-    def frontier(self) -> Frontier:
-        """Return the log's tree as of the head."""
-
-    def nodes(self, first: int, last: int, *, level: int = STORED_LEVEL) -> Sequence[Node]:
-        """Return the stored nodes of a level, STORED_LEVEL or above, whose number is from `first` to `last`."""
-
     def backup(self, target: Path) -> None:
         """Copy the journal as of one instant to a new file, synced."""
 
-    def strays(self) -> list[tuple[int, str]]:
-        """Return what is stored beside the log, as (position, what it is): records, nodes, a head that are not its."""
-
-    def integrity(self) -> list[str]:
-        """Return what is wrong with the storage itself: nothing, usually."""
-
-    def missing_tail(self) -> MissingTail | None:
-        """Return which records a read-only journal is known to lack at its end, None where none are."""
-
-    def types(self) -> Sequence[TypeRow]:
-        """Return what is kept of each type and schema that the log has."""
+    def uncached(self) -> AbstractContextManager[Verifiable]:
+        """Return a reading end of its own, which finds what is stored and not what this process remembers of it."""
 
     def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
         """Return the records that are known under these ids."""
@@ -159,6 +198,12 @@ def declared(name: str, schema: int) -> TypeRow:
     """Return what is to be kept of a type: as its class declares it here, or the safe side where there is none."""
     kind = by_name(name)
     return TypeRow(name, schema, (kind.durability if kind else SYNCED).name, kind.measures if kind else ())
+
+
+def class_here(name: str, schema: int) -> EventType | None:
+    """Return the class that declares just this schema of a type in this process, None where there is none."""
+    kind = by_name(name)
+    return kind if kind is not None and kind.schema == schema else None
 
 
 def drafts_of(group: Sequence[Batch]) -> list[Draft]:

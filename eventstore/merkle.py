@@ -26,6 +26,13 @@ class Node(NamedTuple):
     hash: bytes
 
 
+class TreeHead(NamedTuple):
+    """How many leaves a tree had, and its root hash then (RFC 9162, section 4.10)."""
+
+    size: int
+    root: bytes
+
+
 class Frontier:
     """The roots of the complete subtrees that a tree of some size consists of, one for each 1 in its binary form."""
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore import audit
-from eventstore.arguments import narrow, position_of
+from eventstore.arguments import narrow, position_of, root_of, size_of
 from eventstore.clock import to_ns
 from eventstore.errors import ReadOnly
 from eventstore.streams import account_of
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
     from typing import Self
@@ -127,18 +127,41 @@ class EventReader:
         """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
         return self._source.wait(position, timeout)
 
-    def root(self) -> tuple[int, bytes]:
-        """Return the size and the root hash of the log's Merkle tree (RFC 6962), over the records as they are read."""
-        tree = audit.grown(self._source)
+    def root(self, size: int | None = None) -> tuple[int, bytes]:
+        """Return the size and the root hash of the log's Merkle tree (RFC 6962), over the records as they are read.
+
+        With `size` it is the tree of that many records, from when the log had no more.
+        """
+        tree = audit.grown(self._source, size=size_of(size, self._source.head()))
         return tree.size, tree.root()
 
-    def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
+    def verify(
+        self,
+        *,
+        after: int = 0,
+        root: bytes | str | None = None,
+        size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Verification:
         """Check that positions, versions and times go on as a journal writes them.
 
-        A source that stores no digests proves nothing by itself: compare `root()` with the journal's, or with a
-        checkpoint that was kept elsewhere.
+        A source that stores no digests proves nothing by itself: give the `root` that the log had when it had `size`
+        records, as bytes or in hex, as the journal or a checkpoint has it; without `size` it is today's.
         """
-        return audit.verify_order(self._source, after=position_of("after", after), progress=progress)
+        kept, then = root_of(root, size)
+        self.head()
+        return audit.verify_order(
+            self._source,
+            after=position_of("after", after),
+            root=kept,
+            size=then,
+            progress=progress,
+            roots=self._roots(),
+        )
+
+    def _roots(self) -> Mapping[int, str]:
+        """Return the tree's roots that are known of a source's past, in hex, by size."""
+        return {}
 
     def close(self) -> None:
         """Give everything back; a second call does nothing."""

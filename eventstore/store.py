@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore import audit
-from eventstore.arguments import encoded, events_of, expected_of, keyed_ids, position_of, settings_of, text_of
+from eventstore.arguments import (
+    encoded,
+    events_of,
+    expected_of,
+    keyed_ids,
+    position_of,
+    root_of,
+    settings_of,
+    size_of,
+    text_of,
+)
 from eventstore.clock import Clock, SystemClock, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
@@ -180,15 +190,29 @@ class EventStore(EventReader):
         self._committer.flush()
 
     @override
-    def root(self) -> tuple[int, bytes]:
-        """Return the size and the root hash of the log's Merkle tree (RFC 6962)."""
+    def root(self, size: int | None = None) -> tuple[int, bytes]:
+        """Return the size and the root hash of the log's Merkle tree (RFC 6962), now or when it had `size` records."""
         tree = self._journal.frontier()
+        if size_of(size, tree.size) != tree.size:
+            tree = audit.tree_at(self._journal, size_of(size, tree.size))
         return tree.size, tree.root()
 
     @override
-    def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
-        """Recompute every digest and the tree; name the first position that is not as it was written."""
-        return audit.verify(self._journal, after=position_of("after", after), progress=progress)
+    def verify(
+        self,
+        *,
+        after: int = 0,
+        root: bytes | str | None = None,
+        size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Verification:
+        """Recompute every digest and the tree, and check all else that a read depends on; name the first bad position.
+
+        `after` spares the digests up to a position, not the rest. `root`, as bytes or in hex, was the log's when it had
+        `size` records: the log still has to give it, and to continue it. Without `size` it is today's.
+        """
+        kept, then = root_of(root, size)
+        return audit.verify(self._journal, after=position_of("after", after), root=kept, size=then, progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens.
@@ -206,7 +230,7 @@ class EventStore(EventReader):
 
     def doctor(self) -> list[str]:
         """Return what is wrong with the storage itself, beside `verify`: nothing, usually."""
-        return self._journal.integrity()
+        return [str(fault) for fault in self._journal.integrity()]
 
     @override
     def close(self) -> None:

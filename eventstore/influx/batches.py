@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from eventstore import merkle
 from eventstore.errors import CorruptJournal
 from eventstore.influx.points import Encoder, Types, type_line
 from eventstore.record import Digester
@@ -16,6 +15,7 @@ from eventstore.record import Digester
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from eventstore import merkle
     from eventstore.journal import Journal
     from eventstore.record import Record
 
@@ -137,17 +137,3 @@ def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
             first, size = index + 1, 0
     if first < len(records):
         yield records[first:]
-
-
-def tree_at(journal: Journal, position: int) -> merkle.Frontier:
-    """Return the tree of a journal's first records; raise CorruptJournal where they are not all there."""
-    try:
-        nodes = lambda level, number: journal.nodes(number, number, level=level)  # noqa: E731 - one expression
-        tree = merkle.frontier_at(position // merkle.TILE, nodes)
-    except LookupError as e:
-        raise CorruptJournal(position, f"the stored tree is incomplete: {e}") from e
-    rest = journal.read(after=tree.size, until=position, limit=merkle.TILE)
-    tree.grow([record.digest for record in rest])
-    if tree.size != position:
-        raise CorruptJournal(tree.size + 1, "the record is missing")
-    return tree

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from eventstore.audit import tree_at
 from eventstore.errors import CorruptJournal, Refused
 from eventstore.influx import status
-from eventstore.influx.batches import RECORDS_MAX, tree_at
+from eventstore.influx.batches import RECORDS_MAX
 from eventstore.influx.check import Comparing
 from eventstore.influx.client import ANY, ROWS
 from eventstore.influx.points import EVENTS, SELECTED, Decoder, Encoder, Foreign, Types

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import override
 
-from eventstore import audit
-from eventstore.arguments import position_of
 from eventstore.config import InfluxSettings
 from eventstore.influx import claims
 from eventstore.influx.client import Client
@@ -18,10 +16,9 @@ from eventstore.influx.source import InfluxSource
 from eventstore.reader import EventReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from eventstore.journal import Verification
     from eventstore.record import Record
 
 
@@ -47,15 +44,13 @@ class InfluxReader(EventReader):
         return super().version(stream)
 
     @override
-    def root(self) -> tuple[int, bytes]:
+    def root(self, size: int | None = None) -> tuple[int, bytes]:
         self._influx.settled()
-        return super().root()
+        return super().root(size)
 
     @override
-    def verify(self, *, after: int = 0, progress: Callable[[int, int], None] | None = None) -> Verification:
-        self._influx.settled()
-        known = roots(self._client, self.log)
-        return audit.verify_order(self._influx, after=position_of("after", after), progress=progress, roots=known)
+    def _roots(self) -> Mapping[int, str]:
+        return roots(self._client, self.log)
 
     def logs(self) -> tuple[str, ...]:
         """Return the names of the bucket's logs, sorted."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from eventstore.audit import tree_at
 from eventstore.clock import NANOSECONDS, Clock, SystemClock
 from eventstore.errors import CorruptJournal, Refused, Unavailable
 from eventstore.influx import status
-from eventstore.influx.batches import Batches, tree_at
+from eventstore.influx.batches import Batches
 from eventstore.influx.client import REJECTED, Client
 from eventstore.influx.conditions import Conditions
 from eventstore.influx.history import History

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -13,12 +14,12 @@ from typing_extensions import override
 from eventstore import merkle
 from eventstore.clock import Clock, SystemClock
 from eventstore.errors import Closed, DuplicateEvent, InvalidEvent, StoreError, VersionConflict
-from eventstore.journal import PAGE, TypeRow, declared, drafts_of
+from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
 from eventstore.record import Record, digest, digest_prefix
 from eventstore.streams import account_of, check_name, prefix_end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from eventstore.record import Batch, Draft
@@ -29,6 +30,7 @@ class MemoryJournal:
 
     page = PAGE
     read_only = False
+    unproved: tuple[str, ...] = ()
 
     def __init__(self, *, log: str = "main", clock: Clock | None = None, log_id: bytes | None = None) -> None:
         self.log = check_name("log", log)
@@ -165,15 +167,16 @@ class MemoryJournal:
         msg = f"a journal in memory cannot be copied to {target}: open a directory instead"
         raise InvalidEvent(msg)
 
-    def strays(self) -> list[tuple[int, str]]:
-        return []
-
     def missing_tail(self) -> None:
         return None
 
-    def integrity(self) -> list[str]:
+    def integrity(self, *, is_canceled: Callable[[], bool] | None = None) -> list[Fault]:
+        del is_canceled  # nothing is looked at: there is no file that anybody could have changed
         self.check_open()
         return []
+
+    def uncached(self) -> contextlib.AbstractContextManager[MemoryJournal]:
+        return contextlib.nullcontext(self)
 
     def close(self) -> None:
         with self._grown:

@@ -17,6 +17,7 @@ import msgspec
 
 from eventstore import Clock, CorruptJournal, EventStore, Unavailable, UnsupportedFormat
 from eventstore.clock import NANOSECONDS
+from eventstore.journal import Fault
 from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.store import journal_path
@@ -128,7 +129,7 @@ def _inside(store: EventStore) -> Iterator[Check]:
     if found.ok:
         yield Check("records", OK, f"the last {found.checked:,} are as they were written")
     else:
-        yield Check("records", WRONG, f"position {found.first_bad}: {found.reason}")
+        yield Check("records", WRONG, str(Fault(found.first_bad or 0, found.reason or "")))
     yield from _watermarks(store, directory)
     yield write_ahead(write_ahead_log(journal_path(directory.parent, store.log)))
     yield from _mirror(store)

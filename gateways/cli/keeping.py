@@ -31,6 +31,14 @@ from gateways.cli import options, outcome
 from gateways.cli.output import note, progress, put, put_json
 
 After = Annotated[int, typer.Option(min=0, metavar="POSITION", help="Check only what comes past this position.")]
+Root = Annotated[
+    str | None,
+    typer.Option(metavar="HEX", help="A root that was kept elsewhere: the log must have had it, and continue it."),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="The size of the log that --root is of [default: all]."),
+]
 Target = Annotated[
     Path, typer.Argument(metavar="TARGET", help="A new directory; with --keep-days the folder of dated ones.")
 ]
@@ -44,24 +52,26 @@ _DATED_NAME = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _DAY_NS = 86_400 * NANOSECONDS
 
 
-def verify(
+def verify(  # noqa: PLR0917 - the command's options
     after: After = 0,
+    root: Root = None,
+    size: Size = None,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     read_only: options.ReadOnlyFlag = False,
     as_json: options.Json = False,
 ) -> None:
-    """Recompute every digest and the tree; name the first position that is not as it was written.
+    """Recompute every digest and the tree, check all else that reads depend on; name the first bad position.
 
-    Exit code 1 when one is not. Keep the root elsewhere: who rewrites records and tree is found against it alone.
+    Exit code 1 when one is found. Keep the printed root elsewhere: whoever rewrites records and tree is found only
+    with --root and --size, however much the log has grown since.
     """
-    size, root = None, None
+    now: tuple[int, bytes] | None = None
     missing: dict[str, Any] = {}
     try:
         with options.reading(data, log, read_only=read_only) as store:
-            found = checked(store, after=after)
-            size, root_hash = store.root()
-            root = root_hash.hex()
+            found = checked(store, after=after, root=root, size=size)
+            now = store.root()
             missing = options.missing_tail(store)
     except UnsupportedFormat:
         raise
@@ -69,25 +79,35 @@ def verify(
         # Opening looks at the head and the last records, and did not get further.
         found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
     if as_json:
-        put_json({"log": log, **as_document(found), "size": size, "root": root, **missing})
+        head, current = (None, None) if now is None else (now[0], now[1].hex())
+        put_json({"log": log, **as_document(found), "size": head, "root": current, **missing})
     else:
-        _put_verdict(found, root, from_influx=bool(options.url_of(data)))
+        _put_verdict(found, now, from_influx=bool(options.url_of(data)))
+        if found.ok and root is not None:
+            when = "now" if size is None else f"at size {size:,}, and the log continues it"
+            put(f"the log had root {root.lower()} {when}")
     if not found.ok:
         outcome.wrong()
 
 
-def checked(store: EventReader, *, after: int = 0) -> Verification:
+def checked(store: EventReader, *, after: int = 0, root: str | None = None, size: int | None = None) -> Verification:
     """Verify a log with a progress bar on stderr."""
     with progress("verifying") as step:
-        return store.verify(after=min(after, store.head()), progress=step)
+        return store.verify(after=min(after, store.head()), root=root, size=size, progress=step)
 
 
 def as_document(found: Verification) -> dict[str, Any]:
     """Return a verdict by its members' names."""
-    return {"ok": found.ok, "checked": found.checked, "first_bad": found.first_bad, "reason": found.reason}
+    return {
+        "ok": found.ok,
+        "checked": found.checked,
+        "first_bad": found.first_bad,
+        "reason": found.reason,
+        "unproved": found.unproved,
+    }
 
 
-def _put_verdict(found: Verification, root: str | None, *, from_influx: bool) -> None:
+def _put_verdict(found: Verification, now: tuple[int, bytes] | None, *, from_influx: bool) -> None:
     if from_influx:
         # No digest is stored there, so what is read proves its order; its content is proved by comparison.
         proved = "follow one another without a gap, and give the roots that the mirror left"
@@ -96,10 +116,14 @@ def _put_verdict(found: Verification, root: str | None, *, from_influx: bool) ->
         proved, advice = "are as they were written", "keep the file, restore from a backup"
     if found.ok:
         put(f"ok: {found.checked:,} records {proved}")
+        for what in found.unproved:
+            put(f"unproved: {what}")
+        root = "" if now is None else now[1].hex()
         put(f"root {root}" + ("  (the journal's must be the same)" if from_influx else ""))
         return
-    put(f"wrong at position {found.first_bad}: {found.reason}")
-    put(f"{found.checked:,} records before it {proved}; {advice}")
+    where, before = (f" at position {found.first_bad}", " before it") if found.first_bad else ("", "")
+    put(f"wrong{where}: {found.reason}")
+    put(f"{found.checked:,} records{before} {proved}; {advice}")
 
 
 def backup(

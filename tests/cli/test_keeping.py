@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -30,9 +32,51 @@ def test_verify_counts_and_names_the_root(run: Run, data: Path) -> None:
         "checked": 3,
         "first_bad": None,
         "reason": None,
+        "unproved": ["the log's name", "created_at, the time at which the log was created"],
         "size": size,
         "root": root.hex(),
     }
+
+
+def test_verify_proves_a_root_that_was_kept_when_the_log_was_shorter(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        size, root = store.root()
+    grow(data, 300)
+    ended = run("verify", "--root", root.hex(), "--size", size, "--data", data)
+    assert ended.code == 0
+    assert f"the log had root {root.hex()} at size {size}, and the log continues it" in ended.out
+    ended = run("verify", "--root", root.hex(), "--data", data)
+    assert ended.code == 1
+    assert "wrong at position 1: positions 1 to 308 do not give the root that was kept" in ended.out
+    found = run("verify", "--root", root.hex(), "--size", 309, "--data", data, "--json")
+    assert (found.code, found.document["first_bad"]) == (1, 309)
+    assert "its tail is lost" in found.document["reason"]
+
+
+@pytest.mark.parametrize("given", [["--root", "12"], ["--size", "3"], ["--root", "x" * 64], ["--size", "-1"]])
+def test_a_malformed_root_or_size_is_misuse(run: Run, data: Path, given: list[str]) -> None:
+    ended = run("verify", *given, "--data", data)
+    assert (ended.code, ended.out) == (2, "")
+    assert "root" in ended.err or "size" in ended.err
+
+
+def test_verify_says_what_it_cannot_prove_and_what_belongs_to_no_position(run: Run, data: Path) -> None:
+    assert "unproved: created_at, the time at which the log was created" in run("verify", "--data", data).out
+    with closing(sqlite3.connect(data / "main" / "journal.db", isolation_level=None)) as journal:
+        journal.execute("INSERT INTO meta VALUES ('owner', 'me')")
+    ended = run("verify", "--data", data)
+    assert ended.code == 1
+    assert ended.out.startswith("wrong: the meta table has an entry 'owner'")
+    assert "8 records are as they were written; keep the file" in ended.out
+    assert "the meta table has an entry" in run("doctor", "--data", data).out
+    with closing(sqlite3.connect(data / "main" / "journal.db", isolation_level=None)) as journal:
+        journal.execute("CREATE TRIGGER t AFTER INSERT ON event BEGIN SELECT 1; END")
+    ended = run("verify", "--data", data)
+    assert (ended.code, ended.out.splitlines()[0]) == (
+        1,
+        "wrong: the trigger 't' does not belong to a journal: it was added",
+    )
+    assert "0 records are as they were written; keep the file" in ended.out
 
 
 @pytest.mark.parametrize("later", [0, 3_000])

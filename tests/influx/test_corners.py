@@ -12,9 +12,10 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import CorruptJournal, EventStore, InfluxSettings, Refused, Unavailable
+from eventstore.audit import tree_at
 from eventstore.clock import ManualClock, SystemClock
 from eventstore.influx import batches, claims, history, mirror, shipping, status
-from eventstore.influx.batches import Batch, tree_at
+from eventstore.influx.batches import Batch
 from eventstore.influx.client import Client
 from eventstore.influx.history import Held, History
 from eventstore.influx.sending import Breaker, send

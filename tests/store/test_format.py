@@ -93,6 +93,8 @@ TAMPERED = {
     "node lost": ("DELETE FROM node WHERE level = 8 AND number = 0", 1),
     "node added": ("INSERT INTO node VALUES (8, 77, zeroblob(32))", None),
     "head": ("UPDATE head SET frontier = zeroblob(length(frontier))", None),
+    "account": ("UPDATE event SET account = 'ACC9' WHERE position = 300", 300),
+    "a longer account": ("UPDATE event SET account = account || '1' WHERE position = 300", 300),
 }
 
 
@@ -104,11 +106,53 @@ def test_the_documents_script_names_the_position_that_was_changed(
     with eventstore.open(tmp_path, clock=clock) as store:
         fill(store, clock, 600)
     with closing(sqlite3.connect(tmp_path / JOURNAL, isolation_level=None)) as journal:
-        assert journal.execute(change).rowcount == 1
+        assert journal.execute(change).rowcount == 1, change
         journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     ran = checked(tmp_path / JOURNAL)
     assert (ran.stdout, ran.returncode) == ("", 1)
     assert f"position {'' if position is None else f'{position}:'}" in ran.stderr
+
+
+STORED = {
+    "a table": ("CREATE TABLE notes (text TEXT)", "do not belong: ['notes']"),
+    "a trigger": ("CREATE TRIGGER t AFTER INSERT ON event BEGIN SELECT 1; END", "do not belong: ['t']"),
+    "an index": ("DROP INDEX event_by_account", "missing or do not belong: ['event_by_account']"),
+    "a type": ("DELETE FROM type WHERE name = 'OrderFilled'", "the type table does not have the types"),
+    "a type that never occurs": ("INSERT INTO type VALUES ('X', 1, 'SYNCED', '[]')", "the type table does not have"),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), STORED.values(), ids=STORED)
+def test_the_documents_script_finds_what_reads_depend_on_besides(tmp_path: Path, change: str, reason: str) -> None:
+    clock = ManualClock(AT)
+    with eventstore.open(tmp_path, clock=clock) as store:
+        fill(store, clock, 10)
+    with closing(sqlite3.connect(tmp_path / JOURNAL, isolation_level=None)) as journal:
+        journal.execute(change)
+        journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ran = checked(tmp_path / JOURNAL)
+    assert (ran.stdout, ran.returncode) == ("", 1)
+    assert reason in ran.stderr
+
+
+def test_the_documents_script_finds_an_index_that_lacks_a_record(tmp_path: Path) -> None:
+    clock = ManualClock(AT)
+    with eventstore.open(tmp_path, clock=clock) as store:
+        fill(store, clock, 10)
+    with closing(sqlite3.connect(tmp_path / JOURNAL, isolation_level=None)) as journal:
+        row = journal.execute("SELECT * FROM event WHERE position = 5").fetchone()
+        journal.execute("DELETE FROM event WHERE position = 5")
+        journal.execute("PRAGMA writable_schema = ON")
+        index = journal.execute("SELECT * FROM sqlite_schema WHERE name = 'event_by_account'").fetchone()
+        journal.execute("DELETE FROM sqlite_schema WHERE name = 'event_by_account'")
+        journal.execute("PRAGMA schema_version = 1000")
+        journal.execute(f"INSERT INTO event VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - question marks
+        journal.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
+        journal.execute("PRAGMA schema_version = 1001")
+        journal.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    ran = checked(tmp_path / JOURNAL)
+    assert ran.returncode == 1
+    assert "row 5 missing from index event_by_account" in ran.stderr
 
 
 def test_the_documents_script_finds_a_tail_that_was_lost(tmp_path: Path) -> None:

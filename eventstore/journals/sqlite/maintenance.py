@@ -12,6 +12,7 @@ import apsw
 from eventstore import files, merkle
 from eventstore.errors import CorruptJournal, StorageWarning, TargetExists
 from eventstore.journals.sqlite import rows, schema
+from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -38,6 +39,8 @@ def read_head(connection: apsw.Connection) -> Head:
     if row is None:
         raise CorruptJournal(0, "the head's row is missing")
     position, recorded_at, leaf, frontier = row
+    if type(position) is not int or type(recorded_at) is not int or type(frontier) is not bytes:
+        raise CorruptJournal(0, "the head's row is malformed")
     if position and leaf is None:
         raise CorruptJournal(position, "the head names this position, and no record is there")
     try:
@@ -48,7 +51,7 @@ def read_head(connection: apsw.Connection) -> Head:
 
 
 def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
-    """Check head, tree, the last 256 digests and the watermarks; return the head or raise CorruptJournal."""
+    """Check definitions, head, tree, last 256 digests and watermarks; return the head or raise CorruptJournal."""
     # One read transaction, so that others who append meanwhile do not make the parts disagree.
     connection.execute("BEGIN")
     try:
@@ -58,6 +61,8 @@ def check(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[s
 
 
 def _checked(connection: apsw.Connection, log: str, log_id: bytes, marks: Mapping[str, Watermark]) -> Head:
+    check_settings(connection)
+    check_definitions(connection)
     head = read_head(connection)
     last = connection.execute("SELECT coalesce(max(position), 0) FROM event").get
     if last != head.position:
@@ -94,23 +99,6 @@ def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> lis
     return [merkle.Node(*row) for row in connection.execute(sql, (level, first, last))]
 
 
-def strays(connection: apsw.Connection) -> list[tuple[int, str]]:
-    """Return what is stored beside the log, as (position, what it is): records, nodes, a head that are not its."""
-    head = read_head(connection)
-    found: list[tuple[int, str]] = []
-    for (position,) in connection.execute(
-        "SELECT position FROM event WHERE position < 1 OR position > (SELECT position FROM head) ORDER BY 1 LIMIT 10"
-    ):
-        found.append((int(position), "this record lies outside the log: it was inserted"))
-    sql = "SELECT level, number FROM node WHERE level < ? OR number < 0 OR ((number + 1) << level) > ? LIMIT 10"
-    for level, number in connection.execute(sql, (merkle.STORED_LEVEL, head.position)):
-        found.append((head.position, f"the tree's node {number} of level {level} is none of this log: it was inserted"))
-    sql = "SELECT recorded_at FROM event WHERE position = ?"
-    if head.position and connection.execute(sql, (head.position,)).get != head.recorded_at:
-        found.append((head.position, "the head does not have the last record's time"))
-    return found
-
-
 def check_beginning(marks: Mapping[str, Watermark], path: Path) -> None:
     """Raise CorruptJournal where a log would begin anew beside watermarks of one that has records."""
     for name, mark in marks.items():
@@ -140,7 +128,7 @@ def _check_mark(connection: apsw.Connection, name: str, mark: Watermark, head: i
         seen = f"the watermark {name} saw position {mark.position}, the journal ends at {head}"
         raise CorruptJournal(head + 1, f"{seen}: acknowledged records are lost")
     row = connection.execute("SELECT digest FROM event WHERE position = ?", (mark.position,)).fetchone()
-    if row is None or row[0].hex() != mark.digest:
+    if row is None or type(row[0]) is not bytes or row[0].hex() != mark.digest:
         raise CorruptJournal(mark.position, f"the watermark {name} saw another record here")
 
 
@@ -183,17 +171,3 @@ def _copied(reader: apsw.Connection, passing: Path, target: Path) -> Head:
     finally:
         if copy is not None:
             copy.close()
-
-
-def integrity(reader: apsw.Connection) -> list[str]:
-    """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
-    found = [str(row[0]) for row in reader.execute("PRAGMA integrity_check")]
-    derived = "substr(stream, instr(stream, '/') + 1, length(account) + 1) <> account || '/'"
-    wrong = reader.execute(f"SELECT position FROM event WHERE {derived} LIMIT 100").fetchall()  # noqa: S608 - constant
-    orphans = reader.execute(
-        "SELECT DISTINCT e.type, e.schema FROM event e LEFT JOIN type t "
-        "ON t.name = e.type AND t.schema = e.schema WHERE t.name IS NULL"
-    ).fetchall()
-    complaints = [line for line in found if line != "ok"]
-    complaints += [f"position {row[0]}: the account column is not the stream's" for row in wrong]
-    return complaints + [f"type {name} of schema {schema} is not in the type table" for name, schema in orphans]

@@ -124,11 +124,6 @@ class ReadOnlyJournal(SqliteSource):
             raise CorruptJournal(missing.first, f"{missing}, so no copy was made")
         super().backup(target)
 
-    @override
-    def strays(self) -> list[tuple[int, str]]:
-        found, missing = super().strays(), self.missing_tail()
-        return found if missing is None else [*found, (missing.first, str(missing))]
-
     @contextlib.contextmanager
     @override
     def _reader(self) -> Iterator[apsw.Connection]:

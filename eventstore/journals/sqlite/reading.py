@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import time
 import weakref
@@ -12,16 +13,17 @@ from typing import TYPE_CHECKING
 import apsw
 
 from eventstore import merkle
-from eventstore.errors import Closed, Overloaded
+from eventstore.errors import Closed, CorruptJournal, Overloaded
 from eventstore.journal import PAGE
-from eventstore.journals.sqlite import maintenance, rows, schema
+from eventstore.journals.sqlite import integrity, maintenance, rows, schema
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Self
 
-    from eventstore.journal import MissingTail, TypeRow
+    from eventstore.journal import Fault, MissingTail, TypeRow
     from eventstore.record import Record
 
 POLL_SECONDS = 0.004
@@ -35,6 +37,7 @@ class SqliteSource:
     log_id: bytes
     page = PAGE
     read_only = False
+    unproved = ("the log's name", "created_at, the time at which the log was created")
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
         # Absolute, because connections are opened later too, and a process may change its directory.
@@ -42,14 +45,17 @@ class SqliteSource:
         self.log = check_name("log", log)
         self._vfs = vfs
         self._closed = ""
+        self._make_pool()
+        # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
+        self._growing = threading.Lock()
+        self._grown = threading.Condition(self._growing)
+
+    def _make_pool(self) -> None:
         self._readers: list[apsw.Connection] = []
         # Of all that are open; one that an interruption left to nobody is not counted for ever.
         self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._returned = threading.Condition()
         self._waiting = 0
-        # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
-        self._growing = threading.Lock()
-        self._grown = threading.Condition(self._growing)
 
     def read(
         self,
@@ -67,7 +73,7 @@ class SqliteSource:
 
     def head(self) -> int:
         with self._reader() as reader:
-            return int(reader.execute("SELECT position FROM head").get)
+            return rows.head(reader)
 
     def version(self, stream: str) -> int:
         with self._reader() as reader:
@@ -94,14 +100,21 @@ class SqliteSource:
         with self._reader() as reader:
             return maintenance.nodes(reader, level, first, last)
 
-    def strays(self) -> list[tuple[int, str]]:
-        with self._reader() as reader:
-            return maintenance.strays(reader)
+    def integrity(self, *, is_canceled: Callable[[], bool] | None = None) -> list[Fault]:
+        with self.uncached() as source, source._reader() as reader:  # noqa: SLF001 - its own kind
+            # Indexes are looked up in their own order, and the table in that of its positions.
+            reader.execute(f"PRAGMA cache_size = -{schema.WRITER_CACHE_KIB}")
+            return integrity.faults(reader, self.log, self.log_id, is_canceled=is_canceled)
 
-    def integrity(self) -> list[str]:
-        """Return what SQLite's own check, and a comparison of the derived columns, find wrong with the file."""
-        with self._reader() as reader:
-            return maintenance.integrity(reader)
+    @contextlib.contextmanager
+    def uncached(self) -> Iterator[Self]:
+        self.check_open()
+        source = copy.copy(self)
+        source._make_pool()  # noqa: SLF001 - its own kind
+        try:
+            yield source
+        finally:
+            source._close_readers()  # noqa: SLF001 - the same
 
     def backup(self, target: Path) -> None:
         with self._reader() as reader:
@@ -193,3 +206,5 @@ class SqliteSource:
             raise schema.from_sqlite(e, self.path, number) from e
         except OSError as e:
             raise schema.from_os(e, self.path) from e
+        except UnicodeDecodeError as e:
+            raise CorruptJournal(0, f"{self.path} has text that is not UTF-8: it was changed") from e

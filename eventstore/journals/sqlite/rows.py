@@ -109,12 +109,15 @@ def _version_at(connection: apsw.Connection, stream: str, position: int) -> int:
         return 0
     row = connection.execute("SELECT stream, version FROM event WHERE position = ?", (position,)).fetchone()
     if row is not None and row[0] == stream:
-        return int(row[1])
+        return _number(row[1], position)
     low, high = 0, version(connection, stream)
     while low < high:
         middle = (low + high + 1) // 2
         found = "SELECT position FROM event WHERE stream = ? AND version = ?"
-        if connection.execute(found, (stream, middle)).get <= position:
+        at = connection.execute(found, (stream, middle)).get
+        if at is None:
+            raise CorruptJournal(0, f"version {middle} of {stream} is missing")
+        if at <= position:
             low = middle
         else:
             high = middle - 1
@@ -134,14 +137,22 @@ def row_of_type(kind: TypeRow) -> tuple[object, ...]:
 def version(connection: apsw.Connection, stream: str) -> int:
     """Return a stream's version, 0 for one that is not there."""
     found = "SELECT version FROM event WHERE stream = ? ORDER BY version DESC LIMIT 1"
-    row = connection.execute(found, (stream,)).fetchone()
-    return 0 if row is None else int(row[0])
+    number = connection.execute(found, (stream,)).get
+    return 0 if number is None else _number(number)
+
+
+def head(connection: apsw.Connection) -> int:
+    """Return the last position, 0 for an empty log."""
+    return _number(connection.execute("SELECT position FROM head").get)
 
 
 def types(connection: apsw.Connection) -> list[TypeRow]:
     """Return what is kept of each type and schema."""
     rows = connection.execute("SELECT name, schema, durability, measures FROM type ORDER BY name, schema")
-    return [TypeRow(name, schema, durability, tuple(json.loads(m))) for name, schema, durability, m in rows]
+    try:
+        return [TypeRow(name, schema, durability, tuple(json.loads(m))) for name, schema, durability, m in rows]
+    except (TypeError, ValueError) as e:
+        raise CorruptJournal(0, f"the type table is damaged: {e}") from e
 
 
 def find(connection: apsw.Connection, log: str, ids: Sequence[bytes]) -> dict[bytes, Record]:
@@ -160,9 +171,16 @@ def position_at(connection: apsw.Connection, recorded_at: int, head: int) -> int
     low, high = 0, head
     while low < high:
         middle = (low + high + 1) // 2
-        row = connection.execute("SELECT recorded_at FROM event WHERE position = ?", (middle,)).fetchone()
-        if row is not None and row[0] <= recorded_at:
+        found = connection.execute("SELECT recorded_at FROM event WHERE position = ?", (middle,)).get
+        if found is not None and _number(found, middle) <= recorded_at:
             low = middle
         else:
             high = middle - 1
     return low
+
+
+def _number(value: object, position: int = 0) -> int:
+    """Return an integer's column; whoever edits the file's bytes may have made it anything."""
+    if type(value) is not int:
+        raise CorruptJournal(position, f"{value!r:.80} stands where a number belongs: the record was changed")
+    return value

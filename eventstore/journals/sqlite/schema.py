@@ -108,6 +108,9 @@ def configure(connection: apsw.Connection, cache_kib: int = READER_CACHE_KIB) ->
     """Give a connection the settings that reading and writing share."""
     connection.set_busy_handler(busy_handler(WAIT_SECONDS))
     connection.execute(f"PRAGMA cache_size = -{cache_kib}; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")
+    # A journal has neither. One that is added while the journal is open must not rewrite what is appended.
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
 
 
 def busy_handler(seconds: float) -> Callable[[int], bool]:
@@ -157,6 +160,8 @@ def check_format(connection: apsw.Connection, path: Path) -> bool:
     if tables and application_id != APPLICATION_ID:
         msg = f"{path} is a SQLite file but no journal: give another directory"
         raise UnsupportedFormat(msg)
+    if application_id and not tables:
+        raise CorruptJournal(0, f"{path} is marked as a journal and has no tables: they were dropped")
     return not application_id or not tables
 
 
