@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import time
+import weakref
 from typing import TYPE_CHECKING
-
-from eventstore.journals.sqlite.wal import wal_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 # docs: sqlite.org/fileformat2.html, section 4.1: the header of a write-ahead log and of each of its frames.
 WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
+# File systems tell times by the kernel's tick, at most this long: two changes within one have the same time. Some know
+# seconds only, or every other one.
+TICK_SECONDS, COARSE_SECONDS = 0.02, 2.5
+RECENT_SECONDS = 0.001
 
 
 class Identity:
@@ -20,57 +24,109 @@ class Identity:
 
     SQLite goes on writing to a file that was deleted, moved or replaced, and to one that was cut off. So device and
     inode of each name are compared with the first ones, and the sizes with what must be there.
+
+    A name that goes changes the folder's time. While that stands still, a look at the folder is enough; for a tick
+    after it was first seen, the names are looked at each time.
     """
 
     def __init__(self, path: Path, page_bytes: int) -> None:
-        # SQLite names the other two after what a link leads to.
+        # SQLite names the other two after what a link leads to; absolute, for a process may change its directory.
         real = os.path.realpath(path)
-        self._names = (os.path.abspath(path), real + "-wal", real + "-shm")  # noqa: PTH100 - text is quicker to look up
+        self._journal, self._wal, self._index = self._names = (str(path.absolute()), real + "-wal", real + "-shm")
+        self._folder = os.path.dirname(real)  # noqa: PTH120 - text is quicker to look up
         self._frame_bytes = page_bytes + FRAME_HEADER_BYTES
-        self._known = [_place(os.stat(name)) for name in self._names]  # noqa: PTH116 - the same
-        self._size = 0
-        self._wal_least = 0
+        self._known = {name: _place(os.stat(name)) for name in self._names}  # noqa: PTH116 - the same
+        # The write-ahead log's own handle tells its size: unlike the journal's, closing it drops no locks.
+        self._handle = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
+        self.close = weakref.finalize(self, os.close, self._handle)
+        # Where a link leads to the file or to its folder, somebody may point it elsewhere: no folder says so.
+        self._is_plain = self._journal == real
+        self._inode = self._known[self._journal][1]
+        self._changed_at = (-1, -1)
+        self._seen_at = 0.0
+        self._is_settled = False
+        self._looked_at = 0.0
+        self._size = self._wal_least = 0
 
     def committed(self, frames: int) -> None:
         """Take note of how many frames the write-ahead log has after a commit, and with them its least size."""
         self._wal_least = WAL_HEADER_BYTES + frames * self._frame_bytes
 
-    def fault(self, frames: Callable[[], int] | None = None) -> str:
+    def fault(self, frames: Callable[[], int]) -> str:
         """Return what has become of the files, '' where they are as they were.
 
-        With `frames`, which returns how many frames the write-ahead log has by its index, the sizes are looked at too.
+        `frames` returns how many frames the write-ahead log has by its index.
         """
-        journal, wal, _ = self._names
-        for name, known in zip(self._names, self._known, strict=True):
+        fault = ("" if self._is_unchanged() else self.moved()) or self.cut_off(frames)
+        if fault:
+            return fault
+        try:
+            found = os.stat(self._journal)  # noqa: PTH116 - as above
+        except OSError:
+            return self.moved()
+        if found.st_size < self._size:
+            size = f"{self._size:,} to {found.st_size:,} bytes"
+            return f"{self._journal} was truncated from {size} while the store was open"
+        self._size = found.st_size
+        self._looked_at = time.monotonic()
+        return "" if found.st_ino == self._inode else self.moved()
+
+    def fault_before(self, frames: Callable[[], int]) -> str:
+        """Return what `fault` does, before a commit: without looking at the names again just after the last look.
+
+        What is appended to a write-ahead log that was cut off lies beyond its end, and what was there is zeros then.
+        """
+        if time.monotonic() - self._looked_at > RECENT_SECONDS:
+            return self.fault(frames)
+        return self.cut_off(frames)
+
+    def cut_off(self, frames: Callable[[], int]) -> str:
+        """Return whether the write-ahead log has less than its index says, '' where it has all."""
+        if os.lseek(self._handle, 0, os.SEEK_END) >= self._wal_least:
+            return ""
+        # Others may have begun it anew.
+        found = frames()
+        self.committed(found)
+        size = os.lseek(self._handle, 0, os.SEEK_END)
+        if not found or size >= self._wal_least:
+            return ""
+        return f"{self._wal} was truncated to {size:,} bytes while the store was open"
+
+    def moved(self) -> str:
+        """Return what has become of the names, '' where each leads to the file that it led to."""
+        for name, known in self._known.items():
             try:
                 found = os.stat(name)  # noqa: PTH116 - as above
             except OSError as e:
                 return f"{name} cannot be found ({e.strerror}): it was deleted or moved while the store was open"
             if found.st_ino != known[1] or found.st_dev != known[0]:
                 return f"{name} was replaced by another file while the store was open"
-            if frames is None:
-                continue
-            size = found.st_size
-            if name is journal:
-                if size < self._size:
-                    return f"{name} was truncated from {self._size:,} to {size:,} bytes while the store was open"
-                self._size = size
-            elif name is wal and size < self._wal_least and self._is_cut_off(frames()):
-                return f"{name} was truncated to {size:,} bytes while the store was open"
         return ""
-
-    def _is_cut_off(self, frames: int) -> bool:
-        """Tell whether the write-ahead log has less than its index says: others may have begun it anew."""
-        self.committed(frames)
-        size = wal_bytes(Path(self._names[0]))
-        return frames > 0 and size < self._wal_least
 
     def is_only_wal_gone(self) -> bool:
         """Tell whether the write-ahead log alone has lost its name: what is in it can still be moved over."""
-        journal, wal, index = self._names
-        return not os.path.lexists(wal) and all(
-            _is(name, known) for name, known in ((journal, self._known[0]), (index, self._known[2]))
+        return not os.path.lexists(self._wal) and all(
+            _is(name, self._known[name]) for name in (self._journal, self._index)
         )
+
+    def _is_unchanged(self) -> bool:
+        """Tell whether no name in the folder has changed since all were last looked at, and found right."""
+        if not self._is_plain:
+            return False
+        try:
+            found = os.stat(self._folder)  # noqa: PTH116 - as above
+        except OSError:
+            return False
+        changed_at = (found.st_ctime_ns, found.st_ino)
+        if changed_at == self._changed_at and self._is_settled:
+            return True
+        now = time.monotonic()
+        if changed_at != self._changed_at:
+            self._changed_at, self._seen_at, self._is_settled = changed_at, now, False
+        elif now - self._seen_at > (TICK_SECONDS if found.st_ctime_ns % 1_000_000_000 else COARSE_SECONDS):
+            # What changes from here on has another time; the look at the names that follows is the last for now.
+            self._is_settled = True
+        return False
 
 
 def _place(found: os.stat_result) -> tuple[int, int]:

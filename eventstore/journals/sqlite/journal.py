@@ -159,7 +159,9 @@ class SqliteJournal(SqliteSource):
 
     def _begin(self) -> None:
         self._rollback()  # of what an interruption has left open
-        if self._fault():
+        assert self._identity is not None
+        if fault := self._identity.fault_before(self._frames):
+            self._abandon(fault)
             self.check_open()
         try:
             self._writer.execute("BEGIN IMMEDIATE")
@@ -260,6 +262,8 @@ class SqliteJournal(SqliteSource):
                 self._checkpointer.close()
             self._writer.close()
             self._watermarks.close()
+            if self._identity is not None:
+                self._identity.close()
 
     def _look(self) -> None:
         """See whether the files are what they were, so that those who only read learn of it too."""
@@ -328,19 +332,26 @@ class SqliteJournal(SqliteSource):
         """
         assert self._identity is not None
         fault = self._identity.fault(self._frames)
-        if fault and not self._closed:
-            # SQLite would move the write-ahead log into a file that is not the one it belongs to.
-            self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            if self._identity.is_only_wal_gone():
-                with contextlib.suppress(apsw.Error):
-                    pages, moved = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                    fault += "; all its records are in the journal" if moved >= pages else "; records may be lost"
-            self._closed = self._advice(fault)
-            if not os.path.lexists(self.path):
-                # The journal has left its folder: whoever opens that again is to learn that it had records.
-                with contextlib.suppress(OSError):
-                    self._mark(synced=True)
+        if fault:
+            self._abandon(fault)
         return fault
+
+    def _abandon(self, fault: str) -> None:
+        """Close for good, without touching what may be another log's by now."""
+        if self._closed:
+            return
+        assert self._identity is not None
+        # SQLite would move the write-ahead log into a file that is not the one it belongs to.
+        self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if self._identity.is_only_wal_gone():
+            with contextlib.suppress(apsw.Error):
+                pages, moved = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                fault += "; all its records are in the journal" if moved >= pages else "; records may be lost"
+        self._closed = self._advice(fault)
+        if not os.path.lexists(self.path):
+            # The journal has left its folder: whoever opens that again is to learn that it had records.
+            with contextlib.suppress(OSError):
+                self._mark(synced=True)
 
     def _advice(self, fault: str) -> str:
         return f"{fault}. Close the store, see what is in {self.path.parent}, and open it again"
@@ -356,7 +367,7 @@ class SqliteJournal(SqliteSource):
             return super()._connect()
         finally:
             # Opened or not, it may be of whatever has taken the journal's name.
-            if fault := self._identity.fault():
+            if fault := self._identity.moved():
                 msg = self._advice(fault)
                 raise Closed(msg)
 
