@@ -1,6 +1,7 @@
 """What the log means: views, the book that they make up, snapshots of it, and any past state."""
 
 from projections.book import Book
+from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
 from projections.cuts.troubles import SnapshotWarning
 from projections.opening import open
 from projections.policies import Policies
@@ -27,6 +28,8 @@ __all__ = [
     "Policies",
     "Policy",
     "Recovery",
+    "SnapshotComparison",
+    "SnapshotDifference",
     "SnapshotWarning",
     "Snapshots",
     "TierSettings",
@@ -35,6 +38,7 @@ __all__ = [
     "View",
     "Worker",
     "as_of",
+    "compare_snapshots",
     "diff",
     "open",
     "steps",

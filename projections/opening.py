@@ -85,4 +85,9 @@ def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[Fal
             raise InvalidEvent(msg)
         return Snapshots(given)
     # Beside evidence nothing is written, and what others wrote there is only a cache: the log is folded.
-    return None if directory is None or is_evidence else Snapshots(directory / "snapshots.sqlite")
+    return None if directory is None or is_evidence else snapshots_beside(directory)
+
+
+def snapshots_beside(directory: Path) -> Snapshots:
+    """Return the snapshots of the log in a directory."""
+    return Snapshots(directory / "snapshots.sqlite")

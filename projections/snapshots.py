@@ -202,6 +202,14 @@ class Snapshots:
         rows.thin(connection, log_id, CUTS_KEPT)
         return True
 
+    def set_aside(self, why: str) -> None:
+        """Put the file out of the way, with a warning that says why: the next start folds the log."""
+        try:
+            with self._held():
+                self._set_aside(DamagedError(why))
+        except UnusableError as e:
+            warnings.warn(f"{self.path} cannot be put aside: {e}", SnapshotWarning, stacklevel=2)
+
     def _set_aside(self, why: DamagedError) -> None:
         with self._file.translated():
             self._file.set_aside(why)

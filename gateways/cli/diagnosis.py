@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -11,11 +12,12 @@ import warnings
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+import typer
 
-from eventstore import Clock, CorruptJournal, EventStore, Unavailable, UnsupportedFormat
+from eventstore import Clock, CorruptJournal, EventStore, UnsupportedFormat
 from eventstore.clock import NANOSECONDS
 from eventstore.journal import Fault
 from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
@@ -26,8 +28,9 @@ from gateways.cli import options, outcome
 from gateways.cli.keeping import checked
 from gateways.cli.output import put, put_json
 from gateways.presenting.documents import plain
-from projections import SnapshotWarning
+from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
+from projections.opening import snapshots_beside
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
@@ -43,6 +46,11 @@ SYNC_NS_LEAST = 10_000
 LINES_SHOWN = 20
 
 
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Fold the whole log and compare the newest snapshots with it, state by state.")
+]
+
+
 class Check(msgspec.Struct, frozen=True):
     """One thing looked at. `status`: ok, warning (works, and may surprise) or wrong (exit code 1)."""
 
@@ -55,6 +63,7 @@ def doctor(
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
     read_only: options.ReadOnlyFlag = False,
+    deep: Deep = False,
     as_json: options.Json = False,
 ) -> None:
     """Check directory, storage, recent records and sidecar files; one line for each check.
@@ -67,7 +76,10 @@ def doctor(
     try:
         with options.asking(data, log, read_only=evidence) as store:
             missing = options.missing_tail(store)
-            checks += [Check("opening", OK, f"log {log} opens at position {store.head():,}"), *_inside(store)]
+            checks += [
+                Check("opening", OK, f"log {log} opens at position {store.head():,}"),
+                *_inside(store, deep=deep),
+            ]
     except UnsupportedFormat:
         raise
     except CorruptJournal as e:
@@ -116,7 +128,7 @@ def _existing(directory: Path) -> Path:
     return next(path for path in (directory, *directory.absolute().parents) if path.exists())
 
 
-def _inside(store: EventStore) -> Iterator[Check]:
+def _inside(store: EventStore, *, deep: bool) -> Iterator[Check]:
     directory = store.directory
     assert directory is not None, "a log that was opened by its directory"
     if not store.read_only:
@@ -133,7 +145,10 @@ def _inside(store: EventStore) -> Iterator[Check]:
     yield from _watermarks(store, directory)
     yield write_ahead(write_ahead_log(journal_path(directory.parent, store.log)))
     yield from _mirror(store)
-    yield from _book(store)
+    # First, for a book that is opened may write a cut of its own.
+    compared = list(_comparison(store)) if deep and not store.read_only else []
+    yield from _book(store, is_compared=bool(compared))
+    yield from compared
 
 
 def _syncs(directory: Path, clock: Clock) -> Check:
@@ -218,22 +233,56 @@ def _mirror(store: EventStore) -> Iterator[Check]:
     yield Check("mirror", WRONG if found.state == "halted" else OK if fine else WARNING, told)
 
 
-def _book(store: EventStore) -> Iterator[Check]:
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", SnapshotWarning)
-        try:
-            with open_book(store) as book:
-                recovery, parked = book.recovery, book.parked
-        except Unavailable as e:
-            yield Check("snapshots", WRONG, str(e))
-            return
+def _book(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
+    with _snapshot_warnings() as told, open_book(store) as book:
+        recovery, parked = book.recovery, book.parked
     if store.read_only:
         yield Check("snapshots", OK, f"none are used where nothing is written: {recovery.tail:,} records folded")
     elif told:
-        yield from (Check("snapshots", WARNING, str(warning.message)) for warning in told)
+        yield from told
+    elif not recovery.cut:
+        yield Check("snapshots", OK, f"none yet: {recovery.tail:,} records folded")
     else:
-        yield Check("snapshots", OK, f"from the cut at {recovery.cut:,}, {recovery.tail:,} records folded on")
+        age = f"the newest cut, at {recovery.cut:,}, is {_age(store, recovery.cut)}"
+        hint = "" if is_compared else "; not compared with the log: use --deep"
+        yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded on{hint}")
     yield from _complaints("views", [str(error) for error in parked.values()], "every view folds to the head")
+
+
+@contextlib.contextmanager
+def _snapshot_warnings() -> Iterator[list[Check]]:
+    """Yield a list that has, afterwards, a check for each warning about snapshots."""
+    checks: list[Check] = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", SnapshotWarning)
+        yield checks
+    checks += [Check("snapshots", WARNING, str(warning.message)) for warning in told]
+
+
+def _age(store: EventStore, position: int) -> str:
+    """Return how old a record is; a clock that was set back makes none younger than now."""
+    [record] = store.read(after=position - 1, until=position)
+    minutes = max(store.clock.now_ns() - record.recorded_at, 0) // (60 * NANOSECONDS)
+    days, hours = minutes // 1_440, minutes // 60 % 24
+    return f"{days:,} d {hours} h old" if days else f"{hours} h {minutes % 60} min old"
+
+
+def _comparison(store: EventStore) -> Iterator[Check]:
+    """Say what differs between the newest cut and a fold of the whole log, and let no book start from it again."""
+    with _snapshot_warnings() as told:
+        found = compare_snapshots(store)
+    yield from told
+    lines = [
+        f"view {each.view}, partition {each.partition}, at {each.cut:,}: {each.reason}" for each in found.differences
+    ]
+    fine = f"{found.compared:,} states at {found.cut:,} are what the log's records fold to"
+    yield from _complaints("deep", lines, fine if found.cut else "there is no cut to compare with the log")
+    if found.unsigned:
+        yield Check("signature", WARNING, f"not used, for this user's key did not sign it: {', '.join(found.unsigned)}")
+    if found.believed and store.directory is not None:
+        with _snapshot_warnings() as told:
+            snapshots_beside(store.directory).set_aside("it differs from the log: restart what runs on this log")
+        yield from told
 
 
 def _complaints(name: str, complaints: Iterable[str], fine: str) -> Iterator[Check]:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from projections.view import View
 
 
+_FOREIGN = (
+    "snapshots are signed with another key: they were made by another user or on another machine, or before the key "
+    "was replaced"
+)
+
+
 class Loaded(msgspec.Struct):
     """A view's states, by partition, as of a position, with their digests; 0 where no cut could be used."""
 
@@ -55,10 +61,7 @@ class Search:
             if position not in self._history:
                 self._problems.append(f"{where} is of another log, or of another history of this one")
             elif signer != self._key.name:
-                self._problems.append(
-                    f"the snapshots at {position} are signed with another key: made by another user or on another "
-                    "machine, or before the key was replaced"
-                )
+                self._problems.append(_FOREIGN)
             else:
                 try:
                     return self._loaded(view, lineage, position, signature, partitions)

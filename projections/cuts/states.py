@@ -46,7 +46,7 @@ def encoded(state: Any) -> bytes:  # noqa: ANN401 - each view has a state of its
 
 def pack(raw: bytes) -> Packed:
     data, size = zstd.compress(raw, _LEVEL), len(raw)
-    return Packed(data, size, _digest(data, size))
+    return Packed(data, size, digest_of(data, size))
 
 
 def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
@@ -56,7 +56,7 @@ def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any])
     if not (isinstance(data, bytes) and isinstance(size, int) and 0 < size <= STATE_BYTES_MAX):
         msg = "it has no data, or no size that a state can have"
         raise DamagedError(msg)
-    if _digest(data, size) != digest:
+    if digest_of(data, size) != digest:
         msg = "it does not have its digest"
         raise DamagedError(msg)
     try:
@@ -81,7 +81,8 @@ def lineage_of(view: View[Any], log_id: bytes) -> bytes:
     return log_id + hashlib.sha256(str(view.revision).encode() + b"\0" + _shape(type(view.initial()))).digest()
 
 
-def _digest(data: bytes, size: int) -> bytes:
+def digest_of(data: bytes, size: int) -> bytes:
+    """Return what a state is known by: a digest over its compressed bytes and the size that they expand to."""
     return hashlib.sha256(size.to_bytes(8, "big") + data).digest()
 
 

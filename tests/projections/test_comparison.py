@@ -1,0 +1,133 @@
+"""The newest cut compared with the log: what differs is named, signed or not."""
+
+import warnings
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import apsw
+import msgspec
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore
+from projections import SnapshotComparison, SnapshotDifference, SnapshotWarning, compare_snapshots
+from projections.cuts.states import encoded, pack
+from tests.projections.cut_files import executed, move_on
+from tests.projections.cutting import digest, from_zero
+from tests.projections.examples import RainByAccount, bought, rain, snapshots_file
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return snapshots_file(tmp_path / "data")
+
+
+def cut(store: EventStore) -> None:
+    with projections.open(store, views=[RainByAccount()]) as book:
+        book.append("trade/A/T", bought("T1", 3))
+        book.append("trade/B/T", bought("T2", 5))
+        book.append("rain/A/x", rain(1))
+        assert book.snapshot()
+        book.append("trade/B/T", bought("T3", 5))
+        assert book.snapshot()
+
+
+def test_a_true_cut_is_compared_state_by_state(store: EventStore) -> None:
+    cut(store)
+    found = compare_snapshots(store, views=[RainByAccount()])
+    assert (found.cut, found.differences, found.unsigned) == (4, (), ())
+    with projections.open(store, views=[RainByAccount()]) as book:
+        assert found.compared == len(digest(book))
+
+
+def test_where_there_is_no_cut_nothing_is_compared(store: EventStore, tmp_path: Path) -> None:
+    assert compare_snapshots(store) == SnapshotComparison(0, 0)
+    store.append("trade/A/T", bought("T"))
+    assert compare_snapshots(store, snapshots=tmp_path / "none") == SnapshotComparison(0, 0)
+
+
+def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventStore, file: Path) -> None:
+    cut(store)
+    edit(file, "trades", "A", store)
+    found = compare_snapshots(store)
+    assert found.differences == (SnapshotDifference("trades", "A", 4, "it is not what the log's records fold to"),)
+    assert found.unsigned == ("trades",)
+    assert found.believed == ()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        book = projections.open(store)
+    assert ["snapshot of trades at" in str(each.message) for each in told] == [True, True]
+    assert digest(book) == from_zero(store)
+
+
+def edit(file: Path, view: str, partition: str, store: EventStore) -> None:
+    """Put another account's state in the place of one, with everything that does not need the key."""
+    with projections.open(store, snapshots=False) as book:
+        state = pack(encoded(book.state(view, "B" if partition == "A" else "A")))
+    connection = apsw.Connection(str(file))
+    connection.execute(
+        "UPDATE state SET data = ?, size = ?, digest = ? WHERE view = ? AND partition = ?", (*state, view, partition)
+    )
+    connection.close()
+
+
+def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) -> None:
+    cut(store)
+    with projections.open(store) as book:
+        state = book._fold.slots["positions"].states["A"]
+        other = msgspec.msgpack.decode(encoded(book.state("positions", "B")), type=type(state))
+        book._fold.slots["positions"].states["A"] = other
+        book._fold.slots["positions"].changed.add("A")
+        move_on(book)
+        assert book.snapshot()
+    with projections.open(store) as book:
+        # This is why somebody has to ask.
+        assert book.positions.get("A", "ESZ5").quantity == Decimal(10)
+    found = compare_snapshots(store)
+    assert [(each.view, each.partition, each.cut) for each in found.differences] == [("positions", "A", 5)]
+    assert found.believed == found.differences
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        ("DELETE FROM state WHERE view = 'trades' AND partition = 'A'", "it is missing in the cut"),
+        ("UPDATE state SET partition = 'C' WHERE view = 'trades' AND partition = 'A'", "make no such state"),
+        ("UPDATE state SET data = x'00' WHERE view = 'trades' AND partition = 'A'", "it cannot be read"),
+    ],
+)
+def test_what_is_missing_made_up_or_unreadable_is_named(store: EventStore, file: Path, harm: str, reason: str) -> None:
+    cut(store)
+    executed(file, harm)
+    found = compare_snapshots(store)
+    assert {each.view for each in found.differences} == {"trades"}
+    assert any(reason in each.reason for each in found.differences)
+
+
+def test_a_view_that_the_newest_cut_lacks_is_compared_in_an_older_one(store: EventStore) -> None:
+    view = RainByAccount()
+    cut(store)
+    with projections.open(store, views=[view]) as book:
+        view.bad = {13}
+        book.append("rain/A/x", rain(13))
+        assert book.parked
+        assert book.snapshot()
+    assert compare_snapshots(store, views=[RainByAccount()]).differences == ()
+
+
+def test_a_cut_of_another_format_or_damaged_is_no_cut(store: EventStore, file: Path) -> None:
+    cut(store)
+    executed(file, "PRAGMA user_version = 1")
+    with pytest.warns(SnapshotWarning, match="whose cuts are not signed"):
+        assert compare_snapshots(store).cut == 0
+    file.write_bytes(b"no database" * 1_000)
+    with pytest.warns(SnapshotWarning, match="is damaged"):
+        assert compare_snapshots(store).cut == 0
