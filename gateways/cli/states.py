@@ -34,6 +34,7 @@ KnownBy = Annotated[
 
 _ORDER_COLUMNS = ("account", "order", "symbol", "side", ">leaves", ">of", ">price", "status")
 _POSITION_COLUMNS = ("account", "symbol", ">position", ">average", ">realized", ">fees", "in")
+_REPORT_COLUMNS = ("account", "symbol", ">quantity", "as of", "~difference")
 _DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">net", ">fills")
 _PENDING_COLUMNS = ("account", "request", "action", "symbol", "since", "~why")
 _LOCKOUT_COLUMNS = ("account", "rule", "scope", "allows", "until", "~why")
@@ -140,6 +141,9 @@ def _put_money(holdings: Holdings, shown: Presenter, rows: int) -> None:
     """Print positions, what the broker reported of them, and the profit and loss that they made."""
     positions = [_position_row(position, holdings.realized(position), shown) for position in holdings.positions]
     put_table("Positions; realized first in, first out, before fees", _POSITION_COLUMNS, positions, shown=rows)
+    reports = [_report_row(position, shown) for position in holdings.positions if position.reported is not None]
+    if reports:
+        put_table("What the broker says of positions", _REPORT_COLUMNS, reports, shown=rows)
     totals = [
         (t.account, t.currency or NONE, *(shown.money(amount, t.currency) for amount in (t.realized, t.fees, t.net)))
         for t in holdings.totals
@@ -171,6 +175,14 @@ def _position_row(position: Position, realized: Decimal | None, shown: Presenter
     return (
         *(position.account, position.symbol, shown.quantity(position.quantity), shown.mean(position.average_price)),
         *(money, shown.money(position.fees, currency), currency or NONE),
+    )
+
+
+def _report_row(position: Position, shown: Presenter) -> tuple[str, ...]:
+    difference = "reported before the last fill" if position.superseded else shown.quantity(position.difference)
+    return (
+        *(position.account, position.symbol, shown.quantity(position.reported)),
+        *(shown.time(position.reported_at), difference),
     )
 
 

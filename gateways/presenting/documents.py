@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, tzinfo
 from decimal import Decimal
 from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -27,10 +28,16 @@ from gateways.presenting.numbers import in_full
 from projections.views.orders import Order
 from projections.views.positions import Position
 
+
+def reported_difference(position: Position) -> Decimal | None:
+    """Return what the broker reports beyond the fills; None without a report, and where a fill came after it."""
+    return None if position.superseded else position.difference
+
+
 # Figures that the classes compute, beside the members that they store.
-_COMPUTED: dict[type, tuple[str, ...]] = {
-    Order: ("average_price", "shortfall"),
-    Position: ("difference",),
+_COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
+    Order: {"average_price": attrgetter("average_price"), "shortfall": attrgetter("shortfall")},
+    Position: {"difference": reported_difference},
 }
 _UUID_BYTES = 16
 _POWER_OF_TEN = re.compile(r"-?\d+(?:\.\d+)?[Ee][+-]?\d{1,3}", re.ASCII)
@@ -46,7 +53,7 @@ def plain(value: Any, zone: tzinfo = UTC, hint: Hint = None) -> Any:  # noqa: AN
     if isinstance(value, msgspec.Struct):
         hints = annotations_of(type(value))
         members = {name: plain(getattr(value, name), zone, hints.get(name)) for name in value.__struct_fields__}
-        return members | {name: plain(getattr(value, name), zone) for name in _COMPUTED.get(type(value), ())}
+        return members | {name: plain(compute(value), zone) for name, compute in _COMPUTED.get(type(value), {}).items()}
     if isinstance(value, Mapping):
         within = _within(hint)
         return {str(key): plain(item, zone, within) for key, item in value.items()}

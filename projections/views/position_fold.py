@@ -17,6 +17,7 @@ from eventstore.trading import PositionSide
 from projections.views.contracts import SYMBOLS_MAX, TooManySymbols
 from projections.views.earned import NOTHING, Earned
 from projections.views.path import Earnings
+from projections.views.reported import NO_REPORT, Report, superseded
 from projections.views.trades import ZERO, Fees, Mark, MarkKind, Recent, with_fee, with_mark
 
 VIEW = "positions"
@@ -111,9 +112,7 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     side: PositionSide
     figures: Figures
     fees: Fees
-    reported: Decimal | None
-    reported_average_price: Decimal | None
-    frozen: Decimal | None
+    report: Report
     marked: tuple[Mark, ...]
     first: int
     last: int
@@ -303,9 +302,7 @@ def settle(state: PositionsState, key: str, holding: Holding, name: str, booking
         holding.side,
         after,
         fees,
-        holding.reported,
-        holding.reported_average_price,
-        holding.frozen,
+        superseded(holding.report, after.quantity, by_fill=bool(booking.fills)),
         marked,
         holding.first,
         booking.position,
@@ -344,7 +341,9 @@ def refold(state: PositionsState, key: str, bookings: dict[str, Booking], fees: 
         if difference != NOTHING:
             ledger.book(booking.occurred_at, booking.position, key, difference)
     window.bookings = bookings
-    state.holdings[key] = replace(state.holdings[key], figures=figures, fees=fees, last=position)
+    holding = state.holdings[key]
+    report = superseded(holding.report, figures.quantity, by_fill=False)
+    state.holdings[key] = replace(holding, figures=figures, fees=fees, report=report, last=position)
 
 
 def opened(state: PositionsState, key: str, position: int) -> Holding:
@@ -352,7 +351,7 @@ def opened(state: PositionsState, key: str, position: int) -> Holding:
     symbol, _, side = key.rpartition("\0")
     if len(state.holdings) >= SYMBOLS_MAX:
         raise TooManySymbols(VIEW, symbol)
-    holding = Holding(symbol, PositionSide(side), FLAT, (), None, None, None, (), position, position)
+    holding = Holding(symbol, PositionSide(side), FLAT, (), NO_REPORT, (), position, position)
     state.windows[key] = Window()
     state.holdings[key] = holding
     return holding

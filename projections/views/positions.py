@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record, UnknownContract
+from eventstore import Event, Instant, Record, UnknownContract
 from eventstore.trading import (
     AccountOpened,
     AdjustmentReason,
@@ -40,6 +40,7 @@ from projections.views.position_fold import (
     refold,
     settle,
 )
+from projections.views.reported import report_of
 from projections.views.trades import ZERO, AboutTrade, Fees, Mark, MarkKind, with_fee
 
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
@@ -54,7 +55,8 @@ class Position(msgspec.Struct, frozen=True):
     `quantity` is below zero when short. `average_price` is the open lots' (first in, first out), `average_cost` that
     of the average-cost method; both are None when flat, and leave out `unpriced`: the quantity whose opening told no
     price, which realizes nothing. `fees` are in the contract's currency or in none named. `anomalies` are the last
-    100 records that surprised: kind and position in the log.
+    100 records that surprised: kind and position in the log. `reported` is the broker's word as of `reported_at`,
+    `superseded` where a fill came after it.
     """
 
     account: str
@@ -73,6 +75,8 @@ class Position(msgspec.Struct, frozen=True):
     fees_by_currency: Fees = ()
     reported: Decimal | None = None
     reported_average_price: Decimal | None = None
+    reported_at: Instant | None = None
+    superseded: bool = False
     multiplier: Decimal | None = None
     currency: str | None = None
     anomalies: tuple[Mark, ...] = ()
@@ -144,7 +148,7 @@ class PositionsView(View[PositionsState]):
             case OrderFilled() | TradeExecuted():
                 _fill(state, event, record)
             case PositionReported():
-                _report(state, event, record.position)
+                _report(state, event, record)
             case FeeCharged():
                 _charge(state, event, record)
             case PositionAdjusted():
@@ -206,7 +210,7 @@ class Positions:
 
 
 def _position(account: str, holding: Holding, contract: Contract | None) -> Position:
-    figures, fees_by_currency = holding.figures, holding.fees
+    figures, fees_by_currency, report = holding.figures, holding.fees, holding.report
     average_price = average_cost = multiplier = currency = None
     if contract is not None:
         multiplier, currency = contract.multiplier, contract.currency
@@ -225,7 +229,7 @@ def _position(account: str, holding: Holding, contract: Contract | None) -> Posi
         holding.symbol,
         holding.side,
         figures.quantity,
-        holding.frozen,
+        report.frozen,
         average_price,
         figures.lots,
         figures.cost,
@@ -235,8 +239,10 @@ def _position(account: str, holding: Holding, contract: Contract | None) -> Posi
         figures.unpriced,
         fees,
         fees_by_currency,
-        holding.reported,
-        holding.reported_average_price,
+        report.quantity,
+        report.average_price,
+        report.at,
+        report.superseded,
         multiplier,
         currency,
         holding.marked,
@@ -263,18 +269,12 @@ def _fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Rec
     recent.put(name, key)
 
 
-def _report(state: PositionsState, event: PositionReported, position: int) -> None:
+def _report(state: PositionsState, event: PositionReported, record: Record) -> None:
     key = event.symbol + "\0" + event.position_side
-    holding = state.holdings.get(key) or opened(state, key, position)
-    # Venues that keep both sides report a short one above zero or below.
-    quantity = -abs(event.quantity) if event.position_side is _SHORT else event.quantity
-    state.holdings[key] = replace(
-        holding,
-        reported=quantity,
-        reported_average_price=event.average_price,
-        frozen=event.frozen,
-        last=position,
-    )
+    holding = state.holdings.get(key) or opened(state, key, record.position)
+    last = next((each for each in reversed(state.windows[key].bookings.values()) if each.fills), None)
+    report = report_of(event, record.occurred_at, None if last is None else last.occurred_at)
+    state.holdings[key] = replace(holding, report=report, last=record.position)
 
 
 def _charge(state: PositionsState, event: FeeCharged, record: Record) -> None:

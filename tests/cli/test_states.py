@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,9 @@ import pytest
 import eventstore
 from eventstore import Event, Record
 from eventstore.clock import format_time
-from eventstore.trading import EnforcementAction, EnforcementRequested, LockoutCleared
+from eventstore.trading import EnforcementAction, EnforcementRequested, LockoutCleared, PositionReported, Side
 from projections.views.orders import OrdersState, OrdersView
-from tests.cli.command import NINE, SECOND, Run
+from tests.cli.command import NINE, SECOND, Run, filled
 
 NINE_O_CLOCK = "2025-11-19T09:00:10-06:00"
 
@@ -82,6 +83,26 @@ def test_state_as_tables_says_no_contract_where_there_is_none(run: Run, data: Pa
     assert "2025-11-19T16:00:00.000Z" in ended.out
     assert "\x1b" not in ended.out
     assert ended.err == ""
+
+
+def test_a_broker_s_report_is_shown_with_its_time_and_its_difference_until_the_next_fill(
+    run: Run, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with eventstore.open(data) as store:
+        reported = PositionReported(symbol="ESZ5", quantity=Decimal(3))
+        store.append("position/ACC1/ESZ5", reported, occurred_at=NINE + 9 * SECOND)
+    table = run("state", "--account", "ACC1", "--data", data).out.partition("What the broker says")[2].splitlines()
+    assert table[3].split() == ["ACC1", "ESZ5", "3", "2025-11-19T15:00:09.000Z", "2"]
+    [held] = run("state", "--account", "ACC1", "--data", data, "--json").document["positions"]
+    assert (held["reported_at"], held["difference"]) == ("2025-11-19T15:00:09.000000000Z", "2")
+    with eventstore.open(data) as store:
+        store.append("order/ACC1/O-4", filled("T-9", Side.BUY, 1, "6650"), occurred_at=NINE + 10 * SECOND)
+    table = run("state", "--account", "ACC1", "--data", data).out.partition("What the broker says")[2].splitlines()
+    assert "reported before the last fill" in table[3]
+    assert "2025-11-19T15:00:09.000Z" in table[3]
+    [held] = run("state", "--account", "ACC1", "--data", data, "--json").document["positions"]
+    assert (held["superseded"], held["difference"]) == (True, None)
 
 
 def test_state_of_one_account_leaves_the_others_out(run: Run, data: Path) -> None:

@@ -76,7 +76,8 @@ def test_every_instant_of_a_quote_is_a_time() -> None:
 @pytest.fixture
 def recorded(tmp_path: Path) -> Iterator[Callable[[Event], Record]]:
     with eventstore.open(tmp_path) as store:
-        yield lambda event: store.append("note/A/1", event)[0]
+        streams = {"LockoutSet": "lockout/A/r", "OrderFilled": "order/A/1"}
+        yield lambda event: store.append(streams.get(type(event).__name__, "plan/A/1"), event)[0]
 
 
 def shown(record: Record) -> Any:  # noqa: ANN401 - any JSON

@@ -1,0 +1,82 @@
+"""A broker's report of a position: as of when it was, and whether a fill came after it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from eventstore import Event
+from eventstore.trading import AdjustmentReason, PositionAdjusted, PositionReported, TradeBusted, TradeCorrected
+from projections.views.positions import Position
+from tests.views.position_folding import Folding, fill
+
+
+def reported(quantity: int) -> PositionReported:
+    return PositionReported(symbol="ESZ5", quantity=Decimal(quantity))
+
+
+def adjusted(quantity: int, reason: str) -> PositionAdjusted:
+    return PositionAdjusted(symbol="ESZ5", quantity=Decimal(quantity), reason=AdjustmentReason(reason))
+
+
+def position_after(*events: tuple[Event, int]) -> Position:
+    """Return the position after events that each happened so many seconds after the first."""
+    book = Folding()
+    for event, second in events:
+        stream = "position/A/ESZ5" if isinstance(event, PositionReported | PositionAdjusted) else "order/A/O-1"
+        book.add(stream, event, occurred_at=second)
+    return book.positions.get("A", "ESZ5")
+
+
+def test_without_a_report_there_is_no_time_of_it() -> None:
+    position = position_after((fill("T1", 2, 100), 1))
+    assert (position.reported, position.reported_at, position.superseded) == (None, None, False)
+
+
+def test_a_report_has_its_own_time() -> None:
+    position = position_after((fill("T1", 2, 100), 1), (reported(3), 9))
+    assert (position.reported_at, position.superseded, position.difference) == (9, False, Decimal(1))
+
+
+@pytest.mark.parametrize("quantity", [1, -1, -2])
+def test_a_fill_after_it_supersedes_it_whatever_the_fill_makes_of_the_position(quantity: int) -> None:
+    position = position_after((fill("T1", 2, 100), 1), (reported(3), 2), (fill("T2", quantity, 100), 3))
+    assert position.superseded
+
+
+def test_a_fill_that_happened_after_it_supersedes_it_though_the_report_came_late() -> None:
+    assert position_after((fill("T1", 2, 100), 5), (reported(3), 2)).superseded
+    assert not position_after((fill("T1", 2, 100), 5), (reported(3), 5)).superseded
+
+
+def test_a_fill_recorded_after_it_supersedes_it_whenever_it_happened() -> None:
+    assert position_after((reported(2), 5), (fill("T1", 2, 100), 1)).superseded
+
+
+def test_a_new_report_counts_anew() -> None:
+    position = position_after((reported(2), 1), (fill("T1", 2, 100), 2), (reported(2), 3))
+    assert (position.superseded, position.difference) == (False, Decimal(0))
+
+
+def test_an_adjustment_to_what_was_reported_leaves_the_report_and_another_supersedes_it() -> None:
+    events = [(fill("T1", 2, 100), 1), (reported(3), 2)]
+    assert not position_after(*events, (adjusted(1, "RECONCILED"), 3)).superseded
+    assert position_after(*events, (adjusted(-2, "EXPIRY"), 3)).superseded
+
+
+def test_a_bust_or_correction_that_changes_the_position_supersedes_it() -> None:
+    events = [(fill("T1", 2, 100), 1), (fill("T2", 1, 100), 2), (reported(3), 3)]
+    assert position_after(*events, (TradeBusted(trade_id="T2"), 4)).superseded
+    corrected = TradeCorrected(trade_id="T2", quantity=Decimal(1), price=Decimal(101))
+    assert not position_after(*events, (corrected, 4)).superseded
+
+
+def test_a_report_of_a_position_that_was_never_held_stands() -> None:
+    position = position_after((reported(3), 2))
+    assert (position.quantity, position.reported, position.superseded, position.difference) == (
+        Decimal(0),
+        Decimal(3),
+        False,
+        Decimal(3),
+    )
