@@ -1,13 +1,14 @@
 """What the log means: views, the book that they make up, snapshots of it, and any past state."""
 
 from projections.book import Book
+from projections.changes import Change, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
 from projections.cuts.troubles import SnapshotWarning
 from projections.opening import open
 from projections.policies import Policies
 from projections.policies.deciding import Decision, Policy, Trigger
 from projections.recovery import Recovery
-from projections.replay import Change, as_of, diff, steps
+from projections.replay import as_of, steps
 from projections.sessions import Calendar, TradingDay
 from projections.snapshots import Snapshots
 from projections.tiers import TierSettings

@@ -1,34 +1,17 @@
-"""Going back: the book as of an instant, what changed between two, and a log replayed step by step."""
+"""Going back: the book as of an instant, and a log replayed step by step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from eventstore import EventReader, InvalidEvent
 from eventstore.clock import to_ns
-from eventstore.trading import (
-    AccountUpdated,
-    FeeCharged,
-    LockoutCleared,
-    LockoutExpired,
-    LockoutExtended,
-    LockoutSet,
-    Marked,
-    OrderFilled,
-    PositionAdjusted,
-    PositionReported,
-    TradeBusted,
-    TradeCorrected,
-    TradeExecuted,
-)
+from eventstore.trading import Marked
 from projections.book import Book
 from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
 from projections.shipped import shipped_views
-from projections.views.lockouts import BROKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,22 +21,6 @@ if TYPE_CHECKING:
     from projections.view import View
 
     Times = datetime | int
-
-
-_POSITION_EVENTS = (
-    FeeCharged | OrderFilled | PositionAdjusted | PositionReported | TradeBusted | TradeCorrected | TradeExecuted
-)
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One thing that differs between two instants, and the records in between that touched it."""
-
-    view: str
-    account: str
-    key: str
-    before: Any
-    after: Any
-    records: tuple[Any, ...]
 
 
 def as_of(
@@ -115,53 +82,6 @@ def find_mark(store: EventReader, name: str) -> Record:
         msg = f"there is no mark {name!r}, only {', '.join(sorted(names)) or 'none at all'}"
         raise InvalidEvent(msg)
     return last
-
-
-def diff(store: EventReader, first: Times, second: Times, *, account: str | None = None) -> tuple[Change, ...]:
-    """Return what differs between the books at two instants of `recorded_at`, with the records that did it."""
-    start, stop = sorted((store.position_at(first), store.position_at(second)))
-    before, after = (as_of(store, position=position, account=account) for position in (start, stop))
-    touched: dict[tuple[str, str, str], list[Record]] = {}
-    accounts = None if account is None else frozenset({account})
-    for page in tail(store, start, stop, accounts):
-        for record in page:
-            for thing in _touches(record, after):
-                touched.setdefault(thing, []).append(record)
-    changes = []
-    for (view, owner, key), records in touched.items():
-        was, is_now = (_ask(book, view, owner, key) for book in (before, after))
-        if was != is_now:
-            changes.append(Change(view, owner, key, was, is_now, tuple(records)))
-    return tuple(changes)
-
-
-def _touches(record: Record, after: Book) -> Iterator[tuple[str, str, str]]:
-    account, event = record.account, record.event
-    if record.category == "order":
-        yield "orders", account, record.entity.replace("%2F", "/")
-    if isinstance(event, LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired):
-        yield "lockouts", account, event.rule_id or record.entity.replace("%2F", "/")
-    if isinstance(event, AccountUpdated) and event.can_trade is not None:
-        yield "lockouts", account, BROKER
-    if isinstance(event, FeeCharged | TradeBusted | TradeCorrected) and event.symbol is None:
-        for symbol in _symbols(after, account, event.trade_id):
-            yield "positions", account, f"{symbol}/{event.position_side}"
-    elif isinstance(event, _POSITION_EVENTS):
-        yield "positions", account, f"{event.symbol}/{event.position_side}"
-
-
-def _symbols(book: Book, account: str, trade_id: str) -> list[str]:
-    """Return what a trade was in, of which an event tells no more than its id."""
-    return sorted({trade.symbol for trade in book.trades.of(account) if trade.trade_id == trade_id})
-
-
-def _ask(book: Book, view: str, account: str, key: str) -> object:
-    if view == "orders":
-        return book.orders.get(account, key)
-    if view == "lockouts":
-        return tuple(lockout for lockout in book.lockouts.history(account) if lockout.rule_id == key)
-    symbol, side = key.rsplit("/", 1)
-    return book.positions.get(account, symbol, side)
 
 
 def steps(

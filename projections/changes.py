@@ -1,0 +1,208 @@
+"""What differs between two pasts: orders, positions and lockouts, each with the records that changed it."""
+
+from __future__ import annotations
+
+import functools
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from eventstore import EventReader, InvalidEvent
+from eventstore.clock import to_ns
+from eventstore.trading import (
+    AccountUpdated,
+    ClockJumped,
+    ContractDefined,
+    FeeCharged,
+    LockoutCleared,
+    LockoutExpired,
+    LockoutExtended,
+    LockoutSet,
+    OrderFilled,
+    PositionAdjusted,
+    PositionReported,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
+from projections.reading import tail
+from projections.replay import as_of
+from projections.views.lockouts import BROKER
+from projections.views.positions import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from eventstore import Event, Record
+    from projections.book import Book
+
+    Times = datetime | int
+    Key = tuple[str, str, str]
+
+_ABOUT_TRADES = FeeCharged | TradeBusted | TradeCorrected
+_UNKNOWN = "/"
+"""In place of a position's name: wherever a trade was booked of which an event gives the id."""
+_FIGURES = OrderFilled | PositionAdjusted | PositionReported | TradeExecuted
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One thing that differs between two instants, and the records in between that touched it."""
+
+    view: str
+    account: str
+    key: str
+    before: Any
+    after: Any
+    records: tuple[Any, ...]
+
+
+class Past(msgspec.Struct, frozen=True, order=True):
+    """What a book of the past has folded: records up to a position, that occurred at or before an instant (UNIX ns)."""
+
+    occurred_at: int | None
+    known: int
+
+    def holds(self, record: Record) -> bool:
+        in_time = self.occurred_at is None or record.occurred_at <= self.occurred_at
+        return in_time and record.position <= self.known
+
+    def book(self, store: EventReader, account: str | None) -> Book:
+        return as_of(store, position=self.known, occurred_at=self.occurred_at, account=account)
+
+
+def diff(
+    store: EventReader,
+    first: Times,
+    second: Times,
+    *,
+    account: str | None = None,
+    occurred_at: bool = False,
+    known_by: Times | tuple[Times, Times] | None = None,
+) -> tuple[Change, ...]:
+    """Return what differs between the books at two instants, with the records that did it; their order is no matter.
+
+    The instants are of `recorded_at`: what was known then. With `occurred_at` they are when things happened: what was
+    true then, as known now, or by another instant, or by one for each in `known_by`. The same instant twice, with two
+    in `known_by`, tells what was learned of it in between.
+    """
+    before, after = sorted(_pasts(store, (first, second), known_by, occurred_at=occurred_at))
+    if before == after:
+        return ()
+    books = _Books(before.book(store, account), after.book(store, account))
+    touched: dict[Key, list[Record]] = {}
+    for record in _between(store, before, after, account):
+        for key in dict.fromkeys(_touches(record, books)):
+            touched.setdefault(key, []).append(record)
+    changes = []
+    # What is in neither by name is compared all the same: no difference goes unsaid.
+    for key in dict.fromkeys([*(key for key in touched if key[2] != _UNKNOWN), *books.held]):
+        was, is_now = _ask(books.before, *key), _ask(books.after, *key)
+        if was != is_now and not (_never_held(was) and _never_held(is_now)):
+            # A correction can have booked a trade elsewhere than the trade itself was.
+            records = touched.get(key) or touched.get((key[0], key[1], _UNKNOWN), [])
+            changes.append(Change(*key, was, is_now, tuple(records)))
+    return tuple(changes)
+
+
+def _pasts(
+    store: EventReader,
+    instants: tuple[Times, Times],
+    known_by: Times | tuple[Times, Times] | None,
+    *,
+    occurred_at: bool,
+) -> list[Past]:
+    if not occurred_at:
+        if known_by is not None:
+            msg = "known_by goes with occurred_at=True: without it, the two instants themselves are what was known by"
+            raise InvalidEvent(msg)
+        return [Past(None, store.position_at(instant)) for instant in instants]
+    pair: Sequence[Times | None] = known_by if isinstance(known_by, tuple | list) else (known_by, known_by)
+    if len(pair) != 2:  # noqa: PLR2004 - one for each of the two instants
+        msg = f"known_by is one instant, or one for each of the two, not {len(pair)}"
+        raise InvalidEvent(msg)
+    head = store.head()
+    known = [head if each is None else store.position_at(each) for each in pair]
+    return [Past(to_ns(instant), position) for instant, position in zip(instants, known, strict=True)]
+
+
+def _between(store: EventReader, before: Past, after: Past, account: str | None) -> Iterator[Record]:
+    """Yield the records that one of two pasts has and the other has not, in order of position."""
+    accounts = None if account is None else frozenset({account})
+    first = min(before.known, after.known) if before.occurred_at == after.occurred_at else 0
+    for page in tail(store, first, max(before.known, after.known), accounts):
+        yield from (record for record in page if before.holds(record) != after.holds(record))
+
+
+class _Books:
+    """The books of both pasts, with what is asked of them for many records."""
+
+    def __init__(self, before: Book, after: Book) -> None:
+        self.before, self.after = before, after
+        self._traded: dict[str, dict[str, set[str]]] = {}
+
+    @functools.cached_property
+    def held(self) -> list[Key]:
+        """The positions and lockouts that either book has."""
+        found: list[Key] = []
+        for book in (self.before, self.after):
+            for name in book.partitions("positions"):
+                found += [("positions", name, f"{each.symbol}/{each.side}") for each in book.positions.of(name)]
+            for name in book.partitions("lockouts"):
+                found += [("lockouts", name, each.rule_id) for each in book.lockouts.history(name)]
+        return list(dict.fromkeys(found))
+
+    def traded(self, account: str, trade_id: str) -> set[str]:
+        """Return the positions of an account that a trade was in."""
+        if account not in self._traded:
+            known: dict[str, set[str]] = {}
+            for trade in chain(self.before.trades.of(account), self.after.trades.of(account)):
+                known.setdefault(trade.trade_id, set()).add(f"{trade.symbol}/{trade.position_side}")
+            self._traded[account] = known
+        return self._traded[account].get(trade_id, set())
+
+
+def _touches(record: Record, books: _Books) -> Iterator[Key]:
+    account, event = record.account, record.event
+    if record.category == "order":
+        yield "orders", account, record.entity.replace("%2F", "/")
+    match event:
+        case LockoutSet() | LockoutExtended() | LockoutCleared() | LockoutExpired():
+            yield "lockouts", account, event.rule_id or record.entity.replace("%2F", "/")
+        case AccountUpdated():
+            if event.can_trade is not None:
+                yield "lockouts", account, BROKER
+        case ClockJumped():
+            yield from (key for key in books.held if key[:2] == ("lockouts", account))
+        case ContractDefined():
+            names = {event.symbol, *event.broker_ids}
+            yield from (key for key in books.held if key[0] == "positions" and key[2].rpartition("/")[0] in names)
+        case _:
+            yield from (("positions", account, key) for key in _positions(event, account, books))
+
+
+def _positions(event: Event, account: str, books: _Books) -> Iterator[str]:
+    if isinstance(event, _FIGURES):
+        yield f"{event.symbol}/{event.position_side}"
+    elif isinstance(event, _ABOUT_TRADES):
+        traded = books.traded(account, event.trade_id)
+        # The event may give no more than the trade's id.
+        yield from sorted(key for key in traded if event.symbol in {None, key.rpartition("/")[0]})
+        if event.symbol is not None:
+            yield f"{event.symbol}/{event.position_side}"
+        yield _UNKNOWN
+
+
+def _ask(book: Book, view: str, account: str, key: str) -> object:
+    if view == "orders":
+        return book.orders.get(account, key)
+    if view == "lockouts":
+        return tuple(lockout for lockout in book.lockouts.history(account) if lockout.rule_id == key)
+    symbol, side = key.rsplit("/", 1)
+    return book.positions.get(account, symbol, side)
+
+
+def _never_held(value: object) -> bool:
+    """Tell whether this is the flat position of something that was never traded: its contract alone may differ."""
+    return isinstance(value, Position) and value.first_position is None
