@@ -24,6 +24,7 @@ WAIT_SECONDS = 5.0
 COMMIT_SECONDS_MAX = 60.0
 FLUSH_SECONDS = 0.005
 GATHER_SECONDS = 0.0003
+PAUSE_SECONDS_MAX = 1.0
 
 
 class Pending:
@@ -107,6 +108,8 @@ class Committer:
         self._queued = threading.Event()
         self._flush = threading.Event()
         self._closing = False
+        self.trouble = ""
+        """What the flusher met last, '' when all went well."""
 
     @property
     def waiting(self) -> int:
@@ -123,12 +126,20 @@ class Committer:
         """Put batches into the queue and return at once."""
         request = Pending(self, batches, events, queued=True)
         with self._mutex:
+            if self._flusher is None and not self._closing:
+                self._flusher = self._started()
             self._admit(request)
-            if self._flusher is None:
-                self._flusher = threading.Thread(target=self._flush_forever, name="flusher", daemon=True)
-                self._flusher.start()
         self._queued.set()
         return request
+
+    def _started(self) -> threading.Thread:
+        flusher = threading.Thread(target=self._flush_forever, name="flusher", daemon=True)
+        try:
+            flusher.start()
+        except RuntimeError as e:
+            msg = f"the system gives no thread to write what is enqueued ({e}): nothing was written, append it"
+            raise Overloaded(msg) from e
+        return flusher
 
     def flush(self) -> None:
         """Write all that waits; raise the first error of an enqueued append that nobody has asked for."""
@@ -285,9 +296,9 @@ class Committer:
         try:
             outcomes = self._journal.commit([request.batches for request in taken if request.batches])
         except BaseException as error:
-            # All of one commit share its fate; what is no error of the store's own goes on to the leader as it is.
+            # All of one commit share its fate; what interrupts the leader goes on as it is.
             self._settle(taken, [_share(error, request) for request in taken])
-            if not isinstance(error, StoreError):
+            if not isinstance(error, Exception):
                 raise
             return
         answers = iter(outcomes)
@@ -320,16 +331,23 @@ class Committer:
             raise error
 
     def _flush_forever(self) -> None:
+        pause = self._flush_seconds
         while not self._closing:
-            self._queued.wait()
-            self._queued.clear()
-            self._flush.wait(self._flush_seconds)
-            self._flush.clear()
             try:
+                self._queued.wait()
+                self._queued.clear()
+                self._flush.wait(pause)
+                self._flush.clear()
                 self._run(Pending(self, [], 0, queued=False))
-            except StoreError:
-                # Closed by now, or overloaded; every enqueued append holds its own error, which flush() raises.
-                continue
+            except BaseException as error:  # noqa: BLE001 - whatever it is, what is enqueued next needs a flusher
+                # Every enqueued append that failed holds its own error, which flush() raises. What still waits is
+                # tried again, ever more seldom.
+                self.trouble = _why(error)
+                pause = min(2 * pause + FLUSH_SECONDS, PAUSE_SECONDS_MAX)
+                if self._queue:
+                    self._queued.set()
+            else:
+                self.trouble, pause = "", self._flush_seconds
 
 
 def _share(error: BaseException, request: Pending) -> StoreError:
@@ -337,4 +355,11 @@ def _share(error: BaseException, request: Pending) -> StoreError:
     if isinstance(error, StoreError) and not isinstance(error, OutcomeUnknown):
         return error
     ids = [draft.id for draft in drafts_of(request.batches)]
-    return OutcomeUnknown(ids, str(error.__cause__ or error))
+    outcome = OutcomeUnknown(ids, _why(error.__cause__ or error))
+    outcome.__cause__ = error.__cause__ or error
+    return outcome
+
+
+def _why(error: BaseException) -> str:
+    """Return what an error says; of a foreign one, which may say nothing, its name too."""
+    return str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"

@@ -166,6 +166,10 @@ class Journal(Verifiable, Protocol):
     """The write side: the only one that assigns position, version and recorded_at."""
 
     @property
+    def trouble(self) -> str:
+        """What a thread of the journal's own could not do and tries again, '' when all goes well."""
+
+    @property
     def read_only(self) -> bool:
         """Whether it only answers, and takes no events."""
 

@@ -230,7 +230,12 @@ class EventStore(EventReader):
 
     def doctor(self) -> list[str]:
         """Return what is wrong with the storage itself, beside `verify`: nothing, usually."""
-        return [str(fault) for fault in self._journal.integrity()]
+        found = [str(fault) for fault in self._journal.integrity()]
+        if trouble := self._journal.trouble:
+            found.append(f"the files are not looked after: {trouble}")
+        if trouble := self._committer.trouble:
+            found.append(f"what was enqueued could not be written: {trouble}")
+        return found
 
     @override
     def close(self) -> None:

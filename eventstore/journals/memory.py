@@ -30,6 +30,7 @@ class MemoryJournal:
 
     page = PAGE
     read_only = False
+    trouble = ""
     unproved: tuple[str, ...] = ()
 
     def __init__(self, *, log: str = "main", clock: Clock | None = None, log_id: bytes | None = None) -> None:

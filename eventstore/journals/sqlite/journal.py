@@ -239,8 +239,8 @@ class SqliteJournal(SqliteSource):
         return rows.version(self._writer, stream) if version is None else version
 
     @property
+    @override
     def trouble(self) -> str:
-        """What the keeper could not do, '' when all went well."""
         return self._keeper.trouble or self._checkpoint_trouble
 
     def close(self) -> None:
@@ -289,8 +289,7 @@ class SqliteJournal(SqliteSource):
             return
         pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
         if moved >= pages:
-            with contextlib.suppress(apsw.BusyError):  # somebody reads or appends just now
-                self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def _checkpoint(self, mode: int) -> tuple[int, int]:
         """Checkpoint without waiting for anybody; return the frames that there are and those that are moved over."""
@@ -298,7 +297,10 @@ class SqliteJournal(SqliteSource):
             if self._checkpointer is None:
                 self._checkpointer = self._connect()
                 self._checkpointer.set_busy_handler(None)
-            return self._checkpointer.wal_checkpoint(mode=mode)
+            try:
+                return self._checkpointer.wal_checkpoint(mode=mode)
+            except apsw.BusyError:  # somebody reads, appends or checkpoints just now
+                return 1, 0
 
     def _mark_at_times(self) -> None:
         now = time.monotonic()

@@ -37,6 +37,11 @@ class SqliteSource:
     log_id: bytes
     page = PAGE
     read_only = False
+
+    @property
+    def trouble(self) -> str:
+        return ""
+
     unproved = ("the log's name", "created_at, the time at which the log was created")
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
