@@ -23,6 +23,7 @@ from eventstore.errors import (
     TargetExists,
     Unavailable,
     UnknownContract,
+    Unproved,
     UnsupportedFormat,
     VersionConflict,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Unavailable",
     "UnknownContract",
     "UnknownEvent",
+    "Unproved",
     "UnsupportedFormat",
     "Verification",
     "VersionConflict",

@@ -16,6 +16,7 @@ StoreError
 ├── Gap                      a source skips positions: what lies between is not there
 ├── Unavailable              the backend cannot be reached: safe to try again
 │   ├── Refused              it answers, and says no: mend what it names
+│   │   └── Unproved         nothing shows that what it holds is all there was: find a witness, or accept it
 │   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
 ├── TargetExists             the target of a copy is there already: nothing is overwritten
 └── UnknownContract          a figure in money needs a contract that nobody defined
@@ -154,6 +155,10 @@ class Refused(Unavailable):
     def __init__(self, reason: str, *, status: int = 0, position: int = 0) -> None:
         self.reason, self.status, self.position = reason, status, position
         super().__init__(reason)
+
+
+class Unproved(Refused):
+    """Nothing shows that what InfluxDB holds of a log is all there was; nothing was restored."""
 
 
 class NotMirrored(Unavailable):

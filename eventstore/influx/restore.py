@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from eventstore.clock import NANOSECONDS, Clock, SystemClock
-from eventstore.errors import CorruptJournal, Refused
+from eventstore.errors import CorruptJournal, Refused, Unproved
 from eventstore.influx import claims, status
 from eventstore.influx.client import Client
 from eventstore.influx.points import MIRROR, TYPES
@@ -32,7 +33,8 @@ class Restored(msgspec.Struct, frozen=True):
     """What was restored: up to which position, with which root, proved against how many earlier roots.
 
     `acknowledged`: the last position that a watermark, or the mirror, knows to have been acknowledged, and `witness`
-    who knows it. Those past `position` are lost with the disk.
+    who knows it. Those past `position` are lost with the disk. `proved_to`: the last position at which something
+    agreed; what comes after it has its own digests and order, and nothing else that speaks for it.
     """
 
     position: int
@@ -40,6 +42,7 @@ class Restored(msgspec.Struct, frozen=True):
     proved: int
     acknowledged: int
     witness: str
+    proved_to: int = 0
 
 
 def restore(
@@ -49,6 +52,7 @@ def restore(
     *,
     up_to: int | None = None,
     watermarks: Path | None = None,
+    unproved: bool = False,
     progress: Callable[[int, int], None] | None = None,
     clock: Clock | None = None,
 ) -> Restored:
@@ -56,34 +60,55 @@ def restore(
 
     Beside the order of positions, times and versions, the tree is compared with the roots that the mirror left in
     InfluxDB, and with the watermarks in the folder `watermarks`, by default those that outlived the journal in
-    `directory`. Raises Gap where positions are missing (`up_to` restores what comes before), CorruptJournal where a
-    record is not what it was, TargetExists where there is a journal, Refused, Unavailable.
+    `directory`. Where there are neither, nothing shows that any point is as it was written or that this is all of
+    them: that is Unproved, unless `unproved` accepts it. Raises Gap where positions are missing (`up_to` restores
+    what comes before), CorruptJournal where a record is not what it was, TargetExists where there is a journal,
+    Refused, Unavailable.
     """
-    clock = clock or SystemClock()
-    client = Client(settings)
-    source = InfluxSource(client, log, claims.log_id_of(client, log))
-    left = Watermarks(directory / "watermarks" if watermarks is None else watermarks).all()
-    types = _types(client, log)
-    restoration = Restoration(
-        directory / "journal.db", log, source.log_id, created_at=clock.now_ns(), types=types
-    )  # fmt: skip
-    try:
-        head = source.settled()
-        last = head if up_to is None else min(up_to, head)
-        proved = _write(source, restoration, last, _Witnesses(left, roots(client, log), source.log_id.hex()), progress)
-        if watermarks is None and left:
-            # They know of records that are not here, and would keep the new journal from opening.
-            (directory / "watermarks").rename(_free(directory / LOST))
-        restoration.finish()
-    finally:
-        restoration.abandon()
-        acknowledged, witness = _acknowledged(client, log, left)
-        source.close()
+    with contextlib.closing(Client(settings)) as client:
+        log_id = claims.log_id_of(client, log)
+        left = _watermarks(directory / "watermarks" if watermarks is None else watermarks, given=watermarks is not None)
+        witnesses = _Witnesses(left, roots(client, log), log_id.hex())
+        with contextlib.closing(InfluxSource(client, log, log_id)) as source:
+            head = source.settled()
+            known = _acknowledged(client, log, left)
+            if not unproved and not witnesses.are_there and (head or known is None):
+                raise _unproved(settings, log)
+            acknowledged, witness = known or (0, "")
+            last = head if up_to is None else min(up_to, head)
+            restoration = Restoration(
+                directory / "journal.db", log, log_id,
+                created_at=(clock or SystemClock()).now_ns(), types=_types(client, log),
+            )  # fmt: skip
+            try:
+                proved = _write(source, restoration, last, witnesses, progress)
+                if watermarks is None and left:
+                    # They know of records that are not here, and would keep the new journal from opening.
+                    (directory / "watermarks").rename(_free(directory / LOST))
+                restoration.finish()
+            finally:
+                restoration.abandon()
     root = restoration.tree.root().hex()
     if last:
-        mark = Watermark(source.log_id.hex(), last, proved.digest, root)
-        status.write_cursor(directory, mark, synced=True)
-    return Restored(last, root, proved.count, max(acknowledged, last), witness if acknowledged > last else "")
+        status.write_cursor(directory, Watermark(log_id.hex(), last, proved.digest, root), synced=True)
+    lost_after = witness if acknowledged > last else ""
+    return Restored(last, root, proved.count, max(acknowledged, last), lost_after, proved.position)
+
+
+def _watermarks(directory: Path, *, given: bool) -> dict[str, Watermark]:
+    found = Watermarks(directory).all()
+    if given and not found:
+        msg = f"{directory} holds no watermark: name the folder `watermarks` of the journal, or a copy of it"
+        raise Refused(msg)
+    return found
+
+
+def _unproved(settings: InfluxSettings, log: str) -> Unproved:
+    return Unproved(
+        f"nothing proves that bucket {settings.bucket!r} holds all of log {log!r} as it was written: it has no roots "
+        "that the mirror left, and no watermark of the lost journal is here. Nothing was restored. Name a folder of "
+        "watermarks that was kept elsewhere (--watermarks DIR), or accept what there is (--unproved)"
+    )
 
 
 def adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes, *, clock: Clock | None = None) -> Claim:
@@ -125,14 +150,21 @@ class _Witnesses:
 
     def __init__(self, marks: Mapping[str, Watermark], roots: Mapping[int, str], log_id: str) -> None:
         self._digests: dict[int, tuple[str, str]] = {}
-        self._roots: dict[int, tuple[str, str]] = {at: (root, "the mirror") for at, root in roots.items()}
+        self._roots: dict[int, tuple[str, str]] = {at: (root, "the mirror") for at, root in roots.items() if at}
         for name, mark in marks.items():
             if mark.log_id != log_id:
                 msg = f"the watermark {name} is of another log ({mark.log_id}): give those of this one, or none"
                 raise Refused(msg)
+            if not mark.position:
+                continue  # of an empty log, which proves nothing of the records that came later
             self._digests[mark.position] = (mark.digest, f"the watermark {name}")
             if mark.root:
                 self._roots[mark.position] = (mark.root, f"the watermark {name}")
+
+    @property
+    def are_there(self) -> bool:
+        """Whether anything is known of any record."""
+        return bool(self._digests or self._roots)
 
     def stops(self, last: int) -> list[int]:
         """Return the positions at which something is known, and the last."""
@@ -152,6 +184,7 @@ class _Witnesses:
 
 class _Proved(msgspec.Struct):
     count: int = 0
+    position: int = 0
     digest: str = ""
 
 
@@ -171,7 +204,8 @@ def _write(
             proved.digest = records[-1].digest.hex()
             if progress is not None:
                 progress(restoration.tree.size, last)
-        proved.count += witnesses.check(stop, proved.digest, restoration.tree.root().hex())
+        agree = witnesses.check(stop, proved.digest, restoration.tree.root().hex())
+        proved.count, proved.position = proved.count + agree, stop if agree else proved.position
     return proved
 
 
@@ -183,12 +217,12 @@ def _types(client: Client, log: str) -> list[TypeRow]:
     return list(found.values())
 
 
-def _acknowledged(client: Client, log: str, marks: Mapping[str, Watermark]) -> tuple[int, str]:
-    """Return the last position that is known to have been acknowledged, and who knows."""
+def _acknowledged(client: Client, log: str, marks: Mapping[str, Watermark]) -> tuple[int, str] | None:
+    """Return the last position that is known to have been acknowledged, and who knows; None where nobody does."""
     rows = client.ask(f"SELECT max(head) FROM {MIRROR} WHERE log = $log", {"log": log})  # noqa: S608 - constant
     known = [(int(rows[0][1]), "the mirror")] if rows else []
     known += [(mark.position, f"the watermark {name}") for name, mark in marks.items()]
-    return max(known, default=(0, ""))
+    return max(known, default=None)
 
 
 def _free(path: Path) -> Path:

@@ -34,6 +34,9 @@ UpTo = Annotated[int | None, typer.Option(min=0, metavar="POSITION", help="Only 
 Known = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Watermarks to prove it against; by default those left in the place.")
 ]
+Unproved = Annotated[
+    bool, typer.Option("--unproved", help="Go on where neither roots nor watermarks show that this is all of the log.")
+]
 NoAdopt = Annotated[
     bool, typer.Option("--no-adopt", help="Leave the right to ship the log where it is; eventstore adopt takes it.")
 ]
@@ -97,6 +100,7 @@ def restore(  # noqa: PLR0917 - typer names them all
     from_influx: FromInflux = False,
     up_to: UpTo = None,
     watermarks: Known = None,
+    unproved: Unproved = False,
     no_adopt: NoAdopt = False,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
@@ -104,8 +108,9 @@ def restore(  # noqa: PLR0917 - typer names them all
 ) -> None:
     """Write a new journal, under the same log id, from what InfluxDB holds; it is proved while it is written.
 
-    Says which acknowledged positions are not there, as far as a watermark or the mirror knows: exit code 1 then. From
-    a backup there is nothing to do: it opens as it is.
+    Says which acknowledged positions are not there, as far as a watermark or the mirror knows: exit code 1 then. Where
+    neither knows anything, nothing is restored, exit code 1 too, unless --unproved is given. From a backup there is
+    nothing to do: it opens as it is.
     """
     if not from_influx:
         msg = "say --from-influx; a backup is a store already: open it, or copy it to its place"
@@ -115,7 +120,9 @@ def restore(  # noqa: PLR0917 - typer names them all
     settings = InfluxSettings.load()
     place = journal_path(data, log)
     with progress("restoring") as step:
-        found = restoring.restore(settings, place.parent, log, up_to=up_to, watermarks=watermarks, progress=step)
+        found = restoring.restore(
+            settings, place.parent, log, up_to=up_to, watermarks=watermarks, unproved=unproved, progress=step
+        )
     with eventstore.open(data, log=log) as store:
         log_id = store.log_id
     adopted = not no_adopt and _take_over(settings, place.parent, log, log_id)
@@ -147,11 +154,18 @@ def _take_over(settings: InfluxSettings, directory: Path, log: str, log_id: byte
 def _put_restored(found: Restored, data: Path, *, adopted: bool) -> None:
     put(f"restored into {data}: {found.position:,} records, {found.proved:,} earlier roots and watermarks agree")
     put(f"root {found.root}")
+    if found.proved_to < found.position:
+        put(
+            f"positions {found.proved_to + 1:,} to {found.position:,} are unproved: their order is right, but no root "
+            "or watermark shows that they are as they were written"
+        )
     if found.acknowledged > found.position:
         lost = f"positions {found.position + 1:,} to {found.acknowledged:,}"
         put(f"{lost} were acknowledged, as {found.witness} knows, and are not in InfluxDB: they are lost with the disk")
-    elif adopted:
-        put("nothing is missing that the mirror or a watermark knew of; this copy ships the log from now on")
+    elif found.proved or not found.position:
+        put("nothing is missing that the mirror or a watermark knew of")
+    if adopted:
+        put("this copy ships the log from now on")
 
 
 def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: bool) -> None:

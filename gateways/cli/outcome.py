@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typing_extensions import override
 
-from eventstore import CorruptJournal, StoreError, UnsupportedFormat
+from eventstore import CorruptJournal, StoreError, Unproved, UnsupportedFormat
 from gateways.cli.output import note
 from gateways.presenting.escaping import escaped
 
@@ -69,8 +69,8 @@ class Commands(TyperGroup):
 
 
 def exit_code(error: Exception) -> int:
-    """Return WRONG for a log that is not as it was written, MISUSED for whatever else the store refuses."""
-    damaged = isinstance(error, CorruptJournal) and not isinstance(error, UnsupportedFormat)
+    """Return WRONG for a log that is not as it was written, or may not be; MISUSED for whatever else is refused."""
+    damaged = isinstance(error, CorruptJournal | Unproved) and not isinstance(error, UnsupportedFormat)
     return WRONG if damaged else MISUSED
 
 

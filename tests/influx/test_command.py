@@ -132,6 +132,24 @@ def test_what_was_acknowledged_and_is_lost_ends_with_one(command: Command, data:
     assert command("verify", "--data", data).code == 0
 
 
+def test_what_nothing_proves_ends_with_one_until_it_is_accepted(
+    command: Command, data: Path, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    command("mirror", "--once", "--data", data)
+    server.delete_points(bucket, '_measurement="mirror"')
+    new = tmp_path / "new"
+    refused = command("restore", "--from-influx", "--data", new)
+    assert (refused.code, refused.out) == (1, "")
+    assert f"nothing proves that bucket '{bucket}' holds all of log 'main'" in refused.err
+    assert "--unproved" in refused.err
+    assert not new.exists()
+    ended = command("restore", "--from-influx", "--unproved", "--data", new)
+    assert ended.code == 0
+    assert "positions 1 to 8 are unproved" in ended.out
+    assert "nothing is missing" not in ended.out
+    assert command("verify", "--data", new).code == 0
+
+
 def test_misuse_is_told_in_one_line(command: Command, data: Path, server: Server) -> None:
     for arguments, changes, message in (
         (("mirror", "--repair"), {}, "--repair goes with --check"),

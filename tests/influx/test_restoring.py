@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 import eventstore
-from eventstore import MIRRORED, CorruptJournal, Gap, InfluxSettings, Refused, TargetExists
+from eventstore import MIRRORED, CorruptJournal, Gap, InfluxSettings, Refused, TargetExists, Unproved
 from eventstore.influx.restore import Restored, adopt, restore
 from eventstore.influx.shipping import Shipper
 from eventstore.journals.sqlite import SqliteJournal
@@ -128,7 +128,7 @@ def test_a_watermark_kept_elsewhere_is_asked_too(data: Path, settings: InfluxSet
     with pytest.raises(CorruptJournal, match="the watermark signed saw another record") as caught:
         restore(settings, tmp_path / "three" / "main", "main", watermarks=tmp_path / "kept")
     assert caught.value.position == record.position
-    assert not list((tmp_path / "three" / "main").glob("*journal*"))
+    assert not (tmp_path / "three").exists(), "something is left behind"
     kept.write("signed", Watermark(bytes(16).hex(), record.position, record.digest.hex()))
     with pytest.raises(Refused, match="of another log"):
         restore(settings, tmp_path / "three" / "main", "main", watermarks=tmp_path / "kept")
@@ -161,9 +161,64 @@ def test_a_hole_is_named_and_what_comes_before_it_can_be_restored(
     with pytest.raises(Gap) as caught:
         restore(settings, tmp_path / "new" / "main", "main")
     assert (caught.value.after, caught.value.found) == (399, 401)
-    assert not (tmp_path / "new" / "main" / "journal.db").exists()
+    assert not (tmp_path / "new").exists(), "something is left behind"
     found = restore(settings, tmp_path / "new" / "main", "main", up_to=399)
     assert (found.position, found.acknowledged, found.witness) == (399, COUNT, "the mirror")
+
+
+@pytest.mark.parametrize("left", ["nothing", "a root of position 0", "the watermark of an empty log"])
+def test_where_nothing_proves_that_it_is_all_nothing_is_restored_unless_that_is_accepted(
+    *, left: str, data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    server.delete_points(bucket, '_measurement="mirror"')
+    with eventstore.open(data) as store:
+        log_id = store.log_id.hex()
+    new, marks = tmp_path / "new", tmp_path / "marks"
+    if left == "a root of position 0":
+        server.write(bucket, b'mirror,log=main position=0i,head=0i,tree="0:00" 1')
+    if left == "the watermark of an empty log":
+        Watermarks(marks / "watermarks").directory.parent.mkdir()
+        Watermarks(marks / "watermarks").write("head", Watermark(log_id, 0, ""))
+    given = marks / "watermarks" if marks.exists() else None
+    with pytest.raises(Unproved, match=r"nothing proves that bucket .* holds all of log 'main'"):
+        restore(settings, new / "main", "main", watermarks=given)
+    assert not new.exists(), "something is left behind"
+    found = restore(settings, new / "main", "main", watermarks=given, unproved=True)
+    assert (found.position, found.proved, found.proved_to) == (COUNT, 0, 0)
+    with eventstore.open(data) as old, eventstore.open(new) as restored:
+        assert restored.root() == old.root()
+
+
+def test_a_log_whose_events_and_roots_are_gone_is_not_restored_as_an_empty_one(
+    data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    server.delete_points(bucket, '_measurement="events"')
+    found = restore(settings, tmp_path / "one" / "main", "main")
+    assert (found.position, found.acknowledged, found.witness) == (0, COUNT, "the mirror")
+    server.delete_points(bucket, '_measurement="mirror"')
+    with pytest.raises(Unproved):
+        restore(settings, tmp_path / "two" / "main", "main")
+
+
+def test_one_watermark_is_enough_of_a_proof_and_says_how_far_it_goes(
+    data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
+) -> None:
+    server.delete_points(bucket, '_measurement="mirror"')
+    with eventstore.open(data) as store:
+        record = next(store.read(after=399, limit=1))
+        mark = Watermark(store.log_id.hex(), record.position, record.digest.hex())
+    (tmp_path / "kept").mkdir()
+    Watermarks(tmp_path / "kept" / "watermarks").write("signed", mark)
+    found = restore(settings, tmp_path / "new" / "main", "main", watermarks=tmp_path / "kept" / "watermarks")
+    assert (found.position, found.proved, found.proved_to) == (COUNT, 1, 400)
+
+
+def test_a_folder_of_watermarks_that_holds_none_is_refused(
+    data: Path, settings: InfluxSettings, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match="holds no watermark"):
+        restore(settings, tmp_path / "new" / "main", "main", watermarks=tmp_path / "misspelt")
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_journal_that_is_there_is_not_written_over(data: Path, settings: InfluxSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ class Restoration:
     """One new file, under a passing name until `finish`. Raises TargetExists where there is a journal already."""
 
     def __init__(self, target: Path, log: str, log_id: bytes, *, created_at: int, types: Sequence[TypeRow]) -> None:
+        parents = (target.parent, *target.absolute().parent.parents)
+        self._made = [place for place in parents if not place.exists()]
         schema.check_place(target.parent)
         if target.exists():
             msg = f"{target} exists already: a journal is restored where there is none"
@@ -85,3 +88,7 @@ class Restoration:
         """Leave nothing behind; after `finish` it does nothing."""
         self._connection.close()
         self._passing.unlink(missing_ok=True)
+        for place in self._made:
+            # One that holds something now stays: the restored journal, or what somebody else has put there.
+            with contextlib.suppress(OSError):
+                place.rmdir()
