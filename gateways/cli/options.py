@@ -14,6 +14,7 @@ import eventstore
 from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock, Unavailable
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.store import journal_path
+from eventstore.streams import check_name
 from eventstore.trading import SessionOpened, SessionReset
 from gateways.presenting.documents import plain
 from gateways.presenting.presenter import Presenter
@@ -147,10 +148,12 @@ def account_zone(reader: EventReader, account: str | None) -> tzinfo | None:
     """Return the zone of an account's trading days, as its newest session has it; None where none has."""
     if account is None or account == SHARED:
         return None
-    for record in reversed(list(reader.read(stream=f"session/{account}/"))):
-        event = record.event
-        if isinstance(event, SessionOpened | SessionReset) and event.zone is not None:
-            # A zone that is unknown here counts as none: no answer may fail for it.
-            with contextlib.suppress(InvalidEvent):
+    check_name("account", account)
+    told = (SessionOpened, SessionReset)
+    for record in reversed(list(reader.read(stream=f"session/{account}/", types=told))):
+        # What is unknown or unreadable here counts as no zone: no answer may fail for it.
+        with contextlib.suppress(InvalidEvent):
+            event = record.event
+            if isinstance(event, told) and event.zone is not None:
                 return zone_named(event.zone)
     return None

@@ -50,7 +50,8 @@ def read(  # noqa: PLR0917 - typer names them all
 ) -> None:
     """Print records, oldest first: a line each; with --json, a JSON object each.
 
-    When piped, tab-separated fields: position, recorded_at, occurred_at, stream, version, type, data.
+    When piped, tab-separated fields: position, recorded_at, occurred_at, stream, version, type, data. On a terminal,
+    a line that is too long ends in …; --exact shows it whole.
     """
     options.zone_of(zone)
     with options.reading(data, log, read_only=read_only) as store:

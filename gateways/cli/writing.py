@@ -41,7 +41,6 @@ def append(  # noqa: PLR0917 - typer names them all
     log: options.Log = options.LOG,
     as_json: options.Json = False,
     zone: options.Zone = None,
-    exact: options.Exact = False,
 ) -> None:
     """Append one event and print its record once it is on disk.
 
@@ -50,7 +49,7 @@ def append(  # noqa: PLR0917 - typer names them all
     local = _zone_before(data, log, zone, stream)
     event = event_of(type, sys.stdin.read() if members == "-" else members, local)
     with options.writing(data, log) as store:
-        shown = options.presenter(store, zone, exact=exact)
+        shown = options.presenter(store, zone)
         head = store.head()
         records = store.append(
             stream,
@@ -73,12 +72,11 @@ def mark(  # noqa: PLR0917 - typer names them all
     log: options.Log = options.LOG,
     as_json: options.Json = False,
     zone: options.Zone = None,
-    exact: options.Exact = False,
 ) -> None:
     """Give this instant of the log a name, which as-of and diff then understand."""
     options.zone_of(zone)
     with options.opened(data, log) as store:
-        shown = options.presenter(store, zone, exact=exact)
+        shown = options.presenter(store, zone)
         head = store.head()
         at = None if occurred_at is None else instants.time_of(store, occurred_at, shown.zone)
         stream = f"mark/-/{name.replace('/', '%2F')}"
@@ -91,7 +89,7 @@ def _zone_before(data: Path, log: str, zone: str | None, stream: str) -> tzinfo:
     stated = options.zone_of(zone)
     if stated is not None or not journal_path(data, log).is_file():
         return stated or UTC
-    with options.opened(data, log) as store:
+    with options.asking(data, log) as store:
         return options.presenter(store, zone, account_of(stream)).zone
 
 

@@ -14,13 +14,21 @@ from projections.view import FIXED
 if TYPE_CHECKING:
     from projections.book import Book
 
-_CENT = Decimal("0.01")
+_CENT, _SHOWN = Decimal("0.01"), Decimal("0.00000001")
+# Eight decimals more have to fit into the 34 digits of a fold.
+_PLAIN_MAX = 25
 
 
 def money(amount: Decimal) -> str:
-    """Return an amount with thousands' commas and two digits, more only where it has more."""
-    shown = FIXED.quantize(amount, _CENT)
-    return f"{shown if shown == amount else amount.normalize():,f}"
+    """Return an amount with thousands' commas and two decimals, up to eight where it has more.
+
+    An amount beyond all that is traded is in powers of ten: no rule may fail for want of a sentence.
+    """
+    if amount.adjusted() >= _PLAIN_MAX:
+        return f"{amount:.4g}"
+    cents = FIXED.quantize(amount, _CENT)
+    shown = cents if cents == amount else FIXED.quantize(amount, _SHOWN).normalize(FIXED)
+    return f"{shown or abs(cents):,f}"
 
 
 def instant(book: Book, account: str, at: int) -> str:

@@ -16,6 +16,7 @@ from tests.cli.command import Ended, Run, plain_environment, small_log
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVENTSTORE_DATA", raising=False)
+    monkeypatch.delenv("EVENTSTORE_ZONE", raising=False)
     monkeypatch.delenv("COLUMNS", raising=False)
 
 
