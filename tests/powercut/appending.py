@@ -75,7 +75,7 @@ class Appender(Writer):
 
     @override
     def step(self) -> None:
-        verbs = [self.single, self.single, self.several, self.batches, self.keyed, self.queued, self.flushed]
+        verbs = [self.single, self.several, self.batches, self.keyed, self.queued, self.flushed, self.marked]
         self._chance.choice(verbs)()
 
     @override
@@ -91,6 +91,12 @@ class Appender(Writer):
         given = [self._store.enqueue(self._stream("order"), reported(self._label())) for _ in range(3)]
         self._store.flush()
         self._acknowledge([record for pending in given for record in pending.result()])
+
+    def marked(self) -> None:
+        """Write the head's watermark without a sync, as the journal does each second."""
+        journal = self._store._journal
+        assert isinstance(journal, sqlite.SqliteJournal)
+        journal._mark(synced=False)
 
     @override
     def _acknowledge(self, records: Iterable[Record]) -> None:
@@ -204,7 +210,8 @@ def copy(store: EventStore, root: Path, recorder: Recorder) -> None:
     target = root / RESTORED / "main" / "journal.db"
     if not records or target.exists():
         return
-    types = store._journal.types()
+    known = {(record.type, record.schema) for record in records}
+    types = [kind for kind in store._journal.types() if (kind.name, kind.schema) in known]
     restoration = Restoration(target, "main", store.log_id, created_at=records[0].recorded_at, types=types)
     try:
         restoration.add(records)
