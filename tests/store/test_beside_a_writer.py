@@ -12,6 +12,7 @@ import pytest
 
 import eventstore
 from eventstore import Closed, Unavailable
+from eventstore.journals.sqlite import schema
 from tests.evidence import Writer, everything
 from tests.store.facts import ORDER, rejected, texts
 
@@ -42,8 +43,11 @@ def test_beside_a_writer_all_that_it_commits_is_read(tmp_path: Path) -> None:
         writer.kill()
 
 
-def test_a_writer_that_ended_within_a_commit_is_said_and_then_read_all_the_same(tmp_path: Path) -> None:
+def test_a_writer_that_ended_within_a_commit_is_said_and_then_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite would write the shared memory's header anew, and may not while another reader has it open."""
+    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.2)
     writer = Writer(tmp_path)
     writer.append(3)
     path = str(tmp_path / "main" / "journal.db")
@@ -94,7 +98,7 @@ def test_who_begins_to_write_to_what_nobody_wrote_to_is_noticed(tmp_path: Path) 
         assert next(records).position == 1
         with eventstore.open(tmp_path) as store:
             store.append(ORDER, rejected(3))
-            with pytest.raises(Closed, match="is written to since it was opened to be read: open it again"):
+            with pytest.raises(Closed, match="has been written to since it was opened to be read: open it again"):
                 reader.head()
         with pytest.raises(Closed):
             reader.head()

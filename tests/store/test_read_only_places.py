@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_a_change_that_was_not_finished_is_not_believed(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", half, str(path)], check=True)
     assert path.with_name("journal.db-journal").exists()
     before = everything(tmp_path)
-    with pytest.raises(Unavailable, match="journal was not finished: copy the folder to where it can be written"):
+    with pytest.raises(Unavailable, match="the change in its -journal file was not finished: copy the directory"):
         eventstore.open(tmp_path, read_only=True)
     assert everything(tmp_path) == before
 
@@ -139,6 +140,14 @@ def test_any_name_of_a_directory_will_do(killed: Path, tmp_path: Path, name: str
     with told_of_tail(lacking=lacking), eventstore.open(tmp_path / name, read_only=True) as store:
         assert store.head() == (MOVED if lacking else HEAD)
     assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_name_that_is_no_text_is_refused(killed: Path, tmp_path: Path, read_only: bool) -> None:
+    directory = tmp_path / os.fsdecode(b"\xff")
+    shutil.copytree(killed, directory)
+    with pytest.raises(InvalidEvent, match="is not UTF-8, in which SQLite takes names of files"):
+        eventstore.open(directory, read_only=read_only)
 
 
 def test_links_to_the_directory_and_to_the_file_are_followed(killed: Path, tmp_path: Path) -> None:

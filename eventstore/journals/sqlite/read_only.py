@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 import apsw
 from typing_extensions import override
@@ -17,11 +18,14 @@ from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from eventstore.journals.sqlite.read_only_files import State
     from eventstore.record import Batch, Record
+
+TRY_AGAIN_SECONDS = 0.002
+Answer = TypeVar("Answer")
 
 
 class ReadOnlyJournal(SqliteSource):
@@ -84,7 +88,7 @@ class ReadOnlyJournal(SqliteSource):
                 raise Unavailable(msg)
             kind = schema.file_system(self.path.parent)
         except OSError as e:
-            raise schema.from_os(e, self.path) from e
+            raise self._unreadable(e) from e
         if kind not in schema.NETWORK_FILE_SYSTEMS:
             return False
         for other in (self._files.wal, self._files.shared_memory):
@@ -129,6 +133,8 @@ class ReadOnlyJournal(SqliteSource):
     def _reader(self) -> Iterator[apsw.Connection]:
         self._check_still()
         with super()._reader() as connection:
+            if self._still is None:
+                _patiently(lambda: connection.execute("PRAGMA data_version").get)
             yield connection
             # What was read while the file changed may be of two states at once.
             self._check_still()
@@ -136,19 +142,22 @@ class ReadOnlyJournal(SqliteSource):
     def _check_still(self) -> None:
         """Close for good where somebody writes to a file that nobody wrote to when it was opened, without locks."""
         if self._still is not None and self._still != read_only_files.state_of(self._files):
-            self._closed = f"{self.path} is written to since it was opened to be read: open it again"
+            self._closed = f"{self.path} has been written to since it was opened to be read: open it again"
         self.check_open()
 
     @override
     def _connect(self) -> apsw.Connection:
-        state = read_only_files.state_of(self._files)
-        is_still = self._on_network or read_only_files.is_still(self._files)
-        if is_still and self._still is None:
-            self._still = state
-        self._check_still()
         if self._is_lost:
             return schema.empty(self.log, self.log_id)
-        return read_only_files.connect(self._files, still=is_still)
+        return _patiently(self._connect_once)
+
+    def _connect_once(self) -> apsw.Connection:
+        state = read_only_files.state_of(self._files)
+        is_still = self._on_network or read_only_files.is_still(self._files)
+        connection = read_only_files.connect(self._files, still=is_still)
+        if is_still and self._still is None:
+            self._still = state
+        return connection
 
     @contextlib.contextmanager
     @override
@@ -157,19 +166,15 @@ class ReadOnlyJournal(SqliteSource):
             with super()._translated(connection):
                 yield
         except ReadOnly as e:
-            # Nothing here writes: SQLite would have to, before it could read.
-            if getattr(e.__cause__, "extendedresult", 0) == apsw.SQLITE_READONLY_ROLLBACK:
-                why = f"a change in {self.path}-journal was not finished: copy the folder to where it can be written, "
-                why += "and open the copy without read_only"
-            else:
-                why = (
-                    "its writer ended within a commit, and a process that only reads still has it open: open it again, "
-                )
-                why += "or end that process"
-            msg = f"{self.path} cannot be read without writing ({e.__cause__}): {why}"
+            cause = e.__cause__
+            if isinstance(cause, OSError):
+                raise self._unreadable(cause) from cause
             # Connections that stay open would keep SQLite from reading the write-ahead log by itself.
-            self._closed = msg
-            raise Unavailable(msg) from e.__cause__
+            self._closed = f"{self.path} cannot be read without writing ({cause}): {_unfinished(cause)}"
+            raise Unavailable(self._closed) from cause
+
+    def _unreadable(self, error: OSError) -> Unavailable:
+        return Unavailable(f"{self.path} cannot be read ({error.strerror}): get the right to read it and its directory")
 
     def close(self) -> None:
         if not self._closed:
@@ -182,3 +187,29 @@ class ReadOnlyJournal(SqliteSource):
     def __repr__(self) -> str:
         state = f"closed ({self._closed})" if self._closed else f"at {self.head()}"
         return f"<ReadOnlyJournal {self.log} in {self.path} {state}>"
+
+
+def _unfinished(error: BaseException | None) -> str:
+    """Say what SQLite would have to write before it could read, and what to do."""
+    if getattr(error, "extendedresult", 0) == apsw.SQLITE_READONLY_ROLLBACK:
+        return (
+            "the change in its -journal file was not finished: copy the directory to where it can be written to, "
+            "and open the copy without read_only"
+        )
+    return (
+        "its writer ended within a commit, and a process that only reads still has it open: open it again, "
+        "or end that process"
+    )
+
+
+def _patiently(act: Callable[[], Answer]) -> Answer:
+    """Try again for a bounded time while a writer that opens or closes has not put its files in order."""
+    deadline = time.monotonic() + schema.WAIT_SECONDS
+    while True:
+        try:
+            return act()
+        except (apsw.CantOpenError, apsw.ReadOnlyError) as e:
+            # A change that nobody finished stays as it is.
+            if getattr(e, "extendedresult", 0) == apsw.SQLITE_READONLY_ROLLBACK or time.monotonic() > deadline:
+                raise
+            time.sleep(TRY_AGAIN_SECONDS)

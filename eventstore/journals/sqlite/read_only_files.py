@@ -116,9 +116,10 @@ def is_still(files: Files) -> bool:
         if os.path.lexists(needed) and not os.access(needed, os.R_OK):
             msg = f"{needed} cannot be read: get the right to read it, or ask whoever has it for a backup"
             raise Unavailable(msg)
+    versions = _versions(files.database)
     if os.path.lexists(files.shared_memory):
         return False
-    return os.path.lexists(files.wal) or _versions(files.database) != _ROLLBACK
+    return os.path.lexists(files.wal) or versions != _ROLLBACK
 
 
 def _versions(path: Path) -> bytes:
@@ -136,7 +137,7 @@ def _versions(path: Path) -> bytes:
 def connect(files: Files, *, still: bool) -> apsw.Connection:
     """Open a connection that only reads: with SQLite's locks beside those who write, without any where nobody does."""
     # Quoted, since a path may hold what means something else in a URI.
-    uri = f"file:{urllib.parse.quote(str(files.database))}?readonly_shm=1"
+    uri = f"file:{urllib.parse.quote(os.fsencode(files.database))}?readonly_shm=1"
     vfs = UNLOCKED if still else LOCKED
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs.name)
     try:
