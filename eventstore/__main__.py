@@ -15,9 +15,10 @@ def main() -> None:
     try:
         from gateways.cli import main as command
     except ModuleNotFoundError as e:
-        if e.name not in _NEEDED:
+        package = (e.name or "").partition(".")[0]
+        if package not in _NEEDED:
             raise
-        print(f"eventstore: {missing('the command line', e.name, 'cli')}", file=sys.stderr)  # noqa: T201 - its product
+        print(f"eventstore: {missing('the command line', package, 'cli')}", file=sys.stderr)  # noqa: T201 - its product
         sys.exit(USAGE_ERROR)
     command()
 
