@@ -17,6 +17,7 @@ from eventstore.trading import Allows, LockoutCleared, LockoutSet
 from gateways.cli import instants, options, outcome
 from gateways.cli.output import ROWS_SHOWN, note, put, put_json, put_table
 from gateways.presenting.documents import plain, record_json
+from gateways.presenting.numbers import without_powers
 from gateways.presenting.presenter import NONE, Presenter
 from projections import Book
 from projections import open as open_book
@@ -173,7 +174,7 @@ def _row(limit: Limit, shown: Presenter) -> tuple[str, ...]:
 def _parameter(value: object) -> str:
     if isinstance(value, dict):
         return " and ".join(f"{name} {_parameter(each)}" for name, each in value.items())
-    return " and ".join(map(_parameter, value)) if isinstance(value, list) else str(value)
+    return " and ".join(map(_parameter, value)) if isinstance(value, list) else without_powers(str(value))
 
 
 def _end(book: Book, account: str, until: str | None, for_: str | None, *, session: bool, zone: tzinfo) -> int | None:

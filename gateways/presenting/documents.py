@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import types
 import typing
 import uuid
@@ -24,7 +23,7 @@ from eventstore import Record
 from eventstore.clock import format_time
 from eventstore.events.registry import by_name
 from gateways.presenting.escaping import escaped_json
-from gateways.presenting.numbers import in_full
+from gateways.presenting.numbers import in_full, without_powers
 from projections.views.orders import Order
 from projections.views.positions import Position
 
@@ -40,7 +39,6 @@ _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Position: {"difference": reported_difference},
 }
 _UUID_BYTES = 16
-_POWER_OF_TEN = re.compile(r"-?\d+(?:\.\d+)?[Ee][+-]?\d{1,3}", re.ASCII)
 
 Hint = Any
 """A type as an annotation names it: a class, a union, an Annotated one, or None where nothing is known."""
@@ -189,7 +187,7 @@ def _readable(raw: msgspec.Raw, hint: Hint, clock: Callable[[int], str]) -> Any:
             value = msgspec.json.decode(raw)
             if is_instant(hint):
                 return clock(value) if type(value) is int else raw
-            return in_full(Decimal(value)) if isinstance(value, str) and _POWER_OF_TEN.fullmatch(value) else raw
+            return without_powers(value) if isinstance(value, str) else raw
 
 
 def _struct_in(hint: Hint) -> type[msgspec.Struct] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Context, Decimal
 
 # Beyond so many digits before the point, or zeros after it, no reader counts them: powers of ten take their place.
 _PLAIN_MAX = 40
 _CONTEXT = Context(prec=2 * _PLAIN_MAX + 20)
 _SIGNIFICANT = 4
+_POWER_OF_TEN = re.compile(r"-?\d+(?:\.\d+)?[Ee][+-]?\d{1,3}", re.ASCII)
 # Ticks go down to seven decimals, for yen; a mean of prices above a hundred is no better known than to four.
 PRICE_DECIMALS, MEAN_DECIMALS, MEAN_DECIMALS_HIGH = 8, 6, 4
 PRICE_DECIMALS_MIN = 2
@@ -27,6 +29,11 @@ _MINOR_UNITS = {
 def in_full(value: Decimal) -> str:
     """Return a number exactly as it is: for machines, and for whoever copies it."""
     return f"{value:f}" if abs(value.adjusted()) < _PLAIN_MAX else str(value)
+
+
+def without_powers(text: str) -> str:
+    """Return text, a number that is written in powers of ten in full."""
+    return in_full(Decimal(text)) if _POWER_OF_TEN.fullmatch(text) else text
 
 
 def exact(value: Decimal) -> str:

@@ -12,6 +12,8 @@ from eventstore import InvalidEvent
 from eventstore.clock import NANOSECONDS, format_time, parse_time, to_ns
 from projections import sessions
 
+_NAMED_MAX = 3
+_LIKENESS_MIN, _LIKENESS_APART = 0.75, 0.1
 _SHOWN_DIGITS = 3
 _ALL_DIGITS = 9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,15 +115,17 @@ def zone_named(name: str) -> tzinfo:
 
 
 def _advice(name: str) -> str:
-    names = _zone_names()
-    folded = name.strip().lower().replace(" ", "_")
-    exact = [known for known in names if folded in {known.lower(), known.lower().rpartition("/")[2]}]
-    close = difflib.get_close_matches(folded, [known.lower() for known in names], n=3, cutoff=0.7)
-    cities = difflib.get_close_matches(folded, [known.lower().rpartition("/")[2] for known in names], n=3, cutoff=0.7)
-    wanted = {*close}
-    near = [known for known in names if known.lower() in wanted or known.lower().rpartition("/")[2] in cities]
-    found = (exact or near)[:4]
-    return f"did you mean {' or '.join(found)}?" if found else "give a name such as America/Chicago or UTC"
+    typed = name.strip().lower().replace(" ", "_")
+    ranked = sorted(((_likeness(typed, known.lower()), known) for known in _zone_names()), reverse=True)
+    best = ranked[0][0]
+    close = [known for likeness, known in ranked[:_NAMED_MAX] if likeness >= max(best - _LIKENESS_APART, _LIKENESS_MIN)]
+    return f"did you mean {' or '.join(close)}?" if close else "give a name such as America/Chicago or UTC"
+
+
+def _likeness(typed: str, known: str) -> float:
+    """Return how like two names are, or their last parts: few know in which part of the world a zone is filed."""
+    pairs = ((typed, known), (typed.rpartition("/")[2], known.rpartition("/")[2]))
+    return max(difflib.SequenceMatcher(None, one, other).ratio() for one, other in pairs)
 
 
 @functools.cache
