@@ -22,6 +22,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import EventStore, Record
+from eventstore.journals import keeper
 from eventstore.journals.sqlite import journal as sqlite
 from eventstore.journals.sqlite import schema
 from eventstore.journals.sqlite.restore import Restoration
@@ -35,8 +36,10 @@ from tests.reliability.worker import Writer
 # The log, a backup of it and what is written anew from its records, below the recorded directory.
 DATA, COPY, RESTORED = "data", "copies/first", "copies/restored"
 KEYS = 30
-# Small enough that the write-ahead log is moved over several times in each life.
+# Small enough that the write-ahead log is moved over, and given back, several times in each life.
 CHECKPOINT_PAGES = 40
+WAL_BYTES_MAX = 60_000
+LOOK_SECONDS = 0.01
 
 
 class Life(msgspec.Struct, frozen=True):
@@ -223,7 +226,7 @@ def copy(store: EventStore, root: Path, recorder: Recorder) -> None:
 
 def serve() -> None:
     """For each order fork the processes of its lives, and answer with the codes they ended with."""
-    sqlite.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    sqlite.CHECKPOINT_PAGES, schema.WAL_BYTES_MAX, keeper.LOOK_SECONDS = CHECKPOINT_PAGES, WAL_BYTES_MAX, LOOK_SECONDS
     for line in sys.stdin:
         order = msgspec.json.decode(line, type=Order)
         codes: list[int] = []
