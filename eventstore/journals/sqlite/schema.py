@@ -145,7 +145,9 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
     if is_new:
         sync_ancestors(path.parent)
         create(connection, log, os.urandom(16), created_at)
-    _sync_found(path)
+        sync_directory(path.parent)
+    else:
+        _sync_found(path)
     return identify(connection, path)
 
 
@@ -184,10 +186,12 @@ def _sync_found(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         handle = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY | os.O_CLOEXEC)
         try:
+            if not os.fstat(handle).st_size:  # closed in order: all is in the tables
+                return
             os.fsync(handle)
         finally:
             os.close(handle)
-    sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def _journal_mode(connection: apsw.Connection) -> object:
