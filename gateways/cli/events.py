@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from datetime import UTC, tzinfo
 
 import msgspec
 
 from eventstore import Event, InvalidEvent, SystemClock, trading
 from eventstore.events.registry import EventType, by_name
+from gateways.cli.known import close_to
 from gateways.presenting.documents import annotations_of, is_instant
 from gateways.presenting.times import parse_local
 
@@ -18,14 +17,14 @@ def event_of(name: str, text: str, zone: tzinfo = UTC) -> Event:
     """Return an event of the vocabulary; its instants may be text, in a zone. Raises InvalidEvent."""
     kind = by_name(name)
     if kind is None:
-        msg = f"unknown event type {name!r}: {_close(name, known_types())}"
+        msg = f"unknown event type {name!r}: {close_to(name, known_types())}"
         raise InvalidEvent(msg)
     members = _members(kind, text)
     hints = annotations_of(kind.cls)
     now = SystemClock.now_ns()
     for member, value in members.items():
         if member not in hints:
-            msg = f"{name} has no member {member!r}: {_close(member, list(hints))}"
+            msg = f"{name} has no member {member!r}: {close_to(member, list(hints))}"
             raise InvalidEvent(msg)
         if is_instant(hints[member]) and bytes(value).startswith(b'"'):
             members[member] = msgspec.Raw(str(parse_local(msgspec.json.decode(value, type=str), zone, now)).encode())
@@ -44,7 +43,7 @@ def known_types() -> list[str]:
 def unknown_types(names: list[str]) -> list[str]:
     """Return, for each name that no event has here, a sentence with those that are close to it."""
     unknown = [name for name in names if by_name(name) is None]
-    return [f"unknown event type {name!r}: {_close(name, known_types())}" for name in unknown]
+    return [f"unknown event type {name!r}: {close_to(name, known_types())}" for name in unknown]
 
 
 def _members(kind: EventType, text: str) -> dict[str, msgspec.Raw]:
@@ -57,11 +56,3 @@ def _members(kind: EventType, text: str) -> dict[str, msgspec.Raw]:
         msg = f"the members of {kind.name} are no JSON object ({e}): write them like '{{{example}}}'"
         raise InvalidEvent(msg) from e
     return dict(members)
-
-
-def _close(name: str, names: list[str]) -> str:
-    folded: Mapping[str, str] = {candidate.lower(): candidate for candidate in names}
-    found = difflib.get_close_matches(name.lower(), list(folded), n=4, cutoff=0.5)
-    if found:
-        return f"close are {', '.join(folded[match] for match in found)}"
-    return f"the known ones are {', '.join(names)}"

@@ -90,7 +90,7 @@ class Holdings(msgspec.Struct, frozen=True):
 
 def gather(book: Book, log: str, at: int, account: str | None) -> Holdings:
     """Ask a book for one account or all; what has stopped is said and left out."""
-    accounts = _accounts(book) if account is None else [account]
+    accounts = book.accounts.known() if account is None else (account,)
     positions = _each(accounts, book.positions.of)
     return Holdings(
         log=log,
@@ -105,12 +105,6 @@ def gather(book: Book, log: str, at: int, account: str | None) -> Holdings:
         anomalies=_each(accounts, lambda name: _anomalies(book, name)),
         parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
     )
-
-
-def _accounts(book: Book) -> list[str]:
-    views = ("orders", "positions", "trades", "lockouts", "accounts", "enforcement")
-    names = {name for view in views for name in book.partitions(view)}
-    return sorted(names - {SHARED})
 
 
 def _each(accounts: Iterable[str], ask: Callable[[str], Iterable[T]]) -> tuple[T, ...]:

@@ -14,7 +14,7 @@ from eventstore import InvalidEvent, Record
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import check_name
 from eventstore.trading import Allows, LockoutCleared, LockoutSet
-from gateways.cli import instants, options, outcome
+from gateways.cli import instants, known, options, outcome
 from gateways.cli.output import ROWS_SHOWN, note, put, put_json, put_table
 from gateways.presenting.documents import plain, record_json
 from gateways.presenting.numbers import without_powers
@@ -48,6 +48,7 @@ RuleId = Annotated[str, typer.Option("--rule", metavar="RULE_ID", help="The rule
 Symbol = Annotated[str | None, typer.Option(metavar="NAME", help="Only this symbol; by default the whole account.")]
 Root = Annotated[str | None, typer.Option(metavar="NAME", help="Only the futures of this root, as ES.")]
 Reason = Annotated[str, typer.Option(help="Why: recorded, and given to each refused order.")]
+New = Annotated[bool, typer.Option("--new", help="Lock an account that the log has no record of yet.")]
 Seed = Annotated[
     Path | None, typer.Option(metavar="FILE", help="First append what this TOML file has and the log lacks.")
 ]
@@ -66,6 +67,7 @@ def lock(  # noqa: PLR0917 - typer names them all
     root: Root = None,
     reason: Reason = "",
     rule: RuleId = BY_HAND,
+    new: New = False,
     actor: options.Actor = None,
     data: options.Data = options.DATA,
     log: options.Log = options.LOG,
@@ -80,11 +82,15 @@ def lock(  # noqa: PLR0917 - typer names them all
     options.zone_of(zone)
     check_name("account", account)
     with options.opened(data, log) as store:
+        known.check_account(store, account, "; to lock it before its first record, give --new", may_be_new=new)
         plan = None if calendars is None else load(calendars).calendars
         shown = options.presenter(store, zone, account, exact=exact, usual=_calendar_zone(plan, account))
         with open_book(store, accounts=[account], calendars=plan) as book:
             end = _end(book, account, until, for_, session=session, zone=shown.zone)
             scope = _scope(symbol, root) or "account"
+            known.note_symbol(book, account, symbol)
+            known.note_root(book, root)
+            known.note_rule(book, account, rule, BY_HAND)
             event = LockoutSet(
                 rule_id=rule,
                 scope=scope,
@@ -116,6 +122,7 @@ def unlock(  # noqa: PLR0917 - typer names them all
     options.zone_of(zone)
     check_name("account", account)
     with options.opened(data, log) as store:
+        known.check_account(store, account)
         shown = options.presenter(store, zone, account, exact=exact)
         with open_book(store, accounts=[account]) as book:
             scope = _scope(symbol, root)
@@ -145,6 +152,7 @@ def limits(  # noqa: PLR0917 - typer names them all
         _seed(seed, actor, data, log)
     with options.reading(data, log) as store:
         shown = options.presenter(store, zone, account, exact=exact)
+        is_known = known.note_account(store, account)
         accounts = None if account is None else [account]
         with open_book(store, accounts=accounts) as book:
             ask = book.limits.pending if pending else book.limits.of
@@ -153,9 +161,11 @@ def limits(  # noqa: PLR0917 - typer names them all
         missing = options.missing_tail(store)
     if as_json:
         put_json([plain(limit, shown.document_zone) | missing for limit in found])
-        return
-    title = "Pending limits" if pending else "Limits in force"
-    put_table(title, _LIMIT_COLUMNS, [_row(limit, shown) for limit in found], shown=rows)
+    else:
+        title = "Pending limits" if pending else "Limits in force"
+        put_table(title, _LIMIT_COLUMNS, [_row(limit, shown) for limit in found], shown=rows)
+    if not is_known:
+        outcome.wrong()
 
 
 def _seed(path: Path, actor: str | None, data: Path, log: str) -> None:

@@ -11,13 +11,14 @@ import typer
 
 from eventstore import EventReader, Record
 from eventstore.clock import NANOSECONDS
-from gateways.cli import instants, options
+from gateways.cli import instants, known, options
 from gateways.cli.events import unknown_types
 from gateways.cli.output import note, put, put_fields, put_json, screen
 from gateways.presenting.documents import readable_data, record_json
 from gateways.presenting.escaping import escaped
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.tables import cut, wrapped
+from projections import SHARED
 
 Stream = Annotated[
     str | None, typer.Option(metavar="NAME", help="Only this stream, or a prefix that ends in a slash: order/ACC1/.")
@@ -60,7 +61,7 @@ def read(  # noqa: PLR0917 - typer names them all
         last = None if stop is None else _before(store, stop, shown)
         found = store.read(after=first, until=last, limit=limit, stream=stream, account=account, types=types)
         if not _put_all(found, options.missing_tail(store), shown, as_json=as_json):
-            _say_why_nothing(types)
+            _say_why_nothing(store, account, types)
 
 
 def tail(  # noqa: PLR0917 - typer names them all
@@ -84,7 +85,7 @@ def tail(  # noqa: PLR0917 - typer names them all
         narrowed: dict[str, Any] = {"stream": stream, "account": account, "types": types}
         newest, missing = _newest(store, head, min(last, head), narrowed), options.missing_tail(store)
         if not _put_all(newest, missing, shown, as_json=as_json) and not follow:
-            _say_why_nothing(types)
+            _say_why_nothing(store, account, types)
         if follow:
             sys.stdout.flush()
             for record in store.follow(after=head, **narrowed):
@@ -151,7 +152,9 @@ def _put_on_screen(record: Record, shown: Presenter, columns: int) -> None:
             margin = " " * len(margin)
 
 
-def _say_why_nothing(types: list[str] | None) -> None:
+def _say_why_nothing(store: EventReader, account: str | None, types: list[str] | None) -> None:
     note("no matching records")
+    if account != SHARED:
+        known.note_account(store, account)
     for sentence in unknown_types(types or []):
         note(sentence)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from eventstore import EventReader, InvalidEvent
-from gateways.cli import instants, options, outcome
+from gateways.cli import instants, known, options, outcome
 from gateways.cli.holdings import Holdings, gather
 from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
@@ -55,11 +54,14 @@ def state(  # noqa: PLR0917 - typer names them all
     options.zone_of(zone)
     with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account, exact=exact)
+        is_known = known.note_account(store, account)
         asked = options.clock_of(store).now_ns() if at is None else instants.time_of(store, at, shown.zone)
         accounts = None if account is None else [account]
         with progress("folding") as step, open_book(store, accounts=accounts, progress=step) as book:
             holdings = gather(book, store.log, asked, account)
         _show(holdings, options.missing_tail(store), shown, rows, as_json=as_json)
+        if not is_known:
+            outcome.wrong()
 
 
 def past(  # noqa: PLR0917 - typer names them all
@@ -87,22 +89,33 @@ def past(  # noqa: PLR0917 - typer names them all
         raise InvalidEvent(msg)
     with options.reading(data, log, read_only=read_only) as store:
         shown = options.presenter(store, zone, account, exact=exact)
-        book, asked = _book_then(store, instant, account, known_by, shown.zone, occurred=occurred_at)
+        is_known = known.note_account(store, account)
+        book, asked = _book_then(store, instant, account, known_by, shown, occurred=occurred_at)
+        known.note_unheard_of(store, account, book.position)
         if at is not None:
             asked = instants.time_of(store, at, shown.zone)
         holdings = gather(book, store.log, asked, account)
         _show(holdings, options.missing_tail(store), shown, rows, as_json=as_json)
+        if not is_known:
+            outcome.wrong()
 
 
 def _book_then(
-    store: EventReader, text: str, account: str | None, known_by: str | None, zone: tzinfo, *, occurred: bool
+    store: EventReader, text: str, account: str | None, known_by: str | None, shown: Presenter, *, occurred: bool
 ) -> tuple[Book, int]:
-    if occurred:
-        at = instants.time_of(store, text, zone)
-        known = None if known_by is None else instants.instant_of(store, known_by, zone).position
-        return as_of(store, occurred_at=at, position=known, account=account), at
-    instant = instants.instant_of(store, text, zone)
-    return as_of(store, position=instant.position, account=account), instant.asked
+    if not occurred:
+        instant = instants.instant_of(store, text, shown.zone)
+        if instant.is_time:
+            instants.note_outside(store, instant.at, shown)
+        return as_of(store, position=instant.position, account=account), instant.asked
+    at = instants.time_of(store, text, shown.zone)
+    instants.note_future(store, at, shown)
+    if known_by is None:
+        return as_of(store, occurred_at=at, account=account), at
+    by = instants.instant_of(store, known_by, shown.zone)
+    if by.is_time:
+        instants.note_outside(store, by.at, shown)
+    return as_of(store, occurred_at=at, position=by.position, account=account), at
 
 
 def _show(holdings: Holdings, missing: dict[str, Any], shown: Presenter, rows: int, *, as_json: bool) -> None:

@@ -48,6 +48,8 @@ def append(  # noqa: PLR0917 - typer names them all
     """
     local = _zone_before(data, log, zone, stream)
     event = event_of(type, sys.stdin.read() if members == "-" else members, local)
+    if isinstance(event, Marked):
+        instants.check_mark_name(event.name)
     with options.writing(data, log) as store:
         shown = options.presenter(store, zone)
         head = store.head()
@@ -75,6 +77,7 @@ def mark(  # noqa: PLR0917 - typer names them all
 ) -> None:
     """Give this instant of the log a name, which as-of and diff then understand."""
     options.zone_of(zone)
+    instants.check_mark_name(name)
     with options.opened(data, log) as store:
         shown = options.presenter(store, zone)
         head = store.head()

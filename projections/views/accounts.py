@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
-from projections.view import FIXED, Lens, View
+from projections.view import FIXED, SHARED, Lens, View
 from projections.views.made import Rates, holdings_of, in_money, since_ever
 from projections.views.trades import ZERO, Fees, with_fee
 
@@ -134,11 +134,22 @@ class AccountsView(View[AccountsState]):
         state.last = record.position
 
 
+_OF_ACCOUNTS = (
+    "accounts", "blackouts", "enforcement", "equity", "limits", "lockouts", "orders", "pairs", "positions",
+    "sessions", "trades",
+)  # fmt: skip
+
+
 class Accounts:
     """Questions about accounts. What is in another currency is never summed up with what is in one's own."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
+
+    def known(self) -> tuple[str, ...]:
+        """Return the accounts that any shipped view has something of, sorted: all that the book was opened for."""
+        names = {name for view in _OF_ACCOUNTS for name in self._lens.partitions(view)}
+        return tuple(sorted(names - {SHARED}))
 
     def get(self, account: str) -> Account | None:
         """Return what is known of an account; None where nothing was ever said of it."""

@@ -1,0 +1,137 @@
+"""Instants: outside of the log they say so, marks are not mistaken for them, pasts are compared by either time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore.clock import format_time
+from eventstore.trading import Marked
+from tests.cli.command import NINE, SECOND, Run
+
+BEGINS = "note: the log begins at "
+EARLIER = "; for what happened earlier use --occurred-at\n"
+LIKE_INSTANTS = [
+    "5", "0", "007", "-5", "+5", "5.5", "1_000", "1,000", "1e3", "0x10", "٣",
+    "2025-11-19", "2025-11-19T15:10:00Z", "2025-11-19 15:10", "20251119", "2025-W47-3", "15:10", "9:05", "T15:10",
+    "20251119T151000Z", "2025-11-19-close", "now", "NOW", "today", "yesterday", "-5m", "5m", "2h", "1d12h", "+90s",
+    "10 min", "@5", "mark:noon",
+]  # fmt: skip
+NAMES = ["close", "end-of-day", "noon", "v1.2", "Q3", "day 5", "release-2025", "nowhere", "a/b", "día ✓", "h2", "x5m"]
+
+
+@pytest.mark.parametrize("name", [*LIKE_INSTANTS, "", "  ", " close", "close "], ids=repr)
+def test_a_mark_is_not_named_like_an_instant(run: Run, data: Path, name: str) -> None:
+    for command in (
+        ("mark", "--data", data, "--", name),
+        ("append", "mark/-/x", "Marked", json.dumps({"name": name}), "--data", data),
+    ):
+        ended = run(*command)
+        assert (ended.code, ended.out) == (2, "")
+        assert "name" in ended.err
+    with eventstore.open(data) as store:
+        assert store.head() == 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_mark_of_any_other_name_is_found_by_it(run: Run, data: Path, name: str) -> None:
+    assert run("mark", name, "--data", data).code == 0
+    for text in (name, f"mark:{name}"):
+        ended = run("as-of", text, "--data", data, "--json")
+        assert (ended.code, ended.document["position"]) == (0, 9)
+
+
+def test_an_older_mark_named_like_an_instant_is_found_by_saying_that_it_is_one(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        for name in ("5", "2025-11-19"):
+            store.append(f"mark/-/{name}", Marked(name=name))
+    assert run("as-of", "5", "--data", data, "--json").document["position"] == 5
+    assert run("as-of", "mark:5", "--data", data, "--json").document["position"] == 9
+    assert run("as-of", "mark:2025-11-19", "--data", data, "--json").document["position"] == 10
+    assert len(run("diff", "mark:5", "mark:2025-11-19", "--data", data, "--json").document["changes"]) == 0
+    assert "there is no mark 'none'" in run("as-of", "mark:none", "--data", data).err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("as-of", "2025-11-19T15:00:00Z"),
+        ("diff", "2025-11-19T15:00:00Z", "8"),
+        ("as-of", "2025-11-19T15:00:10Z", "--occurred-at", "--known-by", "2025-11-19T15:00:00Z"),
+        (
+            "diff",
+            "2025-11-19T15:00:00Z",
+            "2025-11-19T15:00:10Z",
+            "--occurred-at",
+            "--known-by",
+            "2025-11-19T15:00:00Z",
+            "8",
+        ),
+    ],
+    ids=" ".join,
+)
+def test_an_instant_before_the_log_says_where_it_begins(run: Run, data: Path, command: tuple[str, ...]) -> None:
+    with eventstore.open(data) as store:
+        first = next(store.read()).recorded_at
+    ended = run(*command, "--data", data)
+    assert ended.code == 0
+    assert ended.err == BEGINS + format_time(first)[:23] + "Z" + EARLIER
+
+
+@pytest.mark.parametrize(
+    "command", [("as-of",), ("as-of", "--occurred-at"), ("diff", "8"), ("diff", "0", "--occurred-at")]
+)
+def test_an_instant_in_the_future_says_so(run: Run, data: Path, command: tuple[str, ...]) -> None:
+    ended = run(*command, "2190-01-01T00:00:00Z", "--data", data)
+    assert ended.code == 0
+    assert ended.err == "note: 2190-01-01T00:00:00.000Z is in the future: this is what is known now, at position 8\n"
+
+
+@pytest.mark.parametrize(
+    "command", [("as-of", "0"), ("as-of", "8"), ("as-of", "2025-11-19T15:00:03Z", "--occurred-at"), ("diff", "0", "8")]
+)
+def test_an_instant_within_the_log_says_nothing(run: Run, data: Path, command: tuple[str, ...]) -> None:
+    assert run(*command, "--data", data).err == ""
+
+
+def test_an_empty_log_says_that_it_is(run: Run, tmp_path: Path) -> None:
+    eventstore.open(tmp_path / "data").close()
+    ended = run("as-of", "2025-11-19T15:00:00Z", "--data", tmp_path / "data")
+    assert (ended.code, ended.err) == (0, "note: the log has no records yet\n")
+
+
+def test_a_difference_by_the_times_of_happening_names_its_records(run: Run, data: Path) -> None:
+    first, second = (format_time(NINE + seconds * SECOND) for seconds in (2, 5))
+    assert run("diff", first, second, "--data", data, "--json").document["changes"] == []
+    ended = run("diff", second, first, "--occurred-at", "--data", data, "--json")
+    document = ended.document
+    assert document["occurred_at"] == [first, second]
+    assert (document["first"], document["second"]) == (8, 8)
+    named = {
+        (each["view"], each["key"]): [record["position"] for record in each["records"]] for each in document["changes"]
+    }
+    assert named["orders", "O-1"] == [4]
+    assert named["positions", "ESZ5/NET"] == [4, 6]
+    assert ("lockouts", "daily-loss") not in named
+    shown = run("diff", first, second, "--occurred-at", "--account", "ACC1", "--data", data).out
+    assert "log main, at 2025-11-19T15:00:02.000Z as known by position 8 and at 2025-11-19T15:00:05.000Z" in shown
+
+
+def test_one_instant_known_twice_shows_what_was_learned(run: Run, data: Path) -> None:
+    at = format_time(NINE + 60 * SECOND)
+    document = run("diff", at, at, "--occurred-at", "--known-by", "4", "6", "--data", data, "--json").document
+    assert (document["first"], document["second"]) == (4, 6)
+    positions = {each["account"]: each["records"] for each in document["changes"] if each["view"] == "positions"}
+    assert [record["position"] for record in positions["ACC1"]] == [6]
+    assert [record["position"] for record in positions["ACC2"]] == [5]
+    assert run("diff", at, at, "--occurred-at", "--data", data, "--json").document["changes"] == []
+
+
+def test_knowledge_goes_with_happening(run: Run, data: Path) -> None:
+    ended = run("diff", "1", "8", "--known-by", "1", "8", "--data", data)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--known-by goes with --occurred-at" in ended.err
+    assert run("diff", "1", "8", "--occurred-at", "--known-by", "1", "--data", data).code == 2
