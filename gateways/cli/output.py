@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from gateways.presenting.documents import json_text
 from gateways.presenting.escaping import escaped
-from gateways.presenting.tables import table
+from gateways.presenting.tables import table, wrapped
 
 Step = Callable[[int, int | None], None]
 
@@ -68,7 +68,8 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]],
         return
     kept = lines[:shown] if shown else lines
     console = screen()
-    console.print(Text(escaped(f"{title} ({len(lines):,})"), style="bold"), soft_wrap=True)
+    for line in wrapped(escaped(f"{title} ({len(lines):,})"), console.width):
+        console.print(Text(line, style="bold"), soft_wrap=True)
     for line in table(columns, kept, console.width):
         put(line)
     if len(kept) < len(lines):

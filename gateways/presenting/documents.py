@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import types
 import typing
 import uuid
@@ -39,6 +40,7 @@ _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Position: {"difference": reported_difference},
 }
 _UUID_BYTES = 16
+_POWER_OF_TEN = re.compile(rb"\dE[+-]?\d")
 
 Hint = Any
 """A type as an annotation names it: a class, a union, an Annotated one, or None where nothing is known."""
@@ -71,13 +73,17 @@ def _scalar(value: Any, zone: tzinfo, hint: Hint) -> Any:  # noqa: ANN401 - any 
         case Decimal():
             return in_full(value)
         case bytes():
-            return str(uuid.UUID(bytes=value)) if len(value) == _UUID_BYTES else value.hex()
+            return _hexadecimal(value)
         case date():
             return value.isoformat()
         case int() if is_instant(hint) and not isinstance(value, bool):
             return format_time(value, zone)
         case _:
             return value
+
+
+def _hexadecimal(value: bytes) -> str:
+    return str(uuid.UUID(bytes=value)) if len(value) == _UUID_BYTES else value.hex()
 
 
 def is_instant(hint: Hint) -> bool:
@@ -110,17 +116,18 @@ def _within(hint: Hint) -> Hint:
 
 def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
     """Return a record by its members' names; `data` is the event's JSON as it is stored."""
-    members = {name: plain(getattr(record, name), zone) for name in record.__struct_fields__ if name != "data"}
-    members["recorded_at"] = format_time(record.recorded_at, zone)
-    members["occurred_at"] = format_time(record.occurred_at, zone)
-    return {name: members.get(name, msgspec.Raw(record.data)) for name in record.__struct_fields__}
+    members = msgspec.structs.asdict(record)
+    for name in ("recorded_at", "occurred_at"):
+        members[name] = format_time(members[name], zone)
+    members["data"] = msgspec.Raw(record.data)
+    return {name: _hexadecimal(value) if isinstance(value, bytes) else value for name, value in members.items()}
 
 
 def readable_data(record: Record, clock: Callable[[int], str]) -> str:
     """Return an event's JSON for people: each instant as `clock` writes it, and no figure in powers of ten."""
     kind = by_name(record.type)
-    rewritten = {} if kind is None else _rewritten_members(kind.cls)
     data = record.data
+    rewritten = {} if kind is None else _rewritten_members(kind.cls, decimals=_POWER_OF_TEN.search(data) is not None)
     if rewritten:
         # What was altered in the file may be no JSON any more: it is shown as it is, and `verify` says the rest.
         with contextlib.suppress(msgspec.DecodeError):
@@ -147,22 +154,22 @@ def _encodable(value: Any) -> Any:  # noqa: ANN401 - any plain JSON value
 
 
 @functools.cache
-def _rewritten_members(cls: type) -> dict[str, Hint]:
-    """Return the members of a struct that are instants or decimals or hold some, by their names in JSON."""
+def _rewritten_members(cls: type, *, decimals: bool) -> dict[str, Hint]:
+    """Return the members of a struct that are instants, or decimals too, or hold some, by their names in JSON."""
     hints = annotations_of(cls)
     return {
         field.encode_name: hints[field.name]
         for field in msgspec.structs.fields(cls)
-        if _is_rewritten(hints[field.name])
+        if _is_rewritten(hints[field.name], decimals=decimals)
     }
 
 
-def _is_rewritten(hint: Hint) -> bool:
-    if hint is Decimal or is_instant(hint):
+def _is_rewritten(hint: Hint, *, decimals: bool) -> bool:
+    if is_instant(hint) or (decimals and hint is Decimal):
         return True
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return bool(_rewritten_members(hint))
-    return any(map(_is_rewritten, typing.get_args(hint)))
+        return bool(_rewritten_members(hint, decimals=decimals))
+    return any(_is_rewritten(part, decimals=decimals) for part in typing.get_args(hint))
 
 
 def _readable_members(data: bytes | msgspec.Raw, hints: Mapping[str, Hint], clock: Callable[[int], str]) -> Any:  # noqa: ANN401 - any JSON
@@ -171,13 +178,13 @@ def _readable_members(data: bytes | msgspec.Raw, hints: Mapping[str, Hint], cloc
 
 
 def _readable(raw: msgspec.Raw, hint: Hint, clock: Callable[[int], str]) -> Any:  # noqa: ANN401 - any JSON
-    if hint is None or not _is_rewritten(hint):
+    if hint is None or not _is_rewritten(hint, decimals=True):
         return raw
     match bytes(raw)[:1]:
         case b"{":
             struct = _struct_in(hint)
             if struct is not None:
-                return _readable_members(raw, _rewritten_members(struct), clock)
+                return _readable_members(raw, _rewritten_members(struct, decimals=True), clock)
             items = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             return {key: _readable(item, _within(hint), clock) for key, item in items.items()}
         case b"[":
