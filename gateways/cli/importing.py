@@ -16,6 +16,7 @@ from gateways.cli.output import ROWS_SHOWN, Step, put, put_json, put_table
 from gateways.cli.output import progress as bar
 from gateways.cli.states import Rows
 from gateways.importers import APPENDING, FORMATS, ImportReport, import_file
+from gateways.importers.texts import BYTES_MAX
 from gateways.presenting.presenter import NONE, Presenter
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to import; .gz is read as well.")]
@@ -29,6 +30,7 @@ Contracts = Annotated[
 ]
 Symbol = Annotated[str | None, typer.Option(help="The instrument, where neither the file nor its name tells it.")]
 Day = Annotated[str | None, typer.Option(metavar="2012-06-21", help="For lobster: the trading day.")]
+BytesMax = Annotated[int, typer.Option(min=1, metavar="BYTES", help="What a .gz or .zip may expand to.")]
 KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave bad rows out and list them.")]
 
 
@@ -40,6 +42,7 @@ def import_(  # noqa: PLR0917 - typer names them all
     contracts: Contracts = None,
     symbol: Symbol = None,
     date: Day = None,
+    bytes_max: BytesMax = BYTES_MAX,
     keep_going: KeepGoing = False,
     rows: Rows = ROWS_SHOWN,
     data: options.Data = options.DATA,
@@ -66,6 +69,7 @@ def import_(  # noqa: PLR0917 - typer names them all
             mapping=mapping,
             contracts=contracts,
             keep_going=keep_going,
+            bytes_max=bytes_max,
             progress=progress,
         )
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 from collections import Counter
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from eventstore.errors import InvalidEvent, UnknownContract
 from eventstore.events import Event
 from eventstore.streams import check_name
 from gateways.importers.contracts import ContractTable
-from gateways.importers.texts import CellError, open_text, to_decimal
+from gateways.importers.texts import BYTES_MAX, CellError, open_text, rows_of, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -57,6 +56,7 @@ class Options(msgspec.Struct, frozen=True):
     symbol: str | None = None
     date: datetime.date | None = None
     mapping: Mapping[str, str] = {}
+    bytes_max: int = BYTES_MAX
 
 
 class Line(Protocol):
@@ -202,12 +202,12 @@ class TableReader(FileReader):
         return self._columns
 
     def rows(self) -> Generator[Row, None, None]:
-        with open_text(self.path) as text:
-            lines = csv.reader(text, strict=True)
-            self._read_header(next(lines, []))
-            for cells in lines:
+        with open_text(self.path, bytes_max=self.options.bytes_max) as text:
+            lines = rows_of(text)
+            self._read_header(next(lines, (1, []))[1])
+            for line, cells in lines:
                 if cells:
-                    yield Row(self.file, lines.line_num, self._columns, cells)
+                    yield Row(self.file, line, self._columns, cells)
 
     def account(self, row: Row, column: str) -> str:
         """Return the account that was asked for, or else the one that the row names in a column."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import re
 import zipfile
@@ -25,7 +24,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from gateways.importers.base import BadRow, FileReader, Options, Planned
-from gateways.importers.texts import CellError, entity, open_text
+from gateways.importers.texts import CellError, entity, open_text, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -95,8 +94,8 @@ class LobsterReader(FileReader):
         )
 
     def rows(self) -> Generator[Message, None, None]:
-        with open_text(self.path, self._member) as text:
-            for line, cells in enumerate(csv.reader(text, strict=True), start=1):
+        with open_text(self.path, self._member, bytes_max=self.options.bytes_max) as text:
+            for line, cells in rows_of(text):
                 if cells:
                     yield Message(line, cells)
 
@@ -191,8 +190,12 @@ def _dollars(text: str) -> Decimal:
 
 
 def _message_member(path: Path) -> str:
-    with zipfile.ZipFile(path) as archive:
-        found = [name for name in archive.namelist() if _NAME.fullmatch(name)]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [name for name in archive.namelist() if _NAME.fullmatch(name)]
+    except zipfile.BadZipFile as e:
+        msg = f"{path.name} cannot be read as a zip: {e}"
+        raise InvalidEvent(msg) from e
     if len(found) != 1:
         msg = f"{path.name} holds {len(found)} message files, not one: unpack it and import each by itself"
         raise InvalidEvent(msg)

@@ -22,6 +22,7 @@ from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.contracts import table_of
 from gateways.importers.definitions import define
 from gateways.importers.formats import reader_of
+from gateways.importers.texts import BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -88,6 +89,7 @@ def import_file(
     mapping: Mapping[str, str] | None = None,
     contracts: Tables | None = None,
     keep_going: bool = False,
+    bytes_max: int = BYTES_MAX,
     progress: Progress | None = None,
 ) -> ImportReport:
     """Append what a file tells to the store; the same file again, or after an interruption, adds what is missing.
@@ -95,8 +97,8 @@ def import_file(
     `format` is one of `FORMATS`, whose readers say what becomes of each row. `account` takes the fills and orders;
     left out, the file must name it. `symbol` and `date` (a date or ISO text) are for lobster, where the file's name
     does not tell them; `mapping` from column to field is for fills; `contracts` is a table, or a TOML file, asked
-    before the shipped one. `progress(phase, done, total)` is called for each 1,000 rows and each batch, with the
-    phases READING (its total unknown, None) and APPENDING.
+    before the shipped one; an archive that expands to more than `bytes_max` is refused. `progress(phase, done, total)`
+    is called for each 1,000 rows and each batch, with the phases READING (its total unknown, None) and APPENDING.
 
     The whole file is validated before the first append. Its events go in by order of time and row, in batches of
     1,000, each of them atomic. Raises BadRow for the first malformed row, with nothing written, and for a row that
@@ -110,7 +112,11 @@ def import_file(
         symbol=symbol,
         date=_date(date),
         mapping=mapping or {},
+        bytes_max=bytes_max,
     )
+    if bytes_max <= 0:
+        msg = f"bytes_max is {bytes_max}: give a number of bytes above 0"
+        raise InvalidEvent(msg)
     given = {"symbol": symbol, "date": date, "mapping": mapping, "contracts": contracts}
     kind = reader_of(format)
     for name, value in given.items():

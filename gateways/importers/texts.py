@@ -10,13 +10,20 @@ import re
 import zipfile
 import zlib
 from decimal import Decimal
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO, cast
+
+from typing_extensions import override
 
 from eventstore.errors import InvalidEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+BYTES_MAX = 4_000_000_000
+"""What an archive may expand to, unless told otherwise: five million rows of 800 bytes."""
+ROW_CHARACTERS_MAX = 1_000_000
+BUFFER_BYTES = 1 << 16
 
 # What Decimal takes beyond it (underscores, digits of other scripts, NaN, Infinity) is no figure of a broker's.
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
@@ -35,24 +42,81 @@ def to_decimal(text: str) -> Decimal:
 
 
 @contextlib.contextmanager
-def open_text(path: Path, member: str | None = None) -> Iterator[TextIO]:
+def open_text(path: Path, member: str | None = None, *, bytes_max: int = BYTES_MAX) -> Iterator[TextIO]:
     """Open a plain or gzipped file, or a zip's member, as text; raise InvalidEvent for what cannot be read so.
 
-    What goes wrong while the text is read counts too: bytes that are no UTF-8, a damaged archive, an open quote.
+    What goes wrong while the text is read counts too: bytes that are no UTF-8, a damaged archive, an open quote, and
+    an archive that expands to more than `bytes_max`.
     """
     try:
         with contextlib.ExitStack() as stack:
+            raw: io.RawIOBase
             if member is not None:
-                archive = stack.enter_context(zipfile.ZipFile(path))
-                raw = stack.enter_context(archive.open(member))
-                yield stack.enter_context(io.TextIOWrapper(raw, encoding="utf-8-sig", newline=""))
+                raw = stack.enter_context(_Bounded(_opened_member(stack, path, member), path.name, bytes_max))
             elif path.suffix == ".gz":
-                yield stack.enter_context(gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+                raw = stack.enter_context(_Bounded(stack.enter_context(gzip.open(path)), path.name, bytes_max))
             else:
-                yield stack.enter_context(path.open(encoding="utf-8-sig", newline=""))
+                raw = stack.enter_context(path.open("rb", buffering=0))
+            buffered = io.BufferedReader(raw, BUFFER_BYTES)
+            yield stack.enter_context(io.TextIOWrapper(buffered, encoding="utf-8-sig", newline=""))
     except (UnicodeDecodeError, EOFError, csv.Error, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as e:
         msg = f"{path.name} cannot be read as text of a table: {e}. Export it again as CSV in UTF-8"
         raise InvalidEvent(msg) from e
+
+
+def rows_of(text: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Yield a CSV's rows, each with the number of its last line; a row has at most ROW_CHARACTERS_MAX characters."""
+    taken = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal taken
+        while line := text.readline(ROW_CHARACTERS_MAX + 1):
+            taken += len(line)
+            if taken > ROW_CHARACTERS_MAX:
+                msg = f"a row has more than {ROW_CHARACTERS_MAX:,} characters"
+                raise csv.Error(msg)
+            yield line
+
+    table = csv.reader(lines(), strict=True)
+    for cells in table:
+        taken = 0
+        yield table.line_num, cells
+
+
+def _opened_member(stack: contextlib.ExitStack, path: Path, member: str) -> BinaryIO:
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    try:
+        return cast("BinaryIO", stack.enter_context(archive.open(member)))
+    except (RuntimeError, KeyError) as e:
+        # A password is asked for, a method of compression is unknown, or the name is not what the list says.
+        msg = f"{path.name}/{member} cannot be read ({e}): unpack it and import the file itself"
+        raise InvalidEvent(msg) from e
+
+
+class _Bounded(io.RawIOBase):
+    """What an archive expands to, which ends in InvalidEvent beyond a number of bytes."""
+
+    def __init__(self, source: BinaryIO | gzip.GzipFile, name: str, bytes_max: int) -> None:
+        super().__init__()
+        self._source, self._name, self._max = source, name, bytes_max
+        self._taken = 0
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def readinto(self, buffer: Any) -> int:
+        data = self._source.read(len(buffer))
+        self._taken += len(data)
+        if self._taken > self._max:
+            msg = (
+                f"{self._name} expands to more than {self._max:,} bytes: split it, or allow more with --bytes-max "
+                "(in Python: bytes_max=...)"
+            )
+            raise InvalidEvent(msg)
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def entity(text: str) -> str:

@@ -114,6 +114,33 @@ def test_a_date_that_is_none_is_asked_for(store: EventStore, write: Write) -> No
         import_file(store, write(NAME.replace("06-21", "13-41"), *DAY), "lobster", account="N1")
 
 
+def test_a_zip_that_expands_beyond_the_limit_is_refused(store: EventStore, tmp_path: Path) -> None:
+    path = tmp_path / "sample.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(NAME, "\n" * 300_000)
+    with pytest.raises(InvalidEvent, match=r"sample\.zip expands to more than 200,000 bytes"):
+        import_file(store, path, "lobster", account="L1", bytes_max=200_000)
+
+
+@pytest.mark.parametrize(("place", "value"), [(6, 1), (8, 98)])
+def test_a_zip_that_asks_for_a_password_or_an_unknown_method_is_refused(
+    store: EventStore, tmp_path: Path, place: int, value: int
+) -> None:
+    content = bytearray(zipped(tmp_path / "sample.zip", {NAME: DAY}).read_bytes())
+    content[place] = value
+    content[content.index(b"PK\x01\x02") + place + 2] = value
+    (tmp_path / "sample.zip").write_bytes(content)
+    with pytest.raises(InvalidEvent, match=r"cannot be read .*: unpack it"):
+        import_file(store, tmp_path / "sample.zip", "lobster", account="L1")
+
+
+def test_a_damaged_list_of_a_zip_s_files_is_refused(store: EventStore, tmp_path: Path) -> None:
+    content = zipped(tmp_path / "sample.zip", {NAME: DAY}).read_bytes()
+    (tmp_path / "sample.zip").write_bytes(content.replace(b"PK\x01\x02", b"PK\x01\x03"))
+    with pytest.raises(InvalidEvent, match="cannot be read as a zip"):
+        import_file(store, tmp_path / "sample.zip", "lobster", account="L1")
+
+
 def test_a_zip_of_several_days_is_refused(store: EventStore, tmp_path: Path) -> None:
     path = zipped(tmp_path / "week.zip", {NAME: DAY, NAME.replace("21", "22"): DAY})
     with pytest.raises(InvalidEvent, match=r"week\.zip holds 2 message files"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from eventstore import Batch, EventStore, InvalidEvent, Record, StorageFull
 from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, TradeExecuted
-from gateways.importers import APPENDING, READING, BadRow, import_file, runner
+from gateways.importers import APPENDING, READING, BadRow, import_file, runner, texts
 from gateways.importers.runner import BATCH
 
 Write = Callable[..., Path]
@@ -232,6 +233,37 @@ def test_a_damaged_archive_is_refused(store: EventStore, tmp_path: Path) -> None
     path.write_bytes(gzip.compress("\n".join([HEADER, *rows(1, 300)]).encode())[:-400])
     with pytest.raises(InvalidEvent, match=r"fills\.csv\.gz cannot be read"):
         import_file(store, path, "fills", account="A1")
+
+
+def expanding(path: Path, size: int, line: bytes) -> Path:
+    """Write a small archive that expands to so many bytes of one line, again and again."""
+    with gzip.open(path, "wb", compresslevel=1) as out:
+        out.write(HEADER.encode() + b"\n")
+        out.write(line * (size // len(line)))
+    return path
+
+
+def test_an_archive_that_expands_beyond_the_limit_is_refused(store: EventStore, tmp_path: Path) -> None:
+    path = expanding(tmp_path / "fills.csv.gz", 300_000, b"\n")
+    with pytest.raises(InvalidEvent, match=r"fills\.csv\.gz expands to more than 200,000 bytes: .*--bytes-max"):
+        import_file(store, path, "fills", account="A1", keep_going=True, bytes_max=200_000)
+    assert import_file(store, path, "fills", account="A1", bytes_max=400_000).rows == 0
+    with pytest.raises(InvalidEvent, match="bytes_max is 0"):
+        import_file(store, path, "fills", account="A1", bytes_max=0)
+
+
+@pytest.mark.parametrize("line", [b"x", b",", b'"",', b'"\n",'])
+def test_a_row_without_an_end_takes_no_memory(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr(texts, "ROW_CHARACTERS_MAX", 50_000)
+    path = expanding(tmp_path / "fills.csv.gz", 10_000_000, line)
+    tracemalloc.start()
+    with pytest.raises(InvalidEvent, match=r"fills\.csv\.gz"):
+        import_file(store, path, "fills", account="A1", keep_going=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8_000_000
 
 
 def test_a_file_that_is_not_there_is_an_os_error(store: EventStore, tmp_path: Path) -> None:
