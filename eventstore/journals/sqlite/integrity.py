@@ -5,7 +5,6 @@ All of it is SQL, which SQLite runs without the interpreter's lock: `verify` let
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +74,7 @@ def _guarded(check: Callable[[], Iterable[Fault] | None]) -> list[Fault]:
 
 def _meta(connection: apsw.Connection, log: str, log_id: bytes) -> Iterator[Fault]:
     kept = dict(connection.execute("SELECT key, value FROM meta"))
-    for key in sorted(kept.keys() | META.keys()):
+    for key in sorted(kept.keys() | META.keys(), key=repr):
         if key not in META:
             yield Fault(0, f"the meta table has an entry {key!r}, which no journal has: it was added")
         elif type(kept.get(key)) is not META[key]:
@@ -125,10 +124,10 @@ def _versions(connection: apsw.Connection, _log: str, _log_id: bytes) -> Iterato
         "OR max(version) <> count(*) OR min(typeof(version)) <> 'integer' OR max(typeof(version)) <> 'integer' LIMIT 10"
     )
     for stream, count in connection.execute(sql):
-        first = "SELECT position FROM event WHERE stream = ? ORDER BY version"
-        places = enumerate(connection.execute(first.replace("position", "position, version"), (stream,)), 1)
-        bad = next((position for number, (position, version) in places if version != number), 0)
-        yield Fault(bad, f"the versions of {stream} are not 1 to {count:,}")
+        places = "SELECT position, version FROM event INDEXED BY event_by_stream WHERE stream = ? ORDER BY version"
+        numbered = enumerate(connection.execute(places, (stream,)), 1)
+        wrong = (place for number, (place, version) in numbered if type(version) is not int or version != number)
+        yield Fault(next(wrong, 0), f"the versions of {stream} are not 1 to {count:,}")
     sql = (
         "SELECT min(position) FROM event later INDEXED BY event_by_stream WHERE version > 1 AND NOT EXISTS (SELECT 1 "
         "FROM event before INDEXED BY event_by_stream WHERE before.stream = later.stream "
@@ -154,20 +153,18 @@ def _types(connection: apsw.Connection, _log: str, _log_id: bytes) -> Iterator[F
         elif row != (expected := rows.row_of_type(declared(name, schema))):
             yield Fault(
                 0,
-                f"the type table has type {name} of schema {schema} with durability {row[2]} and measures {row[3]}, "
-                f"its class has {expected[2]} and {expected[3]}: the table was changed, or the class without a new "
-                "schema number",
+                f"the type table has type {name} of schema {schema} with durability {row[2]!s:.40} and measures "
+                f"{row[3]!s:.200}, its class has {expected[2]} and {expected[3]}: the table was changed, or the class "
+                "without a new schema number",
             )
 
 
 def _is_type_row(row: tuple[Any, ...]) -> bool:
-    _, _, durability, measures = row
     try:
-        names = json.loads(measures)
-    except ValueError:
+        kind = rows.type_of(row)
+    except CorruptJournal:
         return False
-    written = isinstance(names, list) and all(isinstance(name, str) for name in names) and json.dumps(names) == measures
-    return written and durability in Durability.__members__
+    return rows.row_of_type(kind) == row and kind.durability in Durability.__members__
 
 
 # SQLite's own check

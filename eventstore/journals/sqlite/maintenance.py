@@ -96,7 +96,11 @@ def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head
 def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> list[merkle.Node]:
     """Return the stored nodes of a level whose number is from `first` to `last`."""
     sql = "SELECT level, number, hash FROM node WHERE level = ? AND number BETWEEN ? AND ? ORDER BY number"
-    return [merkle.Node(*row) for row in connection.execute(sql, (level, first, last))]
+    found = [merkle.Node(*row) for row in connection.execute(sql, (level, first, last))]
+    if damaged := [node.number for node in found if type(node.hash) is not bytes]:
+        at = (damaged[0] << level) + 1
+        raise CorruptJournal(at, f"the tree's node {damaged[0]} of level {level} is malformed: it was changed")
+    return found
 
 
 def check_beginning(marks: Mapping[str, Watermark], path: Path) -> None:

@@ -31,6 +31,8 @@ INSERT = (
 
 INSERT_TYPE = "INSERT OR IGNORE INTO type VALUES (?, ?, ?, ?)"
 
+_measures_of = msgspec.json.Decoder(tuple[str, ...]).decode
+
 
 class Query(msgspec.Struct, frozen=True):
     """What a page is narrowed to."""
@@ -149,9 +151,15 @@ def head(connection: apsw.Connection) -> int:
 def types(connection: apsw.Connection) -> list[TypeRow]:
     """Return what is kept of each type and schema."""
     rows = connection.execute("SELECT name, schema, durability, measures FROM type ORDER BY name, schema")
+    return [type_of(row) for row in rows]
+
+
+def type_of(row: Sequence[Any]) -> TypeRow:
+    """Return a row of the type table as what it says; raise CorruptJournal where it cannot be read."""
+    members = dict(zip(("name", "schema", "durability", "measures"), row, strict=True))
     try:
-        return [TypeRow(name, schema, durability, tuple(json.loads(m))) for name, schema, durability, m in rows]
-    except (TypeError, ValueError) as e:
+        return msgspec.convert(members | {"measures": _measures_of(members["measures"])}, TypeRow)
+    except (TypeError, msgspec.MsgspecError) as e:
         raise CorruptJournal(0, f"the type table is damaged: {e}") from e
 
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,9 +99,14 @@ def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE
     """Open a connection to a journal's file, which is there, with the settings that the promises rest on."""
     flags = apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
-    # Small pages: one append dirties five of them, and each goes whole into the write-ahead log.
-    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-    configure(connection, cache_kib)
+    try:
+        # Small pages: one append dirties five of them, and each goes whole into the write-ahead log.
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        configure(connection, cache_kib)
+    except BaseException:
+        # The error's traceback would keep it open, and with it the files of whoever opens the journal next.
+        connection.close()
+        raise
     return connection
 
 
@@ -340,7 +346,7 @@ def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreEr
             f"{path} stayed locked by another process for {WAIT_SECONDS} s: nothing was written; try again, or end "
             "whoever holds it"
         )
-    if isinstance(error, apsw.CorruptError) or "no such" in str(error):
+    if isinstance(error, apsw.CorruptError) or re.search("no such|unsupported file format", str(error)):
         return CorruptJournal(0, f"{path} is damaged ({error})")
     if isinstance(error, apsw.NotADBError):
         return UnsupportedFormat(f"{path} is no journal ({error}): give another directory, or restore a backup")
