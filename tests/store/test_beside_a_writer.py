@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import eventstore
 from eventstore import Closed, Unavailable
-from eventstore.journals.sqlite import schema
+from eventstore.journals.sqlite import ReadOnlyJournal, schema
 from tests.evidence import Writer, everything
 from tests.store.facts import ORDER, rejected, texts
 
@@ -43,14 +44,14 @@ def test_beside_a_writer_all_that_it_commits_is_read(tmp_path: Path) -> None:
         writer.kill()
 
 
-def test_a_writer_that_ended_within_a_commit_is_said_and_then_read_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SQLite would write the shared memory's header anew, and may not while another reader has it open."""
-    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.2)
+@pytest.fixture
+def half_written(tmp_path: Path) -> Iterator[Callable[[bool], None]]:
+    """Leave three records whose shared memory's header is half written, open in another process; return its switch.
+
+    SQLite would write the header anew, and a reader may not while another one has it open.
+    """
     writer = Writer(tmp_path)
     writer.append(3)
-    path = str(tmp_path / "main" / "journal.db")
     stays = (
         "import apsw, sys\n"
         "connection = apsw.Connection(sys.argv[1])\n"
@@ -58,20 +59,51 @@ def test_a_writer_that_ended_within_a_commit_is_said_and_then_read_all_the_same(
         "print('open', flush=True)\n"
         "sys.stdin.read()"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", stays, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
+    command = [sys.executable, "-c", stays, str(tmp_path / "main" / "journal.db")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline().strip() == "open"
         writer.kill()
-        with (tmp_path / "main" / "journal.db-shm").open("r+b") as shared_memory:
-            shared_memory.write(b"half")
-        with pytest.raises(Unavailable, match="ended within a commit, and a process that only reads still has it open"):
-            eventstore.open(tmp_path, read_only=True)
+        shared_memory = tmp_path / "main" / "journal.db-shm"
+        header = shared_memory.read_bytes()[:4]
+
+        def damage(is_damaged: bool) -> None:
+            with shared_memory.open("r+b") as file:
+                file.write(b"half" if is_damaged else header)
+
+        damage(True)
+        yield damage
         other.kill()
     with eventstore.open(tmp_path, read_only=True) as store:
         assert texts(store) == ["1", "2", "3"]
         assert store.verify().ok
+
+
+@pytest.mark.usefixtures("half_written")
+def test_a_writer_that_ended_within_a_commit_is_said_and_then_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "WAIT_SECONDS", 0.2)
+    with pytest.raises(Unavailable, match="ended within a commit, and a process that only reads still has it open"):
+        eventstore.open(tmp_path, read_only=True)
+
+
+def test_a_writer_that_puts_its_files_in_order_is_waited_for(
+    tmp_path: Path, half_written: Callable[[bool], None]
+) -> None:
+    def repaired_soon() -> threading.Timer:
+        repair = threading.Timer(0.1, half_written, [False])
+        repair.start()
+        return repair
+
+    repair = repaired_soon()
+    with eventstore.open(tmp_path, read_only=True) as store:
+        assert store.head() == 3
+        repair.join()
+        half_written(True)
+        repair = repaired_soon()
+        assert store.head() == 3
+        repair.join()
 
 
 def test_a_writer_in_this_process_keeps_its_locks(tmp_path: Path) -> None:
@@ -104,6 +136,18 @@ def test_who_begins_to_write_to_what_nobody_wrote_to_is_noticed(tmp_path: Path) 
             reader.head()
     with eventstore.open(tmp_path, read_only=True) as reader:
         assert texts(reader) == ["1", "2", "3"]
+
+
+def test_what_was_read_while_somebody_began_to_write_is_not_handed_out(tmp_path: Path) -> None:
+    eventstore.open(tmp_path).close()
+    journal = ReadOnlyJournal(tmp_path / "main" / "journal.db")
+    reading = journal._reader()
+    reading.__enter__()
+    with eventstore.open(tmp_path) as store:
+        store.append(ORDER, rejected(1))
+    with pytest.raises(Closed, match="has been written to"):
+        reading.__exit__(None, None, None)
+    journal.close()
 
 
 def test_a_forks_child_finds_it_closed(tmp_path: Path) -> None:

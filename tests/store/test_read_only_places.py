@@ -14,12 +14,13 @@ import pytest
 
 import eventstore
 from eventstore import (
+    Closed,
     CorruptJournal,
     InvalidEvent,
     Unavailable,
     UnsupportedFormat,
 )
-from eventstore.journals.sqlite import schema
+from eventstore.journals.sqlite import read_only_files, schema
 from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import HEAD, MOVED, ROOT, everything, obeying_modes, told_of_tail
 
@@ -88,6 +89,13 @@ def test_a_change_that_was_not_finished_is_not_believed(tmp_path: Path) -> None:
     assert everything(tmp_path) == before
 
 
+def test_a_rollback_journal_beside_a_log_in_wal_mode_is_not_passed_over(tmp_path: Path) -> None:
+    eventstore.open(tmp_path).close()
+    (tmp_path / "main" / "journal.db-journal").write_bytes(b"x" * 600)
+    with pytest.raises(Unavailable, match="the change in its -journal file was not finished"):
+        eventstore.open(tmp_path, read_only=True)
+
+
 def test_a_watermark_of_another_log_or_record_is_noticed(killed: Path, tmp_path: Path) -> None:
     shutil.copytree(killed, tmp_path / "copy")
     with eventstore.open(killed, read_only=True) as store:
@@ -98,21 +106,67 @@ def test_a_watermark_of_another_log_or_record_is_noticed(killed: Path, tmp_path:
         eventstore.open(tmp_path / "copy", read_only=True)
 
 
-@pytest.mark.parametrize("hidden", ["-shm", "-wal", ""])
+@pytest.mark.parametrize("hidden", ["journal.db", "journal.db-shm", "journal.db-wal", "."])
 def test_a_file_that_cannot_be_read_is_named_and_never_taken_for_missing(
     killed: Path, tmp_path: Path, hidden: str
 ) -> None:
     shutil.copytree(killed, tmp_path / "copy")
-    file = tmp_path / "copy" / "main" / f"journal.db{hidden}"
-    file.chmod(0o000)
+    place = tmp_path / "copy" / "main" / hidden
+    place.chmod(0o000)
     read = (
         "import sys, eventstore\n"
         "try: print(eventstore.open(sys.argv[1], read_only=True).head())\n"
         "except eventstore.Unavailable as e: print(e)"
     )
-    command = obeying_modes(sys.executable, "-c", read, str(tmp_path / "copy"))
-    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    assert f"{file} cannot be read" in said
+    said = obediently(read, tmp_path / "copy")
+    place.chmod(0o700)
+    assert f"{place if place.is_file() else place / 'journal.db'} cannot be read" in said
+
+
+def test_rights_that_are_taken_while_it_is_open_are_said(killed: Path, tmp_path: Path) -> None:
+    shutil.copytree(killed, tmp_path / "copy")
+    read = (
+        "import os, sys, eventstore\n"
+        "store = eventstore.open(sys.argv[1], read_only=True)\n"
+        "with store._journal._reader():\n"
+        "    os.chmod(sys.argv[1] + '/main', 0)\n"
+        "    try: store.head()\n"
+        "    except eventstore.Unavailable as e: print(e)\n"
+        "    os.chmod(sys.argv[1] + '/main', 0o700)\n"
+    )
+    assert "cannot be read (Permission denied): get the right to read it" in obediently(read, tmp_path / "copy")
+
+
+def obediently(script: str, directory: Path) -> str:
+    """Run a script that obeys modes, and return what it prints."""
+    command = obeying_modes(sys.executable, "-c", script, str(directory))
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+def test_a_directory_that_is_exchanged_closes_what_was_read_without_locks(killed: Path, tmp_path: Path) -> None:
+    shutil.copytree(killed, tmp_path / "copy", ignore=shutil.ignore_patterns("*-shm"))
+    with eventstore.open(tmp_path / "copy", read_only=True) as store:
+        (tmp_path / "copy" / "main").rename(tmp_path / "elsewhere")
+        (tmp_path / "copy" / "main").write_text("a file")
+        with pytest.raises(Closed, match="cannot be reached any more"):
+            store.head()
+
+
+def test_a_connection_that_reads_makes_and_removes_no_file(killed: Path) -> None:
+    files = read_only_files.files_of(killed / "main" / "journal.db")
+    connection = read_only_files.connect(files, still=False)
+    connection.execute("PRAGMA temp_store = FILE; PRAGMA temp.cache_size = 1").fetchall()
+    with pytest.raises(apsw.CantOpenError):
+        connection.execute("CREATE TEMP TABLE t (x); INSERT INTO t VALUES (zeroblob(1000000))")
+    connection.close()
+    with pytest.raises(apsw.ReadOnlyError):
+        read_only_files.LOCKED.xDelete(str(files.wal), False)
+    flags = [apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_WAL, 0]
+    wal = read_only_files.LOCKED.xOpen(str(files.wal), flags)
+    with pytest.raises(apsw.IOError):
+        wal.xWrite(b"x", 0)
+    wal.xClose()
+    assert files.wal.read_bytes()[:1] != b"x"
 
 
 def test_on_a_network_only_what_nobody_else_can_write_to_is_read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -83,12 +84,15 @@ class ReadOnlyJournal(SqliteSource):
     def _check_place(self) -> bool:
         """Tell whether the file is on a network; raise Unavailable where there is none, or others may write to it."""
         try:
-            if not self.path.is_file():
-                msg = f"{self.path} is not there, and nothing is created to be read: give the directory of a log"
-                raise Unavailable(msg)
-            kind = schema.file_system(self.path.parent)
+            is_there = stat.S_ISREG(self.path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            is_there = False
         except OSError as e:
             raise self._unreadable(e) from e
+        if not is_there:
+            msg = f"{self.path} is not there, and nothing is created to be read: give the directory of a log"
+            raise Unavailable(msg)
+        kind = schema.file_system(self.path.parent)
         if kind not in schema.NETWORK_FILE_SYSTEMS:
             return False
         for other in (self._files.wal, self._files.shared_memory):
@@ -141,8 +145,12 @@ class ReadOnlyJournal(SqliteSource):
 
     def _check_still(self) -> None:
         """Close for good where somebody writes to a file that nobody wrote to when it was opened, without locks."""
-        if self._still is not None and self._still != read_only_files.state_of(self._files):
-            self._closed = f"{self.path} has been written to since it was opened to be read: open it again"
+        if self._still is not None:
+            try:
+                if self._still != read_only_files.state_of(self._files):
+                    self._closed = f"{self.path} has been written to since it was opened to be read: open it again"
+            except OSError as e:
+                self._closed = f"{self.path} cannot be reached any more ({e.strerror}): open it again"
         self.check_open()
 
     @override
