@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 
 from eventstore.config import InfluxSettings
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, shown
 from eventstore.events import VOLATILE, Durability, Event, encode
 from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
+from eventstore.locations import masked_url
 from eventstore.merkle import HASH_BYTES
 from eventstore.streams import check_name, check_pattern
 
@@ -23,7 +24,7 @@ def events_of(given: object) -> tuple[Event, ...]:
         return (given,)
     if isinstance(given, Iterable) and not isinstance(given, str | bytes):
         return tuple(given)
-    msg = f"an event or a sequence of events is wanted, not {given!r:.80}"
+    msg = f"an event or a sequence of events is wanted, not {shown(given)}"
     raise InvalidEvent(msg)
 
 
@@ -53,7 +54,7 @@ def narrow(stream: str | None, account: str | None, types: object) -> dict[str, 
 
 def position_of(what: str, value: int) -> int:
     if type(value) is not int or value < 0:
-        msg = f"{what} is an int of 0 or more, not {value!r:.80}"
+        msg = f"{what} is an int of 0 or more, not {shown(value)}"
         raise InvalidEvent(msg)
     # Beyond every log is beyond every log, also where SQLite's integers end.
     return min(value, POSITION_MAX)
@@ -72,13 +73,13 @@ def root_of(root: object, size: int | None) -> tuple[bytes | None, int | None]:
     """Return a root hash that was kept elsewhere, given as bytes or in hex, and the size of the log it was of."""
     if root is None:
         if size is not None:
-            msg = f"size {size!r} says when a root was the log's: give that root as well"
+            msg = f"size {shown(size)} says when a root was the log's: give that root as well"
             raise InvalidEvent(msg)
         return None, None
     if isinstance(root, str) and _ROOT.fullmatch(root):
         root = bytes.fromhex(root)
     if not isinstance(root, bytes) or len(root) != HASH_BYTES:
-        msg = f"a root is {2 * HASH_BYTES} hexadecimal digits, or {HASH_BYTES} bytes, not {root!r:.80}"
+        msg = f"a root is {2 * HASH_BYTES} hexadecimal digits, or {HASH_BYTES} bytes, not {shown(root)}"
         raise InvalidEvent(msg)
     return root, None if size is None else position_of("size", size)
 
@@ -90,13 +91,18 @@ def expected_of(value: int | None) -> int | None:
 def settings_of(given: object) -> InfluxSettings | None:
     if given is None or isinstance(given, InfluxSettings):
         return given
-    msg = f"influx is an InfluxSettings, not {given!r:.80}: InfluxSettings.load() takes those of the environment"
+    msg = f"influx is an InfluxSettings, not {_kind_of(given)}: InfluxSettings.load() takes those of the environment"
     raise InvalidEvent(msg)
 
 
+def _kind_of(given: object) -> str:
+    """Return what was given in the place of settings: its kind alone, for it may hold a token, or a URL's safe part."""
+    return shown(masked_url(given)) if isinstance(given, str) else type(given).__name__
+
+
 def text_of(what: str, value: object) -> str:
-    if not isinstance(value, str) or len(value) > TEXT_MAX or (not value.isascii() and _lone(value)):
-        msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, not {value!r:.80}"
+    if not isinstance(value, str) or len(value) > TEXT_MAX or "\0" in value or (not value.isascii() and _lone(value)):
+        msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, without NUL, not {shown(value)}"
         raise InvalidEvent(msg)
     return value
 
@@ -107,7 +113,7 @@ def _lone(value: str) -> bool:
 
 def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:
     if not isinstance(key, Iterable):
-        msg = f"a key is text, or a sequence of texts, one for each event, not {key!r:.80}"
+        msg = f"a key is text, or a sequence of texts, one for each event, not {shown(key)}"
         raise InvalidEvent(msg)
     keys = (key,) if isinstance(key, str) else tuple(key)
     if len(keys) != count:

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 NANOSECONDS = 1_000_000_000
 TIME_MIN = 0
 TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
+# No clock that is right comes near. The last day is left for what is recorded a nanosecond after what is there, so that
+# a clock that was wrong once does not end a log.
+NOW_MAX = TIME_MAX - 86_400 * NANOSECONDS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = len("1970-01-01T00:00:00")
 _FRACTION = re.compile(r"^(?P<head>.*\d{2}:\d{2}:\d{2})[.,](?P<digits>\d{1,9})(?P<zone>.*)$")
@@ -68,19 +71,41 @@ class ManualClock:
         self._now = to_ns(instant)
 
 
+def wall_ns(clock: Clock) -> int:
+    """Return the wall clock, or the nearest time that there is: a clock that is wrong stops no question."""
+    return min(max(clock.now_ns(), TIME_MIN), TIME_MAX)
+
+
+def check_now(now_ns: int) -> int:
+    """Return a clock's time; raise Unavailable where nothing can be recorded by it."""
+    if TIME_MIN <= now_ns <= NOW_MAX:
+        return now_ns
+    msg = f"the clock says {shown(now_ns)} ns, and times are 1970 to 2199: nothing was written, set the clock right"
+    raise Unavailable(msg)
+
+
+def question_ns(instant: datetime | int) -> int:
+    """Return what `to_ns` does; an int of a clock that is wrong becomes the nearest time that there is."""
+    return min(max(instant, TIME_MIN), TIME_MAX) if type(instant) is int else to_ns(instant)
+
+
 def to_ns(instant: datetime | int) -> int:
     """Return an aware datetime or an int as UNIX ns; raise InvalidEvent when naive or outside 1970 to 2199."""
     if isinstance(instant, datetime):
-        if instant.tzinfo is None or instant.utcoffset() is None:
-            msg = f"{instant!r} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
+        if instant.tzinfo is None or _offset(instant) is None:
+            msg = f"{shown(instant)} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
             raise InvalidEvent(msg)
         # Integers all the way: a float would lose the nanoseconds that the caller does have.
-        instant = (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+        try:
+            instant = (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+        except (OverflowError, ValueError) as e:
+            msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
+            raise InvalidEvent(msg) from e
     if type(instant) is not int:
         msg = f"a time is an aware datetime or an int of UNIX nanoseconds, not {type(instant).__name__}"
         raise InvalidEvent(msg)
     if not TIME_MIN <= instant <= TIME_MAX:
-        msg = f"{instant} ns lies outside 1970 to 2199: times are UNIX nanoseconds"
+        msg = f"{shown(instant)} ns lies outside 1970 to 2199: times are UNIX nanoseconds"
         raise InvalidEvent(msg)
     return instant
 
@@ -90,9 +115,17 @@ def duration_ns(duration: timedelta | int) -> int:
     if isinstance(duration, timedelta):
         duration = duration // timedelta(microseconds=1) * 1000
     if type(duration) is not int or not 0 <= duration <= TIME_MAX:
-        msg = f"a duration is a timedelta or an int of nanoseconds, 0 or more, not {duration!r:.80}"
+        msg = f"a duration is a timedelta or an int of nanoseconds, 0 or more, not {shown(duration)}"
         raise InvalidEvent(msg)
     return duration
+
+
+def _offset(instant: datetime) -> timedelta | None:
+    try:
+        return instant.utcoffset()
+    except (OverflowError, ValueError) as e:  # a zone's table ends before the datetime does
+        msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
+        raise InvalidEvent(msg) from e
 
 
 def parse_time(text: str) -> int:
@@ -102,7 +135,7 @@ def parse_time(text: str) -> int:
     try:
         whole = datetime.fromisoformat(fraction["head"] + fraction["zone"] if fraction else text)
     except ValueError as e:
-        msg = f"{text!r} is no ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
+        msg = f"{shown(text)} is no ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
         raise InvalidEvent(msg) from e
     return to_ns(to_ns(whole) + int(digits.ljust(9, "0") or 0))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from typing_extensions import override
 
-from eventstore.errors import InvalidEvent, Unavailable
+from eventstore.errors import InvalidEvent, Unavailable, shown
+from eventstore.locations import masked_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +45,7 @@ class InfluxSettings(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("http://", "https://")):
-            msg = f"InfluxDB's url begins with http:// or https://, not {self.url!r:.80}"
+            msg = f"InfluxDB's url begins with http:// or https://, not {shown(masked_url(self.url))}"
             raise InvalidEvent(msg)
         for name in ("timeout_seconds", "wait_seconds", "patience_seconds", "catch_up_per_second"):
             # Infinity too is refused: every wait ends.
@@ -112,9 +113,19 @@ class InfluxSettings(msgspec.Struct, frozen=True):
             raise Unavailable(msg)
         return token
 
+    @property
+    def address(self) -> str:
+        """The URL as it may be shown, without a user's name and password."""
+        return masked_url(self.url)
+
     @override
     def __repr__(self) -> str:
-        return f"<InfluxSettings {self.bucket} of {self.org} at {self.url}>"
+        return f"<InfluxSettings {self.bucket} of {self.org} at {self.address}>"
+
+    @override
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # What msgspec gives rich to print has every member, the token too.
+        return [("bucket", self.bucket), ("org", self.org), ("at", self.address)]
 
 
 def _of_file(path: Path) -> dict[str, object]:

@@ -185,3 +185,11 @@ class UnknownContract(StoreError):
         super().__init__(
             f"no contract is defined for {symbol}: append ContractDefined(symbol={symbol!r}, multiplier=...)"
         )
+
+
+def shown(value: object, width: int = 80) -> str:
+    """Return what a value looks like, for a message about it: cut off, and whatever it is, no exception."""
+    try:
+        return repr(value)[:width]
+    except Exception:  # noqa: BLE001 - an int of more digits than Python writes, an endless list, a class's own fault
+        return f"<{type(value).__name__}>"

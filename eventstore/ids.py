@@ -7,7 +7,7 @@ import os
 import uuid
 from typing import TYPE_CHECKING
 
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,14 +32,14 @@ def new_ids(count: int, now_ns: int, entropy: Callable[[int], bytes] = os.urando
 
 def keyed_id(stream: str, key: object) -> bytes:
     """Return the UUIDv5 of stream, NUL and key: the same fact has the same id wherever it is sent from."""
-    if not isinstance(key, str) or not key:
-        msg = f"a key is non-empty text, not {key!r}"
+    if not isinstance(key, str) or not key or "\0" in key:
+        msg = f"a key is non-empty text without NUL, not {shown(key)}"
         raise InvalidEvent(msg)
     name = f"{stream}\0{key}"
     try:
         data = name.encode()
     except UnicodeEncodeError as e:
-        msg = f"the key {key!r} holds a lone surrogate: give Unicode text"
+        msg = f"the key {shown(key)} holds a lone surrogate: give Unicode text"
         raise InvalidEvent(msg) from e
     if len(data) > KEY_BYTES_MAX + len(stream.encode()) + 1:
         msg = f"a key has at most {KEY_BYTES_MAX} bytes"
@@ -58,5 +58,5 @@ def as_id(value: object) -> bytes | None:
         return value.bytes
     if isinstance(value, bytes) and len(value) == 16:  # noqa: PLR2004 - a UUID's size
         return value
-    msg = f"an id is a UUID or its 16 bytes, not {value!r}"
+    msg = f"an id is a UUID or its 16 bytes, not {shown(value)}"
     raise InvalidEvent(msg)

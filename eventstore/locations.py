@@ -49,3 +49,13 @@ def scheme_of(text: str) -> str:
     scheme = found["scheme"] if found else text.strip().lstrip(":").partition(":")[0]
     known = scheme.lower()
     return known if found or (":" in text and known in _SCHEMES) else ""
+
+
+def masked_url(url: str) -> str:
+    """Return a URL as it may be shown: what stands before an @, or after a ?, may be a password or a token."""
+    head, slashes, rest = url.partition("//")
+    if not slashes:
+        head, rest = "", url
+    _, at, host = rest.rpartition("@")
+    place, mark, _ = host.partition("?")
+    return head + slashes + ("***@" if at else "") + place + ("?***" if mark else "")

@@ -24,7 +24,7 @@ from eventstore.arguments import (
     size_of,
     text_of,
 )
-from eventstore.clock import Clock, SystemClock, to_ns
+from eventstore.clock import Clock, SystemClock, check_now, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
@@ -256,7 +256,7 @@ class EventStore(EventReader):
             raise ReadOnly(msg)
 
     def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[Batch], int]:
-        now = self._clock.now_ns()
+        now = check_now(self._clock.now_ns())
         prepared, count, size = [], 0, 0
         for batch in batches:
             drafts = self._drafts(batch, durability, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, shown
 
 NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 ENTITY_BYTES_MAX = 128
@@ -15,7 +15,7 @@ _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' w
 def account_of(stream: str) -> str:
     """Return the account of a stream's name; raise InvalidEvent, saying what is wrong, for a malformed one."""
     if not _is_text(stream):
-        msg = f"{stream!r:.80}: {_RULE}, as text"
+        msg = f"{shown(stream)}: {_RULE}, as text"
         raise InvalidEvent(msg)
     return _account_of(stream)
 
@@ -24,13 +24,13 @@ def account_of(stream: str) -> str:
 def _account_of(stream: str) -> str:
     parts = stream.split("/")
     if len(parts) != 3:  # noqa: PLR2004 - category, account, entity
-        msg = f"{stream!r}: {_RULE}; a slash inside the entity is written %2F"
+        msg = f"{shown(stream)}: {_RULE}; a slash inside the entity is written %2F"
         raise InvalidEvent(msg)
     category, account, entity = parts
     check_name("category", category)
     check_name("account", account)
     if not entity or not entity.isprintable() or _bytes(entity) > ENTITY_BYTES_MAX:
-        msg = f"{stream!r}: {_RULE}; the entity is 1 to {ENTITY_BYTES_MAX} bytes of printable text"
+        msg = f"{shown(stream)}: {_RULE}; the entity is 1 to {ENTITY_BYTES_MAX} bytes of printable text"
         raise InvalidEvent(msg)
     return account
 
@@ -38,7 +38,7 @@ def _account_of(stream: str) -> str:
 def check_name(what: str, name: str) -> str:
     """Return a category, account, type or log name; raise InvalidEvent for a malformed one."""
     if not _is_text(name) or not NAME.fullmatch(name) or (what == "log" and not name.strip(".")):
-        msg = f"{what} {name!r}: 1 to 64 of A-Z a-z 0-9 _ . : @ - are allowed"
+        msg = f"{what} {shown(name)}: 1 to 64 of A-Z a-z 0-9 _ . : @ - are allowed"
         raise InvalidEvent(msg)
     return name
 

@@ -20,7 +20,7 @@ from eventstore import (
     SystemClock,
 )
 from eventstore.arguments import encoded
-from eventstore.clock import to_ns
+from eventstore.clock import to_ns, wall_ns
 from eventstore.streams import account_of, check_name
 from projections.fold import Fold, as_read
 from projections.reading import tail
@@ -192,7 +192,7 @@ class Book(Shipped):
         account_of(stream)
         kind, data = encoded(event, stream, VOLATILE, None)
         event = as_read(kind, event, data)
-        now = store.clock.now_ns()
+        now = wall_ns(store.clock)
         at = now if occurred_at is None else to_ns(occurred_at)
         with self._lock:
             record = Record(
@@ -275,7 +275,7 @@ class Book(Shipped):
 
     def now_ns(self) -> int:
         """Return the store's clock, for questions that name no instant."""
-        return self._clock.now_ns()
+        return wall_ns(self._clock)
 
     @property
     def parked(self) -> dict[tuple[str, str], PartitionParked]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from eventstore import EventReader, EventStore, InvalidEvent, SystemClock
+from eventstore.clock import wall_ns
 from eventstore.streams import check_name
 from projections.book import Book
 from projections.fold import Fold
@@ -58,7 +59,7 @@ def open(
     tail_length = head - cut
     if tail_length >= TAIL_WORTH_A_CUT:
         book.snapshot()
-    now = clock.now_ns()
+    now = wall_ns(clock)
     in_force = tuple(lock for account in _sound(book, "lockouts") for lock in book.lockouts.active(account, now))
     pending = [request for account in _sound(book, "enforcement") for request in book.enforcement.pending(account)]
     seconds = (clock.monotonic_ns() - began) / 1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from eventstore.record import Draft
 
 EVENT_BYTES_MAX = 60_000
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode_raw = msgspec.json.Decoder().decode
@@ -29,9 +31,13 @@ def encode(event: Event) -> tuple[EventType, bytes]:
     event = kind.validator.check(event)
     try:
         data = _encode(event)
-    except (UnicodeEncodeError, TypeError, OverflowError, msgspec.MsgspecError) as e:
+    except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError) as e:
         msg = f"{kind.name} cannot be stored as JSON: {e}"
         raise InvalidEvent(msg) from e
+    # A backslash and "u0000" that were given as such stand behind an escaped backslash.
+    if b"\\u0000" in data and _NUL.search(data):
+        msg = f"{kind.name} holds text with a NUL character, which no database and no terminal keeps: leave it out"
+        raise InvalidEvent(msg)
     if len(data) > EVENT_BYTES_MAX:
         what = f"the data of {kind.name}"
         raise EventTooLarge(what, len(data), EVENT_BYTES_MAX)
@@ -44,12 +50,15 @@ def decode(draft: Draft) -> Event:
     Raises InvalidEvent when the data does not fit a class of the very same schema number.
     """
     kind = by_name(draft.type)
-    if kind is None or draft.schema > kind.schema:
-        return UnknownEvent(type=draft.type, schema=draft.schema, data=_decode_raw(draft.data))
     try:
+        if kind is None or draft.schema > kind.schema:
+            return UnknownEvent(type=draft.type, schema=draft.schema, data=_decode_raw(draft.data))
         if draft.schema == kind.schema:
             return kind.decoder.decode(draft.data)  # type: ignore[no-any-return]
         return _upcast(kind, draft)
+    except RecursionError as e:
+        msg = f"{draft.type} is nested too deeply to be read here: read it where the stack is less deep"
+        raise InvalidEvent(msg) from e
     except msgspec.MsgspecError as e:
         msg = (
             f"{draft.type} of schema {draft.schema} does not fit its class: {e}. Raise the class's schema number and "

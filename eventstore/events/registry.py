@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, overload
 
 import msgspec
 
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, shown
 from eventstore.events.base import SYNCED, Durability, Event
 from eventstore.events.validation import Validator
+from eventstore.streams import check_name
 
 E = TypeVar("E", bound=type[Event])
 Raw = dict[str, Any]
@@ -185,4 +186,7 @@ def type_names(types: object) -> tuple[str, ...] | None:
         return None
     if isinstance(types, str) or (isinstance(types, type) and issubclass(types, Event)):
         types = (types,)
-    return tuple(t if isinstance(t, str) else by_class(t).name for t in types)  # type: ignore[attr-defined]
+    if not isinstance(types, Iterable):
+        msg = f"types are event classes or their names, not {shown(types)}"
+        raise InvalidEvent(msg)
+    return tuple(check_name("type", kind) if isinstance(kind, str) else by_class(kind).name for kind in types)

@@ -7,7 +7,7 @@ import functools
 import math
 import operator
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 
@@ -15,13 +15,16 @@ import msgspec
 from msgspec import inspect
 
 from eventstore.clock import duration_ns, to_ns
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, shown
 
 S = TypeVar("S", bound=msgspec.Struct)
 
 # No figure of trading comes near; without a bound, one event could make the folds of an account overflow for good.
 _GREATEST = Decimal("1e100")
 _SMALLEST = Decimal("1e-100")
+# One that is nested deeper may be written with an empty stack and fails to be read on a deeper one.
+DEPTH_MAX = 64
+PARTS_MAX = 60_000
 _INTEGER_MIN, _INTEGER_MAX = -(2**63), 2**64 - 1
 _EXACT: dict[type[inspect.Type], frozenset[type]] = {
     inspect.BoolType: frozenset({bool}),
@@ -92,7 +95,8 @@ class Validator:
         return event
 
     def _refuse(self, index: int, above: Decimal, value: Decimal | int) -> None:
-        where = f"{self._name}.{self._fields[index]} = {value}"
+        text = str(value)[:80] if isinstance(value, Decimal) else shown(value)
+        where = f"{self._name}.{self._fields[index]} = {text}"
         if isinstance(value, Decimal) and value.is_finite() and (value > 0 or above < 0):
             msg = f"{where}: too large or too small to compute with, {_GREATEST:.0e} and {_SMALLEST:.0e} are the limits"
         else:
@@ -115,13 +119,37 @@ class Validator:
             self._proved.add(classes)
 
     def _check_one(self, name: str, value: Any, hint: Any) -> None:  # noqa: ANN401 - any member of any event
-        where = f"{self._name}.{name} = {value!r}"
+        where = f"{self._name}.{name} = {shown(value, 200)}"
+        _check_nesting(where, value)
         try:
             converted = msgspec.convert(value, hint, strict=True)
-        except (msgspec.ValidationError, OverflowError) as e:
+        except (msgspec.ValidationError, OverflowError, ValueError, RecursionError) as e:
             msg = f"{where}: {e}"
             raise InvalidEvent(msg) from e
         _check_numbers(where, value, converted)
+
+
+def _check_nesting(where: str, value: object) -> None:
+    """Refuse what is nested too deeply to be written, or read where the stack is deep already, or has no end."""
+    level, count = [value], 0
+    for _ in range(DEPTH_MAX):
+        level = [part for each in level for part in _parts_of(each)]
+        count += len(level)
+        if not level:
+            return
+        if count > PARTS_MAX:
+            msg = f"{where}: more than {PARTS_MAX:,} values are too many for one event"
+            raise InvalidEvent(msg)
+    msg = f"{where}: nested more than {DEPTH_MAX} levels deep"
+    raise InvalidEvent(msg)
+
+
+def _parts_of(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.astuple(value)
+    return value if isinstance(value, list | tuple | set | frozenset) else ()
 
 
 def _check_numbers(where: str, value: Any, converted: Any) -> None:  # noqa: ANN401 - any member of any event
@@ -150,6 +178,11 @@ def _check_number(where: str, value: Any, converted: Any) -> None:  # noqa: ANN4
         # No snapshot could hold a greater one: MessagePack's integers have 64 bits.
         if not _INTEGER_MIN <= value <= _INTEGER_MAX:
             msg = f"{where}: a whole number of at most 64 bits is wanted, or a Decimal"
+            raise InvalidEvent(msg)
+    elif isinstance(value, Decimal):
+        # Compared by its exponent: a comparison raises on a signaling NaN.
+        if not value.is_finite() or value.adjusted() >= _GREATEST.adjusted():
+            msg = f"{where}: a finite number below {_GREATEST:.0e} is wanted"
             raise InvalidEvent(msg)
     elif value is not None and not math.isfinite(value):
         msg = f"{where}: a finite number is wanted"

@@ -32,6 +32,8 @@ BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, UNPROCESSABLE = 400,
 REJECTED = frozenset({BAD_REQUEST, TOO_LARGE, UNPROCESSABLE})
 """Answers to a write that are about its bytes, and not about who sends them where."""
 CONNECT_SECONDS = 5.0
+# A shorter one hides nothing, and would take letters out of every word.
+SECRET_CHARACTERS_MIN = 4
 ANSWER_BYTES_MAX = 40_000_000
 MSGPACK = "application/x-msgpack"
 # The library decodes a body as UTF-8 whatever it is, and a proxy's page may be something else.
@@ -140,7 +142,7 @@ class Client:
         """Write lines of points; return after InfluxDB's 204, which it sends after its own disk's sync."""
         status = self._post(lines)
         if status != WRITTEN:
-            msg = f"{self.settings.url} answered a write with {status}, not {WRITTEN}: is it InfluxDB?"
+            msg = f"{self.settings.address} answered a write with {status}, not {WRITTEN}: is it InfluxDB?"
             raise Unavailable(msg)
 
     def check_writing(self) -> None:
@@ -250,28 +252,35 @@ class Client:
 
     def _check_open(self) -> None:
         if self._closed:
-            msg = f"the connection to {self.settings.url} is closed: connect again"
+            msg = f"the connection to {self.settings.address} is closed: connect again"
             raise Closed(msg)
 
     def _no_answer(self, error: Exception) -> Unavailable:
-        return Unavailable(f"InfluxDB at {self.settings.url} does not answer ({_short(error)})")
+        return Unavailable(f"InfluxDB at {self.settings.address} does not answer ({self._hiding(_short(error))})")
+
+    def _hiding(self, text: str) -> str:
+        """Return what a library or a server says, without the token and the URL's user, which either may repeat."""
+        user = self.settings.url.partition("//")[2].rpartition("@")[0]
+        for secret in (self._secret, user, *user.split(":")):
+            text = text.replace(secret, "***") if len(secret) >= SECRET_CHARACTERS_MIN else text
+        return text
 
     def _refusal(self, status: int, message: str, headers: Any) -> Unavailable:  # noqa: ANN401 - either library's
-        settings = self.settings
-        where = f"bucket {settings.bucket!r} of {settings.org!r} at {settings.url}"
+        settings, message = self.settings, self._hiding(message)
+        where = f"bucket {settings.bucket!r} of {settings.org!r} at {settings.address}"
         if status == UNAUTHORIZED:
             msg = f"InfluxDB does not accept the token for {where} ({message}): give one that it knows"
             return Refused(msg, status=status)
         if status == FORBIDDEN:
             return Refused(f"the token may not do this with {where} ({message}): give one that may", status=status)
         if status == NOT_FOUND and "organization" in message:
-            msg = f"there is no organisation {settings.org!r} at {settings.url} ({message}): give its name"
+            msg = f"there is no organisation {settings.org!r} at {settings.address} ({message}): give its name"
             return Refused(msg, status=status)
         if status == NOT_FOUND:
             return Refused(f"{where} is not there ({message}): create it, or name another", status=status)
         if status in REJECTED:
             return Refused(f"InfluxDB does not take this: {message}", status=status)
-        error = Unavailable(f"InfluxDB at {settings.url} answers {status} ({message})")
+        error = Unavailable(f"InfluxDB at {settings.address} answers {status} ({message})")
         error.retry_after = _seconds(headers)
         return error
 

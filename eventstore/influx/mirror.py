@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import override
 
+from eventstore import files
 from eventstore.config import PREFIX
 from eventstore.errors import CorruptJournal, NotMirrored, Unavailable
 from eventstore.extras import missing
@@ -55,7 +56,7 @@ class Mirror:
                 msg = "this Python cannot start another: run `eventstore mirror` beside it, and leave `influx` out"
                 raise Unavailable(msg)
             # From now on, every process that has this log open knows that it is mirrored.
-            (directory / status.LOCK_FILE).touch()
+            files.create(directory / status.LOCK_FILE)
             self._spawn(settings)
             self._keeper = threading.Thread(target=self._keep, args=(settings,), name="mirror's keeper", daemon=True)
             self._keeper.start()

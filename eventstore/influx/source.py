@@ -298,7 +298,7 @@ class InfluxSource:
     @override
     def __repr__(self) -> str:
         settings = self._client.settings
-        return f"<InfluxSource {self.log} in {settings.bucket} at {settings.url}, seen to {self._head.position}>"
+        return f"<InfluxSource {self.log} in {settings.bucket} at {settings.address}, seen to {self._head.position}>"
 
 
 def _once_more(at: int, position: int) -> Refused:

@@ -12,7 +12,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import merkle
-from eventstore.clock import Clock, SystemClock
+from eventstore.clock import Clock, SystemClock, check_now
 from eventstore.errors import Closed, DuplicateEvent, InvalidEvent, StoreError, VersionConflict
 from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
 from eventstore.record import Record, digest, digest_prefix
@@ -75,7 +75,7 @@ class MemoryJournal:
             versions[batch.stream] += len(batch.events)  # type: ignore[arg-type]
         new: list[Record] = []
         recorded_at = self._records[-1].recorded_at if self._records else 0
-        now = self._clock.now_ns()
+        now = check_now(self._clock.now_ns())
         versions = {}
         for draft in drafts:
             recorded_at = max(recorded_at + 1, now)

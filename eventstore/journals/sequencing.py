@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from eventstore.errors import DuplicateEvent, StoreError, VersionConflict
-from eventstore.journal import drafts_of
+from eventstore.clock import TIME_MAX, check_now
+from eventstore.errors import DuplicateEvent, StoreError, Unavailable, VersionConflict
+from eventstore.journal import BATCH_EVENTS_MAX, drafts_of
 from eventstore.record import Record, digest_place, digest_prefix
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Sequencer:
     def place(self, group: Sequence[Batch]) -> Sequence[Record] | StoreError:
         """Place a group, or return the error that keeps all of it out."""
         try:
+            self._check_time()
             if self._careful and (known := self._already(group)):
                 return known
             staged: dict[str, int] = {}
@@ -69,6 +71,13 @@ class Sequencer:
         if self._careful:
             self._placed |= {record.id: record for record in placed}
         return placed
+
+    def _check_time(self) -> None:
+        """Raise Unavailable where no time is left for what would be recorded."""
+        check_now(self._now)
+        if self.recorded_at >= TIME_MAX - BATCH_EVENTS_MAX:
+            msg = "the log's last record is of the end of 2199, and times end there: begin a new log"
+            raise Unavailable(msg)
 
     def _found(self, stream: str) -> int:
         version = self.versions.get(stream)

@@ -13,6 +13,7 @@ import typer
 import eventstore
 from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock, Unavailable
 from eventstore.journals.sqlite.schema import is_writable
+from eventstore.locations import masked_url
 from eventstore.store import journal_path
 from eventstore.streams import check_name
 from eventstore.trading import SessionOpened, SessionReset
@@ -105,7 +106,7 @@ def opened(data: Path, log: str) -> Iterator[EventStore]:
 def _existing(data: Path, log: str) -> None:
     """Raise Unavailable where there is no journal: asking never creates one."""
     if url_of(data):
-        msg = f"{url_of(data)} holds no journal, which this command needs: give --data DIR"
+        msg = f"{masked_url(url_of(data))} holds no journal, which this command needs: give --data DIR"
         raise Unavailable(msg)
     place = journal_path(data, log)
     if not place.is_file():
@@ -119,7 +120,7 @@ def _existing(data: Path, log: str) -> None:
 def writing(data: Path, log: str) -> Iterator[EventStore]:
     """Open a log to append to, created where there is none."""
     if url_of(data):
-        msg = f"{url_of(data)} is a reading end: append where the journal is, with --data DIR"
+        msg = f"{masked_url(url_of(data))} is a reading end: append where the journal is, with --data DIR"
         raise ReadOnly(msg)
     with eventstore.open(data, log=log) as store:
         yield store

@@ -20,6 +20,7 @@ from eventstore import (
     StoreError,
     VersionConflict,
 )
+from eventstore.clock import wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
 from projections.policies.cursors import PREFIX, Cursors
@@ -137,7 +138,7 @@ class Policies:
             positions = {name: self._cursors.begin(name, at) for name in self._policies}
             self._catch_up(positions, at)
             self.book.refresh()
-            self._ask_about_all(list(self._policies.values()), TriggerKind.START, self._store.clock.now_ns())
+            self._ask_about_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
             self.ready = True
         finally:
             self._is_acting = False
@@ -155,7 +156,7 @@ class Policies:
 
     def tick(self, now: int | None = None) -> None:
         """Ask the timed policies about every account, let timers ring and try again what could not be appended."""
-        at = self._store.clock.now_ns() if now is None else now
+        at = wall_ns(self._store.clock) if now is None else now
         self.book.refresh()
         self._resume(at)
         timed = [policy for policy in self._policies.values() if policy.timed]

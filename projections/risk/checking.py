@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from eventstore import StoreError
-from eventstore.clock import to_ns
+from eventstore.clock import question_ns
 from eventstore.ids import as_id
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.risk.checks import CHECKS, Finding
@@ -68,7 +68,7 @@ def check(book: Book, order: Proposal | Cancel, now: datetime | int, *, record: 
     All answers are of one position of the log, whatever other threads append meanwhile. `record`: append the answer
     as RiskChecked.
     """
-    at = to_ns(now)
+    at = question_ns(now)
     for _ in range(ATTEMPTS):
         position = book.position
         checked = _checked(book, order, at)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import EventStore, SystemClock, UnknownContract
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import NANOSECONDS, wall_ns
 from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
 from projections.policies import Decision, Policy, Trigger, TriggerKind
 from projections.rules.base import escaped
@@ -79,7 +79,7 @@ class LockoutExpiry(Policy):
                 yield from self._jumped(account, state, jump)
             return  # What expires by this clock is asked at the next tick, when the lockouts know of it.
         self._recorded[account] = 0 if state.jumped is None else state.jumped[2]
-        now = clock.now_ns()
+        now = wall_ns(clock)
         for lockout in list(state.active.values()):
             if lockout.ends_at is not None and now >= lockout.ends_at:
                 yield _expiry(book, lockout, clock)
@@ -110,7 +110,7 @@ class LockoutExpiry(Policy):
             yield Decision(((f"lockout/{account}/clock", event),), unless=is_told, key=key)
 
     def _compare(self, clock: Clock) -> None:
-        wall, monotonic = clock.now_ns(), clock.monotonic_ns()
+        wall, monotonic = wall_ns(clock), clock.monotonic_ns()
         if self._since is None:
             self._since = (wall, monotonic)
             return
@@ -137,7 +137,7 @@ def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
     def is_settled(book: Book) -> bool:
         state = _lockouts(book, account)
         held = () if state is None else state.active.values()
-        now = clock.now_ns()
+        now = wall_ns(clock)
         return not any(
             (each.rule_id, each.scope) == key and each.ends_at is not None and now >= each.ends_at for each in held
         )

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from eventstore import Instant
-from eventstore.clock import to_ns
+from eventstore.clock import question_ns
 from eventstore.trading import Allows
 
 
@@ -73,7 +73,7 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
 
     def remaining(self, at: datetime | int) -> int | None:
         """Return how many ns it has left at an instant, 0 where it is over; None where it has no end."""
-        at_ns = to_ns(at)
+        at_ns = question_ns(at)
         if self.ended_at is not None and at_ns >= self.ended_at:
             return 0
         ends_at = self.ends_at

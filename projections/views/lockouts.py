@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Record, StoreError
-from eventstore.clock import to_ns
+from eventstore.clock import question_ns
 from eventstore.trading import (
     AccountUpdated,
     Allows,
@@ -138,7 +138,7 @@ class Lockouts:
 
         With a symbol, or what a broker calls so: those that touch it, by account, symbol or root.
         """
-        at_ns = to_ns(at)
+        at_ns = question_ns(at)
         state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
         if state is None or not (state.active or at_ns < state.expired_to):
             return ()

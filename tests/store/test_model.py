@@ -41,7 +41,7 @@ def drafts_for(stream: str) -> st.SearchStrategy[Draft]:
         st.just(stream),
         st.uuids().map(str),
         type=st.sampled_from(TYPES),
-        note=st.text(st.characters(exclude_categories=["Cs"]), max_size=3),
+        note=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=3),
         correlation_id=st.none() | st.binary(min_size=16, max_size=16),
     )
     return few | new | new

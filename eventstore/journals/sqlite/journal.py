@@ -12,7 +12,7 @@ import apsw
 from typing_extensions import override
 
 from eventstore import files
-from eventstore.clock import Clock, SystemClock
+from eventstore.clock import Clock, SystemClock, wall_ns
 from eventstore.errors import (
     Closed,
     InvalidEvent,
@@ -93,7 +93,7 @@ class SqliteJournal(SqliteSource):
         with self._translated(self._writer):
             if schema.is_new(self._writer):
                 maintenance.check_beginning(marks, self.path)
-            found, self.log_id = schema.prepare(self._writer, self.path, self.log, self._clock.now_ns())
+            found, self.log_id = schema.prepare(self._writer, self.path, self.log, wall_ns(self._clock))
             if found != self.log:
                 msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
                 raise InvalidEvent(msg)

@@ -1,0 +1,136 @@
+"""A clock that jumps, anywhere and often, stops no log: what cannot be recorded by it is refused until it is right."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import Batch, InvalidEvent, Unavailable
+from eventstore.clock import NANOSECONDS, NOW_MAX, TIME_MAX, check_now, question_ns, wall_ns
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import ContractDefined, LockoutSet, QuoteReceived
+from tests.store.facts import contract
+
+NOW = 1_753_113_600 * NANOSECONDS
+YEAR = 31_557_600 * NANOSECONDS
+WRONG = [-1, -10 * YEAR, NOW_MAX + 1, TIME_MAX, TIME_MAX + 1, 292 * YEAR, 293 * YEAR, 10**19, 10**400]
+
+
+class AnyClock:
+    """A clock that says whatever it is set to."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.monotonic = 0
+
+    def now_ns(self) -> int:
+        return self.now
+
+    def monotonic_ns(self) -> int:
+        self.monotonic += NANOSECONDS
+        return self.monotonic
+
+
+def locked() -> LockoutSet:
+    return LockoutSet(rule_id="loss", revocable=False)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
+def test_a_clock_beyond_the_times_there_are(tmp_path: Path, wrong: int) -> None:
+    clock = AnyClock()
+    with eventstore.open(tmp_path, clock=clock) as store, projections.open(store) as book:
+        book.append("lockout/A/1", locked())
+        clock.now = wrong
+        for append in (
+            lambda: store.append("lockout/A/1", locked()),
+            lambda: store.append_many([Batch("lockout/A/1", [locked()], occurred_at=NOW)]),
+            lambda: store.enqueue("contract/-/ESZ5", contract()),
+            lambda: book.append("lockout/A/1", locked()),
+        ):
+            with pytest.raises(Unavailable, match="set the clock right"):
+                append()
+        assert store.head() == 1
+        # All that asks goes on.
+        assert [each.rule_id for each in book.lockouts.active("A", clock.now_ns())] == ["loss"]
+        book.observe("quote/-/ESZ5", QuoteReceived(symbol="ESZ5"))
+        assert book.quotes.get("ESZ5") is not None
+        book.sessions.next_reset("A")
+        book.snapshot()
+        with eventstore.open(tmp_path, clock=clock) as again, projections.open(again) as other:
+            assert other.position == 1
+            assert other.lockouts.active("A", wall_ns(clock))
+            assert again.verify().ok
+        # And it is a log like any other when the clock is right again.
+        clock.now = NOW + 1
+        [record] = store.append("lockout/A/1", locked())
+        assert (record.position, record.recorded_at) == (2, NOW + 1)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=range(len(WRONG)))
+def test_a_log_can_begin_by_a_wrong_clock(tmp_path: Path, wrong: int) -> None:
+    clock = AnyClock()
+    clock.now = wrong
+    with eventstore.open(tmp_path, clock=clock) as store:
+        with pytest.raises(Unavailable):
+            store.append("lockout/A/1", locked())
+        clock.now = NOW
+        assert store.append("lockout/A/1", locked())[0].position == 1
+        assert store.verify().ok
+
+
+def test_any_number_of_jumps(tmp_path: Path) -> None:
+    clock, chance = AnyClock(), random.Random(7)
+    jumps = [0, *(10 * YEAR * number for number in range(24)), NOW_MAX, 0, NOW, *WRONG]
+    jumps += [chance.randrange(-(10**19), 10**19) for _ in range(20)]
+    with eventstore.open(tmp_path, clock=clock) as store, projections.open(store) as book:
+        book.append("lockout/A/1", locked())
+        times = [NOW]
+        for jump in jumps:
+            clock.now = jump
+            try:
+                times.append(book.append("contract/-/ESZ5", contract(str(jump)))[0].recorded_at)
+            except Unavailable:
+                assert not 0 <= jump <= NOW_MAX
+            assert book.lockouts.active("A", clock.now_ns())
+        assert times == sorted(set(times))
+        assert times[-1] < NOW_MAX + len(jumps)
+        assert store.verify().ok
+    with eventstore.open(tmp_path, clock=clock) as store, projections.open(store) as book:
+        assert book.position == len(times)
+        assert book.lockouts.active("A", clock.now_ns())
+
+
+def test_what_was_enqueued_by_a_right_clock_and_is_written_by_a_wrong_one(tmp_path: Path) -> None:
+    clock = AnyClock()
+    with eventstore.open(tmp_path, clock=clock) as store:
+        prepared = store._prepare([Batch("contract/-/ESZ5", contract())], eventstore.QUEUED)
+        clock.now = 10**19
+        with pytest.raises(Unavailable, match="set the clock right"):
+            store._committer.append(*prepared)
+        assert store.head() == 0
+
+
+def test_a_journal_in_memory_says_the_same() -> None:
+    clock = AnyClock()
+    journal = MemoryJournal(clock=clock)
+    store = eventstore.EventStore(journal, clock=clock)
+    clock.now = 10**19
+    with pytest.raises(Unavailable):
+        store.append("lockout/A/1", locked())
+    clock.now = NOW
+    prepared = store._prepare([Batch("contract/-/ESZ5", ContractDefined(symbol="ESZ5"))], eventstore.SYNCED)
+    clock.now = 10**19
+    with pytest.raises(Unavailable):
+        store._committer.append(*prepared)
+    assert store.head() == 0
+
+
+def test_a_question_is_answered_for_the_nearest_time() -> None:
+    assert [question_ns(at) for at in (-5, 0, NOW, TIME_MAX, 10**400)] == [0, 0, NOW, TIME_MAX, TIME_MAX]
+    with pytest.raises(InvalidEvent):
+        question_ns("now")  # type: ignore[arg-type]
+    assert check_now(NOW_MAX) == NOW_MAX
