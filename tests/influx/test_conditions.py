@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from eventstore.influx import claims, mirror, shipping, status
 from eventstore.influx.client import Client
 from eventstore.influx.mirror import Mirror
 from eventstore.influx.shipping import Shipper
+from eventstore.trading import OrderSubmitted, Side
 from tests.influx.api import Server
 from tests.influx.mirroring import (
     WAIT_SECONDS,
@@ -55,6 +57,7 @@ def shipped(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
     """Ship a store's ten events, and stay at work."""
     with at_work(store, settings) as shipping_:
         until(lambda: store.mirror.wait(timeout=0.1), "the ten events are shipped")
+        until(lambda: shipping_.shipper._beaten == 10, "nothing more is written by itself, which would fail first")
         yield shipping_
 
 
@@ -137,6 +140,29 @@ def test_a_bucket_that_is_made_anew_has_all_of_the_log_before_an_event_counts_as
         assert points(server, bucket) == expected_points(store)
         assert points(server, bucket, "logs")
         assert f"bucket '{bucket}' had no claim of log 'main'" in (store.mirror.status.last_error or "")
+
+
+def test_what_a_new_bucket_lacks_does_not_count_as_mirrored_in_the_meantime(
+    store: EventStore, settings: InfluxSettings, server: Server, bucket: str, proxy: Proxy
+) -> None:
+    with shipped(store, replaced(settings, url=proxy.url)):
+        proxy.answer_with(503, 1_000_000)
+        server.delete_bucket(bucket)
+        server.make_bucket(name=bucket)
+        until(lambda: store.mirror.status.position == 0, "the cursor is moved back")
+        assert not store.mirror.wait(1, timeout=0.1)
+        proxy.answer_with(503, 0)
+        until(lambda: store.mirror.wait(timeout=0.1), "all of it is shipped again")
+        assert points(server, bucket) == expected_points(store)
+
+
+@pytest.mark.usefixtures("seldom")
+def test_an_event_is_read_back_whatever_its_tags_are(store: EventStore, settings: InfluxSettings) -> None:
+    with shipped(store, settings):
+        for number, symbol in enumerate(["ES, Z=5", 'it\'s "5"', "ü$log11", "100% €", "a\\b", "", "x" * 129]):
+            submitted = OrderSubmitted(symbol=symbol, side=Side.BUY, quantity=Decimal(1))
+            store.append(f"order/A.:@-_/{number}", submitted, durability=MIRRORED)
+        assert store.mirror.status.last_error is None
 
 
 def test_a_bucket_that_is_made_anew_is_noticed_where_nothing_is_appended(
