@@ -25,7 +25,7 @@ from gateways.cli import (
     states,
     writing,
 )
-from gateways.cli.outcome import MISUSED, Commands
+from gateways.cli.outcome import MISUSED, Commands, stand_in_for_closed_streams
 
 app = typer.Typer(
     name="eventstore",
@@ -87,6 +87,7 @@ app.command("demo-day", hidden=True)(demo.trade_day)
 
 def main() -> None:
     """Run the command line."""
+    stand_in_for_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal that cannot show a sign gets its escape, not a traceback.

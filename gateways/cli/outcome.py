@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
@@ -14,7 +15,7 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from eventstore import CorruptJournal, StoreError, Unproved, UnsupportedFormat
-from gateways.cli.output import note
+from gateways.cli.output import diagnose, note
 from gateways.presenting.escaping import escaped
 
 FINE, WRONG, MISUSED = 0, 1, 2
@@ -40,11 +41,19 @@ class Commands(TyperGroup):
     ) -> Any:
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)  # noqa: FBT003 - as typer has it
+            sys.stdout.flush()
         except _UsageError as e:
             _complain(_usage(e))
             code = MISUSED
         except typer.Abort:
             code = INTERRUPTED
+        except OSError as e:  # a help text that nobody takes
+            _complain(f"standard output: {e.strerror}")
+            _forget_output()
+            code = MISUSED
+        except SystemExit as e:
+            # Rich prints the help, and ends the process itself where its reader has left.
+            code = PIPE_CLOSED if isinstance(e.__context__, BrokenPipeError) else e.code
         if not standalone_mode:
             return code
         sys.exit(code if isinstance(code, int) else FINE)
@@ -79,8 +88,20 @@ def wrong() -> NoReturn:
     raise typer.Exit(WRONG)
 
 
+def stand_in_for_closed_streams() -> None:
+    """Open the null device for what a shell has closed (`>&-`), so that the next file opened does not take its place.
+
+    Such a file, the journal for one, would get what is printed, here and in every child.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - as long as the process lives
+            os.set_inheritable(stream.fileno(), True)  # noqa: FBT003 - as os has it
+            setattr(sys, name, stream)
+
+
 def _complain(message: str) -> None:
-    print(f"eventstore: {escaped(' '.join(message.split()))}", file=sys.stderr)
+    diagnose(f"eventstore: {escaped(' '.join(message.split()))}")
 
 
 def _usage(error: Any) -> str:  # noqa: ANN401 - its class is nameless here
@@ -90,12 +111,16 @@ def _usage(error: Any) -> str:  # noqa: ANN401 - its class is nameless here
 
 
 def _leave_pipe() -> NoReturn:
+    _forget_output()
+    raise typer.Exit(PIPE_CLOSED)
+
+
+def _forget_output() -> None:
     """Point stdout at nothing, so that the interpreter's last flush does not fail as well."""
     with contextlib.suppress(OSError, ValueError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())
         os.close(nothing)
-    raise typer.Exit(PIPE_CLOSED)
 
 
 @contextlib.contextmanager

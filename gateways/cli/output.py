@@ -41,7 +41,13 @@ def screen(file: TextIO | None = None) -> Screen:
 
 def note(message: str) -> None:
     """Print a diagnostic on stderr."""
-    print(f"note: {escaped(message)}", file=sys.stderr)
+    diagnose(f"note: {escaped(message)}")
+
+
+def diagnose(line: str) -> None:
+    """Print one line on stderr, which may be full or closed: no command fails for what it only has to say."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
 
 
 def put(line: str = "") -> None:
