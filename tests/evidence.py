@@ -43,7 +43,7 @@ for line in sys.stdin:
 """
 
 
-def told_of_tail(*, lacking: bool = True) -> contextlib.AbstractContextManager[object]:
+def warned_of_tail(*, lacking: bool = True) -> contextlib.AbstractContextManager[object]:
     """Expect that whoever opens a log is warned of the tail that it lacks, or of nothing."""
     if lacking:
         return pytest.warns(StorageWarning, match=f"saw position {HEAD}, the journal ends at")

@@ -22,7 +22,7 @@ from eventstore import (
 )
 from eventstore.journals.sqlite import ReadOnlyJournal
 from eventstore.watermarks import Watermark, Watermarks
-from tests.evidence import HEAD, MOVED, Writer, everything, give_back, protect, told_of_tail
+from tests.evidence import HEAD, MOVED, Writer, everything, give_back, protect, warned_of_tail
 from tests.store.facts import CONTRACT, ORDER, contract, rejected, texts
 
 
@@ -85,7 +85,7 @@ def test_all_that_was_committed_is_read_and_nothing_is_written(
 ) -> None:
     directory = evidence(*without, change=change)
     before = everything(directory)
-    with told_of_tail(lacking=head != HEAD), eventstore.open(directory, read_only=True) as store:
+    with warned_of_tail(lacking=head != HEAD), eventstore.open(directory, read_only=True) as store:
         assert store.head() == head
         assert texts(store) == [str(number) for number in range(1, head + 1)]
         assert store.version(ORDER) == head

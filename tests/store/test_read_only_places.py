@@ -22,7 +22,7 @@ from eventstore import (
 )
 from eventstore.journals.sqlite import read_only_files, schema
 from eventstore.watermarks import Watermark, Watermarks
-from tests.evidence import HEAD, MOVED, ROOT, everything, obeying_modes, told_of_tail
+from tests.evidence import HEAD, MOVED, ROOT, everything, obeying_modes, warned_of_tail
 
 # What is no evidence
 
@@ -123,6 +123,28 @@ def test_a_file_that_cannot_be_read_is_named_and_never_taken_for_missing(
     assert f"{place if place.is_file() else place / 'journal.db'} cannot be read" in said
 
 
+@pytest.mark.parametrize("name", ["journal.db", "journal.db-shm", "journal.db-wal"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(killed: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(killed, tmp_path / "copy")
+    place = tmp_path / "copy" / "main" / name
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(Unavailable, match=r"is not (there|a regular file)"):
+        eventstore.open(tmp_path / "copy", read_only=True)
+
+
+def test_links_that_lead_in_a_circle_are_said(tmp_path: Path) -> None:
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main" / "journal.db").symlink_to(tmp_path / "main" / "journal.db")
+    with pytest.raises(Unavailable, match="cannot be read"):
+        eventstore.open(tmp_path, read_only=True)
+
+
+def test_the_name_of_a_mounted_directory_may_be_any_text() -> None:
+    line = "server:/share /mnt/Größe\\040und\\134Art nfs4 ro 0 0"
+    assert schema.mount_of(line.encode()) == ("/mnt/Größe und\\Art", "nfs4")
+
+
 def test_rights_that_are_taken_while_it_is_open_are_said(killed: Path, tmp_path: Path) -> None:
     shutil.copytree(killed, tmp_path / "copy")
     read = (
@@ -154,7 +176,7 @@ def test_a_directory_that_is_exchanged_closes_what_was_read_without_locks(killed
 
 def test_a_connection_that_reads_makes_and_removes_no_file(killed: Path) -> None:
     files = read_only_files.files_of(killed / "main" / "journal.db")
-    connection = read_only_files.connect(files, still=False)
+    connection = read_only_files.connect(files, locking=True)
     connection.execute("PRAGMA temp_store = FILE; PRAGMA temp.cache_size = 1").fetchall()
     with pytest.raises(apsw.CantOpenError):
         connection.execute("CREATE TEMP TABLE t (x); INSERT INTO t VALUES (zeroblob(1000000))")
@@ -176,7 +198,7 @@ def test_on_a_network_only_what_nobody_else_can_write_to_is_read(
     with pytest.raises(Unavailable, match="another host may write there: copy the log"):
         eventstore.open(killed, read_only=True)
     shutil.copytree(killed, tmp_path / "copy", ignore=shutil.ignore_patterns("*-wal", "*-shm"))
-    with told_of_tail(), eventstore.open(tmp_path / "copy", read_only=True) as store:
+    with warned_of_tail(), eventstore.open(tmp_path / "copy", read_only=True) as store:
         assert store.head() == MOVED
 
 
@@ -191,7 +213,7 @@ def test_any_name_of_a_directory_will_do(killed: Path, tmp_path: Path, name: str
     shutil.copytree(killed, tmp_path / name, ignore=shutil.ignore_patterns(*[f"*{suffix}" for suffix in without]))
     before = everything(tmp_path)
     lacking = "-wal" in without
-    with told_of_tail(lacking=lacking), eventstore.open(tmp_path / name, read_only=True) as store:
+    with warned_of_tail(lacking=lacking), eventstore.open(tmp_path / name, read_only=True) as store:
         assert store.head() == (MOVED if lacking else HEAD)
     assert everything(tmp_path) == before
 

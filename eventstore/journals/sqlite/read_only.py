@@ -41,8 +41,8 @@ class ReadOnlyJournal(SqliteSource):
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main") -> None:
         super().__init__(path, log=log)
         self._files = read_only_files.files_of(self.path)
-        self._still: State | None = None
-        self._is_lost = False
+        self._state_at_opening: State | None = None
+        self._has_no_tables = False
         self._on_network = self._check_place()
         self._watermarks = Watermarks(self.path.parent / "watermarks")
         try:
@@ -56,24 +56,24 @@ class ReadOnlyJournal(SqliteSource):
 
     def _check_opened(self, marks: Mapping[str, Watermark]) -> None:
         with self._reader() as reader:
-            self._is_lost = schema.check_format(reader, self.path)
-            if not self._is_lost:
+            self._has_no_tables = schema.check_format(reader, self.path)
+            if not self._has_no_tables:
                 found, self.log_id = schema.identify(reader, self.path)
                 if found != self.log:
                     msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
                     raise InvalidEvent(msg)
                 head = maintenance.read_head(reader).position
-                maintenance.check(reader, self.log, self.log_id, self._within(head, marks))
-        if self._is_lost:
+                maintenance.check(reader, self.log, self.log_id, self._set_back(head, marks))
+        if self._has_no_tables:
             # All that the log had was in its write-ahead log, which was left behind: only the marks know of it.
             seen = max(marks.values(), key=lambda mark: mark.position, default=None)
-            if seen is None or not seen.position or self._still is None:
+            if seen is None or not seen.position or self._state_at_opening is None:
                 msg = f"{self.path} holds no log yet: give the directory of a log that has been written to"
                 raise Unavailable(msg)
             self.log_id = bytes.fromhex(seen.log_id)
             self._close_readers()
 
-    def _within(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
+    def _set_back(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
         """Return the marks with those that are ahead set back: what they saw is missing, which is no reason to stop."""
         own = self.log_id.hex()
         return {
@@ -135,19 +135,19 @@ class ReadOnlyJournal(SqliteSource):
     @contextlib.contextmanager
     @override
     def _reader(self) -> Iterator[apsw.Connection]:
-        self._check_still()
+        self._check_unchanged()
         with super()._reader() as connection:
-            if self._still is None:
+            if self._state_at_opening is None:
                 _patiently(lambda: connection.execute("PRAGMA data_version").get)
             yield connection
             # What was read while the file changed may be of two states at once.
-            self._check_still()
+            self._check_unchanged()
 
-    def _check_still(self) -> None:
+    def _check_unchanged(self) -> None:
         """Close for good where somebody writes to a file that nobody wrote to when it was opened, without locks."""
-        if self._still is not None:
+        if self._state_at_opening is not None:
             try:
-                if self._still != read_only_files.state_of(self._files):
+                if self._state_at_opening != read_only_files.state_of(self._files):
                     self._closed = f"{self.path} has been written to since it was opened to be read: open it again"
             except OSError as e:
                 self._closed = f"{self.path} cannot be reached any more ({e.strerror}): open it again"
@@ -155,16 +155,16 @@ class ReadOnlyJournal(SqliteSource):
 
     @override
     def _connect(self) -> apsw.Connection:
-        if self._is_lost:
+        if self._has_no_tables:
             return schema.empty(self.log, self.log_id)
         return _patiently(self._connect_once)
 
     def _connect_once(self) -> apsw.Connection:
         state = read_only_files.state_of(self._files)
-        is_still = self._on_network or read_only_files.is_still(self._files)
-        connection = read_only_files.connect(self._files, still=is_still)
-        if is_still and self._still is None:
-            self._still = state
+        without_writer = self._on_network or read_only_files.is_without_writer(self._files)
+        connection = read_only_files.connect(self._files, locking=not without_writer)
+        if without_writer and self._state_at_opening is None:
+            self._state_at_opening = state
         return connection
 
     @contextlib.contextmanager

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import urllib.parse
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import apsw
 from typing_extensions import override
 
 from eventstore.errors import Unavailable, UnsupportedFormat
 from eventstore.journals.sqlite import schema
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Bytes 18 and 19 of a SQLite file are its write and read version: 1 for a rollback journal, 2 for WAL.
 _HEADER_BYTES = 100
@@ -90,7 +88,7 @@ UNLOCKED = ReadOnlyVfs("eventstore-read-only-unlocked", _UnlockedFile)
 
 def files_of(path: Path) -> Files:
     """Return a journal's files, by names without links, which apsw takes for errors."""
-    return Files(path.resolve(), *schema.beside(path))
+    return Files(Path(os.path.realpath(path)), *schema.beside(path))
 
 
 def state_of(files: Files) -> State:
@@ -106,14 +104,20 @@ def _identity(path: Path) -> tuple[int, ...] | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def is_still(files: Files) -> bool:
+def is_without_writer(files: Files) -> bool:
     """Tell whether nobody on this host writes to a journal, so that there are no locks to be taken.
 
     Who writes in WAL mode holds the shared memory's file; with a rollback journal SQLite's locks need no file. Raises
     UnsupportedFormat, and Unavailable where it cannot be known.
     """
     for needed in files:
-        if os.path.lexists(needed) and not os.access(needed, os.R_OK):
+        if not os.path.lexists(needed):
+            continue
+        if needed.exists() and not needed.is_file():
+            # A pipe would be waited for.
+            msg = f"{needed} is not a regular file: this is no log, or not all of it"
+            raise Unavailable(msg)
+        if not os.access(needed, os.R_OK):
             msg = f"{needed} cannot be read: get the right to read it, or ask whoever has it for a backup"
             raise Unavailable(msg)
     versions = _versions(files.database)
@@ -134,16 +138,16 @@ def _versions(path: Path) -> bytes:
         file.xClose()
 
 
-def connect(files: Files, *, still: bool) -> apsw.Connection:
+def connect(files: Files, *, locking: bool) -> apsw.Connection:
     """Open a connection that only reads: with SQLite's locks beside those who write, without any where nobody does."""
     # Quoted, since a path may hold what means something else in a URI.
     uri = f"file:{urllib.parse.quote(os.fsencode(files.database))}?readonly_shm=1"
-    vfs = UNLOCKED if still else LOCKED
+    vfs = LOCKED if locking else UNLOCKED
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs.name)
     try:
         # Closing would move the write-ahead log over.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        if still:
+        if not locking:
             # Before anything else: other settings read the file.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         schema.configure(connection)

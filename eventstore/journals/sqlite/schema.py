@@ -299,12 +299,18 @@ def file_system(directory: Path) -> str:
         return ""
     real = directory.resolve()
     best, kind = "", ""
-    for line in mounts.read_text("utf-8", "replace").splitlines():
-        _, point, found, *_ = line.split(" ")
-        point = point.encode().decode("unicode_escape")
+    for line in filter(None, mounts.read_bytes().split(b"\n")):
+        point, found = mount_of(line)
         if len(point) >= len(best) and real.is_relative_to(point):
             best, kind = point, found
     return kind
+
+
+def mount_of(line: bytes) -> tuple[str, str]:
+    """Return the directory and the type of a mounted file system: blanks in the name are written in octal."""
+    _, point, kind, *_ = line.split(b" ")
+    name = re.sub(rb"\\([0-7]{3})", lambda sign: bytes([int(sign[1], 8)]), point)
+    return os.fsdecode(name), kind.decode("ascii", "replace")
 
 
 _SYNCS = {apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC}
