@@ -26,7 +26,7 @@ from eventstore.store import journal_path
 from eventstore.watermarks import Watermarks
 from gateways.cli import options, outcome
 from gateways.cli.keeping import checked
-from gateways.cli.output import put, put_json
+from gateways.cli.output import put_json, put_under
 from gateways.presenting.documents import plain
 from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
@@ -89,7 +89,7 @@ def doctor(
         put_json({"log": log, "ok": fine, "checks": plain(checks), **missing})
     else:
         for check in checks:
-            put(f"{check.status:<8} {check.name:<12} {check.detail}")
+            put_under(f"{check.status:<8} {check.name:<12} ", check.detail)
     if not fine:
         outcome.wrong()
 

@@ -150,11 +150,11 @@ def account_zone(reader: EventReader, account: str | None) -> tzinfo | None:
     if account is None or account == SHARED:
         return None
     check_name("account", account)
-    told = (SessionOpened, SessionReset)
-    for record in reversed(list(reader.read(stream=f"session/{account}/", types=told))):
+    kinds = (SessionOpened, SessionReset)
+    for record in reversed(list(reader.read(stream=f"session/{account}/", types=kinds))):
         # What is unknown or unreadable here counts as no zone: no answer may fail for it.
         with contextlib.suppress(InvalidEvent):
             event = record.event
-            if isinstance(event, told) and event.zone is not None:
+            if isinstance(event, kinds) and event.zone is not None:
                 return zone_named(event.zone)
     return None

@@ -55,6 +55,16 @@ def put(line: str = "") -> None:
     sys.stdout.write(escaped(line) + "\n")
 
 
+def put_under(head: str, text: str) -> None:
+    """Print text behind a head, on one line; on a terminal its further lines begin where the first does."""
+    if not sys.stdout.isatty():
+        put(head + text)
+        return
+    margin = " " * len(head)
+    for number, line in enumerate(wrapped(escaped(text), max(screen().width - len(head), 1))):
+        put((margin if number else head) + line)
+
+
 def put_fields(fields: Iterable[str]) -> None:
     """Print one line of fields, separated by tabs: those within a field are escaped."""
     sys.stdout.write("\t".join(map(escaped, fields)) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from tests.cli.command import on_terminal
@@ -27,6 +28,16 @@ def test_an_import_shows_bars_for_reading_and_appending(tmp_path: Path) -> None:
     assert "reading" in screen.out
     assert "appending" in screen.out
     assert "added 2,501 events" in screen.out
+
+
+def test_doctor_fits_the_terminal(data: Path) -> None:
+    (data / "main" / "snapshots.sqlite").write_bytes(b"no database at all" * 300)
+    screen = on_terminal(["doctor", "--data", str(data)], 60)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.out)  # the bar of what is verified comes and goes
+    lines = [line for line in re.split(r"[\r\n]+", plain) if not line.startswith("note: ")]
+    assert all(len(line) <= 60 for line in lines)
+    assert "snapshots" in screen.out
+    assert any(line.startswith(" " * 22) for line in lines)
 
 
 def test_verifying_shows_a_bar(data: Path) -> None:
