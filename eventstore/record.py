@@ -121,12 +121,14 @@ class Digester:
     def __init__(self, log_id: bytes) -> None:
         self._head = b"\0" + _length(len(log_id)) + log_id
         self._shared: dict[tuple[str, int, str, str], bytes] = {}
+        self._streams: dict[str, bytes] = {}
 
     def digest(self, record: Record) -> bytes:
         """Return the digest that a record's members have, whatever it carries."""
         shared = (record.type, record.schema, record.actor, record.note)
         middle = self._shared.get(shared) or self._middle(shared)
-        stream, data = record.stream.encode(), record.data
+        beginning = self._streams.get(record.stream) or self._beginning(record.stream)
+        data = record.data
         correlation, causation = record.correlation_id, record.causation_id
         if correlation is None and causation is None:
             ids = _NO_IDS
@@ -145,19 +147,30 @@ class Digester:
             record.id,
             len(data),
         )
-        return hashlib.sha256(b"".join((self._head, _length(len(stream)), stream, middle, ids, place, data))).digest()
+        return hashlib.sha256(b"".join((beginning, middle, ids, place, data))).digest()
 
     def is_sound(self, record: Record) -> bool:
         """Tell whether a record's digest is that of its members, and they are of the sizes that the format gives."""
         try:
-            ids = (record.id, record.correlation_id or record.id, record.causation_id or record.id)
-            if [len(each) for each in ids] != [ID_BYTES] * 3 or b"" in {record.correlation_id, record.causation_id}:
-                return False
-            # 1.0 is the same key as 1, and no schema number.
-            return type(record.schema) is int and self.digest(record) == record.digest
+            correlation, causation = record.correlation_id, record.causation_id
+            return (
+                len(record.id) == ID_BYTES
+                and (correlation is None or len(correlation) == ID_BYTES)
+                and (causation is None or len(causation) == ID_BYTES)
+                # 1.0 is the same key as 1, and no schema number.
+                and type(record.schema) is int
+                and self.digest(record) == record.digest
+            )
         except (struct.error, AttributeError, OverflowError, TypeError, UnicodeError):
             # Not what the columns declare: nothing that was ever written so.
             return False
+
+    def _beginning(self, stream: str) -> bytes:
+        encoded = stream.encode()
+        if len(self._streams) >= SHARED_MAX:
+            self._streams.clear()
+        beginning = self._streams[stream] = self._head + _length(len(encoded)) + encoded
+        return beginning
 
     def _middle(self, shared: tuple[str, int, str, str]) -> bytes:
         type_, schema, actor, note = shared

@@ -10,6 +10,7 @@ import apsw
 
 from eventstore import files, merkle
 from eventstore.errors import CorruptJournal, TargetExists
+from eventstore.journal import declared
 from eventstore.journals.sqlite import rows, schema
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
@@ -77,12 +78,22 @@ class Restoration:
         ).fetchone()
         if gap is not None:
             raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
+        self._match_types()
         connection.close()
         files.publish(self._passing, self._target)
         files.sync_ancestors(self._target.parent)
         if last is not None:
             mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
             Watermarks(self._target.parent / "watermarks").write("head", mark)
+
+    def _match_types(self) -> None:
+        """Let the type table have just the records' types: a source may keep others, past a cut, or lack some."""
+        connection = self._connection
+        occurring = set(connection.execute("SELECT DISTINCT type, schema FROM event NOT INDEXED"))
+        kept = set(connection.execute("SELECT name, schema FROM type"))
+        connection.executemany("DELETE FROM type WHERE name = ? AND schema = ?", kept - occurring)
+        missing = [rows.row_of_type(declared(str(name), int(schema))) for name, schema in occurring - kept]
+        connection.executemany(rows.INSERT_TYPE, missing)
 
     def abandon(self) -> None:
         """Leave nothing behind; after `finish` it does nothing."""
