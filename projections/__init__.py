@@ -1,5 +1,6 @@
 """What the log means: views, the book that they make up, snapshots of it, and any past state."""
 
+from projections import reconciliation, risk, rules, seeds
 from projections.book import Book
 from projections.changes import Change, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
@@ -42,5 +43,9 @@ __all__ = [
     "compare_snapshots",
     "diff",
     "open",
+    "reconciliation",
+    "risk",
+    "rules",
+    "seeds",
     "steps",
 ]
