@@ -86,7 +86,8 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]],
     console = screen()
     for line in wrapped(escaped(f"{title} ({len(lines):,})"), console.width):
         console.print(Text(line, style="bold"), soft_wrap=True)
-    for line in table(columns, kept, console.width):
+    rule = "─" if "utf" in (sys.stdout.encoding or "").lower() else "-"
+    for line in table(columns, kept, console.width, rule=rule):
         put(line)
     if len(kept) < len(lines):
         put(f"… and {len(lines) - len(kept):,} more: --rows 0 shows all")

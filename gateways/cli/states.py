@@ -139,7 +139,14 @@ def _put_tables(holdings: Holdings, shown: Presenter, rows: int) -> None:
     ]
     put_table(f"Lockouts in force at {shown.time(holdings.at)}", _LOCKOUT_COLUMNS, lockouts, shown=rows)
     pending = [
-        (each.account, each.request_id, each.action, each.symbol or NONE, shown.time(each.requested_at), each.reason)
+        (
+            each.account,
+            each.request_id,
+            each.action,
+            each.symbol or NONE,
+            shown.time(each.requested_at),
+            each.reason or NONE,
+        )
         for each in holdings.pending
     ]
     if pending:

@@ -29,7 +29,7 @@ def _columns(sign: str) -> int:
     return 2 if unicodedata.east_asian_width(sign) in {"F", "W"} else 1
 
 
-def table(columns: Sequence[str], rows: Iterable[Iterable[str]], available: int) -> list[str]:
+def table(columns: Sequence[str], rows: Iterable[Iterable[str]], available: int, *, rule: str = "─") -> list[str]:
     """Return the lines of a table that is at most `available` columns wide.
 
     A column whose name begins with `>` is one of figures, one with `~` is prose, which may be broken between words.
@@ -44,7 +44,7 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[str]], available: int)
     heading = _row(names, marks, widths)
     return [
         *heading,
-        "  ".join("─" * each for each in widths),
+        "  ".join(rule * each for each in widths),
         *(line for row in cells for line in _row(row, marks, widths)),
     ]
 
