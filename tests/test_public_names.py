@@ -15,7 +15,8 @@ NAMES = """
 eventstore.open eventstore.connect eventstore.EventStore eventstore.EventReader eventstore.EventReader.read
 eventstore.EventReader.follow eventstore.EventReader.head eventstore.EventReader.version eventstore.EventReader.root
 eventstore.EventReader.verify eventstore.EventReader.close eventstore.EventStore.append
-eventstore.EventStore.append_many eventstore.EventStore.enqueue eventstore.EventStore.flush eventstore.EventStore.backup eventstore.EventStore.mirror
+eventstore.EventStore.append_many eventstore.EventStore.enqueue eventstore.EventStore.flush
+eventstore.EventStore.backup eventstore.EventStore.mirror
 eventstore.Batch eventstore.Pending eventstore.Record eventstore.Draft eventstore.Verification
 eventstore.InfluxSettings eventstore.InfluxSettings.load eventstore.SYNCED eventstore.QUEUED eventstore.VOLATILE
 eventstore.MIRRORED eventstore.Event eventstore.event eventstore.ManualClock eventstore.SystemClock

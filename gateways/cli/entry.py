@@ -21,6 +21,7 @@ from gateways.cli import (
     locking,
     measuring,
     mirroring,
+    pnl,
     reading,
     states,
     writing,
@@ -70,6 +71,7 @@ app.command(rich_help_panel="Ask")(reading.tail)
 app.command(rich_help_panel="Ask")(states.state)
 app.command("as-of", rich_help_panel="Ask")(states.past)
 app.command(rich_help_panel="Ask")(changes.diff)
+app.command(rich_help_panel="Ask")(pnl.pnl)
 app.command(rich_help_panel="Ask")(writing.mark)
 app.command(rich_help_panel="Guard")(locking.lock)
 app.command(rich_help_panel="Guard")(locking.unlock)

@@ -153,6 +153,18 @@ class Ledger(msgspec.Struct, Generic[E]):
         told = self.told
         return sorted({*list(told.closed), *list(told.open)}, key=_by_date)
 
+    def names_between(self, first: date | None, last: date | None) -> list[str]:
+        """Return the names of the days of these dates in which anything happened, both included, oldest first."""
+        begin, end = "" if first is None else first.isoformat(), "~" if last is None else last.isoformat()
+        return [name for name in self.names() if begin <= name.removeprefix("~") <= end]
+
+    def known_since(self) -> date | None:
+        """Return the date of the oldest day where as many are kept as may be: older ones are not known any more."""
+        closed = list(self.told.closed)
+        if len(closed) < DAYS_MAX:
+            return None
+        return date.fromisoformat(min(name.removeprefix("~") for name in closed))
+
     def names_of_week(self, at: int) -> list[str]:
         """Return the names of the days of the week that an instant lies in, also those of its dates in no known day.
 

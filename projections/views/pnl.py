@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
-from eventstore import Instant
+from eventstore import Instant, InvalidEvent
 from eventstore.clock import to_ns
 from eventstore.trading import PositionSide
 from projections.view import FIXED, Lens
@@ -62,15 +62,41 @@ class Pnl:
         """Return what was made in the trading day that an instant lies in, by default now, or in the day named."""
         return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day))
 
-    def session(self, account: str, at: datetime | int | None = None) -> tuple[Made, ...]:
+    def session(self, account: str, at: datetime | int | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
         """Return what was made in the session that an instant lies in, by default now; nothing where none is told."""
         at_ns = self._ns(at)
-        return self._made(account, lambda ledger: () if ledger.day_at(at_ns) is None else ledger.at(at_ns).items())
+        return self._made(
+            account,
+            lambda ledger: () if ledger.day_at(at_ns) is None else ledger.at(at_ns).items(),
+            by_symbol=by_symbol,
+        )
 
-    def week(self, account: str, at: datetime | int | None = None) -> tuple[Made, ...]:
+    def week(self, account: str, at: datetime | int | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
         """Return what was made in the week of trading days that an instant lies in, by default now."""
         at_ns = self._ns(at)
-        return self._made(account, lambda ledger: ledger.of_week(at_ns))
+        return self._made(account, lambda ledger: ledger.of_week(at_ns), by_symbol=by_symbol)
+
+    def span(
+        self, account: str, first: date | str | None = None, last: date | str | None = None, *, by_symbol: bool = False
+    ) -> tuple[Made, ...]:
+        """Return what was made from one trading day to another, both included; None: from the oldest, to the newest.
+
+        What lies in no known day counts for its date in UTC. Raises InvalidEvent for what is no date, for a span that
+        ends before it begins, and for one that reaches back beyond the 400 days that are kept.
+        """
+        begin, end = _date_of("first", first), _date_of("last", last)
+        if begin is not None and end is not None and end < begin:
+            msg = f"a span from {begin} to {end} ends before it begins: give the earlier day first"
+            raise InvalidEvent(msg)
+        since = self._ledger(account).known_since()
+        if since is not None and (begin is None or begin < since):
+            msg = f"the days of {account} are kept since {since}: begin there, or ask for the total"
+            raise InvalidEvent(msg)
+
+        def entries(ledger: Ledger[Earned]) -> Entries:
+            return [each for name in ledger.names_between(begin, end) for each in ledger.of_day(name).items()]
+
+        return self._made(account, entries, by_symbol=by_symbol)
 
     def total(self, account: str) -> tuple[Made, ...]:
         """Return what was made since the account's first event."""
@@ -82,13 +108,13 @@ class Pnl:
         """Return the same as `day` for each symbol, side and currency, sorted."""
         return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day), by_symbol=True)
 
-    def days(self, account: str) -> tuple[tuple[str, tuple[Made, ...]], ...]:
+    def days(self, account: str, *, by_symbol: bool = False) -> tuple[tuple[str, tuple[Made, ...]], ...]:
         """Return each day's name with what was made in it, oldest first: the newest 400 in which anything happened.
 
         A name is a trading day's date, or with `~` before it the date in UTC of what lies in no known day.
         """
         return tuple(
-            (name, self._made(account, lambda ledger, name=name: ledger.of_day(name).items()))  # type: ignore[misc]
+            (name, self._made(account, lambda ledger, name=name: ledger.of_day(name).items(), by_symbol=by_symbol))  # type: ignore[misc]
             for name in self._ledger(account).names()
         )
 
@@ -168,3 +194,13 @@ def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
         stale=quote is None or quote.stale,
         unpriced=figures.unpriced,
     )
+
+
+def _date_of(what: str, given: date | str | None) -> date | None:
+    if given is None or (isinstance(given, date) and not isinstance(given, datetime)):
+        return given
+    try:
+        return date.fromisoformat(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as e:
+        msg = f"{what} is a trading day's date, as 2025-11-19, not {given!r:.80}"
+        raise InvalidEvent(msg) from e

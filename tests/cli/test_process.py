@@ -32,6 +32,7 @@ COMMANDS = [
         "lock",
         "mark",
         "mirror",
+        "pnl",
     ),
     *("read", "restore", "state", "stats", "tail", "unlock", "verify"),
 ]
@@ -42,6 +43,7 @@ READING = [
     ("state",),
     ("as-of", "1"),
     ("diff", "1", "2"),
+    ("pnl",),
     ("mark", "noon"),
     ("limits",),
     ("lock", "ACC1"),
