@@ -71,6 +71,20 @@ def test_a_write_counts_only_with_its_own_status() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "error"),
+    [(204, None), (200, None), (400, None), (413, None), (422, None), (401, Refused), (403, Refused), (404, Refused)],
+)
+def test_a_write_of_nothing_asks_for_the_right_to_write_alone(code: int, error: type[Refused] | None) -> None:
+    """InfluxDB 2 answers it with 204; others may call it empty."""
+    with answering({WRITE: (code, {}, b"")}) as client:
+        if error is None:
+            client.check_writing()
+        else:
+            with pytest.raises(error):
+                client.check_writing()
+
+
+@pytest.mark.parametrize(
     ("headers", "seconds"),
     [({"Retry-After": "7"}, 7.0), ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0), ({}, 0.0)],
     ids=["seconds", "a date", "nothing"],
