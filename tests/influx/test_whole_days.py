@@ -87,7 +87,10 @@ def test_the_demo_s_day_is_the_same_in_influx(server: Server, bucket: str, tmp_p
     with eventstore.open(tmp_path / "data", influx=settings) as store:
         for tick in ticks(lambda _account, _symbol, _at: True):
             store.append_many(
-                [Batch(fact.stream, fact.event, key=fact.key, occurred_at=fact.occurred_at) for fact in tick]
+                [
+                    Batch(fact.stream, fact.event, key=fact.key, occurred_at=fact.occurred_at, actor=fact.actor)
+                    for fact in tick
+                ]
             )
         assert abs(store.head() - EVENTS) < EVENTS // 2
         compare(store, settings, store.head())
