@@ -43,7 +43,7 @@ def verify(
         try:
             tree = source.frontier()
         except CorruptJournal as e:
-            return _wrong(after, e.position, e.reason)
+            return Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
         known = None if root is None else merkle.TreeHead(tree.size if size is None else size, root)
         records = _Records(source, tree, min(after, known.size) if known else after)
         fault = records.check(known, progress)
