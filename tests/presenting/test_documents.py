@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date
 from decimal import Decimal
@@ -13,9 +15,11 @@ import msgspec
 import pytest
 
 import eventstore
+import gateways
+import projections
 from eventstore import Event, Instant, Record
 from eventstore.trading import LockoutSet, OrderFilled, Side
-from gateways.presenting.documents import plain, readable_data
+from gateways.presenting.documents import annotations_of, plain, readable_data
 from projections.views.quotes import Quote
 
 AT = 1_763_568_000_000_000_000
@@ -120,3 +124,33 @@ def test_data_that_is_no_json_is_shown_as_it_is(recorded: Callable[[Event], Reco
 
 def test_a_document_s_times_are_in_the_zone_asked_for() -> None:
     assert plain(Leg(AT, 1, Decimal(1)), UTC)["opened_at"] == TEXT
+
+
+def structs() -> list[type[msgspec.Struct]]:
+    """Return every struct of the project."""
+    for package in (eventstore, projections, gateways):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    found, waiting = [], [msgspec.Struct]
+    while waiting:
+        waiting += (subclasses := waiting.pop().__subclasses__())
+        found += [
+            each for each in subclasses if each.__module__.split(".")[0] in {"eventstore", "projections", "gateways"}
+        ]
+    return found
+
+
+def test_every_struct_s_annotations_can_be_read() -> None:
+    assert len([annotations_of(cls) for cls in structs()]) > 100
+
+
+def test_whatever_a_view_calls_an_instant_is_one_by_its_type() -> None:
+    """A member that is named like a time and is a mere number would be shown as nineteen digits."""
+    wrong = []
+    for cls in [each for each in structs() if each.__module__.startswith(("projections.views", "eventstore.trading"))]:
+        for name, hint in annotations_of(cls).items():
+            is_number = hint in {int, int | None}
+            if is_number and (name.endswith("_at") or name in {"at", "until"}):
+                wrong.append(f"{cls.__module__}.{cls.__qualname__}.{name}")
+    assert sorted(set(wrong)) == []
