@@ -1,14 +1,16 @@
-"""The contract of journals, kept by the two that are shipped."""
+"""The contracts of journals and sources, kept by those that are shipped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from eventstore.clock import ManualClock
 from eventstore.journals.memory import MemoryJournal
-from eventstore.journals.sqlite import SqliteJournal
-from eventstore.testing import JournalContract
+from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
+from eventstore.record import Record
+from eventstore.testing import JournalContract, SourceContract
+from eventstore.testing.drafts import HISTORY, OCCURRED_AT
 
 
 class TestMemoryJournal(JournalContract):
@@ -23,3 +25,34 @@ class TestSqliteJournal(JournalContract):
         journal = SqliteJournal(tmp_path / "journal.db", clock=clock)
         yield journal
         journal.close()
+
+
+@pytest.fixture(scope="module", params=["beside a writer", "without one"])
+def written(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Sequence[Record]]]:
+    """Return the history's file and records: open in this process, or closed."""
+    clock = ManualClock(OCCURRED_AT)
+    journal = SqliteJournal(tmp_path_factory.mktemp("log") / "journal.db", clock=clock)
+    for group in HISTORY:
+        clock.advance(1_000)
+        journal.append(group)
+    records = journal.read(limit=1_000)
+    if request.param == "without one":
+        journal.close()
+    yield journal.path, records
+    journal.close()
+
+
+class TestReadOnlyJournal(SourceContract):
+    """With SQLite's locks beside the journal that writes, and without any where none does."""
+
+    @pytest.fixture
+    def records(self, written: tuple[Path, Sequence[Record]]) -> Sequence[Record]:
+        return written[1]
+
+    @pytest.fixture
+    def source(self, written: tuple[Path, Sequence[Record]]) -> Iterator[ReadOnlyJournal]:
+        source = ReadOnlyJournal(written[0])
+        yield source
+        source.close()

@@ -263,7 +263,8 @@ def check_place(directory: Path) -> None:
     try:
         there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
         if not _is_writable(there):
-            msg = f"{there} is not writable: give the store a directory of its own that is"
+            msg = f"{there} is not writable: give the store a directory of its own that is, or open it "
+            msg += "read-only to read what is there (read_only=True)"
             raise ReadOnly(msg)
         make_directory(directory)
     except OSError as e:
