@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 STATE_BYTES_MAX = 256 << 20
 """The most bytes that one state takes, decompressed; a larger one is not snapshotted."""
 _LEVEL = 1
+_of_thread = threading.local()
 
 
 class Packed(NamedTuple):
@@ -45,7 +47,7 @@ def encoded(state: Any) -> bytes:  # noqa: ANN401 - each view has a state of its
 
 
 def pack(raw: bytes) -> Packed:
-    data, size = zstd.compress(raw, _LEVEL), len(raw)
+    data, size = _compressor().compress(raw, zstd.ZstdCompressor.FLUSH_FRAME), len(raw)
     return Packed(data, size, digest_of(data, size))
 
 
@@ -71,6 +73,16 @@ def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any])
         return decoder.decode(raw)
     except (zstd.ZstdError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, MemoryError) as e:
         raise DamagedError(str(e) or type(e).__name__) from e
+
+
+def _compressor() -> zstd.ZstdCompressor:
+    """Return this thread's compressor: to make one takes ten times as long as to compress a small state with it."""
+    found: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    if found is None or found.last_mode != zstd.ZstdCompressor.FLUSH_FRAME:
+        # A new one, or one that an exception left in the middle of a frame.
+        found = _of_thread.compressor = zstd.ZstdCompressor(_LEVEL)
+        found.compress(b"", zstd.ZstdCompressor.FLUSH_FRAME)
+    return found
 
 
 def lineage_of(view: View[Any], log_id: bytes) -> bytes:
