@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import coverage
 import pytest
 
 from tests import proving
+from tests.memory import directory_in_memory
 
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
@@ -66,3 +68,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if os.environ.get("PROVE") == "1":
         for line in proving.passed():
             terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """Return a directory of the test's own in memory, which is gone after it."""
+    with directory_in_memory() as directory:
+        yield Path(directory)

@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +20,13 @@ from eventstore import Record, StorageWarning
 from eventstore.watermarks import Watermarks
 from projections import SnapshotWarning
 from projections.policies import Policies
+from tests.memory import directory_in_memory
 from tests.powercut.appending import DATA, Life, Order, drawn
 from tests.powercut.images import Disk, Keep, choices
 from tests.powercut.recording import Acknowledged, Finished, Operation, Sync, SyncDirectory, Unlink, Write, read
 from tests.projections.policy_scene import Loss, locked
 from tests.proving import rounds
 from tests.reliability.checking import WAIT_SECONDS, check, environment, submitted
-from tests.store.test_model import IN_MEMORY
 
 PARTS = 2
 IMAGES_PER_RECORDING = 10
@@ -62,10 +61,9 @@ class Appenders:
 @pytest.fixture(scope="module")
 def appenders() -> Iterator[Appenders]:
     # The images hold what a disk would hold: where they lie costs no sync.
-    memory = IN_MEMORY if IN_MEMORY.is_dir() else None
     command = [sys.executable, "-m", "tests.powercut.appending"]
     with (
-        tempfile.TemporaryDirectory(dir=memory) as place,
+        directory_in_memory() as place,
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
         ) as process,

@@ -87,11 +87,11 @@ def run_on(disk: Disk, data: Path) -> Script | None:
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 @pytest.mark.parametrize("operation", ["sync", "write"])
 def test_an_operation_that_fails_costs_no_acknowledged_record(
-    operation: Operation, for_ever: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    operation: Operation, for_ever: bool, memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 30)
     for number in itertools.count(1):
-        data = tmp_path / str(number)
+        data = memory_path / str(number)
         disk = Disk()
         disk.fail(operation, number, for_ever=for_ever)
         script = run_on(disk, data)

@@ -78,8 +78,9 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.fixture
-def killer(server: subprocess.Popen[str], base: Path, tmp_path: Path) -> Killer:
-    return Killer(server, base, tmp_path)
+def killer(server: subprocess.Popen[str], base: Path, memory_path: Path) -> Killer:
+    # A kill takes nothing from what was written: where it lies is all the same.
+    return Killer(server, base, memory_path)
 
 
 def answer_after_restart(data: Path, state: State) -> object:

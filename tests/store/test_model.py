@@ -1,8 +1,5 @@
 """The memory journal is the specification of the SQLite one: told the same, they answer the same."""
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +14,11 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.record import Batch, Draft, Record
 from eventstore.testing import LATER, draft
+from tests.memory import directory_in_memory
 
 STREAMS = ("order/ACC1/1", "order/ACC1/2", "order/ACC2/1", "orders/ACC1/1", "quote/-/1", "quote/-/ü😀")
 PATTERNS = (*STREAMS, "order/", "order/ACC1/", "quote/-/", "orders/ACC2/", "order/ACC1/3")
 TYPES = ("Noted", "Changed")
-# Nothing here has to survive the power: in memory a sync costs nothing, and more can be tried.
-IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only a default, and only where there is one
 STARTED_AT = 1_753_113_600_000_000_000
 
 
@@ -60,9 +56,8 @@ class TheSameAnswers(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.directory = Path(
-            tempfile.mkdtemp(prefix="model", dir=IN_MEMORY if os.access(IN_MEMORY, os.W_OK) else None)
-        )
+        self.place = directory_in_memory()
+        self.directory = Path(self.place.name)
         self.clock = ManualClock(STARTED_AT)
         self.sqlite = [self.opened(), self.opened()]
         self.memory = MemoryJournal(clock=self.clock, log_id=self.sqlite[0].log_id)
@@ -143,7 +138,7 @@ class TheSameAnswers(RuleBasedStateMachine):
         finally:
             for journal in self.sqlite:
                 journal.close()
-            shutil.rmtree(self.directory)
+            self.place.cleanup()
 
 
 def outcome_of(outcome: object) -> object:

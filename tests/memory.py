@@ -1,0 +1,14 @@
+"""Directories in memory, for tests in which nothing has to survive the power: there a sync costs nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - only where there is one
+
+
+def directory_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Return a temporary directory, in memory where the machine has a file system there."""
+    return tempfile.TemporaryDirectory(dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
