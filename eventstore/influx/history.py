@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # As many are counted by one question, so that it is answered in time however long the log is.
 COUNTED_MAX = 200_000
-COUNTED_AT_ONCE_MAX = 5_000_000
+COUNTED_AT_ONCE_MAX = 1_000_000
 # What is missing of so many is shipped again: far more than InfluxDB keeps in its write-ahead log alone, and some weeks
 # of a busy log, as an older copy of InfluxDB may lack them. Whoever deleted more than that is asked what was meant.
 LOOKED_BACK = 2_000_000

@@ -289,6 +289,7 @@ class Shipper:
         if self._stop.is_set() or self._past(self._drain_until):
             msg = f"ended at position {position} of {of}, up to which missing points are shipped again"
             raise Unavailable(msg)
+        self._tell("shipping", f"points that InfluxDB had lost are shipped again: at position {position:,} of {of:,}")
 
     # What was done
 
