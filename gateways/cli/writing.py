@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from eventstore import Record
+from eventstore.events.registry import by_class
 from eventstore.store import journal_path
 from eventstore.streams import account_of
 from eventstore.trading import Marked
@@ -48,6 +49,9 @@ def append(  # noqa: PLR0917 - typer names them all
     """
     local = _zone_before(data, log, zone, stream)
     event = event_of(type, sys.stdin.read() if members == "-" else members, local)
+    # What can be refused before a store is created leaves none behind.
+    account_of(stream)
+    by_class(event.__class__).check_category(stream)
     if isinstance(event, Marked):
         instants.check_mark_name(event.name)
     with options.writing(data, log) as store:

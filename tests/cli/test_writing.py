@@ -112,3 +112,10 @@ def test_marking_never_creates_a_store(run: Run, tmp_path: Path) -> None:
     ended = run("mark", "noon", "--data", tmp_path / "nowhere")
     assert ended.code == 2
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("stream", ["ordr/ACC1/O-1", "lockout/ACC1/O-1", "order/ACC1", "order/A B/O-1"])
+def test_a_refused_first_event_leaves_no_store_behind(run: Run, tmp_path: Path, stream: str) -> None:
+    ended = run("append", stream, "OrderAccepted", "{}", "--data", tmp_path / "data")
+    assert (ended.code, ended.out) == (2, "")
+    assert list(tmp_path.iterdir()) == []
