@@ -15,6 +15,7 @@ import typer
 
 import eventstore
 from eventstore import EventStore, SystemClock, TargetExists
+from eventstore.files import make_directory
 from eventstore.locations import local_path
 from gateways.cli import demo_child, demo_past, options, outcome
 from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
@@ -68,7 +69,7 @@ def _place(keep: Path | None) -> Path:
     if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
         msg = f"{keep} is there already and not empty: name a new directory"
         raise TargetExists(msg)
-    keep.mkdir(parents=True, exist_ok=True)
+    make_directory(keep)
     return keep
 
 

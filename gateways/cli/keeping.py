@@ -25,6 +25,7 @@ from eventstore import (
     Verification,
 )
 from eventstore.clock import NANOSECONDS
+from eventstore.files import sync_directory
 from eventstore.locations import local_path
 from eventstore.store import journal_path
 from gateways.cli import options, outcome
@@ -166,22 +167,13 @@ def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
         if not found.ok:
             raise CorruptJournal(found.first_bad or 0, f"{found.reason} (so no copy was kept)")
         passing.rename(place)
-        _sync(place.parent)
+        sync_directory(place.parent)
     except (StorageFull, ReadOnly, Unavailable) as e:
         # The copy is made beside its target, under a name that nobody gave.
         raise type(e)(str(e).replace(str(passing), str(place))) from e
     finally:
         shutil.rmtree(passing, ignore_errors=True)
     return size, root
-
-
-def _sync(directory: Path) -> None:
-    """Make the copy's name survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _prune(folder: Path, log: str, before: int, newest: Path) -> list[Path]:
