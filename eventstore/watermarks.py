@@ -61,6 +61,11 @@ class Watermarks:
         self._above: Folder | None = None
         self._is_lasting = False
 
+    def hold(self) -> Watermarks:
+        """Open the folder above now, and not only at the first use; return these watermarks."""
+        self._opened()
+        return self
+
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         """Replace a watermark's file in one step. An unsynced one may be lost with the power, never torn by a kill."""
         check_name("watermark", name)

@@ -15,7 +15,7 @@ from eventstore.influx.batches import RECORDS_MAX
 from eventstore.influx.check import Comparing
 from eventstore.influx.client import ANY, ROWS
 from eventstore.influx.points import EVENTS, SELECTED, Decoder, Encoder, Foreign, Types
-from eventstore.watermarks import Watermark
+from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,6 +50,7 @@ class History:
         self._types = Types(journal)
         self._encoders: dict[bool, Encoder] = {}
         self._scrubbed_to = 0
+        self._marks = Watermarks(directory / "watermarks").hold()
 
     def resume(
         self,
@@ -144,7 +145,7 @@ class History:
         digest = self._recorded(position).digest.hex() if position else ""
         root = tree_at(self._journal, position).root().hex() if position else ""
         mark = Watermark(self._journal.log_id.hex(), position, digest, root)
-        status.write_cursor(self._directory, mark, synced=True)
+        self._marks.write(status.CURSOR, mark)
 
     def _held(self, client: Client, confirmed: int, back: int) -> int:
         """Return up to where InfluxDB still has what it confirmed, looking back some way, where it must have all."""

@@ -20,7 +20,7 @@ from eventstore.influx.history import History
 from eventstore.influx.pace import Pace
 from eventstore.influx.points import MIRROR
 from eventstore.influx.sending import Breaker, send
-from eventstore.watermarks import Watermark
+from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,6 +57,8 @@ class Shipper:
         self._pace, self._next_at = Pace(journal, self._clock, settings.catch_up_per_second), 0
         self._symbols, self._root = settings.symbols, ""
         self._beaten = -1
+        # Held, so that a log that has taken this one's place gets no cursor of it.
+        self._marks = Watermarks(directory / "watermarks").hold()
         self._conditions = Conditions(journal, directory, self._clock)
         self._history = History(journal, directory)
         # Whether all that was confirmed is counted at the next check, and not only what came last.
@@ -300,7 +302,7 @@ class Shipper:
         now = self._clock.monotonic_ns()
         synced = now - self._synced_at >= SECOND
         mark = Watermark(self._journal.log_id.hex(), batch.position, batch.digest, batch.root)
-        status.write_cursor(self._directory, mark, synced=synced)
+        self._marks.write(status.CURSOR, mark, synced=synced)
         if synced:
             self._synced_at = now
 

@@ -30,7 +30,7 @@ class Cursors:
 
     def __init__(self, store: EventStore, accounts: Iterable[str] | None = None) -> None:
         self._store = store
-        self._files = None if store.directory is None else Watermarks(store.directory / "watermarks")
+        self._files = None if store.directory is None else Watermarks(store.directory / "watermarks").hold()
         self._suffix = "" if accounts is None else "@" + _digest_of(accounts)
         self._lock = threading.Lock()
         self.at = (0, b"")

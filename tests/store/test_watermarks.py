@@ -162,6 +162,16 @@ def test_a_log_that_is_moved_keeps_its_watermarks(tmp_path: Path) -> None:
     assert Watermarks(tmp_path / "log" / "watermarks").all() == {}
 
 
+def test_one_that_is_held_is_written_where_it_began_though_it_was_moved_before_the_first_use(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    marks = Watermarks(tmp_path / "log" / "watermarks").hold()
+    (tmp_path / "log").rename(tmp_path / "moved")
+    (tmp_path / "log").mkdir()
+    marks.write("mirror", Watermark("00" * 16, 1, "11" * 32))
+    assert not list((tmp_path / "log").iterdir())
+    assert (tmp_path / "moved" / "watermarks" / "mirror").exists()
+
+
 def test_the_checksum_is_what_the_document_says() -> None:
     mark = Watermark("00" * 16, 7, "11" * 32)
     assert checksum_of(mark) == "69b13445b3828aee"
