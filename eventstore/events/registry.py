@@ -41,14 +41,16 @@ class EventType(msgspec.Struct, frozen=True):
     validator: Validator
     decoder: msgspec.json.Decoder[Any]
     categories: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    """The categories as streams begin with them: asked of each event that is appended."""
     requires_actor: bool = False
     durability_of: Callable[[Any], Durability] | None = None
 
     def check_category(self, stream: str) -> None:
         """Raise InvalidEvent, naming the right stream, for a well-formed one in which nothing reads this event."""
-        category, _, rest = stream.partition("/")
-        if self.categories and category not in self.categories:
-            msg = f"{self.name} belongs in the stream {self.categories[0]}/{rest}: nothing reads it from {stream}"
+        if self.prefixes and not stream.startswith(self.prefixes):
+            right = f"{self.prefixes[0]}{stream.partition('/')[2]}"
+            msg = f"{self.name} belongs in the stream {right}: nothing reads it from {stream}"
             raise InvalidEvent(msg)
 
 
@@ -98,6 +100,7 @@ def event(
         kind = msgspec.structs.replace(
             kind,
             categories=_categories(kind.name, categories),
+            prefixes=tuple(f"{category}/" for category in categories),
             requires_actor=requires_actor,
             durability_of=durability_of,
         )
