@@ -1,9 +1,11 @@
 """Cuts are signed with the user's key: what was edited without it, or made elsewhere, is passed over."""
 
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +19,10 @@ from eventstore import EventStore
 from eventstore.trading import LockoutSet
 from projections import SnapshotWarning
 from projections.cuts.keys import FILE, signing_key, state_directory
+from projections.cuts.rows import signed_text
 from tests.projections.cut_files import again, executed, move_on
 from tests.projections.cutting import digest, from_zero
-from tests.projections.examples import bought, snapshots_file
+from tests.projections.examples import bought, in_thread, snapshots_file
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +100,40 @@ def test_processes_that_begin_at_once_have_one_key() -> None:
     names = {process.communicate("\n", timeout=60)[0] for process in processes}
     assert len(names) == 1
     assert names == {signing_key().name.hex() + "\n"}
+
+
+def test_who_comes_while_a_key_is_made_takes_that_one(key: Path) -> None:
+    key.parent.mkdir(parents=True, mode=0o700)
+    maker = os.open(key.parent, os.O_RDONLY)
+    fcntl.flock(maker, fcntl.LOCK_EX)
+    found: list[bytes] = []
+    join = in_thread(lambda: found.append(signing_key().secret))
+    time.sleep(0.05)
+    assert not found
+    key.write_bytes(b"ab" * 32 + b"\n")
+    key.chmod(0o600)
+    os.close(maker)
+    join()
+    assert found == [bytes.fromhex("ab" * 32)]
+
+
+def test_every_part_of_a_cut_is_signed() -> None:
+    cut, digests = (b"log", 5, b"digest"), {"A": b"1", "B": b"2"}
+    texts = [
+        signed_text(cut, "trades", b"lineage", 1, digests),
+        signed_text((b"other", 5, b"digest"), "trades", b"lineage", 1, digests),
+        signed_text((b"log", 6, b"digest"), "trades", b"lineage", 1, digests),
+        signed_text((b"log", 5, b"other"), "trades", b"lineage", 1, digests),
+        signed_text(cut, "positions", b"lineage", 1, digests),
+        signed_text(cut, "trades", b"other", 1, digests),
+        signed_text(cut, "trades", b"lineage", 2, digests),
+        signed_text(cut, "trades", b"lineage", 1, {"A": b"1"}),
+        signed_text(cut, "trades", b"lineage", 1, {"A": b"2", "B": b"1"}),
+        signed_text(cut, "trades", b"lineage", 1, {"A": b"1", "C": b"2"}),
+        signed_text(cut, "trades", b"lineage", 1, {"A1": b"", "B": b"2"}),
+    ]
+    assert len(set(texts)) == len(texts)
+    assert signed_text(cut, "trades", b"lineage", 1, {"B": b"2", "A": b"1"}) == texts[0]
 
 
 def test_another_user_s_cut_is_passed_over_with_one_warning(

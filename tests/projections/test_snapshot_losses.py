@@ -10,9 +10,12 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import EventStore
+from eventstore import Batch, EventStore
 from eventstore.trading import LockoutSet
 from projections import SnapshotWarning
+from projections.fold import Fold
+from projections.shipped import shipped_views
+from projections.views.trades import TradesView
 from tests.projections.cut_files import again, executed, move_on
 from tests.projections.examples import bought, snapshots_file
 
@@ -106,4 +109,60 @@ def test_a_lost_file_is_written_anew_though_the_book_has_not_moved(
     deleted(file)
     assert book.snapshot()
     assert not book.snapshot()
+    again(store)
+
+
+class FoldingBetween:
+    """A book's lock, for which another thread waits: it folds a record as soon as the lock is let go, once."""
+
+    def __init__(self, fold: Fold, store: EventStore) -> None:
+        self.fold, self.store, self.limit = fold, store, 1
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        if self.limit:
+            self.fold.apply(list(self.store.read(after=self.fold.position, limit=self.limit)))
+        self.limit = 0
+
+
+def test_what_changes_while_a_cut_is_written_is_in_the_next_one(store: EventStore, tmp_path: Path) -> None:
+    store.append("trade/A/T", [bought(f"T{number}") for number in range(4)])
+    fold, snapshots = Fold(shipped_views()), projections.Snapshots(tmp_path / "cuts")
+    fold.apply(list(store.read(limit=1)))
+    for at in (1, 2, 3):
+        # A cut stands where it was taken, and the state has moved on when it is written.
+        assert snapshots.save(fold, store, lock=FoldingBetween(fold, store)) == at
+        assert fold.position == at + 1
+    assert snapshots.save(fold, store) == 4
+    for at in (1, 2, 3, 4):
+        found = snapshots.load(TradesView(), store, until=at)
+        assert found.position == at
+        assert found.states["A"].totals["ESZ5"].count == at
+    snapshots.close()
+
+
+def test_what_was_overwritten_in_place_is_not_believed_from_memory(
+    store: EventStore, book: projections.Book, file: Path
+) -> None:
+    """SQLite keeps pages in memory for as long as nobody tells it that the file has changed."""
+    # So many that most of the file's pages have nothing to do with the account that changes.
+    accounts = [f"L{number}" for number in range(150)]
+    book.append_many([Batch(f"lockout/{account}/loss", LockoutSet(rule_id="loss")) for account in accounts])
+    assert book.snapshot()
+    snapshots = book._snapshots
+    assert snapshots is not None
+    connection = snapshots._file._connection
+    assert connection is not None
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert snapshots.stored(shipped_views(), store)
+    size = file.stat().st_size
+    with file.open("r+b", buffering=0) as out:
+        out.seek(4_096)
+        out.write(b"\xff" * (size - 4_096))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SnapshotWarning)
+        move_on(book)
+        assert book.snapshot()
     again(store)
