@@ -315,3 +315,20 @@ def test_a_folder_that_changes_all_the_time_is_no_cover(store: EventStore, data:
     delete_journal(data)
     with pytest.raises((Closed, OutcomeUnknown), match="deleted or moved"):
         store.append(ORDER, rejected("lost"))
+
+
+def test_a_journal_that_goes_between_two_looks_is_missed(
+    store: EventStore, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(identity.Identity, "_is_unchanged", lambda _: True)
+    delete_journal(data)
+    with pytest.raises((Closed, OutcomeUnknown), match="deleted or moved"):
+        store.append(ORDER, rejected("lost"))
+
+
+def test_who_opens_a_connection_after_that_gets_none(store: EventStore, data: Path) -> None:
+    journal_ = store._journal
+    assert isinstance(journal_, sqlite.SqliteJournal)
+    replace_journal(data)
+    with pytest.raises(Closed, match="was replaced by another file"):
+        journal_._connect()

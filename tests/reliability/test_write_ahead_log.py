@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 
 import eventstore
@@ -151,3 +152,24 @@ def test_it_is_found_behind_a_link(tmp_path: Path) -> None:
     assert wal.wal_bytes(tmp_path / "link.db") == 5
     os.mkfifo(tmp_path / "fifo.db-wal")
     assert wal.wal_bytes(tmp_path / "fifo.db") == 0
+
+
+def test_where_nobody_has_it_open_there_is_none(tmp_path: Path) -> None:
+    assert write_ahead_log(tmp_path / "nowhere.db") == WriteAheadLog(0, ())
+
+
+def test_the_keeper_waits_for_nobody_who_appends(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path) as store:
+        store.append(ORDER, rejected())
+        journal = store._journal
+        assert isinstance(journal, sqlite.SqliteJournal)
+        with closing(apsw.Connection(str(journal.path))) as other:
+            other.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            pages, moved = journal._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            assert time.monotonic() - began < schema.WAIT_SECONDS / 2
+            other.execute("ROLLBACK")
+        assert moved < pages
+        pages, moved = journal._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        assert moved >= pages
+        assert journal.trouble == ""

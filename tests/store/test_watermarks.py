@@ -176,3 +176,27 @@ def test_the_checksum_is_what_the_document_says() -> None:
     mark = Watermark("00" * 16, 7, "11" * 32)
     assert checksum_of(mark) == "69b13445b3828aee"
     assert encoded(mark).endswith(f'"checksum":"{checksum_of(mark)}"}}\n'.encode())
+
+
+def test_one_that_is_read_by_name_is_there_or_none_or_damaged(data: Path) -> None:
+    marks = Watermarks(folder(data))
+    assert marks.read("nowhere") is None
+    (folder(data) / "blank").write_bytes(b"\0" * 100)
+    assert marks.read("blank") is None
+    (folder(data) / "torn").write_bytes(b'{"log_id":')
+    with pytest.raises(CorruptJournal, match="torn is damaged"):
+        marks.read("torn")
+
+
+def test_one_that_goes_while_the_folder_is_listed_is_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "listdir", lambda _: ["gone", "head"])
+    assert list(Watermarks(folder(data)).all()) == ["head"]
+
+
+def test_one_that_the_disk_cannot_read_is_passed_over(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_handle: int, _size: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "read", fails)
+    found, unsound = Watermarks(folder(data)).examine()
+    assert (found, unsound) == ({}, {"head": "Input/output error"})
