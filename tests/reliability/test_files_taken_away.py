@@ -332,3 +332,17 @@ def test_who_opens_a_connection_after_that_gets_none(store: EventStore, data: Pa
     replace_journal(data)
     with pytest.raises(Closed, match="was replaced by another file"):
         journal_._connect()
+
+
+def test_the_folder_s_time_is_believed_a_tick_after_it_was_first_seen(store: EventStore, data: Path) -> None:
+    looked = identity.Identity(journal(data), 2_048)
+    assert [looked._is_unchanged() for _ in range(2)] == [False, False], "two changes within a tick look like one"
+    time.sleep(1.5 * identity.TICK_SECONDS)
+    looked._is_unchanged()
+    time.sleep(1.5 * identity.TICK_SECONDS)
+    coarse = not (data / "main").stat().st_ctime_ns % 1_000_000_000
+    assert looked._is_unchanged() or coarse
+    (data / "main" / "another").touch()
+    assert not looked._is_unchanged()
+    looked.close()
+    assert store.head() == 20
