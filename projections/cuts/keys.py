@@ -16,6 +16,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from eventstore import files
 from projections.cuts.troubles import SnapshotWarning
 
@@ -32,6 +34,10 @@ class Key(NamedTuple):
 
     name: bytes
     secret: bytes
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Key {self.name.hex()}>"
 
     def sign(self, message: bytes) -> bytes:
         return hmac.digest(self.secret, message, "sha256")

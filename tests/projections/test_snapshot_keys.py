@@ -79,6 +79,8 @@ def test_the_key_is_its_owner_s_alone_and_not_beside_the_snapshots(store: EventS
     assert (mode_of(key), mode_of(key.parent), mode_of(file)) == (0o600, 0o700, 0o600)
     assert key.read_bytes().strip() not in file.read_bytes()
     assert not key.is_relative_to(file.parent)
+    assert signing_key().secret.hex() not in repr(signing_key())
+    assert repr(signing_key().secret) not in repr(signing_key())
     assert [path.name for path in key.parent.iterdir()] == [FILE]
     again(store)
 
