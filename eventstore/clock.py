@@ -20,6 +20,8 @@ TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
 # No clock that is right comes near. The last day is left for what is recorded a nanosecond after what is there, so that
 # a clock that was wrong once does not end a log.
 NOW_MAX = TIME_MAX - 86_400 * NANOSECONDS
+Times = datetime | str | int
+"""What an instant is given as: an aware datetime, ISO 8601 text with a zone, or UNIX ns."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = len("1970-01-01T00:00:00")
 _FRACTION = re.compile(r"^(?P<head>.*\d{2}:\d{2}:\d{2})[.,](?P<digits>\d{1,9})(?P<zone>.*)$")
@@ -51,7 +53,7 @@ class SystemClock:
 class ManualClock:
     """A clock that moves only when told: for tests and for playing a recorded day."""
 
-    def __init__(self, start: datetime | int) -> None:
+    def __init__(self, start: Times) -> None:
         self._now = to_ns(start)
         self._monotonic = 0
 
@@ -66,7 +68,7 @@ class ManualClock:
         self._now += nanoseconds
         self._monotonic += max(nanoseconds, 0)
 
-    def set(self, instant: datetime | int) -> None:
+    def set(self, instant: Times) -> None:
         """Set the wall clock alone, as an operator or a time server does."""
         self._now = to_ns(instant)
 
@@ -84,13 +86,18 @@ def check_now(now_ns: int) -> int:
     raise Unavailable(msg)
 
 
-def question_ns(instant: datetime | int) -> int:
+def question_ns(instant: Times) -> int:
     """Return what `to_ns` does; an int of a clock that is wrong becomes the nearest time that there is."""
     return min(max(instant, TIME_MIN), TIME_MAX) if type(instant) is int else to_ns(instant)
 
 
-def to_ns(instant: datetime | int) -> int:
-    """Return an aware datetime or an int as UNIX ns; raise InvalidEvent when naive or outside 1970 to 2199."""
+def to_ns(instant: Times) -> int:
+    """Return an instant as UNIX ns: an aware datetime, ISO 8601 text with a zone, or UNIX ns already.
+
+    Raises InvalidEvent for one without a zone or outside 1970 to 2199.
+    """
+    if isinstance(instant, str):
+        return parse_time(instant)
     if isinstance(instant, datetime):
         if instant.tzinfo is None or _offset(instant) is None:
             msg = f"{shown(instant)} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
@@ -102,7 +109,8 @@ def to_ns(instant: datetime | int) -> int:
             msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
             raise InvalidEvent(msg) from e
     if type(instant) is not int:
-        msg = f"a time is an aware datetime or an int of UNIX nanoseconds, not {type(instant).__name__}"
+        wanted = "an aware datetime, ISO 8601 text with a zone or an int of UNIX nanoseconds"
+        msg = f"a time is {wanted}, not {type(instant).__name__}"
         raise InvalidEvent(msg)
     if not TIME_MIN <= instant <= TIME_MAX:
         msg = f"{shown(instant)} ns lies outside 1970 to 2199: times are UNIX nanoseconds"

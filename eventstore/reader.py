@@ -15,15 +15,14 @@ from eventstore.streams import account_of
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import datetime
     from types import TracebackType
     from typing import Self
 
+    from eventstore.clock import Times
     from eventstore.events import Event
     from eventstore.journal import MissingTail, Source, Verification
     from eventstore.record import Record
 
-    Times = datetime | int
     Types = Sequence[type[Event] | str] | type[Event] | str
 
 POLL_SECONDS = 0.25

@@ -6,10 +6,10 @@ import hashlib
 import struct
 import uuid
 from collections.abc import Sequence
-from datetime import datetime
 
 import msgspec
 
+from eventstore.clock import Times
 from eventstore.events import Event, codec
 
 ID_BYTES = 16
@@ -86,7 +86,7 @@ class Batch(msgspec.Struct, frozen=True):
     events: Event | Sequence[Event] | Sequence[Draft]
     expected: int | None = None
     key: str | Sequence[str] | None = None
-    occurred_at: datetime | int | None = None
+    occurred_at: Times | None = None
     actor: str | None = None
     note: str = ""
     correlation_id: bytes | uuid.UUID | None = None

@@ -40,14 +40,13 @@ from eventstore.streams import account_of, check_name
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
+    from eventstore.clock import Times
     from eventstore.config import InfluxSettings
     from eventstore.influx.reader import InfluxReader
     from eventstore.journal import MissingTail
     from eventstore.record import Record
 
-    Times = datetime | int
     Id = bytes | uuid.UUID
 
 

@@ -33,12 +33,11 @@ from projections.views.positions import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from eventstore import Event, Record
+    from eventstore.clock import Times
     from projections.book import Book
 
-    Times = datetime | int
     Key = tuple[str, str, str]
 
 _ABOUT_TRADES = FeeCharged | TradeBusted | TradeCorrected

@@ -15,12 +15,10 @@ from projections.shipped import shipped_views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from eventstore import Record
+    from eventstore.clock import Times
     from projections.view import View
-
-    Times = datetime | int
 
 
 def as_of(

@@ -20,6 +20,8 @@ from eventstore.trading import SessionOpened, SessionReset
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from eventstore.clock import Times
+
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DATES_MAX = 10_000
 _SUNDAY = 6
@@ -52,7 +54,7 @@ class TradingDay(msgspec.Struct, frozen=True):
         """What its stream `session/ACCOUNT/DAY` calls it."""
         return self.trading_day.isoformat()
 
-    def holds(self, at: datetime | int) -> bool:
+    def holds(self, at: Times) -> bool:
         """Tell whether an instant lies in it: its begin does, its reset is the next day's."""
         return self.began_at <= to_ns(at) < self.resets_at
 
@@ -136,7 +138,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidEvent(msg)
         return self._day(trading_day)
 
-    def day_at(self, at: datetime | int) -> TradingDay:
+    def day_at(self, at: Times) -> TradingDay:
         """Return the trading day that an instant lies in; a reset's instant lies in the day that it begins."""
         at_ns = to_ns(at)
         local = (_EPOCH + timedelta(seconds=at_ns // NANOSECONDS)).astimezone(zone_of(self.zone))
@@ -146,7 +148,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
             found = self._step(found, 1)
         return self._day(found)
 
-    def days(self, start: datetime | int, stop: datetime | int) -> Iterator[TradingDay]:
+    def days(self, start: Times, stop: Times) -> Iterator[TradingDay]:
         """Yield each trading day that begins in a span, oldest first: `start` lies in the span, `stop` does not.
 
         Of a machine that was away from X until now, `days(X + 1, now + 1)` are the resets it missed, one at now
@@ -160,17 +162,17 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         """Return the trading day that a day's reset begins."""
         return self._day(self._step(day.trading_day, 1))
 
-    def next_reset(self, at: datetime | int) -> int:
+    def next_reset(self, at: Times) -> int:
         """Return the first reset after an instant."""
         return self.day_at(at).resets_at
 
-    def next_open(self, at: datetime | int) -> int:
+    def next_open(self, at: Times) -> int:
         """Return the first open after an instant."""
         at_ns = to_ns(at)
         day = self.day_at(at_ns)
         return day.opens_at if day.opens_at > at_ns else self.following(day).opens_at
 
-    def next_flat_by(self, at: datetime | int) -> int | None:
+    def next_flat_by(self, at: Times) -> int | None:
         """Return when one must be flat next, after an instant; None where that never comes."""
         at_ns = to_ns(at)
         if self.flat_by is None:

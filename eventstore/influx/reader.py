@@ -17,8 +17,8 @@ from eventstore.reader import EventReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
+    from eventstore.clock import Times
     from eventstore.record import Record
 
 
@@ -60,8 +60,8 @@ class InfluxReader(EventReader):
         self,
         *,
         after: Mapping[str, int] | None = None,
-        start: datetime | int | None = None,
-        stop: datetime | int | None = None,
+        start: Times | None = None,
+        stop: Times | None = None,
     ) -> Iterator[Record]:
         """Yield the records of several logs as one, by recorded_at, then by the log's name.
 

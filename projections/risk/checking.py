@@ -20,8 +20,8 @@ from projections.view import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from datetime import datetime
 
+    from eventstore.clock import Times
     from projections.book import Book
     from projections.risk.standing import Standing
     from projections.rules.parameters import Parameters
@@ -54,7 +54,7 @@ class Checked(msgspec.Struct, frozen=True):
         return self.verdict is not _REJECT
 
 
-def check(book: Book, order: Proposal | Cancel, now: datetime | int, *, record: bool = False) -> Checked:
+def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = False) -> Checked:
     """Return what every rule says of an order at an instant, an aware datetime or UNIX ns.
 
     Lockouts come first: under REDUCE_ONLY cancels and pure reductions pass, under NOTHING only what a pending

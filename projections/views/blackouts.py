@@ -1,6 +1,5 @@
 """Blackouts: when nobody, or an account, may take new exposure, in some symbols or in all."""
 
-from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -8,7 +7,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import to_ns
+from eventstore.clock import Times, to_ns
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
 from projections.view import SHARED, Lens, View
 from projections.views.contracts import ContractsState, ContractsView
@@ -88,7 +87,7 @@ class Blackouts:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def active(self, account: str, at: datetime | int, symbol: str | None = None) -> tuple[Blackout, ...]:
+    def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Blackout, ...]:
         """Return the blackouts that hold at an instant, an aware datetime or UNIX ns, earliest start first.
 
         With a symbol, or what a broker calls so: those of all symbols, of this one and of its root.
@@ -102,7 +101,7 @@ class Blackouts:
             found = [blackout for blackout in found if not blackout.symbols or not meant.isdisjoint(blackout.symbols)]
         return tuple(sorted(found, key=_start))
 
-    def scheduled(self, account: str, at: datetime | int) -> tuple[Blackout, ...]:
+    def scheduled(self, account: str, at: Times) -> tuple[Blackout, ...]:
         """Return the blackouts that start after an instant, earliest start first."""
         at_ns = to_ns(at)
         return tuple(sorted([each for each in self._of(account) if at_ns < each.start], key=_start))

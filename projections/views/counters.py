@@ -2,7 +2,7 @@
 
 import decimal
 from bisect import bisect_right
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Record
-from eventstore.clock import NANOSECONDS, to_ns
+from eventstore.clock import NANOSECONDS, Times, to_ns
 from eventstore.trading import (
     AdjustmentReason,
     OrderFilled,
@@ -149,7 +149,7 @@ class Counters:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def of(self, account: str, at: datetime | int | None = None) -> Counts:
+    def of(self, account: str, at: Times | None = None) -> Counts:
         """Return an account's counts at an instant (an aware datetime or UNIX ns), by default now.
 
         The seconds of the newest hour are in memory; for an older one the account's records are read.
@@ -173,7 +173,7 @@ class Counters:
         minute, hour = (_within(buckets, stop - length, stop) for length in (60, HOUR - 1))
         return Counts(minute, hour, today, today, week)
 
-    def today(self, account: str, at: datetime | int | None = None) -> Count:
+    def today(self, account: str, at: Times | None = None) -> Count:
         """Return the counts of the trading day that an instant lies in: what `of` says of it, without the windows."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: CountersState | None = self._lens.state(CountersView.name, account)

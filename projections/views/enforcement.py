@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import NANOSECONDS, to_ns
+from eventstore.clock import NANOSECONDS, Times, to_ns
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import Lens, View
 
@@ -181,8 +181,8 @@ class Enforcements:
         self,
         account: str,
         rule_id: str | None = None,
-        start: datetime | int | None = None,
-        stop: datetime | int | None = None,
+        start: Times | None = None,
+        stop: Times | None = None,
     ) -> tuple[Enforcement, ...]:
         """Return an account's requests, pending or answered, oldest first: requested from `start`, before `stop`.
 

@@ -1,7 +1,7 @@
 """Equity: the high water and the drawdown floor, as marked; and what it comes to at the newest quotes."""
 
 import decimal
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
-from eventstore.clock import to_ns
+from eventstore.clock import Times, to_ns
 from eventstore.trading import EquityMarked, QuoteUsed
 from projections.view import FIXED, Lens, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
@@ -125,7 +125,7 @@ class Equities:
         own = own_currency(self._lens, account)
         return self._marked(account, currency or own, own)
 
-    def now(self, account: str, at: datetime | int | None = None) -> Equity:
+    def now(self, account: str, at: Times | None = None) -> Equity:
         """Return the equity at the newest quotes, their ages those at an instant, by default now.
 
         Raises UnknownContract where a position's or a realized figure's multiplier is not known.

@@ -1,6 +1,6 @@
 """Limits: which parameters of which rule were in force when, who set them, and which loosening waits for a session."""
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import to_ns
+from eventstore.clock import Times, to_ns
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
 from projections.view import Lens, View
 from projections.views.loosening import loosened
@@ -186,19 +186,19 @@ class Limits:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def of(self, account: str, at: datetime | int | None = None) -> tuple[Limit, ...]:
+    def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what was in force at an instant, by today's knowledge, sorted by rule."""
         at_ns = self._at(account, at)
         found = [_in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
         return tuple(sorted([limit for limit in found if limit is not None], key=_name))
 
-    def get(self, account: str, rule_id: str, at: datetime | int | None = None) -> Limit | None:
+    def get(self, account: str, rule_id: str, at: Times | None = None) -> Limit | None:
         """Return the setting of a rule that was in force at an instant, or None."""
         at_ns = self._at(account, at)
         rule = self._rules(account, at_ns, rule_id).get(rule_id)
         return None if rule is None else _in_force(rule.settings, at_ns)
 
-    def pending(self, account: str, at: datetime | int | None = None) -> tuple[Limit, ...]:
+    def pending(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what was set at an instant and not in force yet, sorted by rule.
 
         Those that loosen wait for a session; the others for their own `effective_from`.
@@ -224,7 +224,7 @@ class Limits:
         state: LimitsState | None = self._lens.state(LimitsView.name, account)
         return state
 
-    def _at(self, account: str, at: datetime | int | None) -> int:
+    def _at(self, account: str, at: Times | None) -> int:
         if at is not None:
             return to_ns(at)
         state = self._state(account)

@@ -1,13 +1,12 @@
 """The values of the lockouts view: a lockout, and what was surprising about an event."""
 
 import enum
-from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from eventstore import Instant
-from eventstore.clock import question_ns
+from eventstore.clock import Times, question_ns
 from eventstore.trading import Allows
 
 
@@ -71,7 +70,7 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
             return False
         return self.ended_at is None or self.set_at <= at_ns < self.ended_at
 
-    def remaining(self, at: datetime | int) -> int | None:
+    def remaining(self, at: Times) -> int | None:
         """Return how many ns it has left at an instant, 0 where it is over; None where it has no end."""
         at_ns = question_ns(at)
         if self.ended_at is not None and at_ns >= self.ended_at:

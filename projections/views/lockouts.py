@@ -2,7 +2,6 @@
 
 import heapq
 from collections.abc import Iterator
-from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -10,7 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Record, StoreError
-from eventstore.clock import question_ns
+from eventstore.clock import Times, question_ns
 from eventstore.trading import (
     AccountUpdated,
     Allows,
@@ -133,7 +132,7 @@ class Lockouts:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def active(self, account: str, at: datetime | int, symbol: str | None = None) -> tuple[Lockout, ...]:
+    def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Lockout, ...]:
         """Return the lockouts that hold at an instant (an aware datetime or UNIX ns), longest set first.
 
         With a symbol, or what a broker calls so: those that touch it, by account, symbol or root.

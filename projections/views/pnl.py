@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from eventstore import Instant, InvalidEvent
-from eventstore.clock import to_ns
+from eventstore.clock import Times, to_ns
 from eventstore.trading import PositionSide
 from projections.view import FIXED, Lens
 from projections.views.accounts import AccountsState, AccountsView, Reported, own_currency
@@ -56,13 +56,11 @@ class Pnl:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def day(
-        self, account: str, at: datetime | int | None = None, *, trading_day: date | str | None = None
-    ) -> tuple[Made, ...]:
+    def day(self, account: str, at: Times | None = None, *, trading_day: date | str | None = None) -> tuple[Made, ...]:
         """Return what was made in the trading day that an instant lies in, by default now, or in the day named."""
         return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day))
 
-    def session(self, account: str, at: datetime | int | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
+    def session(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
         """Return what was made in the session that an instant lies in, by default now; nothing where none is told."""
         at_ns = self._ns(at)
         return self._made(
@@ -71,7 +69,7 @@ class Pnl:
             by_symbol=by_symbol,
         )
 
-    def week(self, account: str, at: datetime | int | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
+    def week(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
         """Return what was made in the week of trading days that an instant lies in, by default now."""
         at_ns = self._ns(at)
         return self._made(account, lambda ledger: ledger.of_week(at_ns), by_symbol=by_symbol)
@@ -103,7 +101,7 @@ class Pnl:
         return self._made(account, lambda _: [*since_ever(self._lens, account), *self._counts(account)])
 
     def by_symbol(
-        self, account: str, at: datetime | int | None = None, *, trading_day: date | str | None = None
+        self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
     ) -> tuple[Made, ...]:
         """Return the same as `day` for each symbol, side and currency, sorted."""
         return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day), by_symbol=True)
@@ -118,7 +116,7 @@ class Pnl:
             for name in self._ledger(account).names()
         )
 
-    def unrealized(self, account: str, at: datetime | int | None = None) -> tuple[Unrealized, ...]:
+    def unrealized(self, account: str, at: Times | None = None) -> tuple[Unrealized, ...]:
         """Return, for each open position, what closing it at its quote would make; the quote's age is at `at`."""
         at_ns = self._ns(at)
         rates, quotes = Rates(self._lens, own_currency(self._lens, account)), quotes_of(self._lens)
@@ -135,7 +133,7 @@ class Pnl:
             sorted(found, key=lambda each: (str(each.trading_day or ""), each.symbol or "", each.currency or ""))
         )
 
-    def _of_day(self, ledger: Ledger[Earned], at: datetime | int | None, trading_day: date | str | None) -> Entries:
+    def _of_day(self, ledger: Ledger[Earned], at: Times | None, trading_day: date | str | None) -> Entries:
         if trading_day is None:
             return ledger.at(self._ns(at)).items()
         name = str(trading_day)
@@ -162,7 +160,7 @@ class Pnl:
         state: PositionsState | None = self._lens.state(VIEW, account)
         return _EMPTY if state is None else state.ledger
 
-    def _ns(self, at: datetime | int | None) -> int:
+    def _ns(self, at: Times | None) -> int:
         return self._lens.now_ns() if at is None else to_ns(at)
 
 

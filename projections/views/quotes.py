@@ -1,6 +1,6 @@
 """Quotes: the last, bid and ask of each symbol, with their age; never stored."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import NANOSECONDS, duration_ns, to_ns
+from eventstore.clock import NANOSECONDS, Times, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
 from projections.view import FIXED, SHARED, Lens, View
 from projections.views.contracts import SYMBOLS_MAX, Contract, ContractsState, ContractsView
@@ -23,7 +23,7 @@ _NEVER = (0,) * 6
 
 # A symbol's last, bid, ask, then the sizes of the three; and when each of them was told.
 Values = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None]
-Times = tuple[int, int, int, int, int, int]
+ValueTimes = tuple[int, int, int, int, int, int]
 
 
 class UnknownQuote(StoreError):
@@ -90,7 +90,7 @@ class Known(msgspec.Struct, frozen=True, gc=False):
     """What is known of one symbol: values, and when each was told; `updated_at` is the newest event's time."""
 
     values: Values
-    times: Times
+    times: ValueTimes
     updated_at: Instant
 
 
@@ -165,7 +165,7 @@ class Quotes:
     def stale_after_ns(self, duration: timedelta | int) -> None:
         self._stale_after_ns = duration_ns(duration)
 
-    def get(self, symbol: str, at: datetime | int | None = None) -> Quote | None:
+    def get(self, symbol: str, at: Times | None = None) -> Quote | None:
         """Return what is known of a symbol, its age that at an instant, by default now; None where nothing is.
 
         Quoted under several names, it is the quote with the newest price.
@@ -200,7 +200,7 @@ class Quotes:
         quote = self.get(symbol, at)
         return (None, 0) if quote is None else (quote.price, quote.age)
 
-    def fresh(self, symbol: str, at: datetime | int | None = None) -> Quote:
+    def fresh(self, symbol: str, at: Times | None = None) -> Quote:
         """Return a quote whose price may be acted upon; raise UnknownQuote where there is none, StaleQuote."""
         quote = self.get(symbol, at)
         if quote is None or quote.price is None:
@@ -209,7 +209,7 @@ class Quotes:
             raise StaleQuote(quote.symbol, quote.age, self._stale_after_ns)
         return quote
 
-    def all(self, at: datetime | int | None = None) -> tuple[Quote, ...]:
+    def all(self, at: Times | None = None) -> tuple[Quote, ...]:
         """Return the quotes of all symbols, by the names they are quoted under, sorted."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)

@@ -1,7 +1,7 @@
 """Sessions: the trading day an account is in, when it ends, and what the days before came to."""
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
-from eventstore.clock import to_ns
+from eventstore.clock import Times, to_ns
 from eventstore.streams import check_name
 from eventstore.trading import SessionClosed, SessionOpened, SessionReset
 from projections.sessions import Calendar
@@ -110,7 +110,7 @@ class Sessions:
         self.calendars: dict[str, Calendar] = {}
         """By account, `*` for all others: what is asked about instants that no event tells of."""
 
-    def current(self, account: str, at: datetime | int | None = None) -> Session | None:
+    def current(self, account: str, at: Times | None = None) -> Session | None:
         """Return the trading day that an instant lies in, None where no event tells of it."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         for session in reversed(self._known(account)):
@@ -137,20 +137,20 @@ class Sessions:
         """Return the calendar of an account, or else that of all accounts."""
         return self.calendars.get(account) or self.calendars.get(EVERYONE)
 
-    def next_reset(self, account: str, at: datetime | int | None = None) -> int | None:
+    def next_reset(self, account: str, at: Times | None = None) -> int | None:
         """Return the first reset after an instant: the told one, else the calendar's; None where neither says."""
         return self._next(account, at, "resets_at", Calendar.next_reset)
 
-    def next_open(self, account: str, at: datetime | int | None = None) -> int | None:
+    def next_open(self, account: str, at: Times | None = None) -> int | None:
         """Return the first open after an instant: the told one, else the calendar's; None where neither says."""
         return self._next(account, at, "opens_at", Calendar.next_open)
 
-    def next_flat_by(self, account: str, at: datetime | int | None = None) -> int | None:
+    def next_flat_by(self, account: str, at: Times | None = None) -> int | None:
         """Return when one must be flat next, after an instant: as told, else by the calendar, None where never."""
         return self._next(account, at, "flat_by", Calendar.next_flat_by)
 
     def _next(
-        self, account: str, at: datetime | int | None, member: str, of: Callable[[Calendar, int], int | None]
+        self, account: str, at: Times | None, member: str, of: Callable[[Calendar, int], int | None]
     ) -> int | None:
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         session = self.current(account, at_ns)

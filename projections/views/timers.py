@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
 import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import duration_ns, format_time, to_ns
+from eventstore.clock import Times, duration_ns, format_time, to_ns
 from eventstore.trading import TimerCanceled, TimerStarted
 from projections.view import Lens, View
 
@@ -155,32 +155,32 @@ class Timers:
             self._callbacks.pop((account, name), None)
         return True
 
-    def get(self, account: str, name: str, at: datetime | int | None = None) -> Timer | None:
+    def get(self, account: str, name: str, at: Times | None = None) -> Timer | None:
         """Return a timer as of an instant, by default now; None where none is known, which does not say it is over."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: TimersState | None = self._lens.state(TimersView.name, account)
         known = None if state is None else state.timers.get(name)
         return None if known is None else _timer(account, name, known, at_ns)
 
-    def known(self, account: str, name: str, at: datetime | int | None = None) -> Timer:
+    def known(self, account: str, name: str, at: Times | None = None) -> Timer:
         """Return a timer; raise UnknownTimer where none is known: it may have been started before a restart."""
         timer = self.get(account, name, at)
         if timer is None:
             raise UnknownTimer(account, name, self.known_since)
         return timer
 
-    def lost(self, started_at: datetime | int) -> bool:
+    def lost(self, started_at: Times) -> bool:
         """Tell whether a timer that was started at an instant is gone, because this book began only later."""
         return to_ns(started_at) < self.known_since
 
-    def of(self, account: str, at: datetime | int | None = None) -> tuple[Timer, ...]:
+    def of(self, account: str, at: Times | None = None) -> tuple[Timer, ...]:
         """Return an account's timers as of an instant, those whose time is over too, sorted by name."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: TimersState | None = self._lens.state(TimersView.name, account)
         timers = {} if state is None else dict(state.timers)
         return tuple(_timer(account, name, timers[name], at_ns) for name in sorted(timers))
 
-    def due(self, at: datetime | int | None = None) -> tuple[Timer, ...]:
+    def due(self, at: Times | None = None) -> tuple[Timer, ...]:
         """Call the callbacks of timers whose time has come, the earliest first, each once; return these timers.
 
         One that raises stops no other: raises an ExceptionGroup of all that went wrong, when all were called.

@@ -9,10 +9,10 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import Batch, InvalidEvent, Unavailable
-from eventstore.clock import NANOSECONDS, NOW_MAX, TIME_MAX, check_now, question_ns, wall_ns
+from eventstore import Batch, InvalidEvent, ManualClock, Unavailable
+from eventstore.clock import NANOSECONDS, NOW_MAX, TIME_MAX, check_now, question_ns, to_ns, wall_ns
 from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import ContractDefined, LockoutSet, QuoteReceived
+from eventstore.trading import ContractDefined, LockoutSet, Marked, QuoteReceived
 from tests.store.facts import contract
 
 NOW = 1_753_113_600 * NANOSECONDS
@@ -132,5 +132,18 @@ def test_a_journal_in_memory_says_the_same() -> None:
 def test_a_question_is_answered_for_the_nearest_time() -> None:
     assert [question_ns(at) for at in (-5, 0, NOW, TIME_MAX, 10**400)] == [0, 0, NOW, TIME_MAX, TIME_MAX]
     with pytest.raises(InvalidEvent):
-        question_ns("now")  # type: ignore[arg-type]
+        question_ns("now")
     assert check_now(NOW_MAX) == NOW_MAX
+
+
+def test_an_instant_is_given_as_text_too(tmp_path: Path) -> None:
+    text, ns = "2025-11-19T09:00:00.123456789-06:00", 1_763_564_400_123_456_789
+    assert to_ns(text) == ns
+    with eventstore.open(tmp_path, clock=ManualClock(text)) as store:
+        [record] = store.append("mark/-/m", Marked(name="m"), occurred_at="2025-11-19T08:00:00-06:00")
+        assert record.occurred_at == ns - 3_600_123_456_789
+        assert list(store.read(start=text)) == [record]
+        assert list(store.read(stop=text)) == []
+    for wrong in ("2025-11-19", "2025-11-19T09:00:00", "yesterday", "2300-01-01T00:00:00Z", ""):
+        with pytest.raises(InvalidEvent):
+            to_ns(wrong)
