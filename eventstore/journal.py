@@ -68,15 +68,21 @@ class Fault(NamedTuple):
 
 
 class MissingTail(msgspec.Struct, frozen=True):
-    """The records that a watermark saw and a copy of its log lacks, from `first` to `last`."""
+    """The records that a log which is only read lacks at its end, from `first` on.
+
+    Up to `last` where a watermark saw them; `damage` says what is wrong with the write-ahead log that had them.
+    """
 
     first: int
-    last: int
-    watermark: str
+    last: int | None = None
+    watermark: str = ""
+    damage: str = ""
 
     @override
     def __str__(self) -> str:
         seen = f"the watermark {self.watermark} saw position {self.last}, the journal ends at {self.first - 1}"
+        if self.damage:
+            return f"{self.damage}; {seen}" if self.watermark else self.damage
         return f"{seen}: acknowledged records are missing here (copied without its -wal file?)"
 
 

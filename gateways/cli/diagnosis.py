@@ -197,7 +197,7 @@ def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
         yield Check("watermarks", WARNING, f"{name} is of another log ({marks.pop(name).log_id}): passed over")
     missing = store.missing_tail
     if missing is not None:
-        yield Check("watermarks", WRONG, str(missing))
+        yield Check("WAL" if missing.damage else "watermarks", WRONG, str(missing))
         return
     told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
     yield Check("watermarks", OK, told or "none yet")

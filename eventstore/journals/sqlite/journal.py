@@ -72,12 +72,15 @@ class SqliteJournal(SqliteSource):
             if not self.path.exists():
                 maintenance.check_beginning(marks, self.path)
                 files.create(self.path)
+            maintenance.check_wal(self.path)
             self._writer = schema.connect(self.path, self._vfs)
             try:
                 self._prepare(marks)
                 page_bytes = int(self._writer.execute("PRAGMA page_size").get)
                 self._identity = Identity(self.path, page_bytes)
             except BaseException:
+                # What is refused stays as it is, the write-ahead log too.
+                self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 self._writer.close()
                 raise
         self._opened_at = self._marked = self._head.position

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import apsw
+from typing_extensions import override
 
 from eventstore import files, merkle
 from eventstore.errors import CorruptJournal, StorageWarning, TargetExists
-from eventstore.journals.sqlite import rows, schema
+from eventstore.journals.sqlite import read_only_files, rows, schema
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
+from eventstore.journals.sqlite.wal import LOOK_AGAIN_SECONDS, wal_bytes
+from eventstore.journals.sqlite.wal_damage import Damage, damage
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -30,6 +34,55 @@ class Head(NamedTuple):
     recorded_at: int
     digest: bytes
     frontier: merkle.Frontier
+
+
+class DamagedWal(NamedTuple):
+    """What is damaged in a write-ahead log, and the last position that is read without what it has lost."""
+
+    damage: Damage
+    head: int | None
+
+    @override
+    def __str__(self) -> str:
+        frame, frames = self.damage
+        place = f"at frame {frame:,} of {frames:,}" if frame else f"in its header, before {frames:,} frames"
+        after = f"after position {self.head:,}" if self.head else "of the whole log"
+        return f"the write-ahead log is damaged {place}: acknowledged records {after} may be lost"
+
+
+def damaged_wal(path: Path) -> DamagedWal | None:
+    """Return what is damaged in the write-ahead log of a journal, None where nothing is known; nothing is changed.
+
+    Not through the connections that go on: what SQLite ignores when it recovers the log is written over by the next
+    commit.
+    """
+    first = _looked_at(path)
+    if first is None:
+        return None
+    # Whoever appends in this moment has written frames in part. They are whole, or others, in the next.
+    time.sleep(LOOK_AGAIN_SECONDS)
+    return first if _looked_at(path) == first else None
+
+
+def _looked_at(path: Path) -> DamagedWal | None:
+    if not wal_bytes(path):
+        return None
+    files_ = read_only_files.files_of(path)
+    try:
+        recovered = read_only_files.recovered(files_)
+        found = damage(files_.wal, recovered.frames, recovered.page_bytes)
+    except (apsw.Error, OSError):
+        # What keeps the files from being read is met, and told, by the opening itself.
+        return None
+    return None if found is None else DamagedWal(found, recovered.head)
+
+
+def check_wal(path: Path) -> None:
+    """Raise CorruptJournal for a write-ahead log that lost what was acknowledged, before it is opened to be written."""
+    found = damaged_wal(path)
+    if found is not None:
+        cure = f"copy {path.parent} to keep what is left (it opens with read_only), then restore a backup or the mirror"
+        raise CorruptJournal((found.head or 0) + 1, f"{found}. Nothing was changed: {cure}")
 
 
 def read_head(connection: apsw.Connection) -> Head:

@@ -45,12 +45,16 @@ class ReadOnlyJournal(SqliteSource):
         self._has_no_tables = False
         self._on_network = self._check_place()
         self._watermarks = Watermarks(self.path.parent / "watermarks")
+        self._damaged_wal = maintenance.damaged_wal(self.path)
         try:
             with self._translated():
                 # The marks first: a head that is read after them is not behind them, whoever writes meanwhile.
                 self._check_opened(self._watermarks.all())
-        except BaseException:
+        except BaseException as e:
             self.close()
+            if isinstance(e, CorruptJournal) and self._damaged_wal is not None:
+                # What was moved into the tables of later transactions does not fit what the log still has.
+                raise CorruptJournal(e.position, f"{self._damaged_wal}; {e.reason}") from e
             raise
         forks.opened(self)
 
@@ -68,6 +72,8 @@ class ReadOnlyJournal(SqliteSource):
             # All that the log had was in its write-ahead log, which was left behind: only the marks know of it.
             seen = max(marks.values(), key=lambda mark: mark.position, default=None)
             if seen is None or not seen.position or self._state_at_opening is None:
+                if self._damaged_wal is not None:
+                    raise CorruptJournal(1, "nothing is left of the log")
                 msg = f"{self.path} holds no log yet: give the directory of a log that has been written to"
                 raise Unavailable(msg)
             self.log_id = bytes.fromhex(seen.log_id)
@@ -119,10 +125,11 @@ class ReadOnlyJournal(SqliteSource):
         marks, _ = self._watermarks.examine()
         head, own = self.head(), self.log_id.hex()
         ahead = [(mark.position, name) for name, mark in marks.items() if mark.log_id == own and mark.position > head]
-        if not ahead:
-            return None
-        last, name = max(ahead)
-        return MissingTail(first=head + 1, last=last, watermark=name)
+        damage = "" if self._damaged_wal is None else str(self._damaged_wal)
+        if ahead:
+            last, name = max(ahead)
+            return MissingTail(first=head + 1, last=last, watermark=name, damage=damage)
+        return MissingTail(first=head + 1, damage=damage) if damage else None
 
     @override
     def backup(self, target: Path) -> None:
@@ -162,6 +169,9 @@ class ReadOnlyJournal(SqliteSource):
     def _connect_once(self) -> apsw.Connection:
         state = read_only_files.state_of(self._files)
         without_writer = self._on_network or read_only_files.is_without_writer(self._files)
+        if self._damaged_wal is not None and not self._damaged_wal.damage.frame:
+            # SQLite never takes such a log's header and its shared memory for one another's, and tries for seconds.
+            without_writer = True
         connection = read_only_files.connect(self._files, locking=not without_writer)
         if without_writer and self._state_at_opening is None:
             self._state_at_opening = state

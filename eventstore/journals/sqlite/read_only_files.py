@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import urllib.parse
 from pathlib import Path
@@ -39,6 +40,14 @@ class State(NamedTuple):
     shared_memory: bool
 
 
+class Recovered(NamedTuple):
+    """What SQLite takes a write-ahead log for: how many frames it accepts, and the head that they lead to."""
+
+    frames: int
+    page_bytes: int
+    head: int | None
+
+
 class ReadOnlyVfs(apsw.VFS):
     """SQLite's own file access, except that it opens everything for reading, creates nothing and deletes nothing."""
 
@@ -65,6 +74,18 @@ class ReadOnlyVfs(apsw.VFS):
         raise apsw.ReadOnlyError(f"{filename} is not deleted by a connection that only reads")  # noqa: EM102, TRY003 - SQLite's
 
 
+class _RecoveringVfs(ReadOnlyVfs):
+    """Lets SQLite count a write-ahead log's frames, which it does for nobody who says that the log is read-only."""
+
+    @override
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        is_wal = flags[0] & apsw.SQLITE_OPEN_WAL
+        file = super().xOpen(name, flags)
+        if is_wal:
+            flags[1] = flags[1] & ~apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_READWRITE
+        return file
+
+
 class _UnlockedFile(apsw.VFSFile):
     """A file without locks: SQLite reads a write-ahead log without shared memory only for who holds them all."""
 
@@ -84,6 +105,7 @@ class _UnlockedFile(apsw.VFSFile):
 # Registered with SQLite for as long as they are referred to.
 LOCKED = ReadOnlyVfs("eventstore-read-only", apsw.VFSFile)
 UNLOCKED = ReadOnlyVfs("eventstore-read-only-unlocked", _UnlockedFile)
+RECOVERING = _RecoveringVfs("eventstore-recovering", _UnlockedFile)
 
 
 def files_of(path: Path) -> Files:
@@ -140,14 +162,27 @@ def _versions(path: Path) -> bytes:
 
 def connect(files: Files, *, locking: bool) -> apsw.Connection:
     """Open a connection that only reads: with SQLite's locks beside those who write, without any where nobody does."""
+    return _connected(files, LOCKED if locking else UNLOCKED)
+
+
+def recovered(files: Files) -> Recovered:
+    """Let SQLite recover a write-ahead log in its own memory: nothing is locked, and nothing is written."""
+    with contextlib.closing(_connected(files, RECOVERING)) as connection:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'head'").get
+        head = connection.execute("SELECT position FROM head").get if tables else None
+        frames, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_NOOP)
+        page_bytes = int(connection.execute("PRAGMA page_size").get)
+        return Recovered(max(frames, 0), page_bytes, head if type(head) is int else None)
+
+
+def _connected(files: Files, vfs: ReadOnlyVfs) -> apsw.Connection:
     # Quoted, since a path may hold what means something else in a URI.
     uri = f"file:{urllib.parse.quote(os.fsencode(files.database))}?readonly_shm=1"
-    vfs = LOCKED if locking else UNLOCKED
     connection = apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, vfs=vfs.name)
     try:
         # Closing would move the write-ahead log over.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        if not locking:
+        if vfs is not LOCKED:
             # Before anything else: other settings read the file.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         schema.configure(connection)

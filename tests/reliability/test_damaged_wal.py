@@ -1,0 +1,143 @@
+"""A damaged write-ahead log: what was acknowledged is there, or the log is refused and every answer says so."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+import struct
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import eventstore
+from eventstore import CorruptJournal, StorageWarning
+from eventstore.journals.sqlite import maintenance
+from tests.evidence import Writer, everything
+from tests.memory import directory_in_memory
+from tests.proving import rounds
+from tests.store.facts import ORDER, rejected, texts
+
+PAGE_BYTES = 2_048
+STRIDE = 24 + PAGE_BYTES
+BEFORE, TRANSACTIONS = 3, 10
+HEAD = BEFORE + TRANSACTIONS
+BITS = (0x01, 0x80, 0xFF)
+# A prime number, so that its multiples come to each byte of the log.
+FAR = 99_991
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "LOOK_AGAIN_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    with directory_in_memory() as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="module", params=["some moved over", "nothing moved over"])
+def left(request: pytest.FixtureRequest, place: Path) -> Path:
+    """A log whose writer was killed, without a watermark: ten transactions are in the write-ahead log alone."""
+    directory = place / str(request.param).replace(" ", "-")
+    if request.param == "some moved over":
+        with eventstore.open(directory) as store:
+            for number in range(1, BEFORE + 1):
+                store.append(ORDER, rejected(number))
+    writer = Writer(directory)
+    while writer.append(1) < HEAD:
+        pass
+    writer.kill()
+    shutil.rmtree(directory / "main" / "watermarks", ignore_errors=True)
+    return directory
+
+
+@pytest.fixture
+def copy(left: Path, place: Path) -> Path:
+    return put(left, place / f"copy of {left.name}")
+
+
+def put(left: Path, copy: Path, wal: bytes | None = None) -> Path:
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(left, copy)
+    if wal is not None:
+        wal_of(copy).write_bytes(wal)
+    return copy
+
+
+def wal_of(directory: Path) -> Path:
+    return directory / "main" / "journal.db-wal"
+
+
+def journal_of(directory: Path) -> Path:
+    return directory / "main" / "journal.db"
+
+
+def frame_at(number: int) -> int:
+    return 32 + (number - 1) * STRIDE
+
+
+def ends(content: bytes) -> list[int]:
+    """Return the numbers of the frames that end a transaction."""
+    numbers = range(1, (len(content) - 32) // STRIDE + 1)
+    return [number for number in numbers if struct.unpack_from(">I", content, frame_at(number) + 4)[0]]
+
+
+def changed(content: bytes, at: int, bits: int) -> bytes:
+    return content[:at] + bytes([content[at] ^ bits]) + content[at + 1 :]
+
+
+def check(left: Path, copy: Path, wal: bytes, *, is_last: bool) -> None:
+    """Open a log with a changed write-ahead log, to write and to read only."""
+    put(left, copy, wal)
+    before = everything(copy / "main")
+    whole = [str(number) for number in range(1, HEAD + 1)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StorageWarning)
+        try:
+            with eventstore.open(copy, read_only=True) as store:
+                found = store.verify()
+                assert texts(store) == whole[: store.head()]
+                assert found.ok == (store.missing_tail is None)
+                if not is_last:
+                    assert not found.ok
+                    assert "the write-ahead log is damaged" in str(found.reason)
+        except CorruptJournal as refused:
+            assert "the write-ahead log is damaged" in str(refused)  # noqa: PT017 - it may open, too
+    assert everything(copy / "main") == before
+    if is_last:
+        with eventstore.open(copy) as store:
+            assert store.head() in {HEAD - 1, HEAD}
+            return
+    with pytest.raises(CorruptJournal, match=r"the write-ahead log is damaged .* Nothing was changed"):
+        eventstore.open(copy)
+    assert everything(copy / "main") == before
+
+
+def test_a_changed_byte_anywhere_is_damage_except_in_the_last_transaction(left: Path, copy: Path) -> None:
+    content = wal_of(left).read_bytes()
+    last = frame_at(ends(content)[-2] + 1)
+    for seed in rounds(f"changed byte, {left.name}", test=200, prove=len(content)):
+        # Each byte once, the few of an ordinary run far from one another.
+        at = seed * FAR % len(content)
+        bits = random.Random(seed).choice([*BITS, content[at] or 1])
+        wal = changed(content, at, bits)
+        wal_of(copy).write_bytes(wal)
+        found = maintenance.damaged_wal(journal_of(copy))
+        assert (found is not None) or at >= last, f"byte {at}, bits {bits:#x}"
+        if seed % 25 == 0:
+            check(left, copy, wal, is_last=at >= last and found is None)
+
+
+def test_each_byte_of_the_headers_counts(left: Path, copy: Path) -> None:
+    content = wal_of(left).read_bytes()
+    last, first = ends(content)[-2], ends(content)[-3] + 1
+    places = [range(32), *(range(frame_at(number), frame_at(number) + 28) for number in (1, first, last))]
+    for at in itertools.chain(*places):
+        for bits in {0x01, 0xFF, content[at] or 0x80}:
+            wal_of(copy).write_bytes(changed(content, at, bits))
+            assert maintenance.damaged_wal(journal_of(copy)) is not None, f"byte {at}, bits {bits:#x}"
