@@ -162,6 +162,31 @@ def test_a_log_that_lost_its_tail_is_not_opened_to_be_written_to(run: Run, witho
         assert "acknowledged records are lost" in ended.out + ended.err
 
 
+@pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
+def test_every_answer_names_a_damaged_write_ahead_log(
+    run: Run, killed: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(killed, damaged, ignore=shutil.ignore_patterns("watermarks"))
+    wal = damaged / "main" / "journal.db-wal"
+    content = bytearray(wal.read_bytes())
+    content[32 + 100] ^= 1
+    wal.write_bytes(content)
+    said = f"damaged at frame 1 of {len(content) // 2_072}: acknowledged records after position {MOVED} may be lost"
+    before = everything(damaged)
+    ended = run(*command, "--data", damaged, "--read-only", "--json")
+    assert ended.code == (1 if command[0] in {"verify", "doctor"} else 0)
+    assert said in ended.err
+    for document in ended.lines:
+        missing = document["missing_tail"]
+        assert (missing["first"], missing["last"], missing["watermark"]) == (MOVED + 1, None, "")
+        assert said in missing["reason"]
+    refused = run(*command, "--data", damaged)
+    assert refused.code == 1
+    assert said in refused.out + refused.err
+    assert everything(damaged) == before
+
+
 def test_what_appends_is_refused(run: Run, evidence: Path) -> None:
     before = everything(evidence)
     for command in (

@@ -6,15 +6,20 @@ import itertools
 import random
 import shutil
 import struct
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 import eventstore
 from eventstore import CorruptJournal, StorageWarning
 from eventstore.journals.sqlite import maintenance
+from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import Writer, everything
 from tests.memory import directory_in_memory
 from tests.proving import rounds
@@ -141,3 +146,79 @@ def test_each_byte_of_the_headers_counts(left: Path, copy: Path) -> None:
         for bits in {0x01, 0xFF, content[at] or 0x80}:
             wal_of(copy).write_bytes(changed(content, at, bits))
             assert maintenance.damaged_wal(journal_of(copy)) is not None, f"byte {at}, bits {bits:#x}"
+
+
+def test_a_large_damage_is_found_wherever_other_transactions_follow(left: Path, copy: Path) -> None:
+    content = wal_of(left).read_bytes()
+    chance = random.Random(5)
+    for size in (512, 4_096, 8_192):
+        # Behind it are the ends of two transactions more.
+        at = chance.randrange(frame_at(ends(content)[-3]) - size)
+        for filling in (b"\xff" * size, chance.randbytes(size)):
+            check(left, copy, content[:at] + filling + content[at + size :], is_last=False)
+
+
+def test_the_refusal_says_which_frame_and_position(left: Path, copy: Path) -> None:
+    content = wal_of(left).read_bytes()
+    frame = ends(content)[5] + 2
+    put(left, copy, changed(content, frame_at(frame) + 1_000, 0x10))
+    head = HEAD - len(ends(content)) + 6
+    place = f"frame {frame} of {len(content) // STRIDE}: acknowledged records after position {head} may be lost"
+    with pytest.raises(CorruptJournal, match=place) as refused:
+        eventstore.open(copy)
+    assert refused.value.position == head + 1
+    with pytest.warns(StorageWarning, match=place):
+        store = eventstore.open(copy, read_only=True)
+    with store:
+        missing = store.missing_tail
+        assert missing is not None
+        assert (missing.first, missing.last, missing.watermark) == (head + 1, None, "")
+        assert store.verify().first_bad == head + 1
+        with pytest.raises(CorruptJournal, match="so no copy was made"):
+            store.backup(copy / "backup")
+        mark = Watermark(store.log_id.hex(), HEAD, "")
+    Watermarks(copy / "main" / "watermarks").write("head", mark)
+    with pytest.warns(StorageWarning, match=f"{place}; the watermark head saw position {HEAD}"):
+        eventstore.open(copy, read_only=True).close()
+
+
+def test_a_damaged_log_is_refused_beside_one_who_took_no_notice(left: Path, copy: Path) -> None:
+    """Another program opened it first, and has not written yet."""
+    content = wal_of(left).read_bytes()
+    put(left, copy, changed(content, frame_at(ends(content)[2]) + 100, 1))
+    with closing(apsw.Connection(str(journal_of(copy)))) as other:
+        other.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        other.execute("SELECT count(*) FROM event").fetchall()
+        with pytest.raises(CorruptJournal, match="the write-ahead log is damaged"):
+            eventstore.open(copy)
+
+
+def test_openings_beside_writers_find_no_damage(tmp_path: Path) -> None:
+    """What is looked at is being written: by threads that append, and from its beginning again and again."""
+    done = threading.Event()
+
+    def append(store: eventstore.EventStore, account: int) -> None:
+        while not done.is_set():
+            store.append(f"order/ACC{account}/O-1", [rejected("x" * 300)] * 20)
+
+    with eventstore.open(tmp_path) as store, ThreadPoolExecutor(2) as executor:
+        appending = [executor.submit(append, store, account) for account in range(2)]
+        try:
+            for _ in range(15):
+                assert maintenance.damaged_wal(store._journal.path) is None  # type: ignore[attr-defined]
+                eventstore.open(tmp_path).close()
+        finally:
+            done.set()
+        for each in appending:
+            each.result()
+
+
+def test_what_is_refused_keeps_its_write_ahead_log(left: Path, copy: Path) -> None:
+    """For whatever reason: the last connection that is closed would move it over and delete it."""
+    with eventstore.open(left, read_only=True) as store:
+        mark = Watermark(store.log_id.hex(), HEAD + 1, "")
+    Watermarks(copy / "main" / "watermarks").write("head", mark)
+    before = wal_of(copy).read_bytes()
+    with pytest.raises(CorruptJournal, match="acknowledged records are lost"):
+        eventstore.open(copy)
+    assert wal_of(copy).read_bytes() == before

@@ -172,32 +172,53 @@ class _Log:
 
     def _has_ended(self, number: int, frame: Frame) -> bool:
         """Tell whether a frame was the last of its transaction, whose content is not what its checksum says."""
-        for seed in self._before(number):
-            repaired = self._repaired(frame, seed)
-            if repaired is not None:
-                return repaired
-        # All that its header says was written together, unless the header lies across two sectors.
-        is_whole = self._offset(number) % _SECTOR_BYTES <= _SECTOR_BYTES - _FRAME_HEADER_BYTES
-        return is_whole and bool(frame.pages)
+        missing = [self._missing(frame, seed) for seed in self._before(number)]
+        if not frame.pages:
+            return any(self._lacks_pages(number, frame, each) for each in missing)
+        if self._offset(number) % _SECTOR_BYTES <= _SECTOR_BYTES - _FRAME_HEADER_BYTES:
+            # A header in one sector is of one write.
+            return True
+        # One that lies across two may begin with what an older frame had there, when this one ended nothing.
+        return not any(self._is_of_two(frame, each) for each in missing) and any(map(self._is_one_word, missing))
 
-    def _repaired(self, frame: Frame, seed: Checksum) -> bool | None:
-        """Tell whether a frame ended its transaction, where one changed word explains its checksum; None if none does.
-
-        A torn write changes more than one. Which one it is can be ambiguous: the number of pages comes first.
-        """
+    def _missing(self, frame: Frame, seed: Checksum) -> Checksum:
+        """Return by how much the checksum that is stored is larger than the one that is computed."""
         found = self._sum(frame, seed)
-        missing = (frame.checksum[0] - found[0]) & _WORD, (frame.checksum[1] - found[1]) & _WORD
-        # What both sums gain from each word of a pair that is larger by one: first of the last pair, then backwards.
-        even, odd = (1, 1), (0, 1)
-        is_explained = False
-        for _ in range(len(frame.content) // 8):
-            is_explained = is_explained or _times(even, missing) is not None or _times(odd, missing) is not None
-            even, odd = _a_pair_earlier(even), _a_pair_earlier(odd)
+        return (frame.checksum[0] - found[0]) & _WORD, (frame.checksum[1] - found[1]) & _WORD
+
+    def _lacks_pages(self, number: int, frame: Frame, missing: Checksum) -> bool:
+        """Tell whether a frame has its checksum with another number of pages, one that the file can have had."""
+        _, odd = self._gains()[-1]
         larger_by = _times(odd, missing)
-        if larger_by is not None:
-            [pages] = struct.unpack(f"{self._order}I", struct.pack(">I", frame.pages))
-            return bool((pages + larger_by) & _WORD)
-        return bool(frame.pages) if is_explained or _times(even, missing) is not None else None
+        if larger_by is None:
+            return False
+        pages = self._as_word(larger_by)
+        ends = (self._frame(later) for later in range(number + 1, self.last + 1))
+        most = next((end.pages for end in ends if end is not None and end.pages), 0)
+        return frame.page <= pages <= most
+
+    def _is_of_two(self, frame: Frame, missing: Checksum) -> bool:
+        """Tell whether a frame has its checksum with another number of its page, and as none that ends anything."""
+        even, odd = self._gains()[-1]
+        pages = self._as_word(frame.pages)
+        without = tuple((lacking + gain * pages) & _WORD for lacking, gain in zip(missing, odd, strict=True))
+        return _times(even, (without[0], without[1])) is not None
+
+    def _is_one_word(self, missing: Checksum) -> bool:
+        """Tell whether one changed word explains a checksum: a torn write changes more."""
+        return any(_times(gain, missing) is not None for pair in self._gains() for gain in pair)
+
+    def _gains(self) -> list[tuple[Checksum, Checksum]]:
+        """Return what both sums gain from each word of a frame's pairs that is larger by one, from the last pair on."""
+        gains: list[tuple[Checksum, Checksum]] = [((1, 1), (0, 1))]
+        for _ in range((self._stride - _FRAME_HEADER_BYTES) // 8):
+            even, odd = gains[-1]
+            gains.append((_a_pair_earlier(even), _a_pair_earlier(odd)))
+        return gains
+
+    def _as_word(self, number: int) -> int:
+        """Return a number of a header as the checksum takes it, or back."""
+        return int.from_bytes(number.to_bytes(4, "big"), "big" if self._order == ">" else "little")
 
     def _is_sound(self, number: int) -> bool:
         frame = self._frame(number)
