@@ -17,7 +17,7 @@ import apsw
 import pytest
 
 import eventstore
-from eventstore import CorruptJournal, StorageWarning
+from eventstore import CorruptJournal, StorageWarning, UnsupportedFormat
 from eventstore.journals.sqlite import maintenance
 from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import Writer, everything
@@ -191,6 +191,15 @@ def test_a_damaged_log_is_refused_beside_one_who_took_no_notice(left: Path, copy
         other.execute("SELECT count(*) FROM event").fetchall()
         with pytest.raises(CorruptJournal, match="the write-ahead log is damaged"):
             eventstore.open(copy)
+
+
+def test_a_file_that_is_no_journal_says_so_itself(tmp_path: Path) -> None:
+    (tmp_path / "main").mkdir()
+    journal_of(tmp_path).write_bytes(b"no database" * 1_000)
+    wal_of(tmp_path).write_bytes(b"no log" * 1_000)
+    assert maintenance.damaged_wal(journal_of(tmp_path)) is None
+    with pytest.raises(UnsupportedFormat, match="is no journal"):
+        eventstore.open(tmp_path)
 
 
 def test_openings_beside_writers_find_no_damage(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ PAGE_BYTES = 512
 STRIDE = 24 + PAGE_BYTES
 SECTOR = 512
 HEADER = 32
+FILE_PAGES = 200
 
 
 class ModelLog:
@@ -30,10 +31,10 @@ class ModelLog:
             self._begin()
         seed, number = self._seed, self.frames
         written = self._chance.randint(1, size) if killed and self._chance.random() < 0.5 else size
+        pages = sorted(self._chance.sample(range(2, 2 + 2 * size), size))
         for index in range(written):
             page = self._chance.randbytes(PAGE_BYTES) if self._chance.random() < 0.7 else bytes(PAGE_BYTES)
-            # Transactions begin with the same few pages, as those of a journal do.
-            about = struct.pack(">II", 3 + index, 9 if index == size - 1 else 0)
+            about = struct.pack(">II", pages[index], FILE_PAGES if index == size - 1 else 0)
             seed = checksum(about + page, seed, "<")
             at = HEADER + (number + index) * STRIDE
             self._write(at, about + self._salts + struct.pack(">II", *seed))

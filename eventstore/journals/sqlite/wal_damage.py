@@ -240,9 +240,7 @@ class _Log:
         return checksum(struct.pack(">II", frame.page, frame.pages) + frame.content, seed, self._order)
 
     def _frame(self, number: int) -> Frame | None:
-        if not 1 <= number <= self._count:
-            return None
-        content = os.pread(self._handle, self._stride, self._offset(number))
+        content = os.pread(self._handle, self._stride, self._offset(number)) if 1 <= number <= self._count else b""
         if len(content) < self._stride:
             return None
         page, pages = struct.unpack_from(">II", content)
