@@ -16,6 +16,7 @@ from benchmarks.rival import Rival, originator_of, told
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds
 from benchmarks.workload import submitted
+from eventstore import files
 from eventstore.journals.sqlite import schema
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def _bare(directory: Path) -> Ready:
     """Rows made beforehand into the journal's own tables and indexes; each with the bytes that a digest has."""
     directory.mkdir()
     path = directory / "bare.db"
+    files.create(path)
     connection = schema.connect(path)
     schema.prepare(connection, path, "bare", 0)
     connection.execute("PRAGMA wal_autocheckpoint = 8000")

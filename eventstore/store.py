@@ -319,7 +319,7 @@ def open(
         missing = journal.missing_tail()
         if missing is not None:
             warnings.warn(f"{place}: {missing}", StorageWarning, stacklevel=2)
-        return EventStore(journal, clock=clock, directory=place.parent, influx=settings)
+        return EventStore(journal, clock=clock, directory=journal.path.parent, influx=settings)
     except BaseException:
         journal.close()
         raise

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from eventstore import EventReader, SystemClock
 from eventstore.clock import NANOSECONDS
+from projections.cuts.troubles import SnapshotWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,11 +124,18 @@ class Worker:
         waited = (now - self._cut_time) / 1e9
         is_due = events >= self._policy.events or (events and waited >= self._policy.seconds)
         if is_due and now >= self._cut_again:
-            if self.book.snapshot():
+            if self._snapshot():
                 self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
             else:
                 # Where its file is locked, each try takes a while, in which nothing is folded here.
                 self._cut_again = self._clock.monotonic_ns() + CUT_AGAIN_SECONDS * NANOSECONDS
+
+    def _snapshot(self) -> bool:
+        try:
+            return self.book.snapshot()
+        except SnapshotWarning:
+            # Where warnings are errors: no trouble with a cache ends the worker, and the book still names it.
+            return False
 
     def __enter__(self) -> Self:
         return self.start()

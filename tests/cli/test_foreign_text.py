@@ -88,6 +88,7 @@ COMMANDS = {
     "as-of a bad mark": ("as-of", HOSTILE),
     "as-of a mark": ("as-of", ENTITY),
     "diff": ("diff", "1", "11"),
+    "pnl": ("pnl", "--account", "ACC1", "--days"),
     "mark": ("mark", ENTITY + "2"),
     "mark of a bad name": ("mark", HOSTILE),
     "lock": ("lock", "A", "--symbol", HOSTILE, "--rule", ENTITY + "3", "--reason", HOSTILE),

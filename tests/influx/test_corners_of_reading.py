@@ -17,7 +17,7 @@ from eventstore.influx.points import Encoder, extractor
 from eventstore.influx.roots import roots
 from eventstore.influx.source import InfluxSource
 from eventstore.influx.timeline import Anchor, Timeline
-from eventstore.journal import Source, TypeRow
+from eventstore.journal import Source, declared
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.journals.sqlite.restore import Restoration
 from tests.influx import filling
@@ -310,7 +310,7 @@ IMPOSSIBLE: dict[str, tuple[list[Record], int, str]] = {
 
 
 def restoration(directory: Path) -> Restoration:
-    types = [TypeRow(name, 1, "SYNCED", ()) for name in filling.TYPES]
+    types = [declared(name, 1) for name in filling.TYPES]
     return Restoration(directory / "journal.db", "main", LOG_ID, created_at=1, types=types)
 
 

@@ -91,9 +91,9 @@ def test_a_book_of_some_accounts_says_nothing_of_others(day: Day) -> None:
     assert risk.check(book, Cancel(account="B", order_id="O1"), NOON).verdict is PASS
 
 
-def test_figures_beyond_all_computing_refuse(day: Day) -> None:
+def test_figures_beyond_all_markets_refuse(day: Day) -> None:
     day.limit("available-balance", margins={"ES": "500"})
-    assert refused(day, quantity="1e90").startswith("available-balance cannot be checked: it cannot be computed")
+    assert refused(day, quantity="1e90").startswith("of 50,000.00 USD available -5.000e+92 would be left")
 
 
 def test_an_id_of_a_cause_that_is_none_refuses(day: Day) -> None:

@@ -335,7 +335,7 @@ def test_who_opens_a_connection_after_that_gets_none(store: EventStore, data: Pa
 
 
 def test_the_folder_s_time_is_believed_a_tick_after_it_was_first_seen(store: EventStore, data: Path) -> None:
-    looked = identity.Identity(journal(data), 2_048)
+    looked = identity.Identity(journal(data), 2_048, lambda: True)
     assert [looked._is_unchanged() for _ in range(2)] == [False, False], "two changes within a tick look like one"
     time.sleep(1.5 * identity.TICK_SECONDS)
     looked._is_unchanged()

@@ -17,6 +17,8 @@ WAL_HEADER_BYTES, FRAME_HEADER_BYTES = 32, 24
 # seconds only, or every other one.
 TICK_SECONDS, COARSE_SECONDS = 0.02, 2.5
 RECENT_SECONDS = 0.001
+# docs: sqlite.org/walformat.html, section 2: the index grows by such blocks.
+INDEX_BYTES_MIN = 32_768
 
 
 class Identity:
@@ -29,7 +31,7 @@ class Identity:
     after it was first seen, the names are looked at each time.
     """
 
-    def __init__(self, path: Path, page_bytes: int) -> None:
+    def __init__(self, path: Path, page_bytes: int, is_own: Callable[[], bool]) -> None:
         # SQLite names the other two after what a link leads to; absolute, for a process may change its directory.
         real = os.path.realpath(path)
         self._journal, self._wal, self._index = self._names = (str(path.absolute()), real + "-wal", real + "-shm")
@@ -47,6 +49,9 @@ class Identity:
         self._is_settled = False
         self._looked_at = 0.0
         self._size = self._wal_least = 0
+        self._is_own = is_own
+        self._written_at = os.stat(self._journal).st_mtime_ns  # noqa: PTH116 - the same
+        self._read_at = 0.0
 
     def committed(self, frames: int) -> None:
         """Take note of how many frames the write-ahead log has after a commit, and with them its least size."""
@@ -57,7 +62,7 @@ class Identity:
 
         `frames` returns how many frames the write-ahead log has by its index.
         """
-        fault = ("" if self._is_unchanged() else self.moved()) or self.cut_off(frames)
+        fault = ("" if self._is_unchanged() else self.moved()) or self._index_cut_off() or self.cut_off(frames)
         if fault:
             return fault
         try:
@@ -69,7 +74,9 @@ class Identity:
             return f"{self._journal} was truncated from {size} while the store was open"
         self._size = found.st_size
         self._looked_at = time.monotonic()
-        return "" if found.st_ino == self._inode else self.moved()
+        if found.st_ino != self._inode:
+            return self.moved()
+        return "" if found.st_mtime_ns == self._written_at else self._rewritten(found.st_mtime_ns)
 
     def fault_before(self, frames: Callable[[], int]) -> str:
         """Return what `fault` does, before a commit: without looking at the names again just after the last look.
@@ -91,6 +98,34 @@ class Identity:
         if not found or size >= self._wal_least:
             return ""
         return f"{self._wal} was truncated to {size:,} bytes while the store was open"
+
+    def _rewritten(self, written_at: int) -> str:
+        """Return whether another file's content was written over the journal's, whose time has changed.
+
+        Usually a checkpoint has changed it, in many steps: then the file is read anew now and then, and at its end.
+        """
+        now = time.monotonic()
+        if now - self._read_at < TICK_SECONDS:
+            return ""
+        self._read_at = now
+        if not self._is_own():
+            return f"{self._journal} was overwritten with something else while the store was open"
+        self._written_at = written_at
+        return ""
+
+    def _index_cut_off(self) -> str:
+        """Return whether the write-ahead log's index has lost what SQLite maps of it: it would end the process."""
+        try:
+            size = os.stat(self._index).st_size  # noqa: PTH116 - as above
+        except OSError:
+            return self.moved()
+        if size >= INDEX_BYTES_MIN:
+            return ""
+        return f"{self._index} was truncated to {size:,} bytes while the store was open"
+
+    def is_in_no_others_place(self) -> bool:
+        """Tell whether the journal's name leads to its own file, or to none: to no other log's."""
+        return not os.path.lexists(self._journal) or _is(self._journal, self._known[self._journal])
 
     def moved(self) -> str:
         """Return what has become of the names, '' where each leads to the file that it led to."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -32,6 +31,7 @@ from eventstore.journals.sqlite.wal import wal_bytes
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from eventstore import merkle
@@ -77,7 +77,7 @@ class SqliteJournal(SqliteSource):
             try:
                 self._prepare(marks)
                 page_bytes = int(self._writer.execute("PRAGMA page_size").get)
-                self._identity = Identity(self.path, page_bytes)
+                self._identity = Identity(self.path, page_bytes, self._is_own)
             except BaseException:
                 # What is refused stays as it is, the write-ahead log too.
                 self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -353,10 +353,21 @@ class SqliteJournal(SqliteSource):
                 pages, moved = self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
                 fault += "; all its records are in the journal" if moved >= pages else "; records may be lost"
         self._closed = self._advice(fault)
-        if not os.path.lexists(self.path):
-            # The journal has left its folder: whoever opens that again is to learn that it had records.
+        if self._identity.is_in_no_others_place():
+            # The journal has left its folder, or lost what was in it: whoever opens that again is to learn so.
             with contextlib.suppress(OSError):
                 self._mark(synced=True)
+
+    def _is_own(self) -> bool:
+        """Tell whether the journal's file, read anew, is still this log's."""
+        try:
+            with contextlib.closing(schema.connect(self.path, self._vfs)) as connection:
+                found = connection.execute("SELECT value FROM meta WHERE key = 'log_id'").get
+        except apsw.BusyError:
+            return True
+        except (apsw.Error, StoreError):
+            return False
+        return bool(found == self.log_id)
 
     def _advice(self, fault: str) -> str:
         return f"{fault}. Close the store, see what is in {self.path.parent}, and open it again"
