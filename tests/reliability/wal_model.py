@@ -31,7 +31,8 @@ class ModelLog:
             self._begin()
         seed, number = self._seed, self.frames
         written = self._chance.randint(1, size) if killed and self._chance.random() < 0.5 else size
-        pages = sorted(self._chance.sample(range(2, 2 + 2 * size), size))
+        # Each of a journal's transactions writes the page of the head's row.
+        pages = [2, *sorted(self._chance.sample(range(3, 3 + 2 * size), size - 1))]
         for index in range(written):
             page = self._chance.randbytes(PAGE_BYTES) if self._chance.random() < 0.7 else bytes(PAGE_BYTES)
             about = struct.pack(">II", pages[index], FILE_PAGES if index == size - 1 else 0)

@@ -129,7 +129,8 @@ class _Log:
             page, pages = struct.unpack_from(">II", header)
             if header[8:16] == self.salts:
                 self.last = number
-                # A transaction writes each page once: another one has begun, though no frame says so.
+                # A transaction writes each page once, and each of a journal's that of the head's row: another one has
+                # begun, though no frame says so.
                 self._repeats = self._repeats or page in seen
                 seen.add(page)
             found = found or (bool(pages) and test(number))
