@@ -12,13 +12,7 @@ from typing_extensions import override
 
 from eventstore import files
 from eventstore.clock import Clock, SystemClock, wall_ns
-from eventstore.errors import (
-    Closed,
-    InvalidEvent,
-    OutcomeUnknown,
-    StorageFull,
-    StoreError,
-)
+from eventstore.errors import Closed, InvalidEvent, OutcomeUnknown, StorageFull, StoreError
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.keeper import Keeper
