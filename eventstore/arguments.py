@@ -53,6 +53,19 @@ def narrow(stream: str | None, account: str | None, types: object) -> dict[str, 
     return {"stream": stream, "account": account, "types": type_names(types)}
 
 
+def accounts_of(given: object) -> frozenset[str] | None:
+    """Return accounts by name, None for all; one text is refused, for its letters would be taken for accounts."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        msg = f"accounts is a sequence of account names, not text: give accounts=[{shown(given)}]"
+        raise InvalidEvent(msg)
+    if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray | memoryview):
+        msg = f'accounts is a sequence of account names, as accounts=["ACC1"], not {shown(given)}'
+        raise InvalidEvent(msg)
+    return frozenset([check_name("account", account) for account in given])
+
+
 def position_of(what: str, value: int) -> int:
     if type(value) is not int or value < 0:
         msg = f"{what} is an int of 0 or more, not {shown(value)}"

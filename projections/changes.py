@@ -27,7 +27,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.reading import tail
-from projections.replay import as_of
+from projections.replay import as_of, only
 from projections.views.lockouts import BROKER
 from projections.views.positions import Position
 
@@ -86,6 +86,7 @@ def diff(
     true then, as known now, or by another instant, or by one for each in `known_by`. The same instant twice, with two
     in `known_by`, tells what was learned of it in between.
     """
+    only(account)
     before, after = sorted(_pasts(store, (first, second), known_by, occurred_at=occurred_at))
     if before == after:
         return ()
@@ -128,7 +129,7 @@ def _pasts(
 
 def _between(store: EventReader, before: Past, after: Past, account: str | None) -> Iterator[Record]:
     """Yield the records that one of two pasts has and the other has not, in order of position."""
-    accounts = None if account is None else frozenset({account})
+    accounts = only(account)
     first = min(before.known, after.known) if before.occurred_at == after.occurred_at else 0
     for page in tail(store, first, max(before.known, after.known), accounts):
         yield from (record for record in page if before.holds(record) != after.holds(record))

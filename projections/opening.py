@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from eventstore import EventReader, EventStore, InvalidEvent, SystemClock
+from eventstore.arguments import accounts_of
 from eventstore.clock import wall_ns
-from eventstore.streams import check_name
+from eventstore.errors import shown
 from projections.book import Book
 from projections.fold import Fold
 from projections.recovery import Recovery
 from projections.shipped import shipped_views
 from projections.snapshots import Snapshots
+from projections.view import views_of
 from projections.views.enforcement import oldest_first
 from projections.views.orders import Orders, tiers_of
 from projections.views.sessions import calendars_of
@@ -43,19 +45,20 @@ def open(
 
     `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
     are kept, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, `*` for
-    all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
+    all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones. Raises
+    InvalidEvent for what is none of these.
     """
+    chosen, own, held = accounts_of(accounts), views_of(views), tiers_of(tiers)
+    by_account = calendars_of(calendars)
     clock = store.clock if isinstance(store, EventStore) else SystemClock()
     began = clock.monotonic_ns()
-    chosen = None if accounts is None else frozenset(check_name("account", account) for account in accounts)
     kept = snapshots_of(store, snapshots)
     fold = Fold(accounts=chosen)
     book = Book(store, fold, accounts=chosen, snapshots=kept)
-    book.sessions.calendars.update(calendars_of(calendars))
-    held = tiers_of(tiers)
+    book.sessions.calendars.update(by_account)
     book.orders = Orders(book, held)
     head = store.head()
-    cut = book.load([*shipped_views(held), *(views or ())], head, progress)
+    cut = book.load([*shipped_views(held), *own], head, progress)
     tail_length = head - cut
     if tail_length >= TAIL_WORTH_A_CUT:
         book.snapshot()
@@ -73,14 +76,17 @@ def _sound(book: Book, view: str) -> list[str]:
     return [partition for partition in book.partitions(view) if (view, partition) not in parked]
 
 
-def snapshots_of(store: EventReader, given: Snapshots | str | Path | Literal[False] | None) -> Snapshots | None:
+def snapshots_of(store: EventReader, given: object) -> Snapshots | None:
     if isinstance(given, Snapshots):
         return given
     if given is False:
         return None
+    if given is not None and not isinstance(given, str | Path):
+        msg = f"snapshots is a path, a Snapshots or False, not {shown(given)}"
+        raise InvalidEvent(msg)
     directory = store.directory if isinstance(store, EventStore) else None
     is_evidence = isinstance(store, EventStore) and store.read_only
-    if isinstance(given, str | Path):
+    if given is not None:
         if is_evidence and directory is not None and Path(given).resolve().is_relative_to(directory.resolve()):
             msg = f"{given} lies beside a log that was opened read-only: keep snapshots elsewhere, or give none"
             raise InvalidEvent(msg)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventstore import EventReader, InvalidEvent
+from eventstore.arguments import accounts_of, position_of
 from eventstore.clock import to_ns
+from eventstore.errors import shown
 from eventstore.trading import Marked
 from projections.book import Book
 from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
 from projections.shipped import shipped_views
+from projections.view import views_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,19 +37,25 @@ def as_of(
     """Return the book as it was: what was known at a position, at an instant (included) or at a mark.
 
     With `occurred_at`, only facts that had happened by then count: what was true at that instant, given what was
-    known by the other one, or is known now. `account` reads that account alone, which is quicker by far.
+    known by the other one, or is known now. `account` reads that account alone, which is quicker by far. Raises
+    InvalidEvent for an instant that is none, a mark or position that the log has not, and a malformed account.
     """
+    accounts, own = only(account), views_of(views)
     until = _until(store, position, recorded_at, mark)
-    accounts = None if account is None else frozenset({account})
     occurred_until = None if occurred_at is None else to_ns(occurred_at)
     # A cut knows nothing of when things happened, so a question about that folds from the beginning.
     snapshots = snapshots_of(store, None) if occurred_until is None else None
     book = Book(
         store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots, occurred_until=occurred_until
     )  # fmt: skip
-    book.load([*shipped_views(), *(views or ())], until)
+    book.load([*shipped_views(), *own], until)
     book.freeze()
     return book
+
+
+def only(account: str | None) -> frozenset[str] | None:
+    """Return the one account that is asked about, as a book's accounts, None for all; raise InvalidEvent."""
+    return None if account is None else accounts_of((account,))
 
 
 def _until(store: EventReader, position: int | None, recorded_at: Times | None, mark: str | None) -> int:
@@ -61,8 +70,8 @@ def _until(store: EventReader, position: int | None, recorded_at: Times | None, 
         return find_mark(store, mark).position
     if position is None:
         return head
-    if not 0 <= position <= head:
-        msg = f"position {position} is not in the log, which ends at {head}"
+    if position_of("position", position) > head:
+        msg = f"position {shown(position)} is not in the log, which ends at {head}"
         raise InvalidEvent(msg)
     return position
 
@@ -77,7 +86,7 @@ def find_mark(store: EventReader, name: str) -> Record:
             names.add(event.name)
             last = record if event.name == name else last
     if last is None:
-        msg = f"there is no mark {name!r}, only {', '.join(sorted(names)) or 'none at all'}"
+        msg = f"there is no mark {shown(name)}, only {', '.join(sorted(names)) or 'none at all'}"
         raise InvalidEvent(msg)
     return last
 
@@ -94,10 +103,18 @@ def steps(
 
     `after`: begin with the book as of this position.
     """
-    accounts = None if account is None else frozenset({account})
+    accounts, own = only(account), views_of(views)
+    first = position_of("after", after)
+    last = None if until is None else position_of("until", until)
+    return _steps(store, accounts, own, first, last)
+
+
+def _steps(
+    store: EventReader, accounts: frozenset[str] | None, views: list[View[Any]], after: int, until: int | None
+) -> Iterator[tuple[Record, Book]]:
     fold = Fold(accounts=accounts)
     book = Book(store, fold, accounts=accounts, snapshots=snapshots_of(store, None) if after else None)
-    book.load([*shipped_views(), *(views or ())], after)
+    book.load([*shipped_views(), *views], after)
     book.freeze()
     for page in tail(store, after, store.head() if until is None else until, accounts):
         for record in page:

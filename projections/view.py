@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import decimal
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from typing_extensions import override
 
-from eventstore import StoreError
+from eventstore import InvalidEvent, StoreError
+from eventstore.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +27,8 @@ FIXED = decimal.Context(
 )
 SHARED = "-"
 """The partition of what belongs to no account: contracts, marks, quotes."""
+
+_REQUIRED = ("name", "revision", "initial", "apply")
 
 
 @runtime_checkable
@@ -88,6 +92,21 @@ def completed(view: Any) -> View[Any]:  # noqa: ANN401 - a View, or what has the
     return _Partitioned(view) if hasattr(view, "partition") else _Completed(view)
 
 
+def views_of(given: object) -> list[View[Any]]:
+    """Return the views of one's own that a book is to have; raise InvalidEvent for what is no view."""
+    if given is None:
+        return []
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        msg = f"views is a sequence of views, as views=[MyView()], not {shown(given)}"
+        raise InvalidEvent(msg)
+    views = list(given)
+    for view in views:
+        if isinstance(view, type) or not all(hasattr(view, member) for member in _REQUIRED):
+            msg = f"{shown(view)} is no view: give an object that has {', '.join(_REQUIRED)}"
+            raise InvalidEvent(msg)
+    return views
+
+
 def is_by_account(view: View[Any]) -> bool:
     """Tell whether a view's partitions are the accounts of the streams."""
     return type(view).partition is View.partition
@@ -102,6 +121,9 @@ class Lens(Protocol):
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Return the live state of a partition, or None where it has no record; raise PartitionParked."""
+
+    def covers(self, account: str) -> bool:
+        """Tell whether the book folds an account's records; one that was opened for some accounts leaves others out."""
 
     def partitions(self, view: str) -> Sequence[str]:
         """Return the partitions that have a state."""

@@ -8,8 +8,9 @@ import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Record, StoreError
+from eventstore import Event, InvalidEvent, Record, StoreError
 from eventstore.clock import Times, question_ns
+from eventstore.errors import shown
 from eventstore.trading import (
     AccountUpdated,
     Allows,
@@ -135,10 +136,14 @@ class Lockouts:
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Lockout, ...]:
         """Return the lockouts that hold at an instant (an aware datetime or UNIX ns), longest set first.
 
-        With a symbol, or what a broker calls so: those that touch it, by account, symbol or root.
+        With a symbol, or what a broker calls so: those that touch it, by account, symbol or root. Raises InvalidEvent
+        for an account that the book was not opened for: it would look free.
         """
         at_ns = question_ns(at)
         state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
+        if state is None and account != SHARED and not self._lens.covers(account):
+            msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
+            raise InvalidEvent(msg)
         if state is None or not (state.active or at_ns < state.expired_to):
             return ()
         found = [lockout for lockout in state.active.values() if lockout.is_active(at_ns)]

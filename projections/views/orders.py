@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
+from eventstore import InvalidEvent
+from eventstore.errors import shown
 from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.tiers import Stats, Tiers, TierSettings, part_of
 from projections.view import View
@@ -142,8 +144,11 @@ def refold(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
         yield record, order
 
 
-def tiers_of(settings: TierSettings | None = None) -> Tiers[Order]:
+def tiers_of(settings: object = None) -> Tiers[Order]:
     """Return tiers for the orders of one book."""
+    if settings is not None and not isinstance(settings, TierSettings):
+        msg = f"tiers is a TierSettings, not {shown(settings)}"
+        raise InvalidEvent(msg)
     return Tiers(Order, lambda order: order.order_id, settings)
 
 

@@ -9,8 +9,9 @@ import msgspec
 from msgspec.structs import asdict, replace
 from typing_extensions import override
 
-from eventstore import Event, Instant, Record
+from eventstore import Event, Instant, InvalidEvent, Record
 from eventstore.clock import Times, to_ns
+from eventstore.errors import shown
 from eventstore.streams import check_name
 from eventstore.trading import SessionClosed, SessionOpened, SessionReset
 from projections.sessions import Calendar
@@ -174,14 +175,18 @@ class Sessions:
         return () if state is None else state.days
 
 
-def calendars_of(given: Calendar | Mapping[str, Calendar] | None) -> dict[str, Calendar]:
+def calendars_of(given: object) -> dict[str, Calendar]:
     """Return calendars by account, as `Sessions.calendars` holds them; one by itself is that of all accounts."""
     if isinstance(given, Calendar):
         return {EVERYONE: given}
-    calendars = dict(given or {})
-    for account in calendars.keys() - {EVERYONE}:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(each, Calendar) for each in given.values()):
+        msg = f"calendars is one Calendar, or a mapping of accounts to Calendars, not {shown(given)}"
+        raise InvalidEvent(msg)
+    for account in given.keys() - {EVERYONE}:
         check_name("account", account)
-    return calendars
+    return dict(given)
 
 
 def _age(session: Session) -> tuple[bool, int, date]:

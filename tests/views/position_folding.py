@@ -118,6 +118,9 @@ class Folding:
     def position(self) -> int:
         return len(self.records)
 
+    def covers(self, account: str) -> bool:
+        return bool(account)
+
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the Lens has it
         return self.states.get((view, partition))
 

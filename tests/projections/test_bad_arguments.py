@@ -1,0 +1,143 @@
+"""What is given to a book, a past or a comparison and is none of what they take: refused, before anything is read."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eventstore
+import projections
+from eventstore import EventStore, InvalidEvent
+from eventstore.trading import LockoutSet
+from projections.sessions import Calendar
+from tests.projections.examples import RainByAccount
+
+HUGE = 10**5000
+NOW = 1_753_113_600_000_000_000
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EventStore]:
+    with eventstore.open(tmp_path / "data") as store:
+        store.append("lockout/ACC1/loss", LockoutSet(rule_id="loss"), occurred_at=NOW)
+        yield store
+
+
+OPENED: dict[str, tuple[dict[str, Any], str]] = {
+    "accounts as text": ({"accounts": "ACC1"}, r"give accounts=\['ACC1'\]"),
+    "accounts as empty text": ({"accounts": ""}, "a sequence of account names"),
+    "accounts as bytes": ({"accounts": b"ACC1"}, "a sequence of account names"),
+    "accounts as a number": ({"accounts": 5}, "a sequence of account names"),
+    "an account that is a number": ({"accounts": [5]}, "account 5: 1 to 64 of"),
+    "an account that is none": ({"accounts": [None]}, "account None: 1 to 64 of"),
+    "an account of two names": ({"accounts": ["ACC1 ACC2"]}, "1 to 64 of"),
+    "an account that is a list": ({"accounts": [["ACC1"]]}, "1 to 64 of"),
+    "views as a number": ({"views": 5}, "views is a sequence of views"),
+    "views as text": ({"views": "x"}, "views is a sequence of views"),
+    "one view": ({"views": RainByAccount()}, "views is a sequence of views"),
+    "a view that is a number": ({"views": [5]}, "5 is no view"),
+    "a view that is its class": ({"views": [RainByAccount]}, "is no view"),
+    "calendars as a number": ({"calendars": 5}, "calendars is one Calendar"),
+    "calendars as zero": ({"calendars": 0}, "calendars is one Calendar"),
+    "calendars as text": ({"calendars": "x"}, "calendars is one Calendar"),
+    "calendars as a class": ({"calendars": Calendar}, "calendars is one Calendar"),
+    "a calendar that is text": ({"calendars": {"ACC1": "x"}}, "calendars is one Calendar"),
+    "a calendar of a number": ({"calendars": {5: None}}, "calendars is one Calendar"),
+    "snapshots as a number": ({"snapshots": 5}, "snapshots is a path"),
+    "snapshots as True": ({"snapshots": True}, "snapshots is a path"),
+    "tiers as a number": ({"tiers": 5}, "tiers is a TierSettings"),
+}
+
+
+@pytest.mark.parametrize(("given", "advice"), OPENED.values(), ids=OPENED)
+def test_a_book_is_not_opened_by_what_it_does_not_take(store: EventStore, given: dict[str, Any], advice: str) -> None:
+    with pytest.raises(InvalidEvent, match=advice):
+        projections.open(store, **given)
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [["ACC1"], ("ACC1",), {"ACC1"}, frozenset({"ACC1", "ACC2"}), iter(["ACC1"]), {"ACC1": 1}],
+    ids=["a list", "a tuple", "a set", "a frozen set", "an iterator", "a mapping"],
+)
+def test_accounts_are_any_sequence_of_names(store: EventStore, accounts: Any) -> None:  # noqa: ANN401 - any collection
+    with projections.open(store, accounts=accounts) as book:
+        assert [lock.rule_id for lock in book.lockouts.active("ACC1", NOW)] == ["loss"]
+
+
+def test_an_account_that_a_book_was_not_opened_for_does_not_look_free(store: EventStore) -> None:
+    with projections.open(store, accounts=["ACC2"]) as book:
+        assert book.lockouts.active("ACC2", NOW) == ()
+        assert book.lockouts.active("-", NOW) == ()
+        with pytest.raises(InvalidEvent, match="knows nothing of account 'ACC1': open one with accounts= that include"):
+            book.lockouts.active("ACC1", NOW)
+        # This one is folded from the log, whatever the book holds.
+        assert [lock.rule_id for lock in book.lockouts.history("ACC1")] == ["loss"]
+    past = projections.as_of(store, account="ACC2")
+    with pytest.raises(InvalidEvent, match="knows nothing of account 'ACC1'"):
+        past.lockouts.active("ACC1", NOW)
+
+
+ACCOUNTS: dict[str, Any] = {
+    "a number": 5,
+    "zero": 0,
+    "empty text": "",
+    "bytes": b"ACC1",
+    "a list": ["ACC1"],
+    "two parts": "ACC1/O-1",
+    "a line break": "ACC1\n",
+    "a huge number": HUGE,
+}
+QUESTIONS: dict[str, Callable[[EventStore, Any], object]] = {
+    "as_of": lambda store, account: projections.as_of(store, account=account),
+    "diff": lambda store, account: projections.diff(store, NOW, NOW + 1, account=account),
+    "diff of one instant": lambda store, account: projections.diff(store, NOW, NOW, account=account),
+    "steps": lambda store, account: projections.steps(store, account=account),
+}
+
+
+@pytest.mark.parametrize("account", ACCOUNTS.values(), ids=ACCOUNTS)
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_malformed_account_is_refused(
+    store: EventStore,
+    ask: Callable[[EventStore, Any], object],
+    account: Any,  # noqa: ANN401 - anything wrong
+) -> None:
+    with pytest.raises(InvalidEvent, match=r"account .*1 to 64 of"):
+        ask(store, account)
+
+
+PASTS: dict[str, dict[str, Any]] = {
+    "a position of text": {"position": "x"},
+    "a position of bytes": {"position": b""},
+    "a position that is a list": {"position": []},
+    "a position that is NaN": {"position": Decimal("NaN")},
+    "a position that is a float": {"position": 1.0},
+    "a position that is True": {"position": True},
+    "a position below 0": {"position": -1},
+    "a position past the end": {"position": 2},
+    "a huge position": {"position": HUGE},
+    "an instant that is a list": {"recorded_at": []},
+    "an instant that is a float": {"occurred_at": 1.5},
+    "an instant that is a duration": {"recorded_at": timedelta(1)},
+    "a mark that is a number": {"mark": 5},
+    "a mark that is a huge number": {"mark": HUGE},
+    "a view that is a number": {"views": [5]},
+}
+
+
+@pytest.mark.parametrize("given", PASTS.values(), ids=PASTS)
+def test_a_past_that_never_was_is_refused(store: EventStore, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent):
+        projections.as_of(store, **given)
+
+
+@pytest.mark.parametrize(
+    "given", [{"after": "x"}, {"after": -1}, {"after": None}, {"until": "x"}, {"until": 1.5}, {"views": 5}], ids=repr
+)
+def test_steps_are_refused_when_they_are_asked_for(store: EventStore, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent):
+        projections.steps(store, **given)
