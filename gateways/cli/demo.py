@@ -57,7 +57,7 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
         outcome.wrong()
 
 
-def trade_day(data: options.Data = options.DATA) -> None:
+def trade_day(data: options.LocalData = options.DATA) -> None:
     """Play the demo's day into a store, and say on stdout what is acknowledged: the demo's own child process."""
     demo_child.trade(data, sys.stdout)
 

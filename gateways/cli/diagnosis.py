@@ -60,7 +60,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 def doctor(
-    data: options.Data = options.DATA,
+    data: options.LocalData = options.DATA,
     log: options.Log = options.LOG,
     read_only: options.ReadOnlyFlag = False,
     deep: Deep = False,
@@ -83,7 +83,8 @@ def doctor(
     except UnsupportedFormat:
         raise
     except CorruptJournal as e:
-        checks.append(Check("opening", WRONG, f"position {e.position}: {e.reason}"))
+        reason = ". ".join([e.reason, *getattr(e, "__notes__", ())])
+        checks.append(Check("opening", WRONG, f"position {e.position}: {reason}"))
     fine = all(check.status != WRONG for check in checks)
     if as_json:
         put_json({"log": log, "ok": fine, "checks": plain(checks), **missing})
@@ -148,6 +149,8 @@ def _inside(store: EventStore, *, deep: bool) -> Iterator[Check]:
     # First, for a book that is opened may write a cut of its own.
     compared = list(_comparison(store)) if deep and not store.read_only else []
     yield from _book(store, is_compared=bool(compared))
+    if deep and store.read_only:
+        yield Check("deep", OK, "snapshots not compared: the log is open read-only")
     yield from compared
 
 

@@ -45,7 +45,7 @@ def import_(  # noqa: PLR0917 - typer names them all
     bytes_max: BytesMax = BYTES_MAX,
     keep_going: KeepGoing = False,
     rows: Rows = ROWS_SHOWN,
-    data: options.Data = options.DATA,
+    data: options.LocalData = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
     exact: options.Exact = False,

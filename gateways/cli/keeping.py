@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
@@ -17,12 +18,14 @@ from eventstore import (
     CorruptJournal,
     EventReader,
     EventStore,
+    InvalidEvent,
     ReadOnly,
     StorageFull,
     TargetExists,
     Unavailable,
     UnsupportedFormat,
     Verification,
+    merkle,
 )
 from eventstore.clock import NANOSECONDS
 from eventstore.files import sync_directory
@@ -67,23 +70,28 @@ def verify(  # noqa: PLR0917 - the command's options
     Exit code 1 when one is found. Keep the printed root elsewhere: whoever rewrites records and tree is found only
     with --root and --size, however much the log has grown since.
     """
+    found: Verification | None = None
     now: tuple[int, bytes] | None = None
-    missing: dict[str, Any] = {}
+    more: dict[str, Any] = {}
     try:
-        with options.reading(data, log, read_only=read_only) as store:
+        with _opened(data, log, read_only=read_only) as store:
+            _check_after(store, after)
             found = checked(store, after=after, root=root, size=size)
             now = store.root()
-            missing = options.missing_tail(store)
+            more = options.missing_tail(store)
+            if root is not None and not found.ok:
+                more |= _root_of(store, root)
     except UnsupportedFormat:
         raise
     except CorruptJournal as e:
-        # Opening looks at the head and the last records, and did not get further.
-        found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
+        # Opening looks at the head and the last records, and did not get further; or no root can be computed.
+        if found is None or found.ok:
+            found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
     if as_json:
         head, current = (None, None) if now is None else (now[0], now[1].hex())
-        put_json({"log": log, **as_document(found), "size": head, "root": current, **missing})
+        put_json({"log": log, **as_document(found), "size": head, "root": current, **more})
     else:
-        _put_verdict(found, now, from_influx=bool(options.url_of(data)))
+        _put_verdict(found, now, more.get("root_of_size"), from_influx=bool(options.url_of(data)))
         if found.ok and root is not None:
             when = "now" if size is None else f"at size {size:,}, and the log continues it"
             put(f"the log had root {root.lower()} {when}")
@@ -91,10 +99,45 @@ def verify(  # noqa: PLR0917 - the command's options
         outcome.wrong()
 
 
+@contextlib.contextmanager
+def _opened(data: Path, log: str, *, read_only: bool) -> Iterator[EventReader]:
+    """Open a log to verify it: read-only where it lost its tail, which is a reason to look and not to refuse."""
+    with contextlib.ExitStack() as stack:
+        try:
+            store = stack.enter_context(options.reading(data, log, read_only=read_only))
+        except CorruptJournal as e:
+            if read_only or options.url_of(data) or not options.lost_tail(data, log):
+                raise
+            note(f"{e.reason}: verified as with --read-only")
+            store = stack.enter_context(options.reading(data, log, read_only=True))
+        yield store
+
+
+def _check_after(store: EventReader, after: int) -> None:
+    """Raise InvalidEvent for a position past the log's end, beyond which nothing would be checked."""
+    if after > store.head():
+        msg = f"position {after} is not in the log, which ends at {store.head()}"
+        raise InvalidEvent(msg)
+
+
+def _root_of(store: EventReader, root: str) -> dict[str, Any]:
+    """Return the member that says of which size a root is the log's, where the log is as it was written; else none."""
+    if not checked(store).ok:
+        return {}
+    sought, tree = root.lower(), merkle.Frontier()
+    with progress("looking for the root") as step:
+        for record in store.read():
+            if tree.root().hex() == sought:
+                break
+            tree.grow([record.digest])
+            step(tree.size, store.head())
+    return {"root_of_size": tree.size} if tree.root().hex() == sought else {}
+
+
 def checked(store: EventReader, *, after: int = 0, root: str | None = None, size: int | None = None) -> Verification:
     """Verify a log with a progress bar on stderr."""
     with progress("verifying") as step:
-        return store.verify(after=min(after, store.head()), root=root, size=size, progress=step)
+        return store.verify(after=after, root=root, size=size, progress=step)
 
 
 def as_document(found: Verification) -> dict[str, Any]:
@@ -108,7 +151,9 @@ def as_document(found: Verification) -> dict[str, Any]:
     }
 
 
-def _put_verdict(found: Verification, now: tuple[int, bytes] | None, *, from_influx: bool) -> None:
+def _put_verdict(
+    found: Verification, now: tuple[int, bytes] | None, root_size: int | None, *, from_influx: bool
+) -> None:
     if from_influx:
         # No digest is stored there, so what is read proves its order; its content is proved by comparison.
         proved = "follow one another without a gap, and give the roots that the mirror left"
@@ -124,13 +169,19 @@ def _put_verdict(found: Verification, now: tuple[int, bytes] | None, *, from_inf
         return
     where, before = (f" at position {found.first_bad}", " before it") if found.first_bad else ("", "")
     put(f"wrong{where}: {found.reason}")
+    if not found.checked and now is None:
+        put(f"no records were checked, because the log cannot be opened; {advice}")
+        return
+    if now is not None and root_size is not None:
+        put(f"{now[0]:,} records {proved}; the root given is the log's at size {root_size:,}: give --size {root_size}")
+        return
     put(f"{found.checked:,} records{before} {proved}; {advice}")
 
 
 def backup(
     target: Target,
     keep_days: KeepDays = None,
-    data: options.Data = options.DATA,
+    data: options.LocalData = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
 ) -> None:

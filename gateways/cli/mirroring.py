@@ -50,7 +50,7 @@ def mirror(  # noqa: PLR0917 - typer names them all
     once: Once = False,
     check: Check = False,
     repair: Repair = False,
-    data: options.Data = options.DATA,
+    data: options.LocalData = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
     zone: options.Zone = None,
@@ -77,7 +77,7 @@ def mirror(  # noqa: PLR0917 - typer names them all
 
 
 def adopt(
-    data: options.Data = options.DATA,
+    data: options.LocalData = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
 ) -> None:
@@ -102,7 +102,7 @@ def restore(  # noqa: PLR0917 - typer names them all
     watermarks: Known = None,
     unproved: Unproved = False,
     no_adopt: NoAdopt = False,
-    data: options.Data = options.DATA,
+    data: options.LocalData = options.DATA,
     log: options.Log = options.LOG,
     as_json: options.Json = False,
 ) -> None:

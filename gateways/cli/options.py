@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -11,7 +12,17 @@ from typing import Annotated, Any
 import typer
 
 import eventstore
-from eventstore import Clock, EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock, Unavailable
+from eventstore import (
+    Clock,
+    CorruptJournal,
+    EventReader,
+    EventStore,
+    InvalidEvent,
+    ReadOnly,
+    StoreError,
+    SystemClock,
+    Unavailable,
+)
 from eventstore.journals.sqlite.schema import is_writable
 from eventstore.locations import masked_url
 from eventstore.store import journal_path
@@ -25,7 +36,22 @@ from projections.view import SHARED
 Data = Annotated[
     Path,
     typer.Option(
-        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="Store directory, or InfluxDB URL (read-only commands)."
+        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", help="Store directory, or the URL of InfluxDB to read there."
+    ),
+]
+
+
+def _check_local(data: Path) -> Path:
+    if url_of(data):
+        msg = f"{masked_url(url_of(data))} holds no journal, which this command needs: give --data DIR"
+        raise Unavailable(msg)
+    return data
+
+
+LocalData = Annotated[
+    Path,
+    typer.Option(
+        "--data", envvar="EVENTSTORE_DATA", metavar="DIR", callback=_check_local, help="Store directory, not a URL."
     ),
 ]
 Log = Annotated[str, typer.Option("--log", metavar="NAME", help="The log in it.")]
@@ -73,7 +99,7 @@ def reading(data: Path, log: str, *, read_only: bool = False) -> Iterator[EventR
 def asking(data: Path, log: str, *, read_only: bool = False) -> Iterator[EventStore]:
     """Open a journal to ask: read-only where that is wanted, or where it cannot be written to."""
     _existing(data, log)
-    with eventstore.open(data, log=log, read_only=read_only or is_protected(data, log)) as store:
+    with _open(data, log, read_only=read_only or is_protected(data, log)) as store:
         yield store
 
 
@@ -99,15 +125,12 @@ def url_of(data: Path) -> str:
 def opened(data: Path, log: str) -> Iterator[EventStore]:
     """Open a journal that must be there, to append to it too."""
     _existing(data, log)
-    with eventstore.open(data, log=log) as store:
+    with _open(data, log) as store:
         yield store
 
 
 def _existing(data: Path, log: str) -> None:
     """Raise Unavailable where there is no journal: asking never creates one."""
-    if url_of(data):
-        msg = f"{masked_url(url_of(data))} holds no journal, which this command needs: give --data DIR"
-        raise Unavailable(msg)
     place = journal_path(data, log)
     if not place.is_file():
         others = sorted(found.parent.name for found in data.glob("*/journal.db"))
@@ -122,8 +145,27 @@ def writing(data: Path, log: str) -> Iterator[EventStore]:
     if url_of(data):
         msg = f"{masked_url(url_of(data))} is a reading end: append where the journal is, with --data DIR"
         raise ReadOnly(msg)
-    with eventstore.open(data, log=log) as store:
+    with _open(data, log) as store:
         yield store
+
+
+def _open(data: Path, log: str, *, read_only: bool = False) -> EventStore:
+    """Open a journal; a refusal of a log that lost its tail says how to see what is left."""
+    try:
+        return eventstore.open(data, log=log, read_only=read_only)
+    except CorruptJournal as e:
+        if not read_only and lost_tail(data, log):
+            e.add_note("To see what is left in it, use --read-only with verify, doctor, state or read")
+        raise
+
+
+def lost_tail(data: Path, log: str) -> bool:
+    """Tell whether a log can be read that lacks records at its end, so that it is not opened to append."""
+    try:
+        with warnings.catch_warnings(action="ignore"), eventstore.open(data, log=log, read_only=True) as store:
+            return store.missing_tail is not None
+    except StoreError:
+        return False
 
 
 def clock_of(store: EventReader) -> Clock:

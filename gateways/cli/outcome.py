@@ -67,7 +67,7 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             _leave_pipe()
         except (StoreError, OSError, ImportError) as e:  # the last: an extra that a command needs is not installed
-            _complain(str(e))
+            _complain(". ".join([str(e), *getattr(e, "__notes__", ())]))
             raise typer.Exit(exit_code(e)) from None
         except UnicodeEncodeError as e:
             _complain(f"{str(e.object)!r:.200} is not valid UTF-8: name files and give text in UTF-8")

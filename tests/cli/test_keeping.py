@@ -76,7 +76,37 @@ def test_verify_says_what_it_cannot_prove_and_what_belongs_to_no_position(run: R
         1,
         "wrong: the trigger 't' does not belong to a journal: it was added",
     )
-    assert "0 records are as they were written; keep the file" in ended.out
+    # Opening refuses it, and has looked at no record.
+    assert "no records were checked, because the log cannot be opened; keep the file" in ended.out
+    assert "as they were written" not in ended.out
+
+
+def test_verify_says_of_which_size_a_root_is_and_that_the_log_is_sound(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        _, early = store.root(5)
+    grow(data, 3_000)
+    for size in ("3008", "7", "3009"):
+        ended = run("verify", "--root", early.hex().upper(), "--size", size, "--data", data)
+        assert ended.code == 1
+        assert "3,008 records are as they were written; the root given is the log's at size 5" in ended.out
+        assert "give --size 5" in ended.out
+        assert "backup" not in ended.out
+    found = run("verify", "--root", early.hex(), "--data", data, "--json")
+    assert (found.code, found.document["ok"], found.document["root_of_size"]) == (1, False, 5)
+    foreign = run("verify", "--root", "00" * 32, "--data", data)
+    assert foreign.code == 1
+    assert "keep the file, restore from a backup" in foreign.out
+    flip(data, 4)
+    damaged = run("verify", "--root", early.hex(), "--data", data, "--json")
+    assert (damaged.code, damaged.document["first_bad"], "root_of_size" in damaged.document) == (1, 4, False)
+
+
+def test_verify_refuses_a_position_past_the_end(run: Run, data: Path) -> None:
+    for form in ((), ("--json",), ("--read-only",)):
+        ended = run("verify", "--after", "9", "--data", data, *form)
+        assert (ended.code, ended.out) == (2, "")
+        assert "position 9 is not in the log, which ends at 8" in ended.err
+    assert run("verify", "--after", "8", "--data", data).code == 0
 
 
 @pytest.mark.parametrize("later", [0, 3_000])

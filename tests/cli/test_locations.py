@@ -43,6 +43,47 @@ def test_a_url_is_no_directory(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("append", "order/A/1", "OrderAccepted", '{"broker_order_id":"1"}'),
+        ("mark", "close"),
+        ("lock", "A"),
+        ("unlock", "A"),
+        ("limits", "--seed", "risk.toml"),
+        ("backup", "copy"),
+        ("doctor",),
+        ("doctor", "--read-only"),
+        ("mirror", "--once"),
+        ("adopt",),
+        ("restore", "--from-influx"),
+        ("import", "--format", "fills", "risk.toml"),
+    ],
+    ids=" ".join,
+)
+def test_what_needs_a_directory_asks_for_one_in_place_of_influxs_address(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], scheme: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "risk.toml").write_text('[accounts.ACC1]\nstarting_balance = "5"\ncurrency = "USD"\n')
+    ended = run(*command, "--data", f"{scheme}://me:hunter2@127.0.0.1:1/x")
+    assert (ended.code, ended.out) == (2, "")
+    assert "--data DIR" in ended.err
+    assert "127.0.0.1:1" in ended.err
+    assert "hunter2" not in ended.err
+    assert ended.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["risk.toml"]
+
+
+def test_help_offers_a_url_only_where_one_can_be_read(run: Run) -> None:
+    for command in ("append", "import", "mark", "lock", "unlock", "backup", "doctor", "mirror", "adopt", "restore"):
+        told = " ".join(run(command, "--help").out.split())
+        assert "not a URL" in told, command
+    for command in ("read", "tail", "state", "as-of", "diff", "pnl", "limits", "verify", "stats"):
+        assert "InfluxDB" in run(command, "--help").out, command
+
+
 @pytest.mark.parametrize("target", [URL, "file:///tmp/copy", "C:\\copy", "sqlite:copy.db"])
 @pytest.mark.parametrize("keep", [(), ("--keep-days", "3")])
 def test_a_copy_goes_into_a_directory(

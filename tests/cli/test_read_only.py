@@ -13,7 +13,7 @@ import pytest
 
 import eventstore
 from eventstore.watermarks import Watermark, Watermarks
-from tests.cli.command import Run, plain_environment, small_log
+from tests.cli.command import Run, flip, plain_environment, small_log
 from tests.evidence import Writer, everything, give_back, obeying_modes, protect
 
 MOVED, HEAD = 8, 11
@@ -160,6 +160,43 @@ def test_a_log_that_lost_its_tail_is_not_opened_to_be_written_to(run: Run, witho
         ended = run(command, "--data", without_tail)
         assert ended.code == 1
         assert "acknowledged records are lost" in ended.out + ended.err
+
+
+def test_verify_looks_read_only_at_a_log_that_lost_its_tail(run: Run, without_tail: Path) -> None:
+    before = (without_tail / "main" / "journal.db").read_bytes()
+    ended = run("verify", "--data", without_tail)
+    assert ended.code == 1
+    assert f"wrong at position {MOVED + 1}: the watermark head saw position {HEAD}" in ended.out
+    assert f"{MOVED} records before it are as they were written" in ended.out
+    assert "acknowledged records are lost: verified as with --read-only" in ended.err
+    found = run("verify", "--data", without_tail, "--json").document
+    assert found == run("verify", "--data", without_tail, "--read-only", "--json").document
+    assert found["missing_tail"]["last"] == HEAD
+    assert (without_tail / "main" / "journal.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("state",), ("read",), ("limits",), ("backup", "saved"), ("doctor",), ("mark", "close"), ("lock", "ACC1")],
+    ids=lambda command: command[0],
+)
+def test_a_refused_log_that_lost_its_tail_names_the_way_to_look_at_it(
+    run: Run, without_tail: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(without_tail.parent)
+    ended = run(*command, "--data", without_tail)
+    assert ended.code == 1
+    assert "To see what is left in it, use --read-only with verify, doctor, state or read" in ended.out + ended.err
+    assert ended.err.count("\n") <= 1
+    assert not (without_tail.parent / "saved").exists()
+
+
+def test_other_damage_is_not_to_be_looked_at_read_only(run: Run, data: Path) -> None:
+    flip(data, 4)
+    for command in ("state", "verify"):
+        ended = run(command, "--data", data)
+        assert ended.code == 1
+        assert "--read-only" not in ended.out + ended.err
 
 
 @pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
