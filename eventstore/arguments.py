@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from eventstore.config import InfluxSettings
-from eventstore.errors import InvalidEvent, shown
+from eventstore.errors import EventTooLarge, InvalidEvent, shown
 from eventstore.events import VOLATILE, Durability, Event, encode
 from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
+from eventstore.journal import BATCH_EVENTS_MAX
 from eventstore.locations import masked_url
 from eventstore.merkle import HASH_BYTES
+from eventstore.record import Batch
 from eventstore.streams import check_name, check_pattern
 
 TEXT_MAX = 4_096
@@ -22,10 +25,35 @@ _ROOT = re.compile(r"[0-9A-Fa-f]{64}")
 def events_of(given: object) -> tuple[Event, ...]:
     if isinstance(given, Event):
         return (given,)
-    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+    if isinstance(given, list | tuple):
         return tuple(given)
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        # One more than may be given together, so that an endless one is refused as well.
+        return tuple(itertools.islice(given, BATCH_EVENTS_MAX + 1))
     msg = f"an event or a sequence of events is wanted, not {shown(given)}"
     raise InvalidEvent(msg)
+
+
+def batches_of(given: object) -> list[Batch]:
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+        msg = f"a sequence of Batch is wanted, as [Batch(stream, events)], not {shown(given)}"
+        raise InvalidEvent(msg)
+    batches = list(itertools.islice(given, BATCH_EVENTS_MAX + 1))
+    if len(batches) > BATCH_EVENTS_MAX:
+        what = "the list of batches"
+        raise EventTooLarge(what, len(batches), BATCH_EVENTS_MAX)
+    for batch in batches:
+        if not isinstance(batch, Batch):
+            msg = f"a sequence of Batch is wanted, as [Batch(stream, events)], and {shown(batch)} is none"
+            raise InvalidEvent(msg)
+    return batches
+
+
+def durability_of(given: object) -> Durability:
+    if not isinstance(given, Durability):
+        msg = f"durability is one of {', '.join(each.name for each in Durability)}, not {shown(given)}"
+        raise InvalidEvent(msg)
+    return given
 
 
 def encoded(event: Event, stream: str, durability: Durability, actor: str | None) -> tuple[EventType, bytes]:
@@ -78,7 +106,7 @@ def size_of(size: int | None, head: int) -> int:
     """Return the size of a log's tree that is asked for: today's, or that of when the log had fewer records."""
     found = head if size is None else position_of("size", size)
     if found > head:
-        msg = f"the log has {head} records: size is 0 to {head}, not {size}"
+        msg = f"the log has {head} records: size is 0 to {head}, not {shown(size)}"
         raise InvalidEvent(msg)
     return found
 
@@ -129,7 +157,10 @@ def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:
     if not isinstance(key, Iterable):
         msg = f"a key is text, or a sequence of texts, one for each event, not {shown(key)}"
         raise InvalidEvent(msg)
-    keys = (key,) if isinstance(key, str) else tuple(key)
+    keys = (key,) if isinstance(key, str) else tuple(itertools.islice(key, BATCH_EVENTS_MAX + 1))
+    if len(keys) > BATCH_EVENTS_MAX:
+        what = "the list of keys"
+        raise EventTooLarge(what, len(keys), BATCH_EVENTS_MAX)
     if len(keys) != count:
         msg = f"{count} event(s) and {len(keys)} key(s): give one key for each event"
         raise InvalidEvent(msg)

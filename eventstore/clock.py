@@ -24,7 +24,15 @@ Times = datetime | str | int
 """What an instant is given as: an aware datetime, ISO 8601 text with a zone, or UNIX ns."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = len("1970-01-01T00:00:00")
-_FRACTION = re.compile(r"^(?P<head>.*\d{2}:\d{2}:\d{2})[.,](?P<digits>\d{1,9})(?P<zone>.*)$")
+# Python's own parser takes digits of any script and cuts off what is below a microsecond.
+_TIME = re.compile(
+    r"(?P<head>(?:\d{4}-\d\d-\d\d|\d{8}|\d{4}-?W\d\d(?:-?\d)?)"
+    r"(?:[Tt_ ](?:\d\d(?::?\d\d)?|(?P<seconds>\d\d:\d\d:\d\d|\d{6})))?)"
+    r"(?(seconds)(?:[.,](?P<digits>\d{1,9}))?)"
+    r"(?P<zone>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+TIMEOUT_SECONDS_MAX = 86_400.0
 
 
 class Clock(Protocol):
@@ -105,7 +113,7 @@ def to_ns(instant: Times) -> int:
         # Integers all the way: a float would lose the nanoseconds that the caller does have.
         try:
             instant = (instant - _EPOCH) // timedelta(microseconds=1) * 1000
-        except (OverflowError, ValueError) as e:
+        except Exception as e:  # as in _offset, which is asked once more
             msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
             raise InvalidEvent(msg) from e
     if type(instant) is not int:
@@ -128,24 +136,48 @@ def duration_ns(duration: timedelta | int) -> int:
     return duration
 
 
+def timeout_of(seconds: object) -> float:
+    """Return for how many seconds a call may wait, a day at most; raise InvalidEvent for what is no such number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+        msg = f"a timeout is a number of seconds, 0 or more, not {shown(seconds)}"
+        raise InvalidEvent(msg)
+    return float(min(seconds, TIMEOUT_SECONDS_MAX))
+
+
+def check_clock(given: object) -> None:
+    """Raise InvalidEvent for what is no clock."""
+    is_clock = all(callable(getattr(given, name, None)) for name in ("now_ns", "monotonic_ns"))
+    if isinstance(given, type) or not is_clock:
+        msg = f"clock is an object with now_ns() and monotonic_ns(), as SystemClock(), not {shown(given)}"
+        raise InvalidEvent(msg)
+
+
 def _offset(instant: datetime) -> timedelta | None:
     try:
         return instant.utcoffset()
-    except (OverflowError, ValueError) as e:  # a zone's table ends before the datetime does
+    except Exception as e:  # a zone's table ends before the datetime does, or its own code fails
         msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
         raise InvalidEvent(msg) from e
 
 
 def parse_time(text: str) -> int:
     """Return ISO 8601 text with a zone, to nine fractional digits, as UNIX ns."""
-    fraction = _FRACTION.match(text)
-    digits = fraction["digits"] if fraction else ""
+    found = _TIME.fullmatch(text) if _is_text(text) else None
+    if found is None:
+        raise InvalidEvent(_no_time(text))
     try:
-        whole = datetime.fromisoformat(fraction["head"] + fraction["zone"] if fraction else text)
+        whole = datetime.fromisoformat(found["head"] + (found["zone"] or ""))
     except ValueError as e:
-        msg = f"{shown(text)} is no ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
-        raise InvalidEvent(msg) from e
-    return to_ns(to_ns(whole) + int(digits.ljust(9, "0") or 0))
+        raise InvalidEvent(_no_time(text)) from e
+    return to_ns(to_ns(whole) + int((found["digits"] or "").ljust(9, "0")))
+
+
+def _no_time(given: object) -> str:
+    return f"{shown(given)} is no ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
+
+
+def _is_text(given: object) -> bool:
+    return isinstance(given, str)
 
 
 def format_time(instant: int, zone: tzinfo = UTC) -> str:

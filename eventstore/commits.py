@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from eventstore.clock import timeout_of
 from eventstore.errors import Closed, OutcomeUnknown, Overloaded, StoreError
 from eventstore.journal import drafts_of
 
@@ -45,10 +46,11 @@ class Pending:
 
     def result(self, timeout: float | None = None) -> list[Record]:
         """Wait for the records; raise what kept them out, or Overloaded when `timeout` seconds ran out first."""
+        seconds = COMMIT_SECONDS_MAX if timeout is None else timeout_of(timeout)
         if self._outcome is None:
             self._committer.flush_soon()
-            if not self.wait(COMMIT_SECONDS_MAX if timeout is None else timeout):
-                msg = f"the events are still waiting after {timeout} s: ask again, they are not lost"
+            if not self.wait(seconds):
+                msg = f"the events are still waiting after {seconds:g} s: ask again, they are not lost"
                 raise Overloaded(msg)
         self.asked = True
         outcome = self._outcome

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from eventstore.errors import InvalidEvent
+from eventstore.errors import InvalidEvent, shown
 
 SUPPORTED = "give a directory on this machine; eventstore.connect reads from InfluxDB at http:// or https://"
 # A path collapses two slashes into one, so one is enough. A scheme of one letter is a drive of Windows.
@@ -28,19 +28,24 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
         text = os.fspath(given)
     except TypeError:
         text = None
-    if not isinstance(text, str) or not text.strip() or "\0" in text:
-        msg = f"{what} is a path, not {given!r:.80}: {SUPPORTED}"
+    if not isinstance(text, str) or not text.strip() or "\0" in text or not _is_utf8(text):
+        msg = f"{what} is a path in UTF-8, not {shown(given)}: {SUPPORTED}"
         raise InvalidEvent(msg)
     scheme = scheme_of(text)
     if scheme:
         msg = f"{what} cannot be at a URL ({scheme}:…): {SUPPORTED}"
         raise InvalidEvent(msg)
     if os.name != "nt" and _DRIVE.match(text):
-        msg = f"{what} cannot be on a drive of Windows, {text!r:.80}: {SUPPORTED}"
+        msg = f"{what} cannot be on a drive of Windows, {shown(text)}: {SUPPORTED}"
         raise InvalidEvent(msg)
     path = Path(text)
     # ./file:/x is a path, and stays one where it is passed on without its first two signs.
     return path.absolute() if scheme_of(str(path)) else path
+
+
+def _is_utf8(text: str) -> bool:
+    # SQLite takes no other names, also where the system would.
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def scheme_of(text: str) -> str:

@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from eventstore import audit
 from eventstore.arguments import narrow, position_of, root_of, size_of
-from eventstore.clock import to_ns
-from eventstore.errors import ReadOnly
+from eventstore.clock import timeout_of, to_ns
+from eventstore.errors import InvalidEvent, ReadOnly, shown
 from eventstore.streams import account_of
 
 if TYPE_CHECKING:
@@ -97,6 +97,9 @@ class EventReader:
     ) -> Iterator[Record]:
         """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
         narrowed = narrow(stream, account, types)
+        if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+            msg = f"cancel is a threading.Event, not {shown(cancel)}"
+            raise InvalidEvent(msg)
         return self._live(position_of("after", after), cancel, narrowed)
 
     def _live(self, after: int, cancel: threading.Event | None, narrowed: dict[str, object]) -> Iterator[Record]:
@@ -124,7 +127,7 @@ class EventReader:
 
     def wait(self, position: int, timeout: float) -> bool:
         """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
-        return self._source.wait(position, timeout)
+        return self._source.wait(position_of("position", position), timeout_of(timeout))
 
     def root(self, size: int | None = None) -> tuple[int, bytes]:
         """Return the size and the root hash of the log's Merkle tree (RFC 6962), over the records as they are read.

@@ -14,6 +14,8 @@ from typing_extensions import override
 
 from eventstore import audit
 from eventstore.arguments import (
+    batches_of,
+    durability_of,
     encoded,
     events_of,
     expected_of,
@@ -24,7 +26,7 @@ from eventstore.arguments import (
     size_of,
     text_of,
 )
-from eventstore.clock import Clock, SystemClock, check_now, to_ns
+from eventstore.clock import Clock, SystemClock, check_clock, check_now, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
@@ -67,7 +69,7 @@ class EventStore(EventReader):
     ) -> None:
         super().__init__(journal)
         self._journal = journal
-        self._clock = clock or SystemClock()
+        self._clock = SystemClock() if clock is None else clock
         self._committer = Committer(journal)
         self._actor = default_actor()
         self._process = os.getpid()
@@ -132,13 +134,16 @@ class EventStore(EventReader):
         batch = Batch(
             stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
         )  # fmt: skip
-        return self.append_many([batch], durability=durability)
+        return self._append([batch], durability)
 
     @override
     def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:  # type: ignore[override]
         """Append several batches to any streams, all or nothing; return all records. Raises as `append` does."""
+        return self._append(batches_of(batches), durability)
+
+    def _append(self, batches: Sequence[Batch], durability: Durability) -> list[Record]:
         self._check_writable()
-        if durability < SYNCED:
+        if durability_of(durability) < SYNCED:
             msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
             raise InvalidEvent(msg)
         mirrored = durability >= MIRRORED
@@ -281,7 +286,9 @@ class EventStore(EventReader):
             raise EventTooLarge(what, len(events), BATCH_EVENTS_MAX)
         occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
         actor = self._actor if batch.actor is None else text_of("actor", batch.actor)
-        note = text_of("note", batch.note) if batch.note else ""
+        note = batch.note
+        if type(note) is not str or note:
+            note = text_of("note", note)
         correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
         ids = new_ids(len(events), now) if batch.key is None else keyed_ids(stream, batch.key, len(events))
         drafts = []
@@ -313,6 +320,8 @@ def open(
     if read_only and settings is not None:
         msg = "a mirror writes beside the log that it ships: leave out influx, or read_only"
         raise InvalidEvent(msg)
+    if clock is not None:
+        check_clock(clock)
     place = journal_path(path, log)
     journal = ReadOnlyJournal(place, log=log) if read_only else SqliteJournal(place, log=log, clock=clock)
     try:
@@ -341,7 +350,7 @@ def connect(
     """
     from eventstore.influx import reader
 
-    if url is not None and scheme_of(str(url)) not in {"http", "https"}:
+    if url is not None and (not issubclass(type(url), str) or scheme_of(url) not in {"http", "https"}):
         msg = "connect takes InfluxDB's URL, which begins with http:// or https://: eventstore.open opens a directory"
         raise InvalidEvent(msg)
     return reader.connect(url, org=org, bucket=bucket, token=token, log=log, settings=settings)

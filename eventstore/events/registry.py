@@ -192,4 +192,13 @@ def type_names(types: object) -> tuple[str, ...] | None:
     if not isinstance(types, Iterable):
         msg = f"types are event classes or their names, not {shown(types)}"
         raise InvalidEvent(msg)
-    return tuple(check_name("type", kind) if isinstance(kind, str) else by_class(kind).name for kind in types)
+    return tuple([_type_name(kind) for kind in types])
+
+
+def _type_name(kind: object) -> str:
+    if isinstance(kind, str):
+        return check_name("type", kind)
+    if isinstance(kind, type):
+        return by_class(kind).name
+    msg = f"types are event classes or their names, and {shown(kind)} is neither"
+    raise InvalidEvent(msg)
