@@ -56,7 +56,8 @@ def import_(  # noqa: PLR0917 - typer names them all
     """
     mapping = _mapping(maps)
     if not file.is_file():
-        msg = f"there is no file {file}"
+        kind = "a directory" if file.is_dir() else "not a regular file"
+        msg = f"{file} is {kind}: give the file to import" if file.exists() else f"there is no file {file}"
         raise InvalidEvent(msg)
     with options.writing(data, log) as store, _bars() as progress:
         report = import_file(

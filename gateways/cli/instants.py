@@ -83,7 +83,7 @@ def check_mark_name(name: str) -> None:
         msg = f"a mark's name does not begin with {MARK} or one of - + @, as {name!r} does: name it like end-of-day"
         raise InvalidEvent(msg)
     if name.lower() in _WORDS or _NUMBER.fullmatch(name) or _DURATION.fullmatch(name) or _is_time(name):
-        msg = f"{name!r} reads as a position or a time, which as-of would take it for: name the mark like end-of-day"
+        msg = f"{name!r} could be mistaken for a position or time: use a name such as end-of-day"
         raise InvalidEvent(msg)
 
 

@@ -211,6 +211,7 @@ def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
         msg = f"{place} exists already: name a new place for the copy"
         raise TargetExists(msg)
     passing = place.with_name(f".{place.name}.{os.getpid()}.part")
+    absent = [folder for folder in place.parents if not folder.exists()]
     try:
         store.backup(passing)
         with eventstore.open(passing, log=store.log) as copy:
@@ -221,6 +222,10 @@ def _copy(store: EventStore, place: Path) -> tuple[int, bytes]:
         sync_directory(place.parent)
     except (StorageFull, ReadOnly, Unavailable) as e:
         # The copy is made beside its target, under a name that nobody gave.
+        shutil.rmtree(passing, ignore_errors=True)
+        for folder in absent:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise type(e)(str(e).replace(str(passing), str(place))) from e
     finally:
         shutil.rmtree(passing, ignore_errors=True)

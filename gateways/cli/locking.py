@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from eventstore import InvalidEvent, Record
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import NANOSECONDS, TIME_MAX
 from eventstore.streams import check_name
 from eventstore.trading import Allows, LockoutCleared, LockoutSet
 from gateways.cli import instants, known, options, outcome
@@ -99,6 +99,7 @@ def lock(  # noqa: PLR0917 - typer names them all
                 until=end,
                 revocable=not irrevocable,
             )
+            _check_changes(event, book.lockouts.active(account, store.clock.now_ns()), shown)
             [record] = book.append(_stream(account, rule), event, actor=actor)
             now = store.clock.now_ns()
             held = [each for each in book.lockouts.active(account, now) if (each.rule_id, each.scope) == (rule, scope)]
@@ -199,7 +200,11 @@ def _end(book: Book, account: str, until: str | None, for_: str | None, *, sessi
             raise InvalidEvent(msg)
         return reset
     if for_ is not None:
-        return now + duration(for_)
+        end = now + duration(for_)
+        if end > TIME_MAX:
+            msg = f"--for {for_} is out of range: a lockout ends by 2199-12-31; without --for it has no end"
+            raise InvalidEvent(msg)
+        return end
     if until is None:
         return None
     end = instants.time_of(book.reader, until, zone)
@@ -250,6 +255,18 @@ def _check_clearable(account: str, rule: str, scope: str | None, active: tuple[L
     if all(not held.revocable for held in meant):
         note(f"{account} is {_held(meant[0], shown)}, and that is irrevocable: nothing was changed")
         outcome.wrong()
+
+
+def _check_changes(event: LockoutSet, active: tuple[Lockout, ...], shown: Presenter) -> None:
+    """Refuse a lockout that is no stricter than the irrevocable one which it would repeat, before it is recorded."""
+    for held in active:
+        if held.revocable or (held.rule_id, held.scope) != (event.rule_id, event.scope):
+            continue
+        ends_later = held.until is not None and (event.until is None or event.until > held.until)
+        if not ends_later and (held.allows is Allows.NOTHING or event.allows is not Allows.NOTHING):
+            terms = _held(held, shown).replace("locked", "locked irrevocably", 1)
+            note(f"{held.account} is already {terms}; this changed nothing")
+            outcome.wrong()
 
 
 def _held(held: Lockout, shown: Presenter) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from eventstore import UnknownContract
+from eventstore import InvalidEvent, UnknownContract
 from gateways.cli import known, options, outcome
 from gateways.cli.output import ROWS_SHOWN, note, progress, put_json, put_table
 from gateways.presenting.documents import plain
@@ -51,12 +51,13 @@ def pnl(  # noqa: PLR0917 - typer names them all
     What lies in no known trading day counts for its date in UTC, with `~` before it. The newest 400 days are kept.
     """
     options.zone_of(zone)
+    span = _day("--from", first), _day("--to", last)
     with options.reading(data, log, read_only=read_only) as store:
         is_known = known.note_account(store, account)
         shown = options.presenter(store, zone, account, exact=exact)
         accounts = None if account is None else [account]
         with progress("folding") as step, open_book(store, accounts=accounts, progress=step) as book:
-            lines, failed = _gather(book, account, (first, last), days=days)
+            lines, failed = _gather(book, account, span, days=days)
     if as_json:
         put_json([_document(line, shown) for line in lines])
     else:
@@ -65,8 +66,16 @@ def pnl(  # noqa: PLR0917 - typer names them all
         outcome.wrong()
 
 
+def _day(option: str, text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError as e:
+        msg = f"{option} {text!r:.80} is not the date of a trading day: write it like 2025-11-19"
+        raise InvalidEvent(msg) from e
+
+
 def _gather(
-    book: Book, account: str | None, span: tuple[str | None, str | None], *, days: bool
+    book: Book, account: str | None, span: tuple[date | None, date | None], *, days: bool
 ) -> tuple[list[Line], bool]:
     """Return what each account made, and whether that could not be said of one."""
     lines: list[Line] = []
@@ -82,8 +91,8 @@ def _gather(
     return lines, failed
 
 
-def _of_days(book: Book, account: str, span: tuple[str | None, str | None]) -> list[Line]:
-    first, last = (None if text is None else date.fromisoformat(text).isoformat() for text in span)
+def _of_days(book: Book, account: str, span: tuple[date | None, date | None]) -> list[Line]:
+    first, last = (None if day is None else day.isoformat() for day in span)
     return [
         Line(account, name, each)
         for name, made in book.pnl.days(account, by_symbol=True)

@@ -15,7 +15,7 @@ from gateways.cli import instants, known, options
 from gateways.cli.events import unknown_types
 from gateways.cli.output import note, put, put_fields, put_json, screen
 from gateways.presenting.documents import readable_data, record_json
-from gateways.presenting.escaping import escaped
+from gateways.presenting.escaping import escaped, escaped_json
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.tables import cut, wrapped
 from projections import SHARED
@@ -131,7 +131,7 @@ def _put_all(records: Iterable[Record], missing: dict[str, Any], shown: Presente
 
 def _fields(record: Record, shown: Presenter) -> tuple[str, ...]:
     times = (shown.time(record.recorded_at), shown.time(record.occurred_at))
-    data = readable_data(record, shown.time)
+    data = escaped_json(readable_data(record, shown.time))
     return (str(record.position), *times, record.stream, str(record.version), record.type, data)
 
 

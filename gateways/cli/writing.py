@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from eventstore import Record
+from eventstore import InvalidEvent, Record
 from eventstore.events.registry import by_class
 from eventstore.store import journal_path
 from eventstore.streams import account_of
@@ -51,7 +51,11 @@ def append(  # noqa: PLR0917 - typer names them all
     event = event_of(type, sys.stdin.read() if members == "-" else members, local)
     # What can be refused before a store is created leaves none behind.
     account_of(stream)
-    by_class(event.__class__).check_category(stream)
+    kind = by_class(event.__class__)
+    kind.check_category(stream)
+    if kind.requires_actor and not (actor and actor.strip()):
+        msg = f"{kind.name} needs to know who: give --actor"
+        raise InvalidEvent(msg)
     if isinstance(event, Marked):
         instants.check_mark_name(event.name)
     with options.writing(data, log) as store:

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from eventstore import InvalidEvent
-from eventstore.clock import NANOSECONDS, format_time, parse_time, to_ns
+from eventstore.clock import NANOSECONDS, TIME_MAX, TIME_MIN, format_time, parse_time, to_ns
 from projections import sessions
 
 _NAMED_MAX = 3
@@ -17,6 +17,7 @@ _LIKENESS_MIN, _LIKENESS_APART = 0.75, 0.1
 _SHOWN_DIGITS = 3
 _ALL_DIGITS = 9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 _LOCAL = re.compile(
     r"(?=.)(?:(?P<date>\d{4}-\d{2}-\d{2})(?:[T ](?=\d)|$))?"
     r"(?:(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)(?:(?<=:\d\d:\d\d)[.,](?P<digits>\d{1,9}))?)?",
@@ -56,6 +57,7 @@ def parse_local(text: str, zone: tzinfo, now: int) -> int:
     except ValueError as e:
         msg = f"invalid time {text!r} ({e}): {_HOW}"
         raise InvalidEvent(msg) from e
+    _check_range(text, datetime.combine(day, clock or time(0)), zone)
     if clock is None:
         return _first_instant(day, zone)
     return to_ns(_instant(text, datetime.combine(day, clock), zone) + int((found["digits"] or "").ljust(9, "0")))
@@ -72,9 +74,23 @@ def _parse_iso(text: str) -> int:
             return parse_time(given)
         except InvalidEvent as e:
             if not isinstance(e.__cause__, ValueError):
-                raise  # a time, outside the years that can be stored
+                raise _out_of_range(text) from e
     msg = f"invalid time {text!r:.80}, no ISO 8601 time: {_HOW}"
     raise InvalidEvent(msg)
+
+
+def _check_range(text: str, wall: datetime, zone: tzinfo) -> None:
+    """Raise InvalidEvent for a time outside the years that can be stored."""
+    # Far outside, a zone's own arithmetic would fail.
+    if not _FIRST_DAY <= wall.date() <= _LAST_DAY:
+        raise _out_of_range(text)
+    since = wall.replace(tzinfo=zone) - _EPOCH
+    if not TIME_MIN <= since // timedelta(seconds=1) * NANOSECONDS <= TIME_MAX:
+        raise _out_of_range(text)
+
+
+def _out_of_range(text: str) -> InvalidEvent:
+    return InvalidEvent(f"{text!r:.80} is out of range {_FIRST_DAY} to {_LAST_DAY} (in UTC)")
 
 
 def _date_of(now: int, zone: tzinfo) -> date:

@@ -184,3 +184,14 @@ def test_on_a_terminal_there_are_only_its_own_styles(hostile: Path, arguments: t
     lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told))
     assert [forbidden(line) for line in lines if forbidden(line)] == []
     assert max(map(width, lines)) <= 60
+
+
+def test_the_data_column_is_json_whatever_it_holds(run: Run, tmp_path: Path) -> None:
+    hostile = HOSTILE + INVISIBLE + "\U000e0020"
+    with eventstore.open(tmp_path / "data") as store:
+        store.append("mark/-/x", Marked(name=hostile))
+    for command in ("read", "tail"):
+        line = run(command, "--data", tmp_path / "data").out
+        assert json.loads(line.rstrip("\n").split("\t")[6]) == {"name": hostile}
+        assert r"\u009b31m\u0085\u007f\u202e" in line
+        assert not {unicodedata.category(sign) for sign in line.replace("\t", "").rstrip("\n")} & FORBIDDEN

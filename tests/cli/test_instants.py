@@ -32,6 +32,8 @@ def test_a_mark_is_not_named_like_an_instant(run: Run, data: Path, name: str) ->
         ended = run(*command)
         assert (ended.code, ended.out) == (2, "")
         assert "name" in ended.err
+        if name in LIKE_INSTANTS and name[0] not in "-+@m":
+            assert "could be mistaken for a position or time: use a name such as end-of-day" in ended.err
     with eventstore.open(data) as store:
         assert store.head() == 8
 
@@ -135,3 +137,40 @@ def test_knowledge_goes_with_happening(run: Run, data: Path) -> None:
     assert (ended.code, ended.out) == (2, "")
     assert "--known-by goes with --occurred-at" in ended.err
     assert run("diff", "1", "8", "--occurred-at", "--known-by", "1", "--data", data).code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9999-12-31",
+        "0001-01-01",
+        "2200-01-01",
+        "1969-12-31 23:59",
+        "9999-12-31T23:59:59-10:00",
+        "0001-01-01T00:00:00+10:00",
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Tokyo"])
+def test_a_date_out_of_range_says_which_range(run: Run, data: Path, text: str, zone: str) -> None:
+    for command in (("as-of", text), ("diff", text, "2"), ("lock", "ACC1", "--until", text), ("read", "--start", text)):
+        ended = run(*command, "--zone", zone, "--data", data)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{text!r} is out of range 1970-01-01 to 2199-12-31" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "is_in_range"),
+    [
+        ("1970-01-01", "UTC", True),
+        ("1970-01-01", "America/Chicago", True),
+        ("1970-01-01", "Asia/Tokyo", False),
+        ("1970-01-01 09:00", "Asia/Tokyo", True),
+        ("2199-12-31 23:59:59.999999999", "UTC", True),
+        ("2199-12-31", "America/Chicago", True),
+        ("2199-12-31 18:00", "America/Chicago", False),
+    ],
+)
+def test_the_edges_of_the_range_are_those_in_utc(run: Run, data: Path, text: str, zone: str, is_in_range: bool) -> None:
+    ended = run("as-of", text, "--zone", zone, "--data", data)
+    assert ("is out of range" in ended.err) is not is_in_range
+    assert ended.code == (0 if is_in_range else 2)

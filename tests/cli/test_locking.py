@@ -84,6 +84,10 @@ def test_a_lock_for_the_session_ends_with_the_reset(run: Run, data: Path) -> Non
         (("--session",), "no session of ACC1 says when it resets next: give --until, --for or --calendars"),
         (("--until", "2020-01-01T00:00:00Z"), "is over already: a lockout ends in the future"),
         (("--until", "2099-01-01T00:00:00Z", "--for", "2h"), "give one of --until, --for and --session"),
+        (
+            ("--for", "99999d"),
+            "--for 99999d is out of range: a lockout ends by 2199-12-31; without --for it has no end",
+        ),
         (("--for", "soon"), "invalid duration 'soon': write it like 2h, 90m or 1d12h"),
         (("--symbol", "ESZ5", "--root", "ES"), "give --symbol or --root"),
     ],
@@ -136,6 +140,52 @@ def test_an_irrevocable_lock_stays(run: Run, data: Path) -> None:
     assert ended.code == 1
     assert "irrevocable: nothing was changed" in ended.err
     assert head(data) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        ((), ()),
+        ((), ("--until", "2099-01-01")),
+        ((), ("--irrevocable",)),
+        (("--nothing",), ()),
+        (("--until", "2099-01-01"), ("--until", "2099-01-01", "--reason", "another")),
+        (("--until", "2099-01-01"), ("--for", "2h")),
+        (("--symbol", "ESZ5"), ("--symbol", "ESZ5", "--for", "2h")),
+    ],
+)
+def test_locking_no_stricter_than_an_irrevocable_lock_changes_nothing(
+    run: Run, data: Path, first: tuple[str, ...], again: tuple[str, ...]
+) -> None:
+    assert run("lock", "ACC1", *first, "--irrevocable", "--data", data).code == 0
+    before = head(data)
+    for form in ((), ("--json",)):
+        ended = run("lock", "ACC1", *again, *form, "--data", data)
+        assert (ended.code, ended.out) == (1, "")
+        assert "ACC1 is already locked irrevocably" in ended.err
+        assert "by manual" in ended.err
+        assert ended.err.endswith("; this changed nothing\n")
+    assert head(data) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (("--irrevocable",), ("--nothing",)),
+        (("--irrevocable", "--until", "2099-01-01"), ("--until", "2099-01-02")),
+        (("--irrevocable", "--until", "2099-01-01"), ()),
+        (("--irrevocable",), ("--rule", "supervisor")),
+        (("--irrevocable", "--symbol", "ESZ5"), ()),
+        ((), ("--for", "2h")),
+    ],
+)
+def test_locking_more_strictly_or_elsewhere_is_recorded(
+    run: Run, data: Path, first: tuple[str, ...], again: tuple[str, ...]
+) -> None:
+    run("lock", "ACC1", *first, "--data", data)
+    before = head(data)
+    assert run("lock", "ACC1", *again, "--data", data).code == 0
+    assert head(data) == before + 1
 
 
 def test_unlocking_what_is_not_locked_names_what_is(run: Run, data: Path) -> None:

@@ -62,3 +62,12 @@ def test_an_unknown_account_made_nothing_and_says_so(run: Run, data: Path) -> No
     ended = run("pnl", "--account", "ACC3", "--data", data, "--json")
     assert (ended.code, ended.document) == (1, [])
     assert "there is no account 'ACC3'" in ended.err
+
+
+def test_a_day_that_is_none_names_its_option(run: Run, data: Path) -> None:
+    for option in ("--from", "--to"):
+        for days in ((), ("--days",)):
+            for text in ("x", "2025-06-31", ""):
+                ended = run("pnl", option, text, *days, "--data", data)
+                assert (ended.code, ended.out) == (2, "")
+                assert f"{option} {text!r} is not the date of a trading day: write it like 2025-11-19" in ended.err

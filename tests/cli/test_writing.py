@@ -119,3 +119,20 @@ def test_a_refused_first_event_leaves_no_store_behind(run: Run, tmp_path: Path, 
     ended = run("append", stream, "OrderAccepted", "{}", "--data", tmp_path / "data")
     assert (ended.code, ended.out) == (2, "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_event_that_needs_an_actor_asks_for_the_option(run: Run, tmp_path: Path) -> None:
+    command = (
+        "append",
+        "limits/A/x",
+        "LimitsSet",
+        '{"rule_id":"x","parameters":{"limit":"5"}}',
+        "--data",
+        tmp_path / "d",
+    )
+    for actor in ((), ("--actor", ""), ("--actor", "  ")):
+        ended = run(*command, *actor)
+        assert (ended.code, ended.out) == (2, "")
+        assert "LimitsSet needs to know who: give --actor" in ended.err
+    assert not (tmp_path / "d").exists()
+    assert run(*command, "--actor", "boss").code == 0

@@ -162,15 +162,21 @@ def test_a_copy_that_finds_no_room_names_its_own_place(room: int, disk: Path, tm
 
 
 @pytest.mark.parametrize("room", [0, 40_960, 102_400])
-def test_the_command_names_the_place_that_it_was_given(room: int, disk: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--keep-days", "3")])
+def test_the_command_names_the_place_that_it_was_given(
+    room: int, options: tuple[str, ...], disk: Path, tmp_path: Path
+) -> None:
     with eventstore.open(tmp_path / "data") as store:
         store.append(STREAM, [submitted()] * 300)
     fill(disk, leaving=room)
-    command = [sys.executable, "-m", "eventstore", "backup", str(disk / "copy"), "--data", str(tmp_path / "data")]
+    given = ["backup", str(disk / "copy"), *options, "--data", str(tmp_path / "data")]
+    command = [sys.executable, "-m", "eventstore", *given]
     done = subprocess.run(command, env=environment(), timeout=WAIT_SECONDS, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("eventstore: no room for ")
     assert str(disk / "copy") in done.stderr
+    assert "not an error" not in done.stderr
+    assert "disk full" in done.stderr or "No space left on device" in done.stderr
     assert ".part" not in done.stderr
     assert str(tmp_path / "data") not in done.stderr
     assert [path.name for path in disk.iterdir()] == ["filler"]

@@ -337,6 +337,8 @@ def from_os(error: OSError, path: Path) -> StoreError:
 
 def of_copy(number: int, why: str, target: Path) -> StoreError:
     """Return in this project's words why a copy could not be written: the log that is copied is not the matter."""
+    # An error of SQLite's may be of its other connection, and says then that there is none.
+    why = "disk full" if number == errno.ENOSPC else os.strerror(number) if number else why
     if number in _FULL:
         return StorageFull(f"no room for the copy in {target} ({why}): make room there, or name another place for it")
     if number in {errno.EROFS, errno.EACCES, errno.EPERM}:
