@@ -28,8 +28,11 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
         text = os.fspath(given)
     except TypeError:
         text = None
-    if not isinstance(text, str) or not text.strip() or "\0" in text or not _is_utf8(text):
-        msg = f"{what} is a path in UTF-8, not {shown(given)}: {SUPPORTED}"
+    if not isinstance(text, str) or not text.strip() or "\0" in text:
+        msg = f"{what} is a path, not {shown(given)}: {SUPPORTED}"
+        raise InvalidEvent(msg)
+    if not _is_utf8(text):
+        msg = f"{what} {shown(given)} is not UTF-8, in which SQLite takes names of files: rename or name another"
         raise InvalidEvent(msg)
     scheme = scheme_of(text)
     if scheme:
@@ -44,7 +47,6 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
 
 
 def _is_utf8(text: str) -> bool:
-    # SQLite takes no other names, also where the system would.
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 

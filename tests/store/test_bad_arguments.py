@@ -106,9 +106,9 @@ REFUSED: dict[str, tuple[Call, str]] = {
     "a zone whose offset is text": (zoned("+01:00"), "cannot be expressed in UTC"),
     "a zone of days": (zoned(timedelta(days=2)), "cannot be expressed in UTC"),
     "a zone without offset": (zoned(None), "has no time zone"),
-    "a backup to a lone surrogate": (lambda store: store.backup("\ud800"), "a path in UTF-8"),
-    "a backup to bytes that are no text": (lambda store: store.backup("\udcff"), "a path in UTF-8"),
-    "a backup to a number": (lambda store: store.backup(HUGE), "a path in UTF-8"),  # type: ignore[arg-type]
+    "a backup to a lone surrogate": (lambda store: store.backup("\ud800"), "is not UTF-8"),
+    "a backup to bytes that are no text": (lambda store: store.backup("\udcff"), "is not UTF-8"),
+    "a backup to a number": (lambda store: store.backup(HUGE), "is a path, not <int>"),  # type: ignore[arg-type]
     "a root of a huge size": (lambda store: store.root(HUGE), "the log has 0 records"),
     "a type that is a list": (lambda store: store.read(types=[[]]), "types are event classes or their names"),  # type: ignore[list-item]
     "a type that is a dictionary": (lambda store: store.read(types=[{}]), "types are event classes or"),  # type: ignore[list-item]
@@ -180,7 +180,7 @@ def test_a_store_that_is_refused_creates_nothing(tmp_path: Path, given: dict[str
 
 @pytest.mark.parametrize("path", [HUGE, nested(), None, b"data", "", "\udcff", "a\0b"], ids=range(7))
 def test_a_place_that_is_no_path_is_refused(path: Any) -> None:  # noqa: ANN401 - anything wrong
-    with pytest.raises(InvalidEvent, match="a path in UTF-8"):
+    with pytest.raises(InvalidEvent, match=r"is a path, not|is not UTF-8"):
         eventstore.open(path)
 
 
