@@ -24,6 +24,7 @@ RESERVED = frozenset({
     "stream", "symbol", "time", "type", "version",
 })  # fmt: skip
 VOCABULARY = "eventstore.trading"
+SCHEMA_MAX = 10_000
 
 
 class EventType(msgspec.Struct, frozen=True):
@@ -87,21 +88,29 @@ def event(
 ) -> E | Callable[[E], E]:
     """Register a subclass of Event under its name, bare or with settings.
 
-    `schema`: raised by one with each incompatible change, also of durability or measures; `upcasters` maps each
-    older number to a function from the raw dict of that schema to one of the next. `durability`: the weakest it may
-    be given. `measures`: numeric members that charts want as plain numbers. `categories`: those of the streams that
-    it may be appended to, the usual one first; none: any. `requires_actor`: whoever appends one must be named, by
+    `schema`: at most 10,000, raised by one with each incompatible change, also of durability or measures; `upcasters`
+    maps each older number to a function from the raw dict of that schema to one of the next. `durability`: the weakest
+    it may be given. `measures`: numeric members that charts want as plain numbers. `categories`: those of the streams
+    that it may be appended to, the usual one first; none: any. `requires_actor`: whoever appends one must be named, by
     `actor`. `durability_of`: returns the weakest durability for one event, where that is stronger than the class's.
-    Raises InvalidEvent for a class that cannot be stored or a name that is taken.
+    Raises InvalidEvent for a class that cannot be stored, a name that is taken, and settings that mean nothing.
     """
 
     def register(cls: E) -> E:
-        kind = _checked(cls, name or cls.__name__, schema, durability, measures, dict(upcasters or {}))
-        kind = msgspec.structs.replace(
-            kind,
-            categories=_categories(kind.name, categories),
+        title = _title(cls, name)
+        _check_asked(title, durability_of)
+        kind = EventType(
+            name=title,
+            cls=_free(cls, title, _schema(title, schema)),
+            schema=schema,
+            durability=_durability(title, durability),
+            measures=_measures(title, measures, cls),
+            upcasters=_upcasters(title, upcasters, schema),
+            validator=Validator(cls),
+            decoder=msgspec.json.Decoder(cls),
+            categories=_categories(title, categories),
             prefixes=tuple(f"{category}/" for category in categories),
-            requires_actor=requires_actor,
+            requires_actor=_flag(title, requires_actor),
             durability_of=durability_of,
         )
         _by_name[kind.name] = _by_class[kind.cls] = kind
@@ -110,47 +119,81 @@ def event(
     return register if cls is None else register(cls)
 
 
-def _checked(  # noqa: PLR0917 - one private caller
-    cls: object,
-    name: str,
-    schema: int,
-    durability: Durability,
-    measures: tuple[str, ...],
-    upcasters: dict[int, Callable[[Raw], Raw]],
-) -> EventType:
+def _title(cls: object, name: object) -> str:
+    """Return the name that a class is registered under."""
     if not (isinstance(cls, type) and issubclass(cls, Event)):
-        msg = f"{cls!r} is no subclass of eventstore.Event"
+        msg = f"{shown(cls)} is no subclass of eventstore.Event"
         raise InvalidEvent(msg)
-    if not NAME.fullmatch(name):
-        msg = f"an event's name is 1 to 64 of A-Z a-z 0-9 _ . : @ -, not {name!r}"
+    title = cls.__name__ if name is None else name
+    if not isinstance(title, str) or not NAME.fullmatch(title):
+        msg = f"an event's name is 1 to 64 of A-Z a-z 0-9 _ . : @ -, not {shown(title)}"
         raise InvalidEvent(msg)
-    if schema < 1 or set(upcasters) - set(range(1, schema)):
-        msg = f"{name}: schema is 1 or more, and upcasters start from schemas 1 to {schema - 1}"
-        raise InvalidEvent(msg)
-    members = {field.name for field in msgspec.structs.fields(cls)}
-    if wrong := [m for m in measures if m not in members or m in RESERVED]:
-        msg = f"{name}: measures {wrong} are not members, or their names are reserved"
-        raise InvalidEvent(msg)
+    return title
+
+
+def _free(cls: E, name: str, schema: int) -> E:
+    """Return a class whose name no other fact has."""
     known = _by_name.get(name)
     if known is not None and known.cls is not cls and not _may_replace(known, cls, schema):
         msg = f"the name {name} is taken by {known.cls.__module__}.{known.cls.__qualname__}: choose another"
         raise InvalidEvent(msg)
-    return EventType(
-        name=name,
-        cls=cls,
-        schema=schema,
-        durability=Durability(durability),
-        measures=tuple(measures),
-        upcasters=upcasters,
-        validator=Validator(cls),
-        decoder=msgspec.json.Decoder(cls),
-    )
+    return cls
+
+
+def _schema(name: str, given: object) -> int:
+    if type(given) is not int or not 1 <= given <= SCHEMA_MAX:
+        msg = f"{name}: schema is an int of 1 or more, at most {SCHEMA_MAX:,}, not {shown(given)}"
+        raise InvalidEvent(msg)
+    return given
+
+
+def _durability(name: str, given: object) -> Durability:
+    if not isinstance(given, Durability):
+        msg = f"{name}: durability is one of {', '.join(each.name for each in Durability)}, not {shown(given)}"
+        raise InvalidEvent(msg)
+    return given
+
+
+def _measures(name: str, given: object, cls: type[Event]) -> tuple[str, ...]:
+    if not isinstance(given, tuple | list) or not all(isinstance(member, str) for member in given):
+        msg = f"{name}: measures are a tuple of members' names, not {shown(given)}"
+        raise InvalidEvent(msg)
+    members = {field.name for field in msgspec.structs.fields(cls)}
+    if wrong := [member for member in given if member not in members or member in RESERVED]:
+        msg = f"{name}: measures {shown(wrong)} are not members, or their names are reserved"
+        raise InvalidEvent(msg)
+    return tuple(given)
+
+
+def _upcasters(name: str, given: object, schema: int) -> dict[int, Callable[[Raw], Raw]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(callable(function) for function in given.values()):
+        msg = f"{name}: upcasters map schema numbers to functions, not {shown(given)}"
+        raise InvalidEvent(msg)
+    if any(type(older) is not int or not 1 <= older < schema for older in given):
+        msg = f"{name}: upcasters start from schemas 1 to {schema - 1}, not from {shown(list(given))}"
+        raise InvalidEvent(msg)
+    return dict(given)
+
+
+def _flag(name: str, given: object) -> bool:
+    if not isinstance(given, bool):
+        msg = f"{name}: requires_actor is True or False, not {shown(given)}"
+        raise InvalidEvent(msg)
+    return given
+
+
+def _check_asked(name: str, given: object) -> None:
+    if given is not None and not callable(given):
+        msg = f"{name}: durability_of is a function of an event, not {shown(given)}"
+        raise InvalidEvent(msg)
 
 
 def _categories(name: str, given: object) -> tuple[str, ...]:
     categories = given if isinstance(given, tuple | list) else (given,)
     if isinstance(given, str) or any(not isinstance(each, str) or not NAME.fullmatch(each) for each in categories):
-        msg = f"{name}: categories are a tuple of names, each 1 to 64 of A-Z a-z 0-9 _ . : @ -, not {given!r:.80}"
+        msg = f"{name}: categories are a tuple of names, each 1 to 64 of A-Z a-z 0-9 _ . : @ -, not {shown(given)}"
         raise InvalidEvent(msg)
     return tuple(categories)
 

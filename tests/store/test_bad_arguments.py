@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -287,3 +288,56 @@ def test_what_is_no_text_is_no_time_as_text(given: Any) -> None:  # noqa: ANN401
 )  # fmt: skip
 def test_every_form_of_a_time_is_read_to_the_nanosecond(text: str, nanoseconds: int) -> None:
     assert parse_time(text) == AT + nanoseconds
+
+
+# Classes of events
+
+NO_NAMES: list[Any] = [5, 0, "", "a b", b"Name", HUGE, ["Name"], "x" * 65, "\ud800", "Name\n"]
+NO_SCHEMAS: list[Any] = [2**40, 10_001, 0, -1, "1", None, 1.5, True, HUGE, NAN]
+NO_MEASURES: list[Any] = [None, 5, "rain", b"rain", [["rain"]], [{}], [5], {"rain": 1}, ("snow",), HUGE]
+NO_UPCASTERS: list[Any] = [
+    5, 0, "", [], "x", {1: None}, {1: 5}, {"1": dict}, {0: dict}, {2: dict}, {True: dict}, {1.0: dict}, {HUGE: dict},
+]  # fmt: skip
+NO_DURABILITIES: list[Any] = [None, 99, 2, "SYNCED", 1.5, [], HUGE]
+NO_CATEGORIES: list[Any] = [None, 5, "rain", [[]], {}, HUGE]
+NO_FLAGS: list[Any] = [None, 0, 1, "no", []]
+NO_FUNCTIONS: list[Any] = [5, 0, "SYNCED", eventstore.SYNCED]
+SETTINGS: list[tuple[str, Any, str]] = [
+    *[("name", given, "an event's name is 1 to 64 of") for given in NO_NAMES],
+    *[("schema", given, "Rain: schema is an int of 1 or more, at most 10,000") for given in NO_SCHEMAS],
+    *[("durability", given, "Rain: durability is one of VOLATILE") for given in NO_DURABILITIES],
+    *[("measures", given, "Rain: measures") for given in NO_MEASURES],
+    *[("upcasters", given, "Rain: upcasters") for given in NO_UPCASTERS],
+    *[("categories", given, "Rain: categories are a tuple of names") for given in NO_CATEGORIES],
+    *[("requires_actor", given, "Rain: requires_actor is True or False") for given in NO_FLAGS],
+    *[("durability_of", given, "Rain: durability_of is a function") for given in NO_FUNCTIONS],
+]
+
+
+@pytest.mark.parametrize(("setting", "given", "advice"), SETTINGS, ids=range(len(SETTINGS)))
+def test_a_setting_of_a_class_that_means_nothing_is_refused(setting: str, given: Any, advice: str) -> None:  # noqa: ANN401 - anything wrong
+    class Rain(Event, frozen=True, kw_only=True):
+        rain: int
+
+    given_settings: dict[str, Any] = {"schema": 2, setting: given}
+    with pytest.raises(InvalidEvent, match=advice):
+        eventstore.event(**given_settings)(Rain)
+    with pytest.raises(InvalidEvent, match="is not registered"):
+        EventStore(MemoryJournal()).append("rain/A/1", Rain(rain=1))
+
+
+@pytest.mark.parametrize("cls", [5, 0, "Rain", None, int, dict, HUGE, [Event], Event.__init__], ids=range(9))
+def test_what_is_no_class_of_events_is_refused(cls: Any) -> None:  # noqa: ANN401 - anything wrong
+    with pytest.raises(InvalidEvent, match="is no subclass of eventstore"):
+        eventstore.event(schema=1)(cls)
+    if cls is not None:
+        with pytest.raises(InvalidEvent, match="is no subclass of eventstore"):
+            eventstore.event(cls)
+
+
+def test_the_last_schema_that_there_is_and_any_mapping_of_upcasters() -> None:
+    class Rain(Event, frozen=True, kw_only=True):
+        rain: int
+
+    upcasters = MappingProxyType({1: dict, 9_999: dict})
+    assert eventstore.event(schema=10_000, measures=("rain",), upcasters=upcasters)(Rain) is Rain
