@@ -84,7 +84,7 @@ def test_what_is_not_printable_reaches_no_terminal(run: Run, data: Path) -> None
         store.append("mark/-/x", Marked(name="a\x9b31m\u202eb"))
     line = run("tail", "-n", "1", "--data", data).out
     assert "\x9b" not in line
-    assert r"\x9b31m\u202e" in line
+    assert r"\u009b31m\u202e" in line
 
 
 def test_tail_prints_the_last_ones(run: Run, data: Path) -> None:
