@@ -145,7 +145,7 @@ class Committer:
 
     def flush(self) -> None:
         """Write all that waits; raise the first error of an enqueued append that nobody has asked for."""
-        self._write_all()
+        self._run(Pending(self, [], 0, queued=False))
         self._raise_unasked()
 
     def told(self, request: Pending) -> None:
@@ -165,32 +165,13 @@ class Committer:
                 return
             self._closing = True
         try:
-            try:
-                self._write_all(last=True)
-            finally:
-                self._give_up()
+            self._run(Pending(self, [], 0, queued=False), last=True)
             self._raise_unasked()
         finally:
             self._flush.set()
             self._queued.set()
             if self._flusher is not None:
                 self._flusher.join()
-
-    def _write_all(self, *, last: bool = False) -> None:
-        """Write all that waits; raise Overloaded where the journal took no commit: what is enqueued waits on."""
-        request = Pending(self, [], 0, queued=False)
-        self._run(request, last=last)
-        if isinstance(request.error, Overloaded):
-            raise request.error
-
-    def _give_up(self) -> None:
-        """Fail what still waits: nobody writes it any more."""
-        with self._mutex:
-            left = list(self._queue)
-            self._queue.clear()
-            self._waiting = 0
-        msg = "the store was closed while the journal took no commit: nothing was written"
-        self._settle(left, [Overloaded(msg) for _ in left])
 
     def _run(self, request: Pending, *, last: bool = False) -> None:
         """Have a request settled, by this thread or another; whatever interrupts it stops nobody else."""
@@ -316,11 +297,6 @@ class Committer:
     def _write(self, taken: list[Pending]) -> None:
         try:
             outcomes = self._journal.commit([request.batches for request in taken if request.batches])
-        except Overloaded as error:
-            # Nothing was written: what was enqueued waits on, and those who wait for an append learn of it.
-            self._return_enqueued(taken)
-            self._settle(taken, [error for _ in taken])
-            return
         except BaseException as error:
             # All of one commit share its fate; what interrupts the leader goes on as it is.
             self._settle(taken, [_share(error, request) for request in taken])
@@ -329,13 +305,6 @@ class Committer:
             return
         answers = iter(outcomes)
         self._settle(taken, [next(answers) if request.batches else [] for request in taken])
-
-    def _return_enqueued(self, taken: list[Pending]) -> None:
-        with self._mutex:
-            enqueued = [request for request in taken if request.queued and not request.done]
-            self._queue.extendleft(reversed(enqueued))
-            self._waiting += sum([request.events for request in enqueued])
-            taken[:] = [request for request in taken if request not in enqueued]
 
     def _settle(self, taken: list[Pending], outcomes: Sequence[Sequence[Record] | StoreError]) -> None:
         for request, outcome in zip(taken, outcomes, strict=True):
@@ -371,7 +340,7 @@ class Committer:
                 self._queued.clear()
                 self._flush.wait(pause)
                 self._flush.clear()
-                self._write_all()
+                self._run(Pending(self, [], 0, queued=False))
             except BaseException as error:  # noqa: BLE001 - whatever it is, what is enqueued next needs a flusher
                 # Every enqueued append that failed holds its own error, which flush() raises. What still waits is
                 # tried again, ever more seldom.

@@ -12,13 +12,9 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore import Batch, Closed, CorruptJournal, EventStore, OutcomeUnknown, Overloaded
-from eventstore.trading import ContractDefined, Marked
+from eventstore import Batch, Closed, CorruptJournal, EventStore, OutcomeUnknown
+from eventstore.trading import Marked
 
-HOLD = (
-    "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1], isolation_level=None)\nc.execute('BEGIN IMMEDIATE')\n"
-    "print(1, flush=True)\nsys.stdin.read()"
-)
 CHECKPOINT = "import sqlite3, sys\nsqlite3.connect(sys.argv[1]).execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchall()"
 
 
@@ -73,46 +69,6 @@ def test_a_checkpoint_of_another_tool_is_nothing_to_notice(tmp_path: Path) -> No
             time.sleep(0.03)
             marked(store)
         assert store.verify().ok
-
-
-def test_what_was_enqueued_waits_while_the_journal_takes_no_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("eventstore.journals.sqlite.schema.WAIT_SECONDS", 0.2)
-    with eventstore.open(tmp_path) as store:
-        marked(store)
-        line = [sys.executable, "-c", HOLD, str(tmp_path / "main" / "journal.db")]
-        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-            assert holder.stdout is not None
-            holder.stdout.readline()
-            pending = store.enqueue("contract/-/ESZ5", ContractDefined(symbol="ESZ5"))
-            with pytest.raises(Overloaded):
-                store.flush()
-            with pytest.raises(Overloaded):
-                marked(store)
-            assert not pending.done
-            assert store.waiting == 1
-            holder.communicate()
-        [record] = pending.result(10)
-        assert record.position == 2
-        store.flush()
-        assert store.head() == 2
-
-
-def test_what_still_waits_when_a_store_is_closed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.journals.sqlite.schema.WAIT_SECONDS", 0.2)
-    store = eventstore.open(tmp_path)
-    marked(store)
-    line = [sys.executable, "-c", HOLD, str(tmp_path / "main" / "journal.db")]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
-        assert holder.stdout is not None
-        holder.stdout.readline()
-        pending = store.enqueue("contract/-/ESZ5", ContractDefined(symbol="ESZ5"))
-        with pytest.raises(Overloaded):
-            store.close()
-        with pytest.raises(Overloaded):
-            pending.result(1)
-        holder.communicate()
 
 
 def test_a_relative_directory_is_the_same_after_the_process_has_gone_elsewhere(
