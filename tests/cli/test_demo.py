@@ -137,7 +137,8 @@ def test_whoever_is_locked_out_opens_nothing_more(played: Path) -> None:
 def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path: Path, played: Path) -> None:
     began = time.monotonic()
     ended = shell("demo", "--keep", tmp_path / "kept", "--json")
-    assert time.monotonic() - began < 30
+    # It waits for nothing that may never come; how long it takes is for the benchmarks, on a machine of their own.
+    assert time.monotonic() - began < 120
     assert ended.code == 0, ended.err
     told = ended.document
     assert told["ok"] is True
