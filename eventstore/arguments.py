@@ -50,6 +50,8 @@ def batches_of(given: object) -> list[Batch]:
 
 
 def durability_of(given: object) -> Durability:
+    if type(given) is int and given in Durability._value2member_map_:
+        return Durability(given)
     if not isinstance(given, Durability):
         msg = f"durability is one of {', '.join(each.name for each in Durability)}, not {shown(given)}"
         raise InvalidEvent(msg)

@@ -77,7 +77,7 @@ NOTHING: dict[str, Any] = {
     "None": None,
     "a huge number": HUGE,
 }
-NO_DURABILITY: dict[str, Any] = {"text": "x", "a NaN": NAN, "a Decimal NaN": Decimal("NaN"), "1.5": 1.5, "a number": 2}
+NO_DURABILITY: dict[str, Any] = {"text": "x", "a NaN": NAN, "a Decimal NaN": Decimal("NaN"), "1.5": 1.5, "a number": 99}
 NO_BATCHES: dict[str, Any] = {
     "None": None,
     "a number": 5,
@@ -96,6 +96,8 @@ REFUSED: dict[str, tuple[Call, str]] = {
     **{
         f"durability {name}": (appending(durability=given), "durability is one of VOLATILE, QUEUED, SYNCED")
         for name, given in {**NOTHING, **NO_DURABILITY}.items()
+        # The number of a level is that level.
+        if name != "0"
     },
     "append_many's durability": (lambda store: store.append_many([], durability=None), "durability is one of"),  # type: ignore[arg-type]
     **{f"batches of {name}": (together(given), "a sequence of Batch is wanted") for name, given in NO_BATCHES.items()},
