@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventstore import merkle
 from eventstore.errors import CorruptJournal
-from eventstore.journal import PAGE_MAX, Fault, Verification, class_here
+from eventstore.journal import LOG_NAME, PAGE_MAX, Fault, Verification, class_here
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
@@ -242,7 +242,9 @@ def verify_order(
                 return _wrong(after, *wrong)
         if progress is not None:
             progress(order.position - first, head - first)
-    return Verification(ok=True, checked=max(head - after, 0), unproved=order.unproved(after))
+    # A log is found by its name, which its digests do not cover: they have its id.
+    unproved = (LOG_NAME, *order.unproved(after))
+    return Verification(ok=True, checked=max(head - after, 0), unproved=unproved)
 
 
 class _Order:

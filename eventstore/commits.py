@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -48,6 +49,7 @@ class Pending:
         """Wait for the records; raise what kept them out, or Overloaded when `timeout` seconds ran out first."""
         seconds = COMMIT_SECONDS_MAX if timeout is None else timeout_of(timeout)
         if self._outcome is None:
+            self._committer.check_process()
             self._committer.flush_soon()
             if not self.wait(seconds):
                 msg = f"the events are still waiting after {seconds:g} s: ask again, they are not lost"
@@ -97,6 +99,7 @@ class Committer:
 
     def __init__(self, journal: Journal, *, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._journal = journal
+        self._process = os.getpid()
         self._flush_seconds = flush_seconds
         self._mutex = threading.Lock()
         self._room = threading.Condition(self._mutex)
@@ -153,6 +156,12 @@ class Committer:
         with self._mutex:
             if request in self._failed:
                 self._failed.remove(request)
+
+    def check_process(self) -> None:
+        """Raise Closed in a fork's child, where the threads that would write do not exist."""
+        if os.getpid() != self._process:
+            msg = "these events were enqueued by the parent process: ask for their result there"
+            raise Closed(msg)
 
     def flush_soon(self) -> None:
         """Have the flusher write now rather than when its pause is over."""

@@ -27,6 +27,9 @@ PAGE = 500
 BATCH_EVENTS_MAX = 100_000
 BATCH_BYTES_MAX = 64_000_000
 
+LOG_NAME = "the log's name"
+"""What every `Verification.unproved` of a stored log begins with."""
+
 Group = "Sequence[Batch]"
 """Batches that are written together or not at all."""
 

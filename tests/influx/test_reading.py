@@ -117,9 +117,9 @@ def test_a_root_of_the_journal_is_proved_by_what_is_read(twin: Twin, reader: Inf
     assert (found.ok, found.first_bad) == (False, 1)
     assert reader.verify(root=root, size=count + 1).first_bad == count + 1
     # No mirror left a root in this bucket: past the one that is given nothing but the order is proved.
-    assert reader.verify(root=twin.store.root()[1]).unproved == ()
-    assert f"positions {size + 1} to {count}" in reader.verify(root=root, size=size).unproved[0]
-    assert f"positions 1 to {count}" in reader.verify().unproved[0]
+    assert reader.verify(root=twin.store.root()[1]).unproved == ("the log's name",)
+    assert f"positions {size + 1} to {count}" in reader.verify(root=root, size=size).unproved[1]
+    assert f"positions 1 to {count}" in reader.verify().unproved[1]
 
 
 def test_a_book_a_past_a_difference_and_steps_are_the_journal_s(twin: Twin, reader: InfluxReader) -> None:

@@ -24,6 +24,7 @@ from eventstore import (
     Unavailable,
     UnsupportedFormat,
 )
+from eventstore.commits import Pending
 from eventstore.journals.sqlite import schema
 from tests.store.facts import CONTRACT, ORDER, contract, rejected, texts
 
@@ -280,6 +281,7 @@ def test_a_watermark_of_another_log_is_noticed(tmp_path: Path) -> None:
 def test_a_forks_child_finds_its_stores_closed(store: EventStore) -> None:
     store.append(ORDER, rejected("a"))
     assert store.head() == 1
+    waiting = Pending(store._committer, [], 1, queued=True)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -288,6 +290,7 @@ def test_a_forks_child_finds_its_stores_closed(store: EventStore) -> None:
             lambda: store.append(ORDER, rejected("b")),
             store.head,
             lambda: store.enqueue(CONTRACT, contract()),
+            lambda: waiting.result(60.0),
         ):
             try:
                 call()
@@ -304,6 +307,7 @@ def test_a_forks_child_finds_its_stores_closed(store: EventStore) -> None:
     with os.fdopen(reading) as pipe:
         *told, end = pipe.read().split("\n")
     assert (status, end) == (0, "end")
+    assert told.pop() == "these events were enqueued by the parent process: ask for their result there"
     assert len(told) == 3
     assert all("was opened by the parent process: open it again in this one" in text for text in told), told
     store.append(ORDER, rejected("c"), expected=1)
@@ -324,3 +328,16 @@ def test_a_forks_child_opens_the_store_again(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
     with eventstore.open(tmp_path) as store:
         assert texts(store) == ["child"]
+
+
+@pytest.mark.parametrize("suffix", ["-journal", "-wal", "-shm"])
+def test_a_pipe_that_has_a_name_of_sqlites_is_refused_instead_of_waited_for(tmp_path: Path, suffix: str) -> None:
+    with eventstore.open(tmp_path) as store:
+        store.append(ORDER, rejected("a"))
+    pipe = tmp_path / "main" / f"journal.db{suffix}"
+    os.mkfifo(pipe)
+    with pytest.raises(Unavailable, match="is a named pipe, where SQLite expects a file of its own: remove it"):
+        eventstore.open(tmp_path)
+    pipe.unlink()
+    with eventstore.open(tmp_path) as store:
+        assert texts(store) == ["a"]

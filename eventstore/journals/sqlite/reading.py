@@ -14,7 +14,7 @@ import apsw
 
 from eventstore import merkle
 from eventstore.errors import Closed, CorruptJournal, InvalidEvent, Overloaded
-from eventstore.journal import PAGE
+from eventstore.journal import LOG_NAME, PAGE
 from eventstore.journals.sqlite import integrity, maintenance, rows, schema
 from eventstore.streams import check_name
 
@@ -42,7 +42,7 @@ class SqliteSource:
     def trouble(self) -> str:
         return ""
 
-    unproved = ("the log's name", "created_at, the time at which the log was created")
+    unproved = (LOG_NAME, "created_at, the time at which the log was created")
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
         # Absolute, because connections are opened later too, and a process may change its directory.

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE_KIB) -> apsw.Connection:
     """Open a connection to a journal's file, which is there, with the settings that the promises rest on."""
+    _check_sidecars(path)
     flags = apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
     try:
@@ -108,6 +110,16 @@ def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE
         connection.close()
         raise
     return connection
+
+
+def _check_sidecars(path: Path) -> None:
+    """Raise Unavailable where a name that SQLite opens beside the file is a pipe: opening it would never return."""
+    for suffix in ("-journal", "-wal", "-shm"):
+        beside = path.with_name(path.name + suffix)
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISFIFO(beside.stat().st_mode):
+                msg = f"{beside} is a named pipe, where SQLite expects a file of its own: remove it"
+                raise Unavailable(msg)
 
 
 def configure(connection: apsw.Connection, cache_kib: int = READER_CACHE_KIB) -> None:
