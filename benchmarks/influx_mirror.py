@@ -24,8 +24,8 @@ from benchmarks.influx_server import (
 )
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio
-from eventstore.influx.batches import RECORDS_MAX
 from eventstore.influx.points import Encoder
+from eventstore.influx.ship.batches import RECORDS_MAX
 from eventstore.journals.sqlite import SqliteJournal
 
 if TYPE_CHECKING:

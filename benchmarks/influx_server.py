@@ -80,7 +80,9 @@ def forget(folder: Path) -> None:
 def shipping(folder: Path, settings: InfluxSettings) -> Iterator[int]:
     """Ship a log by the very process that a store starts; yield its id. It is killed afterwards, wherever it is."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "eventstore.influx.child", str(folder)], stdin=subprocess.PIPE, start_new_session=True
+        [sys.executable, "-m", "eventstore.influx.ship.child", str(folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
     )
     with process:
         try:

@@ -12,11 +12,11 @@ from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds, spread
 from benchmarks.workload import MIX, append_all, lives
 from eventstore import Event
+from projections.builtin import shipped_views
 from projections.fold import Fold
 from projections.reading import tail
-from projections.shipped import shipped_views
-from projections.views.orders import OrdersView
-from projections.views.positions import PositionsView
+from projections.views.executions.positions import PositionsView
+from projections.views.orders.view import OrdersView
 
 if TYPE_CHECKING:
     from collections.abc import Callable

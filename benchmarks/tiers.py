@@ -23,8 +23,8 @@ from projections import Book
 from projections.fold import Fold
 from projections.reading import tail
 from projections.tiers import TierSettings
-from projections.views.order_values import CLOSED
-from projections.views.orders import CLOSED_MAX, Orders, OrdersView, refold, tiers_of
+from projections.views.orders.values import CLOSED
+from projections.views.orders.view import CLOSED_MAX, Orders, OrdersView, refold, tiers_of
 
 if TYPE_CHECKING:
     from benchmarks.setting import Setting

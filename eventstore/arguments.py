@@ -13,7 +13,7 @@ from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX
 from eventstore.locations import masked_url
-from eventstore.merkle import HASH_BYTES
+from eventstore.proofs.merkle import HASH_BYTES
 from eventstore.record import Batch
 from eventstore.streams import check_name, check_pattern
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from eventstore.events import SYNCED
 from eventstore.events.registry import EventType, by_name
-from eventstore.merkle import STORED_LEVEL
+from eventstore.proofs.merkle import STORED_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.errors import StoreError
-    from eventstore.merkle import Frontier, Node
+    from eventstore.proofs.merkle import Frontier, Node
     from eventstore.record import Batch, Draft, Record
 
 PAGE_MAX = 10_000

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore import audit
 from eventstore.arguments import narrow, position_of, root_of, size_of
 from eventstore.clock import timeout_of, to_ns
 from eventstore.errors import InvalidEvent, ReadOnly, shown
+from eventstore.proofs import verify
 from eventstore.streams import account_of
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class EventReader:
 
         With `size` it is the tree of that many records, from when the log had no more.
         """
-        tree = audit.grown(self._source, size=size_of(size, self._source.head()))
+        tree = verify.grown(self._source, size=size_of(size, self._source.head()))
         return tree.size, tree.root()
 
     def verify(
@@ -152,7 +152,7 @@ class EventReader:
         """
         kept, then = root_of(root, size)
         self.head()
-        return audit.verify_order(
+        return verify.verify_order(
             self._source,
             after=position_of("after", after),
             root=kept,

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from eventstore import audit
 from eventstore.arguments import (
     batches_of,
     durability_of,
@@ -31,10 +30,11 @@ from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
 from eventstore.ids import as_id, new_ids
-from eventstore.influx.mirror import Mirror
+from eventstore.influx.ship.mirror import Mirror
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.locations import local_path, scheme_of
+from eventstore.proofs import verify
 from eventstore.reader import EventReader
 from eventstore.record import Batch, Draft
 from eventstore.streams import account_of, check_name
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Times
     from eventstore.config import InfluxSettings
-    from eventstore.influx.reader import InfluxReader
+    from eventstore.influx.read.reader import InfluxReader
     from eventstore.journal import MissingTail
     from eventstore.record import Record
 
@@ -198,7 +198,7 @@ class EventStore(EventReader):
         """Return the size and the root hash of the log's Merkle tree (RFC 6962), now or when it had `size` records."""
         tree = self._journal.frontier()
         if size_of(size, tree.size) != tree.size:
-            tree = audit.tree_at(self._journal, size_of(size, tree.size))
+            tree = verify.tree_at(self._journal, size_of(size, tree.size))
         return tree.size, tree.root()
 
     @override
@@ -216,7 +216,7 @@ class EventStore(EventReader):
         `size` records: the log still has to give it, and to continue it. Without `size` it is today's.
         """
         kept, then = root_of(root, size)
-        return audit.verify(self._journal, after=position_of("after", after), root=kept, size=then, progress=progress)
+        return verify.verify(self._journal, after=position_of("after", after), root=kept, size=then, progress=progress)
 
     def backup(self, target: str | os.PathLike[str]) -> Path:
         """Copy the log, as of now, into a new directory that `open` opens.
@@ -348,7 +348,7 @@ def connect(
     What is not given comes from `settings`, by default those of the environment and of ./eventstore.toml. Raises
     Unavailable when nobody answers, Refused for a token, a bucket or a log that is not there, InvalidEvent.
     """
-    from eventstore.influx import reader
+    from eventstore.influx.read import reader
 
     if url is not None and (not issubclass(type(url), str) or scheme_of(url) not in {"http", "https"}):
         msg = "connect takes InfluxDB's URL, which begins with http:// or https://: eventstore.open opens a directory"

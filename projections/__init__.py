@@ -6,10 +6,10 @@ from projections.changes import Change, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
 from projections.cuts.troubles import SnapshotWarning
 from projections.opening import open
-from projections.policies import Policies
-from projections.policies.deciding import Decision, Policy, Trigger
 from projections.recovery import Recovery
 from projections.replay import as_of, steps
+from projections.risk.policies import Policies
+from projections.risk.policies.deciding import Decision, Policy, Trigger
 from projections.sessions import Calendar, TradingDay
 from projections.snapshots import Snapshots
 from projections.tiers import TierSettings

@@ -22,10 +22,10 @@ from eventstore import (
 from eventstore.arguments import encoded
 from eventstore.clock import to_ns, wall_ns
 from eventstore.streams import account_of, check_name
+from projections.builtin import Shipped, shipped_views
 from projections.fold import Fold, as_read
 from projections.reading import tail
 from projections.recovery import Recovery
-from projections.shipped import Shipped, shipped_views
 from projections.starts import is_volatile, starts_of
 from projections.view import PartitionParked, View, completed, is_by_account
 

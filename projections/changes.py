@@ -28,8 +28,8 @@ from eventstore.trading import (
 )
 from projections.reading import tail
 from projections.replay import as_of, only
-from projections.views.lockouts import BROKER
-from projections.views.positions import Position
+from projections.views.executions.positions import Position
+from projections.views.lockouts.view import BROKER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from projections.builtin import shipped_views
 from projections.cuts.states import encoded, unpack
 from projections.cuts.troubles import DamagedError
 from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
-from projections.shipped import shipped_views
 from projections.starts import is_volatile
 from projections.view import completed
 

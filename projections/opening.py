@@ -10,13 +10,13 @@ from eventstore.arguments import accounts_of
 from eventstore.clock import wall_ns
 from eventstore.errors import shown
 from projections.book import Book
+from projections.builtin import shipped_views
 from projections.fold import Fold
 from projections.recovery import Recovery
-from projections.shipped import shipped_views
 from projections.snapshots import Snapshots
 from projections.view import views_of
 from projections.views.enforcement import oldest_first
-from projections.views.orders import Orders, tiers_of
+from projections.views.orders.view import Orders, tiers_of
 from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:

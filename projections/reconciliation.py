@@ -23,10 +23,10 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.view import FIXED
-from projections.views.order_values import CLOSED, LIVE, ZERO, Order
-from projections.views.orders import OrdersView, refold
-from projections.views.position_fold import Figures
-from projections.views.positions import PositionsView
+from projections.views.executions.fold import Figures
+from projections.views.executions.positions import PositionsView
+from projections.views.orders.values import CLOSED, LIVE, ZERO, Order
+from projections.views.orders.view import OrdersView, refold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

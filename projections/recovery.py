@@ -3,7 +3,7 @@
 import msgspec
 
 from projections.views.enforcement import Enforcement
-from projections.views.lockouts import Lockout
+from projections.views.lockouts.view import Lockout
 
 
 class Recovery(msgspec.Struct, frozen=True):

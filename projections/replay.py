@@ -10,10 +10,10 @@ from eventstore.clock import to_ns
 from eventstore.errors import shown
 from eventstore.trading import Marked
 from projections.book import Book
+from projections.builtin import shipped_views
 from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
-from projections.shipped import shipped_views
 from projections.view import views_of
 
 if TYPE_CHECKING:

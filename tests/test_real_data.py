@@ -27,9 +27,9 @@ from eventstore.clock import parse_time
 from eventstore.trading import OrderCanceled, OrderFilled, OrderReduced, OrderSubmitted
 from gateways.importers import import_file
 from projections import Book
+from projections.builtin import shipped_views
 from projections.fold import Fold
-from projections.shipped import shipped_views
-from projections.views.orders import AnomalyKind, OrdersState, OrdersView
+from projections.views.orders.view import AnomalyKind, OrdersState, OrdersView
 from tests.projections.histories import states
 from tests.projections.importing import imported
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from typing_extensions import override
 
-from eventstore import merkle
 from eventstore.clock import Clock, SystemClock, check_now
 from eventstore.errors import Closed, DuplicateEvent, InvalidEvent, StoreError, VersionConflict
 from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
+from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
 from eventstore.streams import account_of, check_name, prefix_end
 

@@ -10,7 +10,7 @@ import pytest
 
 from eventstore.clock import ManualClock
 from eventstore.errors import Closed, DuplicateEvent, VersionConflict
-from eventstore.merkle import STORED_LEVEL, TILE
+from eventstore.proofs.merkle import STORED_LEVEL, TILE
 from eventstore.record import Batch
 from eventstore.testing.drafts import HISTORY, LATER, OCCURRED_AT, batch, draft, drafts
 from eventstore.testing.naive import naive_digest, naive_root

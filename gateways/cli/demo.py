@@ -17,10 +17,11 @@ import eventstore
 from eventstore import EventStore, SystemClock, TargetExists
 from eventstore.files import make_directory
 from eventstore.locations import local_path
-from gateways.cli import demo_child, demo_past, options, outcome
-from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
-from gateways.cli.demo_screen import Show, clock_time, put_lockouts, put_losses, put_orders, put_positions
-from gateways.cli.output import progress, put_json
+from gateways.cli import options, outcome
+from gateways.demo import child, past
+from gateways.demo.day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
+from gateways.demo.screen import Show, clock_time, put_lockouts, put_losses, put_orders, put_positions
+from gateways.presenting.output import progress, put_json
 from projections import open as open_book
 
 Keep = Annotated[
@@ -43,9 +44,9 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
     if show.ok:
         with eventstore.open(show.data) as store:
             _ask(show, store)
-            demo_past.look_back(show, store)
-            demo_past.prove(show, store)
-        demo_past.tamper(show)
+            past.look_back(show, store)
+            past.prove(show, store)
+        past.tamper(show)
         _advise(show)
     else:
         show.say("The rest is about the whole day, which is not there: stopped here.")
@@ -59,7 +60,7 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
 
 def trade_day(data: options.LocalData = options.DATA) -> None:
     """Play the demo's day into a store, and say on stdout what is acknowledged: the demo's own child process."""
-    demo_child.trade(data, sys.stdout)
+    child.trade(data, sys.stdout)
 
 
 def _place(keep: Path | None) -> Path:
@@ -86,7 +87,7 @@ def _begin(show: Show) -> None:
 def _append_and_kill(show: Show) -> None:
     show.step("A process appends, and is killed half-way")
     with _bar(show, "appending") as step:
-        heard = demo_child.listen(show.data, step, kill_at=EVENTS // 2)
+        heard = child.listen(show.data, step, kill_at=EVENTS // 2)
     show.facts["acknowledged"] = len(heard.acknowledged)
     show.acknowledged = heard.acknowledged
     show.check(
@@ -114,11 +115,11 @@ def _recover(show: Show) -> None:
     show.check("verified after the kill", verified.ok, f"verify: {verified.checked:,} records are as they were written")
     show.say("A second process resumes the day where the journal ends:")
     with _bar(show, "appending") as step:
-        heard = demo_child.listen(show.data, step)
+        heard = child.listen(show.data, step)
     _report_end_of_day(show, heard)
 
 
-def _report_end_of_day(show: Show, heard: demo_child.Heard) -> None:
+def _report_end_of_day(show: Show, heard: child.Heard) -> None:
     with eventstore.open(show.data) as store:
         head = store.head()
     show.facts |= {"events": head, "sent_again": heard.sent_again, "refused": heard.refused}

@@ -12,18 +12,18 @@ import typer
 
 from eventstore.extras import DISTRIBUTION
 from gateways.cli import (
-    changes,
-    counting,
+    bench,
     demo,
-    diagnosis,
-    importing,
+    diff,
+    doctor,
+    import_,
     keeping,
     locking,
-    measuring,
     mirroring,
     pnl,
     reading,
     states,
+    stats,
     writing,
 )
 from gateways.cli.outcome import MISUSED, Commands, stand_in_for_closed_streams
@@ -64,13 +64,13 @@ def eventstore(context: typer.Context, version: Version = False) -> None:  # noq
 _REMAINING = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app.command(rich_help_panel="Begin")(demo.demo)
-app.command("import", rich_help_panel="Begin")(importing.import_)
+app.command("import", rich_help_panel="Begin")(import_.import_)
 app.command(rich_help_panel="Begin")(writing.append)
 app.command(rich_help_panel="Ask")(reading.read)
 app.command(rich_help_panel="Ask")(reading.tail)
 app.command(rich_help_panel="Ask")(states.state)
 app.command("as-of", rich_help_panel="Ask")(states.past)
-app.command(rich_help_panel="Ask")(changes.diff)
+app.command(rich_help_panel="Ask")(diff.diff)
 app.command(rich_help_panel="Ask")(pnl.pnl)
 app.command(rich_help_panel="Ask")(writing.mark)
 app.command(rich_help_panel="Guard")(locking.lock)
@@ -81,9 +81,9 @@ app.command(rich_help_panel="Keep")(keeping.backup)
 app.command(rich_help_panel="Share")(mirroring.mirror)
 app.command(rich_help_panel="Share")(mirroring.adopt)
 app.command(rich_help_panel="Share")(mirroring.restore)
-app.command(rich_help_panel="Keep")(counting.stats)
-app.command(rich_help_panel="Keep")(diagnosis.doctor)
-app.command(rich_help_panel="Keep", context_settings=_REMAINING)(measuring.bench)
+app.command(rich_help_panel="Keep")(stats.stats)
+app.command(rich_help_panel="Keep")(doctor.doctor)
+app.command(rich_help_panel="Keep", context_settings=_REMAINING)(bench.bench)
 app.command("demo-day", hidden=True)(demo.trade_day)
 
 

@@ -16,9 +16,9 @@ from gateways.presenting.documents import plain
 from projections import SHARED, Book, PartitionParked
 from projections.view import FIXED
 from projections.views.enforcement import Enforcement
-from projections.views.lockouts import Lockout
-from projections.views.orders import Order
-from projections.views.positions import Position
+from projections.views.executions.positions import Position
+from projections.views.lockouts.view import Lockout
+from projections.views.orders.view import Order
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import msgspec
 
 from eventstore import EventReader, InvalidEvent, Record
 from gateways.cli.options import clock_of
-from gateways.cli.output import note
+from gateways.presenting.output import note
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.times import parse_local, reads_as_time
 from projections.replay import find_mark

@@ -24,14 +24,14 @@ from eventstore import (
     Unavailable,
     UnsupportedFormat,
     Verification,
-    merkle,
 )
 from eventstore.clock import NANOSECONDS
 from eventstore.files import sync_directory
 from eventstore.locations import local_path
+from eventstore.proofs import merkle
 from eventstore.store import journal_path
 from gateways.cli import options, outcome
-from gateways.cli.output import note, progress, put, put_json
+from gateways.presenting.output import note, progress, put, put_json
 
 After = Annotated[int, typer.Option(min=0, metavar="POSITION", help="Check only what comes past this position.")]
 Root = Annotated[

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 from eventstore import EventReader, InvalidEvent
-from gateways.cli.output import note
+from gateways.presenting.output import note
 from projections import SHARED, Book
 from projections import open as open_book
 

@@ -15,16 +15,16 @@ from eventstore.clock import NANOSECONDS, TIME_MAX
 from eventstore.streams import check_name
 from eventstore.trading import Allows, LockoutCleared, LockoutSet
 from gateways.cli import instants, known, options, outcome
-from gateways.cli.output import ROWS_SHOWN, note, put, put_json, put_table
 from gateways.presenting.documents import plain, record_json
 from gateways.presenting.numbers import without_powers
+from gateways.presenting.output import ROWS_SHOWN, note, put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 from projections import Book
 from projections import open as open_book
 from projections.seeds import load
 from projections.sessions import Calendar
-from projections.views.limits import Limit
-from projections.views.lockouts import Lockout
+from projections.views.limits.view import Limit
+from projections.views.lockouts.view import Lockout
 from projections.views.sessions import EVERYONE
 
 BY_HAND = "manual"

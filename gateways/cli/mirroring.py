@@ -17,14 +17,14 @@ from eventstore import InfluxSettings, InvalidEvent, Refused
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.store import journal_path
 from gateways.cli import options, outcome
-from gateways.cli.output import note, progress, put, put_json
 from gateways.presenting.documents import plain
+from gateways.presenting.output import note, progress, put, put_json
 from gateways.presenting.presenter import Presenter
 
 if TYPE_CHECKING:
-    from eventstore.influx.check import Comparison, Difference
-    from eventstore.influx.restore import Restored
-    from eventstore.influx.shipping import Shipper
+    from eventstore.influx.repair.check import Comparison, Difference
+    from eventstore.influx.repair.restore import Restored
+    from eventstore.influx.ship.shipper import Shipper
 
 Once = Annotated[bool, typer.Option("--once", help="Ship until caught up, then end.")]
 Check = Annotated[bool, typer.Option("--check", help="Ship nothing: compare the journal with what InfluxDB holds.")]
@@ -85,7 +85,7 @@ def adopt(
 
     The copy that shipped so far is refused from then on. Use it only when that one is not appended to any more.
     """
-    from eventstore.influx import restore as restoring
+    from eventstore.influx.repair import restore as restoring
 
     settings = InfluxSettings.load()
     with _journal(data, log) as journal:
@@ -115,7 +115,7 @@ def restore(  # noqa: PLR0917 - typer names them all
     if not from_influx:
         msg = "say --from-influx; a backup is a store already: open it, or copy it to its place"
         raise InvalidEvent(msg)
-    from eventstore.influx import restore as restoring
+    from eventstore.influx.repair import restore as restoring
 
     settings = InfluxSettings.load()
     place = journal_path(data, log)
@@ -135,7 +135,7 @@ def restore(  # noqa: PLR0917 - typer names them all
 
 
 def _take_over(settings: InfluxSettings, directory: Path, log: str, log_id: bytes) -> bool:
-    from eventstore.influx import restore as restoring
+    from eventstore.influx.repair import restore as restoring
 
     try:
         before = restoring.adopt(settings, directory, log, log_id)
@@ -169,7 +169,7 @@ def _put_restored(found: Restored, data: Path, *, adopted: bool) -> None:
 
 
 def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: bool) -> None:
-    from eventstore.influx.shipping import Shipper
+    from eventstore.influx.ship.shipper import Shipper
 
     shipper = Shipper(journal, journal.path.parent, settings)
     position = shipper.run(once=True, patience_seconds=settings.patience_seconds)
@@ -180,7 +180,7 @@ def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: boo
 
 
 def _ship_on(journal: SqliteJournal, settings: InfluxSettings) -> None:
-    from eventstore.influx.shipping import Shipper
+    from eventstore.influx.ship.shipper import Shipper
 
     shipper = Shipper(journal, journal.path.parent, settings)
     ended = threading.Event()
@@ -219,8 +219,9 @@ def _saying(journal: SqliteJournal, shipper: Shipper) -> str:
 def _compare(
     journal: SqliteJournal, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
 ) -> None:
-    from eventstore.influx import check, claims, status
+    from eventstore.influx import claims, status
     from eventstore.influx.client import Client
+    from eventstore.influx.repair import check
 
     client = Client(settings)
     try:

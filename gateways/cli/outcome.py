@@ -15,8 +15,8 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from eventstore import CorruptJournal, StoreError, Unproved, UnsupportedFormat
-from gateways.cli.output import diagnose, note
 from gateways.presenting.escaping import escaped
+from gateways.presenting.output import diagnose, note
 
 FINE, WRONG, MISUSED = 0, 1, 2
 # What shells report of a program that SIGINT, or SIGPIPE, has ended.

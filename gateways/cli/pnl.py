@@ -10,12 +10,12 @@ import typer
 
 from eventstore import InvalidEvent, UnknownContract
 from gateways.cli import known, options, outcome
-from gateways.cli.output import ROWS_SHOWN, note, progress, put_json, put_table
 from gateways.presenting.documents import plain
+from gateways.presenting.output import ROWS_SHOWN, note, progress, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 from projections import Book, PartitionParked
 from projections import open as open_book
-from projections.views.pnl import Made
+from projections.views.executions.pnl import Made
 
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First trading day, as 2025-11-19.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last trading day, included.")]

@@ -13,9 +13,9 @@ from eventstore import EventReader, Record
 from eventstore.clock import NANOSECONDS
 from gateways.cli import instants, known, options
 from gateways.cli.events import unknown_types
-from gateways.cli.output import note, put, put_fields, put_json, screen
 from gateways.presenting.documents import readable_data, record_json
 from gateways.presenting.escaping import escaped, escaped_json
+from gateways.presenting.output import note, put, put_fields, put_json, screen
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.tables import cut, wrapped
 from projections import SHARED

@@ -10,12 +10,12 @@ import typer
 from eventstore import EventReader, InvalidEvent
 from gateways.cli import instants, known, options, outcome
 from gateways.cli.holdings import Holdings, gather
-from gateways.cli.output import ROWS_SHOWN, progress, put, put_json, put_table
+from gateways.presenting.output import ROWS_SHOWN, progress, put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 from projections import Book, as_of
 from projections import open as open_book
-from projections.views.orders import Order
-from projections.views.positions import Position
+from projections.views.executions.positions import Position
+from projections.views.orders.view import Order
 
 At = Annotated[
     str | None,

@@ -16,9 +16,9 @@ from eventstore.streams import account_of
 from eventstore.trading import Marked
 from gateways.cli import instants, options
 from gateways.cli.events import event_of
-from gateways.cli.output import note as say
-from gateways.cli.output import put, put_json
 from gateways.presenting.documents import record_json
+from gateways.presenting.output import note as say
+from gateways.presenting.output import put, put_json
 from gateways.presenting.presenter import Presenter
 
 Stream = Annotated[str, typer.Argument(metavar="STREAM", help="category/account/entity, as order/ACC1/O-17.")]

@@ -25,8 +25,8 @@ from eventstore.clock import format_time
 from eventstore.events.registry import by_name
 from gateways.presenting.escaping import escaped_json
 from gateways.presenting.numbers import in_full, without_powers
-from projections.views.orders import Order
-from projections.views.positions import Position
+from projections.views.executions.positions import Position
+from projections.views.orders.view import Order
 
 
 def reported_difference(position: Position) -> Decimal | None:

@@ -12,10 +12,10 @@ from eventstore.clock import question_ns
 from eventstore.ids import as_id
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.risk.checks import CHECKS, Finding
+from projections.risk.limits.base import escaped
+from projections.risk.limits.parameters import KINDS, BadLimit, kind_of, read
+from projections.risk.limits.sentences import until
 from projections.risk.proposals import Cancel, MissingInput, Proposal, Situation
-from projections.rules.base import escaped
-from projections.rules.parameters import KINDS, BadLimit, kind_of, read
-from projections.rules.sentences import until
 from projections.view import FIXED
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Times
     from projections.book import Book
+    from projections.risk.limits.parameters import Parameters
     from projections.risk.standing import Standing
-    from projections.rules.parameters import Parameters
     from projections.views.blackouts import Blackout
-    from projections.views.limits import Limit
-    from projections.views.lockouts import Lockout
+    from projections.views.limits.view import Limit
+    from projections.views.lockouts.view import Lockout
 
     Ask = Callable[[Situation, Limit, Any], Finding | None]
 

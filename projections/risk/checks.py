@@ -6,10 +6,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.trading import Severity, Verdict
-from projections.risk.proposals import MissingInput, Situation
-from projections.rules.drawdown import floor_at
-from projections.rules.figures import Span, amounts, day_of, week_of
-from projections.rules.parameters import (
+from projections.risk.limits.drawdown import floor_at
+from projections.risk.limits.figures import Span, amounts, day_of, week_of
+from projections.risk.limits.parameters import (
     AvailableBalance,
     Basis,
     Concentration,
@@ -25,13 +24,14 @@ from projections.rules.parameters import (
     Unit,
     WeeklyLoss,
 )
-from projections.rules.sentences import money, until
+from projections.risk.limits.sentences import money, until
+from projections.risk.proposals import MissingInput, Situation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from projections.views.limits import Limit
-    from projections.views.made import Made
+    from projections.views.executions.pnl_totals import Made
+    from projections.views.limits.view import Limit
 
 ZERO = Decimal(0)
 ONE = Decimal(1)

@@ -11,15 +11,15 @@ import msgspec
 from eventstore import StoreError, UnknownContract
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import OrderSubmitted, OrderType, PositionSide, Side
+from projections.risk.limits.holdings import FLAT, QUANTITY_MAX, with_order
 from projections.risk.standing import standing_of
-from projections.rules.holdings import FLAT, QUANTITY_MAX, with_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Self
 
     from projections.book import Book
-    from projections.views.contracts import Contract
+    from projections.views.contracts.view import Contract
 
 ZERO = Decimal(0)
 D = TypeVar("D", Decimal, Decimal | None)

@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from eventstore import InvalidEvent, StoreError
 from eventstore.streams import check_name
-from projections.rules.figures import untold
-from projections.rules.holdings import closing_of, held_by, summed, working_for
+from projections.risk.limits.figures import untold
+from projections.risk.limits.holdings import closing_of, held_by, summed, working_for
 from projections.view import SHARED
 from projections.views.accounts import own_currency
 from projections.views.blackouts import BlackoutsView
-from projections.views.contracts import ContractsView
-from projections.views.made import Rates, in_money
-from projections.views.naming import all_names
-from projections.views.positions import PositionsView
+from projections.views.contracts.names import all_names
+from projections.views.contracts.view import ContractsView
+from projections.views.executions.pnl_totals import Rates, in_money
+from projections.views.executions.positions import PositionsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from eventstore.trading import PositionSide, Side
     from projections.book import Book
-    from projections.rules.holdings import Held, Sums, Working
+    from projections.risk.limits.holdings import Held, Sums, Working
     from projections.sessions import Calendar
     from projections.views.accounts import Account
-    from projections.views.bests import Highs
     from projections.views.blackouts import Blackout
-    from projections.views.counters import Count
-    from projections.views.limits import Limit
-    from projections.views.made import Made
+    from projections.views.executions.counters import Count
+    from projections.views.executions.pnl_totals import Made
+    from projections.views.high_water_marks import Highs
+    from projections.views.limits.view import Limit
 
 ZERO = Decimal(0)
 ACCOUNTS_MAX = 10_000

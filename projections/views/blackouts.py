@@ -10,8 +10,8 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, to_ns
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
 from projections.view import SHARED, Lens, View
-from projections.views.contracts import ContractsState, ContractsView
-from projections.views.naming import names_and_root
+from projections.views.contracts.names import names_and_root
+from projections.views.contracts.view import ContractsState, ContractsView
 
 BLACKOUTS_MAX = 10_000
 

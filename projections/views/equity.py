@@ -13,11 +13,11 @@ from eventstore.clock import Times, to_ns
 from eventstore.trading import EquityMarked, QuoteUsed
 from projections.view import FIXED, Lens, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
-from projections.views.earned import Earned
-from projections.views.made import Rates, in_money, multiplier
-from projections.views.pnl import quotes_of
-from projections.views.position_fold import VIEW, Figures, Holding, PositionsState
-from projections.views.trades import ZERO, Fees
+from projections.views.executions.fold import VIEW, Figures, Holding, PositionsState
+from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.pnl import quotes_of
+from projections.views.executions.pnl_totals import Rates, in_money, multiplier
+from projections.views.executions.trades import ZERO, Fees
 
 CURRENCIES_MAX = 1_000
 

@@ -11,7 +11,7 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, Times, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
 from projections.view import FIXED, SHARED, Lens, View
-from projections.views.contracts import SYMBOLS_MAX, Contract, ContractsState, ContractsView
+from projections.views.contracts.view import SYMBOLS_MAX, Contract, ContractsState, ContractsView
 
 TICKS_MAX = 1_000
 TICKS_IN_ALL = 1_000_000

@@ -12,10 +12,11 @@ import eventstore
 import projections
 from eventstore import EventStore, Record
 from eventstore.trading import EnforcementTaken, LimitsSet, LockoutSet, Marked, OrderFilled
-from gateways.cli import demo, demo_child
-from gateways.cli.demo_child import Heard
-from gateways.cli.demo_day import ACCOUNTS, CLOSES_AT, DESK, EVENTS, INSTRUMENTS, LOSS_MAX, RESET_AT, contracts
-from gateways.cli.demo_trading import TradingLoop, net
+from gateways.cli import demo
+from gateways.demo import child
+from gateways.demo.child import Heard
+from gateways.demo.day import ACCOUNTS, CLOSES_AT, DESK, EVENTS, INSTRUMENTS, LOSS_MAX, RESET_AT, contracts
+from gateways.demo.trading import TradingLoop, net
 from projections import Policies
 from tests.cli.command import Run, on_terminal
 
@@ -169,7 +170,7 @@ def check_what_it_left(directory: Path, shell: Run, lockout: dict[str, object]) 
 def test_a_demo_in_which_a_check_fails_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the processes acknowledge what no journal holds."""
     heard = Heard(acknowledged={1: "00" * 32}, killed=True)
-    monkeypatch.setattr(demo_child, "listen", lambda *_, **__: heard)
+    monkeypatch.setattr(child, "listen", lambda *_, **__: heard)
     with eventstore.open(tmp_path / "kept" / "data") as store:
         store.append("mark/-/x", Marked(name="x"))
     monkeypatch.setattr(demo, "_place", lambda _: tmp_path / "kept")

@@ -9,7 +9,7 @@ import pytest
 import eventstore
 import projections
 from eventstore.clock import NANOSECONDS
-from gateways.cli import diagnosis
+from gateways.cli import doctor
 from projections import SnapshotWarning
 from projections.cuts.states import encoded, pack
 from tests.cli.command import Run
@@ -58,7 +58,7 @@ def test_an_age_is_never_below_zero(data: Path, ahead: int, says: str) -> None:
         [record] = store.read(after=7)
         clock = eventstore.ManualClock(record.recorded_at + ahead * NANOSECONDS)
     with eventstore.open(data, clock=clock) as store:
-        assert diagnosis._age(store, 8) == f"{says} old"
+        assert doctor._age(store, 8) == f"{says} old"
 
 
 def test_a_true_cut_passes_a_deep_look(run: Run, data: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from gateways.cli import diagnosis
-from gateways.cli.diagnosis import judged_sync
+from gateways.cli import doctor
+from gateways.cli.doctor import judged_sync
 from tests.cli.command import Run, flip
 
 
@@ -92,7 +92,7 @@ def test_doctor_finds_an_unreadable_watermark(run: Run, data: Path) -> None:
 def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
     run: Run, data: Path, monkeypatch: pytest.MonkeyPatch, kind: str, free: int, status: str, code: int
 ) -> None:
-    monkeypatch.setattr(diagnosis, "file_system", lambda _: kind)
+    monkeypatch.setattr(doctor, "file_system", lambda _: kind)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(total=10**12, used=0, free=free))
     ended = run("doctor", "--data", data, "--json")
     told = {check["status"] for check in ended.document["checks"] if check["name"] in {"file system", "disk space"}}
@@ -101,8 +101,8 @@ def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
 
 
 def test_a_network_file_system_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(diagnosis, "file_system", lambda _: "nfs4")
-    assert next(diagnosis.place(tmp_path)).status == "wrong"
+    monkeypatch.setattr(doctor, "file_system", lambda _: "nfs4")
+    assert next(doctor.place(tmp_path)).status == "wrong"
 
 
 def test_a_disk_that_answers_too_quickly_is_warned_of() -> None:

@@ -11,7 +11,7 @@ import eventstore
 from eventstore import Event, Record
 from eventstore.clock import format_time
 from eventstore.trading import EnforcementAction, EnforcementRequested, LockoutCleared, PositionReported, Side
-from projections.views.orders import OrdersState, OrdersView
+from projections.views.orders.view import OrdersState, OrdersView
 from tests.cli.command import NINE, SECOND, Run, filled
 
 NINE_O_CLOCK = "2025-11-19T09:00:10-06:00"

@@ -11,7 +11,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InfluxSettings, Record
-from eventstore.influx import asking
+from eventstore.influx.read import queries
 from eventstore.journals.memory import MemoryJournal
 from tests.influx import dashboards
 from tests.influx.mirroring import fill, settings_for
@@ -97,7 +97,7 @@ def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let readers wait only shortly for points that were there: they could come again after a crash of the server."""
-    monkeypatch.setattr(asking, "GAP_SECONDS", 0.3)
+    monkeypatch.setattr(queries, "GAP_SECONDS", 0.3)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from eventstore import EventStore, Record
 from eventstore.clock import NANOSECONDS, ManualClock
 from eventstore.events.registry import by_name
 from eventstore.influx.points import Encoder
-from gateways.cli.demo_day import OPENS_AT, TICK_NS
-from gateways.cli.demo_trading import TradingLoop
+from gateways.demo.day import OPENS_AT, TICK_NS
+from gateways.demo.trading import TradingLoop
 from gateways.importers import import_file
 from tests.influx.api import Server
 

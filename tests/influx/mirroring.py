@@ -16,7 +16,7 @@ import msgspec
 
 from eventstore import Batch, Event, EventStore, InfluxSettings, Record
 from eventstore.influx.points import Encoder, type_line
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.trading import OrderAccepted, OrderRejected, OrderSubmitted, Side
 from tests.influx.api import Server

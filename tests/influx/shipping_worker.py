@@ -28,8 +28,8 @@ import msgspec
 
 import eventstore
 from eventstore import MIRRORED, InfluxSettings, NotMirrored
-from eventstore.influx import mirror
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship import mirror
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
 from tests.influx.mirroring import as_lines, batches, event
 

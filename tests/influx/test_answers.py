@@ -14,10 +14,10 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Record, Refused, StoreError, Unavailable
-from eventstore.influx import windows
 from eventstore.influx.client import ANY, Client, Raw
-from eventstore.influx.reader import InfluxReader
-from eventstore.influx.source import InfluxSource
+from eventstore.influx.read import windows
+from eventstore.influx.read.reader import InfluxReader
+from eventstore.influx.read.source import InfluxSource
 from eventstore.journals.memory import MemoryJournal
 from eventstore.testing import SourceContract
 from tests.influx import filling

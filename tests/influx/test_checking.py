@@ -12,10 +12,10 @@ import pytest
 import eventstore
 from eventstore import CorruptJournal, InfluxSettings, Record
 from eventstore.influx import status
-from eventstore.influx.check import Comparing, Comparison
 from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.repair.check import Comparing, Comparison
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.trading import OrderFilled, OrderSubmitted, Side
 from tests.influx.api import Server

@@ -17,10 +17,11 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InfluxSettings, Unavailable
-from eventstore.influx import claims, shipping
+from eventstore.influx import claims
 from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship import shipper
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.influx.status import CURSOR
 from eventstore.trading import FeeCharged
 from tests.influx.api import Server
@@ -41,7 +42,7 @@ HOUR_SECONDS = 3_600
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "RECHECK_SECONDS", 0.1)
 
 
 class Shipping(NamedTuple):
@@ -156,7 +157,7 @@ def test_patience_is_for_a_halt_too(
     store: EventStore, settings: InfluxSettings, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the next look is far off."""
-    monkeypatch.setattr(shipping, "RECHECK_SECONDS", WAIT_SECONDS)
+    monkeypatch.setattr(shipper, "RECHECK_SECONDS", WAIT_SECONDS)
     began = time.monotonic()
     with pytest.raises(Unavailable, match="none"):
         ship(data, replaced(settings, bucket="none"), seconds=0.2)

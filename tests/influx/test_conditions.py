@@ -12,10 +12,11 @@ import msgspec
 import pytest
 
 from eventstore import MIRRORED, EventStore, InfluxSettings, NotMirrored
-from eventstore.influx import claims, mirror, shipping, status
+from eventstore.influx import claims, status
 from eventstore.influx.client import Client
-from eventstore.influx.mirror import Mirror
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship import mirror, shipper
+from eventstore.influx.ship.mirror import Mirror
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.trading import OrderSubmitted, Side
 from tests.influx.api import Server
 from tests.influx.mirroring import (
@@ -39,17 +40,17 @@ QUERY = "/query"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
-    monkeypatch.setattr(shipping, "CHECK_SECONDS", 0.1)
-    monkeypatch.setattr(shipping, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "PROBE_SECONDS", 0.1)
     monkeypatch.setattr(mirror, "WAIT_SECONDS", WAIT_SECONDS)
 
 
 @pytest.fixture
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is looked at between two appends but what a confirmation itself looks at."""
-    monkeypatch.setattr(shipping, "CHECK_SECONDS", 1_000)
-    monkeypatch.setattr(shipping, "PROBE_SECONDS", 1_000)
+    monkeypatch.setattr(shipper, "CHECK_SECONDS", 1_000)
+    monkeypatch.setattr(shipper, "PROBE_SECONDS", 1_000)
 
 
 @contextlib.contextmanager
@@ -180,8 +181,8 @@ def test_a_bucket_that_takes_the_place_of_another_is_looked_at_as_a_whole(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has the claim, and what a check without a reason for doubt looks at: the newest events and the first."""
-    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK_OFTEN", 2)
-    monkeypatch.setattr("eventstore.influx.history.COUNTED_MAX", 1)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK_OFTEN", 2)
+    monkeypatch.setattr("eventstore.influx.ship.history.COUNTED_MAX", 1)
     records = list(store.read())
     with shipped(store, settings) as shipping_:
         server.change_bucket(bucket, name=f"{bucket}-old")
@@ -293,7 +294,7 @@ def test_a_server_with_an_older_copy_has_all_of_the_log_before_an_event_counts_a
 def test_what_is_missing_from_long_ago_is_found_when_shipping_begins(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK", 4)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK", 4)
     gone = next(store.read(after=2)).recorded_at
     with shipped(store, settings) as shipping_:
         lines = shipping_.lines()
@@ -309,8 +310,8 @@ def test_what_is_missing_from_long_ago_is_found_when_shipping_begins(
 def test_what_is_missing_among_old_points_is_found_while_shipping(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK_OFTEN", 2)
-    monkeypatch.setattr("eventstore.influx.history.COUNTED_MAX", 3)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK_OFTEN", 2)
+    monkeypatch.setattr("eventstore.influx.ship.history.COUNTED_MAX", 3)
     gone = next(store.read(after=4)).recorded_at
     with shipped(store, settings):
         server.delete_points(bucket, '_measurement="events"', instant(gone), instant(gone))
@@ -321,7 +322,7 @@ def test_what_is_missing_among_old_points_is_found_while_shipping(
 def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.influx.check.RANGE", 2)
+    monkeypatch.setattr("eventstore.influx.repair.check.RANGE", 2)
     gone = [instant(record.recorded_at) for record in store.read(limit=9)]
     with shipped(store, settings):
         pass

@@ -12,14 +12,16 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import CorruptJournal, EventStore, InfluxSettings, Refused, Unavailable
-from eventstore.audit import tree_at
 from eventstore.clock import ManualClock, SystemClock
-from eventstore.influx import batches, claims, history, mirror, shipping, status
-from eventstore.influx.batches import Batch
+from eventstore.influx import claims, status
 from eventstore.influx.client import Client
-from eventstore.influx.history import Held, History
-from eventstore.influx.sending import Breaker, send
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship import batches, history, mirror
+from eventstore.influx.ship import shipper as shipping
+from eventstore.influx.ship.batches import Batch
+from eventstore.influx.ship.history import Held, History
+from eventstore.influx.ship.sending import Breaker, send
+from eventstore.influx.ship.shipper import Shipper
+from eventstore.proofs.verify import tree_at
 from eventstore.watermarks import Watermark
 from tests.influx import filling
 from tests.influx.api import Server

@@ -10,16 +10,19 @@ from typing import cast
 import msgspec
 import pytest
 
-from eventstore import CorruptJournal, Gap, InfluxSettings, Record, Refused, audit
-from eventstore.influx import asking, check, points, timeline, windows
+from eventstore import CorruptJournal, Gap, InfluxSettings, Record, Refused
+from eventstore.influx import points
 from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder, extractor
-from eventstore.influx.roots import roots
-from eventstore.influx.source import InfluxSource
-from eventstore.influx.timeline import Anchor, Timeline
+from eventstore.influx.read import queries, timeline, windows
+from eventstore.influx.read.roots import roots
+from eventstore.influx.read.source import InfluxSource
+from eventstore.influx.read.timeline import Anchor, Timeline
+from eventstore.influx.repair import check
 from eventstore.journal import Source, declared
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.journals.sqlite.restore import Restoration
+from eventstore.proofs import verify
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, LOG_ID, SECOND, CountingClient
 from tests.influx.servers import Server
@@ -85,7 +88,7 @@ DISORDERLY: dict[str, tuple[list[Record], int, str]] = {
 def test_what_is_out_of_order_is_named_with_its_position(what: str) -> None:
     records, position, reason = DISORDERLY[what]
     told: list[tuple[int, int]] = []
-    found = audit.verify_order(cast("Source", Made(records)), progress=lambda *steps: told.append(steps))
+    found = verify.verify_order(cast("Source", Made(records)), progress=lambda *steps: told.append(steps))
     assert (found.ok, found.checked, found.first_bad) == (False, position - 1, position)
     assert reason in (found.reason or "")
     assert told == [(done, 9) for done in range(2, position, 2)]
@@ -93,7 +96,7 @@ def test_what_is_out_of_order_is_named_with_its_position(what: str) -> None:
 
 def test_what_is_in_order_proves_from_anywhere() -> None:
     for after in range(10):
-        found = audit.verify_order(cast("Source", Made(RECORDS)), after=after)
+        found = verify.verify_order(cast("Source", Made(RECORDS)), after=after)
         assert (found.ok, found.checked) == (True, 9 - after)
 
 
@@ -160,7 +163,7 @@ def test_nothing_is_asked_for_past_the_head(
 def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "GAP_SECONDS", 0.0)
+    monkeypatch.setattr(queries, "GAP_SECONDS", 0.0)
     filling.fill(server, bucket, [*RECORDS[:4], *RECORDS[5:]])
     part, rest = filling.parts_of(filling.lines_of(RECORDS)[4], "position", "stream")
     filling.write(server, bucket, [part])
@@ -223,7 +226,7 @@ def anchors(records: Sequence[Record]) -> list[Anchor]:
 def test_a_timeline_forgets_half_of_what_it_knows_and_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "ANCHORS_MAX", 8)
     records = filling.made(filling.seconds(200))
-    known = Timeline(asking.Asking(Client(InfluxSettings("http://nowhere.invalid", "org", "bucket")), "main"))
+    known = Timeline(queries.Asking(Client(InfluxSettings("http://nowhere.invalid", "org", "bucket")), "main"))
     for anchor in anchors(records):
         known.add(anchor)
         assert 4 < len(known._known) <= 8 or anchor.position < 8
@@ -340,5 +343,5 @@ def test_what_a_journal_can_have_recorded_is_restored(size: int, tmp_path: Path)
     written.abandon()
     journal = SqliteJournal(tmp_path / "journal.db")
     assert list(journal.read(limit=100)) == RECORDS
-    assert audit.verify(journal).ok
+    assert verify.verify(journal).ok
     journal.close()

@@ -15,7 +15,7 @@ import eventstore
 import projections
 from eventstore.clock import NANOSECONDS, ManualClock, parse_time
 from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet, Side, TradeExecuted
-from gateways.cli.demo_day import ACCOUNTS, INSTRUMENTS
+from gateways.demo.day import ACCOUNTS, INSTRUMENTS
 from tests.influx import dashboards
 from tests.influx.api import Refused, Server
 from tests.influx.dashboards import ALL, HISTORY, ROOT, Panel, Row, Screen, Values

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from eventstore import Closed, Gap, Record, Refused
-from eventstore.influx import asking, windows
 from eventstore.influx.client import Client
-from eventstore.influx.reader import InfluxReader
-from eventstore.influx.timeline import Anchor
+from eventstore.influx.read import queries, windows
+from eventstore.influx.read.reader import InfluxReader
+from eventstore.influx.read.timeline import Anchor
 from eventstore.testing import in_time
 from tests.influx import filling
 from tests.influx.servers import Server
@@ -201,13 +201,15 @@ def test_what_was_seen_and_is_gone_is_waited_for(
     if filters:
         one._influx._asking.note_trouble()  # without one, what was counted once is not counted again
         one._influx._counted = (Anchor(0, 0), Anchor(0, 0))
-    threading.Timer(4 * asking.OLD_GAP_SECONDS, filling.write, (server, bucket, filling.lines_of(records)[7:8])).start()
+    threading.Timer(
+        4 * queries.OLD_GAP_SECONDS, filling.write, (server, bucket, filling.lines_of(records)[7:8])
+    ).start()
     assert list(one.read(**filters)) == [r for r in records if not filters or r.account == filters["account"]]
 
 
 def test_whoever_waits_for_what_is_gone_hears_of_the_end(seen: tuple[InfluxReader, list[Record]]) -> None:
     one, _ = seen
-    threading.Timer(4 * asking.OLD_GAP_SECONDS, one.close).start()
+    threading.Timer(4 * queries.OLD_GAP_SECONDS, one.close).start()
     with pytest.raises(Closed, match="connect again"):
         in_time(lambda: list(one.read()))
 

@@ -9,8 +9,8 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InfluxSettings
-from eventstore.influx import shipping
 from eventstore.influx.points import Encoder
+from eventstore.influx.ship import shipper
 from tests.influx.api import Server
 from tests.influx.mirroring import count, expected_points, fill, points, ship, until
 from tests.influx.test_checking import instant
@@ -19,7 +19,7 @@ from tests.influx.test_claims import at_work, forget, measures_of
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shipping, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "RECHECK_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_what_is_gone_from_long_before_the_cursor_halts_until_it_is_back(
     shipped: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That is no crash: points were deleted, or an older copy was restored, and somebody has to look."""
-    monkeypatch.setattr("eventstore.influx.history.LOOKED_BACK", 4)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK", 4)
     lines = Encoder("main", shipped.log_id, measures_of(shipped)).lines(shipped.read())
     forget(server, bucket)
     fill(shipped, 5)

@@ -12,7 +12,7 @@ import pytest
 import eventstore
 from eventstore import MIRRORED, Batch, CorruptJournal, InfluxSettings, NotMirrored, Unavailable
 from eventstore.clock import NANOSECONDS, ManualClock
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.influx.status import CURSOR, MirrorLock
 from tests.influx.api import Server
 from tests.influx.mirroring import (

@@ -16,7 +16,8 @@ import pytest
 
 import eventstore
 from eventstore import MIRRORED, InfluxSettings, NotMirrored
-from eventstore.influx import mirror, status
+from eventstore.influx import status
+from eventstore.influx.ship import mirror
 from tests.influx.api import Server
 from tests.influx.mirroring import (
     WAIT_SECONDS,

@@ -17,9 +17,9 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import Record, Unavailable
-from eventstore.influx.check import Comparing
 from eventstore.influx.client import Client
-from eventstore.influx.mirror import Mirror
+from eventstore.influx.repair.check import Comparing
+from eventstore.influx.ship.mirror import Mirror
 from eventstore.journals.sqlite import SqliteJournal
 from tests.influx.api import Server
 from tests.influx.mirroring import (

@@ -10,8 +10,8 @@ import pytest
 
 from eventstore import EventStore
 from eventstore.clock import NANOSECONDS, ManualClock
-from eventstore.influx.batches import RECORDS_MAX
-from eventstore.influx.pace import APART_SECONDS, LIVE_RECORDS_MAX, LIVE_SECONDS, LOOK_SECONDS, Pace
+from eventstore.influx.ship.batches import RECORDS_MAX
+from eventstore.influx.ship.pace import APART_SECONDS, LIVE_RECORDS_MAX, LIVE_SECONDS, LOOK_SECONDS, Pace
 from tests.influx.api import Server
 from tests.influx.mirroring import event, fill, settings_for, ship
 

@@ -17,9 +17,9 @@ import eventstore
 import projections
 from eventstore import Batch, Closed, EventStore, InfluxSettings, ReadOnly, Record, Unavailable
 from eventstore.influx.client import Client
-from eventstore.influx.reader import InfluxReader
+from eventstore.influx.read.reader import InfluxReader
 from eventstore.testing import in_time
-from gateways.cli.demo_day import ACCOUNTS, ticks
+from gateways.demo.day import ACCOUNTS, ticks
 from projections.worker import Worker
 from tests.influx import filling
 from tests.influx.proxy import Proxy

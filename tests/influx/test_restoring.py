@@ -11,8 +11,8 @@ import pytest
 
 import eventstore
 from eventstore import MIRRORED, CorruptJournal, Gap, InfluxSettings, Refused, TargetExists, Unproved
-from eventstore.influx.restore import Restored, adopt, restore
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.repair.restore import Restored, adopt, restore
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.trading import OrderFilled, Side
 from eventstore.watermarks import Watermark, Watermarks

@@ -14,7 +14,7 @@ import rich.pretty
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Unavailable
 from eventstore.influx.client import Client
-from eventstore.influx.shipping import Shipper
+from eventstore.influx.ship.shipper import Shipper
 from eventstore.locations import masked_url
 from tests.store.facts import ORDER, rejected
 

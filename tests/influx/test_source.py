@@ -10,7 +10,7 @@ from eventstore import InfluxSettings, Record
 from eventstore.influx import claims
 from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder
-from eventstore.influx.source import InfluxSource
+from eventstore.influx.read.source import InfluxSource
 from eventstore.journals.memory import MemoryJournal
 from eventstore.testing import SourceContract
 from tests.influx.servers import Server

@@ -15,7 +15,7 @@ from eventstore import EventReader, Record
 from eventstore.events.codec import EVENT_BYTES_MAX
 from eventstore.ids import keyed_id
 from eventstore.influx.client import Client
-from eventstore.influx.reader import InfluxReader
+from eventstore.influx.read.reader import InfluxReader
 from eventstore.testing import naive_digest
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, LOG_ID, SECOND, JsonClient, sealed

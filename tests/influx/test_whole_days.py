@@ -14,7 +14,7 @@ import pytest
 import eventstore
 import projections
 from eventstore import Batch, EventReader, EventStore, InfluxSettings, Record
-from gateways.cli.demo_day import EVENTS, ticks
+from gateways.demo.day import EVENTS, ticks
 from gateways.importers import import_file
 from tests.influx import filling
 from tests.influx.servers import Server

@@ -11,10 +11,10 @@ import pytest
 from eventstore import Record
 from eventstore.influx import client as clients
 from eventstore.influx.client import ANSWER_BYTES_MAX
-from eventstore.influx.reader import InfluxReader
-from eventstore.influx.source import InfluxSource
-from eventstore.influx.timeline import Timeline
-from eventstore.influx.windows import ANSWER_BYTES
+from eventstore.influx.read.reader import InfluxReader
+from eventstore.influx.read.source import InfluxSource
+from eventstore.influx.read.timeline import Timeline
+from eventstore.influx.read.windows import ANSWER_BYTES
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, SECOND, CountingClient
 from tests.influx.servers import Server

@@ -24,9 +24,9 @@ with eventstore.open("data") as store, projections.open(store) as book:
 """
 WORKS = {
     "cli": "import subprocess, sys\nsubprocess.run([sys.executable, '-m', 'eventstore', '--version'], check=True)",
-    "influx": "import eventstore.influx.reader, eventstore.influx.shipping",
+    "influx": "import eventstore.influx.read.reader, eventstore.influx.ship.shipper",
     "analysis": "import pandas, pyarrow",
-    "all": "import gateways.cli, eventstore.influx.shipping, pandas, pyarrow",
+    "all": "import gateways.cli, eventstore.influx.ship.shipper, pandas, pyarrow",
 }
 
 

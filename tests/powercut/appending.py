@@ -27,7 +27,7 @@ from eventstore.journals.sqlite import journal as sqlite
 from eventstore.journals.sqlite import schema
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.trading import OrderFilled, Side
-from projections.policies import Policies
+from projections.risk.policies import Policies
 from tests.powercut.recording import Finished, Recorder, install
 from tests.projections.policy_scene import Loss
 from tests.reliability.checking import reported, submitted

@@ -19,7 +19,7 @@ import projections
 from eventstore import Record, StorageWarning
 from eventstore.watermarks import Watermarks
 from projections import SnapshotWarning
-from projections.policies import Policies
+from projections.risk.policies import Policies
 from tests.memory import directory_in_memory
 from tests.powercut.appending import DATA, Life, Order, drawn
 from tests.powercut.images import Disk, Keep, choices

@@ -10,8 +10,8 @@ from pathlib import Path
 import eventstore
 import projections
 from eventstore import EventStore
+from projections.builtin import shipped_views
 from projections.fold import Fold
-from projections.shipped import shipped_views
 from tests.projections.examples import bought, filled, submitted
 from tests.projections.histories import states
 

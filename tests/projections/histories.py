@@ -42,11 +42,11 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections import View
+from projections.builtin import shipped_views
 from projections.fold import Fold
-from projections.shipped import shipped_views
-from projections.views.limits import LimitsView
-from projections.views.lockouts import LockoutsView
-from projections.views.orders import OrdersView
+from projections.views.limits.view import LimitsView
+from projections.views.lockouts.view import LockoutsView
+from projections.views.orders.view import OrdersView
 from projections.views.sessions import SessionsView
 
 Fact = tuple[str, Event]

@@ -29,7 +29,7 @@ from eventstore.trading import (
 )
 from eventstore.watermarks import Watermark, Watermarks
 from projections import Book
-from projections.policies import Decision, Policies, Trigger, TriggerKind, cursors
+from projections.risk.policies import Decision, Policies, Trigger, TriggerKind, cursors
 from tests.reliability.steps import Moment, Steps
 
 START = 1_790_000_000_000_000_000

@@ -9,7 +9,7 @@ from typing import ClassVar
 from eventstore import Event, EventStore, Record
 from eventstore.trading import LockoutSet, OrderFilled, QuoteReceived, Side
 from projections import Book
-from projections.policies import Decision, Policies, Policy, Trigger, TriggerKind
+from projections.risk.policies import Decision, Policies, Policy, Trigger, TriggerKind
 
 START = 1_790_000_000_000_000_000
 

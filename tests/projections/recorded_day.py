@@ -28,10 +28,10 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.policies import Policies, Policy
-from projections.rules.drawdown import EquityMarks, TrailingDrawdown
-from projections.rules.loss import DailyLoss
-from projections.rules.schedule import LockoutExpiry, SessionKeeper
+from projections.risk.limits.drawdown import EquityMarks, TrailingDrawdown
+from projections.risk.limits.loss import DailyLoss
+from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
+from projections.risk.policies import Policies, Policy
 from tests.projections.rules_day import ACCOUNT, CALENDAR, NOON, RESET, SECOND
 
 MINUTE = 60 * SECOND

@@ -23,7 +23,7 @@ from eventstore.trading import (
     TradeBusted,
 )
 from projections import Book
-from projections.policies import Policies, Policy
+from projections.risk.policies import Policies, Policy
 from projections.sessions import Calendar
 
 ACCOUNT = "A"

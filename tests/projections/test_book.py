@@ -17,7 +17,7 @@ from eventstore import Batch, Closed, EventReader, EventStore, InvalidEvent, Rea
 from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus, OrderSubmitted
 from projections import book as book_module
 from projections import opening as opening_module
-from projections.shipped import shipped_views
+from projections.builtin import shipped_views
 from tests.projections.examples import (
     Everything,
     Glimpsed,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eventstore.trading import LimitBreached, SessionClosed, Severity
-from projections.rules.consistency import Consistency
+from projections.risk.limits.consistency import Consistency
 from tests.projections.rules_day import Day, at
 
 

@@ -9,7 +9,7 @@ import pytest
 import eventstore
 from eventstore import StorageWarning
 from eventstore.trading import Marked
-from projections.policies.cursors import Cursors
+from projections.risk.policies.cursors import Cursors
 
 
 def marked(store: eventstore.EventStore, count: int) -> list[eventstore.Record]:

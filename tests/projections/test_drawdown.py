@@ -24,8 +24,8 @@ from eventstore.trading import (
     SessionClosed,
     Side,
 )
-from projections.policies import Policies
-from projections.rules.drawdown import EquityMarks, TrailingDrawdown
+from projections.risk.limits.drawdown import EquityMarks, TrailingDrawdown
+from projections.risk.policies import Policies
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, Day, the_lockout
 
 TODAY = date(2026, 11, 20)

@@ -19,8 +19,8 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections import Book
-from projections.policies import Policies
-from projections.rules.schedule import LockoutExpiry
+from projections.risk.limits.schedule import LockoutExpiry
+from projections.risk.policies import Policies
 from projections.view import PartitionParked
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, told
 from tests.projections.policy_scene import running

@@ -11,8 +11,8 @@ import projections
 from eventstore import Event, EventStore, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
-from projections.policies import Policies
-from projections.rules.schedule import LockoutExpiry
+from projections.risk.limits.schedule import LockoutExpiry
+from projections.risk.policies import Policies
 
 START = 1_790_000_000_000_000_000
 MINUTE = 60_000_000_000

@@ -20,8 +20,8 @@ import projections
 from eventstore import VOLATILE, Record, UnknownContract
 from eventstore.events.registry import by_class
 from projections import Book, Snapshots, SnapshotWarning
+from projections.builtin import shipped_views
 from projections.fold import Fold
-from projections.shipped import shipped_views
 from tests.projections.examples import bought
 from tests.projections.histories import (
     ACCOUNTS,

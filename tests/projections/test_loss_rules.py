@@ -22,9 +22,9 @@ from eventstore.trading import (
     Side,
     TradeCorrected,
 )
-from projections.policies import ACTOR
-from projections.rules.drawdown import EquityMarks
-from projections.rules.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.limits.drawdown import EquityMarks
+from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.policies import ACTOR
 from tests.projections.rules_day import (
     ACCOUNT,
     HOUR,

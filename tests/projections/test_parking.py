@@ -15,7 +15,7 @@ import eventstore
 import projections
 from eventstore import Event, EventStore, Record
 from projections import Book, PartitionParked, SnapshotWarning
-from projections.views.lockouts import LockoutsView
+from projections.views.lockouts.view import LockoutsView
 from tests.projections.examples import (
     Everything,
     RainByAccount,
@@ -76,7 +76,7 @@ def test_a_shipped_view_s_questions_raise_too_for_the_account_that_stopped(
 ) -> None:
     book = projections.open(store)
     with monkeypatch.context() as broken:
-        broken.setattr("projections.views.positions._fill", None)
+        broken.setattr("projections.views.executions.positions._fill", None)
         book.append("trade/A/T1", bought("T1"))
     book.append("trade/B/T1", bought("T1"))
     with pytest.raises(PartitionParked):

@@ -24,7 +24,7 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.policies import (
+from projections.risk.policies import (
     ACTOR,
     DEPTH_MAX,
     CausationTooDeep,
@@ -35,7 +35,7 @@ from projections.policies import (
     Trigger,
     TriggerKind,
 )
-from projections.views.positions import PositionsView
+from projections.views.executions.positions import PositionsView
 
 START = 1_790_000_000_000_000_000
 STREAM = "lockout/A/loss"

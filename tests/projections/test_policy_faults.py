@@ -19,9 +19,9 @@ from eventstore.events import codec
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, LockoutSet, OrderFilled, SessionReset, Side
 from projections import Book, PartitionParked
-from projections.policies import Decision, Policies, PolicyStopped, Trigger, TriggerKind
-from projections.views.contracts import ContractsView
-from projections.views.positions import PositionsView
+from projections.risk.policies import Decision, Policies, PolicyStopped, Trigger, TriggerKind
+from projections.views.contracts.view import ContractsView
+from projections.views.executions.positions import PositionsView
 from projections.views.sessions import SessionsView
 from tests.projections.policy_scene import (
     START,

@@ -27,7 +27,7 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.trading import LockoutSet, OrderFilled, Side
 from projections import Book
-from projections.policies import DEPTH_MAX, Decision, Policies, Trigger, TriggerKind
+from projections.risk.policies import DEPTH_MAX, Decision, Policies, Trigger, TriggerKind
 from tests.projections.policy_scene import (
     START,
     Loss,

@@ -17,7 +17,7 @@ import eventstore
 import projections
 from eventstore import EventStore, ManualClock
 from eventstore.trading import EnforcementRequested, LockoutSet, OrderFilled, Side
-from projections.policies import Policies
+from projections.risk.policies import Policies
 from tests.projections.policy_lives import LEAST, MADE, SECOND, START, Loss, Order
 from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.reliability.steps import Moment

@@ -30,8 +30,8 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.policies import Policies
-from projections.rules.loss import DailyLoss
+from projections.risk.limits.loss import DailyLoss
+from projections.risk.policies import Policies
 from tests.projections.recorded_day import (
     CROSSING,
     MINUTE,

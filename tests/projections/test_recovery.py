@@ -15,7 +15,7 @@ from eventstore import EventStore
 from projections import Snapshots
 from projections import snapshots as module
 from projections.fold import Fold
-from projections.views.trades import TradesView
+from projections.views.executions.trades import TradesView
 from tests.projections.cutting import digest, from_zero
 from tests.projections.examples import bought, snapshots_file
 from tests.projections.histories import states, store_of

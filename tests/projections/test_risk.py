@@ -17,7 +17,7 @@ from eventstore.trading import (
     ContractDefined,
     EquityMarked,
 )
-from projections.rules.loss import DailyLoss
+from projections.risk.limits.loss import DailyLoss
 from tests.projections.asking import (
     BUY,
     PASS,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from projections.rules.parameters import KINDS, Parameters
+from projections.risk.limits.parameters import KINDS, Parameters
 
 TEXT = (Path(__file__).parents[2] / "docs" / "RISK.md").read_text(encoding="utf-8")
 BLOCK = re.compile(

@@ -18,8 +18,8 @@ from eventstore.trading import (
     QuoteReceived,
 )
 from projections import risk
+from projections.risk.limits.parameters import KINDS
 from projections.risk.proposals import Cancel, Proposal
-from projections.rules.parameters import KINDS
 from tests.projections.asking import (
     BUY,
     PASS,

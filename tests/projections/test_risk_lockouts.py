@@ -24,7 +24,7 @@ from eventstore.trading import (
 )
 from projections import risk
 from projections.risk.proposals import Cancel
-from projections.views.limits import Limit
+from projections.views.limits.view import Limit
 from tests.projections.asking import (
     BUY,
     PASS,

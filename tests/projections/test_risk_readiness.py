@@ -16,7 +16,7 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections import risk
-from projections.policies import Decision, Policies, Policy, PolicyStopped, Trigger
+from projections.risk.policies import Decision, Policies, Policy, PolicyStopped, Trigger
 from tests.projections.asking import (
     BUY,
     PASS,

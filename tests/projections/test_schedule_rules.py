@@ -24,8 +24,8 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.policies import Policies, Trigger, TriggerKind
-from projections.rules.schedule import MISSED_MAX, LockoutExpiry, SessionKeeper
+from projections.risk.limits.schedule import MISSED_MAX, LockoutExpiry, SessionKeeper
+from projections.risk.policies import Policies, Trigger, TriggerKind
 from projections.sessions import Calendar
 from projections.view import PartitionParked
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, told

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from projections.rules.sentences import money
+from projections.risk.limits.sentences import money
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import projections
 from eventstore import Batch, EventStore
 from eventstore.trading import LockoutSet
 from projections import SnapshotWarning
+from projections.builtin import shipped_views
 from projections.fold import Fold
-from projections.shipped import shipped_views
-from projections.views.trades import TradesView
+from projections.views.executions.trades import TradesView
 from tests.projections.cut_files import again, executed, move_on
 from tests.projections.examples import bought, snapshots_file
 

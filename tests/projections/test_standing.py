@@ -34,8 +34,8 @@ from eventstore.trading import (
 from projections import risk
 from projections.risk import checking
 from projections.sessions import Calendar
-from projections.views.limits import LimitsView
-from projections.views.positions import PositionsView
+from projections.views.executions.positions import PositionsView
+from projections.views.limits.view import LimitsView
 from tests.projections.asking import BUY, PASS, REJECT, SELL, ask, lock, proposal, trading_day, work
 from tests.projections.examples import in_thread
 from tests.projections.rules_day import CALENDAR, HOUR, NEXT_RESET, NOON, RESET, SECOND, Day

@@ -7,7 +7,7 @@ import pytest
 
 from projections import tiers as module
 from projections.tiers import TierSettings
-from projections.views.orders import Order, tiers_of
+from projections.views.orders.view import Order, tiers_of
 from tests.projections.test_tiers import close, tiered
 
 

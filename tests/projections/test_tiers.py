@@ -18,7 +18,7 @@ from eventstore import Event, EventStore, Record
 from eventstore.trading import OrderCanceled, OrderStatus, TradeBusted
 from projections import tiers as module
 from projections.tiers import Stats, TierSettings
-from projections.views.orders import Order, OrdersState, OrdersView, refold, tiers_of
+from projections.views.orders.view import Order, OrdersState, OrdersView, refold, tiers_of
 from tests.projections.examples import filled, in_thread, submitted
 from tests.views.order_folding import Folding, event_of, fill, submit
 from tests.views.test_order_laws import EVENTS

@@ -12,9 +12,9 @@ from eventstore.trading import (
     QuoteReceived,
     Side,
 )
-from projections.rules import loss
-from projections.rules.drawdown import EquityMarks
-from projections.rules.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.limits import loss
+from projections.risk.limits.drawdown import EquityMarks
+from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
 from tests.projections.rules_day import (
     HOUR,
     NOON,

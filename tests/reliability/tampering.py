@@ -11,7 +11,8 @@ from typing import Any
 import apsw
 
 import eventstore
-from eventstore import Batch, CorruptJournal, StoreError, merkle
+from eventstore import Batch, CorruptJournal, StoreError
+from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
 from tests.reliability.checking import submitted
 

@@ -18,7 +18,7 @@ from eventstore import EventStore
 from eventstore.journals.sqlite import journal as sqlite
 from eventstore.journals.sqlite import schema, wal
 from eventstore.journals.sqlite.wal import Holder, WriteAheadLog, write_ahead_log
-from gateways.cli.diagnosis import OK, WARNING, holders_of, write_ahead
+from gateways.cli.doctor import OK, WARNING, holders_of, write_ahead
 from tests.store.facts import ORDER, rejected
 
 WAIT_SECONDS = 30.0

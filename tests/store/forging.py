@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from eventstore import Record, merkle
+from eventstore import Record
 from eventstore.journals.sqlite import rows
+from eventstore.proofs import merkle
 from eventstore.testing import naive_digest
 
 

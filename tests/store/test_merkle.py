@@ -5,8 +5,8 @@ from hashlib import sha256
 
 import pytest
 
-from eventstore import merkle
-from eventstore.merkle import Frontier, Node
+from eventstore.proofs import merkle
+from eventstore.proofs.merkle import Frontier, Node
 from eventstore.testing import naive_root
 
 # The test tree of certificate-transparency's own reference implementation, and its root after each leaf.

@@ -269,7 +269,7 @@ def test_a_store_shows_what_it_is(store: EventStore) -> None:
 
 
 def test_the_root_is_that_of_the_digests(store: EventStore) -> None:
-    assert store.root() == (0, eventstore.merkle.EMPTY_ROOT)
+    assert store.root() == (0, eventstore.proofs.merkle.EMPTY_ROOT)
     (record,) = store.append(ORDER, rejected())
     assert store.root() == (1, record.digest)
     assert store.verify() == eventstore.Verification(ok=True, checked=1)

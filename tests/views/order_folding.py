@@ -7,7 +7,7 @@ from typing import Any
 from eventstore import Event, Record, trading
 from eventstore.events import encode
 from projections.tiers import Tiers
-from projections.views.orders import Order, Orders, OrdersState, OrdersView
+from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
 
 
 class Folding:

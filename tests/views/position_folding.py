@@ -10,10 +10,10 @@ import msgspec
 from eventstore import Event, Record, trading
 from eventstore.events import encode
 from projections.view import FIXED, View
-from projections.views.contracts import Contracts, ContractsView
-from projections.views.lockouts import Lockouts, LockoutsView
-from projections.views.positions import Position, Positions, PositionsView
-from projections.views.trades import MarkKind, Trades, TradesView
+from projections.views.contracts.view import Contracts, ContractsView
+from projections.views.executions.positions import Position, Positions, PositionsView
+from projections.views.executions.trades import MarkKind, Trades, TradesView
+from projections.views.lockouts.view import Lockouts, LockoutsView
 
 BUY, SELL = trading.Side.BUY, trading.Side.SELL
 NET, LONG, SHORT = trading.PositionSide.NET, trading.PositionSide.LONG, trading.PositionSide.SHORT

@@ -25,10 +25,10 @@ from eventstore.trading import (
     TradeBusted,
 )
 from projections import Book
-from projections.views import path
-from projections.views.bests import DAYS_MAX, Highs
-from projections.views.earned import Earned
-from projections.views.path import Earnings
+from projections.views.executions import pnl_path
+from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.pnl_path import Earnings
+from projections.views.high_water_marks import DAYS_MAX, Highs
 
 START = 1_790_000_000_000_000_000
 SECOND = 1_000_000_000
@@ -126,7 +126,7 @@ def test_a_busted_fill_was_never_made(book: Book) -> None:
 
 
 def test_beyond_the_steps_that_are_kept_a_day_is_known_by_its_sum(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(path, "STEPS_MAX", 8)
+    monkeypatch.setattr(pnl_path, "STEPS_MAX", 8)
     for number in range(20):
         trip(book, number, "ES", 1, START + number * SECOND)
     state = book.state("positions", "A")
@@ -139,7 +139,7 @@ def test_beyond_the_steps_that_are_kept_a_day_is_known_by_its_sum(book: Book, mo
 def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(path, "STEPS_MAX", 8)
+    monkeypatch.setattr(pnl_path, "STEPS_MAX", 8)
     for number in range(24):
         trip(book, number, "ES", 1 if number < 12 else -1, START + number * SECOND, fee="0")
     kept = (book.state("positions", "A").ledger.steps_from - START) // SECOND + 1
@@ -152,7 +152,7 @@ def test_steps_of_days_long_past_are_dropped() -> None:
     made = Earned(points=Decimal(1))
     for number in range(501):
         earnings.book(START + number, number, "ES\0NET", made)
-    earnings.book(START + path.KEPT_NS + 1_000, 501, "ES\0NET", made)
+    earnings.book(START + pnl_path.KEPT_NS + 1_000, 501, "ES\0NET", made)
     assert len(earnings.steps) == 377
     assert earnings.steps_from == START + 125
     assert earnings == msgspec.msgpack.decode(msgspec.msgpack.encode(earnings), type=Earnings)

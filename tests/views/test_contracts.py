@@ -13,8 +13,8 @@ from eventstore import EventStore, ReadOnly, UnknownContract
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined
 from projections.view import SHARED
-from projections.views import contracts
-from projections.views.contracts import ContractsState, TooManySymbols
+from projections.views.contracts import view as contracts
+from projections.views.contracts.view import ContractsState, TooManySymbols
 from tests.projections.examples import in_thread
 from tests.views.position_folding import Folding, round_tripped
 

@@ -15,9 +15,9 @@ from eventstore import Event, EventStore, ManualClock, Record, trading
 from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from projections.view import FIXED
-from projections.views import counters
-from projections.views.contracts import TooManySymbols
-from projections.views.counters import Count, Counters, CountersState, CountersView
+from projections.views.contracts.view import TooManySymbols
+from projections.views.executions import counters
+from projections.views.executions.counters import Count, Counters, CountersState, CountersView
 from tests.views.position_folding import LONG, SHORT, Folding, fill, round_tripped
 
 SECOND = 1_000_000_000

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from projections.views.orders import Order
+from projections.views.orders.view import Order
 from tests.views.order_folding import Folding, event_of
 
 TABLE = Path(__file__).with_name("fix_order_states.txt").read_text(encoding="utf-8")

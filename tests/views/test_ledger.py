@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from eventstore.clock import to_ns
 from eventstore.trading import SessionOpened, SessionReset
-from projections.views import ledger as module
-from projections.views.ledger import Day, Ledger, Sum
+from projections.views.executions import ledger as module
+from projections.views.executions.ledger import Day, Ledger, Sum
 from tests.views.position_folding import round_tripped
 
 MINUTE = 60 * 10**9

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from eventstore import Event, Record
 from eventstore.trading import LimitsSet, SessionReset
-from projections.views.limits import Limits, LimitsState, LimitsView
+from projections.views.limits.view import Limits, LimitsState, LimitsView
 from tests.views.position_folding import Folding, round_tripped
 
 DAY = date(2025, 7, 21)

@@ -15,8 +15,8 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
 from projections import Book
 from projections.view import PartitionParked
-from projections.views import limits
-from projections.views.limits import LimitsState
+from projections.views.limits import view as limits
+from projections.views.limits.view import LimitsState
 
 DAY = date(2025, 7, 21)
 

@@ -18,8 +18,8 @@ from eventstore.trading import (
     LockoutExtended,
     LockoutSet,
 )
-from projections.views import lockouts
-from projections.views.lockouts import (
+from projections.views.lockouts import view as lockouts
+from projections.views.lockouts.view import (
     Lockout,
     LockoutAnomalyKind,
     LockoutsState,

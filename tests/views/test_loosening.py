@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.views.loosening import KINDS, loosened
+from projections.views.limits.loosening import KINDS, loosened
 
 CAPS = ["amount", "contracts", "distance", "fills", "limit", "loss", "max_contracts", "orders", "orders_max",
         "daily_limit", "quantity", "round_trips", "losing_trips", "target", "warning"]  # fmt: skip

@@ -10,8 +10,8 @@ import pytest
 
 from eventstore.trading import OrderAccepted, OrderCanceled, OrderStatus, TradeBusted
 from projections.tiers import TierSettings
-from projections.views.order_state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
-from projections.views.orders import AnomalyKind, OrdersView, tiers_of
+from projections.views.orders.state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
+from projections.views.orders.view import AnomalyKind, OrdersView, tiers_of
 from tests.views.order_folding import Folding, fill, submit
 
 D = Decimal
@@ -60,8 +60,8 @@ def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: py
     for number in range(4):
         folding.add(f"U{number}", fill("1", "1"))
     assert list(folding.states["A"].unknown) == ["U2", "U3"]
-    monkeypatch.setattr("projections.views.order_state.FILLS_PER_ORDER_MAX", 3)
-    monkeypatch.setattr("projections.views.order_state.ANOMALIES_PER_ORDER_MAX", 4)
+    monkeypatch.setattr("projections.views.orders.state.FILLS_PER_ORDER_MAX", 3)
+    monkeypatch.setattr("projections.views.orders.state.ANOMALIES_PER_ORDER_MAX", 4)
     order = folding.add("U3", *[fill(str(number), "1") for number in range(10, 20)])
     assert list(folding.states["A"].fills["U3"]) == ["17", "18", "19"]
     assert (len(order.anomalies), folding.orders.anomalies("A")) == (4, {AnomalyKind.UNKNOWN_ORDER: 14})
@@ -92,7 +92,7 @@ def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens
 
 
 def test_late_orders_are_told_right_when_there_are_more_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("projections.views.orders.LATE_MAX", 2)
+    monkeypatch.setattr("projections.views.orders.view.LATE_MAX", 2)
     folding = Folding(OrdersView(closed_max=0))
     for number in range(3):
         for account in ("A", "B"):

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore.trading import OrderStatus
-from projections.views.order_values import CLOSED
-from projections.views.orders import Order, OrdersState, OrdersView
+from projections.views.orders.values import CLOSED
+from projections.views.orders.view import Order, OrdersState, OrdersView
 from tests.views.order_folding import Folding, event_of
 
 QUANTITIES = st.sampled_from(["1", "2.5", "4", "10"])

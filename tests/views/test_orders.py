@@ -24,7 +24,7 @@ from eventstore.trading import (
     TradeBusted,
     TradeCorrected,
 )
-from projections.views.orders import Anomaly, AnomalyKind, Order, OrdersState, OrdersView
+from projections.views.orders.view import Anomaly, AnomalyKind, Order, OrdersState, OrdersView
 from tests.views.order_folding import Folding, correct, fill, submit
 
 D = Decimal

@@ -27,7 +27,7 @@ from eventstore.trading import (
     SessionReset,
     TradeBusted,
 )
-from projections.views.made import Made
+from projections.views.executions.pnl_totals import Made
 from tests.views.position_folding import LONG, NET, SELL, SHORT, fill
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading, contract
 

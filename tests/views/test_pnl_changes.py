@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventstore.trading import FeeCharged, TradeBusted, TradeCorrected
-from projections.views.made import Made
+from projections.views.executions.pnl_totals import Made
 from tests.views.position_folding import BUY, fill
 from tests.views.trading_book import MONDAY, TUESDAY, Trading
 

@@ -26,11 +26,11 @@ from eventstore.trading import (
 )
 from projections import open as open_book
 from projections.view import FIXED
-from projections.views import position_fold
-from projections.views.earned import NOTHING, Earned
-from projections.views.pnl import Made, Unrealized
-from projections.views.position_fold import PositionsState
-from projections.views.positions import PositionsView
+from projections.views.executions import fold
+from projections.views.executions.fold import PositionsState
+from projections.views.executions.ledger_entry import NOTHING, Earned
+from projections.views.executions.pnl import Made, Unrealized
+from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, round_tripped
 
 VIEW = PositionsView()
@@ -118,7 +118,7 @@ def test_the_days_add_up_to_the_positions_whatever_is_busted_corrected_or_late(
     happened: list[tuple[Event, int]], window: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(position_fold, "WINDOW_MAX", window)
+        patch.setattr(fold, "WINDOW_MAX", window)
         state = folded(logged(happened))
     sums = of_all_days(state)
     for key, holding in state.holdings.items():

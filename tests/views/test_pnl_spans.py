@@ -18,7 +18,7 @@ from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, OrderFilled, SessionReset, Side
 from projections import Book
-from projections.views.ledger import DAYS_MAX
+from projections.views.executions.ledger import DAYS_MAX
 from tests.proving import rounds
 
 MONDAY = date(2025, 6, 2)

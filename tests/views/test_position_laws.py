@@ -20,8 +20,8 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections.view import FIXED
-from projections.views.position_fold import Figures, PositionsState
-from projections.views.positions import PositionsView
+from projections.views.executions.fold import Figures, PositionsState
+from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, round_tripped
 
 VIEW = PositionsView()

@@ -19,9 +19,9 @@ from eventstore.trading import (
     PositionSide,
     TradeExecuted,
 )
-from projections.views import position_fold, trades
-from projections.views.contracts import TooManySymbols
-from projections.views.trades import MarkKind
+from projections.views.contracts.view import TooManySymbols
+from projections.views.executions import fold, trades
+from projections.views.executions.trades import MarkKind
 from tests.views.position_folding import LONG, SELL, SHORT, Folding, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
@@ -264,7 +264,7 @@ def test_figures_do_not_depend_on_the_threads_own_context() -> None:
 
 
 def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position_fold, "LOTS_MAX", 6)
+    monkeypatch.setattr(fold, "LOTS_MAX", 6)
     book = Folding()
     book.add(OF_POSITION, adjusted(1, "OPENING"))
     position = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(1, 7)])
@@ -282,7 +282,7 @@ def test_a_trade_is_known_as_a_duplicate_for_the_last_thousand(monkeypatch: pyte
 
 
 def test_one_symbol_too_many_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position_fold, "SYMBOLS_MAX", 1)
+    monkeypatch.setattr(fold, "SYMBOLS_MAX", 1)
     book = Folding()
     book.fills(fill("T1", 1, 100))
     with pytest.raises(TooManySymbols, match="NQZ5"):

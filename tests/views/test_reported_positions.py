@@ -8,7 +8,7 @@ import pytest
 
 from eventstore import Event
 from eventstore.trading import AdjustmentReason, PositionAdjusted, PositionReported, TradeBusted, TradeCorrected
-from projections.views.positions import Position
+from projections.views.executions.positions import Position
 from tests.views.position_folding import Folding, fill
 
 

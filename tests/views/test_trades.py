@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from eventstore import Event
 from eventstore.trading import ContractDefined, FeeCharged, Side, TradeBusted, TradeCorrected, TradeExecuted
 from projections.view import FIXED
-from projections.views import trades
-from projections.views.contracts import TooManySymbols
-from projections.views.trades import Fees, MarkKind, Totals, TradesState, TradesView
+from projections.views.contracts.view import TooManySymbols
+from projections.views.executions import trades
+from projections.views.executions.trades import Fees, MarkKind, Totals, TradesState, TradesView
 from tests.views.position_folding import BUY, LONG, SELL, Folding, fill, round_tripped
 
 ONE_ORDER = "order/A/O-1"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from eventstore import merkle
 from eventstore.errors import CorruptJournal
 from eventstore.events import Durability
 from eventstore.journal import Fault, class_here, declared
 from eventstore.journals.sqlite import rows
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.journals.sqlite.maintenance import read_head
+from eventstore.proofs import merkle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
-    from eventstore import merkle
+    from eventstore.proofs import merkle
     from eventstore.record import Batch, Record
 
 VERSIONS_MAX = 100_000

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import apsw
 from typing_extensions import override
 
-from eventstore import files, merkle
+from eventstore import files
 from eventstore.errors import CorruptJournal, StorageWarning, TargetExists
 from eventstore.journals.sqlite import read_only_files, rows, schema
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.journals.sqlite.wal import LOOK_AGAIN_SECONDS, wal_bytes
 from eventstore.journals.sqlite.wal_damage import Damage, damage
+from eventstore.proofs import merkle
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 

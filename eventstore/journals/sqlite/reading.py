@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from eventstore import merkle
 from eventstore.errors import Closed, CorruptJournal, InvalidEvent, Overloaded
 from eventstore.journal import LOG_NAME, PAGE
 from eventstore.journals.sqlite import integrity, maintenance, rows, schema
+from eventstore.proofs import merkle
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from eventstore import files, merkle
+from eventstore import files
 from eventstore.errors import CorruptJournal, TargetExists
 from eventstore.journal import declared
 from eventstore.journals.sqlite import rows, schema
+from eventstore.proofs import merkle
 from eventstore.record import Digester
 from eventstore.watermarks import Watermark, Watermarks
 

@@ -1,0 +1,1 @@
+"""The write side of InfluxDB: one process that ships a journal's records, in order."""

@@ -1,0 +1,139 @@
+"""Batches on their way to InfluxDB: read from the journal, proved, encoded, while the one before is being sent."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from eventstore.errors import CorruptJournal
+from eventstore.influx.points import Encoder, Types, type_line
+from eventstore.record import Digester
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from eventstore.journal import Journal
+    from eventstore.proofs import merkle
+    from eventstore.record import Record
+
+RECORDS_MAX = 5_000
+BYTES_MAX = 2_000_000
+LIMIT_LEAST = 100
+WAIT_SECONDS = 0.05
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Lines of contiguous positions, and where the log stands after them."""
+
+    first: int
+    position: int
+    digest: str
+    root: str
+    types: tuple[str, ...]
+    lines: tuple[str, ...]
+    """A line for each position from `first` on."""
+
+    @property
+    def body(self) -> bytes:
+        return "\n".join([*self.types, *self.lines]).encode()
+
+
+class Batches:
+    """Makes batches of what a journal holds past a position, in a thread of its own, at most one ahead."""
+
+    def __init__(self, journal: Journal, tree: merkle.Frontier, *, symbols: bool) -> None:
+        self._journal, self._tree, self._stop = journal, tree, threading.Event()
+        self.records_max = RECORDS_MAX
+        self._types = Types(journal)
+        self._shipped: set[tuple[str, int]] = set()
+        self._began_at, self._limit = 0, LIMIT_LEAST
+        self._digester = Digester(journal.log_id)
+        self._encoder = Encoder(journal.log, journal.log_id, self._types.measures, symbols=symbols)
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=1)
+        self._thread = threading.Thread(target=self._run, name=f"encoder of {journal.log}", daemon=True)
+        self._thread.start()
+
+    def next(self, seconds: float) -> Batch | None:
+        """Return the next batch, None where there is nothing to ship for so long; raise what ended the encoding."""
+        try:
+            found = self._ready.get(timeout=seconds)
+        except queue.Empty:
+            return None
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def close(self) -> None:
+        """End the thread, and wait for its end."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                limit = min(self._limit, self.records_max)
+                records = self._journal.read(after=self._tree.size, limit=limit)
+                for part in _parts(records):
+                    self._put(self._batch(part))
+                if len(records) < limit:
+                    self._journal.wait(self._tree.size, WAIT_SECONDS)
+                elif records:
+                    # As many as make a batch: the largest events would take 300 MB otherwise.
+                    fitting = BYTES_MAX * len(records) // max(sum([len(record.data) for record in records]), 1)
+                    self._limit = max(min(fitting, RECORDS_MAX), LIMIT_LEAST)
+        except Exception as error:  # noqa: BLE001 - not swallowed: `next` raises it
+            self._put(error)
+
+    def _batch(self, records: Sequence[Record]) -> Batch:
+        for expected, record in enumerate(records, self._tree.size + 1):
+            if record.position != expected:
+                raise CorruptJournal(expected, "the record is missing")
+            if not self._digester.is_sound(record):
+                raise CorruptJournal(
+                    expected, "the record does not have its digest: it was changed after it was written"
+                )
+        self._began_at = self._began_at or self._first_time()
+        types = [self._type_line(*key) for key in dict.fromkeys([(r.type, r.schema) for r in records])]
+        lines = self._encoder.lines(records)
+        self._tree.grow([record.digest for record in records])
+        last = records[-1]
+        return Batch(
+            records[0].position, last.position, last.digest.hex(), self._tree.root().hex(),
+            tuple(filter(None, types)), tuple(lines),
+        )  # fmt: skip
+
+    def _type_line(self, name: str, schema: int) -> str:
+        if (name, schema) in self._shipped:
+            return ""
+        self._shipped.add((name, schema))
+        kind = self._types.of(name, schema)
+        # At the log's first time whenever it is shipped, so that shipping again adds no point.
+        return type_line(
+            self._journal.log, name, schema, durability=kind.durability, measures=kind.measures, at=self._began_at
+        )
+
+    def _first_time(self) -> int:
+        return self._journal.read(limit=1)[0].recorded_at
+
+    def _put(self, item: Batch | BaseException) -> None:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=WAIT_SECONDS)
+            except queue.Full:
+                continue
+            return
+
+
+def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Divide records so that no part has much more data than a request should carry."""
+    first = size = 0
+    for index, record in enumerate(records):
+        size += len(record.data)
+        if size > BYTES_MAX:
+            yield records[first : index + 1]
+            first, size = index + 1, 0
+    if first < len(records):
+        yield records[first:]

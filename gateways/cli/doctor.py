@@ -1,0 +1,298 @@
+"""`doctor`: is the place fit for a journal, is the storage whole, and are its helpers, one line for each check."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from eventstore import Clock, CorruptJournal, EventStore, UnsupportedFormat
+from eventstore.clock import NANOSECONDS
+from eventstore.journal import Fault
+from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
+from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
+from eventstore.store import journal_path
+from eventstore.watermarks import Watermarks
+from gateways.cli import options, outcome
+from gateways.cli.keeping import checked
+from gateways.presenting.documents import plain
+from gateways.presenting.output import put_json, put_under
+from projections import SnapshotWarning, compare_snapshots
+from projections import open as open_book
+from projections.opening import snapshots_beside
+
+OK, WARNING, WRONG = "ok", "warning", "wrong"
+
+TAIL = 10_000
+FREE_LOW, FREE_LEAST = 1_000_000_000, 50_000_000
+# Older versions can lose a commit while another connection checkpoints.
+SQLITE_LEAST = (3, 51, 3)
+MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
+SYNC_SAMPLES = 50
+SYNC_BYTES = 4_096
+# No medium that keeps its data without power answers faster: it is memory, or a cache that does not tell.
+SYNC_NS_LEAST = 10_000
+LINES_SHOWN = 20
+
+
+Deep = Annotated[
+    bool, typer.Option("--deep", help="Fold the whole log and compare the newest snapshots with it, state by state.")
+]
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One thing looked at. `status`: ok, warning (works, and may surprise) or wrong (exit code 1)."""
+
+    name: str
+    status: str
+    detail: str
+
+
+def doctor(
+    data: options.LocalData = options.DATA,
+    log: options.Log = options.LOG,
+    read_only: options.ReadOnlyFlag = False,
+    deep: Deep = False,
+    as_json: options.Json = False,
+) -> None:
+    """Check directory, storage, recent records and sidecar files; one line for each check.
+
+    Exit code 1 when something is wrong; warnings alone exit 0. `verify` checks every record.
+    """
+    evidence = read_only or options.is_protected(data, log)
+    missing: dict[str, Any] = {}
+    checks = [*_versions(), *place(journal_path(data, log).parent, evidence=evidence)] if data.is_dir() else []
+    try:
+        with options.asking(data, log, read_only=evidence) as store:
+            missing = options.missing_tail(store)
+            checks += [
+                Check("opening", OK, f"log {log} opens at position {store.head():,}"),
+                *_inside(store, deep=deep),
+            ]
+    except UnsupportedFormat:
+        raise
+    except CorruptJournal as e:
+        reason = ". ".join([e.reason, *getattr(e, "__notes__", ())])
+        checks.append(Check("opening", WRONG, f"position {e.position}: {reason}"))
+    fine = all(check.status != WRONG for check in checks)
+    if as_json:
+        put_json({"log": log, "ok": fine, "checks": plain(checks), **missing})
+    else:
+        for check in checks:
+            put_under(f"{check.status:<8} {check.name:<12} ", check.detail)
+    if not fine:
+        outcome.wrong()
+
+
+def _versions() -> Iterator[Check]:
+    # apsw's version is that of the SQLite it was made for, and its wheels carry it.
+    version = metadata.version("apsw")
+    known = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
+    sqlite = f"SQLite {'.'.join(map(str, known))} by apsw {version}"
+    yield Check("python", OK, f"{platform.python_implementation()} {platform.python_version()}")
+    if known < SQLITE_LEAST:
+        yield Check("sqlite", WRONG, f"{sqlite} may lose commits: update apsw")
+    else:
+        yield Check("sqlite", OK, sqlite)
+
+
+def place(directory: Path, *, evidence: bool = False) -> Iterator[Check]:
+    """Yield what is to be said of a directory's file system and, unless it is only read, of the room there."""
+    kind = file_system(directory) or "of unknown kind"
+    if evidence:
+        yield Check("file system", OK, f"{kind}, opened read-only: nothing is written there")
+        return
+    if kind in NETWORK_FILE_SYSTEMS:
+        yield Check("file system", WRONG, f"{kind}: SQLite's locks do not hold over a network, use a local disk")
+    elif kind in MEMORY_FILE_SYSTEMS:
+        yield Check("file system", WARNING, f"{kind}: this is memory, and gone with the power")
+    else:
+        yield Check("file system", OK, kind)
+    usage = shutil.disk_usage(_existing(directory))
+    free = f"{usage.free / 1e9:,.1f} GB free of {usage.total / 1e9:,.1f}"
+    status = WRONG if usage.free < FREE_LEAST else WARNING if usage.free < FREE_LOW else OK
+    yield Check("disk space", status, free if status == OK else f"{free}: make room")
+
+
+def _existing(directory: Path) -> Path:
+    return next(path for path in (directory, *directory.absolute().parents) if path.exists())
+
+
+def _inside(store: EventStore, *, deep: bool) -> Iterator[Check]:
+    directory = store.directory
+    assert directory is not None, "a log that was opened by its directory"
+    if not store.read_only:
+        yield _syncs(directory, store.clock)
+    yield _now(store)
+    complaints = store.doctor()
+    yield from _complaints("storage", complaints, "SQLite's own check and the derived columns find nothing")
+    after = max(store.head() - TAIL, 0)
+    found = checked(store, after=after)
+    if found.ok:
+        yield Check("records", OK, f"the last {found.checked:,} are as they were written")
+    else:
+        yield Check("records", WRONG, str(Fault(found.first_bad or 0, found.reason or "")))
+    yield from _watermarks(store, directory)
+    yield write_ahead(write_ahead_log(journal_path(directory.parent, store.log)))
+    yield from _mirror(store)
+    # First, for a book that is opened may write a cut of its own.
+    compared = list(_comparison(store)) if deep and not store.read_only else []
+    yield from _book(store, is_compared=bool(compared))
+    if deep and store.read_only:
+        yield Check("deep", OK, "snapshots not compared: the log is open read-only")
+    yield from compared
+
+
+def _syncs(directory: Path, clock: Clock) -> Check:
+    """Write and sync a few blocks, as an append does, and judge the time that a sync takes."""
+    sync = getattr(os, "fdatasync", os.fsync)
+    samples = []
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            for _ in range(SYNC_SAMPLES):
+                os.write(file.fileno(), bytes(SYNC_BYTES))
+                began = clock.monotonic_ns()
+                sync(file.fileno())
+                samples.append(clock.monotonic_ns() - began)
+    except OSError as e:
+        return Check("disk sync", WRONG, f"a file of {SYNC_SAMPLES * SYNC_BYTES:,} bytes could not be synced: {e}")
+    return judged_sync(samples)
+
+
+def judged_sync(samples: list[int]) -> Check:
+    """Return what times of syncs, in ns, say about the disk."""
+    median = int(statistics.median(samples))
+    took = f"{median / 1e3:,.0f} µs by the median of {len(samples)}, {max(samples) / 1e3:,.0f} µs at most"
+    if median < SYNC_NS_LEAST:
+        return Check(
+            "disk sync", WARNING, f"{took}: no disk is so quick, a power cut may lose what it has acknowledged"
+        )
+    return Check("disk sync", OK, took)
+
+
+def _now(store: EventStore) -> Check:
+    ahead = 0
+    for record in store.read(after=max(store.head() - 1, 0)):
+        ahead = record.recorded_at - store.clock.now_ns()
+    if ahead > NANOSECONDS:
+        return Check("clock", WARNING, f"the last record is {ahead / 1e9:,.1f} s ahead of it: was it set back?")
+    return Check("clock", OK, "the last record is not ahead of it")
+
+
+def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
+    """Name the watermarks; opening has compared each with the record that it saw."""
+    head = store.head()
+    marks, unsound = Watermarks(directory / "watermarks").examine()
+    for name, why in unsound.items():
+        yield Check("watermarks", WRONG, f"{name!r} is no sound watermark ({why}): passed over")
+    for name in [name for name, mark in marks.items() if mark.log_id != store.log_id.hex()]:
+        yield Check("watermarks", WARNING, f"{name} is of another log ({marks.pop(name).log_id}): passed over")
+    missing = store.missing_tail
+    if missing is not None:
+        yield Check("WAL" if missing.damage else "watermarks", WRONG, str(missing))
+        return
+    told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
+    yield Check("watermarks", OK, told or "none yet")
+
+
+def write_ahead(found: WriteAheadLog) -> Check:
+    """Return what the size of a write-ahead log says, and who keeps it from shrinking."""
+    size = f"{found.bytes / 1e6:,.1f} MB"
+    if found.bytes <= WAL_BYTES_MAX:
+        return Check("WAL", OK, f"{size} in the write-ahead log")
+    return Check("WAL", WARNING, f"{size} in the write-ahead log, which is more than it needs: {holders_of(found)}")
+
+
+def holders_of(found: WriteAheadLog) -> str:
+    """Say who keeps a write-ahead log from being begun anew."""
+    if found.holders is None:
+        return "end whatever reads the journal and stays (this system does not say which processes do)"
+    if not found.holders:
+        return "no process holds it now, it shrinks once a store is open that appends"
+    names = ", ".join(f"{holder.program or 'a process'} ({holder.pid})" for holder in found.holders)
+    return f"{names} keeps an older state in view; end it, and the log shrinks"
+
+
+def _mirror(store: EventStore) -> Iterator[Check]:
+    """Say how far InfluxDB has the log, where it goes there at all."""
+    if not store.mirror.exists:
+        return
+    found = store.mirror.status
+    told = f"{found.state} at {found.position:,}, {found.lag_events:,} behind"
+    if found.last_error is not None:
+        told += f": {found.last_error}"
+    fine = found.state == "shipping" or not found.lag_events
+    yield Check("mirror", WRONG if found.state == "halted" else OK if fine else WARNING, told)
+
+
+def _book(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
+    with _snapshot_warnings() as told, open_book(store) as book:
+        recovery, parked = book.recovery, book.parked
+    if store.read_only:
+        yield Check("snapshots", OK, f"none are used where nothing is written: {recovery.tail:,} records folded")
+    elif told:
+        yield from told
+    elif not recovery.cut:
+        yield Check("snapshots", OK, f"none yet: {recovery.tail:,} records folded")
+    else:
+        age = f"the newest cut, at {recovery.cut:,}, is {_age(store, recovery.cut)}"
+        hint = "" if is_compared else "; not compared with the log: use --deep"
+        yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded on{hint}")
+    yield from _complaints("views", [str(error) for error in parked.values()], "every view folds to the head")
+
+
+@contextlib.contextmanager
+def _snapshot_warnings() -> Iterator[list[Check]]:
+    """Yield a list that has, afterwards, a check for each warning about snapshots."""
+    checks: list[Check] = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", SnapshotWarning)
+        yield checks
+    checks += [Check("snapshots", WARNING, str(warning.message)) for warning in told]
+
+
+def _age(store: EventStore, position: int) -> str:
+    """Return how old a record is; a clock that was set back makes none younger than now."""
+    [record] = store.read(after=position - 1, until=position)
+    minutes = max(store.clock.now_ns() - record.recorded_at, 0) // (60 * NANOSECONDS)
+    days, hours = minutes // 1_440, minutes // 60 % 24
+    return f"{days:,} d {hours} h old" if days else f"{hours} h {minutes % 60} min old"
+
+
+def _comparison(store: EventStore) -> Iterator[Check]:
+    """Say what differs between the newest cut and a fold of the whole log, and let no book start from it again."""
+    with _snapshot_warnings() as told:
+        found = compare_snapshots(store)
+    yield from told
+    lines = [
+        f"view {each.view}, partition {each.partition}, at {each.cut:,}: {each.reason}" for each in found.differences
+    ]
+    fine = f"{found.compared:,} states at {found.cut:,} are what the log's records fold to"
+    yield from _complaints("deep", lines, fine if found.cut else "there is no cut to compare with the log")
+    if found.unsigned:
+        yield Check("signature", WARNING, f"not used, for this user's key did not sign it: {', '.join(found.unsigned)}")
+    if found.believed and store.directory is not None:
+        with _snapshot_warnings() as told:
+            snapshots_beside(store.directory).set_aside("it differs from the log: restart what runs on this log")
+        yield from told
+
+
+def _complaints(name: str, complaints: Iterable[str], fine: str) -> Iterator[Check]:
+    lines = list(complaints)
+    if not lines:
+        yield Check(name, OK, fine)
+    for line in lines[:LINES_SHOWN]:
+        yield Check(name, WRONG, line)
+    if len(lines) > LINES_SHOWN:
+        yield Check(name, WRONG, f"and {len(lines) - LINES_SHOWN:,} more complaints")

@@ -1,0 +1,99 @@
+"""The demo's trading process: plays the day into a log, and resumes from whatever a killed one left there."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from decimal import Decimal
+
+import eventstore
+from eventstore import Batch, EventStore, ManualClock, Record
+from eventstore.trading import EnforcementTaken
+from gateways.demo.day import ACCOUNTS, EVENTS_APART_NS, OPENS_AT, TICK_NS, ZONE, Fact, ticks
+from projections import Book, Calendar, Policies
+from projections import open as open_book
+from projections.risk.limits import shipped_rules
+from projections.risk.policies.deciding import ACTOR
+
+Acknowledged = Callable[[Sequence[Record]], None]
+
+SENT_AGAIN = 200
+"""After a kill nobody knows what of the last appends was on disk: so many events are sent again, under their keys."""
+_RESET = datetime.time(17)
+CALENDAR = Calendar(zone=ZONE, open=_RESET, reset=_RESET)
+
+
+class TradingLoop:
+    """Appends the day tick by tick, asks the book before each order, and lets the shipped policies judge its limits.
+
+    It appends through a store of its own on the log, whose clock is the day's: what the policies decide is decided
+    at that day's times. The day is the same in every run, so one that was cut short is played again in memory up to
+    where the log ends. `acknowledged` is called with the records of each tick, once they are on disk.
+    """
+
+    def __init__(self, store: EventStore, acknowledged: Acknowledged) -> None:
+        assert store.directory is not None, "the day is played into a log on disk"
+        self.refused = self.sent_again = 0
+        self._place, self._log = store.directory.parent, store.log
+        self._acknowledged = acknowledged
+
+    def run(self) -> None:
+        """Play the day to its end."""
+        clock = ManualClock(OPENS_AT - TICK_NS)
+        with ExitStack() as stack:
+            store = stack.enter_context(eventstore.open(self._place, log=self._log, clock=clock))
+            book = stack.enter_context(open_book(store, calendars=CALENDAR))
+            policies: Policies | None = None
+            found, head, at = _played(store), store.head(), 0
+
+            def may_open(account: str, symbol: str, at: int) -> bool:
+                # A lockout that the log holds already had not been set yet when the earlier part of the day was played.
+                locked = any(lock.set_at <= at for lock in book.lockouts.active(account, at, symbol))
+                self.refused += locked
+                return not locked
+
+            for facts in ticks(may_open):
+                at += len(facts)
+                _wait_until(clock, facts[-1].occurred_at + EVENTS_APART_NS)
+                if at > found - SENT_AGAIN:
+                    self.sent_again += sum(record.position <= head for record in _append(book, facts))
+                if at < found:
+                    continue
+                if policies is None:
+                    # From here on the policies have seen everything, also what a killed process left undecided.
+                    policies = Policies(book, shipped_rules()).start(ticking=False)
+                    stack.callback(policies.stop)
+                _answer(book)
+                self._acknowledged(list(store.read(after=head)))
+                head = store.head()
+
+
+def _played(store: EventStore) -> int:
+    """Return how many of the day's own events a log holds: the policies' and the loop's answers come by themselves."""
+    return sum(not record.actor.startswith(ACTOR) and record.type != "EnforcementTaken" for record in store.read())
+
+
+def _wait_until(clock: ManualClock, instant: int) -> None:
+    clock.advance(max(instant - clock.now_ns(), 0))
+
+
+def _append(book: Book, facts: Sequence[Fact]) -> list[Record]:
+    return book.append_many(
+        [Batch(fact.stream, fact.event, key=fact.key, occurred_at=fact.occurred_at, actor=fact.actor) for fact in facts]
+    )
+
+
+def _answer(book: Book) -> None:
+    """Answer what the policies ask for, once it is done: the account is flat and nothing of it works any more."""
+    for account in ACCOUNTS:
+        for request in book.enforcement.pending(account):
+            held = any(position.quantity for position in book.positions.of(account))
+            if not held and not book.orders.open(account):
+                answer = EnforcementTaken(request_id=request.request_id, success=True)
+                book.append(f"enforcement/{account}/{request.request_id}", answer, key="taken")
+
+
+def net(book: Book, account: str) -> Decimal:
+    """Return an account's realized profit and loss, after fees."""
+    return sum((position.realized - position.fees for position in book.positions.of(account)), Decimal(0))

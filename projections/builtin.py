@@ -1,0 +1,76 @@
+"""The views that every book has, and the questions one asks of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from projections.views.accounts import Accounts, AccountsView
+from projections.views.blackouts import Blackouts, BlackoutsView
+from projections.views.contracts.view import Contracts, ContractsView
+from projections.views.enforcement import Enforcements, EnforcementView
+from projections.views.equity import Equities, EquityView
+from projections.views.executions.counters import Counters, CountersView
+from projections.views.executions.pnl import Pnl
+from projections.views.executions.positions import Positions, PositionsView
+from projections.views.executions.round_trips import Trips, TripsView
+from projections.views.executions.trades import Trades, TradesView
+from projections.views.high_water_marks import Bests, BestsView
+from projections.views.limits.view import Limits, LimitsView
+from projections.views.lockouts.view import Lockouts, LockoutsView
+from projections.views.orders.view import Orders, OrdersView
+from projections.views.pairs import Pairs, PairsView
+from projections.views.quotes import Quotes, QuotesView
+from projections.views.sessions import Sessions, SessionsView
+from projections.views.timers import Timers, TimersView
+
+if TYPE_CHECKING:
+    from projections.tiers import Tiers
+    from projections.view import Lens, View
+    from projections.views.orders.values import Order
+
+
+def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
+    """Return the views that every book has; `tiers` hold what leaves the states of the orders."""
+    return (
+        OrdersView(tiers=tiers),
+        TradesView(),
+        PositionsView(),
+        LockoutsView(),
+        ContractsView(),
+        AccountsView(),
+        SessionsView(),
+        LimitsView(),
+        EquityView(),
+        BestsView(),
+        CountersView(),
+        TripsView(),
+        EnforcementView(),
+        BlackoutsView(),
+        PairsView(),
+        QuotesView(),
+        TimersView(),
+    )
+
+
+class Shipped:
+    """The questions of the shipped views."""
+
+    def __init__(self, lens: Lens) -> None:
+        self.orders = Orders(lens)
+        self.trades = Trades(lens)
+        self.positions = Positions(lens)
+        self.contracts = Contracts(lens)
+        self.accounts = Accounts(lens)
+        self.pnl = Pnl(lens)
+        self.equity = Equities(lens)
+        self.bests = Bests(lens)
+        self.quotes = Quotes(lens)
+        self.sessions = Sessions(lens)
+        self.limits = Limits(lens)
+        self.lockouts = Lockouts(lens)
+        self.enforcement = Enforcements(lens)
+        self.blackouts = Blackouts(lens)
+        self.timers = Timers(lens)
+        self.counters = Counters(lens)
+        self.trips = Trips(lens)
+        self.pairs = Pairs(lens)

@@ -1,0 +1,1 @@
+"""The contracts view: multipliers, currencies, and the names of each instrument."""

@@ -1,0 +1,33 @@
+"""Names: all that one instrument is called, and its root, for what is said about a symbol or a root."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from projections.views.contracts.view import ContractsState
+
+# The root of a futures symbol stands before its month letter and a year of one or two digits: ES in ESZ5.
+_FUTURE = re.compile(r"(.+)[FGHJKMNQUVXZ]\d{1,2}", re.ASCII)
+
+
+def names_and_root(contracts: ContractsState | None, symbol: str) -> tuple[set[str], str | None]:
+    """Return what an instrument is called, by its symbol or what a broker calls it, and its root, where it has one."""
+    contract = None if contracts is None else contracts.find(symbol)
+    names = {symbol} if contract is None else {contract.symbol, symbol, *contract.broker_ids}
+    if contract is not None and contract.root is not None:
+        return names, contract.root
+    return names, root_of(symbol if contract is None else contract.symbol)
+
+
+def root_of(symbol: str) -> str | None:
+    """Return the root that a future's symbol carries in itself: ES for ESZ5."""
+    future = _FUTURE.fullmatch(symbol)
+    return None if future is None else future[1]
+
+
+def all_names(contracts: ContractsState | None, symbol: str) -> tuple[str, ...]:
+    """Return all that an instrument is called, the asked name first, and its root last, where it has one."""
+    names, root = names_and_root(contracts, symbol)
+    return (symbol, *sorted(names - {symbol}), *(() if root is None else (root,)))

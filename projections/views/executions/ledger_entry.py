@@ -1,0 +1,43 @@
+"""What a position made at one time, in points, and what it cost: the entries of the ledger of profit and loss."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from projections.views.executions.trades import ZERO, Fees, with_fee
+
+
+class Earned(msgspec.Struct, frozen=True, gc=False):
+    """Realized points, first in first out and by average cost, before fees; fees by currency; fills, their volume."""
+
+    points: Decimal = ZERO
+    points_average_cost: Decimal = ZERO
+    fees: Fees = ()
+    fills: int = 0
+    volume: Decimal = ZERO
+
+    def plus(self, other: Earned) -> Earned:
+        # Most fills realize nothing and are charged in one currency: this is done for each of them.
+        points, average, fees, more = self.points, self.points_average_cost, self.fees, other.fees
+        if other.points:
+            points += other.points
+        if other.points_average_cost:
+            average += other.points_average_cost
+        if not fees:
+            fees = more
+        elif len(more) == len(fees) == 1 and more[0][0] == fees[0][0]:
+            total = fees[0][1] + more[0][1]
+            fees = ((more[0][0], total),) if total else ()
+        else:
+            for currency, amount in more:
+                fees = with_fee(fees, currency, amount)
+        return Earned(points, average, fees, self.fills + other.fills, self.volume + other.volume)
+
+    def minus(self, other: Earned) -> Earned:
+        fees = tuple((currency, -amount) for currency, amount in other.fees)
+        return self.plus(Earned(-other.points, -other.points_average_cost, fees, -other.fills, -other.volume))
+
+
+NOTHING = Earned()

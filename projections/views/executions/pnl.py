@@ -1,0 +1,204 @@
+"""Profit and loss by trading day, week, symbol and currency, joined from positions, contracts and quotes on asking."""
+
+import decimal
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
+from decimal import Decimal
+
+import msgspec
+
+from eventstore import Instant, InvalidEvent
+from eventstore.clock import Times, to_ns
+from eventstore.trading import PositionSide
+from projections.view import FIXED, Lens
+from projections.views.accounts import AccountsState, AccountsView, Reported, own_currency
+from projections.views.executions.fold import VIEW, Holding, PositionsState
+from projections.views.executions.ledger import Ledger
+from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.pnl_totals import Made, Rates, holdings_of, in_money, multiplier, since_ever
+from projections.views.executions.trades import TradesState, TradesView
+from projections.views.quotes import Quote, Quotes
+
+__all__ = ["Made", "Pnl", "Reported", "Unrealized"]
+
+Entries = Iterable[tuple[str, Earned]]
+_EMPTY: Ledger[Earned] = Ledger()
+
+
+class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
+    """What closing an open position at its quote's price would realize, before fees.
+
+    `amount` is in money, first in first out, `amount_average_cost` against the average cost; both are None where
+    there is no price. Of a quantity whose opening told no price nothing is known: it is in `unpriced` and makes
+    nothing. `age` is the price's, in ns.
+    """
+
+    symbol: str
+    side: PositionSide
+    quantity: Decimal
+    currency: str | None
+    amount: Decimal | None
+    amount_average_cost: Decimal | None
+    price: Decimal | None
+    quoted_at: Instant | None
+    age: int | None
+    stale: bool
+    unpriced: Decimal
+
+
+class Pnl:
+    """Questions about profit and loss: one Made for each currency. What is told is as of now, whatever `at` says.
+
+    Days are those that session events tell of, and dates in UTC where none is told. Raises UnknownContract where
+    points are to be money and nobody told the contract's multiplier.
+    """
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def day(self, account: str, at: Times | None = None, *, trading_day: date | str | None = None) -> tuple[Made, ...]:
+        """Return what was made in the trading day that an instant lies in, by default now, or in the day named."""
+        return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day))
+
+    def session(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
+        """Return what was made in the session that an instant lies in, by default now; nothing where none is told."""
+        at_ns = self._ns(at)
+        return self._made(
+            account,
+            lambda ledger: () if ledger.day_at(at_ns) is None else ledger.at(at_ns).items(),
+            by_symbol=by_symbol,
+        )
+
+    def week(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
+        """Return what was made in the week of trading days that an instant lies in, by default now."""
+        at_ns = self._ns(at)
+        return self._made(account, lambda ledger: ledger.of_week(at_ns), by_symbol=by_symbol)
+
+    def span(
+        self, account: str, first: date | str | None = None, last: date | str | None = None, *, by_symbol: bool = False
+    ) -> tuple[Made, ...]:
+        """Return what was made from one trading day to another, both included; None: from the oldest, to the newest.
+
+        What lies in no known day counts for its date in UTC. Raises InvalidEvent for what is no date, for a span that
+        ends before it begins, and for one that reaches back beyond the 400 days that are kept.
+        """
+        begin, end = _date_of("first", first), _date_of("last", last)
+        if begin is not None and end is not None and end < begin:
+            msg = f"a span from {begin} to {end} ends before it begins: give the earlier day first"
+            raise InvalidEvent(msg)
+        since = self._ledger(account).known_since()
+        if since is not None and (begin is None or begin < since):
+            msg = f"the days of {account} are kept since {since}: begin there, or ask for the total"
+            raise InvalidEvent(msg)
+
+        def entries(ledger: Ledger[Earned]) -> Entries:
+            return [each for name in ledger.names_between(begin, end) for each in ledger.of_day(name).items()]
+
+        return self._made(account, entries, by_symbol=by_symbol)
+
+    def total(self, account: str) -> tuple[Made, ...]:
+        """Return what was made since the account's first event."""
+        return self._made(account, lambda _: [*since_ever(self._lens, account), *self._counts(account)])
+
+    def by_symbol(
+        self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
+    ) -> tuple[Made, ...]:
+        """Return the same as `day` for each symbol, side and currency, sorted."""
+        return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day), by_symbol=True)
+
+    def days(self, account: str, *, by_symbol: bool = False) -> tuple[tuple[str, tuple[Made, ...]], ...]:
+        """Return each day's name with what was made in it, oldest first: the newest 400 in which anything happened.
+
+        A name is a trading day's date, or with `~` before it the date in UTC of what lies in no known day.
+        """
+        return tuple(
+            (name, self._made(account, lambda ledger, name=name: ledger.of_day(name).items(), by_symbol=by_symbol))  # type: ignore[misc]
+            for name in self._ledger(account).names()
+        )
+
+    def unrealized(self, account: str, at: Times | None = None) -> tuple[Unrealized, ...]:
+        """Return, for each open position, what closing it at its quote would make; the quote's age is at `at`."""
+        at_ns = self._ns(at)
+        rates, quotes = Rates(self._lens, own_currency(self._lens, account)), quotes_of(self._lens)
+        held = [holding for holding in holdings_of(self._lens, account) if holding.figures.quantity]
+        with decimal.localcontext(FIXED):
+            found = [_valued(holding, rates, quotes.get(holding.symbol, at_ns)) for holding in held]
+        return tuple(sorted(found, key=lambda each: (each.symbol, each.side)))
+
+    def reported(self, account: str) -> tuple[Reported, ...]:
+        """Return what others report: the newest for each trading day, symbol and currency, sorted so."""
+        state: AccountsState | None = self._lens.state(AccountsView.name, account)
+        found = [] if state is None else state.reported.values()
+        return tuple(
+            sorted(found, key=lambda each: (str(each.trading_day or ""), each.symbol or "", each.currency or ""))
+        )
+
+    def _of_day(self, ledger: Ledger[Earned], at: Times | None, trading_day: date | str | None) -> Entries:
+        if trading_day is None:
+            return ledger.at(self._ns(at)).items()
+        name = str(trading_day)
+        found = ledger.of_day(name)
+        # Where no day is told of that name, the date is the one in UTC.
+        return (found or ledger.of_day("~" + name) if ledger.day_named(name) is None else found).items()
+
+    def _made(
+        self, account: str, choose: Callable[[Ledger[Earned]], Entries], *, by_symbol: bool = False
+    ) -> tuple[Made, ...]:
+        rates = Rates(self._lens, own_currency(self._lens, account))
+        with decimal.localcontext(FIXED):
+            return in_money(choose(self._ledger(account)), rates, by_symbol=by_symbol)
+
+    def _counts(self, account: str) -> list[tuple[str, Earned]]:
+        state: TradesState | None = self._lens.state(TradesView.name, account)
+        totals = [] if state is None else list(state.totals.values())
+        return [
+            (f"{each.symbol}\0{PositionSide.NET.value}", Earned(fills=each.count, volume=each.bought + each.sold))
+            for each in totals
+        ]
+
+    def _ledger(self, account: str) -> Ledger[Earned]:
+        state: PositionsState | None = self._lens.state(VIEW, account)
+        return _EMPTY if state is None else state.ledger
+
+    def _ns(self, at: Times | None) -> int:
+        return self._lens.now_ns() if at is None else to_ns(at)
+
+
+def quotes_of(lens: Lens) -> Quotes:
+    """Return the book's own quotes, where how old a price may be is set; or some with the default."""
+    found = getattr(lens, "quotes", None)
+    return found if isinstance(found, Quotes) else Quotes(lens)
+
+
+def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
+    figures, contract = holding.figures, rates.find(holding.symbol)
+    worth = multiplier(holding.symbol, contract)
+    price = amount = average = None
+    if quote is not None and quote.price is not None:
+        price = quote.price
+        value = (figures.quantity - figures.unpriced) * price
+        amount = (value - figures.cost) * worth
+        average = (value - figures.average_cost_total) * worth
+    return Unrealized(
+        symbol=holding.symbol,
+        side=holding.side,
+        quantity=figures.quantity,
+        currency=rates.currency_of(contract),
+        amount=amount,
+        amount_average_cost=average,
+        price=price,
+        quoted_at=None if quote is None or price is None else quote.quoted_at,
+        age=None if quote is None or price is None else quote.age,
+        stale=quote is None or quote.stale,
+        unpriced=figures.unpriced,
+    )
+
+
+def _date_of(what: str, given: date | str | None) -> date | None:
+    if given is None or (isinstance(given, date) and not isinstance(given, datetime)):
+        return given
+    try:
+        return date.fromisoformat(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as e:
+        msg = f"{what} is a trading day's date, as 2025-11-19, not {given!r:.80}"
+        raise InvalidEvent(msg) from e

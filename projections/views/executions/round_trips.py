@@ -1,0 +1,250 @@
+"""Round trips: what each way from flat to flat made, in points, and what it cost; the newest of each account."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import ClassVar
+
+import msgspec
+from msgspec.structs import replace
+from typing_extensions import override
+
+from eventstore import Event, Instant, Record
+from eventstore.trading import (
+    AdjustmentReason,
+    FeeCharged,
+    OrderFilled,
+    PositionAdjusted,
+    Side,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
+from projections.view import Lens, View
+from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
+from projections.views.executions.trades import ZERO, Fees, Recent, with_fee
+
+TRIPS_MAX = 100
+LEGS_MAX = 200
+_BUY = Side.BUY
+
+
+class Trip(msgspec.Struct, frozen=True, kw_only=True):
+    """One round trip that ended at `ended_at` (UNIX ns) with the record at `position`.
+
+    `points` are before fees, None where something of it had no price; `fees` by currency, "" for those that named
+    none. A fill through zero ends a trip, is charged to it, and begins the next.
+    """
+
+    symbol: str
+    side: str
+    points: Decimal | None
+    fees: Fees = ()
+    ended_at: Instant
+    position: int
+    number: int
+
+
+class Open(msgspec.Struct, frozen=True):
+    """A trip under way: what is held, what was received less what was paid for it, and fees; its number."""
+
+    quantity: Decimal = ZERO
+    received: Decimal | None = ZERO
+    fees: Fees = ()
+    number: int = 0
+
+
+class Leg(msgspec.Struct, frozen=True, gc=False):
+    """A recent trade: which trip it was of, and its figures; without a quantity once it is busted."""
+
+    key: str
+    number: int
+    quantity: Decimal
+    price: Decimal
+    fees: Fees = ()
+
+
+class TripsState(msgspec.Struct):
+    """One account: the trips under way by symbol, NUL and side, the last 100 that ended, and recent trades."""
+
+    open: dict[str, Open] = {}
+    trips: tuple[Trip, ...] = ()
+    recent: Recent[Leg] = msgspec.field(default_factory=Recent)
+    count: int = 0
+
+
+class TripsView(View[TripsState]):
+    """A trip ends where its position comes to flat, or goes through it.
+
+    A trade that is busted, or corrected to another quantity, when its trip is over changes what is held from then on,
+    at its own price; the trip stays as it was. A corrected price, and a fee that comes later, count for its trade's
+    trip.
+    """
+
+    name: ClassVar[str] = "trips"
+    revision: ClassVar[int] = 1
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        OrderFilled,
+        TradeExecuted,
+        FeeCharged,
+        TradeBusted,
+        TradeCorrected,
+        PositionAdjusted,
+    )
+
+    @override
+    def initial(self) -> TripsState:
+        return TripsState()
+
+    @override
+    def apply(self, state: TripsState, event: Event, record: Record) -> None:
+        match event:
+            case OrderFilled() | TradeExecuted():
+                _fill(state, event, record)
+            case FeeCharged():
+                _charge(state, event, record)
+            case TradeBusted() | TradeCorrected():
+                _change(state, event, record)
+            case PositionAdjusted() if event.quantity:
+                _adjust(state, event, record)
+            case _:
+                return
+
+
+class Trips:
+    """Questions about round trips."""
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def of(self, account: str, symbol: str | None = None) -> tuple[Trip, ...]:
+        """Return the account's last 100 round trips, or those in a symbol among them, in the order they ended."""
+        state: TripsState | None = self._lens.state(TripsView.name, account)
+        trips = () if state is None else state.trips
+        return trips if symbol is None else tuple(trip for trip in trips if trip.symbol == symbol)
+
+
+def _fill(state: TripsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
+    name = record.stream + "\0" + event.trade_id
+    if state.recent.get(name) is not None:
+        return
+    key = event.symbol + "\0" + event.position_side
+    quantity = event.quantity if event.side is _BUY else -event.quantity
+    fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
+    number = _deal(state, key, (quantity, event.price), fees, record)
+    state.recent.put(name, Leg(key, number, quantity, event.price, fees), LEGS_MAX)
+
+
+def _deal(state: TripsState, key: str, dealt: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
+    """Buy or sell so much at a price, and return the number of the trip that this was of."""
+    quantity, price = dealt
+    held = state.open.get(key)
+    if held is None:
+        if len(state.open) >= SYMBOLS_MAX:
+            raise TooManySymbols(TripsView.name, key.partition("\0")[0])
+        state.count += 1
+        held = Open(number=state.count)
+    spent = held.fees
+    for currency, amount in fees:
+        spent = with_fee(spent, currency, amount)
+    after = held.quantity + quantity
+    through = held.quantity * after < ZERO
+    taken = -held.quantity if through else quantity
+    received = None if held.received is None or price is None else held.received - taken * price
+    if after and not through:
+        state.open[key] = Open(after, received, spent, held.number)
+        return held.number
+    _end(state, key, Open(ZERO, received, spent, held.number), record)
+    if through:
+        state.count += 1
+        state.open[key] = Open(after, None if price is None else -after * price, (), state.count)
+    return held.number
+
+
+def _end(state: TripsState, key: str, held: Open, record: Record) -> None:
+    state.open.pop(key, None)
+    if not held.received and not held.fees and record.type == "TradeBusted":
+        return  # Nothing of it is left: there was no such trip.
+    symbol, _, side = key.partition("\0")
+    trip = Trip(
+        symbol=symbol,
+        side=side,
+        points=held.received,
+        fees=held.fees,
+        ended_at=record.occurred_at,
+        position=record.position,
+        number=held.number,
+    )
+    state.trips = (*state.trips[1 - TRIPS_MAX :], trip)
+
+
+def _charge(state: TripsState, event: FeeCharged, record: Record) -> None:
+    _, leg = _known(state, event, record)
+    if leg is None:
+        return
+    fee = (event.currency or "", event.amount)
+    held = state.open.get(leg.key)
+    if held is not None and held.number == leg.number:
+        state.open[leg.key] = replace(held, fees=with_fee(held.fees, *fee))
+        return
+    state.trips = tuple(
+        replace(trip, fees=with_fee(trip.fees, *fee)) if trip.number == leg.number else trip for trip in state.trips
+    )
+
+
+def _change(state: TripsState, event: TradeBusted | TradeCorrected, record: Record) -> None:
+    """Book a trade back and, where it is corrected, as it should have been; both at once, or a trip would end."""
+    name, leg = _known(state, event, record)
+    if leg is None or not leg.quantity:
+        return
+    fresh, price, back = ZERO, leg.price, tuple((currency, -amount) for currency, amount in leg.fees)
+    if isinstance(event, TradeCorrected):
+        buys = leg.quantity > ZERO if event.side is None else event.side is _BUY
+        fresh, price = event.quantity if buys else -event.quantity, event.price
+        back = ()
+    by = fresh - leg.quantity
+    if not by:
+        _reprice(state, leg, price)
+    held = state.open.get(leg.key)
+    if held is not None and held.received is not None and held.number == leg.number:
+        # In the same trip only the figures change; what they then come to may be flat.
+        received = held.received + leg.quantity * leg.price - fresh * price + by * price
+        state.open[leg.key] = replace(held, received=received)
+    if by:
+        _deal(state, leg.key, (by, price), back, record)
+    state.recent.put(name, Leg(leg.key, leg.number, fresh, price, leg.fees), LEGS_MAX)
+
+
+def _reprice(state: TripsState, leg: Leg, price: Decimal) -> None:
+    """Change what a trip that ended made by another price of one of its trades."""
+    more = leg.quantity * (leg.price - price)
+    state.trips = tuple(
+        replace(trip, points=trip.points + more) if trip.number == leg.number and trip.points is not None else trip
+        for trip in state.trips
+    )
+
+
+def _adjust(state: TripsState, event: PositionAdjusted, record: Record) -> None:
+    key = event.symbol + "\0" + event.position_side
+    held = state.open.get(key)
+    if event.reason is AdjustmentReason.SPLIT:
+        # More or fewer of the same: what was paid for them stays.
+        if held is not None and held.quantity * (held.quantity + event.quantity) > ZERO:
+            state.open[key] = replace(held, quantity=held.quantity + event.quantity)
+        return
+    _deal(state, key, (event.quantity, event.price), (), record)
+
+
+def _known(
+    state: TripsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
+) -> tuple[str, Leg | None]:
+    """Return a trade by the name it is remembered under: of this very stream, else the newest of its id."""
+    name = record.stream + "\0" + event.trade_id
+    leg = state.recent.get(name)
+    if leg is not None:
+        return name, leg
+    start = "" if event.symbol is None else event.symbol + "\0"
+    return next(_of_id(state, event.trade_id, start), (name, None))
+
+
+def _of_id(state: TripsState, trade_id: str, start: str) -> Iterator[tuple[str, Leg]]:
+    return ((name, leg) for name, leg in state.recent.ending("\0" + trade_id) if leg.key.startswith(start))

@@ -1,0 +1,231 @@
+"""Which parameters of a rule became looser: a table by name, and whatever it does not know counts as looser."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from projections.views.contracts.names import root_of
+
+# No infinity, no NaN.
+_NUMBER = re.compile(r"[+-]?\d{1,100}(\.\d{1,100})?(E[+-]?\d{1,3})?", re.ASCII)
+
+
+class _Absent(enum.Enum):
+    """What stands for a parameter that is not there, or is null."""
+
+    ABSENT = enum.auto()
+
+
+_ABSENT = _Absent.ABSENT
+
+Kind = Callable[[Any, Any], bool]
+
+
+def loosened(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the parameters by which `new` is looser than `old`, sorted; none: a tightening or the same.
+
+    A change that cannot be proved to be no loosening counts as one: a name that no kind is known for, a value of
+    another form, a figure below zero, whose sign may mean either.
+    """
+    return tuple(name for name in sorted({*old, *new}) if _is_looser(name, old, new))
+
+
+def _is_looser(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    before, after = _get(old, name), _get(new, name)
+    if _same(before, after):
+        return False
+    if name == "limits":
+        # What has no limit of its own has the one beside.
+        defaults = _get(old, "limit"), _get(new, "limit")
+        return _each_is_looser(_mapping(before), _mapping(after), _is_looser_cap, defaults)
+    kind = _kind_of(name)
+    return kind is None or kind(before, after)
+
+
+def _get(parameters: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
+    value = parameters.get(name)
+    return _ABSENT if value is None else value
+
+
+def _kind_of(name: str) -> Kind | None:
+    if name in KINDS:
+        return KINDS[name]
+    if name.startswith("max_") or name.endswith(("_max", "_limit")):
+        return _is_looser_cap
+    return _are_looser_warnings if name.startswith("warn") else None
+
+
+def _same(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Tell whether two values mean the same: 5 and "5.00" do, true and 1 do not."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
+    if isinstance(old, list) and isinstance(new, list):
+        return len(old) == len(new) and all(map(_same, old, new))
+    numbers = _number(old), _number(new)
+    if None not in numbers:
+        return numbers[0] == numbers[1]
+    return type(old) is type(new) and bool(old == new)
+
+
+def _number(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return Decimal(value)
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _numbers(old: Any, new: Any) -> tuple[Decimal, Decimal] | None:  # noqa: ANN401 - any JSON
+    """Return two figures that may be compared by size."""
+    before, after = _number(old), _number(new)
+    return None if before is None or after is None or min(before, after) < 0 else (before, after)
+
+
+def _mapping(value: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any JSON
+    if isinstance(value, Mapping):
+        return value
+    return {} if value is _ABSENT else None
+
+
+def _each_is_looser(
+    old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, kind: Kind, defaults: tuple[Any, Any]
+) -> bool:
+    """Compare figures by symbol or root; one that is not named has its root's, or what `*`, `default` or a rule says.
+
+    The root is the one that a future's symbol carries in itself: what a contract's definition says is not known here.
+    """
+    if old is None or new is None:
+        return True
+    pairs = [(_held(old, name, defaults[0]), _held(new, name, defaults[1])) for name in {*old, *new}]
+    return any(not _same(before, after) and kind(before, after) for before, after in pairs)
+
+
+def _held(figures: Mapping[str, Any], name: str, default: Any) -> Any:  # noqa: ANN401 - any JSON
+    keys = (name, root_of(name) or name, "*", "default")
+    return next((figures[key] for key in keys if figures.get(key) is not None), default)
+
+
+def _is_looser_cap(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare caps, of which the larger is the looser, and none at all the loosest: figures, lists, or one by name."""
+    if _ABSENT in (old, new):
+        return new is _ABSENT
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return _each_is_looser(old, new, _is_looser_cap, (_ABSENT, _ABSENT))
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return any(not _same(*pair) and _is_looser_cap(*pair) for pair in zip(old, new, strict=True))
+    numbers = _numbers(old, new)
+    return numbers is None or numbers[1] > numbers[0]
+
+
+def _is_looser_least(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare what is looser the smaller it is, and loosest where it is not there."""
+    if _ABSENT in (old, new):
+        return new is _ABSENT
+    numbers = _numbers(old, new)
+    return numbers is None or numbers[1] < numbers[0]
+
+
+def _are_looser_warnings(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare thresholds: each old one wants one of its own among the new ones that is reached no later."""
+    if _ABSENT in (old, new):
+        return new is _ABSENT
+    before, after = _thresholds(old), _thresholds(new)
+    if before is None or after is None or len(after) < len(before):
+        return True
+    return any(late > early for early, late in zip(before, after[: len(before)], strict=True))
+
+
+def _thresholds(value: Any) -> list[Decimal] | None:  # noqa: ANN401 - any JSON
+    figures = [_number(each) for each in (value if isinstance(value, list) else [value])]
+    known = [figure for figure in figures if figure is not None and figure >= 0]
+    return sorted(known) if len(known) == len(figures) else None
+
+
+def _is_looser_floor(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare where a trailing floor stops: the higher the tighter, nowhere the tightest; it may be below zero."""
+    if _ABSENT in (old, new):
+        return old is _ABSENT
+    before, after = _number(old), _number(new)
+    return before is None or after is None or after < before
+
+
+def _is_looser_block(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    before, after = (_names([] if value is _ABSENT else value) for value in (old, new))
+    return before is None or after is None or not before <= after
+
+
+def _is_looser_list(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare lists of what is allowed: without one, all is."""
+    if _ABSENT in (old, new):
+        return new is _ABSENT
+    before, after = _names(old), _names(new)
+    return before is None or after is None or not after <= before
+
+
+def _names(value: Any) -> set[str] | None:  # noqa: ANN401 - any JSON
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return set(value)
+    return None
+
+
+def _is_looser_action(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare what is done: NONE is the loosest, and FLATTEN does all that reducing does."""
+    return bool(old != "NONE" and (new != "FLATTEN" or old == "CANCEL_ORDERS"))
+
+
+def _is_looser_duration(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare how long something is forbidden; without a duration that may be for ever, or not at all."""
+    return _ABSENT in (old, new) or _is_looser_least(old, new)
+
+
+def _word(loose: object, strict: object) -> Kind:
+    """Return the kind of what is one of two words; what its absence means depends on the rule: it lies between."""
+
+    def is_looser(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+        return not ((old is _ABSENT or _same(old, loose)) and (new is _ABSENT or _same(new, strict)))
+
+    return is_looser
+
+
+def _by_name(kind: Kind, default: str) -> Kind:
+    """Return the kind of figures by symbol or root, with the figure of those that are not named."""
+    return lambda old, new: _each_is_looser(_mapping(old), _mapping(new), kind, (default, default))
+
+
+def _defaulting(kind: Kind, default: object) -> Kind:
+    """Return a kind with what its absence means."""
+
+    def is_looser(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+        before, after = (default if value is _ABSENT else value for value in (old, new))
+        return not _same(before, after) and kind(before, after)
+
+    return is_looser
+
+
+_CAPS = (
+    "amount", "contracts", "distance", "drawdown", "fills", "limit", "losing_trips", "loss", "max", "maximum",
+    "orders", "quantity", "round_trips", "target",
+)  # fmt: skip
+
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(_CAPS, _is_looser_cap),
+    **dict.fromkeys(("symbols", "blocked", "blocked_symbols", "blocked_roots"), _is_looser_block),
+    **dict.fromkeys(("allowed", "allowed_symbols", "allowed_roots"), _is_looser_list),
+    **dict.fromkeys(("cooldown", "minimum"), _is_looser_least),
+    "action": _is_looser_action,
+    "allows": _defaulting(_word("REDUCE_ONLY", "NOTHING"), "REDUCE_ONLY"),
+    "duration": _is_looser_duration,
+    "enabled": _defaulting(_word(loose=False, strict=True), default=True),
+    "locks_at": _is_looser_floor,
+    "margins": _by_name(_is_looser_least, "0"),
+    "net_of_fees": _defaulting(_word(loose=False, strict=True), default=True),
+    "revocable": _word(loose=True, strict=False),
+    "severity": _word("WARNING", "LOCKOUT"),
+    "step": _defaulting(_is_looser_cap, "0"),
+    "trailing": _defaulting(_word(loose=False, strict=True), default=False),
+    "warn_at": _defaulting(_are_looser_warnings, "0.8"),
+    "weights": _by_name(_is_looser_least, "1"),
+}
+"""Which of two values of a parameter is the looser one, by its name; both may be absent."""

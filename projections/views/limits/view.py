@@ -1,0 +1,328 @@
+"""Limits: which parameters of which rule were in force when, who set them, and which loosening waits for a session."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import msgspec
+from msgspec.structs import replace
+from typing_extensions import override
+
+from eventstore import Event, Instant, Record, StoreError
+from eventstore.clock import Times, to_ns
+from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
+from projections.view import Lens, View
+from projections.views.limits.loosening import loosened
+
+RULES_MAX = 1_000
+SETTINGS_MAX = 100
+SESSIONS_MAX = 100
+BREACHES_MAX = 1_000
+
+
+class TooManyRules(StoreError):
+    """An account's rules are bounded; one rule is set again and again, not each time under a new name."""
+
+    def __init__(self, account: str, position: int) -> None:
+        self.account, self.position = account, position
+        super().__init__(
+            f"{account} has limits of {RULES_MAX:,} rules and position {position} sets one more: set an existing rule "
+            "anew instead of naming another"
+        )
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule's parameters as somebody set them, all at once: to be read, not changed. Times are UNIX ns.
+
+    `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is
+    None while it waits for a session. `superseded_at` is when a newer setting took its place before it was ever in
+    force; then it never is.
+    """
+
+    account: str
+    rule_id: str
+    revision: int
+    parameters: dict[str, Any]
+    set_at: Instant
+    effective_from: Instant | None
+    loosened: tuple[str, ...]
+    in_force_at: Instant | None
+    superseded_at: Instant | None = None
+    actor: str
+    note: str
+    position: int
+
+    @property
+    def loosens(self) -> bool:
+        """Tell whether it had to wait for a session."""
+        return bool(self.loosened)
+
+    @property
+    def ready_at(self) -> int:
+        """The instant before which it is not in force, whatever it changes."""
+        return self.set_at if self.effective_from is None else max(self.set_at, self.effective_from)
+
+    def is_in_force(self, at_ns: int) -> bool:
+        """Tell whether it had come into force; the newest one of a rule that has is the one that holds."""
+        return self.superseded_at is None and self.in_force_at is not None and self.in_force_at <= at_ns
+
+    def is_pending(self, at_ns: int) -> bool:
+        """Tell whether it was set at an instant, and neither in force nor superseded."""
+        waits = self.superseded_at is None or at_ns < self.superseded_at
+        return self.set_at <= at_ns and waits and not self.is_in_force(at_ns)
+
+
+class Breach(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit that was reached, as `LimitBreached` tells it. `occurred_at` is UNIX ns, `id` the record's."""
+
+    account: str
+    rule_id: str
+    figure: Decimal
+    limit: Decimal
+    severity: Severity
+    basis: str
+    currency: str | None
+    trading_day: date | None
+    reason: str
+    details: dict[str, Any] | str
+    occurred_at: Instant
+    position: int
+    id: bytes
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule's newest settings, oldest first, and the instant from which on they are all that mattered."""
+
+    settings: tuple[Limit, ...] = ()
+    known_from: int = 0
+
+
+class LimitsState(msgspec.Struct):
+    """One account: settings by rule, the trading days told of with their beginnings, the newest breaches.
+
+    `told_at` is the newest record's time: this log's clock has been there, whatever a clock says now.
+    """
+
+    rules: dict[str, Rule] = {}
+    sessions: tuple[tuple[str, int], ...] = ()
+    breaches: tuple[Breach, ...] = ()
+    breach_count: int = 0
+    told_at: Instant = 0
+
+
+class LimitsView(View[LimitsState]):
+    """Which setting of a rule is in force.
+
+    A tightening, or a rule's first setting, is in force from when it was recorded, or from its later
+    `effective_from`. A loosening waits from then on for the first trading day that begins at or after that instant
+    and is told of before the rule's next setting; it holds from that day's beginning, however late somebody tells of
+    it. A trading day begins once, where the first event about it says.
+
+    A setting is compared, as a whole, with what is in force when it is recorded, and replaces whatever waits: one
+    that tightens in one part and loosens in another is a loosening, so set the tighter part first. A revision's
+    number is the setter's own: the order in the log counts.
+    """
+
+    name: ClassVar[str] = "limits"
+    revision: ClassVar[int] = 1
+    types: ClassVar[tuple[type[Event], ...] | None] = (LimitsSet, LimitBreached, SessionOpened, SessionReset)
+
+    def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
+        self._settings_max = settings_max
+
+    @override
+    def initial(self) -> LimitsState:
+        return LimitsState()
+
+    @override
+    def apply(self, state: LimitsState, event: Event, record: Record) -> None:
+        match event:
+            case LimitsSet():
+                self._set(state, event, record)
+            case LimitBreached():
+                state.breaches = (*state.breaches[1 - BREACHES_MAX :], _breach(event, record))
+                state.breach_count += 1
+            case SessionReset():
+                _begin(state, event.trading_day, event.scheduled_for)
+            case SessionOpened():
+                began_at = event.opens_at if event.began_at is None else event.began_at
+                _begin(state, event.trading_day, record.occurred_at if began_at is None else began_at)
+            case _:
+                return
+        state.told_at = max(state.told_at, record.recorded_at)
+
+    def _set(self, state: LimitsState, event: LimitsSet, record: Record) -> None:
+        rule = state.rules.get(event.rule_id)
+        if rule is None:
+            if len(state.rules) >= RULES_MAX:
+                raise TooManyRules(record.account, record.position)
+            rule = Rule()
+        now = record.recorded_at
+        held = _in_force(rule.settings, now)
+        fresh = Limit(
+            account=record.account,
+            rule_id=event.rule_id,
+            revision=event.revision,
+            parameters=event.parameters,
+            set_at=now,
+            effective_from=event.effective_from,
+            loosened=() if held is None else loosened(held.parameters, event.parameters),
+            in_force_at=None,
+            actor=record.actor,
+            note=record.note,
+            position=record.position,
+        )
+        settings = (*_superseded(rule.settings, now), _resolved(fresh, state.sessions))
+        after = _trimmed(replace(rule, settings=settings), now, self._settings_max)
+        state.rules = {**state.rules, event.rule_id: after}
+
+
+class Limits:
+    """Questions about limits.
+
+    Without an instant: now by the store's clock, or the newest record's time where that clock was set back behind it.
+    """
+
+    def __init__(self, lens: Lens) -> None:
+        self._lens = lens
+
+    def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
+        """Return what was in force at an instant, by today's knowledge, sorted by rule."""
+        at_ns = self._at(account, at)
+        found = [_in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
+        return tuple(sorted([limit for limit in found if limit is not None], key=_name))
+
+    def get(self, account: str, rule_id: str, at: Times | None = None) -> Limit | None:
+        """Return the setting of a rule that was in force at an instant, or None."""
+        at_ns = self._at(account, at)
+        rule = self._rules(account, at_ns, rule_id).get(rule_id)
+        return None if rule is None else _in_force(rule.settings, at_ns)
+
+    def pending(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
+        """Return what was set at an instant and not in force yet, sorted by rule.
+
+        Those that loosen wait for a session; the others for their own `effective_from`.
+        """
+        at_ns = self._at(account, at)
+        rules = self._rules(account, at_ns).values()
+        waiting = [limit for rule in rules for limit in rule.settings if limit.is_pending(at_ns)]
+        return tuple(sorted(waiting, key=_name))
+
+    def history(self, account: str, rule_id: str | None = None) -> tuple[Limit, ...]:
+        """Return every setting there ever was, folded from the log, oldest first."""
+        rules = self._folded(account).values()
+        found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]
+        return tuple(sorted(found, key=_place))
+
+    def breaches(self, account: str, rule_id: str | None = None) -> tuple[Breach, ...]:
+        """Return the account's last 1,000 breaches, or those of a rule among them, oldest first."""
+        state = self._state(account)
+        found = () if state is None else state.breaches
+        return found if rule_id is None else tuple(breach for breach in found if breach.rule_id == rule_id)
+
+    def _state(self, account: str) -> LimitsState | None:
+        state: LimitsState | None = self._lens.state(LimitsView.name, account)
+        return state
+
+    def _at(self, account: str, at: Times | None) -> int:
+        if at is not None:
+            return to_ns(at)
+        state = self._state(account)
+        return max(self._lens.now_ns(), 0 if state is None else state.told_at)
+
+    def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, Rule]:
+        """Return an account's rules as far back as an instant: older settings than the state keeps are in the log."""
+        state = self._state(account)
+        if state is None:
+            return {}
+        rules = state.rules
+        asked = rules.values() if rule_id is None else [rule for rule in (rules.get(rule_id),) if rule is not None]
+        return self._folded(account) if any(at_ns < rule.known_from for rule in asked) else rules
+
+    def _folded(self, account: str) -> dict[str, Rule]:
+        view = LimitsView(settings_max=None)
+        state = view.initial()
+        for record in self._lens.read(account=account, types=(LimitsSet, SessionOpened, SessionReset)):
+            view.apply(state, record.event, record)
+        return state.rules
+
+
+def _name(limit: Limit) -> str:
+    return limit.rule_id
+
+
+def _place(limit: Limit) -> int:
+    return limit.position
+
+
+def _in_force(settings: tuple[Limit, ...], at_ns: int) -> Limit | None:
+    return next((limit for limit in reversed(settings) if limit.is_in_force(at_ns)), None)
+
+
+def _superseded(settings: tuple[Limit, ...], now: int) -> tuple[Limit, ...]:
+    """Return a rule's settings as the next one leaves them: the last one, if it still waits, never comes into force."""
+    if not settings or not settings[-1].is_pending(now):
+        return settings
+    return (*settings[:-1], replace(settings[-1], superseded_at=now))
+
+
+def _resolved(limit: Limit, sessions: tuple[tuple[str, int], ...]) -> Limit:
+    """Return a setting with the instant it comes into force at, as far as the sessions told of say it."""
+    if not limit.loosens:
+        return replace(limit, in_force_at=limit.ready_at)
+    return replace(limit, in_force_at=min([at for _, at in sessions if at >= limit.ready_at], default=None))
+
+
+def _begin(state: LimitsState, day: date, began_at: int) -> None:
+    """Take note of a trading day's beginning; the newest setting of each rule may have waited for it."""
+    name = day.isoformat()
+    if any(known == name for known, _ in state.sessions):
+        return
+    sessions = (*state.sessions[1 - SESSIONS_MAX :], (name, began_at))
+    rules = {rule_id: _awaited(rule, sessions) for rule_id, rule in state.rules.items()}
+    state.rules, state.sessions = rules, sessions
+
+
+def _awaited(rule: Rule, sessions: tuple[tuple[str, int], ...]) -> Rule:
+    newest = rule.settings[-1]
+    resolved = _resolved(newest, sessions[-1:])
+    known = newest.in_force_at
+    if not newest.loosens or resolved.in_force_at is None or (known is not None and known <= resolved.in_force_at):
+        return rule
+    return replace(rule, settings=(*rule.settings[:-1], resolved))
+
+
+def _trimmed(rule: Rule, now: int, settings_max: int | None) -> Rule:
+    """Return a rule with no more than its newest settings, the one in force among them."""
+    settings, known_from = list(rule.settings), rule.known_from
+    while settings_max is not None and len(settings) > settings_max:
+        held = _in_force(tuple(settings), now)
+        index = 1 if settings[0] is held else 0
+        gone = settings.pop(index)
+        known_from = max(known_from, gone.set_at, _over_at(gone, settings[index:]))
+    return Rule(tuple(settings), known_from)
+
+
+def _over_at(gone: Limit, later: list[Limit]) -> int:
+    """Return the instant from which on a setting is neither in force nor waiting."""
+    if gone.superseded_at is not None:
+        return gone.superseded_at
+    return next(limit.in_force_at for limit in later if limit.superseded_at is None and limit.in_force_at is not None)
+
+
+def _breach(event: LimitBreached, record: Record) -> Breach:
+    return Breach(
+        account=record.account,
+        rule_id=event.rule_id,
+        figure=event.figure,
+        limit=event.limit,
+        severity=event.severity,
+        basis=event.basis,
+        currency=event.currency,
+        trading_day=event.trading_day,
+        reason=event.reason,
+        details=event.details,
+        occurred_at=record.occurred_at,
+        position=record.position,
+        id=record.id,
+    )

@@ -1,0 +1,1 @@
+"""The lockouts view: what an account may not do, since when and until when."""

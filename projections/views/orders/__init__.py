@@ -1,0 +1,1 @@
+"""The orders view: the state of each order, and its queries."""
