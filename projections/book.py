@@ -23,7 +23,8 @@ from eventstore.arguments import encoded
 from eventstore.clock import to_ns, wall_ns
 from eventstore.streams import account_of, check_name
 from projections.builtin import Shipped, shipped_views
-from projections.fold import Fold, as_read
+from projections.cuts.background import BackgroundCut
+from projections.fold import Fold, as_read, uncollected
 from projections.reading import tail
 from projections.recovery import Recovery
 from projections.starts import is_volatile, starts_of
@@ -70,6 +71,7 @@ class Book(Shipped):
         self._listener: Listener | None = None
         self._telling: Record | None = None
         self._at_cut = 0
+        self.first_cut = BackgroundCut(self.snapshot, reader.log)
         self._closed = False
         super().__init__(self)
 
@@ -78,6 +80,7 @@ class Book(Shipped):
         """The position that every view is folded up to."""
         return self._fold.position
 
+    @uncollected()
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
         """Bring views from their newest cuts to one position; return the oldest cut that any of them started from."""
         starts: dict[int, list[tuple[View[Any], Loaded]]] = {}
@@ -222,10 +225,9 @@ class Book(Shipped):
         snapshots = self._snapshots
         if snapshots is None or self._accounts is not None or not self._live:
             return False
+        wait = self.first_cut.wait(self._lock)
         if self.position == self._at_cut and snapshots.is_unchanged:
             return False
-        # Another thread that writes a cut may need this book's lock: who holds it does not wait for that one.
-        wait = not self._lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
         # A state that was observed into is no fold of the log: its view stays out, and starts from an older cut.
         written = snapshots.save(self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait)
         self._at_cut = written or self._at_cut
@@ -238,6 +240,7 @@ class Book(Shipped):
 
     def close(self) -> None:
         """Write a last cut where one is worth it; the store stays open."""
+        self.first_cut.wait(self._lock)
         if self._live and self.position - self._at_cut >= PAGE:
             self.snapshot()
         self._closed = self._closed or self._live

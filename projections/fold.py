@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import decimal
+import gc
 from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +16,7 @@ from eventstore.events.registry import by_name
 from projections.view import FIXED, SHARED, PartitionParked, View, is_by_account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from eventstore import Event, Record
     from eventstore.events.registry import EventType
@@ -48,6 +50,21 @@ class Route(NamedTuple):
     schema: int
     slots: tuple[tuple[Slot, bool], ...]
     names: frozenset[str]
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Fold many records without cyclic garbage collection, which would search all states again and again.
+
+    States refer to nothing that refers to them: with 10,000 accounts it found nothing in a fifth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Unreadable(NamedTuple):

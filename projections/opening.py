@@ -60,13 +60,13 @@ def open(
     head = store.head()
     cut = book.load([*shipped_views(held), *own], head, progress)
     tail_length = head - cut
-    if tail_length >= TAIL_WORTH_A_CUT:
-        book.snapshot()
     now = wall_ns(clock)
     in_force = tuple(lock for account in _sound(book, "lockouts") for lock in book.lockouts.active(account, now))
     pending = [request for account in _sound(book, "enforcement") for request in book.enforcement.pending(account)]
     seconds = (clock.monotonic_ns() - began) / 1e9
     book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
+    if tail_length >= TAIL_WORTH_A_CUT:
+        book.first_cut.start()
     return book
 
 

@@ -3,10 +3,14 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
+import gc
+import sqlite3
+import threading
+import warnings
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -153,6 +157,57 @@ def test_a_long_tail_is_worth_a_cut_at_once(store: EventStore, monkeypatch: pyte
     store.append("trade/A/T1", [bought("T1"), bought("T2"), bought("T3")])
     projections.open(store).close()
     assert projections.open(store).recovery.cut == 3
+
+
+def test_opening_does_not_wait_for_its_first_cut(
+    store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.append("trade/A/T1", [bought("T1"), bought("T2"), bought("T3")])
+    projections.open(store, snapshots=tmp_path / "cuts.sqlite").snapshot()
+    store.append("trade/A/T1", [bought("T4"), bought("T5"), bought("T6")])
+    monkeypatch.setattr(opening_module, "TAIL_WORTH_A_CUT", 3)
+    other = sqlite3.connect(tmp_path / "cuts.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    book = projections.open(store, snapshots=tmp_path / "cuts.sqlite")
+    book.append("trade/A/T1", bought("T7"))
+    assert book.position == 7
+    other.execute("ROLLBACK")
+    other.close()
+    book.close()
+    assert projections.open(store, snapshots=tmp_path / "cuts.sqlite").recovery.cut in {6, 7}
+
+
+def test_a_store_closed_before_its_first_cut_ends_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening_module, "TAIL_WORTH_A_CUT", 3)
+    reached, may_go_on = threading.Event(), threading.Event()
+
+    def held_up(self: projections.Snapshots, *given: Any, **named: Any) -> int:  # noqa: ANN401 - as save takes them
+        reached.set()
+        assert may_go_on.wait(30)
+        return saved(self, *given, **named)
+
+    saved = projections.Snapshots.save
+    monkeypatch.setattr(projections.Snapshots, "save", held_up)
+    with eventstore.open(tmp_path / "data") as store:
+        store.append("trade/A/T1", [bought("T1"), bought("T2"), bought("T3")])
+        book = projections.open(store)
+        assert reached.wait(30)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        may_go_on.set()
+        book.close()
+    assert [str(warning.message) for warning in caught] == []
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_opening_leaves_garbage_collection_as_it_was(store: EventStore, *, collects: bool) -> None:
+    store.append("trade/A/T1", [bought("T1")])
+    (gc.enable if collects else gc.disable)()
+    try:
+        projections.open(store)
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
 
 
 def test_without_snapshots_a_book_folds_from_the_beginning(store: EventStore, tmp_path: Path) -> None:

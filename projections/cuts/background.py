@@ -1,0 +1,46 @@
+"""A cut that is written in a thread of its own, so that opening a book does not wait for it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+from eventstore.errors import Closed, Unavailable
+from projections.cuts.troubles import SnapshotWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class BackgroundCut:
+    """Calls a function that writes a cut, once. The end of the process waits for it too."""
+
+    def __init__(self, write: Callable[[], object], log: str) -> None:
+        self._write = write
+        self._thread = threading.Thread(target=self._run, name=f"first cut of {log}")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self, lock: threading.RLock) -> bool:
+        """Wait until it is written or could not be; return False at once for a thread that holds the book's lock.
+
+        The thread that writes needs that lock.
+        """
+        if lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
+            return False
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        return True
+
+    def _run(self) -> None:
+        # A store that was closed meanwhile needs no cut. Where warnings are errors, the snapshots name the trouble.
+        with contextlib.suppress(SnapshotWarning, Closed):
+            try:
+                self._write()
+            except Unavailable as e:
+                if isinstance(e.__cause__, Closed):
+                    return
+                warnings.warn(f"no snapshot was written: {e}", SnapshotWarning, stacklevel=2)
