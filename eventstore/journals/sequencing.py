@@ -53,6 +53,7 @@ class Sequencer:
             if self._careful and (known := self._already(group)):
                 return known
             staged: dict[str, int] = {}
+            before: list[int] = []
             for batch in group:
                 stream = batch.stream
                 found = staged.get(stream)
@@ -61,12 +62,13 @@ class Sequencer:
                 if batch.expected is not None and batch.expected != found:
                     # Ids come before `expected`: a repeated batch is not a stale one.
                     return self._already(group) or VersionConflict(stream, batch.expected, found)
+                before.append(found)
                 staged[stream] = found + len(batch.events)  # type: ignore[arg-type]
         except StoreError as error:
             return error
         first = len(self.records)
-        for batch in group:
-            self._place_batch(batch)
+        for batch, version in zip(group, before, strict=True):
+            self._place_batch(batch, version)
         placed = self.records[first:]
         if self._careful:
             self._placed |= {record.id: record for record in placed}
@@ -83,9 +85,9 @@ class Sequencer:
         version = self.versions.get(stream)
         return self._version(stream) if version is None else version
 
-    def _place_batch(self, batch: Batch) -> None:
+    def _place_batch(self, batch: Batch, version: int) -> None:
         stream, log, now = batch.stream, self._log, self._now
-        version, position, recorded_at = self._found(stream), self.position, self.recorded_at
+        position, recorded_at = self.position, self.recorded_at
         prefixes: dict[tuple[str, int], bytes] = {}
         told: tuple[object, ...] = ()
         sha256, place, add = hashlib.sha256, digest_place, self.records.append

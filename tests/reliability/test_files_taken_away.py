@@ -320,7 +320,7 @@ def test_a_folder_that_changes_all_the_time_is_no_cover(store: EventStore, data:
 def test_a_journal_that_goes_between_two_looks_is_missed(
     store: EventStore, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity.Identity, "_is_unchanged", lambda _: True)
+    monkeypatch.setattr(identity.Identity, "_is_unchanged", lambda *_: True)
     delete_journal(data)
     with pytest.raises((Closed, OutcomeUnknown), match="deleted or moved"):
         store.append(ORDER, rejected("lost"))
@@ -336,13 +336,15 @@ def test_who_opens_a_connection_after_that_gets_none(store: EventStore, data: Pa
 
 def test_the_folder_s_time_is_believed_a_tick_after_it_was_first_seen(store: EventStore, data: Path) -> None:
     looked = identity.Identity(journal(data), 2_048, lambda: True)
-    assert [looked._is_unchanged() for _ in range(2)] == [False, False], "two changes within a tick look like one"
+    assert [looked._is_unchanged(time.monotonic()) for _ in range(2)] == [False, False], (
+        "two changes within a tick look like one"
+    )
     time.sleep(1.5 * identity.TICK_SECONDS)
-    looked._is_unchanged()
+    looked._is_unchanged(time.monotonic())
     time.sleep(1.5 * identity.TICK_SECONDS)
     coarse = not (data / "main").stat().st_ctime_ns % 1_000_000_000
-    assert looked._is_unchanged() or coarse
+    assert looked._is_unchanged(time.monotonic()) or coarse
     (data / "main" / "another").touch()
-    assert not looked._is_unchanged()
+    assert not looked._is_unchanged(time.monotonic())
     looked.close()
     assert store.head() == 20

@@ -35,19 +35,19 @@ class Identity:
         # SQLite names the other two after what a link leads to; absolute, for a process may change its directory.
         real = os.path.realpath(path)
         self._journal, self._wal, self._index = self._names = (str(path.absolute()), real + "-wal", real + "-shm")
-        self._folder = os.path.dirname(real)  # noqa: PTH120 - text is quicker to look up
         self._frame_bytes = page_bytes + FRAME_HEADER_BYTES
         self._known = {name: _place(os.stat(name)) for name in self._names}  # noqa: PTH116 - the same
         # The write-ahead log's own handle tells its size: unlike the journal's, closing it drops no locks.
         self._handle = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
-        self.close = weakref.finalize(self, os.close, self._handle)
+        self._folder = os.open(os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
+        self.close = weakref.finalize(self, _close, self._handle, self._folder)
         # Where a link leads to the file or to its folder, somebody may point it elsewhere: no folder says so.
         self._is_plain = self._journal == real
         self._inode = self._known[self._journal][1]
-        self._changed_at = (-1, -1)
+        self._changed_at = -1
         self._seen_at = 0.0
         self._is_settled = False
-        self._looked_at = 0.0
+        self._looked_at = self._index_at = 0.0
         self._size = self._wal_least = 0
         self._is_own = is_own
         self._written_at = os.stat(self._journal).st_mtime_ns  # noqa: PTH116 - the same
@@ -60,22 +60,25 @@ class Identity:
     def fault(self, frames: Callable[[], int]) -> str:
         """Return what has become of the files, '' where they are as they were.
 
-        `frames` returns how many frames the write-ahead log has by its index.
+        `frames` returns how many frames the write-ahead log has by its index. Asked for after each commit, so all is
+        in one place: two looks at files and a seek, where nothing has changed.
         """
-        fault = ("" if self._is_unchanged() else self.moved()) or self._index_cut_off() or self.cut_off(frames)
-        if fault:
-            return fault
+        now = time.monotonic()
         try:
-            found = os.stat(self._journal)  # noqa: PTH116 - as above
+            found = os.stat(self._journal)  # noqa: PTH116 - text is quicker to look up
         except OSError:
             return self.moved()
+        if (found.st_ino != self._inode or not self._is_unchanged(now)) and (fault := self.moved()):
+            return fault
+        if now - self._index_at > RECENT_SECONDS and (fault := self._index_cut_off(now)):
+            return fault
+        if os.lseek(self._handle, 0, os.SEEK_END) < self._wal_least and (fault := self.cut_off(frames)):
+            return fault
         if found.st_size < self._size:
             size = f"{self._size:,} to {found.st_size:,} bytes"
             return f"{self._journal} was truncated from {size} while the store was open"
         self._size = found.st_size
-        self._looked_at = time.monotonic()
-        if found.st_ino != self._inode:
-            return self.moved()
+        self._looked_at = now
         return "" if found.st_mtime_ns == self._written_at else self._rewritten(found.st_mtime_ns)
 
     def fault_before(self, frames: Callable[[], int]) -> str:
@@ -113,8 +116,9 @@ class Identity:
         self._written_at = written_at
         return ""
 
-    def _index_cut_off(self) -> str:
+    def _index_cut_off(self, now: float) -> str:
         """Return whether the write-ahead log's index has lost what SQLite maps of it: it would end the process."""
+        self._index_at = now
         try:
             size = os.stat(self._index).st_size  # noqa: PTH116 - as above
         except OSError:
@@ -144,24 +148,25 @@ class Identity:
             _is(name, self._known[name]) for name in (self._journal, self._index)
         )
 
-    def _is_unchanged(self) -> bool:
+    def _is_unchanged(self, now: float) -> bool:
         """Tell whether no name in the folder has changed since all were last looked at, and found right."""
         if not self._is_plain:
             return False
-        try:
-            found = os.stat(self._folder)  # noqa: PTH116 - as above
-        except OSError:
-            return False
-        changed_at = (found.st_ctime_ns, found.st_ino)
+        # Its own handle: another folder under its name has another journal, which has another inode.
+        changed_at = os.fstat(self._folder).st_ctime_ns
         if changed_at == self._changed_at and self._is_settled:
             return True
-        now = time.monotonic()
         if changed_at != self._changed_at:
             self._changed_at, self._seen_at, self._is_settled = changed_at, now, False
-        elif now - self._seen_at > (TICK_SECONDS if found.st_ctime_ns % 1_000_000_000 else COARSE_SECONDS):
+        elif now - self._seen_at > (TICK_SECONDS if changed_at % 1_000_000_000 else COARSE_SECONDS):
             # What changes from here on has another time; the look at the names that follows is the last for now.
             self._is_settled = True
         return False
+
+
+def _close(*handles: int) -> None:
+    for handle in handles:
+        os.close(handle)
 
 
 def _place(found: os.stat_result) -> tuple[int, int]:
