@@ -61,18 +61,24 @@ def durability_of(given: object) -> Durability:
 def encoded(event: Event, stream: str, durability: Durability, actor: str | None) -> tuple[EventType, bytes]:
     """Return an event's type and bytes; raise InvalidEvent where it may not be given so weakly, there, or by nobody."""
     kind, data = encode(event)
+    check_allowed(kind, event, stream, durability, actor)
+    return kind, data
+
+
+def check_allowed(kind: EventType, event: Event, stream: str, durability: Durability, actor: str | None) -> None:
+    """Raise InvalidEvent where an event may not be given so weakly, in this stream, or by nobody.
+
+    For a type without `durability_of` the answer is the same for all events.
+    """
     weakest = kind.durability if kind.durability_of is None else kind.durability_of(event)
     if weakest > durability:
         asked = "" if durability is VOLATILE else f", not {durability.name}"
         msg = f"{kind.name} must be at least {weakest.name}{asked}: append it"
         raise InvalidEvent(msg)
-    # Asked here once more: a call would cost each event more than the question.
-    if kind.prefixes and not stream.startswith(kind.prefixes):
-        kind.check_category(stream)
+    kind.check_category(stream)
     if kind.requires_actor and not (actor and actor.strip()):
         msg = f"{kind.name} needs to know who: give actor="
         raise InvalidEvent(msg)
-    return kind, data
 
 
 def narrow(stream: str | None, account: str | None, types: object) -> dict[str, object]:

@@ -14,8 +14,8 @@ from typing_extensions import override
 
 from eventstore.arguments import (
     batches_of,
+    check_allowed,
     durability_of,
-    encoded,
     events_of,
     expected_of,
     keyed_ids,
@@ -28,7 +28,7 @@ from eventstore.arguments import (
 from eventstore.clock import Clock, SystemClock, check_clock, check_now, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
-from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
+from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
 from eventstore.ids import as_id, new_ids
 from eventstore.influx.ship.mirror import Mirror
 from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Times
     from eventstore.config import InfluxSettings
+    from eventstore.events.registry import EventType
     from eventstore.influx.read.reader import InfluxReader
     from eventstore.journal import MissingTail
     from eventstore.record import Record
@@ -292,8 +293,12 @@ class EventStore(EventReader):
         correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
         ids = new_ids(len(events), now) if batch.key is None else keyed_ids(stream, batch.key, len(events))
         drafts = []
+        allowed: EventType | None = None
         for id_, event in zip(ids, events, strict=True):
-            kind, data = encoded(event, stream, durability, batch.actor)
+            kind, data = encode(event)
+            if kind is not allowed:
+                check_allowed(kind, event, stream, durability, batch.actor)
+                allowed = kind if kind.durability_of is None else None
             drafts.append(
                 Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
             )
