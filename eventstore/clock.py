@@ -96,7 +96,10 @@ def check_now(now_ns: int) -> int:
 
 def question_ns(instant: Times) -> int:
     """Return what `to_ns` does; an int of a clock that is wrong becomes the nearest time that there is."""
-    return min(max(instant, TIME_MIN), TIME_MAX) if type(instant) is int else to_ns(instant)
+    if type(instant) is not int:
+        return to_ns(instant)
+    # Usually it is in range, and two comparisons take a fifth of what min and max do.
+    return instant if TIME_MIN <= instant <= TIME_MAX else min(max(instant, TIME_MIN), TIME_MAX)
 
 
 def to_ns(instant: Times) -> int:
@@ -104,6 +107,8 @@ def to_ns(instant: Times) -> int:
 
     Raises InvalidEvent for one without a zone or outside 1970 to 2199.
     """
+    if type(instant) is int and TIME_MIN <= instant <= TIME_MAX:
+        return instant
     if isinstance(instant, str):
         return parse_time(instant)
     if isinstance(instant, datetime):
