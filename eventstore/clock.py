@@ -83,7 +83,9 @@ class ManualClock:
 
 def wall_ns(clock: Clock) -> int:
     """Return the wall clock, or the nearest time that there is: a clock that is wrong stops no question."""
-    return min(max(clock.now_ns(), TIME_MIN), TIME_MAX)
+    now = clock.now_ns()
+    # Usually it is in range, and two comparisons take a fifth of what min and max do.
+    return now if TIME_MIN <= now <= TIME_MAX else min(max(now, TIME_MIN), TIME_MAX)
 
 
 def check_now(now_ns: int) -> int:
@@ -98,7 +100,6 @@ def question_ns(instant: Times) -> int:
     """Return what `to_ns` does; an int of a clock that is wrong becomes the nearest time that there is."""
     if type(instant) is not int:
         return to_ns(instant)
-    # Usually it is in range, and two comparisons take a fifth of what min and max do.
     return instant if TIME_MIN <= instant <= TIME_MAX else min(max(instant, TIME_MIN), TIME_MAX)
 
 

@@ -19,8 +19,9 @@ from eventstore import (
     Record,
     SystemClock,
 )
-from eventstore.arguments import encoded
+from eventstore.arguments import check_allowed
 from eventstore.clock import to_ns, wall_ns
+from eventstore.events import encode
 from eventstore.streams import account_of, check_name
 from projections.builtin import Shipped, shipped_views
 from projections.cuts.background import BackgroundCut
@@ -193,7 +194,8 @@ class Book(Shipped):
         """Fold an event that is never stored, nor snapshotted: only for types that allow VOLATILE."""
         store = self._store()
         account_of(stream)
-        kind, data = encoded(event, stream, VOLATILE, None)
+        kind, data = encode(event)
+        check_allowed(kind, event, stream, VOLATILE, None)
         event = as_read(kind, event, data)
         now = wall_ns(store.clock)
         at = now if occurred_at is None else to_ns(occurred_at)
