@@ -80,7 +80,9 @@ class Fold:
     """
 
     def __init__(self, views: Iterable[View[Any]] = (), *, accounts: frozenset[str] | None = None) -> None:
-        self._told = self._taken = 0
+        self._told = 0
+        # What was taken in, and whether more is being collected: in one value, so that an interruption finds them true.
+        self._taken = (0, False)
         self.slots: dict[str, Slot] = {}
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
@@ -94,7 +96,7 @@ class Fold:
 
     @position.setter
     def position(self, position: int) -> None:
-        self._told = self._taken = position
+        self._told, self._taken = position, (position, False)
 
     def add(
         self, view: View[Any], states: Mapping[str, Any] | None = None, saved: Mapping[str, bytes] | None = None
@@ -117,25 +119,20 @@ class Fold:
 
     def stood_at(self, position: int) -> bool:
         """Tell whether all that was taken in is what lies up to a position: no later record has changed any state."""
-        return self._taken == position
+        return self._taken[0] == position
 
     def apply(self, records: Sequence[Record]) -> int:
         """Fold records, oldest first, and return how many were new."""
         self.settle()
-        try:
-            at, folded = self._collect(records)
-        except BaseException:
-            # Interrupted before anything was folded: all of it comes again.
-            for slot in self.slots.values():
-                slot.waiting.clear()
-            raise
-        # Taken already, should the folding be interrupted; told when every view is there.
-        self._taken = at
+        self._taken = (self._taken[0], True)
+        at, folded = self._collect(records)
+        # From here on all of it is taken, and what an interruption leaves is folded later; before, all comes again.
+        self._taken = (at, False)
         self.settle()
         return folded
 
     def _collect(self, records: Sequence[Record]) -> tuple[int, int]:
-        at, folded = self._taken, 0
+        at, folded = self._taken[0], 0
         routes_of, accounts = self._routes, self._accounts
         for record in records:
             if record.position <= at:
@@ -168,14 +165,25 @@ class Fold:
 
     def settle(self) -> None:
         """Fold what an interruption has left waiting, if anything."""
+        self._forget_collected()
         with decimal.localcontext(FIXED):
             for slot in self.slots.values():
                 while slot.waiting:
                     _settle(slot)
-        self._told = self._taken
+        self._told = self._taken[0]
+
+    def _forget_collected(self) -> None:
+        """Forget what was being collected when an interruption came: it comes again."""
+        taken, is_collecting = self._taken
+        if is_collecting:
+            for slot in self.slots.values():
+                slot.waiting.clear()
+            self._taken = (taken, False)
 
     def observe(self, record: Record, event: Event) -> frozenset[str]:
         """Fold a record that is in no log, and its event as it reads; return which views it may have changed."""
+        if self._taken[1]:
+            self._forget_collected()
         route = self._routes.get(record.type) or self._route(record.type)
         account = record.stream.split("/", 2)[1]
         if not route.slots or (self._accounts is not None and account not in self._accounts):
@@ -270,11 +278,15 @@ def _settle(slot: Slot) -> None:
                 if event.__class__ is Unreadable:
                     raise event.error  # noqa: TRY301 - as if the view had met it
                 apply(state, event, record)
+            # Last: whoever counted before saw an older state, or a part of this one, and finds that it moved on.
+            slot.turns[partition] = slot.turns.get(partition, 0) + 1
+            # Still guarded: what was folded and waits would be folded twice.
+            del slot.waiting[partition]
         except BaseException as error:
             slot.parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
+            slot.turns[partition] = slot.turns.get(partition, 0) + 1
+            slot.waiting.pop(partition, None)
             if not isinstance(error, Exception):
-                del slot.waiting[partition]
                 raise
-        # Last: whoever counted before saw an older state, or a part of this one, and finds that it moved on.
-        slot.turns[partition] = slot.turns.get(partition, 0) + 1
-    del slot.waiting[partition]
+    else:
+        del slot.waiting[partition]

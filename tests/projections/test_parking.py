@@ -3,8 +3,12 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
+from __future__ import annotations
+
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import ClassVar
 
 import msgspec
@@ -14,7 +18,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import Event, EventStore, Record
-from projections import Book, PartitionParked, SnapshotWarning
+from projections import Book, PartitionParked, SnapshotWarning, fold
 from projections.views.lockouts.view import LockoutsView
 from tests.projections.examples import (
     Everything,
@@ -195,6 +199,44 @@ def test_an_interrupted_fold_takes_nothing_twice(store: EventStore) -> None:
         book.refresh()
     book.refresh()
     assert (book.position, book.state("everything", "A").total) == (5, 5)
+
+
+class Lines:
+    """A trace that presses Ctrl-C at the line of this number in the module of the fold."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> Lines | None:
+        if frame.f_code.co_filename != fold.__file__:
+            return None
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+def test_an_interruption_at_any_line_of_the_fold_takes_nothing_twice(store: EventStore) -> None:
+    store.append("rain/A/x", [rain(1), rain(2)])
+    for number in range(1, 200):
+        book = Book(store, fold.Fold([RainByAccount(), Everything()]))
+        lines, before = Lines(number), sys.gettrace()
+        sys.settrace(lines)
+        try:
+            book.refresh()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        book.refresh()
+        assert all(book.retry(*place) for place in list(book.parked))
+        totals = [book.state(view, "A").total for view in ("rain", "everything")]
+        assert (book.position, totals) == (2, [3, 2]), f"interrupted at line {number}"
+        if lines.left > 0:
+            break
+    else:
+        pytest.fail("it never came to an end")
 
 
 class Raised(RainByAccount):
