@@ -287,7 +287,7 @@ def test_what_an_interruption_left_half_told_is_in_no_cut(store: EventStore) -> 
         fold = book._fold
         at, _ = fold._collect(list(store.read()))
         # As where Ctrl-C hits between two views: one has folded, the next has not, the position is the old one.
-        fold._taken = at
+        fold._taken = (at, False)
         waiting = [slot for slot in fold.slots.values() if slot.waiting]
         first = waiting[0]
         [(partition, pairs)] = first.waiting.items()
