@@ -1,4 +1,4 @@
-# Each target does all its own set-up: a .venv from requirements.lock, then the project itself, editable.
+# Each target sets itself up first: a .venv from requirements.lock, then the project itself, editable.
 PYTHON ?= python3
 UPGRADE ?=
 FRESH ?=
@@ -20,20 +20,20 @@ test: .venv/.installed  ## run all tests on all cores, with coverage
 	@echo "test: pytest on all cores, with coverage"
 	@$(BIN)/pytest -n auto --dist worksteal --cov
 
-prove: .venv/.installed  ## run the long random tests in full: seeds printed, resumable; FRESH=1 begins anew
+prove: .venv/.installed  ## run the long random tests in full: prints seeds, resumable; FRESH=1 starts over
 	@echo "prove: long random tests on all cores; PROVE_SEED=N runs one seed alone"
 	@$(if $(FRESH),rm -rf .prove)
 	@PROVE=1 $(BIN)/pytest -n auto --dist worksteal -m prove -o faulthandler_timeout=14400
-	@$(if $(PROVE_SEED),,rm -rf .prove)  # all have passed: the next run begins anew
+	@$(if $(PROVE_SEED),,rm -rf .prove)  # all have passed: the next run starts over
 
-lint: .venv/.installed  ## check style, format, types and the direction of imports
+lint: .venv/.installed  ## check style, format, types and import directions
 	@echo "lint: ruff, mypy, import-linter"
 	@$(BIN)/ruff check --quiet --output-format concise .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-influx: .venv/.installed  ## run InfluxDB's tests alone; INFLUXDB_IMAGE=influxdb:2.7 runs them on that image
+influx: .venv/.installed  ## run only the InfluxDB tests; INFLUXDB_IMAGE=influxdb:2.7 runs them on that image
 	@$(BIN)/python -m tests.influx.servers
 	@$(BIN)/pytest -n auto --dist worksteal tests/influx
 
@@ -41,23 +41,23 @@ package: .venv/.installed  ## build the distributions; install them, and the loc
 	@echo "package: pytest -m install"
 	@$(BIN)/pytest --quiet -n auto -m install tests/install
 
-bench: .venv/.installed  ## measure, each figure beside its comparison
+bench: .venv/.installed  ## measure each figure with its baseline
 	@$(BIN)/eventstore bench
 
-up: .desk  ## start InfluxDB and Grafana with docker compose; settings are in compose/.env
+up: .desk  ## start InfluxDB and Grafana with docker compose, configured in compose/.env
 	@docker compose --file compose/compose.yaml up --detach --wait
 
-down: .desk  ## end InfluxDB and Grafana; what they hold stays
+down: .desk  ## stop InfluxDB and Grafana; their data is kept
 	@docker compose --file compose/compose.yaml down
 
 .desk:
 	@docker compose version >/dev/null 2>&1 || { \
-	  echo "$(MAKECMDGOALS): docker compose is needed, and is not here: install Docker" >&2; exit 1; }
+	  echo "$(MAKECMDGOALS): docker compose not found: install Docker" >&2; exit 1; }
 	@test -f compose/.env || { \
-	  echo "$(MAKECMDGOALS): there is no compose/.env: cp compose/.env.example compose/.env, and fill in what is empty" >&2; \
+	  echo "$(MAKECMDGOALS): compose/.env not found: cp compose/.env.example compose/.env, and fill in the empty values" >&2; \
 	  exit 1; }
 
-lock:  ## pin versions and hashes anew from pyproject.toml; UPGRADE=1 takes the newest
+lock:  ## pin versions and hashes again from pyproject.toml; UPGRADE=1 takes the newest
 	@echo "lock: resolving pyproject.toml for every Python from 3.11 on"
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	  $(PYTHON) -m venv "$$scratch" && "$$scratch/bin/pip" install --quiet uv && \
@@ -73,9 +73,9 @@ clean:  ## remove the .venv, caches and reports
 
 .venv/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "set-up: Python 3.11 or newer is needed, and $(PYTHON) is not: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	  echo "set-up: $(PYTHON) is older than Python 3.11, or not found: try make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "set-up: $(PYTHON) cannot make a virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	  echo "set-up: $(PYTHON) cannot create a virtual environment: on Debian, apt-get install python3-venv" >&2; exit 1; }
 	@echo "set-up: installing what requirements.lock pins into .venv (under a minute, once)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --requirement requirements.lock

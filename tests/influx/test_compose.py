@@ -1,4 +1,4 @@
-"""The compose file pins what it starts, holds no secret of its own, and mounts files that are there."""
+"""The compose file pins its images, contains no secret, and mounts files that exist."""
 
 from __future__ import annotations
 
@@ -143,14 +143,14 @@ def test_without_docker_compose_make_says_so_in_a_line(desk: Path, target: str) 
     (desk / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     ran = make(desk, target)
     assert ran.returncode
-    assert ran.stderr.splitlines()[0] == f"{target}: docker compose is needed, and is not here: install Docker"
+    assert ran.stderr.splitlines()[0] == f"{target}: docker compose not found: install Docker"
 
 
 @pytest.mark.parametrize("target", ["up", "down"])
 def test_without_settings_make_says_so_in_a_line(desk: Path, target: str) -> None:
     ran = make(desk, target)
     assert ran.returncode
-    assert ran.stderr.splitlines()[0].startswith(f"{target}: there is no compose/.env: cp compose/.env.example")
+    assert ran.stderr.splitlines()[0].startswith(f"{target}: compose/.env not found: cp compose/.env.example")
     assert (desk / "told").read_text(encoding="utf-8") == "compose version\n"
 
 

@@ -1,4 +1,4 @@
-"""Every query of every dashboard is asked of a real InfluxDB, as Grafana asks it, and has an answer that is right."""
+"""Every query of every dashboard runs on a real InfluxDB, as Grafana sends it, and gives the right answer."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_history_has_every_symbol_at_its_own_times(server: Server, history: 
 
 
 def test_the_history_says_what_there_is_whatever_the_range(server: Server, history: str) -> None:
-    rows = shown(server, panel("history", "What there is"), years(history)._replace(start="2024-01-01T00:00:00Z"))
+    rows = shown(server, panel("history", "Contents"), years(history)._replace(start="2024-01-01T00:00:00Z"))
     assert len(rows) == 7
     assert sum(row["fills"] for row in rows) == 9_367
     assert {(row["account"], row["first"][:4], row["last"][:4]) for row in rows} == {("P1", "2004", "2009")}
