@@ -1,37 +1,91 @@
-"""What the documents show is run, and prints what they say it prints."""
+"""The documents' Python is run and prints what they say; their commands, links and paths lead somewhere."""
+
+from __future__ import annotations
 
 import re
-import subprocess
-import sys
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
-ROOT = Path(__file__).parents[1]
-EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\n+```text\n(?P<output>.*?)```", re.DOTALL)
+from gateways.cli import app
+from tests.documents import DOCUMENTS, INFLUXDB, ROOT, blocks, code_blocks, printed, run
+
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+# A module or folder in ARCHITECTURE.md, as `projections/fold` or `tests/powercut`.
+PATH = re.compile(r"`((?:eventstore|projections|gateways|tests|benchmarks|docs|compose)/[\w./*-]*)`")
+WITH_CODE = [document for document in DOCUMENTS if code_blocks(document)]
+CHECKED_BY = {"check.py": "tests/store/test_format.py"}
+"""Files of Python that the documents show, each with the test that runs it."""
 
 
-def examples() -> list[tuple[str, str]]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [(found["code"], found["output"]) for found in EXAMPLE.finditer(text)]
+def by_name(path: Path) -> str:
+    return path.name
 
 
-def test_the_readme_has_an_example() -> None:
-    assert examples()
+@pytest.mark.parametrize("document", WITH_CODE, ids=by_name)
+def test_a_document_s_python_prints_what_it_says(document: Path, tmp_path: Path) -> None:
+    shown = code_blocks(document)
+    ran = run(shown, tmp_path)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert dict(zip((block.name for block in shown), printed(ran), strict=True)) == {
+        block.name: block.output for block in shown
+    }
 
 
-@pytest.mark.parametrize(("code", "output"), examples())
-def test_the_readmes_example_prints_what_it_says(code: str, output: str, tmp_path: Path) -> None:
-    ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (ran.stdout, ran.stderr, ran.returncode) == (output, "", 0)
+def test_every_block_of_python_is_run() -> None:
+    """Here, on a real InfluxDB (tests/influx/test_influx_docs.py), or by the test that is named for its file."""
+    python = [block for document in DOCUMENTS for block in blocks(document, "python")]
+    assert {block.mark for block in python} == {"", INFLUXDB, *CHECKED_BY}
+    for file, test in CHECKED_BY.items():
+        assert file in (ROOT / test).read_text(encoding="utf-8")
+    # Blocks in other languages' clothes would escape.
+    fences = re.compile(r"^\s*(?:```+|~~~+) *py", re.MULTILINE | re.IGNORECASE)
+    assert len(python) == sum(len(fences.findall(document.read_text(encoding="utf-8"))) for document in DOCUMENTS)
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_readme_begins_with_code_that_prints() -> None:
+    assert code_blocks(ROOT / "README.md")[0].output
+
+
+def commands_shown() -> Iterator[tuple[str, list[str]]]:
+    for document in DOCUMENTS:
+        for block in blocks(document, "sh"):
+            for line in block.text.splitlines():
+                words = shlex.split(line, comments=True)
+                if words[:1] == ["eventstore"]:
+                    yield block.name, words[1:]
+
+
+@pytest.mark.parametrize(("place", "words"), list(commands_shown()))
+def test_a_command_that_is_shown_is_accepted(place: str, words: list[str]) -> None:
+    """Its name, options and arguments are parsed; nothing is run."""
+    group: Any = get_command(app)
+    command = group.commands[words[0]]
+    with command.make_context(words[0], words[1:], resilient_parsing=False) as context:
+        assert context.command is command, place
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=by_name)
 def test_links_inside_the_project_lead_somewhere(document: Path) -> None:
     targets = [found["target"] for found in LINK.finditer(document.read_text(encoding="utf-8"))]
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_the_architecture_names_what_is_there() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(PATH.findall(text))
+    assert len(named) > 50
+    assert sorted(name for name in named if not is_there(name)) == []
+
+
+def is_there(name: str) -> bool:
+    """Return whether a path names a folder, a file or a module; NAME in it stands for any."""
+    pattern = name.rstrip("/").replace("NAME", "*")
+    return any(ROOT.glob(pattern)) or any(ROOT.glob(f"{pattern}.py"))
 
 
 def test_the_lock_names_versions_and_hashes_and_no_address() -> None:

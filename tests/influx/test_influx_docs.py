@@ -1,10 +1,8 @@
-"""What docs/INFLUXDB.md shows is asked of a real InfluxDB, and what it lists is what there is."""
+"""The queries and Python of docs/INFLUXDB.md run on a real InfluxDB, and its tables are complete."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +11,31 @@ import pytest
 
 from eventstore.config import FILE, PREFIX, InfluxSettings
 from eventstore.influx import points
+from tests.documents import DOCUMENTS, INFLUXDB, ROOT, blocks, code_blocks, printed, run
 from tests.influx.api import Refused, Server
-from tests.influx.dashboards import ROOT
 
-TEXT = (ROOT / "docs" / "INFLUXDB.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+DOCUMENT = ROOT / "docs" / "INFLUXDB.md"
+TEXT = DOCUMENT.read_text(encoding="utf-8")
 SETTING = re.compile(r"^\| `(\w+)` \| `(EVENTSTORE_INFLUX_\w+)` \| ([^|]+) \|", re.MULTILINE)
 MEASUREMENT = re.compile(r"^\| `(\w+)` \| one [^|]+ \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
-def blocks(language: str) -> list[str]:
-    return [found["text"] for found in BLOCK.finditer(TEXT) if found["language"] == language]
+def texts(language: str) -> list[str]:
+    return [block.text for block in blocks(DOCUMENT, language)]
 
 
 def test_there_are_examples_of_both_languages() -> None:
-    assert len(blocks("flux")) >= 3
-    assert len(blocks("influxql")) >= 3
+    assert len(texts("flux")) >= 3
+    assert len(texts("influxql")) >= 3
 
 
-@pytest.mark.parametrize("query", blocks("flux"))
+@pytest.mark.parametrize("query", texts("flux"))
 def test_the_flux_has_rows(server: Server, demo: str, query: str) -> None:
     assert 'bucket: "events"' in query
     assert server.flux(query.replace('bucket: "events"', f'bucket: "{demo}"'))
 
 
-@pytest.mark.parametrize("query", blocks("influxql"))
+@pytest.mark.parametrize("query", texts("influxql"))
 def test_the_influxql_has_rows(server: Server, demo: str, query: str) -> None:
     answer = server.influxql(demo, " ".join(query.split()))
     values = [row for result in answer["results"] for series in result["series"] for row in series["values"]]
@@ -45,7 +43,7 @@ def test_the_influxql_has_rows(server: Server, demo: str, query: str) -> None:
 
 
 def test_the_positions_are_as_many_as_the_last_one_s_number(server: Server, demo: str) -> None:
-    (query,) = (text for text in blocks("influxql") if "max(position)" in text)
+    (query,) = (text for text in texts("influxql") if "max(position)" in text)
     ((_, count, first, last),) = server.influxql(demo, query)["results"][0]["series"][0]["values"]
     assert (first, last) == (1, count)
 
@@ -77,13 +75,13 @@ def test_every_setting_is_documented_with_its_default() -> None:
     wanted = {}
     for field in msgspec.structs.fields(InfluxSettings):
         default = "none" if field.default == "" else f"`{str(field.default).lower()}`"
-        wanted[field.name] = (f"{PREFIX}{field.name.upper()}", "must be given" if field.required else default)
+        wanted[field.name] = (f"{PREFIX}{field.name.upper()}", "required" if field.required else default)
     assert told == wanted
 
 
 def test_the_example_s_settings_are_taken(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("settings")
-    (text,) = blocks("toml")
+    (text,) = texts("toml")
     (directory / FILE).write_text(text, encoding="utf-8")
     assert InfluxSettings.load(directory, environment={}).bucket == "events"
 
@@ -102,21 +100,11 @@ def test_a_token_that_may_write_may_delete_and_one_that_may_read_may_not(server:
     )
 
 
-def test_the_readmes_example_of_influxdb_runs(server: Server, bucket: str, tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (code,) = (found["text"] for found in BLOCK.finditer(text) if "InfluxSettings(" in found["text"])
-    for written, meant in (
-        ("http://localhost:8086", server.url),
-        ('"desk"', f'"{server.org}"'),
-        ('"events"', f'"{bucket}"'),
-    ):
-        assert written in code
-        code = code.replace(written, meant)
+@pytest.mark.parametrize("document", [document for document in DOCUMENTS if code_blocks(document, INFLUXDB)])
+def test_a_document_s_python_prints_what_it_says(server: Server, bucket: str, tmp_path: Path, document: Path) -> None:
+    shown = code_blocks(document, INFLUXDB)
     (tmp_path / "token").write_text(server.token, encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    status, read = ran.stdout.splitlines()
-    assert status.startswith("MirrorStatus(position=1, lag_events=0, lag_seconds=0.0, state='shipping'")
-    assert read == "1 1"
+    meant = {"http://localhost:8086": server.url, '"desk"': f'"{server.org}"', '"events"': f'"{bucket}"'}
+    ran = run(shown, tmp_path, meant)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert printed(ran) == [block.output for block in shown]

@@ -1,4 +1,4 @@
-"""docs/FORMAT.md says what is on disk: its script, its example and its schema are held against a journal."""
+"""docs/FORMAT.md against a journal: its script, its example and its schema."""
 
 import hashlib
 import json
@@ -20,16 +20,18 @@ from eventstore.ids import KEY_BYTES_MAX, NAMESPACE, keyed_id
 from eventstore.journals.sqlite import schema
 from eventstore.record import Draft, digest, digest_prefix
 from eventstore.streams import ENTITY_BYTES_MAX
+from tests.documents import ROOT, blocks
 from tests.store.facts import AT, HOUR, ORDER, POSITION, adjusted, filled, rejected
 
-DOCUMENT = (Path(__file__).parents[2] / "docs" / "FORMAT.md").read_text(encoding="utf-8")
+FORMAT = ROOT / "docs" / "FORMAT.md"
+DOCUMENT = FORMAT.read_text(encoding="utf-8")
+CHECK = "check.py"
 JOURNAL = Path("main") / "journal.db"
 
 
-def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", DOCUMENT, re.DOTALL | re.MULTILINE)
-    assert isinstance(found, str)
-    return found
+def block(language: str, mark: str = "") -> str:
+    (found,) = (block for block in blocks(FORMAT, language) if block.mark == mark)
+    return found.text
 
 
 def fill(store: EventStore, clock: ManualClock, count: int) -> None:
@@ -47,8 +49,8 @@ def fill(store: EventStore, clock: ManualClock, count: int) -> None:
 
 def checked(journal: Path) -> subprocess.CompletedProcess[str]:
     """Run the document's script on a file, in a Python that has nothing but its standard library."""
-    script = journal.parent / "check.py"
-    script.write_text(block("python"), encoding="utf-8")
+    script = journal.parent / CHECK
+    script.write_text(block("python", CHECK), encoding="utf-8")
     command = [sys.executable, "-I", "-S", "-W", "error", str(script), str(journal)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
