@@ -1,4 +1,4 @@
-"""The benchmarks: every figure beside a comparison that was measured in the same run."""
+"""The benchmarks: every figure with a baseline that was measured in the same run."""
 
 from benchmarks.run import main
 

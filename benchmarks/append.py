@@ -1,4 +1,4 @@
-"""One durable append: a disk sync each, beside a bare write with a sync, and beside `eventsourcing`."""
+"""One durable append with one sync, against a bare write with a sync and against `eventsourcing`."""
 
 from __future__ import annotations
 

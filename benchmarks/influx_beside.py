@@ -1,4 +1,4 @@
-"""Appends and lookups beside a mirror: while it catches up, and while its server is dead or paused."""
+"""Appends and lookups while a mirror catches up, and while its server is dead or paused."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
     if isinstance(server, LocalServer):
         states |= {DEAD: _dead, PAUSED: _paused}
     else:
-        setting.say("influx_beside: only while it catches up: no influxd here to kill and pause")
+        setting.say("influx_beside: measured only while it catches up, no influxd here to kill and pause")
     setting.say(f"influx_beside: writing {backlog:,} events")
     with setting.directory() as directory, eventstore.open(directory) as store:
         told = lives(random.Random(10), accounts=ACCOUNTS, alive=ALIVE, fills_max=FILLS_MAX)
@@ -82,9 +82,9 @@ def measure(setting: Setting, server: Server) -> list[Row]:
         f"and has found out, in {NOTICED_SECONDS:g} s, that others append"
     )
     return [
-        _row("influx-append-p50", "append beside a mirror that catches up, p50", taken[APPEND], 0.5, note),
-        _row("influx-append-p99", "append beside a mirror that catches up, p99", taken[APPEND], 0.99),
-        _row("influx-lookup-p99", "lookup beside a mirror that catches up, p99", taken[LOOKUP], 0.99),
+        _row("influx-append-p50", "append while a mirror catches up, p50", taken[APPEND], 0.5, note),
+        _row("influx-append-p99", "append while a mirror catches up, p99", taken[APPEND], 0.99),
+        _row("influx-lookup-p99", "lookup while a mirror catches up, p99", taken[LOOKUP], 0.99),
     ]
 
 

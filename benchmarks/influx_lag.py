@@ -1,4 +1,4 @@
-"""How soon InfluxDB has it: one event that waits for its confirmation, and the lag behind a steady stream."""
+"""Latency to InfluxDB: one event that waits for its confirmation, and the lag behind a steady stream."""
 
 from __future__ import annotations
 

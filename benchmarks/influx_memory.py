@@ -1,4 +1,4 @@
-"""The mirror's memory: what it holds while a million events wait for a server that died."""
+"""The mirror's memory while a million events wait for a dead server."""
 
 from __future__ import annotations
 

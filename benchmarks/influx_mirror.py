@@ -1,4 +1,4 @@
-"""The mirror: events a second from a journal into InfluxDB, beside the same bytes, made beforehand, sent alone."""
+"""The mirror: events per second from a journal into InfluxDB, against sending the same bytes prebuilt."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
             met=ratio(ours, figures[RAW]) >= PART_MIN,
             note=(
                 f"{events:,} events in the journal, a fresh bucket and a process for each round, from the first "
-                "batch's confirmation to the last's; beside it influxdb-client sends the same lines in one loop"
+                "batch's confirmation to the last's; in the baseline influxdb-client sends the same lines in one loop"
             ),
         )
     ]

@@ -1,4 +1,4 @@
-"""Reading back: records a second from InfluxDB, in order and proved whole, beside influxdb-client's two ways."""
+"""Reading back: records per second from InfluxDB, ordered and verified, against influxdb-client's two ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The InfluxDB that is measured with: a server for the run, fresh buckets, and processes that ship a log to it."""
+"""The InfluxDB for measurements: a server for the run, fresh buckets, and processes that ship a log to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lookups in the book, one call at a time, beside a plain dict's."""
+"""Lookups in the book, one call at a time, against a plain dict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where figures come from: what of a machine and its software they depend on, and nothing that names it."""
+"""The machine and software that figures depend on, without anything that identifies it."""
 
 from __future__ import annotations
 

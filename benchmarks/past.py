@@ -1,4 +1,4 @@
-"""The past: one order's and one account's, at random positions of a long log, with the cuts that a worker leaves."""
+"""Past states: one order's and one account's, at random positions of a long log, with a worker's cuts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quotes: real ones observed by a book with all of its views, beside decoding them into a plain dict."""
+"""Quotes: real ones observed by a book with all its views, against decoding them into a plain dict."""
 
 from __future__ import annotations
 

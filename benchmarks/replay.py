@@ -1,4 +1,4 @@
-"""Replay: the log read, decoded and folded on one core, beside `eventsourcing` reading and decoding its own."""
+"""Replay: the log read, decoded and folded on one core, against `eventsourcing` reading and decoding its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restart: from opening the directory to a full book, by the newest snapshots, beside folding from the beginning."""
+"""Restart: from opening the directory to a full book from snapshots, against folding from the first record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks before an order, with every rule in force and three positions open, beside bare comparisons."""
+"""Checks before an order, with every rule in force and three positions open, against bare comparisons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison that others know: `eventsourcing` on a SQLite file, with its own classes, as its documents show."""
+"""The baseline that others know: `eventsourcing` on SQLite, with its own classes, as its documentation shows."""
 
 from __future__ import annotations
 

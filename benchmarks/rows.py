@@ -1,4 +1,4 @@
-"""The rows of the table: a figure, what was measured beside it in the same run, and what it was to reach."""
+"""The rows of the table: a figure, its baselines from the same run, and its target."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        return "" if self.met is None else "met" if self.met else "short"
+        return "" if self.met is None else "met" if self.met else "missed"
 
 
 def compared(ours: Sequence[float], others: Mapping[str, Sequence[float]]) -> tuple[Beside, ...]:

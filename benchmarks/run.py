@@ -1,4 +1,4 @@
-"""The command: measures what is asked for, prints the table, writes the JSON file."""
+"""The command: runs the chosen benchmarks, prints the table, writes the JSON file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import eventsourcing  # noqa: F401
     except ImportError:
         print(
-            "bench: eventsourcing is measured beside: pip install 'eventsourcing >= 9.5', or make bench",
+            "bench: eventsourcing, a baseline, is missing: pip install 'eventsourcing >= 9.5', or make bench",
             file=sys.stderr,
         )
         return 2

@@ -1,4 +1,4 @@
-"""What each measurement is given: a directory of its own, its scale, and how to say how far it is."""
+"""What each benchmark is given: a directory of its own, its scale, and a way to report progress."""
 
 from __future__ import annotations
 

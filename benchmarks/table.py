@@ -1,4 +1,4 @@
-"""The one table: a row for each figure, its comparisons beneath one another, notes at the end."""
+"""The table: a row for each figure, its baselines below one another, notes at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from benchmarks.rows import Row
 
-HEADINGS = ("what", "figure", "", "min – max", "beside", "figure", "ratio", "to reach", "")
+HEADINGS = ("what", "figure", "", "min – max", "baseline", "figure", "ratio", "target", "")
 RIGHT = frozenset({1, 5, 6})
 WIDTH_MAX = 140
 

@@ -1,4 +1,4 @@
-"""Many threads, one event each: what group commit makes of one disk, as it is and with syncs made slow."""
+"""Many threads, one event each: group commit on the disk as it is, and with slow syncs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closed orders: 100,000 of them, a third in memory, looked up and held beside the same as plain objects."""
+"""Closed orders: 100,000 of them, a third in memory, looked up and stored, against plain objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timing, without knowing what is timed: single calls, rounds that take turns, percentiles and spreads."""
+"""Timing of any callable: single calls, alternating rounds, percentiles and spreads."""
 
 from __future__ import annotations
 

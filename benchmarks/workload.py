@@ -1,4 +1,4 @@
-"""What is measured with: the events of orders as a futures desk has them, many orders alive at a time."""
+"""The workload: the events of a futures desk's orders, many orders alive at a time."""
 
 from __future__ import annotations
 

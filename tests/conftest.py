@@ -1,4 +1,4 @@
-"""What all tests share: a state directory of their own, whole days without coverage, and the seed that failed."""
+"""Shared by all tests: a state directory of their own, long tests without coverage, and the seed of a failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Logs as an auditor is given them: written by a process that was killed, on a medium that nobody may write to."""
+"""Logs as an auditor receives them: left by a killed process, on a medium without write access."""
 
 from __future__ import annotations
 

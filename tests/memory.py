@@ -1,4 +1,4 @@
-"""Directories in memory, for tests in which nothing has to survive the power: there a sync costs nothing."""
+"""Directories in memory, for tests that need no power-cut safety: a sync costs nothing there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long random tests: a few fixed seeds in `make test`, many in `make prove`, which resumes where it was interrupted.
+"""Long random tests: a few fixed seeds in `make test`, many in `make prove`, which resumes after an interruption.
 
     for seed in rounds("power cut", test=50, prove=1_000):
         chance = random.Random(seed)

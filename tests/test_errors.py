@@ -1,4 +1,4 @@
-"""Every error and warning of the project goes through pickle and copy with its message and all its members."""
+"""Every error and warning survives pickle and copy, with its message and all its members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long random tests run the seeds that they say, resume after an interruption, and name the seed that failed."""
+"""Long random tests run the seeds they name, resume after an interruption, and name the seed that failed."""
 
 from pathlib import Path
 

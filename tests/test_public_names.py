@@ -1,4 +1,4 @@
-"""What the documents name is there as they write it, after `import eventstore` and `import projections` alone."""
+"""Names in the documents exist as written, after `import eventstore` and `import projections` alone."""
 
 from __future__ import annotations
 

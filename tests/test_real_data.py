@@ -1,4 +1,4 @@
-"""Real data, folded: a NASDAQ day order by order and six years of a strategy come to their independently known figures.
+"""Real data, folded: a NASDAQ day and six years of a strategy give their independently known figures.
 
 The files are no part of the project: where the folder beside the checkout is absent, these tests are skipped.
 """

@@ -1,4 +1,4 @@
-"""The benchmarks run from end to end, tiny: every row is printed and in the file; no figure is judged."""
+"""The benchmarks run from end to end, tiny: every row is printed and in the file; figures are not judged."""
 
 from __future__ import annotations
 

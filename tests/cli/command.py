@@ -1,4 +1,4 @@
-"""How a command ends and what it says, a small log to ask about, and a byte changed behind the store's back."""
+"""How a command ends and what it prints, a small log to query, and a byte changed on disk."""
 
 from __future__ import annotations
 

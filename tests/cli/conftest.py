@@ -1,4 +1,4 @@
-"""What the tests of the command line share: the command, run in this process or as one of its own, and a small log."""
+"""Fixtures of the command-line tests: the command in this process or its own, and a small log."""
 
 from __future__ import annotations
 

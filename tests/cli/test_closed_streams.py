@@ -1,4 +1,4 @@
-"""Streams that a shell has closed, or that are full: a command does its work, and ends as if nobody listened."""
+"""Standard streams that are closed or full: a command does its work and ends quietly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo: it holds from end to end, quickly, and its day is the same in each run, whenever it is cut short."""
+"""The demo passes from end to end, quickly, and its day is the same in each run, wherever it is interrupted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of others in every command: what could steer a terminal, hide or reorder reaches neither stdout nor stderr."""
+"""Text from others: nothing that steers a terminal, hides or reorders text reaches stdout or stderr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`import`: what was added, known and left out, a file's own P&L beside the fold, and nothing twice."""
+"""`import`: rows added, known and skipped, the file's P&L compared with the fold, nothing imported twice."""
 
 from __future__ import annotations
 

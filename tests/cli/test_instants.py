@@ -1,4 +1,4 @@
-"""Instants: outside of the log they say so, marks are not mistaken for them, pasts are compared by either time."""
+"""Instants: outside the log they are noted, marks are not mistaken for them, pasts are compared by either time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`verify` and `backup`: what was changed is named, a copy counts when it is proved, and nothing is overwritten."""
+"""`verify` and `backup`: changes are named, a copy counts once verified, and nothing is overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An account, a symbol or a rule that the log does not have is said, with the names that are close to it."""
+"""An unknown account, symbol or rule is reported, with similar names that the log has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A URL in place of a directory: each command refuses it on one line, and makes no folder of that name."""
+"""A URL in place of a directory: every command refuses it in one line and creates no folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lock`, `unlock` and `limits`: by hand, until when and for whom, and what is refused with nothing written."""
+"""`lock`, `unlock` and `limits`: by hand, until when, for whom, and what is refused without writing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stats`, `doctor` and `bench`: what is in a log, whether its place is fit, and how quick it is."""
+"""`stats`, `doctor` and `bench`: contents of a log, health of its directory, and speed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`pnl`: what each symbol made, over a span or day by day, and what cannot be said of one account."""
+"""`pnl`: P&L by symbol, over a span or day by day, and what is reported per account only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, stdout and stderr, pipes that close, and every command on no store at all."""
+"""The command as a process: exit codes, stdout and stderr, closed pipes, and every command without a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence on the command line: every command that asks answers where nothing may be written, and writes nothing."""
+"""Evidence on the command line: every reading command works without write access, and writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`state`, `as-of` and `diff`: what holds, what held, and what changed in between."""
+"""`state`, `as-of` and `diff`: the current state, a past one, and the changes in between."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""On a terminal: lines as wide as it is, and bars on stderr for what takes time."""
+"""On a terminal: lines as wide as it is, and progress bars on stderr."""
 
 from __future__ import annotations
 

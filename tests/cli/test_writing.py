@@ -1,4 +1,4 @@
-"""`append` and `mark`: what is recorded, and what is refused by name with nothing written."""
+"""`append` and `mark`: what is recorded, and what is refused without writing anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`--zone`: in which zone each command reads times and prints them, and whose it is where none is named."""
+"""`--zone`: the zone in which each command reads and prints times, and its default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of imports share: a store, files written on the spot, and the real data beside the checkout."""
+"""Shared by the tests of imports: a store, files written by the test, and real data next to the checkout."""
 
 from __future__ import annotations
 

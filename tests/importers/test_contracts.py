@@ -1,4 +1,4 @@
-"""The table of contracts: what a point is worth, which names a contract goes by, and what is in no table."""
+"""The table of contracts: multipliers, names of a contract, and contracts that are not listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any CSV of fills: columns by mapping, words for sides, times in many forms, and a result by symbol."""
+"""Any CSV of fills: mapped columns, words for sides, many forms of times, and a result by symbol."""
 
 from __future__ import annotations
 

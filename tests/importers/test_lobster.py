@@ -1,4 +1,4 @@
-"""LOBSTER's messages: what each type becomes, what identifies a message, and a real day in full."""
+"""LOBSTER messages: what each type becomes, what identifies a message, and a complete real day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pyfolio's transactions: signed shares become trades, and six real years of them fold to the known cash."""
+"""pyfolio transactions: signed shares become trades, and six real years fold to the known cash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The import itself: all validated before anything is written, atomic batches, and nothing twice."""
+"""The import: everything validated before anything is written, atomic batches, nothing twice."""
 
 from __future__ import annotations
 

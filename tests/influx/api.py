@@ -1,4 +1,4 @@
-"""An InfluxDB 2 server as tests look into it: by plain HTTP, and not by the client that they test."""
+"""An InfluxDB 2 server as tests inspect it: by plain HTTP, not by the client under test."""
 
 from __future__ import annotations
 

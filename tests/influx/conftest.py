@@ -1,4 +1,4 @@
-"""A real InfluxDB for each worker, a fresh bucket for each test, and a server of its own for a test that breaks it."""
+"""A real InfluxDB per worker, a fresh bucket per test, and a separate server for tests that break it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dashboards and documents are tried on: a demo day and an imported history, and what Grafana makes of a query."""
+"""Data for dashboards and documents: a demo day, an imported history, and Grafana's form of a query."""
 
 from __future__ import annotations
 

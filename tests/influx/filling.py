@@ -1,4 +1,4 @@
-"""Logs as tests want them in a bucket: records made by hand at chosen times, written as points, whole or in parts."""
+"""Logs written to a bucket by tests: records at chosen times, as points, whole or in parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the mirror share: events to ship, a server's points as they are, and what the journal says they are."""
+"""Shared by tests of the mirror: events to ship, a server's points, and what the journal expects them to be."""
 
 from __future__ import annotations
 

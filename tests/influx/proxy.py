@@ -1,4 +1,4 @@
-"""A small HTTP proxy between a client and a server that cuts, refuses, delays and answers by itself when told to."""
+"""A small HTTP proxy that cuts, refuses, delays and answers by itself on request."""
 
 from __future__ import annotations
 

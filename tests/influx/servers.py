@@ -1,4 +1,4 @@
-"""Real InfluxDB 2 servers for tests: one that is there, one in a container, or a process of our own."""
+"""Real InfluxDB 2 servers for tests: an existing one, one in a container, or a process of our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes that tests of the mirror start, and kill: InfluxDB's settings are JSON on the first line of input.
+"""Processes that tests of the mirror start and kill; the first line of input is InfluxDB's settings as JSON.
 
 python -m tests.influx.shipping_worker read LOG
 python -m tests.influx.shipping_worker follow LOG LAST

@@ -1,4 +1,4 @@
-"""What a server may answer: JSON instead of MessagePack, errors inside a 200, parts, and refusals; and several logs."""
+"""Possible answers of a server: JSON instead of MessagePack, errors inside a 200, parts, refusals, several logs."""
 
 from __future__ import annotations
 

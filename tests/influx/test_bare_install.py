@@ -1,4 +1,4 @@
-"""Without the extra that InfluxDB needs, everything else works, and what needs it says what to install."""
+"""Without the influx extra everything else works, and what needs it says what to install."""
 
 from __future__ import annotations
 

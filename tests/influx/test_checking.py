@@ -1,4 +1,4 @@
-"""`mirror --check` and `--repair`: what was deleted, altered or put among a log's points is found and named."""
+"""`mirror --check` and `--repair`: deleted, altered and foreign points are found and named."""
 
 from __future__ import annotations
 

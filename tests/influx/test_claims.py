@@ -1,4 +1,4 @@
-"""What a mirror refuses: it halts, says what to do, writes no event, and goes on by itself once it is mended."""
+"""What a mirror refuses: it halts, says what to do, writes no event, and resumes once the cause is fixed."""
 
 from __future__ import annotations
 

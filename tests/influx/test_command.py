@@ -1,4 +1,4 @@
-"""The commands of InfluxDB's side: mirror, its check and repair, restore, adopt, and asking by URL."""
+"""The commands for InfluxDB: mirror, its check and repair, restore, adopt, and queries by URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was right when shipping began and is not any more: it is noticed, named, and until then confirms nothing."""
+"""Conditions that stop holding while shipping: noticed, named, and nothing is confirmed until they are fixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corners of the mirror's side: batches in parts, damaged files, other processes, and one that does not start."""
+"""Edge cases of the mirror: split batches, damaged files, other processes, and one that does not start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corners of HTTP: what a server, or whatever listens in its place, may answer to each of the client's calls."""
+"""Edge cases of HTTP: what a server, or anything else on its port, may answer to each call of the client."""
 
 from __future__ import annotations
 

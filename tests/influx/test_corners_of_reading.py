@@ -1,4 +1,4 @@
-"""Corners of the reading side: a log that does not prove, points that are not whole, anchors, a journal restored."""
+"""Edge cases of reading: logs that do not verify, incomplete points, anchors, a restored journal."""
 
 from __future__ import annotations
 

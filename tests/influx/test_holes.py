@@ -1,4 +1,4 @@
-"""What is missing, half there or strange in a bucket is waited for or named, and never read over."""
+"""Missing, partial or malformed points are waited for or named, and never skipped silently."""
 
 from __future__ import annotations
 

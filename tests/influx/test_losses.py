@@ -1,4 +1,4 @@
-"""What InfluxDB had confirmed and lost: found after any trouble, shipped again and told, or halted where it is much."""
+"""What InfluxDB confirmed and lost: detected after any failure, shipped again and reported, or halted on if large."""
 
 from __future__ import annotations
 

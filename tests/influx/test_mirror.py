@@ -1,4 +1,4 @@
-"""A store's mirror on a real InfluxDB: what is appended is there, whole and once, and MIRRORED says so."""
+"""A store's mirror on a real InfluxDB: every appended event arrives, complete and once, and MIRRORED reports it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A book whose store is mirrored: what is durable is folded, whether InfluxDB has it yet or not."""
+"""A book on a mirrored store folds what is durable, whether InfluxDB has it yet or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process that ships beside a store: it ends with it, comes again when it is killed, and shows no token."""
+"""The shipping process ends with its store, is restarted when killed, and shows no token."""
 
 from __future__ import annotations
 

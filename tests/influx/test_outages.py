@@ -1,4 +1,4 @@
-"""Servers die, hang, refuse and do not answer, mirrors are killed: no event is lost, doubled or moved."""
+"""Servers die, hang, refuse and time out, mirrors are killed: no event is lost, duplicated or reordered."""
 
 from __future__ import annotations
 

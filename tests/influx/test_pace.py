@@ -1,4 +1,4 @@
-"""While somebody appends, the mirror catches up slowly; otherwise as fast as InfluxDB takes it."""
+"""The mirror catches up slowly while somebody appends, otherwise as fast as InfluxDB accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points: the bytes of a record's line, read here by another's parser, and the record that they become again."""
+"""Points: the bytes of a record's line, parsed by an independent parser, and converted back to the record."""
 
 from __future__ import annotations
 

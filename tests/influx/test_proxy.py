@@ -1,4 +1,4 @@
-"""The proxy between a client and a real server passes all on, and fails it as planned and no otherwise."""
+"""The test proxy passes everything on, and fails only as planned."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A reader of InfluxDB gives what the journal has: by any filter, in any thread, through outages, to any book."""
+"""A reader of InfluxDB returns what the journal has: with any filter, in any thread, through outages, in any book."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After the loss of a disk: a journal from what InfluxDB holds, proved, and told what is not there."""
+"""After the loss of a disk: a journal rebuilt from InfluxDB, verified, with what is missing reported."""
 
 from __future__ import annotations
 

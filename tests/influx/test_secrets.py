@@ -1,4 +1,4 @@
-"""No token and no password of a URL is shown: not by repr, in messages, in status files, or in a list of processes."""
+"""Tokens and passwords in URLs never appear: not in repr, messages, status files or the process list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests' servers do what they say: they keep points, tell tokens apart, die, come back, hang, and are found."""
+"""The test servers keep points, distinguish tokens, die, come back, hang, and are found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of InfluxDB: where they come from, which goes first, what is refused by name, and what is never printed."""
+"""Settings of InfluxDB: sources, precedence, refusals by name, and secrets that are never printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The source's contract, on a real InfluxDB that holds what a journal recorded."""
+"""The source contract, on a real InfluxDB that holds a journal's records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any text goes to a real InfluxDB and comes back as it was, and no text of a filter ever becomes a part of a query."""
+"""Any text makes a round trip through InfluxDB unchanged, and no filter text becomes part of a query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole days, mirrored while they are appended, and read back by another process: each byte, and each book."""
+"""Whole days, mirrored while they are appended and read by another process: every byte, and every book."""
 
 from __future__ import annotations
 

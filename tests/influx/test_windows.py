@@ -1,4 +1,4 @@
-"""What a reader asks for: few questions, whatever the times between records, and answers of a bounded size."""
+"""A reader's queries: few, whatever the times between records, with answers of bounded size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What installing is tried with: the lock's wheels, newer ones beside them, a copy of the checkout."""
+"""Fixtures of the installation tests: the lock's wheels, newer releases, a copy of the checkout."""
 
 from __future__ import annotations
 

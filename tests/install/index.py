@@ -1,4 +1,4 @@
-"""Directories of wheels that pip takes as an index: those of the lock, and newer ones made up on the spot."""
+"""Directories of wheels that pip uses as an index: those of the lock, and newer ones built by the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock file, read: which version of each package is pinned, and on which machines."""
+"""The lock file, parsed: the pinned version of each package, and its platforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lock is complete: nothing is left for pip to resolve, today or in a year."""
+"""The lock is complete: pip has nothing to resolve, today or in a year."""
 
 from __future__ import annotations
 

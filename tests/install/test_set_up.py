@@ -1,4 +1,4 @@
-"""Set-up installs exactly what the lock names, whatever an index has that day."""
+"""Set-up installs exactly what the lock names, whatever an index offers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes that are recorded: four appenders on one log, with a book, policies and copies of the log beside them.
+"""The recorded processes: four appenders on one log, with a book, policies and copies of the log.
 
 python -m tests.powercut.appending < orders, a line of JSON each; answers each with the exit codes of its processes
 """

@@ -1,4 +1,4 @@
-"""What a disk may hold after a power cut: all that was synced, and of the rest any part, torn by sectors.
+"""Possible disk contents after a power cut: everything synced, and any part of the rest, torn by sectors.
 
 POSIX promises no more: a write that no sync covers may be there, be missing or be there in part, in any order and
 whatever was written after it; a file's size and its sectors, a name and the file it stands for, each for itself.

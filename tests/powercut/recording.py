@@ -1,4 +1,4 @@
-"""What a process does to the files below a directory, in the order in which it happens, in one log for all processes.
+"""File operations of all processes below a directory, recorded in order in one log.
 
 SQLite's files are seen by a VFS over the real one, all others by wrappers of the functions in `os` and `io`. An entry
 is written after its operation and before the process goes on, so whatever follows from an operation stands after it.

@@ -1,4 +1,4 @@
-"""The power goes while four append: whatever part of the unsynced writes is on disk, nothing acknowledged is lost."""
+"""Power cuts while four processes append: whatever part of unsynced writes survives, nothing acknowledged is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is an instant is known by its type: in structs, in events' data, and never by a member's name."""
+"""An instant is recognised by its type, in structs and in events' data, never by a member's name."""
 
 from __future__ import annotations
 

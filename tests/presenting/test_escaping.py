@@ -1,4 +1,4 @@
-"""Text of others: what could steer, hide or reorder is an escape, and JSON stays the same JSON."""
+"""Text from others: whatever steers, hides or reorders is escaped, and JSON stays equivalent JSON."""
 
 from __future__ import annotations
 

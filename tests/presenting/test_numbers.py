@@ -1,4 +1,4 @@
-"""Decimals as text: plain, rounded for reading, never to a zero that is none."""
+"""Decimals as text: plain notation, rounded for reading, never rounded to zero."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables: columns where they fit, else a line for each member; as wide as allowed, and nothing of a cell is lost."""
+"""Tables: columns if they fit, else one line per field; within the width, without cutting a cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times as they are typed and shown: in a zone, with its offset, and refused where the clocks leave two choices."""
+"""Times as typed and shown: in a zone, with offset, refused if a clock change makes them ambiguous."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the checks before an order share: a day with one limit or more, and orders to ask about."""
+"""Shared by the tests of checks: a day with one or more limits, and orders to check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of lockouts' ends and of trading days share: a Monday noon in Chicago, and what was told since then."""
+"""Shared by tests of lockout ends and trading days: a Monday noon in Chicago, and the events since then."""
 
 from __future__ import annotations
 

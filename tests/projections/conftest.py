@@ -1,4 +1,4 @@
-"""What tests of policies share: a store on a disk whose clock each module says, and a book on it."""
+"""Shared by tests of policies: a store on disk with a clock set by each module, and a book on it."""
 
 from __future__ import annotations
 

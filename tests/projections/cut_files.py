@@ -1,4 +1,4 @@
-"""The snapshots' file from outside: locked by another process, changed behind its back, looked at after a restart."""
+"""The snapshot file from outside: locked by another process, changed on disk, inspected after a restart."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A process that appends, folds and writes cuts, to be killed or run beside another.
+"""A process that appends, folds and writes cuts, to be killed or run next to another.
 
 python -m tests.projections.cutting DIRECTORY NAME STEPS CHANCE
 """

@@ -1,4 +1,4 @@
-"""Views and events of a user's own, and the few facts that the tests of the book are told with."""
+"""Views and events of a user's own, and a few events for the tests of the book."""
 
 import threading
 import time

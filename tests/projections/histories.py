@@ -1,4 +1,4 @@
-"""Histories made by chance for the laws: three accounts, what brokers send of them, and some of it surprising."""
+"""Random histories for the laws: three accounts, their brokers' messages, and some anomalies."""
 
 import hashlib
 import random

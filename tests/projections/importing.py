@@ -1,4 +1,4 @@
-"""A process that imports a file, folds it and writes cuts meanwhile, to be killed in the middle.
+"""A process that imports a file while folding it and writing cuts, to be killed half-way.
 
 python -m tests.projections.importing DIRECTORY FILE FORMAT ACCOUNT
 """

@@ -1,4 +1,4 @@
-"""The process with policies that is killed at a step of its life, and the server that forks it.
+"""A process with policies that is killed at one step of its life, and the server that forks it.
 
 python -m tests.projections.policy_lives < orders, a line of JSON each
 """

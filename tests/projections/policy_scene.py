@@ -1,4 +1,4 @@
-"""What the tests of policies share: two policies, and what happens to an account."""
+"""Shared by the tests of policies: two policies, and events of an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports, orders and what is asked of them, for the tests of reconciliation."""
+"""Reports, orders and questions for the tests of reconciliation."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""The recorded day that the tests play, kill and play on: an account that loses through its limit, and the day after.
+"""The recorded day that the tests play, kill and resume: an account that exceeds its loss limit, and the day after.
 
 python -m tests.projections.recorded_day serve < orders, a line of JSON each
 """

@@ -1,4 +1,4 @@
-"""What the tests of the rules share: a futures account on a Chicago calendar, its fills, quotes and limits."""
+"""Shared by the tests of the rules: a futures account on a Chicago calendar, its fills, quotes and limits."""
 
 from __future__ import annotations
 

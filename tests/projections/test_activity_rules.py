@@ -1,4 +1,4 @@
-"""How much is traded: a day's limit hits exactly at its unit and liquidates nothing; losses in a row make a pause."""
+"""Trade counts: a limit trips exactly at its unit and liquidates nothing; consecutive losses start a pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is given to a book, a past or a comparison and is none of what they take: refused, before anything is read."""
+"""Invalid arguments to a book, a past or a comparison are refused before anything is read."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Real quotes at full speed: 155,470 of two perpetual futures, each in the book after it came, valued tick by tick.
+"""Real quotes at full speed: 155,470 of two perpetual futures, valued tick by tick.
 
 The files are no part of the project: where the folder beside the checkout is absent, these tests are skipped.
 """

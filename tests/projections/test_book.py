@@ -1,4 +1,4 @@
-"""The book: opened from nothing, a cut or a tail, written through, read by threads; views of a user's own in it."""
+"""The book: opened from nothing, a cut or a tail, written through, read by threads, with a user's own views."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

@@ -1,4 +1,4 @@
-"""Laws of trading days: for any calendar, at any instant, and most of all around changes of the clocks."""
+"""Laws of trading days, for any calendar and instant, especially around clock changes."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta

@@ -1,4 +1,4 @@
-"""Trading days over real dates: daylight saving, holidays, early closes, midnight, and what is refused."""
+"""Trading days on real dates: daylight saving, holidays, early closes, midnight, and refusals."""
 
 import re
 from datetime import UTC, date, datetime, time

@@ -1,4 +1,4 @@
-"""What differs between two pasts: the very keys that two books, folded apart, answer differently on, and why."""
+"""Differences between two pasts: the keys on which two separately folded books differ, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The newest cut compared with the log: what differs is named, signed or not."""
+"""The newest cut compared with the log: differences are named, whether the cut is signed or not."""
 
 import warnings
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The consistency rule: asked at the close, told once a day, and a warning that locks nothing."""
+"""The consistency rule: evaluated at the close, reported once a day, and a warning that locks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies' cursors among the watermarks: a damaged one resumes where no decision is left out."""
+"""Policy cursors among the watermarks: a damaged one resumes early enough to miss no decision."""
 
 from __future__ import annotations
 

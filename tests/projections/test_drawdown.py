@@ -1,4 +1,4 @@
-"""The trailing drawdown: a floor that follows the highs, never falls, and outlives the process that saw them."""
+"""The trailing drawdown: a floor that follows the highs, never falls, and survives a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lockouts expire once, at their end, and a wall clock that somebody moves is recorded and ends none."""
+"""Lockouts expire once, at their end; a moved wall clock is recorded and ends none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held: working orders count with their worst, blocks and blackouts hold as long as what they are about."""
+"""Exposure: working orders count at their worst case; blocks and blackouts hold while their cause does."""
 
 from __future__ import annotations
 

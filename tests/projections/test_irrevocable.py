@@ -1,4 +1,4 @@
-"""Irrevocable lockouts: whatever is tried to weaken one, by events or by clocks, it holds to its original end."""
+"""Irrevocable lockouts hold to their original end, whatever events or clocks try to weaken them."""
 
 from __future__ import annotations
 

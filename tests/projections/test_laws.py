@@ -1,4 +1,4 @@
-"""Laws of the fold: from any cut, in any merge of the accounts, delivered twice, in any context, the same states."""
+"""Laws of the fold: the same states from any cut, account order, repeated delivery or decimal context."""
 
 import decimal
 import os

@@ -1,4 +1,4 @@
-"""A day's and a week's result: locked by the very record or quote that reaches a limit, until the right reset."""
+"""Daily and weekly results: locked by the record or quote that reaches a limit, until the right reset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is observed: folded as it would read, at once, by the views that want it; it moves nothing else."""
+"""Observed events: folded as they would be read, at once, by the views that want them, and by nothing else."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A view that fails stops one partition and no other; mended, raised or rebuilt, it comes to the log's own figures."""
+"""A failing view stops one partition and no other; fixed, revised or rebuilt, it agrees with the log again."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

@@ -1,4 +1,4 @@
-"""Going back: as of a position, an instant, a mark; what differs between two instants; a log step by step."""
+"""Past states: at a position, an instant, a mark; differences between two; a log step by step."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime

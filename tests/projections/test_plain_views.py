@@ -1,4 +1,4 @@
-"""A view may say no more than it must: a name, a revision, how it begins and how it folds."""
+"""A minimal view: a name, a revision, an initial state and a fold are enough."""
 
 from collections.abc import Iterator
 from pathlib import Path

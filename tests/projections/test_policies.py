@@ -1,4 +1,4 @@
-"""Policies: asked about each record where it stands, heard once, silent about the past, and never swallowed."""
+"""Policies: asked about each record where it stands, once, not about the past, and never swallowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong around policies: one account's broken view, one bad decision, a store that fails, an interruption."""
+"""Failures around policies: a broken view of one account, a bad decision, a failing store, an interruption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy decided on has a key and a place in the log: once, wherever it starts again."""
+"""A policy's decision has a key and a place in the log: it is made once, wherever the policy restarts."""
 
 from __future__ import annotations
 

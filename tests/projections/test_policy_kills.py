@@ -1,4 +1,4 @@
-"""A process with policies is killed at every step of its life: what it had to decide is decided, and once."""
+"""A process with policies is killed at every step of its life: everything due is decided, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A book of evidence: folded from the log, with nothing read from or written to the snapshots beside it."""
+"""A book on evidence: folded from the log, without reading or writing the snapshots next to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconciliation: what brokers report of positions against the fills, by kind, and booked when asked."""
+"""Reconciliation of positions: broker reports against fills, by kind, booked on request."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

@@ -1,4 +1,4 @@
-"""Reconciliation: what brokers report of orders against the orders' own events, by kind, until they agree."""
+"""Reconciliation of orders: broker reports against the orders' own events, by kind, until they agree."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

@@ -1,4 +1,4 @@
-"""An account loses through its limit: locked by the very fill or quote, whatever is killed, until the reset."""
+"""An account exceeds its loss limit: locked by that very fill or quote, whatever is killed, until the reset."""
 
 from __future__ import annotations
 

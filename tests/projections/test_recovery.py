@@ -1,4 +1,4 @@
-"""Processes that are killed, and processes side by side: a book from their cuts is the fold of their log."""
+"""Killed and concurrent processes: a book from their cuts equals the fold of their log."""
 
 import random
 import subprocess

@@ -1,4 +1,4 @@
-"""Checks before an order: each limit's verdicts, lockouts first, what reduces, and in which order refusals stand."""
+"""Checks before an order: verdicts of each limit, lockouts first, reductions, and the order of rejections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks before an order refuse what they cannot judge: missing, stale or impossible inputs, a book that is behind."""
+"""Checks before an order reject what they cannot judge: missing, stale or impossible inputs, a book that is behind."""
 
 from __future__ import annotations
 

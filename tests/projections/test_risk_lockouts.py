@@ -1,4 +1,4 @@
-"""Checks before an order under a lockout: what reduces, what was requested; and the record of what was checked."""
+"""Checks before an order under a lockout: reductions, requested orders, and the record of a check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks before an order by a book that cannot be relied upon: behind, closed, parked, with policies that failed."""
+"""Checks before an order with an unreliable book: behind, closed, parked, or with failed policies."""
 
 from __future__ import annotations
 

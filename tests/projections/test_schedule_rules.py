@@ -1,4 +1,4 @@
-"""Trading days are opened, closed and reset exactly once, also those that nobody was there for."""
+"""Trading days are opened, closed and reset exactly once, including those that passed while nothing ran."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds: what a TOML file says accounts begin with is appended once, and never again."""
+"""Seeds: what a TOML file gives accounts to start with is appended once."""
 
 import re
 import threading

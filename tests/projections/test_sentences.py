@@ -1,4 +1,4 @@
-"""The sentences of rules: amounts of any size, never with more digits than anybody reads."""
+"""The sentences of rules: amounts of any size, with a readable number of digits."""
 
 from __future__ import annotations
 

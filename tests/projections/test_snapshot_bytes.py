@@ -1,4 +1,4 @@
-"""Any byte of the snapshots' file may be wrong, any part missing: the book is right, and nothing is raised."""
+"""Any byte of the snapshot file may be wrong and any part missing: the book is right, and nothing is raised."""
 
 import shutil
 import sys

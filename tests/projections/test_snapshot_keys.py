@@ -1,4 +1,4 @@
-"""Cuts are signed with the user's key: what was edited without it, or made elsewhere, is passed over."""
+"""Cuts are signed with the user's key: those edited without it, or made elsewhere, are skipped."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""What the snapshots' file lost while a book was open is in it again with the next cut."""
+"""What the snapshot file lost while a book was open is restored by the next cut."""
 
 import os
 import shutil

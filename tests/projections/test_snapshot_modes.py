@@ -1,4 +1,4 @@
-"""Files and directories that this user may not write cost cuts, and nothing else."""
+"""Files and directories without write permission cost cuts, and nothing else."""
 
 import os
 import warnings

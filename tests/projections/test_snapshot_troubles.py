@@ -1,4 +1,4 @@
-"""Whatever is wrong with the snapshots' file, book, worker and appends go on, and the next cut is whole."""
+"""Whatever is wrong with the snapshot file, book, worker and appends go on, and the next cut is complete."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Snapshots are a cache: what is damaged, foreign or older is passed over with a warning, and never believed."""
+"""Snapshots are a cache: damaged, foreign or older ones are skipped with a warning, never believed."""
 
 import hashlib
 import random

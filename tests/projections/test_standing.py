@@ -1,4 +1,4 @@
-"""What checks keep of an account is never older than the log, and never of another day, limit or book."""
+"""What checks cache of an account is never older than the log, nor of another day, limit or book."""
 
 from __future__ import annotations
 

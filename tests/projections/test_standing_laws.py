@@ -1,4 +1,4 @@
-"""Whatever happened, a check that remembers says the same as one that asks everything, by a book just opened."""
+"""After any history, a check with a cache says the same as one without, on a book just opened."""
 
 from __future__ import annotations
 

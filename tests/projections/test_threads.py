@@ -1,4 +1,4 @@
-"""A book among threads: readers take no lock and see whole values, writers read their own writes."""
+"""A book with threads: readers take no lock and see complete values, writers read their own writes."""
 
 import threading
 from collections.abc import Iterator

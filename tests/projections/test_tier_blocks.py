@@ -1,4 +1,4 @@
-"""Blocks of tiers: what is packed, what makes room, and what happens to an order that changes meanwhile."""
+"""Blocks of tiers: packing, eviction, and orders that change meanwhile."""
 
 from collections.abc import Callable
 from typing import Any

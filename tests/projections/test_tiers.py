@@ -1,4 +1,4 @@
-"""Tiers: whatever is decoded, compressed or only in the log, a lookup tells what the fold of the log tells."""
+"""Tiers: whether decoded, compressed or only in the log, a lookup returns what the fold of the log gives."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A day's loss from its best so far, and with what is open: by the fills' own order, the marks and the quotes."""
+"""A day's loss from its best, with open positions: in the order of fills, marks and quotes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of a log whatever happened to it: what was acknowledged is there, once, in order, no batch halved."""
+"""What must hold of any log: everything acknowledged is there, once, in order, with no partial batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk that fails when told to: an apsw VFS over the real one that counts, delays and fails writes and syncs."""
+"""A disk that fails on request: an apsw VFS that counts, delays and fails writes and syncs."""
 
 from __future__ import annotations
 

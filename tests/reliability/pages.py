@@ -1,4 +1,4 @@
-"""SQLite's file format, as far as somebody needs it who edits a journal by its bytes (sqlite.org/fileformat2.html).
+"""SQLite's file format, as far as editing a journal by its bytes needs it (sqlite.org/fileformat2.html).
 
 Pages are taken apart into cells and put together again without a trace: no check of the pages' layout sees that
 anything was changed, so what is found is found by its content.

@@ -1,4 +1,4 @@
-"""Each state that must outlive its process: how it is written, what is asked about it, and both answers."""
+"""Each state that must survive its process: how it is written, the question about it, and both answers."""
 
 from __future__ import annotations
 

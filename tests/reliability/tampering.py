@@ -1,4 +1,4 @@
-"""What an intruder does to a closed journal's file, and what is found of it on opening or by verifying."""
+"""What an intruder does to a closed journal's file, and what opening or verifying finds."""
 
 from __future__ import annotations
 

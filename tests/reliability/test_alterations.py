@@ -1,4 +1,4 @@
-"""Whatever anybody alters in a journal's file is found and named, or no read can tell that it was altered."""
+"""Any alteration of a journal's file is found and named, or no read depends on it."""
 
 from __future__ import annotations
 

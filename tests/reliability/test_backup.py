@@ -1,4 +1,4 @@
-"""Copies of a log that goes on: each is a prefix with all that was acknowledged before, or it is no copy at all."""
+"""Copies of a growing log: each is a prefix with everything acknowledged before it, or is not a copy at all."""
 
 from __future__ import annotations
 

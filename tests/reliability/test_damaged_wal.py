@@ -1,4 +1,4 @@
-"""A damaged write-ahead log: what was acknowledged is there, or the log is refused and every answer says so."""
+"""A damaged write-ahead log: acknowledged records are there, or the log is refused and every answer says so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A disk without room, and a file that may not grow: a clear error, nothing acknowledged lost, and on it goes after."""
+"""A full disk, and a file that may not grow: a clear error, nothing acknowledged lost, and appending resumes."""
 
 from __future__ import annotations
 

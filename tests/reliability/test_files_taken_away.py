@@ -1,4 +1,4 @@
-"""The journal's files are deleted, moved, replaced or cut off under an open store: nothing more is acknowledged."""
+"""Journal files deleted, moved, replaced or truncated under an open store: nothing more is acknowledged."""
 
 from __future__ import annotations
 

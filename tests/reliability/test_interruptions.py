@@ -1,4 +1,4 @@
-"""Ctrl-C at each single moment at which Python lets one in: whoever else waits is served, and at once."""
+"""Ctrl-C at every moment at which Python allows it: all other callers are served at once."""
 
 from __future__ import annotations
 

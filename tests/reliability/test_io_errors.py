@@ -1,4 +1,4 @@
-"""Writes and syncs that fail, one after another: no acknowledgement is given that the disk does not keep."""
+"""Writes and syncs fail, one after another: nothing is acknowledged that the disk does not keep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each state's write is killed at each of its steps: the restarted book says what was so, or what is so now."""
+"""The write of each state is killed at each of its steps: the restarted book has the old state or the new one."""
 
 from __future__ import annotations
 

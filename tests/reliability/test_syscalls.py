@@ -1,4 +1,4 @@
-"""The process is killed, or its disk fails, at one chosen system call: what was acknowledged before is there after."""
+"""The process is killed, or its disk fails, at one chosen system call: everything acknowledged survives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every change to a stored log is found, and the place of it named: by opening the log or by verifying it."""
+"""Every change to a stored log is found and located, by opening the log or by verifying it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No healthy write-ahead log is taken for a damaged one, whatever kills and power cuts have left behind its end."""
+"""No healthy write-ahead log is mistaken for a damaged one, whatever kills and power cuts left behind its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verb that is weaker than a type's weakest durability refuses each event of that type, and leaves nothing behind."""
+"""A verb weaker than a type's weakest durability refuses each event of that type, without leaving anything."""
 
 from __future__ import annotations
 

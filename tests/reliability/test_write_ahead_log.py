@@ -1,4 +1,4 @@
-"""The write-ahead log is bounded: it grows while somebody keeps an older state in view, says who, and shrinks after."""
+"""The write-ahead log is bounded: it grows while a reader holds an older state, names it, and shrinks afterwards."""
 
 from __future__ import annotations
 

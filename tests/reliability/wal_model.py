@@ -1,4 +1,4 @@
-"""A model of a write-ahead log with its writers, kills and power cuts: what SQLite leaves on a disk, by sectors."""
+"""A model of a write-ahead log with writers, kills and power cuts: what SQLite leaves on a disk, by sectors."""
 
 from __future__ import annotations
 

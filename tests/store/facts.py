@@ -1,4 +1,4 @@
-"""A few facts to append, as short as facts may be."""
+"""A few short events to append."""
 
 from decimal import Decimal
 

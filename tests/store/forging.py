@@ -1,4 +1,4 @@
-"""What somebody does who knows the format: rewrites records with their digests, the tree and the head."""
+"""An intruder who knows the format: rewrites records with their digests, the tree and the head."""
 
 import sqlite3
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What is given to a store and is none of what it takes: refused by name when it is called, and nothing is written."""
+"""Invalid arguments to a store are refused by name at the call, and nothing is written."""
 
 from __future__ import annotations
 

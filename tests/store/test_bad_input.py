@@ -1,4 +1,4 @@
-"""Bad input: each refused by an error of its own that says what to do, and nothing is written."""
+"""Bad input: each refused by a specific error that says what to do, and nothing is written."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Reading beside a process that writes, or one that begins to."""
+"""Reading while another process writes, or starts to."""
 
 from __future__ import annotations
 

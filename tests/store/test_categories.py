@@ -1,4 +1,4 @@
-"""An event of the vocabulary is refused in a stream that nothing reads it from, and one of one's own goes anywhere."""
+"""An event of the vocabulary is refused in a stream that nothing reads it from; one's own go anywhere."""
 
 from __future__ import annotations
 

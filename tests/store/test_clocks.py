@@ -1,4 +1,4 @@
-"""A clock that jumps, anywhere and often, stops no log: what cannot be recorded by it is refused until it is right."""
+"""A clock that jumps stops no log: what cannot be recorded is refused until the clock is right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a journal's file defines is exactly a journal's: opening refuses whatever else somebody defined."""
+"""A journal's file defines exactly a journal's tables and indexes: opening refuses anything else."""
 
 import re
 import shutil

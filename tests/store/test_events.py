@@ -1,4 +1,4 @@
-"""Events: what may be registered under which name, how old ones read today, and the bytes that they become."""
+"""Events: registration and names, how old ones are read today, and their bytes."""
 
 import inspect
 import json

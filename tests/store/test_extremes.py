@@ -1,4 +1,4 @@
-"""Values at and beyond every limit are stored as they are or refused by name: no other exception reaches a caller."""
+"""Values at and beyond every limit are stored unchanged or refused by name: no other exception reaches a caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files are written whole, readable by their owner alone, or by the group that the directory passes on."""
+"""Files are written completely, readable by their owner only, or by the directory's group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written over a journal's files while a store has them open is noticed before anything is acknowledged."""
+"""Journal files that are overwritten while a store has them open are noticed before anything is acknowledged."""
 
 from __future__ import annotations
 

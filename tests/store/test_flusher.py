@@ -1,4 +1,4 @@
-"""Whatever the journal raises, nobody waits for ever, the flusher goes on, and what went wrong is reported."""
+"""Whatever the journal raises, nobody waits forever, the flusher goes on, and the error is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column that holds what no journal writes, text that is none: named, or refused in this project's words."""
+"""A column with values that no journal writes, or invalid text: named, or refused with a project error."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Ids: increasing and unique where they are drawn, the same for everybody where they follow from a key."""
+"""Ids: increasing and unique when generated, the same everywhere when derived from a key."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""`verify` checks all that a read depends on: definitions, derived columns, indexes, types, nodes, order."""
+"""`verify` checks everything a read depends on: definitions, derived columns, indexes, types, nodes, order."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""The contracts of journals and sources, kept by those that are shipped."""
+"""The contracts of journals and sources, for the included ones."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

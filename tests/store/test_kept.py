@@ -1,4 +1,4 @@
-"""What earlier versions wrote is opened, proved and answers as it did."""
+"""Logs of earlier versions open, verify and answer as before."""
 
 import shutil
 import warnings

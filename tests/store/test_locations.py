@@ -1,4 +1,4 @@
-"""A path is a path of this machine: a URL, a drive of Windows and nothing at all are refused, and no folder is made."""
+"""A path is a local path: a URL, a Windows drive and an empty path are refused, and no folder is created."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tree against the known roots of certificate transparency, and against RFC 6962's recursion."""
+"""The tree against the known roots of Certificate Transparency, and against RFC 6962's recursion."""
 
 import random
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""The memory journal is the specification of the SQLite one: told the same, they answer the same."""
+"""The memory journal is the specification of the SQLite one: same calls, same answers."""
 
 from pathlib import Path
 from typing import Any

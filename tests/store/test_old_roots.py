@@ -1,4 +1,4 @@
-"""A root that was kept elsewhere stays useful while the log grows: it is proved for the size that it was kept with."""
+"""A root kept elsewhere stays useful while the log grows: it is verified for its size."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence

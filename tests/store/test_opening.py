@@ -1,4 +1,4 @@
-"""Where a store can be opened and where not: each refusal by name, with what to do, and nothing touched."""
+"""Where a store can be opened and where not: each refusal by name, with advice, and nothing touched."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Durability by verb: what may be enqueued, when it is on disk, and where its failure is told."""
+"""Durability by verb: what may be enqueued, when it is on disk, and where its failure is raised."""
 
 import threading
 from pathlib import Path

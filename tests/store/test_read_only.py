@@ -1,4 +1,4 @@
-"""Evidence: a log opened to be read, on any medium, beside any writer, and nothing written beside it."""
+"""Evidence: a log opened read-only, on any medium, next to any writer, with nothing written there."""
 
 from __future__ import annotations
 

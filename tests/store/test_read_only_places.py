@@ -1,4 +1,4 @@
-"""Which files are opened to be read, by which names, and which are refused."""
+"""Which files are opened read-only, by which names, and which are refused."""
 
 from __future__ import annotations
 

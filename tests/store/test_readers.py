@@ -1,4 +1,4 @@
-"""Connections that read are few, whoever reads, and nobody waits for one for ever."""
+"""Reading connections are few, however many read, and nobody waits for one forever."""
 
 from __future__ import annotations
 

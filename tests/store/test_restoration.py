@@ -1,4 +1,4 @@
-"""A journal that is written anew from its records verifies, whatever types its source keeps."""
+"""A journal rebuilt from its records verifies, whatever types its source has."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whatever is changed in a journal's file is found by `verify`, which names the first bad position."""
+"""Any change in a journal's file is found by `verify`, which names the first bad position."""
 
 import sqlite3
 from collections.abc import Iterator

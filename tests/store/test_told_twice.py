@@ -1,4 +1,4 @@
-"""A fact told again under its key is the same fact, also where only its bytes differ."""
+"""A fact appended again under its key is the same fact, even if only its bytes differ."""
 
 from decimal import Decimal
 

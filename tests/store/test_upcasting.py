@@ -1,4 +1,4 @@
-"""Old records in today's classes, and records that nobody here has a class for."""
+"""Old records in today's classes, and records of types without a class."""
 
 from collections.abc import Callable
 from decimal import Decimal

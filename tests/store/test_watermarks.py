@@ -1,4 +1,4 @@
-"""What lies among the watermarks: only a sound one of this log can refuse a journal, whatever else is there."""
+"""Files among the watermarks: only a valid one of this log can refuse a journal."""
 
 from __future__ import annotations
 

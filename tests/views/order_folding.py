@@ -1,4 +1,4 @@
-"""Records of orders made by hand, and a book of one view to fold them in."""
+"""Records of orders made by hand, and a book of one view to fold them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Records made by hand, and a small book of the views of positions, trades, contracts and lockouts to fold them in."""
+"""Records made by hand, and a small book of the views of positions, trades, contracts and lockouts."""
 
 import decimal
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Accounts: the balance as told and as folded, in each currency; which way cash goes; what is left out stands."""
+"""Accounts: balances as reported and as folded, in each currency; the sign of cash; omitted members stay."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

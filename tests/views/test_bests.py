@@ -1,4 +1,4 @@
-"""The best of a day: by the fills in the order they happened, against a sum made apart; and the highs as marked."""
+"""The best of a day: by fills in the order they happened, against an independent sum; and marked highs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blackouts: from their start until before their stop, for an account or all, in some symbols, roots or all."""
+"""Blackouts: from start until before stop, for one account or all, for some symbols, roots or all."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Counters: orders, fills and round trips, in windows that never count too few, and by trading day."""
+"""Counters: orders, fills and round trips, in windows that never undercount, and by trading day."""
 
 import decimal
 from datetime import UTC, date, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Enforcement: what rules asked for stays pending until it is answered, through restarts, and nothing is lost."""
+"""Enforcement: requests stay pending until they are answered, through restarts, and none is lost."""
 
 import uuid
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Equity: marks whose high water and floor never fall, and what the account comes to at the newest quotes."""
+"""Equity: marks whose high water and floor never fall, and the value at the newest quotes."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

@@ -1,4 +1,4 @@
-"""The ledger: whatever is told late, each sum is in the day that it happened in; and its bounds."""
+"""The ledger: however late something is reported, each sum is in the day it happened in; and its bounds."""
 
 import itertools
 import random

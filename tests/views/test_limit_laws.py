@@ -1,4 +1,4 @@
-"""Laws of limits: what holds, and what waits, at any instant is what a plain reading of the whole history says."""
+"""Laws of limits: what is in force or waits at any instant equals a plain reading of the whole history."""
 
 import functools
 import math

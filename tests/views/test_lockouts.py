@@ -1,4 +1,4 @@
-"""Lockouts: in force until their time, their end or never; an irrevocable one cannot be weakened by any event."""
+"""Lockouts: active until their time, their end or forever; no event weakens an irrevocable one."""
 
 from datetime import UTC, datetime
 from typing import Any

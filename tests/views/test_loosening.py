@@ -1,4 +1,4 @@
-"""What loosens a rule: known parameters by their direction, and every change that cannot be proved to be none."""
+"""What loosens a rule: known parameters by direction, and every change not proved to be none."""
 
 from decimal import Decimal
 from typing import Any

@@ -1,4 +1,4 @@
-"""What stays resident of an account's orders, what is evicted, and that both are answered while folding goes on."""
+"""Bounds on resident orders, evicted ones, and answers to both while folding goes on."""
 
 import sys
 import threading

@@ -1,4 +1,4 @@
-"""Laws of the orders view, over histories that make as little sense as a venue ever did."""
+"""Laws of the orders view, over histories as inconsistent as any venue's."""
 
 import msgspec
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Pairs and portfolios: what strategies saved, given back as it was given, and every state that there ever was."""
+"""Pairs and portfolios: returned as strategies saved them, every state there was included."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Profit and loss after the fact: fees that come later, busts and corrections, on the same day and the next."""
+"""P&L after the fact: late fees, busts and corrections, on the same day and the next."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"

@@ -1,4 +1,4 @@
-"""Laws of profit and loss: the days add up to the positions; cash flow and market value by both cost methods."""
+"""Laws of P&L: days add up to positions; cash flow and market value by both cost methods."""
 
 import decimal
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""Profit and loss of any span of trading days, by symbol: against a naive count of the same fills."""
+"""P&L of any span of trading days, by symbol, against a naive count of the same fills."""
 
 from __future__ import annotations
 

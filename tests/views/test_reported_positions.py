@@ -1,4 +1,4 @@
-"""A broker's report of a position: as of when it was, and whether a fill came after it."""
+"""A broker's report of a position: its time, and whether a fill came after it."""
 
 from __future__ import annotations
 

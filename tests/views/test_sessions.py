@@ -1,4 +1,4 @@
-"""Sessions: trading days as their events tell of them, in any order; and when the next opens, is flat and resets."""
+"""Sessions: trading days from their events, in any order; next open, flat-by and reset."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time

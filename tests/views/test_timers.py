@@ -1,4 +1,4 @@
-"""Timers: how long they run still, what is called at their end and never twice; after a restart they are unknown."""
+"""Timers: time left, callbacks at their end exactly once; after a restart they are unknown."""
 
 from collections.abc import Callable
 from datetime import timedelta

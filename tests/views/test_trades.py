@@ -1,4 +1,4 @@
-"""Trades: once each, with what became of them later; and each symbol's running totals."""
+"""Trades: each once, with later busts and corrections; and running totals of each symbol."""
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
