@@ -55,6 +55,7 @@ class CutFile:
         self.path = path
         self._connection: apsw.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._is_checked = False
 
     @property
     def is_the_one(self) -> bool:
@@ -88,6 +89,7 @@ class CutFile:
             connection.execute("PRAGMA journal_mode = WAL")
         # Immediate: a transaction that reads first could not write after another process has.
         with self._transaction(connection, "BEGIN IMMEDIATE"):
+            self._check(connection)
             self._prepare(connection)
             yield connection
 
@@ -142,7 +144,7 @@ class CutFile:
         warnings.warn(f"{self.path} is damaged ({why}); kept as {aside}, begun anew", SnapshotWarning, stacklevel=2)
 
     def close(self) -> None:
-        connection, self._connection, self._identity = self._connection, None, None
+        connection, self._connection, self._identity, self._is_checked = self._connection, None, None, False
         if connection is not None:
             # Whatever a damaged or locked file has SQLite say at its end, this was the last use of it.
             with contextlib.suppress(apsw.Error):
@@ -184,6 +186,18 @@ class CutFile:
             raise
         self._connection, self._identity = connection, found
         return connection
+
+    def _check(self, connection: apsw.Connection) -> None:
+        """Raise DamagedError for a file whose pages contradict one another, once for each connection.
+
+        Damage may lie where nothing was read yet. A cut that is written beside it looks whole to who wrote it, and the
+        next to open the file finds it malformed.
+        """
+        if not self._is_checked:
+            found: Any = connection.execute("PRAGMA quick_check(1)").get
+            if found != "ok":
+                raise DamagedError(str(found))
+            self._is_checked = True
 
     def _look_at(self, connection: apsw.Connection) -> None:
         """Refuse what is somebody else's database, and what is ours with more or other tables than it should have."""
