@@ -5,6 +5,7 @@ from projections.book import Book
 from projections.changes import Change, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
 from projections.cuts.troubles import SnapshotWarning
+from projections.decimals import FIXED
 from projections.opening import open
 from projections.recovery import Recovery
 from projections.replay import as_of, steps
@@ -13,7 +14,7 @@ from projections.risk.policies.deciding import Decision, Policy, Trigger
 from projections.sessions import Calendar, TradingDay
 from projections.snapshots import Snapshots
 from projections.tiers import TierSettings
-from projections.view import FIXED, SHARED, Lens, PartitionParked, View
+from projections.view import SHARED, Lens, PartitionParked, View
 from projections.worker import CutPolicy, Lag, Worker
 
 __all__ = [

@@ -13,7 +13,8 @@ import msgspec
 from typing_extensions import override
 
 from eventstore.events.registry import by_name
-from projections.view import FIXED, SHARED, PartitionParked, View, is_by_account
+from projections.decimals import FIXED
+from projections.view import SHARED, PartitionParked, View, is_by_account
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

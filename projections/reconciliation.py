@@ -22,10 +22,10 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.view import FIXED
+from projections.decimals import FIXED, ZERO
 from projections.views.executions.fold import Figures
 from projections.views.executions.positions import PositionsView
-from projections.views.orders.values import CLOSED, LIVE, ZERO, Order
+from projections.views.orders.values import CLOSED, LIVE, Order
 from projections.views.orders.view import OrdersView, refold
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
@@ -18,13 +17,6 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-# Every fold and every figure is computed in this context, whatever the thread's own: IEEE 754 decimal128's
-# precision and rounding, and an error where a result would be no number.
-FIXED = decimal.Context(
-    prec=34,
-    rounding=decimal.ROUND_HALF_EVEN,
-    traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
-)
 SHARED = "-"
 """The partition of what belongs to no account: contracts, marks, quotes."""
 

@@ -14,15 +14,13 @@ from eventstore import Instant, UnknownContract
 from eventstore.clock import NANOSECONDS
 from gateways.presenting.documents import plain
 from projections import SHARED, Book, PartitionParked
-from projections.view import FIXED
+from projections.decimals import FIXED
 from projections.views.enforcement import Enforcement
 from projections.views.executions.positions import Position
 from projections.views.lockouts.view import Lockout
 from projections.views.orders.view import Order
 
 T = TypeVar("T")
-
-ZERO = Decimal(0)
 
 
 class Total(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.trading import OrderFilled, Side, TradeExecuted
-from projections.view import FIXED
+from projections.decimals import FIXED
 from projections.views.executions.fold import FLAT, traded
 
 if TYPE_CHECKING:

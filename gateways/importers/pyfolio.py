@@ -10,7 +10,7 @@ from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, Side, TradeExecuted
 from gateways.importers.base import Options, Planned, Row, TableReader
 from gateways.importers.texts import entity
-from projections.view import FIXED
+from projections.decimals import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,12 +11,12 @@ from eventstore import StoreError
 from eventstore.clock import question_ns
 from eventstore.ids import as_id
 from eventstore.trading import Allows, RiskChecked, Verdict
+from projections.decimals import FIXED
 from projections.risk.checks import CHECKS, Finding
 from projections.risk.limits.base import escaped
 from projections.risk.limits.parameters import KINDS, BadLimit, kind_of, read
 from projections.risk.limits.sentences import until
 from projections.risk.proposals import Cancel, MissingInput, Proposal, Situation
-from projections.view import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore.trading import Severity, Verdict
+from projections.decimals import ZERO
 from projections.risk.limits.drawdown import floor_at
 from projections.risk.limits.figures import Span, amounts, day_of, week_of
 from projections.risk.limits.parameters import (
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from projections.views.executions.pnl_totals import Made
     from projections.views.limits.view import Limit
 
-ZERO = Decimal(0)
 ONE = Decimal(1)
 # Looked up once: an access through the enumeration's class costs more than what is compared.
 _ADVISED, _PASS, _REJECT, _EQUITY = Severity.WARNING, Verdict.PASS, Verdict.REJECT, Basis.EQUITY

@@ -11,6 +11,7 @@ import msgspec
 from eventstore import StoreError, UnknownContract
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import OrderSubmitted, OrderType, PositionSide, Side
+from projections.decimals import ZERO
 from projections.risk.limits.holdings import FLAT, QUANTITY_MAX, with_order
 from projections.risk.standing import standing_of
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.views.contracts.view import Contract
 
-ZERO = Decimal(0)
 D = TypeVar("D", Decimal, Decimal | None)
 
 
@@ -101,7 +101,7 @@ class MissingInput(StoreError):
 
 
 class Situation:
-    """What the checks of one order ask; figures are in the context of projections.view.FIXED."""
+    """What the checks of one order ask; figures are in the context of projections.decimals.FIXED."""
 
     def __init__(self, book: Book, order: Proposal, at: int) -> None:
         self.book, self.account, self.at = book, order.account, at

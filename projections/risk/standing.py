@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from eventstore import InvalidEvent, StoreError
@@ -20,6 +19,7 @@ from projections.views.executions.positions import PositionsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
     from eventstore.trading import PositionSide, Side
     from projections.book import Book
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from projections.views.high_water_marks import Highs
     from projections.views.limits.view import Limit
 
-ZERO = Decimal(0)
 ACCOUNTS_MAX = 10_000
 NAMES_MAX = 10_000
 _DAY_NS = 86_400_000_000_000

@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
-from projections.view import FIXED, SHARED, Lens, View
+from projections.decimals import FIXED, ZERO
+from projections.view import SHARED, Lens, View
 from projections.views.executions.pnl_totals import Rates, holdings_of, in_money, since_ever
-from projections.views.executions.trades import ZERO, Fees, with_fee
+from projections.views.executions.trades import Fees, with_fee
 
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000

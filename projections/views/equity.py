@@ -11,13 +11,14 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record
 from eventstore.clock import Times, to_ns
 from eventstore.trading import EquityMarked, QuoteUsed
-from projections.view import FIXED, Lens, View
+from projections.decimals import FIXED, ZERO
+from projections.view import Lens, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
 from projections.views.executions.fold import VIEW, Figures, Holding, PositionsState
 from projections.views.executions.ledger_entry import Earned
 from projections.views.executions.pnl import quotes_of
 from projections.views.executions.pnl_totals import Rates, in_money, multiplier
-from projections.views.executions.trades import ZERO, Fees
+from projections.views.executions.trades import Fees
 
 CURRENCIES_MAX = 1_000
 

@@ -11,12 +11,12 @@ from typing_extensions import override
 from eventstore import Event, Record, UnknownContract
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import EquityMarked, SessionClosed
-from projections.view import FIXED, Lens, View
+from projections.decimals import FIXED, ZERO
+from projections.view import Lens, View
 from projections.views.accounts import own_currency
 from projections.views.executions.fold import VIEW, PositionsState
 from projections.views.executions.pnl_path import Earnings, Step
 from projections.views.executions.pnl_totals import Rates
-from projections.views.executions.trades import ZERO
 
 DAYS_MAX = 10
 CLOSINGS_MAX = 100

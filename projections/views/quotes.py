@@ -10,7 +10,8 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, Times, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
-from projections.view import FIXED, SHARED, Lens, View
+from projections.decimals import FIXED
+from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, Contract, ContractsState, ContractsView
 
 TICKS_MAX = 1_000

@@ -9,7 +9,8 @@ import msgspec
 
 from eventstore import Event, Record, trading
 from eventstore.events import encode
-from projections.view import FIXED, View
+from projections.decimals import FIXED
+from projections.view import View
 from projections.views.contracts.view import Contracts, ContractsView
 from projections.views.executions.positions import Position, Positions, PositionsView
 from projections.views.executions.trades import MarkKind, Trades, TradesView

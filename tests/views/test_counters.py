@@ -14,7 +14,7 @@ import projections
 from eventstore import Event, EventStore, ManualClock, Record, trading
 from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
-from projections.view import FIXED
+from projections.decimals import FIXED
 from projections.views.contracts.view import TooManySymbols
 from projections.views.executions import counters
 from projections.views.executions.counters import Count, Counters, CountersState, CountersView

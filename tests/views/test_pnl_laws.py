@@ -25,7 +25,7 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections import open as open_book
-from projections.view import FIXED
+from projections.decimals import FIXED
 from projections.views.executions import fold
 from projections.views.executions.fold import PositionsState
 from projections.views.executions.ledger_entry import NOTHING, Earned

@@ -19,7 +19,7 @@ from eventstore.trading import (
     TradeBusted,
     TradeCorrected,
 )
-from projections.view import FIXED
+from projections.decimals import FIXED
 from projections.views.executions.fold import Figures, PositionsState
 from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, round_tripped

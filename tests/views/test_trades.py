@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from eventstore import Event
 from eventstore.trading import ContractDefined, FeeCharged, Side, TradeBusted, TradeCorrected, TradeExecuted
-from projections.view import FIXED
+from projections.decimals import FIXED
 from projections.views.contracts.view import TooManySymbols
 from projections.views.executions import trades
 from projections.views.executions.trades import Fees, MarkKind, Totals, TradesState, TradesView

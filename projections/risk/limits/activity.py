@@ -25,15 +25,14 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
+from projections.decimals import FIXED, ZERO
 from projections.risk.limits import parameters as kinds
 from projections.risk.limits.base import Breach, Rule, now_of
 from projections.risk.limits.figures import day_of, sentence
 from projections.risk.limits.parameters import Parameters, Unit
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind
-from projections.view import FIXED
 from projections.views.executions.pnl_totals import Rates
-from projections.views.executions.trades import ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,11 +9,11 @@ from typing_extensions import override
 
 from eventstore import UnknownContract
 from eventstore.trading import SessionClosed, Severity
+from projections.decimals import FIXED, ZERO
 from projections.risk.limits.base import Breach, Rule, now_of
-from projections.risk.limits.figures import ZERO, day_of
+from projections.risk.limits.figures import day_of
 from projections.risk.limits.parameters import Consistency as Parameters
 from projections.risk.limits.sentences import money, until
-from projections.view import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,13 +17,13 @@ from eventstore.trading import (
     SessionClosed,
     Severity,
 )
+from projections.decimals import FIXED, ZERO
 from projections.risk.limits.base import Breach, Rule, in_force, now_of
 from projections.risk.limits.figures import RESULT_EVENTS, concerned, day_of, is_idle, sentence
 from projections.risk.limits.parameters import BadLimit, Basis, DailyLoss, kind_of, read
 from projections.risk.limits.parameters import TrailingDrawdown as Parameters
 from projections.risk.limits.sentences import money
 from projections.risk.policies import Decision, Policy
-from projections.view import FIXED
 from projections.views.equity import Equity
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from projections.views.sessions import Session
 
 EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, CashMoved, SessionClosed)
-ZERO = Decimal(0)
 
 
 class TrailingDrawdown(Rule[Parameters]):

@@ -33,15 +33,15 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
+from projections.decimals import FIXED, ZERO
 from projections.risk.limits import parameters as kinds
 from projections.risk.limits.base import Breach, Rule, decided, escaped, now_of
 from projections.risk.limits.figures import day_of, sentence
 from projections.risk.limits.holdings import held_by, summed, working_for
 from projections.risk.limits.parameters import Parameters, kind_of
 from projections.risk.policies import Decision
-from projections.view import FIXED, SHARED
+from projections.view import SHARED
 from projections.views.contracts.names import all_names, names_and_root
-from projections.views.executions.trades import ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -25,11 +25,11 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
+from projections.decimals import FIXED, ZERO
 from projections.risk.limits.base import now_of
 from projections.risk.limits.parameters import Basis
 from projections.risk.limits.sentences import money, until
 from projections.risk.policies import TriggerKind
-from projections.view import FIXED
 from projections.views.executions.pnl_totals import Rates, in_money
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 
     OnResult = DailyLoss | WeeklyLoss | DailyProfit
 
-ZERO = Decimal(0)
 RESULT_EVENTS: tuple[type[Event], ...] = (
     OrderFilled,
     TradeExecuted,

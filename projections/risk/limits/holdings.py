@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.trading import PositionSide, Side
+from projections.decimals import ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.views.executions.positions import Position
 
-ZERO = Decimal(0)
 QUANTITY_MAX = Decimal("1e100")
 """What stands for a quantity that nobody told; no event holds as much."""
 _BUY, _LONG, _SHORT = Side.BUY, PositionSide.LONG, PositionSide.SHORT

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
 from typing_extensions import override
 
 from eventstore.trading import EquityMarked, FeeCharged, TradeBusted, TradeCorrected
+from projections.decimals import FIXED
 from projections.risk.limits import parameters as kinds
 from projections.risk.limits.base import Breach, Rule, now_of
 from projections.risk.limits.figures import (
@@ -24,7 +25,6 @@ from projections.risk.limits.figures import (
 )
 from projections.risk.limits.parameters import BadLimit, Basis, Parameters, read
 from projections.risk.limits.sentences import money
-from projections.view import FIXED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -11,10 +11,10 @@ from typing_extensions import override
 from eventstore import EventStore, SystemClock, UnknownContract
 from eventstore.clock import NANOSECONDS, wall_ns
 from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
+from projections.decimals import FIXED, ZERO
 from projections.risk.limits.base import escaped
 from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
-from projections.view import FIXED, PartitionParked
-from projections.views.executions.trades import ZERO
+from projections.view import PartitionParked
 from projections.views.sessions import EVERYONE, calendars_of
 
 if TYPE_CHECKING:

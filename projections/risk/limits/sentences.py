@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eventstore.clock import NANOSECONDS
-from projections.view import FIXED
+from projections.decimals import FIXED
 
 if TYPE_CHECKING:
     from projections.book import Book

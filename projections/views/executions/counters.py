@@ -23,10 +23,11 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.view import FIXED, Lens, View
+from projections.decimals import FIXED, ZERO
+from projections.view import Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.trades import ZERO, Recent
+from projections.views.executions.trades import Recent
 
 HOUR = 3_601
 """The seconds that an hour's window may touch: it may begin and end inside one."""

@@ -2,7 +2,7 @@
 
 What each booking realizes goes into the ledger of its day, so that the days always add up to the position's figures.
 Quantities are signed: below zero is short. Costs are sums of price × quantity, in points: they are kept whole and
-divided only when an average is asked for. Callers have set the context of projections.view.FIXED.
+divided only when an average is asked for. Callers have set the context of projections.decimals.FIXED.
 """
 
 from collections.abc import Iterable
@@ -14,11 +14,12 @@ from msgspec.structs import replace
 
 from eventstore import Instant
 from eventstore.trading import PositionSide
+from projections.decimals import ZERO
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.ledger_entry import NOTHING, Earned
 from projections.views.executions.pnl_path import Earnings
 from projections.views.executions.reported import NO_REPORT, Report, superseded
-from projections.views.executions.trades import ZERO, Fees, Mark, MarkKind, Recent, with_fee, with_mark
+from projections.views.executions.trades import Fees, Mark, MarkKind, Recent, with_fee, with_mark
 
 VIEW = "positions"
 LOTS_MAX = 10_000

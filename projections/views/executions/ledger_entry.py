@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import msgspec
 
-from projections.views.executions.trades import ZERO, Fees, with_fee
+from projections.decimals import ZERO
+from projections.views.executions.trades import Fees, with_fee
 
 
 class Earned(msgspec.Struct, frozen=True, gc=False):

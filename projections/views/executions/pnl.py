@@ -10,7 +10,8 @@ import msgspec
 from eventstore import Instant, InvalidEvent
 from eventstore.clock import Times, to_ns
 from eventstore.trading import PositionSide
-from projections.view import FIXED, Lens
+from projections.decimals import FIXED
+from projections.view import Lens
 from projections.views.accounts import AccountsState, AccountsView, Reported, own_currency
 from projections.views.executions.fold import VIEW, Holding, PositionsState
 from projections.views.executions.ledger import Ledger

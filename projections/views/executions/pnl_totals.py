@@ -7,11 +7,11 @@ import msgspec
 
 from eventstore import UnknownContract
 from eventstore.trading import PositionSide
+from projections.decimals import ZERO
 from projections.view import SHARED, Lens
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.fold import VIEW, Holding, PositionsState
 from projections.views.executions.ledger_entry import Earned
-from projections.views.executions.trades import ZERO
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class _Purse(msgspec.Struct):
 def in_money(entries: Iterable[tuple[str, Earned]], rates: Rates, *, by_symbol: bool = False) -> tuple[Made, ...]:
     """Return what these entries come to in each currency, sorted, each symbol and side apart where asked.
 
-    Callers have set the context of projections.view.FIXED.
+    Callers have set the context of projections.decimals.FIXED.
     """
     purses: dict[tuple[str, str, str | None], _Purse] = {}
     for key, entry in entries:

@@ -25,7 +25,8 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.view import FIXED, SHARED, Lens, View
+from projections.decimals import FIXED, ZERO
+from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.fold import (
     VIEW,
@@ -41,7 +42,7 @@ from projections.views.executions.fold import (
 )
 from projections.views.executions.ledger_entry import Earned
 from projections.views.executions.reported import report_of
-from projections.views.executions.trades import ZERO, AboutTrade, Fees, Mark, MarkKind, with_fee
+from projections.views.executions.trades import AboutTrade, Fees, Mark, MarkKind, with_fee
 
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
 _BUY, _SHORT = Side.BUY, PositionSide.SHORT

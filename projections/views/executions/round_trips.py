@@ -19,9 +19,10 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
+from projections.decimals import ZERO
 from projections.view import Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
-from projections.views.executions.trades import ZERO, Fees, Recent, with_fee
+from projections.views.executions.trades import Fees, Recent, with_fee
 
 TRIPS_MAX = 100
 LEGS_MAX = 200

@@ -20,10 +20,10 @@ from eventstore.trading import (
     TradeCorrected,
     TradeExecuted,
 )
-from projections.view import FIXED, SHARED, Lens, View
+from projections.decimals import FIXED, ZERO
+from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, ContractsState, ContractsView, TooManySymbols
 
-ZERO = Decimal(0)
 RECENT_MAX = 1_000
 MARKS_MAX = 100
 

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from eventstore import trading
 from eventstore.trading import OrderStatus
-from projections.view import FIXED
-from projections.views.orders.values import CLOSED, ENDED, ZERO, Anomaly, AnomalyKind, Fill, Order, OrdersState
+from projections.decimals import FIXED, ZERO
+from projections.views.orders.values import CLOSED, ENDED, Anomaly, AnomalyKind, Fill, Order, OrdersState
 
 if TYPE_CHECKING:
     from decimal import Decimal

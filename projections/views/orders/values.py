@@ -6,9 +6,8 @@ from decimal import Decimal
 import msgspec
 
 from eventstore.trading import OrderStatus, OrderSubmitted, OrderType, PositionSide, Side, TimeInForce
-from projections.view import FIXED
+from projections.decimals import FIXED, ZERO
 
-ZERO = Decimal(0)
 ENDED = frozenset({OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
 """No event but a report takes these back; a filled order can be made larger, or its trade busted."""
 CLOSED = ENDED | {OrderStatus.FILLED}
