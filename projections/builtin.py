@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.views.accounts import Accounts, AccountsView
-from projections.views.blackouts import Blackouts, BlackoutsView
+from projections.views.blackouts import BlackoutSchedule, BlackoutsView
 from projections.views.contracts.view import Contracts, ContractsView
 from projections.views.enforcement import Enforcements, EnforcementView
 from projections.views.equity import Equities, EquityView
 from projections.views.executions.counters import Counters, CountersView
 from projections.views.executions.pnl import Pnl
 from projections.views.executions.positions import Positions, PositionsView
-from projections.views.executions.round_trips import Trips, TripsView
+from projections.views.executions.round_trips import RoundTrips, RoundTripsView
 from projections.views.executions.trades import Trades, TradesView
-from projections.views.high_water_marks import Bests, BestsView
+from projections.views.high_water_marks import HighWaterMarks, HighWaterMarksView
 from projections.views.limits.view import Limits, LimitsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
 from projections.views.orders.view import Orders, OrdersView
@@ -41,9 +41,9 @@ def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         SessionsView(),
         LimitsView(),
         EquityView(),
-        BestsView(),
+        HighWaterMarksView(),
         CountersView(),
-        TripsView(),
+        RoundTripsView(),
         EnforcementView(),
         BlackoutsView(),
         PairsView(),
@@ -63,14 +63,14 @@ class Shipped:
         self.accounts = Accounts(lens)
         self.pnl = Pnl(lens)
         self.equity = Equities(lens)
-        self.bests = Bests(lens)
+        self.bests = HighWaterMarks(lens)
         self.quotes = Quotes(lens)
         self.sessions = Sessions(lens)
         self.limits = Limits(lens)
         self.lockouts = Lockouts(lens)
         self.enforcement = Enforcements(lens)
-        self.blackouts = Blackouts(lens)
+        self.blackouts = BlackoutSchedule(lens)
         self.timers = Timers(lens)
         self.counters = Counters(lens)
-        self.trips = Trips(lens)
+        self.trips = RoundTrips(lens)
         self.pairs = Pairs(lens)

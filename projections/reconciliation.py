@@ -23,7 +23,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.views.executions.fold import Figures
+from projections.views.executions.fold import PositionTotals
 from projections.views.executions.positions import PositionsView
 from projections.views.orders.values import CLOSED, LIVE, Order
 from projections.views.orders.view import OrdersView, refold
@@ -208,7 +208,7 @@ class _Report(msgspec.Struct):
 
     record: Record
     event: PositionReported
-    then: Figures
+    then: PositionTotals
     evidence: list[int]
     adjusted: Decimal | None = None
     """What was booked as reconciled since: an answer to this report."""

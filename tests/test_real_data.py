@@ -29,7 +29,7 @@ from gateways.importers import import_file
 from projections import Book
 from projections.builtin import shipped_views
 from projections.fold import Fold
-from projections.views.orders.view import AnomalyKind, OrdersState, OrdersView
+from projections.views.orders.view import OrderAnomalyKind, OrdersState, OrdersView
 from tests.projections.histories import states
 from tests.projections.importing import imported
 
@@ -114,9 +114,9 @@ def test_every_delete_has_the_right_remainder(lobster: EventStore, day: Book, or
             deletes["right" if left == record.event.quantity and not order.anomalies else "wrong"] += 1
     assert deletes == {"right": 62_131}
     found = day.orders.anomalies("N1")
-    assert AnomalyKind.REMAINDER not in found
-    assert AnomalyKind.OVERFILL not in found
-    assert AnomalyKind.EVENT_AFTER_CLOSE not in found
+    assert OrderAnomalyKind.REMAINDER not in found
+    assert OrderAnomalyKind.OVERFILL not in found
+    assert OrderAnomalyKind.EVENT_AFTER_CLOSE not in found
 
 
 def test_every_submission_cancel_and_execution_finds_its_order(lobster: EventStore, orders: OrdersState) -> None:
@@ -152,7 +152,7 @@ def test_the_executed_volume_is_the_known_one(day: Book, orders: OrdersState) ->
 def test_messages_about_unknown_orders_are_kept_as_anomalies(
     day: Book, lobster: EventStore, orders: OrdersState
 ) -> None:
-    assert day.orders.anomalies("N1") == {AnomalyKind.UNKNOWN_ORDER: 3_363}
+    assert day.orders.anomalies("N1") == {OrderAnomalyKind.UNKNOWN_ORDER: 3_363}
     marked = {
         anomaly.position for order in (*orders.unknown.values(), *orders.closed.values()) for anomaly in order.anomalies
     }

@@ -15,7 +15,7 @@ from gateways.presenting.output import ROWS_SHOWN, note, progress, put_json, put
 from gateways.presenting.presenter import NONE, Presenter
 from projections import Book, PartitionParked
 from projections import open as open_book
-from projections.views.executions.pnl import Made
+from projections.views.executions.pnl import PnlTotals
 
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First trading day, as 2025-11-19.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last trading day, included.")]
@@ -30,7 +30,7 @@ class Line(msgspec.Struct, frozen=True):
 
     account: str
     day: str | None
-    made: Made
+    made: PnlTotals
 
 
 def pnl(  # noqa: PLR0917 - typer names them all

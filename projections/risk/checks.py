@@ -31,7 +31,7 @@ from projections.risk.proposals import MissingInput, Situation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from projections.views.executions.pnl_totals import Made
+    from projections.views.executions.pnl_totals import PnlTotals
     from projections.views.limits.view import Limit
 
 ONE = Decimal(1)
@@ -240,7 +240,7 @@ def symbol_block(s: Situation, limit: Limit, p: SymbolBlock) -> Finding:
 
 
 def _result(
-    s: Situation, made: Iterable[Made], p: DailyLoss | WeeklyLoss | DailyProfit, *, best: bool = False
+    s: Situation, made: Iterable[PnlTotals], p: DailyLoss | WeeklyLoss | DailyProfit, *, best: bool = False
 ) -> tuple[Decimal, str | None]:
     """Return what was made on the limit's basis, and in which currency: the limit's or the account's own.
 

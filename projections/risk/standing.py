@@ -14,7 +14,7 @@ from projections.views.accounts import own_currency
 from projections.views.blackouts import BlackoutsView
 from projections.views.contracts.names import all_names
 from projections.views.contracts.view import ContractsView
-from projections.views.executions.pnl_totals import Rates, in_money
+from projections.views.executions.pnl_totals import Rates, to_currency
 from projections.views.executions.positions import PositionsView
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from projections.views.accounts import Account
     from projections.views.blackouts import Blackout
     from projections.views.executions.counters import Count
-    from projections.views.executions.pnl_totals import Made
+    from projections.views.executions.pnl_totals import PnlTotals
     from projections.views.high_water_marks import Highs
     from projections.views.limits.view import Limit
 
@@ -226,19 +226,19 @@ class Standing:
         return Rates(self._book, self.currency)
 
     @_of("earned")
-    def day(self) -> tuple[Made, ...]:
+    def day(self) -> tuple[PnlTotals, ...]:
         """What the trading day has made; one that nobody has told yet began when the calendar says."""
         book, account, at = self._book, self._account, self._at
         state, planned = book.state(PositionsView.name, account), untold(book, account, at)
         if state is None:
             return ()
         if planned is None or planned.began_at < state.ledger.steps_from:
-            return in_money(state.ledger.at(at).items(), self._rates)
+            return to_currency(state.ledger.at(at).items(), self._rates)
         steps = state.ledger.steps_of(planned.began_at, planned.resets_at)
-        return in_money([(step.key, step.earned) for step in steps], self._rates)
+        return to_currency([(step.key, step.earned) for step in steps], self._rates)
 
     @_of("earned")
-    def week(self) -> tuple[Made, ...]:
+    def week(self) -> tuple[PnlTotals, ...]:
         """What the week of trading days has made."""
         state = self._book.state(PositionsView.name, self._account)
         if state is None:
@@ -249,7 +249,7 @@ class Standing:
         if days is not told.days:
             names = told.names_of_week(self._at)
             self.groups["sessions"]["week"] = (told.days, names)
-        return in_money([each for name in names for each in told.of_day(name).items()], self._rates)
+        return to_currency([each for name in names for each in told.of_day(name).items()], self._rates)
 
     @_of("counted")
     def counts(self) -> Count:

@@ -12,7 +12,7 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, Lens, View
-from projections.views.executions.pnl_totals import Rates, holdings_of, in_money, since_ever
+from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
 from projections.views.executions.trades import Fees, with_fee
 
 CURRENCIES_MAX = 1_000
@@ -32,7 +32,7 @@ class TooManyCurrencies(StoreError):
         )
 
 
-class Told(msgspec.Struct, frozen=True):
+class BrokerBalance(msgspec.Struct, frozen=True):
     """What the broker says of one currency, None where it never said; `position` is the newest record's in the log."""
 
     balance: Decimal | None = None
@@ -42,7 +42,7 @@ class Told(msgspec.Struct, frozen=True):
     position: int = 0
 
 
-class Reported(msgspec.Struct, frozen=True, kw_only=True):
+class ReportedPnl(msgspec.Struct, frozen=True, kw_only=True):
     """What others say was made, in their own newest words for a trading day, symbol and currency.
 
     None is what they left out. `at` is when it was so, in UNIX ns; `position` is the record's in the log.
@@ -70,7 +70,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     starting_balance: Decimal | None
     currency: str | None
     program: str | None
-    told: dict[str | None, Told]
+    told: dict[str | None, BrokerBalance]
     can_trade: bool | None
     cash: dict[str | None, Decimal]
     opened_position: int | None
@@ -92,10 +92,10 @@ class AccountsState(msgspec.Struct):
 
     opened: AccountOpened | None = None
     opened_position: int | None = None
-    told: dict[str, Told] = {}
+    told: dict[str, BrokerBalance] = {}
     can_trade: bool | None = None
     cash: Fees = ()
-    reported: dict[str, Reported] = {}
+    reported: dict[str, ReportedPnl] = {}
     first: int = 0
     last: int = 0
 
@@ -190,7 +190,7 @@ class Accounts:
         told = {} if state is None else _told(state, own)
         found = []
         for currency in sorted({*folded, *told}, key=lambda name: name or ""):
-            one, other = told.get(currency, Told()).balance, folded.get(currency, ZERO)
+            one, other = told.get(currency, BrokerBalance()).balance, folded.get(currency, ZERO)
             difference = None if one is None else FIXED.subtract(one, other)
             found.append(Balance(currency, one, other, difference))
         return tuple(found)
@@ -199,7 +199,7 @@ class Accounts:
         state: AccountsState | None = self._lens.state(AccountsView.name, account)
         with decimal.localcontext(FIXED):
             sums = {} if state is None else _cash(state, own)
-            for made in in_money(since_ever(self._lens, account), Rates(self._lens, own)):
+            for made in to_currency(since_inception(self._lens, account), Rates(self._lens, own)):
                 sums[made.currency] = sums.get(made.currency, ZERO) + made.net
         return sums
 
@@ -240,9 +240,9 @@ def _cash(state: AccountsState, own: str | None) -> dict[str | None, Decimal]:
     return sums
 
 
-def _told(state: AccountsState, own: str | None) -> dict[str | None, Told]:
+def _told(state: AccountsState, own: str | None) -> dict[str | None, BrokerBalance]:
     """Return what was told by currency, that in none named under the account's own, where no other stands there."""
-    told: dict[str | None, Told] = dict(state.told.items())
+    told: dict[str | None, BrokerBalance] = dict(state.told.items())
     unnamed = told.pop("", None)
     if unnamed is not None:
         told[None if own in told else own] = unnamed
@@ -256,12 +256,12 @@ def _open(state: AccountsState, event: AccountOpened, record: Record) -> None:
     state.opened, state.opened_position, state.told = event, record.position, told
 
 
-def _later(one: Told | None, other: Told) -> Told:
+def _later(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
     """Return the newer figures, with the older ones where those leave something out."""
     if one is None:
         return other
     older, newer = sorted((one, other), key=lambda told: told.position)
-    return Told(
+    return BrokerBalance(
         older.balance if newer.balance is None else newer.balance,
         older.available if newer.available is None else newer.available,
         older.frozen if newer.frozen is None else newer.frozen,
@@ -273,8 +273,8 @@ def _later(one: Told | None, other: Told) -> Told:
 def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None:
     if event.can_trade is not None:
         state.can_trade = event.can_trade
-    fresh = Told(event.balance, event.available, event.frozen, event.margin, record.position)
-    if fresh == Told(position=record.position):
+    fresh = BrokerBalance(event.balance, event.available, event.frozen, event.margin, record.position)
+    if fresh == BrokerBalance(position=record.position):
         return
     currency = event.currency or ("" if state.opened is None else state.opened.currency)
     known = state.told.get(currency)
@@ -286,7 +286,7 @@ def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None
 def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
     day = None if event.trading_day is None else event.trading_day.isoformat()
     key = f"{day}\0{event.symbol or ''}\0{event.currency or ''}"
-    fresh = Reported(
+    fresh = ReportedPnl(
         trading_day=event.trading_day,
         symbol=event.symbol,
         currency=event.currency,

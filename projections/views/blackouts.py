@@ -81,7 +81,7 @@ class BlackoutsView(View[BlackoutsState]):
                 return
 
 
-class Blackouts:
+class BlackoutSchedule:
     """Questions about blackouts, an account's own and those of every account. Those long over may be forgotten."""
 
     def __init__(self, lens: Lens) -> None:

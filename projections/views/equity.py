@@ -14,10 +14,10 @@ from eventstore.trading import EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
 from projections.view import Lens, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
-from projections.views.executions.fold import VIEW, Figures, Holding, PositionsState
-from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.fold import VIEW, Holding, PositionsState, PositionTotals
+from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.pnl import quotes_of
-from projections.views.executions.pnl_totals import Rates, in_money, multiplier
+from projections.views.executions.pnl_totals import Rates, multiplier, to_currency
 from projections.views.executions.trades import Fees
 
 CURRENCIES_MAX = 1_000
@@ -211,7 +211,7 @@ class _Tally:
         if figures.quantity:
             self._value(figures, symbol, multiplier(symbol, contract))
 
-    def _value(self, figures: Figures, symbol: str, worth: Decimal) -> None:
+    def _value(self, figures: PositionTotals, symbol: str, worth: Decimal) -> None:
         quote = self._quotes.get(symbol, self.at)
         if quote is None or quote.price is None:
             self.unquoted.add(symbol)
@@ -223,8 +223,8 @@ class _Tally:
         self.unrealized += (priced * quote.price - figures.cost) * worth
 
 
-def _of_today(entries: dict[str, Earned], rates: Rates) -> tuple[Decimal, Decimal]:
-    for made in in_money(entries.items(), rates):
+def _of_today(entries: dict[str, LedgerEntry], rates: Rates) -> tuple[Decimal, Decimal]:
+    for made in to_currency(entries.items(), rates):
         if made.currency == rates.own:
             return made.realized, made.fees
     return ZERO, ZERO

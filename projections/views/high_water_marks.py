@@ -15,14 +15,14 @@ from projections.decimals import FIXED, ZERO
 from projections.view import Lens, View
 from projections.views.accounts import own_currency
 from projections.views.executions.fold import VIEW, PositionsState
-from projections.views.executions.pnl_path import Earnings, Step
+from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
 
 DAYS_MAX = 10
 CLOSINGS_MAX = 100
 
 
-class DayBest(msgspec.Struct, frozen=True):
+class DayHigh(msgspec.Struct, frozen=True):
     """The highest that one trading day's realized and unrealized result was marked at, before fees and net of them."""
 
     gross: Decimal
@@ -37,15 +37,15 @@ class Highs(msgspec.Struct, frozen=True):
     close: Decimal | None = None
 
 
-class BestsState(msgspec.Struct):
+class HighWaterMarksState(msgspec.Struct):
     """One account. `days` by name; `closings` are the ids of the newest closings, to know the marks they led to."""
 
     highs: Highs = Highs()
-    days: dict[str, DayBest] = {}
+    days: dict[str, DayHigh] = {}
     closings: tuple[bytes, ...] = ()
 
 
-class BestsView(View[BestsState]):
+class HighWaterMarksView(View[HighWaterMarksState]):
     """What EquityMarked says was reached. A mark that a SessionClosed caused is one of the close.
 
     It is made when the closing is told, maybe long after, and with the quotes of then: it is no high of the equity.
@@ -56,11 +56,11 @@ class BestsView(View[BestsState]):
     types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, SessionClosed)
 
     @override
-    def initial(self) -> BestsState:
-        return BestsState()
+    def initial(self) -> HighWaterMarksState:
+        return HighWaterMarksState()
 
     @override
-    def apply(self, state: BestsState, event: Event, record: Record) -> None:
+    def apply(self, state: HighWaterMarksState, event: Event, record: Record) -> None:
         if isinstance(event, SessionClosed):
             state.closings = (*state.closings[1 - CLOSINGS_MAX :], record.id)
         elif isinstance(event, EquityMarked):
@@ -73,7 +73,7 @@ class BestsView(View[BestsState]):
             state.days = _marked(state.days, day_name(event.trading_day, record.occurred_at), event)
 
 
-class Bests:
+class HighWaterMarks:
     """Questions about the best so far, in the account's own currency unless another is named."""
 
     def __init__(self, lens: Lens) -> None:
@@ -81,7 +81,7 @@ class Bests:
 
     def highs(self, account: str) -> Highs:
         """Return the highest marks of an account."""
-        state: BestsState | None = self._lens.state(BestsView.name, account)
+        state: HighWaterMarksState | None = self._lens.state(HighWaterMarksView.name, account)
         return Highs() if state is None else state.highs
 
     def marked(self, account: str, trading_day: date | None, at: int, *, net: bool = True) -> Decimal:
@@ -89,7 +89,7 @@ class Bests:
 
         A day begins with nothing made: its best is never below that.
         """
-        state: BestsState | None = self._lens.state(BestsView.name, account)
+        state: HighWaterMarksState | None = self._lens.state(HighWaterMarksView.name, account)
         best = None if state is None else state.days.get(day_name(trading_day, at))
         return ZERO if best is None else max(ZERO, best.net if net else best.gross)
 
@@ -152,7 +152,7 @@ def _utc_name(at: int) -> str:
     return "~" + datetime.fromtimestamp(at // NANOSECONDS, UTC).date().isoformat()
 
 
-def _bounds(ledger: Earnings, at: int) -> tuple[int, int | None]:
+def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
     """Return when the day around an instant begins and ends, that in UTC where none is told."""
     day = ledger.day_at(at)
     if day is None:
@@ -167,7 +167,7 @@ def _bounds(ledger: Earnings, at: int) -> tuple[int, int | None]:
     return day.began_at, min(ends, default=None)
 
 
-def _amount(step: Step, rates: Rates, wanted: str | None, *, net: bool) -> Decimal:
+def _amount(step: PnlStep, rates: Rates, wanted: str | None, *, net: bool) -> Decimal:
     symbol = step.key.partition("\0")[0]
     named = rates.currency(symbol)
     try:
@@ -180,19 +180,19 @@ def _amount(step: Step, rates: Rates, wanted: str | None, *, net: bool) -> Decim
     return amount
 
 
-def _total(ledger: Earnings, at: int, rates: Rates, wanted: str | None, *, net: bool) -> Decimal:
+def _total(ledger: PnlLedger, at: int, rates: Rates, wanted: str | None, *, net: bool) -> Decimal:
     entries = ledger.at(at).items()
-    return sum((_amount(Step(at, 0, key, earned), rates, wanted, net=net) for key, earned in entries), ZERO)
+    return sum((_amount(PnlStep(at, 0, key, earned), rates, wanted, net=net) for key, earned in entries), ZERO)
 
 
 def _higher(one: Decimal | None, other: Decimal) -> Decimal:
     return other if one is None else max(one, other)
 
 
-def _marked(days: dict[str, DayBest], name: str, event: EquityMarked) -> dict[str, DayBest]:
+def _marked(days: dict[str, DayHigh], name: str, event: EquityMarked) -> dict[str, DayHigh]:
     gross = event.realized + event.unrealized
     net, known = gross - event.fees, days.get(name)
-    best = DayBest(gross, net) if known is None else DayBest(max(known.gross, gross), max(known.net, net))
+    best = DayHigh(gross, net) if known is None else DayHigh(max(known.gross, gross), max(known.net, net))
     kept = {**days, name: best}
     while len(kept) > DAYS_MAX:
         del kept[min(kept, key=lambda each: each.removeprefix("~"))]

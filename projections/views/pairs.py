@@ -27,7 +27,7 @@ class TooManyNames(StoreError):
         )
 
 
-class Saved(msgspec.Struct, frozen=True, kw_only=True):
+class SavedState(msgspec.Struct, frozen=True, kw_only=True):
     """A saved state: JSON as it was given, in objects of the caller's own; nothing else holds them.
 
     `version` is the strategy's number for the state's form, `saved_at` when it was saved (UNIX ns), `position` the
@@ -42,7 +42,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class Kept(msgspec.Struct, frozen=True, gc=False):
+class SavedBlob(msgspec.Struct, frozen=True, gc=False):
     """A resident state, as JSON text: nobody who was handed the state can change it here."""
 
     data: bytes
@@ -51,10 +51,10 @@ class Kept(msgspec.Struct, frozen=True, gc=False):
     position: int
 
 
-class Shelf(msgspec.Struct):
+class SavedStates(msgspec.Struct):
     """The states of one kind by name: the newest 100 resident; of the others, the stream that they were saved to."""
 
-    resident: dict[str, Kept] = {}
+    resident: dict[str, SavedBlob] = {}
     elsewhere: dict[str, str] = {}
     streams: dict[str, str] = {}
     """Where the residents were saved to."""
@@ -63,8 +63,8 @@ class Shelf(msgspec.Struct):
 class PairsState(msgspec.Struct):
     """One account."""
 
-    pairs: Shelf = msgspec.field(default_factory=Shelf)
-    portfolios: Shelf = msgspec.field(default_factory=Shelf)
+    pairs: SavedStates = msgspec.field(default_factory=SavedStates)
+    portfolios: SavedStates = msgspec.field(default_factory=SavedStates)
 
 
 class PairsView(View[PairsState]):
@@ -99,37 +99,37 @@ class Pairs:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def get(self, account: str, name: str) -> Saved | None:
+    def get(self, account: str, name: str) -> SavedState | None:
         """Return the newest state of a pair, or None where none was saved."""
         return self._get(PairStateSaved, account, name)
 
-    def of(self, account: str) -> tuple[Saved, ...]:
+    def of(self, account: str) -> tuple[SavedState, ...]:
         """Return the newest state of every pair of an account, sorted by name."""
         return self._of(PairStateSaved, account)
 
-    def history(self, account: str, name: str) -> Iterator[Saved]:
+    def history(self, account: str, name: str) -> Iterator[SavedState]:
         """Yield every state that was ever saved of a pair, oldest first, from the log."""
         return self._history(PairStateSaved, account, name)
 
-    def portfolio(self, account: str, name: str) -> Saved | None:
+    def portfolio(self, account: str, name: str) -> SavedState | None:
         """Return the newest state of a portfolio, or None where none was saved."""
         return self._get(PortfolioSaved, account, name)
 
-    def portfolios(self, account: str) -> tuple[Saved, ...]:
+    def portfolios(self, account: str) -> tuple[SavedState, ...]:
         """Return the newest state of every portfolio of an account, sorted by name."""
         return self._of(PortfolioSaved, account)
 
-    def portfolio_history(self, account: str, name: str) -> Iterator[Saved]:
+    def portfolio_history(self, account: str, name: str) -> Iterator[SavedState]:
         """Yield every state that was ever saved of a portfolio, oldest first, from the log."""
         return self._history(PortfolioSaved, account, name)
 
-    def _shelf(self, kind: Save, account: str) -> Shelf:
+    def _shelf(self, kind: Save, account: str) -> SavedStates:
         state: PairsState | None = self._lens.state(PairsView.name, account)
         if state is None:
-            return Shelf()
+            return SavedStates()
         return state.pairs if kind is PairStateSaved else state.portfolios
 
-    def _get(self, kind: Save, account: str, name: str) -> Saved | None:
+    def _get(self, kind: Save, account: str, name: str) -> SavedState | None:
         shelf = self._shelf(kind, account)
         # What is evicted gets its other place first, and what is saved again keeps it until it is resident.
         kept = shelf.resident.get(name)
@@ -139,7 +139,7 @@ class Pairs:
             if kept is None:
                 return None if stream is None else self._newest(kind, account, name, stream)
         state = msgspec.json.decode(kept.data)
-        return Saved(
+        return SavedState(
             account=account,
             name=name,
             state=state,
@@ -148,33 +148,33 @@ class Pairs:
             position=kept.position,
         )
 
-    def _newest(self, kind: Save, account: str, name: str, stream: str) -> Saved | None:
+    def _newest(self, kind: Save, account: str, name: str, stream: str) -> SavedState | None:
         newest = None
         for record in self._lens.read(stream=stream, types=(kind,)):
             saved = _saved(account, record)
             newest = saved if saved is not None and saved.name == name else newest
         return newest
 
-    def _of(self, kind: Save, account: str) -> tuple[Saved, ...]:
+    def _of(self, kind: Save, account: str) -> tuple[SavedState, ...]:
         shelf = self._shelf(kind, account)
         names = sorted({*list(shelf.resident), *list(shelf.elsewhere)})
         found = (self._get(kind, account, name) for name in names)
         return tuple(saved for saved in found if saved is not None)
 
-    def _history(self, kind: Save, account: str, name: str) -> Iterator[Saved]:
+    def _history(self, kind: Save, account: str, name: str) -> Iterator[SavedState]:
         for record in self._lens.read(account=account, types=(kind,)):
             saved = _saved(account, record)
             if saved is not None and saved.name == name:
                 yield saved
 
 
-def _keep(shelf: Shelf, event: PairStateSaved | PortfolioSaved, record: Record) -> None:
+def _keep(shelf: SavedStates, event: PairStateSaved | PortfolioSaved, record: Record) -> None:
     name = _name(event, record)
     data = msgspec.json.encode(event.state)
     known = name in shelf.resident
     if not known and name not in shelf.elsewhere and len(shelf.resident) + len(shelf.elsewhere) >= NAMES_MAX:
         raise TooManyNames(record.account, name)
-    kept = Kept(data, event.version, record.occurred_at, record.position)
+    kept = SavedBlob(data, event.version, record.occurred_at, record.position)
     resident = {other: value for other, value in shelf.resident.items() if other != name}
     resident[name] = kept
     shelf.streams[name] = record.stream
@@ -191,11 +191,11 @@ def _name(event: PairStateSaved | PortfolioSaved, record: Record) -> str:
     return record.entity.replace("%2F", "/") if named is None else named
 
 
-def _saved(account: str, record: Record) -> Saved | None:
+def _saved(account: str, record: Record) -> SavedState | None:
     event = record.event
     if not isinstance(event, PairStateSaved | PortfolioSaved):
         return None
-    return Saved(
+    return SavedState(
         account=account,
         name=_name(event, record),
         state=event.state,

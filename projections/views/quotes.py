@@ -87,7 +87,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     updated_at: Instant
 
 
-class Known(msgspec.Struct, frozen=True, gc=False):
+class LatestValues(msgspec.Struct, frozen=True, gc=False):
     """What is known of one symbol: values, and when each was told; `updated_at` is the newest event's time."""
 
     values: Values
@@ -98,7 +98,7 @@ class Known(msgspec.Struct, frozen=True, gc=False):
 class QuotesState(msgspec.Struct):
     """All symbols. `ticks` grow at their end; what is dropped from their beginning makes a new list."""
 
-    symbols: dict[str, Known] = {}
+    symbols: dict[str, LatestValues] = {}
     ticks: dict[str, list[Tick]] = {}
 
 
@@ -135,7 +135,7 @@ class QuotesView(View[QuotesState]):
         known = state.symbols.get(symbol)
         if known is None:
             _make_room(state)
-            known = Known(_NOTHING, _NEVER, at)
+            known = LatestValues(_NOTHING, _NEVER, at)
             state.ticks[symbol] = []
         told = (last, bid, ask, last_size, bid_size, ask_size)
         if at >= known.updated_at:
@@ -235,7 +235,7 @@ class Quotes:
             return tuple(found[0])
         return tuple(sorted((tick for ticks in found for tick in ticks), key=_time)[-TICKS_MAX:])
 
-    def _quote(self, symbol: str, known: Known, at_ns: int) -> Quote:
+    def _quote(self, symbol: str, known: LatestValues, at_ns: int) -> Quote:
         last, bid, ask, last_size, bid_size, ask_size = known.values
         last_at, bid_at, ask_at = known.times[:3]
         price, quoted_at = _priced(known)
@@ -266,12 +266,12 @@ class Quotes:
         return f"<Quotes of {count} symbols, stale after {self._stale_after_ns / NANOSECONDS:g} s>"
 
 
-def _updated(known: Known, told: Values, at: int) -> Known:
+def _updated(known: LatestValues, told: Values, at: int) -> LatestValues:
     """Return what is known after an event that nothing is newer than: what it leaves out stands as it was."""
     last, bid, ask, last_size, bid_size, ask_size = told
     values, times = known.values, known.times
     # Written out: a loop takes four times as long, and this is done at each quote.
-    return Known(
+    return LatestValues(
         (
             values[0] if last is None else last,
             values[1] if bid is None else bid,
@@ -292,17 +292,17 @@ def _updated(known: Known, told: Values, at: int) -> Known:
     )
 
 
-def _updated_late(known: Known, told: Values, at: int, now: int) -> Known:
+def _updated_late(known: LatestValues, told: Values, at: int, now: int) -> LatestValues:
     """Return what is known after an event that came late: what is newer stands, unless it lies ahead of now."""
     values, times = list(known.values), list(known.times)
     for index, new in enumerate(told):
         if new is not None and (values[index] is None or at >= times[index] or times[index] > now >= at):
             values[index], times[index] = new, at
     updated_at = at if known.updated_at > now >= at else known.updated_at
-    return Known(tuple(values), tuple(times), updated_at)  # type: ignore[arg-type]
+    return LatestValues(tuple(values), tuple(times), updated_at)  # type: ignore[arg-type]
 
 
-def _priced(known: Known) -> tuple[Decimal | None, int]:
+def _priced(known: LatestValues) -> tuple[Decimal | None, int]:
     """Return the price that a position is valued at, and how old it is: None, where neither last, bid nor ask is."""
     last, bid, ask = known.values[:3]
     last_at, bid_at, ask_at = known.times[:3]
@@ -315,7 +315,7 @@ def _priced(known: Known) -> tuple[Decimal | None, int]:
     return (None, known.updated_at) if ask is None else (ask, ask_at)
 
 
-def _rank(known: Known) -> tuple[bool, int]:
+def _rank(known: LatestValues) -> tuple[bool, int]:
     """Return what is greater for the quote with the newer price."""
     price, quoted_at = _priced(known)
     return price is not None, quoted_at

@@ -50,7 +50,7 @@ class Timer(msgspec.Struct, frozen=True, kw_only=True):
     expired: bool
 
 
-class Started(msgspec.Struct, frozen=True):
+class TimerStart(msgspec.Struct, frozen=True):
     """When a timer was started, and for how many nanoseconds."""
 
     started_at: Instant
@@ -64,7 +64,7 @@ class Started(msgspec.Struct, frozen=True):
 class TimersState(msgspec.Struct):
     """One account: timers by name, also those whose time is over."""
 
-    timers: dict[str, Started] = {}
+    timers: dict[str, TimerStart] = {}
 
 
 class TimersView(View[TimersState]):
@@ -94,10 +94,10 @@ class TimersView(View[TimersState]):
             return
         if known is None and len(state.timers) >= TIMERS_MAX:
             state.timers = _running(state, event.name, record)
-        state.timers[event.name] = Started(record.occurred_at, event.duration)
+        state.timers[event.name] = TimerStart(record.occurred_at, event.duration)
 
 
-class _Waiting(msgspec.Struct, frozen=True, eq=False):
+class _Callback(msgspec.Struct, frozen=True, eq=False):
     """A callback, told by its identity from one given later under the same name."""
 
     callback: Callable[[], object]
@@ -116,7 +116,7 @@ class Timers:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
         self.known_since = lens.now_ns()
-        self._callbacks: dict[tuple[str, str], _Waiting] = {}
+        self._callbacks: dict[tuple[str, str], _Callback] = {}
         self._lock = threading.Lock()
 
     def start(
@@ -143,8 +143,8 @@ class Timers:
             if callback is None:
                 self._callbacks.pop((account, name), None)
             else:
-                self._callbacks[account, name] = _Waiting(callback)
-        return _timer(account, name, Started(record.occurred_at, event.duration), record.occurred_at)
+                self._callbacks[account, name] = _Callback(callback)
+        return _timer(account, name, TimerStart(record.occurred_at, event.duration), record.occurred_at)
 
     def cancel(self, account: str, name: str) -> bool:
         """End a timer before its time, with its callback; tell whether there was one."""
@@ -202,7 +202,7 @@ class Timers:
             raise ExceptionGroup(msg, errors)
         return tuple(ended)
 
-    def _expired(self, at_ns: int, errors: list[Exception]) -> list[tuple[Timer, _Waiting]]:
+    def _expired(self, at_ns: int, errors: list[Exception]) -> list[tuple[Timer, _Callback]]:
         """Return the timers with a callback whose time is over, and forget the callbacks of those that are gone."""
         with self._lock:
             entries = list(self._callbacks.items())
@@ -219,7 +219,7 @@ class Timers:
                 expired.append((timer, waiting))
         return sorted(expired, key=_end)
 
-    def _forget(self, account: str, name: str, waiting: _Waiting) -> bool:
+    def _forget(self, account: str, name: str, waiting: _Callback) -> bool:
         """Take a callback out, unless another thread did or there is a newer one; tell whether it was this."""
         with self._lock:
             if self._callbacks.get((account, name)) is not waiting:
@@ -237,7 +237,7 @@ def _stream(account: str, name: str) -> str:
     return f"timer/{account}/{name.replace('/', '%2F')}"
 
 
-def _timer(account: str, name: str, started: Started, at_ns: int) -> Timer:
+def _timer(account: str, name: str, started: TimerStart, at_ns: int) -> Timer:
     left = started.expires_at - at_ns
     return Timer(
         account=account,
@@ -250,17 +250,17 @@ def _timer(account: str, name: str, started: Started, at_ns: int) -> Timer:
     )
 
 
-def _end(entry: tuple[Timer, _Waiting]) -> tuple[int, str, str]:
+def _end(entry: tuple[Timer, _Callback]) -> tuple[int, str, str]:
     timer = entry[0]
     return timer.expires_at, timer.account, timer.name
 
 
-def _is_later(record: Record, known: Started) -> bool:
+def _is_later(record: Record, known: TimerStart) -> bool:
     at = record.occurred_at
     return known.started_at <= at or known.started_at > record.recorded_at >= at
 
 
-def _running(state: TimersState, name: str, record: Record) -> dict[str, Started]:
+def _running(state: TimersState, name: str, record: Record) -> dict[str, TimerStart]:
     """Return the timers that stay when one more comes than there may be."""
     now = record.occurred_at
     running = {other: timer for other, timer in state.timers.items() if now < timer.expires_at}

@@ -13,7 +13,7 @@ from projections.decimals import FIXED
 from projections.view import View
 from projections.views.contracts.view import Contracts, ContractsView
 from projections.views.executions.positions import Position, Positions, PositionsView
-from projections.views.executions.trades import MarkKind, Trades, TradesView
+from projections.views.executions.trades import TradeAnomalyKind, Trades, TradesView
 from projections.views.lockouts.view import Lockouts, LockoutsView
 
 BUY, SELL = trading.Side.BUY, trading.Side.SELL
@@ -46,7 +46,7 @@ def figures(position: Position) -> tuple[Decimal | None, ...]:
     )
 
 
-def kinds(position: Position) -> list[MarkKind]:
+def kinds(position: Position) -> list[TradeAnomalyKind]:
     return [mark.kind for mark in position.anomalies]
 
 

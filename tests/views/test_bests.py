@@ -26,8 +26,8 @@ from eventstore.trading import (
 )
 from projections import Book
 from projections.views.executions import pnl_path
-from projections.views.executions.ledger_entry import Earned
-from projections.views.executions.pnl_path import Earnings
+from projections.views.executions.ledger_entry import LedgerEntry
+from projections.views.executions.pnl_path import PnlLedger
 from projections.views.high_water_marks import DAYS_MAX, Highs
 
 START = 1_790_000_000_000_000_000
@@ -148,14 +148,14 @@ def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
 
 
 def test_steps_of_days_long_past_are_dropped() -> None:
-    earnings = Earnings(stepping=True)
-    made = Earned(points=Decimal(1))
+    earnings = PnlLedger(stepping=True)
+    made = LedgerEntry(points=Decimal(1))
     for number in range(501):
         earnings.book(START + number, number, "ES\0NET", made)
     earnings.book(START + pnl_path.KEPT_NS + 1_000, 501, "ES\0NET", made)
     assert len(earnings.steps) == 377
     assert earnings.steps_from == START + 125
-    assert earnings == msgspec.msgpack.decode(msgspec.msgpack.encode(earnings), type=Earnings)
+    assert earnings == msgspec.msgpack.decode(msgspec.msgpack.encode(earnings), type=PnlLedger)
 
 
 def mark(balance: int, equity: int, day: date = TODAY, fees: int = 0) -> EquityMarked:

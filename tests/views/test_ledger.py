@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from eventstore.clock import to_ns
 from eventstore.trading import SessionOpened, SessionReset
 from projections.views.executions import ledger as module
-from projections.views.executions.ledger import Day, Ledger, Sum
+from projections.views.executions.ledger import Day, Ledger, Summable
 from tests.views.position_folding import round_tripped
 
 MINUTE = 60 * 10**9
@@ -267,7 +267,7 @@ def test_whatever_adds_up_can_be_kept() -> None:
         def plus(self, other: Self) -> Self:
             return self if self.length > other.length else other
 
-    entry: Sum = Longest(3)
+    entry: Summable = Longest(3)
     ledger: Ledger[Longest] = Ledger()
     for length in (3, 7, 5):
         ledger.add(START, "x", Longest(length))

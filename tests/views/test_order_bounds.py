@@ -11,7 +11,7 @@ import pytest
 from eventstore.trading import OrderAccepted, OrderCanceled, OrderStatus, TradeBusted
 from projections.tiers import TierSettings
 from projections.views.orders.state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
-from projections.views.orders.view import AnomalyKind, OrdersView, tiers_of
+from projections.views.orders.view import OrderAnomalyKind, OrdersView, tiers_of
 from tests.views.order_folding import Folding, fill, submit
 
 D = Decimal
@@ -64,7 +64,7 @@ def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: py
     monkeypatch.setattr("projections.views.orders.state.ANOMALIES_PER_ORDER_MAX", 4)
     order = folding.add("U3", *[fill(str(number), "1") for number in range(10, 20)])
     assert list(folding.states["A"].fills["U3"]) == ["17", "18", "19"]
-    assert (len(order.anomalies), folding.orders.anomalies("A")) == (4, {AnomalyKind.UNKNOWN_ORDER: 14})
+    assert (len(order.anomalies), folding.orders.anomalies("A")) == (4, {OrderAnomalyKind.UNKNOWN_ORDER: 14})
     assert (FILLS_PER_ORDER_MAX, ANOMALIES_PER_ORDER_MAX) == (10_000, 1_000)
     for number in range(1_001):
         folding.add(f"X{number}", submit(), OrderCanceled())

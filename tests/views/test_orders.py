@@ -24,7 +24,7 @@ from eventstore.trading import (
     TradeBusted,
     TradeCorrected,
 )
-from projections.views.orders.view import Anomaly, AnomalyKind, Order, OrdersState, OrdersView
+from projections.views.orders.view import Order, OrderAnomaly, OrderAnomalyKind, OrdersState, OrdersView
 from tests.views.order_folding import Folding, correct, fill, submit
 
 D = Decimal
@@ -80,8 +80,8 @@ def test_what_surprises_counts_as_far_as_it_can_and_is_marked(
 ) -> None:
     order = folding.add("X", *events)
     assert figures(order) == expected
-    assert order.anomalies == tuple(Anomaly(AnomalyKind(kind), len(events)) for kind in anomalies)
-    assert folding.orders.anomalies("A") == {AnomalyKind(kind): 1 for kind in anomalies}
+    assert order.anomalies == tuple(OrderAnomaly(OrderAnomalyKind(kind), len(events)) for kind in anomalies)
+    assert folding.orders.anomalies("A") == {OrderAnomalyKind(kind): 1 for kind in anomalies}
 
 
 def test_an_order_that_is_filled_while_its_cancel_is_pending_stays_filled_when_the_cancel_is_accepted(
@@ -102,7 +102,7 @@ def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_told_of
     assert figures(order) == ("PARTIALLY_FILLED", D(5), D(5))
     assert order.order_type is OrderType.LIMIT
     assert order.broker_order_id == "b"
-    assert order.anomalies == tuple(Anomaly(AnomalyKind.UNKNOWN_ORDER, position) for position in (1, 2, 3))
+    assert order.anomalies == tuple(OrderAnomaly(OrderAnomalyKind.UNKNOWN_ORDER, position) for position in (1, 2, 3))
 
 
 def test_a_submission_after_the_acknowledgment_gives_a_new_order_and_after_the_end_a_closed_one(

@@ -27,7 +27,7 @@ from eventstore.trading import (
     SessionReset,
     TradeBusted,
 )
-from projections.views.executions.pnl_totals import Made
+from projections.views.executions.pnl_totals import PnlTotals
 from tests.views.position_folding import LONG, NET, SELL, SHORT, fill
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading, contract
 
@@ -42,7 +42,7 @@ def trading() -> Iterator[Trading]:
     made.store.close()
 
 
-def told(made: tuple[Made, ...]) -> list[tuple[Any, ...]]:
+def told(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
     """Return for each currency what was realized, the fees, and what was realized by average cost."""
     return [(each.currency, each.realized, each.fees, each.realized_average_cost) for each in made]
 

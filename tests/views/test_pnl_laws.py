@@ -28,8 +28,8 @@ from projections import open as open_book
 from projections.decimals import FIXED
 from projections.views.executions import fold
 from projections.views.executions.fold import PositionsState
-from projections.views.executions.ledger_entry import NOTHING, Earned
-from projections.views.executions.pnl import Made, Unrealized
+from projections.views.executions.ledger_entry import NOTHING, LedgerEntry
+from projections.views.executions.pnl import PnlTotals, Unrealized
 from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, round_tripped
 
@@ -104,8 +104,8 @@ def logged(happened: list[tuple[Event, int]]) -> list[Record]:
     return [log.record("order/A/O-1", event, occurred_at=at) for event, at in happened]
 
 
-def of_all_days(state: PositionsState) -> dict[str, Earned]:
-    sums: dict[str, Earned] = {}
+def of_all_days(state: PositionsState) -> dict[str, LedgerEntry]:
+    sums: dict[str, LedgerEntry] = {}
     with decimal.localcontext(FIXED):
         for name in state.ledger.names():
             for key, entry in state.ledger.of_day(name).items():
@@ -195,7 +195,7 @@ def test_realized_and_unrealized_are_cash_flow_and_market_value(
             book.append(f"contract/-/{symbol}", contract)
             book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=quoted[symbol]))
         book.append("order/A/O-1", dealt)
-        realized: dict[Any, Made] = {(made.symbol, made.side): made for made in book.pnl.by_symbol("A")}
+        realized: dict[Any, PnlTotals] = {(made.symbol, made.side): made for made in book.pnl.by_symbol("A")}
         open_now: dict[Any, Unrealized] = {(each.symbol, each.side): each for each in book.pnl.unrealized("A")}
         whole = book.pnl.total("A")
     for key, flow in flows.items():

@@ -9,7 +9,7 @@ import pytest
 
 from eventstore.trading import TradeBusted, TradeCorrected
 from projections.views.executions import fold
-from projections.views.executions.trades import MarkKind
+from projections.views.executions.trades import TradeAnomalyKind
 from tests.views.position_folding import BUY, Folding, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
@@ -39,10 +39,10 @@ def test_a_bust_of_an_older_trade_books_the_opposite_and_says_so() -> None:
     position = book.positions.get("A", "ESZ5")
     # T2 and T3 are left, which would have made -1 @ 110 and a loss of 10; the cash is the same.
     assert figures(position) == (0, -10, None, -10, None)
-    assert (position.fees, kinds(position)) == (0, [MarkKind.LATE_BUST])
+    assert (position.fees, kinds(position)) == (0, [TradeAnomalyKind.LATE_BUST])
     book.add("trade/A/T1", bust)
     again = book.positions.get("A", "ESZ5")
-    assert (again.quantity, kinds(again)) == (0, [MarkKind.LATE_BUST, MarkKind.DUPLICATE_BUST])
+    assert (again.quantity, kinds(again)) == (0, [TradeAnomalyKind.LATE_BUST, TradeAnomalyKind.DUPLICATE_BUST])
 
 
 def test_a_bust_without_figures_of_a_trade_not_known_changes_nothing() -> None:
@@ -52,8 +52,8 @@ def test_a_bust_without_figures_of_a_trade_not_known_changes_nothing() -> None:
     book.add("trade/A/T8", TradeBusted(trade_id="T8", symbol="ESZ5", side=BUY))
     after = book.positions.get("A", "ESZ5")
     assert figures(after) == figures(before)
-    assert after.anomalies == ((MarkKind.UNKNOWN_BUST, 3),)
-    assert book.positions.anomalies("A") == ((MarkKind.UNKNOWN_BUST, 2),)
+    assert after.anomalies == ((TradeAnomalyKind.UNKNOWN_BUST, 3),)
+    assert book.positions.anomalies("A") == ((TradeAnomalyKind.UNKNOWN_BUST, 2),)
 
 
 def test_a_correction_since_flat_is_as_if_the_trade_had_been_so() -> None:
@@ -77,7 +77,7 @@ def test_a_correction_of_an_older_trade_books_the_difference_once() -> None:
     # Cash: 20 - 120 - 2 for the correction; one unit is held.
     assert position.quantity == 1
     assert position.realized_points + position.unrealized_points(Decimal(0)) == -102
-    assert kinds(position) == [MarkKind.LATE_CORRECTION]
+    assert kinds(position) == [TradeAnomalyKind.LATE_CORRECTION]
     # It comes again: while the corrected trade is in the window, and when it is not any more.
     book.add("trade/A/T1", correction)
     assert figures(book.positions.get("A", "ESZ5")) == figures(position)
@@ -85,7 +85,7 @@ def test_a_correction_of_an_older_trade_books_the_difference_once() -> None:
     book.add("trade/A/T1", correction)
     again = book.positions.get("A", "ESZ5")
     assert (again.quantity, again.realized_points) == (1, 18)
-    assert kinds(again) == [MarkKind.LATE_CORRECTION, MarkKind.DUPLICATE_CORRECTION]
+    assert kinds(again) == [TradeAnomalyKind.LATE_CORRECTION, TradeAnomalyKind.DUPLICATE_CORRECTION]
 
 
 def test_of_two_trades_with_one_id_the_symbol_tells_which_is_meant() -> None:
@@ -108,7 +108,7 @@ def test_a_correction_of_a_trade_not_known_or_busted_changes_nothing() -> None:
         book.add(f"trade/A/{trade_id}", event)
     position = book.positions.get("A", "ESZ5")
     assert figures(position)[:3] == decimals(1, 0, 100)
-    assert kinds(position) == [MarkKind.UNKNOWN_CORRECTION] * 2
+    assert kinds(position) == [TradeAnomalyKind.UNKNOWN_CORRECTION] * 2
 
 
 def test_an_overfull_window_folds_its_older_half_and_forgets_how_to_bust_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,4 +118,4 @@ def test_an_overfull_window_folds_its_older_half_and_forgets_how_to_bust_it(monk
     assert before.cost == 510
     book.add(ONE_ORDER, TradeBusted(trade_id="T4"), TradeBusted(trade_id="T0"))
     after = book.positions.get("A", "ESZ5")
-    assert (after.quantity, kinds(after)) == (4, [MarkKind.UNKNOWN_BUST])
+    assert (after.quantity, kinds(after)) == (4, [TradeAnomalyKind.UNKNOWN_BUST])

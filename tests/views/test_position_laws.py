@@ -20,7 +20,7 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections.decimals import FIXED
-from projections.views.executions.fold import Figures, PositionsState
+from projections.views.executions.fold import PositionsState, PositionTotals
 from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, round_tripped
 
@@ -88,7 +88,7 @@ def folded(records: Iterable[Record], state: PositionsState | None = None) -> Po
     return state
 
 
-def told(state: PositionsState) -> dict[str, tuple[Figures, Any]]:
+def told(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:
     """Return what the account has, without where in the log it was told and what was odd about it."""
     return {key: (holding.figures, holding.fees) for key, holding in state.holdings.items()}
 
@@ -195,6 +195,6 @@ def in_window(state: PositionsState, record: Record) -> bool:
     return f"{record.stream}\0{trade_id(record)}" in state.windows[key_of(record.event)].bookings
 
 
-def flat(state: PositionsState) -> dict[str, tuple[Figures, Any]]:
+def flat(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:
     """Return what an account has that had these symbols and never a fill."""
-    return {key: (Figures(), ()) for key in state.holdings}
+    return {key: (PositionTotals(), ()) for key in state.holdings}

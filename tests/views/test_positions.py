@@ -21,7 +21,7 @@ from eventstore.trading import (
 )
 from projections.views.contracts.view import TooManySymbols
 from projections.views.executions import fold, trades
-from projections.views.executions.trades import MarkKind
+from projections.views.executions.trades import TradeAnomalyKind
 from tests.views.position_folding import LONG, SELL, SHORT, Folding, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
@@ -138,7 +138,7 @@ def test_the_same_trade_id_again_in_its_stream_counts_once_even_after_flat() -> 
     book = Folding()
     position = book.fills(fill("T1", 1, 100), fill("T2", -1, 110), fill("T2", -1, 110))
     assert figures(position)[:2] == decimals(0, 10)
-    assert position.anomalies == ((MarkKind.DUPLICATE_TRADE, 3),)
+    assert position.anomalies == ((TradeAnomalyKind.DUPLICATE_TRADE, 3),)
     book.add("order/A/O-2", fill("T2", -1, 110))
     assert book.positions.get("A", "ESZ5").quantity == -1
 
@@ -157,7 +157,7 @@ def test_hedged_sides_are_held_apart() -> None:
 def test_closing_more_than_a_hedged_side_has_is_booked_and_marked(side: PositionSide, sign: int) -> None:
     book = Folding()
     position = book.fills(fill("T1", sign, 100, position_side=side), fill("T2", -3 * sign, 100, position_side=side))
-    assert (position.quantity, position.anomalies) == (-2 * sign, ((MarkKind.OVERCLOSED, 2),))
+    assert (position.quantity, position.anomalies) == (-2 * sign, ((TradeAnomalyKind.OVERCLOSED, 2),))
     # The opening that was missing comes after all.
     healed = book.fills(fill("T3", 2 * sign, 100, position_side=side))
     assert (healed.quantity, len(healed.anomalies)) == (0, 1)
@@ -190,7 +190,7 @@ def test_what_was_opened_without_a_price_earns_nothing_and_is_named() -> None:
     book.add(OF_POSITION, adjusted(2, "OPENING"))
     position = book.positions.get("A", "ESZ5")
     assert (figures(position), position.unpriced) == ((2, 0, None, 0, None), 2)
-    assert position.anomalies == ((MarkKind.UNPRICED, 1),)
+    assert position.anomalies == ((TradeAnomalyKind.UNPRICED, 1),)
     assert position.unrealized_points(Decimal(500)) == 0
     book.add(OF_POSITION, adjusted(1, "TRANSFER"))
     partly = book.fills(fill("T1", 2, 100), fill("T2", -4, 110))
@@ -199,7 +199,12 @@ def test_what_was_opened_without_a_price_earns_nothing_and_is_named() -> None:
     turned.fills(fill("T1", 1, 100))
     turned.add(OF_POSITION, adjusted(-3, "RECONCILED"))
     after = turned.positions.get("A", "ESZ5")
-    assert (after.quantity, after.unpriced, after.realized_points, kinds(after)) == (-2, -2, 0, [MarkKind.UNPRICED])
+    assert (after.quantity, after.unpriced, after.realized_points, kinds(after)) == (
+        -2,
+        -2,
+        0,
+        [TradeAnomalyKind.UNPRICED],
+    )
 
 
 def test_a_split_scales_the_lots_at_an_unchanged_cost() -> None:
@@ -221,7 +226,7 @@ def test_a_split_that_cannot_be_is_marked_and_changes_nothing(held: int) -> None
         book.fills(fill("T1", held, 100))
     book.add(OF_POSITION, adjusted(-held if held else 5, "SPLIT"))
     position = book.positions.get("A", "ESZ5")
-    assert (position.quantity, kinds(position)) == (held, [MarkKind.IMPOSSIBLE_SPLIT])
+    assert (position.quantity, kinds(position)) == (held, [TradeAnomalyKind.IMPOSSIBLE_SPLIT])
 
 
 def test_an_unpriced_lot_splits_and_stays_unpriced() -> None:
@@ -270,7 +275,7 @@ def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPa
     position = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(1, 7)])
     lots = [(lot.quantity, lot.price) for lot in position.lots]
     assert lots == [(1, None), (2, Decimal("101.5")), (1, 103), (1, 104), (1, 105), (1, 106)]
-    assert (position.quantity, kinds(position)) == (7, [MarkKind.UNPRICED, MarkKind.LOTS_MERGED])
+    assert (position.quantity, kinds(position)) == (7, [TradeAnomalyKind.UNPRICED, TradeAnomalyKind.LOTS_MERGED])
 
 
 def test_a_trade_is_known_as_a_duplicate_for_the_last_thousand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from eventstore.trading import ContractDefined, FeeCharged, Side, TradeBusted, T
 from projections.decimals import FIXED
 from projections.views.contracts.view import TooManySymbols
 from projections.views.executions import trades
-from projections.views.executions.trades import Fees, MarkKind, Totals, TradesState, TradesView
+from projections.views.executions.trades import Fees, Totals, TradeAnomalyKind, TradesState, TradesView
 from tests.views.position_folding import BUY, LONG, SELL, Folding, fill, round_tripped
 
 ONE_ORDER = "order/A/O-1"
@@ -56,7 +56,7 @@ def test_a_trade_counts_once_in_its_stream_and_again_in_another() -> None:
     book.add("order/A/O-2", fill("T1", -1, 100))
     assert [trade.position for trade in book.trades.of("A")] == [1, 3]
     assert book.trades.totals("A", "ESZ5").count == 2
-    assert book.trades.anomalies("A") == ((MarkKind.DUPLICATE_TRADE, 2),)
+    assert book.trades.anomalies("A") == ((TradeAnomalyKind.DUPLICATE_TRADE, 2),)
 
 
 @pytest.mark.parametrize("stream", [ONE_ORDER, "trade/A/T1"])
@@ -127,7 +127,11 @@ def test_an_old_trade_leaves_the_totals_by_the_figures_that_are_repeated(monkeyp
     fees = (("", Decimal(3)),)
     assert book.trades.totals("A", "ESZ5") == summed(3, (7, 0, 440, 0), fees=fees, busted=1)
     kinds = [mark.kind for mark in book.trades.anomalies("A")]
-    assert kinds == [MarkKind.DUPLICATE_BUST, MarkKind.UNKNOWN_BUST, MarkKind.UNKNOWN_CORRECTION]
+    assert kinds == [
+        TradeAnomalyKind.DUPLICATE_BUST,
+        TradeAnomalyKind.UNKNOWN_BUST,
+        TradeAnomalyKind.UNKNOWN_CORRECTION,
+    ]
 
 
 def test_a_correction_may_turn_the_side_and_one_of_a_busted_trade_changes_nothing() -> None:
@@ -139,7 +143,7 @@ def test_a_correction_may_turn_the_side_and_one_of_a_busted_trade_changes_nothin
     book.add(ONE_ORDER, TradeBusted(trade_id="T1"))
     book.add(ONE_ORDER, TradeCorrected(trade_id="T1", quantity=Decimal(9), price=Decimal(9)))
     assert book.trades.totals("A", "ESZ5") == Totals("ESZ5", busted=1)
-    assert book.trades.anomalies("A") == ((MarkKind.UNKNOWN_CORRECTION, 4),)
+    assert book.trades.anomalies("A") == ((TradeAnomalyKind.UNKNOWN_CORRECTION, 4),)
 
 
 def test_a_fee_that_names_its_symbol_counts_there_even_without_a_trade() -> None:

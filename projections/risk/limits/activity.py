@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
-    from projections.views.executions.round_trips import Trip
+    from projections.views.executions.round_trips import RoundTrip
     from projections.views.limits.view import Limit
 
 _NAMES = {Unit.ORDERS: "orders", Unit.FILLS: "fills", Unit.ROUND_TRIPS: "round trips"}
@@ -141,7 +141,7 @@ Result = tuple[Decimal | None, str | None, bool]
 """What a round trip made in money, in which currency, and whether that is a loss."""
 
 
-def _may_end(trigger: Trigger, last: Trip) -> bool:
+def _may_end(trigger: Trigger, last: RoundTrip) -> bool:
     """Tell whether a trigger can begin a pause: what happens after a trip, until the next one ends, does not."""
     if trigger.kind is TriggerKind.START or trigger.record is None:
         return True
@@ -149,13 +149,13 @@ def _may_end(trigger: Trigger, last: Trip) -> bool:
     return changes or trigger.record.position == last.position
 
 
-def _results(book: Book, trips: Sequence[Trip], own: str | None) -> list[Result]:
+def _results(book: Book, trips: Sequence[RoundTrip], own: str | None) -> list[Result]:
     rates = Rates(book, own)
     with decimal.localcontext(FIXED):
         return [_result(trip, rates) for trip in trips]
 
 
-def _result(trip: Trip, rates: Rates) -> Result:
+def _result(trip: RoundTrip, rates: Rates) -> Result:
     currency = rates.currency(trip.symbol)
     if trip.points is None:
         return None, currency, False
@@ -184,7 +184,7 @@ def _streak(results: Sequence[Result], parameters: kinds.Cooldown) -> tuple[Deci
     return Decimal(streak), Decimal(wanted), f"{streak:,} losing round trips in a row", wanted
 
 
-def _told(trip: Trip, made: Result) -> dict[str, object]:
+def _told(trip: RoundTrip, made: Result) -> dict[str, object]:
     net = None if made[0] is None else str(made[0])
     return {
         "symbol": trip.symbol,

@@ -30,7 +30,7 @@ from projections.risk.limits.base import now_of
 from projections.risk.limits.parameters import Basis
 from projections.risk.limits.sentences import money, until
 from projections.risk.policies import TriggerKind
-from projections.views.executions.pnl_totals import Rates, in_money
+from projections.views.executions.pnl_totals import Rates, to_currency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +173,7 @@ class _Sums:
                 self.odd["unknown"].append(symbol)
             else:
                 known.append((key, earned))
-        for made in in_money(known, self.rates):
+        for made in to_currency(known, self.rates):
             self.realized[made.currency], self.fees[made.currency] = made.realized, made.fees
 
     def value(self, at: int) -> None:

@@ -27,7 +27,7 @@ from projections.decimals import FIXED, ZERO
 from projections.view import Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.trades import Recent
+from projections.views.executions.trades import TwoGenerationCache
 
 HOUR = 3_601
 """The seconds that an hour's window may touch: it may begin and end inside one."""
@@ -68,7 +68,7 @@ class Counts(msgspec.Struct, frozen=True):
     week: Count = NONE
 
 
-class Dealt(msgspec.Struct, frozen=True, gc=False):
+class RememberedFill(msgspec.Struct, frozen=True, gc=False):
     """What a recent trade did to which quantity; nothing, once it is busted."""
 
     key: str
@@ -88,7 +88,7 @@ class CountersState(msgspec.Struct):
     dropped_to: int | None = None
     dropped_from: int | None = None
     quantities: dict[str, Decimal] = {}
-    recent: Recent[Dealt] = msgspec.field(default_factory=Recent)
+    recent: TwoGenerationCache[RememberedFill] = msgspec.field(default_factory=TwoGenerationCache)
     ledger: Ledger[Count] = msgspec.field(default_factory=Ledger)
 
 
@@ -249,7 +249,7 @@ def _fill(state: CountersState, event: OrderFilled | TradeExecuted, record: Reco
     key = event.symbol + "\0" + event.position_side
     quantity = event.quantity if event.side is _BUY else -event.quantity
     ended = _hold(state, key, quantity)
-    recent.put(name, Dealt(key, quantity))
+    recent.put(name, RememberedFill(key, quantity))
     state.ledger.add(record.occurred_at, _KEY, _LAST_FILL if ended else _FILL)
     _count(state, state.fills, record)
     if ended:
@@ -289,18 +289,18 @@ def _bust(state: CountersState, event: TradeBusted, record: Record) -> None:
     named = None
     if event.symbol is not None and event.side is not None and event.quantity is not None:
         quantity = event.quantity if event.side is _BUY else -event.quantity
-        named = Dealt(event.symbol + "\0" + event.position_side, quantity)
+        named = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
     name, dealt = _known(state, event, record, named)
     if dealt is not None and dealt.quantity:
         _hold(state, dealt.key, -dealt.quantity)
-        state.recent.put(name, Dealt(dealt.key, ZERO))
+        state.recent.put(name, RememberedFill(dealt.key, ZERO))
 
 
 def _correct(state: CountersState, event: TradeCorrected, record: Record) -> None:
     named = None
     if event.symbol is not None and event.side is not None and event.previous_quantity is not None:
         quantity = event.previous_quantity if event.side is _BUY else -event.previous_quantity
-        named = Dealt(event.symbol + "\0" + event.position_side, quantity)
+        named = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
     name, dealt = _known(state, event, record, named)
     if dealt is None or not dealt.quantity:
         return
@@ -308,12 +308,12 @@ def _correct(state: CountersState, event: TradeCorrected, record: Record) -> Non
     quantity = event.quantity if buys else -event.quantity
     if quantity != dealt.quantity:
         _hold(state, dealt.key, quantity - dealt.quantity)
-    state.recent.put(name, Dealt(dealt.key, quantity))
+    state.recent.put(name, RememberedFill(dealt.key, quantity))
 
 
 def _known(
-    state: CountersState, event: TradeBusted | TradeCorrected, record: Record, named: Dealt | None
-) -> tuple[str, Dealt | None]:
+    state: CountersState, event: TradeBusted | TradeCorrected, record: Record, named: RememberedFill | None
+) -> tuple[str, RememberedFill | None]:
     """Return a trade by the name it is remembered under: of this very stream, else the newest of its id."""
     name = record.stream + "\0" + event.trade_id
     dealt = state.recent.get(name)

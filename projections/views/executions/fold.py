@@ -16,10 +16,17 @@ from eventstore import Instant
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
-from projections.views.executions.ledger_entry import NOTHING, Earned
-from projections.views.executions.pnl_path import Earnings
-from projections.views.executions.reported import NO_REPORT, Report, superseded
-from projections.views.executions.trades import Fees, Mark, MarkKind, Recent, with_fee, with_mark
+from projections.views.executions.ledger_entry import NOTHING, LedgerEntry
+from projections.views.executions.pnl_path import PnlLedger
+from projections.views.executions.reported import NO_REPORT, PositionReport, superseded
+from projections.views.executions.trades import (
+    Fees,
+    TradeAnomaly,
+    TradeAnomalyKind,
+    TwoGenerationCache,
+    with_anomaly,
+    with_fee,
+)
 
 VIEW = "positions"
 LOTS_MAX = 10_000
@@ -37,7 +44,7 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
     position: int
 
 
-class Booking(msgspec.Struct, frozen=True, gc=False):
+class Execution(msgspec.Struct, frozen=True, gc=False):
     """One change of a position. Without a price it is booked at the position's own average, or is a split.
 
     `fills` is 1 for a trade, -1 for what takes an old one back, 0 for what is none.
@@ -54,7 +61,7 @@ class Booking(msgspec.Struct, frozen=True, gc=False):
     split: bool = False
 
 
-class Figures(msgspec.Struct, frozen=True, gc=False):
+class PositionTotals(msgspec.Struct, frozen=True, gc=False):
     """A position's sums by both methods. `unpriced` is how much of the quantity has no known price.
 
     `cost` is what the open lots cost, `average_cost_total` the same by average cost; unpriced lots are in neither,
@@ -70,7 +77,7 @@ class Figures(msgspec.Struct, frozen=True, gc=False):
     unpriced: Decimal = ZERO
 
 
-FLAT = Figures()
+FLAT = PositionTotals()
 
 
 class Window(msgspec.Struct):
@@ -79,10 +86,10 @@ class Window(msgspec.Struct):
     What closed the position stays until the next opening: it is the likeliest to be busted or corrected.
     """
 
-    base: Figures = FLAT
-    bookings: dict[str, Booking] = {}
+    base: PositionTotals = FLAT
+    bookings: dict[str, Execution] = {}
 
-    def keep(self, before: Figures, after: Figures, name: str, booking: Booking) -> None:
+    def keep(self, before: PositionTotals, after: PositionTotals, name: str, booking: Execution) -> None:
         """Take the booking that led from `before` to `after`; one that began at flat, or passed it, comes first."""
         lots = after.lots
         if len(lots) == 1 and lots[0].position == booking.position:
@@ -95,7 +102,7 @@ class Window(msgspec.Struct):
             for each in older:
                 self.base = booked(self.base, self.bookings.pop(each))
 
-    def made(self, bookings: Iterable[tuple[str, Booking]]) -> tuple[Figures, dict[str, Earned]]:
+    def made(self, bookings: Iterable[tuple[str, Execution]]) -> tuple[PositionTotals, dict[str, LedgerEntry]]:
         """Return the figures after these bookings instead of its own, and what each of them made."""
         figures = self.base
         made = {}
@@ -111,10 +118,10 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
 
     symbol: str
     side: PositionSide
-    figures: Figures
+    figures: PositionTotals
     fees: Fees
-    report: Report
-    marked: tuple[Mark, ...]
+    report: PositionReport
+    marked: tuple[TradeAnomaly, ...]
     first: int
     last: int
 
@@ -127,13 +134,13 @@ class PositionsState(msgspec.Struct):
 
     holdings: dict[str, Holding] = {}
     windows: dict[str, Window] = {}
-    recent: Recent[str] = msgspec.field(default_factory=Recent)
+    recent: TwoGenerationCache[str] = msgspec.field(default_factory=TwoGenerationCache)
     fees: Fees = ()
-    marked: tuple[Mark, ...] = ()
-    ledger: Earnings = msgspec.field(default_factory=Earnings)
+    marked: tuple[TradeAnomaly, ...] = ()
+    ledger: PnlLedger = msgspec.field(default_factory=PnlLedger)
 
 
-def booked(held: Figures, booking: Booking) -> Figures:
+def booked(held: PositionTotals, booking: Execution) -> PositionTotals:
     """Return the figures after one more booking."""
     if booking.split:
         return split(held, booking.quantity)
@@ -142,19 +149,21 @@ def booked(held: Figures, booking: Booking) -> Figures:
     return traded(held, booking.quantity, booking.price, booking.trade_id, booking.position)
 
 
-def traded(held: Figures, quantity: Decimal, price: Decimal, trade_id: str | None, position: int) -> Figures:
+def traded(
+    held: PositionTotals, quantity: Decimal, price: Decimal, trade_id: str | None, position: int
+) -> PositionTotals:
     """Return the figures after a fill of a signed quantity: it opens, closes, or does both."""
     before = held.quantity
     if not before:
         value = quantity * price
         one = (Lot(quantity, price, trade_id, position),)
-        return Figures(quantity, one, value, held.realized_points, value, held.realized_points_average_cost)
+        return PositionTotals(quantity, one, value, held.realized_points, value, held.realized_points_average_cost)
     after = before + quantity
     long = before > ZERO
     if long is (quantity > ZERO):
         value = quantity * price
         lots = held.lots if len(held.lots) < LOTS_MAX else merged(held.lots)
-        return Figures(
+        return PositionTotals(
             after,
             lots + (Lot(quantity, price, trade_id, position),),  # noqa: RUF005 - half the time of unpacking
             held.cost + value,
@@ -170,7 +179,7 @@ def traded(held: Figures, quantity: Decimal, price: Decimal, trade_id: str | Non
     return traded(closed(held, price), after, price, trade_id, position)
 
 
-def moved(held: Figures, quantity: Decimal, position: int) -> Figures:
+def moved(held: PositionTotals, quantity: Decimal, position: int) -> PositionTotals:
     """Return the figures after a change without a price: what comes costs the average, what goes realizes nothing."""
     before, after = held.quantity, held.quantity + quantity
     if not before or (before > ZERO) is (quantity > ZERO):
@@ -182,17 +191,17 @@ def moved(held: Figures, quantity: Decimal, position: int) -> Figures:
     return _grown(closed(held, None), after, position)
 
 
-def closed(held: Figures, price: Decimal | None) -> Figures:
+def closed(held: PositionTotals, price: Decimal | None) -> PositionTotals:
     """Return the figures after closing everything; without a price nothing is realized."""
     first, average = held.realized_points, held.realized_points_average_cost
     if price is not None:
         proceeds = (held.quantity - held.unpriced) * price
         first += proceeds - held.cost
         average += proceeds - held.average_cost_total
-    return Figures(ZERO, (), ZERO, first, ZERO, average)
+    return PositionTotals(ZERO, (), ZERO, first, ZERO, average)
 
 
-def reduced(held: Figures, quantity: Decimal, after: Decimal, price: Decimal | None) -> Figures:
+def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, price: Decimal | None) -> PositionTotals:
     """Return the figures after closing a part, `after` being what is left; without a price nothing is realized."""
     lots, pool, priced, unpriced = held.lots, held.quantity, -quantity, held.unpriced
     lot = lots[0]
@@ -212,7 +221,7 @@ def reduced(held: Figures, quantity: Decimal, after: Decimal, price: Decimal | N
         first += proceeds - cost
         average += proceeds - average_cost
     cost, average_cost = held.cost - cost, held.average_cost_total - average_cost
-    return Figures(after, lots, cost, first, average_cost, average, unpriced)
+    return PositionTotals(after, lots, cost, first, average_cost, average, unpriced)
 
 
 def taken(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, ...], Decimal, Decimal]:
@@ -236,13 +245,13 @@ def taken(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, ...], Dec
     return (), cost, unpriced
 
 
-def can_split(held: Figures, quantity: Decimal) -> bool:
+def can_split(held: PositionTotals, quantity: Decimal) -> bool:
     """Tell whether a split by this additional quantity leaves a position on the same side."""
     total = held.quantity + quantity
     return bool(held.quantity) and bool(total) and (total > ZERO) is (held.quantity > ZERO)
 
 
-def split(held: Figures, quantity: Decimal) -> Figures:
+def split(held: PositionTotals, quantity: Decimal) -> PositionTotals:
     """Return the figures with each lot scaled to the new total at an unchanged cost."""
     if not can_split(held, quantity):
         return held
@@ -277,7 +286,7 @@ def merged(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
     return (*other, *one, *lots[half:])
 
 
-def settle(state: PositionsState, key: str, holding: Holding, name: str, booking: Booking) -> None:
+def settle(state: PositionsState, key: str, holding: Holding, name: str, booking: Execution) -> None:
     before = holding.figures
     # Whatever can fail comes first: a partition that failed must be able to fold the same record again.
     price = booking.price
@@ -288,9 +297,9 @@ def settle(state: PositionsState, key: str, holding: Holding, name: str, booking
     fees, fee = holding.fees, booking.fee
     marked = holding.marked
     if holding.side is not _NET and _overclosed(holding.side, after.quantity, booking.quantity):
-        marked = with_mark(marked, MarkKind.OVERCLOSED, booking.position)
+        marked = with_anomaly(marked, TradeAnomalyKind.OVERCLOSED, booking.position)
     if len(before.lots) >= LOTS_MAX and abs(after.quantity) > abs(before.quantity):
-        marked = with_mark(marked, MarkKind.LOTS_MERGED, booking.position)
+        marked = with_anomaly(marked, TradeAnomalyKind.LOTS_MERGED, booking.position)
     if fee:
         fees = with_fee(fees, booking.currency, fee)
         made = earned(before, after, booking, ((booking.currency, fee),))
@@ -310,7 +319,7 @@ def settle(state: PositionsState, key: str, holding: Holding, name: str, booking
     )
 
 
-def earned(before: Figures, after: Figures, booking: Booking, fees: Fees) -> Earned:
+def earned(before: PositionTotals, after: PositionTotals, booking: Execution, fees: Fees) -> LedgerEntry:
     """Return what a booking made that led from one of the figures to the other."""
     fills, volume = booking.fills, booking.quantity
     if not fills:
@@ -319,9 +328,9 @@ def earned(before: Figures, after: Figures, booking: Booking, fees: Fees) -> Ear
         volume = -volume
     if after.realized_points is before.realized_points:
         # Half of all fills realize nothing: the figures then hand on the very same number.
-        return Earned(ZERO, ZERO, fees, fills, volume)
+        return LedgerEntry(ZERO, ZERO, fees, fills, volume)
     average = after.realized_points_average_cost - before.realized_points_average_cost
-    return Earned(after.realized_points - before.realized_points, average, fees, fills, volume)
+    return LedgerEntry(after.realized_points - before.realized_points, average, fees, fills, volume)
 
 
 def _overclosed(side: PositionSide, held: Decimal, booked: Decimal) -> bool:
@@ -331,7 +340,7 @@ def _overclosed(side: PositionSide, held: Decimal, booked: Decimal) -> bool:
     return held < ZERO and booked < ZERO
 
 
-def refold(state: PositionsState, key: str, bookings: dict[str, Booking], fees: Fees, position: int) -> None:
+def refold(state: PositionsState, key: str, bookings: dict[str, Execution], fees: Fees, position: int) -> None:
     """Put these bookings in the place of the window's; what each of them made changes in the day it happened in."""
     window = state.windows[key]
     _, before = window.made(window.bookings.items())
@@ -358,15 +367,15 @@ def opened(state: PositionsState, key: str, position: int) -> Holding:
     return holding
 
 
-def mark(state: PositionsState, key: str, kind: MarkKind, position: int) -> None:
+def mark(state: PositionsState, key: str, kind: TradeAnomalyKind, position: int) -> None:
     holding = state.holdings.get(key)
     if holding is None:
-        state.marked = with_mark(state.marked, kind, position)
+        state.marked = with_anomaly(state.marked, kind, position)
     else:
-        state.holdings[key] = replace(holding, marked=with_mark(holding.marked, kind, position))
+        state.holdings[key] = replace(holding, marked=with_anomaly(holding.marked, kind, position))
 
 
-def _grown(held: Figures, quantity: Decimal, position: int) -> Figures:
+def _grown(held: PositionTotals, quantity: Decimal, position: int) -> PositionTotals:
     pool = held.quantity - held.unpriced
     if not pool:
         lots = (*held.lots, Lot(quantity, None, None, position))

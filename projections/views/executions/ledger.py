@@ -21,14 +21,14 @@ _WEEK = 7
 _LAST = 2**63 - 1
 
 
-class Sum(Protocol):
+class Summable(Protocol):
     """What can be summed: a frozen value."""
 
     def plus(self, other: Self) -> Self:
         """Return both together."""
 
 
-E = TypeVar("E", bound=Sum)
+E = TypeVar("E", bound=Summable)
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Day(msgspec.Struct, frozen=True):
         return self.began_at <= at and (self.resets_at is None or at < self.resets_at)
 
 
-class Span(msgspec.Struct, frozen=True):
+class DaySpan(msgspec.Struct, frozen=True):
     """Instants that count under one name, from `since` until before `until`; `ended`: the end of its day is known."""
 
     name: str
@@ -56,7 +56,7 @@ class Span(msgspec.Struct, frozen=True):
     ended: bool
 
 
-class Told(msgspec.Struct, Generic[E]):
+class PublishedTotals(msgspec.Struct, Generic[E]):
     """What readers see, put in place as a whole wherever more than one entry moves.
 
     `days` are sorted by their begin. Sums are by day and key: `closed` of days with a known end, and what was not
@@ -73,17 +73,17 @@ class Told(msgspec.Struct, Generic[E]):
         day = days[index - 1] if index else None
         return day if day is not None and day.holds(at) else None
 
-    def span_at(self, at: int) -> Span:
+    def span_at(self, at: int) -> DaySpan:
         """Return the span around an instant in which no day is told to begin or to end."""
         index = bisect_right(self.days, at, key=_begin)
         until = self.days[index].began_at if index < len(self.days) else _LAST
         day = self.days[index - 1] if index else None
         if day is not None and day.holds(at):
             ended = day.resets_at is not None
-            return Span(day.name, day.began_at, min(until, day.resets_at or _LAST), ended)
+            return DaySpan(day.name, day.began_at, min(until, day.resets_at or _LAST), ended)
         midnight = at - at % _DAY
         since = midnight if day is None else max(midnight, day.resets_at or midnight)
-        return Span(_utc_name(at), since, min(until, midnight + _DAY), ended=False)
+        return DaySpan(_utc_name(at), since, min(until, midnight + _DAY), ended=False)
 
     def of_day(self, name: str) -> dict[str, E]:
         both = dict(self.closed.get(name) or {})
@@ -116,10 +116,10 @@ class Ledger(msgspec.Struct, Generic[E]):
     the day that it counted for. What has been counted in a day with a known end stays there, too.
     """
 
-    told: Told[E] = msgspec.field(default_factory=Told)
+    told: PublishedTotals[E] = msgspec.field(default_factory=PublishedTotals)
     minutes: dict[int, dict[str, E]] = {}
     """By when each begins."""
-    span: Span | None = None
+    span: DaySpan | None = None
     """Where the newest entry was put: the next one mostly belongs there too."""
 
     def day_at(self, at: int) -> Day | None:
@@ -231,7 +231,7 @@ class Ledger(msgspec.Struct, Generic[E]):
 
     def _settle(self, days: tuple[Day, ...], oldest: set[int]) -> None:
         """Put these minutes, and those in a day with a known end, into their days for good; sum up the rest anew."""
-        after: Told[E] = replace(self.told, days=days, closed=dict(self.told.closed), open={})
+        after: PublishedTotals[E] = replace(self.told, days=days, closed=dict(self.told.closed), open={})
         copied: set[str] = set()
         minutes: dict[int, dict[str, E]] = {}
         for minute, entries in self.minutes.items():

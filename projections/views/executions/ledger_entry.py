@@ -10,7 +10,7 @@ from projections.decimals import ZERO
 from projections.views.executions.trades import Fees, with_fee
 
 
-class Earned(msgspec.Struct, frozen=True, gc=False):
+class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """Realized points, first in first out and by average cost, before fees; fees by currency; fills, their volume."""
 
     points: Decimal = ZERO
@@ -19,7 +19,7 @@ class Earned(msgspec.Struct, frozen=True, gc=False):
     fills: int = 0
     volume: Decimal = ZERO
 
-    def plus(self, other: Earned) -> Earned:
+    def plus(self, other: LedgerEntry) -> LedgerEntry:
         # Most fills realize nothing and are charged in one currency: this is done for each of them.
         points, average, fees, more = self.points, self.points_average_cost, self.fees, other.fees
         if other.points:
@@ -34,11 +34,11 @@ class Earned(msgspec.Struct, frozen=True, gc=False):
         else:
             for currency, amount in more:
                 fees = with_fee(fees, currency, amount)
-        return Earned(points, average, fees, self.fills + other.fills, self.volume + other.volume)
+        return LedgerEntry(points, average, fees, self.fills + other.fills, self.volume + other.volume)
 
-    def minus(self, other: Earned) -> Earned:
+    def minus(self, other: LedgerEntry) -> LedgerEntry:
         fees = tuple((currency, -amount) for currency, amount in other.fees)
-        return self.plus(Earned(-other.points, -other.points_average_cost, fees, -other.fills, -other.volume))
+        return self.plus(LedgerEntry(-other.points, -other.points_average_cost, fees, -other.fills, -other.volume))
 
 
-NOTHING = Earned()
+NOTHING = LedgerEntry()

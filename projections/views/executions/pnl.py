@@ -12,18 +12,25 @@ from eventstore.clock import Times, to_ns
 from eventstore.trading import PositionSide
 from projections.decimals import FIXED
 from projections.view import Lens
-from projections.views.accounts import AccountsState, AccountsView, Reported, own_currency
+from projections.views.accounts import AccountsState, AccountsView, ReportedPnl, own_currency
 from projections.views.executions.fold import VIEW, Holding, PositionsState
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.ledger_entry import Earned
-from projections.views.executions.pnl_totals import Made, Rates, holdings_of, in_money, multiplier, since_ever
+from projections.views.executions.ledger_entry import LedgerEntry
+from projections.views.executions.pnl_totals import (
+    PnlTotals,
+    Rates,
+    holdings_of,
+    multiplier,
+    since_inception,
+    to_currency,
+)
 from projections.views.executions.trades import TradesState, TradesView
 from projections.views.quotes import Quote, Quotes
 
-__all__ = ["Made", "Pnl", "Reported", "Unrealized"]
+__all__ = ["Pnl", "PnlTotals", "ReportedPnl", "Unrealized"]
 
-Entries = Iterable[tuple[str, Earned]]
-_EMPTY: Ledger[Earned] = Ledger()
+Entries = Iterable[tuple[str, LedgerEntry]]
+_EMPTY: Ledger[LedgerEntry] = Ledger()
 
 
 class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +64,13 @@ class Pnl:
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def day(self, account: str, at: Times | None = None, *, trading_day: date | str | None = None) -> tuple[Made, ...]:
+    def day(
+        self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
+    ) -> tuple[PnlTotals, ...]:
         """Return what was made in the trading day that an instant lies in, by default now, or in the day named."""
         return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day))
 
-    def session(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
+    def session(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[PnlTotals, ...]:
         """Return what was made in the session that an instant lies in, by default now; nothing where none is told."""
         at_ns = self._ns(at)
         return self._made(
@@ -70,14 +79,14 @@ class Pnl:
             by_symbol=by_symbol,
         )
 
-    def week(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[Made, ...]:
+    def week(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[PnlTotals, ...]:
         """Return what was made in the week of trading days that an instant lies in, by default now."""
         at_ns = self._ns(at)
         return self._made(account, lambda ledger: ledger.of_week(at_ns), by_symbol=by_symbol)
 
     def span(
         self, account: str, first: date | str | None = None, last: date | str | None = None, *, by_symbol: bool = False
-    ) -> tuple[Made, ...]:
+    ) -> tuple[PnlTotals, ...]:
         """Return what was made from one trading day to another, both included; None: from the oldest, to the newest.
 
         What lies in no known day counts for its date in UTC. Raises InvalidEvent for what is no date, for a span that
@@ -92,22 +101,22 @@ class Pnl:
             msg = f"the days of {account} are kept since {since}: begin there, or ask for the total"
             raise InvalidEvent(msg)
 
-        def entries(ledger: Ledger[Earned]) -> Entries:
+        def entries(ledger: Ledger[LedgerEntry]) -> Entries:
             return [each for name in ledger.names_between(begin, end) for each in ledger.of_day(name).items()]
 
         return self._made(account, entries, by_symbol=by_symbol)
 
-    def total(self, account: str) -> tuple[Made, ...]:
+    def total(self, account: str) -> tuple[PnlTotals, ...]:
         """Return what was made since the account's first event."""
-        return self._made(account, lambda _: [*since_ever(self._lens, account), *self._counts(account)])
+        return self._made(account, lambda _: [*since_inception(self._lens, account), *self._counts(account)])
 
     def by_symbol(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
-    ) -> tuple[Made, ...]:
+    ) -> tuple[PnlTotals, ...]:
         """Return the same as `day` for each symbol, side and currency, sorted."""
         return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day), by_symbol=True)
 
-    def days(self, account: str, *, by_symbol: bool = False) -> tuple[tuple[str, tuple[Made, ...]], ...]:
+    def days(self, account: str, *, by_symbol: bool = False) -> tuple[tuple[str, tuple[PnlTotals, ...]], ...]:
         """Return each day's name with what was made in it, oldest first: the newest 400 in which anything happened.
 
         A name is a trading day's date, or with `~` before it the date in UTC of what lies in no known day.
@@ -126,7 +135,7 @@ class Pnl:
             found = [_valued(holding, rates, quotes.get(holding.symbol, at_ns)) for holding in held]
         return tuple(sorted(found, key=lambda each: (each.symbol, each.side)))
 
-    def reported(self, account: str) -> tuple[Reported, ...]:
+    def reported(self, account: str) -> tuple[ReportedPnl, ...]:
         """Return what others report: the newest for each trading day, symbol and currency, sorted so."""
         state: AccountsState | None = self._lens.state(AccountsView.name, account)
         found = [] if state is None else state.reported.values()
@@ -134,7 +143,7 @@ class Pnl:
             sorted(found, key=lambda each: (str(each.trading_day or ""), each.symbol or "", each.currency or ""))
         )
 
-    def _of_day(self, ledger: Ledger[Earned], at: Times | None, trading_day: date | str | None) -> Entries:
+    def _of_day(self, ledger: Ledger[LedgerEntry], at: Times | None, trading_day: date | str | None) -> Entries:
         if trading_day is None:
             return ledger.at(self._ns(at)).items()
         name = str(trading_day)
@@ -143,21 +152,21 @@ class Pnl:
         return (found or ledger.of_day("~" + name) if ledger.day_named(name) is None else found).items()
 
     def _made(
-        self, account: str, choose: Callable[[Ledger[Earned]], Entries], *, by_symbol: bool = False
-    ) -> tuple[Made, ...]:
+        self, account: str, choose: Callable[[Ledger[LedgerEntry]], Entries], *, by_symbol: bool = False
+    ) -> tuple[PnlTotals, ...]:
         rates = Rates(self._lens, own_currency(self._lens, account))
         with decimal.localcontext(FIXED):
-            return in_money(choose(self._ledger(account)), rates, by_symbol=by_symbol)
+            return to_currency(choose(self._ledger(account)), rates, by_symbol=by_symbol)
 
-    def _counts(self, account: str) -> list[tuple[str, Earned]]:
+    def _counts(self, account: str) -> list[tuple[str, LedgerEntry]]:
         state: TradesState | None = self._lens.state(TradesView.name, account)
         totals = [] if state is None else list(state.totals.values())
         return [
-            (f"{each.symbol}\0{PositionSide.NET.value}", Earned(fills=each.count, volume=each.bought + each.sold))
+            (f"{each.symbol}\0{PositionSide.NET.value}", LedgerEntry(fills=each.count, volume=each.bought + each.sold))
             for each in totals
         ]
 
-    def _ledger(self, account: str) -> Ledger[Earned]:
+    def _ledger(self, account: str) -> Ledger[LedgerEntry]:
         state: PositionsState | None = self._lens.state(VIEW, account)
         return _EMPTY if state is None else state.ledger
 

@@ -11,7 +11,7 @@ from eventstore import Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import SessionOpened, SessionReset
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.ledger_entry import LedgerEntry
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
@@ -21,16 +21,16 @@ KEPT_NS = 4 * 24 * 3_600 * NANOSECONDS
 _FEW = 500
 
 
-class Step(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class PnlStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What happened at one time (UNIX ns), by the record at `position`; `key` is the ledger's."""
 
     at: Instant
     position: int
     key: str
-    earned: Earned
+    earned: LedgerEntry
 
 
-class Earnings(Ledger[Earned]):
+class PnlLedger(Ledger[LedgerEntry]):
     """The ledger of what positions realized, with the steps of the newest days in the order they happened.
 
     What a bust or a correction changes stands at the time of the fill it changes, so that a profit which the venue
@@ -38,7 +38,7 @@ class Earnings(Ledger[Earned]):
     or has limits or sessions. At most the newest 5,000 are kept; before `steps_from` they are not all there.
     """
 
-    steps: list[Step] = msgspec.field(default_factory=list)
+    steps: list[PnlStep] = msgspec.field(default_factory=list)
     steps_from: int = 0
     stepping: bool = False
 
@@ -51,13 +51,13 @@ class Earnings(Ledger[Earned]):
             # What happened before is in the sums alone; where nothing did, all steps will be there.
             self.steps_from = 0 if self.span is None else record.recorded_at
 
-    def book(self, at: int, position: int, key: str, earned: Earned) -> None:
+    def book(self, at: int, position: int, key: str, earned: LedgerEntry) -> None:
         """Add what a record made, which happened at an instant."""
         self.add(at, key, earned)
         if not self.stepping or (not earned.points and not earned.fees):
             return
         steps = self.steps
-        step = Step(at, position, key, earned)
+        step = PnlStep(at, position, key, earned)
         if steps and _place(step) < _place(steps[-1]):
             insort(steps, step, key=_place)
         else:
@@ -67,7 +67,7 @@ class Earnings(Ledger[Earned]):
         if count > STEPS_MAX or (count > _FEW and steps[count // 4].at < at - KEPT_NS):
             self.steps, self.steps_from = steps[count // 4 :], steps[count // 4 - 1].at + 1
 
-    def steps_of(self, since: int, until: int | None) -> list[Step]:
+    def steps_of(self, since: int, until: int | None) -> list[PnlStep]:
         """Return the steps from an instant on until before another, oldest first."""
         # Taken at once: the fold may enter another while this goes on.
         steps = self.steps[:]
@@ -75,9 +75,9 @@ class Earnings(Ledger[Earned]):
         return steps[first:] if until is None else steps[first : bisect_left(steps, until, key=_time)]
 
 
-def _place(step: Step) -> tuple[int, int]:
+def _place(step: PnlStep) -> tuple[int, int]:
     return step.at, step.position
 
 
-def _time(step: Step) -> int:
+def _time(step: PnlStep) -> int:
     return step.at

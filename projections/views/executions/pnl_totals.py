@@ -11,10 +11,10 @@ from projections.decimals import ZERO
 from projections.view import SHARED, Lens
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.fold import VIEW, Holding, PositionsState
-from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.ledger_entry import LedgerEntry
 
 
-class Made(msgspec.Struct, frozen=True, kw_only=True):
+class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     """What was made in one currency: realized (first in, first out) before fees, and `net` of them.
 
     `trades` counts fills, `volume` is the sum of their quantities. `symbol` and `side` are None where it is of all.
@@ -65,7 +65,7 @@ def multiplier(symbol: str, contract: Contract | None) -> Decimal:
     return contract.multiplier
 
 
-class _Purse(msgspec.Struct):
+class _CurrencyTotals(msgspec.Struct):
     """Sums in one currency."""
 
     realized: Decimal = ZERO
@@ -75,18 +75,20 @@ class _Purse(msgspec.Struct):
     volume: Decimal = ZERO
 
 
-def in_money(entries: Iterable[tuple[str, Earned]], rates: Rates, *, by_symbol: bool = False) -> tuple[Made, ...]:
+def to_currency(
+    entries: Iterable[tuple[str, LedgerEntry]], rates: Rates, *, by_symbol: bool = False
+) -> tuple[PnlTotals, ...]:
     """Return what these entries come to in each currency, sorted, each symbol and side apart where asked.
 
     Callers have set the context of projections.decimals.FIXED.
     """
-    purses: dict[tuple[str, str, str | None], _Purse] = {}
+    purses: dict[tuple[str, str, str | None], _CurrencyTotals] = {}
     for key, entry in entries:
         symbol, _, side = key.partition("\0")
         contract = rates.find(symbol)
         currency = rates.currency_of(contract)
         place = (symbol, side) if by_symbol else ("", "")
-        purse = purses.setdefault((*place, currency), _Purse())
+        purse = purses.setdefault((*place, currency), _CurrencyTotals())
         if entry.points or entry.points_average_cost:
             worth = multiplier(symbol, contract)
             purse.realized += entry.points * worth
@@ -95,7 +97,7 @@ def in_money(entries: Iterable[tuple[str, Earned]], rates: Rates, *, by_symbol: 
         purse.volume += entry.volume
         for named, amount in entry.fees:
             charged = named or currency
-            other = purse if charged == currency else purses.setdefault((*place, charged), _Purse())
+            other = purse if charged == currency else purses.setdefault((*place, charged), _CurrencyTotals())
             other.fees += amount
     return tuple(_made(*place, purses[place]) for place in sorted(purses, key=_order))
 
@@ -105,8 +107,8 @@ def _order(place: tuple[str, str, str | None]) -> tuple[str, str, str]:
     return symbol, side, currency or ""
 
 
-def _made(symbol: str, side: str, currency: str | None, purse: _Purse) -> Made:
-    return Made(
+def _made(symbol: str, side: str, currency: str | None, purse: _CurrencyTotals) -> PnlTotals:
+    return PnlTotals(
         currency=currency,
         realized=purse.realized,
         fees=purse.fees,
@@ -126,13 +128,13 @@ def holdings_of(lens: Lens, account: str) -> list[Holding]:
     return [] if state is None else list(state.holdings.values())
 
 
-def since_ever(lens: Lens, account: str) -> list[tuple[str, Earned]]:
+def since_inception(lens: Lens, account: str) -> list[tuple[str, LedgerEntry]]:
     """Return what every position has realized and cost since the account's first event, without counts."""
     state: PositionsState | None = lens.state(VIEW, account)
     if state is None:
         return []
     entries = [
-        (key, Earned(holding.figures.realized_points, holding.figures.realized_points_average_cost, holding.fees))
+        (key, LedgerEntry(holding.figures.realized_points, holding.figures.realized_points_average_cost, holding.fees))
         for key, holding in list(state.holdings.items())
     ]
-    return [*entries, ("\0", Earned(fees=state.fees))] if state.fees else entries
+    return [*entries, ("\0", LedgerEntry(fees=state.fees))] if state.fees else entries

@@ -30,7 +30,7 @@ from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.fold import (
     VIEW,
-    Booking,
+    Execution,
     Holding,
     Lot,
     PositionsState,
@@ -40,9 +40,9 @@ from projections.views.executions.fold import (
     refold,
     settle,
 )
-from projections.views.executions.ledger_entry import Earned
+from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.reported import report_of
-from projections.views.executions.trades import AboutTrade, Fees, Mark, MarkKind, with_fee
+from projections.views.executions.trades import AboutTrade, Fees, TradeAnomaly, TradeAnomalyKind, with_fee
 
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
 _BUY, _SHORT = Side.BUY, PositionSide.SHORT
@@ -80,7 +80,7 @@ class Position(msgspec.Struct, frozen=True):
     superseded: bool = False
     multiplier: Decimal | None = None
     currency: str | None = None
-    anomalies: tuple[Mark, ...] = ()
+    anomalies: tuple[TradeAnomaly, ...] = ()
     first_position: int | None = None
     last_position: int | None = None
 
@@ -204,7 +204,7 @@ class Positions:
         state: PositionsState | None = self._lens.state(VIEW, account)
         return () if state is None else state.fees
 
-    def anomalies(self, account: str) -> tuple[Mark, ...]:
+    def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
         """Return what was odd about busts and corrections that no position knows."""
         state: PositionsState | None = self._lens.state(VIEW, account)
         return () if state is None else state.marked
@@ -261,11 +261,11 @@ def _fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Rec
     if holding is None:
         holding = opened(state, key, position)
     if name in recent.newer or name in recent.older or name in state.windows[key].bookings:
-        mark(state, key, MarkKind.DUPLICATE_TRADE, position)
+        mark(state, key, TradeAnomalyKind.DUPLICATE_TRADE, position)
         return
     quantity = event.quantity if event.side is _BUY else -event.quantity
     at, fee, currency = record.occurred_at, event.fee, event.fee_currency or ""
-    booking = Booking(quantity, event.price, event.trade_id, position, at, 1, fee, currency)
+    booking = Execution(quantity, event.price, event.trade_id, position, at, 1, fee, currency)
     settle(state, key, holding, name, booking)
     recent.put(name, key)
 
@@ -291,7 +291,7 @@ def _charge(state: PositionsState, event: FeeCharged, record: Record) -> None:
     # What is charged for a trade is a part of it.
     at, position = (record.occurred_at, record.position) if booking is None else (booking.occurred_at, booking.position)
     if event.amount:
-        state.ledger.book(at, position, _NO_SYMBOL if holding is None else key, Earned(fees=(fee,)))
+        state.ledger.book(at, position, _NO_SYMBOL if holding is None else key, LedgerEntry(fees=(fee,)))
     if holding is None:
         state.fees = with_fee(state.fees, *fee)
         return
@@ -307,12 +307,12 @@ def _adjust(state: PositionsState, event: PositionAdjusted, record: Record) -> N
         return
     split = event.reason is AdjustmentReason.SPLIT
     if split and not can_split(holding.figures, event.quantity):
-        mark(state, key, MarkKind.IMPOSSIBLE_SPLIT, position)
+        mark(state, key, TradeAnomalyKind.IMPOSSIBLE_SPLIT, position)
         return
-    booking = Booking(event.quantity, event.price, None, position, record.occurred_at, split=split)
+    booking = Execution(event.quantity, event.price, None, position, record.occurred_at, split=split)
     settle(state, key, holding, f"#{position}", booking)
     if not split and abs(state.holdings[key].figures.unpriced) > abs(holding.figures.unpriced):
-        mark(state, key, MarkKind.UNPRICED, position)
+        mark(state, key, TradeAnomalyKind.UNPRICED, position)
 
 
 def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
@@ -320,7 +320,7 @@ def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
     key, name = found or (_named(event), record.stream + "\0" + event.trade_id)
     done = name + "\0bust"
     if state.recent.get(done) is not None:
-        mark(state, key, MarkKind.DUPLICATE_BUST, record.position)
+        mark(state, key, TradeAnomalyKind.DUPLICATE_BUST, record.position)
         return
     window = state.windows.get(key)
     booking = None if window is None else window.bookings.get(name)
@@ -330,15 +330,15 @@ def _bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
         fees = with_fee(state.holdings[key].fees, booking.currency, -booking.fee)
         refold(state, key, bookings, fees, record.position)
     elif not key or event.side is None or event.quantity is None or event.price is None:
-        mark(state, key, MarkKind.UNKNOWN_BUST, record.position)
+        mark(state, key, TradeAnomalyKind.UNKNOWN_BUST, record.position)
         return
     else:
         opposite = -event.quantity if event.side is _BUY else event.quantity
         at, fee, currency = record.occurred_at, -event.fee, event.fee_currency or ""
         holding = state.holdings.get(key) or opened(state, key, record.position)
-        booking = Booking(opposite, event.price, None, record.position, at, -1, fee, currency)
+        booking = Execution(opposite, event.price, None, record.position, at, -1, fee, currency)
         settle(state, key, holding, f"#{record.position}", booking)
-        mark(state, key, MarkKind.LATE_BUST, record.position)
+        mark(state, key, TradeAnomalyKind.LATE_BUST, record.position)
     state.recent.put(done, "")
 
 
@@ -357,23 +357,25 @@ def _correct(state: PositionsState, event: TradeCorrected, record: Record) -> No
     refold(state, key, bookings, state.holdings[key].fees, record.position)
 
 
-def _correct_late(state: PositionsState, key: str, name: str, event: TradeCorrected, record: Record) -> MarkKind:
+def _correct_late(
+    state: PositionsState, key: str, name: str, event: TradeCorrected, record: Record
+) -> TradeAnomalyKind:
     """Book a trade that left the window back, and as it should have been; return what to mark this as."""
     quantity, price = event.previous_quantity, event.previous_price
     busted = state.recent.get(name + "\0bust") is not None
     if busted or not key or event.side is None or quantity is None or price is None:
-        return MarkKind.UNKNOWN_CORRECTION
+        return TradeAnomalyKind.UNKNOWN_CORRECTION
     done, figures = name + "\0correction", f"{event.quantity}@{event.price}"
     if state.recent.get(done) == figures:
-        return MarkKind.DUPLICATE_CORRECTION
+        return TradeAnomalyKind.DUPLICATE_CORRECTION
     sign = _ONE if event.side is _BUY else -_ONE
     position, at = record.position, record.occurred_at
     holding = state.holdings.get(key) or opened(state, key, position)
-    settle(state, key, holding, f"#{position}", Booking(-sign * quantity, price, None, position, at, -1))
-    again = Booking(sign * event.quantity, event.price, event.trade_id, position, at, 1)
+    settle(state, key, holding, f"#{position}", Execution(-sign * quantity, price, None, position, at, -1))
+    again = Execution(sign * event.quantity, event.price, event.trade_id, position, at, 1)
     settle(state, key, state.holdings[key], name, again)
     state.recent.put(done, figures)
-    return MarkKind.LATE_CORRECTION
+    return TradeAnomalyKind.LATE_CORRECTION
 
 
 def _located(state: PositionsState, event: AboutTrade, stream: str) -> tuple[str, str] | None:

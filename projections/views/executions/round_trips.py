@@ -22,14 +22,14 @@ from eventstore.trading import (
 from projections.decimals import ZERO
 from projections.view import Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
-from projections.views.executions.trades import Fees, Recent, with_fee
+from projections.views.executions.trades import Fees, TwoGenerationCache, with_fee
 
 TRIPS_MAX = 100
 LEGS_MAX = 200
 _BUY = Side.BUY
 
 
-class Trip(msgspec.Struct, frozen=True, kw_only=True):
+class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
     """One round trip that ended at `ended_at` (UNIX ns) with the record at `position`.
 
     `points` are before fees, None where something of it had no price; `fees` by currency, "" for those that named
@@ -45,7 +45,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
     number: int
 
 
-class Open(msgspec.Struct, frozen=True):
+class OpenRoundTrip(msgspec.Struct, frozen=True):
     """A trip under way: what is held, what was received less what was paid for it, and fees; its number."""
 
     quantity: Decimal = ZERO
@@ -54,7 +54,7 @@ class Open(msgspec.Struct, frozen=True):
     number: int = 0
 
 
-class Leg(msgspec.Struct, frozen=True, gc=False):
+class RoundTripLeg(msgspec.Struct, frozen=True, gc=False):
     """A recent trade: which trip it was of, and its figures; without a quantity once it is busted."""
 
     key: str
@@ -64,16 +64,16 @@ class Leg(msgspec.Struct, frozen=True, gc=False):
     fees: Fees = ()
 
 
-class TripsState(msgspec.Struct):
+class RoundTripsState(msgspec.Struct):
     """One account: the trips under way by symbol, NUL and side, the last 100 that ended, and recent trades."""
 
-    open: dict[str, Open] = {}
-    trips: tuple[Trip, ...] = ()
-    recent: Recent[Leg] = msgspec.field(default_factory=Recent)
+    open: dict[str, OpenRoundTrip] = {}
+    trips: tuple[RoundTrip, ...] = ()
+    recent: TwoGenerationCache[RoundTripLeg] = msgspec.field(default_factory=TwoGenerationCache)
     count: int = 0
 
 
-class TripsView(View[TripsState]):
+class RoundTripsView(View[RoundTripsState]):
     """A trip ends where its position comes to flat, or goes through it.
 
     A trade that is busted, or corrected to another quantity, when its trip is over changes what is held from then on,
@@ -93,11 +93,11 @@ class TripsView(View[TripsState]):
     )
 
     @override
-    def initial(self) -> TripsState:
-        return TripsState()
+    def initial(self) -> RoundTripsState:
+        return RoundTripsState()
 
     @override
-    def apply(self, state: TripsState, event: Event, record: Record) -> None:
+    def apply(self, state: RoundTripsState, event: Event, record: Record) -> None:
         match event:
             case OrderFilled() | TradeExecuted():
                 _fill(state, event, record)
@@ -111,20 +111,20 @@ class TripsView(View[TripsState]):
                 return
 
 
-class Trips:
+class RoundTrips:
     """Questions about round trips."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
-    def of(self, account: str, symbol: str | None = None) -> tuple[Trip, ...]:
+    def of(self, account: str, symbol: str | None = None) -> tuple[RoundTrip, ...]:
         """Return the account's last 100 round trips, or those in a symbol among them, in the order they ended."""
-        state: TripsState | None = self._lens.state(TripsView.name, account)
+        state: RoundTripsState | None = self._lens.state(RoundTripsView.name, account)
         trips = () if state is None else state.trips
         return trips if symbol is None else tuple(trip for trip in trips if trip.symbol == symbol)
 
 
-def _fill(state: TripsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
+def _fill(state: RoundTripsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
     name = record.stream + "\0" + event.trade_id
     if state.recent.get(name) is not None:
         return
@@ -132,18 +132,18 @@ def _fill(state: TripsState, event: OrderFilled | TradeExecuted, record: Record)
     quantity = event.quantity if event.side is _BUY else -event.quantity
     fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
     number = _deal(state, key, (quantity, event.price), fees, record)
-    state.recent.put(name, Leg(key, number, quantity, event.price, fees), LEGS_MAX)
+    state.recent.put(name, RoundTripLeg(key, number, quantity, event.price, fees), LEGS_MAX)
 
 
-def _deal(state: TripsState, key: str, dealt: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
+def _deal(state: RoundTripsState, key: str, dealt: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
     """Buy or sell so much at a price, and return the number of the trip that this was of."""
     quantity, price = dealt
     held = state.open.get(key)
     if held is None:
         if len(state.open) >= SYMBOLS_MAX:
-            raise TooManySymbols(TripsView.name, key.partition("\0")[0])
+            raise TooManySymbols(RoundTripsView.name, key.partition("\0")[0])
         state.count += 1
-        held = Open(number=state.count)
+        held = OpenRoundTrip(number=state.count)
     spent = held.fees
     for currency, amount in fees:
         spent = with_fee(spent, currency, amount)
@@ -152,21 +152,21 @@ def _deal(state: TripsState, key: str, dealt: tuple[Decimal, Decimal | None], fe
     taken = -held.quantity if through else quantity
     received = None if held.received is None or price is None else held.received - taken * price
     if after and not through:
-        state.open[key] = Open(after, received, spent, held.number)
+        state.open[key] = OpenRoundTrip(after, received, spent, held.number)
         return held.number
-    _end(state, key, Open(ZERO, received, spent, held.number), record)
+    _end(state, key, OpenRoundTrip(ZERO, received, spent, held.number), record)
     if through:
         state.count += 1
-        state.open[key] = Open(after, None if price is None else -after * price, (), state.count)
+        state.open[key] = OpenRoundTrip(after, None if price is None else -after * price, (), state.count)
     return held.number
 
 
-def _end(state: TripsState, key: str, held: Open, record: Record) -> None:
+def _end(state: RoundTripsState, key: str, held: OpenRoundTrip, record: Record) -> None:
     state.open.pop(key, None)
     if not held.received and not held.fees and record.type == "TradeBusted":
         return  # Nothing of it is left: there was no such trip.
     symbol, _, side = key.partition("\0")
-    trip = Trip(
+    trip = RoundTrip(
         symbol=symbol,
         side=side,
         points=held.received,
@@ -178,7 +178,7 @@ def _end(state: TripsState, key: str, held: Open, record: Record) -> None:
     state.trips = (*state.trips[1 - TRIPS_MAX :], trip)
 
 
-def _charge(state: TripsState, event: FeeCharged, record: Record) -> None:
+def _charge(state: RoundTripsState, event: FeeCharged, record: Record) -> None:
     _, leg = _known(state, event, record)
     if leg is None:
         return
@@ -192,7 +192,7 @@ def _charge(state: TripsState, event: FeeCharged, record: Record) -> None:
     )
 
 
-def _change(state: TripsState, event: TradeBusted | TradeCorrected, record: Record) -> None:
+def _change(state: RoundTripsState, event: TradeBusted | TradeCorrected, record: Record) -> None:
     """Book a trade back and, where it is corrected, as it should have been; both at once, or a trip would end."""
     name, leg = _known(state, event, record)
     if leg is None or not leg.quantity:
@@ -212,10 +212,10 @@ def _change(state: TripsState, event: TradeBusted | TradeCorrected, record: Reco
         state.open[leg.key] = replace(held, received=received)
     if by:
         _deal(state, leg.key, (by, price), back, record)
-    state.recent.put(name, Leg(leg.key, leg.number, fresh, price, leg.fees), LEGS_MAX)
+    state.recent.put(name, RoundTripLeg(leg.key, leg.number, fresh, price, leg.fees), LEGS_MAX)
 
 
-def _reprice(state: TripsState, leg: Leg, price: Decimal) -> None:
+def _reprice(state: RoundTripsState, leg: RoundTripLeg, price: Decimal) -> None:
     """Change what a trip that ended made by another price of one of its trades."""
     more = leg.quantity * (leg.price - price)
     state.trips = tuple(
@@ -224,7 +224,7 @@ def _reprice(state: TripsState, leg: Leg, price: Decimal) -> None:
     )
 
 
-def _adjust(state: TripsState, event: PositionAdjusted, record: Record) -> None:
+def _adjust(state: RoundTripsState, event: PositionAdjusted, record: Record) -> None:
     key = event.symbol + "\0" + event.position_side
     held = state.open.get(key)
     if event.reason is AdjustmentReason.SPLIT:
@@ -236,8 +236,8 @@ def _adjust(state: TripsState, event: PositionAdjusted, record: Record) -> None:
 
 
 def _known(
-    state: TripsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
-) -> tuple[str, Leg | None]:
+    state: RoundTripsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
+) -> tuple[str, RoundTripLeg | None]:
     """Return a trade by the name it is remembered under: of this very stream, else the newest of its id."""
     name = record.stream + "\0" + event.trade_id
     leg = state.recent.get(name)
@@ -247,5 +247,5 @@ def _known(
     return next(_of_id(state, event.trade_id, start), (name, None))
 
 
-def _of_id(state: TripsState, trade_id: str, start: str) -> Iterator[tuple[str, Leg]]:
+def _of_id(state: RoundTripsState, trade_id: str, start: str) -> Iterator[tuple[str, RoundTripLeg]]:
     return ((name, leg) for name, leg in state.recent.ending("\0" + trade_id) if leg.key.startswith(start))

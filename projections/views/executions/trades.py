@@ -25,7 +25,7 @@ from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, ContractsState, ContractsView, TooManySymbols
 
 RECENT_MAX = 1_000
-MARKS_MAX = 100
+ANOMALIES_MAX = 100
 
 V = TypeVar("V")
 Fees = tuple[tuple[str, Decimal], ...]
@@ -35,7 +35,7 @@ AboutTrade = FeeCharged | TradeBusted | TradeCorrected
 _BUY = Side.BUY
 
 
-class MarkKind(enum.StrEnum):
+class TradeAnomalyKind(enum.StrEnum):
     """Why a record surprised."""
 
     DUPLICATE_TRADE = "DUPLICATE_TRADE"
@@ -62,14 +62,14 @@ class MarkKind(enum.StrEnum):
     """There were too many open lots: the older half became one at its average price."""
 
 
-class Mark(NamedTuple):
+class TradeAnomaly(NamedTuple):
     """What was odd about a record, and the record's position in the log."""
 
-    kind: MarkKind
+    kind: TradeAnomalyKind
     position: int
 
 
-class Recent(msgspec.Struct, Generic[V]):
+class TwoGenerationCache(msgspec.Struct, Generic[V]):
     """The last keys and what is known of each, 1,000 to 2,000 of them: two generations, the older dropped whole."""
 
     newer: dict[str, V] = {}
@@ -103,12 +103,12 @@ def with_fee(fees: Fees, currency: str, amount: Decimal) -> Fees:
     return tuple(sorted(item for item in sums.items() if item[1]))
 
 
-def with_mark(marks: tuple[Mark, ...], kind: MarkKind, position: int) -> tuple[Mark, ...]:
+def with_anomaly(marks: tuple[TradeAnomaly, ...], kind: TradeAnomalyKind, position: int) -> tuple[TradeAnomaly, ...]:
     """Return the marks with one more, the last 100 of them."""
-    return (*marks[1 - MARKS_MAX :], Mark(kind, position))
+    return (*marks[1 - ANOMALIES_MAX :], TradeAnomaly(kind, position))
 
 
-class Dealt(msgspec.Struct, frozen=True, gc=False):
+class RememberedTrade(msgspec.Struct, frozen=True, gc=False):
     """What a recent trade added to its symbol's totals; `quantity` is below zero where it was sold."""
 
     symbol: str
@@ -135,9 +135,9 @@ class TradesState(msgspec.Struct):
     """One account. Totals by symbol; recent trades by stream, NUL and trade id; fees and marks of no known symbol."""
 
     totals: dict[str, Totals] = {}
-    recent: Recent[Dealt] = msgspec.field(default_factory=Recent)
+    recent: TwoGenerationCache[RememberedTrade] = msgspec.field(default_factory=TwoGenerationCache)
     fees: Fees = ()
-    marked: tuple[Mark, ...] = ()
+    marked: tuple[TradeAnomaly, ...] = ()
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
@@ -232,7 +232,7 @@ class Trades:
         state: TradesState | None = self._lens.state(TradesView.name, account)
         return () if state is None else state.fees
 
-    def anomalies(self, account: str) -> tuple[Mark, ...]:
+    def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
         """Return the last 100 records that surprised."""
         state: TradesState | None = self._lens.state(TradesView.name, account)
         return () if state is None else state.marked
@@ -300,15 +300,15 @@ def _trade(state: TradesState, event: TradeEvent, record: Record) -> None:
     name = record.stream + "\0" + event.trade_id
     recent = state.recent
     if name in recent.newer or name in recent.older:
-        state.marked = with_mark(state.marked, MarkKind.DUPLICATE_TRADE, record.position)
+        state.marked = with_anomaly(state.marked, TradeAnomalyKind.DUPLICATE_TRADE, record.position)
         return
     quantity = event.quantity if event.side is _BUY else -event.quantity
-    dealt = Dealt(event.symbol, quantity, event.price, event.fee, event.fee_currency or "")
+    dealt = RememberedTrade(event.symbol, quantity, event.price, event.fee, event.fee_currency or "")
     _add(state, dealt, 1)
     recent.put(name, dealt)
 
 
-def _add(state: TradesState, dealt: Dealt, count: int, busted: int = 0) -> None:
+def _add(state: TradesState, dealt: RememberedTrade, count: int, busted: int = 0) -> None:
     """Add a trade to its symbol's totals, or with a count of -1 take it out again."""
     totals = state.totals.get(dealt.symbol)
     if totals is None:
@@ -348,12 +348,12 @@ def _bust(state: TradesState, event: TradeBusted, record: Record) -> None:
     name, dealt = _remembered(state, event, record.stream)
     done = name + "\0bust"
     if state.recent.get(done) is not None:
-        state.marked = with_mark(state.marked, MarkKind.DUPLICATE_BUST, record.position)
+        state.marked = with_anomaly(state.marked, TradeAnomalyKind.DUPLICATE_BUST, record.position)
         return
     if dealt is None:
         dealt = _repeated(event, event.quantity, event.price)
     if dealt is None:
-        state.marked = with_mark(state.marked, MarkKind.UNKNOWN_BUST, record.position)
+        state.marked = with_anomaly(state.marked, TradeAnomalyKind.UNKNOWN_BUST, record.position)
         return
     _add(state, dealt, -1, busted=1)
     state.recent.put(done, dealt)
@@ -364,7 +364,7 @@ def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
     if dealt is None:
         dealt = _repeated(event, event.previous_quantity, event.previous_price)
     if dealt is None or state.recent.get(name + "\0bust") is not None:
-        state.marked = with_mark(state.marked, MarkKind.UNKNOWN_CORRECTION, record.position)
+        state.marked = with_anomaly(state.marked, TradeAnomalyKind.UNKNOWN_CORRECTION, record.position)
         return
     buys = dealt.quantity > ZERO if event.side is None else event.side is _BUY
     again = replace(dealt, quantity=event.quantity if buys else -event.quantity, price=event.price)
@@ -373,7 +373,7 @@ def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
     state.recent.put(name, again)
 
 
-def _remembered(state: TradesState, event: AboutTrade, stream: str) -> tuple[str, Dealt | None]:
+def _remembered(state: TradesState, event: AboutTrade, stream: str) -> tuple[str, RememberedTrade | None]:
     """Return a trade's name and what it added: in this very stream, else the newest of its id."""
     name = stream + "\0" + event.trade_id
     dealt = state.recent.get(name)
@@ -384,9 +384,11 @@ def _remembered(state: TradesState, event: AboutTrade, stream: str) -> tuple[str
     return name, dealt
 
 
-def _repeated(event: TradeBusted | TradeCorrected, quantity: Decimal | None, price: Decimal | None) -> Dealt | None:
+def _repeated(
+    event: TradeBusted | TradeCorrected, quantity: Decimal | None, price: Decimal | None
+) -> RememberedTrade | None:
     """Return the trade as a later event repeats it, or None where a figure is missing."""
     if event.symbol is None or event.side is None or quantity is None or price is None:
         return None
     fee, currency = (event.fee, event.fee_currency) if isinstance(event, TradeBusted) else (ZERO, None)
-    return Dealt(event.symbol, quantity if event.side is _BUY else -quantity, price, fee, currency or "")
+    return RememberedTrade(event.symbol, quantity if event.side is _BUY else -quantity, price, fee, currency or "")

@@ -72,7 +72,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
         return self.set_at <= at_ns and waits and not self.is_in_force(at_ns)
 
 
-class Breach(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedBreach(msgspec.Struct, frozen=True, kw_only=True):
     """A limit that was reached, as `LimitBreached` tells it. `occurred_at` is UNIX ns, `id` the record's."""
 
     account: str
@@ -90,7 +90,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     id: bytes
 
 
-class Rule(msgspec.Struct, frozen=True):
+class RuleSettings(msgspec.Struct, frozen=True):
     """One rule's newest settings, oldest first, and the instant from which on they are all that mattered."""
 
     settings: tuple[Limit, ...] = ()
@@ -103,9 +103,9 @@ class LimitsState(msgspec.Struct):
     `told_at` is the newest record's time: this log's clock has been there, whatever a clock says now.
     """
 
-    rules: dict[str, Rule] = {}
+    rules: dict[str, RuleSettings] = {}
     sessions: tuple[tuple[str, int], ...] = ()
-    breaches: tuple[Breach, ...] = ()
+    breaches: tuple[RecordedBreach, ...] = ()
     breach_count: int = 0
     told_at: Instant = 0
 
@@ -156,7 +156,7 @@ class LimitsView(View[LimitsState]):
         if rule is None:
             if len(state.rules) >= RULES_MAX:
                 raise TooManyRules(record.account, record.position)
-            rule = Rule()
+            rule = RuleSettings()
         now = record.recorded_at
         held = _in_force(rule.settings, now)
         fresh = Limit(
@@ -214,7 +214,7 @@ class Limits:
         found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]
         return tuple(sorted(found, key=_place))
 
-    def breaches(self, account: str, rule_id: str | None = None) -> tuple[Breach, ...]:
+    def breaches(self, account: str, rule_id: str | None = None) -> tuple[RecordedBreach, ...]:
         """Return the account's last 1,000 breaches, or those of a rule among them, oldest first."""
         state = self._state(account)
         found = () if state is None else state.breaches
@@ -230,7 +230,7 @@ class Limits:
         state = self._state(account)
         return max(self._lens.now_ns(), 0 if state is None else state.told_at)
 
-    def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, Rule]:
+    def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, RuleSettings]:
         """Return an account's rules as far back as an instant: older settings than the state keeps are in the log."""
         state = self._state(account)
         if state is None:
@@ -239,7 +239,7 @@ class Limits:
         asked = rules.values() if rule_id is None else [rule for rule in (rules.get(rule_id),) if rule is not None]
         return self._folded(account) if any(at_ns < rule.known_from for rule in asked) else rules
 
-    def _folded(self, account: str) -> dict[str, Rule]:
+    def _folded(self, account: str) -> dict[str, RuleSettings]:
         view = LimitsView(settings_max=None)
         state = view.initial()
         for record in self._lens.read(account=account, types=(LimitsSet, SessionOpened, SessionReset)):
@@ -283,7 +283,7 @@ def _begin(state: LimitsState, day: date, began_at: int) -> None:
     state.rules, state.sessions = rules, sessions
 
 
-def _awaited(rule: Rule, sessions: tuple[tuple[str, int], ...]) -> Rule:
+def _awaited(rule: RuleSettings, sessions: tuple[tuple[str, int], ...]) -> RuleSettings:
     newest = rule.settings[-1]
     resolved = _resolved(newest, sessions[-1:])
     known = newest.in_force_at
@@ -292,7 +292,7 @@ def _awaited(rule: Rule, sessions: tuple[tuple[str, int], ...]) -> Rule:
     return replace(rule, settings=(*rule.settings[:-1], resolved))
 
 
-def _trimmed(rule: Rule, now: int, settings_max: int | None) -> Rule:
+def _trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSettings:
     """Return a rule with no more than its newest settings, the one in force among them."""
     settings, known_from = list(rule.settings), rule.known_from
     while settings_max is not None and len(settings) > settings_max:
@@ -300,7 +300,7 @@ def _trimmed(rule: Rule, now: int, settings_max: int | None) -> Rule:
         index = 1 if settings[0] is held else 0
         gone = settings.pop(index)
         known_from = max(known_from, gone.set_at, _over_at(gone, settings[index:]))
-    return Rule(tuple(settings), known_from)
+    return RuleSettings(tuple(settings), known_from)
 
 
 def _over_at(gone: Limit, later: list[Limit]) -> int:
@@ -310,8 +310,8 @@ def _over_at(gone: Limit, later: list[Limit]) -> int:
     return next(limit.in_force_at for limit in later if limit.superseded_at is None and limit.in_force_at is not None)
 
 
-def _breach(event: LimitBreached, record: Record) -> Breach:
-    return Breach(
+def _breach(event: LimitBreached, record: Record) -> RecordedBreach:
+    return RecordedBreach(
         account=record.account,
         rule_id=event.rule_id,
         figure=event.figure,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from eventstore import trading
 from eventstore.trading import OrderStatus
 from projections.decimals import FIXED, ZERO
-from projections.views.orders.values import CLOSED, ENDED, Anomaly, AnomalyKind, Fill, Order, OrdersState
+from projections.views.orders.values import CLOSED, ENDED, Fill, Order, OrderAnomaly, OrderAnomalyKind, OrdersState
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -30,7 +30,7 @@ NOTHING: dict[str, Fill] = {}
 # Bound once: whatever the thread's own context is, a fold computes in this one.
 add, subtract, multiply_add = FIXED.add, FIXED.subtract, FIXED.fma
 
-Found = list[AnomalyKind]
+Found = list[OrderAnomalyKind]
 Transition = Callable[[Order, OrdersState, Any, int, Found], Order]
 
 
@@ -42,7 +42,7 @@ def step(state: OrdersState, transition: Transition, order: Order, event: Event,
     found: Found = []
     order = transition(order, state, event, position, found)
     if not (order.submitted or order.reported):
-        found.append(AnomalyKind.UNKNOWN_ORDER)
+        found.append(OrderAnomalyKind.UNKNOWN_ORDER)
     return _marked(state, order, position, found) if found else order
 
 
@@ -50,7 +50,7 @@ def _marked(state: OrdersState, order: Order, position: int, found: Found) -> Or
     counts = state.anomaly_counts
     for kind in found:
         counts[kind.value] = counts.get(kind.value, 0) + 1
-    anomalies = order.anomalies + tuple([Anomaly(kind, position) for kind in found])
+    anomalies = order.anomalies + tuple([OrderAnomaly(kind, position) for kind in found])
     return replace(order, anomalies=anomalies[:ANOMALIES_PER_ORDER_MAX])
 
 
@@ -103,11 +103,11 @@ def _closed(order: Order, position: int, base: OrderStatus) -> Order:
 def _submitted(order: Order, _state: OrdersState, event: trading.OrderSubmitted, position: int, found: Found) -> Order:
     """Return the order with a submission that comes after other news of it: what is known already is newer."""
     if order.submitted:
-        found.append(AnomalyKind.SUBMITTED_TWICE)
+        found.append(OrderAnomalyKind.SUBMITTED_TWICE)
         return replace(order, last_position=position)
     quantity = event.quantity if order.quantity is None else order.quantity
     if order.cumulative > quantity:
-        found.append(AnomalyKind.OVERFILL)
+        found.append(OrderAnomalyKind.OVERFILL)
     base = PENDING_NEW if order.base is UNKNOWN else order.base
     order = replace(
         order,
@@ -131,7 +131,7 @@ def _submitted(order: Order, _state: OrdersState, event: trading.OrderSubmitted,
 def _accepted(order: Order, _state: OrdersState, event: trading.OrderAccepted, position: int, found: Found) -> Order:
     base, status = order.base, order.status
     if base in CLOSED:
-        found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     else:
         base = _activated(base, order.quantity, order.cumulative)
         status = base if status is PENDING_NEW else _shown(order, base, order.pending_cancels, order.pending_replaces)
@@ -150,14 +150,14 @@ def _expired(order: Order, _state: OrdersState, _event: trading.OrderExpired, po
 def _canceled(order: Order, _state: OrdersState, event: trading.OrderCanceled, position: int, found: Found) -> Order:
     told, leaves = event.quantity, order.leaves
     if told is not None and leaves is not None and told != leaves and order.base not in CLOSED:
-        found.append(AnomalyKind.REMAINDER)
+        found.append(OrderAnomalyKind.REMAINDER)
     return _over(order, position, CANCELED, found)
 
 
 def _over(order: Order, position: int, base: OrderStatus, found: Found) -> Order:
     """Return the order closed, unless it was: FIX's Filled takes precedence over Canceled, and the first end stays."""
     if order.base in CLOSED:
-        found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
         base = order.base
     return _closed(order, position, base)
 
@@ -165,7 +165,7 @@ def _over(order: Order, position: int, base: OrderStatus, found: Found) -> Order
 def _triggered(order: Order, _state: OrdersState, _event: trading.OrderTriggered, position: int, found: Found) -> Order:
     order = replace(order, triggered=True)
     if order.base in CLOSED:
-        found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
         return replace(order, last_position=position)
     return _with_quantities(order, position, _activated(order.base, order.quantity, order.cumulative), order.quantity)
 
@@ -173,7 +173,7 @@ def _triggered(order: Order, _state: OrdersState, _event: trading.OrderTriggered
 def _filled(order: Order, state: OrdersState, event: trading.OrderFilled, position: int, found: Found) -> Order:
     trade_id, filled, price = event.trade_id, event.quantity, event.price
     if not _is_first(state, order.order_id, trade_id, Fill(filled, price)):
-        found.append(AnomalyKind.DUPLICATE_TRADE)
+        found.append(OrderAnomalyKind.DUPLICATE_TRADE)
         return replace(order, last_position=position)
     base, status, leaves = order.base, order.status, order.leaves
     cumulative = add(order.cumulative, filled)
@@ -186,7 +186,7 @@ def _filled(order: Order, state: OrdersState, event: trading.OrderFilled, positi
             leaves = subtract(leaves, filled)
             base = PARTIALLY_FILLED if leaves > ZERO else FILLED
             if leaves < ZERO:
-                found.append(AnomalyKind.OVERFILL)
+                found.append(OrderAnomalyKind.OVERFILL)
                 leaves = ZERO
         status = _shown(order, base, order.pending_cancels, order.pending_replaces)
     order = replace(
@@ -205,10 +205,10 @@ def _filled(order: Order, state: OrdersState, event: trading.OrderFilled, positi
 
 def _mark_late_fill(order: Order, cumulative: Decimal, found: Found) -> None:
     if order.quantity is not None and cumulative > order.quantity:
-        found.append(AnomalyKind.OVERFILL)
+        found.append(OrderAnomalyKind.OVERFILL)
     # A report may close an order before its fills are told: those make up its shortfall, and surprise nobody.
     if order.reported_filled is None or cumulative > order.reported_filled:
-        found.append(AnomalyKind.FILL_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.FILL_AFTER_CLOSE)
 
 
 def _is_first(state: OrdersState, order_id: str, trade_id: str, fill: Fill) -> bool:
@@ -232,7 +232,7 @@ def _keep(fills: dict[str, Fill], trade_id: str, fill: Fill) -> None:
 def _busted(order: Order, state: OrdersState, event: trading.TradeBusted, position: int, found: Found) -> Order:
     was = state.fills.get(order.order_id, NOTHING).get(event.trade_id)
     if was is not None and not was.quantity:
-        found.append(AnomalyKind.DUPLICATE_TRADE)
+        found.append(OrderAnomalyKind.DUPLICATE_TRADE)
         return replace(order, last_position=position)
     if was is None and event.quantity is not None and event.price is not None:
         was = Fill(event.quantity, event.price)
@@ -251,7 +251,7 @@ def _refilled(order: Order, state: OrdersState, trade_id: str, change: tuple[Fil
     """Return the order with the later figures of one trade in the place of its earlier ones."""
     was, now = change
     if was is None or was.quantity > order.cumulative:
-        found.append(AnomalyKind.UNKNOWN_TRADE)
+        found.append(OrderAnomalyKind.UNKNOWN_TRADE)
         return order
     _keep(state.fills.setdefault(order.order_id, {}), trade_id, now)
     cumulative = add(subtract(order.cumulative, was.quantity), now.quantity)
@@ -259,7 +259,7 @@ def _refilled(order: Order, state: OrdersState, trade_id: str, change: tuple[Fil
     notional = multiply_add(now.quantity, now.price, notional) if cumulative else ZERO
     quantity, base = order.quantity, _or_filled(order.base, order.quantity, cumulative)
     if quantity is not None and cumulative > quantity and cumulative > order.cumulative:
-        found.append(AnomalyKind.OVERFILL)
+        found.append(OrderAnomalyKind.OVERFILL)
     # A filled order lives again when a trade of it shrinks, but not one that is closed by other means too.
     shrunk = cumulative < order.cumulative and quantity is not None and cumulative < quantity
     if base is PARTIALLY_FILLED or (base is FILLED and shrunk):
@@ -292,9 +292,9 @@ def _replaced(order: Order, _state: OrdersState, event: trading.OrderReplaced, p
         if quantity is not None and order.quantity is not None and quantity > order.quantity:
             base = _working(quantity, order.cumulative)
         elif not order.pending_replaces:
-            found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+            found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     elif base in ENDED:
-        found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     elif base is SUSPENDED:
         base = _or_filled(base, quantity, order.cumulative)
     else:
@@ -311,14 +311,14 @@ def _replaced(order: Order, _state: OrdersState, event: trading.OrderReplaced, p
 
 def _reduced(order: Order, _state: OrdersState, event: trading.OrderReduced, position: int, found: Found) -> Order:
     if order.base in CLOSED:
-        found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
         return replace(order, last_position=position)
     if order.quantity is None or order.leaves is None:
         return replace(order, last_position=position)
     if event.by < order.leaves:
         return _with_quantities(order, position, order.base, subtract(order.quantity, event.by))
     if event.by > order.leaves:
-        found.append(AnomalyKind.OVER_REDUCED)
+        found.append(OrderAnomalyKind.OVER_REDUCED)
     # Nothing is left: as when a replacement asks for no more than is filled (FIX matrix C.3.b), it counts as filled.
     if order.cumulative:
         return _with_quantities(order, position, FILLED, order.cumulative)
@@ -344,12 +344,12 @@ def _reported(order: Order, _state: OrdersState, event: trading.OrderReported, p
     if quantity is None and event.quantity is not None and event.quantity > 0:
         quantity = event.quantity
         if order.cumulative > quantity:
-            found.append(AnomalyKind.OVERFILL)
+            found.append(OrderAnomalyKind.OVERFILL)
     base = _reported_base(order, quantity, event.status)
     # A snapshot that says UNKNOWN tells nothing about requests either; any other word settles them.
     told = event.status is not UNKNOWN
     if told and order.base in CLOSED and order.base is not event.status:
-        found.append(AnomalyKind.EVENT_AFTER_CLOSE)
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     order = replace(
         order,
         reported=True,

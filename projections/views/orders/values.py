@@ -15,7 +15,7 @@ LIVE = frozenset(OrderStatus) - CLOSED - {OrderStatus.UNKNOWN}
 """What is neither over nor UNKNOWN."""
 
 
-class AnomalyKind(enum.StrEnum):
+class OrderAnomalyKind(enum.StrEnum):
     """Why a fact surprised. It counted nevertheless, as far as it could."""
 
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
@@ -38,10 +38,10 @@ class AnomalyKind(enum.StrEnum):
     """A bust or correction of a trade that is not known, and whose figures are missing or more than was filled."""
 
 
-class Anomaly(msgspec.Struct, frozen=True, gc=False):
+class OrderAnomaly(msgspec.Struct, frozen=True, gc=False):
     """A surprise, with the log position of the record that brought it."""
 
-    kind: AnomalyKind
+    kind: OrderAnomalyKind
     position: int
 
 
@@ -74,7 +74,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     limit_price: Decimal | None = None  # 44
     stop_price: Decimal | None = None  # 99
     broker_order_id: str | None = None  # 37
-    anomalies: tuple[Anomaly, ...] = ()
+    anomalies: tuple[OrderAnomaly, ...] = ()
     position_side: PositionSide = PositionSide.NET
     time_in_force: TimeInForce | None = None  # 59
     exchange: str | None = None  # 207

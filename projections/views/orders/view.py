@@ -16,10 +16,9 @@ from projections.views.orders.state import TRANSITIONS, step
 from projections.views.orders.values import (
     CLOSED,
     LIVE,
-    Anomaly,
-    AnomalyKind,
     Fill,
     Order,
+    OrderAnomalyKind,
     OrdersState,
     first_submitted,
 )
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from projections.tiers import Part
     from projections.view import Lens
 
-__all__ = ["Anomaly", "AnomalyKind", "Fill", "Order", "Orders", "OrdersState", "OrdersView"]
+__all__ = ["Fill", "Order", "OrderAnomaly", "OrderAnomalyKind", "Orders", "OrdersState", "OrdersView"]
 
 CLOSED_MAX = 1_000
 UNKNOWN_MAX = 10_000
@@ -215,10 +214,10 @@ class Orders:
                     order_id = record.entity.replace("%2F", "/")
         return None if order_id is None else self.get(account, order_id)
 
-    def anomalies(self, account: str) -> dict[AnomalyKind, int]:
+    def anomalies(self, account: str) -> dict[OrderAnomalyKind, int]:
         """Return how often each kind of surprise was found in an account, evicted orders included."""
         state = self._lens.state(OrdersView.name, account)
-        return {} if state is None else {AnomalyKind(kind): count for kind, count in state.anomaly_counts.items()}
+        return {} if state is None else {OrderAnomalyKind(kind): count for kind, count in state.anomaly_counts.items()}
 
     def history(self, account: str, order_id: str) -> Iterator[tuple[Record, Order]]:
         """Yield the order's records, oldest first, each with the order as it was after it."""
