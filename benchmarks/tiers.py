@@ -23,8 +23,8 @@ from projections import Book
 from projections.fold import Fold
 from projections.reading import tail
 from projections.tiers import TierSettings
-from projections.views.orders.values import CLOSED
-from projections.views.orders.view import CLOSED_MAX, Orders, OrdersView, refold, tiers_of
+from projections.views.orders.order import CLOSED
+from projections.views.orders.view import CLOSED_MAX, Orders, OrdersView, fold_order, tiers_of
 
 if TYPE_CHECKING:
     from benchmarks.setting import Setting
@@ -272,7 +272,7 @@ def _view(store: EventStore, _: Streams, _names: list[Name]) -> object:
 
 
 def _objects(_: EventStore, streams: Streams, _names: list[Name]) -> object:
-    orders = {stream: order for stream, records in streams.items() for _, order in refold(records)}
+    orders = {stream: order for stream, records in streams.items() for _, order in fold_order(records)}
     assert all(order.status in CLOSED for order in orders.values())
     return orders
 

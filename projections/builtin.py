@@ -26,7 +26,7 @@ from projections.views.timers import Timers, TimersView
 if TYPE_CHECKING:
     from projections.tiers import Tiers
     from projections.view import Lens, View
-    from projections.views.orders.values import Order
+    from projections.views.orders.order import Order
 
 
 def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:

@@ -25,8 +25,8 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.views.executions.fold import PositionTotals
 from projections.views.executions.positions import PositionsView
-from projections.views.orders.values import CLOSED, LIVE, Order
-from projections.views.orders.view import OrdersView, refold
+from projections.views.orders.order import CLOSED, LIVE, Order
+from projections.views.orders.view import OrdersView, fold_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -350,7 +350,7 @@ def _of_order(book: Book, report: Record) -> Iterator[Difference]:
     types = tuple(cls for cls in OrdersView.types or () if cls is not OrderReported)
     then = now = None
     evidence: list[int] = []
-    for each, now in refold(book.read(stream=report.stream, types=types)):
+    for each, now in fold_order(book.read(stream=report.stream, types=types)):
         then = now if each.position < report.position else then
         evidence = [*evidence, each.position][-EVIDENCE_MAX:]
     order_id = report.entity.replace("%2F", "/")

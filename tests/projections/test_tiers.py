@@ -18,7 +18,7 @@ from eventstore import Event, EventStore, Record
 from eventstore.trading import OrderCanceled, OrderStatus, TradeBusted
 from projections import tiers as module
 from projections.tiers import Stats, TierSettings
-from projections.views.orders.view import Order, OrdersState, OrdersView, refold, tiers_of
+from projections.views.orders.view import Order, OrdersState, OrdersView, fold_order, tiers_of
 from tests.projections.examples import filled, in_thread, submitted
 from tests.views.order_folding import Folding, event_of, fill, submit
 from tests.views.test_order_laws import EVENTS
@@ -53,7 +53,7 @@ def close(folding: Folding, *names: str, account: str = "A") -> None:
 
 def from_log(folding: Folding, account: str, name: str) -> Order | None:
     stream = f"order/{account}/{name.replace('/', '%2F')}"
-    orders = [order for _, order in refold(record for record in folding.records if record.stream == stream)]
+    orders = [order for _, order in fold_order(record for record in folding.records if record.stream == stream)]
     return orders[-1] if orders else None
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from eventstore.trading import OrderAccepted, OrderCanceled, OrderStatus, TradeBusted
 from projections.tiers import TierSettings
-from projections.views.orders.state import ANOMALIES_PER_ORDER_MAX, FILLS_PER_ORDER_MAX
+from projections.views.orders.fills import FILLS_PER_ORDER_MAX
+from projections.views.orders.transitions import ANOMALIES_PER_ORDER_MAX
 from projections.views.orders.view import OrderAnomalyKind, OrdersView, tiers_of
 from tests.views.order_folding import Folding, fill, submit
 
@@ -60,8 +61,8 @@ def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: py
     for number in range(4):
         folding.add(f"U{number}", fill("1", "1"))
     assert list(folding.states["A"].unknown) == ["U2", "U3"]
-    monkeypatch.setattr("projections.views.orders.state.FILLS_PER_ORDER_MAX", 3)
-    monkeypatch.setattr("projections.views.orders.state.ANOMALIES_PER_ORDER_MAX", 4)
+    monkeypatch.setattr("projections.views.orders.fills.FILLS_PER_ORDER_MAX", 3)
+    monkeypatch.setattr("projections.views.orders.transitions.ANOMALIES_PER_ORDER_MAX", 4)
     order = folding.add("U3", *[fill(str(number), "1") for number in range(10, 20)])
     assert list(folding.states["A"].fills["U3"]) == ["17", "18", "19"]
     assert (len(order.anomalies), folding.orders.anomalies("A")) == (4, {OrderAnomalyKind.UNKNOWN_ORDER: 14})

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore.trading import OrderStatus
-from projections.views.orders.values import CLOSED
+from projections.views.orders.order import CLOSED
 from projections.views.orders.view import Order, OrdersState, OrdersView
 from tests.views.order_folding import Folding, event_of
 
