@@ -18,7 +18,7 @@ from eventstore.trading import (
     LockoutExtended,
     LockoutSet,
 )
-from projections.views.lockouts import view as lockouts
+from projections.views.lockouts import transitions
 from projections.views.lockouts.view import (
     Lockout,
     LockoutAnomalyKind,
@@ -204,8 +204,8 @@ def test_a_rule_without_a_name_in_the_event_is_the_streams() -> None:
 
 
 def test_history_is_complete_although_the_state_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockouts, "ANOMALIES_MAX", 3)
-    monkeypatch.setattr(lockouts, "POSITIONS_MAX", 4)
+    monkeypatch.setattr(transitions, "ANOMALIES_MAX", 3)
+    monkeypatch.setattr(transitions, "POSITIONS_MAX", 4)
     book = Locks()
     for time in range(0, 400, 2):
         book.at(time, lock(1000))
@@ -220,7 +220,7 @@ def test_history_is_complete_although_the_state_is_bounded(monkeypatch: pytest.M
 
 
 def test_too_many_lockouts_are_an_error_after_those_that_are_over_made_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lockouts, "LOCKOUTS_MAX", 2)
+    monkeypatch.setattr(transitions, "LOCKOUTS_MAX", 2)
     book = Locks()
     book.at(10, lock(20, scope="symbol:A"), lock(100, scope="symbol:B"))
     book.at(50, lock(scope="symbol:C"))

@@ -1,4 +1,4 @@
-"""The values of the lockouts view: a lockout, and what was surprising about an event."""
+"""A lockout of an account, and what was anomalous about an event of one."""
 
 import enum
 from typing import Any
@@ -11,20 +11,20 @@ from eventstore.trading import Allows
 
 
 class LockoutAnomalyKind(enum.StrEnum):
-    """Why an event about a lockout had no effect, or not all that it asked for."""
+    """Why an event about a lockout had no effect, or only a part of the one it asked for."""
 
     NOT_SET = "NOT_SET"
-    """Nothing of this rule and scope was in force."""
+    """No lockout of this rule and scope was in force."""
     IRREVOCABLE = "IRREVOCABLE"
-    """It would have cleared an irrevocable lockout, or set it again with weaker terms: the stricter ones hold."""
+    """It would have cleared an irrevocable lockout, or set it again on weaker terms: the stricter terms hold."""
     SHORTER = "SHORTER"
-    """An extension to an earlier instant: the later one holds."""
+    """An extension to an earlier instant: the later instant holds."""
     TOO_EARLY = "TOO_EARLY"
     """An expiry before `until`: the lockout holds."""
 
 
 class LockoutAnomaly(msgspec.Struct, frozen=True):
-    """An event that surprised; `position` is its record's in the log, `scope` is None where it named none."""
+    """An anomalous event: `position` is its log position, `scope` is None if it named none."""
 
     kind: LockoutAnomalyKind
     rule_id: str
@@ -35,9 +35,9 @@ class LockoutAnomaly(msgspec.Struct, frozen=True):
 class Lockout(msgspec.Struct, frozen=True, kw_only=True):
     """One lockout of an account, by rule and scope (`account`, `symbol:X`, `root:X`). Times are UNIX ns.
 
-    `cause` is the id of the record that set it, `positions` are those of the records that touched it (the first and
-    the last 99 of them). `until` None: it has no end of its own. `ended_by` is `cleared by …`, `expired` or
-    `replaced`, and None while it is in force. `details` are what it was decided on.
+    `cause` is the id of the record that set it; `positions` are the log positions of the records that changed it (the
+    first and the last 99 of them). `until` is None for a lockout without end date. `ended_by` is `cleared by …`,
+    `expired` or `replaced`, and None while it is in force. `details` are the figures it was decided on.
     """
 
     account: str
@@ -54,24 +54,24 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
     ended_by: str | None = None
     details: dict[str, Any] | str = {}
     ahead: int = 0
-    """How far the wall clock was moved ahead while it was in force, in ns; below zero: back."""
+    """How far the wall clock was set ahead while it was in force, in ns; negative if it was set back."""
 
     @property
     def ends_at(self) -> int | None:
-        """The wall clock's instant at which it is over: `until`, and later where that clock was moved ahead."""
+        """When it is over by the wall clock: `until`, or later by as much as that clock was set ahead."""
         return None if self.until is None else self.until + max(self.ahead, 0)
 
     def is_active(self, at_ns: int) -> bool:
-        """Tell whether it holds at an instant in UNIX ns.
+        """Return whether it holds at an instant in UNIX ns.
 
-        One that has not ended holds before `set_at` too: a clock that was set back must not open an account.
+        One that has not ended holds before `set_at` too: setting a clock back must not unlock an account.
         """
         if self.until is not None and at_ns >= self.until + max(self.ahead, 0):
             return False
         return self.ended_at is None or self.set_at <= at_ns < self.ended_at
 
     def remaining(self, at: Times) -> int | None:
-        """Return how many ns it has left at an instant, 0 where it is over; None where it has no end."""
+        """Return how many ns it has left at an instant, 0 if it is over, None if it has no end date."""
         at_ns = question_ns(at)
         if self.ended_at is not None and at_ns >= self.ended_at:
             return 0
