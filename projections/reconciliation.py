@@ -23,7 +23,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.views.executions.fold import PositionTotals
+from projections.views.executions.position_totals import PositionTotals
 from projections.views.executions.positions import PositionsView
 from projections.views.orders.order import CLOSED, LIVE, Order
 from projections.views.orders.view import OrdersView, fold_order
@@ -232,12 +232,12 @@ class _Reading:
         if isinstance(event, PositionReported):
             key = event.symbol + "\0" + event.position_side
             evidence = self._evidence.get(key, [])[-EVIDENCE_MAX:]
-            self.reports[key] = _Report(record, event, self._state.holdings[key].figures, evidence)
+            self.reports[key] = _Report(record, event, self._state.holdings[key].totals, evidence)
             return
         for key in self._touched(event):
             holding = self._state.holdings.get(key)
             before = self._quantities.get(key, ZERO)
-            after = ZERO if holding is None else holding.figures.quantity
+            after = ZERO if holding is None else holding.totals.quantity
             if before != after:
                 self._quantities[key] = after
                 self._changed(key, before, after - before, record)

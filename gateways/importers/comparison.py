@@ -10,7 +10,7 @@ import msgspec
 
 from eventstore.trading import OrderFilled, Side, TradeExecuted
 from projections.decimals import FIXED
-from projections.views.executions.fold import FLAT, traded
+from projections.views.executions.position_totals import FLAT, traded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

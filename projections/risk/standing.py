@@ -154,7 +154,7 @@ class Standing:
         at, state = self._at, self._book.state(PositionsView.name, self._account)
         if state is None:
             return at - at % _DAY_NS, at - at % _DAY_NS + _DAY_NS
-        span = state.ledger.told.span_at(at)
+        span = state.ledger.published.span_at(at)
         return span.since, span.until
 
     def _sessions_span(self) -> tuple[int, int]:
@@ -235,7 +235,7 @@ class Standing:
         if planned is None or planned.began_at < state.ledger.steps_from:
             return to_currency(state.ledger.at(at).items(), self._rates)
         steps = state.ledger.steps_of(planned.began_at, planned.resets_at)
-        return to_currency([(step.key, step.earned) for step in steps], self._rates)
+        return to_currency([(step.key, step.entry) for step in steps], self._rates)
 
     @_of("earned")
     def week(self) -> tuple[PnlTotals, ...]:
@@ -243,7 +243,7 @@ class Standing:
         state = self._book.state(PositionsView.name, self._account)
         if state is None:
             return ()
-        told = state.ledger.told
+        told = state.ledger.published
         # Which days are of the week is known for as long as no other days are told.
         days, names = self.groups["sessions"].get("week", (None, ()))
         if days is not told.days:

@@ -12,8 +12,8 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, Lens, View
+from projections.views.executions.fees import Fees, with_fee
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
-from projections.views.executions.trades import Fees, with_fee
 
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000

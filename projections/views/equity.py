@@ -14,11 +14,12 @@ from eventstore.trading import EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
 from projections.view import Lens, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
-from projections.views.executions.fold import VIEW, Holding, PositionsState, PositionTotals
+from projections.views.executions.fees import Fees
 from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.pnl import quotes_of
 from projections.views.executions.pnl_totals import Rates, multiplier, to_currency
-from projections.views.executions.trades import Fees
+from projections.views.executions.position_state import VIEW, Holding, PositionsState
+from projections.views.executions.position_totals import PositionTotals
 
 CURRENCIES_MAX = 1_000
 
@@ -197,21 +198,21 @@ class _Tally:
                 self.balance -= amount
 
     def add(self, holding: Holding) -> None:
-        figures, symbol = holding.figures, holding.symbol
+        totals, symbol = holding.totals, holding.symbol
         contract = self.rates.find(symbol)
         currency = self.rates.currency_of(contract)
         if holding.fees:
             self.charge(holding.fees, currency)
         if currency != self.own:
-            if figures.quantity:
+            if totals.quantity:
                 self.elsewhere.add(symbol)
             return
-        if figures.realized_points:
-            self.balance += figures.realized_points * multiplier(symbol, contract)
-        if figures.quantity:
-            self._value(figures, symbol, multiplier(symbol, contract))
+        if totals.realized_points:
+            self.balance += totals.realized_points * multiplier(symbol, contract)
+        if totals.quantity:
+            self._value(totals, symbol, multiplier(symbol, contract))
 
-    def _value(self, figures: PositionTotals, symbol: str, worth: Decimal) -> None:
+    def _value(self, totals: PositionTotals, symbol: str, point_value: Decimal) -> None:
         quote = self._quotes.get(symbol, self.at)
         if quote is None or quote.price is None:
             self.unquoted.add(symbol)
@@ -219,8 +220,8 @@ class _Tally:
         self.quotes[symbol] = QuoteUsed(quote.price, quote.quoted_at)
         if quote.stale:
             self.stale.add(symbol)
-        priced = figures.quantity - figures.unpriced if figures.unpriced else figures.quantity
-        self.unrealized += (priced * quote.price - figures.cost) * worth
+        priced = totals.quantity - totals.unpriced if totals.unpriced else totals.quantity
+        self.unrealized += (priced * quote.price - totals.cost) * point_value
 
 
 def _of_today(entries: dict[str, LedgerEntry], rates: Rates) -> tuple[Decimal, Decimal]:

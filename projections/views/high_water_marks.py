@@ -14,9 +14,9 @@ from eventstore.trading import EquityMarked, SessionClosed
 from projections.decimals import FIXED, ZERO
 from projections.view import Lens, View
 from projections.views.accounts import own_currency
-from projections.views.executions.fold import VIEW, PositionsState
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
+from projections.views.executions.position_state import VIEW, PositionsState
 
 DAYS_MAX = 10
 CLOSINGS_MAX = 100
@@ -158,11 +158,11 @@ def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
     if day is None:
         length = 24 * 3_600 * NANOSECONDS
         start = at - at % length
-        told = [each for each in ledger.told.days if each.began_at < start + length]
+        told = [each for each in ledger.published.days if each.began_at < start + length]
         since = max((each.resets_at for each in told if each.resets_at is not None and each.resets_at <= at), default=0)
-        until = min((each.began_at for each in ledger.told.days if each.began_at > at), default=start + length)
+        until = min((each.began_at for each in ledger.published.days if each.began_at > at), default=start + length)
         return max(start, since), min(until, start + length)
-    following = next((each.began_at for each in ledger.told.days if each.began_at > day.began_at), None)
+    following = next((each.began_at for each in ledger.published.days if each.began_at > day.began_at), None)
     ends = [instant for instant in (day.resets_at, following) if instant is not None]
     return day.began_at, min(ends, default=None)
 
@@ -171,11 +171,11 @@ def _amount(step: PnlStep, rates: Rates, wanted: str | None, *, net: bool) -> De
     symbol = step.key.partition("\0")[0]
     named = rates.currency(symbol)
     try:
-        amount = rates.money(symbol, step.earned.points) if named == wanted else ZERO
+        amount = rates.money(symbol, step.entry.points) if named == wanted else ZERO
     except UnknownContract:
         amount = ZERO
     if net:
-        for currency, fee in step.earned.fees:
+        for currency, fee in step.entry.fees:
             amount -= fee if (currency or named) == wanted else ZERO
     return amount
 

@@ -12,8 +12,9 @@ from eventstore.events import encode
 from projections.decimals import FIXED
 from projections.view import View
 from projections.views.contracts.view import Contracts, ContractsView
+from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.positions import Position, Positions, PositionsView
-from projections.views.executions.trades import TradeAnomalyKind, Trades, TradesView
+from projections.views.executions.trades import Trades, TradesView
 from projections.views.lockouts.view import Lockouts, LockoutsView
 
 BUY, SELL = trading.Side.BUY, trading.Side.SELL

@@ -148,11 +148,11 @@ def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
 
 
 def test_steps_of_days_long_past_are_dropped() -> None:
-    earnings = PnlLedger(stepping=True)
+    earnings = PnlLedger(keeps_steps=True)
     made = LedgerEntry(points=Decimal(1))
     for number in range(501):
-        earnings.book(START + number, number, "ES\0NET", made)
-    earnings.book(START + pnl_path.KEPT_NS + 1_000, 501, "ES\0NET", made)
+        earnings.add_entry(START + number, number, "ES\0NET", made)
+    earnings.add_entry(START + pnl_path.KEPT_NS + 1_000, 501, "ES\0NET", made)
     assert len(earnings.steps) == 377
     assert earnings.steps_from == START + 125
     assert earnings == msgspec.msgpack.decode(msgspec.msgpack.encode(earnings), type=PnlLedger)

@@ -48,8 +48,8 @@ def amounts(ledger: Ledger[Count], name: str) -> dict[str, int]:
 
 def test_what_happens_counts_in_the_day_that_it_lies_in_and_the_end_belongs_to_the_next() -> None:
     ledger: Ledger[Count] = Ledger()
-    ledger.learn(reset(2, START, START + HOUR), START)
-    ledger.learn(reset(3, START + HOUR, START + 2 * HOUR), START)
+    ledger.add_day(reset(2, START, START + HOUR), START)
+    ledger.add_day(reset(3, START + HOUR, START + 2 * HOUR), START)
     for at, amount in ((START, 1), (START + HOUR - 1, 2), (START + HOUR, 4), (START + 2 * HOUR - 1, 8)):
         ledger.add(at, "ES", one(amount))
     assert amounts(ledger, "2026-03-02") == {"ES": 3}
@@ -73,38 +73,38 @@ def test_what_happened_before_its_day_was_told_moves_there() -> None:
     ledger: Ledger[Count] = Ledger()
     ledger.add(START + HOUR, "ES", one(1))
     ledger.add(START + 5 * HOUR, "NQ", one(2))
-    ledger.learn(reset(3, START + 2 * HOUR), START + 9 * HOUR)
+    ledger.add_day(reset(3, START + 2 * HOUR), START + 9 * HOUR)
     assert (amounts(ledger, "~2026-03-02"), amounts(ledger, "2026-03-03")) == ({"ES": 1}, {"NQ": 2})
-    ledger.learn(reset(2, START, START + 2 * HOUR), START + 9 * HOUR)
+    ledger.add_day(reset(2, START, START + 2 * HOUR), START + 9 * HOUR)
     assert (amounts(ledger, "~2026-03-02"), amounts(ledger, "2026-03-02")) == ({}, {"ES": 1})
 
 
 def test_a_day_without_a_known_end_lasts_until_the_next_begins() -> None:
     ledger: Ledger[Count] = Ledger()
-    ledger.learn(reset(2, START), START)
+    ledger.add_day(reset(2, START), START)
     ledger.add(START + 30 * HOUR, "ES", one(1))
     assert amounts(ledger, "2026-03-02") == {"ES": 1}
-    ledger.learn(reset(3, START + 24 * HOUR), START)
+    ledger.add_day(reset(3, START + 24 * HOUR), START)
     assert (amounts(ledger, "2026-03-02"), amounts(ledger, "2026-03-03")) == ({}, {"ES": 1})
 
 
 def test_a_session_that_tells_no_begin_began_when_it_opened_or_when_it_was_told() -> None:
     ledger: Ledger[Count] = Ledger()
     opened = SessionOpened(trading_day=date(2026, 3, 2), opens_at=START + HOUR)
-    assert ledger.learn(opened, START).began_at == START + HOUR
-    assert ledger.learn(SessionOpened(trading_day=date(2026, 3, 3)), START + 9).began_at == START + 9
+    assert ledger.add_day(opened, START).began_at == START + HOUR
+    assert ledger.add_day(SessionOpened(trading_day=date(2026, 3, 3)), START + 9).began_at == START + 9
     # Told again, it began when it first did, and what is left out stands.
     again = SessionOpened(trading_day=date(2026, 3, 2), began_at=START, resets_at=START + 2 * HOUR)
-    ledger.learn(again, START)
-    assert ledger.learn(opened, START) == Day(date(2026, 3, 2), START, START + 2 * HOUR)
+    ledger.add_day(again, START)
+    assert ledger.add_day(opened, START) == Day(date(2026, 3, 2), START, START + 2 * HOUR)
 
 
 def test_a_day_that_begins_within_a_minute_takes_only_what_comes_after() -> None:
     ledger: Ledger[Count] = Ledger()
-    ledger.learn(reset(2, START + 30 * 10**9), START)
+    ledger.add_day(reset(2, START + 30 * 10**9), START)
     ledger.add(START + 29 * 10**9, "ES", one(1))
     ledger.add(START + 31 * 10**9, "ES", one(2))
-    ledger.learn(reset(9, START + 200 * HOUR), START)
+    ledger.add_day(reset(9, START + 200 * HOUR), START)
     assert (amounts(ledger, "~2026-03-02"), amounts(ledger, "2026-03-02")) == ({"ES": 1}, {"ES": 2})
 
 
@@ -113,8 +113,8 @@ def test_days_are_as_local_clocks_had_them_when_the_clocks_changed() -> None:
     ledger: Ledger[Count] = Ledger()
     friday, monday, tuesday = (to_ns(datetime(2026, 3, day, 17, tzinfo=CHICAGO).astimezone(UTC)) for day in (6, 9, 10))
     assert (monday - friday, tuesday - monday) == (71 * HOUR, 24 * HOUR)
-    ledger.learn(reset(9, friday, monday), friday)
-    ledger.learn(reset(10, monday, tuesday), monday)
+    ledger.add_day(reset(9, friday, monday), friday)
+    ledger.add_day(reset(10, monday, tuesday), monday)
     for at, amount in ((friday, 1), (monday - 1, 2), (monday, 4)):
         ledger.add(at, "ES", one(amount))
     assert (amounts(ledger, "2026-03-09"), amounts(ledger, "2026-03-10")) == ({"ES": 3}, {"ES": 4})
@@ -123,9 +123,9 @@ def test_days_are_as_local_clocks_had_them_when_the_clocks_changed() -> None:
 def test_a_week_holds_its_days_as_they_were_told_and_what_lies_in_none() -> None:
     ledger: Ledger[Count] = Ledger()
     sunday = date(2026, 3, 1)
-    ledger.learn(reset(3, START + 24 * HOUR, START + 48 * HOUR, sunday), START)
-    ledger.learn(reset(4, START + 48 * HOUR, START + 72 * HOUR, sunday), START)
-    ledger.learn(reset(9, START + 100 * HOUR, START + 172 * HOUR, date(2026, 3, 8)), START)
+    ledger.add_day(reset(3, START + 24 * HOUR, START + 48 * HOUR, sunday), START)
+    ledger.add_day(reset(4, START + 48 * HOUR, START + 72 * HOUR, sunday), START)
+    ledger.add_day(reset(9, START + 100 * HOUR, START + 172 * HOUR, date(2026, 3, 8)), START)
     names = ledger.names_of_week(START + 50 * HOUR)
     assert [name for name in names if not name.startswith("~")] == ["2026-03-03", "2026-03-04"]
     assert [name for name in names if name.startswith("~")] == [f"~2026-03-0{day}" for day in range(1, 8)]
@@ -138,7 +138,7 @@ def test_a_week_that_nobody_told_is_the_iso_week() -> None:
     ledger: Ledger[Count] = Ledger()
     dates = [f"~2026-03-0{day}" for day in range(2, 9)]
     assert ledger.names_of_week(START + 7 * 24 * HOUR - 1) == dates
-    ledger.learn(reset(4, START + 48 * HOUR, START + 72 * HOUR), START)
+    ledger.add_day(reset(4, START + 48 * HOUR, START + 72 * HOUR), START)
     assert ledger.names_of_week(START + 50 * HOUR) == ["2026-03-04", *dates]
 
 
@@ -149,7 +149,7 @@ def test_minutes_beyond_the_newest_stay_in_the_day_that_they_counted_for(monkeyp
         ledger.add(START + number * MINUTE, "ES", one(10**number))
     assert amounts(ledger, "~2026-03-02") == {"ES": 11_111}
     assert sorted(ledger.minutes) == [START + number * MINUTE for number in (2, 3, 4)]
-    ledger.learn(reset(3, START, START + HOUR), START)
+    ledger.add_day(reset(3, START, START + HOUR), START)
     assert (amounts(ledger, "~2026-03-02"), amounts(ledger, "2026-03-03")) == ({"ES": 11}, {"ES": 11_100})
 
 
@@ -158,17 +158,17 @@ def test_the_newest_days_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger: Ledger[Count] = Ledger()
     for number in range(5):
         began_at = START + number * HOUR
-        ledger.learn(reset(2 + number, began_at, began_at + HOUR), began_at)
+        ledger.add_day(reset(2 + number, began_at, began_at + HOUR), began_at)
         ledger.add(began_at, "ES", one(number))
     assert ledger.names() == ["2026-03-04", "2026-03-05", "2026-03-06"]
-    assert [day.name for day in ledger.told.days] == ledger.names()
+    assert [day.name for day in ledger.published.days] == ledger.names()
 
 
 def test_a_reader_keeps_what_it_saw_and_never_sees_a_sum_twice() -> None:
     ledger: Ledger[Count] = Ledger()
     ledger.add(START, "ES", one(1))
-    seen, day = ledger.told, ledger.of_day("~2026-03-02")
-    ledger.learn(reset(2, START, START + HOUR), START)
+    seen, day = ledger.published, ledger.of_day("~2026-03-02")
+    ledger.add_day(reset(2, START, START + HOUR), START)
     ledger.add(START, "ES", one(1))
     ledger.add(START, "NQ", one(1))
     assert seen.of_day("2026-03-02") == {}
@@ -237,7 +237,7 @@ def test_in_whatever_order_days_are_told_the_sums_are_those_made_at_the_end(
         if isinstance(step, tuple):
             ledger.add(step[0], step[1], one(step[2]))
         else:
-            ledger.learn(step, START)
+            ledger.add_day(step, START)
     expected = naive(happened, told)
     assert {name: amounts(ledger, name) for name in ledger.names()} == expected
     for at, _, _ in happened:
@@ -252,7 +252,7 @@ def test_nothing_is_lost_when_few_minutes_are_kept(happened: list[tuple[int, str
         ledger: Ledger[Count] = Ledger()
         for number, (at, key, amount) in enumerate(happened):
             if number == len(happened) // 2:
-                ledger.learn(reset(3, START + 5 * MINUTE), START)
+                ledger.add_day(reset(3, START + 5 * MINUTE), START)
             ledger.add(at, key, one(amount))
             assert len(ledger.minutes) <= most
         found = [entry for name in ledger.names() for entry in ledger.of_day(name).values()]

@@ -26,10 +26,10 @@ from eventstore.trading import (
 )
 from projections import open as open_book
 from projections.decimals import FIXED
-from projections.views.executions import fold
-from projections.views.executions.fold import PositionsState
-from projections.views.executions.ledger_entry import NOTHING, LedgerEntry
+from projections.views.executions import position_state
+from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
 from projections.views.executions.pnl import PnlTotals, Unrealized
+from projections.views.executions.position_state import PositionsState
 from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, round_tripped
 
@@ -109,7 +109,7 @@ def of_all_days(state: PositionsState) -> dict[str, LedgerEntry]:
     with decimal.localcontext(FIXED):
         for name in state.ledger.names():
             for key, entry in state.ledger.of_day(name).items():
-                sums[key] = sums.get(key, NOTHING).plus(entry)
+                sums[key] = sums.get(key, NO_ENTRY).plus(entry)
     return sums
 
 
@@ -118,15 +118,15 @@ def test_the_days_add_up_to_the_positions_whatever_is_busted_corrected_or_late(
     happened: list[tuple[Event, int]], window: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fold, "WINDOW_MAX", window)
+        patch.setattr(position_state, "WINDOW_MAX", window)
         state = folded(logged(happened))
     sums = of_all_days(state)
     for key, holding in state.holdings.items():
-        whole = sums.pop(key, NOTHING)
-        assert whole.points == holding.figures.realized_points
-        assert abs(whole.points_average_cost - holding.figures.realized_points_average_cost) <= Decimal("1e-20")
+        whole = sums.pop(key, NO_ENTRY)
+        assert whole.points == holding.totals.realized_points
+        assert abs(whole.points_average_cost - holding.totals.realized_points_average_cost) <= Decimal("1e-20")
         assert whole.fees == holding.fees
-    assert sums.pop("\0", NOTHING).fees == state.fees
+    assert sums.pop("\0", NO_ENTRY).fees == state.fees
     assert sums == {}
 
 
@@ -150,12 +150,12 @@ def test_a_bust_leaves_each_day_as_if_the_trade_had_never_been(
     bust = TradeBusted(trade_id=busted.event.trade_id)  # type: ignore[attr-defined]
     after = folded(following(records, bust), state)
     for name in {*after.ledger.names(), *never.ledger.names()}:
-        made = {key: entry for key, entry in after.ledger.of_day(name).items() if entry != NOTHING}
-        assert made == {key: entry for key, entry in never.ledger.of_day(name).items() if entry != NOTHING}
+        made = {key: entry for key, entry in after.ledger.of_day(name).items() if entry != NO_ENTRY}
+        assert made == {key: entry for key, entry in never.ledger.of_day(name).items() if entry != NO_ENTRY}
 
 
 def _booked(state: PositionsState, record: Record) -> bool:
-    return any(f"order/A/O-1\0{record.event.trade_id}" in window.bookings for window in state.windows.values())  # type: ignore[attr-defined]
+    return any(f"order/A/O-1\0{record.event.trade_id}" in window.executions for window in state.windows.values())  # type: ignore[attr-defined]
 
 
 def following(records: list[Record], event: Event) -> list[Record]:

@@ -119,7 +119,7 @@ def _closed(lots: deque[list[Fraction]], quantity: Fraction, price: Fraction) ->
     return points
 
 
-def _figures(made: Any) -> list[Fraction]:  # noqa: ANN401 - a Made
+def _figures(made: Any) -> list[Fraction]:  # noqa: ANN401 - PnlTotals
     assert made.net == made.realized - made.fees
     return [Fraction(made.realized), Fraction(made.fees), Fraction(made.trades), Fraction(made.volume)]
 

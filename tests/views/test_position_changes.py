@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from eventstore.trading import TradeBusted, TradeCorrected
-from projections.views.executions import fold
-from projections.views.executions.trades import TradeAnomalyKind
+from projections.views.executions import position_state
+from projections.views.executions.anomalies import TradeAnomalyKind
 from tests.views.position_folding import BUY, Folding, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
@@ -112,7 +112,7 @@ def test_a_correction_of_a_trade_not_known_or_busted_changes_nothing() -> None:
 
 
 def test_an_overfull_window_folds_its_older_half_and_forgets_how_to_bust_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold, "WINDOW_MAX", 4)
+    monkeypatch.setattr(position_state, "WINDOW_MAX", 4)
     book = Folding()
     before = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(5)])
     assert before.cost == 510

@@ -20,7 +20,8 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections.decimals import FIXED
-from projections.views.executions.fold import PositionsState, PositionTotals
+from projections.views.executions.position_state import PositionsState
+from projections.views.executions.position_totals import PositionTotals
 from projections.views.executions.positions import PositionsView
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, round_tripped
 
@@ -90,7 +91,7 @@ def folded(records: Iterable[Record], state: PositionsState | None = None) -> Po
 
 def told(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:
     """Return what the account has, without where in the log it was told and what was odd about it."""
-    return {key: (holding.figures, holding.fees) for key, holding in state.holdings.items()}
+    return {key: (holding.totals, holding.fees) for key, holding in state.holdings.items()}
 
 
 def unique(records: list[Record]) -> list[Record]:
@@ -116,7 +117,7 @@ def test_realized_and_unrealized_are_cash_flow_and_market_value(events: list[Ord
         mine: list[Any] = [event for event in (record.event for record in records) if key_of(event) == key]
         cash = sum((-signed(event) * event.price for event in mine), Decimal(0))
         worth = cash + sum(map(signed, mine)) * price
-        figures = holding.figures
+        figures = holding.totals
         assert figures.realized_points + figures.quantity * price - figures.cost == worth
         average = figures.realized_points_average_cost + figures.quantity * price - figures.average_cost_total
         assert abs(average - worth) <= Decimal("1e-20")
@@ -125,7 +126,7 @@ def test_realized_and_unrealized_are_cash_flow_and_market_value(events: list[Ord
 @given(st.lists(changes(), max_size=30))
 def test_the_lots_always_add_up_to_the_quantity_and_its_cost(events: list[Event]) -> None:
     for holding in folded(logged(events)).holdings.values():
-        figures = holding.figures
+        figures = holding.totals
         priced = [lot for lot in figures.lots if lot.price is not None]
         near = Decimal("1e-25")
         assert abs(sum(lot.quantity for lot in figures.lots) - figures.quantity) <= near
@@ -192,7 +193,7 @@ def signed(event: Any) -> Decimal:  # noqa: ANN401 - any fill
 
 
 def in_window(state: PositionsState, record: Record) -> bool:
-    return f"{record.stream}\0{trade_id(record)}" in state.windows[key_of(record.event)].bookings
+    return f"{record.stream}\0{trade_id(record)}" in state.windows[key_of(record.event)].executions
 
 
 def flat(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:

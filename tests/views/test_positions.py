@@ -20,8 +20,8 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.views.contracts.view import TooManySymbols
-from projections.views.executions import fold, trades
-from projections.views.executions.trades import TradeAnomalyKind
+from projections.views.executions import position_state, recent_trades
+from projections.views.executions.anomalies import TradeAnomalyKind
 from tests.views.position_folding import LONG, SELL, SHORT, Folding, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
@@ -269,7 +269,8 @@ def test_figures_do_not_depend_on_the_threads_own_context() -> None:
 
 
 def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold, "LOTS_MAX", 6)
+    monkeypatch.setattr(position_totals, "LOTS_MAX", 6)
+    monkeypatch.setattr(position_state, "LOTS_MAX", 6)
     book = Folding()
     book.add(OF_POSITION, adjusted(1, "OPENING"))
     position = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(1, 7)])
@@ -279,7 +280,7 @@ def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_trade_is_known_as_a_duplicate_for_the_last_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trades, "RECENT_MAX", 3)
+    monkeypatch.setattr(recent_trades, "RECENT_MAX", 3)
     book = Folding()
     book.fills(*[fill(f"T{n}", 1 if n % 2 else -1, 100) for n in range(1, 9)])
     assert book.fills(fill("T5", 1, 100)).quantity == 0
@@ -287,7 +288,7 @@ def test_a_trade_is_known_as_a_duplicate_for_the_last_thousand(monkeypatch: pyte
 
 
 def test_one_symbol_too_many_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fold, "SYMBOLS_MAX", 1)
+    monkeypatch.setattr(position_state, "SYMBOLS_MAX", 1)
     book = Folding()
     book.fills(fill("T1", 1, 100))
     with pytest.raises(TooManySymbols, match="NQZ5"):

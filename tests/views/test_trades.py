@@ -15,8 +15,10 @@ from eventstore import Event
 from eventstore.trading import ContractDefined, FeeCharged, Side, TradeBusted, TradeCorrected, TradeExecuted
 from projections.decimals import FIXED
 from projections.views.contracts.view import TooManySymbols
-from projections.views.executions import trades
-from projections.views.executions.trades import Fees, Totals, TradeAnomalyKind, TradesState, TradesView
+from projections.views.executions import recent_trades, trades
+from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.fees import Fees
+from projections.views.executions.trades import Totals, TradesState, TradesView
 from tests.views.position_folding import BUY, LONG, SELL, Folding, fill, round_tripped
 
 ONE_ORDER = "order/A/O-1"
@@ -113,7 +115,7 @@ def test_a_later_event_that_names_another_symbol_is_not_about_this_trade() -> No
 
 
 def test_an_old_trade_leaves_the_totals_by_the_figures_that_are_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trades, "RECENT_MAX", 1)
+    monkeypatch.setattr(recent_trades, "RECENT_MAX", 1)
     book = Folding()
     book.add(ONE_ORDER, *[fill(f"T{n}", 2, 100 + n, fee=Decimal(1)) for n in range(4)])
     told: dict[str, Any] = {"symbol": "ESZ5", "side": BUY}

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from projections.risk.limits.parameters import DailyLoss, DailyProfit, Parameters, WeeklyLoss
     from projections.risk.policies import Trigger
     from projections.sessions import TradingDay
-    from projections.views.executions.fold import PositionsState
+    from projections.views.executions.position_state import PositionsState
     from projections.views.limits.view import Limit
 
     OnResult = DailyLoss | WeeklyLoss | DailyProfit
@@ -161,7 +161,7 @@ class _Sums:
         if week:
             entries = [each for name in ledger.names_of_week(at) for each in ledger.of_day(name).items()]
         elif planned is not None and planned.began_at >= ledger.steps_from:
-            entries = [(step.key, step.earned) for step in ledger.steps_of(planned.began_at, planned.resets_at)]
+            entries = [(step.key, step.entry) for step in ledger.steps_of(planned.began_at, planned.resets_at)]
         else:
             entries = list(ledger.at(at).items())
         known = []

@@ -1,4 +1,4 @@
-"""Trade counters: orders, fills and round trips in rolling windows and by trading day."""
+"""The counters view: orders, fills and round trips in rolling windows and by trading day; and its queries."""
 
 import decimal
 from bisect import bisect_right
@@ -30,7 +30,7 @@ from projections.views.executions.ledger import Ledger
 from projections.views.executions.trades import TwoGenerationCache
 
 HOUR = 3_601
-"""The seconds that an hour's window may touch: it may begin and end inside one."""
+"""The number of seconds that a window of an hour can touch, because it may begin and end within one."""
 SECONDS_MAX = 2 * HOUR
 _KEY = ""
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
@@ -38,14 +38,13 @@ _BUY = Side.BUY
 
 
 class Count(msgspec.Struct, frozen=True, gc=False):
-    """How many orders were sent, how many fills came, and how often a position went from flat to flat."""
+    """The number of orders sent, of fills received, and of round trips: positions that went from flat to flat."""
 
     orders: int = 0
     fills: int = 0
     round_trips: int = 0
 
     def plus(self, other: "Count") -> "Count":
-        """Return both together."""
         return Count(self.orders + other.orders, self.fills + other.fills, self.round_trips + other.round_trips)
 
 
@@ -56,9 +55,9 @@ _ORDER, _FILL, _LAST_FILL, _END = Count(orders=1), Count(fills=1), Count(fills=1
 class Counts(msgspec.Struct, frozen=True):
     """An account's counts at an instant: of the last minute and hour, and of the trading day and week it lies in.
 
-    Windows are made of whole seconds: they count all that happened in the minute, or hour, that ends with `at`, and
-    perhaps what else happened in the second it begins in or the one it ends in. `session` and `day` are the known
-    trading day, or the date in UTC where no session event tells of one; `week` likewise.
+    Windows are made of whole seconds: they count everything in the minute, or hour, that ends with `at`, and possibly
+    more that happened in the second it begins in or the second it ends in. `session` and `day` are the known trading
+    day, or the date in UTC if no session event states one; `week` likewise.
     """
 
     minute: Count = NONE
@@ -69,7 +68,7 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class RememberedFill(msgspec.Struct, frozen=True, gc=False):
-    """What a recent trade did to which quantity; nothing, once it is busted."""
+    """Which quantity a recent trade changed, and by how much; by zero once it is busted."""
 
     key: str
     quantity: Decimal
@@ -78,7 +77,7 @@ class RememberedFill(msgspec.Struct, frozen=True, gc=False):
 class CountersState(msgspec.Struct):
     """One account. Counts by second of `occurred_at`; open quantities by symbol, NUL and side; recent trades.
 
-    No second from `dropped_to` back and none from `dropped_from` on is sure to be there any more.
+    Seconds up to `dropped_to` and from `dropped_from` on may have been dropped.
     """
 
     orders: dict[int, int] = {}
@@ -93,13 +92,13 @@ class CountersState(msgspec.Struct):
 
 
 class CountersView(View[CountersState]):
-    """Counts what happened, when it happened; what was counted is never taken back.
+    """Counts events at the time they happened; a count is never taken back.
 
-    A busted trade was a fill, as the venue counts it; a bust or a correction changes only the quantity that is held,
-    and ends no round trip. An adjustment that comes to flat does, and so does a fill through zero, which begins the
-    next. A trade id that comes again in its stream counts once, as long as it is among the last 1,000.
+    A busted trade still counts as a fill, as venues count it: a bust or correction changes only the quantity held, and
+    ends no round trip. An adjustment to flat ends one, and so does a fill through zero, which begins the next. A trade
+    id recorded again in its stream counts once, as long as it is among the last 1,000.
 
-    `bounded`: whether seconds are dropped that no window of the present needs.
+    `bounded`: whether to drop seconds that no window of the present needs.
     """
 
     name: ClassVar[str] = "counters"
@@ -124,7 +123,7 @@ class CountersView(View[CountersState]):
 
     @override
     def apply(self, state: CountersState, event: Event, record: Record) -> None:
-        # The most frequent first, and by identity: a class that is matched in vain costs as much as a lookup.
+        # The most frequent class first, and by identity: each class matched in vain costs as much as a lookup.
         if type(event) is OrderSubmitted:
             state.ledger.add(record.occurred_at, _KEY, _ORDER)
             _count(state, state.orders, record)
@@ -139,13 +138,13 @@ class CountersView(View[CountersState]):
             case PositionAdjusted():
                 _adjust(state, event, record)
             case SessionOpened() | SessionReset():
-                state.ledger.learn(event, record.occurred_at)
+                state.ledger.add_day(event, record.occurred_at)
             case _:
                 pass
 
 
 class Counters:
-    """Questions about counters."""
+    """Queries about counters."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
@@ -153,7 +152,7 @@ class Counters:
     def of(self, account: str, at: Times | None = None) -> Counts:
         """Return an account's counts at an instant (an aware datetime or UNIX ns), by default now.
 
-        The seconds of the newest hour are in memory; for an older one the account's records are read.
+        The newest hour is in memory; for an older one the account's records are read.
         """
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: CountersState | None = self._lens.state(CountersView.name, account)
@@ -165,7 +164,7 @@ class Counters:
         for name in ledger.names_of_week(at_ns):
             week = week.plus(ledger.of_day(name).get(_KEY, NONE))
         stop = at_ns // NANOSECONDS
-        # The buckets before the bounds: what is dropped in between is still in these.
+        # Read the buckets before the bounds: what is dropped in between is still in these buckets.
         buckets = (state.orders, state.fills, state.round_trips)
         to, later = state.dropped_to, state.dropped_from
         if (to is not None and stop - HOUR < to) or (later is not None and stop >= later):
@@ -175,13 +174,13 @@ class Counters:
         return Counts(minute, hour, today, today, week)
 
     def today(self, account: str, at: Times | None = None) -> Count:
-        """Return the counts of the trading day that an instant lies in: what `of` says of it, without the windows."""
+        """Return the counts of the trading day that an instant lies in: those of `of`, without the windows."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: CountersState | None = self._lens.state(CountersView.name, account)
         return NONE if state is None else state.ledger.at(at_ns).get(_KEY, NONE)
 
     def day(self, account: str, trading_day: date) -> Count:
-        """Return the counts of a trading day, or of a date in UTC where no session event tells of that day."""
+        """Return the counts of a trading day, or of that date in UTC if no session event states the day."""
         state: CountersState | None = self._lens.state(CountersView.name, account)
         if state is None:
             return NONE
@@ -199,7 +198,7 @@ class Counters:
 
 
 def _within(buckets: tuple[dict[int, int], ...], start: int, stop: int) -> Count:
-    # A list of the items is made at once, whatever the fold does meanwhile.
+    # The list is copied in one step, whatever the fold does meanwhile.
     return Count(*[sum(n for second, n in list(each.items()) if start <= second <= stop) for each in buckets])
 
 
@@ -214,11 +213,11 @@ def _count(state: CountersState, buckets: dict[int, int], record: Record) -> Non
 
 
 def _drop(state: CountersState, record: Record) -> None:
-    """Drop the seconds that no window of the present needs; that is a matter of order in the log as well.
+    """Drop the seconds that no window of the present needs.
 
-    One event from a clock that is ahead must not make the present look old, nor must an import of the past drop it:
-    what the log's own time has not reached is not the present, and neither is the last record's time alone. So the
-    hour before the newest second that the log has reached stays, with as many later ones, and the hour on either
+    The present is not the newest `occurred_at`: one event from a clock that runs ahead would make everything else look
+    old. Nor is it the last record's time: an import of past trades would drop the current hour. So what stays is the
+    hour before the newest second that the log's own time has reached, as many later seconds, and the hour on either
     side of this record.
     """
     last, reached = (instant // NANOSECONDS for instant in (record.occurred_at, record.recorded_at))
@@ -231,7 +230,7 @@ def _drop(state: CountersState, record: Record) -> None:
     gone = [second for second in seconds if second not in kept]
     earlier = [second for second in gone if second <= newest]
     later = [second for second in gone if second > newest]
-    # The bounds first: a reader who sees fewer seconds must see that they are fewer.
+    # Publish the bounds first: a reader who sees fewer seconds must also see that some were dropped.
     state.dropped_to = max([*earlier, *([] if state.dropped_to is None else [state.dropped_to])], default=None)
     state.dropped_from = min([*later, *([] if state.dropped_from is None else [state.dropped_from])], default=None)
     state.orders, state.fills, state.round_trips = (
@@ -257,7 +256,7 @@ def _fill(state: CountersState, event: OrderFilled | TradeExecuted, record: Reco
 
 
 def _hold(state: CountersState, key: str, quantity: Decimal) -> bool:
-    """Change what is held by a signed quantity; tell whether a position went to flat, or through it."""
+    """Change the quantity held by a signed quantity; return whether the position went to flat, or through it."""
     quantities = state.quantities
     held = quantities.get(key)
     if held is None:
@@ -279,48 +278,48 @@ def _adjust(state: CountersState, event: PositionAdjusted, record: Record) -> No
     if not event.quantity:
         return
     if event.reason is AdjustmentReason.SPLIT and held * (held + event.quantity) <= ZERO:
-        return  # As for the position itself: a split of nothing, or one that turns it around, is none.
+        return  # As in the positions view, a split of a flat position, or one that reverses its side, is ignored.
     if _hold(state, key, event.quantity):
         state.ledger.add(record.occurred_at, _KEY, _END)
         _count(state, state.round_trips, record)
 
 
 def _bust(state: CountersState, event: TradeBusted, record: Record) -> None:
-    named = None
+    stated = None
     if event.symbol is not None and event.side is not None and event.quantity is not None:
         quantity = event.quantity if event.side is _BUY else -event.quantity
-        named = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
-    name, dealt = _known(state, event, record, named)
-    if dealt is not None and dealt.quantity:
-        _hold(state, dealt.key, -dealt.quantity)
-        state.recent.put(name, RememberedFill(dealt.key, ZERO))
+        stated = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
+    name, known = _known(state, event, record, stated)
+    if known is not None and known.quantity:
+        _hold(state, known.key, -known.quantity)
+        state.recent.put(name, RememberedFill(known.key, ZERO))
 
 
 def _correct(state: CountersState, event: TradeCorrected, record: Record) -> None:
-    named = None
+    stated = None
     if event.symbol is not None and event.side is not None and event.previous_quantity is not None:
         quantity = event.previous_quantity if event.side is _BUY else -event.previous_quantity
-        named = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
-    name, dealt = _known(state, event, record, named)
-    if dealt is None or not dealt.quantity:
+        stated = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
+    name, known = _known(state, event, record, stated)
+    if known is None or not known.quantity:
         return
-    buys = dealt.quantity > ZERO if event.side is None else event.side is _BUY
+    buys = known.quantity > ZERO if event.side is None else event.side is _BUY
     quantity = event.quantity if buys else -event.quantity
-    if quantity != dealt.quantity:
-        _hold(state, dealt.key, quantity - dealt.quantity)
-    state.recent.put(name, RememberedFill(dealt.key, quantity))
+    if quantity != known.quantity:
+        _hold(state, known.key, quantity - known.quantity)
+    state.recent.put(name, RememberedFill(known.key, quantity))
 
 
 def _known(
-    state: CountersState, event: TradeBusted | TradeCorrected, record: Record, named: RememberedFill | None
+    state: CountersState, event: TradeBusted | TradeCorrected, record: Record, stated: RememberedFill | None
 ) -> tuple[str, RememberedFill | None]:
-    """Return a trade by the name it is remembered under: of this very stream, else the newest of its id."""
+    """Return a trade and the name it is remembered under: the one of this stream, else the newest with its id."""
     name = record.stream + "\0" + event.trade_id
-    dealt = state.recent.get(name)
-    if dealt is not None:
-        return name, dealt
+    known = state.recent.get(name)
+    if known is not None:
+        return name, known
     start = "" if event.symbol is None else event.symbol + "\0"
-    for other, found in state.recent.ending("\0" + event.trade_id):
+    for other, found in state.recent.ending_with("\0" + event.trade_id):
         if found.key.startswith(start):
             return other, found
-    return name, named
+    return name, stated

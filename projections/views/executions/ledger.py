@@ -1,4 +1,4 @@
-"""Sums by trading day: what happened is put into the day it happened in, also where that day is told of only later."""
+"""Sums by trading day: an entry counts for the day it happened in, even if that day is recorded only later."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MINUTES_MAX = 10_000
 _MINUTE = 60 * NANOSECONDS
 _DAY = 24 * 60 * _MINUTE
 _WEEK = 7
-_LAST = 2**63 - 1
+_END_OF_TIME = 2**63 - 1
 
 
 class Summable(Protocol):
-    """What can be summed: a frozen value."""
+    """A frozen value that can be summed."""
 
     def plus(self, other: Self) -> Self:
         """Return both together."""
@@ -32,7 +32,7 @@ E = TypeVar("E", bound=Summable)
 
 
 class Day(msgspec.Struct, frozen=True):
-    """One trading day: from `began_at` until `resets_at`, or the next day's begin where that is not known yet."""
+    """One trading day: from `began_at` until `resets_at`, or until the next day begins where its reset is not known."""
 
     trading_day: date
     began_at: Instant
@@ -48,7 +48,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class DaySpan(msgspec.Struct, frozen=True):
-    """Instants that count under one name, from `since` until before `until`; `ended`: the end of its day is known."""
+    """The instants, from `since` to before `until`, that count under one name; `ended`: the day's end is known."""
 
     name: str
     since: Instant
@@ -57,10 +57,10 @@ class DaySpan(msgspec.Struct, frozen=True):
 
 
 class PublishedTotals(msgspec.Struct, Generic[E]):
-    """What readers see, put in place as a whole wherever more than one entry moves.
+    """What readers see; replaced as a whole whenever more than one entry moves.
 
-    `days` are sorted by their begin. Sums are by day and key: `closed` of days with a known end, and what was not
-    kept by the minute any more; `open` what the minutes come to.
+    `days` are sorted by their begin. Sums are by day and key: `closed` of days with a known end, and of what is no
+    longer kept by the minute; `open` are the sums of what is kept by the minute.
     """
 
     days: tuple[Day, ...] = ()
@@ -74,20 +74,21 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
         return day if day is not None and day.holds(at) else None
 
     def span_at(self, at: int) -> DaySpan:
-        """Return the span around an instant in which no day is told to begin or to end."""
+        """Return the span around an instant in which no known day begins or ends."""
         index = bisect_right(self.days, at, key=_begin)
-        until = self.days[index].began_at if index < len(self.days) else _LAST
+        until = self.days[index].began_at if index < len(self.days) else _END_OF_TIME
         day = self.days[index - 1] if index else None
         if day is not None and day.holds(at):
             ended = day.resets_at is not None
-            return DaySpan(day.name, day.began_at, min(until, day.resets_at or _LAST), ended)
+            return DaySpan(day.name, day.began_at, min(until, day.resets_at or _END_OF_TIME), ended)
+        # In no known day: the date in UTC, as far as no known day takes a part of it.
         midnight = at - at % _DAY
         since = midnight if day is None else max(midnight, day.resets_at or midnight)
         return DaySpan(_utc_name(at), since, min(until, midnight + _DAY), ended=False)
 
     def of_day(self, name: str) -> dict[str, E]:
         both = dict(self.closed.get(name) or {})
-        # Taken at once: the fold may enter a new key while this goes on.
+        # Copied in one step: the fold may add a key meanwhile.
         for key, entry in list((self.open.get(name) or {}).items()):
             both[key] = both[key].plus(entry) if key in both else entry
         return both
@@ -97,8 +98,8 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
         today = _utc_date(at) if day is None else day.trading_day
         first = None if day is None else day.week
         if first is None:
-            told = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
-            first = next(told, today - timedelta(days=today.weekday()))
+            weeks = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
+            first = next(weeks, today - timedelta(days=today.weekday()))
         dates = {first + timedelta(days=number) for number in range(_WEEK)}
         names = [
             other.name for other in days if (other.week or other.trading_day) in ({first} if other.week else dates)
@@ -107,51 +108,51 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
 
 
 class Ledger(msgspec.Struct, Generic[E]):
-    """Sums by trading day and key, for one account, with the days that session events have told of.
+    """Sums by trading day and key, for one account, with the days that session events have stated.
 
-    What happened in no known day counts for the date it has in UTC, whose name begins with `~`. It is kept by the
-    minute, as is what happened in a day without a known end: should a day be told of later that it belongs to, it
-    goes there. A minute stays together, unless it is known when it is added to that a day begins or ends in it. The
-    newest 400 days are kept, and by the minute the newest 10,000 in which anything happened: what is older stays in
-    the day that it counted for. What has been counted in a day with a known end stays there, too.
+    An entry in no known day counts for its date in UTC, whose name begins with `~`. Such entries are also kept by the
+    minute, as are those in a day without a known end: if the day that they belong to is recorded later, they are moved
+    there. The entries of one minute move together, unless a day was known to begin or end in it when they were added.
+    The newest 400 days are kept and, by the minute, the newest 10,000 minutes in which anything happened: older entries
+    stay in the day that they were counted for, as do entries counted in a day with a known end.
     """
 
-    told: PublishedTotals[E] = msgspec.field(default_factory=PublishedTotals)
+    published: PublishedTotals[E] = msgspec.field(default_factory=PublishedTotals)
     minutes: dict[int, dict[str, E]] = {}
-    """By when each begins."""
+    """Entries by the begin of their minute, and by key."""
     span: DaySpan | None = None
-    """Where the newest entry was put: the next one mostly belongs there too."""
+    """The span of the newest entry, cached because the next entry mostly belongs there too."""
 
     def day_at(self, at: int) -> Day | None:
         """Return the known trading day that an instant lies in, or None."""
-        return self.told.day_at(at)
+        return self.published.day_at(at)
 
     def day_named(self, name: str) -> Day | None:
         """Return the known trading day of a name, or None."""
-        return next((day for day in self.told.days if day.name == name), None)
+        return next((day for day in self.published.days if day.name == name), None)
 
     def name_at(self, at: int) -> str:
-        """Return under which name what happens at an instant counts."""
+        """Return the name of the day that an instant counts for."""
         span = self.span
         if span is not None and span.since <= at < span.until:
             return span.name
-        day = self.told.day_at(at)
+        day = self.published.day_at(at)
         return _utc_name(at) if day is None else day.name
 
     def of_day(self, name: str) -> dict[str, E]:
-        """Return a day's sums by key; empty where nothing happened."""
-        return self.told.of_day(name)
+        """Return a day's sums by key; empty if nothing happened."""
+        return self.published.of_day(name)
 
     def at(self, at: int) -> dict[str, E]:
         """Return the sums of the day that an instant lies in."""
-        told = self.told
-        day = told.day_at(at)
-        return told.of_day(_utc_name(at) if day is None else day.name)
+        published = self.published
+        day = published.day_at(at)
+        return published.of_day(_utc_name(at) if day is None else day.name)
 
     def names(self) -> list[str]:
         """Return the names of the days in which anything happened, oldest first."""
-        told = self.told
-        return sorted({*list(told.closed), *list(told.open)}, key=_by_date)
+        published = self.published
+        return sorted({*list(published.closed), *list(published.open)}, key=_by_date)
 
     def names_between(self, first: date | None, last: date | None) -> list[str]:
         """Return the names of the days of these dates in which anything happened, both included, oldest first."""
@@ -159,79 +160,81 @@ class Ledger(msgspec.Struct, Generic[E]):
         return [name for name in self.names() if begin <= name.removeprefix("~") <= end]
 
     def known_since(self) -> date | None:
-        """Return the date of the oldest day where as many are kept as may be: older ones are not known any more."""
-        closed = list(self.told.closed)
+        """Return the date of the oldest day kept, once as many are kept as the limit allows; None before that."""
+        closed = list(self.published.closed)
         if len(closed) < DAYS_MAX:
             return None
         return date.fromisoformat(min(name.removeprefix("~") for name in closed))
 
     def names_of_week(self, at: int) -> list[str]:
-        """Return the names of the days of the week that an instant lies in, also those of its dates in no known day.
+        """Return the names of the days of the week that an instant lies in, and those of its dates in UTC.
 
-        A week is as the days were told that are of it; where none is told, it is the ISO week.
+        A week is as the session events of its days state; if none states it, the ISO week.
         """
-        return self.told.names_of_week(at)
+        return self.published.names_of_week(at)
 
     def of_week(self, at: int) -> list[tuple[str, E]]:
         """Return the keys and sums of the days of the week that an instant lies in."""
-        told = self.told
-        return [each for name in told.names_of_week(at) for each in told.of_day(name).items()]
+        published = self.published
+        return [each for name in published.names_of_week(at) for each in published.of_day(name).items()]
 
     def add(self, at: int, key: str, entry: E) -> None:
-        """Add what happened at an instant (UNIX ns)."""
+        """Add an entry that happened at an instant (UNIX ns)."""
         span, kept = self.span, None
         if span is None or not span.since <= at < span.until:
-            span = self.span = self.told.span_at(at)
+            span = self.span = self.published.span_at(at)
         if not span.ended:
+            # The day may still turn out to be another one: keep what it takes to move the entry.
             minute = at - at % _MINUTE
             minute = max(minute, span.since)
             kept = self.minutes.get(minute)
             if kept is None:
                 kept = self._new_minute(minute)
-        sums = self.told.closed if kept is None else self.told.open
+        sums = self.published.closed if kept is None else self.published.open
         entries = sums.get(span.name)
         if entries is None:
             entries = sums[span.name] = {}
-            _drop_oldest(self.told.closed)
+            _drop_oldest(self.published.closed)
         known = entries.get(key)
         after = entries[key] = entry if known is None else known.plus(entry)
         if kept is not None:
             before = kept.get(key)
-            # While a day has one minute both come to the same, and are not added twice.
+            # As long as a day has a single minute both sums are the same, and are not computed twice.
             kept[key] = after if before is known else entry if before is None else before.plus(entry)
 
     def _new_minute(self, minute: int) -> dict[str, E]:
-        """Return a minute's entries, none yet, having put the oldest minutes into their days where there are many."""
+        """Return a new minute's entries, empty; at the limit, fix the oldest minutes in their days first."""
         if len(self.minutes) >= MINUTES_MAX:
-            self._settle(self.told.days, set(sorted(self.minutes)[: max(MINUTES_MAX // 10, 1)]))
+            self._redistribute(self.published.days, set(sorted(self.minutes)[: max(MINUTES_MAX // 10, 1)]))
         entries = self.minutes[minute] = {}
         return entries
 
-    def learn(self, event: SessionOpened | SessionReset, occurred_at: int) -> Day:
-        """Take in the trading day that a session event tells of, with what happened in it before it was told."""
+    def add_day(self, event: SessionOpened | SessionReset, occurred_at: int) -> Day:
+        """Add the trading day that a session event states, and move the entries into it that belong there."""
         if isinstance(event, SessionReset):
             began_at = event.scheduled_for
         else:
-            told = (event.began_at, event.opens_at, occurred_at)
-            began_at = next(instant for instant in told if instant is not None)
+            instants = (event.began_at, event.opens_at, occurred_at)
+            began_at = next(instant for instant in instants if instant is not None)
         fresh = Day(event.trading_day, began_at, event.resets_at, event.week)
         known = self.day_named(fresh.name)
         if known is not None:
-            # Told again, for example of its opening after its reset: it began when it first did.
+            # Stated again, for example by its opening after its reset: it began when it first did.
             fresh = Day(
                 known.trading_day,
                 min(known.began_at, fresh.began_at),
                 known.resets_at if fresh.resets_at is None else fresh.resets_at,
                 fresh.week or known.week,
             )
-        days = [fresh, *(day for day in self.told.days if day is not known)]
+        days = [fresh, *(day for day in self.published.days if day is not known)]
         days.sort(key=lambda day: day.began_at)
-        self._settle(tuple(days[-DAYS_MAX:]), set())
+        self._redistribute(tuple(days[-DAYS_MAX:]), set())
         return fresh
 
-    def _settle(self, days: tuple[Day, ...], oldest: set[int]) -> None:
-        """Put these minutes, and those in a day with a known end, into their days for good; sum up the rest anew."""
-        after: PublishedTotals[E] = replace(self.told, days=days, closed=dict(self.told.closed), open={})
+    def _redistribute(self, days: tuple[Day, ...], oldest: set[int]) -> None:
+        """Sum up all minutes by these days. The oldest minutes, and those in a day with a known end, become final."""
+        # Readers hold no lock: everything is built beside what they see, and published in one assignment.
+        after: PublishedTotals[E] = replace(self.published, days=days, closed=dict(self.published.closed), open={})
         copied: set[str] = set()
         minutes: dict[int, dict[str, E]] = {}
         for minute, entries in self.minutes.items():
@@ -249,7 +252,7 @@ class Ledger(msgspec.Struct, Generic[E]):
                 _add(sums, name, key, entry)
         _drop_oldest(after.closed)
         self.minutes, self.span = minutes, None
-        self.told = after
+        self.published = after
 
 
 T = TypeVar("T", str, int)

@@ -1,4 +1,4 @@
-"""What a position made at one time, in points, and what it cost: the entries of the ledger of profit and loss."""
+"""The entries of the ledger of profit and loss: what one execution realized, in points, and its fees."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from decimal import Decimal
 import msgspec
 
 from projections.decimals import ZERO
-from projections.views.executions.trades import Fees, with_fee
+from projections.views.executions.fees import Fees, with_fee
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
-    """Realized points, first in first out and by average cost, before fees; fees by currency; fills, their volume."""
+    """Realized points before fees, by FIFO and by average cost; fees by currency; the number of fills, their volume."""
 
     points: Decimal = ZERO
     points_average_cost: Decimal = ZERO
@@ -20,7 +20,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     volume: Decimal = ZERO
 
     def plus(self, other: LedgerEntry) -> LedgerEntry:
-        # Most fills realize nothing and are charged in one currency: this is done for each of them.
+        # This runs for every fill, and most fills realize nothing and are charged in one currency.
         points, average, fees, more = self.points, self.points_average_cost, self.fees, other.fees
         if other.points:
             points += other.points
@@ -41,4 +41,4 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
         return self.plus(LedgerEntry(-other.points, -other.points_average_cost, fees, -other.fills, -other.volume))
 
 
-NOTHING = LedgerEntry()
+NO_ENTRY = LedgerEntry()

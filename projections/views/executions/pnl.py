@@ -1,4 +1,4 @@
-"""Profit and loss by trading day, week, symbol and currency, joined from positions, contracts and quotes on asking."""
+"""Queries about profit and loss by trading day, week, symbol and currency, joined from the states of other views."""
 
 import decimal
 from collections.abc import Callable, Iterable
@@ -13,7 +13,6 @@ from eventstore.trading import PositionSide
 from projections.decimals import FIXED
 from projections.view import Lens
 from projections.views.accounts import AccountsState, AccountsView, ReportedPnl, own_currency
-from projections.views.executions.fold import VIEW, Holding, PositionsState
 from projections.views.executions.ledger import Ledger
 from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.pnl_totals import (
@@ -24,6 +23,7 @@ from projections.views.executions.pnl_totals import (
     since_inception,
     to_currency,
 )
+from projections.views.executions.position_state import VIEW, Holding, PositionsState
 from projections.views.executions.trades import TradesState, TradesView
 from projections.views.quotes import Quote, Quotes
 
@@ -36,9 +36,9 @@ _EMPTY: Ledger[LedgerEntry] = Ledger()
 class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
     """What closing an open position at its quote's price would realize, before fees.
 
-    `amount` is in money, first in first out, `amount_average_cost` against the average cost; both are None where
-    there is no price. Of a quantity whose opening told no price nothing is known: it is in `unpriced` and makes
-    nothing. `age` is the price's, in ns.
+    `amount` is in money, first in first out, `amount_average_cost` against the average cost; both are None without a
+    price. A quantity that was opened without a price is in `unpriced` and realizes nothing. `age` is the price's, in
+    ns.
     """
 
     symbol: str
@@ -55,10 +55,10 @@ class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pnl:
-    """Questions about profit and loss: one Made for each currency. What is told is as of now, whatever `at` says.
+    """Queries about profit and loss: one PnlTotals per currency. `at` selects a day or week, as it is known now.
 
-    Days are those that session events tell of, and dates in UTC where none is told. Raises UnknownContract where
-    points are to be money and nobody told the contract's multiplier.
+    Days are those that session events state, and dates in UTC elsewhere. Raises UnknownContract if points have to be
+    converted to money and the contract's multiplier is not known.
     """
 
     def __init__(self, lens: Lens) -> None:
@@ -67,29 +67,29 @@ class Pnl:
     def day(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
     ) -> tuple[PnlTotals, ...]:
-        """Return what was made in the trading day that an instant lies in, by default now, or in the day named."""
-        return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day))
+        """Return the totals of the trading day that an instant lies in, by default now, or of the day named."""
+        return self._totals(account, lambda ledger: self._of_day(ledger, at, trading_day))
 
     def session(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[PnlTotals, ...]:
-        """Return what was made in the session that an instant lies in, by default now; nothing where none is told."""
+        """Return the totals of the session that an instant lies in, by default now; nothing outside a known session."""
         at_ns = self._ns(at)
-        return self._made(
+        return self._totals(
             account,
             lambda ledger: () if ledger.day_at(at_ns) is None else ledger.at(at_ns).items(),
             by_symbol=by_symbol,
         )
 
     def week(self, account: str, at: Times | None = None, *, by_symbol: bool = False) -> tuple[PnlTotals, ...]:
-        """Return what was made in the week of trading days that an instant lies in, by default now."""
+        """Return the totals of the week of trading days that an instant lies in, by default now."""
         at_ns = self._ns(at)
-        return self._made(account, lambda ledger: ledger.of_week(at_ns), by_symbol=by_symbol)
+        return self._totals(account, lambda ledger: ledger.of_week(at_ns), by_symbol=by_symbol)
 
     def span(
         self, account: str, first: date | str | None = None, last: date | str | None = None, *, by_symbol: bool = False
     ) -> tuple[PnlTotals, ...]:
-        """Return what was made from one trading day to another, both included; None: from the oldest, to the newest.
+        """Return the totals from one trading day to another, both included; None: from the oldest, to the newest.
 
-        What lies in no known day counts for its date in UTC. Raises InvalidEvent for what is no date, for a span that
+        What lies in no known day counts for its date in UTC. Raises InvalidEvent for an invalid date, for a span that
         ends before it begins, and for one that reaches back beyond the 400 days that are kept.
         """
         begin, end = _date_of("first", first), _date_of("last", last)
@@ -104,39 +104,39 @@ class Pnl:
         def entries(ledger: Ledger[LedgerEntry]) -> Entries:
             return [each for name in ledger.names_between(begin, end) for each in ledger.of_day(name).items()]
 
-        return self._made(account, entries, by_symbol=by_symbol)
+        return self._totals(account, entries, by_symbol=by_symbol)
 
     def total(self, account: str) -> tuple[PnlTotals, ...]:
-        """Return what was made since the account's first event."""
-        return self._made(account, lambda _: [*since_inception(self._lens, account), *self._counts(account)])
+        """Return the totals since the account's first event."""
+        return self._totals(account, lambda _: [*since_inception(self._lens, account), *self._counts(account)])
 
     def by_symbol(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
     ) -> tuple[PnlTotals, ...]:
         """Return the same as `day` for each symbol, side and currency, sorted."""
-        return self._made(account, lambda ledger: self._of_day(ledger, at, trading_day), by_symbol=True)
+        return self._totals(account, lambda ledger: self._of_day(ledger, at, trading_day), by_symbol=True)
 
     def days(self, account: str, *, by_symbol: bool = False) -> tuple[tuple[str, tuple[PnlTotals, ...]], ...]:
-        """Return each day's name with what was made in it, oldest first: the newest 400 in which anything happened.
+        """Return each day's name with its totals, oldest first: the newest 400 in which anything happened.
 
-        A name is a trading day's date, or with `~` before it the date in UTC of what lies in no known day.
+        A name is a trading day's date or, with `~` before it, the date in UTC of what lies in no known day.
         """
         return tuple(
-            (name, self._made(account, lambda ledger, name=name: ledger.of_day(name).items(), by_symbol=by_symbol))  # type: ignore[misc]
+            (name, self._totals(account, lambda ledger, name=name: ledger.of_day(name).items(), by_symbol=by_symbol))  # type: ignore[misc]
             for name in self._ledger(account).names()
         )
 
     def unrealized(self, account: str, at: Times | None = None) -> tuple[Unrealized, ...]:
-        """Return, for each open position, what closing it at its quote would make; the quote's age is at `at`."""
+        """Return, for each open position, what closing it at its quote would realize; the quote's age is as of `at`."""
         at_ns = self._ns(at)
         rates, quotes = Rates(self._lens, own_currency(self._lens, account)), quotes_of(self._lens)
-        held = [holding for holding in holdings_of(self._lens, account) if holding.figures.quantity]
+        held = [holding for holding in holdings_of(self._lens, account) if holding.totals.quantity]
         with decimal.localcontext(FIXED):
             found = [_valued(holding, rates, quotes.get(holding.symbol, at_ns)) for holding in held]
         return tuple(sorted(found, key=lambda each: (each.symbol, each.side)))
 
     def reported(self, account: str) -> tuple[ReportedPnl, ...]:
-        """Return what others report: the newest for each trading day, symbol and currency, sorted so."""
+        """Return the profit and loss that others report: the newest for each trading day, symbol and currency."""
         state: AccountsState | None = self._lens.state(AccountsView.name, account)
         found = [] if state is None else state.reported.values()
         return tuple(
@@ -148,10 +148,10 @@ class Pnl:
             return ledger.at(self._ns(at)).items()
         name = str(trading_day)
         found = ledger.of_day(name)
-        # Where no day is told of that name, the date is the one in UTC.
+        # If no trading day of that name is known, the date is the one in UTC.
         return (found or ledger.of_day("~" + name) if ledger.day_named(name) is None else found).items()
 
-    def _made(
+    def _totals(
         self, account: str, choose: Callable[[Ledger[LedgerEntry]], Entries], *, by_symbol: bool = False
     ) -> tuple[PnlTotals, ...]:
         rates = Rates(self._lens, own_currency(self._lens, account))
@@ -175,24 +175,24 @@ class Pnl:
 
 
 def quotes_of(lens: Lens) -> Quotes:
-    """Return the book's own quotes, where how old a price may be is set; or some with the default."""
+    """Return the book's own quotes, which hold the age limit that was set; else quotes with the default limit."""
     found = getattr(lens, "quotes", None)
     return found if isinstance(found, Quotes) else Quotes(lens)
 
 
 def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
-    figures, contract = holding.figures, rates.find(holding.symbol)
-    worth = multiplier(holding.symbol, contract)
+    totals, contract = holding.totals, rates.find(holding.symbol)
+    point_value = multiplier(holding.symbol, contract)
     price = amount = average = None
     if quote is not None and quote.price is not None:
         price = quote.price
-        value = (figures.quantity - figures.unpriced) * price
-        amount = (value - figures.cost) * worth
-        average = (value - figures.average_cost_total) * worth
+        value = (totals.quantity - totals.unpriced) * price
+        amount = (value - totals.cost) * point_value
+        average = (value - totals.average_cost_total) * point_value
     return Unrealized(
         symbol=holding.symbol,
         side=holding.side,
-        quantity=figures.quantity,
+        quantity=totals.quantity,
         currency=rates.currency_of(contract),
         amount=amount,
         amount_average_cost=average,
@@ -200,7 +200,7 @@ def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
         quoted_at=None if quote is None or price is None else quote.quoted_at,
         age=None if quote is None or price is None else quote.age,
         stale=quote is None or quote.stale,
-        unpriced=figures.unpriced,
+        unpriced=totals.unpriced,
     )
 
 
@@ -210,5 +210,5 @@ def _date_of(what: str, given: date | str | None) -> date | None:
     try:
         return date.fromisoformat(given)  # type: ignore[arg-type]
     except (TypeError, ValueError) as e:
-        msg = f"{what} is a trading day's date, as 2025-11-19, not {given!r:.80}"
+        msg = f"{what} must be a trading day's date, such as 2025-11-19, not {given!r:.80}"
         raise InvalidEvent(msg) from e

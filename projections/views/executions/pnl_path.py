@@ -1,4 +1,4 @@
-"""The path of an account's profit and loss: what each fill realized, in the order it happened, for a day's best."""
+"""The path of an account's profit and loss: what each fill realized, in the order it happened, for a day's high."""
 
 from __future__ import annotations
 
@@ -22,61 +22,61 @@ _FEW = 500
 
 
 class PnlStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What happened at one time (UNIX ns), by the record at `position`; `key` is the ledger's."""
+    """A ledger entry with its time (UNIX ns), the log position of its record, and its key in the ledger."""
 
     at: Instant
-    position: int
+    log_position: int
     key: str
-    earned: LedgerEntry
+    entry: LedgerEntry
 
 
 class PnlLedger(Ledger[LedgerEntry]):
     """The ledger of what positions realized, with the steps of the newest days in the order they happened.
 
-    What a bust or a correction changes stands at the time of the fill it changes, so that a profit which the venue
-    took back was never anybody's best. Steps are kept from when anybody cares for the account's days: it was opened,
-    or has limits or sessions. At most the newest 5,000 are kept; before `steps_from` they are not all there.
+    What a bust or correction changes is placed at the time of the fill that it changes, so that a profit which the
+    venue took back is never counted as a day's high. Steps are kept once an event shows that the account's days matter:
+    it was opened, or has limits or sessions. At most the newest 5,000 are kept; before `steps_from` some are missing.
     """
 
     steps: list[PnlStep] = msgspec.field(default_factory=list)
     steps_from: int = 0
-    stepping: bool = False
+    keeps_steps: bool = False
 
-    def tell(self, event: Event, record: Record) -> None:
-        """Take in what is no trade: a session's days, and that somebody cares for the account's."""
+    def follow(self, event: Event, record: Record) -> None:
+        """Begin to keep steps, as AccountOpened, LimitsSet and session events ask for; add a session's day."""
         if isinstance(event, SessionOpened | SessionReset):
-            self.learn(event, record.occurred_at)
-        if not self.stepping:
-            self.stepping = True
-            # What happened before is in the sums alone; where nothing did, all steps will be there.
+            self.add_day(event, record.occurred_at)
+        if not self.keeps_steps:
+            self.keeps_steps = True
+            # Earlier entries are in the sums only; if there are none, no step will be missing.
             self.steps_from = 0 if self.span is None else record.recorded_at
 
-    def book(self, at: int, position: int, key: str, earned: LedgerEntry) -> None:
-        """Add what a record made, which happened at an instant."""
-        self.add(at, key, earned)
-        if not self.stepping or (not earned.points and not earned.fees):
+    def add_entry(self, at: int, log_position: int, key: str, entry: LedgerEntry) -> None:
+        """Add an entry to the day that an instant lies in, and to the steps where they are kept."""
+        self.add(at, key, entry)
+        if not self.keeps_steps or (not entry.points and not entry.fees):
             return
         steps = self.steps
-        step = PnlStep(at, position, key, earned)
-        if steps and _place(step) < _place(steps[-1]):
-            insort(steps, step, key=_place)
+        step = PnlStep(at, log_position, key, entry)
+        if steps and _order(step) < _order(steps[-1]):
+            insort(steps, step, key=_order)
         else:
             steps.append(step)
         count = len(steps)
-        # A quarter at least, so that they are not copied at every step.
+        # At least a quarter is dropped, so that the list is not copied at every step.
         if count > STEPS_MAX or (count > _FEW and steps[count // 4].at < at - KEPT_NS):
             self.steps, self.steps_from = steps[count // 4 :], steps[count // 4 - 1].at + 1
 
     def steps_of(self, since: int, until: int | None) -> list[PnlStep]:
-        """Return the steps from an instant on until before another, oldest first."""
-        # Taken at once: the fold may enter another while this goes on.
+        """Return the steps from an instant on to before another, oldest first."""
+        # Copied in one step: the fold may insert another meanwhile.
         steps = self.steps[:]
         first = bisect_left(steps, since, key=_time)
         return steps[first:] if until is None else steps[first : bisect_left(steps, until, key=_time)]
 
 
-def _place(step: PnlStep) -> tuple[int, int]:
-    return step.at, step.position
+def _order(step: PnlStep) -> tuple[int, int]:
+    return step.at, step.log_position
 
 
 def _time(step: PnlStep) -> int:

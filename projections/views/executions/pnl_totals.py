@@ -1,4 +1,4 @@
-"""Money from points: what a day, a week or an account has made, in each currency; nothing is summed across them."""
+"""Money from points: the profit and loss of a day, a week or an account; by currency, never summed across them."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,14 +10,14 @@ from eventstore.trading import PositionSide
 from projections.decimals import ZERO
 from projections.view import SHARED, Lens
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
-from projections.views.executions.fold import VIEW, Holding, PositionsState
 from projections.views.executions.ledger_entry import LedgerEntry
+from projections.views.executions.position_state import VIEW, Holding, PositionsState
 
 
 class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """What was made in one currency: realized (first in, first out) before fees, and `net` of them.
+    """Profit and loss in one currency: realized (first in, first out) before fees, and `net` of fees.
 
-    `trades` counts fills, `volume` is the sum of their quantities. `symbol` and `side` are None where it is of all.
+    `trades` counts fills, `volume` is the sum of their quantities. `symbol` and `side` are None for all together.
     """
 
     currency: str | None
@@ -33,9 +33,9 @@ class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rates:
-    """What points of each symbol are worth: its contract's multiplier, in its currency.
+    """The money value of a point of each symbol: its contract's multiplier, in its contract's currency.
 
-    A contract that names no currency is in the account's own, and a fee that names none is in its contract's.
+    A contract that names no currency is in the account's own; a fee that names none is in its contract's.
     """
 
     def __init__(self, lens: Lens, own: str | None) -> None:
@@ -59,7 +59,7 @@ class Rates:
 
 
 def multiplier(symbol: str, contract: Contract | None) -> Decimal:
-    """Return money per point and unit; raise UnknownContract: a silent 1 would be a wrong figure."""
+    """Return money per point and unit; raise UnknownContract if it is not known: assuming 1 would be a wrong figure."""
     if contract is None or contract.multiplier is None:
         raise UnknownContract(symbol)
     return contract.multiplier
@@ -78,63 +78,63 @@ class _CurrencyTotals(msgspec.Struct):
 def to_currency(
     entries: Iterable[tuple[str, LedgerEntry]], rates: Rates, *, by_symbol: bool = False
 ) -> tuple[PnlTotals, ...]:
-    """Return what these entries come to in each currency, sorted, each symbol and side apart where asked.
+    """Return the totals of these entries in each currency, sorted; with `by_symbol`, also by symbol and side.
 
     Callers have set the context of projections.decimals.FIXED.
     """
-    purses: dict[tuple[str, str, str | None], _CurrencyTotals] = {}
+    sums: dict[tuple[str, str, str | None], _CurrencyTotals] = {}
     for key, entry in entries:
         symbol, _, side = key.partition("\0")
         contract = rates.find(symbol)
         currency = rates.currency_of(contract)
-        place = (symbol, side) if by_symbol else ("", "")
-        purse = purses.setdefault((*place, currency), _CurrencyTotals())
+        group = (symbol, side) if by_symbol else ("", "")
+        total = sums.setdefault((*group, currency), _CurrencyTotals())
         if entry.points or entry.points_average_cost:
-            worth = multiplier(symbol, contract)
-            purse.realized += entry.points * worth
-            purse.average_cost += entry.points_average_cost * worth
-        purse.trades += entry.fills
-        purse.volume += entry.volume
+            point_value = multiplier(symbol, contract)
+            total.realized += entry.points * point_value
+            total.average_cost += entry.points_average_cost * point_value
+        total.trades += entry.fills
+        total.volume += entry.volume
         for named, amount in entry.fees:
-            charged = named or currency
-            other = purse if charged == currency else purses.setdefault((*place, charged), _CurrencyTotals())
+            fee_currency = named or currency
+            other = total if fee_currency == currency else sums.setdefault((*group, fee_currency), _CurrencyTotals())
             other.fees += amount
-    return tuple(_made(*place, purses[place]) for place in sorted(purses, key=_order))
+    return tuple(_pnl_totals(*group, sums[group]) for group in sorted(sums, key=_order))
 
 
-def _order(place: tuple[str, str, str | None]) -> tuple[str, str, str]:
-    symbol, side, currency = place
+def _order(group: tuple[str, str, str | None]) -> tuple[str, str, str]:
+    symbol, side, currency = group
     return symbol, side, currency or ""
 
 
-def _made(symbol: str, side: str, currency: str | None, purse: _CurrencyTotals) -> PnlTotals:
+def _pnl_totals(symbol: str, side: str, currency: str | None, total: _CurrencyTotals) -> PnlTotals:
     return PnlTotals(
         currency=currency,
-        realized=purse.realized,
-        fees=purse.fees,
-        net=purse.realized - purse.fees,
-        realized_average_cost=purse.average_cost,
-        net_average_cost=purse.average_cost - purse.fees,
-        trades=purse.trades,
-        volume=purse.volume,
+        realized=total.realized,
+        fees=total.fees,
+        net=total.realized - total.fees,
+        realized_average_cost=total.average_cost,
+        net_average_cost=total.average_cost - total.fees,
+        trades=total.trades,
+        volume=total.volume,
         symbol=symbol or None,
         side=PositionSide(side) if side else None,
     )
 
 
 def holdings_of(lens: Lens, account: str) -> list[Holding]:
-    """Return what the account holds or ever held, each as it stands: sorted by nothing."""
+    """Return every holding that the account has or ever had, in no particular order."""
     state: PositionsState | None = lens.state(VIEW, account)
     return [] if state is None else list(state.holdings.values())
 
 
 def since_inception(lens: Lens, account: str) -> list[tuple[str, LedgerEntry]]:
-    """Return what every position has realized and cost since the account's first event, without counts."""
+    """Return the entries of every holding since the account's first event, without counts."""
     state: PositionsState | None = lens.state(VIEW, account)
     if state is None:
         return []
     entries = [
-        (key, LedgerEntry(holding.figures.realized_points, holding.figures.realized_points_average_cost, holding.fees))
+        (key, LedgerEntry(holding.totals.realized_points, holding.totals.realized_points_average_cost, holding.fees))
         for key, holding in list(state.holdings.items())
     ]
     return [*entries, ("\0", LedgerEntry(fees=state.fees))] if state.fees else entries

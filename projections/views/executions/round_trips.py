@@ -1,4 +1,4 @@
-"""Round trips: what each way from flat to flat made, in points, and what it cost; the newest of each account."""
+"""The round trips view: what each position realized from flat to flat, in points, and its fees; and its queries."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -30,10 +30,10 @@ _BUY = Side.BUY
 
 
 class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
-    """One round trip that ended at `ended_at` (UNIX ns) with the record at `position`.
+    """One round trip that ended at `ended_at` (UNIX ns) with the record at log position `position`.
 
-    `points` are before fees, None where something of it had no price; `fees` by currency, "" for those that named
-    none. A fill through zero ends a trip, is charged to it, and begins the next.
+    `points` are before fees, None if any part of it had no price; `fees` by currency, "" for those that named none. A
+    fill through zero ends a round trip, which takes its fee, and begins the next.
     """
 
     symbol: str
@@ -46,7 +46,7 @@ class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenRoundTrip(msgspec.Struct, frozen=True):
-    """A trip under way: what is held, what was received less what was paid for it, and fees; its number."""
+    """A round trip in progress: the quantity held, what was received less what was paid, fees, and its number."""
 
     quantity: Decimal = ZERO
     received: Decimal | None = ZERO
@@ -55,7 +55,7 @@ class OpenRoundTrip(msgspec.Struct, frozen=True):
 
 
 class RoundTripLeg(msgspec.Struct, frozen=True, gc=False):
-    """A recent trade: which trip it was of, and its figures; without a quantity once it is busted."""
+    """A recent trade: the round trip that it belongs to, and its figures; its quantity is zero once it is busted."""
 
     key: str
     number: int
@@ -65,7 +65,7 @@ class RoundTripLeg(msgspec.Struct, frozen=True, gc=False):
 
 
 class RoundTripsState(msgspec.Struct):
-    """One account: the trips under way by symbol, NUL and side, the last 100 that ended, and recent trades."""
+    """One account: the round trips in progress by symbol, NUL and side, the last 100 that ended, and recent trades."""
 
     open: dict[str, OpenRoundTrip] = {}
     trips: tuple[RoundTrip, ...] = ()
@@ -74,11 +74,11 @@ class RoundTripsState(msgspec.Struct):
 
 
 class RoundTripsView(View[RoundTripsState]):
-    """A trip ends where its position comes to flat, or goes through it.
+    """A round trip ends when its position comes to flat, or goes through it.
 
-    A trade that is busted, or corrected to another quantity, when its trip is over changes what is held from then on,
-    at its own price; the trip stays as it was. A corrected price, and a fee that comes later, count for its trade's
-    trip.
+    A trade that is busted, or corrected to another quantity, after its round trip has ended changes the quantity held
+    from then on, at the trade's own price; the round trip stays as it was. A corrected price, or a fee that comes
+    later, counts for the trade's round trip.
     """
 
     name: ClassVar[str] = "trips"
@@ -112,7 +112,7 @@ class RoundTripsView(View[RoundTripsState]):
 
 
 class RoundTrips:
-    """Questions about round trips."""
+    """Queries about round trips."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
@@ -131,13 +131,13 @@ def _fill(state: RoundTripsState, event: OrderFilled | TradeExecuted, record: Re
     key = event.symbol + "\0" + event.position_side
     quantity = event.quantity if event.side is _BUY else -event.quantity
     fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
-    number = _deal(state, key, (quantity, event.price), fees, record)
+    number = _trade(state, key, (quantity, event.price), fees, record)
     state.recent.put(name, RoundTripLeg(key, number, quantity, event.price, fees), LEGS_MAX)
 
 
-def _deal(state: RoundTripsState, key: str, dealt: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
-    """Buy or sell so much at a price, and return the number of the trip that this was of."""
-    quantity, price = dealt
+def _trade(state: RoundTripsState, key: str, traded: tuple[Decimal, Decimal | None], fees: Fees, record: Record) -> int:
+    """Buy or sell a quantity at a price; return the number of the round trip that this belongs to."""
+    quantity, price = traded
     held = state.open.get(key)
     if held is None:
         if len(state.open) >= SYMBOLS_MAX:
@@ -148,9 +148,10 @@ def _deal(state: RoundTripsState, key: str, dealt: tuple[Decimal, Decimal | None
     for currency, amount in fees:
         spent = with_fee(spent, currency, amount)
     after = held.quantity + quantity
+    # A fill through zero closes this round trip with a part of its quantity and opens the next with the rest.
     through = held.quantity * after < ZERO
-    taken = -held.quantity if through else quantity
-    received = None if held.received is None or price is None else held.received - taken * price
+    closing = -held.quantity if through else quantity
+    received = None if held.received is None or price is None else held.received - closing * price
     if after and not through:
         state.open[key] = OpenRoundTrip(after, received, spent, held.number)
         return held.number
@@ -164,7 +165,7 @@ def _deal(state: RoundTripsState, key: str, dealt: tuple[Decimal, Decimal | None
 def _end(state: RoundTripsState, key: str, held: OpenRoundTrip, record: Record) -> None:
     state.open.pop(key, None)
     if not held.received and not held.fees and record.type == "TradeBusted":
-        return  # Nothing of it is left: there was no such trip.
+        return  # All its trades were busted: there was no round trip.
     symbol, _, side = key.partition("\0")
     trip = RoundTrip(
         symbol=symbol,
@@ -193,7 +194,7 @@ def _charge(state: RoundTripsState, event: FeeCharged, record: Record) -> None:
 
 
 def _change(state: RoundTripsState, event: TradeBusted | TradeCorrected, record: Record) -> None:
-    """Book a trade back and, where it is corrected, as it should have been; both at once, or a trip would end."""
+    """Take a trade back and, if it is corrected, book it again; in one step, or the round trip would end in between."""
     name, leg = _known(state, event, record)
     if leg is None or not leg.quantity:
         return
@@ -207,16 +208,16 @@ def _change(state: RoundTripsState, event: TradeBusted | TradeCorrected, record:
         _reprice(state, leg, price)
     held = state.open.get(leg.key)
     if held is not None and held.received is not None and held.number == leg.number:
-        # In the same trip only the figures change; what they then come to may be flat.
+        # In the same round trip only the figures change; the new quantity may be flat, which then ends it.
         received = held.received + leg.quantity * leg.price - fresh * price + by * price
         state.open[leg.key] = replace(held, received=received)
     if by:
-        _deal(state, leg.key, (by, price), back, record)
+        _trade(state, leg.key, (by, price), back, record)
     state.recent.put(name, RoundTripLeg(leg.key, leg.number, fresh, price, leg.fees), LEGS_MAX)
 
 
 def _reprice(state: RoundTripsState, leg: RoundTripLeg, price: Decimal) -> None:
-    """Change what a trip that ended made by another price of one of its trades."""
+    """Correct the points of a round trip that has ended for another price of one of its trades."""
     more = leg.quantity * (leg.price - price)
     state.trips = tuple(
         replace(trip, points=trip.points + more) if trip.number == leg.number and trip.points is not None else trip
@@ -228,17 +229,17 @@ def _adjust(state: RoundTripsState, event: PositionAdjusted, record: Record) -> 
     key = event.symbol + "\0" + event.position_side
     held = state.open.get(key)
     if event.reason is AdjustmentReason.SPLIT:
-        # More or fewer of the same: what was paid for them stays.
+        # The quantity changes, and what was paid for it stays.
         if held is not None and held.quantity * (held.quantity + event.quantity) > ZERO:
             state.open[key] = replace(held, quantity=held.quantity + event.quantity)
         return
-    _deal(state, key, (event.quantity, event.price), (), record)
+    _trade(state, key, (event.quantity, event.price), (), record)
 
 
 def _known(
     state: RoundTripsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
 ) -> tuple[str, RoundTripLeg | None]:
-    """Return a trade by the name it is remembered under: of this very stream, else the newest of its id."""
+    """Return a trade and the name it is remembered under: the one of this stream, else the newest with its id."""
     name = record.stream + "\0" + event.trade_id
     leg = state.recent.get(name)
     if leg is not None:
@@ -248,4 +249,4 @@ def _known(
 
 
 def _of_id(state: RoundTripsState, trade_id: str, start: str) -> Iterator[tuple[str, RoundTripLeg]]:
-    return ((name, leg) for name, leg in state.recent.ending("\0" + trade_id) if leg.key.startswith(start))
+    return ((name, leg) for name, leg in state.recent.ending_with("\0" + trade_id) if leg.key.startswith(start))

@@ -1,10 +1,9 @@
-"""Trades: each one from the log with what became of it later, and the running totals of each symbol."""
+"""The trades view: running totals by symbol; and queries, which read each trade and its later changes from the log."""
 
 import decimal
-import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import ClassVar, Generic, NamedTuple, TypeVar, overload
+from typing import ClassVar, overload
 
 import msgspec
 from msgspec.structs import replace
@@ -23,93 +22,17 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, ContractsState, ContractsView, TooManySymbols
+from projections.views.executions.anomalies import TradeAnomaly, TradeAnomalyKind, with_anomaly
+from projections.views.executions.fees import Fees, with_fee
+from projections.views.executions.recent_trades import TwoGenerationCache
 
-RECENT_MAX = 1_000
-ANOMALIES_MAX = 100
-
-V = TypeVar("V")
-Fees = tuple[tuple[str, Decimal], ...]
-"""Fees by currency, sorted; "" stands for those that named none."""
 TradeEvent = OrderFilled | TradeExecuted
 AboutTrade = FeeCharged | TradeBusted | TradeCorrected
 _BUY = Side.BUY
 
 
-class TradeAnomalyKind(enum.StrEnum):
-    """Why a record surprised."""
-
-    DUPLICATE_TRADE = "DUPLICATE_TRADE"
-    """The same trade id came again in the same stream: it counts once."""
-    DUPLICATE_BUST = "DUPLICATE_BUST"
-    """The trade was busted already."""
-    DUPLICATE_CORRECTION = "DUPLICATE_CORRECTION"
-    """The trade was corrected to these figures already."""
-    UNKNOWN_BUST = "UNKNOWN_BUST"
-    """No such trade is remembered and the bust repeats no figures: nothing changed."""
-    UNKNOWN_CORRECTION = "UNKNOWN_CORRECTION"
-    """No such trade is remembered, or it was busted, and no earlier figures are repeated: nothing changed."""
-    LATE_BUST = "LATE_BUST"
-    """The trade was too old to fold again without it: the opposite was booked."""
-    LATE_CORRECTION = "LATE_CORRECTION"
-    """The trade was too old to fold again with it: the opposite of the old and the new were booked."""
-    OVERCLOSED = "OVERCLOSED"
-    """More was closed than a hedged side held."""
-    UNPRICED = "UNPRICED"
-    """A position was opened without a price: this quantity realizes nothing."""
-    IMPOSSIBLE_SPLIT = "IMPOSSIBLE_SPLIT"
-    """A split of a flat position, or one that would turn it around: nothing changed."""
-    LOTS_MERGED = "LOTS_MERGED"
-    """There were too many open lots: the older half became one at its average price."""
-
-
-class TradeAnomaly(NamedTuple):
-    """What was odd about a record, and the record's position in the log."""
-
-    kind: TradeAnomalyKind
-    position: int
-
-
-class TwoGenerationCache(msgspec.Struct, Generic[V]):
-    """The last keys and what is known of each, 1,000 to 2,000 of them: two generations, the older dropped whole."""
-
-    newer: dict[str, V] = {}
-    older: dict[str, V] = {}
-
-    def put(self, key: str, value: V, most: int | None = None) -> None:
-        if len(self.newer) >= (most or RECENT_MAX):
-            self.older = self.newer
-            self.newer = {}
-        self.newer[key] = value
-
-    def get(self, key: str) -> V | None:
-        value = self.newer.get(key)
-        return self.older.get(key) if value is None else value
-
-    def ending(self, suffix: str) -> Iterator[tuple[str, V]]:
-        """Yield the keys with this ending and what is known of them, newest first."""
-        for generation in (self.newer, self.older):
-            for key, value in reversed(generation.items()):
-                if key.endswith(suffix):
-                    yield key, value
-
-
-def with_fee(fees: Fees, currency: str, amount: Decimal) -> Fees:
-    """Return the fees with one more, without what came to zero; nothing is ever summed across currencies."""
-    if len(fees) == 1 and fees[0][0] == currency:
-        total = fees[0][1] + amount
-        return ((currency, total),) if total else ()
-    sums = dict(fees)
-    sums[currency] = sums.get(currency, ZERO) + amount
-    return tuple(sorted(item for item in sums.items() if item[1]))
-
-
-def with_anomaly(marks: tuple[TradeAnomaly, ...], kind: TradeAnomalyKind, position: int) -> tuple[TradeAnomaly, ...]:
-    """Return the marks with one more, the last 100 of them."""
-    return (*marks[1 - ANOMALIES_MAX :], TradeAnomaly(kind, position))
-
-
 class RememberedTrade(msgspec.Struct, frozen=True, gc=False):
-    """What a recent trade added to its symbol's totals; `quantity` is below zero where it was sold."""
+    """What a recent trade added to its symbol's totals; `quantity` is negative for a sale."""
 
     symbol: str
     quantity: Decimal
@@ -119,7 +42,7 @@ class RememberedTrade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Totals(msgspec.Struct, frozen=True, gc=False):
-    """Sums over one symbol's trades, without the busted ones, which `busted` counts. Values are price × quantity."""
+    """Sums over one symbol's trades, without busted ones, which `busted` counts. Values are price × quantity."""
 
     symbol: str
     count: int = 0
@@ -132,19 +55,19 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
 
 
 class TradesState(msgspec.Struct):
-    """One account. Totals by symbol; recent trades by stream, NUL and trade id; fees and marks of no known symbol."""
+    """One account. Totals by symbol; recent trades by stream, NUL and trade id; fees of no known symbol; anomalies."""
 
     totals: dict[str, Totals] = {}
     recent: TwoGenerationCache[RememberedTrade] = msgspec.field(default_factory=TwoGenerationCache)
     fees: Fees = ()
-    marked: tuple[TradeAnomaly, ...] = ()
+    anomalies: tuple[TradeAnomaly, ...] = ()
 
 
 class Trade(msgspec.Struct, frozen=True, kw_only=True):
-    """One trade as it stands now: fees that came later are in `fee`, a correction in `quantity` and `price`.
+    """One trade as it stands now: `fee` includes fees that came later, `quantity` and `price` a correction.
 
-    `order_id` is None for a trade without an order of ours. `fee` is in `fee_currency`, or in none named;
-    `other_fees` are those in other currencies. `occurred_at` is in UNIX ns, `position` the record's in the log.
+    `order_id` is None for a trade without an order in this log. `fee` is in `fee_currency`, None if no currency was
+    named; `other_fees` are those in other currencies. `occurred_at` is in UNIX ns, `position` is a log position.
     """
 
     trade_id: str
@@ -165,7 +88,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TradesView(View[TradesState]):
-    """Each symbol's totals. A trade counts once: its id is known within its stream for the last 1,000 trades."""
+    """Each symbol's totals. A trade id counts once per stream, as long as it is among the last 1,000 trades."""
 
     name: ClassVar[str] = "trades"
     revision: ClassVar[int] = 1
@@ -197,13 +120,13 @@ class TradesView(View[TradesState]):
 
 
 class Trades:
-    """Questions about trades."""
+    """Queries about trades."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
     def of(self, account: str, symbol: str | None = None) -> tuple[Trade, ...]:
-        """Return an account's trades from the log, oldest first; those of one symbol, or of what a broker calls so."""
+        """Return an account's trades from the log, oldest first; those of one symbol, or of a broker's name for one."""
         with decimal.localcontext(FIXED):
             trades = _collected(self._lens.read(account=account, types=TradesView.types))
         if symbol is None:
@@ -216,7 +139,7 @@ class Trades:
     @overload
     def totals(self, account: str, symbol: str) -> Totals: ...
     def totals(self, account: str, symbol: str | None = None) -> Totals | tuple[Totals, ...]:
-        """Return one symbol's totals, all zero where there are none; without a symbol everyone's, sorted."""
+        """Return one symbol's totals, all zero if it has none; without a symbol those of every symbol, sorted."""
         state: TradesState | None = self._lens.state(TradesView.name, account)
         totals = {} if state is None else state.totals
         if symbol is None:
@@ -228,14 +151,14 @@ class Trades:
         return totals.get(symbol) or Totals(symbol)
 
     def unassigned_fees(self, account: str) -> Fees:
-        """Return, by currency, the fees of trades whose symbol is not known any more."""
+        """Return, by currency, the fees of trades whose symbol is no longer known."""
         state: TradesState | None = self._lens.state(TradesView.name, account)
         return () if state is None else state.fees
 
     def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
-        """Return the last 100 records that surprised."""
+        """Return the last 100 anomalous records."""
         state: TradesState | None = self._lens.state(TradesView.name, account)
-        return () if state is None else state.marked
+        return () if state is None else state.anomalies
 
     def _symbol(self, name: str) -> str:
         state: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
@@ -252,11 +175,11 @@ def _collected(records: Iterable[Record]) -> list[Trade]:
         if isinstance(event, TradeEvent):
             name = record.stream + "\0" + event.trade_id
             if name not in trades:
-                trades[name] = _told(event, record)
+                trades[name] = _recorded(event, record)
                 newest[event.trade_id] = name
         elif isinstance(event, AboutTrade):
             later.append((record.stream + "\0" + event.trade_id, event))
-    # What is said about a trade may stand before it in the log, for each stream has a writer of its own.
+    # A change of a trade may precede it in the log, because different processes write to different streams.
     for name, about in later:
         known = name if name in trades else newest.get(about.trade_id)
         if known is not None and about.symbol in {None, trades[known].symbol}:
@@ -264,7 +187,7 @@ def _collected(records: Iterable[Record]) -> list[Trade]:
     return list(trades.values())
 
 
-def _told(event: TradeEvent, record: Record) -> Trade:
+def _recorded(event: TradeEvent, record: Record) -> Trade:
     return Trade(
         trade_id=event.trade_id,
         order_id=record.entity.replace("%2F", "/") if isinstance(event, OrderFilled) else None,
@@ -300,41 +223,41 @@ def _trade(state: TradesState, event: TradeEvent, record: Record) -> None:
     name = record.stream + "\0" + event.trade_id
     recent = state.recent
     if name in recent.newer or name in recent.older:
-        state.marked = with_anomaly(state.marked, TradeAnomalyKind.DUPLICATE_TRADE, record.position)
+        state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.DUPLICATE_TRADE, record.position)
         return
     quantity = event.quantity if event.side is _BUY else -event.quantity
-    dealt = RememberedTrade(event.symbol, quantity, event.price, event.fee, event.fee_currency or "")
-    _add(state, dealt, 1)
-    recent.put(name, dealt)
+    trade = RememberedTrade(event.symbol, quantity, event.price, event.fee, event.fee_currency or "")
+    _add(state, trade, 1)
+    recent.put(name, trade)
 
 
-def _add(state: TradesState, dealt: RememberedTrade, count: int, busted: int = 0) -> None:
+def _add(state: TradesState, trade: RememberedTrade, count: int, busted: int = 0) -> None:
     """Add a trade to its symbol's totals, or with a count of -1 take it out again."""
-    totals = state.totals.get(dealt.symbol)
+    totals = state.totals.get(trade.symbol)
     if totals is None:
         if len(state.totals) >= SYMBOLS_MAX:
-            raise TooManySymbols(TradesView.name, dealt.symbol)
-        totals = Totals(dealt.symbol)
-    quantity, fee = (dealt.quantity, dealt.fee) if count > 0 else (-dealt.quantity, -dealt.fee)
-    value = quantity * dealt.price
+            raise TooManySymbols(TradesView.name, trade.symbol)
+        totals = Totals(trade.symbol)
+    quantity, fee = (trade.quantity, trade.fee) if count > 0 else (-trade.quantity, -trade.fee)
+    value = quantity * trade.price
     bought, sold, bought_value, sold_value = totals.bought, totals.sold, totals.bought_value, totals.sold_value
-    if dealt.quantity > ZERO:
+    if trade.quantity > ZERO:
         bought += quantity
         bought_value += value
     else:
         sold -= quantity
         sold_value -= value
-    fees = with_fee(totals.fees, dealt.currency, fee) if fee else totals.fees
-    state.totals[dealt.symbol] = Totals(
-        dealt.symbol, totals.count + count, bought, sold, bought_value, sold_value, fees, totals.busted + busted
+    fees = with_fee(totals.fees, trade.currency, fee) if fee else totals.fees
+    state.totals[trade.symbol] = Totals(
+        trade.symbol, totals.count + count, bought, sold, bought_value, sold_value, fees, totals.busted + busted
     )
 
 
 def _charge(state: TradesState, event: FeeCharged, record: Record) -> None:
     currency, symbol = event.currency or "", event.symbol
     if symbol is None:
-        _, dealt = _remembered(state, event, record.stream)
-        symbol = None if dealt is None else dealt.symbol
+        _, trade = _lookup(state, event, record.stream)
+        symbol = None if trade is None else trade.symbol
     if symbol is None:
         state.fees = with_fee(state.fees, currency, event.amount)
         return
@@ -345,49 +268,49 @@ def _charge(state: TradesState, event: FeeCharged, record: Record) -> None:
 
 
 def _bust(state: TradesState, event: TradeBusted, record: Record) -> None:
-    name, dealt = _remembered(state, event, record.stream)
+    name, trade = _lookup(state, event, record.stream)
     done = name + "\0bust"
     if state.recent.get(done) is not None:
-        state.marked = with_anomaly(state.marked, TradeAnomalyKind.DUPLICATE_BUST, record.position)
+        state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.DUPLICATE_BUST, record.position)
         return
-    if dealt is None:
-        dealt = _repeated(event, event.quantity, event.price)
-    if dealt is None:
-        state.marked = with_anomaly(state.marked, TradeAnomalyKind.UNKNOWN_BUST, record.position)
+    if trade is None:
+        trade = _repeated(event, event.quantity, event.price)
+    if trade is None:
+        state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.UNKNOWN_BUST, record.position)
         return
-    _add(state, dealt, -1, busted=1)
-    state.recent.put(done, dealt)
+    _add(state, trade, -1, busted=1)
+    state.recent.put(done, trade)
 
 
 def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
-    name, dealt = _remembered(state, event, record.stream)
-    if dealt is None:
-        dealt = _repeated(event, event.previous_quantity, event.previous_price)
-    if dealt is None or state.recent.get(name + "\0bust") is not None:
-        state.marked = with_anomaly(state.marked, TradeAnomalyKind.UNKNOWN_CORRECTION, record.position)
+    name, trade = _lookup(state, event, record.stream)
+    if trade is None:
+        trade = _repeated(event, event.previous_quantity, event.previous_price)
+    if trade is None or state.recent.get(name + "\0bust") is not None:
+        state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.UNKNOWN_CORRECTION, record.position)
         return
-    buys = dealt.quantity > ZERO if event.side is None else event.side is _BUY
-    again = replace(dealt, quantity=event.quantity if buys else -event.quantity, price=event.price)
-    _add(state, dealt, -1)
+    buys = trade.quantity > ZERO if event.side is None else event.side is _BUY
+    again = replace(trade, quantity=event.quantity if buys else -event.quantity, price=event.price)
+    _add(state, trade, -1)
     _add(state, again, 1)
     state.recent.put(name, again)
 
 
-def _remembered(state: TradesState, event: AboutTrade, stream: str) -> tuple[str, RememberedTrade | None]:
-    """Return a trade's name and what it added: in this very stream, else the newest of its id."""
+def _lookup(state: TradesState, event: AboutTrade, stream: str) -> tuple[str, RememberedTrade | None]:
+    """Return a trade's name and what it added to the totals: the one of this stream, else the newest with its id."""
     name = stream + "\0" + event.trade_id
-    dealt = state.recent.get(name)
-    if dealt is None:
-        for other, found in state.recent.ending("\0" + event.trade_id):
+    trade = state.recent.get(name)
+    if trade is None:
+        for other, found in state.recent.ending_with("\0" + event.trade_id):
             if event.symbol in {None, found.symbol}:
                 return other, found
-    return name, dealt
+    return name, trade
 
 
 def _repeated(
     event: TradeBusted | TradeCorrected, quantity: Decimal | None, price: Decimal | None
 ) -> RememberedTrade | None:
-    """Return the trade as a later event repeats it, or None where a figure is missing."""
+    """Return the trade from the figures that a later event repeats, or None if one is missing."""
     if event.symbol is None or event.side is None or quantity is None or price is None:
         return None
     fee, currency = (event.fee, event.fee_currency) if isinstance(event, TradeBusted) else (ZERO, None)
