@@ -94,7 +94,7 @@ def available_balance(s: Situation, limit: Limit, p: AvailableBalance) -> Findin
         msg = f"nothing is known of the balance of {s.account}"
         raise MissingInput(msg)
     currency = p.currency or account.currency
-    told = account.told.get(currency)
+    told = account.broker_balances.get(currency)
     available, quantity, others = None if told is None else told.available, s.quantity, ZERO
     if available is None:
         available = s.standing.balance(None if currency == account.currency else currency)

@@ -176,7 +176,7 @@ class Standing:
     def _limits_at(self) -> int:
         """Return when limits are asked for: where a clock lies behind the log, what was set already is in force."""
         state = self._book.state("limits", self._account)
-        return self._at if state is None else max(self._at, state.told_at)
+        return self._at if state is None else max(self._at, state.recorded_to)
 
     # What is known
 

@@ -1,1 +1,1 @@
-"""The shipped views: orders, trades, positions, lockouts and contracts."""
+"""The built-in views: each folds one subject's events into a state, and answers queries about it."""

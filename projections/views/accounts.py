@@ -1,4 +1,4 @@
-"""Accounts: balances as told and as folded, per currency; and the profit and loss that others report."""
+"""The accounts view: balances as reported and as folded, by currency; the profit and loss that others report."""
 
 import decimal
 from datetime import date
@@ -18,22 +18,22 @@ from projections.views.executions.pnl_totals import Rates, holdings_of, since_in
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000
 
-_GOES = {CashKind.WITHDRAWAL, CashKind.PAYOUT}
+_OUTFLOWS = {CashKind.WITHDRAWAL, CashKind.PAYOUT}
 
 
 class TooManyCurrencies(StoreError):
-    """A view's state is bounded, and an account names more currencies than there are in the world."""
+    """A view's state is bounded, and an account names more currencies than exist."""
 
     def __init__(self, account: str, currency: str) -> None:
         self.account, self.currency = account, currency
         super().__init__(
-            f"{account} names {CURRENCIES_MAX:,} currencies and {currency} is one more: look at what writes its "
-            "AccountUpdated and CashMoved"
+            f"{account} names {CURRENCIES_MAX:,} currencies and {currency} is one more: check what writes its "
+            "AccountUpdated and CashMoved events"
         )
 
 
 class BrokerBalance(msgspec.Struct, frozen=True):
-    """What the broker says of one currency, None where it never said; `position` is the newest record's in the log."""
+    """The broker's figures in one currency, None if never reported; `position` is the newest record's log position."""
 
     balance: Decimal | None = None
     available: Decimal | None = None
@@ -43,9 +43,9 @@ class BrokerBalance(msgspec.Struct, frozen=True):
 
 
 class ReportedPnl(msgspec.Struct, frozen=True, kw_only=True):
-    """What others say was made, in their own newest words for a trading day, symbol and currency.
+    """The newest profit and loss that others report for a trading day, symbol and currency.
 
-    None is what they left out. `at` is when it was so, in UNIX ns; `position` is the record's in the log.
+    A figure is None if the report left it out. `at` is the report's time in UNIX ns, `position` its log position.
     """
 
     trading_day: date | None
@@ -61,16 +61,17 @@ class ReportedPnl(msgspec.Struct, frozen=True, kw_only=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an account.
 
-    `told` and `cash` are by currency: the broker's figures; and the starting balance with the cash that moved. The
-    account's own `currency` is the one it was opened in, or the only one that anything of it names. `can_trade` is
-    None where nobody said. `opened_position` and the rest are positions in the log.
+    `broker_balances` and `cash` are by currency: the broker's figures; and the starting balance plus the cash moved.
+    The account's own `currency` is the one it was opened in, else the only one that any of its events names.
+    `can_trade` is None if it was never reported. `opened_position`, `first_position` and `last_position` are log
+    positions.
     """
 
     account: str
     starting_balance: Decimal | None
     currency: str | None
     program: str | None
-    told: dict[str | None, BrokerBalance]
+    broker_balances: dict[str | None, BrokerBalance]
     can_trade: bool | None
     cash: dict[str | None, Decimal]
     opened_position: int | None
@@ -79,31 +80,34 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Balance(NamedTuple):
-    """A balance in one currency: as the broker told it, as folded, and what was told beyond what is folded."""
+    """A balance in one currency: as the broker reported it, as folded, and the reported excess over the folded one."""
 
     currency: str | None
-    told: Decimal | None
+    reported: Decimal | None
     folded: Decimal
     difference: Decimal | None
 
 
 class AccountsState(msgspec.Struct):
-    """One account. `told` by currency, "" for the account's own while nobody has told which that is."""
+    """One account. `broker_balances` by currency, "" for the account's own as long as that is not known.
+
+    `first_record` and `last_record` are log positions.
+    """
 
     opened: AccountOpened | None = None
     opened_position: int | None = None
-    told: dict[str, BrokerBalance] = {}
+    broker_balances: dict[str, BrokerBalance] = {}
     can_trade: bool | None = None
     cash: Fees = ()
     reported: dict[str, ReportedPnl] = {}
-    first: int = 0
-    last: int = 0
+    first_record: int = 0
+    last_record: int = 0
 
 
 class AccountsView(View[AccountsState]):
-    """What was said of an account. Opened again, it is as the newest AccountOpened says, and its cash stays.
+    """What is recorded of an account. Opened again, it is as the newest AccountOpened states, and its cash stays.
 
-    Of what others report, the newest 1,000 trading days, symbols and currencies are kept.
+    Of the profit and loss that others report, the newest 1,000 trading days, symbols and currencies are kept.
     """
 
     name: ClassVar[str] = "accounts"
@@ -131,31 +135,31 @@ class AccountsView(View[AccountsState]):
                 _open(state, event, record)
             case _:
                 return
-        state.first = state.first or record.position
-        state.last = record.position
+        state.first_record = state.first_record or record.position
+        state.last_record = record.position
 
 
-_OF_ACCOUNTS = (
+_VIEWS_BY_ACCOUNT = (
     "accounts", "blackouts", "enforcement", "equity", "limits", "lockouts", "orders", "pairs", "positions",
     "sessions", "trades",
 )  # fmt: skip
 
 
 class Accounts:
-    """Questions about accounts. What is in another currency is never summed up with what is in one's own."""
+    """Queries about accounts. Amounts in different currencies are never added together."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
     def known(self) -> tuple[str, ...]:
-        """Return the accounts that any shipped view has something of, sorted: all that the book was opened for."""
-        names = {name for view in _OF_ACCOUNTS for name in self._lens.partitions(view)}
+        """Return the accounts that any built-in view has a state of, sorted: all that the book was opened for."""
+        names = {name for view in _VIEWS_BY_ACCOUNT for name in self._lens.partitions(view)}
         return tuple(sorted(names - {SHARED}))
 
     def get(self, account: str) -> Account | None:
-        """Return what is known of an account; None where nothing was ever said of it."""
+        """Return what is known of an account; None if nothing was ever recorded of it."""
         state: AccountsState | None = self._lens.state(AccountsView.name, account)
-        if state is None or not state.first:
+        if state is None or not state.first_record:
             return None
         own = own_currency(self._lens, account)
         opened = state.opened
@@ -166,46 +170,46 @@ class Accounts:
             starting_balance=None if opened is None else opened.starting_balance,
             currency=own,
             program=None if opened is None else opened.program,
-            told=_told(state, own),
+            broker_balances=_broker_balances(state, own),
             can_trade=state.can_trade,
             cash=cash,
             opened_position=state.opened_position,
-            first_position=state.first,
-            last_position=state.last,
+            first_position=state.first_record,
+            last_position=state.last_record,
         )
 
     def balance(self, account: str, currency: str | None = None) -> Decimal:
-        """Return cash with what was realized, less the fees, in a currency, by default the account's own.
+        """Return cash plus realized profit and loss less fees, in a currency, by default the account's own.
 
-        Raises UnknownContract where anything was realized in a contract whose multiplier nobody told.
+        Raises UnknownContract if anything was realized in a contract whose multiplier is not known.
         """
         own = own_currency(self._lens, account)
         return self._folded(account, own).get(currency or own, ZERO)
 
     def balances(self, account: str) -> tuple[Balance, ...]:
-        """Return, for each currency, the balance as told and as folded, and the difference of both."""
+        """Return, for each currency, the balance as reported and as folded, and the difference of both."""
         own = own_currency(self._lens, account)
         state: AccountsState | None = self._lens.state(AccountsView.name, account)
         folded = self._folded(account, own)
-        told = {} if state is None else _told(state, own)
+        reported = {} if state is None else _broker_balances(state, own)
         found = []
-        for currency in sorted({*folded, *told}, key=lambda name: name or ""):
-            one, other = told.get(currency, BrokerBalance()).balance, folded.get(currency, ZERO)
-            difference = None if one is None else FIXED.subtract(one, other)
-            found.append(Balance(currency, one, other, difference))
+        for currency in sorted({*folded, *reported}, key=lambda name: name or ""):
+            there, here = reported.get(currency, BrokerBalance()).balance, folded.get(currency, ZERO)
+            difference = None if there is None else FIXED.subtract(there, here)
+            found.append(Balance(currency, there, here, difference))
         return tuple(found)
 
     def _folded(self, account: str, own: str | None) -> dict[str | None, Decimal]:
         state: AccountsState | None = self._lens.state(AccountsView.name, account)
         with decimal.localcontext(FIXED):
             sums = {} if state is None else _cash(state, own)
-            for made in to_currency(since_inception(self._lens, account), Rates(self._lens, own)):
-                sums[made.currency] = sums.get(made.currency, ZERO) + made.net
+            for totals in to_currency(since_inception(self._lens, account), Rates(self._lens, own)):
+                sums[totals.currency] = sums.get(totals.currency, ZERO) + totals.net
         return sums
 
 
 def own_currency(lens: Lens, account: str) -> str | None:
-    """Return the currency that an account was opened in, else the only one that anything of it names, else None."""
+    """Return the currency that an account was opened in, else the only one that any of its events names, else None."""
     state: AccountsState | None = lens.state(AccountsView.name, account)
     if state is not None and state.opened is not None:
         return state.opened.currency
@@ -214,13 +218,13 @@ def own_currency(lens: Lens, account: str) -> str | None:
     named = {rates.currency(holding.symbol) for holding in held}
     named |= {currency for holding in held for currency, _ in holding.fees}
     if state is not None:
-        named |= {*state.told, *(currency for currency, _ in state.cash)}
+        named |= {*state.broker_balances, *(currency for currency, _ in state.cash)}
     found = [currency for currency in named if currency]
     return found[0] if len(found) == 1 else None
 
 
 def cash_in(lens: Lens, account: str, own: str | None) -> Decimal:
-    """Return the starting balance and the cash that moved, in the account's own currency."""
+    """Return the starting balance plus the cash moved, in the account's own currency."""
     state: AccountsState | None = lens.state(AccountsView.name, account)
     return ZERO if state is None else _cash(state, own).get(own, ZERO)
 
@@ -240,27 +244,28 @@ def _cash(state: AccountsState, own: str | None) -> dict[str | None, Decimal]:
     return sums
 
 
-def _told(state: AccountsState, own: str | None) -> dict[str | None, BrokerBalance]:
-    """Return what was told by currency, that in none named under the account's own, where no other stands there."""
-    told: dict[str | None, BrokerBalance] = dict(state.told.items())
-    unnamed = told.pop("", None)
+def _broker_balances(state: AccountsState, own: str | None) -> dict[str | None, BrokerBalance]:
+    """Return the broker's figures by currency; those that named none under the account's own, unless it has others."""
+    balances: dict[str | None, BrokerBalance] = dict(state.broker_balances.items())
+    unnamed = balances.pop("", None)
     if unnamed is not None:
-        told[None if own in told else own] = unnamed
-    return told
+        balances[None if own in balances else own] = unnamed
+    return balances
 
 
 def _open(state: AccountsState, event: AccountOpened, record: Record) -> None:
-    told = dict(state.told)
-    if "" in told:
-        told[event.currency] = _later(told.get(event.currency), told.pop(""))
-    state.opened, state.opened_position, state.told = event, record.position, told
+    balances = dict(state.broker_balances)
+    if "" in balances:
+        # Now that the account's currency is known, what named none belongs to it.
+        balances[event.currency] = _merged(balances.get(event.currency), balances.pop(""))
+    state.opened, state.opened_position, state.broker_balances = event, record.position, balances
 
 
-def _later(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
-    """Return the newer figures, with the older ones where those leave something out."""
+def _merged(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
+    """Return the newer figures, completed by the older ones."""
     if one is None:
         return other
-    older, newer = sorted((one, other), key=lambda told: told.position)
+    older, newer = sorted((one, other), key=lambda each: each.position)
     return BrokerBalance(
         older.balance if newer.balance is None else newer.balance,
         older.available if newer.available is None else newer.available,
@@ -277,10 +282,10 @@ def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None
     if fresh == BrokerBalance(position=record.position):
         return
     currency = event.currency or ("" if state.opened is None else state.opened.currency)
-    known = state.told.get(currency)
-    if known is None and len(state.told) >= CURRENCIES_MAX:
+    known = state.broker_balances.get(currency)
+    if known is None and len(state.broker_balances) >= CURRENCIES_MAX:
         raise TooManyCurrencies(record.account, currency)
-    state.told[currency] = _later(known, fresh)
+    state.broker_balances[currency] = _merged(known, fresh)
 
 
 def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
@@ -299,7 +304,7 @@ def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
     known = state.reported.get(key)
     if known is not None and known.at > fresh.at:
         return
-    # Put at the end: those that were longest without news are dropped first.
+    # Moved to the end: those without a report for the longest time are dropped first.
     reported = dict(state.reported)
     reported.pop(key, None)
     reported[key] = fresh
@@ -311,6 +316,6 @@ def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
 def _signed(event: CashMoved) -> Decimal:
     if event.kind is CashKind.DEPOSIT:
         return abs(event.amount)
-    if event.kind in _GOES:
+    if event.kind in _OUTFLOWS:
         return -abs(event.amount)
     return -event.amount if event.kind is CashKind.FEE else event.amount

@@ -1,4 +1,4 @@
-"""Blackouts: when nobody, or an account, may take new exposure, in some symbols or in all."""
+"""The blackouts view: when no account, or one account, may take new exposure, and in which symbols; and its queries."""
 
 from typing import ClassVar
 
@@ -17,20 +17,20 @@ BLACKOUTS_MAX = 10_000
 
 
 class TooManyBlackouts(StoreError):
-    """An account's blackouts that are not over are bounded."""
+    """The blackouts of an account that are not over are bounded."""
 
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
             f"{account} has {BLACKOUTS_MAX:,} blackouts that are not over and position {position} schedules one more: "
-            "schedule those of the next weeks only, or one for several symbols"
+            "schedule only those of the next weeks, or one for several symbols"
         )
 
 
 class Blackout(msgspec.Struct, frozen=True, kw_only=True):
-    """One blackout, `start` included, `stop` not, in UNIX ns; of every account where `account` is `-`.
+    """One blackout, `start` included, `stop` not, in UNIX ns; of every account if `account` is `-`.
 
-    No `symbols` means all. One that was canceled stops then; `position` is where it was scheduled.
+    No `symbols` means all. A canceled one stops when it was canceled. `position` is the log position that scheduled it.
     """
 
     account: str
@@ -44,20 +44,20 @@ class Blackout(msgspec.Struct, frozen=True, kw_only=True):
     canceled_at: Instant | None = None
 
     def is_active(self, at_ns: int) -> bool:
-        """Tell whether it holds at an instant in UNIX ns."""
+        """Return whether it holds at an instant in UNIX ns."""
         return self.start <= at_ns < self.stop
 
 
 class BlackoutsState(msgspec.Struct):
-    """One account, or every account: blackouts by name, and those that are over while there is room for them."""
+    """One account, or every account (`-`): blackouts by name; those that are over stay while there is room."""
 
     blackouts: dict[str, Blackout] = {}
 
 
 class BlackoutsView(View[BlackoutsState]):
-    """The newest blackout of each stream: scheduled again, it is another one; canceled, it stops, or never starts.
+    """The newest blackout of each stream: scheduling again replaces it; canceling ends it, or removes it beforehand.
 
-    A cancellation in an account's stream leaves a blackout of every account as it is.
+    A cancellation in one account's stream does not affect a blackout of every account.
     """
 
     name: ClassVar[str] = "blackouts"
@@ -82,7 +82,7 @@ class BlackoutsView(View[BlackoutsState]):
 
 
 class BlackoutSchedule:
-    """Questions about blackouts, an account's own and those of every account. Those long over may be forgotten."""
+    """Queries about blackouts, an account's own and those of every account. Those long over may have been dropped."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
@@ -90,7 +90,7 @@ class BlackoutSchedule:
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Blackout, ...]:
         """Return the blackouts that hold at an instant, an aware datetime or UNIX ns, earliest start first.
 
-        With a symbol, or what a broker calls so: those of all symbols, of this one and of its root.
+        With a symbol, or a broker's name for one: those of all symbols, of this one and of its root.
         """
         at_ns = to_ns(at)
         found = [blackout for blackout in self._of(account) if blackout.is_active(at_ns)]
@@ -138,7 +138,7 @@ def _canceled(blackouts: dict[str, Blackout], name: str, at: int) -> dict[str, B
 
 
 def _with_room(blackouts: dict[str, Blackout], name: str, record: Record) -> dict[str, Blackout]:
-    """Return the blackouts with room for one more: those over at both of a record's times go where it is needed."""
+    """Return the blackouts with room for one more; at the limit, drop those over at both of the record's times."""
     if len(blackouts) < BLACKOUTS_MAX or name in blackouts:
         return blackouts
     earlier = min(record.occurred_at, record.recorded_at)

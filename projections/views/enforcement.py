@@ -1,4 +1,4 @@
-"""Enforcement: what rules asked the trading process to do, what it answered, and what is still to be done."""
+"""The enforcement view: what rules asked the trading process to do, its answers, and what is still pending; queries."""
 
 import enum
 import uuid
@@ -23,29 +23,29 @@ ANOMALIES_MAX = 1_000
 
 
 class TooManyPending(StoreError):
-    """Requests that nobody answered are bounded: whoever enforces does not say what it did."""
+    """Unanswered requests are bounded: the process that enforces them does not report what it did."""
 
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
-            f"{account} has {PENDING_MAX:,} enforcement requests that nobody answered and position {position} is one "
-            "more: answer each with EnforcementTaken, and ask once for one breach"
+            f"{account} has {PENDING_MAX:,} unanswered enforcement requests and position {position} is one more: "
+            "answer each with EnforcementTaken, and ask once per breach"
         )
 
 
 class EnforcementAnomalyKind(enum.StrEnum):
-    """What is strange about an event of enforcement."""
+    """What is anomalous about an enforcement event."""
 
     UNKNOWN_REQUEST = "UNKNOWN_REQUEST"
-    """The answer names no request that is pending or among the last 1,000 answered ones; it has no effect."""
+    """The answer names no request that is pending or among the last 1,000 answered; it has no effect."""
     TAKEN_TWICE = "TAKEN_TWICE"
-    """The request was answered before; the first answer stands."""
+    """The request had been answered before; the first answer counts."""
     SAME_ID = "SAME_ID"
-    """The request's id is another one's: it is known by its record's id instead."""
+    """The request's id is already in use: the request is known by its record's id instead."""
 
 
 class EnforcementAnomaly(msgspec.Struct, frozen=True):
-    """An event that surprised; `position` is its record's in the log, `request_id` what it named."""
+    """An anomalous event: `position` is its log position, `request_id` the id that it named."""
 
     kind: EnforcementAnomalyKind
     request_id: str
@@ -53,9 +53,9 @@ class EnforcementAnomaly(msgspec.Struct, frozen=True):
 
 
 class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
-    """One request and, once `taken`, its answer. Times are UNIX ns; `id` is the request's record's.
+    """One request and, once `taken`, its answer. Times are UNIX ns; `id` is that of the request's record.
 
-    `trading_day` is the request's, or the UTC date when it names none. `success` None: nobody answered yet.
+    `trading_day` is the request's, or the date in UTC if it names none. `success` is None until it is answered.
     """
 
     request_id: str
@@ -79,14 +79,14 @@ class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def uuid(self) -> uuid.UUID:
-        """The request's record's id; an answer may name it instead of `request_id`."""
+        """The id of the request's record; an answer may name it instead of `request_id`."""
         return uuid.UUID(bytes=self.id)
 
 
 class EnforcementState(msgspec.Struct):
     """One account. `pending` and `answered` by request id, which is in one of them; `counts` by day, NUL and rule.
 
-    `forgotten_until` is when the latest was requested of those that only the log has.
+    `forgotten_until` is the time of the latest request that was dropped from the state and is only in the log.
     """
 
     pending: dict[str, Enforcement] = {}
@@ -98,7 +98,7 @@ class EnforcementState(msgspec.Struct):
 
 
 class EnforcementView(View[EnforcementState]):
-    """Requests, pending until they are answered. `archive` takes up what the state forgets."""
+    """Requests, pending until they are answered. `archive` receives what the state drops."""
 
     name: ClassVar[str] = "enforcement"
     revision: ClassVar[int] = 1
@@ -137,7 +137,7 @@ class EnforcementView(View[EnforcementState]):
             taken_details=event.details,
             taken_position=record.position,
         )
-        # Readers look at what is pending first: in between they find it in both, never in neither.
+        # Readers look at pending requests first: in between they find this one in both, never in neither.
         state.answered[request.request_id] = answered
         del state.pending[request.request_id]
         if len(state.answered) > ANSWERED_MAX:
@@ -152,16 +152,16 @@ class EnforcementView(View[EnforcementState]):
 
 
 class Enforcements:
-    """Questions about enforcement."""
+    """Queries about enforcement."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
     def pending(self, account: str | None = None) -> tuple[Enforcement, ...]:
-        """Return what nobody answered yet, of an account or of all, oldest first."""
+        """Return the unanswered requests of an account or of all, oldest first."""
         accounts = self._lens.partitions(EnforcementView.name) if account is None else (account,)
         states = [self._state(each) for each in accounts]
-        # Each list is made at once: the fold may put in another request while this goes on.
+        # Each list is copied in one step: the fold may add another request meanwhile.
         found = [list(state.pending.values()) for state in states if state is not None]
         return oldest_first(request for requests in found for request in requests)
 
@@ -170,7 +170,7 @@ class Enforcements:
         state = self._state(account)
         if state is None:
             return None
-        # What is asked for may be answered in between, but not come back.
+        # It may be answered between the lookups, but never becomes pending again.
         found = _named(state.answered, request_id) or _named(state.pending, request_id)
         found = found or _named(state.answered, request_id)
         if found is not None or state.forgotten_until is None:
@@ -186,14 +186,14 @@ class Enforcements:
     ) -> tuple[Enforcement, ...]:
         """Return an account's requests, pending or answered, oldest first: requested from `start`, before `stop`.
 
-        Those that ended longer ago than the last 1,000 answers are read from the log.
+        Those answered before the last 1,000 answers are read from the log.
         """
         state = self._state(account)
         if state is None:
             return ()
         start_ns = None if start is None else to_ns(start)
         stop_ns = None if stop is None else to_ns(stop)
-        # An answer moves a request from the first to the second, so that the second has the last word.
+        # An answer moves a request from pending to answered, so the latter takes precedence.
         known = {each.position: each for each in list(state.pending.values())}
         known |= {each.position: each for each in list(state.answered.values())}
         forgotten_until = state.forgotten_until
@@ -214,7 +214,7 @@ class Enforcements:
         return {(rule_id, date.fromisoformat(day)): count for (day, rule_id), count in split}
 
     def anomalies(self, account: str) -> tuple[EnforcementAnomaly, ...]:
-        """Return the last 1,000 events that surprised, oldest first."""
+        """Return the last 1,000 anomalous events, oldest first."""
         state = self._state(account)
         return () if state is None else state.anomalies
 
@@ -223,7 +223,7 @@ class Enforcements:
         return state
 
     def _folded(self, account: str) -> list[Enforcement]:
-        """Return every request there ever was, from the log."""
+        """Return every request ever made, from the log."""
         archive: list[Enforcement] = []
         view = EnforcementView(archive)
         state = view.initial()
@@ -233,20 +233,20 @@ class Enforcements:
 
 
 def oldest_first(requests: Iterable[Enforcement]) -> tuple[Enforcement, ...]:
-    """Return requests, of whatever accounts, in the order in which they were made."""
+    """Return requests, of any accounts, in the order in which they were made."""
     return tuple(sorted(requests, key=lambda each: (each.requested_at, each.position)))
 
 
 def _request(state: EnforcementState, event: EnforcementRequested, record: Record) -> None:
     if len(state.pending) >= PENDING_MAX:
         raise TooManyPending(record.account, record.position)
-    asked = record.entity.replace("%2F", "/") if event.request_id is None else event.request_id
+    named = record.entity.replace("%2F", "/") if event.request_id is None else event.request_id
     text = str(record.uuid)
-    # No request may be lost behind another one's id, not even behind one that somebody took from a record.
-    wished = (asked, text, f"{text}@{record.position}")
-    request_id = next(each for each in wished if each not in state.pending and each not in state.answered)
-    if request_id != asked:
-        _mark(state, EnforcementAnomalyKind.SAME_ID, asked, record)
+    # A request must not be lost because its id is in use, not even if that id was copied from a record.
+    candidates = (named, text, f"{text}@{record.position}")
+    request_id = next(each for each in candidates if each not in state.pending and each not in state.answered)
+    if request_id != named:
+        _mark(state, EnforcementAnomalyKind.SAME_ID, named, record)
     day = event.trading_day or datetime.fromtimestamp(record.occurred_at // NANOSECONDS, UTC).date()
     fresh = Enforcement(
         request_id=request_id,
@@ -266,12 +266,12 @@ def _request(state: EnforcementState, event: EnforcementRequested, record: Recor
     key = f"{day.isoformat()}\0{event.rule_id}"
     state.counts[key] = state.counts.get(key, 0) + 1
     if len(state.counts) > COUNTS_MAX:
-        # The oldest days go, several at a time.
+        # The oldest days are dropped, several at a time.
         state.counts = {each: state.counts[each] for each in sorted(state.counts)[COUNTS_MAX // 10 :]}
 
 
 def _named(requests: dict[str, Enforcement], request_id: str) -> Enforcement | None:
-    """Return the request of an id or, where none has it, of a record's id."""
+    """Return the request with an id or, if none has it, with this record id."""
     request = requests.get(request_id)
     if request is not None:
         return request

@@ -1,4 +1,4 @@
-"""Equity: the high water and the drawdown floor, as marked; and what it comes to at the newest quotes."""
+"""The equity view: high-water mark and drawdown floor, as marked; and queries, which value positions at quotes."""
 
 import decimal
 from datetime import date
@@ -25,9 +25,9 @@ CURRENCIES_MAX = 1_000
 
 
 class EquityMark(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest mark, with the highest high water and the highest floor of all marks in its currency.
+    """The newest mark, with the highest high-water mark and the highest floor of all marks in its currency.
 
-    `at` is when it was so, in UNIX ns; `position` is the record's in the log.
+    `at` is the mark's time in UNIX ns, `position` its log position.
     """
 
     balance: Decimal
@@ -48,9 +48,9 @@ class Equity(msgspec.Struct, frozen=True, kw_only=True):
     """Equity in the account's own currency at the newest quotes: `balance` + `unrealized`.
 
     `realized` and `fees` are the trading day's; the balance is of all days. `high_water` is the highest of the marks,
-    the starting balance and this equity; `floor` is as marked. `quotes` are those used, by symbol, those in `stale`
-    among them; a position in `unquoted` counts nothing. Positions in `elsewhere` are in other currencies, and left
-    out: nothing is summed across currencies.
+    the starting balance and this equity; `floor` is as marked. `quotes` are those used, by symbol, including those in
+    `stale`; a position in `unquoted` counts as zero. Positions in `elsewhere` are in other currencies and left out:
+    nothing is summed across currencies.
     """
 
     account: str
@@ -70,13 +70,13 @@ class Equity(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EquityState(msgspec.Struct):
-    """One account: by currency, "" where marks named none."""
+    """One account: marks by currency, "" for those that named none."""
 
     marks: dict[str, EquityMark] = {}
 
 
 class EquityView(View[EquityState]):
-    """The marks of an account. The high water is the highest ever marked, and the floor never falls."""
+    """The marks of an account. The high-water mark is the highest ever marked; the floor never falls."""
 
     name: ClassVar[str] = "equity"
     revision: ClassVar[int] = 1
@@ -106,7 +106,7 @@ class EquityView(View[EquityState]):
         )
         marks = dict(state.marks)
         known = marks.pop(event.currency or "", None)
-        # Put at the end: the currencies that were longest without a mark are dropped first.
+        # Moved to the end: the currencies without a mark for the longest time are dropped first.
         marks[event.currency or ""] = fresh if known is None else _highest(known, fresh)
         if len(marks) > CURRENCIES_MAX:
             del marks[next(iter(marks))]
@@ -114,13 +114,13 @@ class EquityView(View[EquityState]):
 
 
 class Equities:
-    """Questions about equity."""
+    """Queries about equity."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
     def get(self, account: str, currency: str | None = None) -> EquityMark | None:
-        """Return what was marked in a currency, by default the account's own; None where nothing was.
+        """Return the mark in a currency, by default the account's own; None without one.
 
         A mark that names no currency is in the account's own.
         """
@@ -128,9 +128,9 @@ class Equities:
         return self._marked(account, currency or own, own)
 
     def now(self, account: str, at: Times | None = None) -> Equity:
-        """Return the equity at the newest quotes, their ages those at an instant, by default now.
+        """Return the equity at the newest quotes, with their ages as of an instant, by default now.
 
-        Raises UnknownContract where a position's or a realized figure's multiplier is not known.
+        Raises UnknownContract if the multiplier of a position or of a realized figure is not known.
         """
         lens = self._lens
         at_ns = lens.now_ns() if at is None else to_ns(at)
@@ -180,7 +180,7 @@ class Equities:
 
 
 class _Tally:
-    """What an account's positions come to in one currency, added up one after the other."""
+    """The value of an account's positions in one currency, added up one by one."""
 
     def __init__(self, lens: Lens, own: str | None, at_ns: int) -> None:
         self.rates, self.own, self.at = Rates(lens, own), own, at_ns
@@ -192,7 +192,7 @@ class _Tally:
         self._quotes = quotes_of(lens)
 
     def charge(self, fees: Fees, currency: str | None) -> None:
-        """Take off the fees that are in the account's own currency; those that name none are in this one."""
+        """Subtract the fees that are in the account's own currency; `currency` is that of fees that name none."""
         for named, amount in fees:
             if (named or currency or self.own) == self.own:
                 self.balance -= amount
@@ -225,14 +225,14 @@ class _Tally:
 
 
 def _of_today(entries: dict[str, LedgerEntry], rates: Rates) -> tuple[Decimal, Decimal]:
-    for made in to_currency(entries.items(), rates):
-        if made.currency == rates.own:
-            return made.realized, made.fees
+    for pnl in to_currency(entries.items(), rates):
+        if pnl.currency == rates.own:
+            return pnl.realized, pnl.fees
     return ZERO, ZERO
 
 
 def _highest(known: EquityMark, fresh: EquityMark) -> EquityMark:
-    """Return the newer of two marks, with the higher high water and the higher floor of both."""
+    """Return the newer of two marks, with the higher high-water mark and the higher floor of both."""
     newer = known if known.at > fresh.at else fresh
     floors = [floor for floor in (known.floor, fresh.floor) if floor is not None]
     high_water = max(known.high_water, fresh.high_water)

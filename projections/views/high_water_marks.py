@@ -1,4 +1,4 @@
-"""Bests: the highest a trading day's result has been, by the fills or as marked; and the highs that were marked."""
+"""The high-water marks view: the highest result of a trading day and the highest marks of an account; its queries."""
 
 import decimal
 from datetime import UTC, date, datetime
@@ -23,14 +23,14 @@ CLOSINGS_MAX = 100
 
 
 class DayHigh(msgspec.Struct, frozen=True):
-    """The highest that one trading day's realized and unrealized result was marked at, before fees and net of them."""
+    """The highest mark of one trading day's realized plus unrealized result, before fees and net of fees."""
 
     gross: Decimal
     net: Decimal
 
 
 class Highs(msgspec.Struct, frozen=True):
-    """The highest marks of an account: its balance, its equity, its balance at a trading day's close. None: no mark."""
+    """An account's highest marks: of balance, equity, and balance at a trading day's close; None without a mark."""
 
     balance: Decimal | None = None
     equity: Decimal | None = None
@@ -38,7 +38,7 @@ class Highs(msgspec.Struct, frozen=True):
 
 
 class HighWaterMarksState(msgspec.Struct):
-    """One account. `days` by name; `closings` are the ids of the newest closings, to know the marks they led to."""
+    """One account. `days` by name; `closings` are the ids of the newest closings, to recognize marks they caused."""
 
     highs: Highs = Highs()
     days: dict[str, DayHigh] = {}
@@ -46,9 +46,10 @@ class HighWaterMarksState(msgspec.Struct):
 
 
 class HighWaterMarksView(View[HighWaterMarksState]):
-    """What EquityMarked says was reached. A mark that a SessionClosed caused is one of the close.
+    """The highs that EquityMarked states. A mark caused by a SessionClosed counts for the close only.
 
-    It is made when the closing is told, maybe long after, and with the quotes of then: it is no high of the equity.
+    It is made when the closing is recorded, possibly long after it, with the quotes of that time: it does not say how
+    high the equity was.
     """
 
     name: ClassVar[str] = "bests"
@@ -74,7 +75,7 @@ class HighWaterMarksView(View[HighWaterMarksState]):
 
 
 class HighWaterMarks:
-    """Questions about the best so far, in the account's own currency unless another is named."""
+    """Queries about the highs so far, in the account's own currency unless another is named."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
@@ -85,13 +86,13 @@ class HighWaterMarks:
         return Highs() if state is None else state.highs
 
     def marked(self, account: str, trading_day: date | None, at: int, *, net: bool = True) -> Decimal:
-        """Return the highest that a day was marked at, by its date or else the one in UTC; ZERO where it never was.
+        """Return the highest mark of a day, by its date or else the date in UTC; ZERO without one.
 
-        A day begins with nothing made: its best is never below that.
+        A day begins at zero: its high is never below that.
         """
         state: HighWaterMarksState | None = self._lens.state(HighWaterMarksView.name, account)
-        best = None if state is None else state.days.get(day_name(trading_day, at))
-        return ZERO if best is None else max(ZERO, best.net if net else best.gross)
+        high = None if state is None else state.days.get(day_name(trading_day, at))
+        return ZERO if high is None else max(ZERO, high.net if net else high.gross)
 
     def realized(
         self,
@@ -102,38 +103,38 @@ class HighWaterMarks:
         net: bool = True,
         bounds: tuple[int, int] | None = None,
     ) -> Decimal:
-        """Return the highest that the realized result of the trading day around an instant has been, never below zero.
+        """Return the highest realized result so far of the trading day around an instant, never below zero.
 
-        It follows the fills in the order they happened, up to all that is told by now. What a bust took back was
-        never made. Symbols without a known multiplier count nothing. `bounds`: when that day begins and ends, where
-        nobody has told it.
+        It follows the fills in the order they happened, as known now: a profit that a bust took back never counts.
+        Symbols without a known multiplier count as zero. `bounds`: when that day begins and ends, if no event states
+        the day.
         """
         state: PositionsState | None = self._lens.state(VIEW, account)
         if state is None:
             return ZERO
         own = own_currency(self._lens, account)
-        wanted, rates = currency or own, Rates(self._lens, own)
+        in_currency, rates = currency or own, Rates(self._lens, own)
         since, until = _bounds(state.ledger, at) if bounds is None else bounds
         steps = state.ledger.steps_of(max(since, state.ledger.steps_from), until)
         with decimal.localcontext(FIXED):
-            sums = [_amount(step, rates, wanted, net=net) for step in steps]
+            sums = [_amount(step, rates, in_currency, net=net) for step in steps]
             total = ZERO
             if since < state.ledger.steps_from:
-                # What came before the steps that are kept is known as a sum alone.
-                total = _total(state.ledger, at, rates, wanted, net=net) - sum(sums, ZERO)
-            best = max(ZERO, total)
+                # Of what came before the kept steps, only the sum is known.
+                total = _total(state.ledger, at, rates, in_currency, net=net) - sum(sums, ZERO)
+            high = max(ZERO, total)
             for index, (step, amount) in enumerate(zip(steps, sums, strict=True), 1):
                 total += amount
                 following = steps[index] if index < len(steps) else None
-                # What one fill led to counts together, whatever it was told by.
-                if following is None or (following.at, following.position) != (step.at, step.position):
-                    best = max(best, total)
-        return best
+                # A fill and its later fees and corrections are steps of one place, and count together.
+                if following is None or (following.at, following.log_position) != (step.at, step.log_position):
+                    high = max(high, total)
+        return high
 
-    def made_since(self, account: str, at: int, currency: str | None = None) -> Decimal | None:
-        """Return what was realized, net of fees, by all that happened at an instant or later; None where nothing did.
+    def realized_since(self, account: str, at: int, currency: str | None = None) -> Decimal | None:
+        """Return what was realized, net of fees, at an instant and later; None if nothing was.
 
-        It is known of as many steps as an account's ledger keeps: those of the newest days.
+        Known as far back as the account's ledger keeps steps: for the newest days.
         """
         state: PositionsState | None = self._lens.state(VIEW, account)
         steps = [] if state is None else state.ledger.steps_of(at, None)
@@ -153,13 +154,13 @@ def _utc_name(at: int) -> str:
 
 
 def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
-    """Return when the day around an instant begins and ends, that in UTC where none is told."""
+    """Return when the day around an instant begins and ends; the day in UTC if no session event states it."""
     day = ledger.day_at(at)
     if day is None:
         length = 24 * 3_600 * NANOSECONDS
         start = at - at % length
-        told = [each for each in ledger.published.days if each.began_at < start + length]
-        since = max((each.resets_at for each in told if each.resets_at is not None and each.resets_at <= at), default=0)
+        days = [each for each in ledger.published.days if each.began_at < start + length]
+        since = max((each.resets_at for each in days if each.resets_at is not None and each.resets_at <= at), default=0)
         until = min((each.began_at for each in ledger.published.days if each.began_at > at), default=start + length)
         return max(start, since), min(until, start + length)
     following = next((each.began_at for each in ledger.published.days if each.began_at > day.began_at), None)
@@ -167,22 +168,22 @@ def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
     return day.began_at, min(ends, default=None)
 
 
-def _amount(step: PnlStep, rates: Rates, wanted: str | None, *, net: bool) -> Decimal:
+def _amount(step: PnlStep, rates: Rates, in_currency: str | None, *, net: bool) -> Decimal:
     symbol = step.key.partition("\0")[0]
     named = rates.currency(symbol)
     try:
-        amount = rates.money(symbol, step.entry.points) if named == wanted else ZERO
+        amount = rates.money(symbol, step.entry.points) if named == in_currency else ZERO
     except UnknownContract:
         amount = ZERO
     if net:
         for currency, fee in step.entry.fees:
-            amount -= fee if (currency or named) == wanted else ZERO
+            amount -= fee if (currency or named) == in_currency else ZERO
     return amount
 
 
-def _total(ledger: PnlLedger, at: int, rates: Rates, wanted: str | None, *, net: bool) -> Decimal:
+def _total(ledger: PnlLedger, at: int, rates: Rates, in_currency: str | None, *, net: bool) -> Decimal:
     entries = ledger.at(at).items()
-    return sum((_amount(PnlStep(at, 0, key, earned), rates, wanted, net=net) for key, earned in entries), ZERO)
+    return sum((_amount(PnlStep(at, 0, key, entry), rates, in_currency, net=net) for key, entry in entries), ZERO)
 
 
 def _higher(one: Decimal | None, other: Decimal) -> Decimal:
@@ -192,8 +193,8 @@ def _higher(one: Decimal | None, other: Decimal) -> Decimal:
 def _marked(days: dict[str, DayHigh], name: str, event: EquityMarked) -> dict[str, DayHigh]:
     gross = event.realized + event.unrealized
     net, known = gross - event.fees, days.get(name)
-    best = DayHigh(gross, net) if known is None else DayHigh(max(known.gross, gross), max(known.net, net))
-    kept = {**days, name: best}
+    high = DayHigh(gross, net) if known is None else DayHigh(max(known.gross, gross), max(known.net, net))
+    kept = {**days, name: high}
     while len(kept) > DAYS_MAX:
         del kept[min(kept, key=lambda each: each.removeprefix("~"))]
     return kept

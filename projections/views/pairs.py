@@ -1,4 +1,4 @@
-"""What strategies keep of their own: pairs and portfolios."""
+"""The pairs view: the states of pairs and portfolios that strategies save; and its queries."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ Save = type[PairStateSaved] | type[PortfolioSaved]
 
 
 class TooManyNames(StoreError):
-    """An account's pairs and portfolios are bounded; a name is for a strategy's state, not for each change of it."""
+    """An account's pairs and portfolios are bounded; a name is for one strategy's state, not for each change of it."""
 
     def __init__(self, account: str, name: str) -> None:
         self.account, self.name = account, name
@@ -28,10 +28,10 @@ class TooManyNames(StoreError):
 
 
 class SavedState(msgspec.Struct, frozen=True, kw_only=True):
-    """A saved state: JSON as it was given, in objects of the caller's own; nothing else holds them.
+    """A saved state: its JSON decoded into new objects, which the caller may change.
 
-    `version` is the strategy's number for the state's form, `saved_at` when it was saved (UNIX ns), `position` the
-    record's in the log.
+    `version` is the strategy's own number of the state's format, `saved_at` when it was saved (UNIX ns), `position` its
+    log position.
     """
 
     account: str
@@ -43,7 +43,7 @@ class SavedState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SavedBlob(msgspec.Struct, frozen=True, gc=False):
-    """A resident state, as JSON text: nobody who was handed the state can change it here."""
+    """A resident state as JSON text, so that no caller who got the state can change it here."""
 
     data: bytes
     version: int
@@ -52,12 +52,12 @@ class SavedBlob(msgspec.Struct, frozen=True, gc=False):
 
 
 class SavedStates(msgspec.Struct):
-    """The states of one kind by name: the newest 100 resident; of the others, the stream that they were saved to."""
+    """The states of one kind by name: the newest 100 resident; for the others, the stream that they were saved to."""
 
     resident: dict[str, SavedBlob] = {}
-    elsewhere: dict[str, str] = {}
+    evicted: dict[str, str] = {}
     streams: dict[str, str] = {}
-    """Where the residents were saved to."""
+    """The streams that the residents were saved to."""
 
 
 class PairsState(msgspec.Struct):
@@ -68,10 +68,10 @@ class PairsState(msgspec.Struct):
 
 
 class PairsView(View[PairsState]):
-    """The newest state of each name: what the event says, else the stream's entity.
+    """The newest state of each name: the one in the event, else the stream's entity.
 
-    For each account and kind 100 states, of at most 60 KB each, are resident; one that was saved longer ago is read
-    from its stream. There are at most 10,000 names.
+    For each account and kind 100 states, of at most 60 KB each, are resident; one saved longer ago is read from its
+    stream. There are at most 10,000 names.
     """
 
     name: ClassVar[str] = "pairs"
@@ -94,13 +94,13 @@ class PairsView(View[PairsState]):
 
 
 class Pairs:
-    """Questions about the states that strategies saved."""
+    """Queries about the states that strategies saved."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
     def get(self, account: str, name: str) -> SavedState | None:
-        """Return the newest state of a pair, or None where none was saved."""
+        """Return the newest state of a pair, or None if none was saved."""
         return self._get(PairStateSaved, account, name)
 
     def of(self, account: str) -> tuple[SavedState, ...]:
@@ -112,7 +112,7 @@ class Pairs:
         return self._history(PairStateSaved, account, name)
 
     def portfolio(self, account: str, name: str) -> SavedState | None:
-        """Return the newest state of a portfolio, or None where none was saved."""
+        """Return the newest state of a portfolio, or None if none was saved."""
         return self._get(PortfolioSaved, account, name)
 
     def portfolios(self, account: str) -> tuple[SavedState, ...]:
@@ -123,29 +123,30 @@ class Pairs:
         """Yield every state that was ever saved of a portfolio, oldest first, from the log."""
         return self._history(PortfolioSaved, account, name)
 
-    def _shelf(self, kind: Save, account: str) -> SavedStates:
+    def _states(self, kind: Save, account: str) -> SavedStates:
         state: PairsState | None = self._lens.state(PairsView.name, account)
         if state is None:
             return SavedStates()
         return state.pairs if kind is PairStateSaved else state.portfolios
 
     def _get(self, kind: Save, account: str, name: str) -> SavedState | None:
-        shelf = self._shelf(kind, account)
-        # What is evicted gets its other place first, and what is saved again keeps it until it is resident.
-        kept = shelf.resident.get(name)
-        if kept is None:
-            stream = shelf.elsewhere.get(name)
-            kept = shelf.resident.get(name)
-            if kept is None:
+        states = self._states(kind, account)
+        # An evicted state enters `evicted` before it leaves `resident`, and one saved again leaves it after it has
+        # become resident: between the two lookups it may move, but it is always in one of them.
+        blob = states.resident.get(name)
+        if blob is None:
+            stream = states.evicted.get(name)
+            blob = states.resident.get(name)
+            if blob is None:
                 return None if stream is None else self._newest(kind, account, name, stream)
-        state = msgspec.json.decode(kept.data)
+        state = msgspec.json.decode(blob.data)
         return SavedState(
             account=account,
             name=name,
             state=state,
-            version=kept.version,
-            saved_at=kept.saved_at,
-            position=kept.position,
+            version=blob.version,
+            saved_at=blob.saved_at,
+            position=blob.position,
         )
 
     def _newest(self, kind: Save, account: str, name: str, stream: str) -> SavedState | None:
@@ -156,8 +157,8 @@ class Pairs:
         return newest
 
     def _of(self, kind: Save, account: str) -> tuple[SavedState, ...]:
-        shelf = self._shelf(kind, account)
-        names = sorted({*list(shelf.resident), *list(shelf.elsewhere)})
+        states = self._states(kind, account)
+        names = sorted({*list(states.resident), *list(states.evicted)})
         found = (self._get(kind, account, name) for name in names)
         return tuple(saved for saved in found if saved is not None)
 
@@ -168,22 +169,22 @@ class Pairs:
                 yield saved
 
 
-def _keep(shelf: SavedStates, event: PairStateSaved | PortfolioSaved, record: Record) -> None:
+def _keep(states: SavedStates, event: PairStateSaved | PortfolioSaved, record: Record) -> None:
     name = _name(event, record)
     data = msgspec.json.encode(event.state)
-    known = name in shelf.resident
-    if not known and name not in shelf.elsewhere and len(shelf.resident) + len(shelf.elsewhere) >= NAMES_MAX:
+    known = name in states.resident
+    if not known and name not in states.evicted and len(states.resident) + len(states.evicted) >= NAMES_MAX:
         raise TooManyNames(record.account, name)
-    kept = SavedBlob(data, event.version, record.occurred_at, record.position)
-    resident = {other: value for other, value in shelf.resident.items() if other != name}
-    resident[name] = kept
-    shelf.streams[name] = record.stream
+    blob = SavedBlob(data, event.version, record.occurred_at, record.position)
+    resident = {other: value for other, value in states.resident.items() if other != name}
+    resident[name] = blob
+    states.streams[name] = record.stream
     if len(resident) > RESIDENT_MAX:
         oldest = next(iter(resident))
-        shelf.elsewhere[oldest] = shelf.streams.pop(oldest)
+        states.evicted[oldest] = states.streams.pop(oldest)
         del resident[oldest]
-    shelf.resident = resident
-    shelf.elsewhere.pop(name, None)
+    states.resident = resident
+    states.evicted.pop(name, None)
 
 
 def _name(event: PairStateSaved | PortfolioSaved, record: Record) -> str:

@@ -1,4 +1,4 @@
-"""Quotes: the last, bid and ask of each symbol, with their age; never stored."""
+"""The quotes view: the last, bid and ask of each symbol, with their age; never stored. And its queries."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -22,35 +22,35 @@ _TWO = Decimal(2)
 _NOTHING = (None,) * 6
 _NEVER = (0,) * 6
 
-# A symbol's last, bid, ask, then the sizes of the three; and when each of them was told.
+# A symbol's last, bid and ask, then the sizes of the three; and the time of each.
 Values = tuple[Decimal | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None, Decimal | None]
 ValueTimes = tuple[int, int, int, int, int, int]
 
 
 class UnknownQuote(StoreError):
-    """Nobody has told a price of this symbol since the book was opened: quotes are never stored."""
+    """No price of this symbol was received since the book was opened: quotes are never stored."""
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol
         super().__init__(
-            f"no price of {symbol} is known: quotes are never stored, so observe one on quote/-/{symbol}, or look "
+            f"no price of {symbol} is known: quotes are never stored, so observe one on quote/-/{symbol}, or check "
             "whether the feed has the symbol"
         )
 
 
 class StaleQuote(StoreError):
-    """The newest price of a symbol is too old to act upon, or its time lies as far ahead."""
+    """The newest price of a symbol is too old to act upon, or its time lies as far in the future."""
 
     def __init__(self, symbol: str, age_ns: int, stale_after_ns: int = STALE_AFTER_NS) -> None:
         self.symbol, self.age_ns, self.stale_after_ns = symbol, age_ns, stale_after_ns
         super().__init__(
             f"the newest price of {symbol} is {age_ns / NANOSECONDS:,.3f} s old and {stale_after_ns / NANOSECONDS:g} s "
-            "are allowed: look at the feed, or set quotes.stale_after_ns"
+            "are allowed: check the feed, or set quotes.stale_after_ns"
         )
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
-    """One event as it was told; None is what it left out."""
+    """One event as it was received; what it left out is None."""
 
     occurred_at: Instant
     last: Decimal | None = None
@@ -62,12 +62,12 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
-    """What is known of a symbol. Times are UNIX ns; what was never told is None.
+    """What is known of a symbol. Times are UNIX ns; what was never received is None.
 
-    `price` is the last, else the middle of bid and ask, else whichever there is. `quoted_at`, `age` and `stale` are
-    those of what the price is made of, of the older one where these are two: a new bid makes no old last fresh.
-    `last_at`, `bid_at` and `ask_at` are each one's own, `updated_at` that of the newest event. The age is below zero
-    where its time lies ahead; as far ahead as it may lie back, it is stale too.
+    `price` is the last, else the mid of bid and ask, else whichever of them there is. `quoted_at`, `age` and `stale`
+    are those of the values that the price is made of, of the older one if there are two: a new bid does not make an old
+    last fresh. `last_at`, `bid_at` and `ask_at` are each value's own time, `updated_at` that of the newest event. The
+    age is negative if its time lies in the future; a price from too far in the future is stale too.
     """
 
     symbol: str
@@ -88,7 +88,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
 
 
 class LatestValues(msgspec.Struct, frozen=True, gc=False):
-    """What is known of one symbol: values, and when each was told; `updated_at` is the newest event's time."""
+    """The latest values of one symbol, the time of each, and the newest event's time, `updated_at`."""
 
     values: Values
     times: ValueTimes
@@ -96,20 +96,20 @@ class LatestValues(msgspec.Struct, frozen=True, gc=False):
 
 
 class QuotesState(msgspec.Struct):
-    """All symbols. `ticks` grow at their end; what is dropped from their beginning makes a new list."""
+    """All symbols. `ticks` are appended to; dropping old ones makes a new list."""
 
     symbols: dict[str, LatestValues] = {}
     ticks: dict[str, list[Tick]] = {}
 
 
 class QuotesView(View[QuotesState]):
-    """The newest values of each symbol and its last 1,000 events, in the order they came. All are one partition.
+    """The newest values of each symbol and its last 1,000 events, in the order received. All are one partition.
 
-    An event's value takes the place of one that is not newer by `occurred_at`; and of one that claims to be from
-    later than now, once there is one that does not: a wrong clock shall not hold a symbol's price for good.
+    A value replaces one that is not newer by `occurred_at`. It also replaces one whose time lies in the future, if its
+    own does not: a wrong clock must not fix a symbol's price for good.
 
-    Of more than 100,000 symbols, those that were longest without an event are forgotten. More than 1,000 symbols
-    share 1,000,000 ticks: each keeps as many as are then its part.
+    Above 100,000 symbols, those without an event for the longest time are dropped. More than 1,000 symbols share
+    1,000,000 ticks equally.
     """
 
     name: ClassVar[str] = "quotes"
@@ -137,21 +137,21 @@ class QuotesView(View[QuotesState]):
             _make_room(state)
             known = LatestValues(_NOTHING, _NEVER, at)
             state.ticks[symbol] = []
-        told = (last, bid, ask, last_size, bid_size, ask_size)
+        received = (last, bid, ask, last_size, bid_size, ask_size)
         if at >= known.updated_at:
-            state.symbols[symbol] = _updated(known, told, at)
+            state.symbols[symbol] = _updated(known, received, at)
         else:
-            state.symbols[symbol] = _updated_late(known, told, at, record.recorded_at)
+            state.symbols[symbol] = _updated_late(known, received, at, record.recorded_at)
         ticks = state.ticks[symbol]
         ticks.append(Tick(at, last, bid, ask, last_size, bid_size, ask_size))
         part = TICKS_MAX if len(state.ticks) <= _SHARERS else max(TICKS_IN_ALL // len(state.ticks), 1)
-        # A quarter more, so that they are not copied at every event.
+        # A quarter more are allowed, so that the list is not copied at every event.
         if len(ticks) > part + part // 4:
             state.ticks[symbol] = ticks[-part:]
 
 
 class Quotes:
-    """Questions about quotes. A symbol may also be what a broker calls it, and be quoted under any of its names."""
+    """Queries about quotes. A symbol may also be a broker's name for one, and be quoted under any of its names."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
@@ -159,7 +159,7 @@ class Quotes:
 
     @property
     def stale_after_ns(self) -> int:
-        """How old a price may be; 10 s where nobody sets it, with ns or a timedelta."""
+        """How old a price may be, in ns; 10 s by default. Set it in ns or as a timedelta."""
         return self._stale_after_ns
 
     @stale_after_ns.setter
@@ -167,9 +167,9 @@ class Quotes:
         self._stale_after_ns = duration_ns(duration)
 
     def get(self, symbol: str, at: Times | None = None) -> Quote | None:
-        """Return what is known of a symbol, its age that at an instant, by default now; None where nothing is.
+        """Return what is known of a symbol, with its age as of an instant, by default now; None if nothing is known.
 
-        Quoted under several names, it is the quote with the newest price.
+        For a symbol quoted under several names, the quote with the newest price.
         """
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
@@ -190,7 +190,7 @@ class Quotes:
         return None if known is None else self._quote(contract.symbol, known, at_ns)
 
     def priced(self, symbol: str, at: int) -> tuple[Decimal | None, int]:
-        """Return only a quote's price and its age in ns at an instant (UNIX ns); no price where there is none."""
+        """Return only a quote's price, or None, and its age in ns at an instant (UNIX ns)."""
         state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
         contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
@@ -202,7 +202,7 @@ class Quotes:
         return (None, 0) if quote is None else (quote.price, quote.age)
 
     def fresh(self, symbol: str, at: Times | None = None) -> Quote:
-        """Return a quote whose price may be acted upon; raise UnknownQuote where there is none, StaleQuote."""
+        """Return a quote whose price may be acted upon; raise UnknownQuote without a price, StaleQuote if it is old."""
         quote = self.get(symbol, at)
         if quote is None or quote.price is None:
             raise UnknownQuote(symbol)
@@ -211,18 +211,17 @@ class Quotes:
         return quote
 
     def all(self, at: Times | None = None) -> tuple[Quote, ...]:
-        """Return the quotes of all symbols, by the names they are quoted under, sorted."""
+        """Return the quotes of all symbols, each under the name it was received with, sorted."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
         known = {} if state is None else dict(state.symbols)
         return tuple(self._quote(symbol, known[symbol], at_ns) for symbol in sorted(known))
 
     def ticks(self, symbol: str) -> tuple[Tick, ...]:
-        """Return a symbol's last 1,000 events in the order they came; of several names', by time."""
+        """Return a symbol's last 1,000 events in the order received; those of several names by time."""
         state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
         if state is None:
             return ()
-        # A slice is a copy made in one step, whatever is appended meanwhile.
         contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         names = [symbol]
@@ -240,7 +239,7 @@ class Quotes:
         last_at, bid_at, ask_at = known.times[:3]
         price, quoted_at = _priced(known)
         age = at_ns - quoted_at
-        # In the order of the members: by name it takes twice as long.
+        # Positional, in the order of the members: keyword arguments take twice as long.
         return Quote(
             symbol,
             last,
@@ -266,11 +265,11 @@ class Quotes:
         return f"<Quotes of {count} symbols, stale after {self._stale_after_ns / NANOSECONDS:g} s>"
 
 
-def _updated(known: LatestValues, told: Values, at: int) -> LatestValues:
-    """Return what is known after an event that nothing is newer than: what it leaves out stands as it was."""
-    last, bid, ask, last_size, bid_size, ask_size = told
+def _updated(known: LatestValues, received: Values, at: int) -> LatestValues:
+    """Return the values after an event that is the newest: what it leaves out stays as it was."""
+    last, bid, ask, last_size, bid_size, ask_size = received
     values, times = known.values, known.times
-    # Written out: a loop takes four times as long, and this is done at each quote.
+    # Written out because a loop takes four times as long, and this runs for each quote.
     return LatestValues(
         (
             values[0] if last is None else last,
@@ -292,10 +291,10 @@ def _updated(known: LatestValues, told: Values, at: int) -> LatestValues:
     )
 
 
-def _updated_late(known: LatestValues, told: Values, at: int, now: int) -> LatestValues:
-    """Return what is known after an event that came late: what is newer stands, unless it lies ahead of now."""
+def _updated_late(known: LatestValues, received: Values, at: int, now: int) -> LatestValues:
+    """Return the values after an event received late: newer values stay, unless their time lies in the future."""
     values, times = list(known.values), list(known.times)
-    for index, new in enumerate(told):
+    for index, new in enumerate(received):
         if new is not None and (values[index] is None or at >= times[index] or times[index] > now >= at):
             values[index], times[index] = new, at
     updated_at = at if known.updated_at > now >= at else known.updated_at
@@ -303,7 +302,7 @@ def _updated_late(known: LatestValues, told: Values, at: int, now: int) -> Lates
 
 
 def _priced(known: LatestValues) -> tuple[Decimal | None, int]:
-    """Return the price that a position is valued at, and how old it is: None, where neither last, bid nor ask is."""
+    """Return the price that a position is valued at, None if neither last, bid nor ask is known, and its time."""
     last, bid, ask = known.values[:3]
     last_at, bid_at, ask_at = known.times[:3]
     if last is not None:
@@ -316,13 +315,13 @@ def _priced(known: LatestValues) -> tuple[Decimal | None, int]:
 
 
 def _rank(known: LatestValues) -> tuple[bool, int]:
-    """Return what is greater for the quote with the newer price."""
+    """Return a sort key that is greatest for the newest price."""
     price, quoted_at = _priced(known)
     return price is not None, quoted_at
 
 
 def _is_name_of(contract: Contract, name: str, contracts: ContractsState) -> bool:
-    """Tell whether a broker's name means this contract: it may be another's symbol, or another's name by now."""
+    """Return whether a broker's name means this contract: it may have become another one's symbol or name."""
     return contracts.find(name) is contract
 
 
@@ -331,7 +330,7 @@ def _time(tick: Tick) -> int:
 
 
 def _make_room(state: QuotesState) -> None:
-    """Forget a tenth of the symbols, should one more be too many."""
+    """At the limit, drop the tenth of the symbols that had no event for the longest time."""
     if len(state.symbols) < SYMBOLS_MAX:
         return
     oldest = sorted(state.symbols, key=lambda symbol: state.symbols[symbol].updated_at)

@@ -1,4 +1,4 @@
-"""Sessions: the trading day an account is in, when it ends, and what the days before came to."""
+"""The sessions view: an account's trading days, when each begins and ends, and its closing figures; and its queries."""
 
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -20,14 +20,14 @@ from projections.view import Lens, View
 DAYS_MAX = 400
 POSITIONS_MAX = 100
 EVERYONE = "*"
-"""Under which name `calendars` holds the calendar of all accounts that have none of their own."""
+"""The key in `calendars` of the calendar for all accounts that have none of their own."""
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One trading day of an account, as its events tell of it. Times are UNIX ns, None what nobody told.
+    """One trading day of an account, as its events state it. Times are UNIX ns; a member that no event states is None.
 
-    `began_at` is None for a day of which only its closing was told. `late` says that its reset was told late. The
-    figures are those of its closing. `positions` are those of the records that told of it, the first and last ones.
+    `began_at` is None for a day of which only the closing was recorded. `late`: its reset was recorded late. The
+    figures are those of its closing. `positions` are the log positions of the events about it, the first and last ones.
     """
 
     account: str
@@ -50,26 +50,26 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def closed(self) -> bool:
-        """Whether its closing was told; the day itself lasts until its reset."""
+        """Whether its closing was recorded; the day itself lasts until its reset."""
         return self.closed_at is not None
 
     def holds(self, at_ns: int) -> bool:
-        """Tell whether an instant lies in it; where no reset is known, it lasts until its closing."""
+        """Return whether an instant lies in it; if its reset is not known, it lasts until its closing."""
         end = self.closed_at if self.resets_at is None else self.resets_at
         return self.began_at is not None and self.began_at <= at_ns and (end is None or at_ns < end)
 
 
 class SessionsState(msgspec.Struct):
-    """One account: the 400 newest trading days, those without a known begin first, the others as they began."""
+    """One account: the 400 newest trading days, those without a known begin first, then in the order they began."""
 
     days: tuple[Session, ...] = ()
 
 
 class SessionsView(View[SessionsState]):
-    """What is known of each trading day: told again or in any order, each event adds what it says.
+    """What is known of each trading day: in any order and repeatedly, each event adds the members that it states.
 
-    A day begins at the earliest instant that any event gives for it. A member that an event leaves out stands as it
-    was told before. `days_max` bounds how many days stay in state.
+    A day begins at the earliest instant that any event gives for it. A member that an event leaves out stays as it was.
+    `days_max` bounds how many days stay in state.
     """
 
     name: ClassVar[str] = "sessions"
@@ -87,32 +87,32 @@ class SessionsView(View[SessionsState]):
     def apply(self, state: SessionsState, event: Event, record: Record) -> None:
         match event:
             case SessionOpened() | SessionReset():
-                day, told = event.trading_day, _begun(event, record)
+                day, members = event.trading_day, _begun(event, record)
             case SessionClosed():
                 named = _named(state, event, record)
                 if named is None:
-                    return  # it names no day, and the account is in none that anyone told of
-                day, told = named, _closed(event, record)
+                    return  # It names no day, and the account is in no known day.
+                day, members = named, _closed(event, record)
             case _:
                 return
         known = next((each for each in state.days if each.trading_day == day), None)
-        fresh = _with(known or Session(account=record.account, trading_day=day), told, record.position)
-        days = sorted([*(each for each in state.days if each is not known), fresh], key=_age)
+        fresh = _with(known or Session(account=record.account, trading_day=day), members, record.position)
+        days = sorted([*(each for each in state.days if each is not known), fresh], key=_begin_order)
         if self._days_max is not None and len(days) > self._days_max:
             days.remove(min(days, key=lambda each: each.trading_day))
         state.days = tuple(days)
 
 
 class Sessions:
-    """Questions about sessions. An instant is an aware datetime or UNIX ns, now where none is given."""
+    """Queries about sessions. An instant is an aware datetime or UNIX ns, by default now."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
         self.calendars: dict[str, Calendar] = {}
-        """By account, `*` for all others: what is asked about instants that no event tells of."""
+        """By account, `*` for all others: used for instants in no recorded trading day."""
 
     def current(self, account: str, at: Times | None = None) -> Session | None:
-        """Return the trading day that an instant lies in, None where no event tells of it."""
+        """Return the trading day that an instant lies in, None if no event states one."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         for session in reversed(self._known(account)):
             if session.began_at is None or session.began_at <= at_ns:
@@ -120,14 +120,14 @@ class Sessions:
         return None
 
     def day(self, account: str, trading_day: date) -> Session | None:
-        """Return a trading day by its date: of days older than the last 400 told of, from the log."""
+        """Return a trading day by its date; one older than the last 400 recorded days is read from the log."""
         known = self._known(account)
         if len(known) >= DAYS_MAX and trading_day < min(session.trading_day for session in known):
             known = self.history(account)
         return next((session for session in known if session.trading_day == trading_day), None)
 
     def history(self, account: str) -> tuple[Session, ...]:
-        """Return every trading day that the account's events ever told of, folded from the log, oldest first."""
+        """Return every trading day that the account's events state, folded from the log, oldest first."""
         view = SessionsView(days_max=None)
         state = view.initial()
         for record in self._lens.read(stream=f"session/{account}/", types=view.types):
@@ -135,19 +135,19 @@ class Sessions:
         return tuple(sorted(state.days, key=lambda session: session.trading_day))
 
     def calendar(self, account: str) -> Calendar | None:
-        """Return the calendar of an account, or else that of all accounts."""
+        """Return the calendar of an account, else that of all accounts, else None."""
         return self.calendars.get(account) or self.calendars.get(EVERYONE)
 
     def next_reset(self, account: str, at: Times | None = None) -> int | None:
-        """Return the first reset after an instant: the told one, else the calendar's; None where neither says."""
+        """Return the first reset after an instant: the recorded one, else the calendar's; None without either."""
         return self._next(account, at, "resets_at", Calendar.next_reset)
 
     def next_open(self, account: str, at: Times | None = None) -> int | None:
-        """Return the first open after an instant: the told one, else the calendar's; None where neither says."""
+        """Return the first open after an instant: the recorded one, else the calendar's; None without either."""
         return self._next(account, at, "opens_at", Calendar.next_open)
 
     def next_flat_by(self, account: str, at: Times | None = None) -> int | None:
-        """Return when one must be flat next, after an instant: as told, else by the calendar, None where never."""
+        """Return when positions must be flat next, after an instant: as recorded, else by the calendar, else None."""
         return self._next(account, at, "flat_by", Calendar.next_flat_by)
 
     def _next(
@@ -162,7 +162,7 @@ class Sessions:
                 return instant
             if instant is None or session.resets_at is None:
                 break
-            # The told one has passed: what a calendar says of the same day, should it have changed, is not asked.
+            # The recorded one has passed: a calendar that changed since must not give another one for the same day.
             from_ns = session.resets_at - 1
             session = self.current(account, session.resets_at)
         calendar = self.calendar(account)
@@ -176,7 +176,7 @@ class Sessions:
 
 
 def calendars_of(given: object) -> dict[str, Calendar]:
-    """Return calendars by account, as `Sessions.calendars` holds them; one by itself is that of all accounts."""
+    """Return calendars by account, as `Sessions.calendars` holds them; a single one is that of all accounts."""
     if isinstance(given, Calendar):
         return {EVERYONE: given}
     if given is None:
@@ -189,16 +189,16 @@ def calendars_of(given: object) -> dict[str, Calendar]:
     return dict(given)
 
 
-def _age(session: Session) -> tuple[bool, int, date]:
+def _begin_order(session: Session) -> tuple[bool, int, date]:
     return session.began_at is not None, session.began_at or 0, session.trading_day
 
 
 def _begun(event: SessionOpened | SessionReset, record: Record) -> dict[str, object]:
-    told = {name: getattr(event, name) for name in ("opens_at", "flat_by", "resets_at", "week", "zone")}
+    members = {name: getattr(event, name) for name in ("opens_at", "flat_by", "resets_at", "week", "zone")}
     if isinstance(event, SessionReset):
-        return told | {"began_at": event.scheduled_for, "late": event.late}
+        return members | {"began_at": event.scheduled_for, "late": event.late}
     instants = (event.began_at, event.opens_at, record.occurred_at)
-    return told | {"began_at": next(instant for instant in instants if instant is not None)}
+    return members | {"began_at": next(instant for instant in instants if instant is not None)}
 
 
 def _closed(event: SessionClosed, record: Record) -> dict[str, object]:
@@ -206,7 +206,7 @@ def _closed(event: SessionClosed, record: Record) -> dict[str, object]:
 
 
 def _named(state: SessionsState, event: SessionClosed, record: Record) -> date | None:
-    """Return the day that a closing names, by itself or by its stream; else the newest that had begun before it."""
+    """Return the day that a closing names, itself or by its stream; else the newest day that had begun before it."""
     if event.trading_day is not None:
         return event.trading_day
     try:
@@ -216,9 +216,9 @@ def _named(state: SessionsState, event: SessionClosed, record: Record) -> date |
         return next((day.trading_day for day in begun if (day.began_at or 0) < record.occurred_at), None)
 
 
-def _with(session: Session, told: dict[str, object], position: int) -> Session:
-    """Return a day with what an event adds: of two begins, and of two closings, the earlier one."""
-    members = {name: value for name, value in told.items() if value is not None}
+def _with(session: Session, stated: dict[str, object], log_position: int) -> Session:
+    """Return a day with what an event states: of two begins, and of two closings, the earlier one."""
+    members = {name: value for name, value in stated.items() if value is not None}
     for name in ("began_at", "closed_at"):
         known, fresh = getattr(session, name), members.get(name)
         if known is not None and isinstance(fresh, int):
@@ -226,4 +226,4 @@ def _with(session: Session, told: dict[str, object], position: int) -> Session:
     positions = session.positions
     if len(positions) >= POSITIONS_MAX:
         positions = (positions[0], *positions[2:])
-    return replace(session, **members, positions=(*positions, position))
+    return replace(session, **members, positions=(*positions, log_position))

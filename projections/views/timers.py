@@ -1,4 +1,4 @@
-"""Timers and cooldowns: how long they run still; gone after a restart."""
+"""The timers view: how long timers and cooldowns still run, lost on a restart; and its queries and callbacks."""
 
 import threading
 from collections.abc import Callable
@@ -17,24 +17,24 @@ TIMERS_MAX = 10_000
 
 
 class TooManyTimers(StoreError):
-    """An account's timers are bounded, and this many are running."""
+    """An account's timers are bounded, and this many are running already."""
 
     def __init__(self, account: str, name: str) -> None:
         self.account, self.name = account, name
         super().__init__(
-            f"{account} has {TIMERS_MAX:,} timers running and {name} is one more: start one again under its own name "
-            "instead of another each time"
+            f"{account} has {TIMERS_MAX:,} timers running and {name} is one more: restart a timer under its own name "
+            "instead of naming another each time"
         )
 
 
 class UnknownTimer(StoreError):
-    """No such timer was started since `known_since`, or it was canceled: this does not say that its time is over."""
+    """No such timer was started since `known_since`, or it was canceled: this does not mean that its time is over."""
 
     def __init__(self, account: str, name: str, known_since: int) -> None:
         self.account, self.name, self.known_since = account, name, known_since
         super().__init__(
             f"no timer {name} of {account} was started since {format_time(known_since)}, or it was canceled; timers "
-            "are never stored and a restart forgets them: one from before then may be running still, so start it again"
+            "are never stored and a restart loses them: one from before then may be running still, so start it again"
         )
 
 
@@ -62,16 +62,16 @@ class TimerStart(msgspec.Struct, frozen=True):
 
 
 class TimersState(msgspec.Struct):
-    """One account: timers by name, also those whose time is over."""
+    """One account: timers by name, including those whose time is over."""
 
     timers: dict[str, TimerStart] = {}
 
 
 class TimersView(View[TimersState]):
-    """The newest start of each timer that was not canceled; what occurred before that start has no effect.
+    """The newest start of each timer that was not canceled; events that occurred before that start have no effect.
 
-    Unless the start lies ahead of now, as it does when the clock was set back.
-    Of more than 10,000 names in an account, those whose time was over are forgotten.
+    Unless the start lies in the future, as it does after the clock was set back. At 10,000 names in an account, timers
+    whose time is over are dropped.
     """
 
     name: ClassVar[str] = "timers"
@@ -98,20 +98,20 @@ class TimersView(View[TimersState]):
 
 
 class _Callback(msgspec.Struct, frozen=True, eq=False):
-    """A callback, told by its identity from one given later under the same name."""
+    """A callback, distinguished by its identity from one given later under the same name."""
 
     callback: Callable[[], object]
 
 
 class Timers:
-    """Questions about timers, and what to do when their time comes.
+    """Queries about timers, and callbacks for when their time is over.
 
-    Timers are never stored. A restart forgets them and their callbacks: nothing is known of what was started before
-    `known_since`, and an answer of None does not say that a cooldown is over. `known` raises instead.
+    Timers are never stored. A restart loses them and their callbacks: nothing is known of what was started before
+    `known_since`, and None does not mean that a cooldown is over. `known` raises instead.
     """
 
     known_since: int
-    """UNIX ns: when this book began."""
+    """When this book was opened, in UNIX ns."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
@@ -126,17 +126,17 @@ class Timers:
         duration: timedelta | int,
         callback: Callable[[], object] | None = None,
     ) -> Timer:
-        """Start a timer now, or begin it anew, for so long (a timedelta or ns); raise TooManyTimers.
+        """Start or restart a timer now, for a duration (a timedelta or ns); raise TooManyTimers at the limit.
 
-        `callback` is called without arguments by the first `due` at or after its end, once; not if it is canceled,
-        nor if the timer is started through here again, then with a callback of its own or none.
+        `callback` is called once, without arguments, by the first `due` at or after the timer's end; not if the timer
+        is canceled, or restarted by this method, which replaces or removes the callback.
         """
         event = TimerStarted(name=name, duration=duration_ns(duration))
         state: TimersState | None = self._lens.state(TimersView.name, account)
         if state is not None and len(state.timers) >= TIMERS_MAX:
             now = self._lens.now_ns()
             if name not in state.timers and all(now < timer.expires_at for timer in list(state.timers.values())):
-                # Before it is folded: a view that raised would answer nothing more about the account.
+                # Raised before it is folded: a view that raises is parked and no longer answers for the account.
                 raise TooManyTimers(account, name)
         record = self._lens.observe(_stream(account, name), event)
         with self._lock:
@@ -147,7 +147,7 @@ class Timers:
         return _timer(account, name, TimerStart(record.occurred_at, event.duration), record.occurred_at)
 
     def cancel(self, account: str, name: str) -> bool:
-        """End a timer before its time, with its callback; tell whether there was one."""
+        """Cancel a timer and its callback; return whether there was one."""
         if self.get(account, name) is None:
             return False
         self._lens.observe(_stream(account, name), TimerCanceled(name=name))
@@ -156,34 +156,34 @@ class Timers:
         return True
 
     def get(self, account: str, name: str, at: Times | None = None) -> Timer | None:
-        """Return a timer as of an instant, by default now; None where none is known, which does not say it is over."""
+        """Return a timer as of an instant, by default now; None if none is known, which does not mean it is over."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: TimersState | None = self._lens.state(TimersView.name, account)
         known = None if state is None else state.timers.get(name)
         return None if known is None else _timer(account, name, known, at_ns)
 
     def known(self, account: str, name: str, at: Times | None = None) -> Timer:
-        """Return a timer; raise UnknownTimer where none is known: it may have been started before a restart."""
+        """Return a timer; raise UnknownTimer if none is known: it may have been started before a restart."""
         timer = self.get(account, name, at)
         if timer is None:
             raise UnknownTimer(account, name, self.known_since)
         return timer
 
     def lost(self, started_at: Times) -> bool:
-        """Tell whether a timer that was started at an instant is gone, because this book began only later."""
+        """Return whether a timer that was started at an instant is lost, because this book was opened later."""
         return to_ns(started_at) < self.known_since
 
     def of(self, account: str, at: Times | None = None) -> tuple[Timer, ...]:
-        """Return an account's timers as of an instant, those whose time is over too, sorted by name."""
+        """Return an account's timers as of an instant, including those whose time is over, sorted by name."""
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         state: TimersState | None = self._lens.state(TimersView.name, account)
         timers = {} if state is None else dict(state.timers)
         return tuple(_timer(account, name, timers[name], at_ns) for name in sorted(timers))
 
     def due(self, at: Times | None = None) -> tuple[Timer, ...]:
-        """Call the callbacks of timers whose time has come, the earliest first, each once; return these timers.
+        """Call the callbacks of timers whose time is over, the earliest first, each once; return these timers.
 
-        One that raises stops no other: raises an ExceptionGroup of all that went wrong, when all were called.
+        One that raises does not stop the others: after all were called, raises an ExceptionGroup of what failed.
         """
         at_ns = self._lens.now_ns() if at is None else to_ns(at)
         ended: list[Timer] = []
@@ -203,7 +203,7 @@ class Timers:
         return tuple(ended)
 
     def _expired(self, at_ns: int, errors: list[Exception]) -> list[tuple[Timer, _Callback]]:
-        """Return the timers with a callback whose time is over, and forget the callbacks of those that are gone."""
+        """Return the timers with a callback whose time is over; drop the callbacks of timers that no longer exist."""
         with self._lock:
             entries = list(self._callbacks.items())
         expired = []
@@ -220,7 +220,7 @@ class Timers:
         return sorted(expired, key=_end)
 
     def _forget(self, account: str, name: str, waiting: _Callback) -> bool:
-        """Take a callback out, unless another thread did or there is a newer one; tell whether it was this."""
+        """Remove a callback; return False if another thread has removed or replaced it."""
         with self._lock:
             if self._callbacks.get((account, name)) is not waiting:
                 return False
@@ -261,7 +261,7 @@ def _is_later(record: Record, known: TimerStart) -> bool:
 
 
 def _running(state: TimersState, name: str, record: Record) -> dict[str, TimerStart]:
-    """Return the timers that stay when one more comes than there may be."""
+    """Return the timers still running, to make room for one more; raise TooManyTimers if there is none."""
     now = record.occurred_at
     running = {other: timer for other, timer in state.timers.items() if now < timer.expires_at}
     if len(running) >= TIMERS_MAX:

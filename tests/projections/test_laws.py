@@ -212,7 +212,7 @@ def _answers_of(book: Book, account: str) -> list[object]:
         lambda: (book.pnl.days(account), book.pnl.by_symbol(account, at), book.pnl.reported(account)),
         lambda: (book.accounts.get(account), book.accounts.balances(account)),
         lambda: (book.equity.get(account), book.equity.now(account, at)),
-        lambda: (book.bests.highs(account), book.bests.realized(account, at), book.bests.made_since(account, at)),
+        lambda: (book.bests.highs(account), book.bests.realized(account, at), book.bests.realized_since(account, at)),
         lambda: (book.sessions.history(account), book.sessions.current(account, at)),
         lambda: (book.limits.of(account, at), book.limits.history(account), book.limits.breaches(account)),
         lambda: (book.lockouts.active(account, at), book.lockouts.history(account)),

@@ -52,7 +52,7 @@ def turned(book: Book) -> object:
 
 def told(book: Book) -> object:
     account = book.accounts.get("A")
-    return account and (account.told["USD"].balance, account.can_trade)
+    return account and (account.broker_balances["USD"].balance, account.can_trade)
 
 
 def may_trade(book: Book) -> object:

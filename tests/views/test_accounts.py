@@ -67,18 +67,18 @@ def test_an_account_is_as_it_was_opened_and_updated(book: Book) -> None:
     assert account is not None
     assert (account.starting_balance, account.currency, account.program) == (50_000, "USD", "50K")
     assert (account.can_trade, account.cash) == (True, {"USD": 50_000})
-    usd = account.told["USD"]
+    usd = account.broker_balances["USD"]
     assert (usd.balance, usd.available, usd.frozen, usd.margin) == (50_100, 39_000, 1, 500)
     assert usd.position == account.last_position == book.position
     assert account.opened_position == account.first_position == 3
     book.append(ACCOUNT, AccountUpdated(can_trade=False))
     after = book.accounts.get("A")
     assert after is not None
-    assert (after.can_trade, after.told, account.can_trade) == (False, account.told, True)
+    assert (after.can_trade, after.broker_balances, account.can_trade) == (False, account.broker_balances, True)
     book.append(ACCOUNT, AccountUpdated(balance=Decimal(50_200)))
     last = book.accounts.get("A")
     assert last is not None
-    usd = last.told["USD"]
+    usd = last.broker_balances["USD"]
     assert (usd.balance, usd.available, usd.frozen, usd.margin) == (50_200, 39_000, 1, 500)
 
 
@@ -133,8 +133,8 @@ def test_what_was_told_before_the_account_was_opened_is_in_its_currency(book: Bo
     book.append(ACCOUNT, OPENED)
     account = book.accounts.get("A")
     assert account is not None
-    assert list(account.told) == ["USD"]
-    usd = account.told["USD"]
+    assert list(account.broker_balances) == ["USD"]
+    usd = account.broker_balances["USD"]
     assert (usd.balance, usd.frozen, usd.margin) == (6, 1, 2)
 
 

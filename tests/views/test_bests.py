@@ -113,9 +113,9 @@ def test_nobody_s_account_keeps_no_steps_until_somebody_cares(care: Event) -> No
 def test_what_was_made_since_an_instant_is_none_where_nothing_was(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
     trip(book, 2, "ES", -4, START + SECOND)
-    assert book.bests.made_since("A", START) == 298
-    assert book.bests.made_since("A", START + SECOND) == -201
-    assert book.bests.made_since("A", START + SECOND + 1) is None
+    assert book.bests.realized_since("A", START) == 298
+    assert book.bests.realized_since("A", START + SECOND) == -201
+    assert book.bests.realized_since("A", START + SECOND + 1) is None
 
 
 def test_a_busted_fill_was_never_made(book: Book) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from projections.views.limits.loosening import KINDS, loosened
+from projections.views.limits.loosening import COMPARISONS, loosened
 
 CAPS = ["amount", "contracts", "distance", "fills", "limit", "loss", "max_contracts", "orders", "orders_max",
         "daily_limit", "quantity", "round_trips", "losing_trips", "target", "warning"]  # fmt: skip
@@ -173,7 +173,7 @@ values = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("ab*"), inner, max_size=3)),
     max_leaves=6,
 )
-parameters = st.dictionaries(st.sampled_from([*KINDS, "max_x", "warn", "other"]), values, max_size=4)
+parameters = st.dictionaries(st.sampled_from([*COMPARISONS, "max_x", "warn", "other"]), values, max_size=4)
 
 
 @settings(deadline=None)

@@ -104,13 +104,13 @@ def test_history_has_every_saved_state_oldest_first() -> None:
 
 def test_a_state_saved_long_ago_is_read_from_its_stream() -> None:
     book = Keeping().save(pair("first"), pair("old", name="named"), pair("newest")).many(pairs.RESIDENT_MAX)
-    shelf = book.states["pairs", "A"].pairs
-    assert len(shelf.resident) == len(shelf.streams) == pairs.RESIDENT_MAX
-    assert shelf.elsewhere == {"named": "pair/A/ES-NQ", "ES-NQ": "pair/A/ES-NQ"}
+    saved = book.states["pairs", "A"].pairs
+    assert len(saved.resident) == len(saved.streams) == pairs.RESIDENT_MAX
+    assert saved.evicted == {"named": "pair/A/ES-NQ", "ES-NQ": "pair/A/ES-NQ"}
     states = {saved.name: saved.state for saved in book.pairs.of("A")}
     assert states == {"ES-NQ": "newest", "named": "old", **{f"P{number}": number for number in range(100)}}
     book.save(pair("again"))
-    assert list(shelf.elsewhere) == ["named", "P0"]
+    assert list(saved.evicted) == ["named", "P0"]
     found = book.pairs.get("A", "ES-NQ")
     assert found is not None
     assert found.state == "again"
@@ -118,9 +118,9 @@ def test_a_state_saved_long_ago_is_read_from_its_stream() -> None:
 
 def test_a_name_saved_again_and_again_evicts_nobody() -> None:
     book = Keeping().many(pairs.RESIDENT_MAX).save(*[pair(number, name="P7") for number in range(5)])
-    assert book.states["pairs", "A"].pairs.elsewhere == {}
+    assert book.states["pairs", "A"].pairs.evicted == {}
     book.save(pair("again", name="P0"), pair("new", name="new"))
-    assert list(book.states["pairs", "A"].pairs.elsewhere) == ["P1"]
+    assert list(book.states["pairs", "A"].pairs.evicted) == ["P1"]
 
 
 def test_one_name_too_many_is_an_error_and_a_known_one_still_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.views.contracts.view import TooManySymbols
-from projections.views.executions import position_state, recent_trades
+from projections.views.executions import position_state, position_totals, recent_trades
 from projections.views.executions.anomalies import TradeAnomalyKind
 from tests.views.position_folding import LONG, SELL, SHORT, Folding, decimals, figures, fill, kinds
 

@@ -160,7 +160,7 @@ def test_fresh_returns_the_quote_or_says_why_not_and_what_to_do(market: Market) 
     market.tell(0, last=10)
     assert market.book.quotes.fresh("ESZ5").price == 10
     market.clock.advance(11 * NANOSECONDS)
-    with pytest.raises(StaleQuote, match=r"ESZ5 is 11\.000 s old and 10 s are allowed: look at the feed") as stale:
+    with pytest.raises(StaleQuote, match=r"ESZ5 is 11\.000 s old and 10 s are allowed: check the feed") as stale:
         market.book.quotes.fresh("ESZ5")
     assert (unknown.value.symbol, stale.value.symbol, stale.value.age_ns) == ("ESZ5", "ESZ5", 11 * NANOSECONDS)
     assert issubclass(StaleQuote, StoreError)

@@ -93,7 +93,7 @@ def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
     Records of one instant are told one after the other, and a clock may stand still or go back meanwhile.
     """
     state: LimitsState | None = book.state("limits", trigger.account)
-    return () if state is None else book.limits.of(trigger.account, max(now_of(trigger), state.told_at))
+    return () if state is None else book.limits.of(trigger.account, max(now_of(trigger), state.recorded_to))
 
 
 def now_of(trigger: Trigger) -> int:

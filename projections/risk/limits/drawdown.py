@@ -271,7 +271,7 @@ def _closing(book: Book, trigger: Trigger, event: SessionClosed) -> Decision | N
     session = _session_of(book, trigger, event)
     day = event.trading_day if session is None else session.trading_day
     ended_at = trigger.at if session is None or session.resets_at is None else session.resets_at
-    later = book.bests.made_since(account, ended_at)
+    later = book.bests.realized_since(account, ended_at)
     realized, fees = _made_on(book, account, day, equity)
     with decimal.localcontext(FIXED):
         balance = equity.balance if later is None else equity.balance - later

@@ -277,6 +277,6 @@ def _closed(book: Book, session: Session) -> SessionClosed:
         balance = book.accounts.balance(account)
         if session.resets_at is not None:
             # Told late, the next day's fills are there already.
-            balance = FIXED.subtract(balance, book.bests.made_since(account, session.resets_at) or ZERO)
+            balance = FIXED.subtract(balance, book.bests.realized_since(account, session.resets_at) or ZERO)
         told = replace(told, balance=balance, realized=realized, fees=fees)
     return told

@@ -1,4 +1,4 @@
-"""Names: all that one instrument is called, and its root, for what is said about a symbol or a root."""
+"""All names of one instrument, and its root, for whatever applies to a symbol or to a root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FUTURE = re.compile(r"(.+)[FGHJKMNQUVXZ]\d{1,2}", re.ASCII)
 
 
 def names_and_root(contracts: ContractsState | None, symbol: str) -> tuple[set[str], str | None]:
-    """Return what an instrument is called, by its symbol or what a broker calls it, and its root, where it has one."""
+    """Return the names of an instrument, given its symbol or a broker's name for it, and its root or None."""
     contract = None if contracts is None else contracts.find(symbol)
     names = {symbol} if contract is None else {contract.symbol, symbol, *contract.broker_ids}
     if contract is not None and contract.root is not None:
@@ -22,12 +22,12 @@ def names_and_root(contracts: ContractsState | None, symbol: str) -> tuple[set[s
 
 
 def root_of(symbol: str) -> str | None:
-    """Return the root that a future's symbol carries in itself: ES for ESZ5."""
+    """Return the root that a future's symbol contains: ES for ESZ5."""
     future = _FUTURE.fullmatch(symbol)
     return None if future is None else future[1]
 
 
 def all_names(contracts: ContractsState | None, symbol: str) -> tuple[str, ...]:
-    """Return all that an instrument is called, the asked name first, and its root last, where it has one."""
+    """Return all names of an instrument, the given one first, and its root last if it has one."""
     names, root = names_and_root(contracts, symbol)
     return (symbol, *sorted(names - {symbol}), *(() if root is None else (root,)))

@@ -1,4 +1,4 @@
-"""Contracts: what one point of each instrument is worth, found by its symbol or by a broker's name for it."""
+"""The contracts view: multiplier, currency and names of each instrument; its queries may fetch a definition."""
 
 import contextlib
 import threading
@@ -18,7 +18,7 @@ from projections.view import SHARED, Lens, View
 SYMBOLS_MAX = 100_000
 
 Fetch = Callable[[str], ContractDefined | None]
-"""What asks elsewhere, for example a broker, for what one symbol is; None where that is not known there."""
+"""Fetches a symbol's definition from elsewhere, for example from a broker; returns None if it is not known there."""
 
 
 class TooManySymbols(StoreError):
@@ -33,9 +33,9 @@ class TooManySymbols(StoreError):
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
-    """One instrument. `multiplier` is money per point and unit, None where the definition does not tell it.
+    """One instrument. `multiplier` is money per point and unit, None if the definition does not state it.
 
-    `position` is where in the log the definition stands, which replaced any earlier one as a whole.
+    `position` is the log position of the definition, which replaced any earlier one as a whole.
     """
 
     symbol: str
@@ -59,7 +59,7 @@ class ContractsState(msgspec.Struct):
     aliases: dict[str, str] = {}
 
     def find(self, name: str) -> Contract | None:
-        """Return the contract of a symbol or, where none has it, of a broker id."""
+        """Return the contract with a symbol or, if none has it, with a broker id."""
         contract = self.contracts.get(name)
         if contract is not None:
             return contract
@@ -68,7 +68,7 @@ class ContractsState(msgspec.Struct):
 
 
 class ContractsView(View[ContractsState]):
-    """The newest definition of each symbol. All contracts are one partition, whatever stream they stand in."""
+    """The newest definition of each symbol. All contracts are one partition, whatever account their stream names."""
 
     name: ClassVar[str] = "contracts"
     revision: ClassVar[int] = 1
@@ -113,20 +113,20 @@ class ContractsView(View[ContractsState]):
 
 
 class Contracts:
-    """Questions about contracts."""
+    """Queries about contracts."""
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
         self._guard = threading.Lock()
-        # A lock for each symbol that is being fetched, with how many hold it or wait for it.
+        # A lock for each symbol that is being fetched, and how many threads hold it or wait for it.
         self._fetching: dict[str, tuple[threading.RLock, int]] = {}
 
     def get(self, symbol: str, fetch: Fetch | None = None) -> Contract:
-        """Return the contract of a symbol or broker id; raise UnknownContract where nobody defined it.
+        """Return the contract of a symbol or broker id; raise UnknownContract if it is not defined.
 
-        `fetch` is asked for one that nobody defined, once however many threads ask, and its answer is recorded: from
-        then on the log knows it. If the answer does not name `symbol`, that becomes one of its broker ids. Whatever
-        `fetch` raises passes through, and the next who asks tries again.
+        `fetch` is called for an undefined one, once however many threads ask, and its answer is recorded in the log. If
+        the answer has another symbol, `symbol` becomes one of its broker ids. Whatever `fetch` raises passes through,
+        and the next call tries again.
         """
         contract = self.find(symbol)
         if contract is None and fetch is not None:
@@ -142,7 +142,7 @@ class Contracts:
             return None
         known = self.find(definition.symbol)
         definition = _completed(definition, symbol, known)
-        # Whoever knows no more of the contract than this fetches the same miss: that is one fact, in any process.
+        # The same answer to the same miss is one fact, whichever processes fetched it: the key says what was missing.
         key = f"fetched {symbol} after {0 if known is None else known.position}"
         stream = f"contract/-/{definition.symbol.replace('/', '%2F')}"
         try:
@@ -150,13 +150,13 @@ class Contracts:
         except DuplicateEvent as e:
             if e.record is None:
                 raise
-            # Another process was told something else, and recorded it first: appending that again folds it here.
+            # Another process got another answer and recorded it first: appending that again folds it here.
             self._lens.append(stream, e.record.event, key=key)
         return self.find(symbol)
 
     @contextlib.contextmanager
     def _alone(self, symbol: str) -> Iterator[None]:
-        """Let one thread at a time fetch a symbol; others are fetched meanwhile."""
+        """Let one thread at a time fetch a symbol; other symbols can be fetched meanwhile."""
         with self._guard:
             lock, count = self._fetching.get(symbol, (threading.RLock(), 0))
             self._fetching[symbol] = (lock, count + 1)
@@ -183,7 +183,7 @@ class Contracts:
 
 
 def _completed(definition: ContractDefined, symbol: str, known: Contract | None) -> ContractDefined:
-    """Return a fetched definition with the name it was fetched by, and what was known before and it leaves out."""
+    """Return a fetched definition completed by the name it was fetched by and by what was known before."""
     names = (*definition.broker_ids, *(() if known is None else known.broker_ids), symbol)
     ids = tuple(name for name in dict.fromkeys(names) if name != definition.symbol)
     definition = replace(definition, broker_ids=ids)

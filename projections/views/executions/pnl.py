@@ -210,5 +210,5 @@ def _date_of(what: str, given: date | str | None) -> date | None:
     try:
         return date.fromisoformat(given)  # type: ignore[arg-type]
     except (TypeError, ValueError) as e:
-        msg = f"{what} must be a trading day's date, such as 2025-11-19, not {given!r:.80}"
+        msg = f"{what} is a trading day's date, such as 2025-11-19, not {given!r:.80}"
         raise InvalidEvent(msg) from e

@@ -1,1 +1,1 @@
-"""The limits view: the parameters in force, and loosenings that wait for a session."""
+"""The limits view: each rule's parameters in force, and loosenings that wait for a session."""

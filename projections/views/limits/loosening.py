@@ -1,4 +1,4 @@
-"""Which parameters of a rule became looser: a table by name, and whatever it does not know counts as looser."""
+"""Which parameters of a rule became looser: by a table of names; a change of any other parameter counts as looser."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _NUMBER = re.compile(r"[+-]?\d{1,100}(\.\d{1,100})?(E[+-]?\d{1,3})?", re.ASCII)
 
 
 class _Absent(enum.Enum):
-    """What stands for a parameter that is not there, or is null."""
+    """The value of a parameter that is absent or null."""
 
     ABSENT = enum.auto()
 
 
 _ABSENT = _Absent.ABSENT
 
-Kind = Callable[[Any, Any], bool]
+Comparison = Callable[[Any, Any], bool]
 
 
 def loosened(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the parameters by which `new` is looser than `old`, sorted; none: a tightening or the same.
+    """Return the names of the parameters by which `new` is looser than `old`, sorted; none for a tightening.
 
-    A change that cannot be proved to be no loosening counts as one: a name that no kind is known for, a value of
-    another form, a figure below zero, whose sign may mean either.
+    A change counts as looser unless it is known not to be: so does an unknown name, a value of another type, and a
+    negative figure, whose sign may mean either.
     """
     return tuple(name for name in sorted({*old, *new}) if _is_looser(name, old, new))
 
@@ -39,11 +39,11 @@ def _is_looser(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> boo
     if _same(before, after):
         return False
     if name == "limits":
-        # What has no limit of its own has the one beside.
+        # A symbol without a limit of its own has the rule's `limit`.
         defaults = _get(old, "limit"), _get(new, "limit")
         return _each_is_looser(_mapping(before), _mapping(after), _is_looser_cap, defaults)
-    kind = _kind_of(name)
-    return kind is None or kind(before, after)
+    comparison = _comparison_of(name)
+    return comparison is None or comparison(before, after)
 
 
 def _get(parameters: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any JSON
@@ -51,16 +51,16 @@ def _get(parameters: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any
     return _ABSENT if value is None else value
 
 
-def _kind_of(name: str) -> Kind | None:
-    if name in KINDS:
-        return KINDS[name]
+def _comparison_of(name: str) -> Comparison | None:
+    if name in COMPARISONS:
+        return COMPARISONS[name]
     if name.startswith("max_") or name.endswith(("_max", "_limit")):
         return _is_looser_cap
     return _are_looser_warnings if name.startswith("warn") else None
 
 
 def _same(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Tell whether two values mean the same: 5 and "5.00" do, true and 1 do not."""
+    """Return whether two values mean the same: 5 and "5.00" do, true and 1 do not."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         return old.keys() == new.keys() and all(_same(old[key], new[key]) for key in old)
     if isinstance(old, list) and isinstance(new, list):
@@ -78,7 +78,7 @@ def _number(value: Any) -> Decimal | None:  # noqa: ANN401 - any JSON
 
 
 def _numbers(old: Any, new: Any) -> tuple[Decimal, Decimal] | None:  # noqa: ANN401 - any JSON
-    """Return two figures that may be compared by size."""
+    """Return both values as numbers, or None if they cannot be compared by size."""
     before, after = _number(old), _number(new)
     return None if before is None or after is None or min(before, after) < 0 else (before, after)
 
@@ -90,25 +90,25 @@ def _mapping(value: Any) -> Mapping[str, Any] | None:  # noqa: ANN401 - any JSON
 
 
 def _each_is_looser(
-    old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, kind: Kind, defaults: tuple[Any, Any]
+    old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, comparison: Comparison, defaults: tuple[Any, Any]
 ) -> bool:
-    """Compare figures by symbol or root; one that is not named has its root's, or what `*`, `default` or a rule says.
+    """Compare figures by symbol or root; one that is not named has its root's, or that of `*`, `default` or the rule.
 
-    The root is the one that a future's symbol carries in itself: what a contract's definition says is not known here.
+    The root is the one that a future's symbol contains: the contract's definition is not known here.
     """
     if old is None or new is None:
         return True
-    pairs = [(_held(old, name, defaults[0]), _held(new, name, defaults[1])) for name in {*old, *new}]
-    return any(not _same(before, after) and kind(before, after) for before, after in pairs)
+    pairs = [(_figure_of(old, name, defaults[0]), _figure_of(new, name, defaults[1])) for name in {*old, *new}]
+    return any(not _same(before, after) and comparison(before, after) for before, after in pairs)
 
 
-def _held(figures: Mapping[str, Any], name: str, default: Any) -> Any:  # noqa: ANN401 - any JSON
+def _figure_of(figures: Mapping[str, Any], name: str, default: Any) -> Any:  # noqa: ANN401 - any JSON
     keys = (name, root_of(name) or name, "*", "default")
     return next((figures[key] for key in keys if figures.get(key) is not None), default)
 
 
 def _is_looser_cap(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare caps, of which the larger is the looser, and none at all the loosest: figures, lists, or one by name."""
+    """Compare caps, numbers, lists or by name: a larger cap is looser, and no cap is the loosest."""
     if _ABSENT in (old, new):
         return new is _ABSENT
     if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -119,8 +119,8 @@ def _is_looser_cap(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
     return numbers is None or numbers[1] > numbers[0]
 
 
-def _is_looser_least(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare what is looser the smaller it is, and loosest where it is not there."""
+def _is_looser_minimum(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare minimums: a smaller one is looser, and none is the loosest."""
     if _ABSENT in (old, new):
         return new is _ABSENT
     numbers = _numbers(old, new)
@@ -128,7 +128,7 @@ def _is_looser_least(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
 
 
 def _are_looser_warnings(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare thresholds: each old one wants one of its own among the new ones that is reached no later."""
+    """Compare warning thresholds: looser unless each old one has a new one of its own that is reached no later."""
     if _ABSENT in (old, new):
         return new is _ABSENT
     before, after = _thresholds(old), _thresholds(new)
@@ -144,20 +144,20 @@ def _thresholds(value: Any) -> list[Decimal] | None:  # noqa: ANN401 - any JSON
 
 
 def _is_looser_floor(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare where a trailing floor stops: the higher the tighter, nowhere the tightest; it may be below zero."""
+    """Compare where a trailing floor stops rising: higher is tighter, and never is the tightest; it may be negative."""
     if _ABSENT in (old, new):
         return old is _ABSENT
     before, after = _number(old), _number(new)
     return before is None or after is None or after < before
 
 
-def _is_looser_block(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+def _is_looser_blocklist(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
     before, after = (_names([] if value is _ABSENT else value) for value in (old, new))
     return before is None or after is None or not before <= after
 
 
-def _is_looser_list(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare lists of what is allowed: without one, all is."""
+def _is_looser_allowlist(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
+    """Compare lists of what is allowed: without a list everything is."""
     if _ABSENT in (old, new):
         return new is _ABSENT
     before, after = _names(old), _names(new)
@@ -171,17 +171,17 @@ def _names(value: Any) -> set[str] | None:  # noqa: ANN401 - any JSON
 
 
 def _is_looser_action(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare what is done: NONE is the loosest, and FLATTEN does all that reducing does."""
+    """Compare actions: NONE is the loosest, and FLATTEN includes what any reducing action does."""
     return bool(old != "NONE" and (new != "FLATTEN" or old == "CANCEL_ORDERS"))
 
 
 def _is_looser_duration(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
-    """Compare how long something is forbidden; without a duration that may be for ever, or not at all."""
-    return _ABSENT in (old, new) or _is_looser_least(old, new)
+    """Compare how long something is forbidden; without a duration that may be forever, or not at all."""
+    return _ABSENT in (old, new) or _is_looser_minimum(old, new)
 
 
-def _word(loose: object, strict: object) -> Kind:
-    """Return the kind of what is one of two words; what its absence means depends on the rule: it lies between."""
+def _choice_of(loose: object, strict: object) -> Comparison:
+    """Return the comparison for a choice of two words; absence lies in between: its meaning depends on the rule."""
 
     def is_looser(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
         return not ((old is _ABSENT or _same(old, loose)) and (new is _ABSENT or _same(new, strict)))
@@ -189,17 +189,17 @@ def _word(loose: object, strict: object) -> Kind:
     return is_looser
 
 
-def _by_name(kind: Kind, default: str) -> Kind:
-    """Return the kind of figures by symbol or root, with the figure of those that are not named."""
-    return lambda old, new: _each_is_looser(_mapping(old), _mapping(new), kind, (default, default))
+def _by_name(comparison: Comparison, default: str) -> Comparison:
+    """Return the comparison for figures by symbol or root; `default` is the figure of those that are not named."""
+    return lambda old, new: _each_is_looser(_mapping(old), _mapping(new), comparison, (default, default))
 
 
-def _defaulting(kind: Kind, default: object) -> Kind:
-    """Return a kind with what its absence means."""
+def _defaulting(comparison: Comparison, default: object) -> Comparison:
+    """Return a comparison for which an absent value means `default`."""
 
     def is_looser(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
         before, after = (default if value is _ABSENT else value for value in (old, new))
-        return not _same(before, after) and kind(before, after)
+        return not _same(before, after) and comparison(before, after)
 
     return is_looser
 
@@ -209,23 +209,23 @@ _CAPS = (
     "orders", "quantity", "round_trips", "target",
 )  # fmt: skip
 
-KINDS: dict[str, Kind] = {
+COMPARISONS: dict[str, Comparison] = {
     **dict.fromkeys(_CAPS, _is_looser_cap),
-    **dict.fromkeys(("symbols", "blocked", "blocked_symbols", "blocked_roots"), _is_looser_block),
-    **dict.fromkeys(("allowed", "allowed_symbols", "allowed_roots"), _is_looser_list),
-    **dict.fromkeys(("cooldown", "minimum"), _is_looser_least),
+    **dict.fromkeys(("symbols", "blocked", "blocked_symbols", "blocked_roots"), _is_looser_blocklist),
+    **dict.fromkeys(("allowed", "allowed_symbols", "allowed_roots"), _is_looser_allowlist),
+    **dict.fromkeys(("cooldown", "minimum"), _is_looser_minimum),
     "action": _is_looser_action,
-    "allows": _defaulting(_word("REDUCE_ONLY", "NOTHING"), "REDUCE_ONLY"),
+    "allows": _defaulting(_choice_of("REDUCE_ONLY", "NOTHING"), "REDUCE_ONLY"),
     "duration": _is_looser_duration,
-    "enabled": _defaulting(_word(loose=False, strict=True), default=True),
+    "enabled": _defaulting(_choice_of(loose=False, strict=True), default=True),
     "locks_at": _is_looser_floor,
-    "margins": _by_name(_is_looser_least, "0"),
-    "net_of_fees": _defaulting(_word(loose=False, strict=True), default=True),
-    "revocable": _word(loose=True, strict=False),
-    "severity": _word("WARNING", "LOCKOUT"),
+    "margins": _by_name(_is_looser_minimum, "0"),
+    "net_of_fees": _defaulting(_choice_of(loose=False, strict=True), default=True),
+    "revocable": _choice_of(loose=True, strict=False),
+    "severity": _choice_of("WARNING", "LOCKOUT"),
     "step": _defaulting(_is_looser_cap, "0"),
-    "trailing": _defaulting(_word(loose=False, strict=True), default=False),
+    "trailing": _defaulting(_choice_of(loose=False, strict=True), default=False),
     "warn_at": _defaulting(_are_looser_warnings, "0.8"),
-    "weights": _by_name(_is_looser_least, "1"),
+    "weights": _by_name(_is_looser_minimum, "1"),
 }
-"""Which of two values of a parameter is the looser one, by its name; both may be absent."""
+"""By a parameter's name, whether its new value is looser than its old one; either may be absent."""

@@ -1,4 +1,4 @@
-"""Limits: which parameters of which rule were in force when, who set them, and which loosening waits for a session."""
+"""The limits view: each rule's parameters in force, and loosenings that wait for a session; and its queries."""
 
 from datetime import date
 from decimal import Decimal
@@ -21,22 +21,22 @@ BREACHES_MAX = 1_000
 
 
 class TooManyRules(StoreError):
-    """An account's rules are bounded; one rule is set again and again, not each time under a new name."""
+    """An account's rules are bounded; a rule is set again under its own name, not under a new one."""
 
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
             f"{account} has limits of {RULES_MAX:,} rules and position {position} sets one more: set an existing rule "
-            "anew instead of naming another"
+            "again instead of naming another"
         )
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule's parameters as somebody set them, all at once: to be read, not changed. Times are UNIX ns.
+    """One setting of a rule: all of its parameters, which must not be changed by the reader. Times are UNIX ns.
 
-    `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is
-    None while it waits for a session. `superseded_at` is when a newer setting took its place before it was ever in
-    force; then it never is.
+    `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is None
+    while it waits for a session. `superseded_at` is when a newer setting replaced it before it came into force; it then
+    never does. `position` is its log position.
     """
 
     account: str
@@ -54,26 +54,26 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def loosens(self) -> bool:
-        """Tell whether it had to wait for a session."""
+        """Whether it has to wait for a session."""
         return bool(self.loosened)
 
     @property
     def ready_at(self) -> int:
-        """The instant before which it is not in force, whatever it changes."""
+        """The earliest instant at which it can be in force, whatever it changes."""
         return self.set_at if self.effective_from is None else max(self.set_at, self.effective_from)
 
     def is_in_force(self, at_ns: int) -> bool:
-        """Tell whether it had come into force; the newest one of a rule that has is the one that holds."""
+        """Return whether it had come into force; of a rule's settings that have, the newest one holds."""
         return self.superseded_at is None and self.in_force_at is not None and self.in_force_at <= at_ns
 
     def is_pending(self, at_ns: int) -> bool:
-        """Tell whether it was set at an instant, and neither in force nor superseded."""
+        """Return whether it had been set at an instant, and was neither in force nor superseded."""
         waits = self.superseded_at is None or at_ns < self.superseded_at
         return self.set_at <= at_ns and waits and not self.is_in_force(at_ns)
 
 
 class RecordedBreach(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that was reached, as `LimitBreached` tells it. `occurred_at` is UNIX ns, `id` the record's."""
+    """A limit that was reached, as `LimitBreached` states it. `occurred_at` is UNIX ns, `id` is that of the record."""
 
     account: str
     rule_id: str
@@ -91,36 +91,36 @@ class RecordedBreach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleSettings(msgspec.Struct, frozen=True):
-    """One rule's newest settings, oldest first, and the instant from which on they are all that mattered."""
+    """One rule's newest settings, oldest first; from `known_from` on no other setting was in force or waiting."""
 
     settings: tuple[Limit, ...] = ()
     known_from: int = 0
 
 
 class LimitsState(msgspec.Struct):
-    """One account: settings by rule, the trading days told of with their beginnings, the newest breaches.
+    """One account: settings by rule, the recorded trading days and when each began, the newest breaches.
 
-    `told_at` is the newest record's time: this log's clock has been there, whatever a clock says now.
+    `recorded_to` is the newest record's time: the log's clock has reached it, even if the clock was set back since.
     """
 
     rules: dict[str, RuleSettings] = {}
     sessions: tuple[tuple[str, int], ...] = ()
     breaches: tuple[RecordedBreach, ...] = ()
     breach_count: int = 0
-    told_at: Instant = 0
+    recorded_to: Instant = 0
 
 
 class LimitsView(View[LimitsState]):
     """Which setting of a rule is in force.
 
-    A tightening, or a rule's first setting, is in force from when it was recorded, or from its later
-    `effective_from`. A loosening waits from then on for the first trading day that begins at or after that instant
-    and is told of before the rule's next setting; it holds from that day's beginning, however late somebody tells of
-    it. A trading day begins once, where the first event about it says.
+    A tightening, or a rule's first setting, is in force from when it was recorded, or from its later `effective_from`.
+    A loosening waits for the first trading day that begins at or after that instant and is recorded before the rule's
+    next setting; it is then in force from that day's begin, however late the day is recorded. A trading day begins
+    once: when the first event about it says.
 
-    A setting is compared, as a whole, with what is in force when it is recorded, and replaces whatever waits: one
-    that tightens in one part and loosens in another is a loosening, so set the tighter part first. A revision's
-    number is the setter's own: the order in the log counts.
+    A setting is compared as a whole with what is in force when it is recorded, and replaces any that waits: one that
+    tightens one parameter and loosens another is a loosening, so set the tighter part first. Settings count in the
+    order of the log; their revision numbers are the setter's own.
     """
 
     name: ClassVar[str] = "limits"
@@ -149,7 +149,7 @@ class LimitsView(View[LimitsState]):
                 _begin(state, event.trading_day, record.occurred_at if began_at is None else began_at)
             case _:
                 return
-        state.told_at = max(state.told_at, record.recorded_at)
+        state.recorded_to = max(state.recorded_to, record.recorded_at)
 
     def _set(self, state: LimitsState, event: LimitsSet, record: Record) -> None:
         rule = state.rules.get(event.rule_id)
@@ -178,19 +178,19 @@ class LimitsView(View[LimitsState]):
 
 
 class Limits:
-    """Questions about limits.
+    """Queries about limits.
 
-    Without an instant: now by the store's clock, or the newest record's time where that clock was set back behind it.
+    Without an instant: now by the store's clock, or the newest record's time if that clock was set back behind it.
     """
 
     def __init__(self, lens: Lens) -> None:
         self._lens = lens
 
     def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
-        """Return what was in force at an instant, by today's knowledge, sorted by rule."""
+        """Return what was in force at an instant, as known now, sorted by rule."""
         at_ns = self._at(account, at)
         found = [_in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
-        return tuple(sorted([limit for limit in found if limit is not None], key=_name))
+        return tuple(sorted([limit for limit in found if limit is not None], key=_rule_id))
 
     def get(self, account: str, rule_id: str, at: Times | None = None) -> Limit | None:
         """Return the setting of a rule that was in force at an instant, or None."""
@@ -199,20 +199,20 @@ class Limits:
         return None if rule is None else _in_force(rule.settings, at_ns)
 
     def pending(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
-        """Return what was set at an instant and not in force yet, sorted by rule.
+        """Return what had been set at an instant and was not in force yet, sorted by rule.
 
-        Those that loosen wait for a session; the others for their own `effective_from`.
+        Loosenings wait for a session, the others for their own `effective_from`.
         """
         at_ns = self._at(account, at)
         rules = self._rules(account, at_ns).values()
         waiting = [limit for rule in rules for limit in rule.settings if limit.is_pending(at_ns)]
-        return tuple(sorted(waiting, key=_name))
+        return tuple(sorted(waiting, key=_rule_id))
 
     def history(self, account: str, rule_id: str | None = None) -> tuple[Limit, ...]:
-        """Return every setting there ever was, folded from the log, oldest first."""
+        """Return every setting ever made, folded from the log, oldest first."""
         rules = self._folded(account).values()
         found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]
-        return tuple(sorted(found, key=_place))
+        return tuple(sorted(found, key=_log_position))
 
     def breaches(self, account: str, rule_id: str | None = None) -> tuple[RecordedBreach, ...]:
         """Return the account's last 1,000 breaches, or those of a rule among them, oldest first."""
@@ -228,10 +228,10 @@ class Limits:
         if at is not None:
             return to_ns(at)
         state = self._state(account)
-        return max(self._lens.now_ns(), 0 if state is None else state.told_at)
+        return max(self._lens.now_ns(), 0 if state is None else state.recorded_to)
 
     def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, RuleSettings]:
-        """Return an account's rules as far back as an instant: older settings than the state keeps are in the log."""
+        """Return an account's rules as of an instant: from the log if it lies before what the state keeps."""
         state = self._state(account)
         if state is None:
             return {}
@@ -247,11 +247,11 @@ class Limits:
         return state.rules
 
 
-def _name(limit: Limit) -> str:
+def _rule_id(limit: Limit) -> str:
     return limit.rule_id
 
 
-def _place(limit: Limit) -> int:
+def _log_position(limit: Limit) -> int:
     return limit.position
 
 
@@ -260,21 +260,21 @@ def _in_force(settings: tuple[Limit, ...], at_ns: int) -> Limit | None:
 
 
 def _superseded(settings: tuple[Limit, ...], now: int) -> tuple[Limit, ...]:
-    """Return a rule's settings as the next one leaves them: the last one, if it still waits, never comes into force."""
+    """Return a rule's settings as the next one leaves them: if the last one still waits, it is superseded."""
     if not settings or not settings[-1].is_pending(now):
         return settings
     return (*settings[:-1], replace(settings[-1], superseded_at=now))
 
 
 def _resolved(limit: Limit, sessions: tuple[tuple[str, int], ...]) -> Limit:
-    """Return a setting with the instant it comes into force at, as far as the sessions told of say it."""
+    """Return a setting with the instant at which it comes into force, if the recorded sessions determine it."""
     if not limit.loosens:
         return replace(limit, in_force_at=limit.ready_at)
     return replace(limit, in_force_at=min([at for _, at in sessions if at >= limit.ready_at], default=None))
 
 
 def _begin(state: LimitsState, day: date, began_at: int) -> None:
-    """Take note of a trading day's beginning; the newest setting of each rule may have waited for it."""
+    """Add a trading day's begin; the newest setting of each rule may have waited for it."""
     name = day.isoformat()
     if any(known == name for known, _ in state.sessions):
         return
@@ -284,6 +284,7 @@ def _begin(state: LimitsState, day: date, began_at: int) -> None:
 
 
 def _awaited(rule: RuleSettings, sessions: tuple[tuple[str, int], ...]) -> RuleSettings:
+    """Return a rule after a session was added; a session recorded late may bring the newest setting forward."""
     newest = rule.settings[-1]
     resolved = _resolved(newest, sessions[-1:])
     known = newest.in_force_at
@@ -293,7 +294,7 @@ def _awaited(rule: RuleSettings, sessions: tuple[tuple[str, int], ...]) -> RuleS
 
 
 def _trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSettings:
-    """Return a rule with no more than its newest settings, the one in force among them."""
+    """Return a rule bounded to its newest settings, always including the one in force."""
     settings, known_from = list(rule.settings), rule.known_from
     while settings_max is not None and len(settings) > settings_max:
         held = _in_force(tuple(settings), now)
@@ -304,7 +305,7 @@ def _trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSett
 
 
 def _over_at(gone: Limit, later: list[Limit]) -> int:
-    """Return the instant from which on a setting is neither in force nor waiting."""
+    """Return the instant from which on a dropped setting is neither in force nor waiting."""
     if gone.superseded_at is not None:
         return gone.superseded_at
     return next(limit.in_force_at for limit in later if limit.superseded_at is None and limit.in_force_at is not None)
