@@ -22,8 +22,8 @@ class TooManyBlackouts(StoreError):
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
-            f"{account} has {BLACKOUTS_MAX:,} blackouts that are not over and position {position} schedules one more: "
-            "schedule only those of the next weeks, or one for several symbols"
+            f"{account} has {BLACKOUTS_MAX:,} blackouts that are not over, and the record at position {position} "
+            "schedules one more: schedule only those of the next weeks, or one for several symbols"
         )
 
 

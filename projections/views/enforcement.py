@@ -28,8 +28,8 @@ class TooManyPending(StoreError):
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
-            f"{account} has {PENDING_MAX:,} unanswered enforcement requests and position {position} is one more: "
-            "answer each with EnforcementTaken, and ask once per breach"
+            f"{account} has {PENDING_MAX:,} unanswered enforcement requests, and the record at position {position} is "
+            "one more: answer each with EnforcementTaken, and ask once per breach"
         )
 
 

@@ -48,7 +48,7 @@ class SavedBlob(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     version: int
     saved_at: Instant
-    position: int
+    log_position: int
 
 
 class SavedStates(msgspec.Struct):
@@ -146,7 +146,7 @@ class Pairs:
             state=state,
             version=blob.version,
             saved_at=blob.saved_at,
-            position=blob.position,
+            position=blob.log_position,
         )
 
     def _newest(self, kind: Save, account: str, name: str, stream: str) -> SavedState | None:

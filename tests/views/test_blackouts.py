@@ -124,7 +124,7 @@ def test_those_that_are_over_make_room_and_too_many_are_an_error(book: Book, mon
     schedule(book, "more", 9_000, 9_500)
     assert active(book, 9_000) == ["more"]
     schedule(book, "one too many", 1, 2)
-    with pytest.raises(PartitionParked, match="2 blackouts that are not over and position 5"):
+    with pytest.raises(PartitionParked, match="2 blackouts that are not over, and the record at position 5"):
         book.blackouts.active("A", 150)
 
 

@@ -219,7 +219,7 @@ def test_too_many_pending_requests_are_an_error_that_loses_none(book: Book, monk
     monkeypatch.setattr(enforcement, "PENDING_MAX", 2)
     for name in ("R1", "R2", "R3"):
         ask(book, name)
-    with pytest.raises(PartitionParked, match="2 unanswered enforcement requests and position 3"):
+    with pytest.raises(PartitionParked, match="2 unanswered enforcement requests, and the record at position 3"):
         book.enforcement.pending("A")
     monkeypatch.setattr(enforcement, "PENDING_MAX", 3)
     assert book.retry("enforcement", "A")

@@ -317,7 +317,7 @@ def test_too_many_rules_are_an_error_before_anything_changes(told: Told, monkeyp
     told.set(100, 500)
     told.set(200, 400)
     told.book.append("limits/A/more", LimitsSet(rule_id="more"), actor="desk")
-    with pytest.raises(PartitionParked, match="limits of 1 rules and position 3"):
+    with pytest.raises(PartitionParked, match="limits of 1 rules, and the record at position 3"):
         told.book.limits.of("A")
 
 

@@ -26,8 +26,8 @@ class TooManyRules(StoreError):
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
-            f"{account} has limits of {RULES_MAX:,} rules and position {position} sets one more: set an existing rule "
-            "again instead of naming another"
+            f"{account} has limits of {RULES_MAX:,} rules, and the record at position {position} sets one more: set an "
+            "existing rule again instead of naming another"
         )
 
 

@@ -34,8 +34,8 @@ class TooManyLockouts(StoreError):
     def __init__(self, account: str, position: int) -> None:
         self.account, self.position = account, position
         super().__init__(
-            f"{account} has {LOCKOUTS_MAX:,} lockouts in force and position {position} sets one more: give the rule a "
-            "wider scope, for example root:ES or account"
+            f"{account} has {LOCKOUTS_MAX:,} lockouts in force, and the record at position {position} sets one more: "
+            "give the rule a wider scope, for example root:ES or account"
         )
 
 
