@@ -146,6 +146,7 @@ class Equities:
                     tally.add(holding)
                 realized, fees = _of_today(state.ledger.at(at_ns), tally.rates)
             equity = tally.balance + tally.unrealized
+            # The highest of the marks, the starting balance and this equity; the first two may be missing.
             marked = self._marked(account, own, own)
             known = [starting_balance(lens, account), None if marked is None else marked.high_water]
             high_water = max((each for each in known if each is not None), default=equity)
@@ -173,6 +174,7 @@ class Equities:
         marks = state.marks
         found = marks.get(currency or "")
         unnamed = marks.get("") if currency == own else None
+        # The account's currency may have become known after the first marks, which named none.
         if found is None or unnamed is None or found is unnamed:
             return found or unnamed
         older, newer = sorted((found, unnamed), key=lambda mark: (mark.at, mark.position))
@@ -203,6 +205,7 @@ class _Tally:
         currency = self.rates.currency_of(contract)
         if holding.fees:
             self.charge(holding.fees, currency)
+        # Without an exchange rate an amount in another currency cannot be added: the position is listed instead.
         if currency != self.own:
             if totals.quantity:
                 self.elsewhere.add(symbol)

@@ -180,6 +180,7 @@ class Ledger(msgspec.Struct, Generic[E]):
 
     def add(self, at: int, key: str, entry: E) -> None:
         """Add an entry that happened at an instant (UNIX ns)."""
+        # Finding the day takes two searches; most entries lie in the span of the one before.
         span, kept = self.span, None
         if span is None or not span.since <= at < span.until:
             span = self.span = self.published.span_at(at)
@@ -238,11 +239,13 @@ class Ledger(msgspec.Struct, Generic[E]):
         copied: set[str] = set()
         minutes: dict[int, dict[str, E]] = {}
         for minute, entries in self.minutes.items():
+            # A minute counts for the day that its begin lies in.
             day = after.day_at(minute)
             name = _utc_name(minute) if day is None else day.name
             sums = after.open
             if minute in oldest or (day is not None and day.resets_at is not None):
                 sums = after.closed
+                # Readers may hold the day's dict: it is copied once, before the first change.
                 if name not in copied:
                     copied.add(name)
                     sums[name] = dict(sums.get(name) or {})

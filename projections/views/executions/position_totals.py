@@ -83,6 +83,7 @@ def traded(
         one = (Lot(quantity, price, trade_id, log_position),)
         return PositionTotals(quantity, one, value, held.realized_points, value, held.realized_points_average_cost)
     after = before + quantity
+    # Members are passed in order here and below: keyword arguments cost more, and this runs for every fill.
     long = before > ZERO
     if long is (quantity > ZERO):
         value = quantity * price
@@ -100,6 +101,7 @@ def traded(
         return closed(held, price)
     if (after > ZERO) is long:
         return reduced(held, quantity, after, price)
+    # Through zero: everything is closed at this price, and the rest opens the other side.
     return traded(closed(held, price), after, price, trade_id, log_position)
 
 
@@ -139,6 +141,7 @@ def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, price: Deci
         pool -= unpriced
         priced -= gone
         unpriced -= gone
+    # The average-cost method takes the same share of the cost as of the priced quantity.
     average_cost = held.average_cost_total * priced / pool if pool else ZERO
     first, average = held.realized_points, held.realized_points_average_cost
     if price is not None:
@@ -155,6 +158,7 @@ def take_from_lots(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, 
     for index, lot in enumerate(lots, 1):
         quantity, price = lot.quantity, lot.price
         rest = quantity - leaving
+        # A rest on the lot's own side: this lot covers all that is left to take.
         partial = rest and (rest > ZERO) is (quantity > ZERO)
         gone = leaving if partial else quantity
         if price is None:

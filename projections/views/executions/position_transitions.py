@@ -59,6 +59,7 @@ def fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Reco
 def set_report(state: PositionsState, event: PositionReported, record: Record) -> None:
     key = event.symbol + "\0" + event.position_side
     holding = state.holdings.get(key) or open_holding(state, key, record.position)
+    # A report may be recorded after a fill that it does not know of yet: what counts is when each happened.
     last = next((each for each in reversed(state.windows[key].executions.values()) if each.fills), None)
     report = report_of(event, record.occurred_at, None if last is None else last.occurred_at)
     state.holdings[key] = replace(holding, report=report, last_record=record.position)
@@ -94,6 +95,7 @@ def adjust(state: PositionsState, event: PositionAdjusted, record: Record) -> No
         state.holdings[key] = replace(holding, last_record=log_position)
         return
     split = event.reason is AdjustmentReason.SPLIT
+    # A split scales lots, so there must be some, and must keep the side: anything else is not a split.
     if split and not can_split(holding.totals, event.quantity):
         mark_anomaly(state, key, TradeAnomalyKind.IMPOSSIBLE_SPLIT, log_position)
         return
@@ -143,6 +145,7 @@ def correct(state: PositionsState, event: TradeCorrected, record: Record) -> Non
         return
     buys = execution.quantity > ZERO if event.side is None else event.side is _BUY
     quantity = event.quantity if buys else -event.quantity
+    # Replacing the value of a key keeps its place: the corrected trade is folded where the original was.
     executions = {**window.executions, name: replace(execution, quantity=quantity, price=event.price)}
     refold_window(state, key, executions, state.holdings[key].fees, record.position)
 

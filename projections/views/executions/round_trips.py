@@ -156,6 +156,7 @@ def _trade(state: RoundTripsState, key: str, traded: tuple[Decimal, Decimal | No
         state.open[key] = OpenRoundTrip(after, received, spent, held.number)
         return held.number
     _end(state, key, OpenRoundTrip(ZERO, received, spent, held.number), record)
+    # The whole fee of a fill through zero counts for the round trip that it ends.
     if through:
         state.count += 1
         state.open[key] = OpenRoundTrip(after, None if price is None else -after * price, (), state.count)
@@ -185,6 +186,7 @@ def _charge(state: RoundTripsState, event: FeeCharged, record: Record) -> None:
         return
     fee = (event.currency or "", event.amount)
     held = state.open.get(leg.key)
+    # The symbol may be in its next round trip by now: the number says which one the trade belongs to.
     if held is not None and held.number == leg.number:
         state.open[leg.key] = replace(held, fees=with_fee(held.fees, *fee))
         return
@@ -204,11 +206,13 @@ def _change(state: RoundTripsState, event: TradeBusted | TradeCorrected, record:
         fresh, price = event.quantity if buys else -event.quantity, event.price
         back = ()
     by = fresh - leg.quantity
+    # Only the price was corrected: that can still change a round trip that has ended, because its quantities stay.
     if not by:
         _reprice(state, leg, price)
     held = state.open.get(leg.key)
     if held is not None and held.received is not None and held.number == leg.number:
-        # In the same round trip only the figures change; the new quantity may be flat, which then ends it.
+        # Still the same round trip: replace the trade's amount. `by * price` is added here because _trade subtracts it
+        # below, where the change of quantity may end the round trip.
         received = held.received + leg.quantity * leg.price - fresh * price + by * price
         state.open[leg.key] = replace(held, received=received)
     if by:

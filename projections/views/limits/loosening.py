@@ -54,6 +54,7 @@ def _get(parameters: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - any
 def _comparison_of(name: str) -> Comparison | None:
     if name in COMPARISONS:
         return COMPARISONS[name]
+    # Parameters of a user's own rules are recognized by how their names begin or end.
     if name.startswith("max_") or name.endswith(("_max", "_limit")):
         return _is_looser_cap
     return _are_looser_warnings if name.startswith("warn") else None
@@ -68,6 +69,7 @@ def _same(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
     numbers = _number(old), _number(new)
     if None not in numbers:
         return numbers[0] == numbers[1]
+    # In Python True == 1: a flag and a number of the same value are still different.
     return type(old) is type(new) and bool(old == new)
 
 
@@ -98,6 +100,7 @@ def _each_is_looser(
     """
     if old is None or new is None:
         return True
+    # A name that one of the two leaves out is compared by what it falls back to there.
     pairs = [(_figure_of(old, name, defaults[0]), _figure_of(new, name, defaults[1])) for name in {*old, *new}]
     return any(not _same(before, after) and comparison(before, after) for before, after in pairs)
 
@@ -134,6 +137,7 @@ def _are_looser_warnings(old: Any, new: Any) -> bool:  # noqa: ANN401 - any JSON
     before, after = _thresholds(old), _thresholds(new)
     if before is None or after is None or len(after) < len(before):
         return True
+    # Both are sorted: if any assignment of new thresholds to old ones works, the one in order does.
     return any(late > early for early, late in zip(before, after[: len(before)], strict=True))
 
 

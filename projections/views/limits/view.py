@@ -157,6 +157,7 @@ class LimitsView(View[LimitsState]):
             if len(state.rules) >= RULES_MAX:
                 raise TooManyRules(record.account, record.position)
             rule = RuleSettings()
+        # The log's own time decides, not `occurred_at`: nobody can backdate a loosening.
         now = record.recorded_at
         held = _in_force(rule.settings, now)
         fresh = Limit(
@@ -270,12 +271,14 @@ def _resolved(limit: Limit, sessions: tuple[tuple[str, int], ...]) -> Limit:
     """Return a setting with the instant at which it comes into force, if the recorded sessions determine it."""
     if not limit.loosens:
         return replace(limit, in_force_at=limit.ready_at)
+    # Of the days that begin late enough the earliest, in whatever order they were recorded.
     return replace(limit, in_force_at=min([at for _, at in sessions if at >= limit.ready_at], default=None))
 
 
 def _begin(state: LimitsState, day: date, began_at: int) -> None:
     """Add a trading day's begin; the newest setting of each rule may have waited for it."""
     name = day.isoformat()
+    # A day begins once: when the first event about it says, even if a later event gives another begin.
     if any(known == name for known, _ in state.sessions):
         return
     sessions = (*state.sessions[1 - SESSIONS_MAX :], (name, began_at))
@@ -298,6 +301,7 @@ def _trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSett
     settings, known_from = list(rule.settings), rule.known_from
     while settings_max is not None and len(settings) > settings_max:
         held = _in_force(tuple(settings), now)
+        # The setting in force may be the oldest one, when all newer ones still wait or were superseded.
         index = 1 if settings[0] is held else 0
         gone = settings.pop(index)
         known_from = max(known_from, gone.set_at, _over_at(gone, settings[index:]))

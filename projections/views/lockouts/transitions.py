@@ -107,6 +107,7 @@ def set_lockout(state: LockoutsState, key: str, event: LockoutSet, record: Recor
     elif _is_over(held, record):
         _end(state, key, held.ends_at, "expired")
         state.active[key] = fresh
+    # Set again on the same terms: still the same lockout, with one more record.
     elif _terms(held) == _terms(fresh):
         state.active[key] = replace(held, positions=_with_position(held, record.position))
     elif held.revocable:
@@ -171,6 +172,7 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
     by = event.after - event.before
     for key, held in list(state.active.items()):
         ends_at = held.ends_at
+        # One that was over before the clock was set ahead gains nothing; setting back takes back what was added.
         if ends_at is not None and (by < 0 or ends_at > event.before):
             state.active[key] = replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position))
     ended, state.ended = state.ended, []
@@ -227,6 +229,7 @@ def _end(state: LockoutsState, key: str, at: int | None, by: str, record: Record
     held = state.active.pop(key)
     positions = held.positions if record is None else _with_position(held, record.position)
     state.ended.append(replace(held, ended_at=at, ended_by=by, positions=positions))
+    # Lets lookups skip the ended lockouts unless the instant lies before this one: see expired_later.
     if by == "expired" and not held.revocable:
         state.expired_to = max(state.expired_to, at or 0)
 
