@@ -50,7 +50,7 @@ class Folding:
         return bool(account)
 
     def add(self, order_id: str, *events: Event, account: str = "A", category: str = "order") -> Order:
-        """Append events to an order's stream, fold them, and return the order as the view's questions tell it."""
+        """Append events to an order's stream, fold them, and return the order as the view's queries return it."""
         for event in events:
             self.deliver(self.record(f"{category}/{account}/{order_id.replace('/', '%2F')}", event))
         order = self.orders.get(account, order_id)
@@ -96,7 +96,7 @@ class Folding:
         return records
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
-        msg = f"orders fold nothing that is never stored, and {stream} was told so"
+        msg = f"the orders view folds no volatile events, and {stream} got one"
         raise NotImplementedError(msg)
 
 

@@ -46,13 +46,13 @@ def book() -> Iterator[Book]:
         yield opened
 
 
-def told(book: Book, *events: Event) -> list[tuple[str | None, Decimal | None, Decimal, Decimal | None]]:
+def balances_after(book: Book, *events: Event) -> list[tuple[str | None, Decimal | None, Decimal, Decimal | None]]:
     for event in events:
         book.append(ACCOUNT, event)
     return [tuple(balance) for balance in book.accounts.balances("A")]  # type: ignore[misc]
 
 
-def test_of_an_account_that_nobody_told_of_nothing_is_known(book: Book) -> None:
+def test_nothing_is_known_of_an_account_without_events(book: Book) -> None:
     assert book.accounts.get("A") is None
     assert book.accounts.balance("A") == 0
     assert book.accounts.balances("A") == ()
@@ -101,11 +101,11 @@ def test_an_account_is_as_it_was_opened_and_updated(book: Book) -> None:
         (CashKind.DIVIDEND, -7, -7),
     ],
 )
-def test_cash_goes_the_way_that_its_kind_and_sign_say(book: Book, kind: CashKind, amount: int, moves: int) -> None:
-    assert told(book, OPENED, cash(amount, kind)) == [("USD", None, 50_000 + moves, None)]
+def test_kind_and_sign_of_cash_decide_its_direction(book: Book, kind: CashKind, amount: int, moves: int) -> None:
+    assert balances_after(book, OPENED, cash(amount, kind)) == [("USD", None, 50_000 + moves, None)]
 
 
-def test_the_balance_is_cash_with_what_was_realized_less_fees(book: Book) -> None:
+def test_the_balance_is_cash_plus_realized_less_fees(book: Book) -> None:
     # (103 − 100) × 2 × 25 = 150 realized, 2 × 1.50 + 0.75 fees: 50,000 + 1,000 + 150 − 3.75
     fee: dict[str, Any] = {"fee": Decimal("1.50")}
     book.append("order/A/O-1", [fill("T1", 2, 100, **fee), fill("T2", -2, 103, **fee), fill("T3", 1, 100)])
@@ -113,7 +113,7 @@ def test_the_balance_is_cash_with_what_was_realized_less_fees(book: Book) -> Non
     book.append("trade/A/T9", FeeCharged(trade_id="T9", amount=Decimal("0.25")))
     folded = Decimal("51146.25")
     deposit, update = cash(1_000, CashKind.DEPOSIT), AccountUpdated(balance=Decimal(51_150))
-    assert told(book, OPENED, deposit, update) == [("USD", 51_150, folded, Decimal("3.75"))]
+    assert balances_after(book, OPENED, deposit, update) == [("USD", 51_150, folded, Decimal("3.75"))]
     assert book.accounts.balance("A") == book.accounts.balance("A", "USD") == folded
     assert book.accounts.balance("A", "EUR") == 0
 
@@ -122,13 +122,15 @@ def test_currencies_are_never_summed_up(book: Book) -> None:
     book.append("order/A/O-1", [fill("T1", 1, 100, "FDAX", fee=Decimal(2), fee_currency="USD")])
     book.append("order/A/O-1", [fill("T2", -1, 90, "FDAX", fee=Decimal(3))])
     # FDAX: −10 × 25 = −250 EUR, less 3 EUR; 2 USD of fees.
-    found = told(book, OPENED, cash(1_000, CashKind.DEPOSIT, "EUR"), AccountUpdated(balance=Decimal(7), currency="CHF"))
+    found = balances_after(
+        book, OPENED, cash(1_000, CashKind.DEPOSIT, "EUR"), AccountUpdated(balance=Decimal(7), currency="CHF")
+    )
     assert found == [("CHF", 7, 0, 7), ("EUR", None, 747, None), ("USD", None, 49_998, None)]
     assert (book.accounts.balance("A"), book.accounts.balance("A", "EUR")) == (49_998, 747)
 
 
-def test_what_was_told_before_the_account_was_opened_is_in_its_currency(book: Book) -> None:
-    assert told(book, AccountUpdated(balance=Decimal(5), frozen=Decimal(1))) == [(None, 5, 0, 5)]
+def test_what_was_reported_before_the_account_was_opened_is_in_its_currency(book: Book) -> None:
+    assert balances_after(book, AccountUpdated(balance=Decimal(5), frozen=Decimal(1))) == [(None, 5, 0, 5)]
     book.append(ACCOUNT, AccountUpdated(balance=Decimal(6), margin=Decimal(2), currency="USD"))
     book.append(ACCOUNT, OPENED)
     account = book.accounts.get("A")
@@ -140,7 +142,7 @@ def test_what_was_told_before_the_account_was_opened_is_in_its_currency(book: Bo
 
 def test_an_account_that_was_not_opened_is_in_the_only_currency_it_names(book: Book) -> None:
     book.append("order/A/O-1", [fill("T1", 1, 100, fee=Decimal(1)), fill("T2", -1, 101)])
-    assert told(book, AccountUpdated(balance=Decimal(30))) == [("USD", 30, 24, 6)]
+    assert balances_after(book, AccountUpdated(balance=Decimal(30))) == [("USD", 30, 24, 6)]
     assert book.accounts.balance("A") == 24
     # Of two currencies none is the account's.
     book.append("order/A/O-1", fill("T3", 1, 100, "FDAX"))
@@ -148,9 +150,9 @@ def test_an_account_that_was_not_opened_is_in_the_only_currency_it_names(book: B
     assert book.accounts.balance("A", "USD") == 24
 
 
-def test_opened_again_an_account_is_as_the_newest_says_and_its_cash_stays(book: Book) -> None:
+def test_an_account_opened_again_is_as_the_newest_event_says_and_keeps_its_cash(book: Book) -> None:
     again = AccountOpened(starting_balance=Decimal(100_000), currency="USD")
-    assert told(book, OPENED, cash(5, CashKind.INTEREST), again) == [("USD", None, 100_005, None)]
+    assert balances_after(book, OPENED, cash(5, CashKind.INTEREST), again) == [("USD", None, 100_005, None)]
 
 
 def test_a_balance_needs_the_multiplier_of_what_was_realized(book: Book) -> None:

@@ -46,7 +46,7 @@ def test_an_explicit_multiplier_goes_before_the_ticks() -> None:
     assert defined(event).contracts.get("X").multiplier == 7
 
 
-def test_a_multiplier_that_nobody_told_is_none() -> None:
+def test_a_multiplier_that_is_not_defined_is_none() -> None:
     assert defined(ContractDefined(symbol="X", tick_size=Decimal(1))).contracts.get("X").multiplier is None
 
 
@@ -154,7 +154,7 @@ def test_a_symbol_with_a_slash_has_a_stream_of_its_own() -> None:
         assert store.version("contract/-/BTC%2FUSD") == 1
 
 
-def test_nobodys_contract_is_unknown_and_nothing_is_recorded() -> None:
+def test_a_contract_that_cannot_be_fetched_is_unknown_and_nothing_is_recorded() -> None:
     broker = Broker(None)
     with EventStore(MemoryJournal()) as store, projections.open(store) as book:
         for _ in range(2):
@@ -212,7 +212,7 @@ def test_threads_that_ask_for_one_miss_fetch_it_once() -> None:
         assert not book.contracts._fetching
 
 
-@pytest.mark.parametrize("other", [MNQ, replace(MNQ, name="told otherwise")], ids=["the same", "something else"])
+@pytest.mark.parametrize("other", [MNQ, replace(MNQ, name="another name")], ids=["the same", "something else"])
 def test_processes_that_fetch_one_miss_at_once_record_it_once(other: ContractDefined, tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as mine, eventstore.open(tmp_path) as theirs:
         here, there = projections.open(mine), projections.open(theirs, snapshots=False)

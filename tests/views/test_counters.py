@@ -82,7 +82,7 @@ def reset(day: date, at: int, **more: Any) -> Event:  # noqa: ANN401 - any membe
 
 
 @pytest.mark.parametrize(
-    ("quantities", "wanted"),
+    ("quantities", "expected"),
     [
         ((5, -2, -2, -1), 1),
         ((1, 1, 1, -1, -1), 0),
@@ -95,8 +95,8 @@ def reset(day: date, at: int, **more: Any) -> Event:  # noqa: ANN401 - any membe
         ((1,), 0),
     ],
 )
-def test_a_position_that_came_back_to_flat_is_a_round_trip(quantities: tuple[int, ...], wanted: int) -> None:
-    assert Counting().trade(*quantities).today() == (0, len(quantities), wanted)
+def test_a_position_that_came_back_to_flat_is_a_round_trip(quantities: tuple[int, ...], expected: int) -> None:
+    assert Counting().trade(*quantities).today() == (0, len(quantities), expected)
 
 
 @pytest.mark.parametrize(("orders", "entity"), [(2, [0, 1, 1, 1]), (4, [0, 1, 2, 3])])
@@ -124,15 +124,15 @@ def test_two_symbols_are_two_positions() -> None:
 
 def test_trades_without_an_order_count_and_accounts_are_counted_apart() -> None:
     book = Counting()
-    told = {"symbol": "ESZ5", "quantity": Decimal(1), "price": Decimal(50)}
-    book.happen(trading.TradeExecuted(trade_id="1", side=trading.Side.BUY, **told), stream="trade/A/1")  # type: ignore[arg-type]
-    book.happen(trading.TradeExecuted(trade_id="2", side=trading.Side.SELL, **told), stream="trade/A/2")  # type: ignore[arg-type]
+    members = {"symbol": "ESZ5", "quantity": Decimal(1), "price": Decimal(50)}
+    book.happen(trading.TradeExecuted(trade_id="1", side=trading.Side.BUY, **members), stream="trade/A/1")  # type: ignore[arg-type]
+    book.happen(trading.TradeExecuted(trade_id="2", side=trading.Side.SELL, **members), stream="trade/A/2")  # type: ignore[arg-type]
     assert book.today() == (0, 2, 1)
     assert book.counters.of("B", book.now) == counters.Counts()
     assert book.counters.day("B", MONDAY) == Count()
 
 
-def test_a_trade_that_is_told_twice_counts_once() -> None:
+def test_a_trade_that_is_recorded_twice_counts_once() -> None:
     book = Counting()
     book.happen(fill("T-1", 2, 50), fill("T-1", 2, 50), fill("T-2", -2, 50))
     assert book.today() == (0, 2, 1)
@@ -175,9 +175,9 @@ def test_a_busted_fill_still_counts_and_is_not_held_any_more() -> None:
 
 def test_a_bust_of_a_trade_long_gone_goes_by_its_own_figures_once() -> None:
     book = Counting().trade(2)
-    told: dict[str, Any] = {"trade_id": "old", "symbol": "ESZ5", "side": trading.Side.BUY, "quantity": Decimal(1)}
+    members: dict[str, Any] = {"trade_id": "old", "symbol": "ESZ5", "side": trading.Side.BUY, "quantity": Decimal(1)}
     for _ in range(2):
-        book.happen(trading.TradeBusted(**told, price=Decimal(50)), stream="order/A/old")
+        book.happen(trading.TradeBusted(**members, price=Decimal(50)), stream="order/A/old")
     assert book.trade(-1).today() == (0, 2, 1)
     book.happen(trading.TradeBusted(trade_id="never"), trading.TradeCorrected(trade_id="never", **PAIR))
     assert book.held.quantities == {}
@@ -191,14 +191,14 @@ def test_a_correction_changes_what_is_held() -> None:
     book.happen(fill("T-1", 2, 50), trading.TradeCorrected(trade_id="T-1", **PAIR))
     assert book.trade(-2).today() == (0, 2, 0)
     assert book.trade(-1).today() == (0, 3, 1)
-    told: dict[str, Any] = {"symbol": "ESZ5", "side": trading.Side.SELL, "previous_quantity": Decimal(2)}
-    book.happen(trading.TradeCorrected(trade_id="old", **PAIR, **told), stream="order/A/old")
+    members: dict[str, Any] = {"symbol": "ESZ5", "side": trading.Side.SELL, "previous_quantity": Decimal(2)}
+    book.happen(trading.TradeCorrected(trade_id="old", **PAIR, **members), stream="order/A/old")
     assert book.held.quantities == {"ESZ5\0NET": -1}
     book.happen(trading.TradeBusted(trade_id="T-1"))
     assert book.held.quantities == {"ESZ5\0NET": -4}
 
 
-def test_a_bust_told_in_another_stream_finds_its_trade_by_id_and_symbol() -> None:
+def test_a_bust_in_another_stream_finds_its_trade_by_id_and_symbol() -> None:
     book = Counting()
     book.happen(fill("1", 2, 50, "NQZ5"), stream="order/A/O-1")
     book.happen(fill("1", 1, 50), stream="order/A/O-2")
@@ -251,7 +251,7 @@ def test_windows_never_count_too_few_and_at_most_a_second_too_many(events: list[
                 assert count <= len([instant for instant in instants if at - (length + 1) * SECOND < instant])
 
 
-def test_what_is_told_late_lands_in_the_second_it_happened() -> None:
+def test_what_is_recorded_late_counts_in_the_second_it_happened() -> None:
     book = Counting()
     book.happen(order(), at=NOON + 90 * SECOND)
     book.happen(order(), at=NOON)
@@ -333,8 +333,8 @@ def test_the_seconds_are_bounded_whatever_the_clocks_say(monkeypatch: pytest.Mon
     assert book.held.dropped_to is not None
     assert book.held.dropped_from is not None
     for stop in range(410):
-        wanted = [second for second in seconds if stop - 19 <= second <= stop]
-        assert book.counters.of("A", NOON + stop * SECOND).hour.orders == len(wanted)
+        expected = [second for second in seconds if stop - 19 <= second <= stop]
+        assert book.counters.of("A", NOON + stop * SECOND).hour.orders == len(expected)
 
 
 def test_now_is_the_stores_clock_and_an_aware_time_is_taken() -> None:
@@ -379,7 +379,7 @@ def test_a_round_trip_counts_on_the_day_it_ended() -> None:
     assert figures(book.counters.day("A", tuesday)) == (0, 1, 1)
 
 
-def test_what_happened_before_its_session_was_told_of_moves_there() -> None:
+def test_what_happened_before_its_session_was_recorded_moves_there() -> None:
     book = Counting()
     book.happen(order(), at=NOON)
     tuesday = MONDAY + timedelta(days=1)

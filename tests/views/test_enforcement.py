@@ -53,7 +53,7 @@ def pending(book: Book) -> list[str]:
     return [request.request_id for request in book.enforcement.pending("A")]
 
 
-def surprises(book: Book) -> list[tuple[EnforcementAnomalyKind, str, int]]:
+def anomalies_of(book: Book) -> list[tuple[EnforcementAnomalyKind, str, int]]:
     return [(each.kind, each.request_id, each.position) for each in book.enforcement.anomalies("A")]
 
 
@@ -114,7 +114,7 @@ def test_a_request_behind_another_one_s_id_is_known_by_its_record(book: Book) ->
         answer(book, each)
     assert pending(book) == []
     assert [str(each.uuid) for each in book.enforcement.of("A")] == [first, second, third, fourth]
-    assert surprises(book) == [(SAME_ID, "R1", 2), (SAME_ID, "R1", 3), (SAME_ID, "R1", 5), (TWICE, "R1", 6)]
+    assert anomalies_of(book) == [(SAME_ID, "R1", 2), (SAME_ID, "R1", 3), (SAME_ID, "R1", 5), (TWICE, "R1", 6)]
 
 
 def test_an_id_that_is_a_record_s_hides_nothing(book: Book) -> None:
@@ -134,7 +134,7 @@ def test_an_answer_may_name_the_record_of_the_request(book: Book) -> None:
     answer(book, uuid.UUID(text).hex)
     assert pending(book) == []
     answer(book, text)
-    assert surprises(book) == [(TWICE, text, 3)]
+    assert anomalies_of(book) == [(TWICE, text, 3)]
 
 
 def test_answers_to_nothing_and_second_answers_change_nothing(book: Book) -> None:
@@ -142,7 +142,7 @@ def test_answers_to_nothing_and_second_answers_change_nothing(book: Book) -> Non
     answer(book, "R2")
     answer(book, "R1", success=False)
     answer(book, "R1", success=True)
-    assert surprises(book) == [(UNKNOWN, "R2", 2), (TWICE, "R1", 4)]
+    assert anomalies_of(book) == [(UNKNOWN, "R2", 2), (TWICE, "R1", 4)]
     assert [each.success for each in book.enforcement.of("A")] == [False]
 
 

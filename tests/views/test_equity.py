@@ -103,7 +103,7 @@ def test_marks_of_another_currency_are_apart_and_those_of_none_are_the_accounts(
     assert book.equity.now("A").high_water == 50_000
 
 
-def test_a_mark_tells_the_quotes_it_was_made_with(book: Book) -> None:
+def test_a_mark_has_the_quotes_it_was_made_with(book: Book) -> None:
     used = {"ESZ5": QuoteUsed(Decimal(100), 5)}
     last = mark(book, marked(1, 1, quotes=used, realized=Decimal(3), unrealized=Decimal(4), fees=Decimal(2)))
     assert (last.quotes, last.realized, last.unrealized, last.fees) == (used, 3, 4, 2)
@@ -135,7 +135,7 @@ def test_what_was_realized_and_charged_is_the_days(book: Book) -> None:
     assert (tomorrow.realized, tomorrow.fees, tomorrow.balance) == (0, 0, 50_196)
 
 
-def test_a_new_high_is_the_high_water_before_anybody_marks_it(book: Book) -> None:
+def test_a_new_high_is_the_high_water_mark_before_it_is_marked(book: Book) -> None:
     last = mark(book, marked(50_100, 50_100, 48_100))
     book.append("order/A/O-1", fill("T1", 1, 100))
     quote(book, "ESZ5", 101)
@@ -159,7 +159,7 @@ def test_stale_quotes_are_used_by_name_and_what_has_none_counts_nothing(book: Bo
     assert book.equity.now("A").unquoted == ("NQZ5",)
 
 
-def test_positions_in_another_currency_are_named_and_left_out(book: Book) -> None:
+def test_positions_in_another_currency_are_listed_and_left_out(book: Book) -> None:
     book.append("order/A/O-1", [fill("T1", 2, 100, "FDAX", fee=Decimal(3)), fill("T2", -1, 110, "FDAX")])
     book.append("order/A/O-1", fill("T3", 1, 100, "FDAX", fee=Decimal(5), fee_currency="USD"))
     quote(book, "FDAX", 500)
@@ -191,7 +191,7 @@ def test_without_a_multiplier_there_is_no_equity(book: Book) -> None:
     assert book.equity.now("A").equity == 50_000
 
 
-def test_an_account_that_nobody_opened_is_in_the_only_currency_it_names(book: Book) -> None:
+def test_an_account_that_was_never_opened_is_in_the_only_currency_it_names(book: Book) -> None:
     book.append("order/B/O-1", fill("T1", 1, 100))
     quote(book, "ESZ5", 101)
     now = book.equity.now("B")
@@ -214,11 +214,11 @@ marks = st.builds(marked, st.integers(-99, 99), st.integers(-99, 99), st.none() 
 
 @given(st.lists(st.tuples(marks, st.integers(0, 9)), min_size=1, max_size=20), st.integers(0, 20))
 def test_whatever_is_marked_neither_ever_falls_and_a_snapshot_changes_nothing(
-    told: list[tuple[EquityMarked, int]], cut: int
+    marks: list[tuple[EquityMarked, int]], cut: int
 ) -> None:
     log, view = Folding(), EquityView()
     state, after = view.initial(), None
-    for number, (each, at) in enumerate(told):
+    for number, (each, at) in enumerate(marks):
         state = round_tripped(state, EquityState) if number == cut else state
         before = state.marks.get("")
         view.apply(state, each, log.record("equity/A/-", each, occurred_at=at))
@@ -226,9 +226,9 @@ def test_whatever_is_marked_neither_ever_falls_and_a_snapshot_changes_nothing(
         assert before is None or after.high_water >= before.high_water
         assert before is None or before.floor is None or (after.floor is not None and after.floor >= before.floor)
     assert after is not None
-    assert after.high_water == max(max(each.high_water, each.equity) for each, _ in told)
-    assert after.floor == max((each.floor for each, _ in told if each.floor is not None), default=None)
-    assert after.equity == max(enumerate(told), key=lambda item: (item[1][1], item[0]))[1][0].equity
+    assert after.high_water == max(max(each.high_water, each.equity) for each, _ in marks)
+    assert after.floor == max((each.floor for each, _ in marks if each.floor is not None), default=None)
+    assert after.equity == max(enumerate(marks), key=lambda item: (item[1][1], item[0]))[1][0].equity
 
 
 def test_the_currencies_that_were_longest_without_a_mark_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,8 @@ def steps_of(case: list[str]) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("case", CASES, ids=[case[0].split("]")[0] for case in CASES])
 def test_an_order_is_in_the_state_that_the_matrix_says_after_each_step(case: list[str]) -> None:
     folding = Folding()
-    told = [(event, shown(folding.add("X", event_of(event)))) for event, _ in steps_of(case)]
-    assert told == steps_of(case)
+    found = [(event, shown(folding.add("X", event_of(event)))) for event, _ in steps_of(case)]
+    assert found == steps_of(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case[0].split("]")[0] for case in CASES])

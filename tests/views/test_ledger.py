@@ -59,7 +59,7 @@ def test_what_happens_counts_in_the_day_that_it_lies_in_and_the_end_belongs_to_t
     assert ledger.names() == ["2026-03-02", "~2026-03-02", "2026-03-03"]
 
 
-def test_without_a_day_told_it_is_the_date_in_utc() -> None:
+def test_without_a_recorded_day_it_is_the_date_in_utc() -> None:
     ledger: Ledger[Count] = Ledger()
     midnight = START + 24 * HOUR
     ledger.add(midnight - 1, "ES", one(1))
@@ -69,7 +69,7 @@ def test_without_a_day_told_it_is_the_date_in_utc() -> None:
     assert ledger.of_day("2026-03-02") == {}
 
 
-def test_what_happened_before_its_day_was_told_moves_there() -> None:
+def test_what_happened_before_its_day_was_recorded_moves_there() -> None:
     ledger: Ledger[Count] = Ledger()
     ledger.add(START + HOUR, "ES", one(1))
     ledger.add(START + 5 * HOUR, "NQ", one(2))
@@ -88,12 +88,12 @@ def test_a_day_without_a_known_end_lasts_until_the_next_begins() -> None:
     assert (amounts(ledger, "2026-03-02"), amounts(ledger, "2026-03-03")) == ({}, {"ES": 1})
 
 
-def test_a_session_that_tells_no_begin_began_when_it_opened_or_when_it_was_told() -> None:
+def test_a_session_that_states_no_begin_began_when_it_opened_or_occurred() -> None:
     ledger: Ledger[Count] = Ledger()
     opened = SessionOpened(trading_day=date(2026, 3, 2), opens_at=START + HOUR)
     assert ledger.add_day(opened, START).began_at == START + HOUR
     assert ledger.add_day(SessionOpened(trading_day=date(2026, 3, 3)), START + 9).began_at == START + 9
-    # Told again, it began when it first did, and what is left out stands.
+    # Recorded again, it began when it first did, and what is left out stays.
     again = SessionOpened(trading_day=date(2026, 3, 2), began_at=START, resets_at=START + 2 * HOUR)
     ledger.add_day(again, START)
     assert ledger.add_day(opened, START) == Day(date(2026, 3, 2), START, START + 2 * HOUR)
@@ -120,7 +120,7 @@ def test_days_are_as_local_clocks_had_them_when_the_clocks_changed() -> None:
     assert (amounts(ledger, "2026-03-09"), amounts(ledger, "2026-03-10")) == ({"ES": 3}, {"ES": 4})
 
 
-def test_a_week_holds_its_days_as_they_were_told_and_what_lies_in_none() -> None:
+def test_a_week_holds_its_days_as_recorded_and_what_lies_in_none() -> None:
     ledger: Ledger[Count] = Ledger()
     sunday = date(2026, 3, 1)
     ledger.add_day(reset(3, START + 24 * HOUR, START + 48 * HOUR, sunday), START)
@@ -129,12 +129,12 @@ def test_a_week_holds_its_days_as_they_were_told_and_what_lies_in_none() -> None
     names = ledger.names_of_week(START + 50 * HOUR)
     assert [name for name in names if not name.startswith("~")] == ["2026-03-03", "2026-03-04"]
     assert [name for name in names if name.startswith("~")] == [f"~2026-03-0{day}" for day in range(1, 8)]
-    # An instant in no day lies in the week that was told of its date.
+    # An instant in no day lies in the week that was recorded for its date.
     assert ledger.names_of_week(START + 80 * HOUR) == names
     assert ledger.names_of_week(START + 120 * HOUR)[0] == "2026-03-09"
 
 
-def test_a_week_that_nobody_told_is_the_iso_week() -> None:
+def test_a_week_that_no_event_states_is_the_iso_week() -> None:
     ledger: Ledger[Count] = Ledger()
     dates = [f"~2026-03-0{day}" for day in range(2, 9)]
     assert ledger.names_of_week(START + 7 * 24 * HOUR - 1) == dates
@@ -175,7 +175,7 @@ def test_a_reader_keeps_what_it_saw_and_never_sees_a_sum_twice() -> None:
     assert seen.of_day("~2026-03-02") == day == {"ES": one(1)}
 
 
-# What happens and what is told, at instants of one resolution, so that boundaries are often met exactly.
+# What happens and what is recorded, at instants of one resolution, so that boundaries are often met exactly.
 STEP = 20 * 10**9
 instants = st.integers(0, 60).map(lambda number: START + number * STEP)
 happenings = st.tuples(instants, st.sampled_from(["ES", "NQ"]), st.integers(1, 1000))
@@ -183,8 +183,8 @@ happenings = st.tuples(instants, st.sampled_from(["ES", "NQ"]), st.integers(1, 1
 
 @st.composite
 def calendars(draw: st.DrawFn) -> list[SessionReset | SessionOpened]:
-    """Return days one after the other, with or without gaps and ends, each told once or twice; on whole minutes."""
-    told: list[SessionReset | SessionOpened] = []
+    """Return days one after the other, with or without gaps and ends, each recorded once or twice; on whole minutes."""
+    days: list[SessionReset | SessionOpened] = []
     bounds = sorted(draw(st.sets(st.integers(0, 20), max_size=8)))
     for number, (begin, end) in enumerate(itertools.pairwise(bounds)):
         began_at, until = START + begin * MINUTE, START + end * MINUTE
@@ -193,22 +193,22 @@ def calendars(draw: st.DrawFn) -> list[SessionReset | SessionOpened]:
             case 0:
                 continue
             case 1:
-                told.append(SessionReset(trading_day=day, scheduled_for=began_at))
+                days.append(SessionReset(trading_day=day, scheduled_for=began_at))
             case 2:
-                told.append(SessionReset(trading_day=day, scheduled_for=began_at))
-                told.append(SessionOpened(trading_day=day, began_at=began_at, resets_at=until))
+                days.append(SessionReset(trading_day=day, scheduled_for=began_at))
+                days.append(SessionOpened(trading_day=day, began_at=began_at, resets_at=until))
             case _:
-                told.append(SessionReset(trading_day=day, scheduled_for=began_at, resets_at=until))
-    return told
+                days.append(SessionReset(trading_day=day, scheduled_for=began_at, resets_at=until))
+    return days
 
 
 def naive(
-    happened: Sequence[tuple[int, str, int]], told: Sequence[SessionReset | SessionOpened]
+    happened: Sequence[tuple[int, str, int]], days: Sequence[SessionReset | SessionOpened]
 ) -> dict[str, dict[str, int]]:
     """Sum everything up at the end, when all days are known."""
     began: dict[date, int] = {}
     ends: dict[date, int] = {}
-    for event in told:
+    for event in days:
         at = event.scheduled_for if isinstance(event, SessionReset) else event.began_at
         assert at is not None
         began[event.trading_day] = at
@@ -225,10 +225,10 @@ def naive(
 
 
 @given(st.lists(happenings, max_size=40), calendars(), st.randoms(use_true_random=False), st.integers(0, 60))
-def test_in_whatever_order_days_are_told_the_sums_are_those_made_at_the_end(
-    happened: list[tuple[int, str, int]], told: list[SessionReset | SessionOpened], chance: random.Random, cut: int
+def test_in_whatever_order_days_are_recorded_the_sums_are_those_made_at_the_end(
+    happened: list[tuple[int, str, int]], days: list[SessionReset | SessionOpened], chance: random.Random, cut: int
 ) -> None:
-    steps: list[tuple[int, str, int] | SessionReset | SessionOpened] = [*happened, *told]
+    steps: list[tuple[int, str, int] | SessionReset | SessionOpened] = [*happened, *days]
     chance.shuffle(steps)
     ledger: Ledger[Count] = Ledger()
     for number, step in enumerate(steps):
@@ -238,7 +238,7 @@ def test_in_whatever_order_days_are_told_the_sums_are_those_made_at_the_end(
             ledger.add(step[0], step[1], one(step[2]))
         else:
             ledger.add_day(step, START)
-    expected = naive(happened, told)
+    expected = naive(happened, days)
     assert {name: amounts(ledger, name) for name in ledger.names()} == expected
     for at, _, _ in happened:
         assert ledger.of_day(ledger.name_at(at)) == ledger.at(at)

@@ -48,9 +48,11 @@ class Model:
         held = self.held_among(index, recorded)
         if held is None or limit <= held:
             return ready
-        told_before = self.settings[index + 1][0] if index + 1 < len(self.settings) else math.inf
-        first = {day: begins for told, day, begins in reversed(self.sessions)}
-        known = [begins for told, day, begins in self.sessions if told < told_before and first[day] == begins]
+        recorded_before = self.settings[index + 1][0] if index + 1 < len(self.settings) else math.inf
+        first = {day: begins for recorded, day, begins in reversed(self.sessions)}
+        known = [
+            begins for recorded, day, begins in self.sessions if recorded < recorded_before and first[day] == begins
+        ]
         return min([begins for begins in known if begins >= ready], default=math.inf)
 
     def never(self, index: int) -> bool:

@@ -1,4 +1,4 @@
-"""Limits: a tightening holds at once, a loosening from the next session, and the past says which one held."""
+"""Limits: a tightening holds at once, a loosening from the next session; and which one held in the past."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -26,8 +26,8 @@ class Waived(Event, frozen=True, kw_only=True):
     """Something that may be enqueued, by somebody who is named."""
 
 
-class Told:
-    """A store and its book, told of settings and sessions at times of one's own."""
+class LimitsLog:
+    """A store and its book, with settings and sessions recorded at chosen times."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(1)
@@ -57,8 +57,8 @@ class Told:
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def log() -> LimitsLog:
+    return LimitsLog()
 
 
 @pytest.fixture
@@ -85,188 +85,188 @@ def test_whoever_sets_a_limit_must_be_named(store: EventStore, actor: str | None
     assert store.head() == 0
 
 
-def test_a_rule_s_first_setting_holds_at_once_and_says_who_set_it(told: Told) -> None:
-    record = told.set(100, "500.00", warnings=["400"])
-    assert told.held(99, 100) == [None, "500.00"]
-    (limit,) = told.book.limits.of("A")
+def test_a_rule_s_first_setting_holds_at_once_and_says_who_set_it(log: LimitsLog) -> None:
+    record = log.set(100, "500.00", warnings=["400"])
+    assert log.held(99, 100) == [None, "500.00"]
+    (limit,) = log.book.limits.of("A")
     assert (limit.account, limit.rule_id, limit.revision, limit.actor) == ("A", "loss", 1, "desk")
     assert (limit.parameters, limit.position) == ({"limit": "500.00", "warnings": ["400"]}, record.position)
     assert (limit.set_at, limit.effective_from, limit.in_force_at) == (100, None, 100)
     assert (limit.loosens, limit.superseded_at) == (False, None)
-    assert told.book.limits.of("B") == told.book.limits.pending("B") == ()
-    assert told.book.limits.get("A", "other") is None
+    assert log.book.limits.of("B") == log.book.limits.pending("B") == ()
+    assert log.book.limits.get("A", "other") is None
 
 
-def test_figures_given_as_decimals_are_kept_exactly(told: Told) -> None:
-    told.clock.set(100)
+def test_figures_given_as_decimals_are_kept_exactly(log: LimitsLog) -> None:
+    log.clock.set(100)
     event = LimitsSet(rule_id="loss", parameters={"limit": Decimal("500.10"), "weights": {"MES": Decimal("0.1")}})
-    told.book.append("limits/A/loss", event, actor="desk")
-    assert told.book.limits.of("A")[0].parameters == {"limit": "500.10", "weights": {"MES": "0.1"}}
+    log.book.append("limits/A/loss", event, actor="desk")
+    assert log.book.limits.of("A")[0].parameters == {"limit": "500.10", "weights": {"MES": "0.1"}}
 
 
-def test_a_tightening_holds_at_once(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 400)
-    assert told.held(199, 200) == [500, 400]
+def test_a_tightening_holds_at_once(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 400)
+    assert log.held(199, 200) == [500, 400]
 
 
-def test_a_setting_may_hold_from_later_on(told: Told) -> None:
-    told.set(100, 500, effective_from=150)
-    told.set(200, 400, effective_from=300)
-    told.session(250)
-    assert told.held(149, 150, 299, 300) == [None, 500, 500, 400]
-    assert told.waits(120) == [500]
-    assert told.waits(299) == [400]
-    assert told.waits(300) == []
+def test_a_setting_may_hold_from_later_on(log: LimitsLog) -> None:
+    log.set(100, 500, effective_from=150)
+    log.set(200, 400, effective_from=300)
+    log.session(250)
+    assert log.held(149, 150, 299, 300) == [None, 500, 500, 400]
+    assert log.waits(120) == [500]
+    assert log.waits(299) == [400]
+    assert log.waits(300) == []
 
 
-def test_a_setting_never_holds_before_it_was_recorded(told: Told) -> None:
-    told.set(100, 500, effective_from=1)
-    assert told.held(99, 100) == [None, 500]
+def test_a_setting_never_holds_before_it_was_recorded(log: LimitsLog) -> None:
+    log.set(100, 500, effective_from=1)
+    assert log.held(99, 100) == [None, 500]
 
 
-def test_a_loosening_waits_for_the_next_session(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 600)
-    assert told.held(200, 10**9) == [500, 500]
-    assert told.waits(200) == [600]
-    (waiting,) = told.book.limits.pending("A")
+def test_a_loosening_waits_for_the_next_session(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 600)
+    assert log.held(200, 10**9) == [500, 500]
+    assert log.waits(200) == [600]
+    (waiting,) = log.book.limits.pending("A")
     assert (waiting.loosened, waiting.loosens, waiting.in_force_at) == (("limit",), True, None)
-    told.session(300)
-    assert told.held(299, 300) == [500, 600]
-    assert (told.waits(199), told.waits(299), told.waits(300)) == ([], [600], [])
+    log.session(300)
+    assert log.held(299, 300) == [500, 600]
+    assert (log.waits(199), log.waits(299), log.waits(300)) == ([], [600], [])
 
 
-def test_a_session_that_had_begun_before_does_not_count(told: Told) -> None:
-    told.set(100, 500)
-    told.session(150)
-    told.set(200, 600)
-    told.session(210, begins=199)
-    assert told.held(220) == [500]
-    told.session(300, begins=200)
-    assert told.held(199, 200) == [500, 600]
+def test_a_session_that_had_begun_before_does_not_count(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.session(150)
+    log.set(200, 600)
+    log.session(210, begins=199)
+    assert log.held(220) == [500]
+    log.session(300, begins=200)
+    assert log.held(199, 200) == [500, 600]
 
 
-def test_a_session_told_late_counts_from_when_it_began(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 600)
-    told.session(400, begins=300)
-    assert told.held(299, 300) == [500, 600]
+def test_a_session_recorded_late_counts_from_when_it_began(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 600)
+    log.session(400, begins=300)
+    assert log.held(299, 300) == [500, 600]
 
 
-def test_a_session_told_in_advance_counts_from_when_it_begins(told: Told) -> None:
-    told.set(100, 500)
-    told.session(150, begins=300)
-    told.session(160, begins=250)
-    told.set(200, 600)
-    assert told.held(249, 250) == [500, 600]
+def test_a_session_recorded_in_advance_counts_from_when_it_begins(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.session(150, begins=300)
+    log.session(160, begins=250)
+    log.set(200, 600)
+    assert log.held(249, 250) == [500, 600]
 
 
-def test_of_sessions_told_in_disorder_the_first_one_counts(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 600)
-    told.session(210, begins=300)
-    told.session(220, begins=250)
-    told.session(230, begins=280)
-    assert told.held(249, 250) == [500, 600]
+def test_of_sessions_recorded_out_of_order_the_earliest_counts(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 600)
+    log.session(210, begins=300)
+    log.session(220, begins=250)
+    log.session(230, begins=280)
+    assert log.held(249, 250) == [500, 600]
 
 
-def test_a_loosening_for_later_waits_for_the_session_after_that(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 600, effective_from=350)
-    told.session(300)
-    assert told.held(10**9) == [500]
-    told.session(400)
-    assert told.held(399, 400) == [500, 600]
+def test_a_loosening_for_later_waits_for_the_session_after_that(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 600, effective_from=350)
+    log.session(300)
+    assert log.held(10**9) == [500]
+    log.session(400)
+    assert log.held(399, 400) == [500, 600]
 
 
-def test_a_trading_day_begins_once(told: Told) -> None:
-    told.set(100, 500)
-    told.begin(SessionReset(trading_day=DAY, scheduled_for=150))
-    told.set(200, 600)
-    told.begin(SessionOpened(trading_day=DAY, opens_at=300))
-    assert told.held(10**9) == [500]
+def test_a_trading_day_begins_once(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.begin(SessionReset(trading_day=DAY, scheduled_for=150))
+    log.set(200, 600)
+    log.begin(SessionOpened(trading_day=DAY, opens_at=300))
+    assert log.held(10**9) == [500]
 
 
 @pytest.mark.parametrize(
     ("times", "held_from"),
     [({"began_at": 300, "opens_at": 320}, 300), ({"opens_at": 320}, 320), ({}, 330), ({"began_at": 199}, None)],
 )
-def test_a_session_that_opened_begins_a_day_where_nobody_told_of_a_reset(
-    told: Told, times: dict[str, Any], held_from: int | None
+def test_a_session_that_opened_begins_a_day_if_no_reset_was_recorded(
+    log: LimitsLog, times: dict[str, Any], held_from: int | None
 ) -> None:
-    told.set(100, 500)
-    told.set(200, 600)
-    told.clock.set(330)
-    told.begin(SessionOpened(trading_day=DAY, **times))
-    newest = told.book.limits.history("A")[-1]
+    log.set(100, 500)
+    log.set(200, 600)
+    log.clock.set(330)
+    log.begin(SessionOpened(trading_day=DAY, **times))
+    newest = log.book.limits.history("A")[-1]
     assert newest.in_force_at == held_from
 
 
-def test_another_account_s_session_does_not_count(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 600)
-    told.book.append("session/B/day", SessionReset(trading_day=DAY, scheduled_for=300))
-    assert told.held(10**9) == [500]
+def test_another_account_s_session_does_not_count(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 600)
+    log.book.append("session/B/day", SessionReset(trading_day=DAY, scheduled_for=300))
+    assert log.held(10**9) == [500]
 
 
-def test_a_newer_setting_takes_the_place_of_one_that_waits(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 900)
-    told.set(300, 400)
-    told.session(350)
-    assert told.held(299, 300, 10**9) == [500, 400, 400]
-    assert told.waits(299) == [900]
-    assert told.waits(300) == []
-    gone = told.book.limits.history("A")[1]
+def test_a_newer_setting_takes_the_place_of_one_that_waits(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 900)
+    log.set(300, 400)
+    log.session(350)
+    assert log.held(299, 300, 10**9) == [500, 400, 400]
+    assert log.waits(299) == [900]
+    assert log.waits(300) == []
+    gone = log.book.limits.history("A")[1]
     assert (gone.superseded_at, gone.in_force_at) == (300, None)
 
 
-def test_a_setting_is_compared_with_what_is_in_force_not_with_what_waits(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 900)
-    told.set(300, 600)
-    assert (told.held(300), told.waits(300)) == ([500], [600])
-    told.session(350)
-    assert told.held(350) == [600]
+def test_a_setting_is_compared_with_what_is_in_force_not_with_what_waits(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 900)
+    log.set(300, 600)
+    assert (log.held(300), log.waits(300)) == ([500], [600])
+    log.session(350)
+    assert log.held(350) == [600]
 
 
-def test_the_same_again_holds_at_once_and_ends_what_waits(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 900)
-    told.set(300, "500.00")
-    told.session(350)
-    assert told.held(300, 10**9) == ["500.00", "500.00"]
+def test_the_same_again_holds_at_once_and_ends_what_waits(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 900)
+    log.set(300, "500.00")
+    log.session(350)
+    assert log.held(300, 10**9) == ["500.00", "500.00"]
 
 
-def test_what_tightens_and_loosens_waits_as_a_whole(told: Told) -> None:
-    told.set(100, 500, cooldown=60)
-    told.set(200, 400, cooldown=30)
-    assert told.held(200) == [500]
-    assert told.book.limits.pending("A", 200)[0].loosened == ("cooldown",)
+def test_what_tightens_and_loosens_waits_as_a_whole(log: LimitsLog) -> None:
+    log.set(100, 500, cooldown=60)
+    log.set(200, 400, cooldown=30)
+    assert log.held(200) == [500]
+    assert log.book.limits.pending("A", 200)[0].loosened == ("cooldown",)
 
 
-def test_a_revision_s_number_does_not_decide(told: Told) -> None:
-    told.set(100, 500)
-    told.book.append("limits/A/loss", LimitsSet(rule_id="loss", revision=-1, parameters={"limit": 400}), actor="desk")
-    assert [(limit.revision, limit.parameters["limit"]) for limit in told.book.limits.of("A")] == [(-1, 400)]
+def test_a_revision_s_number_does_not_decide(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.book.append("limits/A/loss", LimitsSet(rule_id="loss", revision=-1, parameters={"limit": 400}), actor="desk")
+    assert [(limit.revision, limit.parameters["limit"]) for limit in log.book.limits.of("A")] == [(-1, 400)]
 
 
-def test_rules_are_told_apart_and_sorted(told: Told) -> None:
-    told.set(100, 500)
+def test_rules_are_kept_apart_and_sorted(log: LimitsLog) -> None:
+    log.set(100, 500)
     for rule_id in ("zeta", "alpha"):
-        told.book.append("limits/A/x", LimitsSet(rule_id=rule_id, parameters={"limit": 1}), actor="desk")
-    assert [limit.rule_id for limit in told.book.limits.of("A")] == ["alpha", "loss", "zeta"]
-    assert [limit.rule_id for limit in told.book.limits.history("A")] == ["loss", "zeta", "alpha"]
-    assert [limit.rule_id for limit in told.book.limits.history("A", "zeta")] == ["zeta"]
+        log.book.append("limits/A/x", LimitsSet(rule_id=rule_id, parameters={"limit": 1}), actor="desk")
+    assert [limit.rule_id for limit in log.book.limits.of("A")] == ["alpha", "loss", "zeta"]
+    assert [limit.rule_id for limit in log.book.limits.history("A")] == ["loss", "zeta", "alpha"]
+    assert [limit.rule_id for limit in log.book.limits.history("A", "zeta")] == ["zeta"]
 
 
-def test_a_clock_that_was_set_back_does_not_undo_a_limit(told: Told) -> None:
-    told.set(100, 500)
-    told.set(200, 400)
-    told.clock.set(50)
-    assert [limit.parameters["limit"] for limit in told.book.limits.of("A")] == [400]
-    assert told.book.limits.of("A", datetime.fromtimestamp(0, UTC)) == ()
+def test_a_clock_that_was_set_back_does_not_undo_a_limit(log: LimitsLog) -> None:
+    log.set(100, 500)
+    log.set(200, 400)
+    log.clock.set(50)
+    assert [limit.parameters["limit"] for limit in log.book.limits.of("A")] == [400]
+    assert log.book.limits.of("A", datetime.fromtimestamp(0, UTC)) == ()
 
 
 def test_limits_and_what_waits_survive_a_restart(tmp_path: Path) -> None:
@@ -284,65 +284,63 @@ def test_limits_and_what_waits_survive_a_restart(tmp_path: Path) -> None:
         assert [[limit.parameters["limit"] for limit in each] for each in before] == [[400], [900]]
 
 
-def test_the_past_is_read_from_the_log_where_the_state_forgot_it(told: Told) -> None:
+def test_the_past_is_read_from_the_log_where_the_state_forgot_it(log: LimitsLog) -> None:
     for at in range(100, 400):
-        told.set(at, 1_000 - at)
-    told.set(500, 999)
-    state: LimitsState = told.book.state("limits", "A")
+        log.set(at, 1_000 - at)
+    log.set(500, 999)
+    state: LimitsState = log.book.state("limits", "A")
     assert len(state.rules["loss"].settings) == 100
-    assert told.held(99, 100, 250, 399, 600) == [None, 900, 750, 601, 601]
-    assert len(told.book.limits.history("A")) == 301
+    assert log.held(99, 100, 250, 399, 600) == [None, 900, 750, 601, 601]
+    assert len(log.book.limits.history("A")) == 301
 
 
-def test_what_is_in_force_stays_however_many_loosenings_are_superseded(told: Told) -> None:
-    told.set(100, 500)
+def test_what_is_in_force_stays_however_many_loosenings_are_superseded(log: LimitsLog) -> None:
+    log.set(100, 500)
     for at in range(200, 400):
-        told.set(at, at + 500)
-    assert told.held(150, 400) == [500, 500]
-    assert told.waits(399) == [899]
-    assert told.waits(200) == [700]
-    told.session(400)
-    assert told.held(400) == [899]
+        log.set(at, at + 500)
+    assert log.held(150, 400) == [500, 500]
+    assert log.waits(399) == [899]
+    assert log.waits(200) == [700]
+    log.session(400)
+    assert log.held(400) == [899]
 
 
-def test_the_recent_past_is_answered_without_the_log(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_recent_past_is_answered_without_the_log(log: LimitsLog, monkeypatch: pytest.MonkeyPatch) -> None:
     for at in range(100, 400):
-        told.set(at, 1_000 - at)
+        log.set(at, 1_000 - at)
     monkeypatch.delattr(Book, "read")
-    assert told.held(310, 399) == [690, 601]
+    assert log.held(310, 399) == [690, 601]
 
 
-def test_too_many_rules_are_an_error_before_anything_changes(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_rules_are_an_error_before_anything_changes(log: LimitsLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "RULES_MAX", 1)
-    told.set(100, 500)
-    told.set(200, 400)
-    told.book.append("limits/A/more", LimitsSet(rule_id="more"), actor="desk")
+    log.set(100, 500)
+    log.set(200, 400)
+    log.book.append("limits/A/more", LimitsSet(rule_id="more"), actor="desk")
     with pytest.raises(PartitionParked, match="limits of 1 rules, and the record at position 3"):
-        told.book.limits.of("A")
+        log.book.limits.of("A")
 
 
 def breach(rule_id: str, figure: int, **more: Any) -> LimitBreached:  # noqa: ANN401 - any member
     return LimitBreached(rule_id=rule_id, figure=Decimal(figure), limit=Decimal(500), **more)
 
 
-def test_breaches_are_kept_by_rule(told: Told) -> None:
+def test_breaches_are_kept_by_rule(log: LimitsLog) -> None:
     details = {"quotes": {"ESZ5": "6000.25"}}
-    told.book.append(
-        "breach/A/loss", breach("loss", 510, basis="net", currency="USD", trading_day=DAY, details=details)
-    )
-    (late,) = told.book.append("breach/A/size", breach("size", 501, severity=Severity.LOCKOUT), occurred_at=5)
-    first, second = told.book.limits.breaches("A")
+    log.book.append("breach/A/loss", breach("loss", 510, basis="net", currency="USD", trading_day=DAY, details=details))
+    (late,) = log.book.append("breach/A/size", breach("size", 501, severity=Severity.LOCKOUT), occurred_at=5)
+    first, second = log.book.limits.breaches("A")
     assert (first.figure, first.limit) == (Decimal(510), Decimal(500))
     assert (first.basis, first.currency) == ("net", "USD")
     assert (first.trading_day, first.details, first.severity) == (DAY, details, Severity.WARNING)
     assert (second.severity, second.occurred_at, second.position, second.id) == (Severity.LOCKOUT, 5, 2, late.id)
-    assert told.book.limits.breaches("A", "size") == (second,)
-    assert told.book.limits.breaches("B") == ()
-    assert told.book.limits.of("A") == ()
+    assert log.book.limits.breaches("A", "size") == (second,)
+    assert log.book.limits.breaches("B") == ()
+    assert log.book.limits.of("A") == ()
 
 
-def test_the_newest_thousand_breaches_are_kept(told: Told) -> None:
-    told.book.append("breach/A/loss", [breach("loss", number) for number in range(1, 1_004)])
-    assert [each.figure for each in told.book.limits.breaches("A")] == list(range(4, 1_004))
-    state: LimitsState = told.book.state("limits", "A")
+def test_the_newest_thousand_breaches_are_kept(log: LimitsLog) -> None:
+    log.book.append("breach/A/loss", [breach("loss", number) for number in range(1, 1_004)])
+    assert [each.figure for each in log.book.limits.breaches("A")] == list(range(4, 1_004))
+    state: LimitsState = log.book.state("limits", "A")
     assert state.breach_count == 1_003

@@ -43,7 +43,7 @@ class Locks(Folding):
     def holds(self, at: int, symbol: str | None = None) -> list[tuple[str, Allows, int | None]]:
         return [(lockout.scope, lockout.allows, lockout.until) for lockout in self.lockouts.active("A", at, symbol)]
 
-    def surprises(self) -> list[tuple[LockoutAnomalyKind, int]]:
+    def anomalies(self) -> list[tuple[LockoutAnomalyKind, int]]:
         return [(anomaly.kind, anomaly.position) for anomaly in self.lockouts.anomalies("A")]
 
     def ends(self) -> list[tuple[int | None, str | None]]:
@@ -121,7 +121,7 @@ def test_setting_a_revocable_one_again_replaces_it_and_the_same_again_only_touch
     book.at(30, lock(50, allows=REDUCE_ONLY))
     assert book.holds(30) == [("account", REDUCE_ONLY, 50)]
     assert book.ends() == [(30, "replaced"), (None, None)]
-    assert book.surprises() == []
+    assert book.anomalies() == []
 
 
 def test_extending_never_shortens() -> None:
@@ -131,7 +131,7 @@ def test_extending_never_shortens() -> None:
     book.at(21, LockoutExtended(until=120))
     book.at(22, LockoutExtended(until=150))
     assert book.holds(30) == [("account", NOTHING, 150)]
-    assert book.surprises() == [(SHORTER, 3)]
+    assert book.anomalies() == [(SHORTER, 3)]
     book.at(23, LockoutExtended())
     assert book.holds(10**18) == [("account", NOTHING, None)]
 
@@ -156,7 +156,7 @@ def test_an_irrevocable_one_only_takes_the_stricter_terms() -> None:
     assert book.holds(129) == [("account", NOTHING, 130)]
     (held,) = book.lockouts.active("A", 22)
     assert (held.reason, held.revocable, held.cause) == ("first", False, book.records[0].id)
-    assert book.surprises() == [(IRREVOCABLE, 2), (IRREVOCABLE, 3), (IRREVOCABLE, 4), (SHORTER, 5), (TOO_EARLY, 6)]
+    assert book.anomalies() == [(IRREVOCABLE, 2), (IRREVOCABLE, 3), (IRREVOCABLE, 4), (SHORTER, 5), (TOO_EARLY, 6)]
     book.at(23, lock(None, revocable=False, allows=NOTHING))
     assert book.holds(10**18) == [("account", NOTHING, None)]
 
@@ -166,12 +166,12 @@ def test_an_expiry_counts_when_both_of_its_times_have_come(times: tuple[int, int
     book = Locks()
     book.at(10, lock())
     book.at(times[0], LockoutExpired(), recorded_at=times[1])
-    assert book.surprises() == [(TOO_EARLY, 2)]
+    assert book.anomalies() == [(TOO_EARLY, 2)]
     assert book.holds(99) == [("account", NOTHING, 100)]
     book.at(101, LockoutExpired())
     assert book.ends() == [(100, "expired")]
     book.at(102, LockoutExpired())
-    assert book.surprises() == [(TOO_EARLY, 2), (NOT_SET, 4)]
+    assert book.anomalies() == [(TOO_EARLY, 2), (NOT_SET, 4)]
 
 
 @pytest.mark.parametrize("ending", [LockoutCleared(), LockoutExpired()])
@@ -179,7 +179,7 @@ def test_an_irrevocable_one_whose_time_has_passed_gives_way(ending: Event) -> No
     book = Locks()
     book.at(10, lock(revocable=False))
     book.at(100, ending)
-    assert (book.ends(), book.surprises()) == ([(100, "expired")], [])
+    assert (book.ends(), book.anomalies()) == ([(100, "expired")], [])
     again = Locks()
     again.at(10, lock(revocable=False))
     again.at(100, lock(120, allows=REDUCE_ONLY))
@@ -244,8 +244,8 @@ def test_readers_see_all_that_an_event_does_or_nothing() -> None:
 ACCOUNT = "account/A/-"
 
 
-def may_trade(told: bool | None) -> AccountUpdated:
-    return AccountUpdated(can_trade=told)
+def may_trade(allowed: bool | None) -> AccountUpdated:
+    return AccountUpdated(can_trade=allowed)
 
 
 def test_a_broker_that_says_an_account_may_not_trade_locks_it_until_it_says_otherwise() -> None:
@@ -260,7 +260,7 @@ def test_a_broker_that_says_an_account_may_not_trade_locks_it_until_it_says_othe
     book.at(30, may_trade(True), stream=ACCOUNT)
     assert (book.holds(29), book.holds(30)) == ([], [])
     assert book.ends() == [(30, "cleared by the broker")]
-    assert book.surprises() == []
+    assert book.anomalies() == []
     book.at(40, may_trade(False), stream=ACCOUNT)
     assert book.ends() == [(30, "cleared by the broker"), (None, None)]
 
@@ -277,14 +277,14 @@ def test_a_broker_ends_its_own_lockout_and_no_other() -> None:
         ("daily-loss", None, False),
         ("broker", None, False),
     ]
-    assert book.surprises() == []
+    assert book.anomalies() == []
 
 
 def test_an_irrevocable_lockout_keeps_its_end_whatever_the_broker_says() -> None:
     book = Locks()
     book.at(10, LockoutSet(rule_id="broker", until=100, revocable=False), stream="lockout/A/broker")
-    for at, told in ((20, False), (30, True)):
-        book.at(at, may_trade(told), stream=ACCOUNT)
+    for at, allowed in ((20, False), (30, True)):
+        book.at(at, may_trade(allowed), stream=ACCOUNT)
     assert book.holds(99) == [("account", NOTHING, 100)]
     assert book.holds(100) == []
 
@@ -315,7 +315,7 @@ def test_most_updates_of_an_account_touch_no_lockout() -> None:
     assert book.state("lockouts", "A").active is seen
 
 
-def test_a_lockout_tells_what_it_was_decided_on_and_how_long_it_has_left() -> None:
+def test_a_lockout_has_what_it_was_decided_on_and_how_long_it_has_left() -> None:
     book = Locks()
     details = {"loss": "1,020.00", "limit": "1,000.00", "quotes": {"ESZ5": ["100.25", 7]}}
     book.at(10, lock(details=details))

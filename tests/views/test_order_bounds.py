@@ -92,15 +92,15 @@ def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens
     assert folding.orders.anomalies("A") == {}
 
 
-def test_late_orders_are_told_right_when_there_are_more_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_orders_are_right_when_there_are_more_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("projections.views.orders.view.LATE_MAX", 2)
     folding = Folding(OrdersView(closed_max=0))
     for number in range(3):
         for account in ("A", "B"):
             folding.add(f"X{number}", submit(), fill("1", "10"), TradeBusted(trade_id="1"), account=account)
     for _ in range(2):
-        told = [(order.account, order.order_id, order.status.value) for order in folding.orders.open()]
-        assert told == [(account, order_id, "NEW") for account in ("A", "B") for order_id in ("X1", "X2")]
+        found = [(order.account, order.order_id, order.status.value) for order in folding.orders.open()]
+        assert found == [(account, order_id, "NEW") for account in ("A", "B") for order_id in ("X1", "X2")]
 
 
 def test_a_record_of_a_newer_vocabulary_is_passed_over() -> None:

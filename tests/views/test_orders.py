@@ -1,4 +1,4 @@
-"""The orders view: anomalies, reports, bounds, questions, and the laws of folding."""
+"""The orders view: anomalies, reports, bounds, queries, and the laws of folding."""
 
 from decimal import Decimal, localcontext
 
@@ -75,7 +75,7 @@ def figures(order: Order) -> tuple[str, Decimal, Decimal | None]:
         ([submit(), fill("1", "4"), correct("1", "12")], ["OVERFILL"], ("FILLED", D(12), D(0))),
     ],
 )
-def test_what_surprises_counts_as_far_as_it_can_and_is_marked(
+def test_an_anomaly_counts_as_far_as_it_can_and_is_marked(
     folding: Folding, events: list[Event], anomalies: list[str], expected: tuple[str, Decimal, Decimal]
 ) -> None:
     order = folding.add("X", *events)
@@ -93,7 +93,9 @@ def test_an_order_that_is_filled_while_its_cancel_is_pending_stays_filled_when_t
     assert (order.status, kinds(order)) == (OrderStatus.FILLED, ["EVENT_AFTER_CLOSE"])
 
 
-def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_told_of(folding: Folding) -> None:
+def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_submitted_or_reported(
+    folding: Folding,
+) -> None:
     order = folding.add("X", fill("1", "4", "7"), OrderAccepted(broker_order_id="b"), OrderReduced(by=D(2)))
     assert (order.status, order.cumulative, order.leaves, order.quantity) == (OrderStatus.UNKNOWN, D(4), None, None)
     assert (order.symbol, order.side, order.average_price) == ("ESZ5", Side.BUY, D(7))
@@ -154,8 +156,8 @@ def test_a_second_delivery_of_a_record_changes_nothing(folding: Folding) -> None
 
 
 def report(status: str = "UNKNOWN", filled: str | None = None, **members: object) -> OrderReported:
-    told = None if filled is None else D(filled)
-    return msgspec.structs.replace(OrderReported(status=OrderStatus(status), filled_quantity=told), **members)
+    quantity = None if filled is None else D(filled)
+    return msgspec.structs.replace(OrderReported(status=OrderStatus(status), filled_quantity=quantity), **members)
 
 
 def test_a_report_sets_the_status_and_fills_in_only_what_is_unknown(folding: Folding) -> None:
@@ -234,7 +236,7 @@ def test_a_resident_order_is_what_its_own_stream_folds_to(folding: Folding) -> N
 # --- questions ----------------------------------------------------------------------------------------------------
 
 
-def test_open_orders_are_told_by_account_and_symbol(folding: Folding) -> None:
+def test_open_orders_are_selected_by_account_and_symbol(folding: Folding) -> None:
     folding.add("X", submit())
     folding.add("Y", submit(symbol="NQZ5"), OrderAccepted())
     folding.add("Z", submit(), OrderCanceled())
@@ -263,12 +265,12 @@ def test_what_is_not_there_is_none_or_empty(folding: Folding) -> None:
     assert list(folding.orders.history("A", "X")) == []
 
 
-def test_history_tells_the_order_after_each_of_its_records(folding: Folding) -> None:
+def test_history_has_the_order_after_each_of_its_records(folding: Folding) -> None:
     folding.add("X", submit())
     folding.add("Y", submit())
     folding.add("X", OrderAccepted(), fill("1", "10"))
-    told = [(record.position, order.status.value) for record, order in folding.orders.history("A", "X")]
-    assert told == [(1, "PENDING_NEW"), (3, "NEW"), (4, "FILLED")]
+    found = [(record.position, order.status.value) for record, order in folding.orders.history("A", "X")]
+    assert found == [(1, "PENDING_NEW"), (3, "NEW"), (4, "FILLED")]
 
 
 def test_an_average_price_does_not_depend_on_the_threads_own_context(folding: Folding) -> None:

@@ -56,7 +56,7 @@ def test_a_state_may_be_anything_that_json_can_say(state: Any) -> None:  # noqa:
     assert saved.state == state
 
 
-def test_what_nobody_saved_is_none() -> None:
+def test_what_was_never_saved_is_none() -> None:
     book = Keeping()
     assert book.pairs.get("A", "ES-NQ") is None
     assert book.pairs.of("A") == book.pairs.portfolios("A") == ()
@@ -83,7 +83,7 @@ def test_portfolios_and_pairs_of_one_name_are_two_things() -> None:
     assert found.state == "portfolio"
 
 
-def test_who_changes_an_answer_changes_no_state() -> None:
+def test_changing_an_answer_changes_no_state() -> None:
     book = Keeping().save(pair({"legs": [1, 2]}))
     first = book.pairs.get("A", "ES-NQ")
     assert first is not None
@@ -116,7 +116,7 @@ def test_a_state_saved_long_ago_is_read_from_its_stream() -> None:
     assert found.state == "again"
 
 
-def test_a_name_saved_again_and_again_evicts_nobody() -> None:
+def test_a_name_saved_again_and_again_evicts_no_other() -> None:
     book = Keeping().many(pairs.RESIDENT_MAX).save(*[pair(number, name="P7") for number in range(5)])
     assert book.states["pairs", "A"].pairs.evicted == {}
     book.save(pair("again", name="P0"), pair("new", name="new"))

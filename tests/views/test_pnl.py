@@ -42,7 +42,7 @@ def trading() -> Iterator[Trading]:
     made.store.close()
 
 
-def told(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
+def amounts(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
     """Return for each currency what was realized, the fees, and what was realized by average cost."""
     return [(each.currency, each.realized, each.fees, each.realized_average_cost) for each in made]
 
@@ -79,7 +79,7 @@ def test_a_days_money_is_points_times_the_multiplier(
     trading.at(MONDAY, *(fill(f"T{number}", *deal, fee=Decimal("2.25")) for number, deal in enumerate(deals)))
     fees = Decimal("2.25") * len(deals)
     (made,) = trading.book.pnl.day("A", MONDAY)
-    assert told((made,)) == [("USD", 50 * points, fees, 50 * average)]
+    assert amounts((made,)) == [("USD", 50 * points, fees, 50 * average)]
     assert (made.net, made.net_average_cost) == (50 * points - fees, 50 * average - fees)
     assert (made.trades, made.volume) == (len(deals), sum(abs(Decimal(quantity)) for quantity, _ in deals))
     assert trading.book.pnl.total("A") == (made,)
@@ -112,7 +112,7 @@ def test_days_and_weeks_are_apart_and_the_total_is_of_all(trading: Trading) -> N
     assert pnl.day("A") == pnl.day("A", datetime(2026, 1, 6, tzinfo=UTC))
 
 
-def test_a_session_is_what_was_told_and_nothing_where_none_is(trading: Trading) -> None:
+def test_a_session_is_the_recorded_one_and_empty_outside_one(trading: Trading) -> None:
     trading.at(MONDAY, fill("T1", 1, 100), fill("T2", -1, 101))
     assert trading.book.pnl.session("A", MONDAY) == ()
     trading.day(MONDAY - HOUR, MONDAY + HOUR, 5)
@@ -120,7 +120,7 @@ def test_a_session_is_what_was_told_and_nothing_where_none_is(trading: Trading) 
     assert trading.book.pnl.session("A", MONDAY + HOUR) == ()
 
 
-def test_a_trade_counts_in_the_session_that_was_told_after_it(trading: Trading) -> None:
+def test_a_trade_counts_in_the_session_that_was_recorded_after_it(trading: Trading) -> None:
     trading.at(MONDAY + HOUR, fill("T1", 1, 100), fill("T2", -1, 101))
     assert trading.book.pnl.day("A", trading_day="2026-01-05")[0].realized == 50
     trading.day(MONDAY, TUESDAY, 6)
@@ -128,7 +128,7 @@ def test_a_trade_counts_in_the_session_that_was_told_after_it(trading: Trading) 
     assert trading.book.pnl.day("A", trading_day="2026-01-05") == ()
 
 
-def test_a_day_that_is_told_of_is_not_the_date_in_utc(trading: Trading) -> None:
+def test_a_recorded_day_is_not_the_date_in_utc(trading: Trading) -> None:
     trading.at(TUESDAY + HOUR, fill("T1", 1, 100), fill("T2", -1, 101))
     assert trading.book.pnl.day("A", trading_day="2026-01-06")[0].realized == 50
     trading.day(MONDAY, TUESDAY, 6)
@@ -173,11 +173,11 @@ def test_contracts_and_currencies_stand_apart(trading: Trading) -> None:
     dax = {"fee": Decimal("1.50")}
     trading.at(MONDAY, fill("T5", 2, 1000, "FDAX", **dax), fill("T6", -2, 990, "FDAX", fee_currency="USD", **dax))
     # USD: 3 × 50 + 10 × 20 = 350, fees 2 + 2 + 1.50. EUR: 2 × −10 × 25 = −500, fee 1.50.
-    assert told(trading.book.pnl.day("A", MONDAY)) == [
+    assert amounts(trading.book.pnl.day("A", MONDAY)) == [
         ("EUR", -500, Decimal("1.50"), -500),
         ("USD", 350, Decimal("5.50"), 350),
     ]
-    by_symbol = [(made.symbol, made.side, *told((made,))[0][:3]) for made in trading.book.pnl.by_symbol("A", MONDAY)]
+    by_symbol = [(made.symbol, made.side, *amounts((made,))[0][:3]) for made in trading.book.pnl.by_symbol("A", MONDAY)]
     assert by_symbol == [
         ("ESZ5", NET, "USD", 150, 4),
         ("FDAX", NET, "EUR", -500, Decimal("1.50")),
@@ -194,9 +194,9 @@ def test_contracts_and_currencies_stand_apart(trading: Trading) -> None:
 def test_a_contract_that_names_no_currency_is_in_the_accounts_own(trading: Trading) -> None:
     trading.book.append("contract/-/X", contract("X", 10, None))
     trading.at(MONDAY, fill("T1", 1, 5, "X", fee=Decimal(1)), fill("T2", -1, 6, "X"))
-    assert told(trading.book.pnl.day("A", MONDAY)) == [(None, 10, 1, 10)]
+    assert amounts(trading.book.pnl.day("A", MONDAY)) == [(None, 10, 1, 10)]
     trading.at(MONDAY, AccountOpened(starting_balance=Decimal(0), currency="CHF"), stream="account/A/-")
-    assert told(trading.book.pnl.day("A", MONDAY)) == [("CHF", 10, 1, 10)]
+    assert amounts(trading.book.pnl.day("A", MONDAY)) == [("CHF", 10, 1, 10)]
 
 
 def test_without_a_multiplier_there_is_no_money_at_all(trading: Trading) -> None:
@@ -218,7 +218,7 @@ def test_without_a_multiplier_there_is_no_money_at_all(trading: Trading) -> None
     assert [made.realized for made in pnl.day("A", MONDAY)] == [3]
 
 
-def test_hedged_sides_are_told_apart_and_summed_up(trading: Trading) -> None:
+def test_hedged_sides_are_kept_apart_and_summed_up(trading: Trading) -> None:
     trading.at(MONDAY, fill("T1", 2, 100, position_side=LONG), fill("T2", -2, 100, position_side=SHORT))
     trading.at(MONDAY, fill("T3", -1, 103, position_side=LONG), fill("T4", 1, 101, position_side=SHORT))
     # Long: 103 − 100 = 3. Short: 100 − 101 = −1.
@@ -237,7 +237,7 @@ def test_an_opening_balance_makes_nothing_and_is_closed_at_its_price(trading: Tr
         trading.at(MONDAY, adjusted, stream=f"position/A/{symbol}")
     assert [made.realized for made in trading.book.pnl.day("A", MONDAY)] == [0]
     trading.at(TUESDAY, fill("T1", -1, 105), fill("T2", -1, 200, "NQZ5"))
-    # 105 − 100 = 5; what the opening of NQZ5 cost nobody told, and it makes nothing.
+    # 105 − 100 = 5; the price at which NQZ5 was opened is unknown, and it realizes nothing.
     by_symbol = trading.book.pnl.by_symbol("A", TUESDAY)
     assert [(made.symbol, made.realized, made.trades) for made in by_symbol] == [("ESZ5", 250, 1), ("NQZ5", 0, 1)]
     trading.quote(TUESDAY, "ESZ5", 110)
@@ -309,5 +309,5 @@ def test_a_book_opened_again_has_the_same_days(tmp_path: Path) -> None:
             assert again.recovery.cut > 0
             assert [name for name, _ in again.pnl.days("A")] == [name for name, _ in before]
             assert [made[0].realized for _, made in again.pnl.days("A")] == [50, 0]
-        with projections.open(store, snapshots=False) as anew:
-            assert anew.pnl.days("A") == again.pnl.days("A")
+        with projections.open(store, snapshots=False) as reopened:
+            assert reopened.pnl.days("A") == again.pnl.days("A")

@@ -23,7 +23,7 @@ def trading() -> Iterator[Trading]:
     made.store.close()
 
 
-def told(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
+def amounts(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
     """Return for each currency what was realized, the fees, and what was realized by average cost."""
     return [(each.currency, each.realized, each.fees, each.realized_average_cost) for each in made]
 
@@ -32,30 +32,33 @@ def test_a_fee_that_comes_later_counts_on_its_trades_day_while_that_is_known(tra
     trading.at(MONDAY, fill("T1", 1, 100, fee=Decimal(2)))
     trading.at(TUESDAY, FeeCharged(trade_id="T1", amount=Decimal("0.50")), stream="trade/A/T1")
     trading.at(TUESDAY, FeeCharged(trade_id="T1", amount=Decimal("-0.25"), currency="EUR", symbol="ESZ5"))
-    assert told(trading.book.pnl.day("A", MONDAY)) == [("EUR", 0, Decimal("-0.25"), 0), ("USD", 0, Decimal("2.50"), 0)]
+    assert amounts(trading.book.pnl.day("A", MONDAY)) == [
+        ("EUR", 0, Decimal("-0.25"), 0),
+        ("USD", 0, Decimal("2.50"), 0),
+    ]
     assert trading.book.pnl.day("A", TUESDAY) == ()
-    # Once the position was flat and is opened anew, the old trade's day is not known any more.
+    # Once the position was flat and is opened again, the old trade's day is not known any more.
     trading.at(TUESDAY, fill("T2", -1, 100), fill("T3", 1, 100))
     trading.at(TUESDAY, FeeCharged(trade_id="T1", amount=Decimal(3)))
     assert [made.fees for made in trading.book.pnl.day("A", TUESDAY)] == [3]
     assert [made.fees for made in trading.book.pnl.day("A", MONDAY)] == [Decimal("-0.25"), Decimal("2.50")]
 
 
-def test_a_fee_of_a_trade_that_nobody_knows_is_paid_all_the_same(trading: Trading) -> None:
+def test_a_fee_of_an_unknown_trade_counts_all_the_same(trading: Trading) -> None:
     trading.at(MONDAY, FeeCharged(trade_id="gone", amount=Decimal(3), currency="USD"), stream="trade/A/gone")
     trading.at(MONDAY, FeeCharged(trade_id="new", amount=Decimal(4), symbol="NQZ5"), stream="trade/A/new")
-    assert told(trading.book.pnl.day("A", MONDAY)) == told(trading.book.pnl.total("A")) == [("USD", 0, 7, 0)]
+    assert amounts(trading.book.pnl.day("A", MONDAY)) == amounts(trading.book.pnl.total("A")) == [("USD", 0, 7, 0)]
     assert [(made.symbol, made.fees) for made in trading.book.pnl.by_symbol("A", MONDAY)] == [(None, 3), ("NQZ5", 4)]
 
 
 def test_a_bust_on_the_same_day_is_as_if_the_trade_had_never_been(trading: Trading) -> None:
     fee = Decimal(2)
     trading.at(MONDAY, fill("T1", 1, 100, fee=fee), fill("T2", 1, 104, fee=fee), fill("T3", -1, 110, fee=fee))
-    assert told(trading.book.pnl.day("A", MONDAY)) == [("USD", 500, 6, 400)]
+    assert amounts(trading.book.pnl.day("A", MONDAY)) == [("USD", 500, 6, 400)]
     trading.at(MONDAY, TradeBusted(trade_id="T1"))
     # T3 now closes T2: 110 − 104 = 6.
     (made,) = trading.book.pnl.day("A", MONDAY)
-    assert (told((made,)), made.trades, made.volume) == ([("USD", 300, 4, 300)], 2, 2)
+    assert (amounts((made,)), made.trades, made.volume) == ([("USD", 300, 4, 300)], 2, 2)
 
 
 def test_a_bust_on_the_next_day_changes_the_days_of_the_fills_it_changes(trading: Trading) -> None:

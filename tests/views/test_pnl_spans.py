@@ -62,14 +62,14 @@ def test_any_span_by_symbol_is_what_its_fills_made(book: Book) -> None:
         for _ in range(40):
             days = sorted(MONDAY + timedelta(days=chance.randint(-3, 25)) for _ in range(2))
             first, last = (chance.choice([day, None, day.isoformat()]) for day in days)
-            wanted: dict[str, list[Fraction]] = defaultdict(lambda: [Fraction(0)] * 4)
+            expected: dict[str, list[Fraction]] = defaultdict(lambda: [Fraction(0)] * 4)
             for (day, symbol), figures in made.items():
                 if (first is None or day >= days[0]) and (last is None or day <= days[1]):
-                    wanted[symbol] = [sum(pair, Fraction(0)) for pair in zip(wanted[symbol], figures, strict=True)]
+                    expected[symbol] = [sum(pair, Fraction(0)) for pair in zip(expected[symbol], figures, strict=True)]
             found = book.pnl.span(account, first, last, by_symbol=True)
-            assert {each.symbol: _figures(each) for each in found} == dict(wanted)
+            assert {each.symbol: _figures(each) for each in found} == dict(expected)
             together = book.pnl.span(account, first, last)
-            total = [sum(column, Fraction(0)) for column in zip(*wanted.values(), strict=True)] if wanted else []
+            total = [sum(column, Fraction(0)) for column in zip(*expected.values(), strict=True)] if expected else []
             assert [_figures(each) for each in together] == ([total] if total else [])
 
 
@@ -130,7 +130,7 @@ def test_days_weeks_and_sessions_answer_by_symbol_too(book: Book) -> None:
     trades = [("ESZ5", 1, "100"), ("ESZ5", -1, "102"), ("NQZ5", -2, "100"), ("NQZ5", 2, "101")]
     for number, what in enumerate(trades):
         trade(book, number, noon(MONDAY), what)
-    at, wanted = noon(MONDAY), {"ESZ5": Decimal(100), "NQZ5": Decimal(-40)}
+    at, expected = noon(MONDAY), {"ESZ5": Decimal(100), "NQZ5": Decimal(-40)}
     for made in (
         book.pnl.week("A", at, by_symbol=True),
         book.pnl.session("A", at, by_symbol=True),
@@ -138,7 +138,7 @@ def test_days_weeks_and_sessions_answer_by_symbol_too(book: Book) -> None:
         book.pnl.span("A", MONDAY, MONDAY, by_symbol=True),
         book.pnl.by_symbol("A", at),
     ):
-        assert {each.symbol: each.realized for each in made} == wanted
+        assert {each.symbol: each.realized for each in made} == expected
     assert [each.realized for each in book.pnl.week("A", at)] == [60]
     assert book.pnl.session("A", noon(MONDAY + timedelta(days=3)), by_symbol=True) == ()
 

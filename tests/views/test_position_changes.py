@@ -88,7 +88,7 @@ def test_a_correction_of_an_older_trade_books_the_difference_once() -> None:
     assert kinds(again) == [TradeAnomalyKind.LATE_CORRECTION, TradeAnomalyKind.DUPLICATE_CORRECTION]
 
 
-def test_of_two_trades_with_one_id_the_symbol_tells_which_is_meant() -> None:
+def test_of_two_trades_with_one_id_the_symbol_decides_which_is_meant() -> None:
     book = Folding()
     book.add("order/A/O-1", fill("T1", 1, 100))
     book.add("order/A/O-2", fill("T1", 1, 200, "NQZ5"))

@@ -53,21 +53,23 @@ def fills(draw: st.DrawFn, symbol: st.SearchStrategy[str] = symbols) -> OrderFil
 def changes(draw: st.DrawFn) -> Event:
     """Return anything that the view folds, often enough about a trade that it knows."""
     trade_id, symbol, side = draw(trade_ids), draw(symbols), draw(held)
-    told = draw(maybe)
+    complete = draw(maybe)
     match draw(st.integers(0, 6)):
         case 0:
-            return FeeCharged(trade_id=trade_id, amount=draw(prices), symbol=symbol if told else None)
+            return FeeCharged(trade_id=trade_id, amount=draw(prices), symbol=symbol if complete else None)
         case 1:
             figures: dict[str, Any] = {"symbol": symbol, "side": draw(sides), "quantity": draw(quantities)}
-            return TradeBusted(trade_id=trade_id, price=draw(prices), position_side=side, **(figures if told else {}))
+            return TradeBusted(
+                trade_id=trade_id, price=draw(prices), position_side=side, **(figures if complete else {})
+            )
         case 2:
             before = {"symbol": symbol, "side": draw(sides), "previous_quantity": draw(quantities)}
-            figures = {**before, "previous_price": draw(prices)} if told else {}
+            figures = {**before, "previous_price": draw(prices)} if complete else {}
             return TradeCorrected(trade_id=trade_id, quantity=draw(quantities), price=draw(prices), **figures)
         case 3:
             reason = draw(st.sampled_from(AdjustmentReason))
             quantity = draw(quantities) * draw(st.sampled_from([1, -1]))
-            price = draw(prices) if told else None
+            price = draw(prices) if complete else None
             return PositionAdjusted(symbol=symbol, quantity=quantity, reason=reason, price=price, position_side=side)
         case 4:
             return PositionReported(symbol=symbol, quantity=draw(prices), position_side=side)
@@ -89,8 +91,8 @@ def folded(records: Iterable[Record], state: PositionsState | None = None) -> Po
     return state
 
 
-def told(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:
-    """Return what the account has, without where in the log it was told and what was odd about it."""
+def holdings(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:
+    """Return what the account has, without log positions and anomalies."""
     return {key: (holding.totals, holding.fees) for key, holding in state.holdings.items()}
 
 
@@ -146,7 +148,7 @@ def test_a_repeated_delivery_changes_nothing(events: list[Event], data: st.DataO
             again.insert(data.draw(st.integers(again.index(record) + 1, len(again))), record)
         else:
             again.insert(again.index(record) + 1, record)
-    assert told(folded(again)) == told(folded(records))
+    assert holdings(folded(again)) == holdings(folded(records))
 
 
 @given(st.lists(fills(st.just("ESZ5")), min_size=1, max_size=25), st.data())
@@ -158,7 +160,7 @@ def test_a_bust_within_the_window_is_as_if_the_trade_had_never_been(
     busted = data.draw(st.sampled_from([record for record in records if in_window(state, record)]))
     bust = msgspec.structs.replace(logged([TradeBusted(trade_id=trade_id(busted))])[0], stream=busted.stream)
     never = folded(record for record in records if record is not busted)
-    assert told(folded([bust], state)) == {**flat(state), **told(never)}
+    assert holdings(folded([bust], state)) == {**flat(state), **holdings(never)}
 
 
 @given(st.lists(fills(st.just("ESZ5")), min_size=1, max_size=25), quantities, prices, st.data())
@@ -177,7 +179,7 @@ def test_a_correction_within_the_window_is_as_if_the_trade_had_been_so(
             if record is wrong:
                 event = msgspec.structs.replace(event, quantity=quantity, price=price)
             VIEW.apply(so, event, record)
-    assert told(folded([correction], state)) == told(so)
+    assert holdings(folded([correction], state)) == holdings(so)
 
 
 def trade_id(record: Record) -> str:

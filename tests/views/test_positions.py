@@ -244,8 +244,8 @@ def test_a_report_stands_beside_the_fold_and_names_the_difference() -> None:
     position = book.positions.get("A", "ESZ5")
     assert figures(position) == figures(before)
     assert (position.reported, position.reported_average_price, position.frozen, position.difference) == (3, 99, 1, 1)
-    for told in (4, -4):
-        book.add(OF_POSITION, PositionReported(symbol="ESZ5", quantity=Decimal(told), position_side=SHORT))
+    for reported in (4, -4):
+        book.add(OF_POSITION, PositionReported(symbol="ESZ5", quantity=Decimal(reported), position_side=SHORT))
         assert book.positions.get("A", "ESZ5", SHORT).reported == -4
     assert book.fills(fill("T2", 1, 100)).difference == 0
 

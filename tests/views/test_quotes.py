@@ -34,12 +34,12 @@ class Market:
         self.clock = ManualClock(START)
         self.book: Book = projections.open(EventStore(MemoryJournal(clock=self.clock), clock=self.clock))
 
-    def tell(self, seconds: int, symbol: str = "ESZ5", *, now: int | None = None, **values: Any) -> None:  # noqa: ANN401 - int or text
+    def quote(self, seconds: int, symbol: str = "ESZ5", *, now: int | None = None, **values: Any) -> None:  # noqa: ANN401 - int or text
         """Observe what happened then, at that time or at another one."""
         self.clock.set(START + (seconds if now is None else now) * NANOSECONDS)
-        told = {name: Decimal(value) for name, value in values.items()}
+        members = {name: Decimal(value) for name, value in values.items()}
         at = START + seconds * NANOSECONDS
-        self.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, **told), occurred_at=at)
+        self.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, **members), occurred_at=at)
 
     def ask(self, seconds: int, symbol: str = "ESZ5") -> Quote:
         quote = self.book.quotes.get(symbol, START + seconds * NANOSECONDS)
@@ -56,22 +56,22 @@ def market() -> Market:
 
 
 def seconds(quote: Quote) -> tuple[float, float]:
-    """Return when a quote's price was told, and its age."""
+    """Return when a quote's price was received, and its age."""
     return (quote.quoted_at - START) / NANOSECONDS, quote.age / NANOSECONDS
 
 
-def test_nothing_is_known_of_a_symbol_that_nobody_quoted(market: Market) -> None:
+def test_nothing_is_known_of_a_symbol_without_quotes(market: Market) -> None:
     assert market.book.quotes.get("ESZ5") is None
     assert market.book.quotes.ticks("ESZ5") == ()
     assert market.book.quotes.all() == ()
-    market.tell(0, last=5)
+    market.quote(0, last=5)
     assert market.book.quotes.get("NQZ5") is None
     assert market.book.quotes.ticks("NQZ5") == ()
     assert repr(market.book.quotes) == "<Quotes of 1 symbols, stale after 10 s>"
 
 
-def test_a_quote_says_all_that_was_told_and_when(market: Market) -> None:
-    market.tell(1, last="6000.25", bid="6000.00", ask="6000.50", last_size=1, bid_size=20, ask_size=30)
+def test_a_quote_has_every_value_received_and_when(market: Market) -> None:
+    market.quote(1, last="6000.25", bid="6000.00", ask="6000.50", last_size=1, bid_size=20, ask_size=30)
     quote = market.ask(3)
     values = tuple(getattr(quote, name) for name in NAMES)
     assert values == decimals("6000.25", "6000.00", "6000.50", 1, 20, 30)
@@ -82,9 +82,9 @@ def test_a_quote_says_all_that_was_told_and_when(market: Market) -> None:
 
 
 def test_what_an_event_leaves_out_stands_as_it_was(market: Market) -> None:
-    market.tell(0, last=10, last_size=1, bid=9, bid_size=2)
-    market.tell(1, ask=11)
-    market.tell(2, bid=8)
+    market.quote(0, last=10, last_size=1, bid=9, bid_size=2)
+    market.quote(1, ask=11)
+    market.quote(2, bid=8)
     quote = market.ask(2)
     assert [getattr(quote, name) for name in NAMES] == [10, 8, 11, 1, 2, None]
     assert [(at or 0) - START for at in (quote.last_at, quote.bid_at, quote.ask_at)] == [0, 2 * 10**9, 10**9]
@@ -92,7 +92,7 @@ def test_what_an_event_leaves_out_stands_as_it_was(market: Market) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "price"),
+    ("received", "price"),
     [
         ({"last": 10, "bid": 8, "ask": 9}, "10"),
         ({"bid": "6000.25", "ask": "6000.50"}, "6000.375"),
@@ -102,22 +102,22 @@ def test_what_an_event_leaves_out_stands_as_it_was(market: Market) -> None:
         ({"last": 0, "bid": 1}, "0"),
     ],
 )
-def test_the_price_is_the_last_else_the_middle_else_whichever_there_is(
-    market: Market, told: dict[str, Any], price: str
+def test_the_price_is_the_last_else_the_mid_else_whichever_there_is(
+    market: Market, received: dict[str, Any], price: str
 ) -> None:
-    market.tell(0, **told)
+    market.quote(0, **received)
     assert market.ask(0).price == Decimal(price)
 
 
-def test_what_was_never_told_has_no_value_and_no_time(market: Market) -> None:
-    market.tell(0, ask_size=1)
+def test_what_was_never_received_has_no_value_and_no_time(market: Market) -> None:
+    market.quote(0, ask_size=1)
     quote = market.ask(0)
     assert [getattr(quote, name) for name in NAMES] == [None] * 5 + [1]
     assert (quote.last_at, quote.bid_at, quote.ask_at, quote.updated_at) == (None, None, None, START)
 
 
 def test_a_price_is_stale_when_more_than_ten_seconds_have_gone_by(market: Market) -> None:
-    market.tell(0, last=10)
+    market.quote(0, last=10)
     at = START + 10 * NANOSECONDS
     assert not market.ask(10).stale
     stale = market.book.quotes.get("ESZ5", at + 1)
@@ -126,28 +126,28 @@ def test_a_price_is_stale_when_more_than_ten_seconds_have_gone_by(market: Market
 
 
 def test_a_new_bid_makes_no_old_last_fresh(market: Market) -> None:
-    market.tell(0, last=10, bid=9, ask=11)
-    market.tell(3_600, bid=1, ask=2)
+    market.quote(0, last=10, bid=9, ask=11)
+    market.quote(3_600, bid=1, ask=2)
     quote = market.ask(3_601)
     assert (quote.price, quote.stale, seconds(quote)) == (10, True, (0, 3_601))
     assert quote.updated_at == quote.bid_at == START + 3_600 * NANOSECONDS
     with pytest.raises(StaleQuote):
         market.book.quotes.fresh("ESZ5", START + 3_601 * NANOSECONDS)
-    market.tell(3_602, last=3)
+    market.quote(3_602, last=3)
     assert seconds(market.ask(3_603)) == (3_602, 1)
 
 
-def test_the_middle_is_as_old_as_the_older_of_bid_and_ask(market: Market) -> None:
-    market.tell(0, bid=9)
-    market.tell(8, ask=11)
+def test_the_mid_is_as_old_as_the_older_of_bid_and_ask(market: Market) -> None:
+    market.quote(0, bid=9)
+    market.quote(8, ask=11)
     assert (market.ask(9).price, seconds(market.ask(9))) == (10, (0, 9))
     assert market.ask(11).stale
-    market.tell(12, bid=9)
+    market.quote(12, bid=9)
     assert seconds(market.ask(12)) == (8, 4)
 
 
 def test_sizes_alone_are_no_price(market: Market) -> None:
-    market.tell(0, bid_size=5)
+    market.quote(0, bid_size=5)
     quote = market.ask(0)
     assert (quote.price, quote.bid_size, quote.stale) == (None, 5, True)
     with pytest.raises(UnknownQuote):
@@ -157,7 +157,7 @@ def test_sizes_alone_are_no_price(market: Market) -> None:
 def test_fresh_returns_the_quote_or_says_why_not_and_what_to_do(market: Market) -> None:
     with pytest.raises(UnknownQuote, match="never stored, so observe one on quote/-/ESZ5") as unknown:
         market.book.quotes.fresh("ESZ5")
-    market.tell(0, last=10)
+    market.quote(0, last=10)
     assert market.book.quotes.fresh("ESZ5").price == 10
     market.clock.advance(11 * NANOSECONDS)
     with pytest.raises(StaleQuote, match=r"ESZ5 is 11\.000 s old and 10 s are allowed: check the feed") as stale:
@@ -169,7 +169,7 @@ def test_fresh_returns_the_quote_or_says_why_not_and_what_to_do(market: Market) 
 
 def test_how_old_a_price_may_be_can_be_set(market: Market) -> None:
     assert market.book.quotes.stale_after_ns == 10 * NANOSECONDS
-    market.tell(0, last=10)
+    market.quote(0, last=10)
     market.book.quotes.stale_after_ns = timedelta(seconds=2)
     assert [market.ask(age).stale for age in (2, 3)] == [False, True]
     market.book.quotes.stale_after_ns = 60 * NANOSECONDS
@@ -179,44 +179,44 @@ def test_how_old_a_price_may_be_can_be_set(market: Market) -> None:
 
 
 def test_an_event_that_comes_late_overwrites_nothing_newer(market: Market) -> None:
-    market.tell(5, last=10, last_size=1)
-    market.tell(3, now=6, last=99, last_size=99, bid=9)
+    market.quote(5, last=10, last_size=1)
+    market.quote(3, now=6, last=99, last_size=99, bid=9)
     quote = market.ask(6)
     # The bid is news, though it is older than the last.
     assert (quote.last, quote.last_size, quote.bid) == (10, 1, 9)
     assert (quote.bid_at, quote.updated_at) == (START + 3 * NANOSECONDS, START + 5 * NANOSECONDS)
-    market.tell(4, now=6, bid=8)
-    market.tell(3, now=6, bid=7)
+    market.quote(4, now=6, bid=8)
+    market.quote(3, now=6, bid=7)
     assert market.ask(6).bid == 8
-    market.tell(5, now=6, last=11)
+    market.quote(5, now=6, last=11)
     assert market.ask(6).last == 11
 
 
-def test_a_size_told_alone_stands_against_an_older_one(market: Market) -> None:
-    market.tell(1, bid=9, bid_size=1)
-    market.tell(5, bid_size=5)
-    market.tell(3, now=5, bid=8, bid_size=3)
+def test_a_size_received_alone_stands_against_an_older_one(market: Market) -> None:
+    market.quote(1, bid=9, bid_size=1)
+    market.quote(5, bid_size=5)
+    market.quote(3, now=5, bid=8, bid_size=3)
     assert (market.ask(5).bid, market.ask(5).bid_size) == (8, 5)
 
 
 def test_a_price_from_ahead_of_the_clock_does_not_stand_for_good(market: Market) -> None:
-    market.tell(3_600, now=0, last=99)
+    market.quote(3_600, now=0, last=99)
     assert (market.ask(0).stale, market.ask(0).age) == (True, -3_600 * NANOSECONDS)
-    market.tell(1, last=10)
+    market.quote(1, last=10)
     assert (market.ask(1).last, market.ask(1).updated_at) == (10, START + NANOSECONDS)
     # A feed whose clock runs ahead a little is in order by its own times.
-    market.tell(4, now=2, last=11)
-    market.tell(3, now=2, last=12)
+    market.quote(4, now=2, last=11)
+    market.quote(3, now=2, last=12)
     assert (market.ask(2).last, market.ask(2).stale) == (11, False)
 
 
 @pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_that_is_no_number_is_refused_and_changes_nothing(market: Market, name: str, value: str) -> None:
-    market.tell(0, last=10, bid=9)
+    market.quote(0, last=10, bid=9)
     before = market.ask(0)
     with pytest.raises(InvalidEvent, match=rf"QuoteReceived\.{name}"):
-        market.tell(1, "ESZ5", now=None, **{name: value})
+        market.quote(1, "ESZ5", now=None, **{name: value})
     assert market.ask(0) == before
     assert market.book.parked == {}
 
@@ -235,7 +235,7 @@ def test_a_whole_number_reads_as_a_decimal_and_text_is_refused(market: Market) -
 
 
 def test_a_quote_is_found_by_a_broker_s_name_for_it(market: Market) -> None:
-    market.tell(0, last=10)
+    market.quote(0, last=10)
     market.names("CON.F.US.EP.Z25", "@ES")
     for name in ("ESZ5", "CON.F.US.EP.Z25", "@ES"):
         assert market.ask(1, name) == market.ask(1)
@@ -243,8 +243,8 @@ def test_a_quote_is_found_by_a_broker_s_name_for_it(market: Market) -> None:
         assert market.book.quotes.fresh(name, START).symbol == "ESZ5"
 
 
-def test_a_quote_told_under_a_broker_s_name_is_found_by_the_symbol(market: Market) -> None:
-    market.tell(0, "@ES", last=10)
+def test_a_quote_received_under_a_broker_s_name_is_found_by_the_symbol(market: Market) -> None:
+    market.quote(0, "@ES", last=10)
     assert market.book.quotes.get("ESZ5") is None
     market.names("@ES")
     assert (market.ask(1).symbol, market.ask(1).last) == ("ESZ5", 10)
@@ -252,11 +252,11 @@ def test_a_quote_told_under_a_broker_s_name_is_found_by_the_symbol(market: Marke
 
 def test_of_several_names_the_newest_price_counts(market: Market) -> None:
     market.names("@ES", "EP")
-    market.tell(0, "ESZ5", last=1)
-    market.tell(2, "@ES", last=2)
-    market.tell(3, "EP", bid_size=3)
+    market.quote(0, "ESZ5", last=1)
+    market.quote(2, "@ES", last=2)
+    market.quote(3, "EP", bid_size=3)
     assert [market.ask(3, name).last for name in ("ESZ5", "@ES", "EP")] == [2, 2, 2]
-    market.tell(4, "ESZ5", last=4)
+    market.quote(4, "ESZ5", last=4)
     assert market.ask(4, "@ES").last == 4
     assert [tick.last for tick in market.book.quotes.ticks("ESZ5")] == [1, 2, None, 4]
 
@@ -264,14 +264,14 @@ def test_of_several_names_the_newest_price_counts(market: Market) -> None:
 def test_a_broker_s_name_that_is_another_contract_s_symbol_does_not_mix_them(market: Market) -> None:
     market.names("NQZ5")
     market.names(symbol="NQZ5")
-    market.tell(0, "ESZ5", last=1)
-    market.tell(1, "NQZ5", last=2)
+    market.quote(0, "ESZ5", last=1)
+    market.quote(1, "NQZ5", last=2)
     assert (market.ask(1, "ESZ5").last, market.ask(1, "NQZ5").last) == (1, 2)
 
 
-def test_ticks_are_the_last_thousand_events_as_they_were_told(market: Market) -> None:
+def test_ticks_are_the_last_thousand_events_as_received(market: Market) -> None:
     for number in range(1, 2_400):
-        market.tell(number, bid=number)
+        market.quote(number, bid=number)
         assert len(market.book.quotes.ticks("ESZ5")) == min(number, 1_000)
     ticks = market.book.quotes.ticks("ESZ5")
     assert [tick.bid for tick in ticks] == list(range(1_400, 2_400))
@@ -282,7 +282,7 @@ def test_ticks_are_the_last_thousand_events_as_they_were_told(market: Market) ->
 def test_ticks_of_several_names_are_in_the_order_of_time(market: Market) -> None:
     market.names("@ES")
     for number in range(1_500):
-        market.tell(number, "ESZ5" if number % 2 else "@ES", last=number)
+        market.quote(number, "ESZ5" if number % 2 else "@ES", last=number)
     assert [tick.last for tick in market.book.quotes.ticks("@ES")] == list(range(500, 1_500))
 
 
@@ -291,7 +291,7 @@ def test_many_symbols_share_the_ticks_there_may_be(market: Market, monkeypatch: 
     monkeypatch.setattr(quotes, "_SHARERS", 2)
     for number in range(100):
         for symbol in range(10):
-            market.tell(number, f"S{symbol}", last=number)
+            market.quote(number, f"S{symbol}", last=number)
     kept = [market.book.quotes.ticks(f"S{symbol}") for symbol in range(10)]
     assert {tuple(tick.last for tick in ticks[-4:]) for ticks in kept} == {(96, 97, 98, 99)}
     assert {len(ticks) for ticks in kept} <= {4, 5}
@@ -302,9 +302,9 @@ def test_of_too_many_symbols_those_longest_without_a_quote_are_forgotten(
 ) -> None:
     monkeypatch.setattr(quotes, "SYMBOLS_MAX", 10)
     for number in range(10):
-        market.tell(number, f"S{number}", last=number)
-    market.tell(11, "S0", last=0)
-    market.tell(12, "S10", last=10)
+        market.quote(number, f"S{number}", last=number)
+    market.quote(11, "S0", last=0)
+    market.quote(12, "S10", last=10)
     assert [quote.symbol for quote in market.book.quotes.all()] == sorted(
         f"S{number}" for number in range(11) if number != 1
     )
@@ -315,7 +315,7 @@ def test_of_too_many_symbols_those_longest_without_a_quote_are_forgotten(
 
 def test_quotes_are_gone_after_a_restart_and_unknown_in_the_past(market: Market) -> None:
     market.names("@ES")
-    market.tell(0, last=10)
+    market.quote(0, last=10)
     store: Any = market.book._reader
     assert projections.open(store).quotes.get("ESZ5") is None
     past = projections.as_of(store, recorded_at=START + NANOSECONDS)
@@ -325,15 +325,15 @@ def test_quotes_are_gone_after_a_restart_and_unknown_in_the_past(market: Market)
 
 
 def test_a_quote_that_was_returned_does_not_change(market: Market) -> None:
-    market.tell(0, last=10)
+    market.quote(0, last=10)
     quote, ticks = market.ask(0), market.book.quotes.ticks("ESZ5")
     before = msgspec.msgpack.encode((quote, ticks))
-    market.tell(1, last=11)
+    market.quote(1, last=11)
     assert msgspec.msgpack.encode((quote, ticks)) == before
 
 
 def test_readers_in_other_threads_see_whole_quotes(market: Market) -> None:
-    """Each event tells one number six times: a reader that sees two has seen half an event."""
+    """Each event has one number six times: a reader that sees two has seen half an event."""
     ended = [False]
 
     def read() -> None:
@@ -350,7 +350,7 @@ def test_readers_in_other_threads_see_whole_quotes(market: Market) -> None:
     join = in_thread(read)
     try:
         for number in range(1, 5_000):
-            market.tell(number, "ESZ5", now=None, **dict.fromkeys(NAMES, number))
+            market.quote(number, "ESZ5", now=None, **dict.fromkeys(NAMES, number))
     finally:
         ended[0] = True
         join()
@@ -363,14 +363,12 @@ events = st.builds(
 
 
 @given(st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8), events), max_size=25), st.integers(0, 25))
-def test_each_value_is_the_newest_that_was_told_of_it_by_now(
-    told: list[tuple[int, int, QuoteReceived]], cut: int
-) -> None:
+def test_each_value_is_the_newest_received_by_now(received: list[tuple[int, int, QuoteReceived]], cut: int) -> None:
     """In whatever order events come: the same as the newest of all, found by looking at every one of them."""
     view, log = QuotesView(), Folding()
     whole, resumed = view.initial(), view.initial()
     newest: dict[tuple[str, str], tuple[int, Decimal]] = {}
-    for number, (occurred_at, ahead, event) in enumerate(told):
+    for number, (occurred_at, ahead, event) in enumerate(received):
         # Not from ahead of the clock, which never goes back here.
         record = log.record(f"quote/-/{event.symbol}", event, occurred_at=occurred_at, recorded_at=8 + number + ahead)
         resumed = round_tripped(resumed, QuotesState) if number == cut else resumed
@@ -384,4 +382,4 @@ def test_each_value_is_the_newest_that_was_told_of_it_by_now(
     for symbol, known in whole.symbols.items():
         expected = [newest.get((symbol, name), (0, None)) for name in NAMES]
         assert list(zip(known.times, known.values, strict=True)) == expected
-        assert known.updated_at == max(at for at, _, event in told if event.symbol == symbol)
+        assert known.updated_at == max(at for at, _, event in received if event.symbol == symbol)

@@ -54,7 +54,7 @@ def test_a_fill_recorded_after_it_supersedes_it_whenever_it_happened() -> None:
     assert position_after((reported(2), 5), (fill("T1", 2, 100), 1)).superseded
 
 
-def test_a_new_report_counts_anew() -> None:
+def test_a_new_report_is_not_superseded() -> None:
     position = position_after((reported(2), 1), (fill("T1", 2, 100), 2), (reported(2), 3))
     assert (position.superseded, position.difference) == (False, Decimal(0))
 

@@ -80,7 +80,7 @@ def test_a_day_is_current_from_its_reset_until_before_the_next() -> None:
     assert book.sessions.current("B", 15) is None
 
 
-def test_a_bare_reset_lasts_until_the_next_one_is_told() -> None:
+def test_a_bare_reset_lasts_until_the_next_one_is_recorded() -> None:
     book = Days()
     book.at(10, SessionReset(trading_day=MONDAY, scheduled_for=10))
     assert [book.current(at) for at in (9, 10, 10**18)] == [None, MONDAY, MONDAY]
@@ -97,7 +97,7 @@ def test_a_bare_reset_lasts_until_the_next_one_is_told() -> None:
         (SessionOpened(trading_day=MONDAY, opens_at=12, began_at=10), 10),
     ],
 )
-def test_a_session_began_when_it_says_or_opened_or_was_told(event: Event, began_at: int) -> None:
+def test_a_session_began_when_it_says_or_opened_or_occurred(event: Event, began_at: int) -> None:
     book = Days()
     book.at(15, event)
     session = book.sessions.day("A", MONDAY)
@@ -111,7 +111,7 @@ CLOSED = SessionClosed(trading_day=MONDAY, balance=Decimal("50100.5"), realized=
 
 
 @pytest.mark.parametrize("events", list(permutations([RESET, OPENED, CLOSED])))
-def test_in_whatever_order_a_day_is_told_of_it_comes_to_the_same(events: tuple[Event, ...]) -> None:
+def test_the_order_of_the_events_about_a_day_does_not_matter(events: tuple[Event, ...]) -> None:
     book = Days()
     for event in [*events, *events]:
         book.at(19, event)
@@ -135,7 +135,7 @@ def test_in_whatever_order_a_day_is_told_of_it_comes_to_the_same(events: tuple[E
     assert book.sessions.history("A") == (session,)
 
 
-def test_days_told_in_reverse_are_where_they_belong() -> None:
+def test_days_recorded_in_reverse_are_in_order() -> None:
     book = Days()
     for day, begins in ((WEDNESDAY, 30), (MONDAY, 10), (TUESDAY, 20)):
         book.at(35, SessionReset(trading_day=day, scheduled_for=begins, resets_at=begins + 10))
@@ -200,7 +200,7 @@ def test_a_day_of_which_only_the_closing_is_known_has_no_begin_and_is_never_curr
     assert [session.trading_day for session in book.sessions.history("A")] == [MONDAY, TUESDAY]
 
 
-def test_what_comes_next_is_told_by_the_events() -> None:
+def test_what_comes_next_is_what_the_events_state() -> None:
     book = Days()
     book.at(10, SessionReset(trading_day=MONDAY, scheduled_for=10, opens_at=12, flat_by=18, resets_at=20))
     book.at(10, SessionReset(trading_day=TUESDAY, scheduled_for=20, opens_at=22, flat_by=28, resets_at=30))
@@ -214,28 +214,28 @@ def test_what_comes_next_is_told_by_the_events() -> None:
     assert book.next(9) == book.next(30) == (None, None, None)
 
 
-def test_what_no_event_tells_is_the_calendar_s() -> None:
+def test_what_no_event_states_is_the_calendar_s() -> None:
     book = Days()
     monday = FUTURES.day(MONDAY)
     book.sessions.calendars["A"] = FUTURES
     assert book.next(NOON) == (monday.resets_at, monday.flat_by, monday.resets_at)
     # An hour earlier than the calendar has it: the events were written when it said so.
-    told = msgspec.structs.replace(monday, flat_by=NOON, resets_at=monday.resets_at - HOUR)
-    book.at(NOON, told.opened())
+    stated = msgspec.structs.replace(monday, flat_by=NOON, resets_at=monday.resets_at - HOUR)
+    book.at(NOON, stated.opened())
     tuesday = FUTURES.day(TUESDAY)
-    assert book.next(NOON - 1) == (tuesday.opens_at, NOON, told.resets_at)
-    assert book.next(NOON) == (tuesday.opens_at, tuesday.flat_by, told.resets_at)
-    assert book.next(told.resets_at) == (tuesday.opens_at, tuesday.flat_by, monday.resets_at)
+    assert book.next(NOON - 1) == (tuesday.opens_at, NOON, stated.resets_at)
+    assert book.next(NOON) == (tuesday.opens_at, tuesday.flat_by, stated.resets_at)
+    assert book.next(stated.resets_at) == (tuesday.opens_at, tuesday.flat_by, monday.resets_at)
 
 
-def test_an_open_at_the_very_reset_that_ends_a_told_day_is_the_next() -> None:
+def test_an_open_at_the_very_reset_that_ends_a_recorded_day_is_the_next() -> None:
     book, monday = Days(), FUTURES.day(MONDAY)
     book.sessions.calendars["A"] = FUTURES
     book.at(NOON, monday.reset(late=True))
     assert book.next(NOON) == (monday.resets_at, monday.flat_by, monday.resets_at)
 
 
-def test_a_bare_reset_leaves_to_the_calendar_what_it_does_not_tell() -> None:
+def test_a_bare_reset_leaves_to_the_calendar_what_it_does_not_state() -> None:
     book, monday = Days(), FUTURES.day(MONDAY)
     book.sessions.calendars["*"] = FUTURES
     book.at(monday.began_at, SessionReset(trading_day=MONDAY, scheduled_for=monday.began_at))
@@ -284,10 +284,10 @@ def test_readers_see_all_that_an_event_does_or_nothing() -> None:
 instants = st.integers(0, 60)
 maybe = st.one_of(st.none(), instants)
 trading_days = st.sampled_from([MONDAY, TUESDAY, WEDNESDAY])
-told = {"opens_at": maybe, "flat_by": maybe, "resets_at": maybe}
+stated = {"opens_at": maybe, "flat_by": maybe, "resets_at": maybe}
 session_events = st.one_of(
-    st.builds(SessionOpened, trading_day=trading_days, began_at=maybe, **told),
-    st.builds(SessionReset, trading_day=trading_days, scheduled_for=instants, late=st.booleans(), **told),
+    st.builds(SessionOpened, trading_day=trading_days, began_at=maybe, **stated),
+    st.builds(SessionReset, trading_day=trading_days, scheduled_for=instants, late=st.booleans(), **stated),
     st.builds(SessionClosed, trading_day=st.one_of(st.none(), trading_days), trades=maybe),
 )
 

@@ -84,7 +84,7 @@ def test_a_timer_belongs_to_its_account_and_name(desk: Desk) -> None:
     assert [timer.expired for timer in desk.book.timers.of("A", START + MINUTE)] == [False, True]
 
 
-def test_a_timer_that_is_started_again_begins_anew(desk: Desk) -> None:
+def test_a_timer_that_is_started_again_runs_for_its_whole_duration(desk: Desk) -> None:
     desk.book.timers.start("A", "cooldown", 5 * MINUTE, desk.call("first"))
     desk.clock.advance(4 * MINUTE)
     desk.book.timers.start("A", "cooldown", 5 * MINUTE, desk.call("second"))

@@ -62,7 +62,7 @@ def test_a_trade_counts_once_in_its_stream_and_again_in_another() -> None:
 
 
 @pytest.mark.parametrize("stream", [ONE_ORDER, "trade/A/T1"])
-def test_what_is_said_later_finds_its_trade_in_its_own_stream_or_by_its_id(stream: str) -> None:
+def test_a_later_event_finds_its_trade_in_its_own_stream_or_by_its_id(stream: str) -> None:
     book = Folding()
     book.add(ONE_ORDER, fill("T1", 2, 100, fee=Decimal(2)), fill("T2", -1, 101))
     book.add(stream, FeeCharged(trade_id="T1", amount=Decimal("0.50")))
@@ -97,7 +97,7 @@ def test_a_fee_that_stands_before_its_trade_in_the_log_is_still_its_own() -> Non
     assert book.trades.unassigned_fees("A") == (("", 1),)
 
 
-def test_of_two_trades_with_one_id_the_newest_is_meant_where_the_stream_does_not_tell() -> None:
+def test_of_two_trades_with_one_id_the_newest_is_meant_if_the_stream_does_not_say() -> None:
     book = Folding()
     book.add(ONE_ORDER, fill("T1", 2, 100))
     book.add("order/A/O-2", fill("T1", -2, 100))
@@ -118,12 +118,12 @@ def test_an_old_trade_leaves_the_totals_by_the_figures_that_are_repeated(monkeyp
     monkeypatch.setattr(recent_trades, "RECENT_MAX", 1)
     book = Folding()
     book.add(ONE_ORDER, *[fill(f"T{n}", 2, 100 + n, fee=Decimal(1)) for n in range(4)])
-    told: dict[str, Any] = {"symbol": "ESZ5", "side": BUY}
-    bust = TradeBusted(trade_id="T0", quantity=Decimal(2), price=Decimal(100), fee=Decimal(1), **told)
-    book.add("trade/A/T0", bust, bust, TradeBusted(trade_id="T1", price=Decimal(101), **told))
+    stated: dict[str, Any] = {"symbol": "ESZ5", "side": BUY}
+    bust = TradeBusted(trade_id="T0", quantity=Decimal(2), price=Decimal(100), fee=Decimal(1), **stated)
+    book.add("trade/A/T0", bust, bust, TradeBusted(trade_id="T1", price=Decimal(101), **stated))
     correction = TradeCorrected(
         trade_id="T1", quantity=Decimal(3), price=Decimal(10), previous_quantity=Decimal(2),
-        previous_price=Decimal(101), **told,
+        previous_price=Decimal(101), **stated,
     )  # fmt: skip
     book.add("trade/A/T1", correction, correction, TradeCorrected(trade_id="T9", quantity=Decimal(3), price=Decimal(1)))
     fees = (("", Decimal(3)),)

@@ -1,4 +1,4 @@
-"""The best of a day: by fills in the order they happened, against an independent sum; and marked highs."""
+"""A day's high, by its fills in the order they happened, against an independent sum; and the highs as marked."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def trip(book: Book, number: int, symbol: str, points: int, at: int, *, fee: str
 
 
 @given(trips=st.lists(st.tuples(st.sampled_from(["ES", "NQ"]), st.integers(-20, 20), st.integers(0, 9)), max_size=12))
-def test_the_best_is_the_highest_of_the_sums_by_time(trips: list[tuple[str, int, int]]) -> None:
+def test_the_high_is_the_highest_of_the_sums_in_order_of_time(trips: list[tuple[str, int, int]]) -> None:
     clock = ManualClock(START)
     book = prepared(projections.open(EventStore(MemoryJournal(clock=clock), clock=clock)))
     for number, (symbol, points, second) in enumerate(trips):
@@ -80,7 +80,7 @@ def test_the_best_is_the_highest_of_the_sums_by_time(trips: list[tuple[str, int,
     assert book.bests.realized("A", START) == best_net
 
 
-def test_a_days_best_is_the_days_own(book: Book) -> None:
+def test_a_day_has_its_own_high(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
     end = START + 100 * SECOND
     book.append("session/A/1", SessionOpened(trading_day=TODAY, began_at=START + SECOND, resets_at=end))
@@ -93,7 +93,7 @@ def test_a_days_best_is_the_days_own(book: Book) -> None:
 
 
 @pytest.mark.parametrize("care", [LimitsSet(rule_id="daily-loss"), AccountOpened(starting_balance=ONE, currency="USD")])
-def test_nobody_s_account_keeps_no_steps_until_somebody_cares(care: Event) -> None:
+def test_an_account_keeps_steps_only_once_it_is_opened_limited_or_has_sessions(care: Event) -> None:
     clock = ManualClock(START)
     book = projections.open(EventStore(MemoryJournal(clock=clock), clock=clock))
     book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
@@ -110,7 +110,7 @@ def test_nobody_s_account_keeps_no_steps_until_somebody_cares(care: Event) -> No
     assert book.bests.realized("A", START) == 499 - 201 + 99
 
 
-def test_what_was_made_since_an_instant_is_none_where_nothing_was(book: Book) -> None:
+def test_what_was_realized_since_an_instant_is_none_if_nothing_was(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
     trip(book, 2, "ES", -4, START + SECOND)
     assert book.bests.realized_since("A", START) == 298
@@ -118,14 +118,14 @@ def test_what_was_made_since_an_instant_is_none_where_nothing_was(book: Book) ->
     assert book.bests.realized_since("A", START + SECOND + 1) is None
 
 
-def test_a_busted_fill_was_never_made(book: Book) -> None:
+def test_a_busted_fill_makes_no_high(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
     event = TradeBusted(trade_id="SELL", symbol="ES", side=Side.SELL, quantity=Decimal(1), price=Decimal(1_010))
     book.append("order/A/1", event, occurred_at=START + SECOND)
     assert book.bests.realized("A", START) == 0
 
 
-def test_beyond_the_steps_that_are_kept_a_day_is_known_by_its_sum(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_day_older_than_the_kept_steps_is_known_by_its_sum(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pnl_path, "STEPS_MAX", 8)
     for number in range(20):
         trip(book, number, "ES", 1, START + number * SECOND)
@@ -171,7 +171,7 @@ def mark(balance: int, equity: int, day: date = TODAY, fees: int = 0) -> EquityM
     )
 
 
-def test_the_highs_are_the_highest_that_was_marked(book: Book) -> None:
+def test_the_highs_are_the_highest_marks(book: Book) -> None:
     assert book.bests.highs("A") == Highs()
     for event in (mark(50_500, 50_400), mark(50_100, 50_900, fees=30), mark(50_300, 50_300)):
         book.append("equity/A/-", event)
@@ -181,7 +181,7 @@ def test_the_highs_are_the_highest_that_was_marked(book: Book) -> None:
     assert book.bests.marked("A", date(2026, 9, 22), START) == 0
 
 
-def test_a_mark_of_the_close_is_no_high_of_the_equity(book: Book) -> None:
+def test_a_mark_of_the_close_does_not_count_for_the_equity(book: Book) -> None:
     [closed] = book.append("session/A/1", SessionClosed(trading_day=TODAY))
     book.append("equity/A/-", mark(50_200, 51_000), causation_id=closed.id)
     assert book.bests.highs("A") == Highs(Decimal(50_200), None, Decimal(50_200))
