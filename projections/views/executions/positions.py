@@ -17,7 +17,6 @@ from eventstore.trading import (
     PositionSide,
     SessionOpened,
     SessionReset,
-    Side,
     TradeBusted,
     TradeCorrected,
     TradeExecuted,
@@ -25,15 +24,11 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, Lens, View
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
+from projections.views.executions.anomalies import TradeAnomaly
+from projections.views.executions.fees import Fees
 from projections.views.executions.position_state import VIEW, Holding, PositionsState
 from projections.views.executions.position_totals import Lot
 from projections.views.executions.position_transitions import adjust, bust, charge_fee, correct, fill, set_report
-from projections.views.executions.trades import Fees, TradeAnomaly
-
-# Looked up once: an access through the enumeration's class costs as much as two multiplications.
-_BUY, _SHORT = Side.BUY, PositionSide.SHORT
-_ONE = Decimal(1)
-_NO_SYMBOL = "\0"
 
 
 class Position(msgspec.Struct, frozen=True):
