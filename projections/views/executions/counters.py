@@ -27,7 +27,7 @@ from projections.decimals import FIXED, ZERO
 from projections.view import Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.trades import TwoGenerationCache
+from projections.views.executions.recent_trades import TwoGenerationCache
 
 HOUR = 3_601
 """The number of seconds that a window of an hour can touch, because it may begin and end within one."""

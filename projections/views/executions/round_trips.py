@@ -22,7 +22,8 @@ from eventstore.trading import (
 from projections.decimals import ZERO
 from projections.view import Lens, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
-from projections.views.executions.trades import Fees, TwoGenerationCache, with_fee
+from projections.views.executions.fees import Fees, with_fee
+from projections.views.executions.recent_trades import TwoGenerationCache
 
 TRIPS_MAX = 100
 LEGS_MAX = 200
