@@ -80,7 +80,7 @@ def test_a_shipped_view_s_questions_raise_too_for_the_account_that_stopped(
 ) -> None:
     book = projections.open(store)
     with monkeypatch.context() as broken:
-        broken.setattr("projections.views.executions.positions._fill", None)
+        broken.setattr("projections.views.executions.positions.fill", None)
         book.append("trade/A/T1", bought("T1"))
     book.append("trade/B/T1", bought("T1"))
     with pytest.raises(PartitionParked):
