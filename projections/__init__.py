@@ -10,7 +10,7 @@ from projections.opening import open
 from projections.recovery import Recovery
 from projections.replay import as_of, steps
 from projections.risk.policies import Policies
-from projections.risk.policies.deciding import Decision, Policy, Trigger
+from projections.risk.policies.protocol import Decision, Policy, Trigger
 from projections.sessions import Calendar, TradingDay
 from projections.snapshots import Snapshots
 from projections.tiers import TierSettings

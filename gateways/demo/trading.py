@@ -14,7 +14,7 @@ from gateways.demo.day import ACCOUNTS, EVENTS_APART_NS, OPENS_AT, TICK_NS, ZONE
 from projections import Book, Calendar, Policies
 from projections import open as open_book
 from projections.risk.limits import shipped_rules
-from projections.risk.policies.deciding import ACTOR
+from projections.risk.policies.protocol import ACTOR
 
 Acknowledged = Callable[[Sequence[Record]], None]
 

@@ -65,8 +65,8 @@ class Loss:
             points += position.unrealized_points(trigger.event.last)
         if points <= -10 and not locked(book):
             wanted = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
-            facts = ((STREAM, LockoutSet(rule_id="loss", reason=f"{points}")), ("enforcement/A/loss", wanted))
-            yield Decision(facts, unless=locked)
+            events = ((STREAM, LockoutSet(rule_id="loss", reason=f"{points}")), ("enforcement/A/loss", wanted))
+            yield Decision(events, obsolete_if=locked)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_a_decision_in_another_form_counts_as_decided(store: EventStore, book: B
         @override
         def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
             for decision in super().decide(book, trigger):
-                (stream, _), *others = decision.facts
+                (stream, _), *others = decision.events
                 yield Decision(((stream, LockoutSet(rule_id="loss", reason="other words")), *others))
 
     policies = running(book, Loss())
@@ -364,5 +364,5 @@ def test_one_book_has_one_set_of_policies_with_names_of_their_own(book: Book) ->
     running(book, Loss())
     with pytest.raises(ValueError, match="is watched"):
         running(book, Loss())
-    with pytest.raises(ValueError, match="two policies are called loss"):
+    with pytest.raises(ValueError, match="two policies are named loss"):
         Policies(book, [Loss(), Loss()])

@@ -130,7 +130,7 @@ def test_parked_days_keep_nobody_from_being_asked_and_parked_contracts_are_told(
     ("bad", "error"),
     [
         (Decision((("no stream", LockoutSet(rule_id="x")),)), InvalidEvent),
-        (Decision((("lockout/A/x", LockoutSet(rule_id="x")),), unless=fail), LookupError),  # type: ignore[arg-type]
+        (Decision((("lockout/A/x", LockoutSet(rule_id="x")),), obsolete_if=fail), LookupError),  # type: ignore[arg-type]
         (Decision((("lockout/A/x", "no event"),)), Exception),  # type: ignore[arg-type]
     ],
 )

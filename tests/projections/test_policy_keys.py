@@ -67,7 +67,7 @@ def test_a_key_does_not_depend_on_what_else_is_decided() -> None:
 def test_several_on_one_stream_are_told_apart(store: EventStore, book: Book) -> None:
     store.append("order/A/O", fill(Side.BUY, 100, 1))
     book.refresh()
-    running(book, Saying("saying", locking("x"), Decision(locking("y").facts + locking("x").facts)))
+    running(book, Saying("saying", locking("x"), Decision(locking("y").events + locking("x").events)))
     assert [record.entity for record in lockouts(store)] == ["x", "y", "x"]
 
 
@@ -205,7 +205,7 @@ def test_what_is_decided_again_while_it_is_thought_over_is_thought_over_again(st
     said: list[int] = []
 
     class Fickle(Loss):
-        def unless(self, book: Book) -> bool:
+        def obsolete_if(self, book: Book) -> bool:
             said.append(1)
             if len(said) == 1:
                 quote(book, 80)
@@ -215,7 +215,7 @@ def test_what_is_decided_again_while_it_is_thought_over_is_thought_over_again(st
         @override
         def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
             if trigger.kind is TriggerKind.QUOTE:
-                yield Decision(locking("x").facts, self.unless)
+                yield Decision(locking("x").events, self.obsolete_if)
 
     policies = running(book, Fickle())
     book.append("order/A/O", fill(Side.BUY, 100, 1))

@@ -142,11 +142,11 @@ class Asking(Policy):
         if trigger.record is None:
             return ()
 
-        def unless(book: projections.Book) -> bool:
+        def obsolete_if(book: projections.Book) -> bool:
             self.found.append(risk.check(book, proposal(), NOON))
             return True
 
-        return [Decision((("lockout/A/x", LockoutSet(rule_id="x")),), unless=unless)]
+        return [Decision((("lockout/A/x", LockoutSet(rule_id="x")),), obsolete_if=obsolete_if)]
 
 
 def test_policies_that_failed_refuse_new_exposure(day: Day) -> None:

@@ -124,7 +124,7 @@ def decided(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, 
 
     if any(is_meant(held) for held in book.lockouts.active(trigger.account, now)):
         return None
-    return Decision(_locking(trigger, limit, parameters, breach), unless=was_locked)
+    return Decision(_locking(trigger, limit, parameters, breach), obsolete_if=was_locked)
 
 
 def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> tuple[tuple[str, Event], ...]:
@@ -139,7 +139,7 @@ def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Bre
         revocable=parameters.revocable,
         details=details_of(limit, breach),
     )
-    facts: list[tuple[str, Event]] = [(f"lockout/{account}/{escaped(rule_id)}", lockout)]
+    events: list[tuple[str, Event]] = [(f"lockout/{account}/{escaped(rule_id)}", lockout)]
     if parameters.action is not EnforcementAction.NONE:
         request_id = f"{rule_id}-{trigger.key.rpartition('/')[2][-12:]}-{breach.symbol or breach.scope}"
         request = EnforcementRequested(
@@ -152,8 +152,8 @@ def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Bre
             quantity=breach.quantity,
             trading_day=breach.trading_day,
         )
-        facts.append((f"enforcement/{account}/{escaped(request_id)}", request))
-    return tuple(facts)
+        events.append((f"enforcement/{account}/{escaped(request_id)}", request))
+    return tuple(events)
 
 
 def _warned(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:
@@ -179,7 +179,7 @@ def _warned(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, 
         reason=breach.reason,
         details=details_of(limit, breach),
     )
-    return Decision(((f"breach/{account}/{escaped(rule_id)}", event),), unless=is_told)
+    return Decision(((f"breach/{account}/{escaped(rule_id)}", event),), obsolete_if=is_told)
 
 
 def details_of(limit: Limit, breach: Breach) -> dict[str, Any]:

@@ -237,7 +237,7 @@ def _high(book: Book, trigger: Trigger) -> Decision | None:
         return not is_low and not (followed.by_day and _is_day_best(book, equity, day))
 
     key = f"{trigger.account}/high/{day}/{told.balance}/{told.equity}/{told.floor}"
-    return Decision(((f"equity/{trigger.account}/-", told),), unless=is_covered, key=key)
+    return Decision(((f"equity/{trigger.account}/-", told),), obsolete_if=is_covered, key=key)
 
 
 def _is_new(standing: Standing, parameters: Parameters) -> bool:

@@ -100,7 +100,7 @@ def _cleared(held: Lockout, name: str) -> Decision:
 
     event = LockoutCleared(by=name, reason="what it was about is over", rule_id=held.rule_id, scope=held.scope)
     stream = f"lockout/{account}/{escaped(held.rule_id)}"
-    return Decision(((stream, event),), unless=is_cleared, key=f"{held.cause.hex()}/{held.positions[-1]}")
+    return Decision(((stream, event),), obsolete_if=is_cleared, key=f"{held.cause.hex()}/{held.positions[-1]}")
 
 
 class MaximumContracts(_WhileItLasts[kinds.MaximumContracts]):

@@ -107,7 +107,7 @@ class LockoutExpiry(Policy):
         if any(lockout.until is not None for lockout in ending):
             event = ClockJumped(before=jump.before, after=jump.after)
             key = f"{account}/{since}/{jump.before}/{jump.after}"
-            yield Decision(((f"lockout/{account}/clock", event),), unless=is_told, key=key)
+            yield Decision(((f"lockout/{account}/clock", event),), obsolete_if=is_told, key=key)
 
     def _compare(self, clock: Clock) -> None:
         wall, monotonic = wall_ns(clock), clock.monotonic_ns()
@@ -143,7 +143,7 @@ def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
         )
 
     # Extended after its end, or put in force again after the clock was moved, it expires anew.
-    return Decision(((stream, event),), unless=is_settled, key=f"{lockout.cause.hex()}/{lockout.positions[-1]}")
+    return Decision(((stream, event),), obsolete_if=is_settled, key=f"{lockout.cause.hex()}/{lockout.positions[-1]}")
 
 
 class SessionKeeper(Policy):
@@ -208,7 +208,7 @@ class SessionKeeper(Policy):
             week=session.week,
             zone=session.zone,
         )
-        return [Decision(((f"session/{account}/{day}", event),), unless=is_told, key=f"{account}/{day}/opened")]
+        return [Decision(((f"session/{account}/{day}", event),), obsolete_if=is_told, key=f"{account}/{day}/opened")]
 
 
 def _clock(book: Book) -> Clock:
@@ -226,8 +226,8 @@ def _first(account: str, day: TradingDay) -> Decision:
     def is_known(book: Book) -> bool:
         return _newest(book, account) is not None
 
-    facts = ((f"session/{account}/{day.name}", day.opened()),)
-    return Decision(facts, unless=is_known, key=f"{account}/{day.name}/opened")
+    events = ((f"session/{account}/{day.name}", day.opened()),)
+    return Decision(events, obsolete_if=is_known, key=f"{account}/{day.name}/opened")
 
 
 def _missed(calendar: Calendar, known: Session, resets_at: int, now: int) -> list[TradingDay]:
@@ -252,11 +252,11 @@ def _resets(book: Book, known: Session, days: list[TradingDay], now: int) -> Ite
             newest = _newest(book, account)
             return newest is not None and (newest.began_at or 0) >= day.began_at
 
-        facts = (
+        events = (
             (f"session/{account}/{ended.isoformat()}", closed),
             (f"session/{account}/{day.name}", day.reset(late=late)),
         )
-        yield Decision(facts, unless=is_known, key=f"{account}/{day.name}/reset")
+        yield Decision(events, obsolete_if=is_known, key=f"{account}/{day.name}/reset")
         # Of the days that nobody was there for, only the log can tell, once it knows when they began.
         closed, ended = SessionClosed(trading_day=day.trading_day), day.trading_day
 

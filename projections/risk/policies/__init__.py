@@ -1,6 +1,6 @@
 """Policies: events that cause events, decided once however often they are asked."""
 
-from projections.risk.policies.deciding import (
+from projections.risk.policies.protocol import (
     ACTOR,
     DEPTH_MAX,
     CausationTooDeep,
@@ -10,7 +10,7 @@ from projections.risk.policies.deciding import (
     Trigger,
     TriggerKind,
 )
-from projections.risk.policies.running import Policies
+from projections.risk.policies.runner import Policies
 
 __all__ = [
     "ACTOR",

@@ -1,4 +1,4 @@
-"""Cursors: up to where each policy has seen the log, in small files beside the journal."""
+"""Cursors: the last record that each policy has seen, in small files beside the journal."""
 
 from __future__ import annotations
 
@@ -17,43 +17,45 @@ if TYPE_CHECKING:
     from eventstore import EventStore, Record
 
 PREFIX = "policy."
-SPARE_NS = 10 * NANOSECONDS
+WRITE_INTERVAL_NS = 10 * NANOSECONDS
 
 
 class Cursors:
-    """The policies' positions. They are watermarks: one ahead of the log is noticed when the store is opened.
+    """The log position that each policy has reached. Cursors are watermarks: opening the store detects one ahead of it.
 
-    They are written seldom, and always synced, so that none is ever found empty: who starts from an older one decides
-    the same again, which changes nothing. A book of some accounts has cursors of its own, for it sees no others'
-    records. A log in memory keeps none.
+    They are written at most every ten seconds. One that is behind is safe: what is decided again finds its events
+    recorded under the same keys. Each write is synced, so that a crash leaves no empty file. A book of some accounts
+    has cursors of its own, because it does not see the records of others. A log in memory has none.
     """
 
     def __init__(self, store: EventStore, accounts: Iterable[str] | None = None) -> None:
         self._store = store
         self._files = None if store.directory is None else Watermarks(store.directory / "watermarks").hold()
+        # A digest of the set: account names would not fit into a file's name.
         self._suffix = "" if accounts is None else "@" + _digest_of(accounts)
         self._lock = threading.Lock()
-        self.at = (0, b"")
-        """The last record that every policy was asked about: position and digest."""
+        self.last_seen = (0, b"")
+        """The last record that every policy was evaluated for: position and digest."""
         self._written_at = 0
         self._written: dict[str, int] = {}
         self._held: dict[str, int] = {}
-        """Where a policy that failed stays, though the others go on."""
+        """The position past which a failed policy's cursor does not move, though the others go on."""
 
     def begin(self, policy: str, head: int) -> int:
-        """Return the position up to which a policy has seen the log; a new one begins at the head, durably."""
-        self.at = max(self.at, (head, self._digest_at(head)))
-        mark = self._found(policy, head)
+        """Return the position up to which a policy has seen the log; a new policy begins at the head, durably."""
+        self.last_seen = max(self.last_seen, (head, self._digest_at(head)))
+        mark = self._find(policy, head)
         if mark is None:
             mark = self._mark(head, self._digest_at(head))
             self._put(policy, mark)
         self._written[policy] = mark.position
         return mark.position
 
-    def _found(self, policy: str, head: int) -> Watermark | None:
-        """Return a policy's cursor, None where it has none; for a damaged one, the lowest of the others'.
+    def _find(self, policy: str, head: int) -> Watermark | None:
+        """Return a policy's cursor, None where it has none; for a damaged one, the lowest of the others.
 
-        They are written together, so that is where it was, or before: what is decided again changes nothing.
+        All are written together, so the lowest is where the damaged one was, or before it. Starting too early is
+        harmless, starting too late would skip a decision.
         """
         if self._files is None:
             return None
@@ -70,25 +72,25 @@ class Cursors:
             if other.startswith(PREFIX) and ("@" in other) == bool(self._suffix) and other.endswith(self._suffix)
         ]
         position = min([head, *others])
-        why = unsound.get(name, "it is of another log")
-        msg = f"the cursor of policy {policy} is damaged ({why}): it resumes from position {position}"
+        why = unsound.get(name, "it belongs to another log")
+        msg = f"the cursor of policy {policy} is damaged ({why}): the policy resumes from position {position}"
         warnings.warn(msg, StorageWarning, stacklevel=4)
         mark = self._mark(position, self._digest_at(position))
         self._put(policy, mark)
         return mark
 
-    def seen(self, record: Record) -> None:
-        """Take note that all policies have been asked about a record."""
-        self.at = (record.position, record.digest)
+    def advance(self, record: Record) -> None:
+        """Note that all policies have been evaluated for a record."""
+        self.last_seen = (record.position, record.digest)
 
     def hold(self, policy: str, position: int) -> None:
-        """Let a policy's cursor go no further than a position from here on."""
+        """Do not move a policy's cursor past a position, so that the next process resumes there."""
         self._held[policy] = min(position, self._held.get(policy, position))
 
-    def write(self, at: tuple[int, bytes], *, spare: bool = False) -> None:
-        """Write the cursors, `spare` not more than once in ten seconds."""
+    def write(self, at: tuple[int, bytes], *, throttled: bool = False) -> None:
+        """Write the cursors; `throttled`: not more often than once in ten seconds."""
         now = self._store.clock.monotonic_ns()
-        if spare and now - self._written_at < SPARE_NS:
+        if throttled and now - self._written_at < WRITE_INTERVAL_NS:
             return
         with self._lock:
             self._written_at = now

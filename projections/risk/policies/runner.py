@@ -1,4 +1,4 @@
-"""Running policies: telling them of records and quotes, appending what they decide, remembering what they saw."""
+"""Runs policies: evaluates them for records, quotes and time, appends their decisions and keeps their cursors."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from eventstore.events.registry import by_class
 from eventstore.streams import check_name
 from projections.replay import steps
 from projections.risk.policies.cursors import PREFIX, Cursors
-from projections.risk.policies.deciding import (
-    Due,
+from projections.risk.policies.protocol import (
+    PendingDecision,
     Policy,
     PolicyStopped,
     Trigger,
@@ -35,10 +35,10 @@ from projections.risk.policies.deciding import (
     batches_of,
     check_depth,
     day_key,
-    dues_of,
+    has_recovered,
     holders_of,
-    is_over,
-    is_passing,
+    is_transient,
+    keyed,
 )
 from projections.view import SHARED
 
@@ -51,21 +51,21 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MAX = 100
 WAIT_SECONDS = 0.25
-# Whatever may change who holds what: which accounts a quote concerns is then found anew.
-_HOLDING = frozenset(
+# After one of these, other accounts may hold a symbol: the accounts that a quote concerns are looked up again.
+_CHANGES_HOLDERS = frozenset(
     {"OrderFilled", "TradeExecuted", "PositionAdjusted", "TradeBusted", "TradeCorrected", "ContractDefined"}
 )
 
 
 class Policies:
-    """Asks policies about what a book folds and observes, and appends what they decide.
+    """Evaluates policies for what a book folds and observes, and appends their decisions.
 
-    Use it as a context manager, or `start` and `stop` it. Each policy's cursor is durable: it begins at the head when
-    it is first registered, and from then on sees every record at least once, also those of the time when no
-    process asked it. What it decided has an id made of policy, trigger and index, so that a restart, or two processes
-    with the same policies, decide once. When `book.append` or `book.observe` returns, what it led to is appended.
-    A policy that raises is asked no more about that account (`stopped`), and goes on for all others; what could not
-    be appended is tried again (`error`).
+    Use it as a context manager, or call `start` and `stop`. A policy begins at the log's head when it is first
+    registered. From then on its durable cursor makes it see every record at least once, also those appended while no
+    process ran it. The ids of its events are derived from policy, trigger and index, so that a restart, or two
+    processes with the same policies, decide once. When `book.append` or `book.observe` returns, the decisions that
+    it caused are appended. A policy that raises is not evaluated for that account again (`stopped`) and goes on for
+    all others; what could not be appended is retried (`error`).
     """
 
     def __init__(self, book: Book, policies: Sequence[Policy]) -> None:
@@ -74,13 +74,13 @@ class Policies:
             raise ReadOnly(msg)
         self.book = book
         self.error: Exception | None = None
-        """Why what was decided could not be appended yet, or what a tick raised; None while all is well."""
-        self.rung: Exception | None = None
-        """What the callbacks of timers raised last: `stop` raises it."""
+        """Why pending decisions could not be appended, or what a tick raised; None without a problem."""
+        self.timer_error: Exception | None = None
+        """The last error of a timer's callback: `stop` raises it."""
         self.stopped: dict[tuple[str, str], PolicyStopped] = {}
-        """By policy and account."""
+        """Failures by policy and account."""
         self.ready = False
-        """Whether everything from the cursors on has been seen."""
+        """Whether the records past the cursors have all been evaluated."""
         self._store = book.reader
         self._policies: dict[str, Policy] = {}
         for policy in policies:
@@ -91,34 +91,34 @@ class Policies:
                 self._by_type.setdefault(by_class(cls).name, []).append(policy)
         self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
         self._holders: dict[str, tuple[str, ...]] = {}
-        self._accounts: frozenset[str] | None = book._accounts  # noqa: SLF001 - what the book folds, nobody else asks
+        self._accounts: frozenset[str] | None = book._accounts  # noqa: SLF001 - the book's filter, needed here alone
         self._cursors = Cursors(self._store, self._accounts)
-        self._due: dict[tuple[str, ...], Due] = {}
-        """What waits to be appended, in order; of the same without a record, decided again, the newest."""
-        self._acting = threading.RLock()
-        self._is_acting = False
+        self._pending: dict[tuple[str, ...], PendingDecision] = {}
+        """Decisions that wait to be appended, in order, by identity: the newest of each."""
+        self._append_lock = threading.RLock()
+        self._is_appending = False
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def _register(self, policy: Policy) -> None:
         if policy.name in self._policies:
-            msg = f"two policies are called {policy.name}: the name is in the ids of what they decide"
+            msg = f"two policies are named {policy.name}: the name is part of their events' ids and must be unique"
             raise ValueError(msg)
         check_name("policy", PREFIX + policy.name)
         self._policies[policy.name] = policy
 
-    # Life
+    # Starting and stopping
 
     def start(self, *, ticking: bool = True) -> Self:
-        """Catch up from the cursors, ask every policy about every account, then go on with the book.
+        """Catch up from the cursors, evaluate every policy for every account, then follow the book.
 
         `ticking` False starts no thread: the caller calls `tick`.
         """
         at = self.book.watch(self)
         try:
-            # Who appends meanwhile waits until all is caught up: what it led to comes after that.
-            with self._acting:
-                self._begin(at)
+            # Other threads' appends wait in `act`: their decisions must follow those on the records missed before.
+            with self._append_lock:
+                self._replay_missed(at)
             self.act()
             if ticking:
                 self._stop.clear()
@@ -128,88 +128,89 @@ class Policies:
         except BaseException:
             self.book.unwatch(self)
             self.ready = False
-            self._due.clear()
+            self._pending.clear()
             raise
         return self
 
-    def _begin(self, at: int) -> None:
+    def _replay_missed(self, at: int) -> None:
         try:
-            self._is_acting = True
+            self._is_appending = True
             positions = {name: self._cursors.begin(name, at) for name in self._policies}
             self._catch_up(positions, at)
             self.book.refresh()
-            self._ask_about_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
+            self._evaluate_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))
             self.ready = True
         finally:
-            self._is_acting = False
+            self._is_appending = False
 
     def stop(self) -> None:
-        """End the thread and write the cursors; raise the first policy's failure, or what could not be appended."""
+        """End the thread and write the cursors; raise the first failure of a policy, of an append or of a timer."""
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         self.book.unwatch(self)
         self._write_cursors()
-        for failure in (*self.stopped.values(), self.error, self.rung):
+        for failure in (*self.stopped.values(), self.error, self.timer_error):
             if failure is not None:
                 raise failure
 
     def tick(self, now: int | None = None) -> None:
-        """Ask the timed policies about every account, let timers ring and try again what could not be appended."""
+        """Evaluate the timed policies for every account, fire due timers and retry pending decisions."""
         at = wall_ns(self._store.clock) if now is None else now
         self.book.refresh()
         self._resume(at)
         timed = [policy for policy in self._policies.values() if policy.timed]
         if timed:
-            self._ask_about_all(timed, TriggerKind.TIME, at)
+            self._evaluate_all(timed, TriggerKind.TIME, at)
         self.act()
         try:
             self.book.timers.due(at)
         except Exception as error:
-            self.rung = error
+            self.timer_error = error
             raise
-        if not self._due:
+        if not self._pending:
             self.error = None
-        self._write_cursors(spare=True)
+        self._write_cursors(throttled=True)
 
     def _resume(self, at: int) -> None:
-        """Ask again about accounts whose partition is mended, or where the store alone had failed.
+        """Evaluate stopped policies again where the cause of their failure is gone.
 
-        What was recorded meanwhile is decided on when the process starts anew: the cursor stays where it was.
+        They see the account as it is now. The records that they missed are decided on after a restart: until then
+        the cursor stays before the first of them.
         """
         for (name, account), stopped in list(self.stopped.items()):
-            if is_over(self.book, stopped.error):
+            if has_recovered(self.book, stopped.error):
                 del self.stopped[name, account]
-                self._ask_about(account, [self._policies[name]], TriggerKind.START, at)
+                self._evaluate_account(account, [self._policies[name]], TriggerKind.START, at)
 
     @property
     def settled(self) -> bool:
-        """Whether all that was seen has been decided, and all that was decided is appended."""
-        return self._goes_on() and not self.stopped
+        """Whether every policy has decided on every record, and every decision is appended."""
+        return self._is_running() and not self.stopped
 
     def settled_for(self, account: str) -> bool:
-        """Tell whether that is so of an account: what stopped a policy for another does not count."""
-        return self._goes_on() and not any(name in {account, SHARED} for _, name in list(self.stopped))
+        """Tell whether that is true for an account: a policy that stopped for another does not count."""
+        return self._is_running() and not any(name in {account, SHARED} for _, name in list(self.stopped))
 
-    def _goes_on(self) -> bool:
+    def _is_running(self) -> bool:
         is_ended = self._thread is not None and not self._thread.is_alive() and not self._stop.is_set()
-        return self.ready and not self._due and self.error is None and not is_ended
+        return self.ready and not self._pending and self.error is None and not is_ended
 
     def accounts(self) -> list[str]:
         """Return the accounts that anything is known of, sorted."""
         return accounts_of(self.book)
 
-    # What the book tells
+    # Notifications of the book
 
     def folded(self, record: Record) -> None:
-        """Ask who wants such records: the book is at this very record, and its lock is held."""
-        if record.type in _HOLDING:
+        """Evaluate the policies of this type of record; the book is at exactly this record, and its lock is held."""
+        if record.type in _CHANGES_HOLDERS:
             self._holders.clear()
-        self._ask_of(record, self._by_type.get(record.type, ()), self.book)
-        self._cursors.seen(record)
+        self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
+        self._cursors.advance(record)
 
     def observed(self, record: Record, event: Event) -> None:
-        """Ask who wants quotes, about each account that holds what was quoted; the book's lock is held."""
+        """Evaluate the policies on quotes for each account that holds the symbol; the book's lock is held."""
         symbol: str | None = getattr(event, "symbol", None)
         if symbol is None or not self._on_quote:
             return
@@ -221,39 +222,44 @@ class Policies:
             key = day_key(self.book, account, at)
             trigger = Trigger(TriggerKind.QUOTE, account, at, key, record, event, symbol)
             for policy in self._on_quote:
-                self._ask(policy, self.book, trigger)
+                self._evaluate(policy, self.book, trigger)
 
     def act(self) -> None:
-        """Append what was decided. Whoever comes while another thread appends waits until its own is appended too."""
-        if not self._due:
+        """Append pending decisions; returns when those that the calling thread caused are appended, whoever does it."""
+        if not self._pending:
             return
-        with self._acting:
-            if self._is_acting or not self.ready:
+        with self._append_lock:
+            # The lock is reentrant: an append below folds records, which calls this again in the same thread. The
+            # outer call's loop picks up what they led to.
+            if self._is_appending or not self.ready:
                 return
             try:
-                self._is_acting = True
+                self._is_appending = True
                 self._append_all()
                 self.error = None
             except StoreError as error:
-                # What waits is tried again at the next tick; until then `settled` is False.
+                # Retried at the next tick; until then `settled` is False and checks reject new exposure.
                 self.error = error
             finally:
-                self._is_acting = False
+                self._is_appending = False
 
     # Deciding
 
-    def _ask_about_all(self, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
+    def _evaluate_all(self, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
         for account in self.accounts():
-            self._ask_about(account, policies, kind, at)
+            self._evaluate_account(account, policies, kind, at)
 
-    def _ask_about(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
+    def _evaluate_account(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
         with self.book.still():
             trigger = Trigger(kind, account, at, day_key(self.book, account, at))
             for policy in policies:
-                self._ask(policy, self.book, trigger)
+                self._evaluate(policy, self.book, trigger)
 
     def _catch_up(self, positions: dict[str, int], until: int) -> None:
-        """Ask about the records between the cursors and the book, each with a book at that very record."""
+        """Evaluate the records between the cursors and the book, each with a book of the past at that record.
+
+        The live book would show fills that came later, and decide on something else than an uninterrupted process.
+        """
         after = min(positions.values(), default=until)
         if after >= until:
             return
@@ -264,91 +270,96 @@ class Policies:
             behind = [
                 policy for policy in self._by_type.get(record.type, ()) if record.position > positions[policy.name]
             ]
-            self._ask_of(record, behind, past)
+            self._evaluate_record(record, behind, past)
             self._append_all()
 
-    def _ask_of(self, record: Record, policies: Sequence[Policy], book: Book) -> None:
-        """Ask policies about a record; one that cannot be read stops them, as a failure of theirs would."""
+    def _evaluate_record(self, record: Record, policies: Sequence[Policy], book: Book) -> None:
+        """Evaluate policies for a record; one that cannot be decoded stops them, as their own failure would."""
         if not policies:
             return
         trigger = Trigger(TriggerKind.RECORD, record.account, record.occurred_at, record.id.hex(), record)
         try:
             event = record.event
-        except Exception as error:  # noqa: BLE001 - an upcaster is its user's code
+        except Exception as error:  # noqa: BLE001 - an upcaster is user code
             for policy in policies:
-                self._stopped(policy, trigger, error)
+                self._stop_policy(policy, trigger, error)
             return
         symbol = getattr(event, "symbol", None)
         trigger = Trigger(TriggerKind.RECORD, trigger.account, trigger.at, trigger.key, record, event, symbol)
         for policy in policies:
-            self._ask(policy, book, trigger)
+            self._evaluate(policy, book, trigger)
 
-    def _ask(self, policy: Policy, book: Book, trigger: Trigger) -> None:
+    def _evaluate(self, policy: Policy, book: Book, trigger: Trigger) -> None:
         if (policy.name, trigger.account) in self.stopped:
             return
         try:
             decisions = tuple(policy.decide(book, trigger))
             if decisions and trigger.kind is TriggerKind.RECORD and trigger.record is not None:
                 check_depth(self._store, policy.name, trigger.record)
-            due = [] if not decisions else dues_of(policy, trigger, decisions)
-        except Exception as error:  # noqa: BLE001 - a policy is its user's code: it stops no other, and is told of
-            self._stopped(policy, trigger, error)
+            pending = [] if not decisions else keyed(policy, trigger, decisions)
+        except Exception as error:  # noqa: BLE001 - user code: its failure is kept in `stopped` and stops no other policy
+            self._stop_policy(policy, trigger, error)
             return
-        for one in due:
-            self._due[one.place] = one
+        for one in pending:
+            self._pending[one.identity] = one
 
-    def _stopped(self, policy: Policy, trigger: Trigger, error: Exception) -> None:
+    def _stop_policy(self, policy: Policy, trigger: Trigger, error: Exception) -> None:
         is_record = trigger.kind is TriggerKind.RECORD and trigger.record is not None
         position = trigger.record.position if is_record and trigger.record is not None else self.book.position
         stopped = PolicyStopped(policy.name, trigger.account, position, error)
         self.stopped.setdefault((policy.name, trigger.account), stopped)
+        # The next process evaluates this record again, so the cursor stays before it.
         self._cursors.hold(policy.name, position - is_record)
 
     # Appending
 
     def _append_all(self) -> None:
-        while self._due:
-            for place, due in list(self._due.items()):
+        while self._pending:
+            for identity, pending in list(self._pending.items()):
                 try:
-                    self._append(due)
+                    self._append(pending)
                 except Exception as error:
-                    if is_passing(error):
+                    if is_transient(error):
                         raise
-                    # What is wrong with one decision keeps no other from being appended.
-                    self._stopped(due.policy, due.trigger, error)
+                    # An error of this one decision must not keep the others from being appended.
+                    self._stop_policy(pending.policy, pending.trigger, error)
                 with self.book.still():
-                    # Decided again while this was thought over, it is thought over again.
-                    if self._due.get(place) is due:
-                        del self._due[place]
+                    # A newer decision may have replaced this one during the append: then it stays pending.
+                    if self._pending.get(identity) is pending:
+                        del self._pending[identity]
 
-    def _append(self, due: Due) -> None:
-        decision, name = due.decision, due.policy.name
+    def _append(self, pending: PendingDecision) -> None:
+        decision, name = pending.decision, pending.policy.name
         for _ in range(ATTEMPTS_MAX):
-            # The versions come first: whatever is appended after them makes the append fail, and be thought over.
-            versions = {stream: self._store.version(stream) for stream, _ in decision.facts}
+            # Versions are read before the book is refreshed: an append by others that `obsolete_if` did not see then
+            # makes ours fail with VersionConflict, and the decision is reconsidered.
+            versions = {stream: self._store.version(stream) for stream, _ in decision.events}
             self.book.refresh()
-            if decision.unless is not None and decision.unless(self.book):
+            if decision.obsolete_if is not None and decision.obsolete_if(self.book):
                 return
             try:
-                self.book.append_many(batches_of(due, versions))
+                self.book.append_many(batches_of(pending, versions))
             except DuplicateEvent:
+                # Recorded under these keys by an earlier life or another process, perhaps with other figures: the
+                # first decision counts.
                 return
             except VersionConflict:
                 continue
             return
-        streams = ", ".join(stream for stream, _ in decision.facts)
-        msg = f"{name} could not append: {ATTEMPTS_MAX} times others were quicker on {streams}"
+        streams = ", ".join(stream for stream, _ in decision.events)
+        msg = f"policy {name} could not append: {ATTEMPTS_MAX} attempts conflicted with other writers of {streams}"
         raise Overloaded(msg)
 
     # Time
 
-    def _write_cursors(self, *, spare: bool = False) -> None:
-        # What has been seen is read first: only if nothing is due after that, all that it led to is appended.
-        at = self._cursors.at
-        if self.ready and not self._due and self.error is None:
-            # An older cursor is true as well.
+    def _write_cursors(self, *, throttled: bool = False) -> None:
+        # Read before `_pending` is tested: if nothing is pending then, all decisions up to this record are appended,
+        # and no cursor may pass a record whose decisions are not.
+        last_seen = self._cursors.last_seen
+        if self.ready and not self._pending and self.error is None:
+            # A failed write leaves an older cursor, which is safe too.
             with contextlib.suppress(OSError):
-                self._cursors.write(at, spare=spare)
+                self._cursors.write(last_seen, throttled=throttled)
 
     def _run(self) -> None:
         next_tick = time.monotonic()
@@ -363,7 +374,7 @@ class Policies:
             except Closed as error:
                 self.error = error
                 return
-            except Exception as error:  # noqa: BLE001 - told by `error`, `settled` and `stop`; time goes on for the others
+            except Exception as error:  # noqa: BLE001 - reported by `error`, `settled` and `stop`; the thread goes on
                 self.error = error
                 self._stop.wait(WAIT_SECONDS)
 
@@ -381,4 +392,4 @@ class Policies:
     @override
     def __repr__(self) -> str:
         state = f", {len(self.stopped)} stopped" if self.stopped else "" if self.error is None else f", {self.error}"
-        return f"<Policies {', '.join(self._policies)} at {self.book.position}, {len(self._due)} to append{state}>"
+        return f"<Policies {', '.join(self._policies)} at {self.book.position}, {len(self._pending)} to append{state}>"

@@ -1,0 +1,240 @@
+"""The policy protocol: triggers go in, decisions come out; the keys that make a decision unique, and the errors."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import msgspec
+
+from eventstore import (
+    Batch,
+    Closed,
+    CorruptJournal,
+    Event,
+    EventStore,
+    OutcomeUnknown,
+    Overloaded,
+    ReadOnly,
+    Record,
+    StorageFull,
+    StoreError,
+    Unavailable,
+)
+from eventstore.clock import NANOSECONDS
+from projections.book import Book
+from projections.view import SHARED, PartitionParked
+
+ACTOR = "policy:"
+DEPTH_MAX = 8
+ANCESTORS_MAX = 64
+# An account with state in any of these views is evaluated at the start and as time passes.
+_ACCOUNT_VIEWS = ("accounts", "positions", "limits", "lockouts", "sessions", "orders")
+# The store failed, not one decision: every pending decision waits and is retried.
+_STORE_ERRORS = (Closed, CorruptJournal, OutcomeUnknown, Overloaded, ReadOnly, StorageFull, Unavailable)
+
+
+class TriggerKind(enum.StrEnum):
+    """What caused a policy to be evaluated."""
+
+    RECORD = "RECORD"
+    QUOTE = "QUOTE"
+    TIME = "TIME"
+    START = "START"
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """Why a policy is evaluated for an account, and as of which instant (UNIX ns): a record's `occurred_at`, or now.
+
+    `record` and `event` are what was recorded or, without a log position of its own, observed. `key` identifies the
+    trigger in the ids of the resulting events: the record's id, or the account and its trading day.
+    """
+
+    kind: TriggerKind
+    account: str
+    at: int
+    key: str
+    record: Record | None = None
+    event: Event | None = None
+    symbol: str | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Events that a policy wants appended, all or nothing, each with its stream.
+
+    `obsolete_if` is called with the book at the log's head, right before the append: True drops the decision.
+    `key` replaces the trigger's key where the decision must be unique per something other than its trigger.
+    """
+
+    events: tuple[tuple[str, Event], ...]
+    obsolete_if: Callable[[Book], bool] | None = None
+    key: str | None = None
+
+
+@runtime_checkable
+class Policy(Protocol):
+    """Reacts to records with new events. The same record and the same book must give the same decisions.
+
+    `decide` runs under the book's lock: it only reads the book and appends nothing itself. `name` is part of the ids
+    of the events it causes and of its cursor's file name: keep it when the policy is revised.
+    """
+
+    name: str
+    types: ClassVar[tuple[type[Event], ...]]
+    """The types of records it is evaluated for."""
+    quotes: ClassVar[bool] = False
+    """Whether it is evaluated at each quote of a symbol that an account holds."""
+    timed: ClassVar[bool] = False
+    """Whether it is evaluated for each account as time passes (four times a second)."""
+
+    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+        """Return what to append, usually nothing."""
+
+
+class PolicyStopped(StoreError):
+    """A policy failed for an account and is not evaluated for it until the process restarts.
+
+    It then resumes from this record. Where a view's partition was parked, or the store had failed, it is evaluated
+    again as soon as that is fixed.
+    """
+
+    def __init__(self, policy: str, account: str, position: int, error: BaseException) -> None:
+        self.policy, self.account, self.position, self.error = policy, account, position, error
+        super().__init__(
+            f"policy {policy} stopped for {account} at position {position} ({type(error).__name__}: {error}): fix it "
+            "and restart; it resumes from there"
+        )
+
+
+class CausationTooDeep(StoreError):
+    """Policies trigger one another in an endless chain."""
+
+    def __init__(self, policy: str, depth: int) -> None:
+        self.policy, self.depth = policy, depth
+        super().__init__(
+            f"policy {policy} would append event {depth} of a chain caused by policies, and {DEPTH_MAX} is the limit: "
+            "policies that react to one another must stop somewhere"
+        )
+
+
+class PendingDecision(NamedTuple):
+    """A policy's decision that waits to be appended, with an idempotency key for each of its events."""
+
+    policy: Policy
+    trigger: Trigger
+    decision: Decision
+    keys: tuple[str, ...]
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """Return what two decisions have in common when the later one replaces the earlier.
+
+        Decisions on different records never replace each other, those on quotes or ticks do: while the store cannot
+        be written, a thousand quotes past a limit leave one pending lockout, with the newest figures.
+        """
+        record = "" if self.trigger.kind is not TriggerKind.RECORD else self.trigger.key
+        return record, *self.keys, *(stream for stream, _ in self.decision.events)
+
+
+def keyed(policy: Policy, trigger: Trigger, decisions: Sequence[Decision]) -> list[PendingDecision]:
+    """Give each event its key: policy, trigger, and how many earlier ones of this trigger go to the same stream.
+
+    The event's id is derived from stream and key, so a restart or a second process that decides the same finds the
+    event recorded. Counting per stream keeps a key independent of what else is decided at the same time.
+    """
+    before: Counter[tuple[str, str]] = Counter()
+    pending = []
+    for decision in decisions:
+        key = f"policy/{policy.name}/{decision.key or trigger.key}"
+        keys = []
+        for stream, _ in decision.events:
+            keys.append(f"{key}/{before[key, stream]}")
+            before[key, stream] += 1
+        pending.append(PendingDecision(policy, trigger, decision, tuple(keys)))
+    return pending
+
+
+def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Batch]:
+    """Return the batches that append a decision to streams at these versions."""
+    trigger = pending.trigger
+    # A quote is not in the log, so there is no record to name as the cause.
+    cause = trigger.record if trigger.kind is TriggerKind.RECORD else None
+    causation = None if cause is None else cause.id
+    correlation = None if cause is None else cause.correlation_id or cause.id
+    expected, batches = dict(versions), []
+    for (stream, event), key in zip(pending.decision.events, pending.keys, strict=True):
+        batches.append(
+            Batch(
+                stream,
+                event,
+                expected[stream],
+                key,
+                actor=ACTOR + pending.policy.name,
+                causation_id=causation,
+                correlation_id=correlation,
+            )
+        )
+        expected[stream] += 1
+    return batches
+
+
+def check_depth(store: EventStore, policy: str, record: Record) -> None:
+    """Raise CausationTooDeep if the chain of policies' records that led to this one is as long as allowed."""
+    depth = 1
+    found: Record | None = record
+    for _ in range(ANCESTORS_MAX):
+        if found is None:
+            break
+        depth += found.actor.startswith(ACTOR)
+        found = None if found.causation_id is None else store.find(found.causation_id)
+    if depth > DEPTH_MAX:
+        raise CausationTooDeep(policy, depth)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the store failed, so that the decision is retried, rather than the decision itself."""
+    return isinstance(error, _STORE_ERRORS)
+
+
+def has_recovered(book: Book, error: BaseException) -> bool:
+    """Tell whether a policy may go on: its parked partition was retried with success, or the store alone had failed."""
+    if isinstance(error, PartitionParked):
+        return (error.view, error.partition) not in book.parked
+    return is_transient(error)
+
+
+def accounts_of(book: Book) -> list[str]:
+    """Return the accounts that policies are evaluated for, sorted."""
+    known = {account for view in _ACCOUNT_VIEWS for account in book.partitions(view)}
+    return sorted(known - {SHARED})
+
+
+def day_key(book: Book, account: str, at: int) -> str:
+    """Return a key of an account and its trading day, or the date in UTC where no session is known."""
+    try:
+        session = book.sessions.current(account, at)
+    except PartitionParked:
+        # A policy that needs the trading day gets this error itself when it reads it.
+        session = None
+    day = datetime.fromtimestamp(at // NANOSECONDS, UTC).date() if session is None else session.trading_day
+    return f"{account}/{day.isoformat()}"
+
+
+def holders_of(book: Book, symbol: str) -> tuple[str, ...]:
+    """Return the accounts that hold a symbol, under any of its names, and those whose positions are unavailable."""
+    try:
+        contract = book.contracts.find(symbol)
+    except PartitionParked:
+        contract = None
+    names = {symbol} if contract is None else {symbol, contract.symbol}
+    return tuple(account for account in book.partitions("positions") if _may_hold(book, account, names))
+
+
+def _may_hold(book: Book, account: str, names: set[str]) -> bool:
+    try:
+        return any(held.quantity and held.symbol in names for held in book.positions.of(account))
+    except PartitionParked:
+        return True
