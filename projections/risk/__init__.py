@@ -1,4 +1,4 @@
-"""Checks before an order: what the book says against every limit, in microseconds."""
+"""Checks before an order: the book's figures against every limit, in microseconds."""
 
 from projections.risk.checking import Checked, check
 from projections.risk.checks import Finding

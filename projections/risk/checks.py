@@ -1,4 +1,4 @@
-"""What each kind of limit says of an order: the figure it would come to, against the limit, in a sentence."""
+"""The check of each kind of limit before an order: the resulting figure, the limit, and a sentence that says so."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventstore.trading import Severity, Verdict
 from projections.decimals import ZERO
 from projections.risk.limits.drawdown import floor_at
-from projections.risk.limits.figures import Span, amounts, day_of, week_of
+from projections.risk.limits.figures import TradingPeriod, amounts, day_of, week_of
 from projections.risk.limits.parameters import (
-    AvailableBalance,
+    AvailableBalanceParameters,
     Basis,
-    Concentration,
-    DailyLoss,
-    DailyProfit,
-    MaximumContracts,
-    MaximumPosition,
-    OrderSize,
+    ConcentrationParameters,
+    DailyLossParameters,
+    DailyProfitParameters,
+    MaximumContractsParameters,
+    MaximumPositionParameters,
+    OrderSizeParameters,
     Parameters,
-    SymbolBlock,
-    TradeLimit,
-    TrailingDrawdown,
-    Unit,
-    WeeklyLoss,
+    SymbolBlockParameters,
+    TradeLimitParameters,
+    TrailingDrawdownParameters,
+    WeeklyLossParameters,
 )
 from projections.risk.limits.sentences import money, until
-from projections.risk.proposals import MissingInput, Situation
+from projections.risk.proposals import CheckContext, MissingInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,15 +34,14 @@ if TYPE_CHECKING:
     from projections.views.limits.view import Limit
 
 ONE = Decimal(1)
-# Looked up once: an access through the enumeration's class costs more than what is compared.
-_ADVISED, _PASS, _REJECT, _EQUITY = Severity.WARNING, Verdict.PASS, Verdict.REJECT, Basis.EQUITY
-_NAMES = {Unit.ORDERS: "orders", Unit.FILLS: "fills", Unit.ROUND_TRIPS: "round trips"}
+# Looked up once: reading a member of an enumeration costs more than the comparison itself.
+_ADVISORY, _PASS, _REJECT, _EQUITY = Severity.WARNING, Verdict.PASS, Verdict.REJECT, Basis.EQUITY
 
 
 class Finding(NamedTuple):
-    """What one rule says of an order. `figure` is what the order would come to, `limit` what is allowed.
+    """One rule's verdict on an order. `figure` is what the order would result in, `limit` what is allowed.
 
-    `reason` is a sentence for a trader, empty where the order passes.
+    `reason` is a sentence for the trader, empty if the order passes.
     """
 
     rule_id: str
@@ -53,268 +51,308 @@ class Finding(NamedTuple):
     reason: str = ""
 
 
-def maximum_position(s: Situation, limit: Limit, p: MaximumPosition) -> Finding | None:
-    """The position that the order and those that work could lead to, in its symbol."""
-    most = s.of_any(s.symbol, p.limits, p.limit)
+def maximum_position(context: CheckContext, limit: Limit, parameters: MaximumPositionParameters) -> Finding | None:
+    """The worst-case position in the order's symbol."""
+    most = context.value_for(context.symbol, parameters.limits, parameters.limit)
     if most is None:
         return None
-    figure = s.exposure()
-    verdict = _exceeded(p, figure, most)
+    figure = context.exposure()
+    verdict = _exceeded(parameters, figure, most)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, figure, most)
-    sentence = f"position {figure:f} of at most {most:f} in {s.symbol}, working orders counted"
+    sentence = f"position {figure:f} of at most {most:f} in {context.symbol}, working orders counted"
     return Finding(limit.rule_id, verdict, figure, most, sentence)
 
 
-def maximum_contracts(s: Situation, limit: Limit, p: MaximumContracts) -> Finding:
-    """Contracts by weight, each symbol at the most that its working orders could make of it."""
-    most = p.at(s.standing.balance(p.currency)) if p.scaling else p.limit
-    # What all others come to is the same for the next order.
-    others = s.standing.kept("sums", (limit.position, s.symbol), lambda: _weighed(s, p.weights, ONE))
-    total = others + s.exposure() * s.of_any(s.symbol, p.weights, ONE)
-    verdict = _exceeded(p, total, most)
+def maximum_contracts(context: CheckContext, limit: Limit, parameters: MaximumContractsParameters) -> Finding:
+    """The worst-case number of contracts in all symbols, by weight."""
+    most = parameters.at(context.cache.balance(parameters.currency)) if parameters.scaling else parameters.limit
+    # The other symbols' part is the same for the next order in this one.
+    others = context.cache.memoize(
+        "exposure", (limit.position, context.symbol), lambda: _weighted_others(context, parameters.weights, ONE)
+    )
+    total = others + context.exposure() * context.value_for(context.symbol, parameters.weights, ONE)
+    verdict = _exceeded(parameters, total, most)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, total, most)
     sentence = f"{total:f} of at most {most:f} contracts, working orders counted"
     return Finding(limit.rule_id, verdict, total, most, sentence)
 
 
-def _weighed(s: Situation, weights: dict[str, Decimal], default: Decimal) -> Decimal:
-    """Return what all symbols but the order's could come to, each by what a table says of it or its root."""
-    return sum((most * s.of_any(symbol, weights, default) for symbol, most in s.others()), ZERO)
+def _weighted_others(context: CheckContext, weights: dict[str, Decimal], default: Decimal) -> Decimal:
+    """Return the weighted sum of the worst-case positions in all symbols but the order's."""
+    exposures = context.other_exposures()
+    return sum((most * context.value_for(symbol, weights, default) for symbol, most in exposures), ZERO)
 
 
-def available_balance(s: Situation, limit: Limit, p: AvailableBalance) -> Finding:
-    """What is available, less what margin takes, must not fall below the minimum.
+def available_balance(context: CheckContext, limit: Limit, parameters: AvailableBalanceParameters) -> Finding:
+    """The available balance less the order's margin must not fall below the minimum.
 
-    The broker has taken off what is in use already; of the folded balance, all that is held and works takes margin.
+    The broker's figure excludes margin already in use; from the folded balance, the margin of all positions and
+    working orders is subtracted too.
     """
-    account = s.standing.known
+    account = context.cache.account
     if account is None:
-        msg = f"nothing is known of the balance of {s.account}"
+        msg = f"account {context.account} has no balance"
         raise MissingInput(msg)
-    currency = p.currency or account.currency
-    told = account.broker_balances.get(currency)
-    available, quantity, others = None if told is None else told.available, s.quantity, ZERO
+    currency = parameters.currency or account.currency
+    reported = account.broker_balances.get(currency)
+    available, quantity, others = None if reported is None else reported.available, context.quantity, ZERO
     if available is None:
-        available = s.standing.balance(None if currency == account.currency else currency)
-        if p.margins:
-            quantity = s.exposure()
-            others = s.standing.kept("sums", (limit.position, s.symbol), lambda: _weighed(s, p.margins, ZERO))
-    needed = others + s.of_any(s.symbol, p.margins, ZERO) * quantity
-    left, wanted = available - needed, needed + p.minimum
-    if left >= p.minimum and (wanted < available * p.warn_at or not wanted):
-        return Finding(limit.rule_id, _PASS, left, p.minimum)
-    verdict = Verdict.WARNING if left >= p.minimum else _refusal(p)
-    sentence = f"of {money(available)}{_in(currency)} available {money(left)} would be left, {money(p.minimum)} must be"
-    return Finding(limit.rule_id, verdict, left, p.minimum, sentence)
+        available = context.cache.balance(None if currency == account.currency else currency)
+        if parameters.margins:
+            quantity = context.exposure()
+            others = context.cache.memoize(
+                "exposure",
+                (limit.position, context.symbol),
+                lambda: _weighted_others(context, parameters.margins, ZERO),
+            )
+    needed = others + context.value_for(context.symbol, parameters.margins, ZERO) * quantity
+    left, required = available - needed, needed + parameters.minimum
+    if left >= parameters.minimum and (required < available * parameters.warn_at or not required):
+        return Finding(limit.rule_id, _PASS, left, parameters.minimum)
+    verdict = Verdict.WARNING if left >= parameters.minimum else _breach_verdict(parameters)
+    sentence = (
+        f"available balance {money(available)}{_unit(currency)}, {money(left)} after the order; "
+        f"the minimum is {money(parameters.minimum)}"
+    )
+    return Finding(limit.rule_id, verdict, left, parameters.minimum, sentence)
 
 
-def daily_loss(s: Situation, limit: Limit, p: DailyLoss) -> Finding:
-    """The day's result must stay above minus the limit; trailing, above the day's best minus the limit."""
-    figure, currency = _result(s, s.standing.day, p)
+def daily_loss(context: CheckContext, limit: Limit, parameters: DailyLossParameters) -> Finding:
+    """The day's loss must stay below the limit; trailing: measured from the day's best result."""
+    figure, currency = _pnl(context, context.cache.day_totals, parameters)
     suffix = ""
-    if p.trailing:
-        best = _best(s, p, figure, currency)
+    if parameters.trailing:
+        best = _best_of_day(context, parameters, figure, currency)
         figure -= best
         suffix = f" from the day's best {money(best)}"
-    return _lost(s, limit, p, ("daily loss", suffix), (figure, currency))
+    return _loss_finding(context, limit, parameters, ("daily loss", suffix), (figure, currency))
 
 
-def _best(s: Situation, p: DailyLoss, figure: Decimal, currency: str | None) -> Decimal:
-    if p.basis is not _EQUITY:
-        return s.standing.best_of_day(currency, net=p.net_of_fees)
-    # Marks are in the account's own currency.
-    marked = s.standing.marked_of_day(net=p.net_of_fees) if currency == s.currency else ZERO
+def _best_of_day(
+    context: CheckContext, parameters: DailyLossParameters, figure: Decimal, currency: str | None
+) -> Decimal:
+    if parameters.basis is not _EQUITY:
+        return context.cache.best_realized_of_day(currency, net=parameters.net_of_fees)
+    # Recorded highs are in the account's own currency; in another one, the day's best is at least its start.
+    marked = context.cache.best_marked_of_day(net=parameters.net_of_fees) if currency == context.currency else ZERO
     return max(marked, figure)
 
 
-def weekly_loss(s: Situation, limit: Limit, p: WeeklyLoss) -> Finding:
-    """The result of this week's days must stay above minus the limit."""
-    return _lost(s, limit, p, ("weekly loss", ""), _result(s, s.standing.week, p))
+def weekly_loss(context: CheckContext, limit: Limit, parameters: WeeklyLossParameters) -> Finding:
+    """The loss of the week's trading days must stay below the limit."""
+    return _loss_finding(
+        context, limit, parameters, ("weekly loss", ""), _pnl(context, context.cache.week_totals, parameters)
+    )
 
 
-def _lost(
-    s: Situation, limit: Limit, p: DailyLoss | WeeklyLoss, words: tuple[str, str], result: tuple[Decimal, str | None]
+def _loss_finding(
+    context: CheckContext,
+    limit: Limit,
+    parameters: DailyLossParameters | WeeklyLossParameters,
+    words: tuple[str, str],
+    result: tuple[Decimal, str | None],
 ) -> Finding:
     figure, currency = result
-    verdict = _reached(p, -figure, p.limit)
+    verdict = _reached(parameters, -figure, parameters.limit)
     if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, -figure, p.limit)
+        return Finding(limit.rule_id, verdict, -figure, parameters.limit)
     what, suffix = words
-    sentence = f"{what} {amounts(figure, -p.limit, currency)}{suffix}"
-    find = week_of if isinstance(p, WeeklyLoss) else day_of
-    return Finding(limit.rule_id, verdict, -figure, p.limit, sentence + _locking(s, verdict, -figure >= p.limit, find))
+    sentence = f"{what} {amounts(figure, -parameters.limit, currency)}{suffix}"
+    find = week_of if isinstance(parameters, WeeklyLossParameters) else day_of
+    sentence += _lock_suffix(context, verdict, -figure >= parameters.limit, find)
+    return Finding(limit.rule_id, verdict, -figure, parameters.limit, sentence)
 
 
-def daily_profit(s: Situation, limit: Limit, p: DailyProfit) -> Finding:
+def daily_profit(context: CheckContext, limit: Limit, parameters: DailyProfitParameters) -> Finding:
     """The day's result must stay below the target."""
-    figure, currency = _result(s, s.standing.day, p, best=True)
-    verdict = _reached(p, figure, p.target)
+    figure, currency = _pnl(context, context.cache.day_totals, parameters, best=True)
+    verdict = _reached(parameters, figure, parameters.target)
     if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, figure, p.target)
-    sentence = f"daily profit {amounts(figure, p.target, currency)}"
-    return Finding(limit.rule_id, verdict, figure, p.target, sentence + _locking(s, verdict, figure >= p.target))
+        return Finding(limit.rule_id, verdict, figure, parameters.target)
+    sentence = f"daily profit {amounts(figure, parameters.target, currency)}"
+    sentence += _lock_suffix(context, verdict, figure >= parameters.target)
+    return Finding(limit.rule_id, verdict, figure, parameters.target, sentence)
 
 
-def trailing_drawdown(s: Situation, limit: Limit, p: TrailingDrawdown) -> Finding:
-    """Equity, or on the realized basis the balance, must stay above the floor.
+def trailing_drawdown(context: CheckContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Finding:
+    """Equity, or with basis `realized` the balance, must stay above the floor.
 
-    The figure is how much of the distance is used up.
+    The figure is the part of the distance that is used up.
     """
-    known, own = s.standing.known, s.currency
-    if known is None or known.starting_balance is None:
-        msg = f"nobody told the starting balance of {s.account}"
+    account, own = context.cache.account, context.currency
+    if account is None or account.starting_balance is None:
+        msg = f"account {context.account} has no starting balance"
         raise MissingInput(msg)
-    if p.currency not in {None, own}:
-        msg = f"it is in {p.currency}, and the floor of an account in {own} is"
+    if parameters.currency not in {None, own}:
+        msg = f"its currency is {parameters.currency}, but the account's is {own}"
         raise MissingInput(msg)
-    figure = s.standing.balance() if p.basis is Basis.REALIZED else s.equity()
-    floor = floor_at(_high(s, p.basis, figure, known.starting_balance), p)
-    if s.standing.floor is not None and p.severity is not _ADVISED:
-        floor = max(floor, s.standing.floor)
-    used = p.distance - (figure - floor)
-    verdict = _reached(p, used, p.distance)
+    figure = context.cache.balance() if parameters.basis is Basis.REALIZED else context.equity()
+    floor = floor_at(_high(context, parameters.basis, figure, account.starting_balance), parameters)
+    if context.cache.marked_floor is not None and parameters.severity is not _ADVISORY:
+        floor = max(floor, context.cache.marked_floor)
+    used = parameters.distance - (figure - floor)
+    verdict = _reached(parameters, used, parameters.distance)
     if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, used, p.distance)
-    what = "balance" if p.basis is Basis.REALIZED else "equity"
-    sentence = f"{what} {money(figure)}{_in(own)} at the drawdown floor {money(floor)}"
+        return Finding(limit.rule_id, verdict, used, parameters.distance)
+    what = "balance" if parameters.basis is Basis.REALIZED else "equity"
+    sentence = f"{what} {money(figure)}{_unit(own)} at the drawdown floor {money(floor)}"
     if figure > floor:
-        sentence = f"{what} {money(figure)}{_in(own)}, {money(figure - floor)} above the drawdown floor {money(floor)}"
+        sentence = (
+            f"{what} {money(figure)}{_unit(own)}, {money(figure - floor)} above the drawdown floor {money(floor)}"
+        )
     elif verdict is _REJECT:
-        sentence += f" reached; {until(s.book, s.account, None)}"
-    return Finding(limit.rule_id, verdict, used, p.distance, sentence)
+        sentence += f" reached; {until(context.book, context.account, None)}"
+    return Finding(limit.rule_id, verdict, used, parameters.distance, sentence)
 
 
-def _high(s: Situation, basis: Basis, figure: Decimal, starting: Decimal) -> Decimal:
-    """Return the highest figure of a basis so far."""
-    highs = s.standing.highs
+def _high(context: CheckContext, basis: Basis, figure: Decimal, starting: Decimal) -> Decimal:
+    """Return the highest figure of a basis so far, this moment's included where it counts at once."""
+    highs = context.cache.highs
     if basis is Basis.END_OF_DAY:
         return starting if highs.close is None else max(starting, highs.close)
     marked = highs.balance if basis is Basis.REALIZED else highs.equity
     return max(starting, figure, figure if marked is None else marked)
 
 
-def concentration(s: Situation, limit: Limit, p: Concentration) -> Finding:
-    """The value of the position in one symbol, as a share of equity."""
-    equity = s.equity()
+def concentration(context: CheckContext, limit: Limit, parameters: ConcentrationParameters) -> Finding:
+    """The value of the worst-case position in the order's symbol, as a share of equity."""
+    equity = context.equity()
     if equity <= ZERO:
-        msg = f"the equity of {s.account} is {money(equity)}: nothing can be a share of it"
+        msg = f"the equity of account {context.account} is {money(equity)}, so that no share of it can be computed"
         raise MissingInput(msg)
-    share = s.value() / equity
-    verdict = _exceeded(p, share, p.limit)
+    share = context.exposure_value() / equity
+    verdict = _exceeded(parameters, share, parameters.limit)
     if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, share, p.limit)
-    sentence = f"{share * 100:.1f} % of equity in {s.symbol}, at most {p.limit * 100:.1f} % are allowed"
-    return Finding(limit.rule_id, verdict, share, p.limit, sentence)
+        return Finding(limit.rule_id, verdict, share, parameters.limit)
+    sentence = f"{share * 100:.1f} % of equity in {context.symbol}, at most {parameters.limit * 100:.1f} % allowed"
+    return Finding(limit.rule_id, verdict, share, parameters.limit, sentence)
 
 
-def order_size(s: Situation, limit: Limit, p: OrderSize) -> Finding | None:
+def order_size(context: CheckContext, limit: Limit, parameters: OrderSizeParameters) -> Finding | None:
     """The order's own quantity."""
-    most = s.of_any(s.symbol, p.limits, p.limit)
+    most = context.value_for(context.symbol, parameters.limits, parameters.limit)
     if most is None:
         return None
-    verdict = _exceeded(p, s.quantity, most)
+    verdict = _exceeded(parameters, context.quantity, most)
     if verdict is _PASS:
-        return Finding(limit.rule_id, verdict, s.quantity, most)
-    return Finding(limit.rule_id, verdict, s.quantity, most, f"order of {s.quantity:f}, at most {most:f} {s.symbol}")
+        return Finding(limit.rule_id, verdict, context.quantity, most)
+    sentence = f"order of {context.quantity:f}, at most {most:f} {context.symbol}"
+    return Finding(limit.rule_id, verdict, context.quantity, most, sentence)
 
 
-def trade_limit(s: Situation, limit: Limit, p: TradeLimit) -> Finding:
-    """So many orders, fills or round trips today; the order would be one more."""
-    # A unit is a count's name.
-    figure, most = Decimal(getattr(s.standing.counts, p.unit)), Decimal(p.limit)
-    verdict = _reached(p, figure, most)
+def trade_limit(context: CheckContext, limit: Limit, parameters: TradeLimitParameters) -> Finding:
+    """The day's number of orders, fills or round trips must be below the limit."""
+    # The units are named like the counts.
+    figure, most = Decimal(getattr(context.cache.counts, parameters.unit)), Decimal(parameters.limit)
+    verdict = _reached(parameters, figure, most)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, figure, most)
-    sentence = f"trade limit {figure:,} of {most:,} {_NAMES[p.unit]}"
-    return Finding(limit.rule_id, verdict, figure, most, sentence + _locking(s, verdict, figure >= most))
+    sentence = f"trade limit {figure:,} of {most:,} {parameters.unit.label}"
+    return Finding(limit.rule_id, verdict, figure, most, sentence + _lock_suffix(context, verdict, figure >= most))
 
 
-def symbol_block(s: Situation, limit: Limit, p: SymbolBlock) -> Finding:
-    """The order's symbol, or its root, must not be among those blocked."""
-    blocked = [name for name in s.standing.names(s.symbol) if name in p.symbols] if p.symbols else []
+def symbol_block(context: CheckContext, limit: Limit, parameters: SymbolBlockParameters) -> Finding:
+    """Neither the order's symbol nor its root may be blocked."""
+    symbols = parameters.symbols
+    blocked = [name for name in context.cache.names(context.symbol) if name in symbols] if symbols else []
     if not blocked:
         return Finding(limit.rule_id, _PASS)
-    return Finding(limit.rule_id, _refusal(p), reason=f"{s.symbol} is blocked for {s.account} ({', '.join(blocked)})")
+    sentence = f"{context.symbol} is blocked for {context.account} ({', '.join(blocked)})"
+    return Finding(limit.rule_id, _breach_verdict(parameters), reason=sentence)
 
 
-def _result(
-    s: Situation, made: Iterable[PnlTotals], p: DailyLoss | WeeklyLoss | DailyProfit, *, best: bool = False
+def _pnl(
+    context: CheckContext,
+    totals: Iterable[PnlTotals],
+    parameters: DailyLossParameters | WeeklyLossParameters | DailyProfitParameters,
+    *,
+    best: bool = False,
 ) -> tuple[Decimal, str | None]:
-    """Return what was made on the limit's basis, and in which currency: the limit's or the account's own.
+    """Return the result on the limit's basis, and its currency: the limit's or the account's own.
 
-    Where neither is known there is none to prefer: it is the worst of all of them, or the best.
+    If neither is known, no currency is preferred: the worst of all results counts, or for a profit the best.
     """
-    sums = {one.currency: one.net if p.net_of_fees else one.realized for one in made}
-    if p.basis is _EQUITY:
-        for currency, amount in s.unrealized().items():
+    sums = {one.currency: one.net if parameters.net_of_fees else one.realized for one in totals}
+    if parameters.basis is _EQUITY:
+        for currency, amount in context.unrealized().items():
             sums[currency] = sums.get(currency, ZERO) + amount
-    wanted = p.currency or s.currency
-    if wanted is not None or not sums:
-        return sums.get(wanted, ZERO), wanted
+    chosen = parameters.currency or context.currency
+    if chosen is not None or not sums:
+        return sums.get(chosen, ZERO), chosen
     currency = (max if best else min)(sums, key=lambda name: sums[name])
     return sums[currency], currency
 
 
-def _in(currency: str | None) -> str:
+def _unit(currency: str | None) -> str:
     return "" if currency is None else f" {currency}"
 
 
-def _locking(s: Situation, verdict: Verdict, reached: bool, find: Callable[..., Span] = day_of) -> str:  # noqa: FBT001 - internal
-    """Return how the sentence ends: what is reached locks until the day's end, or the week's."""
+def _lock_suffix(
+    context: CheckContext,
+    verdict: Verdict,
+    reached: bool,  # noqa: FBT001 - internal
+    find: Callable[..., TradingPeriod] = day_of,
+) -> str:
+    """Return the end of the sentence: a limit that is reached locks until the end of the day or week."""
     if not reached or verdict is not _REJECT:
         return " reached" if reached else ""
-    return f" reached; {until(s.book, s.account, find(s.book, s.account, s.at, s.at).ends_at)}"
+    book, account, at = context.book, context.account, context.at
+    return f" reached; {until(book, account, find(book, account, at, at).ends_at)}"
 
 
-def _refusal(p: Parameters) -> Verdict:
-    return Verdict.WARNING if p.severity is _ADVISED else _REJECT
+def _breach_verdict(parameters: Parameters) -> Verdict:
+    return Verdict.WARNING if parameters.severity is _ADVISORY else _REJECT
 
 
-def _reached(p: Parameters, figure: Decimal, most: Decimal) -> Verdict:
-    """Judge what is so already: reaching the limit is a breach."""
+def _reached(parameters: Parameters, figure: Decimal, most: Decimal) -> Verdict:
+    """Compare a figure that exists already: reaching the limit is a breach."""
     if figure >= most:
-        return _refusal(p)
-    return Verdict.WARNING if figure >= most * p.warn_at else _PASS
+        return _breach_verdict(parameters)
+    return Verdict.WARNING if figure >= most * parameters.warn_at else _PASS
 
 
-def _exceeded(p: Parameters, figure: Decimal, most: Decimal) -> Verdict:
-    """Judge what the order would make so: it may come to the limit, not beyond."""
+def _exceeded(parameters: Parameters, figure: Decimal, most: Decimal) -> Verdict:
+    """Compare a figure that the order would cause: it may reach the limit, but not exceed it."""
     if figure > most:
-        return _refusal(p)
-    return Verdict.WARNING if figure >= most * p.warn_at else _PASS
+        return _breach_verdict(parameters)
+    return Verdict.WARNING if figure >= most * parameters.warn_at else _PASS
 
 
-class Judge(NamedTuple):
-    """How limits of one kind are checked, and of what a finding is made that no order and no quote changes.
+class Check(NamedTuple):
+    """How limits of one kind are checked.
 
-    `group` names that as Standing does, for limits on the basis of what was realized; None where there is no such.
+    `group` is the RiskCache group of the realized results or counts that the kind compares; None if the finding
+    depends on the order.
     """
 
-    check: Callable[[Situation, Limit, Any], Finding | None]
+    find: Callable[[CheckContext, Limit, Any], Finding | None]
     group: str | None = None
 
-    def lasts(self, p: Parameters) -> str | None:
-        """Return for as long as which group a limit's finding holds, whatever the order; None: it does not."""
-        by_quotes = getattr(p, "basis", Basis.REALIZED) is not Basis.REALIZED or getattr(p, "trailing", False)
+    def cache_group(self, parameters: Parameters) -> str | None:
+        """Return the cache group whose change invalidates a PASS; None if every order must be checked anew."""
+        # With open positions in the figure, or a best that moves with them, each quote may change the finding.
+        by_quotes = getattr(parameters, "basis", Basis.REALIZED) is not Basis.REALIZED or getattr(
+            parameters, "trailing", False
+        )
         return None if by_quotes else self.group
 
 
-CHECKS: dict[str, Judge] = {
-    "maximum-position": Judge(maximum_position),
-    "maximum-contracts": Judge(maximum_contracts),
-    "available-balance": Judge(available_balance),
-    "daily-loss": Judge(daily_loss, "earned"),
-    "weekly-loss": Judge(weekly_loss, "earned"),
-    "daily-profit": Judge(daily_profit, "earned"),
-    "trailing-drawdown": Judge(trailing_drawdown),
-    "concentration": Judge(concentration),
-    "order-size": Judge(order_size),
-    "trade-limit": Judge(trade_limit, "counted"),
-    "symbol-block": Judge(symbol_block),
+CHECKS: dict[str, Check] = {
+    "maximum-position": Check(maximum_position),
+    "maximum-contracts": Check(maximum_contracts),
+    "available-balance": Check(available_balance),
+    "daily-loss": Check(daily_loss, "pnl"),
+    "weekly-loss": Check(weekly_loss, "pnl"),
+    "daily-profit": Check(daily_profit, "pnl"),
+    "trailing-drawdown": Check(trailing_drawdown),
+    "concentration": Check(concentration),
+    "order-size": Check(order_size),
+    "trade-limit": Check(trade_limit, "counts"),
+    "symbol-block": Check(symbol_block),
 }
-"""By kind of rule, in the order in which they are asked.
+"""By kind of rule, in the order in which they are checked.
 
-Cooldowns are lockouts, blackouts are asked for apart, consistency is no matter of one order.
+A cooldown acts by its lockout, blackouts are checked separately, and consistency does not depend on a single order.
 """

@@ -1,4 +1,4 @@
-"""An order that is about to be sent, and all that checks ask about it, each looked up once."""
+"""An order about to be sent, and the figures that checks need about it, each looked up once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from eventstore import StoreError, UnknownContract
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import ZERO
+from projections.risk.cache import risk_cache
 from projections.risk.limits.holdings import FLAT, QUANTITY_MAX, with_order
-from projections.risk.standing import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,9 +26,9 @@ D = TypeVar("D", Decimal, Decimal | None)
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that is about to be sent. `caused_by` is the id of the EnforcementRequested that wants it.
+    """An order about to be sent. `caused_by` is the id of the EnforcementRequested that it carries out.
 
-    `reduce_only`: the venue lets it close what is held, and nothing else.
+    `reduce_only`: the venue lets it close an open position and nothing else.
     """
 
     account: str
@@ -52,7 +52,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         order_id: str | None = None,
         caused_by: bytes | uuid.UUID | None = None,
     ) -> Self:
-        """Return the proposal of what would be submitted."""
+        """Return the proposal of an order to submit."""
         return cls(
             account=account,
             symbol=order.symbol,
@@ -67,28 +67,28 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             reduce_only=order.reduce_only,
         )
 
-    def wrong(self) -> str | None:
-        """Return what of it no check can work with: a number that is none, a side that is no Side."""
-        # A Struct takes whatever it is made with, and the text "BUY" is not what the checks compare with.
+    def validation_error(self) -> str | None:
+        """Return why checks cannot use it (a quantity that is not a number, a side that is not a Side), else None."""
+        # msgspec does not validate what is passed to a constructor, and checks compare sides by identity.
         given: tuple[tuple[str, object, type], ...] = (
             ("side", self.side, Side),
             ("position side", self.position_side, PositionSide),
             ("symbol", self.symbol or None, str),
         )
-        for name, value, wanted in given:
-            if not isinstance(value, wanted):
-                return f"its {name} is {value!r}, and a {wanted.__name__} is wanted"
+        for name, value, expected in given:
+            if not isinstance(value, expected):
+                return f"its {name} is {value!r}, expected a {expected.__name__}"
         quantity = self.quantity
-        if not is_number(quantity) or not ZERO < quantity < QUANTITY_MAX:
-            return f"its quantity is {quantity}, and a finite Decimal above 0 is wanted"
+        if not is_finite_decimal(quantity) or not ZERO < quantity < QUANTITY_MAX:
+            return f"its quantity is {quantity}, expected a finite Decimal above 0"
         for name, price in (("limit price", self.limit_price), ("stop price", self.stop_price)):
-            if price is not None and not is_number(price):
-                return f"its {name} is {price}, and a finite Decimal is wanted"
+            if price is not None and not is_finite_decimal(price):
+                return f"its {name} is {price}, expected a finite Decimal"
         return None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True):
-    """A cancel that is about to be sent."""
+    """A cancel about to be sent."""
 
     account: str
     order_id: str
@@ -97,15 +97,15 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MissingInput(StoreError):
-    """A check cannot be made: what it needs is missing, stale, or no number."""
+    """A check is impossible: an input of it is missing, stale or not a number."""
 
 
-class Situation:
-    """What the checks of one order ask; figures are in the context of projections.decimals.FIXED."""
+class CheckContext:
+    """The inputs of one order's checks. Use it within the decimal context projections.decimals.FIXED."""
 
     def __init__(self, book: Book, order: Proposal, at: int) -> None:
         self.book, self.account, self.at = book, order.account, at
-        self.standing = standing_of(book, order.account, at)
+        self.cache = risk_cache(book, order.account, at)
         self.contract: Contract | None = book.contracts.find(order.symbol)
         self.symbol = order.symbol if self.contract is None else self.contract.symbol
         self.side, self.position_side, self.quantity = order.side, order.position_side, order.quantity
@@ -113,72 +113,75 @@ class Situation:
         self._prices: dict[str, Decimal] = {}
         self._unrealized: dict[str | None, Decimal] | None = None
         self._exposure: Decimal | None = None
-        self._named: tuple[str | None] | None = None
+        self._currency: tuple[str | None] | None = None
 
     @property
     def currency(self) -> str | None:
-        """The account's own."""
-        if self._named is None:
-            self._named = (self.standing.currency,)
-        return self._named[0]
+        """The account's own currency."""
+        # In a tuple, because the currency itself may be None.
+        if self._currency is None:
+            self._currency = (self.cache.currency,)
+        return self._currency[0]
 
     @property
     def is_reduction(self) -> bool:
-        """Whether the order, with those that work already on its side, can do no more than close what is held.
+        """Whether the order, together with working orders on its side, can only close what is held.
 
-        The venue lets a reduce-only one do no more, whatever else works; by itself, it is to fit what is held.
+        For a reduce-only order the venue guarantees that, whatever else is working: its own quantity must fit.
         """
-        leg = self.standing.sums.legs.get((self.symbol, self.position_side), FLAT)
-        if not leg.held or (leg.held > ZERO) is (self.side is Side.BUY) or self.quantity > abs(leg.held):
+        held = self.cache.exposure.sides.get((self.symbol, self.position_side), FLAT).held
+        if not held or (held > ZERO) is (self.side is Side.BUY) or self.quantity > abs(held):
             return False
-        closing = self.standing.closing.get((self.symbol, self.position_side, self.side), ZERO)
-        return self.reduce_only or self.quantity + closing <= abs(leg.held)
+        closing = self.cache.closing_quantities.get((self.symbol, self.position_side, self.side), ZERO)
+        return self.reduce_only or self.quantity + closing <= abs(held)
 
     def exposure(self) -> Decimal:
-        """Return the most that the order's symbol could come to, if this order and those that work were filled.
+        """Return the worst-case position in the order's symbol, with this order and the working ones filled.
 
         All buys and no sell, or all sells and no buy, whichever is more; where the venue keeps long and short
-        positions apart, both together. Raises MissingInput for a working order of unknown quantity.
+        positions separate, both together. Raises MissingInput for a working order of unknown quantity.
         """
         if self._exposure is None:
-            sums, key = self.standing.sums, (self.symbol, self.position_side)
-            self._refuse_unknown(self.symbol)
-            leg = sums.legs.get(key, FLAT)
-            after = with_order(leg, self.side, self.quantity).most(self.position_side)
-            self._exposure = sums.most.get(self.symbol, ZERO) - leg.most(self.position_side) + after
+            total, key = self.cache.exposure, (self.symbol, self.position_side)
+            self._require_complete_orders(self.symbol)
+            before = total.sides.get(key, FLAT)
+            after = with_order(before, self.side, self.quantity)
+            worst_case = total.worst_case.get(self.symbol, ZERO)
+            # Only this side of the position changes, so only its part of the symbol's worst case is replaced.
+            self._exposure = worst_case - before.worst_case(self.position_side) + after.worst_case(self.position_side)
         return self._exposure
 
-    def others(self) -> Iterable[tuple[str, Decimal]]:
-        """Return the most that every other symbol could come to."""
-        self._refuse_unknown(None)
-        return [(symbol, most) for symbol, most in self.standing.sums.most.items() if symbol != self.symbol]
+    def other_exposures(self) -> Iterable[tuple[str, Decimal]]:
+        """Return the worst-case position in every other symbol."""
+        self._require_complete_orders(None)
+        return [each for each in self.cache.exposure.worst_case.items() if each[0] != self.symbol]
 
-    def _refuse_unknown(self, symbol: str | None) -> None:
-        for order in self.standing.unknown:
+    def _require_complete_orders(self, symbol: str | None) -> None:
+        for order in self.cache.incomplete_orders:
             if symbol is None or order.symbol in {None, symbol}:
-                msg = f"nobody has told all of working order {order.order_id}: its symbol, side and quantity are wanted"
+                msg = f"working order {order.order_id} lacks symbol, side or quantity"
                 raise MissingInput(msg)
 
     def unrealized(self) -> dict[str | None, Decimal]:
-        """Return what is open would make, by currency; raises MissingInput for a position without a fresh quote."""
+        """Return the unrealized result by currency; raises MissingInput for a position without a fresh quote."""
         if self._unrealized is None:
-            standing, own = self.standing, self.currency
-            sums: dict[str | None, Decimal] = {}
+            cache, own = self.cache, self.currency
+            totals: dict[str | None, Decimal] = {}
             prices = self._prices
-            for held in standing.positions:
-                price = prices[held.symbol] if held.symbol in prices else self.quoted(held.symbol)
-                amount = standing.unrealized(held, price)
+            for held in cache.positions:
+                price = prices[held.symbol] if held.symbol in prices else self.fresh_price(held.symbol)
+                amount = cache.unrealized(held, price)
                 currency = held.position.currency or own
-                sums[currency] = sums.get(currency, ZERO) + amount
-            self._unrealized = sums
+                totals[currency] = totals.get(currency, ZERO) + amount
+            self._unrealized = totals
         return self._unrealized
 
     def equity(self) -> Decimal:
-        """Return the balance with what is open at fresh quotes, in the account's own currency."""
-        return self.standing.balance() + self.unrealized().get(self.currency, ZERO)
+        """Return the balance plus the unrealized result at fresh quotes, in the account's own currency."""
+        return self.cache.balance() + self.unrealized().get(self.currency, ZERO)
 
-    def quoted(self, symbol: str) -> Decimal:
-        """Return a symbol's price; raise MissingInput where none is told, or where it is stale."""
+    def fresh_price(self, symbol: str) -> Decimal:
+        """Return a symbol's price; raise MissingInput if it has no quote, or a stale one."""
         known = self._prices.get(symbol)
         if known is not None:
             return known
@@ -188,30 +191,31 @@ class Situation:
             msg = f"{symbol} has no quote"
             raise MissingInput(msg)
         if abs(age) > quotes.stale_after_ns:
-            ahead = ", its time lies ahead" if age < 0 else ""
-            msg = f"the quote of {symbol} is stale, {age / NANOSECONDS:.1f} s old{ahead}"
+            future = " (its time is in the future)" if age < 0 else ""
+            msg = f"the quote of {symbol} is stale, {age / NANOSECONDS:.1f} s old{future}"
             raise MissingInput(msg)
         self._prices[symbol] = price
         return price
 
-    def value(self) -> Decimal:
-        """Return what the exposure in the order's symbol is worth at a fresh quote, in the account's own currency."""
+    def exposure_value(self) -> Decimal:
+        """Return the value of the exposure in the order's symbol at a fresh quote, in the account's own currency."""
         contract, own = self.contract, self.currency
         if contract is None or contract.multiplier is None:
             raise UnknownContract(self.symbol)
         if contract.currency not in {None, own}:
-            msg = f"{self.symbol} is worth {contract.currency}, and nothing tells how much that is in {own}"
+            rate = "the account's currency is unknown" if own is None else f"there is no exchange rate to {own}"
+            msg = f"{self.symbol} is priced in {contract.currency}, and {rate}"
             raise MissingInput(msg)
-        return self.exposure() * abs(self.quoted(self.symbol)) * contract.multiplier
+        return self.exposure() * abs(self.fresh_price(self.symbol)) * contract.multiplier
 
-    def of_any(self, symbol: str, table: dict[str, Decimal], default: D) -> Decimal | D:
-        """Return what a table says of a symbol or its root, else the default."""
+    def value_for(self, symbol: str, table: dict[str, Decimal], default: D) -> Decimal | D:
+        """Return a table's value for a symbol, any other name of it or its root, else the default."""
         if table:
-            for name in self.standing.names(symbol):
+            for name in self.cache.names(symbol):
                 if name in table:
                     return table[name]
         return default
 
 
-def is_number(value: object) -> bool:
+def is_finite_decimal(value: object) -> bool:
     return isinstance(value, Decimal) and value.is_finite()

@@ -43,7 +43,7 @@ def test_a_book_behind_its_log_refuses_new_exposure_only(day: Day) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
     told_elsewhere(day, "order-size", limit="0.5")
-    assert refused(day) == f"the book stands at position {day.book.position} and the log goes on: refresh it first"
+    assert refused(day) == f"the book is at position {day.book.position}, behind its log or closed: refresh it or reopen it"
     assert ask(day, SELL).verdict is PASS
     day.book.refresh()
     assert ask(day).rule_id == "order-size"

@@ -253,7 +253,7 @@ def test_two_books_on_one_log_stand_apart(day: Day) -> None:
     assert risk.check(other, proposal(), NOON).verdict is PASS
     day.limit("order-size", limit="0.5")
     assert ask(day).verdict is REJECT
-    assert "refresh it first" in risk.check(other, proposal(), NOON).reason
+    assert "behind its log" in risk.check(other, proposal(), NOON).reason
     other.refresh()
     assert risk.check(other, proposal(), NOON).verdict is REJECT
 

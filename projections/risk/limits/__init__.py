@@ -1,4 +1,4 @@
-"""The shipped rules: policies with parameters in limits, and those that keep the clock."""
+"""The shipped rules: policies with parameters in limits, and those driven by the clock."""
 
 from projections.risk.limits.activity import Cooldown, TradeLimit
 from projections.risk.limits.base import Breach, Rule

@@ -1,4 +1,4 @@
-"""The rules about how much is traded: a limit of trades in a day, and a pause after losses."""
+"""Rules on how much is traded: a limit of trades in a day, and a pause after losses."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.risk.limits import parameters as kinds
 from projections.risk.limits.base import Breach, Rule, now_of
 from projections.risk.limits.figures import day_of, sentence
-from projections.risk.limits.parameters import Parameters, Unit
+from projections.risk.limits.parameters import CooldownParameters, Parameters, TradeLimitParameters
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind
 from projections.views.executions.pnl_totals import Rates
@@ -43,18 +42,17 @@ if TYPE_CHECKING:
     from projections.views.executions.round_trips import RoundTrip
     from projections.views.limits.view import Limit
 
-_NAMES = {Unit.ORDERS: "orders", Unit.FILLS: "fills", Unit.ROUND_TRIPS: "round trips"}
 _MINUTE = 60 * NANOSECONDS
 
 
-class TradeLimit(Rule[kinds.TradeLimit]):
-    """Locks new exposure until the reset once so many orders, fills or round trips were made in a trading day.
+class TradeLimit(Rule[TradeLimitParameters]):
+    """Locks new exposure until the reset once a trading day has the allowed number of orders, fills or round trips.
 
-    Whatever its parameters say: it liquidates nothing, and what is open may be closed.
+    Whatever its parameters say, it liquidates nothing, and open positions may be closed.
     """
 
     name = "trade-limit"
-    parameters: ClassVar[type[Parameters]] = kinds.TradeLimit
+    parameters: ClassVar[type[Parameters]] = TradeLimitParameters
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderSubmitted,
         OrderFilled,
@@ -66,18 +64,20 @@ class TradeLimit(Rule[kinds.TradeLimit]):
     )
 
     @override
-    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, kinds.TradeLimit]]:
+    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, TradeLimitParameters]]:
         for limit, parameters in super().limits(book, trigger):
             yield limit, replace(parameters, action=EnforcementAction.NONE, allows=Allows.REDUCE_ONLY)
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.TradeLimit) -> Iterable[Breach]:
+    def breaches(
+        self, book: Book, trigger: Trigger, limit: Limit, parameters: TradeLimitParameters
+    ) -> Iterable[Breach]:
         account, at, unit = trigger.account, trigger.at, parameters.unit
         count: int = getattr(book.counters.of(account, at).day, unit.value)
         if count < parameters.limit:
             return
         day = day_of(book, account, at, now_of(trigger))
-        what = f"trade limit {count:,} of {parameters.limit:,} {_NAMES[unit]}"
+        what = f"trade limit {count:,} of {parameters.limit:,} {unit.label}"
         yield Breach(
             figure=Decimal(count),
             limit=Decimal(parameters.limit),
@@ -88,17 +88,17 @@ class TradeLimit(Rule[kinds.TradeLimit]):
         )
 
 
-class Cooldown(Rule[kinds.Cooldown]):
-    """Locks new exposure for a while after losses, from when the last of the round trips ended.
+class Cooldown(Rule[CooldownParameters]):
+    """Locks new exposure for a while after losses, counted from the end of the last round trip.
 
-    A round trip makes its points times the multiplier, less its fees in the contract's currency. Every
-    `losing_trips` in a row lock anew, so that the count begins again after each pause; one that comes out even is
-    no loss. Among the last 100 round trips of the account they may be in any symbols. One whose worth nobody told
-    counts by its points, and is never a `loss` of money.
+    A round trip's result is its points times the multiplier, less its fees in the contract's currency. Every
+    `losing_trips` in a row lock again, so that the count restarts after each pause; a result of zero is not a loss.
+    The last 100 round trips of the account count, in any symbol. One in a contract without a multiplier counts by its
+    points, and never as a `loss` of money.
     """
 
     name = "cooldown"
-    parameters: ClassVar[type[Parameters]] = kinds.Cooldown
+    parameters: ClassVar[type[Parameters]] = CooldownParameters
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderFilled,
         TradeExecuted,
@@ -110,9 +110,9 @@ class Cooldown(Rule[kinds.Cooldown]):
     )
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.Cooldown) -> Iterable[Breach]:
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: CooldownParameters) -> Iterable[Breach]:
         trips = book.trips.of(trigger.account)
-        if not trips or not _may_end(trigger, trips[-1]):
+        if not trips or not _may_begin_pause(trigger, trips[-1]):
             return
         own = book.accounts.get(trigger.account)
         results = _results(book, trips, None if own is None else own.currency)
@@ -133,29 +133,29 @@ class Cooldown(Rule[kinds.Cooldown]):
             currency=results[-1][1],
             trading_day=day.trading_day,
             until=until,
-            details={"trips": [_told(trip, made) for trip, made in list(zip(trips, results, strict=True))[-count:]]},
+            details={"trips": list(map(_trip_details, trips[-count:], results[-count:]))},
         )
 
 
-Result = tuple[Decimal | None, str | None, bool]
-"""What a round trip made in money, in which currency, and whether that is a loss."""
+_TripResult = tuple[Decimal | None, str | None, bool]
+"""A round trip's result in money, its currency, and whether it is a loss."""
 
 
-def _may_end(trigger: Trigger, last: RoundTrip) -> bool:
-    """Tell whether a trigger can begin a pause: what happens after a trip, until the next one ends, does not."""
+def _may_begin_pause(trigger: Trigger, last: RoundTrip) -> bool:
+    """Tell whether a trigger can begin a pause: events between the ends of two round trips do not."""
     if trigger.kind is TriggerKind.START or trigger.record is None:
         return True
     changes = isinstance(trigger.event, FeeCharged | TradeBusted | TradeCorrected | LimitsSet)
     return changes or trigger.record.position == last.position
 
 
-def _results(book: Book, trips: Sequence[RoundTrip], own: str | None) -> list[Result]:
+def _results(book: Book, trips: Sequence[RoundTrip], own: str | None) -> list[_TripResult]:
     rates = Rates(book, own)
     with decimal.localcontext(FIXED):
         return [_result(trip, rates) for trip in trips]
 
 
-def _result(trip: RoundTrip, rates: Rates) -> Result:
+def _result(trip: RoundTrip, rates: Rates) -> _TripResult:
     currency = rates.currency(trip.symbol)
     if trip.points is None:
         return None, currency, False
@@ -167,25 +167,25 @@ def _result(trip: RoundTrip, rates: Rates) -> Result:
     return net, currency, net < ZERO
 
 
-def _big_loss(result: Result, parameters: kinds.Cooldown) -> tuple[Decimal, Decimal, str, int] | None:
+def _big_loss(result: _TripResult, parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
     net, currency, _ = result
-    wanted = parameters.currency in {None, currency}
-    if parameters.loss is None or net is None or not wanted or net > -parameters.loss:
+    applies = parameters.currency in {None, currency}
+    if parameters.loss is None or net is None or not applies or net > -parameters.loss:
         return None
     what = f"a round trip's loss {money(net)} of {money(-parameters.loss)} {currency or ''}".rstrip()
     return net, -parameters.loss, what, 1
 
 
-def _streak(results: Sequence[Result], parameters: kinds.Cooldown) -> tuple[Decimal, Decimal, str, int] | None:
-    wanted = parameters.losing_trips
+def _streak(results: Sequence[_TripResult], parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
+    allowed = parameters.losing_trips
     streak = next((number for number, (_, _, lost) in enumerate(reversed(results)) if not lost), len(results))
-    if not wanted or not streak or streak % wanted:
+    if not allowed or not streak or streak % allowed:
         return None
-    return Decimal(streak), Decimal(wanted), f"{streak:,} losing round trips in a row", wanted
+    return Decimal(streak), Decimal(allowed), f"{streak:,} losing round trips in a row", allowed
 
 
-def _told(trip: RoundTrip, made: Result) -> dict[str, object]:
-    net = None if made[0] is None else str(made[0])
+def _trip_details(trip: RoundTrip, result: _TripResult) -> dict[str, object]:
+    net = None if result[0] is None else str(result[0])
     return {
         "symbol": trip.symbol,
         "net": net,

@@ -1,4 +1,4 @@
-"""What all shipped rules share: limits in force, a breach as it is found, and the lockout that it leads to."""
+"""What all shipped rules share: the limits in force, a breach, and the lockout or warning that follows from it."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ P = TypeVar("P", bound=Parameters)
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that is reached: what it came to, and what follows.
+    """A limit that is reached, and the lockout to set.
 
-    `reason` is a sentence that a trader understands; `details` what it was decided on. `until` None: without end.
+    `reason` is a sentence for the trader, `details` the inputs of the decision. `until` None: without end.
     """
 
     figure: Decimal
@@ -51,30 +51,30 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rule(Policy, Generic[P]):
-    """A policy whose parameters stand in the account's limits: those of its kind, `name` or `name:…`.
+    """A policy with parameters from the account's limits: those whose rule id is `name` or `name:…`.
 
-    It yields a lockout with an enforcement request, all at once; or, where its severity is WARNING or what it would
-    lock is over already, a LimitBreached, once for each trading day.
+    A breach leads to a lockout and an enforcement request, appended together. If the limit's severity is WARNING, or
+    the lockout would be over already, it leads to a LimitBreached, once per trading day.
     """
 
     parameters: ClassVar[type[Parameters]]
 
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: P) -> Iterable[Breach]:
-        """Return the breaches of one limit as the book stands."""
+        """Return the breaches of one limit in the book's current state."""
         raise NotImplementedError
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
         for limit, parameters in self.limits(book, trigger):
             for breach in self.breaches(book, trigger, limit, parameters):
-                decision = decided(book, trigger, limit, parameters, breach)
+                decision = breach_decision(book, trigger, limit, parameters, breach)
                 if decision is not None:
                     yield decision
 
     def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, P]]:
-        """Yield the limits of this kind that are in force and switched on, with their parameters.
+        """Yield the enabled limits of this kind that are in force, with their parameters.
 
-        One that cannot be read is passed over here, and refuses orders in the checks before them.
+        An unreadable limit is skipped here; the check before an order rejects new exposure for it.
         """
         for limit in in_force(book, trigger):
             if kind_of(limit.rule_id) != self.name:
@@ -88,18 +88,19 @@ class Rule(Policy, Generic[P]):
 
 
 def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
-    """Return an account's limits as they are when a trigger is known, those among them that the book just folded.
+    """Return an account's limits as of a trigger, including one that the book has just folded.
 
-    Records of one instant are told one after the other, and a clock may stand still or go back meanwhile.
+    The trigger's own time is not enough: a quote or a tick has the wall clock's, which may be behind the log's newest
+    record.
     """
     state: LimitsState | None = book.state("limits", trigger.account)
     return () if state is None else book.limits.of(trigger.account, max(now_of(trigger), state.recorded_to))
 
 
 def now_of(trigger: Trigger) -> int:
-    """Return when a trigger was known, by its record, so that the same record is always decided on alike.
+    """Return the instant a decision is made as of, taken from the record, so that a replay decides the same.
 
-    Of a quote it is when it came in, whatever its feed's clock says.
+    For a quote it is the time of receipt, because its feed's clock may be wrong.
     """
     if trigger.record is None:
         return trigger.at
@@ -107,27 +108,31 @@ def now_of(trigger: Trigger) -> int:
     return recorded_at if trigger.kind is TriggerKind.QUOTE else max(trigger.at, recorded_at)
 
 
-def decided(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:
-    """Return what a breach leads to, or None where that holds already."""
+def breach_decision(
+    book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach
+) -> Decision | None:
+    """Return the decision that a breach leads to, or None if the lockout or warning exists already."""
     now = now_of(trigger)
-    over = breach.until is not None and breach.until <= now
-    if parameters.severity is Severity.WARNING or over:
-        return _warned(book, trigger, limit, parameters, breach)
+    is_over = breach.until is not None and breach.until <= now
+    if parameters.severity is Severity.WARNING or is_over:
+        return _warning(book, trigger, limit, parameters, breach)
 
-    def is_meant(held: Lockout) -> bool:
-        as_long = held.until is None or (breach.until is not None and held.until >= breach.until)
-        return held.rule_id == limit.rule_id and held.scope == breach.scope and as_long
+    def covers_breach(held: Lockout) -> bool:
+        lasts_as_long = held.until is None or (breach.until is not None and held.until >= breach.until)
+        return held.rule_id == limit.rule_id and held.scope == breach.scope and lasts_as_long
 
     def was_locked(book: Book) -> bool:
-        # Of a record of the past, the lockout that it led to then may be over by now.
-        return any(is_meant(held) and held.is_active(now) for held in book.lockouts.history(trigger.account))
+        # The history, because the lockout set for a record of the past may have ended since.
+        return any(covers_breach(held) and held.is_active(now) for held in book.lockouts.history(trigger.account))
 
-    if any(is_meant(held) for held in book.lockouts.active(trigger.account, now)):
+    if any(covers_breach(held) for held in book.lockouts.active(trigger.account, now)):
         return None
-    return Decision(_locking(trigger, limit, parameters, breach), obsolete_if=was_locked)
+    return Decision(_lockout_events(trigger, limit, parameters, breach), obsolete_if=was_locked)
 
 
-def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> tuple[tuple[str, Event], ...]:
+def _lockout_events(
+    trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach
+) -> tuple[tuple[str, Event], ...]:
     account, rule_id = trigger.account, limit.rule_id
     allows = Allows.NOTHING if parameters.allows is Allows.NOTHING else Allows.REDUCE_ONLY
     lockout = LockoutSet(
@@ -137,7 +142,7 @@ def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Bre
         reason=breach.reason,
         until=breach.until,
         revocable=parameters.revocable,
-        details=details_of(limit, breach),
+        details=breach_details(limit, breach),
     )
     events: list[tuple[str, Event]] = [(f"lockout/{account}/{escaped(rule_id)}", lockout)]
     if parameters.action is not EnforcementAction.NONE:
@@ -146,7 +151,7 @@ def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Bre
             rule_id=rule_id,
             action=parameters.action,
             reason=breach.reason,
-            details=details_of(limit, breach),
+            details=breach_details(limit, breach),
             request_id=request_id,
             symbol=breach.symbol,
             quantity=breach.quantity,
@@ -156,17 +161,17 @@ def _locking(trigger: Trigger, limit: Limit, parameters: Parameters, breach: Bre
     return tuple(events)
 
 
-def _warned(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:
+def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:
     account, rule_id = trigger.account, limit.rule_id
 
-    def is_told(book: Book) -> bool:
-        return any(told.trading_day == breach.trading_day for told in book.limits.breaches(account, rule_id)) or any(
+    def is_recorded(book: Book) -> bool:
+        return any(known.trading_day == breach.trading_day for known in book.limits.breaches(account, rule_id)) or any(
             isinstance(held.details, dict) and held.details.get("trading_day") == _day(breach)
             for held in book.lockouts.history(account)
             if held.rule_id == rule_id and breach.trading_day is not None
         )
 
-    if is_told(book):
+    if is_recorded(book):
         return None
     event = LimitBreached(
         rule_id=rule_id,
@@ -177,14 +182,14 @@ def _warned(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, 
         currency=breach.currency,
         trading_day=breach.trading_day,
         reason=breach.reason,
-        details=details_of(limit, breach),
+        details=breach_details(limit, breach),
     )
-    return Decision(((f"breach/{account}/{escaped(rule_id)}", event),), obsolete_if=is_told)
+    return Decision(((f"breach/{account}/{escaped(rule_id)}", event),), obsolete_if=is_recorded)
 
 
-def details_of(limit: Limit, breach: Breach) -> dict[str, Any]:
-    """Return what a breach was decided on, as it stands in the events: figures as text."""
-    told = {
+def breach_details(limit: Limit, breach: Breach) -> dict[str, Any]:
+    """Return the inputs of a breach as the events have them: figures as text."""
+    details = {
         "figure": str(breach.figure),
         "limit": str(breach.limit),
         "basis": breach.basis,
@@ -193,11 +198,11 @@ def details_of(limit: Limit, breach: Breach) -> dict[str, Any]:
         "limit_position": limit.position,
         "limit_revision": limit.revision,
     }
-    return {name: value for name, value in told.items() if value not in {None, ""}} | breach.details
+    return {name: value for name, value in details.items() if value not in {None, ""}} | breach.details
 
 
 def escaped(entity: str) -> str:
-    """Return a name as a stream's entity has it."""
+    """Return a name as the entity of a stream."""
     return entity.replace("/", "%2F")
 
 

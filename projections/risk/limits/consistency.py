@@ -1,4 +1,4 @@
-"""The consistency rule: no single day may have made too large a share of all profit."""
+"""The consistency rule: no single day may make too large a share of the total profit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventstore.trading import SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
 from projections.risk.limits.base import Breach, Rule, now_of
 from projections.risk.limits.figures import day_of
-from projections.risk.limits.parameters import Consistency as Parameters
+from projections.risk.limits.parameters import ConsistencyParameters, Parameters
 from projections.risk.limits.sentences import money, until
 
 if TYPE_CHECKING:
@@ -27,20 +27,22 @@ if TYPE_CHECKING:
 _HUNDRED = 100
 
 
-class Consistency(Rule[Parameters]):
-    """Warns, or locks until the next reset, where at a session's close the best day made `limit` of all profit or more.
+class Consistency(Rule[ConsistencyParameters]):
+    """Warns, or locks until the next reset, if at a session's close the best day's share of all profit reaches `limit`.
 
-    The share is as proprietary trading firms define it: the best day's net profit by the net profit of all days
-    together, losing days counted; where that is no profit there is no share. Days are the newest 400 in which
-    anything happened. It says nothing while a contract that was traded has no known worth.
+    The share is as proprietary trading firms define it: the best day's net profit divided by the net profit of all
+    days, losing days included; without a total profit there is no share. The newest 400 days with any activity count.
+    It is not evaluated while a traded contract has no multiplier.
     """
 
     name = "consistency"
-    parameters: ClassVar[type[Parameters]] = Parameters
+    parameters: ClassVar[type[Parameters]] = ConsistencyParameters
     types: ClassVar[tuple[type[Event], ...]] = (SessionClosed,)
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: Parameters) -> Iterable[Breach]:
+    def breaches(
+        self, book: Book, trigger: Trigger, limit: Limit, parameters: ConsistencyParameters
+    ) -> Iterable[Breach]:
         event, account = trigger.event, trigger.account
         if not isinstance(event, SessionClosed):
             return
@@ -54,19 +56,19 @@ class Consistency(Rule[Parameters]):
         share = FIXED.divide(days[best_day], total)
         if share < parameters.limit:
             return
-        named = f" {currency}" if currency else ""
+        unit = f" {currency}" if currency else ""
         session = book.sessions.current(account, trigger.at - 1)
         ends_at = day_of(book, account, trigger.at, now_of(trigger)).ends_at
-        said = (
-            f"the best day {best_day.removeprefix('~')} made {money(days[best_day])} of {money(total)}{named}: "
-            f"{_percent(share)} %, and {_percent(parameters.limit)} % are too much"
+        reason = (
+            f"the best day {best_day.removeprefix('~')} made {money(days[best_day])} of {money(total)}{unit}: "
+            f"{_percent(share)} %, the limit is {_percent(parameters.limit)} %"
         )
         if parameters.severity is not Severity.WARNING:
-            said += f"; {until(book, account, ends_at)}"
+            reason += f"; {until(book, account, ends_at)}"
         yield Breach(
             figure=share,
             limit=parameters.limit,
-            reason=said,
+            reason=reason,
             until=ends_at,
             currency=currency,
             basis="best day ÷ total profit",
@@ -78,21 +80,21 @@ class Consistency(Rule[Parameters]):
 def _days(
     book: Book, account: str, currency: str | None, *, net: bool
 ) -> tuple[dict[str, Decimal], dict[str, dict[str, str]]]:
-    """Return by day what was made in the currency that counts, and as a detail what all days made in others."""
+    """Return the result of each day in a currency, and as a detail the sums of all days in others."""
     days: dict[str, Decimal] = {}
     others: dict[str, list[Decimal]] = {}
     try:
-        told = book.pnl.days(account)
+        totals_by_day = book.pnl.days(account)
     except UnknownContract:
         return {}, {}
-    for name, made in told:
-        for one in made:
+    for name, totals in totals_by_day:
+        for one in totals:
             amount = one.net if net else one.realized
             if one.currency == currency:
                 days[name] = amount
             else:
                 others.setdefault(one.currency or "", []).append(amount)
-    sums = {named: str(_sum(amounts)) for named, amounts in others.items()}
+    sums = {other: str(_sum(amounts)) for other, amounts in others.items()}
     return days, {"other_currencies": sums} if sums else {}
 
 

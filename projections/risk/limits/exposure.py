@@ -1,4 +1,4 @@
-"""The rules about what is held: the most contracts, symbols that may not be traded, and blackouts."""
+"""Rules on what is held: the maximum number of contracts, blocked symbols, and blackouts."""
 
 from __future__ import annotations
 
@@ -34,11 +34,16 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.risk.limits import parameters as kinds
-from projections.risk.limits.base import Breach, Rule, decided, escaped, now_of
+from projections.risk.limits.base import Breach, Rule, breach_decision, escaped, now_of
 from projections.risk.limits.figures import day_of, sentence
-from projections.risk.limits.holdings import held_by, summed, working_for
-from projections.risk.limits.parameters import Parameters, kind_of
+from projections.risk.limits.holdings import exposure_of, open_positions_of, working_orders_of
+from projections.risk.limits.parameters import (
+    BlackoutParameters,
+    MaximumContractsParameters,
+    Parameters,
+    SymbolBlockParameters,
+    kind_of,
+)
 from projections.risk.policies import Decision
 from projections.view import SHARED
 from projections.views.contracts.names import all_names, names_and_root
@@ -56,27 +61,27 @@ P = TypeVar("P", bound=Parameters)
 ONE = Decimal(1)
 
 
-class _WhileItLasts(Rule[P]):
-    """A rule whose lockouts hold as long as what they are about: it clears them again, all that may be cleared.
+class _WhileInBreach(Rule[P]):
+    """A rule whose lockouts last as long as the breach: it clears its own revocable lockouts when that is over.
 
-    What somebody else locked under its name, it leaves alone.
+    A lockout that somebody else set under its rule id is left alone.
     """
 
     timed: ClassVar[bool] = True
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        wanted: dict[tuple[str, str], int | None] = {}
+        required: dict[tuple[str, str], int | None] = {}
         for limit, parameters in self.limits(book, trigger):
             for breach in self.breaches(book, trigger, limit, parameters):
-                wanted[limit.rule_id, breach.scope] = breach.until
-                decision = decided(book, trigger, limit, parameters, breach)
+                required[limit.rule_id, breach.scope] = breach.until
+                decision = breach_decision(book, trigger, limit, parameters, breach)
                 if decision is not None:
-                    # The same may begin and end more than once in a day.
+                    # A breach may begin and end several times a day: by the trigger alone all would have the same key.
                     key = f"{trigger.account}/{limit.rule_id}/{breach.scope}/{book.position}"
                     yield replace(decision, key=key)
         for held in book.lockouts.active(trigger.account, now_of(trigger)):
-            if self._is_own(held) and _is_over(held, wanted):
+            if self._is_own(held) and _is_over(held, required):
                 yield _cleared(held, self.name)
 
     def _is_own(self, held: Lockout) -> bool:
@@ -84,11 +89,11 @@ class _WhileItLasts(Rule[P]):
         return own and held.revocable and kind_of(held.rule_id) == self.name
 
 
-def _is_over(held: Lockout, wanted: Mapping[tuple[str, str], int | None]) -> bool:
-    """Tell whether nothing wants a lockout any more, or not for so long: it is set again then."""
-    if (held.rule_id, held.scope) not in wanted:
+def _is_over(held: Lockout, required: Mapping[tuple[str, str], int | None]) -> bool:
+    """Tell whether no breach requires a lockout any more, or not for as long: then a shorter one replaces it."""
+    if (held.rule_id, held.scope) not in required:
         return True
-    until = wanted[held.rule_id, held.scope]
+    until = required[held.rule_id, held.scope]
     return until is not None and (held.until is None or held.until > until)
 
 
@@ -98,23 +103,23 @@ def _cleared(held: Lockout, name: str) -> Decision:
     def is_cleared(book: Book) -> bool:
         return all(other.cause != held.cause for other in book.lockouts.active(account, book.now_ns()))
 
-    event = LockoutCleared(by=name, reason="what it was about is over", rule_id=held.rule_id, scope=held.scope)
+    event = LockoutCleared(by=name, reason="the breach is over", rule_id=held.rule_id, scope=held.scope)
     stream = f"lockout/{account}/{escaped(held.rule_id)}"
     return Decision(((stream, event),), obsolete_if=is_cleared, key=f"{held.cause.hex()}/{held.positions[-1]}")
 
 
-class MaximumContracts(_WhileItLasts[kinds.MaximumContracts]):
-    """Locks new exposure, and asks for less, while more contracts are held than allowed, or may come to be held.
+class MaximumContracts(_WhileInBreach[MaximumContractsParameters]):
+    """Locks new exposure and requests a reduction while the worst-case number of contracts exceeds the limit.
 
-    Each symbol counts with the worst that its working orders can make of it: all buys filled and no sell, or all
-    sells and no buy. What is reduce-only, or closes a side that the venue keeps by itself, enlarges nothing; an order
-    of unknown quantity counts nothing. It locks until the reset, or until no more is held than allowed.
+    Each symbol counts with the worst case of its working orders: all buys filled and no sell, or all sells and no
+    buy. Reduce-only orders, and those that close a side that the venue keeps separate, add nothing; neither does an
+    order of unknown quantity. It locks until the reset, or until the limit is no longer exceeded.
 
-    `quantity` of the request is what may be left: of the symbol, where there is one, else contracts by weight.
+    `quantity` of the request is what may remain: of the symbol if there is only one, else contracts by weight.
     """
 
     name = "maximum-contracts"
-    parameters: ClassVar[type[Parameters]] = kinds.MaximumContracts
+    parameters: ClassVar[type[Parameters]] = MaximumContractsParameters
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderSubmitted,
         OrderAccepted,
@@ -139,7 +144,7 @@ class MaximumContracts(_WhileItLasts[kinds.MaximumContracts]):
 
     @override
     def breaches(
-        self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.MaximumContracts
+        self, book: Book, trigger: Trigger, limit: Limit, parameters: MaximumContractsParameters
     ) -> Iterable[Breach]:
         account = trigger.account
         with decimal.localcontext(FIXED):
@@ -165,30 +170,32 @@ class MaximumContracts(_WhileItLasts[kinds.MaximumContracts]):
         )
 
 
-class SymbolBlock(_WhileItLasts[kinds.SymbolBlock]):
-    """Locks each symbol, or root, that the limit in force names; what is held in it may be closed."""
+class SymbolBlock(_WhileInBreach[SymbolBlockParameters]):
+    """Locks each symbol or root in the limit; positions in it may be closed."""
 
     name = "symbol-block"
-    parameters: ClassVar[type[Parameters]] = kinds.SymbolBlock
+    parameters: ClassVar[type[Parameters]] = SymbolBlockParameters
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet, LockoutCleared, SessionOpened, SessionReset)
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.SymbolBlock) -> Iterable[Breach]:
+    def breaches(
+        self, book: Book, trigger: Trigger, limit: Limit, parameters: SymbolBlockParameters
+    ) -> Iterable[Breach]:
         day = day_of(book, trigger.account, trigger.at, now_of(trigger)).trading_day
         for name in parameters.symbols:
             for scope in scopes_of(book, name):
                 yield Breach(figure=ONE, limit=ZERO, reason=f"{name} is blocked", trading_day=day, scope=scope)
 
 
-class Blackouts(_WhileItLasts[kinds.Blackouts]):
-    """Locks new exposure while a scheduled blackout lasts, in its symbols or in all; a canceled one locks no more."""
+class Blackouts(_WhileInBreach[BlackoutParameters]):
+    """Locks new exposure during a scheduled blackout, in its symbols or in all, unless it is canceled."""
 
     name = "blackout"
-    parameters: ClassVar[type[Parameters]] = kinds.Blackouts
+    parameters: ClassVar[type[Parameters]] = BlackoutParameters
     types: ClassVar[tuple[type[Event], ...]] = (BlackoutScheduled, BlackoutCanceled, LimitsSet, LockoutCleared)
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.Blackouts) -> Iterable[Breach]:
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: BlackoutParameters) -> Iterable[Breach]:
         account, now = trigger.account, now_of(trigger)
         longest: dict[str, Breach] = {}
         for blackout in book.blackouts.active(account, now):
@@ -210,10 +217,10 @@ class Blackouts(_WhileItLasts[kinds.Blackouts]):
 
 
 def exposures(book: Book, account: str) -> dict[str, Decimal]:
-    """Return, by symbol, the most contracts that what is held and working can come to; nothing where that is none."""
+    """Return the worst-case position by symbol, without those that are zero."""
     with decimal.localcontext(FIXED):
-        sums = summed(held_by(book, account), working_for(book, account))
-    return {symbol: most for symbol, most in sums.most.items() if most}
+        exposure = exposure_of(open_positions_of(book, account), working_orders_of(book, account))
+    return {symbol: most for symbol, most in exposure.worst_case.items() if most}
 
 
 def _weight(book: Book, weights: Mapping[str, Decimal], symbol: str) -> Decimal:
@@ -221,8 +228,8 @@ def _weight(book: Book, weights: Mapping[str, Decimal], symbol: str) -> Decimal:
     return next((weights[name] for name in names if name in weights), ONE)
 
 
-def _most(book: Book, account: str, parameters: kinds.MaximumContracts) -> Decimal:
-    """Return how many contracts are allowed; where nobody can tell the balance, the fewest of all."""
+def _most(book: Book, account: str, parameters: MaximumContractsParameters) -> Decimal:
+    """Return how many contracts are allowed; with an unknown balance, the smallest number of the scaling."""
     if not parameters.scaling:
         return parameters.limit
     try:
@@ -232,6 +239,6 @@ def _most(book: Book, account: str, parameters: kinds.MaximumContracts) -> Decim
 
 
 def scopes_of(book: Book, name: str) -> list[str]:
-    """Return the scopes of lockouts that mean a symbol or a root; what may be either means both."""
+    """Return the lockout scopes of a symbol or root; both if the name may be either."""
     _, root = names_and_root(book.state("contracts", SHARED), name)
     return [f"symbol:{name}"] if root not in {None, name} else [f"symbol:{name}", f"root:{name}"]

@@ -1,4 +1,4 @@
-"""What rules judge: what a day or a week has made in a limit's currency, and what of it is not certain."""
+"""The results that rules compare: a day's or week's in a limit's currency, and which inputs are uncertain."""
 
 from __future__ import annotations
 
@@ -37,13 +37,18 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
-    from projections.risk.limits.parameters import DailyLoss, DailyProfit, Parameters, WeeklyLoss
+    from projections.risk.limits.parameters import (
+        DailyLossParameters,
+        DailyProfitParameters,
+        Parameters,
+        WeeklyLossParameters,
+    )
     from projections.risk.policies import Trigger
     from projections.sessions import TradingDay
     from projections.views.executions.position_state import PositionsState
     from projections.views.limits.view import Limit
 
-    OnResult = DailyLoss | WeeklyLoss | DailyProfit
+    OnResult = DailyLossParameters | WeeklyLossParameters | DailyProfitParameters
 
 RESULT_EVENTS: tuple[type[Event], ...] = (
     OrderFilled,
@@ -57,14 +62,14 @@ RESULT_EVENTS: tuple[type[Event], ...] = (
     SessionReset,
     ContractDefined,
 )
-"""After which a day's result, or what it is held against, may be another."""
+"""Events that may change a day's result or what it is compared with."""
 _DAY_NS = 24 * 3_600 * NANOSECONDS
 _WEEK_DAYS = 7
-_JUST_NS = 3_600 * NANOSECONDS
+_RECENTLY_NS = 3_600 * NANOSECONDS
 
 
-class Result(msgspec.Struct, frozen=True):
-    """What a day or a week came to in one currency; `details` are what it was made of, as text."""
+class PeriodResult(msgspec.Struct, frozen=True):
+    """A day's or week's result in one currency; `details` are its components, as text."""
 
     amount: Decimal
     currency: str | None
@@ -72,74 +77,74 @@ class Result(msgspec.Struct, frozen=True):
     details: dict[str, Any]
 
 
-class Span(msgspec.Struct, frozen=True):
-    """A trading day or week: its last day's date and when that ends, None where nobody told."""
+class TradingPeriod(msgspec.Struct, frozen=True):
+    """A trading day or week: the date of its last day, and its end, None if unknown."""
 
     trading_day: date
     ends_at: int | None
     is_current: bool
 
 
-def day_of(book: Book, account: str, at: int, now: int) -> Span:
-    """Return the trading day around an instant: as told, else by the calendar, else the date in UTC."""
+def day_of(book: Book, account: str, at: int, now: int) -> TradingPeriod:
+    """Return the trading day around an instant: as recorded, else by the calendar, else the date in UTC."""
     session = book.sessions.current(account, at)
     reset = book.sessions.next_reset(account, at)
     if session is not None:
-        return Span(session.trading_day, session.resets_at or reset, session.holds(now))
-    planned = untold(book, account, at)
+        return TradingPeriod(session.trading_day, session.resets_at or reset, session.holds(now))
+    planned = calendar_day_if_missing(book, account, at)
     if planned is not None:
-        return Span(planned.trading_day, planned.resets_at, now < planned.resets_at)
+        return TradingPeriod(planned.trading_day, planned.resets_at, now < planned.resets_at)
     ends_at = at - at % _DAY_NS + _DAY_NS if reset is None else reset
-    return Span(datetime.fromtimestamp(at // NANOSECONDS, UTC).date(), ends_at, now < ends_at)
+    return TradingPeriod(datetime.fromtimestamp(at // NANOSECONDS, UTC).date(), ends_at, now < ends_at)
 
 
-def untold(book: Book, account: str, at: int) -> TradingDay | None:
-    """Return the trading day that a calendar knows of where nobody has told it: a process was asleep over a reset."""
+def calendar_day_if_missing(book: Book, account: str, at: int) -> TradingDay | None:
+    """Return the calendar's trading day if no session records it: no process was running at its reset."""
     calendar = book.sessions.calendar(account)
     return None if calendar is None or book.sessions.current(account, at) is not None else calendar.day_at(at)
 
 
-def week_of(book: Book, account: str, at: int, now: int) -> Span:
-    """Return the week around an instant: until its last day's reset, as far as a calendar or the sessions tell it."""
+def week_of(book: Book, account: str, at: int, now: int) -> TradingPeriod:
+    """Return the week around an instant, up to its last day's reset, as far as sessions or a calendar know it."""
     day = day_of(book, account, at, now)
     session, calendar = book.sessions.current(account, at), book.sessions.calendar(account)
     if session is None and calendar is None:
         monday = day.trading_day - timedelta(days=day.trading_day.weekday())
         start = datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
         ends_at = int(start.timestamp()) * NANOSECONDS + _WEEK_DAYS * _DAY_NS
-        return Span(day.trading_day, ends_at, now < ends_at)
+        return TradingPeriod(day.trading_day, ends_at, now < ends_at)
     last = day.ends_at
     if calendar is not None and last is not None:
-        # The day's own end is taken as it was told; what follows it is the calendar's to say.
+        # The current day ends as its session recorded; only the days after it come from the calendar.
         week = calendar.day_at(last - 1).week
         for following in calendar.days(last, last + _WEEK_DAYS * _DAY_NS):
             if following.week != week:
                 break
             last = following.resets_at
-    return Span(day.trading_day, last, last is None or now < last)
+    return TradingPeriod(day.trading_day, last, last is None or now < last)
 
 
-def when(trigger: Trigger) -> int:
-    """Return the instant whose trading day a trigger is about: of a quote it is now, whatever its feed's clock says."""
+def effective_time(trigger: Trigger) -> int:
+    """Return the instant whose trading day a trigger affects: for a quote the time of receipt, not its feed's."""
     return now_of(trigger) if trigger.kind is TriggerKind.QUOTE else trigger.at
 
 
-def results(
+def period_results(
     book: Book, trigger: Trigger, at: int, parameters: OnResult, *, basis: Basis, week: bool = False
-) -> Iterator[Result]:
-    """Yield what a day or week made in the currency that counts; in each one by itself where none is known."""
+) -> Iterator[PeriodResult]:
+    """Yield a day's or week's result in the limit's or the account's currency; if neither is known, in each."""
     net = parameters.net_of_fees
     with decimal.localcontext(FIXED):
-        sums = _Sums(book, trigger.account)
-        sums.realize(at, week=week)
+        totals = _PeriodTotals(book, trigger.account)
+        totals.add_realized(at, week=week)
         if basis is Basis.EQUITY:
-            sums.value(now_of(trigger))
-        found = list(sums.results(parameters.currency, basis, net=net))
+            totals.add_unrealized(now_of(trigger))
+        found = list(totals.results(parameters.currency, basis, net=net))
     yield from found
 
 
-class _Sums:
-    """Money by currency, and what could not be told or is not certain, by name."""
+class _PeriodTotals:
+    """Money by currency, and the symbols whose part is missing or uncertain, by the reason."""
 
     def __init__(self, book: Book, account: str) -> None:
         own = book.accounts.get(account)
@@ -150,14 +155,14 @@ class _Sums:
         self.fees: dict[str | None, Decimal] = {}
         self.unrealized: dict[str | None, Decimal] = {}
         self.quotes: dict[str, dict[str, Any]] = {}
-        self.odd: dict[str, list[str]] = {"stale": [], "unquoted": [], "unknown": []}
+        self.uncertain: dict[str, list[str]] = {"stale": [], "unquoted": [], "unknown": []}
 
-    def realize(self, at: int, *, week: bool) -> None:
-        """Add what was realized in the day or week around an instant."""
+    def add_realized(self, at: int, *, week: bool) -> None:
+        """Add the realized results of the day or week around an instant."""
         state: PositionsState | None = self.book.state("positions", self.account)
         if state is None:
             return
-        ledger, planned = state.ledger, untold(self.book, self.account, at)
+        ledger, planned = state.ledger, calendar_day_if_missing(self.book, self.account, at)
         if week:
             entries = [each for name in ledger.names_of_week(at) for each in ledger.of_day(name).items()]
         elif planned is not None and planned.began_at >= ledger.steps_from:
@@ -169,57 +174,57 @@ class _Sums:
             symbol = key.partition("\0")[0]
             contract = self.rates.find(symbol)
             if earned.points and (contract is None or contract.multiplier is None):
-                # One symbol that nobody told the worth of must not hide what all others lost.
-                self.odd["unknown"].append(symbol)
+                # A symbol without a multiplier must not hide what all others lost.
+                self.uncertain["unknown"].append(symbol)
             else:
                 known.append((key, earned))
-        for made in to_currency(known, self.rates):
-            self.realized[made.currency], self.fees[made.currency] = made.realized, made.fees
+        for total in to_currency(known, self.rates):
+            self.realized[total.currency], self.fees[total.currency] = total.realized, total.fees
 
-    def value(self, at: int) -> None:
-        """Add what closing the open positions at the newest quotes would make."""
+    def add_unrealized(self, at: int) -> None:
+        """Add the result of closing the open positions at the newest quotes."""
         for held in self.book.positions.of(self.account):
             if not held.quantity:
                 continue
             quote = self.book.quotes.get(held.symbol, at)
             if quote is None or quote.price is None:
-                self.odd["unquoted"].append(held.symbol)
+                self.uncertain["unquoted"].append(held.symbol)
                 continue
             try:
                 amount = held.unrealized(quote.price)
             except UnknownContract:
-                self.odd["unknown"].append(held.symbol)
+                self.uncertain["unknown"].append(held.symbol)
                 continue
             currency = self.rates.currency(held.symbol)
             self.unrealized[currency] = self.unrealized.get(currency, ZERO) + amount
             self.quotes[held.symbol] = {"price": str(quote.price), "at": quote.quoted_at}
             if quote.stale:
-                self.odd["stale"].append(held.symbol)
+                self.uncertain["stale"].append(held.symbol)
 
-    def results(self, wanted: str | None, basis: Basis, *, net: bool) -> Iterator[Result]:
-        named = {*self.realized, *self.fees, *self.unrealized}
-        chosen = wanted or self.own
-        # Without a currency of the account's own there is none to prefer: each is judged by itself.
-        for currency in sorted(named or {None}, key=lambda name: name or "") if chosen is None else [chosen]:
+    def results(self, preferred: str | None, basis: Basis, *, net: bool) -> Iterator[PeriodResult]:
+        known = {*self.realized, *self.fees, *self.unrealized}
+        chosen = preferred or self.own
+        # Without a currency of the account's own none is preferred: each is compared with the limit by itself.
+        for currency in sorted(known or {None}, key=lambda name: name or "") if chosen is None else [chosen]:
             realized, fees = self.realized.get(currency, ZERO), self.fees.get(currency, ZERO)
             amount = realized - fees if net else realized
-            told: dict[str, Any] = {"realized": str(realized), "fees": str(fees)}
+            details: dict[str, Any] = {"realized": str(realized), "fees": str(fees)}
             if basis is Basis.EQUITY:
                 amount += self.unrealized.get(currency, ZERO)
-                told["unrealized"] = str(self.unrealized.get(currency, ZERO))
-                told["quotes"] = self.quotes
-            others = {other or "": str(self._sum(other, net=net)) for other in named - {currency}}
-            told |= {"other_currencies": others} if others else {}
-            told |= {name: sorted(set(symbols)) for name, symbols in self.odd.items() if symbols}
-            yield Result(amount, currency, basis, told)
+                details["unrealized"] = str(self.unrealized.get(currency, ZERO))
+                details["quotes"] = self.quotes
+            others = {other or "": str(self._sum(other, net=net)) for other in known - {currency}}
+            details |= {"other_currencies": others} if others else {}
+            details |= {name: sorted(set(symbols)) for name, symbols in self.uncertain.items() if symbols}
+            yield PeriodResult(amount, currency, basis, details)
 
     def _sum(self, currency: str | None, *, net: bool) -> Decimal:
-        made = self.realized.get(currency, ZERO) + self.unrealized.get(currency, ZERO)
-        return made - self.fees.get(currency, ZERO) if net else made
+        gross = self.realized.get(currency, ZERO) + self.unrealized.get(currency, ZERO)
+        return gross - self.fees.get(currency, ZERO) if net else gross
 
 
-def concerned(book: Book, trigger: Trigger) -> Iterator[Trigger]:
-    """Yield a trigger for each account that it concerns: what a contract says is of everyone who has limits."""
+def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
+    """Yield a trigger for each account that it affects: a contract affects every account with limits."""
     if not isinstance(trigger.event, ContractDefined):
         yield trigger
         return
@@ -227,23 +232,24 @@ def concerned(book: Book, trigger: Trigger) -> Iterator[Trigger]:
         yield replace(trigger, account=account)
 
 
-def is_idle(trigger: Trigger, limit: Limit, basis: Basis) -> bool:
-    """Tell whether a trigger can change nothing about a limit: a quote, where what is open does not count.
+def cannot_change(trigger: Trigger, limit: Limit, basis: Basis) -> bool:
+    """Tell whether a trigger cannot change the outcome of a limit, so that computing it would be wasted.
 
-    Time alone changes what holds only where a limit comes into force later than it was recorded.
+    A quote changes only what includes open positions. Time alone changes the outcome only where a limit comes into
+    force later than it was recorded; the hour after that is ample for a tick to see it.
     """
     if trigger.kind is TriggerKind.QUOTE:
         return basis is not Basis.EQUITY
     if trigger.kind is TriggerKind.TIME:
         begins_at = limit.in_force_at or 0
-        return begins_at <= limit.set_at or trigger.at - begins_at > _JUST_NS
+        return begins_at <= limit.set_at or trigger.at - begins_at > _RECENTLY_NS
     return False
 
 
 def sentence(book: Book, trigger: Trigger, parameters: Parameters, what: str, ends_at: int | None) -> str:
-    """Return a breach's sentence: what was reached and, where it locks, until when."""
-    over = ends_at is not None and ends_at <= now_of(trigger)
-    if parameters.severity is Severity.WARNING or over:
+    """Return a breach's sentence: what was reached and, if it locks, until when."""
+    is_over = ends_at is not None and ends_at <= now_of(trigger)
+    if parameters.severity is Severity.WARNING or is_over:
         return f"{what} reached"
     return f"{what} reached; {until(book, trigger.account, ends_at)}"
 

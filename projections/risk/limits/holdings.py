@@ -1,4 +1,4 @@
-"""What an account holds, what its working orders may still do, and the most that both can come to."""
+"""Open positions, what working orders may still execute, and the worst-case exposure of both together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from projections.views.executions.positions import Position
 
 QUANTITY_MAX = Decimal("1e100")
-"""What stands for a quantity that nobody told; no event holds as much."""
+"""Stands for an unknown quantity, in sums that decide whether an order only reduces; no event has as large a one."""
 _BUY, _LONG, _SHORT = Side.BUY, PositionSide.LONG, PositionSide.SHORT
 
 
-class Held(NamedTuple):
-    """An open position, under its contract's own symbol where that is known."""
+class OpenPosition(NamedTuple):
+    """An open position, under its contract's symbol where the contract is known."""
 
     symbol: str
     side: PositionSide
@@ -28,8 +28,8 @@ class Held(NamedTuple):
     position: Position
 
 
-class Working(NamedTuple):
-    """What a working order may still execute; None is what nobody told."""
+class WorkingOrder(NamedTuple):
+    """What a working order may still execute; None for what no report has stated."""
 
     order_id: str
     symbol: str | None
@@ -39,15 +39,15 @@ class Working(NamedTuple):
     reduce_only: bool
 
 
-class Leg(NamedTuple):
-    """What is held of one symbol and side, and what working orders would buy and sell of it."""
+class SideExposure(NamedTuple):
+    """The quantity held of one symbol and position side, and what working orders would buy and sell of it."""
 
     held: Decimal = ZERO
     buys: Decimal = ZERO
     sells: Decimal = ZERO
 
-    def most(self, side: PositionSide) -> Decimal:
-        """Return the most it could come to; a side that the venue keeps by itself is not turned around."""
+    def worst_case(self, side: PositionSide) -> Decimal:
+        """Return the largest quantity possible; a side that the venue keeps separate cannot turn into the other."""
         if side is _LONG:
             return abs(self.held) + self.buys
         if side is _SHORT:
@@ -55,31 +55,31 @@ class Leg(NamedTuple):
         return max(self.held + self.buys, self.sells - self.held)
 
 
-FLAT = Leg()
+FLAT = SideExposure()
 
 
-class Sums(NamedTuple):
-    """Quantities by symbol and side; and the most that each symbol could come to, its sides together."""
+class AccountExposure(NamedTuple):
+    """Quantities by symbol and side, and the worst case of each symbol, its sides together."""
 
-    legs: dict[tuple[str, PositionSide], Leg]
-    most: dict[str, Decimal]
+    sides: dict[tuple[str, PositionSide], SideExposure]
+    worst_case: dict[str, Decimal]
 
 
-def held_by(book: Book, account: str) -> tuple[Held, ...]:
+def open_positions_of(book: Book, account: str) -> tuple[OpenPosition, ...]:
     """Return the open positions."""
     return tuple(
-        Held(_own_name(book, each.symbol), each.side, each.quantity, each)
+        OpenPosition(_contract_symbol(book, each.symbol), each.side, each.quantity, each)
         for each in book.positions.of(account)
         if each.quantity
     )
 
 
-def working_for(book: Book, account: str) -> tuple[Working, ...]:
-    """Return the orders of which more may still be executed."""
+def working_orders_of(book: Book, account: str) -> tuple[WorkingOrder, ...]:
+    """Return the orders that may still be executed."""
     return tuple(
-        Working(
+        WorkingOrder(
             order.order_id,
-            None if order.symbol is None else _own_name(book, order.symbol),
+            None if order.symbol is None else _contract_symbol(book, order.symbol),
             order.position_side,
             order.side,
             order.leaves,
@@ -90,34 +90,37 @@ def working_for(book: Book, account: str) -> tuple[Working, ...]:
     )
 
 
-def _own_name(book: Book, symbol: str) -> str:
-    """Return the contract's symbol: an order, or a fill, may have what a broker calls it."""
+def _contract_symbol(book: Book, symbol: str) -> str:
+    """Return the contract's symbol: an order or a fill may carry a broker's name of it."""
     contract = book.contracts.find(symbol)
     return symbol if contract is None else contract.symbol
 
 
-def summed(positions: Iterable[Held], orders: Iterable[Working]) -> Sums:
-    """Return what all that is held and working comes to; orders of unknown effect are left out."""
-    legs: dict[tuple[str, PositionSide], Leg] = {}
+def exposure_of(positions: Iterable[OpenPosition], orders: Iterable[WorkingOrder]) -> AccountExposure:
+    """Return the exposure of positions and working orders; orders of unknown effect are left out.
+
+    Checks that use it reject while there is such an order (`CheckContext`).
+    """
+    sides: dict[tuple[str, PositionSide], SideExposure] = {}
     for held in positions:
-        leg = legs.get((held.symbol, held.side), FLAT)
-        legs[held.symbol, held.side] = Leg(leg.held + held.quantity, leg.buys, leg.sells)
+        known = sides.get((held.symbol, held.side), FLAT)
+        sides[held.symbol, held.side] = SideExposure(known.held + held.quantity, known.buys, known.sells)
     for order in orders:
-        # What only reduces makes no more of anything.
+        # A reduce-only order cannot enlarge a position.
         if order.symbol is None or order.side is None or order.leaves is None or order.reduce_only:
             continue
         key = order.symbol, order.position_side
-        legs[key] = with_order(legs.get(key, FLAT), order.side, order.leaves)
-    most: dict[str, Decimal] = {}
-    for (symbol, side), leg in legs.items():
-        most[symbol] = most.get(symbol, ZERO) + leg.most(side)
-    return Sums(legs, most)
+        sides[key] = with_order(sides.get(key, FLAT), order.side, order.leaves)
+    worst_case: dict[str, Decimal] = {}
+    for (symbol, side), known in sides.items():
+        worst_case[symbol] = worst_case.get(symbol, ZERO) + known.worst_case(side)
+    return AccountExposure(sides, worst_case)
 
 
-def closing_of(orders: Iterable[Working]) -> dict[tuple[str, PositionSide, Side], Decimal]:
-    """Return what working orders may still execute, by symbol, the side of the position and their own.
+def closing_quantities_of(orders: Iterable[WorkingOrder]) -> dict[tuple[str, PositionSide, Side], Decimal]:
+    """Return the quantity that working orders may still execute, by symbol, position side and order side.
 
-    One whose side nobody told may be on either, one of unknown quantity may close everything.
+    An order of unknown side counts on both, one of unknown quantity may close everything.
     """
     sums: dict[tuple[str, PositionSide, Side], Decimal] = {}
     for order in orders:
@@ -130,7 +133,7 @@ def closing_of(orders: Iterable[Working]) -> dict[tuple[str, PositionSide, Side]
     return sums
 
 
-def with_order(leg: Leg, side: Side, quantity: Decimal) -> Leg:
-    """Return a leg with one more working order."""
-    held, buys, sells = leg
-    return Leg(held, buys + quantity, sells) if side is _BUY else Leg(held, buys, sells + quantity)
+def with_order(exposure: SideExposure, side: Side, quantity: Decimal) -> SideExposure:
+    """Return an exposure with one more working order."""
+    held, buys, sells = exposure
+    return SideExposure(held, buys + quantity, sells) if side is _BUY else SideExposure(held, buys, sells + quantity)

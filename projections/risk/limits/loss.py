@@ -1,4 +1,4 @@
-"""The rules about a day's or a week's result: a loss that locks, a profit that is locked in."""
+"""Rules on a day's or week's result: a loss limit that locks, a profit target that locks the profit in."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ from typing_extensions import override
 
 from eventstore.trading import EquityMarked, FeeCharged, TradeBusted, TradeCorrected
 from projections.decimals import FIXED
-from projections.risk.limits import parameters as kinds
 from projections.risk.limits.base import Breach, Rule, now_of
 from projections.risk.limits.figures import (
     RESULT_EVENTS,
-    Span,
+    TradingPeriod,
     amounts,
-    concerned,
+    calendar_day_if_missing,
+    cannot_change,
     day_of,
-    is_idle,
-    results,
+    effective_time,
+    per_account,
+    period_results,
     sentence,
-    untold,
     week_of,
-    when,
 )
-from projections.risk.limits.parameters import BadLimit, Basis, Parameters, read
+from projections.risk.limits.parameters import (
+    BadLimit,
+    Basis,
+    DailyLossParameters,
+    DailyProfitParameters,
+    Parameters,
+    WeeklyLossParameters,
+    read,
+)
 from projections.risk.limits.sentences import money
 
 if TYPE_CHECKING:
@@ -32,33 +39,33 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
-    from projections.risk.limits.figures import Result
+    from projections.risk.limits.figures import PeriodResult
     from projections.risk.policies import Decision, Trigger
     from projections.views.limits.view import Limit
 
-P = TypeVar("P", kinds.DailyLoss, kinds.WeeklyLoss, kinds.DailyProfit)
-# They may change what a trade made, and come when its day is over.
+P = TypeVar("P", DailyLossParameters, WeeklyLossParameters, DailyProfitParameters)
+# These change the result of an earlier trade, whose day may be over.
 _ABOUT_TRADES = (FeeCharged, TradeBusted, TradeCorrected)
 
 
-class _Spot(NamedTuple):
+class _Evaluated(NamedTuple):
     """An instant, and the day or week around it."""
 
     at: int
-    span: Span
+    period: TradingPeriod
 
 
 class _Reached(NamedTuple):
-    """What to say of a limit that is reached; `figure` where it is another than the result."""
+    """A limit that is reached: the sentence, the limit and its period; `figure` if it is not the result itself."""
 
     what: str
     limit: Decimal
-    span: Span
+    period: TradingPeriod
     figure: Decimal | None = None
 
 
 class _OfResult(Rule[P]):
-    """A rule about what was made: asked after whatever may change that, and at quotes where open positions count."""
+    """A rule on a result, evaluated after every event that may change it, and at quotes if open positions count."""
 
     types: ClassVar[tuple[type[Event], ...]] = RESULT_EVENTS
     quotes: ClassVar[bool] = True
@@ -66,146 +73,153 @@ class _OfResult(Rule[P]):
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for each in concerned(book, trigger):
+        for each in per_account(book, trigger):
             yield from super().decide(book, each)
 
 
-class DailyLoss(_OfResult[kinds.DailyLoss]):
-    """Locks until the reset once a trading day's result is as low as minus the limit.
+class DailyLoss(_OfResult[DailyLossParameters]):
+    """Locks until the reset once a trading day's loss reaches the limit.
 
-    `trailing`: once it is that far below the day's best so far. That is zero when the day begins; the fills' own
-    order says it of what was realized, the marks that `EquityMarks` makes say it of the equity. A day's result on
-    equity basis is what it realized and what all open positions would make now, also those held since before.
+    `trailing`: once the result is that far below the day's best so far, which is zero when the day begins. The
+    realized best follows from the order of the fills, the best equity from the marks of `EquityMarks`. With basis
+    `equity` a day's result is the realized one plus the unrealized result of all open positions, older ones included.
 
-    A day that is over is judged by what it realized, and its breach recorded without a lockout.
+    A day that is over is evaluated by its realized result, and its breach is recorded without a lockout.
     """
 
     name = "daily-loss"
-    parameters: ClassVar[type[Parameters]] = kinds.DailyLoss
+    parameters: ClassVar[type[Parameters]] = DailyLossParameters
     types: ClassVar[tuple[type[Event], ...]] = (*RESULT_EVENTS, EquityMarked)
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.DailyLoss) -> Iterable[Breach]:
-        if is_idle(trigger, limit, parameters.basis):
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: DailyLossParameters) -> Iterable[Breach]:
+        if cannot_change(trigger, limit, parameters.basis):
             return
-        for held, result, spot in _judged(book, trigger, limit, parameters):
-            breach = _daily_loss(book, trigger, held, result, spot)
+        for then, result, evaluated in _evaluations(book, trigger, limit, parameters):
+            breach = _daily_loss(book, trigger, then, result, evaluated)
             if breach is not None:
                 yield breach
 
 
-class WeeklyLoss(_OfResult[kinds.WeeklyLoss]):
-    """Locks until the week's last reset once the result of its trading days is as low as minus the limit.
+class WeeklyLoss(_OfResult[WeeklyLossParameters]):
+    """Locks until the week's last reset once the loss of its trading days reaches the limit.
 
-    Where no calendar says when the week ends, it locks until the next reset, and again after it.
+    If no calendar defines the end of the week, it locks until the next reset, and again after it.
     """
 
     name = "weekly-loss"
-    parameters: ClassVar[type[Parameters]] = kinds.WeeklyLoss
+    parameters: ClassVar[type[Parameters]] = WeeklyLossParameters
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.WeeklyLoss) -> Iterable[Breach]:
-        if is_idle(trigger, limit, parameters.basis):
+    def breaches(
+        self, book: Book, trigger: Trigger, limit: Limit, parameters: WeeklyLossParameters
+    ) -> Iterable[Breach]:
+        if cannot_change(trigger, limit, parameters.basis):
             return
-        for held, result, spot in _judged(book, trigger, limit, parameters, of_week=True):
-            if result.amount <= -held.limit:
-                what = f"weekly loss {amounts(result.amount, -held.limit, result.currency)}"
-                yield _breach(book, trigger, held, result, _Reached(what, -held.limit, spot.span))
+        for then, result, evaluated in _evaluations(book, trigger, limit, parameters, of_week=True):
+            if result.amount <= -then.limit:
+                what = f"weekly loss {amounts(result.amount, -then.limit, result.currency)}"
+                yield _breach(book, trigger, then, result, _Reached(what, -then.limit, evaluated.period))
 
 
-class DailyProfit(_OfResult[kinds.DailyProfit]):
-    """Locks until the reset once a trading day's result has come to the target."""
+class DailyProfit(_OfResult[DailyProfitParameters]):
+    """Locks until the reset once a trading day's result reaches the target."""
 
     name = "daily-profit"
-    parameters: ClassVar[type[Parameters]] = kinds.DailyProfit
+    parameters: ClassVar[type[Parameters]] = DailyProfitParameters
 
     @override
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: kinds.DailyProfit) -> Iterable[Breach]:
-        if is_idle(trigger, limit, parameters.basis):
+    def breaches(
+        self, book: Book, trigger: Trigger, limit: Limit, parameters: DailyProfitParameters
+    ) -> Iterable[Breach]:
+        if cannot_change(trigger, limit, parameters.basis):
             return
-        for held, result, spot in _judged(book, trigger, limit, parameters):
-            if result.amount >= held.target:
-                what = f"daily profit {amounts(result.amount, held.target, result.currency)}"
-                yield _breach(book, trigger, held, result, _Reached(what, held.target, spot.span))
+        for then, result, evaluated in _evaluations(book, trigger, limit, parameters):
+            if result.amount >= then.target:
+                what = f"daily profit {amounts(result.amount, then.target, result.currency)}"
+                yield _breach(book, trigger, then, result, _Reached(what, then.target, evaluated.period))
 
 
-def _judged(
+def _evaluations(
     book: Book, trigger: Trigger, limit: Limit, parameters: P, *, of_week: bool = False
-) -> Iterator[tuple[P, Result, _Spot]]:
-    """Yield what the days or the week came to that a trigger may have changed, with what it is held against."""
-    for spot in _spots(book, trigger, of_week=of_week):
-        held = _held_then(book, limit, parameters, spot.span)
-        if held is not None:
-            # What is open now says nothing about a day that is over.
-            basis = held.basis if spot.span.is_current else Basis.REALIZED
-            for result in results(book, trigger, spot.at, held, basis=basis, week=of_week):
-                yield held, result, spot
+) -> Iterator[tuple[P, PeriodResult, _Evaluated]]:
+    """Yield the results that a trigger may have changed, each with the parameters for it and its period."""
+    for evaluated in _affected_periods(book, trigger, of_week=of_week):
+        then = _parameters_then(book, limit, parameters, evaluated.period)
+        if then is not None:
+            # The positions open now say nothing about a day that is over.
+            basis = then.basis if evaluated.period.is_current else Basis.REALIZED
+            for result in period_results(book, trigger, evaluated.at, then, basis=basis, week=of_week):
+                yield then, result, evaluated
 
 
-def _spots(book: Book, trigger: Trigger, *, of_week: bool) -> Iterator[_Spot]:
-    """Yield the day or week of a trigger; and the day before it, of which a trade may have been that was changed."""
-    account, at, now = trigger.account, when(trigger), now_of(trigger)
-    yield _Spot(at, week_of(book, account, at, now) if of_week else day_of(book, account, at, now))
+def _affected_periods(book: Book, trigger: Trigger, *, of_week: bool) -> Iterator[_Evaluated]:
+    """Yield the day or week of a trigger, and the day before it, if a trade that may be of that day was changed."""
+    account, at, now = trigger.account, effective_time(trigger), now_of(trigger)
+    yield _Evaluated(at, week_of(book, account, at, now) if of_week else day_of(book, account, at, now))
     session = book.sessions.current(account, at)
     if of_week or session is None or session.began_at is None or not isinstance(trigger.event, _ABOUT_TRADES):
         return
     before = session.began_at - 1
     if book.sessions.current(account, before) is not None:
-        yield _Spot(before, day_of(book, account, before, now))
+        yield _Evaluated(before, day_of(book, account, before, now))
 
 
-def _held_then(book: Book, limit: Limit, parameters: P, day: Span) -> P | None:
-    """Return the parameters that a day ended with, where it is over: what was set after it does not judge it."""
+def _parameters_then(book: Book, limit: Limit, parameters: P, day: TradingPeriod) -> P | None:
+    """Return the parameters in force when a day ended, if it is over: later ones do not apply to it."""
     if day.is_current or day.ends_at is None:
         return parameters
-    then = book.limits.get(limit.account, limit.rule_id, day.ends_at - 1)
+    last = book.limits.get(limit.account, limit.rule_id, day.ends_at - 1)
     try:
-        held = None if then is None else read(then, type(parameters))
+        then = None if last is None else read(last, type(parameters))
     except BadLimit:
         return None
-    return held if held is not None and held.enabled else None
+    return then if then is not None and then.enabled else None
 
 
 def _daily_loss(
-    book: Book, trigger: Trigger, parameters: kinds.DailyLoss, result: Result, spot: _Spot
+    book: Book, trigger: Trigger, parameters: DailyLossParameters, result: PeriodResult, evaluated: _Evaluated
 ) -> Breach | None:
     figure, most, what = result.amount, -parameters.limit, ""
     if parameters.trailing:
-        best = _best(book, trigger.account, parameters, result, spot)
+        best = _best_of_day(book, trigger.account, parameters, result, evaluated)
         figure = FIXED.subtract(figure, best)
         what = f" from the day's best {money(best)}"
         result.details.update(best=str(best), result=str(result.amount))
     if figure > most:
         return None
     what = f"daily loss {amounts(figure, most, result.currency)}{what}"
-    return _breach(book, trigger, parameters, result, _Reached(what, most, spot.span, figure))
+    return _breach(book, trigger, parameters, result, _Reached(what, most, evaluated.period, figure))
 
 
-def _best(book: Book, account: str, parameters: kinds.DailyLoss, result: Result, spot: _Spot) -> Decimal:
-    at, day = spot.at, spot.span
+def _best_of_day(
+    book: Book, account: str, parameters: DailyLossParameters, result: PeriodResult, evaluated: _Evaluated
+) -> Decimal:
+    at, day = evaluated.at, evaluated.period
     net = parameters.net_of_fees
-    planned = untold(book, account, at)
+    planned = calendar_day_if_missing(book, account, at)
     bounds = None if planned is None else (planned.began_at, planned.resets_at)
     best = book.bests.realized(account, at, result.currency, net=net, bounds=bounds)
     if parameters.basis is Basis.REALIZED or not day.is_current:
         return best
     own = book.accounts.get(account)
-    # Marks are in the account's own currency. What was realized at the best is not what was open then.
+    # Marks are in the account's own currency, and the realized best ignores positions that were open then: in another
+    # currency the best is only known to be at least zero.
     if own is None or own.currency != result.currency:
         return max(result.amount, FIXED.create_decimal(0))
     marked = book.bests.marked(account, day.trading_day, at, net=net)
     return max(marked, result.amount)
 
 
-def _breach(book: Book, trigger: Trigger, parameters: Parameters, result: Result, reached: _Reached) -> Breach:
-    span = reached.span
+def _breach(book: Book, trigger: Trigger, parameters: Parameters, result: PeriodResult, reached: _Reached) -> Breach:
+    period = reached.period
     return Breach(
         figure=result.amount if reached.figure is None else reached.figure,
         limit=reached.limit,
-        reason=sentence(book, trigger, parameters, reached.what, span.ends_at),
+        reason=sentence(book, trigger, parameters, reached.what, period.ends_at),
         currency=result.currency,
         basis=str(result.basis),
-        trading_day=span.trading_day,
-        until=span.ends_at,
+        trading_day=period.trading_day,
+        until=period.ends_at,
         details=result.details,
     )

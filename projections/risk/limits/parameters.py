@@ -1,4 +1,4 @@
-"""What each rule's limits may say: their parameters by kind of rule, read from `LimitsSet`."""
+"""The parameters of each kind of limit, read from `LimitsSet`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HOUR = 3_600_000_000_000
 
 
 class Basis(enum.StrEnum):
-    """What a loss is measured by."""
+    """The figure that a loss is measured by."""
 
     REALIZED = "realized"
-    """What closed positions made."""
+    """The realized result."""
     EQUITY = "equity"
-    """What closed positions made and open ones would, at the newest quotes."""
+    """The realized and the unrealized result, at the newest quotes."""
     END_OF_DAY = "end_of_day"
     """The balance at the end of each trading day."""
 
@@ -35,21 +35,27 @@ class Unit(enum.StrEnum):
     FILLS = "fills"
     ROUND_TRIPS = "round_trips"
 
+    @property
+    def label(self) -> str:
+        """Return the unit as sentences write it."""
+        return self.replace("_", " ")
+
 
 class BadLimit(StoreError):
-    """A limit was set whose parameters its rule cannot read."""
+    """A limit has parameters that its rule cannot read."""
 
     def __init__(self, account: str, rule_id: str, position: int, why: str) -> None:
         self.account, self.rule_id, self.position = account, rule_id, position
         super().__init__(
-            f"the limit {rule_id} of {account}, set at position {position}, cannot be read ({why}): set it again"
+            f"limit {rule_id} of {account}, set at position {position}, cannot be read ({why}): set it again"
         )
 
 
 class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every rule takes. `warn_at` is the share of a limit from which an order's check warns.
+    """The parameters of every kind. `warn_at` is the share of a limit from which an order's check warns.
 
-    `currency`: whose figures count, by default the account's. `severity` WARNING records a breach and locks nothing.
+    `currency`: the currency of the compared figures, by default the account's. `severity` WARNING records a breach
+    and locks nothing.
     """
 
     enabled: bool = True
@@ -61,8 +67,8 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     revocable: bool = True
 
 
-class DailyLoss(Parameters, frozen=True, kw_only=True):
-    """`limit`: the loss, above zero, that locks until the reset; `trailing`: counted from the day's best so far."""
+class DailyLossParameters(Parameters, frozen=True, kw_only=True):
+    """`limit`: the loss, above zero, that locks until the reset; `trailing`: measured from the day's best so far."""
 
     limit: Decimal
     basis: Basis = Basis.REALIZED
@@ -71,7 +77,7 @@ class DailyLoss(Parameters, frozen=True, kw_only=True):
     action: EnforcementAction = EnforcementAction.FLATTEN
 
 
-class WeeklyLoss(Parameters, frozen=True, kw_only=True):
+class WeeklyLossParameters(Parameters, frozen=True, kw_only=True):
     """`limit`: the loss of this week's trading days that locks until the week's end."""
 
     limit: Decimal
@@ -80,7 +86,7 @@ class WeeklyLoss(Parameters, frozen=True, kw_only=True):
     action: EnforcementAction = EnforcementAction.FLATTEN
 
 
-class DailyProfit(Parameters, frozen=True, kw_only=True):
+class DailyProfitParameters(Parameters, frozen=True, kw_only=True):
     """`target`: the day's profit that locks it in until the reset."""
 
     target: Decimal
@@ -89,10 +95,10 @@ class DailyProfit(Parameters, frozen=True, kw_only=True):
     action: EnforcementAction = EnforcementAction.FLATTEN
 
 
-class TrailingDrawdown(Parameters, frozen=True, kw_only=True):
+class TrailingDrawdownParameters(Parameters, frozen=True, kw_only=True):
     """The floor is the highest balance or equity so far minus `distance`, and stays at `locks_at` once it is there.
 
-    Reaching it locks without end. `step`: on equity basis, how far a new high must lie above the last for a mark.
+    Reaching it locks without end. `step`: with basis `equity`, how far above the last mark a new high is marked.
     """
 
     distance: Decimal
@@ -103,18 +109,18 @@ class TrailingDrawdown(Parameters, frozen=True, kw_only=True):
     revocable: bool = False
 
 
-class TradeLimit(Parameters, frozen=True, kw_only=True):
-    """`limit`: so many of `unit` in a trading day, and no new exposure after them; nothing is ever liquidated."""
+class TradeLimitParameters(Parameters, frozen=True, kw_only=True):
+    """`limit`: the number of `unit` in a trading day after which no new exposure is allowed; liquidates nothing."""
 
     limit: int
     unit: Unit = Unit.ROUND_TRIPS
 
 
-class MaximumContracts(Parameters, frozen=True, kw_only=True):
-    """`limit`: the most contracts at once, over all symbols, working orders counted.
+class MaximumContractsParameters(Parameters, frozen=True, kw_only=True):
+    """`limit`: the maximum number of contracts at a time, over all symbols, working orders included.
 
-    `weights` by symbol or root, for example MES 0.1; others weigh 1. `scaling`: (balance, limit) pairs; the last one
-    whose balance is reached takes the place of `limit`.
+    `weights` by symbol or root, for example MES 0.1; the default is 1. `scaling`: (balance, limit) pairs; the last one
+    whose balance is reached replaces `limit`.
     """
 
     limit: Decimal
@@ -130,46 +136,46 @@ class MaximumContracts(Parameters, frozen=True, kw_only=True):
         return most
 
 
-class MaximumPosition(Parameters, frozen=True, kw_only=True):
+class MaximumPositionParameters(Parameters, frozen=True, kw_only=True):
     """`limit`: the largest position in one symbol, `limits` by symbol or root; checked before an order."""
 
     limit: Decimal | None = None
     limits: dict[str, Decimal] = {}
 
 
-class OrderSize(Parameters, frozen=True, kw_only=True):
+class OrderSizeParameters(Parameters, frozen=True, kw_only=True):
     """`limit`: the largest quantity of one order, `limits` by symbol or root; checked before an order."""
 
     limit: Decimal | None = None
     limits: dict[str, Decimal] = {}
 
 
-class AvailableBalance(Parameters, frozen=True, kw_only=True):
-    """`minimum`: what must be available, as the broker tells or else as folded, for new exposure.
+class AvailableBalanceParameters(Parameters, frozen=True, kw_only=True):
+    """`minimum`: the available balance that new exposure must leave, as the broker reports it, else as folded.
 
-    `margins` by symbol or root: what one contract needs on top.
+    `margins` by symbol or root: the margin of one contract, which the order uses up.
     """
 
     minimum: Decimal = Decimal(0)
     margins: dict[str, Decimal] = {}
 
 
-class Concentration(Parameters, frozen=True, kw_only=True):
-    """`limit`: the largest share (0 to 1) of the account's equity, as value at the quote, in one symbol."""
+class ConcentrationParameters(Parameters, frozen=True, kw_only=True):
+    """`limit`: the largest value of the position in one symbol at its quote, as a share (0 to 1) of the equity."""
 
     limit: Decimal
 
 
-class SymbolBlock(Parameters, frozen=True, kw_only=True):
-    """`symbols`: those, or roots, that may not be traded; positions in them may be closed."""
+class SymbolBlockParameters(Parameters, frozen=True, kw_only=True):
+    """`symbols`: the symbols or roots that may not be traded; positions in them may be closed."""
 
     symbols: tuple[str, ...] = ()
 
 
-class Cooldown(Parameters, frozen=True, kw_only=True):
+class CooldownParameters(Parameters, frozen=True, kw_only=True):
     """After `losing_trips` losing round trips in a row, or one that lost `loss` or more, no new exposure for a while.
 
-    `duration` is in ns. One of the two is wanted, or both.
+    `duration` is in ns. Set at least one of `losing_trips` and `loss`.
     """
 
     duration: int = HOUR
@@ -177,50 +183,50 @@ class Cooldown(Parameters, frozen=True, kw_only=True):
     loss: Decimal | None = None
 
 
-class Consistency(Parameters, frozen=True, kw_only=True):
-    """`limit`: the share (0 to 1) of the total profit that the best day may be; a breach is a warning."""
+class ConsistencyParameters(Parameters, frozen=True, kw_only=True):
+    """`limit`: the largest share (0 to 1) of the total profit made on the best day; a breach is a warning."""
 
     limit: Decimal
     net_of_fees: bool = True
     severity: Severity = Severity.WARNING
 
 
-class Blackouts(Parameters, frozen=True, kw_only=True):
-    """Whether scheduled blackouts lock: until they stop; without such a limit they are only checked before orders."""
+class BlackoutParameters(Parameters, frozen=True, kw_only=True):
+    """Scheduled blackouts lock until they stop; without such a limit they are only checked before orders."""
 
 
 KINDS: dict[str, type[Parameters]] = {
-    "daily-loss": DailyLoss,
-    "weekly-loss": WeeklyLoss,
-    "daily-profit": DailyProfit,
-    "trailing-drawdown": TrailingDrawdown,
-    "trade-limit": TradeLimit,
-    "maximum-contracts": MaximumContracts,
-    "maximum-position": MaximumPosition,
-    "order-size": OrderSize,
-    "available-balance": AvailableBalance,
-    "concentration": Concentration,
-    "symbol-block": SymbolBlock,
-    "cooldown": Cooldown,
-    "consistency": Consistency,
-    "blackout": Blackouts,
+    "daily-loss": DailyLossParameters,
+    "weekly-loss": WeeklyLossParameters,
+    "daily-profit": DailyProfitParameters,
+    "trailing-drawdown": TrailingDrawdownParameters,
+    "trade-limit": TradeLimitParameters,
+    "maximum-contracts": MaximumContractsParameters,
+    "maximum-position": MaximumPositionParameters,
+    "order-size": OrderSizeParameters,
+    "available-balance": AvailableBalanceParameters,
+    "concentration": ConcentrationParameters,
+    "symbol-block": SymbolBlockParameters,
+    "cooldown": CooldownParameters,
+    "consistency": ConsistencyParameters,
+    "blackout": BlackoutParameters,
 }
-"""The shipped kinds. A limit's rule_id is a kind, alone or with a name of one's own: `trade-limit:fast`."""
+"""The shipped kinds. A limit's rule_id is a kind, alone or followed by a name: `trade-limit:fast`."""
 
 P = TypeVar("P", bound=Parameters)
-READ_MAX = 10_000
+PARSED_MAX = 10_000
 
 
 def kind_of(rule_id: str) -> str:
-    """Return which kind of rule a rule id belongs to."""
+    """Return the kind of rule that a rule id belongs to."""
     return rule_id.partition(":")[0]
 
 
 def read(limit: Limit, kind: type[P]) -> P:
     """Return a limit's parameters; raise BadLimit where they cannot be read."""
     key = (limit.account, limit.position)
-    known = _read.get(key)
-    # Positions are of one log, of which a process may have several: the very same parameters are meant.
+    known = _parsed.get(key)
+    # A process may have several logs, whose positions repeat: only the identical parameters object is a hit.
     if known is not None and known[0] is limit.parameters and isinstance(known[1], kind):
         return known[1]
     try:
@@ -228,15 +234,15 @@ def read(limit: Limit, kind: type[P]) -> P:
     except msgspec.ValidationError as e:
         raise BadLimit(limit.account, limit.rule_id, limit.position, str(e)) from e
     if not _is_finite(msgspec.structs.astuple(parameters)):
-        raise BadLimit(limit.account, limit.rule_id, limit.position, "a finite number is wanted")
-    if len(_read) >= READ_MAX:
-        _read.clear()
-    _read[key] = (limit.parameters, parameters)
+        raise BadLimit(limit.account, limit.rule_id, limit.position, "expected finite numbers")
+    if len(_parsed) >= PARSED_MAX:
+        _parsed.clear()
+    _parsed[key] = (limit.parameters, parameters)
     return parameters
 
 
 def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any parameter
-    """Tell whether there is neither a NaN nor an infinity: text may say either, and nothing would be above it."""
+    """Tell whether there is neither a NaN nor an infinity: either can be written as text, and disables a limit."""
     if isinstance(value, Decimal):
         return value.is_finite()
     if isinstance(value, dict):
@@ -244,4 +250,4 @@ def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any parameter
     return all(map(_is_finite, value)) if isinstance(value, tuple) else True
 
 
-_read: dict[tuple[str, int], tuple[dict[str, Any], Parameters]] = {}
+_parsed: dict[tuple[str, int], tuple[dict[str, Any], Parameters]] = {}

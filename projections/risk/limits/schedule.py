@@ -1,4 +1,4 @@
-"""What a clock brings about: lockouts that expire, and trading days that open, close and are reset."""
+"""Policies driven by the clock: lockouts that expire, and trading days that open, close and are reset."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from projections.views.sessions import Session, SessionsState
 
 JUMP_TOLERATED = 5 * NANOSECONDS
-"""How far the wall clock may leave the monotonic one behind, or stay behind it, before it counts as moved."""
+"""How far the wall clock may gain or lose against the monotonic one before it counts as changed."""
 LATE_AFTER = 60 * NANOSECONDS
 MISSED_MAX = 400
 
 
 class Jump(NamedTuple):
-    """A wall clock that was moved: what it would have said, and what it says."""
+    """A change of the wall clock: the time it would have shown, and the time it shows."""
 
     before: int
     after: int
 
 
 class LockoutExpiry(Policy):
-    """Records that a lockout's end came, within a second of it, or at the start for those that ended before.
+    """Records the expiry of lockouts within a second of their end, or at the start for those that ended before.
 
-    A wall clock that is moved while this runs is recorded, for each account that has a lockout with an end: the
-    lockouts view lets those in force hold until the monotonic clock has come to their end as well. A machine that
-    slept has not had its clock moved: the monotonic clock counts the time that it slept.
+    A change of the wall clock while this runs is recorded for each account that has a lockout with an end: the
+    lockouts view then keeps those in force until the monotonic clock has reached their end too. A suspended machine
+    is not a clock change: the monotonic clock counts the time of the suspension.
     """
 
     name = "lockout-expiry"
@@ -53,31 +53,31 @@ class LockoutExpiry(Policy):
 
     def __init__(self) -> None:
         self._since: tuple[int, int] | None = None
-        """Both clocks as they were when they last agreed: wall and monotonic."""
+        """Wall and monotonic clock when they last agreed."""
         self._jumps: list[Jump] = []
-        self._told: dict[str, int] = {}
-        """By account, up to which jump its lockouts have heard of."""
+        self._handled: dict[str, int] = {}
+        """By account, how many of the jumps were handed to its lockouts."""
         self._recorded: dict[str, int] = {}
-        """By account, the position of the last jump that was recorded, by whomever, of those it knew of by then."""
+        """By account, the log position of the newest recorded jump, by any process, that was taken into account."""
         self._decided: dict[str, Jump] = {}
-        """By account, the last jump that this process itself wanted recorded."""
+        """By account, the last jump that this process itself decided to record."""
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
         clock = _clock(book)
         self._compare(clock)
         account = trigger.account
-        told = self._told.setdefault(account, len(self._jumps))
+        handled = self._handled.setdefault(account, len(self._jumps))
         if trigger.kind is TriggerKind.RECORD:
-            return  # Asked from its first lockout on, so that the clocks are compared from then on at the latest.
-        self._told[account] = len(self._jumps)
+            return  # Evaluated for this record only so that the clocks are compared from the first lockout on.
+        self._handled[account] = len(self._jumps)
         state = _lockouts(book, account)
         if state is None:
             return
-        if told != len(self._jumps):
-            for jump in self._jumps[told:]:
+        if handled != len(self._jumps):
+            for jump in self._jumps[handled:]:
                 yield from self._jumped(account, state, jump)
-            return  # What expires by this clock is asked at the next tick, when the lockouts know of it.
+            return  # Expiry by the changed clock waits for the next tick, when the lockouts view knows of the change.
         self._recorded[account] = 0 if state.jumped is None else state.jumped[2]
         now = wall_ns(clock)
         for lockout in list(state.active.values()):
@@ -85,13 +85,13 @@ class LockoutExpiry(Policy):
                 yield _expiry(book, lockout, clock)
 
     def _jumped(self, account: str, state: LockoutsState, jump: Jump) -> Iterator[Decision]:
-        """Record a jump for an account whose lockouts it concerns, once, though two processes may see it."""
+        """Record a jump for an account with lockouts that it affects, once even if two processes see it."""
         if state.jumped is not None and state.jumped[:2] == self._decided.get(account):
             self._recorded[account] = state.jumped[2]
         since = self._recorded.get(account, 0)
         self._decided[account] = jump
 
-        def is_told(book: Book) -> bool:
+        def is_recorded(book: Book) -> bool:
             state = _lockouts(book, account)
             if state is None or state.jumped is None:
                 return False
@@ -107,7 +107,7 @@ class LockoutExpiry(Policy):
         if any(lockout.until is not None for lockout in ending):
             event = ClockJumped(before=jump.before, after=jump.after)
             key = f"{account}/{since}/{jump.before}/{jump.after}"
-            yield Decision(((f"lockout/{account}/clock", event),), obsolete_if=is_told, key=key)
+            yield Decision(((f"lockout/{account}/clock", event),), obsolete_if=is_recorded, key=key)
 
     def _compare(self, clock: Clock) -> None:
         wall, monotonic = wall_ns(clock), clock.monotonic_ns()
@@ -121,7 +121,7 @@ class LockoutExpiry(Policy):
 
 
 def _lockouts(book: Book, account: str) -> LockoutsState | None:
-    """Return an account's lockouts; of one whose view failed nothing is told, and the others go on."""
+    """Return an account's lockouts, None if their view failed: that must not stop the other accounts."""
     with contextlib.suppress(PartitionParked):
         state: LockoutsState | None = book.state("lockouts", account)
         return state
@@ -134,7 +134,7 @@ def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
     stream = f"lockout/{account}/{escaped(lockout.rule_id)}" if cause is None else cause.stream
     event = LockoutExpired(rule_id=lockout.rule_id, scope=lockout.scope)
 
-    def is_settled(book: Book) -> bool:
+    def has_expired(book: Book) -> bool:
         state = _lockouts(book, account)
         held = () if state is None else state.active.values()
         now = wall_ns(clock)
@@ -142,17 +142,17 @@ def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
             (each.rule_id, each.scope) == key and each.ends_at is not None and now >= each.ends_at for each in held
         )
 
-    # Extended after its end, or put in force again after the clock was moved, it expires anew.
-    return Decision(((stream, event),), obsolete_if=is_settled, key=f"{lockout.cause.hex()}/{lockout.positions[-1]}")
+    # Extended after its end, or in force again after a clock change, it expires a second time: a new key for each.
+    return Decision(((stream, event),), obsolete_if=has_expired, key=f"{lockout.cause.hex()}/{lockout.positions[-1]}")
 
 
 class SessionKeeper(Policy):
-    """Opens, closes and resets each account's trading days, by the calendars given here or else by the book's.
+    """Opens, closes and resets each account's trading days, by the calendars given here, else by the book's.
 
-    An account begins with the day it is in. At each reset the day that ended is closed with what it came to and the
-    next one begins, both at once; it opens at its `opens_at`, where that is later. A reset missed while nobody was
-    there is told once, marked late, as is one told more than a minute late; of very many the newest 400. What was
-    told stands: another calendar counts from the reset of the day that is known.
+    A new account begins with the current day. At each reset the day that ended is closed with its results and the
+    next one begins, in one transaction; it opens at its `opens_at`, if that is later. A reset that was missed while no
+    process ran is recorded once, marked late, as is one recorded more than a minute late; of many, the newest 400. A
+    recorded day is not changed: another calendar applies from its reset on.
     """
 
     name = "session-keeper"
@@ -162,7 +162,7 @@ class SessionKeeper(Policy):
     def __init__(self, calendars: Calendar | Mapping[str, Calendar] | None = None) -> None:
         self._calendars = None if calendars is None else calendars_of(calendars)
         self._opened: dict[str, str] = {}
-        """By account, the trading day that is known to have been told open."""
+        """By account, the trading day whose opening is known to be recorded."""
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
@@ -173,7 +173,7 @@ class SessionKeeper(Policy):
         try:
             known = _newest(book, account)
         except PartitionParked:
-            return ()  # Of one whose view failed nothing is told, and the others go on.
+            return ()  # This account's view failed: the others go on.
         if known is None:
             return [_first(account, calendar.day_at(now))]
         began_at = known.began_at or 0
@@ -194,10 +194,10 @@ class SessionKeeper(Policy):
         if opens_at is None or began_at is None or not began_at < opens_at <= now or self._opened.get(account) == day:
             return []
 
-        def is_told(book: Book) -> bool:
+        def is_recorded(book: Book) -> bool:
             return any(book.read(stream=f"session/{account}/{day}", types=(SessionOpened,)))
 
-        # The log is asked once for each day, not at every tick.
+        # Reading the log is left to `is_recorded`, once a day instead of at every tick.
         self._opened[account] = day
         event = SessionOpened(
             trading_day=session.trading_day,
@@ -208,7 +208,9 @@ class SessionKeeper(Policy):
             week=session.week,
             zone=session.zone,
         )
-        return [Decision(((f"session/{account}/{day}", event),), obsolete_if=is_told, key=f"{account}/{day}/opened")]
+        return [
+            Decision(((f"session/{account}/{day}", event),), obsolete_if=is_recorded, key=f"{account}/{day}/opened")
+        ]
 
 
 def _clock(book: Book) -> Clock:
@@ -216,7 +218,7 @@ def _clock(book: Book) -> Clock:
 
 
 def _newest(book: Book, account: str) -> Session | None:
-    """Return the last trading day of an account whose begin is known."""
+    """Return an account's newest trading day, None if its beginning is unknown."""
     state: SessionsState | None = book.state("sessions", account)
     newest = state.days[-1] if state is not None and state.days else None
     return None if newest is None or newest.began_at is None else newest
@@ -231,7 +233,7 @@ def _first(account: str, day: TradingDay) -> Decision:
 
 
 def _missed(calendar: Calendar, known: Session, resets_at: int, now: int) -> list[TradingDay]:
-    """Return the days that began since a known one's reset, oldest first; the first of them begins right there."""
+    """Return the days that began since a known one's reset, oldest first; the first begins exactly at that reset."""
     day = calendar.day_at(resets_at)
     while day.trading_day <= known.trading_day:
         day = calendar.following(day)
@@ -257,26 +259,26 @@ def _resets(book: Book, known: Session, days: list[TradingDay], now: int) -> Ite
             (f"session/{account}/{day.name}", day.reset(late=late)),
         )
         yield Decision(events, obsolete_if=is_known, key=f"{account}/{day.name}/reset")
-        # Of the days that nobody was there for, only the log can tell, once it knows when they began.
+        # The results of the missed days are not known yet: they follow from the log once it has their beginnings.
         closed, ended = SessionClosed(trading_day=day.trading_day), day.trading_day
 
 
 def _closed(book: Book, session: Session) -> SessionClosed:
-    """Return what a day came to, as known now; what nobody can tell is left out, and does not keep it from ending."""
+    """Return a day's close with its results as known now; an unknown one is left out and does not prevent the close."""
     account, day = session.account, session.trading_day
-    told = SessionClosed(trading_day=day)
+    closed = SessionClosed(trading_day=day)
     with contextlib.suppress(UnknownContract, PartitionParked):
-        told = replace(told, trades=book.counters.day(account, day).fills)
+        closed = replace(closed, trades=book.counters.day(account, day).fills)
         opened = book.accounts.get(account)
         if opened is None or opened.starting_balance is None:
-            return told
+            return closed
         mark = book.equity.get(account)
-        told = replace(told, currency=opened.currency, high_water=None if mark is None else mark.high_water)
-        made = [each for each in book.pnl.day(account, trading_day=day) if each.currency == opened.currency]
-        realized, fees = (made[0].realized, made[0].fees) if made else (ZERO, ZERO)
+        closed = replace(closed, currency=opened.currency, high_water=None if mark is None else mark.high_water)
+        totals = [each for each in book.pnl.day(account, trading_day=day) if each.currency == opened.currency]
+        realized, fees = (totals[0].realized, totals[0].fees) if totals else (ZERO, ZERO)
         balance = book.accounts.balance(account)
         if session.resets_at is not None:
-            # Told late, the next day's fills are there already.
+            # Recorded late, the balance has the next day's fills already: they are taken out.
             balance = FIXED.subtract(balance, book.bests.realized_since(account, session.resets_at) or ZERO)
-        told = replace(told, balance=balance, realized=realized, fees=fees)
-    return told
+        closed = replace(closed, balance=balance, realized=realized, fees=fees)
+    return closed

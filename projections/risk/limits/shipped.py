@@ -1,4 +1,4 @@
-"""Every shipped policy, in the order in which they are asked."""
+"""Every shipped policy, in the order in which they are evaluated."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def shipped_rules(calendars: Calendar | Mapping[str, Calendar] | None = None) -> tuple[Policy, ...]:
-    """Return every shipped policy; the calendars, by default the book's, say when trading days are reset.
+    """Return every shipped policy; the calendars, by default the book's, define when trading days are reset.
 
-    Trading days come first: what the rules then find is of the day that just began.
+    SessionKeeper is first, so that the rules evaluated after it at a reset see the day that has just begun.
     """
     return (
         SessionKeeper(calendars),

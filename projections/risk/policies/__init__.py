@@ -1,4 +1,4 @@
-"""Policies: events that cause events, decided once however often they are asked."""
+"""Policies: decide on new events because of recorded ones, once however often they are evaluated."""
 
 from projections.risk.policies.protocol import (
     ACTOR,

@@ -1,0 +1,59 @@
+"""Which views the cached values of checks are computed from, and members that remember their values by that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The views that each group of cached values is computed from; a star marks the shared partition. These views change
+# only by folding records, rebuilding or retrying, each of which raises their change counts (observed quotes are in none
+# of them). So a group is valid while the counts of its views stay the same, whatever the records were. What else a
+# value depends on is the instant (see `RiskCache.is_valid`), or part of the name that it is memoized under.
+DEPENDENCIES = {
+    "day_bounds": ("positions",),
+    "sessions": ("sessions",),
+    "limits": ("limits",),
+    "pnl": ("positions", "accounts", "contracts*", "sessions"),
+    "positions": ("positions", "contracts*"),
+    "orders": ("orders", "contracts*"),
+    "exposure": ("positions", "orders", "contracts*"),
+    "counts": ("counters",),
+    "opening": ("accounts",),
+    "account": ("accounts", "positions", "contracts*"),
+    "marks": ("equity", "accounts", "positions", "contracts*"),
+    "highs": ("bests",),
+    "day_best": ("positions", "accounts", "contracts*", "bests", "sessions"),
+    "names": ("contracts*",),
+    "blackouts": ("blackouts", "blackouts*"),
+}
+VIEWS = tuple(dict.fromkeys(view for views in DEPENDENCIES.values() for view in views))
+# The same the other way round: what to drop when a view has changed, in the order of `VIEWS`.
+DEPENDENT_GROUPS = tuple(tuple(group for group, views in DEPENDENCIES.items() if view in views) for view in VIEWS)
+
+T = TypeVar("T")
+
+
+class CachedMember(Generic[T]):
+    """A member of a cache that is computed when it is first read.
+
+    The value then hides this descriptor in the instance's `__dict__`, so that reading it again costs no call.
+    """
+
+    def __init__(self, group: str, compute: Callable[[Any], T]) -> None:
+        self._compute, self._name = compute, compute.__name__
+        self.__doc__ = compute.__doc__
+        MEMBERS[group].append(compute.__name__)
+
+    def __get__(self, cache: object, cls: type[object]) -> T:
+        value = cache.__dict__[self._name] = self._compute(cache)
+        return value
+
+
+MEMBERS: dict[str, list[str]] = {group: [] for group in DEPENDENCIES}
+"""The names of the cached members of each group."""
+
+
+def cached(group: str) -> Callable[[Callable[[Any], T]], CachedMember[T]]:
+    return lambda compute: CachedMember(group, compute)
