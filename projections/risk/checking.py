@@ -212,7 +212,7 @@ def _quote_findings(context: CheckContext) -> list[Finding]:
     return findings
 
 
-class _LimitCheck(NamedTuple):
+class _OrderedCheck(NamedTuple):
     """A limit and how it is checked, or the error if its parameters cannot be read.
 
     `group`: the cache group whose change invalidates a PASS; None if each order is checked.
@@ -225,16 +225,16 @@ class _LimitCheck(NamedTuple):
     error: str = ""
 
 
-def _ordered_checks(cache: RiskCache) -> tuple[_LimitCheck, ...]:
+def _ordered_checks(cache: RiskCache) -> tuple[_OrderedCheck, ...]:
     """Return the checks of the limits in force, in the order in which the first rejection counts."""
     return cache.memoize("limits", "checks", lambda: tuple(sorted(_limit_checks(cache), key=_rank)))
 
 
-def _rank(check: _LimitCheck) -> tuple[int, str]:
+def _rank(check: _OrderedCheck) -> tuple[int, str]:
     return _ORDER.get(kind_of(check.limit.rule_id), len(_ORDER)), check.limit.rule_id
 
 
-def _limit_checks(cache: RiskCache) -> Iterator[_LimitCheck]:
+def _limit_checks(cache: RiskCache) -> Iterator[_OrderedCheck]:
     for limit in cache.limits:
         kind = kind_of(limit.rule_id)
         check, parameters_class = CHECKS.get(kind), KINDS.get(kind)
@@ -244,10 +244,10 @@ def _limit_checks(cache: RiskCache) -> Iterator[_LimitCheck]:
         try:
             parameters = read(limit, parameters_class)
         except BadLimit as error:
-            yield _LimitCheck(limit, error=str(error))
+            yield _OrderedCheck(limit, error=str(error))
             continue
         if parameters.enabled and check is not None:
-            yield _LimitCheck(limit, check.find, parameters, check.cache_group(parameters))
+            yield _OrderedCheck(limit, check.find, parameters, check.cache_group(parameters))
 
 
 def _blackout_findings(context: CheckContext) -> list[Finding]:

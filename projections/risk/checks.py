@@ -320,7 +320,7 @@ def _exceeded(parameters: Parameters, figure: Decimal, most: Decimal) -> Verdict
     return Verdict.WARNING if figure >= most * parameters.warn_at else _PASS
 
 
-class Check(NamedTuple):
+class LimitCheck(NamedTuple):
     """How limits of one kind are checked.
 
     `group` is the RiskCache group of the realized results or counts that the kind compares; None if the finding
@@ -339,18 +339,18 @@ class Check(NamedTuple):
         return None if by_quotes else self.group
 
 
-CHECKS: dict[str, Check] = {
-    "maximum-position": Check(maximum_position),
-    "maximum-contracts": Check(maximum_contracts),
-    "available-balance": Check(available_balance),
-    "daily-loss": Check(daily_loss, "pnl"),
-    "weekly-loss": Check(weekly_loss, "pnl"),
-    "daily-profit": Check(daily_profit, "pnl"),
-    "trailing-drawdown": Check(trailing_drawdown),
-    "concentration": Check(concentration),
-    "order-size": Check(order_size),
-    "trade-limit": Check(trade_limit, "counts"),
-    "symbol-block": Check(symbol_block),
+CHECKS: dict[str, LimitCheck] = {
+    "maximum-position": LimitCheck(maximum_position),
+    "maximum-contracts": LimitCheck(maximum_contracts),
+    "available-balance": LimitCheck(available_balance),
+    "daily-loss": LimitCheck(daily_loss, "pnl"),
+    "weekly-loss": LimitCheck(weekly_loss, "pnl"),
+    "daily-profit": LimitCheck(daily_profit, "pnl"),
+    "trailing-drawdown": LimitCheck(trailing_drawdown),
+    "concentration": LimitCheck(concentration),
+    "order-size": LimitCheck(order_size),
+    "trade-limit": LimitCheck(trade_limit, "counts"),
+    "symbol-block": LimitCheck(symbol_block),
 }
 """By kind of rule, in the order in which they are checked.
 

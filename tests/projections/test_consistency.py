@@ -48,7 +48,7 @@ def test_the_share_of_the_best_day_is_told_at_the_close_in_a_sentence(day: Day) 
         basis="best day ÷ total profit",
         currency="USD",
         trading_day=date(2026, 11, 18),
-        reason="the best day 2026-11-17 made 900.00 of 750.00 USD: 120.0 %, and 40.0 % are too much",
+        reason="the best day 2026-11-17 made 900.00 of 750.00 USD: 120.0 %, the limit is 40.0 %",
         details=second.details,
     )
     assert isinstance(second.details, dict)
@@ -95,6 +95,6 @@ def test_it_may_lock_until_the_next_reset_where_that_is_wanted(day: Day) -> None
     day.make("900")
     day.end()
     [reason] = day.reasons()
-    assert reason.endswith("are too much; locked until 2026-11-18 17:00 CST")
+    assert reason.endswith(" %; locked until 2026-11-18 17:00 CST")
     day.end()
     assert day.breaches() == []

@@ -221,10 +221,10 @@ def test_what_the_broker_says_is_available_pays_for_the_margin(day: Day) -> None
     day.book.append("account/A/-", AccountUpdated(available=Decimal(2_000), currency="USD"))
     assert ask(day).verdict is PASS
     assert ask(day, quantity="2").reason == (
-        "Order allowed, with a warning: of 2,000.00 USD available 1,000.00 would be left, 1,000.00 must be"
+        "Order allowed, with a warning: available balance 2,000.00 USD, 1,000.00 after the order; the minimum is 1,000.00"
     )
     assert ask(day, quantity="3").reason == (
-        "Order blocked: of 2,000.00 USD available 500.00 would be left, 1,000.00 must be"
+        "Order blocked: available balance 2,000.00 USD, 500.00 after the order; the minimum is 1,000.00"
     )
 
 
@@ -243,7 +243,7 @@ def test_a_share_of_equity_is_valued_at_the_quote_whatever_the_order_s_limit(day
     day.quote("5000")
     assert ask(day, quantity="1").verdict is PASS
     assert ask(day, quantity="3", limit_price=Decimal("0.25")).reason == (
-        "Order blocked: 1500.0 % of equity in ES, at most 1000.0 % are allowed"
+        "Order blocked: 1500.0 % of equity in ES, at most 1000.0 % allowed"
     )
 
 

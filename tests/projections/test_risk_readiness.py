@@ -43,7 +43,10 @@ def test_a_book_behind_its_log_refuses_new_exposure_only(day: Day) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
     told_elsewhere(day, "order-size", limit="0.5")
-    assert refused(day) == f"the book is at position {day.book.position}, behind its log or closed: refresh it or reopen it"
+    assert (
+        refused(day)
+        == f"the book is at position {day.book.position}, behind its log or closed: refresh it or reopen it"
+    )
     assert ask(day, SELL).verdict is PASS
     day.book.refresh()
     assert ask(day).rule_id == "order-size"
@@ -53,7 +56,7 @@ def test_a_closed_book_refuses_and_one_of_the_past_does_not(day: Day) -> None:
     past = projections.as_of(day.store, position=day.store.head())
     day.limit("order-size", limit="1")
     day.book.close()
-    assert "the book stands at position" in refused(day)
+    assert "behind its log or closed" in refused(day)
     assert risk.check(past, proposal(quantity="5"), NOON).verdict is PASS
 
 
@@ -154,7 +157,7 @@ def test_policies_that_failed_refuse_new_exposure(day: Day) -> None:
     policies = Policies(day.book, [Grumpy()]).start(ticking=False)
     assert ask(day).verdict is PASS
     day.limit("order-size", limit="9")
-    assert "the policies have not decided everything yet, or failed" in refused(day)
+    assert "the policies have not decided on every record yet, or have failed" in refused(day)
     assert ask(day, account="B").verdict is PASS, "they failed for another account"
     assert cancel(day).verdict is PASS
     with pytest.raises(PolicyStopped):
