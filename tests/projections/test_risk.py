@@ -221,7 +221,8 @@ def test_what_the_broker_says_is_available_pays_for_the_margin(day: Day) -> None
     day.book.append("account/A/-", AccountUpdated(available=Decimal(2_000), currency="USD"))
     assert ask(day).verdict is PASS
     assert ask(day, quantity="2").reason == (
-        "Order allowed, with a warning: available balance 2,000.00 USD, 1,000.00 after the order; the minimum is 1,000.00"
+        "Order allowed, with a warning: "
+        "available balance 2,000.00 USD, 1,000.00 after the order; the minimum is 1,000.00"
     )
     assert ask(day, quantity="3").reason == (
         "Order blocked: available balance 2,000.00 USD, 500.00 after the order; the minimum is 1,000.00"
