@@ -134,9 +134,7 @@ def day_of_five(book: Book) -> Iterator[str]:
         ("round_trips", 2, None),
     ],
 )
-def test_five_in_then_two_two_and_one_out_hits_each_unit_where_it_should(
-    book: Book, unit: str, most: int, at: str | None
-) -> None:
+def test_each_unit_reaches_its_limit_at_the_right_fill(book: Book, unit: str, most: int, at: str | None) -> None:
     running(book)
     limit(book, "trade-limit", limit=most, unit=unit)
     assert next((step for step in day_of_five(book) if locks(book)), None) == at
@@ -155,7 +153,7 @@ def test_a_trade_limit_liquidates_nothing_and_lets_positions_be_closed(book: Boo
     assert policies.settled
 
 
-def test_it_counts_anew_after_the_reset(book: Book, clock: ManualClock) -> None:
+def test_the_count_restarts_after_the_reset(book: Book, clock: ManualClock) -> None:
     policies = running(book)
     limit(book, "trade-limit", limit=2)
     trip(book, 1)
@@ -190,7 +188,7 @@ def test_trades_of_a_day_that_is_over_are_a_breach_and_lock_nothing(book: Book, 
     assert (breach.rule_id, breach.trading_day, breach.figure) == ("trade-limit", MONDAY, Decimal(1))
 
 
-def test_a_trade_limit_that_only_warns_is_told_once_a_day(book: Book) -> None:
+def test_a_trade_limit_with_severity_warning_is_recorded_once_a_day(book: Book) -> None:
     running(book)
     limit(book, "trade-limit", limit=1, unit="fills", severity="WARNING")
     trip(book, 1)
@@ -202,7 +200,7 @@ def test_a_trade_limit_that_only_warns_is_told_once_a_day(book: Book) -> None:
 # A pause after losses
 
 
-def test_so_many_losing_trips_in_a_row_make_a_pause(book: Book, clock: ManualClock) -> None:
+def test_losing_trips_in_a_row_begin_a_pause(book: Book, clock: ManualClock) -> None:
     policies = running(book)
     limit(book, "cooldown", losing_trips=3, duration=30 * MINUTE)
     for points in (-1, -2, 5, -1, -1):
@@ -222,7 +220,7 @@ def test_so_many_losing_trips_in_a_row_make_a_pause(book: Book, clock: ManualClo
     assert locks(book) == []
 
 
-def test_after_a_pause_the_count_begins_again(book: Book, clock: ManualClock) -> None:
+def test_after_a_pause_the_count_restarts(book: Book, clock: ManualClock) -> None:
     policies = running(book)
     limit(book, "cooldown", losing_trips=2, duration=MINUTE)
     trip(book, -1)
@@ -235,7 +233,7 @@ def test_after_a_pause_the_count_begins_again(book: Book, clock: ManualClock) ->
     assert locks(book) == ["cooldown"]
 
 
-def test_one_big_loss_makes_a_pause_and_its_fees_count(book: Book) -> None:
+def test_one_big_loss_begins_a_pause_and_its_fees_count(book: Book) -> None:
     running(book)
     limit(book, "cooldown", loss="150")
     trip(book, -2)
@@ -268,7 +266,7 @@ def test_trips_of_all_symbols_count_together(book: Book) -> None:
     assert locks(book) == ["cooldown"]
 
 
-def test_a_contract_nobody_defined_loses_by_its_points_and_no_money(book: Book) -> None:
+def test_an_undefined_contract_counts_by_points_and_not_by_money(book: Book) -> None:
     running(book)
     limit(book, "cooldown", losing_trips=2, loss="1")
     trip(book, -1, symbol="XX", name="X")
@@ -289,7 +287,7 @@ def test_what_happens_after_a_cleared_pause_does_not_lock_again(book: Book) -> N
     assert len(list(book.read(types=(LockoutSet,)))) == 2
 
 
-def test_a_pause_that_is_over_when_it_is_told_locks_nothing(book: Book, clock: ManualClock) -> None:
+def test_a_pause_that_is_over_when_it_is_recorded_locks_nothing(book: Book, clock: ManualClock) -> None:
     running(book)
     limit(book, "cooldown", losing_trips=1, duration=MINUTE)
     clock.advance(HOUR)
@@ -307,7 +305,7 @@ def points(book: Book) -> list[Decimal | None]:
     return [trip.points for trip in book.trips.of("A")]
 
 
-def test_a_trip_is_from_flat_to_flat_and_a_fill_through_zero_begins_the_next(book: Book) -> None:
+def test_a_round_trip_is_from_flat_to_flat_and_a_fill_through_zero_begins_the_next(book: Book) -> None:
     fill(book, 2, 100)
     fill(book, -1, 104)
     fill(book, -3, 101, fee=3)
@@ -318,7 +316,7 @@ def test_a_trip_is_from_flat_to_flat_and_a_fill_through_zero_begins_the_next(boo
     assert book.trips.of("A", "NQ") == book.trips.of("B") == ()
 
 
-def test_a_correction_and_a_bust_change_the_trip_they_are_of(book: Book) -> None:
+def test_a_correction_and_a_bust_change_the_trip_of_their_trade(book: Book) -> None:
     first = fill(book, 2, 100)
     second = fill(book, 1, 110)
     book.append("order/A/O", TradeCorrected(trade_id=first, quantity=Decimal(2), price=Decimal(98)))
@@ -329,7 +327,7 @@ def test_a_correction_and_a_bust_change_the_trip_they_are_of(book: Book) -> None
     assert points(book) == [Decimal(-2)]
 
 
-def test_a_trade_that_is_told_twice_counts_once(book: Book) -> None:
+def test_a_trade_reported_twice_counts_once(book: Book) -> None:
     trade = OrderFilled(trade_id="T", symbol="ES", side=Side.BUY, quantity=Decimal(1), price=Decimal(100))
     book.append("order/A/O", [trade, trade])
     fill(book, -1, 103)
@@ -345,7 +343,7 @@ def test_an_adjustment_without_a_price_leaves_a_trip_without_a_result(book: Book
     assert points(book) == [None, Decimal(10)]
 
 
-def test_a_later_fee_is_of_its_trade_s_trip_and_one_of_no_trade_is_of_none(book: Book) -> None:
+def test_a_later_fee_belongs_to_the_trip_of_its_trade(book: Book) -> None:
     bought = fill(book, 1, 100, fee=1)
     book.append("order/A/O", FeeCharged(trade_id=bought, amount=Decimal(2)))
     book.append("trade/A/T", FeeCharged(trade_id=bought, amount=Decimal(4), symbol="ES"))
@@ -354,7 +352,7 @@ def test_a_later_fee_is_of_its_trade_s_trip_and_one_of_no_trade_is_of_none(book:
     assert [trip.fees for trip in book.trips.of("A")] == [(("", Decimal(7)),)]
 
 
-def test_a_trade_that_is_busted_twice_is_busted_once(book: Book) -> None:
+def test_a_second_bust_of_a_trade_is_ignored(book: Book) -> None:
     fill(book, 1, 100)
     more = fill(book, 1, 110)
     for _ in range(2):
@@ -364,7 +362,7 @@ def test_a_trade_that_is_busted_twice_is_busted_once(book: Book) -> None:
     assert points(book) == [Decimal(1)]
 
 
-def test_a_trip_without_a_result_ends_a_row_of_losses(book: Book) -> None:
+def test_a_trip_without_a_result_ends_a_losing_streak(book: Book) -> None:
     running(book)
     limit(book, "cooldown", losing_trips=2)
     trip(book, -1)
@@ -374,7 +372,7 @@ def test_a_trip_without_a_result_ends_a_row_of_losses(book: Book) -> None:
     assert locks(book) == []
 
 
-def test_losses_of_just_now_make_a_pause_when_the_policies_start(book: Book) -> None:
+def test_recent_losses_begin_a_pause_when_the_policies_start(book: Book) -> None:
     limit(book, "cooldown", losing_trips=1)
     trip(book, -1)
     assert locks(book) == []
@@ -382,7 +380,7 @@ def test_losses_of_just_now_make_a_pause_when_the_policies_start(book: Book) -> 
     assert locks(book) == ["cooldown"]
 
 
-def test_a_bust_gives_its_fee_back_and_of_nothing_makes_no_trip(book: Book) -> None:
+def test_a_bust_returns_its_fee_and_an_unknown_one_makes_no_trip(book: Book) -> None:
     only = fill(book, 1, 100, fee=3)
     book.append("order/A/O", TradeBusted(trade_id=only))
     assert book.trips.of("A") == ()

@@ -32,7 +32,7 @@ def test_a_best_day_below_the_share_is_no_breach(day: Day) -> None:
     assert [breach.trading_day for breach in day.breaches()] == [date(2026, 11, 17), date(2026, 11, 18)]
 
 
-def test_the_share_of_the_best_day_is_told_at_the_close_in_a_sentence(day: Day) -> None:
+def test_the_share_of_the_best_day_is_recorded_at_the_close_in_a_sentence(day: Day) -> None:
     day.make("900")
     assert not day.breaches()
     day.end()
@@ -63,7 +63,7 @@ def test_reaching_the_share_exactly_is_a_breach(day: Day) -> None:
     assert day.breaches()[-1].figure == Decimal("0.4")
 
 
-def test_it_is_told_once_a_day(day: Day) -> None:
+def test_it_is_recorded_once_a_day(day: Day) -> None:
     day.make("900")
     day.end()
     day.book.append("session/A/2026-11-17", SessionClosed(trading_day=date(2026, 11, 17)))
@@ -90,7 +90,7 @@ def test_fees_may_be_left_out_and_other_currencies_are_named(day: Day) -> None:
     assert (breach.details["total"], breach.details["other_currencies"]) == ("500", {"EUR": "70.0"})
 
 
-def test_it_may_lock_until_the_next_reset_where_that_is_wanted(day: Day) -> None:
+def test_it_may_lock_until_the_next_reset(day: Day) -> None:
     day.limit("consistency", limit="0.3", severity="LOCKOUT")
     day.make("900")
     day.end()

@@ -46,7 +46,7 @@ def test_a_damaged_cursor_is_not_taken_from_a_book_of_other_accounts(tmp_path: P
             assert Cursors(store).begin("one", 6) == 6
 
 
-def test_a_cursor_of_another_log_says_nothing_of_this_one(tmp_path: Path) -> None:
+def test_a_cursor_of_another_log_is_damaged(tmp_path: Path) -> None:
     for name in ("a", "b"):
         with eventstore.open(tmp_path / name) as store:
             marked(store, 3)

@@ -55,7 +55,7 @@ def marks(day: Day) -> list[EquityMarked]:
 # End of day
 
 
-def test_the_floor_of_end_of_day_moves_at_the_close_alone(day: Day) -> None:
+def test_an_end_of_day_floor_moves_at_the_close_only(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000", locks_at="50000")
     assert floor(day) == 48_000
     day.make("500")
@@ -81,7 +81,7 @@ def test_the_floor_of_end_of_day_moves_at_the_close_alone(day: Day) -> None:
     assert told.reason == "equity 50,000.00 USD at the drawdown floor 50,000.00 reached; locked without end"
 
 
-def test_the_first_floor_is_reached_by_the_fill_that_comes_down_to_it(day: Day) -> None:
+def test_a_fill_can_reach_the_first_floor(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("-1999")
     assert not day.lockouts()
@@ -93,7 +93,7 @@ def test_the_first_floor_is_reached_by_the_fill_that_comes_down_to_it(day: Day) 
     assert len(day.book.enforcement.pending(ACCOUNT)) == 1
 
 
-def test_a_floor_of_end_of_day_is_reached_by_what_is_open_too(day: Day) -> None:
+def test_open_positions_can_reach_an_end_of_day_floor(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.fill(Side.BUY, "5000")
     day.quote("5100")
@@ -102,7 +102,7 @@ def test_a_floor_of_end_of_day_is_reached_by_what_is_open_too(day: Day) -> None:
     assert the_lockout(day).reason.startswith("equity 48,000.00 USD at the drawdown floor 48,000.00 reached")
 
 
-def test_it_carries_over_the_days_and_nothing_clears_it(day: Day) -> None:
+def test_the_lockout_lasts_across_days_and_nothing_clears_it(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("-2000")
     day.book.append("lockout/A/trailing-drawdown", LockoutCleared(by="trader"))
@@ -175,7 +175,7 @@ def test_no_high_is_marked_while_a_position_has_no_price(day: Day) -> None:
     assert marks(day)[-1].equity == 51_000
 
 
-def test_a_guess_is_no_high_even_where_something_else_is_marked(day: Day) -> None:
+def test_a_guessed_equity_is_no_high_even_if_something_else_is_marked(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2500", basis="equity")
     day.fill(Side.BUY, "5000")
     day.define("ES2")
@@ -209,7 +209,7 @@ def test_a_stale_price_counts_and_is_named(day: Day) -> None:
 # Realized
 
 
-def test_the_floor_of_realized_figures_follows_each_fill_and_no_quote(day: Day) -> None:
+def test_a_realized_floor_follows_each_fill_and_no_quote(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000", basis="realized")
     won = day.make("500")
     assert floor(day) == 48_500
@@ -224,7 +224,7 @@ def test_the_floor_of_realized_figures_follows_each_fill_and_no_quote(day: Day) 
     assert the_lockout(day).reason.startswith("balance 48,500.00 USD at the drawdown floor 48,500.00 reached")
 
 
-def test_what_was_missed_is_judged_at_the_start(day: Day) -> None:
+def test_a_missed_breach_is_evaluated_at_the_start(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000", basis="realized")
     day.policies.stop()
     day.make("500")
@@ -250,7 +250,7 @@ def test_a_looser_distance_never_lowers_the_floor_and_a_tighter_one_raises_it(da
     assert the_lockout(day).reason.startswith("equity 48,500.00 USD at the drawdown floor 48,500.00 reached")
 
 
-def test_a_floor_that_was_marked_holds_whatever_is_set_later(day: Day) -> None:
+def test_a_marked_floor_stays_whatever_is_set_later(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.limit("trailing-drawdown", distance="5000")
     day.end()
@@ -260,7 +260,7 @@ def test_a_floor_that_was_marked_holds_whatever_is_set_later(day: Day) -> None:
     assert the_lockout(day).reason.startswith("equity 48,000.00 USD at the drawdown floor 48,000.00 reached")
 
 
-def test_a_warning_beyond_the_floor_has_a_floor_of_its_own(day: Day) -> None:
+def test_a_warning_has_a_floor_of_its_own(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.limit("trailing-drawdown:late", distance="2500", severity="WARNING")
     day.make("-2400")
@@ -279,7 +279,7 @@ def test_a_warning_before_the_floor_locks_nothing_and_moves_no_floor(day: Day) -
     assert not day.lockouts()
 
 
-def test_money_that_is_taken_out_does_not_lower_the_floor(day: Day) -> None:
+def test_a_withdrawal_does_not_lower_the_floor(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("1000")
     day.end()
@@ -290,14 +290,14 @@ def test_money_that_is_taken_out_does_not_lower_the_floor(day: Day) -> None:
     assert [found.causation_id for found in day.lockouts()] == [record.id]
 
 
-def test_a_limit_in_another_currency_is_passed_over(day: Day) -> None:
+def test_a_limit_in_another_currency_is_skipped(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000", currency="EUR")
     day.make("-5000")
     assert floor(day) is None
     assert not day.lockouts()
 
 
-def test_a_contract_nobody_told_of_is_judged_when_it_is_told(day: Day) -> None:
+def test_an_undefined_contract_is_evaluated_when_it_is_defined(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("-2000", "NQ")
     assert not day.policies.stopped
@@ -309,7 +309,7 @@ def test_a_contract_nobody_told_of_is_judged_when_it_is_told(day: Day) -> None:
 # The close
 
 
-def test_every_account_that_was_opened_is_marked_at_its_close(day: Day) -> None:
+def test_every_opened_account_is_marked_at_its_close(day: Day) -> None:
     day.make("500", fee="4")
     day.fill(Side.BUY, "5000")
     day.quote("5001")
@@ -332,7 +332,7 @@ def test_every_account_that_was_opened_is_marked_at_its_close(day: Day) -> None:
     assert len(marks(day)) == 1
 
 
-def test_a_close_told_late_is_marked_with_the_balance_it_had(day: Day) -> None:
+def test_a_close_recorded_late_is_marked_with_its_own_balance(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("500")
     day.clock.set(RESET + 7 * HOUR)
@@ -351,7 +351,7 @@ def test_a_close_told_late_is_marked_with_the_balance_it_had(day: Day) -> None:
 # Crashes
 
 
-def test_the_floor_outlives_a_process_that_is_killed(tmp_path: Path) -> None:
+def test_the_floor_survives_a_kill(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.projections.test_drawdown", str(tmp_path / "data")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
         assert child.stdout is not None

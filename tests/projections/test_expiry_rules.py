@@ -61,7 +61,7 @@ def test_its_own_thread_expires_a_lockout(tmp_path: Path) -> None:
         assert record.occurred_at >= until
 
 
-def test_what_ended_while_nobody_was_there_expires_at_the_start(
+def test_a_lockout_that_ended_while_no_process_ran_expires_at_the_start(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
@@ -116,7 +116,7 @@ def test_a_tick_ahead_of_the_clock_expires_nothing(store: EventStore, book: Book
     assert expired(store) == []
 
 
-def test_an_account_whose_lockouts_failed_keeps_no_other_from_expiring(
+def test_an_account_with_a_failed_view_does_not_keep_others_from_expiring(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     for account in "AB":
@@ -131,7 +131,7 @@ def test_an_account_whose_lockouts_failed_keeps_no_other_from_expiring(
 # A wall clock that is moved
 
 
-def test_a_clock_that_was_moved_ahead_ends_no_lockout(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_a_clock_set_ahead_ends_no_lockout(store: EventStore, book: Book, clock: ManualClock) -> None:
     policies = running(book, LockoutExpiry())
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
     clock.set(NOON + DAY)
@@ -150,7 +150,9 @@ def test_a_clock_that_was_moved_ahead_ends_no_lockout(store: EventStore, book: B
     assert len(expired(store)) == 1
 
 
-def test_a_clock_moved_to_just_before_the_end_is_no_way_out(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_a_clock_set_to_just_before_the_end_does_not_shorten_a_lockout(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
     policies = running(book, LockoutExpiry())
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
     clock.set(NOON + HOUR - MINUTE)
@@ -171,9 +173,7 @@ def test_small_steps_add_up_to_a_jump(store: EventStore, book: Book, clock: Manu
     assert expired(store) == []
 
 
-def test_a_clock_that_was_put_right_again_leaves_the_original_end(
-    store: EventStore, book: Book, clock: ManualClock
-) -> None:
+def test_a_corrected_clock_leaves_the_original_end(store: EventStore, book: Book, clock: ManualClock) -> None:
     policies = running(book, LockoutExpiry())
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + HOUR, revocable=False))
     clock.set(NOON + DAY)
@@ -185,7 +185,7 @@ def test_a_clock_that_was_put_right_again_leaves_the_original_end(
     assert not locked(book, NOON + HOUR)
 
 
-def test_what_a_moved_clock_let_somebody_end_is_in_force_again(
+def test_a_lockout_ended_by_a_changed_clock_is_in_force_again(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     policies = running(book, LockoutExpiry())
@@ -203,7 +203,9 @@ def test_what_a_moved_clock_let_somebody_end_is_in_force_again(
     assert book.lockouts.history("A")[0].ended_by == "expired"
 
 
-def test_what_was_set_after_the_clock_was_moved_ends_by_it(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_a_lockout_set_after_the_clock_change_ends_by_the_new_clock(
+    store: EventStore, book: Book, clock: ManualClock
+) -> None:
     policies = running(book, LockoutExpiry())
     clock.set(NOON + DAY)
     policies.tick()
@@ -215,7 +217,7 @@ def test_what_was_set_after_the_clock_was_moved_ends_by_it(store: EventStore, bo
     assert told(store, ClockJumped) == []
 
 
-def test_a_step_that_a_time_server_makes_is_no_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_a_step_by_a_time_server_is_no_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
     policies = running(book, LockoutExpiry())
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
     clock.set(NOON + 2 * SECOND)
@@ -223,7 +225,7 @@ def test_a_step_that_a_time_server_makes_is_no_jump(store: EventStore, book: Boo
     assert told(store, ClockJumped) == []
 
 
-def test_what_is_set_instead_while_the_clock_is_ahead_makes_it_only_stricter(
+def test_a_lockout_set_again_while_the_clock_is_ahead_only_gets_stricter(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     policies = running(book, LockoutExpiry())
@@ -236,7 +238,7 @@ def test_what_is_set_instead_while_the_clock_is_ahead_makes_it_only_stricter(
     assert (lockout.until, lockout.allows, lockout.revocable) == (NOON + DAY + 2 * HOUR, Allows.NOTHING, False)
 
 
-def test_what_a_process_that_knows_of_no_jump_ended_expires_anew(
+def test_a_lockout_ended_by_a_process_unaware_of_the_jump_expires_again(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     policies = running(book, LockoutExpiry())
@@ -254,7 +256,7 @@ def test_what_a_process_that_knows_of_no_jump_ended_expires_anew(
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_clock_put_back_after_the_end_and_right_again_locks_nobody_anew(
+def test_a_clock_set_back_after_the_end_and_corrected_does_not_lock_again(
     store: EventStore, book: Book, clock: ManualClock, seen: bool
 ) -> None:
     policies = running(book, LockoutExpiry())
@@ -286,7 +288,7 @@ def test_two_processes_record_a_jump_once(store: EventStore, book: Book, clock: 
         assert other.lockouts.active("A", NOON + DAY) == book.lockouts.active("A", NOON + DAY)
 
 
-def test_a_machine_that_slept_is_older_by_both_clocks() -> None:
+def test_a_suspended_machine_is_no_clock_change() -> None:
     kind = getattr(time, "CLOCK_BOOTTIME", None)
     before = SystemClock.monotonic_ns()
     between = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)

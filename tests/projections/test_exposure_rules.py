@@ -118,7 +118,7 @@ def locks(book: Book) -> list[tuple[str, int | None]]:
         (-3, [9], 6),
     ],
 )
-def test_working_orders_count_with_the_worst_they_can_come_to(
+def test_working_orders_count_with_their_worst_case(
     book: Book, held: int, orders: list[int], worst: int | None
 ) -> None:
     if held:
@@ -128,7 +128,7 @@ def test_working_orders_count_with_the_worst_they_can_come_to(
     assert exposures(book, "A") == ({} if worst is None else {"ESZ5": Decimal(worst)})
 
 
-def test_reduce_only_orders_and_closing_a_side_enlarge_nothing(book: Book) -> None:
+def test_reduce_only_orders_and_closing_a_side_add_nothing(book: Book) -> None:
     hold(book, 2)
     order(book, -9, reduce_only=True)
     assert exposures(book, "A") == {"ESZ5": Decimal(2)}
@@ -139,13 +139,13 @@ def test_reduce_only_orders_and_closing_a_side_enlarge_nothing(book: Book) -> No
     assert exposures(book, "A") == {"ESZ5": Decimal(2), "MESZ5": Decimal(8)}
 
 
-def test_what_a_broker_calls_a_contract_is_the_same_contract(book: Book) -> None:
+def test_a_broker_s_symbol_is_the_same_contract(book: Book) -> None:
     hold(book, 2)
     order(book, 1, "B.ESZ5")
     assert exposures(book, "A") == {"ESZ5": Decimal(3)}
 
 
-def test_more_than_allowed_locks_and_asks_for_less(book: Book, policies: Policies) -> None:
+def test_exceeding_the_limit_locks_and_requests_a_reduction(book: Book, policies: Policies) -> None:
     limit(book, "maximum-contracts", limit=5)
     hold(book, 5)
     assert locks(book) == []
@@ -157,7 +157,7 @@ def test_more_than_allowed_locks_and_asks_for_less(book: Book, policies: Policie
     assert (request.action, request.symbol, request.quantity) == (EnforcementAction.REDUCE_TO, "ESZ5", Decimal(5))
 
 
-def test_it_locks_no_more_once_no_more_is_held_than_allowed(book: Book, policies: Policies) -> None:
+def test_the_lockout_is_cleared_once_the_limit_is_no_longer_exceeded(book: Book, policies: Policies) -> None:
     limit(book, "maximum-contracts", limit=5)
     hold(book, 4)
     working = order(book, 2)
@@ -170,7 +170,7 @@ def test_it_locks_no_more_once_no_more_is_held_than_allowed(book: Book, policies
     assert locks(book) == []
 
 
-def test_an_irrevocable_one_holds_until_the_reset(book: Book, policies: Policies, clock: ManualClock) -> None:
+def test_an_irrevocable_lockout_lasts_until_the_reset(book: Book, policies: Policies, clock: ManualClock) -> None:
     limit(book, "maximum-contracts", limit=1, revocable=False)
     hold(book, 2)
     hold(book, -2)
@@ -213,7 +213,7 @@ def test_the_limit_grows_and_shrinks_with_the_balance(book: Book, policies: Poli
     assert locks(book) == [("account", RESET)]
 
 
-def test_a_balance_nobody_can_tell_allows_the_fewest(book: Book, policies: Policies) -> None:
+def test_an_unknown_balance_allows_the_fewest_contracts(book: Book, policies: Policies) -> None:
     limit(book, "maximum-contracts", limit=2, scaling=[["0", "1"], ["50000", "3"]])
     for number, price in ((1, 100), (-1, 101)):
         side = Side.BUY if number > 0 else Side.SELL
@@ -228,7 +228,7 @@ def test_a_balance_nobody_can_tell_allows_the_fewest(book: Book, policies: Polic
 # Symbols
 
 
-def test_a_blocked_symbol_is_locked_for_as_long_as_the_limit_names_it(
+def test_a_blocked_symbol_is_locked_while_the_limit_names_it(
     book: Book, policies: Policies, clock: ManualClock
 ) -> None:
     limit(book, "symbol-block", symbols=["ESZ5", "NQ"])
@@ -247,14 +247,14 @@ def test_a_blocked_symbol_is_locked_for_as_long_as_the_limit_names_it(
     assert (cleared.event.by, cleared.event.scope) == ("symbol-block", "symbol:ESZ5")  # type: ignore[attr-defined]
 
 
-def test_a_block_cleared_by_hand_is_there_again(book: Book, policies: Policies) -> None:
+def test_a_block_cleared_by_hand_is_set_again(book: Book, policies: Policies) -> None:
     limit(book, "symbol-block", symbols=["ESZ5"])
     for _ in range(2):
         book.append("lockout/A/symbol-block", LockoutCleared(by="somebody"))
         assert locks(book) == [("symbol:ESZ5", None)]
 
 
-def test_what_somebody_locked_by_hand_is_left_alone(book: Book, policies: Policies) -> None:
+def test_a_lockout_set_by_hand_is_left_alone(book: Book, policies: Policies) -> None:
     book.append("lockout/A/symbol-block", LockoutSet(rule_id="symbol-block", scope="symbol:ESZ5"))
     limit(book, "symbol-block", symbols=["NQZ5"])
     policies.tick()
@@ -271,7 +271,7 @@ def test_what_somebody_locked_by_hand_is_left_alone(book: Book, policies: Polici
         ("AAPL", ["symbol:AAPL", "root:AAPL"]),
     ],
 )
-def test_a_name_means_a_symbol_or_what_may_be_a_root(book: Book, name: str, scopes: list[str]) -> None:
+def test_a_name_is_a_symbol_or_possibly_a_root(book: Book, name: str, scopes: list[str]) -> None:
     assert scopes_of(book, name) == scopes
 
 
@@ -303,13 +303,13 @@ def test_a_blackout_locks_from_its_start_until_its_stop(
     assert len(list(book.read(types=(LockoutSet,)))) == 1
 
 
-def test_a_blackout_of_symbols_locks_these(book: Book, policies: Policies) -> None:
+def test_a_blackout_of_symbols_locks_only_these(book: Book, policies: Policies) -> None:
     limit(book, "blackout")
     book.append("blackout/A/eia", blackout(NOON, NOON + HOUR, "CL", "ESZ5"))
     assert locks(book) == [(scope, NOON + HOUR) for scope in ("symbol:CL", "root:CL", "symbol:ESZ5")]
 
 
-def test_a_canceled_blackout_locks_no_more(book: Book, policies: Policies, clock: ManualClock) -> None:
+def test_a_canceled_blackout_no_longer_locks(book: Book, policies: Policies, clock: ManualClock) -> None:
     limit(book, "blackout")
     book.append("blackout/A/fomc", blackout(NOON, NOON + HOUR))
     assert len(locks(book)) == 1
@@ -319,7 +319,7 @@ def test_a_canceled_blackout_locks_no_more(book: Book, policies: Policies, clock
 
 
 @pytest.mark.parametrize("names", [["short", "long"], ["long", "short"]])
-def test_of_two_blackouts_the_one_that_is_left_locks_on(
+def test_of_two_blackouts_the_remaining_one_still_locks(
     book: Book, policies: Policies, clock: ManualClock, names: list[str]
 ) -> None:
     limit(book, "blackout")
@@ -347,12 +347,12 @@ def test_a_blackout_scheduled_again_after_it_was_canceled_locks_again(
         assert locks(book) == []
 
 
-def test_without_such_a_limit_a_blackout_locks_nothing(book: Book, policies: Policies) -> None:
+def test_without_a_blackout_limit_a_blackout_locks_nothing(book: Book, policies: Policies) -> None:
     book.append("blackout/A/fomc", blackout(NOON, NOON + HOUR))
     policies.tick()
     assert locks(book) == []
 
 
-def test_the_shipped_rules_have_names_of_their_own() -> None:
+def test_the_shipped_rules_have_unique_names() -> None:
     names = [policy.name for policy in shipped_rules()]
     assert len(set(names)) == len(names) == 13

@@ -85,7 +85,7 @@ def test_the_fill_that_reaches_the_loss_locks_until_the_reset(day: Day) -> None:
     assert len(day.lockouts()) == 1
 
 
-def test_fees_count_unless_they_are_said_not_to(day: Day) -> None:
+def test_fees_count_unless_disabled(day: Day) -> None:
     day.limit("daily-loss:gross", limit="1000", net_of_fees=False)
     day.limit("daily-loss:net", limit="1000")
     day.make("-990", fee="10")
@@ -98,7 +98,7 @@ def locked(day: Day) -> list[LockoutSet]:
     return [record.event for record in day.lockouts() if isinstance(record.event, LockoutSet)]
 
 
-def test_a_fee_that_comes_later_locks_too(day: Day) -> None:
+def test_a_later_fee_locks_too(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     sold = day.make("-990")
     charged = FeeCharged(trade_id="T2", amount=Decimal(10), currency="USD", symbol="ES")
@@ -106,7 +106,7 @@ def test_a_fee_that_comes_later_locks_too(day: Day) -> None:
     assert [record.causation_id for record in day.lockouts()] == [fee.id]
 
 
-def test_a_limit_set_below_the_loss_that_is_there_locks_at_once(day: Day) -> None:
+def test_a_limit_set_below_the_current_loss_locks_at_once(day: Day) -> None:
     day.make("-800")
     record = day.limit("daily-loss", limit="800")
     assert [found.causation_id for found in day.lockouts()] == [record.id]
@@ -125,7 +125,7 @@ def test_a_limit_that_tightens_later_locks_when_it_comes_into_force(day: Day) ->
     assert len(day.lockouts()) == 1
 
 
-def test_a_corrected_fill_is_judged_as_it_is_now(day: Day) -> None:
+def test_a_corrected_fill_counts_as_corrected(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     sold = day.make("-500")
     event = TradeCorrected(trade_id="T2", quantity=Decimal(1), price=Decimal(4_980), symbol="ES", side=Side.SELL)
@@ -133,7 +133,7 @@ def test_a_corrected_fill_is_judged_as_it_is_now(day: Day) -> None:
     assert [record.causation_id for record in day.lockouts()] == [corrected.id]
 
 
-def test_a_bust_of_what_was_won_locks_and_one_of_what_was_lost_unlocks_nothing(day: Day) -> None:
+def test_a_busted_profit_locks_and_a_busted_loss_unlocks_nothing(day: Day) -> None:
     day.define("NQ")
     day.limit("daily-loss", limit="1000")
     won, lost = day.make("600"), day.make("-1200", "NQ")
@@ -146,7 +146,7 @@ def test_a_bust_of_what_was_won_locks_and_one_of_what_was_lost_unlocks_nothing(d
     assert day.store.version("lockout/A/daily-loss") == 1
 
 
-def test_what_is_lost_in_another_currency_is_named_and_not_summed(day: Day) -> None:
+def test_a_loss_in_another_currency_is_named_and_not_summed(day: Day) -> None:
     day.define("FDAX", currency="EUR")
     day.limit("daily-loss", limit="1000")
     day.limit("daily-loss:eur", limit="700", currency="EUR")
@@ -159,14 +159,14 @@ def test_what_is_lost_in_another_currency_is_named_and_not_summed(day: Day) -> N
     assert locked(day)[1].reason.startswith("daily loss -700.00 of -700.00 EUR reached; locked until ")
 
 
-def test_a_symbol_nobody_told_the_worth_of_hides_no_other_loss(day: Day) -> None:
+def test_a_symbol_without_multiplier_hides_no_other_loss(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-100", "NQ")
     day.make("-1000")
     assert details(day)["unknown"] == ["NQ"]
 
 
-def test_a_contract_told_later_is_judged_when_it_is_told(day: Day) -> None:
+def test_a_contract_defined_later_is_evaluated_then(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-1000", "NQ")
     assert not day.lockouts()
@@ -174,7 +174,7 @@ def test_a_contract_told_later_is_judged_when_it_is_told(day: Day) -> None:
     assert [record.causation_id for record in day.lockouts()] == [told.id]
 
 
-def test_without_a_currency_of_the_accounts_own_each_is_judged_by_itself(tmp_path: Path) -> None:
+def test_without_an_account_currency_each_currency_is_evaluated_by_itself(tmp_path: Path) -> None:
     day = Day(tmp_path / "other", [DailyLoss()])
     day.define("ES")
     day.define("FDAX", currency="EUR")
@@ -197,7 +197,7 @@ def test_a_warning_is_recorded_once_a_day_and_locks_nothing(day: Day) -> None:
     assert not day.lockouts()
 
 
-def test_the_second_day_starts_clean(day: Day) -> None:
+def test_the_second_day_starts_unlocked(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-1000")
     day.end()
@@ -222,7 +222,7 @@ def test_a_late_fill_of_a_day_that_is_over_is_recorded_and_locks_nothing(day: Da
     assert not day.lockouts()
 
 
-def test_a_fee_told_after_the_reset_counts_for_the_day_of_its_trade(day: Day) -> None:
+def test_a_fee_recorded_after_the_reset_counts_for_the_day_of_its_trade(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     sold = day.make("-990")
     day.end()
@@ -231,7 +231,7 @@ def test_a_fee_told_after_the_reset_counts_for_the_day_of_its_trade(day: Day) ->
     assert not day.lockouts()
 
 
-def test_what_was_set_after_a_day_does_not_judge_it(day: Day) -> None:
+def test_a_limit_set_after_a_day_does_not_apply_to_it(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-900")
     day.end()
@@ -286,7 +286,7 @@ def test_a_weeks_loss_locks_until_its_last_days_reset(tmp_path: Path) -> None:
     day.close()
 
 
-def test_where_nobody_tells_the_weeks_end_it_locks_day_by_day(tmp_path: Path) -> None:
+def test_with_an_unknown_end_of_the_week_it_locks_day_by_day(tmp_path: Path) -> None:
     day = Day(tmp_path / "other", [WeeklyLoss()], now=at(17, 15))
     day.book.sessions.calendars.clear()
     day.open_account()
@@ -300,7 +300,7 @@ def test_where_nobody_tells_the_weeks_end_it_locks_day_by_day(tmp_path: Path) ->
     day.close()
 
 
-def test_a_profit_is_locked_in_when_it_comes_to_the_target(day: Day) -> None:
+def test_a_profit_is_locked_in_when_it_reaches_the_target(day: Day) -> None:
     day.limit("daily-profit", target="3000")
     day.make("2999")
     assert not day.lockouts()
@@ -310,7 +310,7 @@ def test_a_profit_is_locked_in_when_it_comes_to_the_target(day: Day) -> None:
     )
 
 
-def test_a_profit_that_is_open_is_locked_in_by_the_quote(day: Day) -> None:
+def test_an_unrealized_profit_is_locked_in_by_the_quote(day: Day) -> None:
     day.limit("daily-profit", target="3000", basis="equity")
     day.fill(Side.BUY, "5000")
     day.quote("5059.75")
@@ -319,7 +319,7 @@ def test_a_profit_that_is_open_is_locked_in_by_the_quote(day: Day) -> None:
     assert the_lockout(day).until == RESET
 
 
-def test_a_lockout_that_was_cleared_comes_back_with_the_next_fill(day: Day) -> None:
+def test_a_cleared_lockout_is_set_again_by_the_next_fill(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-1000")
     day.book.append("lockout/A/daily-loss", LockoutCleared(by="desk"))
@@ -328,7 +328,7 @@ def test_a_lockout_that_was_cleared_comes_back_with_the_next_fill(day: Day) -> N
     assert day.is_locked()
 
 
-def test_two_accounts_are_judged_apart(day: Day) -> None:
+def test_two_accounts_are_evaluated_separately(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-999")
     bought = OrderFilled(trade_id="1", symbol="ES", side=Side.BUY, quantity=Decimal(1), price=Decimal(5_000))
@@ -336,7 +336,7 @@ def test_two_accounts_are_judged_apart(day: Day) -> None:
     assert not day.lockouts()
 
 
-def test_a_contract_is_no_account(day: Day) -> None:
+def test_a_contract_is_not_an_account(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.book.append("contract/-/NQ", ContractDefined(symbol="NQ", multiplier=Decimal(20)))
     assert not day.policies.stopped

@@ -99,7 +99,7 @@ def lockouts(store: EventStore) -> list[eventstore.Record]:
     return list(store.read(stream="lockout/"))
 
 
-def test_the_lockout_comes_with_the_very_fill(store: EventStore, book: Book) -> None:
+def test_the_lockout_is_appended_with_the_fill(store: EventStore, book: Book) -> None:
     running(book, Loss())
     sold = lose(book, 10)[-1]
     [record] = lockouts(store)
@@ -108,7 +108,7 @@ def test_the_lockout_comes_with_the_very_fill(store: EventStore, book: Book) -> 
     assert [request.rule_id for request in book.enforcement.pending("A")] == ["loss"]
 
 
-def test_each_record_of_a_batch_is_seen_where_it_stands(store: EventStore, book: Book) -> None:
+def test_each_record_of_a_batch_is_evaluated_at_its_own_position(store: EventStore, book: Book) -> None:
     running(book, Loss())
     bought, sold = fill(Side.BUY, 100, 1), fill(Side.SELL, 90, 2)
     book.append("order/A/O", [bought, sold, fill(Side.BUY, 100, 3), fill(Side.SELL, 200, 4)])
@@ -116,7 +116,7 @@ def test_each_record_of_a_batch_is_seen_where_it_stands(store: EventStore, book:
     assert [record.event for record in lockouts(store)] == [LockoutSet(rule_id="loss", reason="-10")]
 
 
-def test_others_appends_are_seen_when_the_book_comes_to_them(store: EventStore, book: Book) -> None:
+def test_other_processes_appends_are_evaluated_when_the_book_folds_them(store: EventStore, book: Book) -> None:
     running(book, Loss())
     lose(store, 10)
     assert not lockouts(store)
@@ -124,7 +124,7 @@ def test_others_appends_are_seen_when_the_book_comes_to_them(store: EventStore, 
     assert len(lockouts(store)) == 1
 
 
-def test_a_quote_trips_what_no_fill_does(store: EventStore, book: Book) -> None:
+def test_a_quote_can_trigger_a_lockout(store: EventStore, book: Book) -> None:
     policy = Loss()
     running(book, policy)
     book.append("order/A/O", fill(Side.BUY, 100, 1))
@@ -138,7 +138,7 @@ def test_a_quote_trips_what_no_fill_does(store: EventStore, book: Book) -> None:
     assert len(policy.asked) == seen
 
 
-def test_who_holds_what_is_found_anew_after_a_fill(book: Book) -> None:
+def test_the_holders_of_a_symbol_are_updated_after_a_fill(book: Book) -> None:
     policy = Loss()
     running(book, policy)
     quote = QuoteReceived(symbol="ES", last=Decimal(100))
@@ -161,7 +161,7 @@ def test_a_policy_begins_at_the_head_when_it_is_first_registered(store: EventSto
 
 
 @pytest.mark.parametrize("first", [0, 3])
-def test_it_acts_on_what_happened_while_it_was_down(store: EventStore, book: Book, first: int) -> None:
+def test_records_appended_while_it_was_down_are_evaluated(store: EventStore, book: Book, first: int) -> None:
     for number in range(first):
         lose(book, 1, number + 10)
     running(book, Loss()).stop()
@@ -175,7 +175,7 @@ def test_it_acts_on_what_happened_while_it_was_down(store: EventStore, book: Boo
     assert [trigger.kind for trigger in policy.asked].count(TriggerKind.RECORD) == 4
 
 
-def test_what_was_decided_already_is_not_decided_again(store: EventStore, book: Book) -> None:
+def test_a_decision_is_not_repeated_after_a_crash(store: EventStore, book: Book) -> None:
     policies = running(book, Loss())
     lose(book, 10)
     # The process dies before the cursor is written, and the lockout is over when the next one starts.
@@ -189,7 +189,7 @@ def test_what_was_decided_already_is_not_decided_again(store: EventStore, book: 
     assert lockouts(store)[2].causation_id is None
 
 
-def test_two_workers_decide_once(store: EventStore, book: Book) -> None:
+def test_two_processes_decide_once(store: EventStore, book: Book) -> None:
     with projections.open(store, snapshots=False) as other:
         both = [running(each, Loss()) for each in (book, other)]
         for number in range(1, 6):
@@ -201,7 +201,7 @@ def test_two_workers_decide_once(store: EventStore, book: Book) -> None:
         assert all(policies.settled for policies in both)
 
 
-def test_a_decision_in_another_form_counts_as_decided(store: EventStore, book: Book) -> None:
+def test_a_decision_with_other_content_under_the_same_key_is_not_appended(store: EventStore, book: Book) -> None:
     class Wordy(Loss):
         @override
         def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
@@ -220,14 +220,14 @@ def test_a_decision_in_another_form_counts_as_decided(store: EventStore, book: B
     assert [record.causation_id for record in lockouts(store)].count(sold.id) == 1
 
 
-def test_the_facts_of_a_decision_are_appended_together(store: EventStore, book: Book) -> None:
+def test_the_events_of_a_decision_are_appended_together(store: EventStore, book: Book) -> None:
     running(book, Loss())
     lose(book, 10)
     positions = [record.position for record in store.read(types=(LockoutSet, EnforcementRequested))]
     assert positions == [3, 4]
 
 
-def test_who_comes_in_between_makes_it_think_again(
+def test_a_concurrent_append_makes_the_decision_be_reconsidered(
     store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running(book, Loss())
@@ -243,9 +243,7 @@ def test_who_comes_in_between_makes_it_think_again(
     assert [record.event for record in lockouts(store)] == [LockoutSet(rule_id="loss", reason="by hand")]
 
 
-def test_what_could_not_be_appended_is_tried_again(
-    store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_append_is_retried(store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     policies = running(book, Loss())
 
     def full(*_: object, **__: object) -> list[eventstore.Record]:
@@ -262,7 +260,7 @@ def test_what_could_not_be_appended_is_tried_again(
     assert len(lockouts(store)) == 1
 
 
-def test_a_policy_that_raises_stops_alone_and_goes_on_from_there(store: EventStore, book: Book) -> None:
+def test_a_policy_that_raises_stops_alone_and_resumes_from_that_record(store: EventStore, book: Book) -> None:
     class Broken(Loss):
         name = "broken"
 
@@ -289,7 +287,7 @@ def test_a_policy_that_raises_stops_alone_and_goes_on_from_there(store: EventSto
     assert next(trigger.record.position for trigger in mended.asked if trigger.record is not None) == 2
 
 
-def test_policies_that_answer_one_another_are_stopped(store: EventStore, book: Book) -> None:
+def test_policies_that_trigger_one_another_are_stopped(store: EventStore, book: Book) -> None:
     class Echo:
         types: ClassVar[tuple[type[Event], ...]] = (LockoutSet,)
         quotes: ClassVar[bool] = False
@@ -327,7 +325,7 @@ def opened(book: Book) -> None:
 
 
 @pytest.mark.parametrize("look", [past, steps, rebuilt, opened])
-def test_policies_are_silent_about_the_past(store: EventStore, book: Book, look: Callable[[Book], None]) -> None:
+def test_reading_the_past_triggers_no_policy(store: EventStore, book: Book, look: Callable[[Book], None]) -> None:
     policy = Loss()
     running(book, policy)
     lose(book, 10)
@@ -336,7 +334,7 @@ def test_policies_are_silent_about_the_past(store: EventStore, book: Book, look:
     assert (store.head(), len(policy.asked)) == (head, asked)
 
 
-def test_a_clock_asks_the_timed_ones(store: EventStore, book: Book) -> None:
+def test_a_tick_evaluates_the_timed_policies(store: EventStore, book: Book) -> None:
     class Alarm(Loss):
         name = "alarm"
         types: ClassVar[tuple[type[Event], ...]] = ()
@@ -360,7 +358,7 @@ def test_its_own_thread_follows_the_log_and_the_clock(store: EventStore, book: B
     assert [record.type for record in lockouts(store)] == ["LockoutSet"]
 
 
-def test_one_book_has_one_set_of_policies_with_names_of_their_own(book: Book) -> None:
+def test_one_book_has_one_set_of_policies_with_unique_names(book: Book) -> None:
     running(book, Loss())
     with pytest.raises(ValueError, match="is watched"):
         running(book, Loss())

@@ -58,7 +58,7 @@ def parked(monkeypatch: pytest.MonkeyPatch, view: type, book: Book, stream: str,
 # One account, one decision
 
 
-def test_a_parked_account_stops_a_policy_for_itself_alone(
+def test_a_parked_account_stops_a_policy_for_that_account_alone(
     store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policies = running(book, Loss())
@@ -76,7 +76,7 @@ def test_a_parked_account_stops_a_policy_for_itself_alone(
     assert [record.account for record in lockouts(store)] == ["B", "C"]
 
 
-def test_a_mended_account_is_asked_about_again(store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retried_account_is_evaluated_again(store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = Loss()
     policies = running(book, policy)
     parked(monkeypatch, PositionsView, book, "order/A/O", fill(Side.BUY, 100, 1))
@@ -95,7 +95,7 @@ def test_a_mended_account_is_asked_about_again(store: EventStore, book: Book, mo
     assert len(lockouts(store)) == 1
 
 
-def test_parked_days_keep_nobody_from_being_asked_and_parked_contracts_are_told(
+def test_parked_sessions_stop_no_policy_and_parked_contracts_are_reported(
     store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Alarm(Loss):
@@ -134,7 +134,7 @@ def test_parked_days_keep_nobody_from_being_asked_and_parked_contracts_are_told(
         (Decision((("lockout/A/x", "no event"),)), Exception),  # type: ignore[arg-type]
     ],
 )
-def test_a_bad_decision_keeps_no_other_from_being_appended(
+def test_a_bad_decision_does_not_keep_others_from_being_appended(
     bad: Decision, error: type[Exception], store: EventStore, book: Book
 ) -> None:
     policies = running(book, Saying("bad", bad), Loss())
@@ -150,7 +150,9 @@ def test_a_bad_decision_keeps_no_other_from_being_appended(
 
 
 @pytest.mark.parametrize("kind", [TriggerKind.START, TriggerKind.TIME])
-def test_a_failure_at_the_start_or_at_a_tick_is_the_account_s(kind: TriggerKind, store: EventStore, book: Book) -> None:
+def test_a_failure_at_the_start_or_at_a_tick_stops_that_account_alone(
+    kind: TriggerKind, store: EventStore, book: Book
+) -> None:
     class Broken(Loss):
         timed: ClassVar[bool] = True
 
@@ -169,7 +171,7 @@ def test_a_failure_at_the_start_or_at_a_tick_is_the_account_s(kind: TriggerKind,
     assert "B" in {record.account for record in lockouts(store)}
 
 
-def test_a_record_that_cannot_be_read_stops_who_wants_it(
+def test_an_unreadable_record_stops_the_policies_of_its_type(
     store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policies = running(book, Loss())
@@ -184,7 +186,7 @@ def test_a_record_that_cannot_be_read_stops_who_wants_it(
 # The store, and life
 
 
-def test_what_is_due_does_not_grow_with_each_quote(
+def test_pending_decisions_do_not_grow_with_each_quote(
     store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policies = running(book, Loss())
@@ -205,7 +207,7 @@ def test_what_is_due_does_not_grow_with_each_quote(
     assert len(lockouts(store)) == 1
 
 
-def test_what_is_appended_while_the_book_stands_still_is_acted_on_after(store: EventStore, book: Book) -> None:
+def test_an_append_while_the_book_is_paused_is_decided_on_afterwards(store: EventStore, book: Book) -> None:
     running(book, Loss())
     with book.still():
         lose(book, 10)
@@ -213,7 +215,7 @@ def test_what_is_appended_while_the_book_stands_still_is_acted_on_after(store: E
     assert len(lockouts(store)) == 1
 
 
-def test_a_start_that_fails_half_way_leaves_everything_as_it_was(
+def test_a_start_that_fails_half_way_can_be_repeated(
     store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running(book, Loss()).stop()
@@ -244,7 +246,7 @@ def test_it_may_be_stopped_twice_and_started_again(store: EventStore, book: Book
     assert len(lockouts(store)) == 2
 
 
-def test_a_store_closed_under_the_thread_ends_it_and_is_told(store: EventStore, book: Book) -> None:
+def test_a_store_closed_under_the_thread_ends_it_and_is_reported(store: EventStore, book: Book) -> None:
     policies = Policies(book, [Loss()]).start()
     thread = policies._thread
     assert thread is not None
@@ -257,7 +259,7 @@ def test_a_store_closed_under_the_thread_ends_it_and_is_told(store: EventStore, 
         policies.stop()
 
 
-def test_what_a_timer_s_callback_raised_is_told_at_the_end(book: Book) -> None:
+def test_an_error_of_a_timer_s_callback_is_raised_at_the_end(book: Book) -> None:
     policies = running(book, Loss())
     book.timers.start("A", "x", 0, fail)
     with pytest.raises(ExceptionGroup, match="callbacks"):

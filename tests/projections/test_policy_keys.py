@@ -64,14 +64,14 @@ def test_a_key_does_not_depend_on_what_else_is_decided() -> None:
     assert ids[0] == ids[1] == ids[2]
 
 
-def test_several_on_one_stream_are_told_apart(store: EventStore, book: Book) -> None:
+def test_several_events_on_one_stream_have_different_keys(store: EventStore, book: Book) -> None:
     store.append("order/A/O", fill(Side.BUY, 100, 1))
     book.refresh()
     running(book, Saying("saying", locking("x"), Decision(locking("y").events + locking("x").events)))
     assert [record.entity for record in lockouts(store)] == ["x", "y", "x"]
 
 
-def test_without_a_trading_day_the_day_in_utc_is_decided_on(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_without_a_trading_day_the_key_has_the_date_in_utc(store: EventStore, book: Book, clock: ManualClock) -> None:
     policies = running(book, Saying("saying", locking("x")))
     store.append("order/A/O", fill(Side.BUY, 100, 1))
     book.refresh()
@@ -83,7 +83,7 @@ def test_without_a_trading_day_the_day_in_utc_is_decided_on(store: EventStore, b
         clock.advance(DAY)
 
 
-def test_a_name_that_no_file_can_have_is_refused(book: Book) -> None:
+def test_a_policy_name_that_is_no_file_name_is_rejected(book: Book) -> None:
     with pytest.raises(InvalidEvent, match="policy"):
         Policies(book, [Loss("a/b")])
 
@@ -111,7 +111,7 @@ def test_the_depth_counts_across_restarts(store: EventStore, book: Book) -> None
 # Cursors
 
 
-def test_a_book_of_one_account_keeps_no_other_s_losses_from_being_decided_on(store: EventStore, book: Book) -> None:
+def test_a_book_of_one_account_does_not_skip_the_records_of_others(store: EventStore, book: Book) -> None:
     running(book, Loss()).stop()
     with projections.open(store, accounts=["A"], snapshots=False) as some:
         policy = Loss()
@@ -130,7 +130,7 @@ def test_a_book_of_one_account_keeps_no_other_s_losses_from_being_decided_on(sto
     assert len(lockouts(store)) == 2
 
 
-def test_a_cut_that_is_newer_than_the_cursor_hides_nothing(store: EventStore, tmp_path: Path) -> None:
+def test_a_cut_that_is_newer_than_the_cursor_hides_no_record(store: EventStore, tmp_path: Path) -> None:
     cuts = tmp_path / "cuts.sqlite"
     with projections.open(store, snapshots=cuts) as book:
         running(book, Loss()).stop()
@@ -152,7 +152,7 @@ def test_a_log_in_memory_needs_no_cursors() -> None:
             assert len(lockouts(store)) == 1
 
 
-def test_no_cursor_passes_a_decision_that_waits(
+def test_no_cursor_passes_a_pending_decision(
     store: EventStore, book: Book, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policies = running(book, Loss())
@@ -176,7 +176,7 @@ def test_no_cursor_passes_a_decision_that_waits(
 
 
 @pytest.mark.parametrize("number", range(1, 7))
-def test_a_disk_that_fails_at_a_sync_leaves_it_to_the_next_start(number: int, tmp_path: Path) -> None:
+def test_after_a_failed_sync_the_next_start_decides(number: int, tmp_path: Path) -> None:
     disk, place = Disk(), tmp_path / "main" / "journal.db"
 
     def opened() -> EventStore:
@@ -201,7 +201,7 @@ def test_a_disk_that_fails_at_a_sync_leaves_it_to_the_next_start(number: int, tm
         assert [record.causation_id for record in lockouts(store)] == sales[:2]
 
 
-def test_what_is_decided_again_while_it_is_thought_over_is_thought_over_again(store: EventStore, book: Book) -> None:
+def test_a_decision_replaced_while_it_is_reconsidered_stays_pending(store: EventStore, book: Book) -> None:
     said: list[int] = []
 
     class Fickle(Loss):
@@ -224,7 +224,7 @@ def test_what_is_decided_again_while_it_is_thought_over_is_thought_over_again(st
     assert (len(said), len(lockouts(store))) == (2, 1)
 
 
-def test_where_the_store_had_failed_a_policy_is_asked_again(store: EventStore, book: Book) -> None:
+def test_after_a_store_failure_a_policy_is_evaluated_again(store: EventStore, book: Book) -> None:
     class Unlucky(Loss):
         luck = 0
 

@@ -94,7 +94,7 @@ def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["amid", "after"])
-def test_a_kill_at_any_step_costs_no_decision(moment: Moment, server: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_a_kill_at_any_step_loses_no_decision(moment: Moment, server: subprocess.Popen[str], tmp_path: Path) -> None:
     decided, late = [], 0
     for number in range(1_000):
         data = tmp_path / "data"
@@ -121,7 +121,7 @@ def test_a_kill_at_any_step_costs_no_decision(moment: Moment, server: subprocess
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(4, 76, 8))
-def test_a_kill_beside_another_process_costs_no_decision(
+def test_a_kill_beside_another_process_loses_no_decision(
     number: int, server: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     data = tmp_path / "data"

@@ -70,7 +70,7 @@ def the_crossing_fill(store: EventStore) -> list[Record]:
 
 
 @pytest.mark.parametrize("basis", BASES)
-def test_the_lockout_comes_with_the_very_record_that_reached_the_limit(basis: str, tmp_path: Path) -> None:
+def test_the_record_that_reaches_the_limit_causes_the_lockout(basis: str, tmp_path: Path) -> None:
     steps, number = the_day(basis), crossing(basis)
     with playing(tmp_path) as player:
         player.play(steps[:number])
@@ -86,7 +86,7 @@ def test_the_lockout_comes_with_the_very_record_that_reached_the_limit(basis: st
         assert len(lockouts(player.store)) == 1
 
 
-def test_it_expires_at_the_reset_and_the_second_day_starts_clean(tmp_path: Path) -> None:
+def test_it_expires_at_the_reset_and_the_second_day_starts_unlocked(tmp_path: Path) -> None:
     with playing(tmp_path) as player:
         player.play(the_day("realized"))
         player.play(the_day_after()[:1])
@@ -112,7 +112,7 @@ def test_it_expires_at_the_reset_and_the_second_day_starts_clean(tmp_path: Path)
 # With the worker asleep
 
 
-def test_a_worker_that_sleeps_over_the_reset_tells_it_late_and_the_second_day_is_clean(tmp_path: Path) -> None:
+def test_a_process_that_misses_the_reset_records_it_late_and_the_second_day_is_unlocked(tmp_path: Path) -> None:
     with playing(tmp_path) as player:
         player.play(the_day("realized"))
     with playing(tmp_path, now=SECOND_DAY) as player:
@@ -126,7 +126,7 @@ def test_a_worker_that_sleeps_over_the_reset_tells_it_late_and_the_second_day_is
         assert not is_locked(player.book, player.book.now_ns())
 
 
-def test_what_the_second_day_lost_while_the_worker_slept_is_locked_by_its_own_fill(tmp_path: Path) -> None:
+def test_a_loss_while_no_process_ran_locks_at_its_own_fill(tmp_path: Path) -> None:
     with playing(tmp_path) as player:
         player.play(the_day("realized"))
     # Friday night and Sunday evening are two dates in UTC, and none of them the trading day's own, which is Monday.
@@ -233,7 +233,7 @@ def check_the_end(player: Player, basis: str) -> None:
 
 
 @pytest.mark.parametrize("basis", BASES)
-def test_no_kill_opens_an_account_that_reached_its_limit(
+def test_no_kill_unlocks_an_account_that_reached_its_limit(
     basis: str, server: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     calls = lived(server, tmp_path / "whole", basis, 0)
@@ -256,7 +256,7 @@ def test_no_kill_opens_an_account_that_reached_its_limit(
 
 
 @pytest.mark.skipif(not PYFOLIO.is_file(), reason=f"the real data is not on this machine: there is no {PYFOLIO}")
-def test_a_real_strategys_fills_lock_each_day_at_the_fill_that_an_independent_sum_says() -> None:
+def test_a_real_strategys_fills_lock_each_day_at_the_fill_that_an_independent_sum_finds() -> None:
     clock = ManualClock(NOON - 30 * 365 * DAY_NS)
     store = EventStore(MemoryJournal(clock=clock), clock=clock)
     book = projections.open(store)

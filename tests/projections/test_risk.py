@@ -44,7 +44,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
 # Limits
 
 
-def test_without_limits_every_order_passes_without_a_word(day: Day) -> None:
+def test_without_limits_every_order_passes_without_findings(day: Day) -> None:
     checked = ask(day)
     assert (checked.verdict, checked.reason, checked.rule_id, checked.findings) == (PASS, "", None, ())
     assert checked.passed
@@ -59,7 +59,7 @@ def test_without_limits_every_order_passes_without_a_word(day: Day) -> None:
         ("-20000", REJECT, f"Order blocked: daily loss -20,000.00 of -20,000.00 USD reached; {UNTIL}"),
     ],
 )
-def test_a_daily_loss_warns_at_four_fifths_and_refuses_where_it_is_reached(
+def test_a_daily_loss_warns_at_four_fifths_and_rejects_when_reached(
     day: Day, made: str, verdict: object, reason: str
 ) -> None:
     day.limit("daily-loss", limit="20000")
@@ -70,7 +70,7 @@ def test_a_daily_loss_warns_at_four_fifths_and_refuses_where_it_is_reached(
     assert (finding.rule_id, finding.figure, finding.limit) == ("daily-loss", -Decimal(made), Decimal(20_000))
 
 
-def test_the_lockout_of_a_rule_says_the_same_as_the_check(tmp_path: Path) -> None:
+def test_the_lockout_of_a_rule_has_the_same_reason_as_the_check(tmp_path: Path) -> None:
     day = Day(tmp_path / "data", [DailyLoss()])
     day.open_account()
     day.define("ES")
@@ -92,7 +92,7 @@ def test_each_limit_has_its_own_warning_share(day: Day) -> None:
     assert ask(day).verdict is WARNING
 
 
-def test_open_positions_count_on_the_basis_of_equity(day: Day) -> None:
+def test_open_positions_count_with_basis_equity(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.limit("weekly-loss", limit="5000", basis="equity")
     day.fill(BUY, "5000")
@@ -107,7 +107,7 @@ def test_open_positions_count_on_the_basis_of_equity(day: Day) -> None:
     assert ask(day).verdict is PASS
 
 
-def test_a_trailing_loss_counts_from_the_day_s_best(day: Day) -> None:
+def test_a_trailing_loss_is_measured_from_the_day_s_best(day: Day) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.make("700")
     day.make("-999")
@@ -118,7 +118,7 @@ def test_a_trailing_loss_counts_from_the_day_s_best(day: Day) -> None:
     )
 
 
-def test_a_trailing_loss_on_equity_counts_from_the_best_mark(day: Day) -> None:
+def test_a_trailing_loss_on_equity_is_measured_from_the_best_mark(day: Day) -> None:
     day.limit("daily-loss", limit="1000", trailing=True, basis="equity")
     mark = marked("50000", "51000", unrealized=Decimal(1_000), trading_day=at_day(day))
     day.book.append("equity/A/-", mark)
@@ -140,7 +140,7 @@ def at_day(day: Day) -> Any:  # noqa: ANN401 - a date
     return session.trading_day
 
 
-def test_a_weekly_loss_adds_up_the_days_and_names_the_week_s_end(day: Day) -> None:
+def test_a_weekly_loss_sums_the_days_and_names_the_week_s_end(day: Day) -> None:
     day.limit("weekly-loss", limit="1000")
     day.make("-1000")
     checked = ask(day)
@@ -155,7 +155,7 @@ def test_a_daily_profit_is_locked_in(day: Day) -> None:
     assert ask(day).reason == f"Order blocked: daily profit 1,000.00 of 1,000.00 USD reached; {UNTIL}"
 
 
-def test_the_drawdown_s_floor_holds_as_it_was_marked(day: Day) -> None:
+def test_a_marked_drawdown_floor_stays(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("-1600")
     checked = ask(day)
@@ -175,7 +175,7 @@ def test_the_drawdown_follows_the_highs_of_its_basis(day: Day, basis: str, verdi
     assert ask(day).verdict is verdict
 
 
-def test_the_largest_position_counts_what_works(day: Day) -> None:
+def test_the_maximum_position_includes_working_orders(day: Day) -> None:
     day.limit("maximum-position", limit="5", limits={"NQ": "2"})
     day.fill(BUY, "5000", quantity="2")
     day.quote("5000")
@@ -190,7 +190,7 @@ def test_the_largest_position_counts_what_works(day: Day) -> None:
     assert ask(day, quantity="3", symbol="NQZ6").verdict is REJECT
 
 
-def test_a_limit_by_symbol_alone_says_nothing_of_others(day: Day) -> None:
+def test_a_limit_by_symbol_does_not_apply_to_others(day: Day) -> None:
     day.limit("maximum-position", limits={"NQ": "2"})
     day.limit("order-size", limits={"NQ": "1"})
     assert ask(day, quantity="100").findings == ()
@@ -209,14 +209,14 @@ def test_contracts_are_counted_over_all_symbols_by_weight(day: Day) -> None:
     assert ask(day, BUY, "1").verdict is REJECT
 
 
-def test_the_contracts_allowed_grow_with_the_balance(day: Day) -> None:
+def test_the_maximum_contracts_scale_with_the_balance(day: Day) -> None:
     day.limit("maximum-contracts", limit="1", scaling=[["52000", "3"]], warn_at="2")
     assert ask(day, quantity="3").verdict is REJECT
     day.book.append("account/A/-", CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(2_000), currency="USD"))
     assert ask(day, quantity="3").verdict is PASS
 
 
-def test_what_the_broker_says_is_available_pays_for_the_margin(day: Day) -> None:
+def test_margin_is_taken_from_the_broker_s_available_balance(day: Day) -> None:
     day.limit("available-balance", minimum="1000", margins={"ES": "500"})
     day.book.append("account/A/-", AccountUpdated(available=Decimal(2_000), currency="USD"))
     assert ask(day).verdict is PASS
@@ -229,7 +229,7 @@ def test_what_the_broker_says_is_available_pays_for_the_margin(day: Day) -> None
     )
 
 
-def test_of_the_folded_balance_all_that_is_held_and_works_takes_margin(day: Day) -> None:
+def test_positions_and_working_orders_take_margin_from_the_folded_balance(day: Day) -> None:
     day.define("NQ")
     day.limit("available-balance", margins={"ES": "10000", "NQ": "5000"}, warn_at="2")
     day.fill(BUY, "5000", quantity="2")
@@ -239,7 +239,7 @@ def test_of_the_folded_balance_all_that_is_held_and_works_takes_margin(day: Day)
     assert ask(day, quantity="3").verdict is REJECT
 
 
-def test_a_share_of_equity_is_valued_at_the_quote_whatever_the_order_s_limit(day: Day) -> None:
+def test_concentration_is_valued_at_the_quote_not_at_the_order_s_limit(day: Day) -> None:
     day.limit("concentration", limit="10", warn_at="1")
     day.quote("5000")
     assert ask(day, quantity="1").verdict is PASS
@@ -276,7 +276,7 @@ def test_a_blocked_root_blocks_its_futures_and_all_their_names(day: Day) -> None
     assert ask(day, symbol="NQZ6").verdict is PASS
 
 
-def test_a_blackout_refuses_while_it_lasts_for_its_symbols(day: Day) -> None:
+def test_a_blackout_rejects_orders_in_its_symbols_while_it_lasts(day: Day) -> None:
     told = BlackoutScheduled(start=NOON + HOUR, stop=NOON + 2 * HOUR, symbols=("ES",), reason="CPI")
     day.book.append("blackout/-/cpi", told)
     assert ask(day).verdict is PASS
@@ -287,13 +287,13 @@ def test_a_blackout_refuses_while_it_lasts_for_its_symbols(day: Day) -> None:
     assert ask(day).verdict is PASS
 
 
-def test_a_blackout_of_the_account_alone_is_no_one_else_s(day: Day) -> None:
+def test_a_blackout_of_one_account_does_not_apply_to_others(day: Day) -> None:
     day.book.append("blackout/B/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR, source="desk"))
     assert ask(day).verdict is PASS
     assert ask(day, account="B").rule_id == "blackout"
 
 
-def test_a_limit_that_only_warns_never_refuses(day: Day) -> None:
+def test_a_limit_with_severity_warning_never_rejects(day: Day) -> None:
     day.limit("order-size", limit="1", severity="WARNING")
     day.limit("daily-loss", limit="100", severity="WARNING")
     day.make("-1000")
@@ -303,17 +303,17 @@ def test_a_limit_that_only_warns_never_refuses(day: Day) -> None:
     assert checked.reason == "Order allowed, with a warning: daily loss -1,000.00 of -100.00 USD reached"
 
 
-def test_a_limit_that_is_switched_off_says_nothing(day: Day) -> None:
+def test_a_disabled_limit_is_not_checked(day: Day) -> None:
     day.limit("order-size", limit="1", enabled=False)
     assert ask(day, quantity="9").findings == ()
 
 
-def test_a_limit_of_somebody_s_own_rule_is_left_to_that_rule(day: Day) -> None:
+def test_a_limit_of_a_user_s_own_rule_is_not_checked(day: Day) -> None:
     day.limit("moon-phase", anything={"goes": "here"})
     assert ask(day).verdict is PASS
 
 
-def test_refusals_stand_in_one_order_whatever_the_limits_are_called(day: Day) -> None:
+def test_rejections_have_one_order_whatever_the_limits_names(day: Day) -> None:
     day.fill(BUY, "5000")
     day.make("-1000")
     day.limit("available-balance", minimum="99999")
@@ -351,7 +351,7 @@ def test_refusals_stand_in_one_order_whatever_the_limits_are_called(day: Day) ->
     assert [finding.rule_id for finding in ask(day, quantity="2").findings] == ["desk"]
 
 
-def test_a_refusal_counts_before_any_warning(day: Day) -> None:
+def test_a_rejection_precedes_any_warning(day: Day) -> None:
     day.limit("maximum-position", limit="5")
     day.limit("order-size", limit="4")
     checked = ask(day, quantity="5")

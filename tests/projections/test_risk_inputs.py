@@ -60,7 +60,7 @@ def test_a_price_is_a_finite_number(day: Day, member: str, price: str) -> None:
 @pytest.mark.parametrize(
     ("member", "value"), [("side", "BUY"), ("position_side", "LONG"), ("symbol", ""), ("symbol", None)]
 )
-def test_what_is_no_side_or_no_symbol_is_taken_for_none(day: Day, member: str, value: object) -> None:
+def test_an_invalid_side_or_symbol_is_rejected(day: Day, member: str, value: object) -> None:
     day.fill(BUY, "5000")
     checked = risk.check(day.book, proposal(**{member: value}), NOON)  # type: ignore[arg-type]
     assert (checked.verdict, checked.rule_id) == (REJECT, "input")
@@ -68,17 +68,17 @@ def test_what_is_no_side_or_no_symbol_is_taken_for_none(day: Day, member: str, v
 
 
 @pytest.mark.parametrize("quantity", [1, 1.5, "1", None])
-def test_a_quantity_is_a_decimal_and_nothing_else(day: Day, quantity: Any) -> None:  # noqa: ANN401 - any
+def test_a_quantity_that_is_not_a_decimal_is_rejected(day: Day, quantity: Any) -> None:  # noqa: ANN401 - any
     order = Proposal(account="A", symbol="ES", side=BUY, quantity=quantity)
     assert risk.check(day.book, order, NOON).rule_id == "input"
 
 
 @pytest.mark.parametrize("account", ["", "-", "A/B", "A B"])
-def test_no_account_is_without_limits_because_of_its_name(day: Day, account: str) -> None:
+def test_an_invalid_account_name_is_rejected(day: Day, account: str) -> None:
     assert refused(day, account=account)
 
 
-def test_a_book_of_some_accounts_says_nothing_of_others(day: Day) -> None:
+def test_a_book_of_some_accounts_rejects_orders_of_others(day: Day) -> None:
     book = projections.open(day.store, accounts=["B"])
     assert risk.check(book, proposal(account="B"), NOON).verdict is PASS
     checked = risk.check(book, proposal(), NOON)
@@ -88,12 +88,12 @@ def test_a_book_of_some_accounts_says_nothing_of_others(day: Day) -> None:
     assert risk.check(book, Cancel(account="B", order_id="O1"), NOON).verdict is PASS
 
 
-def test_figures_beyond_all_markets_refuse(day: Day) -> None:
+def test_absurdly_large_figures_are_rejected(day: Day) -> None:
     day.limit("available-balance", margins={"ES": "500"})
     assert refused(day, quantity="1e90").startswith("available balance 50,000.00 USD, -5.000e+92 after the order")
 
 
-def test_an_id_of_a_cause_that_is_none_refuses(day: Day) -> None:
+def test_an_invalid_cause_id_is_rejected(day: Day) -> None:
     lock(day)
     assert "an id is a UUID" in refused(day, caused_by=b"short")
 
@@ -102,7 +102,7 @@ def test_an_id_of_a_cause_that_is_none_refuses(day: Day) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_a_limit_that_cannot_be_read_refuses_and_is_named(day: Day, kind: str) -> None:
+def test_an_unreadable_limit_rejects_and_is_named(day: Day, kind: str) -> None:
     day.limit(f"{kind}:mine", limit="much", surprise="1")
     assert refused(day).startswith(f"the limit {kind}:mine of A, set at position ")
     day.fill(BUY, "5000")
@@ -119,7 +119,7 @@ def test_a_limit_that_cannot_be_read_refuses_and_is_named(day: Day, kind: str) -
         ("maximum-contracts", {"limit": "1", "scaling": [["0", "Infinity"]]}),
     ],
 )
-def test_a_limit_that_is_no_finite_number_refuses(day: Day, kind: str, parameters: dict[str, object]) -> None:
+def test_a_limit_that_is_not_finite_rejects(day: Day, kind: str, parameters: dict[str, object]) -> None:
     day.limit(kind, **parameters)
     assert "expected finite numbers" in refused(day)
 
@@ -127,7 +127,7 @@ def test_a_limit_that_is_no_finite_number_refuses(day: Day, kind: str, parameter
 # Quotes
 
 
-def test_new_exposure_wants_a_fresh_quote_of_every_open_position(day: Day) -> None:
+def test_new_exposure_needs_a_fresh_quote_of_every_open_position(day: Day) -> None:
     day.define("NQ")
     day.fill(BUY, "5000")
     assert refused(day, symbol="NQ") == "an open position cannot be valued: ES has no quote"
@@ -142,7 +142,7 @@ def test_new_exposure_wants_a_fresh_quote_of_every_open_position(day: Day) -> No
     assert ask(day, symbol="NQ").verdict is PASS
 
 
-def test_a_quote_from_the_future_is_as_stale(day: Day) -> None:
+def test_a_quote_from_the_future_is_stale(day: Day) -> None:
     day.fill(BUY, "5000")
     told = QuoteReceived(symbol="ES", last=Decimal(5_000))
     day.book.observe("quote/-/ES", told, occurred_at=NOON + 11 * SECOND)
@@ -152,12 +152,12 @@ def test_a_quote_from_the_future_is_as_stale(day: Day) -> None:
     )
 
 
-def test_a_share_of_equity_wants_a_quote_of_the_order_s_symbol(day: Day) -> None:
+def test_concentration_needs_a_quote_of_the_order_s_symbol(day: Day) -> None:
     day.limit("concentration", limit="9")
     assert refused(day, limit_price=Decimal(1)) == "concentration cannot be checked: ES has no quote"
 
 
-def test_a_share_of_nothing_refuses(day: Day) -> None:
+def test_concentration_rejects_without_equity(day: Day) -> None:
     day.limit("concentration", limit="9")
     day.quote("5000")
     day.make("-50000")
@@ -167,7 +167,7 @@ def test_a_share_of_nothing_refuses(day: Day) -> None:
 # Money
 
 
-def test_an_unknown_contract_refuses_where_its_worth_counts(day: Day) -> None:
+def test_an_unknown_contract_rejects_where_its_multiplier_is_needed(day: Day) -> None:
     day.limit("order-size", limit="9")
     assert ask(day, symbol="XYZ").verdict is PASS
     day.fill(BUY, "10", "XYZ")
@@ -179,14 +179,14 @@ def test_an_unknown_contract_refuses_where_its_worth_counts(day: Day) -> None:
     assert ask(day).verdict is PASS
 
 
-def test_an_open_position_of_unknown_worth_refuses_on_the_basis_of_equity(day: Day) -> None:
+def test_an_open_position_without_multiplier_rejects_with_basis_equity(day: Day) -> None:
     day.limit("daily-loss", limit="100", basis="equity")
     day.fill(BUY, "10", "XYZ")
     day.quote("9", "XYZ")
     assert "XYZ" in refused(day)
 
 
-def test_what_is_in_another_currency_is_never_added_up(day: Day) -> None:
+def test_amounts_in_different_currencies_are_never_summed(day: Day) -> None:
     day.define("FDAX", "25", "EUR")
     day.limit("daily-loss", limit="1000")
     day.limit("daily-loss:eur", limit="1000", currency="EUR")
@@ -200,19 +200,19 @@ def test_what_is_in_another_currency_is_never_added_up(day: Day) -> None:
     assert "daily loss -1,000.00 of -1,000.00 EUR reached" in checked.reason
 
 
-def test_a_share_across_currencies_refuses(day: Day) -> None:
+def test_concentration_across_currencies_rejects(day: Day) -> None:
     day.define("FDAX", "25", "EUR")
     day.quote("15000", "FDAX")
     day.limit("concentration", limit="99")
     assert "FDAX is priced in EUR, and there is no exchange rate to USD" in refused(day, symbol="FDAX")
 
 
-def test_a_drawdown_in_another_currency_refuses(day: Day) -> None:
+def test_a_drawdown_in_another_currency_rejects(day: Day) -> None:
     day.limit("trailing-drawdown", distance="1000", currency="EUR")
     assert "it is in EUR" in refused(day)
 
 
-def test_an_account_nobody_opened_is_judged_by_its_worst_currency(day: Day) -> None:
+def test_an_account_that_was_never_opened_is_checked_by_its_worst_currency(day: Day) -> None:
     day.account = "B"
     day.define("FDAX", "25", "EUR")
     day.limit("daily-loss", limit="1000")
@@ -230,7 +230,7 @@ def test_an_account_nobody_opened_is_judged_by_its_worst_currency(day: Day) -> N
     assert "trailing-drawdown cannot be checked: account B has no starting balance" in reasons
 
 
-def test_cash_alone_is_a_balance_but_no_start(day: Day) -> None:
+def test_cash_alone_is_a_balance_but_no_starting_balance(day: Day) -> None:
     told = CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(500), currency="USD")
     day.book.append("account/B/-", told)
     day.account = "B"
@@ -243,7 +243,7 @@ def test_cash_alone_is_a_balance_but_no_start(day: Day) -> None:
 # Orders that nobody knows all of
 
 
-def test_a_working_order_of_unknown_quantity_refuses_what_would_count_it(day: Day) -> None:
+def test_a_working_order_of_unknown_quantity_rejects_where_it_would_count(day: Day) -> None:
     day.limit("maximum-position", limit="5")
     day.book.append("order/A/X", [OrderReported(status=OrderStatus.NEW)])
     open_orders = day.book.orders.open("A")

@@ -52,7 +52,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
     day.close()
 
 
-def test_a_lockout_says_why_for_what_and_how_long_it_really_holds(day: Day) -> None:
+def test_a_lockout_s_finding_has_reason_scope_and_current_end(day: Day) -> None:
     reason = "too many losses; locked until 2026-11-20 10:00 CST"
     lock(day, reason=reason, until=RESET, scope="symbol:ES")
     assert ask(day).reason == f"Order blocked: too many losses for ES; {UNTIL}"
@@ -62,7 +62,7 @@ def test_a_lockout_says_why_for_what_and_how_long_it_really_holds(day: Day) -> N
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "", "America", "../etc"])
-def test_a_zone_that_nobody_knows_keeps_no_lockout_from_being_told(day: Day, zone: str) -> None:
+def test_an_unknown_zone_does_not_break_the_sentence_of_a_lockout(day: Day, zone: str) -> None:
     told = SessionOpened(trading_day=date(2026, 11, 20), began_at=NOON - HOUR, zone=zone)
     day.book.append("session/B/2026-11-20", told)
     day.book.sessions.calendars.clear()
@@ -81,7 +81,7 @@ def test_reduce_only_lets_cancels_and_pure_reductions_pass(day: Day) -> None:
     assert ask(day, SELL, "1", account="B").verdict is PASS, "nobody locked that account"
 
 
-def test_a_cancel_is_of_the_symbol_of_its_order(day: Day) -> None:
+def test_a_cancel_has_the_symbol_of_its_order(day: Day) -> None:
     work(day, "O1", BUY, "1", "ESZ6")
     lock(day, allows=Allows.NOTHING, scope="root:ES")
     assert cancel(day).verdict is REJECT
@@ -91,7 +91,7 @@ def test_a_cancel_is_of_the_symbol_of_its_order(day: Day) -> None:
     assert cancel(day, order_id="O2").verdict is PASS
 
 
-def test_what_works_already_may_close_the_position_first(day: Day) -> None:
+def test_working_orders_may_close_the_position_first(day: Day) -> None:
     day.fill(BUY, "5000", quantity="3")
     lock(day)
     work(day, "STOP", SELL, "2")
@@ -123,7 +123,7 @@ def hedge(day: Day, side: Any, leg: PositionSide, quantity: str) -> None:  # noq
     day.book.append(f"order/A/{leg}", event)
 
 
-def test_sides_that_the_venue_keeps_apart_are_reduced_apart(day: Day) -> None:
+def test_separate_long_and_short_positions_are_reduced_separately(day: Day) -> None:
     hedge(day, BUY, PositionSide.LONG, "3")
     hedge(day, SELL, PositionSide.SHORT, "2")
     lock(day)
@@ -134,7 +134,7 @@ def test_sides_that_the_venue_keeps_apart_are_reduced_apart(day: Day) -> None:
     assert ask(day, SELL, "1").verdict is REJECT, "nothing is held net"
 
 
-def test_long_and_short_together_come_to_the_limit(day: Day) -> None:
+def test_separate_long_and_short_positions_count_together(day: Day) -> None:
     hedge(day, BUY, PositionSide.LONG, "3")
     hedge(day, SELL, PositionSide.SHORT, "3")
     day.quote("5000")
@@ -145,7 +145,7 @@ def test_long_and_short_together_come_to_the_limit(day: Day) -> None:
     assert ask(day, SELL, "8", position_side=PositionSide.LONG).verdict is PASS, "no side is turned around"
 
 
-def test_a_position_under_a_broker_s_name_is_the_same_position(day: Day) -> None:
+def test_a_position_under_a_broker_s_symbol_is_the_same_position(day: Day) -> None:
     day.fill(BUY, "5000", "CON.EP", quantity="2")
     work(day, "W", SELL, "1", "CON.EP")
     day.book.append(
@@ -160,7 +160,7 @@ def test_a_position_under_a_broker_s_name_is_the_same_position(day: Day) -> None
         assert ask(day, SELL, "2", name).findings != (), "one is being sold already"
 
 
-def test_under_nothing_only_what_an_enforcement_request_caused_passes(day: Day) -> None:
+def test_under_nothing_only_orders_of_an_enforcement_request_pass(day: Day) -> None:
     day.fill(BUY, "5000", quantity="2")
     lock(day, allows=Allows.NOTHING)
     cause = enforce(day)
@@ -175,14 +175,14 @@ def test_under_nothing_only_what_an_enforcement_request_caused_passes(day: Day) 
     assert ask(day, SELL, "2", caused_by=cause).verdict is REJECT
 
 
-def test_new_exposure_that_a_request_caused_is_checked_as_any_other(day: Day) -> None:
+def test_new_exposure_of_a_request_is_checked_like_any_other(day: Day) -> None:
     day.limit("order-size", limit="1")
     lock(day, allows=Allows.NOTHING)
     cause = enforce(day)
     assert ask(day, BUY, "2", caused_by=cause).rule_id == "order-size"
 
 
-def test_what_reduces_passes_every_other_check(day: Day) -> None:
+def test_a_reduction_passes_every_other_check(day: Day) -> None:
     day.fill(BUY, "5000", quantity="2")
     day.limit("order-size", limit="1")
     day.limit("daily-loss", limit="broken")
@@ -195,7 +195,7 @@ def test_what_reduces_passes_every_other_check(day: Day) -> None:
 # The record of it
 
 
-def test_what_was_checked_is_recorded_where_asked_for(day: Day) -> None:
+def test_an_answer_is_recorded_on_request(day: Day) -> None:
     day.limit("order-size", limit="1")
     day.limit("maximum-position", limit="10")
     order = proposal(quantity="2", order_id="O/7")
@@ -220,7 +220,7 @@ def test_what_was_checked_is_recorded_where_asked_for(day: Day) -> None:
     )
 
 
-def test_a_cancel_and_an_impossible_order_are_recorded_too(day: Day) -> None:
+def test_a_cancel_and_an_invalid_order_are_recorded_too(day: Day) -> None:
     lock(day, allows=Allows.NOTHING)
     assert ask(day, quantity="NaN").verdict is REJECT
     risk.check(day.book, proposal(quantity="NaN"), NOON, record=True)
@@ -232,7 +232,7 @@ def test_a_cancel_and_an_impossible_order_are_recorded_too(day: Day) -> None:
     ]
 
 
-def test_two_findings_of_one_name_are_both_recorded(day: Day) -> None:
+def test_two_findings_of_one_rule_are_both_recorded(day: Day) -> None:
     for name in ("x", "y"):
         day.book.append(f"blackout/-/{name}", BlackoutScheduled(start=NOON, stop=NOON + HOUR, reason=name))
     risk.check(day.book, proposal(), NOON, record=True)
@@ -241,7 +241,7 @@ def test_two_findings_of_one_name_are_both_recorded(day: Day) -> None:
     assert list(record.event.figures) == ["blackout", "blackout (2)"]
 
 
-def test_a_thousand_limits_are_recorded_as_far_as_there_is_room(day: Day) -> None:
+def test_of_a_thousand_limits_the_worst_findings_are_recorded(day: Day) -> None:
     for number in range(900):
         told_elsewhere(day, f"order-size:{number}", limit="10")
     told_elsewhere(day, "order-size:zzz", limit="1")
@@ -271,7 +271,7 @@ def test_an_instant_may_be_a_datetime(day: Day) -> None:
     assert at(20, 23) == RESET
 
 
-def test_limits_are_what_findings_name(day: Day) -> None:
+def test_findings_name_limits(day: Day) -> None:
     day.limit("daily-loss:mine", limit="100")
     [finding] = ask(day).findings
     held = day.book.limits.get("A", "daily-loss:mine", NOON + HOUR)

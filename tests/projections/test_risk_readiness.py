@@ -39,7 +39,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
     day.close()
 
 
-def test_a_book_behind_its_log_refuses_new_exposure_only(day: Day) -> None:
+def test_a_book_behind_its_log_rejects_new_exposure_only(day: Day) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
     told_elsewhere(day, "order-size", limit="0.5")
@@ -52,7 +52,7 @@ def test_a_book_behind_its_log_refuses_new_exposure_only(day: Day) -> None:
     assert ask(day).rule_id == "order-size"
 
 
-def test_a_closed_book_refuses_and_one_of_the_past_does_not(day: Day) -> None:
+def test_a_closed_book_rejects_and_one_of_the_past_does_not(day: Day) -> None:
     past = projections.as_of(day.store, position=day.store.head())
     day.limit("order-size", limit="1")
     day.book.close()
@@ -61,7 +61,7 @@ def test_a_closed_book_refuses_and_one_of_the_past_does_not(day: Day) -> None:
 
 
 @pytest.mark.parametrize("view", ["lockouts", "positions", "orders"])
-def test_a_parked_partition_refuses_everything_that_it_was_asked_for(day: Day, view: str) -> None:
+def test_a_parked_partition_rejects_every_order_that_needs_it(day: Day, view: str) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
     assert ask(day).verdict is PASS
@@ -86,7 +86,7 @@ def test_a_parked_partition_refuses_everything_that_it_was_asked_for(day: Day, v
         ("blackouts", "order-size", {"limit": "9"}),
     ],
 )
-def test_a_parked_input_refuses_new_exposure_and_no_reduction(
+def test_a_parked_input_rejects_new_exposure_and_no_reduction(
     day: Day, view: str, rule_id: str, parameters: dict[str, object]
 ) -> None:
     day.limit(rule_id, **parameters)
@@ -152,7 +152,7 @@ class Asking(Policy):
         return [Decision((("lockout/A/x", LockoutSet(rule_id="x")),), obsolete_if=obsolete_if)]
 
 
-def test_policies_that_failed_refuse_new_exposure(day: Day) -> None:
+def test_stopped_policies_reject_new_exposure(day: Day) -> None:
     day.policies.stop()
     policies = Policies(day.book, [Grumpy()]).start(ticking=False)
     assert ask(day).verdict is PASS
@@ -164,7 +164,7 @@ def test_policies_that_failed_refuse_new_exposure(day: Day) -> None:
         policies.stop()
 
 
-def test_what_was_decided_and_not_appended_yet_refuses_new_exposure(day: Day) -> None:
+def test_pending_decisions_reject_new_exposure(day: Day) -> None:
     day.policies.stop()
     asking = Asking()
     policies = Policies(day.book, [asking]).start(ticking=False)

@@ -69,7 +69,7 @@ def trip(book: Book, points: int, number: int = 1) -> None:
         book.append(f"order/A/O{number}", fill)
 
 
-def test_an_account_begins_with_the_day_it_is_in(store: EventStore, book: Book) -> None:
+def test_an_account_begins_with_the_current_day(store: EventStore, book: Book) -> None:
     known(book)
     policies = running(book, SessionKeeper(CHICAGO))
     policies.tick()
@@ -113,7 +113,7 @@ def test_at_the_reset_a_day_is_closed_and_the_next_one_begins(
     assert policies.settled
 
 
-def test_the_second_day_starts_clean(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_the_second_day_starts_unlocked(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     policies = running(book, SessionKeeper(CHICAGO), LockoutExpiry())
     trip(book, -10)
@@ -165,7 +165,7 @@ def test_a_friday_s_reset_begins_monday_which_opens_on_sunday(
 
 
 @pytest.mark.parametrize(("after", "late"), [(0, False), (3 * SECOND, False), (MINUTE, False), (MINUTE + 1, True)])
-def test_a_reset_told_more_than_a_minute_late_says_so(
+def test_a_reset_recorded_more_than_a_minute_late_is_marked_late(
     store: EventStore, book: Book, clock: ManualClock, after: int, late: bool
 ) -> None:
     known(book)
@@ -177,7 +177,7 @@ def test_a_reset_told_more_than_a_minute_late_says_so(
     assert (reset.scheduled_for, reset.late) == (RESET, late)
 
 
-def test_resets_missed_while_down_are_told_once_oldest_first_and_late(
+def test_missed_resets_are_recorded_once_oldest_first_and_marked_late(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     known(book)
@@ -197,9 +197,7 @@ def test_resets_missed_while_down_are_told_once_oldest_first_and_late(
     assert (session.trading_day, session.late) == (date(2025, 7, 28), True)
 
 
-def test_what_happened_while_nobody_kept_days_counts_for_its_day(
-    store: EventStore, book: Book, clock: ManualClock
-) -> None:
+def test_trades_of_missed_days_count_for_their_day(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     running(book, SessionKeeper(CHICAGO)).stop()
     clock.set(RESET + HOUR)
@@ -211,7 +209,7 @@ def test_what_happened_while_nobody_kept_days_counts_for_its_day(
     assert told(store, SessionClosed)[1] == SessionClosed(trading_day=date(2025, 7, 22))
 
 
-def test_of_very_many_missed_resets_the_newest_are_told(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_of_very_many_missed_resets_the_newest_are_recorded(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     running(book, SessionKeeper(CHICAGO)).stop()
     clock.set(NOON + 800 * DAY)
@@ -238,9 +236,7 @@ def test_two_processes_reset_a_day_once(store: EventStore, book: Book, clock: Ma
         assert len(told(store, SessionOpened)) == 1
 
 
-def test_a_process_that_lags_behind_another_resets_no_day_again(
-    store: EventStore, book: Book, clock: ManualClock
-) -> None:
+def test_a_process_behind_another_resets_no_day_again(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     with projections.open(store, snapshots=False) as other:
         first, lagging = (Policies(each, [SessionKeeper(CHICAGO)]) for each in (book, other))
@@ -259,7 +255,7 @@ def test_a_process_that_lags_behind_another_resets_no_day_again(
         ]
 
 
-def test_a_process_that_knows_of_no_day_begins_none_after_another_did(
+def test_a_process_unaware_of_a_day_begins_none_after_another_did(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     known(book)
@@ -273,7 +269,7 @@ def test_a_process_that_knows_of_no_day_begins_none_after_another_did(
         assert sessions(store) == [CHICAGO.day(MONDAY).opened()]
 
 
-def test_another_calendar_counts_from_the_known_day_s_reset(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_another_calendar_applies_from_the_known_day_s_reset(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     running(book, SessionKeeper(CHICAGO)).stop()
     later = Calendar(zone="America/Chicago", open=CHICAGO.open, reset=CHICAGO.reset.replace(hour=18))
@@ -288,7 +284,7 @@ def test_another_calendar_counts_from_the_known_day_s_reset(store: EventStore, b
     assert tuesday.resets_at == RESET + DAY + HOUR
 
 
-def test_each_account_has_its_own_calendar_or_that_of_all(store: EventStore, book: Book) -> None:
+def test_each_account_has_its_own_calendar_or_the_default(store: EventStore, book: Book) -> None:
     berlin = Calendar(zone="Europe/Berlin", open=CHICAGO.open.replace(hour=8), reset=CHICAGO.reset.replace(hour=22))
     for account in ("A", "B", "C"):
         book.append(f"account/{account}/-", AccountOpened(starting_balance=Decimal(1), currency="USD"))
@@ -298,14 +294,14 @@ def test_each_account_has_its_own_calendar_or_that_of_all(store: EventStore, boo
     assert sessions(store, "C") == []
 
 
-def test_without_calendars_of_its_own_the_book_s_are_kept(store: EventStore) -> None:
+def test_without_calendars_of_its_own_it_follows_the_book_s(store: EventStore) -> None:
     with projections.open(store, calendars=CHICAGO) as book:
         known(book)
         running(book, SessionKeeper())
     assert sessions(store) == [CHICAGO.day(MONDAY).opened()]
 
 
-def test_an_account_that_nobody_opened_has_days_without_figures(
+def test_an_account_that_was_never_opened_has_days_without_figures(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     book.append(
@@ -317,7 +313,7 @@ def test_an_account_that_nobody_opened_has_days_without_figures(
     assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=1)]
 
 
-def test_a_day_closed_late_has_no_balance_of_the_next_one(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_a_day_closed_late_has_its_own_balance(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     policies = running(book, SessionKeeper(CHICAGO))
     trip(book, -10)
@@ -329,7 +325,7 @@ def test_a_day_closed_late_has_no_balance_of_the_next_one(store: EventStore, boo
     assert (closed.balance, closed.realized, closed.fees) == (Decimal(50_000 - 500 - 4), Decimal(-500), Decimal(4))
 
 
-def test_a_contract_nobody_defined_does_not_keep_a_day_from_ending(
+def test_an_undefined_contract_does_not_keep_a_day_from_closing(
     store: EventStore, book: Book, clock: ManualClock
 ) -> None:
     book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
@@ -345,7 +341,7 @@ def parked(book: Book, view: str, account: str = "A") -> None:
     book._fold.slots[view].parked[account] = PartitionParked(view, account, 1, LookupError("broken"))
 
 
-def test_an_account_whose_sessions_failed_keeps_no_other_from_its_days(store: EventStore, book: Book) -> None:
+def test_an_account_with_failed_sessions_does_not_affect_others(store: EventStore, book: Book) -> None:
     known(book)
     book.append("account/B/-", AccountOpened(starting_balance=Decimal(1), currency="USD"))
     parked(book, "sessions")
@@ -355,7 +351,7 @@ def test_an_account_whose_sessions_failed_keeps_no_other_from_its_days(store: Ev
         assert len(list(keeper.decide(book, trigger))) == (account == "B")
 
 
-def test_figures_that_failed_do_not_keep_a_day_from_ending(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_failed_views_do_not_keep_a_day_from_closing(store: EventStore, book: Book, clock: ManualClock) -> None:
     known(book)
     policies = running(book, SessionKeeper(CHICAGO))
     parked(book, "positions")

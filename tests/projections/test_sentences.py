@@ -24,5 +24,5 @@ from projections.risk.limits.sentences import money
         ("-1E+90", "-1e+90"),
     ],
 )
-def test_an_amount_is_told_in_a_readable_length(amount: str, shown: str) -> None:
+def test_an_amount_is_written_in_a_readable_length(amount: str, shown: str) -> None:
     assert money(Decimal(amount)) == shown

@@ -63,7 +63,7 @@ def test_at_the_reset_itself_the_next_day_begins(day: Day) -> None:
         assert verdict_at(day, now) is verdict
 
 
-def test_a_reset_that_nobody_told_begins_the_day_that_the_calendar_says(day: Day) -> None:
+def test_a_reset_without_a_record_begins_the_calendar_s_day(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.limit("trade-limit", limit=9)
     day.make("-1000")
@@ -80,7 +80,7 @@ def test_a_reset_that_nobody_told_begins_the_day_that_the_calendar_says(day: Day
     assert verdict_at(day, NEXT_RESET) is PASS
 
 
-def test_a_day_told_late_takes_what_happened_in_it(day: Day) -> None:
+def test_a_day_recorded_late_includes_what_happened_in_it(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.end()
     day.clock.set(NEXT_RESET + HOUR)
@@ -110,7 +110,7 @@ def test_without_sessions_and_calendar_a_day_is_the_date_in_utc() -> None:
             assert risk.check(book, proposal(), now).verdict is verdict
 
 
-def test_another_calendar_is_asked_at_once(day: Day) -> None:
+def test_another_calendar_applies_at_once(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.clock.set(RESET + HOUR)
     day.make("-1000")
@@ -120,7 +120,7 @@ def test_another_calendar_is_asked_at_once(day: Day) -> None:
     assert ask(day).verdict is PASS
 
 
-def test_the_best_mark_of_a_day_is_no_longer_its_own_when_the_day_was_closed(day: Day) -> None:
+def test_the_best_mark_of_a_day_ends_with_its_close(day: Day) -> None:
     """A day without a known end lasts until its closing, of which positions and limits hear nothing."""
     day.account = "B"
     day.book.append("account/B/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
@@ -156,7 +156,7 @@ def test_a_loosening_waits_for_the_next_day(day: Day) -> None:
     assert ask(day).verdict is PASS
 
 
-def test_what_was_set_is_in_force_also_where_the_clock_lies_behind_the_log(day: Day) -> None:
+def test_a_recorded_limit_is_in_force_for_a_clock_behind_the_log(day: Day) -> None:
     day.limit("order-size", limit="0.5")
     day.limit("maximum-position", limit="9")
     held = day.book.limits.get("A", "order-size", NOON + HOUR)
@@ -169,7 +169,7 @@ def test_what_was_set_is_in_force_also_where_the_clock_lies_behind_the_log(day: 
 # What the log tells
 
 
-def test_each_thing_told_is_in_the_next_answer(day: Day) -> None:
+def test_each_record_changes_the_next_answer(day: Day) -> None:
     day.limit("maximum-position", limit="3")
     day.limit("order-size", limits={"MINI": "0.5"})
     assert ask(day).verdict is PASS
@@ -186,14 +186,14 @@ def test_each_thing_told_is_in_the_next_answer(day: Day) -> None:
     assert verdict_at(day, NOON + HOUR) is PASS
 
 
-def test_what_the_broker_tells_is_in_the_next_answer(day: Day) -> None:
+def test_a_broker_s_report_changes_the_next_answer(day: Day) -> None:
     day.limit("available-balance", minimum="1000")
     assert ask(day).verdict is PASS
     day.book.append("account/A/-", AccountUpdated(available=Decimal(999), currency="USD"))
     assert ask(day).verdict is REJECT
 
 
-def test_what_is_made_in_money_follows_the_contract(day: Day) -> None:
+def test_realized_money_follows_the_contract(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-500")
     assert ask(day).verdict is PASS
@@ -201,7 +201,7 @@ def test_what_is_made_in_money_follows_the_contract(day: Day) -> None:
     assert ask(day).verdict is REJECT
 
 
-def test_what_is_open_and_works_follows_the_contract(day: Day) -> None:
+def test_positions_and_working_orders_follow_the_contract(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.fill(BUY, "5000", quantity="2")
     day.quote("4993")
@@ -215,14 +215,14 @@ def test_what_is_open_and_works_follows_the_contract(day: Day) -> None:
     assert ask(day, SELL, "2").verdict is REJECT
 
 
-def test_accounts_stand_apart(day: Day) -> None:
+def test_accounts_are_cached_separately(day: Day) -> None:
     day.limit("order-size", limit="0.5")
     for _ in range(2):
         assert ask(day).verdict is REJECT
         assert ask(day, account="B").verdict is PASS
 
 
-def test_nothing_is_asked_again_while_nothing_changes(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_computed_again_while_nothing_changes(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.limit("daily-loss", limit="1000")
     day.limit("maximum-position", limit="5")
     day.fill(BUY, "5000")
@@ -239,7 +239,7 @@ def test_nothing_is_asked_again_while_nothing_changes(day: Day, monkeypatch: pyt
 # Other books and other states
 
 
-def test_a_book_that_is_not_needed_any_more_is_let_go(day: Day) -> None:
+def test_the_cache_does_not_keep_a_book_alive(day: Day) -> None:
     book = projections.open(day.store)
     risk.check(book, proposal(), NOON)
     gone = weakref.ref(book)
@@ -248,7 +248,7 @@ def test_a_book_that_is_not_needed_any_more_is_let_go(day: Day) -> None:
     assert gone() is None
 
 
-def test_two_books_on_one_log_stand_apart(day: Day) -> None:
+def test_two_books_on_one_log_are_cached_separately(day: Day) -> None:
     other = projections.open(day.store)
     assert risk.check(other, proposal(), NOON).verdict is PASS
     day.limit("order-size", limit="0.5")
@@ -266,7 +266,7 @@ class Lenient(LimitsView):
         """Do nothing."""
 
 
-def test_a_view_that_was_rebuilt_is_asked_anew_also_where_it_came_from_a_cut(day: Day) -> None:
+def test_a_rebuilt_view_invalidates_the_cache_even_from_a_cut(day: Day) -> None:
     day.limit("order-size", limit="0.5")
     day.book.snapshot()
     book = projections.open(day.store)
@@ -278,7 +278,7 @@ def test_a_view_that_was_rebuilt_is_asked_anew_also_where_it_came_from_a_cut(day
     assert risk.check(book, proposal(), NOON).verdict is REJECT
 
 
-def test_a_partition_that_was_folded_anew_is_asked_anew(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retried_partition_invalidates_the_cache(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.limit("maximum-position", limit="2")
     assert ask(day, quantity="2").passed
     with monkeypatch.context() as broken:
@@ -311,7 +311,7 @@ def sell_one(day: Day, number: int) -> None:
     day.book.append("order/A/CLOSE", event)
 
 
-def test_what_is_folded_between_two_questions_is_asked_again(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_folded_between_two_lookups_repeats_the_check(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     closing(day, 3)
     numbers, of = iter(range(2)), day.book.positions.of
 
@@ -327,7 +327,7 @@ def test_what_is_folded_between_two_questions_is_asked_again(day: Day, monkeypat
     assert list(numbers) == []
 
 
-def test_whoever_never_finds_it_still_takes_the_lock(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_some_attempts_the_check_pauses_the_book(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     closing(day, 9)
     numbers, of, lock_held = iter(range(9)), day.book.positions.of, day.book._lock
 
@@ -343,7 +343,7 @@ def test_whoever_never_finds_it_still_takes_the_lock(day: Day, monkeypatch: pyte
     assert next(numbers) == checking.ATTEMPTS
 
 
-def test_threads_that_check_while_another_folds_mix_no_two_positions(day: Day) -> None:
+def test_threads_that_check_while_another_folds_mix_no_log_positions(day: Day) -> None:
     count = 300
     closing(day, count)
     ended, passed, asked = threading.Event(), [0, 0], [0, 0]

@@ -207,9 +207,7 @@ class History:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, min_size=8, max_size=30), st.sampled_from([None, CALENDAR]))
-def test_a_check_that_remembers_says_what_a_book_just_opened_says(
-    told: list[tuple[Any, ...]], calendar: Calendar | None
-) -> None:
+def test_a_cached_check_answers_like_a_fresh_book(told: list[tuple[Any, ...]], calendar: Calendar | None) -> None:
     history = History(calendar)
     for step in told:
         history.step(*step)

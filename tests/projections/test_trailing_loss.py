@@ -40,7 +40,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
 # From the day's best
 
 
-def test_a_trailing_loss_counts_from_the_days_best(day: Day) -> None:
+def test_a_trailing_loss_is_measured_from_the_days_best(day: Day) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.make("700")
     day.make("-999")
@@ -53,7 +53,7 @@ def test_a_trailing_loss_counts_from_the_days_best(day: Day) -> None:
     assert (details(day)["best"], details(day)["result"]) == ("700", "-300.00")
 
 
-def test_a_day_that_never_won_has_its_best_at_its_beginning(day: Day) -> None:
+def test_without_a_profit_the_days_best_is_its_beginning(day: Day) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.make("-999")
     assert not day.lockouts()
@@ -81,7 +81,7 @@ def test_the_best_is_the_days_and_not_yesterdays(day: Day) -> None:
     assert not day.lockouts()
 
 
-def test_the_best_is_right_where_everything_is_judged_later(day: Day, tmp_path: Path) -> None:
+def test_the_best_is_right_if_everything_is_evaluated_later(day: Day, tmp_path: Path) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.policies.stop()
     day.make("700")
@@ -114,7 +114,7 @@ def test_a_profit_that_was_busted_was_never_the_best(day: Day) -> None:
     assert details(day)["best"] == "0"
 
 
-def test_fills_told_before_their_day_count_in_its_best(tmp_path: Path) -> None:
+def test_fills_recorded_before_their_session_count_in_its_best(tmp_path: Path) -> None:
     day = Day(tmp_path / "other", [DailyLoss()])
     day.open_account()
     day.define("ES")
@@ -131,7 +131,7 @@ def test_fills_told_before_their_day_count_in_its_best(tmp_path: Path) -> None:
 # What is open
 
 
-def test_a_quote_locks_what_is_open_and_names_what_it_was_priced_with(day: Day) -> None:
+def test_a_quote_locks_and_the_prices_are_named(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.make("-400")
     day.fill(Side.BUY, "5000")
@@ -146,7 +146,7 @@ def test_a_quote_locks_what_is_open_and_names_what_it_was_priced_with(day: Day) 
     assert "unquoted" not in found
 
 
-def test_a_quote_whose_clock_is_a_day_ahead_is_judged_today(day: Day) -> None:
+def test_a_quote_whose_clock_is_a_day_ahead_counts_for_today(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.make("-400")
     day.fill(Side.BUY, "5000")
@@ -156,7 +156,7 @@ def test_a_quote_whose_clock_is_a_day_ahead_is_judged_today(day: Day) -> None:
     assert details(day)["stale"] == ["ES"]
 
 
-def test_a_fill_that_is_told_late_is_judged_at_the_quotes_of_now(day: Day) -> None:
+def test_a_fill_recorded_late_is_evaluated_at_the_current_quotes(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.fill(Side.BUY, "5000")
     day.quote("4990")
@@ -165,7 +165,7 @@ def test_a_fill_that_is_told_late_is_judged_at_the_quotes_of_now(day: Day) -> No
     assert "stale" not in details(day)
 
 
-def test_on_realized_figures_no_quote_matters_nor_costs_a_sum(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_basis_realized_a_quote_computes_nothing(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.limit("daily-loss", limit="1000")
     day.limit("weekly-loss", limit="1000")
     day.limit("daily-profit", target="1000")
@@ -176,7 +176,7 @@ def test_on_realized_figures_no_quote_matters_nor_costs_a_sum(day: Day, monkeypa
     assert not day.lockouts()
 
 
-def test_what_is_stale_counts_and_what_has_no_quote_does_not_and_both_are_named(day: Day) -> None:
+def test_stale_quotes_count_missing_ones_do_not_and_both_are_named(day: Day) -> None:
     day.define("NQ", "20")
     day.limit("daily-loss", limit="1000", basis="equity")
     day.fill(Side.BUY, "5000")
@@ -189,7 +189,7 @@ def test_what_is_stale_counts_and_what_has_no_quote_does_not_and_both_are_named(
     assert (found["stale"], found["unquoted"], found["unrealized"]) == (["ES"], ["NQ"], "-500")
 
 
-def test_the_best_equity_of_the_day_is_marked_and_outlives_the_process(day: Day) -> None:
+def test_the_best_equity_of_the_day_is_marked_and_survives_a_restart(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity", trailing=True)
     day.fill(Side.BUY, "5000")
     day.quote("5010")
