@@ -1,4 +1,4 @@
-"""Shared by tests of lockout ends and trading days: a Monday noon in Chicago, and the events since then."""
+"""Shared by the tests of expiry and trading days: a Monday noon in Chicago, and what was recorded since."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ NOON = to_ns(datetime(2025, 7, 21, 17, tzinfo=UTC))
 STREAM = "lockout/A/loss"
 
 
-def told(store: EventStore, *types: type[Event], stream: str | None = None) -> list[Event]:
+def recorded(store: EventStore, *types: type[Event], stream: str | None = None) -> list[Event]:
     return [record.event for record in store.read(types=types or None, stream=stream)]
 
 
 def expired(store: EventStore) -> list[Event]:
-    return told(store, LockoutExpired)
+    return recorded(store, LockoutExpired)
 
 
 def locked(book: Book, at: int | None = None) -> bool:

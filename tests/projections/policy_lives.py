@@ -1,4 +1,4 @@
-"""A process with policies that is killed at one step of its life, and the server that forks it.
+"""The process with policies that is killed at one of its steps, and the server that forks it.
 
 python -m tests.projections.policy_lives < orders, a line of JSON each
 """
@@ -35,12 +35,12 @@ from tests.reliability.steps import Moment, Steps
 START = 1_790_000_000_000_000_000
 SECOND = 1_000_000_000
 LEAST = -10
-# What each account makes, sale by sale: it comes to the limit and back, or goes through it.
+# Each account's result, sale by sale: to the limit and back, or far past it.
 MADE = {"A": (-4, -6, 9), "B": (-30,)}
 
 
 class Order(msgspec.Struct, frozen=True):
-    """When to die: `amid` a step or `after` it; after step 0, before the first. It lives whole beyond the last."""
+    """When to die: `amid` a step or `after` it; after step 0 is before the first. Past the last step it lives on."""
 
     directory: str
     moment: Moment
@@ -49,7 +49,7 @@ class Order(msgspec.Struct, frozen=True):
 
 
 class Loss:
-    """Locks an account at each sale that leaves it with -10 points or less, and wants it flat."""
+    """Locks an account at each sale that leaves it with -10 points or less, and requests to flatten it."""
 
     name = "loss"
     types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
@@ -92,7 +92,7 @@ def live(directory: str, name: str) -> None:
 
 
 class _Marks(Watermarks):
-    """Files beside the journal, each change of which is a step too."""
+    """Files beside the journal; each change of one is a step too."""
 
     steps: ClassVar[Steps]
 
@@ -103,7 +103,7 @@ class _Marks(Watermarks):
 
 
 def serve() -> None:
-    """For each line of standard input fork a process, which dies or lives to its end; answer with its signal or 0."""
+    """Fork a process for each line of standard input, which dies or lives to its end; print its signal or 0."""
     for line in sys.stdin:
         order = msgspec.json.decode(line, type=Order)
         child = os.fork()
@@ -116,7 +116,7 @@ def serve() -> None:
                 steps.die(order.moment, order.number)
                 live(order.directory, order.name)
                 code = 0
-            except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+            except BaseException:  # noqa: BLE001 - any error is printed for the parent, and the fork ends here
                 traceback.print_exc()
             os._exit(code)
         status = os.waitpid(child, 0)[1]

@@ -1,4 +1,4 @@
-"""Shared by the tests of policies: two policies, and events of an account."""
+"""Shared by the tests of policies: two policies, and the events of an account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def locked(account: str) -> Callable[[Book], bool]:
 
 
 class Loss:
-    """Locks an account that has realized -10 points or less in ES, or would at a quote."""
+    """Locks an account whose result in ES is -10 points or less, realized or at a quote."""
 
     types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
     quotes: ClassVar[bool] = True
@@ -27,10 +27,10 @@ class Loss:
 
     def __init__(self, name: str = "loss") -> None:
         self.name = name
-        self.asked: list[Trigger] = []
+        self.triggers: list[Trigger] = []
 
     def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
-        self.asked.append(trigger)
+        self.triggers.append(trigger)
         position = book.positions.get(trigger.account, "ES")
         points = position.realized_points
         if trigger.kind is TriggerKind.QUOTE and isinstance(trigger.event, QuoteReceived):
@@ -41,8 +41,8 @@ class Loss:
             yield Decision(((stream, LockoutSet(rule_id=self.name, reason=f"{points}")),), locked(trigger.account))
 
 
-class Saying:
-    """Answers each time what it is told to."""
+class FixedDecisions:
+    """Returns the same decisions each time."""
 
     types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
     quotes: ClassVar[bool] = False

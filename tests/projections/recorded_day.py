@@ -129,7 +129,7 @@ class Player:
 
     def play(self, steps: list[Step], done: Callable[[Step], None] | None = None) -> None:
         for step in steps:
-            # A clock is not set back: what was recorded before a crash is played again later.
+            # The clock is not set back: after a crash the recorded steps are repeated at a later time.
             self.clock.advance(max(0, step.at - self.clock.now_ns()))
             if step.event is None:
                 self.policies.tick()

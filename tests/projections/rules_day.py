@@ -44,7 +44,7 @@ NEXT_RESET = at(23, 23)
 
 
 class Day:
-    """A store with a book and policies, whose clock moves by hand; each fill has an order of its own."""
+    """A store with a book and policies, whose clock is set by hand; each fill has an order of its own."""
 
     def __init__(self, directory: Path, policies: Sequence[Policy], *, now: int = NOON, account: str = ACCOUNT) -> None:
         self.clock = ManualClock(now)
@@ -54,7 +54,7 @@ class Day:
         self.restart(policies)
 
     def restart(self, policies: Sequence[Policy]) -> None:
-        """Open the log anew, as a process does: what was observed is gone."""
+        """Open the log again, as a new process does: what was observed is gone."""
         self.book: Book = projections.open(self.store, calendars=CALENDAR)
         self.policies = Policies(self.book, policies).start(ticking=False)
 
@@ -63,7 +63,7 @@ class Day:
         self.book.close()
         self.store.close()
 
-    # What happens
+    # Events
 
     def open_account(self, balance: str = "50000", currency: str = "USD") -> None:
         self.book.append(
@@ -75,12 +75,12 @@ class Day:
         return self.book.append(f"contract/-/{symbol}", contract)
 
     def begin(self, now: int | None = None) -> None:
-        """Tell of the trading day that it is."""
+        """Record the current trading day."""
         day = CALENDAR.day_at(self.clock.now_ns() if now is None else now)
         self.book.append(f"session/{self.account}/{day.name}", day.opened())
 
     def end(self, *, late: bool = False) -> None:
-        """Go to the trading day's reset, unless it is past, and tell of its close and of the next day."""
+        """Go to the trading day's reset, unless it is past, and record its close and the next day."""
         session = self.book.sessions.history(self.account)[-1]
         assert session.resets_at is not None
         self.clock.set(max(session.resets_at, self.clock.now_ns()))
@@ -125,7 +125,7 @@ class Day:
     def pass_seconds(self, seconds: int) -> None:
         self.clock.advance(seconds * SECOND)
 
-    # What it led to
+    # Consequences
 
     def lockouts(self) -> list[Record]:
         return list(self.store.read(types=(LockoutSet,)))

@@ -1,4 +1,4 @@
-"""Trade counts: a limit trips exactly at its unit and liquidates nothing; consecutive losses start a pause."""
+"""Activity rules: a day's limit locks exactly at its unit and liquidates nothing; losses in a row begin a pause."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def fill(book: Book, quantity: int, price: int = 100, *, name: str = "O", symbol
 
 
 def trip(book: Book, points: int, **more: Any) -> str:  # noqa: ANN401 - any of a fill's
-    """Buy one at 100 and sell it so many points higher."""
+    """Buy one at 100 and sell it a number of points higher."""
     fill(book, 1, **more)
     return fill(book, -1, 100 + points, **more)
 
@@ -214,7 +214,7 @@ def test_losing_trips_in_a_row_begin_a_pause(book: Book, clock: ManualClock) -> 
         "3 losing round trips in a row (30 minutes' pause) reached; locked until 2025-07-21 12:31 CDT"
     )
     assert isinstance(lockout.details, dict)
-    assert [told["net"] for told in lockout.details["trips"]] == ["-50", "-50", "-50"]
+    assert [trip["net"] for trip in lockout.details["trips"]] == ["-50", "-50", "-50"]
     clock.advance(30 * MINUTE)
     policies.tick()
     assert locks(book) == []
@@ -298,7 +298,7 @@ def test_a_pause_that_is_over_when_it_is_recorded_locks_nothing(book: Book, cloc
     assert book.limits.breaches("A") == ()
 
 
-# What a round trip made
+# The result of a round trip
 
 
 def points(book: Book) -> list[Decimal | None]:
@@ -347,7 +347,7 @@ def test_a_later_fee_belongs_to_the_trip_of_its_trade(book: Book) -> None:
     bought = fill(book, 1, 100, fee=1)
     book.append("order/A/O", FeeCharged(trade_id=bought, amount=Decimal(2)))
     book.append("trade/A/T", FeeCharged(trade_id=bought, amount=Decimal(4), symbol="ES"))
-    book.append("order/A/O", FeeCharged(trade_id="nobody's", amount=Decimal(8)))
+    book.append("order/A/O", FeeCharged(trade_id="unknown", amount=Decimal(8)))
     fill(book, -1, 100)
     assert [trip.fees for trip in book.trips.of("A")] == [(("", Decimal(7)),)]
 
@@ -357,7 +357,7 @@ def test_a_second_bust_of_a_trade_is_ignored(book: Book) -> None:
     more = fill(book, 1, 110)
     for _ in range(2):
         book.append("order/A/O", TradeBusted(trade_id=more))
-    book.append("order/A/O", TradeBusted(trade_id="nobody's"))
+    book.append("order/A/O", TradeBusted(trade_id="unknown"))
     fill(book, -1, 101)
     assert points(book) == [Decimal(1)]
 
@@ -380,7 +380,7 @@ def test_recent_losses_begin_a_pause_when_the_policies_start(book: Book) -> None
     assert locks(book) == ["cooldown"]
 
 
-def test_a_bust_returns_its_fee_and_an_unknown_one_makes_no_trip(book: Book) -> None:
+def test_a_bust_returns_its_fee_and_leaves_no_trip(book: Book) -> None:
     only = fill(book, 1, 100, fee=3)
     book.append("order/A/O", TradeBusted(trade_id=only))
     assert book.trips.of("A") == ()

@@ -1,4 +1,4 @@
-"""The consistency rule: evaluated at the close, reported once a day, and a warning that locks nothing."""
+"""The consistency rule: evaluated at the close, recorded once a day, a warning that locks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy cursors among the watermarks: a damaged one resumes early enough to miss no decision."""
+"""Policies' cursors among the watermarks: a damaged one resumes where no decision is skipped."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ def test_an_end_of_day_floor_moves_at_the_close_only(day: Day) -> None:
     day.make("-12499")
     assert not day.lockouts()
     day.make("-1")
-    told = the_lockout(day)
-    assert (told.until, told.revocable, told.scope) == (None, False, "account")
-    assert told.reason == "equity 50,000.00 USD at the drawdown floor 50,000.00 reached; locked without end"
+    lockout = the_lockout(day)
+    assert (lockout.until, lockout.revocable, lockout.scope) == (None, False, "account")
+    assert lockout.reason == "equity 50,000.00 USD at the drawdown floor 50,000.00 reached; locked without end"
 
 
 def test_a_fill_can_reach_the_first_floor(day: Day) -> None:
@@ -144,7 +144,7 @@ def test_two_processes_mark_a_high_once(day: Day) -> None:
             day.quote(price)
             other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(price)))
         assert [mark.equity for mark in marks(day)[before:]] == [51_500, 52_000]
-        # A process that has not heard of the other's mark thinks this is a high.
+        # A process that has not folded the other's mark takes this for a high.
         day.quote("5060")
         other.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(5_050)))
         assert len(marks(day)[before:]) == 3
@@ -364,7 +364,7 @@ def test_the_floor_survives_a_kill(tmp_path: Path) -> None:
         assert mark.floor == 49_000
         assert mark.high_water == 51_500
         policies = Policies(book, [TrailingDrawdown(), EquityMarks()]).start(ticking=False)
-        # What it was priced with is gone, and a new price from below is no new high.
+        # The quote is gone, and a new price below it is no new high.
         assert book.equity.now(ACCOUNT).unquoted == ("ES",)
         book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal("4980.25")))
         assert not book.lockouts.active(ACCOUNT, book.now_ns())
@@ -374,7 +374,7 @@ def test_the_floor_survives_a_kill(tmp_path: Path) -> None:
 
 
 def wait_to_be_killed(directory: str) -> None:
-    """Be the process that sees the high, says so, and does no more."""
+    """Be the process that sees the high, prints that, and stops."""
     day = Day(Path(directory), [TrailingDrawdown(), EquityMarks()])
     day.define("ES")
     day.open_account()

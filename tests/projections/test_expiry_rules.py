@@ -1,4 +1,4 @@
-"""Lockouts expire once, at their end; a moved wall clock is recorded and ends none."""
+"""Lockouts expire once, at their end; a change of the wall clock is recorded and ends none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from projections import Book
 from projections.risk.limits.schedule import LockoutExpiry
 from projections.risk.policies import Policies
 from projections.view import PartitionParked
-from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, told
+from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, recorded
 from tests.projections.policy_scene import running
 
 
@@ -128,7 +128,7 @@ def test_an_account_with_a_failed_view_does_not_keep_others_from_expiring(
     assert policies.settled
 
 
-# A wall clock that is moved
+# Changes of the wall clock
 
 
 def test_a_clock_set_ahead_ends_no_lockout(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -180,7 +180,7 @@ def test_a_corrected_clock_leaves_the_original_end(store: EventStore, book: Book
     policies.tick()
     clock.set(NOON)
     policies.tick()
-    assert len(told(store, ClockJumped)) == 2
+    assert len(recorded(store, ClockJumped)) == 2
     assert locked(book, NOON + HOUR - 1)
     assert not locked(book, NOON + HOUR)
 
@@ -214,7 +214,7 @@ def test_a_lockout_set_after_the_clock_change_ends_by_the_new_clock(
     clock.advance(MINUTE)
     policies.tick()
     assert len(expired(store)) == 1
-    assert told(store, ClockJumped) == []
+    assert recorded(store, ClockJumped) == []
 
 
 def test_a_step_by_a_time_server_is_no_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -222,7 +222,7 @@ def test_a_step_by_a_time_server_is_no_jump(store: EventStore, book: Book, clock
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
     clock.set(NOON + 2 * SECOND)
     policies.tick()
-    assert told(store, ClockJumped) == []
+    assert recorded(store, ClockJumped) == []
 
 
 def test_a_lockout_set_again_while_the_clock_is_ahead_only_gets_stricter(
@@ -283,7 +283,7 @@ def test_two_processes_record_a_jump_once(store: EventStore, book: Book, clock: 
         both[0].tick()
         clock.advance(SECOND // 4)
         both[1].tick()
-        assert len(told(store, ClockJumped)) == 1
+        assert len(recorded(store, ClockJumped)) == 1
         other.refresh()
         assert other.lockouts.active("A", NOON + DAY) == book.lockouts.active("A", NOON + DAY)
 

@@ -1,4 +1,4 @@
-"""Exposure: working orders count at their worst case; blocks and blackouts hold while their cause does."""
+"""Exposure rules: working orders count with their worst case; blocks and blackouts lock as long as they last."""
 
 from __future__ import annotations
 

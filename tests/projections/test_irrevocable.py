@@ -1,4 +1,4 @@
-"""Irrevocable lockouts hold to their original end, whatever events or clocks try to weaken them."""
+"""Irrevocable lockouts: no event and no clock change weakens one before its original end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDLESS = START + 10_000_000 * MINUTE
 
 
 class Attempt(NamedTuple):
-    """What somebody tries: an event, perhaps with a time that is a lie; or moving a clock, or waiting, by minutes."""
+    """An attempt: an event, perhaps with a false time; or a clock change or a wait, in minutes."""
 
     event: Event | None = None
     lie: int | None = None
@@ -55,7 +55,7 @@ attempts = st.one_of(says, moves, waits)
 
 
 class Scene:
-    """A log with an irrevocable lockout of an hour, policies that watch it, and a true time that nobody can move."""
+    """A log with an irrevocable lockout of an hour, policies, and a true time that no attempt changes."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(START)
@@ -98,7 +98,7 @@ def test_nothing_weakens_one_before_its_original_end(tried: list[Attempt]) -> No
         if attempt.ticks:
             assert scene.holds(scene.clock.now_ns())
     assert scene.policies.settled
-    # Once both clocks came to the last end that anybody asked for, it is over.
+    # Once both clocks have reached the last requested end, it is over.
     wall = max(scene.true_now, scene.clock.now_ns())
     scene.clock.set(wall)
     scene.policies.tick()

@@ -1,4 +1,4 @@
-"""Daily and weekly results: locked by the record or quote that reaches a limit, until the right reset."""
+"""A day's and a week's result: the record or quote that reaches a limit locks, until the right reset."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def test_the_fill_that_reaches_the_loss_locks_until_the_reset(day: Day) -> None:
         crossing.position + 1,
         ACTOR + "daily-loss",
     )
-    told = the_lockout(day)
-    assert (told.rule_id, told.scope, told.until, told.revocable) == ("daily-loss", "account", RESET, True)
-    assert told.reason == "daily loss -1,000.00 of -1,000.00 USD reached; locked until 2026-11-20 17:00 CST"
-    assert told.details == {
+    lockout = the_lockout(day)
+    assert (lockout.rule_id, lockout.scope, lockout.until, lockout.revocable) == ("daily-loss", "account", RESET, True)
+    assert lockout.reason == "daily loss -1,000.00 of -1,000.00 USD reached; locked until 2026-11-20 17:00 CST"
+    assert lockout.details == {
         "figure": "-1000.00",
         "limit": "-1000",
         "basis": "realized",
@@ -80,7 +80,7 @@ def test_the_fill_that_reaches_the_loss_locks_until_the_reset(day: Day) -> None:
         "fees": "0",
     }
     [request] = day.book.enforcement.pending(ACCOUNT)
-    assert (request.action, request.reason) == (EnforcementAction.FLATTEN, told.reason)
+    assert (request.action, request.reason) == (EnforcementAction.FLATTEN, lockout.reason)
     day.make("-500")
     assert len(day.lockouts()) == 1
 
@@ -170,8 +170,8 @@ def test_a_contract_defined_later_is_evaluated_then(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-1000", "NQ")
     assert not day.lockouts()
-    [told] = day.define("NQ")
-    assert [record.causation_id for record in day.lockouts()] == [told.id]
+    [defined] = day.define("NQ")
+    assert [record.causation_id for record in day.lockouts()] == [defined.id]
 
 
 def test_without_an_account_currency_each_currency_is_evaluated_by_itself(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Policies: asked about each record where it stands, once, not about the past, and never swallowed."""
+"""Policies: evaluated at each record's own position, decided once, not triggered by the past, errors reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def locked(book: Book) -> bool:
 
 
 class Loss:
-    """Locks an account whose position in ES has realized -10 points or less, and wants it flat."""
+    """Locks an account whose position in ES has realized -10 points or less, and requests to flatten it."""
 
     name = "loss"
     types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
@@ -54,10 +54,10 @@ class Loss:
     timed: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self.asked: list[Trigger] = []
+        self.triggers: list[Trigger] = []
 
     def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
-        self.asked.append(trigger)
+        self.triggers.append(trigger)
         position = book.positions.get("A", "ES")
         points = position.realized_points
         if trigger.kind is TriggerKind.QUOTE and isinstance(trigger.event, QuoteReceived):
@@ -86,7 +86,7 @@ def fill(side: Side, price: int, number: int) -> OrderFilled:
 
 
 def lose(book: Book | EventStore, points: int, number: int = 1) -> list[eventstore.Record]:
-    """Buy at 100 and sell so many points below; below zero they are won."""
+    """Buy at 100 and sell a number of points lower; a negative number is a profit."""
     bought, sold = fill(Side.BUY, 100, number * 2), fill(Side.SELL, 100 - points, number * 2 + 1)
     return book.append(f"order/A/O{number}", [bought, sold])
 
@@ -133,9 +133,9 @@ def test_a_quote_can_trigger_a_lockout(store: EventStore, book: Book) -> None:
     book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal(90)))
     assert locked(book)
     assert lockouts(store)[0].causation_id is None
-    seen = len(policy.asked)
+    seen = len(policy.triggers)
     book.observe("quote/-/NQ", QuoteReceived(symbol="NQ", last=Decimal(1)))
-    assert len(policy.asked) == seen
+    assert len(policy.triggers) == seen
 
 
 def test_the_holders_of_a_symbol_are_updated_after_a_fill(book: Book) -> None:
@@ -143,20 +143,20 @@ def test_the_holders_of_a_symbol_are_updated_after_a_fill(book: Book) -> None:
     running(book, policy)
     quote = QuoteReceived(symbol="ES", last=Decimal(100))
     book.observe("quote/-/ES", quote)
-    assert not policy.asked
+    assert not policy.triggers
     book.append("contract/-/ES", ContractDefined(symbol="ES", broker_ids=("B-ES",)))
     book.append("order/A/O", fill(Side.BUY, 100, 1))
     book.observe("quote/-/ES", quote)
     book.observe("quote/-/B-ES", QuoteReceived(symbol="B-ES", last=Decimal(100)))
-    assert [trigger.kind for trigger in policy.asked] == [TriggerKind.RECORD, TriggerKind.QUOTE, TriggerKind.QUOTE]
+    assert [trigger.kind for trigger in policy.triggers] == [TriggerKind.RECORD, TriggerKind.QUOTE, TriggerKind.QUOTE]
 
 
 def test_a_policy_begins_at_the_head_when_it_is_first_registered(store: EventStore, book: Book) -> None:
     lose(book, 10)
     policy = Loss()
     policies = running(book, policy)
-    # Asked once at its start, about the account as it is; not about records of before.
-    assert [trigger.kind for trigger in policy.asked] == [TriggerKind.START]
+    # Evaluated once at the start, for the account's current state; not for earlier records.
+    assert [trigger.kind for trigger in policy.triggers] == [TriggerKind.START]
     policies.stop()
 
 
@@ -172,19 +172,19 @@ def test_records_appended_while_it_was_down_are_evaluated(store: EventStore, boo
     policy = Loss()
     running(book, policy)
     assert [record.causation_id for record in lockouts(store)] == [sold.id]
-    assert [trigger.kind for trigger in policy.asked].count(TriggerKind.RECORD) == 4
+    assert [trigger.kind for trigger in policy.triggers].count(TriggerKind.RECORD) == 4
 
 
 def test_a_decision_is_not_repeated_after_a_crash(store: EventStore, book: Book) -> None:
     policies = running(book, Loss())
     lose(book, 10)
-    # The process dies before the cursor is written, and the lockout is over when the next one starts.
+    # The process dies before its cursor is written, and the lockout is cleared before the next one starts.
     book.unwatch(policies)
     book.append(STREAM, LockoutCleared())
     policy = Loss()
     running(book, policy).stop()
-    assert [trigger.kind for trigger in policy.asked][:2] == [TriggerKind.RECORD, TriggerKind.RECORD]
-    # The fill's own decision stands; that the account is still in breach is decided at the start.
+    assert [trigger.kind for trigger in policy.triggers][:2] == [TriggerKind.RECORD, TriggerKind.RECORD]
+    # The fill's decision is not repeated; that the account is still in breach is decided at the start.
     assert [record.type for record in lockouts(store)] == ["LockoutSet", "LockoutCleared", "LockoutSet"]
     assert lockouts(store)[2].causation_id is None
 
@@ -207,7 +207,7 @@ def test_a_decision_with_other_content_under_the_same_key_is_not_appended(store:
         def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
             for decision in super().decide(book, trigger):
                 (stream, _), *others = decision.events
-                yield Decision(((stream, LockoutSet(rule_id="loss", reason="other words")), *others))
+                yield Decision(((stream, LockoutSet(rule_id="loss", reason="other content")), *others))
 
     policies = running(book, Loss())
     lose(book, 10)
@@ -278,13 +278,13 @@ def test_a_policy_that_raises_stops_alone_and_resumes_from_that_record(store: Ev
     assert locked(book)
     assert not policies.settled
     assert policies.stopped["broken", "A"].position == 2
-    assert len(broken.asked) == 1
+    assert len(broken.triggers) == 1
     with pytest.raises(PolicyStopped, match="LookupError: not this one"):
         policies.stop()
-    mended = Loss()
-    mended.name = "broken"
-    running(book, mended)
-    assert next(trigger.record.position for trigger in mended.asked if trigger.record is not None) == 2
+    fixed = Loss()
+    fixed.name = "broken"
+    running(book, fixed)
+    assert next(trigger.record.position for trigger in fixed.triggers if trigger.record is not None) == 2
 
 
 def test_policies_that_trigger_one_another_are_stopped(store: EventStore, book: Book) -> None:
@@ -329,9 +329,9 @@ def test_reading_the_past_triggers_no_policy(store: EventStore, book: Book, look
     policy = Loss()
     running(book, policy)
     lose(book, 10)
-    head, asked = store.head(), len(policy.asked)
+    head, count = store.head(), len(policy.triggers)
     look(book)
-    assert (store.head(), len(policy.asked)) == (head, asked)
+    assert (store.head(), len(policy.triggers)) == (head, count)
 
 
 def test_a_tick_evaluates_the_timed_policies(store: EventStore, book: Book) -> None:
@@ -343,9 +343,9 @@ def test_a_tick_evaluates_the_timed_policies(store: EventStore, book: Book) -> N
     policy = Alarm()
     policies = running(book, policy)
     lose(book, 10)
-    assert not policy.asked
+    assert not policy.triggers
     policies.tick(START + 5)
-    assert [(trigger.kind, trigger.account, trigger.at) for trigger in policy.asked] == [
+    assert [(trigger.kind, trigger.account, trigger.at) for trigger in policy.triggers] == [
         (TriggerKind.TIME, "A", START + 5)
     ]
     assert locked(book)

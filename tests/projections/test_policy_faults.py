@@ -1,4 +1,4 @@
-"""Failures around policies: a broken view of one account, a bad decision, a failing store, an interruption."""
+"""Faults around policies: one account's broken view, one bad decision, a failing store, an interruption."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from projections.views.executions.positions import PositionsView
 from projections.views.sessions import SessionsView
 from tests.projections.policy_scene import (
     START,
+    FixedDecisions,
     Loss,
-    Saying,
     fail,
     fill,
     locked,
@@ -48,7 +48,7 @@ def clock() -> ManualClock:
 
 
 def parked(monkeypatch: pytest.MonkeyPatch, view: type, book: Book, stream: str, event: Event) -> None:
-    """Have a view fail on one event, and be whole again."""
+    """Let a view fail on one event, and work again afterwards."""
     with monkeypatch.context() as patched:
         patched.setattr(view, "apply", fail)
         book.append(stream, event)
@@ -88,10 +88,10 @@ def test_a_retried_account_is_evaluated_again(store: EventStore, book: Book, mon
     assert policies.settled
     assert [record.account for record in lockouts(store)] == ["A"]
     policies.stop()
-    # The next process goes on where this one could not tell, and finds it decided.
+    # The next process resumes at the record that this one could not evaluate, and finds it decided.
     again = Loss()
     running(book, again)
-    assert sold.id in {trigger.record.id for trigger in again.asked if trigger.record is not None}
+    assert sold.id in {trigger.record.id for trigger in again.triggers if trigger.record is not None}
     assert len(lockouts(store)) == 1
 
 
@@ -112,10 +112,10 @@ def test_parked_sessions_stop_no_policy_and_parked_contracts_are_reported(
         "session/A/2026-09-21",
         SessionReset(trading_day=date(2026, 9, 21), scheduled_for=START),
     )
-    policy.asked.clear()
+    policy.triggers.clear()
     policies.tick()
     quote(book, 90)
-    kinds = [(trigger.kind, trigger.account) for trigger in policy.asked]
+    kinds = [(trigger.kind, trigger.account) for trigger in policy.triggers]
     assert kinds == [(kind, account) for kind in (TriggerKind.TIME, TriggerKind.QUOTE) for account in "AB"]
     assert [record.account for record in lockouts(store)] == ["A", "B"]
     assert policies.settled
@@ -137,16 +137,16 @@ def test_parked_sessions_stop_no_policy_and_parked_contracts_are_reported(
 def test_a_bad_decision_does_not_keep_others_from_being_appended(
     bad: Decision, error: type[Exception], store: EventStore, book: Book
 ) -> None:
-    policies = running(book, Saying("bad", bad), Loss())
+    policies = running(book, FixedDecisions("bad", bad), Loss())
     assert len(lose(book, 10)) == 2
     assert [record.actor for record in lockouts(store)] == ["policy:loss"]
     assert isinstance(policies.stopped["bad", "A"].error, error)
     assert not policies.settled
     with pytest.raises(PolicyStopped, match="bad stopped for A at position 1"):
         policies.stop()
-    mended = Loss("bad")
-    running(book, mended)
-    assert [trigger.record.position for trigger in mended.asked if trigger.record is not None] == [1, 2]
+    fixed = Loss("bad")
+    running(book, fixed)
+    assert [trigger.record.position for trigger in fixed.triggers if trigger.record is not None] == [1, 2]
 
 
 @pytest.mark.parametrize("kind", [TriggerKind.START, TriggerKind.TIME])
@@ -183,7 +183,7 @@ def test_an_unreadable_record_stops_the_policies_of_its_type(
     assert [record.account for record in lockouts(store)] == ["B"]
 
 
-# The store, and life
+# The store, starting and stopping
 
 
 def test_pending_decisions_do_not_grow_with_each_quote(
@@ -272,7 +272,7 @@ def test_an_error_of_a_timer_s_callback_is_raised_at_the_end(book: Book) -> None
 
 def test_a_stopped_policy_hides_no_error_of_the_caller_s(book: Book) -> None:
     def trade() -> None:
-        with Policies(book, [Saying("bad", Decision((("x", LockoutSet(rule_id="x")),)))]):
+        with Policies(book, [FixedDecisions("bad", Decision((("x", LockoutSet(rule_id="x")),)))]):
             book.append("order/A/O", fill(Side.BUY, 100, 1))
             fail()
 
@@ -285,7 +285,7 @@ def test_a_stopped_policy_hides_no_error_of_the_caller_s(book: Book) -> None:
 
 
 class Moments:
-    """Interrupt this thread at the moment of this number in our code."""
+    """Interrupt this thread at the n-th call or return in this project's code."""
 
     def __init__(self, number: int) -> None:
         self.left = number
@@ -314,7 +314,7 @@ def test_an_interruption_at_any_moment_loses_no_decision() -> None:
         sales = [record.id for record in store.read(types=(OrderFilled,)) if record.version == 2]
         parked = list(book.parked)
         if parked:
-            # A view that was interrupted is folded anew; then the account is asked about, without its sale.
+            # An interrupted view is folded again; then the account is evaluated, without the sale as the trigger.
             assert all(book.retry(*place) for place in parked)
             policies.tick()
             assert {record.account for record in lockouts(store)} == {"A", "B"}, f"at moment {number}"
@@ -324,7 +324,7 @@ def test_an_interruption_at_any_moment_loses_no_decision() -> None:
         if moments.left > 0:
             break
     else:
-        pytest.fail("it never came to an end")
+        pytest.fail("it did not end")
 
 
 def joined(threads: list[threading.Thread]) -> None:

@@ -1,4 +1,4 @@
-"""A policy's decision has a key and a place in the log: it is made once, wherever the policy restarts."""
+"""Keys and cursors: a decision is appended once, wherever a policy resumes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from projections import Book
 from projections.risk.policies import DEPTH_MAX, Decision, Policies, Trigger, TriggerKind
 from tests.projections.policy_scene import (
     START,
+    FixedDecisions,
     Loss,
-    Saying,
     fill,
     locking,
     lockouts,
@@ -57,7 +57,7 @@ def test_a_key_does_not_depend_on_what_else_is_decided() -> None:
     for decisions in ([locking("x"), locking("y")], [locking("y")], [locking("z", key="z"), locking("y")]):
         store = EventStore(MemoryJournal(), clock=ManualClock(START))
         store.append("lockout/A/x", LockoutSet(rule_id="x"))
-        policies = running(projections.open(store), Saying("saying", *decisions))
+        policies = running(projections.open(store), FixedDecisions("fixed", *decisions))
         policies.tick()
         ids.append([record.id for record in lockouts(store) if record.entity == "y"])
         assert len(ids[-1]) == 1
@@ -67,12 +67,12 @@ def test_a_key_does_not_depend_on_what_else_is_decided() -> None:
 def test_several_events_on_one_stream_have_different_keys(store: EventStore, book: Book) -> None:
     store.append("order/A/O", fill(Side.BUY, 100, 1))
     book.refresh()
-    running(book, Saying("saying", locking("x"), Decision(locking("y").events + locking("x").events)))
+    running(book, FixedDecisions("fixed", locking("x"), Decision(locking("y").events + locking("x").events)))
     assert [record.entity for record in lockouts(store)] == ["x", "y", "x"]
 
 
 def test_without_a_trading_day_the_key_has_the_date_in_utc(store: EventStore, book: Book, clock: ManualClock) -> None:
-    policies = running(book, Saying("saying", locking("x")))
+    policies = running(book, FixedDecisions("fixed", locking("x")))
     store.append("order/A/O", fill(Side.BUY, 100, 1))
     book.refresh()
     for day in range(2, 5):
@@ -119,11 +119,11 @@ def test_a_book_of_one_account_does_not_skip_the_records_of_others(store: EventS
         sold = lose(store, 10, "B")[-1]
         lose(some, 10, "A")
         policies.stop()
-        assert {trigger.account for trigger in policy.asked} == {"A"}
+        assert {trigger.account for trigger in policy.triggers} == {"A"}
         lose(store, 20, "B", 2)
-        policy.asked.clear()
+        policy.triggers.clear()
         running(some, policy).stop()
-        assert {trigger.account for trigger in policy.asked} <= {"A"}
+        assert {trigger.account for trigger in policy.triggers} <= {"A"}
     book.refresh()
     running(book, Loss())
     assert [record.causation_id for record in lockouts(store) if record.account == "B"] == [sold.id]
@@ -171,7 +171,7 @@ def test_no_cursor_passes_a_pending_decision(
             policies.stop()
     again = Loss()
     running(book, again)
-    assert [trigger.record.position for trigger in again.asked if trigger.record is not None][:4] == [1, 2, 3, 4]
+    assert [trigger.record.position for trigger in again.triggers if trigger.record is not None][:4] == [1, 2, 3, 4]
     assert [record.causation_id for record in lockouts(store)] == [sold.id]
 
 
@@ -202,12 +202,12 @@ def test_after_a_failed_sync_the_next_start_decides(number: int, tmp_path: Path)
 
 
 def test_a_decision_replaced_while_it_is_reconsidered_stays_pending(store: EventStore, book: Book) -> None:
-    said: list[int] = []
+    calls: list[int] = []
 
     class Fickle(Loss):
         def obsolete_if(self, book: Book) -> bool:
-            said.append(1)
-            if len(said) == 1:
+            calls.append(1)
+            if len(calls) == 1:
                 quote(book, 80)
                 return True
             return False
@@ -221,7 +221,7 @@ def test_a_decision_replaced_while_it_is_reconsidered_stays_pending(store: Event
     book.append("order/A/O", fill(Side.BUY, 100, 1))
     quote(book, 90)
     assert policies.settled
-    assert (len(said), len(lockouts(store))) == (2, 1)
+    assert (len(calls), len(lockouts(store))) == (2, 1)
 
 
 def test_after_a_store_failure_a_policy_is_evaluated_again(store: EventStore, book: Book) -> None:
@@ -244,4 +244,4 @@ def test_after_a_store_failure_a_policy_is_evaluated_again(store: EventStore, bo
     policies.stop()
     again = Loss()
     running(book, again)
-    assert sold.id in {trigger.record.id for trigger in again.asked if trigger.record is not None}
+    assert sold.id in {trigger.record.id for trigger in again.triggers if trigger.record is not None}

@@ -1,4 +1,4 @@
-"""A process with policies is killed at every step of its life: everything due is decided, once."""
+"""A process with policies is killed at every step of its life: every decision is made, and once."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def order(server: subprocess.Popen[str], directory: Path, moment: Moment, number
 
 
 def ended(server: subprocess.Popen[str]) -> int:
-    """Return the signal that ended a process, negative, or 0."""
+    """Return the negative signal that ended a process, or 0."""
     assert server.stdout is not None
     return int(server.stdout.readline())
 
 
 def crossing(store: EventStore) -> list[bytes]:
-    """Return the ids of the sales after which an account has made -10 points or less, by their prices alone."""
+    """Return the ids of the sales after which an account has realized -10 points or less, by their prices alone."""
     made: Counter[str] = Counter()
     found = []
     for record in store.read(types=(OrderFilled,)):
@@ -75,7 +75,7 @@ def causes(store: EventStore, kind: type[LockoutSet | EnforcementRequested]) -> 
 
 
 def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
-    """Start the policies anew, see that each sale that crossed has its lockout; return how many, and the head."""
+    """Restart the policies and check that each sale past the limit has its lockout; return how many, and the head."""
     clock = ManualClock(START + 300 * SECOND)
     with eventstore.open(directory, clock=clock) as store, projections.open(store) as book:
         policies = Policies(book, [Loss()]).start(ticking=False)
@@ -88,7 +88,7 @@ def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
         assert causes(store, LockoutSet) == causes(store, EnforcementRequested)
         assert sorted(causes(store, LockoutSet)) == sorted(crossed)
         daily = Counter(record.account for record in store.read(types=(LockoutSet,)) if record.causation_id is None)
-        assert set(daily.values()) <= {1}, "the day was decided on twice"
+        assert set(daily.values()) <= {1}, "the day was decided twice"
         return len(crossed), store.head()
 
 
@@ -104,7 +104,7 @@ def test_a_kill_at_any_step_loses_no_decision(moment: Moment, server: subprocess
             assert causes(store, LockoutSet) == causes(store, EnforcementRequested)
             late += len(causes(store, LockoutSet)) < len(crossing(store))
         decided.append(restarted(data, ticks=number % 2)[0])
-        # Once more: what is decided stays so.
+        # Another restart changes nothing.
         assert restarted(data)[0] == decided[-1]
         shutil.rmtree(data)
         if signal == ALIVE:
@@ -115,7 +115,7 @@ def test_a_kill_at_any_step_loses_no_decision(moment: Moment, server: subprocess
     assert decided[-1] == whole
     assert len(decided) > 50
     print(f"{len(decided)} lives, {late} killed between a sale and its lockout")  # noqa: T201 - what it came to
-    # The kill came between a sale and its lockout now and then.
+    # Some kills came between a sale and its lockout.
     assert late
 
 

@@ -1,4 +1,4 @@
-"""An account exceeds its loss limit: locked by that very fill or quote, whatever is killed, until the reset."""
+"""An account loses past its limit: locked by that fill or quote until the reset, whenever a process is killed."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests.reliability.checking import ROOT, environment
 
 BASES = ("realized", "equity")
 KILLS = 16
-"""As many at moments all over the day, and as many again while the limit is being reached."""
+"""As many kills spread over the day, and as many again while the limit is being reached."""
 WAIT_SECONDS = 120
 PYFOLIO = ROOT.parent / "shared" / "data" / "pyfolio" / "test_txn.csv.gz"
 DAY_NS = 24 * 60 * MINUTE
@@ -66,7 +66,7 @@ def the_crossing_fill(store: EventStore) -> list[Record]:
     return list(store.read(stream=f"order/{ACCOUNT}/{CROSSING}"))
 
 
-# As it should be
+# Without faults
 
 
 @pytest.mark.parametrize("basis", BASES)
@@ -101,7 +101,7 @@ def test_it_expires_at_the_reset_and_the_second_day_starts_unlocked(tmp_path: Pa
         [made] = player.book.pnl.day(ACCOUNT, SECOND_DAY)
         assert made.net == -1_754
         assert not is_locked(player.book, player.book.now_ns())
-        # Its own limit is whole: another 246 are lost before it locks.
+        # The new day has its whole limit: another 246 are lost before it locks.
         at = SECOND_DAY + MINUTE
         player.play([fill(at, "b21", Side.BUY, "4900"), fill(at + SECOND, "s21", Side.SELL, "4895.16")])
         [_, second] = lockouts(player.store)
@@ -109,7 +109,7 @@ def test_it_expires_at_the_reset_and_the_second_day_starts_unlocked(tmp_path: Pa
         assert second.event.until == NEXT_RESET
 
 
-# With the worker asleep
+# Without a running process
 
 
 def test_a_process_that_misses_the_reset_records_it_late_and_the_second_day_is_unlocked(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_loss_while_no_process_ran_locks_at_its_own_fill(tmp_path: Path) -> No
         assert first.position < crossed.position
 
 
-# Killed
+# Kills
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 
 def lived(server: subprocess.Popen[str], place: Path, basis: str, kill_at: int) -> list[int]:
-    """Let a process play the day until it is killed at a call; return after how many calls each step was done."""
+    """Let a process play the day until it is killed at a call; return the number of calls after each step."""
     assert server.stdin is not None
     assert server.stdout is not None
     place.mkdir()
@@ -186,7 +186,7 @@ def lived(server: subprocess.Popen[str], place: Path, basis: str, kill_at: int) 
 
 
 def floors(directory: Path, basis: str) -> list[Decimal | None]:
-    """Return where the drawdown's floor stands after each step of a day that nobody interrupts."""
+    """Return the drawdown's floor after each step of an uninterrupted day."""
     found: list[Decimal | None] = []
 
     def done(_: object) -> None:
@@ -199,12 +199,12 @@ def floors(directory: Path, basis: str) -> list[Decimal | None]:
 
 
 def check_and_play_on(directory: Path, basis: str, done: int, floor: Decimal | None) -> bool:
-    """Look at what a killed process left, then be the next one; return whether the limit had been reached."""
+    """Check what a killed process left, then be the next one; return whether the limit had been reached."""
     steps, number = the_day(basis), crossing(basis)
     with eventstore.open(directory, clock=ManualClock(NOON)) as store:
         left = len(lockouts(store))
         assert left == len(list(store.read(types=(EnforcementRequested,)))), "a decision was cut in two"
-        # What returned has led to all that it leads to.
+        # Every call that returned has had all its consequences.
         assert left == 1 or done <= number
     now = NOON + 20 * MINUTE
     with playing(directory, now=now) as player:
@@ -290,7 +290,7 @@ def test_a_real_strategys_fills_lock_each_day_at_the_fill_that_an_independent_su
 
 
 def closed(lots: deque[list[Decimal]], quantity: Decimal, price: Decimal) -> Decimal:
-    """Return what a signed quantity realizes against the lots, oldest first, and change them."""
+    """Return the result of a signed quantity against the lots, oldest first, and update them."""
     made = Decimal(0)
     while quantity and lots and (lots[0][0] > 0) is not (quantity > 0):
         taken = min(abs(quantity), abs(lots[0][0])) * (1 if lots[0][0] > 0 else -1)

@@ -1,4 +1,4 @@
-"""Checks before an order: verdicts of each limit, lockouts first, reductions, and the order of rejections."""
+"""Checks before an order: each limit's verdicts, and the order in which rejections count."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from eventstore.trading import (
     EquityMarked,
 )
 from projections.risk.limits.loss import DailyLoss
-from tests.projections.asking import (
+from tests.projections.checked_orders import (
     BUY,
     PASS,
     REJECT,
     SELL,
     WARNING,
-    ask,
+    check_order,
     lock,
     trading_day,
     work,
@@ -45,7 +45,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
 
 
 def test_without_limits_every_order_passes_without_findings(day: Day) -> None:
-    checked = ask(day)
+    checked = check_order(day)
     assert (checked.verdict, checked.reason, checked.rule_id, checked.findings) == (PASS, "", None, ())
     assert checked.passed
 
@@ -64,7 +64,7 @@ def test_a_daily_loss_warns_at_four_fifths_and_rejects_when_reached(
 ) -> None:
     day.limit("daily-loss", limit="20000")
     day.make(made)
-    checked = ask(day)
+    checked = check_order(day)
     [finding] = checked.findings
     assert (checked.verdict, checked.reason) == (verdict, reason)
     assert (finding.rule_id, finding.figure, finding.limit) == ("daily-loss", -Decimal(made), Decimal(20_000))
@@ -78,7 +78,7 @@ def test_the_lockout_of_a_rule_has_the_same_reason_as_the_check(tmp_path: Path) 
     day.limit("daily-loss", limit="18500")
     day.make("-18500")
     assert day.is_locked()
-    checked = ask(day)
+    checked = check_order(day)
     assert checked.reason == f"Order blocked: daily loss -18,500.00 of -18,500.00 USD reached; {UNTIL}"
     assert [finding.rule_id for finding in checked.findings] == ["daily-loss"]
     day.close()
@@ -87,9 +87,9 @@ def test_the_lockout_of_a_rule_has_the_same_reason_as_the_check(tmp_path: Path) 
 def test_each_limit_has_its_own_warning_share(day: Day) -> None:
     day.limit("daily-loss", limit="1000", warn_at="0.5")
     day.make("-499")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.make("-1")
-    assert ask(day).verdict is WARNING
+    assert check_order(day).verdict is WARNING
 
 
 def test_open_positions_count_with_basis_equity(day: Day) -> None:
@@ -97,23 +97,23 @@ def test_open_positions_count_with_basis_equity(day: Day) -> None:
     day.limit("weekly-loss", limit="5000", basis="equity")
     day.fill(BUY, "5000")
     day.quote("5000")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.quote("4980.02")
-    assert ask(day).verdict is WARNING
+    assert check_order(day).verdict is WARNING
     day.quote("4980")
-    checked = ask(day)
+    checked = check_order(day)
     assert (checked.verdict, checked.rule_id) == (REJECT, "daily-loss")
     day.quote("5000")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_a_trailing_loss_is_measured_from_the_day_s_best(day: Day) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.make("700")
     day.make("-999")
-    assert ask(day).verdict is WARNING
+    assert check_order(day).verdict is WARNING
     day.make("-1")
-    assert ask(day).reason == (
+    assert check_order(day).reason == (
         f"Order blocked: daily loss -1,000.00 of -1,000.00 USD from the day's best 700.00 reached; {UNTIL}"
     )
 
@@ -124,9 +124,9 @@ def test_a_trailing_loss_on_equity_is_measured_from_the_best_mark(day: Day) -> N
     day.book.append("equity/A/-", mark)
     day.fill(BUY, "5000")
     day.quote("5000.02")
-    assert ask(day).verdict is WARNING
+    assert check_order(day).verdict is WARNING
     day.quote("5000")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
 
 
 def marked(balance: str, equity: str, **more: Any) -> EquityMarked:  # noqa: ANN401 - any member
@@ -143,26 +143,26 @@ def at_day(day: Day) -> Any:  # noqa: ANN401 - a date
 def test_a_weekly_loss_sums_the_days_and_names_the_week_s_end(day: Day) -> None:
     day.limit("weekly-loss", limit="1000")
     day.make("-1000")
-    checked = ask(day)
+    checked = check_order(day)
     assert checked.reason == f"Order blocked: weekly loss -1,000.00 of -1,000.00 USD reached; {UNTIL}"
 
 
 def test_a_daily_profit_is_locked_in(day: Day) -> None:
     day.limit("daily-profit", target="1000")
     day.make("800")
-    assert ask(day).verdict is WARNING
+    assert check_order(day).verdict is WARNING
     day.make("200")
-    assert ask(day).reason == f"Order blocked: daily profit 1,000.00 of 1,000.00 USD reached; {UNTIL}"
+    assert check_order(day).reason == f"Order blocked: daily profit 1,000.00 of 1,000.00 USD reached; {UNTIL}"
 
 
 def test_a_marked_drawdown_floor_stays(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2000")
     day.make("-1600")
-    checked = ask(day)
+    checked = check_order(day)
     assert checked.verdict is WARNING
     assert checked.reason.endswith("equity 48,400.00 USD, 400.00 above the drawdown floor 48,000.00")
     day.book.append("equity/A/-", marked("50000", "50000", floor=Decimal(48_400)))
-    checked = ask(day)
+    checked = check_order(day)
     assert checked.reason == (
         "Order blocked: equity 48,400.00 USD at the drawdown floor 48,400.00 reached; locked without end"
     )
@@ -172,7 +172,7 @@ def test_a_marked_drawdown_floor_stays(day: Day) -> None:
 def test_the_drawdown_follows_the_highs_of_its_basis(day: Day, basis: str, verdict: object) -> None:
     day.limit("trailing-drawdown", distance="2000", basis=basis)
     day.book.append("equity/A/-", marked("52000", "50000"))
-    assert ask(day).verdict is verdict
+    assert check_order(day).verdict is verdict
 
 
 def test_the_maximum_position_includes_working_orders(day: Day) -> None:
@@ -180,21 +180,21 @@ def test_the_maximum_position_includes_working_orders(day: Day) -> None:
     day.fill(BUY, "5000", quantity="2")
     day.quote("5000")
     work(day, "W", BUY, "2")
-    assert ask(day).verdict is WARNING
-    checked = ask(day, quantity="2")
+    assert check_order(day).verdict is WARNING
+    checked = check_order(day, quantity="2")
     assert checked.reason == "Order blocked: position 6 of at most 5 in ES, working orders counted"
-    # All sells and no buy come to less than five short.
-    assert ask(day, SELL, "6").verdict is WARNING
-    assert ask(day, SELL, "8").verdict is REJECT
-    # A root's limit holds for its futures.
-    assert ask(day, quantity="3", symbol="NQZ6").verdict is REJECT
+    # All sells and no buy would be less than five short.
+    assert check_order(day, SELL, "6").verdict is WARNING
+    assert check_order(day, SELL, "8").verdict is REJECT
+    # A root's limit applies to its futures.
+    assert check_order(day, quantity="3", symbol="NQZ6").verdict is REJECT
 
 
 def test_a_limit_by_symbol_does_not_apply_to_others(day: Day) -> None:
     day.limit("maximum-position", limits={"NQ": "2"})
     day.limit("order-size", limits={"NQ": "1"})
-    assert ask(day, quantity="100").findings == ()
-    assert ask(day, symbol="NQ", quantity="3").verdict is REJECT
+    assert check_order(day, quantity="100").findings == ()
+    assert check_order(day, symbol="NQ", quantity="3").verdict is REJECT
 
 
 def test_contracts_are_counted_over_all_symbols_by_weight(day: Day) -> None:
@@ -204,27 +204,29 @@ def test_contracts_are_counted_over_all_symbols_by_weight(day: Day) -> None:
     day.fill(SELL, "5000", "MESZ6", quantity="5")
     day.quote("5000")
     day.quote("5000", "MESZ6")
-    assert ask(day, SELL, "5", "MESZ6").verdict is WARNING
-    assert ask(day, SELL, "6", "MESZ6").reason == ("Order blocked: 3.1 of at most 3 contracts, working orders counted")
-    assert ask(day, BUY, "1").verdict is REJECT
+    assert check_order(day, SELL, "5", "MESZ6").verdict is WARNING
+    assert check_order(day, SELL, "6", "MESZ6").reason == (
+        "Order blocked: 3.1 of at most 3 contracts, working orders counted"
+    )
+    assert check_order(day, BUY, "1").verdict is REJECT
 
 
 def test_the_maximum_contracts_scale_with_the_balance(day: Day) -> None:
     day.limit("maximum-contracts", limit="1", scaling=[["52000", "3"]], warn_at="2")
-    assert ask(day, quantity="3").verdict is REJECT
+    assert check_order(day, quantity="3").verdict is REJECT
     day.book.append("account/A/-", CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(2_000), currency="USD"))
-    assert ask(day, quantity="3").verdict is PASS
+    assert check_order(day, quantity="3").verdict is PASS
 
 
 def test_margin_is_taken_from_the_broker_s_available_balance(day: Day) -> None:
     day.limit("available-balance", minimum="1000", margins={"ES": "500"})
     day.book.append("account/A/-", AccountUpdated(available=Decimal(2_000), currency="USD"))
-    assert ask(day).verdict is PASS
-    assert ask(day, quantity="2").reason == (
+    assert check_order(day).verdict is PASS
+    assert check_order(day, quantity="2").reason == (
         "Order allowed, with a warning: "
         "available balance 2,000.00 USD, 1,000.00 after the order; the minimum is 1,000.00"
     )
-    assert ask(day, quantity="3").reason == (
+    assert check_order(day, quantity="3").reason == (
         "Order blocked: available balance 2,000.00 USD, 500.00 after the order; the minimum is 1,000.00"
     )
 
@@ -235,23 +237,23 @@ def test_positions_and_working_orders_take_margin_from_the_folded_balance(day: D
     day.fill(BUY, "5000", quantity="2")
     day.quote("5000")
     work(day, "W", SELL, "2", "NQ")
-    assert ask(day, quantity="2").verdict is PASS
-    assert ask(day, quantity="3").verdict is REJECT
+    assert check_order(day, quantity="2").verdict is PASS
+    assert check_order(day, quantity="3").verdict is REJECT
 
 
 def test_concentration_is_valued_at_the_quote_not_at_the_order_s_limit(day: Day) -> None:
     day.limit("concentration", limit="10", warn_at="1")
     day.quote("5000")
-    assert ask(day, quantity="1").verdict is PASS
-    assert ask(day, quantity="3", limit_price=Decimal("0.25")).reason == (
+    assert check_order(day, quantity="1").verdict is PASS
+    assert check_order(day, quantity="3", limit_price=Decimal("0.25")).reason == (
         "Order blocked: 1500.0 % of equity in ES, at most 1000.0 % allowed"
     )
 
 
 def test_an_order_has_a_largest_size(day: Day) -> None:
     day.limit("order-size", limit="4")
-    assert ask(day, quantity="4").verdict is WARNING
-    assert ask(day, quantity="5").reason == "Order blocked: order of 5, at most 4 ES"
+    assert check_order(day, quantity="4").verdict is WARNING
+    assert check_order(day, quantity="5").reason == "Order blocked: order of 5, at most 4 ES"
 
 
 @pytest.mark.parametrize(("unit", "count"), [("orders", 3), ("fills", 2), ("round_trips", 1)])
@@ -261,10 +263,10 @@ def test_trades_of_the_day_are_counted_by_their_unit(day: Day, unit: str, count:
     for number in range(3):
         work(day, f"W{number}", BUY, "1")
     words = unit.replace("_", " ")
-    assert ask(day).reason == f"Order blocked: trade limit {count} of {count} {words} reached; {UNTIL}"
+    assert check_order(day).reason == f"Order blocked: trade limit {count} of {count} {words} reached; {UNTIL}"
     day.limit("trade-limit", limit=count + 1, unit=unit)
     day.end()
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_a_blocked_root_blocks_its_futures_and_all_their_names(day: Day) -> None:
@@ -272,32 +274,32 @@ def test_a_blocked_root_blocks_its_futures_and_all_their_names(day: Day) -> None
         "contract/-/ESZ6", ContractDefined(symbol="ESZ6", multiplier=Decimal(50), broker_ids=("CON.EP.Z26",))
     )
     day.limit("symbol-block", symbols=["ES"])
-    assert ask(day, symbol="CON.EP.Z26").reason == "Order blocked: ESZ6 is blocked for A (ES)"
-    assert ask(day, symbol="NQZ6").verdict is PASS
+    assert check_order(day, symbol="CON.EP.Z26").reason == "Order blocked: ESZ6 is blocked for A (ES)"
+    assert check_order(day, symbol="NQZ6").verdict is PASS
 
 
 def test_a_blackout_rejects_orders_in_its_symbols_while_it_lasts(day: Day) -> None:
-    told = BlackoutScheduled(start=NOON + HOUR, stop=NOON + 2 * HOUR, symbols=("ES",), reason="CPI")
-    day.book.append("blackout/-/cpi", told)
-    assert ask(day).verdict is PASS
+    event = BlackoutScheduled(start=NOON + HOUR, stop=NOON + 2 * HOUR, symbols=("ES",), reason="CPI")
+    day.book.append("blackout/-/cpi", event)
+    assert check_order(day).verdict is PASS
     day.clock.set(NOON + HOUR)
-    assert ask(day).reason == "Order blocked: blackout for ES (CPI); locked until 2026-11-20 11:00 CST"
-    assert ask(day, symbol="NQ").verdict is PASS
+    assert check_order(day).reason == "Order blocked: blackout for ES (CPI); locked until 2026-11-20 11:00 CST"
+    assert check_order(day, symbol="NQ").verdict is PASS
     day.clock.set(NOON + 2 * HOUR)
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_a_blackout_of_one_account_does_not_apply_to_others(day: Day) -> None:
     day.book.append("blackout/B/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR, source="desk"))
-    assert ask(day).verdict is PASS
-    assert ask(day, account="B").rule_id == "blackout"
+    assert check_order(day).verdict is PASS
+    assert check_order(day, account="B").rule_id == "blackout"
 
 
 def test_a_limit_with_severity_warning_never_rejects(day: Day) -> None:
     day.limit("order-size", limit="1", severity="WARNING")
     day.limit("daily-loss", limit="100", severity="WARNING")
     day.make("-1000")
-    checked = ask(day, quantity="9")
+    checked = check_order(day, quantity="9")
     assert checked.passed
     assert [finding.verdict for finding in checked.findings] == [WARNING, WARNING]
     assert checked.reason == "Order allowed, with a warning: daily loss -1,000.00 of -100.00 USD reached"
@@ -305,12 +307,12 @@ def test_a_limit_with_severity_warning_never_rejects(day: Day) -> None:
 
 def test_a_disabled_limit_is_not_checked(day: Day) -> None:
     day.limit("order-size", limit="1", enabled=False)
-    assert ask(day, quantity="9").findings == ()
+    assert check_order(day, quantity="9").findings == ()
 
 
 def test_a_limit_of_a_user_s_own_rule_is_not_checked(day: Day) -> None:
     day.limit("moon-phase", anything={"goes": "here"})
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_rejections_have_one_order_whatever_the_limits_names(day: Day) -> None:
@@ -328,7 +330,7 @@ def test_rejections_have_one_order_whatever_the_limits_names(day: Day) -> None:
     day.limit("trailing-drawdown", distance="500")
     day.limit("weekly-loss", limit="1000")
     day.book.append("blackout/-/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR, reason="CPI"))
-    checked = ask(day, quantity="2")
+    checked = check_order(day, quantity="2")
     assert {finding.verdict for finding in checked.findings} == {REJECT}
     assert [finding.rule_id for finding in checked.findings] == [
         "quotes",
@@ -346,14 +348,14 @@ def test_rejections_have_one_order_whatever_the_limits_names(day: Day) -> None:
         "blackout",
     ]
     day.quote("5000")
-    assert ask(day, quantity="2").rule_id == "maximum-position"
+    assert check_order(day, quantity="2").rule_id == "maximum-position"
     lock(day)
-    assert [finding.rule_id for finding in ask(day, quantity="2").findings] == ["desk"]
+    assert [finding.rule_id for finding in check_order(day, quantity="2").findings] == ["desk"]
 
 
 def test_a_rejection_precedes_any_warning(day: Day) -> None:
     day.limit("maximum-position", limit="5")
     day.limit("order-size", limit="4")
-    checked = ask(day, quantity="5")
+    checked = check_order(day, quantity="5")
     assert (checked.verdict, checked.rule_id) == (REJECT, "order-size")
     assert [finding.verdict for finding in checked.findings] == [WARNING, REJECT]

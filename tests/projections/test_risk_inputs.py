@@ -1,4 +1,4 @@
-"""Checks before an order reject what they cannot judge: missing, stale or impossible inputs, a book that is behind."""
+"""Checks before an order reject on missing, stale or invalid inputs and unreadable limits."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from eventstore.trading import (
 from projections import risk
 from projections.risk.limits.parameters import KINDS
 from projections.risk.proposals import Cancel, Proposal
-from tests.projections.asking import (
+from tests.projections.checked_orders import (
     BUY,
     PASS,
     REJECT,
     SELL,
-    ask,
     cancel,
+    check_order,
     lock,
     proposal,
-    refused,
+    rejection,
     trading_day,
 )
 from tests.projections.rules_day import NOON, SECOND, Day
@@ -47,13 +47,15 @@ def day(tmp_path: Path) -> Iterator[Day]:
 
 @pytest.mark.parametrize("quantity", ["NaN", "sNaN", "Infinity", "-Infinity", "0", "-1", "1e100"])
 def test_a_quantity_is_a_finite_number_above_zero(day: Day, quantity: str) -> None:
-    assert refused(day, quantity=quantity) == f"its quantity is {Decimal(quantity)}, expected a finite Decimal above 0"
+    assert (
+        rejection(day, quantity=quantity) == f"its quantity is {Decimal(quantity)}, expected a finite Decimal above 0"
+    )
 
 
 @pytest.mark.parametrize("price", ["NaN", "Infinity"])
 @pytest.mark.parametrize("member", ["limit_price", "stop_price"])
 def test_a_price_is_a_finite_number(day: Day, member: str, price: str) -> None:
-    reason = refused(day, **{member: Decimal(price)})
+    reason = rejection(day, **{member: Decimal(price)})
     assert reason == f"its {member.replace('_', ' ')} is {price}, expected a finite Decimal"
 
 
@@ -75,7 +77,7 @@ def test_a_quantity_that_is_not_a_decimal_is_rejected(day: Day, quantity: Any) -
 
 @pytest.mark.parametrize("account", ["", "-", "A/B", "A B"])
 def test_an_invalid_account_name_is_rejected(day: Day, account: str) -> None:
-    assert refused(day, account=account)
+    assert rejection(day, account=account)
 
 
 def test_a_book_of_some_accounts_rejects_orders_of_others(day: Day) -> None:
@@ -90,12 +92,12 @@ def test_a_book_of_some_accounts_rejects_orders_of_others(day: Day) -> None:
 
 def test_absurdly_large_figures_are_rejected(day: Day) -> None:
     day.limit("available-balance", margins={"ES": "500"})
-    assert refused(day, quantity="1e90").startswith("available balance 50,000.00 USD, -5.000e+92 after the order")
+    assert rejection(day, quantity="1e90").startswith("available balance 50,000.00 USD, -5.000e+92 after the order")
 
 
 def test_an_invalid_cause_id_is_rejected(day: Day) -> None:
     lock(day)
-    assert "an id is a UUID" in refused(day, caused_by=b"short")
+    assert "an id is a UUID" in rejection(day, caused_by=b"short")
 
 
 # Limits that cannot be read
@@ -104,9 +106,9 @@ def test_an_invalid_cause_id_is_rejected(day: Day) -> None:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_an_unreadable_limit_rejects_and_is_named(day: Day, kind: str) -> None:
     day.limit(f"{kind}:mine", limit="much", surprise="1")
-    assert refused(day).startswith(f"the limit {kind}:mine of A, set at position ")
+    assert rejection(day).startswith(f"the limit {kind}:mine of A, set at position ")
     day.fill(BUY, "5000")
-    assert ask(day, SELL).verdict is PASS
+    assert check_order(day, SELL).verdict is PASS
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_an_unreadable_limit_rejects_and_is_named(day: Day, kind: str) -> None:
 )
 def test_a_limit_that_is_not_finite_rejects(day: Day, kind: str, parameters: dict[str, object]) -> None:
     day.limit(kind, **parameters)
-    assert "expected finite numbers" in refused(day)
+    assert "expected finite numbers" in rejection(day)
 
 
 # Quotes
@@ -130,38 +132,38 @@ def test_a_limit_that_is_not_finite_rejects(day: Day, kind: str, parameters: dic
 def test_new_exposure_needs_a_fresh_quote_of_every_open_position(day: Day) -> None:
     day.define("NQ")
     day.fill(BUY, "5000")
-    assert refused(day, symbol="NQ") == "an open position cannot be valued: ES has no quote"
-    assert ask(day, SELL).verdict is PASS
+    assert rejection(day, symbol="NQ") == "an open position cannot be valued: ES has no quote"
+    assert check_order(day, SELL).verdict is PASS
     day.quote("5000")
-    assert ask(day, symbol="NQ").verdict is PASS
+    assert check_order(day, symbol="NQ").verdict is PASS
     day.pass_seconds(10)
-    assert ask(day, symbol="NQ").verdict is PASS
+    assert check_order(day, symbol="NQ").verdict is PASS
     day.clock.advance(1_000_000_00)
-    assert refused(day, symbol="NQ") == "an open position cannot be valued: the quote of ES is stale, 10.1 s old"
+    assert rejection(day, symbol="NQ") == "an open position cannot be valued: the quote of ES is stale, 10.1 s old"
     day.fill(SELL, "5000")
-    assert ask(day, symbol="NQ").verdict is PASS
+    assert check_order(day, symbol="NQ").verdict is PASS
 
 
 def test_a_quote_from_the_future_is_stale(day: Day) -> None:
     day.fill(BUY, "5000")
-    told = QuoteReceived(symbol="ES", last=Decimal(5_000))
-    day.book.observe("quote/-/ES", told, occurred_at=NOON + 11 * SECOND)
+    event = QuoteReceived(symbol="ES", last=Decimal(5_000))
+    day.book.observe("quote/-/ES", event, occurred_at=NOON + 11 * SECOND)
     assert (
-        refused(day)
+        rejection(day)
         == "an open position cannot be valued: the quote of ES is stale, -11.0 s old (its time is in the future)"
     )
 
 
 def test_concentration_needs_a_quote_of_the_order_s_symbol(day: Day) -> None:
     day.limit("concentration", limit="9")
-    assert refused(day, limit_price=Decimal(1)) == "concentration cannot be checked: ES has no quote"
+    assert rejection(day, limit_price=Decimal(1)) == "concentration cannot be checked: ES has no quote"
 
 
 def test_concentration_rejects_without_equity(day: Day) -> None:
     day.limit("concentration", limit="9")
     day.quote("5000")
     day.make("-50000")
-    assert "the equity of account A is 0.00, so that no share of it can be computed" in refused(day)
+    assert "the equity of account A is 0.00, so that no share of it can be computed" in rejection(day)
 
 
 # Money
@@ -169,21 +171,21 @@ def test_concentration_rejects_without_equity(day: Day) -> None:
 
 def test_an_unknown_contract_rejects_where_its_multiplier_is_needed(day: Day) -> None:
     day.limit("order-size", limit="9")
-    assert ask(day, symbol="XYZ").verdict is PASS
+    assert check_order(day, symbol="XYZ").verdict is PASS
     day.fill(BUY, "10", "XYZ")
     day.fill(SELL, "9", "XYZ")
     day.limit("daily-loss", limit="100")
-    assert "daily-loss cannot be checked" in refused(day)
-    assert "XYZ" in refused(day)
+    assert "daily-loss cannot be checked" in rejection(day)
+    assert "XYZ" in rejection(day)
     day.define("XYZ", "1")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_an_open_position_without_multiplier_rejects_with_basis_equity(day: Day) -> None:
     day.limit("daily-loss", limit="100", basis="equity")
     day.fill(BUY, "10", "XYZ")
     day.quote("9", "XYZ")
-    assert "XYZ" in refused(day)
+    assert "XYZ" in rejection(day)
 
 
 def test_amounts_in_different_currencies_are_never_summed(day: Day) -> None:
@@ -192,7 +194,7 @@ def test_amounts_in_different_currencies_are_never_summed(day: Day) -> None:
     day.limit("daily-loss:eur", limit="1000", currency="EUR")
     day.fill(BUY, "15000", "FDAX")
     day.fill(SELL, "14960", "FDAX")
-    checked = ask(day)
+    checked = check_order(day)
     assert [(each.rule_id, each.figure, each.verdict) for each in checked.findings] == [
         ("daily-loss", Decimal(0), PASS),
         ("daily-loss:eur", Decimal(1_000), REJECT),
@@ -204,12 +206,12 @@ def test_concentration_across_currencies_rejects(day: Day) -> None:
     day.define("FDAX", "25", "EUR")
     day.quote("15000", "FDAX")
     day.limit("concentration", limit="99")
-    assert "FDAX is priced in EUR, and there is no exchange rate to USD" in refused(day, symbol="FDAX")
+    assert "FDAX is priced in EUR, and there is no exchange rate to USD" in rejection(day, symbol="FDAX")
 
 
 def test_a_drawdown_in_another_currency_rejects(day: Day) -> None:
     day.limit("trailing-drawdown", distance="1000", currency="EUR")
-    assert "it is in EUR" in refused(day)
+    assert "it is in EUR" in rejection(day)
 
 
 def test_an_account_that_was_never_opened_is_checked_by_its_worst_currency(day: Day) -> None:
@@ -217,30 +219,30 @@ def test_an_account_that_was_never_opened_is_checked_by_its_worst_currency(day: 
     day.define("FDAX", "25", "EUR")
     day.limit("daily-loss", limit="1000")
     day.limit("daily-profit", target="2000")
-    assert ask(day, account="B").verdict is PASS
+    assert check_order(day, account="B").verdict is PASS
     for _ in range(2):
         day.make("750")
     day.fill(BUY, "15000", "FDAX")
     day.fill(SELL, "14960", "FDAX")
-    assert "daily loss -1,000.00 of -1,000.00 EUR reached" in refused(day, account="B")
+    assert "daily loss -1,000.00 of -1,000.00 EUR reached" in rejection(day, account="B")
     day.limit("available-balance", minimum="1")
     day.limit("trailing-drawdown", distance="1000")
-    reasons = [each.reason for each in ask(day, account="B").findings if each.rule_id != "daily-loss"]
+    reasons = [each.reason for each in check_order(day, account="B").findings if each.rule_id != "daily-loss"]
     assert "available-balance cannot be checked: account B has no balance" in reasons
     assert "trailing-drawdown cannot be checked: account B has no starting balance" in reasons
 
 
 def test_cash_alone_is_a_balance_but_no_starting_balance(day: Day) -> None:
-    told = CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(500), currency="USD")
-    day.book.append("account/B/-", told)
+    event = CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(500), currency="USD")
+    day.book.append("account/B/-", event)
     day.account = "B"
     day.limit("available-balance", minimum="400", warn_at="1")
-    assert ask(day, account="B").verdict is PASS
+    assert check_order(day, account="B").verdict is PASS
     day.limit("available-balance", minimum="501")
-    assert refused(day, account="B")
+    assert rejection(day, account="B")
 
 
-# Orders that nobody knows all of
+# Orders with missing members
 
 
 def test_a_working_order_of_unknown_quantity_rejects_where_it_would_count(day: Day) -> None:
@@ -248,17 +250,17 @@ def test_a_working_order_of_unknown_quantity_rejects_where_it_would_count(day: D
     day.book.append("order/A/X", [OrderReported(status=OrderStatus.NEW)])
     open_orders = day.book.orders.open("A")
     assert [order.leaves for order in open_orders] == [None]
-    assert "working order X lacks symbol, side or quantity" in refused(day)
+    assert "working order X lacks symbol, side or quantity" in rejection(day)
     assert cancel(day).verdict is PASS
     day.fill(BUY, "5000")
-    assert ask(day, SELL).verdict is PASS, "no symbol was ever told"
+    assert check_order(day, SELL).verdict is PASS, "its symbol is unknown"
 
 
 def test_an_order_of_unknown_quantity_on_the_same_side_may_close_it_all(day: Day) -> None:
     day.fill(BUY, "5000")
     lock(day)
-    told = OrderReported(status=OrderStatus.NEW, symbol="ES", side=SELL)
-    day.book.append("order/A/X", told)
+    event = OrderReported(status=OrderStatus.NEW, symbol="ES", side=SELL)
+    day.book.append("order/A/X", event)
     assert [order.leaves for order in day.book.orders.open("A")] == [None]
-    assert ask(day, SELL).verdict is REJECT
-    assert ask(day, SELL, reduce_only=True).verdict is PASS
+    assert check_order(day, SELL).verdict is REJECT
+    assert check_order(day, SELL, reduce_only=True).verdict is PASS

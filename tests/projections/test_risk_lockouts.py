@@ -1,4 +1,4 @@
-"""Checks before an order under a lockout: reductions, requested orders, and the record of a check."""
+"""Checks before an order under a lockout: reductions, requested orders, and the recorded answers."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from eventstore.trading import (
 from projections import risk
 from projections.risk.proposals import Cancel
 from projections.views.limits.view import Limit
-from tests.projections.asking import (
+from tests.projections.checked_orders import (
     BUY,
     PASS,
     REJECT,
     SELL,
     WARNING,
-    ask,
     cancel,
+    check_order,
     enforce,
     lock,
     proposal,
-    told_elsewhere,
+    set_elsewhere,
     trading_day,
     work,
 )
@@ -55,30 +55,30 @@ def day(tmp_path: Path) -> Iterator[Day]:
 def test_a_lockout_s_finding_has_reason_scope_and_current_end(day: Day) -> None:
     reason = "too many losses; locked until 2026-11-20 10:00 CST"
     lock(day, reason=reason, until=RESET, scope="symbol:ES")
-    assert ask(day).reason == f"Order blocked: too many losses for ES; {UNTIL}"
-    assert ask(day, symbol="NQ").verdict is PASS
+    assert check_order(day).reason == f"Order blocked: too many losses for ES; {UNTIL}"
+    assert check_order(day, symbol="NQ").verdict is PASS
     day.clock.set(RESET)
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 @pytest.mark.parametrize("zone", ["Nowhere/Land", "", "America", "../etc"])
 def test_an_unknown_zone_does_not_break_the_sentence_of_a_lockout(day: Day, zone: str) -> None:
-    told = SessionOpened(trading_day=date(2026, 11, 20), began_at=NOON - HOUR, zone=zone)
-    day.book.append("session/B/2026-11-20", told)
+    event = SessionOpened(trading_day=date(2026, 11, 20), began_at=NOON - HOUR, zone=zone)
+    day.book.append("session/B/2026-11-20", event)
     day.book.sessions.calendars.clear()
     lock(day, "B", until=RESET)
-    assert ask(day, account="B").reason.startswith("Order blocked: go home; locked until 2026-11-20 ")
+    assert check_order(day, account="B").reason.startswith("Order blocked: go home; locked until 2026-11-20 ")
 
 
 def test_reduce_only_lets_cancels_and_pure_reductions_pass(day: Day) -> None:
     day.fill(BUY, "5000", quantity="3")
     lock(day, allows=Allows.REDUCE_ONLY)
     assert cancel(day).verdict is PASS
-    assert ask(day, SELL, "3").verdict is PASS
-    assert ask(day, SELL, "4").verdict is REJECT, "it would turn the position around"
-    assert ask(day, BUY, "1").verdict is REJECT
-    assert ask(day, SELL, "1", "NQ").verdict is REJECT
-    assert ask(day, SELL, "1", account="B").verdict is PASS, "nobody locked that account"
+    assert check_order(day, SELL, "3").verdict is PASS
+    assert check_order(day, SELL, "4").verdict is REJECT, "it would turn the position around"
+    assert check_order(day, BUY, "1").verdict is REJECT
+    assert check_order(day, SELL, "1", "NQ").verdict is REJECT
+    assert check_order(day, SELL, "1", account="B").verdict is PASS, "the other account is not locked"
 
 
 def test_a_cancel_has_the_symbol_of_its_order(day: Day) -> None:
@@ -86,7 +86,7 @@ def test_a_cancel_has_the_symbol_of_its_order(day: Day) -> None:
     lock(day, allows=Allows.NOTHING, scope="root:ES")
     assert cancel(day).verdict is REJECT
     assert cancel(day, symbol="NQZ6").verdict is REJECT
-    assert cancel(day, order_id="O2").verdict is REJECT, "nobody knows in what"
+    assert cancel(day, order_id="O2").verdict is REJECT, "its symbol is unknown"
     work(day, "O2", BUY, "1", "NQZ6")
     assert cancel(day, order_id="O2").verdict is PASS
 
@@ -95,20 +95,20 @@ def test_working_orders_may_close_the_position_first(day: Day) -> None:
     day.fill(BUY, "5000", quantity="3")
     lock(day)
     work(day, "STOP", SELL, "2")
-    assert ask(day, SELL, "1").verdict is PASS
-    assert ask(day, SELL, "2").verdict is REJECT
-    assert ask(day, SELL, "2", reduce_only=True).verdict is PASS, "the venue turns nothing around"
-    assert ask(day, SELL, "4", reduce_only=True).verdict is REJECT
+    assert check_order(day, SELL, "1").verdict is PASS
+    assert check_order(day, SELL, "2").verdict is REJECT
+    assert check_order(day, SELL, "2", reduce_only=True).verdict is PASS, "the venue turns nothing around"
+    assert check_order(day, SELL, "4", reduce_only=True).verdict is REJECT
     work(day, "MORE", BUY, "5")
-    assert ask(day, SELL, "2").verdict is REJECT, "what would add to it may never be filled"
+    assert check_order(day, SELL, "2").verdict is REJECT, "what would add to it may never be filled"
 
 
 def test_a_short_position_is_reduced_by_buying(day: Day) -> None:
     day.fill(SELL, "5000", quantity="2")
     lock(day)
-    assert ask(day, BUY, "2").verdict is PASS
-    assert ask(day, BUY, "3").verdict is REJECT
-    assert ask(day, SELL, "1").verdict is REJECT
+    assert check_order(day, BUY, "2").verdict is PASS
+    assert check_order(day, BUY, "3").verdict is REJECT
+    assert check_order(day, SELL, "1").verdict is REJECT
 
 
 def hedge(day: Day, side: Any, leg: PositionSide, quantity: str) -> None:  # noqa: ANN401 - a Side
@@ -127,11 +127,11 @@ def test_separate_long_and_short_positions_are_reduced_separately(day: Day) -> N
     hedge(day, BUY, PositionSide.LONG, "3")
     hedge(day, SELL, PositionSide.SHORT, "2")
     lock(day)
-    assert ask(day, SELL, "3", position_side=PositionSide.LONG).verdict is PASS
-    assert ask(day, SELL, "4", position_side=PositionSide.LONG).verdict is REJECT
-    assert ask(day, BUY, "2", position_side=PositionSide.SHORT).verdict is PASS
-    assert ask(day, SELL, "1", position_side=PositionSide.SHORT).verdict is REJECT
-    assert ask(day, SELL, "1").verdict is REJECT, "nothing is held net"
+    assert check_order(day, SELL, "3", position_side=PositionSide.LONG).verdict is PASS
+    assert check_order(day, SELL, "4", position_side=PositionSide.LONG).verdict is REJECT
+    assert check_order(day, BUY, "2", position_side=PositionSide.SHORT).verdict is PASS
+    assert check_order(day, SELL, "1", position_side=PositionSide.SHORT).verdict is REJECT
+    assert check_order(day, SELL, "1").verdict is REJECT, "nothing is held net"
 
 
 def test_separate_long_and_short_positions_count_together(day: Day) -> None:
@@ -139,10 +139,10 @@ def test_separate_long_and_short_positions_count_together(day: Day) -> None:
     hedge(day, SELL, PositionSide.SHORT, "3")
     day.quote("5000")
     day.limit("maximum-position", limit="7", warn_at="1")
-    assert ask(day, BUY, "1", position_side=PositionSide.LONG).verdict is WARNING
-    assert ask(day, BUY, "2", position_side=PositionSide.LONG).verdict is REJECT
-    assert ask(day, SELL, "2", position_side=PositionSide.SHORT).verdict is REJECT
-    assert ask(day, SELL, "8", position_side=PositionSide.LONG).verdict is PASS, "no side is turned around"
+    assert check_order(day, BUY, "1", position_side=PositionSide.LONG).verdict is WARNING
+    assert check_order(day, BUY, "2", position_side=PositionSide.LONG).verdict is REJECT
+    assert check_order(day, SELL, "2", position_side=PositionSide.SHORT).verdict is REJECT
+    assert check_order(day, SELL, "8", position_side=PositionSide.LONG).verdict is PASS, "no side is turned around"
 
 
 def test_a_position_under_a_broker_s_symbol_is_the_same_position(day: Day) -> None:
@@ -155,31 +155,31 @@ def test_a_position_under_a_broker_s_symbol_is_the_same_position(day: Day) -> No
     lock(day, scope="symbol:NQ")
     day.limit("maximum-position", limit="3")
     for name in ("ES", "CON.EP"):
-        assert ask(day, BUY, "2", name).verdict is REJECT
-        assert ask(day, SELL, "1", name).findings == ()
-        assert ask(day, SELL, "2", name).findings != (), "one is being sold already"
+        assert check_order(day, BUY, "2", name).verdict is REJECT
+        assert check_order(day, SELL, "1", name).findings == ()
+        assert check_order(day, SELL, "2", name).findings != (), "one is being sold already"
 
 
 def test_under_nothing_only_orders_of_an_enforcement_request_pass(day: Day) -> None:
     day.fill(BUY, "5000", quantity="2")
     lock(day, allows=Allows.NOTHING)
     cause = enforce(day)
-    assert ask(day, SELL, "2").verdict is REJECT
+    assert check_order(day, SELL, "2").verdict is REJECT
     assert cancel(day).verdict is REJECT
-    assert ask(day, SELL, "2", caused_by=cause).verdict is PASS
+    assert check_order(day, SELL, "2", caused_by=cause).verdict is PASS
     assert cancel(day, caused_by=cause).verdict is PASS
     elsewhere = enforce(day, "B", "R2")
-    assert ask(day, SELL, "2", caused_by=elsewhere).verdict is REJECT
-    assert ask(day, SELL, "2", caused_by=bytes(16)).verdict is REJECT
+    assert check_order(day, SELL, "2", caused_by=elsewhere).verdict is REJECT
+    assert check_order(day, SELL, "2", caused_by=bytes(16)).verdict is REJECT
     day.book.append("enforcement/A/R1", EnforcementTaken(request_id="R1", success=True))
-    assert ask(day, SELL, "2", caused_by=cause).verdict is REJECT
+    assert check_order(day, SELL, "2", caused_by=cause).verdict is REJECT
 
 
 def test_new_exposure_of_a_request_is_checked_like_any_other(day: Day) -> None:
     day.limit("order-size", limit="1")
     lock(day, allows=Allows.NOTHING)
     cause = enforce(day)
-    assert ask(day, BUY, "2", caused_by=cause).rule_id == "order-size"
+    assert check_order(day, BUY, "2", caused_by=cause).rule_id == "order-size"
 
 
 def test_a_reduction_passes_every_other_check(day: Day) -> None:
@@ -188,11 +188,11 @@ def test_a_reduction_passes_every_other_check(day: Day) -> None:
     day.limit("daily-loss", limit="broken")
     day.book.append("blackout/-/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR))
     day.store.append("lockout/B/x", LockoutSet(rule_id="x"))
-    assert ask(day, SELL, "2").findings == ()
-    assert ask(day, SELL, "3").verdict is REJECT
+    assert check_order(day, SELL, "2").findings == ()
+    assert check_order(day, SELL, "3").verdict is REJECT
 
 
-# The record of it
+# The recorded answer
 
 
 def test_an_answer_is_recorded_on_request(day: Day) -> None:
@@ -222,7 +222,7 @@ def test_an_answer_is_recorded_on_request(day: Day) -> None:
 
 def test_a_cancel_and_an_invalid_order_are_recorded_too(day: Day) -> None:
     lock(day, allows=Allows.NOTHING)
-    assert ask(day, quantity="NaN").verdict is REJECT
+    assert check_order(day, quantity="NaN").verdict is REJECT
     risk.check(day.book, proposal(quantity="NaN"), NOON, record=True)
     risk.check(day.book, Cancel(account="A", order_id="O1"), NOON, record=True)
     found = [record.event for record in day.store.read(types=(RiskChecked,))]
@@ -243,8 +243,8 @@ def test_two_findings_of_one_rule_are_both_recorded(day: Day) -> None:
 
 def test_of_a_thousand_limits_the_worst_findings_are_recorded(day: Day) -> None:
     for number in range(900):
-        told_elsewhere(day, f"order-size:{number}", limit="10")
-    told_elsewhere(day, "order-size:zzz", limit="1")
+        set_elsewhere(day, f"order-size:{number}", limit="10")
+    set_elsewhere(day, "order-size:zzz", limit="1")
     day.book.refresh()
     assert risk.check(day.book, proposal(quantity="2"), NOON, record=True).verdict is REJECT
     [record] = day.store.read(types=(RiskChecked,))
@@ -256,12 +256,12 @@ def test_the_past_is_checked_as_it_was(day: Day) -> None:
     day.limit("order-size", limit="1")
     then = day.store.head()
     day.limit("order-size", limit="0.5")
-    told_elsewhere(day, "daily-loss", limit="1")
+    set_elsewhere(day, "daily-loss", limit="1")
     past = projections.as_of(day.store, position=then)
     assert risk.check(past, proposal(quantity="1"), NOON).verdict is WARNING
     assert risk.check(past, proposal(quantity="2"), NOON).rule_id == "order-size"
     day.book.refresh()
-    assert ask(day, quantity="1").verdict is REJECT
+    assert check_order(day, quantity="1").verdict is REJECT
 
 
 def test_an_instant_may_be_a_datetime(day: Day) -> None:
@@ -273,7 +273,7 @@ def test_an_instant_may_be_a_datetime(day: Day) -> None:
 
 def test_findings_name_limits(day: Day) -> None:
     day.limit("daily-loss:mine", limit="100")
-    [finding] = ask(day).findings
+    [finding] = check_order(day).findings
     held = day.book.limits.get("A", "daily-loss:mine", NOON + HOUR)
     assert isinstance(held, Limit)
     assert (finding.rule_id, finding.figure, finding.reason) == (held.rule_id, Decimal(0), "")

@@ -1,4 +1,4 @@
-"""Checks before an order with an unreliable book: behind, closed, parked, or with failed policies."""
+"""Checks before an order with a book that is behind, closed or parked, or whose policies failed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from eventstore.trading import (
 )
 from projections import risk
 from projections.risk.policies import Decision, Policies, Policy, PolicyStopped, Trigger
-from tests.projections.asking import (
+from tests.projections.checked_orders import (
     BUY,
     PASS,
     REJECT,
     SELL,
-    ask,
     cancel,
+    check_order,
     proposal,
-    refused,
-    told_elsewhere,
+    rejection,
+    set_elsewhere,
     trading_day,
 )
 from tests.projections.rules_day import NOON, Day
@@ -42,21 +42,21 @@ def day(tmp_path: Path) -> Iterator[Day]:
 def test_a_book_behind_its_log_rejects_new_exposure_only(day: Day) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
-    told_elsewhere(day, "order-size", limit="0.5")
+    set_elsewhere(day, "order-size", limit="0.5")
     assert (
-        refused(day)
+        rejection(day)
         == f"the book is at position {day.book.position}, behind its log or closed: refresh it or reopen it"
     )
-    assert ask(day, SELL).verdict is PASS
+    assert check_order(day, SELL).verdict is PASS
     day.book.refresh()
-    assert ask(day).rule_id == "order-size"
+    assert check_order(day).rule_id == "order-size"
 
 
 def test_a_closed_book_rejects_and_one_of_the_past_does_not(day: Day) -> None:
     past = projections.as_of(day.store, position=day.store.head())
     day.limit("order-size", limit="1")
     day.book.close()
-    assert "behind its log or closed" in refused(day)
+    assert "behind its log or closed" in rejection(day)
     assert risk.check(past, proposal(quantity="5"), NOON).verdict is PASS
 
 
@@ -64,15 +64,15 @@ def test_a_closed_book_rejects_and_one_of_the_past_does_not(day: Day) -> None:
 def test_a_parked_partition_rejects_every_order_that_needs_it(day: Day, view: str) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     park(day, view)
     for order in (BUY, SELL):
-        checked = ask(day, order)
+        checked = check_order(day, order)
         assert checked.verdict is REJECT
         assert f"view {view} stopped for A" in checked.reason
-    assert ask(day, account="B").verdict is PASS
-    mend(day, view)
-    assert ask(day, SELL).verdict is PASS
+    assert check_order(day, account="B").verdict is PASS
+    retry(day, view)
+    assert check_order(day, SELL).verdict is PASS
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_a_parked_input_rejects_new_exposure_and_no_reduction(
     day.limit(rule_id, **parameters)
     day.fill(BUY, "5000")
     day.quote("5000")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     park(day, view)
-    checked = ask(day)
+    checked = check_order(day)
     assert checked.verdict is REJECT
     assert f"view {view} stopped for A" in checked.reason
-    assert ask(day, SELL).verdict is PASS
-    mend(day, view)
-    assert ask(day).verdict is PASS
+    assert check_order(day, SELL).verdict is PASS
+    retry(day, view)
+    assert check_order(day).verdict is PASS
 
 
 def park(day: Day, view: str) -> None:
@@ -110,17 +110,17 @@ def park(day: Day, view: str) -> None:
     slot.turns["A"] = slot.turns.get("A", 0) + 1
 
 
-def mend(day: Day, view: str) -> None:
+def retry(day: Day, view: str) -> None:
     assert day.book.retry(view, "A")
 
 
 # Policies
 
 
-class Grumpy(Policy):
+class Failing(Policy):
     """Fails at each limit that is set."""
 
-    name = "grumpy"
+    name = "failing"
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet,)
 
     @override
@@ -131,10 +131,10 @@ class Grumpy(Policy):
         raise ValueError(msg)
 
 
-class Asking(Policy):
-    """Checks an order while what it decides on waits to be appended."""
+class Checking(Policy):
+    """Checks an order while its own decision is pending."""
 
-    name = "asking"
+    name = "checking"
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet,)
 
     def __init__(self) -> None:
@@ -154,11 +154,11 @@ class Asking(Policy):
 
 def test_stopped_policies_reject_new_exposure(day: Day) -> None:
     day.policies.stop()
-    policies = Policies(day.book, [Grumpy()]).start(ticking=False)
-    assert ask(day).verdict is PASS
+    policies = Policies(day.book, [Failing()]).start(ticking=False)
+    assert check_order(day).verdict is PASS
     day.limit("order-size", limit="9")
-    assert "the policies have not decided on every record yet, or have failed" in refused(day)
-    assert ask(day, account="B").verdict is PASS, "they failed for another account"
+    assert "the policies have not decided on every record yet, or have failed" in rejection(day)
+    assert check_order(day, account="B").verdict is PASS, "they failed for another account"
     assert cancel(day).verdict is PASS
     with pytest.raises(PolicyStopped):
         policies.stop()
@@ -166,9 +166,9 @@ def test_stopped_policies_reject_new_exposure(day: Day) -> None:
 
 def test_pending_decisions_reject_new_exposure(day: Day) -> None:
     day.policies.stop()
-    asking = Asking()
-    policies = Policies(day.book, [asking]).start(ticking=False)
+    checking = Checking()
+    policies = Policies(day.book, [checking]).start(ticking=False)
     day.limit("order-size", limit="9")
-    assert [checked.verdict for checked in asking.found] == [REJECT]
-    assert ask(day).verdict is PASS
+    assert [checked.verdict for checked in checking.found] == [REJECT]
+    assert check_order(day).verdict is PASS
     policies.stop()

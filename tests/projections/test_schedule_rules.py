@@ -1,4 +1,4 @@
-"""Trading days are opened, closed and reset exactly once, including those that passed while nothing ran."""
+"""Trading days are opened, closed and reset exactly once, missed ones too."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from projections.risk.limits.schedule import MISSED_MAX, LockoutExpiry, SessionK
 from projections.risk.policies import Policies, Trigger, TriggerKind
 from projections.sessions import Calendar
 from projections.view import PartitionParked
-from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, told
+from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, STREAM, expired, locked, recorded
 from tests.projections.policy_scene import running
 
 CHICAGO = Calendar(
@@ -51,11 +51,11 @@ def clock() -> ManualClock:
 
 
 def sessions(store: EventStore, account: str = "A") -> list[Event]:
-    return told(store, stream=f"session/{account}/")
+    return recorded(store, stream=f"session/{account}/")
 
 
 def known(book: Book) -> None:
-    """Let an account be known of, in dollars, with a contract to trade."""
+    """Open an account in dollars, and define a contract."""
     book.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
     book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
 
@@ -157,7 +157,7 @@ def test_a_friday_s_reset_begins_monday_which_opens_on_sunday(
     policies.tick()
     policies.tick()
     assert sessions(store)[3:] == [monday.opened()]
-    # Another process, later that day, finds it told already.
+    # Another process, later that day, finds it recorded already.
     book.unwatch(policies)
     clock.advance(HOUR)
     running(book, SessionKeeper(CHICAGO)).tick()
@@ -172,7 +172,7 @@ def test_a_reset_recorded_more_than_a_minute_late_is_marked_late(
     policies = running(book, SessionKeeper(CHICAGO))
     clock.set(RESET + after)
     policies.tick()
-    [reset] = told(store, SessionReset)
+    [reset] = recorded(store, SessionReset)
     assert isinstance(reset, SessionReset)
     assert (reset.scheduled_for, reset.late) == (RESET, late)
 
@@ -187,10 +187,10 @@ def test_missed_resets_are_recorded_once_oldest_first_and_marked_late(
         policies = running(book, SessionKeeper(CHICAGO))
         policies.tick()
         policies.stop()
-    resets = told(store, SessionReset)
+    resets = recorded(store, SessionReset)
     days = [date(2025, 7, day) for day in (22, 23, 24, 25, 28)]
     assert resets == [CHICAGO.day(day).reset(late=True) for day in days]
-    closed = [event.trading_day for event in told(store, SessionClosed) if isinstance(event, SessionClosed)]
+    closed = [event.trading_day for event in recorded(store, SessionClosed) if isinstance(event, SessionClosed)]
     assert closed == [MONDAY, *days[:-1]]
     session = book.sessions.current("A")
     assert session is not None
@@ -206,7 +206,7 @@ def test_trades_of_missed_days_count_for_their_day(store: EventStore, book: Book
     running(book, SessionKeeper(CHICAGO))
     assert book.counters.day("A", date(2025, 7, 22)).fills == 2
     assert book.counters.of("A").day.fills == 0
-    assert told(store, SessionClosed)[1] == SessionClosed(trading_day=date(2025, 7, 22))
+    assert recorded(store, SessionClosed)[1] == SessionClosed(trading_day=date(2025, 7, 22))
 
 
 def test_of_very_many_missed_resets_the_newest_are_recorded(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -214,7 +214,7 @@ def test_of_very_many_missed_resets_the_newest_are_recorded(store: EventStore, b
     running(book, SessionKeeper(CHICAGO)).stop()
     clock.set(NOON + 800 * DAY)
     policies = running(book, SessionKeeper(CHICAGO))
-    resets = told(store, SessionReset)
+    resets = recorded(store, SessionReset)
     assert len(resets) == MISSED_MAX
     session = book.sessions.current("A")
     assert session is not None
@@ -230,10 +230,10 @@ def test_two_processes_reset_a_day_once(store: EventStore, book: Book, clock: Ma
             clock.set(RESET + day * DAY)
             for policies in both if day % 2 else both[::-1]:
                 policies.tick()
-        names = [event.trading_day for event in told(store, SessionReset) if isinstance(event, SessionReset)]
+        names = [event.trading_day for event in recorded(store, SessionReset) if isinstance(event, SessionReset)]
         assert len(names) == len(set(names)) == 4
-        assert len(told(store, SessionClosed)) == 4
-        assert len(told(store, SessionOpened)) == 1
+        assert len(recorded(store, SessionClosed)) == 4
+        assert len(recorded(store, SessionOpened)) == 1
 
 
 def test_a_process_behind_another_resets_no_day_again(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -246,7 +246,7 @@ def test_a_process_behind_another_resets_no_day_again(store: EventStore, book: B
         clock.set(RESET)
         first.tick()
         clock.set(RESET + DAY)
-        # It decides on both days, knowing neither, while the other is at the second already.
+        # It decides on both days without having folded either, while the other is at the second already.
         lagging._ask_about_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
         first.tick()
         lagging.act()
@@ -280,7 +280,7 @@ def test_another_calendar_applies_from_the_known_day_s_reset(store: EventStore, 
     clock.set(RESET + HOUR)
     policies.tick()
     tuesday = replace(later.day(date(2025, 7, 22)), began_at=RESET)
-    assert told(store, SessionReset) == [tuesday.reset(late=True)]
+    assert recorded(store, SessionReset) == [tuesday.reset(late=True)]
     assert tuesday.resets_at == RESET + DAY + HOUR
 
 
@@ -310,7 +310,7 @@ def test_an_account_that_was_never_opened_has_days_without_figures(
     policies = running(book, SessionKeeper(CHICAGO))
     clock.set(RESET)
     policies.tick()
-    assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=1)]
+    assert recorded(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=1)]
 
 
 def test_a_day_closed_late_has_its_own_balance(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -320,7 +320,7 @@ def test_a_day_closed_late_has_its_own_balance(store: EventStore, book: Book, cl
     clock.set(RESET + 1)
     trip(book, 100, 2)
     policies.tick()
-    [closed] = told(store, SessionClosed)
+    [closed] = recorded(store, SessionClosed)
     assert isinstance(closed, SessionClosed)
     assert (closed.balance, closed.realized, closed.fees) == (Decimal(50_000 - 500 - 4), Decimal(-500), Decimal(4))
 
@@ -333,7 +333,7 @@ def test_an_undefined_contract_does_not_keep_a_day_from_closing(
     trip(book, -10)
     clock.set(RESET)
     policies.tick()
-    assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=2, currency="USD")]
+    assert recorded(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=2, currency="USD")]
     assert policies.settled
 
 
@@ -357,5 +357,5 @@ def test_failed_views_do_not_keep_a_day_from_closing(store: EventStore, book: Bo
     parked(book, "positions")
     clock.set(RESET)
     policies.tick()
-    assert told(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=0, currency="USD")]
+    assert recorded(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=0, currency="USD")]
     assert policies.settled

@@ -1,4 +1,4 @@
-"""The sentences of rules: amounts of any size, with a readable number of digits."""
+"""Sentences of rules: amounts of any size in a readable number of digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A day's loss from its best, with open positions: in the order of fills, marks and quotes."""
+"""A day's trailing loss, realized and with open positions: by the order of fills, the marks and the quotes."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_best_is_right_if_everything_is_evaluated_later(day: Day, tmp_path: 
 def test_the_best_follows_the_order_in_which_things_happened(day: Day) -> None:
     day.limit("daily-loss", limit="1000", trailing=True)
     day.make("600", when=NOON - 2 * SECOND)
-    # Told last, but lost before the profit: the day was at its best when it began.
+    # Recorded last, but lost before the profit: the day's best was its beginning.
     day.make("-900", when=NOON - 3 * SECOND)
     day.make("-699")
     assert not day.lockouts()
@@ -128,7 +128,7 @@ def test_fills_recorded_before_their_session_count_in_its_best(tmp_path: Path) -
     day.close()
 
 
-# What is open
+# Open positions
 
 
 def test_a_quote_locks_and_the_prices_are_named(day: Day) -> None:

@@ -47,7 +47,7 @@ class BadLimit(StoreError):
     def __init__(self, account: str, rule_id: str, position: int, why: str) -> None:
         self.account, self.rule_id, self.position = account, rule_id, position
         super().__init__(
-            f"limit {rule_id} of {account}, set at position {position}, cannot be read ({why}): set it again"
+            f"the limit {rule_id} of {account}, set at position {position}, cannot be read ({why}): set it again"
         )
 
 

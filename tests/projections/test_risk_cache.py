@@ -1,4 +1,4 @@
-"""What checks cache of an account is never older than the log, nor of another day, limit or book."""
+"""The values that checks cache are never older than the log, nor of another day, limit or book."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from projections.risk import checking
 from projections.sessions import Calendar
 from projections.views.executions.positions import PositionsView
 from projections.views.limits.view import LimitsView
-from tests.projections.asking import BUY, PASS, REJECT, SELL, ask, lock, proposal, trading_day, work
+from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, lock, proposal, trading_day, work
 from tests.projections.examples import in_thread
 from tests.projections.rules_day import CALENDAR, HOUR, NEXT_RESET, NOON, RESET, SECOND, Day
 
@@ -67,16 +67,16 @@ def test_a_reset_without_a_record_begins_the_calendar_s_day(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.limit("trade-limit", limit=9)
     day.make("-1000")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.clock.set(RESET)
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.make("-1000")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     # Midnight in UTC ends no trading day.
     day.clock.set(RESET + 2 * HOUR)
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.end(late=True)
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     assert verdict_at(day, NEXT_RESET) is PASS
 
 
@@ -85,12 +85,12 @@ def test_a_day_recorded_late_includes_what_happened_in_it(day: Day) -> None:
     day.end()
     day.clock.set(NEXT_RESET + HOUR)
     day.make("-1000")
-    assert ask(day).verdict is REJECT
-    told = CALENDAR.day_at(NEXT_RESET)
+    assert check_order(day).verdict is REJECT
+    planned = CALENDAR.day_at(NEXT_RESET)
     day.book.append(
-        f"session/A/{told.name}", SessionOpened(trading_day=told.trading_day, began_at=NEXT_RESET + 2 * HOUR)
+        f"session/A/{planned.name}", SessionOpened(trading_day=planned.trading_day, began_at=NEXT_RESET + 2 * HOUR)
     )
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     assert verdict_at(day, NEXT_RESET + 2 * HOUR) is PASS
 
 
@@ -115,25 +115,25 @@ def test_another_calendar_applies_at_once(day: Day) -> None:
     day.clock.set(RESET + HOUR)
     day.make("-1000")
     day.clock.set(RESET + 3 * HOUR)
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.book.sessions.calendars["A"] = Calendar(zone="America/Chicago", open=time(19), reset=time(19))
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_the_best_mark_of_a_day_ends_with_its_close(day: Day) -> None:
-    """A day without a known end lasts until its closing, of which positions and limits hear nothing."""
+    """A day without a known end lasts until its close, an event that changes neither positions nor limits."""
     day.account = "B"
     day.book.append("account/B/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
-    told = CALENDAR.day_at(NOON)
-    opened = SessionOpened(trading_day=told.trading_day, began_at=NOON - HOUR)
-    day.book.append(f"session/B/{told.name}", opened)
+    planned = CALENDAR.day_at(NOON)
+    opened = SessionOpened(trading_day=planned.trading_day, began_at=NOON - HOUR)
+    day.book.append(f"session/B/{planned.name}", opened)
     day.limit("daily-loss", limit="1000", trailing=True, basis="equity")
     figures = dict.fromkeys(("balance", "equity", "high_water"), Decimal(51_000))
-    made: dict[str, Any] = {**figures, "unrealized": Decimal(1_000), "trading_day": told.trading_day}
+    made: dict[str, Any] = {**figures, "unrealized": Decimal(1_000), "trading_day": planned.trading_day}
     day.book.append("equity/B/-", EquityMarked(currency="USD", **made))
-    assert ask(day, account="B").verdict is REJECT
-    day.book.append(f"session/B/{told.name}", SessionClosed(trading_day=told.trading_day))
-    assert ask(day, account="B").verdict is PASS
+    assert check_order(day, account="B").verdict is REJECT
+    day.book.append(f"session/B/{planned.name}", SessionClosed(trading_day=planned.trading_day))
+    assert check_order(day, account="B").verdict is PASS
 
 
 # Limits
@@ -141,7 +141,7 @@ def test_the_best_mark_of_a_day_ends_with_its_close(day: Day) -> None:
 
 def test_a_limit_comes_into_force_at_its_instant(day: Day) -> None:
     later = LimitsSet(rule_id="order-size", parameters={"limit": "0.5"}, effective_from=NOON + HOUR)
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.book.append("limits/A/x", later, actor="desk")
     for now, verdict in ((NOON + HOUR - 1, PASS), (NOON + HOUR, REJECT), (NOON + HOUR - 1, PASS)):
         assert verdict_at(day, now) is verdict
@@ -149,11 +149,11 @@ def test_a_limit_comes_into_force_at_its_instant(day: Day) -> None:
 
 def test_a_loosening_waits_for_the_next_day(day: Day) -> None:
     day.limit("order-size", limit="0.5")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.limit("order-size", limit="5")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.end()
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
 
 
 def test_a_recorded_limit_is_in_force_for_a_clock_behind_the_log(day: Day) -> None:
@@ -166,60 +166,60 @@ def test_a_recorded_limit_is_in_force_for_a_clock_behind_the_log(day: Day) -> No
         assert verdict_at(day, now) is REJECT
 
 
-# What the log tells
+# Records
 
 
 def test_each_record_changes_the_next_answer(day: Day) -> None:
     day.limit("maximum-position", limit="3")
     day.limit("order-size", limits={"MINI": "0.5"})
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     work(day, "W", BUY, "3")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.book.append("order/A/W", eventstore.trading.OrderCanceled())
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), root="MINI", currency="USD"))
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     day.define("ES")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.book.append("blackout/A/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR))
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     assert verdict_at(day, NOON + HOUR) is PASS
 
 
 def test_a_broker_s_report_changes_the_next_answer(day: Day) -> None:
     day.limit("available-balance", minimum="1000")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.book.append("account/A/-", AccountUpdated(available=Decimal(999), currency="USD"))
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
 
 
 def test_realized_money_follows_the_contract(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-500")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.define("ES", "100")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
 
 
 def test_positions_and_working_orders_follow_the_contract(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.fill(BUY, "5000", quantity="2")
     day.quote("4993")
-    assert ask(day).verdict is PASS
+    assert check_order(day).verdict is PASS
     day.define("ES", "100")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     lock(day)
     work(day, "STOP", SELL, "1", "CON.EP")
-    assert ask(day, SELL, "2").verdict is PASS, "nobody told that this is the same"
+    assert check_order(day, SELL, "2").verdict is PASS, "not known to be the same contract yet"
     day.book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), broker_ids=("CON.EP",)))
-    assert ask(day, SELL, "2").verdict is REJECT
+    assert check_order(day, SELL, "2").verdict is REJECT
 
 
 def test_accounts_are_cached_separately(day: Day) -> None:
     day.limit("order-size", limit="0.5")
     for _ in range(2):
-        assert ask(day).verdict is REJECT
-        assert ask(day, account="B").verdict is PASS
+        assert check_order(day).verdict is REJECT
+        assert check_order(day, account="B").verdict is PASS
 
 
 def test_nothing_is_computed_again_while_nothing_changes(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,12 +227,12 @@ def test_nothing_is_computed_again_while_nothing_changes(day: Day, monkeypatch: 
     day.limit("maximum-position", limit="5")
     day.fill(BUY, "5000")
     day.quote("5000")
-    first = ask(day)
+    first = check_order(day)
     asked: list[str] = []
     for name, question in (("pnl", "day"), ("positions", "of"), ("orders", "open"), ("limits", "of")):
         monkeypatch.setattr(getattr(day.book, name), question, lambda *_, name=name: asked.append(name))
     day.quote("5001")
-    assert ask(day) == first
+    assert check_order(day) == first
     assert asked == []
 
 
@@ -252,14 +252,14 @@ def test_two_books_on_one_log_are_cached_separately(day: Day) -> None:
     other = projections.open(day.store)
     assert risk.check(other, proposal(), NOON).verdict is PASS
     day.limit("order-size", limit="0.5")
-    assert ask(day).verdict is REJECT
+    assert check_order(day).verdict is REJECT
     assert "behind its log" in risk.check(other, proposal(), NOON).reason
     other.refresh()
     assert risk.check(other, proposal(), NOON).verdict is REJECT
 
 
 class Lenient(LimitsView):
-    """Takes no limit."""
+    """Ignores every limit."""
 
     @override
     def apply(self, state: Any, event: Any, record: Any) -> None:
@@ -280,15 +280,15 @@ def test_a_rebuilt_view_invalidates_the_cache_even_from_a_cut(day: Day) -> None:
 
 def test_a_retried_partition_invalidates_the_cache(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     day.limit("maximum-position", limit="2")
-    assert ask(day, quantity="2").passed
+    assert check_order(day, quantity="2").passed
     with monkeypatch.context() as broken:
         broken.setattr(PositionsView, "apply", _fail)
         day.fill(BUY, "5000")
-    assert "view positions stopped for A" in ask(day).reason
+    assert "view positions stopped for A" in check_order(day).reason
     assert day.book.retry("positions", "A")
     day.quote("5000")
-    assert ask(day, quantity="2").rule_id == "maximum-position"
-    assert ask(day, quantity="1").passed
+    assert check_order(day, quantity="2").rule_id == "maximum-position"
+    assert check_order(day, quantity="1").passed
 
 
 def _fail(*_: object) -> None:
@@ -300,7 +300,7 @@ def _fail(*_: object) -> None:
 
 
 def closing(day: Day, quantity: int) -> None:
-    """Hold so much, and let an order work that closes all of it: nothing more can reduce the position."""
+    """Hold a position and a working order that closes all of it: nothing more can reduce it."""
     day.fill(BUY, "5000", quantity=str(quantity))
     work(day, "CLOSE", SELL, str(quantity))
     lock(day)
@@ -323,7 +323,7 @@ def test_a_record_folded_between_two_lookups_repeats_the_check(day: Day, monkeyp
         return found
 
     monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
-    assert ask(day, SELL).verdict is REJECT
+    assert check_order(day, SELL).verdict is REJECT
     assert list(numbers) == []
 
 
@@ -339,7 +339,7 @@ def test_after_some_attempts_the_check_pauses_the_book(day: Day, monkeypatch: py
         return found
 
     monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
-    assert ask(day, SELL).verdict is REJECT
+    assert check_order(day, SELL).verdict is REJECT
     assert next(numbers) == checking.ATTEMPTS
 
 
@@ -350,7 +350,7 @@ def test_threads_that_check_while_another_folds_mix_no_log_positions(day: Day) -
 
     def check(reader: int) -> None:
         while not ended.is_set():
-            passed[reader] += ask(day, SELL).passed
+            passed[reader] += check_order(day, SELL).passed
             asked[reader] += 1
 
     interval = sys.getswitchinterval()

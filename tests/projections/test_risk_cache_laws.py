@@ -1,4 +1,4 @@
-"""After any history, a check with a cache says the same as one without, on a book just opened."""
+"""Whatever happened, a check with cached values answers like one with a book just opened."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ steps = st.one_of(
     st.tuples(st.just("session"), st.sampled_from(["open", "close", "late"])),
     st.tuples(st.just("contract"), st.sampled_from(SYMBOLS[::2]), st.integers(1, 2), st.booleans()),
     st.tuples(st.just("cash"), st.integers(-500, 500)),
-    st.tuples(st.just("told"), st.integers(40_000, 60_000)),
+    st.tuples(st.just("report"), st.integers(40_000, 60_000)),
     st.tuples(st.just("mark"), st.integers(49_000, 51_000)),
     st.tuples(st.just("lock"), st.sampled_from(list(Allows)), few),
     st.tuples(st.just("clear")),
@@ -81,7 +81,7 @@ steps = st.one_of(
 
 
 class History:
-    """A book that is checked all the time, the log it folds, and the quotes that are in no log."""
+    """A book that is checked after each step, the log it folds, and the quotes that are not in the log."""
 
     def __init__(self, calendar: Calendar | None) -> None:
         self.clock = ManualClock(NOON)
@@ -91,15 +91,15 @@ class History:
         self.quotes: list[tuple[str, QuoteReceived, int]] = []
         self.number = 0
         self.fills: list[tuple[str, str]] = []
-        self.tell("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+        self.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
 
-    def tell(self, stream: str, event: Event) -> None:
+    def append(self, stream: str, event: Event) -> None:
         self.book.append(stream, event, actor="desk")
 
-    def step(self, name: str, *told: Any) -> None:  # noqa: ANN401 - whatever the step is made of
+    def step(self, name: str, *arguments: Any) -> None:  # noqa: ANN401 - any step's
         self.number += 1
-        does: Callable[..., None] = getattr(self, name.replace(" ", "_").replace("pass", "passes"))
-        does(*told)
+        action: Callable[..., None] = getattr(self, name.replace(" ", "_").replace("pass", "passes"))
+        action(*arguments)
 
     def fill(self, symbol: str, side: Side, leg: PositionSide, quantity: int, price: int) -> None:
         stream, trade = f"order/A/F{self.number}", f"T{self.number}"
@@ -113,20 +113,20 @@ class History:
             position_side=leg,
             fee=Decimal("1.5"),
         )
-        self.tell(stream, event)
+        self.append(stream, event)
 
     def work(self, symbol: str, side: Side, leg: PositionSide, quantity: int) -> None:
         event = OrderSubmitted(symbol=symbol, side=side, quantity=Decimal(quantity), position_side=leg)
-        self.tell(f"order/A/W{self.number}", event)
+        self.append(f"order/A/W{self.number}", event)
 
     def end_an_order(self, which: int) -> None:
         for order in self.book.orders.open("A")[:which]:
-            self.tell(f"order/A/{order.order_id}", OrderCanceled())
+            self.append(f"order/A/{order.order_id}", OrderCanceled())
 
     def bust(self, which: int) -> None:
         for stream, trade in self.fills[-which : -which + 1 or None]:
-            self.tell(stream, TradeBusted(trade_id=trade))
-            self.tell(stream, FeeCharged(trade_id=trade, amount=Decimal(3), currency="EUR"))
+            self.append(stream, TradeBusted(trade_id=trade))
+            self.append(stream, FeeCharged(trade_id=trade, amount=Decimal(3), currency="EUR"))
 
     def quote(self, symbol: str, price: int) -> None:
         stream, event = f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price))
@@ -137,7 +137,7 @@ class History:
         rule_id, parameters = limit
         effective_from = self.clock.now_ns() + (hours - 1) * HOUR
         event = LimitsSet(rule_id=rule_id, parameters=parameters, effective_from=effective_from)
-        self.tell(f"limits/A/{rule_id}", event)
+        self.append(f"limits/A/{rule_id}", event)
 
     def passes(self, duration: int) -> None:
         self.clock.advance(duration)
@@ -146,44 +146,44 @@ class History:
         day = CALENDAR.day_at(self.clock.now_ns())
         stream = f"session/A/{day.name}"
         if kind == "open":
-            self.tell(stream, day.opened())
+            self.append(stream, day.opened())
         elif kind == "late":
-            # Nobody tells when it ends.
-            self.tell(stream, SessionOpened(trading_day=day.trading_day, began_at=self.clock.now_ns() - HOUR))
+            # Its end is unknown.
+            self.append(stream, SessionOpened(trading_day=day.trading_day, began_at=self.clock.now_ns() - HOUR))
         else:
-            self.tell(stream, SessionClosed(trading_day=day.trading_day))
+            self.append(stream, SessionClosed(trading_day=day.trading_day))
 
     def contract(self, symbol: str, multiplier: int, named: bool) -> None:
         names = ("CON.EP",) if symbol == "ESZ6" and named else ()
         currency = "USD" if symbol == "ESZ6" else "EUR"
         event = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency=currency, broker_ids=names)
-        self.tell(f"contract/-/{symbol}", event)
+        self.append(f"contract/-/{symbol}", event)
 
     def cash(self, amount: int) -> None:
         kind = CashKind.DEPOSIT if amount > 0 else CashKind.WITHDRAWAL
-        self.tell("account/A/-", CashMoved(kind=kind, amount=Decimal(abs(amount)), currency="USD"))
+        self.append("account/A/-", CashMoved(kind=kind, amount=Decimal(abs(amount)), currency="USD"))
 
-    def told(self, available: int) -> None:
-        self.tell("account/A/-", AccountUpdated(available=Decimal(available), currency="USD"))
+    def report(self, available: int) -> None:
+        self.append("account/A/-", AccountUpdated(available=Decimal(available), currency="USD"))
 
     def mark(self, equity: int) -> None:
         figures = dict.fromkeys(("balance", "equity", "high_water"), Decimal(equity))
         made: dict[str, Any] = {**figures, "floor": Decimal(equity - 1_000), "unrealized": Decimal(equity - 50_000)}
         session = self.book.sessions.current("A", self.clock.now_ns())
         day: datetime.date | None = None if session is None else session.trading_day
-        self.tell("equity/A/-", EquityMarked(currency="USD", trading_day=day, **made))
+        self.append("equity/A/-", EquityMarked(currency="USD", trading_day=day, **made))
 
     def lock(self, allows: Allows, hours: int) -> None:
-        self.tell("lockout/A/x", LockoutSet(rule_id="x", allows=allows, until=self.clock.now_ns() + hours * HOUR))
+        self.append("lockout/A/x", LockoutSet(rule_id="x", allows=allows, until=self.clock.now_ns() + hours * HOUR))
 
     def clear(self) -> None:
-        self.tell("lockout/A/x", LockoutCleared(by="desk"))
+        self.append("lockout/A/x", LockoutCleared(by="desk"))
 
     def blackout(self, hours: int) -> None:
         start = self.clock.now_ns() + HOUR
         account = "A" if hours == 1 else "-"
         event = BlackoutScheduled(start=start, stop=start + hours * HOUR, symbols=("ES",) if hours == 2 else ())
-        self.tell(f"blackout/{account}/b", event)
+        self.append(f"blackout/{account}/b", event)
 
     def answers(self, book: Book) -> list[risk.Checked]:
         now = self.clock.now_ns()
@@ -198,7 +198,7 @@ class History:
         return [risk.check(book, order, now + later) for order in orders for later in (0, 1, -1, 3 * HOUR)]
 
     def opened(self) -> Book:
-        """Return a book just opened, which was told the same quotes."""
+        """Return a book just opened that observed the same quotes."""
         book = projections.open(self.store, calendars=self.calendar)
         for stream, event, at in self.quotes:
             book.observe(stream, event, occurred_at=at)
@@ -207,10 +207,10 @@ class History:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(steps, min_size=8, max_size=30), st.sampled_from([None, CALENDAR]))
-def test_a_cached_check_answers_like_a_fresh_book(told: list[tuple[Any, ...]], calendar: Calendar | None) -> None:
+def test_a_cached_check_answers_like_a_fresh_book(chosen: list[tuple[Any, ...]], calendar: Calendar | None) -> None:
     history = History(calendar)
-    for step in told:
+    for step in chosen:
         history.step(*step)
-        # Asked each time, so that every kind of change is one of what is remembered.
-        remembered = history.answers(history.book)
-        assert remembered == history.answers(history.opened())
+        # After each step, so that the cache holds values when the next one changes something.
+        cached = history.answers(history.book)
+        assert cached == history.answers(history.opened())

@@ -1,4 +1,4 @@
-"""Shared by the tests of checks: a day with one or more limits, and orders to check."""
+"""Shared by the tests of checks before an order: an account's day, orders, and requests to check them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PASS, WARNING, REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
 
 
 def trading_day(directory: Path) -> Day:
-    """Return a day of an account that was opened, with a contract of 50 a point, and no policies."""
+    """Return a day of an opened account with a contract of 50 a point, without policies."""
     day = Day(directory, [])
     day.open_account()
     day.define("ES")
@@ -39,7 +39,7 @@ def proposal(side: Side = BUY, quantity: str = "1", symbol: str = "ES", **more: 
     return Proposal(**{"account": "A", "symbol": symbol, "side": side, "quantity": Decimal(quantity), **more})
 
 
-def ask(day: Day, side: Side = BUY, quantity: str = "1", symbol: str = "ES", **more: Any) -> Checked:  # noqa: ANN401 - any member
+def check_order(day: Day, side: Side = BUY, quantity: str = "1", symbol: str = "ES", **more: Any) -> Checked:  # noqa: ANN401 - any member
     """Check an order now."""
     return risk.check(day.book, proposal(side, quantity, symbol, **more), day.clock.now_ns())
 
@@ -73,22 +73,22 @@ def work(
     leg: PositionSide = PositionSide.NET,
     reduce_only: bool = False,
 ) -> None:
-    """Let an order work."""
+    """Submit an order that stays working."""
     event = OrderSubmitted(
         symbol=symbol, side=side, quantity=Decimal(quantity), position_side=leg, reduce_only=reduce_only
     )
     day.book.append(f"order/A/{order_id}", event)
 
 
-def told_elsewhere(day: Day, rule_id: str, **parameters: object) -> None:
-    """Let another process set a limit: the book has not heard of it."""
+def set_elsewhere(day: Day, rule_id: str, **parameters: object) -> None:
+    """Let another process set a limit that the book has not folded yet."""
     event = LimitsSet(rule_id=rule_id, parameters=parameters)
     day.store.append(f"limits/A/{rule_id}", event, actor="risk@desk")
 
 
-def refused(day: Day, **more: Any) -> str:  # noqa: ANN401 - any member
-    """Return why an order is refused: by one finding alone."""
-    checked = ask(day, **more)
+def rejection(day: Day, **more: Any) -> str:  # noqa: ANN401 - any member
+    """Return the reason of a rejection by exactly one finding."""
+    checked = check_order(day, **more)
     assert checked.verdict is REJECT
     [reason] = [finding.reason for finding in checked.findings if finding.verdict is REJECT]
     assert checked.reason == f"Order blocked: {reason}"
