@@ -147,8 +147,8 @@ def _limit_findings(context: CheckContext) -> list[Finding]:
         if finding is None:
             finding = _run_check(context, limit, find, parameters) if find is not None else _rejection(limit, error)
             if group is not None and finding is not None and finding.verdict is _PASS:
-                # A PASS does not depend on the order, so it stands until the group's views change. A rejection does
-                # not: its sentence says until when it is locked.
+                # A PASS does not depend on the order, so it is valid until the group's views change. Other verdicts
+                # are rare and carry a sentence: they are computed again.
                 groups[group][limit.position] = finding
         if finding is not None:
             findings.append(finding)

@@ -58,6 +58,7 @@ def maximum_position(context: CheckContext, limit: Limit, parameters: MaximumPos
         return None
     figure = context.exposure()
     verdict = _exceeded(parameters, figure, most)
+    # Here and below: most orders pass, and composing a sentence costs more than the comparison.
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, figure, most)
     sentence = f"position {figure:f} of at most {most:f} in {context.symbol}, working orders counted"
@@ -191,6 +192,7 @@ def trailing_drawdown(context: CheckContext, limit: Limit, parameters: TrailingD
     figure = context.cache.balance() if parameters.basis is Basis.REALIZED else context.equity()
     floor = floor_at(_high(context, parameters.basis, figure, account.starting_balance), parameters)
     if context.cache.marked_floor is not None and parameters.severity is not _ADVISORY:
+        # As in the rule: a marked floor never falls.
         floor = max(floor, context.cache.marked_floor)
     used = parameters.distance - (figure - floor)
     verdict = _reached(parameters, used, parameters.distance)

@@ -132,6 +132,7 @@ class CheckContext:
         held = self.cache.exposure.sides.get((self.symbol, self.position_side), FLAT).held
         if not held or (held > ZERO) is (self.side is Side.BUY) or self.quantity > abs(held):
             return False
+        # A fill of those could flatten the position first, and this order would then open one.
         closing = self.cache.closing_quantities.get((self.symbol, self.position_side, self.side), ZERO)
         return self.reduce_only or self.quantity + closing <= abs(held)
 
@@ -190,6 +191,7 @@ class CheckContext:
         if price is None:
             msg = f"{symbol} has no quote"
             raise MissingInput(msg)
+        # A quote from the future is as unreliable as an old one.
         if abs(age) > quotes.stale_after_ns:
             future = " (its time is in the future)" if age < 0 else ""
             msg = f"the quote of {symbol} is stale, {age / NANOSECONDS:.1f} s old{future}"

@@ -145,6 +145,7 @@ def _may_begin_pause(trigger: Trigger, last: RoundTrip) -> bool:
     """Tell whether a trigger can begin a pause: events between the ends of two round trips do not."""
     if trigger.kind is TriggerKind.START or trigger.record is None:
         return True
+    # These change the result of a trip that ended before, or what it is compared with.
     changes = isinstance(trigger.event, FeeCharged | TradeBusted | TradeCorrected | LimitsSet)
     return changes or trigger.record.position == last.position
 
@@ -162,6 +163,7 @@ def _result(trip: RoundTrip, rates: Rates) -> _TripResult:
     try:
         gross = rates.money(trip.symbol, trip.points)
     except UnknownContract:
+        # The sign is known without a multiplier, the amount is not.
         return None, currency, trip.points < ZERO
     net = gross - sum((amount for name, amount in trip.fees if name in {"", currency}), ZERO)
     return net, currency, net < ZERO
@@ -179,6 +181,7 @@ def _big_loss(result: _TripResult, parameters: CooldownParameters) -> tuple[Deci
 def _streak(results: Sequence[_TripResult], parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
     allowed = parameters.losing_trips
     streak = next((number for number, (_, _, lost) in enumerate(reversed(results)) if not lost), len(results))
+    # At multiples only: losses that began one pause do not begin the next.
     if not allowed or not streak or streak % allowed:
         return None
     return Decimal(streak), Decimal(allowed), f"{streak:,} losing round trips in a row", allowed

@@ -134,6 +134,7 @@ def _lockout_events(
     trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach
 ) -> tuple[tuple[str, Event], ...]:
     account, rule_id = trigger.account, limit.rule_id
+    # A limit cannot lock less than this, whatever its parameters say.
     allows = Allows.NOTHING if parameters.allows is Allows.NOTHING else Allows.REDUCE_ONLY
     lockout = LockoutSet(
         rule_id=rule_id,
@@ -146,6 +147,7 @@ def _lockout_events(
     )
     events: list[tuple[str, Event]] = [(f"lockout/{account}/{escaped(rule_id)}", lockout)]
     if parameters.action is not EnforcementAction.NONE:
+        # Part of the trigger's key: each breach has a request of its own, and a repeated decision has the same one.
         request_id = f"{rule_id}-{trigger.key.rpartition('/')[2][-12:]}-{breach.symbol or breach.scope}"
         request = EnforcementRequested(
             rule_id=rule_id,
@@ -165,6 +167,7 @@ def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters,
     account, rule_id = trigger.account, limit.rule_id
 
     def is_recorded(book: Book) -> bool:
+        # A lockout by this rule has recorded the day's breach as well.
         return any(known.trading_day == breach.trading_day for known in book.limits.breaches(account, rule_id)) or any(
             isinstance(held.details, dict) and held.details.get("trading_day") == _day(breach)
             for held in book.lockouts.history(account)

@@ -82,6 +82,7 @@ class TrailingDrawdown(Rule[TrailingDrawdownParameters]):
             return
         floor = highs.floor(parameters)
         if parameters.severity is not Severity.WARNING and highs.equity.floor is not None:
+            # A marked floor never falls, even if the limit behind it was loosened since.
             floor = max(floor, highs.equity.floor)
         equity = highs.equity
         what, figure = ("balance", highs.balance) if basis is Basis.REALIZED else ("equity", equity.equity)
@@ -243,12 +244,14 @@ def _high(book: Book, trigger: Trigger) -> Decision | None:
 
     def is_covered(book: Book) -> bool:
         head = equity_highs(book, trigger.account, now)
+        # Another process may have marked as much by now.
         if head is None or head.marked_balance < mark.balance or head.marked_equity < mark.equity:
             return False
         floor = head.equity.floor
         lacks_floor = mark.floor is not None and (floor is None or floor < mark.floor)
         return not lacks_floor and not (followed.day_best and _is_day_best(book, equity, day))
 
+    # By the figures instead of the trigger: two processes that see the same high mark it once.
     key = f"{trigger.account}/high/{day}/{mark.balance}/{mark.equity}/{mark.floor}"
     return Decision(((f"equity/{trigger.account}/-", mark),), obsolete_if=is_covered, key=key)
 

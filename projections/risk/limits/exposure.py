@@ -85,6 +85,7 @@ class _WhileInBreach(Rule[P]):
                 yield _cleared(held, self.name)
 
     def _is_own(self, held: Lockout) -> bool:
+        # The details of a lockout that a limit led to name that limit (see `breach_details`).
         own = isinstance(held.details, dict) and "limit_position" in held.details
         return own and held.revocable and kind_of(held.rule_id) == self.name
 
@@ -153,6 +154,7 @@ class MaximumContracts(_WhileInBreach[MaximumContractsParameters]):
             total, most = sum(weighed.values(), ZERO), _most(book, account, parameters)
             symbol = next(iter(held)) if len(held) == 1 else None
             weight = ONE if symbol is None else _weight(book, parameters.weights, symbol)
+            # The request names a symbol if there is only one to reduce; then its quantity is in that symbol.
             left = most / weight if weight else most
         if total <= most:
             return
@@ -229,7 +231,7 @@ def _weight(book: Book, weights: Mapping[str, Decimal], symbol: str) -> Decimal:
 
 
 def _most(book: Book, account: str, parameters: MaximumContractsParameters) -> Decimal:
-    """Return how many contracts are allowed; with an unknown balance, the smallest number of the scaling."""
+    """Return how many contracts are allowed; if the balance is unknown, the smallest number."""
     if not parameters.scaling:
         return parameters.limit
     try:

@@ -166,6 +166,7 @@ class _PeriodTotals:
         if week:
             entries = [each for name in ledger.names_of_week(at) for each in ledger.of_day(name).items()]
         elif planned is not None and planned.began_at >= ledger.steps_from:
+            # No session assigns fills to this day: those since the calendar's reset are taken from the path.
             entries = [(step.key, step.entry) for step in ledger.steps_of(planned.began_at, planned.resets_at)]
         else:
             entries = list(ledger.at(at).items())

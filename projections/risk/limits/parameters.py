@@ -230,6 +230,7 @@ def read(limit: Limit, kind: type[P]) -> P:
     if known is not None and known[0] is limit.parameters and isinstance(known[1], kind):
         return known[1]
     try:
+        # Not strict: events have decimals as text, and a limit set by hand may have a number as text too.
         parameters = msgspec.convert(limit.parameters, kind, strict=False)
     except msgspec.ValidationError as e:
         raise BadLimit(limit.account, limit.rule_id, limit.position, str(e)) from e

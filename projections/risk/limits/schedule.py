@@ -86,6 +86,7 @@ class LockoutExpiry(Policy):
 
     def _jumped(self, account: str, state: LockoutsState, jump: Jump) -> Iterator[Decision]:
         """Record a jump for an account with lockouts that it affects, once even if two processes see it."""
+        # Our own earlier jump is recorded meanwhile: only a later record can be the present one.
         if state.jumped is not None and state.jumped[:2] == self._decided.get(account):
             self._recorded[account] = state.jumped[2]
         since = self._recorded.get(account, 0)
@@ -95,6 +96,7 @@ class LockoutExpiry(Policy):
             state = _lockouts(book, account)
             if state is None or state.jumped is None:
                 return False
+            # Another process reads the clocks a little earlier or later: overlapping jumps in one direction are one.
             before, after, position = state.jumped
             same_way = (after > before) is (jump.after > jump.before)
             overlaps = max(min(before, after), min(jump)) < min(max(before, after), max(jump))
@@ -103,6 +105,7 @@ class LockoutExpiry(Policy):
                 return True
             return False
 
+        # Expired ones too: by the changed clock they may have ended too early, and the view reinstates them.
         ending = [*state.active.values(), *(each for each in state.ended if each.ended_by == "expired")]
         if any(lockout.until is not None for lockout in ending):
             event = ClockJumped(before=jump.before, after=jump.after)
@@ -114,6 +117,7 @@ class LockoutExpiry(Policy):
         if self._since is None:
             self._since = (wall, monotonic)
             return
+        # Against the last agreement, not the last tick: small steps add up to a jump.
         ahead = (wall - self._since[0]) - (monotonic - self._since[1])
         if abs(ahead) > JUMP_TOLERATED:
             self._since = (wall, monotonic)
@@ -240,6 +244,7 @@ def _missed(calendar: Calendar, known: Session, resets_at: int, now: int) -> lis
     days = [replace(day, began_at=resets_at)]
     while days[-1].resets_at <= now:
         days.append(calendar.following(days[-1]))
+        # Bounded on the way: the log may be years old.
         del days[:-MISSED_MAX]
     return days
 

@@ -46,6 +46,7 @@ class Cursors:
         self.last_seen = max(self.last_seen, (head, self._digest_at(head)))
         mark = self._find(policy, head)
         if mark is None:
+            # Written before the first evaluation: after a crash the policy resumes here, not at a later head.
             mark = self._mark(head, self._digest_at(head))
             self._put(policy, mark)
         self._written[policy] = mark.position
@@ -66,6 +67,7 @@ class Cursors:
             return own[name]
         if name not in unsound and name not in marks:
             return None
+        # Only cursors of a book with the same accounts were written together with this one.
         others = [
             mark.position
             for other, mark in own.items()

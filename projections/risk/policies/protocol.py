@@ -30,6 +30,7 @@ from projections.view import SHARED, PartitionParked
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
+# How many causes are followed, those that no policy made included: each is a look-up in the store.
 ANCESTORS_MAX = 64
 # An account with state in any of these views is evaluated at the start and as time passes.
 _ACCOUNT_VIEWS = ("accounts", "positions", "limits", "lockouts", "sessions", "orders")
@@ -177,6 +178,7 @@ def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Ba
                 correlation_id=correlation,
             )
         )
+        # Two events on one stream are two batches of one transaction: the second expects the first's version.
         expected[stream] += 1
     return batches
 
@@ -213,7 +215,10 @@ def accounts_of(book: Book) -> list[str]:
 
 
 def day_key(book: Book, account: str, at: int) -> str:
-    """Return a key of an account and its trading day, or the date in UTC where no session is known."""
+    """Return a key of an account and its trading day, or the date in UTC if no session is known.
+
+    Decisions on quotes and ticks have it: one lockout a day, however many quotes are past the limit.
+    """
     try:
         session = book.sessions.current(account, at)
     except PartitionParked:
@@ -237,4 +242,5 @@ def _may_hold(book: Book, account: str, names: set[str]) -> bool:
     try:
         return any(held.quantity and held.symbol in names for held in book.positions.of(account))
     except PartitionParked:
+        # Evaluated, its policies stop and say so; skipped, they would silently miss a breach.
         return True

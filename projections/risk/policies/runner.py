@@ -64,8 +64,9 @@ class Policies:
     registered. From then on its durable cursor makes it see every record at least once, also those appended while no
     process ran it. The ids of its events are derived from policy, trigger and index, so that a restart, or two
     processes with the same policies, decide once. When `book.append` or `book.observe` returns, the decisions that
-    it caused are appended. A policy that raises is not evaluated for that account again (`stopped`) and goes on for
-    all others; what could not be appended is retried (`error`).
+    it caused are appended. Reading the past (`as_of`, `steps`, a rebuild or retry of a view) evaluates nothing: its
+    records were decided on when they were new. A policy that raises is not evaluated for that account again
+    (`stopped`) and goes on for all others; what could not be appended is retried (`error`).
     """
 
     def __init__(self, book: Book, policies: Sequence[Policy]) -> None:
