@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from eventstore.trading import (
@@ -24,15 +23,6 @@ from tests.projections.rules_day import Day
 
 BUY, SELL = Side.BUY, Side.SELL
 PASS, WARNING, REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
-
-
-def trading_day(directory: Path) -> Day:
-    """Return a day of an opened account with a contract of 50 a point, without policies."""
-    day = Day(directory, [])
-    day.open_account()
-    day.define("ES")
-    day.begin()
-    return day
 
 
 def proposal(side: Side = BUY, quantity: str = "1", symbol: str = "ES", **more: Any) -> Proposal:  # noqa: ANN401 - any member

@@ -1,4 +1,4 @@
-"""Shared by tests of policies: a store on disk with a clock set by each module, and a book on it."""
+"""Fixtures of the tests of policies and checks: a store with the module's clock, a book on it, an account's day."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import eventstore
 import projections
 from eventstore import EventStore, ManualClock
 from projections import Book
+from tests.projections.rules_day import Day, trading_day
 
 
 @pytest.fixture
@@ -23,3 +24,10 @@ def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
 def book(store: EventStore) -> Iterator[Book]:
     with projections.open(store) as book:
         yield book
+
+
+@pytest.fixture
+def day(tmp_path: Path) -> Iterator[Day]:
+    day = trading_day(tmp_path / "data")
+    yield day
+    day.close()

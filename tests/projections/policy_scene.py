@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import ClassVar
 
-from eventstore import Event, EventStore, Record
+from eventstore import Event, EventStore, Record, StorageFull
 from eventstore.trading import LockoutSet, OrderFilled, QuoteReceived, Side
 from projections import Book
 from projections.risk.policies import Decision, Policies, Policy, Trigger, TriggerKind
@@ -78,6 +78,11 @@ def lockouts(store: EventStore) -> list[Record]:
 
 def locking(name: str, account: str = "A", *, key: str | None = None) -> Decision:
     return Decision(((f"lockout/{account}/{name}", LockoutSet(rule_id=name)),), key=key)
+
+
+def no_room(*_: object, **__: object) -> list[Record]:
+    msg = "no room"
+    raise StorageFull(msg)
 
 
 def fail(*_: object, **__: object) -> None:

@@ -144,6 +144,15 @@ class Day:
         return bool(self.book.lockouts.active(self.account, self.clock.now_ns() if now is None else now))
 
 
+def trading_day(directory: Path, *policies: Policy) -> Day:
+    """Return a day of an opened account with a contract of 50 a point."""
+    day = Day(directory, policies)
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    return day
+
+
 def the_lockout(day: Day) -> LockoutSet:
     [record] = day.lockouts()
     assert isinstance(record.event, LockoutSet)

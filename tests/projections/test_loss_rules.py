@@ -36,6 +36,7 @@ from tests.projections.rules_day import (
     busted,
     details,
     the_lockout,
+    trading_day,
 )
 
 TODAY = date(2026, 11, 20)
@@ -43,10 +44,7 @@ TODAY = date(2026, 11, 20)
 
 @pytest.fixture
 def day(tmp_path: Path) -> Iterator[Day]:
-    day = Day(tmp_path / "data", [DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks()])
-    day.open_account()
-    day.define("ES")
-    day.begin()
+    day = trading_day(tmp_path / "data", DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks())
     yield day
     day.close()
 

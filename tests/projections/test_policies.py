@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from decimal import Decimal
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -30,14 +29,13 @@ from projections.risk.policies import (
     CausationTooDeep,
     Decision,
     Policies,
-    Policy,
     PolicyStopped,
     Trigger,
     TriggerKind,
 )
 from projections.views.executions.positions import PositionsView
+from tests.projections.policy_scene import START, fill, no_room, running
 
-START = 1_790_000_000_000_000_000
 STREAM = "lockout/A/loss"
 
 
@@ -70,29 +68,14 @@ class Loss:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=ManualClock(START)) as store:
-        yield store
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as book:
-        yield book
-
-
-def fill(side: Side, price: int, number: int) -> OrderFilled:
-    return OrderFilled(trade_id=f"T{number}", symbol="ES", side=side, quantity=Decimal(1), price=Decimal(price))
+def clock() -> ManualClock:
+    return ManualClock(START)
 
 
 def lose(book: Book | EventStore, points: int, number: int = 1) -> list[eventstore.Record]:
     """Buy at 100 and sell a number of points lower; a negative number is a profit."""
     bought, sold = fill(Side.BUY, 100, number * 2), fill(Side.SELL, 100 - points, number * 2 + 1)
     return book.append(f"order/A/O{number}", [bought, sold])
-
-
-def running(book: Book, *policies: Policy) -> Policies:
-    return Policies(book, policies).start(ticking=False)
 
 
 def lockouts(store: EventStore) -> list[eventstore.Record]:
@@ -246,12 +229,8 @@ def test_a_concurrent_append_makes_the_decision_be_reconsidered(
 def test_a_failed_append_is_retried(store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     policies = running(book, Loss())
 
-    def full(*_: object, **__: object) -> list[eventstore.Record]:
-        msg = "no room"
-        raise StorageFull(msg)
-
     with monkeypatch.context() as patched:
-        patched.setattr(book, "append_many", full)
+        patched.setattr(book, "append_many", no_room)
         assert len(lose(book, 10)) == 2
         assert isinstance(policies.error, StorageFull)
         assert repr(policies).endswith("no room>")

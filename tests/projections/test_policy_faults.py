@@ -14,7 +14,7 @@ import pytest
 from typing_extensions import override
 
 import projections
-from eventstore import Closed, Event, EventStore, InvalidEvent, ManualClock, Record, StorageFull
+from eventstore import Closed, Event, EventStore, InvalidEvent, ManualClock, StorageFull
 from eventstore.events import codec
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, LockoutSet, OrderFilled, SessionReset, Side
@@ -32,6 +32,7 @@ from tests.projections.policy_scene import (
     locked,
     lockouts,
     lose,
+    no_room,
     quote,
     running,
 )
@@ -192,12 +193,8 @@ def test_pending_decisions_do_not_grow_with_each_quote(
     policies = running(book, Loss())
     book.append("order/A/O", fill(Side.BUY, 100, 1))
 
-    def full(*_: object, **__: object) -> list[Record]:
-        msg = "no room"
-        raise StorageFull(msg)
-
     with monkeypatch.context() as patched:
-        patched.setattr(book, "append_many", full)
+        patched.setattr(book, "append_many", no_room)
         for price in range(90, 50, -1):
             quote(book, price)
         assert "1 to append, no room" in repr(policies)
@@ -221,13 +218,9 @@ def test_a_start_that_fails_half_way_can_be_repeated(
     running(book, Loss()).stop()
     sold = lose(book, 10)[-1]
 
-    def full(*_: object, **__: object) -> list[Record]:
-        msg = "no room"
-        raise StorageFull(msg)
-
     policies = Policies(book, [Loss()])
     with monkeypatch.context() as patched:
-        patched.setattr(book, "append_many", full)
+        patched.setattr(book, "append_many", no_room)
         with pytest.raises(StorageFull):
             policies.start()
         assert book.listener is None

@@ -19,7 +19,6 @@ from eventstore import (
     ManualClock,
     OutcomeUnknown,
     Overloaded,
-    Record,
     StorageFull,
     StoreError,
 )
@@ -36,6 +35,7 @@ from tests.projections.policy_scene import (
     locking,
     lockouts,
     lose,
+    no_room,
     quote,
     running,
 )
@@ -157,12 +157,8 @@ def test_no_cursor_passes_a_pending_decision(
 ) -> None:
     policies = running(book, Loss())
 
-    def full(*_: object, **__: object) -> list[Record]:
-        msg = "no room"
-        raise StorageFull(msg)
-
     with monkeypatch.context() as patched:
-        patched.setattr(book, "append_many", full)
+        patched.setattr(book, "append_many", no_room)
         sold = lose(book, 10)[-1]
         lose(store, -100, number=2)
         clock.advance(DAY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -26,19 +25,11 @@ from tests.projections.checked_orders import (
     WARNING,
     check_order,
     lock,
-    trading_day,
     work,
 )
 from tests.projections.rules_day import HOUR, NOON, Day
 
 UNTIL = "locked until 2026-11-20 17:00 CST"
-
-
-@pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data")
-    yield day
-    day.close()
 
 
 # Limits

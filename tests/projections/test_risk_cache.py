@@ -6,10 +6,8 @@ import gc
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
 from datetime import time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,16 +34,9 @@ from projections.risk import checking
 from projections.sessions import Calendar
 from projections.views.executions.positions import PositionsView
 from projections.views.limits.view import LimitsView
-from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, lock, proposal, trading_day, work
+from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, lock, proposal, work
 from tests.projections.examples import in_thread
 from tests.projections.rules_day import CALENDAR, HOUR, NEXT_RESET, NOON, RESET, SECOND, Day
-
-
-@pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data")
-    yield day
-    day.close()
 
 
 def verdict_at(day: Day, now: int) -> object:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,17 +28,8 @@ from tests.projections.checked_orders import (
     lock,
     proposal,
     rejection,
-    trading_day,
 )
 from tests.projections.rules_day import NOON, SECOND, Day
-
-
-@pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data")
-    yield day
-    day.close()
-
 
 # The order itself
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,19 +35,11 @@ from tests.projections.checked_orders import (
     lock,
     proposal,
     set_elsewhere,
-    trading_day,
     work,
 )
 from tests.projections.rules_day import HOUR, NOON, RESET, Day, at
 
 UNTIL = "locked until 2026-11-20 17:00 CST"
-
-
-@pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data")
-    yield day
-    day.close()
 
 
 def test_a_lockout_s_finding_has_reason_scope_and_current_end(day: Day) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import ClassVar
 
 import pytest
@@ -27,16 +26,8 @@ from tests.projections.checked_orders import (
     proposal,
     rejection,
     set_elsewhere,
-    trading_day,
 )
 from tests.projections.rules_day import NOON, Day
-
-
-@pytest.fixture
-def day(tmp_path: Path) -> Iterator[Day]:
-    day = trading_day(tmp_path / "data")
-    yield day
-    day.close()
 
 
 def test_a_book_behind_its_log_rejects_new_exposure_only(day: Day) -> None:

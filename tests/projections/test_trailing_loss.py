@@ -24,15 +24,13 @@ from tests.projections.rules_day import (
     busted,
     details,
     the_lockout,
+    trading_day,
 )
 
 
 @pytest.fixture
 def day(tmp_path: Path) -> Iterator[Day]:
-    day = Day(tmp_path / "data", [DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks()])
-    day.open_account()
-    day.define("ES")
-    day.begin()
+    day = trading_day(tmp_path / "data", DailyLoss(), WeeklyLoss(), DailyProfit(), EquityMarks())
     yield day
     day.close()
 
