@@ -82,7 +82,7 @@ class RiskCache:
     @property
     def _book(self) -> Book:
         book = self._weak_book()
-        assert book is not None, "whoever asks has the book"
+        assert book is not None, "the caller of a check holds its book"
         return book
 
     def is_valid(self, at: int, calendar: Calendar | None) -> bool:
