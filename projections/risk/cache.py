@@ -248,7 +248,7 @@ class RiskCache:
 
         def compute() -> Decimal:
             session = self._book.sessions.current(self._name, self._at)
-            day = session and session.trading_day
+            day = None if session is None else session.trading_day
             return self._book.bests.marked(self._name, day, self._at, net=net)
 
         return self.memoize("day_best", net, compute)

@@ -200,7 +200,7 @@ def test_concentration_across_currencies_rejects(day: Day) -> None:
 
 def test_a_drawdown_in_another_currency_rejects(day: Day) -> None:
     day.limit("trailing-drawdown", distance="1000", currency="EUR")
-    assert "it is in EUR" in rejection(day)
+    assert "its currency is EUR, but the account's is USD" in rejection(day)
 
 
 def test_an_account_that_was_never_opened_is_checked_by_its_worst_currency(day: Day) -> None:

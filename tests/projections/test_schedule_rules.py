@@ -247,7 +247,7 @@ def test_a_process_behind_another_resets_no_day_again(store: EventStore, book: B
         first.tick()
         clock.set(RESET + DAY)
         # It decides on both days without having folded either, while the other is at the second already.
-        lagging._ask_about_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
+        lagging._evaluate_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
         first.tick()
         lagging.act()
         assert [event for event in sessions(store) if isinstance(event, SessionReset)] == [
@@ -264,7 +264,7 @@ def test_a_process_unaware_of_a_day_begins_none_after_another_did(
         lagging.start(ticking=False)
         running(book, SessionKeeper(CHICAGO))
         clock.set(RESET)
-        lagging._ask_about_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
+        lagging._evaluate_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
         lagging.act()
         assert sessions(store) == [CHICAGO.day(MONDAY).opened()]
 

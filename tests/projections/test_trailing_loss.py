@@ -168,7 +168,7 @@ def test_with_basis_realized_a_quote_computes_nothing(day: Day, monkeypatch: pyt
     day.limit("weekly-loss", limit="1000")
     day.limit("daily-profit", target="1000")
     day.fill(Side.BUY, "5000")
-    monkeypatch.setattr(loss, "results", None)
+    monkeypatch.setattr(loss, "period_results", None)
     day.quote("1")
     assert not day.policies.stopped
     assert not day.lockouts()
