@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from eventstore.clock import Times
-from eventstore.events import Event, codec
+from eventstore.events import Event, Instant, codec
 
 ID_BYTES = 16
 SHARED_MAX = 20_000
@@ -27,7 +27,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
     stream: str
     type: str
     schema: int
-    occurred_at: int
+    occurred_at: Instant
     data: bytes
     actor: str
     note: str
@@ -71,7 +71,7 @@ class Record(Draft, frozen=True, gc=False):
 
     position: int
     version: int
-    recorded_at: int
+    recorded_at: Instant
     digest: bytes
     log: str
 

@@ -1,1 +1,1 @@
-"""Every door of the store: the command line, and the import of files."""
+"""All interfaces of the store: the command line and the import of files."""

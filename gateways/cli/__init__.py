@@ -1,4 +1,4 @@
-"""The command `eventstore`: append, read, ask, go back, prove and show, from a shell."""
+"""The command line `eventstore`: a module per command, and helpers named by their subject."""
 
 from gateways.cli.entry import app, main
 

@@ -1,4 +1,4 @@
-"""`bench`: the project's own benchmarks, from a checkout of it."""
+"""`bench`: the project's benchmarks, from a checkout."""
 
 from __future__ import annotations
 

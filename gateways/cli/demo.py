@@ -1,4 +1,4 @@
-"""`demo`: a trading day appended, killed half-way, recovered, queried, explained, proved and tampered with."""
+"""`demo`: a trading day appended, killed halfway, recovered, queried, explained, proved and tampered with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import eventstore
 from eventstore import EventStore, SystemClock, TargetExists
 from eventstore.files import make_directory
 from eventstore.locations import local_path
-from gateways.cli import options, outcome
+from gateways.cli import options
+from gateways.cli.exit_codes import end_with_problem
 from gateways.demo import child, past
 from gateways.demo.day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
 from gateways.demo.screen import Show, clock_time, put_lockouts, put_losses, put_orders, put_positions
@@ -26,18 +27,18 @@ from projections import open as open_book
 
 Keep = Annotated[
     Path | None,
-    typer.Option("--keep", metavar="DIR", help="Where to play it: a new or empty directory; else a temporary one."),
+    typer.Option("--keep", metavar="DIR", help="New or empty directory to play it in; by default a temporary one."),
 ]
 
 
 def demo(keep: Keep = None, as_json: options.Json = False) -> None:
-    """Play a made-up futures day: append, kill, recover, look back, verify, tamper. It takes a few seconds.
+    """Play a simulated futures day: append, kill, recover, look back, verify, tamper. It takes a few seconds.
 
-    Exit code 0 only if everything held. The directory stays and is named at the end.
+    Exit code 0 only if every check passed. The directory is kept, and named at the end.
     """
     clock = SystemClock()
     began = clock.monotonic_ns()
-    show = Show(_place(keep), sys.stderr if as_json else sys.stdout)
+    show = Show(_directory(keep), sys.stderr if as_json else sys.stdout)
     _begin(show)
     _append_and_kill(show)
     _recover(show)
@@ -49,26 +50,26 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
         past.tamper(show)
         _advise(show)
     else:
-        show.say("The rest is about the whole day, which is not there: stopped here.")
+        show.say("The remaining steps need the whole day, which is not there: stopped here.")
     seconds = (clock.monotonic_ns() - began) / 1e9
     _end(show, seconds)
     if as_json:
         put_json({**show.facts, "checks": show.checks, "ok": show.ok, "seconds": round(seconds, 3)})
     if not show.ok:
-        outcome.wrong()
+        end_with_problem()
 
 
 def trade_day(data: options.LocalData = options.DATA) -> None:
-    """Play the demo's day into a store, and say on stdout what is acknowledged: the demo's own child process."""
+    """Play the demo's day into a store, and print what is acknowledged: the demo's own child process."""
     child.trade(data, sys.stdout)
 
 
-def _place(keep: Path | None) -> Path:
+def _directory(keep: Path | None) -> Path:
     if keep is None:
         return Path(tempfile.mkdtemp(prefix="eventstore-demo-"))
     keep = local_path(keep, "the demo's directory")
     if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        msg = f"{keep} is there already and not empty: name a new directory"
+        msg = f"{keep} exists and is not an empty directory: name a new one"
         raise TargetExists(msg)
     make_directory(keep)
     return keep
@@ -76,24 +77,24 @@ def _place(keep: Path | None) -> Path:
 
 def _begin(show: Show) -> None:
     show.facts["directory"] = str(show.directory)
-    show.title("A futures day: appended, killed half-way, recovered, looked back on, proved")
+    show.title("A futures day: appended, killed halfway, recovered, looked back on, proved")
     accounts, symbols = ", ".join(ACCOUNTS), ", ".join(INSTRUMENTS)
     show.say(
-        f"Made up, and the same in each run: {accounts} trade {symbols} on 19 November 2025, in Chicago's time. The "
-        "trading process runs on the day's clock, and the shipped policies judge the limits that the desk has set."
+        f"Simulated, and the same in every run: {accounts} trade {symbols} on 19 November 2025, Chicago time. The "
+        "trading process runs on the day's clock, and the built-in policies enforce the limits that the desk has set."
     )
 
 
 def _append_and_kill(show: Show) -> None:
-    show.step("A process appends, and is killed half-way")
+    show.step("A process appends, and is killed halfway")
     with _bar(show, "appending") as step:
-        heard = child.listen(show.data, step, kill_at=EVENTS // 2)
-    show.facts["acknowledged"] = len(heard.acknowledged)
-    show.acknowledged = heard.acknowledged
+        report = child.listen(show.data, step, kill_at=EVENTS // 2)
+    show.facts["acknowledged"] = len(report.acknowledged)
+    show.acknowledged = report.acknowledged
     show.check(
         "killed half-way",
-        heard.killed and not heard.finished,
-        f"kill -9 after the process had acknowledged {len(heard.acknowledged):,} of {EVENTS:,} events",
+        report.killed and not report.finished,
+        f"kill -9 after the process had acknowledged {len(report.acknowledged):,} of {EVENTS:,} events",
     )
 
 
@@ -111,25 +112,25 @@ def _recover(show: Show) -> None:
         f"acknowledged {len(show.acknowledged):,}, found {kept:,}, each with the digest it was acknowledged with",
     )
     if more:
-        show.say(f"{more:,} more were on disk when the process died, and not acknowledged yet.")
+        show.say(f"{more:,} more were on disk when the process died, but not yet acknowledged.")
     show.check("verified after the kill", verified.ok, f"verify: {verified.checked:,} records are as they were written")
-    show.say("A second process resumes the day where the journal ends:")
+    show.say("A second process resumes the day at the end of the journal:")
     with _bar(show, "appending") as step:
-        heard = child.listen(show.data, step)
-    _report_end_of_day(show, heard)
+        report = child.listen(show.data, step)
+    _report_end_of_day(show, report)
 
 
-def _report_end_of_day(show: Show, heard: child.Heard) -> None:
+def _report_end_of_day(show: Show, report: child.ChildReport) -> None:
     with eventstore.open(show.data) as store:
         head = store.head()
-    show.facts |= {"events": head, "sent_again": heard.sent_again, "refused": heard.refused}
+    show.facts |= {"events": head, "sent_again": report.sent_again, "refused": report.refused}
     show.check(
         "sent again, added once",
-        heard.finished and head == EVENTS,
-        f"it sent the last {heard.sent_again:,} again under their keys: {head:,} events, none twice",
+        report.finished and head == EVENTS,
+        f"it sent the last {report.sent_again:,} again under their keys: {head:,} events, none twice",
     )
     show.check(
-        "locked out", heard.refused > 0, f"and it refused {heard.refused:,} orders of an account that was locked out"
+        "locked out", report.refused > 0, f"and it rejected {report.refused:,} orders of an account that was locked out"
     )
 
 
@@ -150,7 +151,7 @@ def _ask(show: Show, store: EventStore) -> None:
     show.check(
         "the broker's books agree",
         not unexplained and not anomalies,
-        "what the broker reported of orders and positions is what the fills give",
+        "the orders and positions that the broker reported match the fills",
     )
     show.check("one lockout in force", len(lockouts) == 1, "one account is locked out until the reset")
 
@@ -182,9 +183,9 @@ def _advise(show: Show) -> None:
 
 
 def _end(show: Show, seconds: float) -> None:
-    held = sum(show.checks.values())
+    passed = sum(show.checks.values())
     show.line("")
-    verdict = f"{held} of {len(show.checks)} checks held, in {seconds:.1f} s."
+    verdict = f"{passed} of {len(show.checks)} checks passed, in {seconds:.1f} s."
     show.check_line(show.ok, verdict)
     show.line(f"Everything is in {show.directory} and stays there until you remove it.")
 
@@ -193,7 +194,7 @@ CLOSES_TEXT = "2025-11-19T15:00:00-06:00"
 
 
 def _program() -> str:
-    """Return what the reader would type to run this very command."""
+    """Return what to type to run this command again."""
     called = Path(sys.argv[0])
     if called.name != "eventstore":
         return f"{shlex.quote(sys.executable)} -m eventstore"

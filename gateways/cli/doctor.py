@@ -1,4 +1,4 @@
-"""`doctor`: is the place fit for a journal, is the storage whole, and are its helpers, one line for each check."""
+"""`doctor`: the health of a log's directory, storage, recent records and sidecar files, one line per check."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MA
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.store import journal_path
 from eventstore.watermarks import Watermarks
-from gateways.cli import options, outcome
-from gateways.cli.keeping import checked
+from gateways.cli import options, stores
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.cli.verification import verify_log
+from gateways.cli.wal_holders import holders_of
 from gateways.presenting.documents import plain
 from gateways.presenting.output import put_json, put_under
 from projections import SnapshotWarning, compare_snapshots
@@ -41,62 +44,59 @@ SQLITE_LEAST = (3, 51, 3)
 MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
 SYNC_SAMPLES = 50
 SYNC_BYTES = 4_096
-# No medium that keeps its data without power answers faster: it is memory, or a cache that does not tell.
+# No medium that keeps its data without power answers faster: it is memory, or a cache without a battery.
 SYNC_NS_LEAST = 10_000
 LINES_SHOWN = 20
 
 
 Deep = Annotated[
-    bool, typer.Option("--deep", help="Fold the whole log and compare the newest snapshots with it, state by state.")
+    bool, typer.Option("--deep", help="Fold the whole log, and compare the newest snapshots with it state by state.")
 ]
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing looked at. `status`: ok, warning (works, and may surprise) or wrong (exit code 1)."""
+    """One check. `status`: ok, warning (works, but needs attention) or wrong (exit code 1)."""
 
     name: str
     status: str
     detail: str
 
 
-def doctor(
-    data: options.LocalData = options.DATA,
-    log: options.Log = options.LOG,
-    read_only: options.ReadOnlyFlag = False,
-    deep: Deep = False,
-    as_json: options.Json = False,
-) -> None:
-    """Check directory, storage, recent records and sidecar files; one line for each check.
+@options.command(read_only=True)
+def doctor(common: CommonOptions, *, deep: Deep = False) -> None:
+    """Check directory, storage, recent records and sidecar files; print one line for each check.
 
-    Exit code 1 when something is wrong; warnings alone exit 0. `verify` checks every record.
+    Exit code 1 if something is wrong; warnings alone exit 0. `verify` checks every record.
     """
-    evidence = read_only or options.is_protected(data, log)
+    read_only = common.read_only or stores.is_protected(common)
     missing: dict[str, Any] = {}
-    checks = [*_versions(), *place(journal_path(data, log).parent, evidence=evidence)] if data.is_dir() else []
+    checks: list[Check] = []
+    if common.data.is_dir():
+        checks += [*_versions(), *directory_checks(journal_path(common.data, common.log).parent, read_only=read_only)]
     try:
-        with options.asking(data, log, read_only=evidence) as store:
-            missing = options.missing_tail(store)
+        with stores.open_local_reader(common) as store:
+            missing = stores.missing_tail(store)
             checks += [
-                Check("opening", OK, f"log {log} opens at position {store.head():,}"),
-                *_inside(store, deep=deep),
+                Check("opening", OK, f"log {common.log} opens at position {store.head():,}"),
+                *_store_checks(store, deep=deep),
             ]
     except UnsupportedFormat:
         raise
     except CorruptJournal as e:
         reason = ". ".join([e.reason, *getattr(e, "__notes__", ())])
         checks.append(Check("opening", WRONG, f"position {e.position}: {reason}"))
-    fine = all(check.status != WRONG for check in checks)
-    if as_json:
-        put_json({"log": log, "ok": fine, "checks": plain(checks), **missing})
+    is_ok = all(check.status != WRONG for check in checks)
+    if common.as_json:
+        put_json({"log": common.log, "ok": is_ok, "checks": plain(checks), **missing})
     else:
         for check in checks:
             put_under(f"{check.status:<8} {check.name:<12} ", check.detail)
-    if not fine:
-        outcome.wrong()
+    if not is_ok:
+        end_with_problem()
 
 
 def _versions() -> Iterator[Check]:
-    # apsw's version is that of the SQLite it was made for, and its wheels carry it.
+    # apsw has the version of the SQLite it was made for, which its wheels contain.
     version = metadata.version("apsw")
     known = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
     sqlite = f"SQLite {'.'.join(map(str, known))} by apsw {version}"
@@ -107,16 +107,16 @@ def _versions() -> Iterator[Check]:
         yield Check("sqlite", OK, sqlite)
 
 
-def place(directory: Path, *, evidence: bool = False) -> Iterator[Check]:
-    """Yield what is to be said of a directory's file system and, unless it is only read, of the room there."""
+def directory_checks(directory: Path, *, read_only: bool = False) -> Iterator[Check]:
+    """Check a directory's file system and, unless it is only read, the free space there."""
     kind = file_system(directory) or "of unknown kind"
-    if evidence:
+    if read_only:
         yield Check("file system", OK, f"{kind}, opened read-only: nothing is written there")
         return
     if kind in NETWORK_FILE_SYSTEMS:
-        yield Check("file system", WRONG, f"{kind}: SQLite's locks do not hold over a network, use a local disk")
+        yield Check("file system", WRONG, f"{kind}: SQLite's locks do not work over a network: use a local disk")
     elif kind in MEMORY_FILE_SYSTEMS:
-        yield Check("file system", WARNING, f"{kind}: this is memory, and gone with the power")
+        yield Check("file system", WARNING, f"{kind}: this is memory, lost without power")
     else:
         yield Check("file system", OK, kind)
     usage = shutil.disk_usage(_existing(directory))
@@ -129,33 +129,32 @@ def _existing(directory: Path) -> Path:
     return next(path for path in (directory, *directory.absolute().parents) if path.exists())
 
 
-def _inside(store: EventStore, *, deep: bool) -> Iterator[Check]:
+def _store_checks(store: EventStore, *, deep: bool) -> Iterator[Check]:
     directory = store.directory
     assert directory is not None, "a log that was opened by its directory"
     if not store.read_only:
-        yield _syncs(directory, store.clock)
-    yield _now(store)
-    complaints = store.doctor()
-    yield from _complaints("storage", complaints, "SQLite's own check and the derived columns find nothing")
+        yield _sync_check(directory, store.clock)
+    yield _clock_check(store)
+    yield from _problems("storage", store.doctor(), "SQLite's own check and the derived columns are fine")
     after = max(store.head() - TAIL, 0)
-    found = checked(store, after=after)
+    found = verify_log(store, after=after)
     if found.ok:
         yield Check("records", OK, f"the last {found.checked:,} are as they were written")
     else:
         yield Check("records", WRONG, str(Fault(found.first_bad or 0, found.reason or "")))
-    yield from _watermarks(store, directory)
-    yield write_ahead(write_ahead_log(journal_path(directory.parent, store.log)))
-    yield from _mirror(store)
-    # First, for a book that is opened may write a cut of its own.
-    compared = list(_comparison(store)) if deep and not store.read_only else []
-    yield from _book(store, is_compared=bool(compared))
+    yield from _watermark_checks(store, directory)
+    yield wal_check(write_ahead_log(journal_path(directory.parent, store.log)))
+    yield from _mirror_checks(store)
+    # Compared first: a book that is opened may write a cut of its own.
+    compared = list(_snapshot_comparison(store)) if deep and not store.read_only else []
+    yield from _book_checks(store, is_compared=bool(compared))
     if deep and store.read_only:
         yield Check("deep", OK, "snapshots not compared: the log is open read-only")
     yield from compared
 
 
-def _syncs(directory: Path, clock: Clock) -> Check:
-    """Write and sync a few blocks, as an append does, and judge the time that a sync takes."""
+def _sync_check(directory: Path, clock: Clock) -> Check:
+    """Write and sync a few blocks, as an append does, and check how long a sync takes."""
     sync = getattr(os, "fdatasync", os.fsync)
     samples = []
     try:
@@ -167,132 +166,125 @@ def _syncs(directory: Path, clock: Clock) -> Check:
                 samples.append(clock.monotonic_ns() - began)
     except OSError as e:
         return Check("disk sync", WRONG, f"a file of {SYNC_SAMPLES * SYNC_BYTES:,} bytes could not be synced: {e}")
-    return judged_sync(samples)
+    return sync_check(samples)
 
 
-def judged_sync(samples: list[int]) -> Check:
-    """Return what times of syncs, in ns, say about the disk."""
+def sync_check(samples: list[int]) -> Check:
+    """Judge a disk by how long its syncs took, in ns."""
     median = int(statistics.median(samples))
-    took = f"{median / 1e3:,.0f} µs by the median of {len(samples)}, {max(samples) / 1e3:,.0f} µs at most"
+    took = f"{median / 1e3:,.0f} µs, the median of {len(samples)}, {max(samples) / 1e3:,.0f} µs at most"
     if median < SYNC_NS_LEAST:
         return Check(
-            "disk sync", WARNING, f"{took}: no disk is so quick, a power cut may lose what it has acknowledged"
+            "disk sync", WARNING, f"{took}: no disk is this fast, a power cut may lose what it has acknowledged"
         )
     return Check("disk sync", OK, took)
 
 
-def _now(store: EventStore) -> Check:
+def _clock_check(store: EventStore) -> Check:
     ahead = 0
     for record in store.read(after=max(store.head() - 1, 0)):
         ahead = record.recorded_at - store.clock.now_ns()
     if ahead > NANOSECONDS:
-        return Check("clock", WARNING, f"the last record is {ahead / 1e9:,.1f} s ahead of it: was it set back?")
+        return Check("clock", WARNING, f"the last record is {ahead / 1e9:,.1f} s ahead of it: was the clock set back?")
     return Check("clock", OK, "the last record is not ahead of it")
 
 
-def _watermarks(store: EventStore, directory: Path) -> Iterator[Check]:
-    """Name the watermarks; opening has compared each with the record that it saw."""
+def _watermark_checks(store: EventStore, directory: Path) -> Iterator[Check]:
+    """List the watermarks; opening has compared each with the record that it saw."""
     head = store.head()
     marks, unsound = Watermarks(directory / "watermarks").examine()
     for name, why in unsound.items():
-        yield Check("watermarks", WRONG, f"{name!r} is no sound watermark ({why}): passed over")
+        yield Check("watermarks", WRONG, f"{name!r} is not a valid watermark ({why}): ignored")
     for name in [name for name, mark in marks.items() if mark.log_id != store.log_id.hex()]:
-        yield Check("watermarks", WARNING, f"{name} is of another log ({marks.pop(name).log_id}): passed over")
+        yield Check("watermarks", WARNING, f"{name} belongs to another log ({marks.pop(name).log_id}): ignored")
     missing = store.missing_tail
     if missing is not None:
         yield Check("WAL" if missing.damage else "watermarks", WRONG, str(missing))
         return
-    told = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
-    yield Check("watermarks", OK, told or "none yet")
+    found = ", ".join(f"{name} at {mark.position:,} ({head - mark.position:,} behind)" for name, mark in marks.items())
+    yield Check("watermarks", OK, found or "none yet")
 
 
-def write_ahead(found: WriteAheadLog) -> Check:
-    """Return what the size of a write-ahead log says, and who keeps it from shrinking."""
+def wal_check(found: WriteAheadLog) -> Check:
+    """Judge the size of a write-ahead log, and name what keeps it from shrinking."""
     size = f"{found.bytes / 1e6:,.1f} MB"
     if found.bytes <= WAL_BYTES_MAX:
         return Check("WAL", OK, f"{size} in the write-ahead log")
-    return Check("WAL", WARNING, f"{size} in the write-ahead log, which is more than it needs: {holders_of(found)}")
+    return Check("WAL", WARNING, f"{size} in the write-ahead log, more than it needs: {holders_of(found)}")
 
 
-def holders_of(found: WriteAheadLog) -> str:
-    """Say who keeps a write-ahead log from being begun anew."""
-    if found.holders is None:
-        return "end whatever reads the journal and stays (this system does not say which processes do)"
-    if not found.holders:
-        return "no process holds it now, it shrinks once a store is open that appends"
-    names = ", ".join(f"{holder.program or 'a process'} ({holder.pid})" for holder in found.holders)
-    return f"{names} keeps an older state in view; end it, and the log shrinks"
-
-
-def _mirror(store: EventStore) -> Iterator[Check]:
-    """Say how far InfluxDB has the log, where it goes there at all."""
+def _mirror_checks(store: EventStore) -> Iterator[Check]:
+    """Report how far InfluxDB has the log, if it is mirrored there."""
     if not store.mirror.exists:
         return
     found = store.mirror.status
-    told = f"{found.state} at {found.position:,}, {found.lag_events:,} behind"
+    detail = f"{found.state} at {found.position:,}, {found.lag_events:,} behind"
     if found.last_error is not None:
-        told += f": {found.last_error}"
-    fine = found.state == "shipping" or not found.lag_events
-    yield Check("mirror", WRONG if found.state == "halted" else OK if fine else WARNING, told)
+        detail += f": {found.last_error}"
+    is_ok = found.state == "shipping" or not found.lag_events
+    yield Check("mirror", WRONG if found.state == "halted" else OK if is_ok else WARNING, detail)
 
 
-def _book(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
-    with _snapshot_warnings() as told, open_book(store) as book:
+def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
+    with _snapshot_warnings() as warned, open_book(store) as book:
         recovery, parked = book.recovery, book.parked
     if store.read_only:
-        yield Check("snapshots", OK, f"none are used where nothing is written: {recovery.tail:,} records folded")
-    elif told:
-        yield from told
+        yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
+    elif warned:
+        yield from warned
     elif not recovery.cut:
         yield Check("snapshots", OK, f"none yet: {recovery.tail:,} records folded")
     else:
         age = f"the newest cut, at {recovery.cut:,}, is {_age(store, recovery.cut)}"
         hint = "" if is_compared else "; not compared with the log: use --deep"
-        yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded on{hint}")
-    yield from _complaints("views", [str(error) for error in parked.values()], "every view folds to the head")
+        yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
+    yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
 
 
 @contextlib.contextmanager
 def _snapshot_warnings() -> Iterator[list[Check]]:
-    """Yield a list that has, afterwards, a check for each warning about snapshots."""
+    """Yield a list that gets a check for each warning about snapshots, when the block ends."""
     checks: list[Check] = []
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SnapshotWarning)
         yield checks
-    checks += [Check("snapshots", WARNING, str(warning.message)) for warning in told]
+    checks += [Check("snapshots", WARNING, str(warning.message)) for warning in caught]
 
 
 def _age(store: EventStore, position: int) -> str:
-    """Return how old a record is; a clock that was set back makes none younger than now."""
+    """Return how old a record is, at least 0 if the clock was set back."""
     [record] = store.read(after=position - 1, until=position)
     minutes = max(store.clock.now_ns() - record.recorded_at, 0) // (60 * NANOSECONDS)
     days, hours = minutes // 1_440, minutes // 60 % 24
     return f"{days:,} d {hours} h old" if days else f"{hours} h {minutes % 60} min old"
 
 
-def _comparison(store: EventStore) -> Iterator[Check]:
-    """Say what differs between the newest cut and a fold of the whole log, and let no book start from it again."""
-    with _snapshot_warnings() as told:
+def _snapshot_comparison(store: EventStore) -> Iterator[Check]:
+    """Compare the newest cut with a fold of the whole log; if it differs, no book starts from it again."""
+    with _snapshot_warnings() as warned:
         found = compare_snapshots(store)
-    yield from told
+    yield from warned
     lines = [
         f"view {each.view}, partition {each.partition}, at {each.cut:,}: {each.reason}" for each in found.differences
     ]
     fine = f"{found.compared:,} states at {found.cut:,} are what the log's records fold to"
-    yield from _complaints("deep", lines, fine if found.cut else "there is no cut to compare with the log")
+    yield from _problems("deep", lines, fine if found.cut else "there is no cut to compare with the log")
     if found.unsigned:
-        yield Check("signature", WARNING, f"not used, for this user's key did not sign it: {', '.join(found.unsigned)}")
+        yield Check(
+            "signature", WARNING, f"not used, because this user's key did not sign it: {', '.join(found.unsigned)}"
+        )
     if found.believed and store.directory is not None:
-        with _snapshot_warnings() as told:
+        with _snapshot_warnings() as warned:
             snapshots_beside(store.directory).set_aside("it differs from the log: restart what runs on this log")
-        yield from told
+        yield from warned
 
 
-def _complaints(name: str, complaints: Iterable[str], fine: str) -> Iterator[Check]:
-    lines = list(complaints)
+def _problems(name: str, problems: Iterable[str], fine: str) -> Iterator[Check]:
+    """Yield a check that is wrong for each problem, or one that is ok without any."""
+    lines = list(problems)
     if not lines:
         yield Check(name, OK, fine)
     for line in lines[:LINES_SHOWN]:
         yield Check(name, WRONG, line)
     if len(lines) > LINES_SHOWN:
-        yield Check(name, WRONG, f"and {len(lines) - LINES_SHOWN:,} more complaints")
+        yield Check(name, WRONG, f"and {len(lines) - LINES_SHOWN:,} more problems")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
 from importlib import metadata
 from typing import Annotated
 
@@ -12,25 +9,35 @@ import typer
 
 from eventstore.extras import DISTRIBUTION
 from gateways.cli import (
+    adopt,
+    append,
+    as_of,
+    backup,
     bench,
     demo,
     diff,
     doctor,
     import_,
-    keeping,
-    locking,
-    mirroring,
+    limits,
+    lock,
+    mark,
+    mirror,
     pnl,
-    reading,
-    states,
+    read,
+    restore,
+    standard_streams,
+    state,
     stats,
-    writing,
+    tail,
+    unlock,
+    verify,
 )
-from gateways.cli.outcome import MISUSED, Commands, stand_in_for_closed_streams
+from gateways.cli.exit_codes import USAGE_ERROR
+from gateways.cli.group import CommandGroup
 
 app = typer.Typer(
     name="eventstore",
-    cls=Commands,
+    cls=CommandGroup,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -38,14 +45,14 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(metadata.version(DISTRIBUTION))
         raise typer.Exit
 
 
 Version = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
 ]
 
 
@@ -58,41 +65,39 @@ def eventstore(context: typer.Context, version: Version = False) -> None:  # noq
     if context.invoked_subcommand is None:
         # Rich prints the help itself, plain typer hands it back.
         print(context.get_help(), end="")
-        raise typer.Exit(MISUSED)
+        raise typer.Exit(USAGE_ERROR)
 
 
-_REMAINING = {"allow_extra_args": True, "ignore_unknown_options": True}
+# In the order of the help, under the heading of the panel.
+_START, _QUERY, _LOCKOUTS = "Start", "Query", "Lockouts and limits"
+_MAINTAIN, _INFLUXDB = "Maintain", "InfluxDB"
+_EXTRA_ARGUMENTS = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app.command(rich_help_panel="Begin")(demo.demo)
-app.command("import", rich_help_panel="Begin")(import_.import_)
-app.command(rich_help_panel="Begin")(writing.append)
-app.command(rich_help_panel="Ask")(reading.read)
-app.command(rich_help_panel="Ask")(reading.tail)
-app.command(rich_help_panel="Ask")(states.state)
-app.command("as-of", rich_help_panel="Ask")(states.past)
-app.command(rich_help_panel="Ask")(diff.diff)
-app.command(rich_help_panel="Ask")(pnl.pnl)
-app.command(rich_help_panel="Ask")(writing.mark)
-app.command(rich_help_panel="Guard")(locking.lock)
-app.command(rich_help_panel="Guard")(locking.unlock)
-app.command(rich_help_panel="Guard")(locking.limits)
-app.command(rich_help_panel="Keep")(keeping.verify)
-app.command(rich_help_panel="Keep")(keeping.backup)
-app.command(rich_help_panel="Share")(mirroring.mirror)
-app.command(rich_help_panel="Share")(mirroring.adopt)
-app.command(rich_help_panel="Share")(mirroring.restore)
-app.command(rich_help_panel="Keep")(stats.stats)
-app.command(rich_help_panel="Keep")(doctor.doctor)
-app.command(rich_help_panel="Keep", context_settings=_REMAINING)(bench.bench)
+app.command(rich_help_panel=_START)(demo.demo)
+app.command("import", rich_help_panel=_START)(import_.import_)
+app.command(rich_help_panel=_START)(append.append)
+app.command(rich_help_panel=_QUERY)(read.read)
+app.command(rich_help_panel=_QUERY)(tail.tail)
+app.command(rich_help_panel=_QUERY)(state.state)
+app.command("as-of", rich_help_panel=_QUERY)(as_of.as_of)
+app.command(rich_help_panel=_QUERY)(diff.diff)
+app.command(rich_help_panel=_QUERY)(pnl.pnl)
+app.command(rich_help_panel=_QUERY)(mark.mark)
+app.command(rich_help_panel=_LOCKOUTS)(lock.lock)
+app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
+app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
+app.command(rich_help_panel=_MAINTAIN)(verify.verify)
+app.command(rich_help_panel=_MAINTAIN)(backup.backup)
+app.command(rich_help_panel=_INFLUXDB)(mirror.mirror)
+app.command(rich_help_panel=_INFLUXDB)(adopt.adopt)
+app.command(rich_help_panel=_INFLUXDB)(restore.restore)
+app.command(rich_help_panel=_MAINTAIN)(stats.stats)
+app.command(rich_help_panel=_MAINTAIN)(doctor.doctor)
+app.command(rich_help_panel=_MAINTAIN, context_settings=_EXTRA_ARGUMENTS)(bench.bench)
 app.command("demo-day", hidden=True)(demo.trade_day)
 
 
 def main() -> None:
     """Run the command line."""
-    stand_in_for_closed_streams()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A terminal that cannot show a sign gets its escape, not a traceback.
-            with contextlib.suppress(ValueError):
-                stream.reconfigure(errors="backslashreplace")
+    standard_streams.prepare()
     app(prog_name="eventstore")

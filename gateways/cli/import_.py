@@ -1,4 +1,4 @@
-"""`import`: a broker's or vendor's file into the log, with what was added, known, left out, and its P&L compared."""
+"""`import`: a broker's or vendor's file into the log: what was added, known or left out, and its P&L compared."""
 
 from __future__ import annotations
 
@@ -11,55 +11,56 @@ from typing import Annotated
 import typer
 
 from eventstore import InvalidEvent
-from gateways.cli import options, outcome
-from gateways.cli.states import Rows
+from gateways.cli import options, stores
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
 from gateways.importers import APPENDING, FORMATS, ImportReport, import_file
 from gateways.importers.texts import BYTES_MAX
-from gateways.presenting.output import ROWS_SHOWN, Step, put, put_json, put_table
+from gateways.presenting.output import Step, put, put_json, put_table
 from gateways.presenting.output import progress as bar
 from gateways.presenting.presenter import NONE, Presenter
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to import; .gz is read as well.")]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="File to import; may be a .gz.")]
 Format = Annotated[str, typer.Option("--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}.")]
-Taker = Annotated[str | None, typer.Option("--account", metavar="NAME", help="The account that takes what is in it.")]
+Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account to import into.")]
 Maps = Annotated[
-    list[str] | None, typer.Option("--map", metavar="COLUMN=FIELD", help="For fills: what a column is; repeatable.")
+    list[str] | None,
+    typer.Option("--map", metavar="COLUMN=FIELD", help="For fills: the field that a column holds; repeatable."),
 ]
 Contracts = Annotated[
-    Path | None, typer.Option(metavar="FILE.toml", help="Contracts of your own, asked before the shipped table.")
+    Path | None, typer.Option(metavar="FILE.toml", help="Your own contracts, used before the built-in table.")
 ]
-Symbol = Annotated[str | None, typer.Option(help="The instrument, where neither the file nor its name tells it.")]
-Day = Annotated[str | None, typer.Option(metavar="2012-06-21", help="For lobster: the trading day.")]
-BytesMax = Annotated[int, typer.Option(min=1, metavar="BYTES", help="What a .gz or .zip may expand to.")]
-KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave bad rows out and list them.")]
+Symbol = Annotated[str | None, typer.Option(help="Instrument, if neither the file nor its name says it.")]
+Day = Annotated[str | None, typer.Option(metavar="DAY", help="For lobster: the trading day, for example 2012-06-21.")]
+BytesMax = Annotated[int, typer.Option(min=1, metavar="BYTES", help="Maximum size that a .gz or .zip may expand to.")]
+KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave out invalid rows and list them.")]
 
 
-def import_(  # noqa: PLR0917 - typer names them all
+@options.command(exact=True)
+def import_(
+    common: CommonOptions,
     file: File,
+    *,
     format: Format,
-    account: Taker = None,
+    account: Account = None,
     maps: Maps = None,
     contracts: Contracts = None,
     symbol: Symbol = None,
     date: Day = None,
     bytes_max: BytesMax = BYTES_MAX,
     keep_going: KeepGoing = False,
-    rows: Rows = ROWS_SHOWN,
-    data: options.LocalData = options.DATA,
-    log: options.Log = options.LOG,
-    as_json: options.Json = False,
-    exact: options.Exact = False,
+    rows: options.Rows = options.ROWS,
 ) -> None:
     """Append what a file holds. The whole file is checked first; importing it again adds only what is missing.
 
-    Exit code 1 when rows were left out or when the file's own profit and loss is not the fold's.
+    Exit code 1 if rows were left out, or if the file's own profit and loss differs from the fold's.
     """
     mapping = _mapping(maps)
     if not file.is_file():
         kind = "a directory" if file.is_dir() else "not a regular file"
         msg = f"{file} is {kind}: give the file to import" if file.exists() else f"there is no file {file}"
         raise InvalidEvent(msg)
-    with options.writing(data, log) as store, _bars() as progress:
+    with stores.open_or_create(common) as store, _bars() as progress:
         report = import_file(
             store,
             file,
@@ -73,12 +74,12 @@ def import_(  # noqa: PLR0917 - typer names them all
             bytes_max=bytes_max,
             progress=progress,
         )
-    if as_json:
+    if common.as_json:
         put_json(report.as_json())
     else:
-        _put(report, Presenter(exact=exact), rows)
+        _put(report, Presenter(exact=common.exact), rows)
     if report.left_out or report.differing:
-        outcome.wrong()
+        end_with_problem()
 
 
 def _mapping(maps: list[str] | None) -> dict[str, str] | None:
@@ -93,7 +94,7 @@ def _mapping(maps: list[str] | None) -> dict[str, str] | None:
 
 
 class _Bars:
-    """One bar after the other: the rows that are read, whose number nobody knows yet, then the events appended."""
+    """One progress bar after the other: rows read, whose total is unknown, then events appended."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self._stack = stack
@@ -123,7 +124,8 @@ def _bars() -> Iterator[_Bars | None]:
 
 def _put(report: ImportReport, shown: Presenter, rows: int) -> None:
     put(f"{report.file}: {report.rows:,} rows as {report.format}")
-    put(f"added {report.added:,} events, {report.already_there:,} were there, {len(report.left_out):,} rows left out")
+    known, left_out = f"{report.already_there:,} were there already", f"{len(report.left_out):,} rows left out"
+    put(f"added {report.added:,} events, {known}, {left_out}")
     if report.repeated:
         put(f"{report.repeated:,} rows repeat an earlier row")
     for reason, count in report.ignored.items():

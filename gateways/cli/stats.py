@@ -13,17 +13,18 @@ from eventstore.journals.sqlite.schema import WAL_BYTES_MAX
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.store import journal_path
 from gateways.cli import options
-from gateways.cli.doctor import holders_of
-from gateways.cli.states import Rows
+from gateways.cli.options import CommonOptions
+from gateways.cli.queries import open_query
+from gateways.cli.wal_holders import holders_of
 from gateways.presenting.documents import plain
-from gateways.presenting.output import ROWS_SHOWN, progress, put, put_json, put_table
+from gateways.presenting.output import progress, put, put_json, put_table
 from gateways.presenting.presenter import Presenter
 
-_LOOK = 1_000
+_PROGRESS_EACH = 1_000
 
 
 class Statistics(msgspec.Struct, kw_only=True):
-    """What was counted. Times are the first and the last record's; `bytes` is the log's folder, snapshots included."""
+    """Counts of a log. Times are those of the first and last record; `bytes` is its folder, snapshots included."""
 
     log: str
     log_id: bytes
@@ -42,25 +43,15 @@ class Statistics(msgspec.Struct, kw_only=True):
     write_ahead_log: WriteAheadLog | None = None
 
 
-def stats(  # noqa: PLR0917 - typer names them all
-    rows: Rows = ROWS_SHOWN,
-    data: options.Data = options.DATA,
-    log: options.Log = options.LOG,
-    read_only: options.ReadOnlyFlag = False,
-    as_json: options.Json = False,
-    zone: options.Zone = None,
-    exact: options.Exact = False,
-) -> None:
+@options.command(url=True, read_only=True, zone=True, exact=True)
+def stats(common: CommonOptions, *, rows: options.Rows = options.ROWS) -> None:
     """Count events by type, category and account, with first and last times, size on disk and rate."""
-    options.zone_of(zone)
-    with options.reading(data, log, read_only=read_only) as store:
-        shown = options.presenter(store, zone, exact=exact)
-        counted = _count(store)
-        missing = options.missing_tail(store)
-    if as_json:
-        put_json(plain(counted, shown.document_zone) | missing)
-    else:
-        _put(counted, shown, rows)
+    with open_query(common) as query:
+        counted = _count(query.store)
+        if common.as_json:
+            put_json(plain(counted, query.shown.document_zone) | query.missing_tail)
+        else:
+            _put(counted, query.shown, rows)
 
 
 def _count(store: EventReader) -> Statistics:
@@ -80,7 +71,7 @@ def _count(store: EventReader) -> Statistics:
             occurred_at = record.occurred_at
             counted.first_occurred_at = min(occurred_at, counted.first_occurred_at or occurred_at)
             counted.last_occurred_at = max(occurred_at, counted.last_occurred_at or occurred_at)
-            if counted.events % _LOOK == 0:
+            if counted.events % _PROGRESS_EACH == 0:
                 step(counted.events, head)
     _measure(counted, store.directory if isinstance(store, EventStore) else None)
     return counted

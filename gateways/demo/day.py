@@ -1,4 +1,4 @@
-"""A made-up futures day, the same in every run: what three accounts send, and what their broker answers."""
+"""A simulated futures day, the same in every run: what three accounts send, and what their broker answers."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ CLOSES_AT = parse_time("2025-11-19T15:00:00-06:00")
 TICK_NS = 20 * NANOSECONDS
 TICKS = 1_170
 EVENTS = 19_648
-"""How many events the day comes to, with what the policies and the trading loop append."""
+"""The number of events of the day, with those that the policies and the trading loop append."""
 LOSS_MAX = Decimal(3_000)
 RULE = "daily-loss"
 DESK = "kim@risk-desk"
-"""Who sets the limits."""
+"""The actor who sets the limits."""
 EVENTS_APART_NS = 50_000_000
 REPORT_EACH = 45
-# Of the first seeds tried, one by which the second account reaches its daily loss after midday.
+# With this seed the second account reaches its daily loss limit after midday.
 SEED = 20_251_123
 PULL = 4
 
 Gate = Callable[[str, str, int], bool]
-"""Asked before an order that opens a position: may this account, in this symbol, at this instant?"""
+"""Asked before an order that opens a position: is it allowed, for this account and symbol at this instant?"""
 Sent = Iterator[tuple[str, Event]]
 
 
@@ -67,7 +67,7 @@ class Fact(NamedTuple):
 
 
 class Instrument(NamedTuple):
-    """Where a contract begins and how far it swings, in ticks of its price, and what a side of one costs."""
+    """The start price and swing of a contract, in ticks, and the fee per side."""
 
     start: int
     swing: int
@@ -83,9 +83,9 @@ INSTRUMENTS = {
 
 
 class Style(NamedTuple):
-    """How an account trades: on each tick it tries so many orders, of sizes and up to positions of at most so many.
+    """How an account trades: the number of orders it tries on each tick, and its largest order and position.
 
-    Of a hundred orders, `market` are market orders, and `chasing` go after the price where the others go against it.
+    Of a hundred orders, `market` are market orders, and `chasing` follow the price; the others go against it.
     """
 
     orders: int
@@ -103,7 +103,7 @@ ACCOUNTS = {
 
 
 def contracts() -> list[Fact]:
-    """Return the definitions of the four contracts, which come before all else."""
+    """Return the definitions of the four contracts, which come first."""
     facts = []
     for symbol in INSTRUMENTS:
         stream = f"contract/-/{symbol}"
@@ -112,7 +112,7 @@ def contracts() -> list[Fact]:
 
 
 def accounts() -> list[Fact]:
-    """Return how each account begins: its balance, and the loss at which the desk wants it locked for the day."""
+    """Return the start of each account: its balance, and the loss limit that locks it for the day."""
     facts, at = [], OPENS_AT - 60 * NANOSECONDS
     parameters = {"limit": str(LOSS_MAX), "revocable": False}
     for account in ACCOUNTS:
@@ -125,8 +125,8 @@ def accounts() -> list[Fact]:
 
 
 def ticks(gate: Gate, seed: int = SEED) -> Iterator[list[Fact]]:
-    """Yield the day tick by tick: the facts of each belong together and are appended at once."""
-    market = Market(random.Random(seed))
+    """Yield the day tick by tick: the facts of a tick are appended together."""
+    market = SimulatedMarket(random.Random(seed))
     traders = [Trader(name, style, random.Random(seed + n)) for n, (name, style) in enumerate(ACCOUNTS.items(), 1)]
     yield [*contracts(), *accounts()]
     for number in range(TICKS):
@@ -149,8 +149,8 @@ def _marks(number: int) -> Iterable[tuple[str, Event]]:
     return [(f"mark/-/{names[number]}", Marked(name=names[number]))] if number in names else []
 
 
-class Market:
-    """Four prices, counted in ticks, on a random walk around another, slower one; `moved` is which way each went."""
+class SimulatedMarket:
+    """Four prices in ticks, each on a random walk around a slower one; `moved` is the last change of each."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -162,7 +162,7 @@ class Market:
     def move(self) -> None:
         for symbol, instrument in INSTRUMENTS.items():
             swing = instrument.swing
-            # Whole numbers alone: a float's last digit may differ from one machine to another.
+            # Integers only: the last digit of a float may differ between machines.
             self._fair[symbol] += self._chance.randrange(-1, 2)
             step = sum(self._chance.randrange(-swing, swing + 1) for _ in range(3))
             step += (self._fair[symbol] - self.prices[symbol]) // PULL
@@ -170,18 +170,18 @@ class Market:
             self.moved[symbol] = step
 
     def price(self, symbol: str, price: int) -> Decimal:
-        """Return a price counted in ticks as the exchange writes it."""
+        """Return a price in ticks as the exchange writes it."""
         return price * self._sizes[symbol]
 
 
 def _tick_size(contract: ContractDefined) -> Decimal:
-    assert contract.tick_size is not None, "the shipped table has it for each of the four"
+    assert contract.tick_size is not None, "the built-in table has it for each of the four"
     return contract.tick_size
 
 
 @dataclass(slots=True)
-class Working:
-    """An order that the venue holds."""
+class WorkingOrder:
+    """A working order at the venue."""
 
     stream: str
     broker_id: str
@@ -200,19 +200,19 @@ class Working:
 
 @dataclass(slots=True)
 class Trader:
-    """One account: what it sends, and what the broker tells it."""
+    """One account: what it sends, and what the broker answers."""
 
     name: str
     style: Style
     chance: random.Random
-    working: list[Working] = field(default_factory=list)
+    working: list[WorkingOrder] = field(default_factory=list)
     held: dict[str, int] = field(default_factory=lambda: dict.fromkeys(INSTRUMENTS, 0))
     late_fees: list[tuple[int, FeeCharged]] = field(default_factory=list)
     orders: int = 0
     trades: int = 0
 
-    def tick(self, number: int, market: Market, may_open: Gate, at: int) -> Sent:
-        """Tell what happens to the orders the account has, then what it sends: it is asked for leave before each."""
+    def tick(self, number: int, market: SimulatedMarket, may_open: Gate, at: int) -> Sent:
+        """Yield what happens to the account's working orders, then what it sends, if allowed."""
         for order in list(self.working):
             yield from self._progress(order, number, market)
         while self.late_fees and self.late_fees[0][0] <= number:
@@ -220,14 +220,14 @@ class Trader:
             yield f"trade/{self.name}/{fee.trade_id}", fee
         for _ in range(self.style.orders):
             symbol = self.chance.choice(list(INSTRUMENTS))
-            wanted = self._wanted(symbol, number, market)
+            order = self._draw_order(symbol, number, market)
             if may_open(self.name, symbol, at):
-                yield from self._send(wanted, market)
+                yield from self._send(order, market)
             else:
-                yield from self._leave(number, market)
+                yield from self._close_all(number, market)
 
     def reports(self) -> Sent:
-        """Tell what the broker's own books say of the working orders and the positions."""
+        """Yield the broker's reports of the working orders and the positions."""
         for order in self.working:
             partly = OrderStatus.PARTIALLY_FILLED if order.filled else OrderStatus.NEW
             yield (
@@ -245,8 +245,8 @@ class Trader:
         for symbol, quantity in self.held.items():
             yield f"position/{self.name}/{symbol}", PositionReported(symbol=symbol, quantity=Decimal(quantity))
 
-    def _wanted(self, symbol: str, number: int, market: Market) -> Working:
-        """Return the order that the account would like to send. Chance is drawn whether it may or not."""
+    def _draw_order(self, symbol: str, number: int, market: SimulatedMarket) -> WorkingOrder:
+        """Return the order that the account would send. Random numbers are drawn whether it is allowed or not."""
         style, chance = self.style, self.chance
         rising = market.moved[symbol] > 0
         chases = chance.randrange(100) < style.chasing
@@ -263,13 +263,13 @@ class Trader:
 
     def _order(
         self, symbol: str, side: Side, price: int | None, quantity: int, number: int, *, stays: bool = False
-    ) -> Working:
+    ) -> WorkingOrder:
         self.orders += 1
         stream = f"order/{self.name}/O-{self.orders:05}"
         broker_id = f"{7_000_000 + int(self.name[-1]) * 100_000 + self.orders}"
-        return Working(stream, broker_id, symbol, side, price, quantity, number, stays)
+        return WorkingOrder(stream, broker_id, symbol, side, price, quantity, number, stays)
 
-    def _send(self, order: Working, market: Market, *, closing: bool = False) -> Sent:
+    def _send(self, order: WorkingOrder, market: SimulatedMarket, *, closing: bool = False) -> Sent:
         limit = None if order.price is None else market.price(order.symbol, order.price)
         yield (
             order.stream,
@@ -291,7 +291,7 @@ class Trader:
         if order.price is None:
             yield from self._fill(order, market, whole=closing)
 
-    def _progress(self, order: Working, number: int, market: Market) -> Sent:
+    def _progress(self, order: WorkingOrder, number: int, market: SimulatedMarket) -> Sent:
         now = market.prices[order.symbol]
         age = number - order.born
         if order.price is None or (now <= order.price if order.side is Side.BUY else now >= order.price):
@@ -305,7 +305,7 @@ class Trader:
         elif age >= 12 and not order.stays:  # noqa: PLR2004 - four minutes
             yield from self._cancel(order, "stale")
 
-    def _fill(self, order: Working, market: Market, *, whole: bool = False) -> Sent:
+    def _fill(self, order: WorkingOrder, market: SimulatedMarket, *, whole: bool = False) -> Sent:
         quantity = order.leaves
         if quantity > 1 and not whole and not self.chance.randrange(3):
             quantity = self.chance.randrange(1, quantity)
@@ -334,13 +334,13 @@ class Trader:
             ),
         )
 
-    def _cancel(self, order: Working, reason: str) -> Sent:
+    def _cancel(self, order: WorkingOrder, reason: str) -> Sent:
         self.working.remove(order)
         yield order.stream, OrderCancelRequested(reason=reason)
         yield order.stream, OrderCanceled(reason=reason, quantity=Decimal(order.leaves))
 
-    def _leave(self, number: int, market: Market) -> Sent:
-        """Locked out: take back what works and close what is held, which a lockout that reduces only still allows."""
+    def _close_all(self, number: int, market: SimulatedMarket) -> Sent:
+        """Locked out: cancel working orders and close positions, which a reduce-only lockout still allows."""
         for order in list(self.working):
             yield from self._cancel(order, "locked out")
         for symbol, quantity in self.held.items():

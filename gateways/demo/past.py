@@ -1,4 +1,4 @@
-"""The demo's second half: a minute before the lockout, the proof of the log, and a copy that somebody changed."""
+"""The demo's second half: a minute before the lockout, the proof of the log, and a copy that was tampered with."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _PRICE = b'"price":"'
 
 
 def look_back(show: Show, store: EventStore) -> None:
-    """Ask for the book as of a minute before the lockout, and for what has changed between."""
+    """Show the book as of a minute before the lockout, and what changed in between."""
     lockout = next(store.read(types=LockoutSet))
     account, at = lockout.account, lockout.occurred_at
     before = at - MINUTE_NS
     show.step(f"One minute before {account} was locked out at {clock_time(at)}")
-    show.say(f"As of occurred_at {SHOWN.time(before)}: only what had happened by then is folded.")
+    show.say(f"As of occurred_at {SHOWN.time(before)}: only events that had happened by then are folded.")
     then, upon = as_of(store, occurred_at=before, account=account), as_of(store, occurred_at=at, account=account)
     active = [len(book.lockouts.active(account, when)) for book, when in ((then, before), (upon, at))]
     rows = [_holdings(then, account, before), _holdings(upon, account, at)]
-    show.table(f"{account}, then and upon the lockout", ("as of", ">net USD", "~positions", ">lockouts"), rows)
+    show.table(f"{account}, then and at the lockout", ("as of", ">net USD", "~positions", ">lockouts"), rows)
     show.check("no lockout before, one after", active == [0, 1], "no lockout was in force then, one a minute later")
     last = max((r for r in store.read(until=lockout.position - 1) if r.occurred_at <= before), key=lambda r: r.position)
     show.facts["lockout"] = {
@@ -56,10 +56,10 @@ def _holdings(book: Book, account: str, at: int) -> tuple[str, ...]:
 
 
 def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None:
-    """Show what differs in positions and lockouts, and the records that made it so."""
+    """Show what differs in positions and lockouts, and the records that changed it."""
     changes = diff(store, first.recorded_at, last.recorded_at, account=last.account)
     found = [change for change in changes if change.view != "orders"]
-    title = "What that minute changed, and by which positions of the log"
+    title = "What changed in that minute, and the log positions that changed it"
     columns = ("what", ">before", ">after", ">realized", "~by log positions")
     show.table(title, columns, [_change_row(change) for change in found])
     fills = [
@@ -77,11 +77,11 @@ def _changes(show: Show, store: EventStore, first: Record, last: Record) -> None
 
 
 def _explain(show: Show, store: EventStore, lockout: Record) -> None:
-    """Answer from the log who set the limit, which fill reached it, and what the account traded just before."""
+    """Show from the log who set the limit, which fill reached it, and what the account traded just before."""
     event = lockout.event
     cause = None if lockout.causation_id is None else store.find(lockout.causation_id)
     assert isinstance(event, LockoutSet), "the record of a lockout"
-    assert isinstance(event.details, dict), "what the rule decided on"
+    assert isinstance(event.details, dict), "the figures that the rule decided on"
     if cause is None:
         return
     limit = next(store.read(after=event.details["limit_position"] - 1, limit=1))
@@ -103,7 +103,7 @@ def _explain(show: Show, store: EventStore, lockout: Record) -> None:
 
 def _fill_row(record: Record) -> tuple[str, ...]:
     fill = record.event
-    assert isinstance(fill, OrderFilled), "fills were asked for"
+    assert isinstance(fill, OrderFilled), "fills were selected"
     return (
         *(f"{record.position:,}", clock_time(record.occurred_at), fill.trade_id, fill.side),
         *(SHOWN.quantity(fill.quantity), fill.symbol, SHOWN.price(fill.price)),
@@ -126,7 +126,7 @@ def _change_row(change: Change) -> tuple[str, ...]:
 
 
 def prove(show: Show, store: EventStore) -> None:
-    """Verify the whole log, and name its root."""
+    """Verify the whole log, and print its root."""
     show.step("Proof: every digest and the tree, recomputed")
     found = store.verify()
     size, root = store.root()
@@ -136,18 +136,18 @@ def prove(show: Show, store: EventStore) -> None:
 
 
 def tamper(show: Show) -> None:
-    """Change one byte in a copy of the journal, as somebody would who wishes a loss away, and verify the copy."""
-    show.step("Somebody changes one byte, in a copy")
+    """Change one byte in a copy of the journal, as if to hide a loss, and verify the copy."""
+    show.step("One byte is changed, in a copy")
     culprit = show.culprit
     if culprit is None:
-        show.check("a change is found", held=False, text="there is no fill to change")
+        show.check("a change is found", passed=False, text="there is no fill to change")
         return
     with eventstore.open(show.data) as store:
         store.backup(show.tampered)
     before, after = flip_price(journal_path(show.tampered, "main"), culprit)
     show.say(
         f"Position {culprit.position:,}, the fill that locked {culprit.account} out: its price, {before}, reads "
-        f"{after} in the file now, and nothing else differs."
+        f"{after} in the file now; nothing else differs."
     )
     with eventstore.open(show.tampered) as copy:
         found = copy.verify()
@@ -160,9 +160,9 @@ def tamper(show: Show) -> None:
 
 
 def flip_price(journal: Path, record: Record) -> tuple[str, str]:
-    """Change the first digit of a fill's price in a journal's file that nobody has open; return both prices."""
+    """Change the first digit of a fill's price in the file of a closed journal; return both prices."""
     content = bytearray(journal.read_bytes())
-    # A row has the event's data right behind its id, which no other row has.
+    # The event's data follows the id, which is unique, in the row.
     row = content.index(record.id + record.data)
     price = row + len(record.id) + record.data.index(_PRICE) + len(_PRICE)
     end = content.index(b'"', price)

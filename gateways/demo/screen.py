@@ -1,10 +1,11 @@
-"""The demo's screen: numbered steps, checks that hold or not, and its tables."""
+"""The demo's output: numbered steps, checks that pass or fail, and tables."""
 
 from __future__ import annotations
 
 import datetime
 import zoneinfo
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,7 +27,7 @@ SHOWN = Presenter(zone=zoneinfo.ZoneInfo(ZONE))
 
 
 class Show:
-    """One run of the demo: where it plays, what it has found so far, and the screen it tells it on."""
+    """One run of the demo: its directory, what it has found so far, and the console it prints to."""
 
     def __init__(self, directory: Path, out: TextIO) -> None:
         self.directory = directory
@@ -40,7 +41,7 @@ class Show:
 
     @property
     def ok(self) -> bool:
-        """Whether every check held."""
+        """Whether every check passed."""
         return all(self.checks.values())
 
     def title(self, text: str) -> None:
@@ -56,7 +57,7 @@ class Show:
         self.console.print(Text(escaped(text)))
 
     def line(self, text: str) -> None:
-        """Print a line to be copied: it is never broken."""
+        """Print a line for copying, which is never wrapped."""
         self.console.print(Text(escaped(text)), soft_wrap=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Iterable[str]]) -> None:
@@ -66,17 +67,17 @@ class Show:
         for line in table(columns, rows, self.console.width):
             self.line(line)
 
-    def check(self, name: str, held: bool, text: str) -> None:
-        """Keep whether a check held, and say so."""
-        self.checks[name] = held
-        self.check_line(held, text)
+    def check(self, name: str, passed: bool, text: str) -> None:
+        """Record whether a check passed, and print it."""
+        self.checks[name] = passed
+        self.check_line(passed, text)
 
-    def check_line(self, held: bool, text: str) -> None:
-        word = Text("ok     ", style="green") if held else Text("WRONG  ", style="bold red")
+    def check_line(self, passed: bool, text: str) -> None:
+        word = Text("ok     ", style="green") if passed else Text("WRONG  ", style="bold red")
         self._hanging(word, text)
 
     def named(self, name: str, text: str) -> None:
-        """Print a text under a name, its further lines as far in as the first."""
+        """Print a text with a name before it, wrapped with a hanging indent."""
         self._hanging(Text(f"{name:<9}", style="bold"), text)
 
     def _hanging(self, head: Text, text: str) -> None:
@@ -114,22 +115,23 @@ def put_positions(show: Show, book: Book) -> None:
         for account in ACCOUNTS
         for p in book.positions.of(account)
     ]
-    columns = ("account", "symbol", ">position", ">average", ">realized", ">fees", ">broker says")
+    columns = ("account", "symbol", ">position", ">average", ">realized", ">fees", ">broker reports")
     show.table("Positions, in USD, first in, first out", columns, rows)
 
 
 def put_losses(show: Show, book: Book) -> None:
-    """Print each account's profit and loss after fees, and how many of its trades made it."""
+    """Print each account's profit and loss, before and after fees."""
     rows = []
     for account in ACCOUNTS:
         positions = book.positions.of(account)
-        realized, fees = sum(p.realized for p in positions), sum(p.fees for p in positions)
-        rows.append((account, f"{realized:,.2f}", f"{fees:,.2f}", SHOWN.money(net(book, account))))
+        realized = sum((p.realized for p in positions), Decimal(0))
+        fees = sum((p.fees for p in positions), Decimal(0))
+        rows.append((account, SHOWN.money(realized), SHOWN.money(fees), SHOWN.money(net(book, account))))
     show.table("Profit and loss of the day, in USD", ("account", ">realized", ">fees", ">net"), rows)
 
 
 def put_lockouts(show: Show, lockouts: Iterable[Lockout]) -> None:
-    """Print lockouts, with why and until when."""
+    """Print lockouts, with their reason and end."""
     rows = [
         (
             *(lock.account, lock.allows, clock_time(lock.set_at)[:8]),

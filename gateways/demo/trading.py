@@ -1,4 +1,4 @@
-"""The demo's trading process: plays the day into a log, and resumes from whatever a killed one left there."""
+"""The demo's trading process: plays the day into a log, and resumes where a killed one stopped."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from projections.risk.policies.protocol import ACTOR
 Acknowledged = Callable[[Sequence[Record]], None]
 
 SENT_AGAIN = 200
-"""After a kill nobody knows what of the last appends was on disk: so many events are sent again, under their keys."""
+"""Events sent again after a kill, under their keys, because it is unknown which of the last are on disk."""
 _RESET = datetime.time(17)
 CALENDAR = Calendar(zone=ZONE, open=_RESET, reset=_RESET)
 
 
 class TradingLoop:
-    """Appends the day tick by tick, asks the book before each order, and lets the shipped policies judge its limits.
+    """Appends the day tick by tick, asks the book before each order, and runs the built-in policies on its limits.
 
-    It appends through a store of its own on the log, whose clock is the day's: what the policies decide is decided
-    at that day's times. The day is the same in every run, so one that was cut short is played again in memory up to
-    where the log ends. `acknowledged` is called with the records of each tick, once they are on disk.
+    It opens its own store on the log, with the day's clock, so that the policies decide at that day's times. The day
+    is the same in every run, so one that was cut short is replayed in memory up to the end of the log. `acknowledged`
+    is called with the records of each tick once they are on disk.
     """
 
     def __init__(self, store: EventStore, acknowledged: Acknowledged) -> None:
@@ -48,7 +48,7 @@ class TradingLoop:
             found, head, at = _played(store), store.head(), 0
 
             def may_open(account: str, symbol: str, at: int) -> bool:
-                # A lockout that the log holds already had not been set yet when the earlier part of the day was played.
+                # While the earlier part of the day is replayed, a lockout that the log already has is not yet in force.
                 locked = any(lock.set_at <= at for lock in book.lockouts.active(account, at, symbol))
                 self.refused += locked
                 return not locked
@@ -61,7 +61,7 @@ class TradingLoop:
                 if at < found:
                     continue
                 if policies is None:
-                    # From here on the policies have seen everything, also what a killed process left undecided.
+                    # From here on the policies see everything, including what a killed process left undecided.
                     policies = Policies(book, shipped_rules()).start(ticking=False)
                     stack.callback(policies.stop)
                 _answer(book)
@@ -70,7 +70,7 @@ class TradingLoop:
 
 
 def _played(store: EventStore) -> int:
-    """Return how many of the day's own events a log holds: the policies' and the loop's answers come by themselves."""
+    """Return how many of the day's own events a log has, without those of the policies and the loop's answers."""
     return sum(not record.actor.startswith(ACTOR) and record.type != "EnforcementTaken" for record in store.read())
 
 
@@ -85,7 +85,7 @@ def _append(book: Book, facts: Sequence[Fact]) -> list[Record]:
 
 
 def _answer(book: Book) -> None:
-    """Answer what the policies ask for, once it is done: the account is flat and nothing of it works any more."""
+    """Answer the policies' requests once they are done: the account is flat and has no working orders."""
     for account in ACCOUNTS:
         for request in book.enforcement.pending(account):
             held = any(position.quantity for position in book.positions.of(account))

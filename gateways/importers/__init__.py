@@ -1,8 +1,8 @@
-"""Files of brokers and data vendors into the log: `import_file`, its formats and its table of contracts."""
+"""Import of files from brokers and data vendors: `import_file`, its formats and its table of contracts."""
 
-from gateways.importers.base import BadRow, Planned
+from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow
-from gateways.importers.contracts import ContractTable, Listed, UnlistedContract, contract_for, load_contracts
+from gateways.importers.contracts import ContractEntry, ContractTable, UnlistedContract, contract_for, load_contracts
 from gateways.importers.fills import FIELDS
 from gateways.importers.formats import FORMATS
 from gateways.importers.runner import APPENDING, READING, ImportReport, import_file
@@ -13,10 +13,10 @@ __all__ = [
     "FORMATS",
     "READING",
     "BadRow",
+    "ContractEntry",
     "ContractTable",
     "ImportReport",
-    "Listed",
-    "Planned",
+    "PlannedEvent",
     "PnlRow",
     "UnlistedContract",
     "contract_for",

@@ -1,4 +1,4 @@
-"""What all formats share: planned appends, rows that can say what is wrong with them, and the reader of one file."""
+"""What all formats share: planned events, rows with errors that name the cell, and the reader of one file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ T = TypeVar("T")
 class BadRow(InvalidEvent):
     """A line of a file that cannot be imported.
 
-    `file` and `line` (from 1, the header included) say where; `column` and `value` what was read there, both
-    empty where the line as a whole is meant; `why` what is wrong with it.
+    `file` and `line` (from 1, the header included) say where; `column` and `value` what was read there, both empty
+    if the error is about the line as a whole; `why` is the reason.
     """
 
     def __init__(self, file: str, line: int, column: str, value: str, why: str) -> None:
@@ -38,8 +38,8 @@ class BadRow(InvalidEvent):
         super().__init__(f"{file}, line {line}{what} {why}")
 
 
-class Planned(msgspec.Struct, frozen=True, gc=False):
-    """One event that a line asks for. Stream and key decide its id; `occurred_at` is in UNIX ns."""
+class PlannedEvent(msgspec.Struct, frozen=True, gc=False):
+    """One event to append for a line. Stream and key decide its id; `occurred_at` is in UNIX ns."""
 
     stream: str
     event: Event
@@ -49,7 +49,7 @@ class Planned(msgspec.Struct, frozen=True, gc=False):
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What the caller says about a file beside its content; each format names the ones it takes."""
+    """What the caller says about a file in addition to its content; each format names the options it takes."""
 
     account: str | None
     contracts: ContractTable
@@ -59,43 +59,43 @@ class Options(msgspec.Struct, frozen=True):
     bytes_max: int = BYTES_MAX
 
 
-class Line(Protocol):
-    """A row of a file, which ends on a line of it, counted from 1."""
+class SourceLine(Protocol):
+    """A row of a file, with the number of its last line, from 1."""
 
     @property
     def line(self) -> int: ...
 
 
-R = TypeVar("R", bound=Line)
+R = TypeVar("R", bound=SourceLine)
 
 
 class Reader(Protocol[R]):
-    """Reads one file of one format. Constructing it raises InvalidEvent where an option is missing."""
+    """Reads one file of one format. Constructing it raises InvalidEvent if a required option is missing."""
 
     format: ClassVar[str]
     takes: ClassVar[frozenset[str]]
-    """Which options other than the account the format takes."""
+    """The options that the format takes, apart from the account."""
     compares: ClassVar[str | None]
-    """How the file's own profit and loss is set beside the fold's: by "round trip", by "symbol", or not at all."""
+    """How the file's own profit and loss is compared with the fold's: by "round trip", by "symbol", or not at all."""
     path: Path
     file: str
-    """The file's name, as errors say it."""
+    """The file's name in error messages."""
     contracts: dict[str, ContractDefined]
-    """The definitions of the symbols that `plan` has met, by symbol."""
+    """The definitions of the symbols that `plan` has seen, by symbol."""
     ignored: Counter[str]
-    """How many rows mean nothing to the log, by reason."""
+    """The number of rows without an event, by reason."""
 
     def __init__(self, path: Path, options: Options) -> None: ...
 
     def rows(self) -> Generator[R, None, None]:
-        """Yield the file's rows without its header; raise InvalidEvent for a file that is not of this format."""
+        """Yield the file's rows without its header; raise InvalidEvent for a file of another format."""
 
-    def plan(self, row: R) -> Sequence[Planned]:
-        """Return what to append for a row, in the order it happened; raise BadRow for a malformed one."""
+    def plan(self, row: R) -> Sequence[PlannedEvent]:
+        """Return the events of a row, in the order they happened; raise BadRow for a malformed row."""
 
 
 class FileReader:
-    """What the readers of all formats begin with."""
+    """Base of the readers: the options, and the contracts that the file names."""
 
     format: ClassVar[str]
     takes: ClassVar[frozenset[str]] = frozenset()
@@ -109,17 +109,15 @@ class FileReader:
         if options.account is not None:
             check_name("account", options.account)
 
-    def wanted(self, option: str, value: T | None) -> T:
-        """Return an option's value; raise InvalidEvent that asks for it."""
+    def required_option(self, option: str, value: T | None) -> T:
+        """Return the value of an option; raise InvalidEvent if it is missing."""
         if value is None:
-            msg = (
-                f"the format {self.format} needs --{option} (in Python: {option}=...), which {self.file} does not tell"
-            )
+            msg = f"format {self.format} requires --{option} (in Python: {option}=...), which {self.file} does not say"
             raise InvalidEvent(msg)
         return value
 
-    def met(self, contract: ContractDefined) -> ContractDefined:
-        """Keep a contract as one of the file's, under all the names that the file has for it."""
+    def add_contract(self, contract: ContractDefined) -> ContractDefined:
+        """Add a contract to those of the file, with every name that the file has for it."""
         known = self.contracts.setdefault(contract.symbol, contract)
         if not set(contract.broker_ids) <= set(known.broker_ids):
             names = tuple(sorted({*known.broker_ids, *contract.broker_ids}))
@@ -127,8 +125,8 @@ class FileReader:
         return known
 
 
-class Row:
-    """A line of a table with a header: its cells by column, each with the error that names it."""
+class TableRow:
+    """A line of a table with a header: its cells by column, with errors that name line and column."""
 
     __slots__ = ("_columns", "cells", "file", "line")
 
@@ -137,26 +135,26 @@ class Row:
         self._columns = columns
 
     def refuse(self, column: str, why: str) -> NoReturn:
-        """Raise the error that names this line, the column and its value."""
+        """Raise BadRow with this line, the column and its value."""
         raise BadRow(self.file, self.line, column, self.optional(column) or "", why)
 
     def optional(self, column: str) -> str | None:
-        """Return a cell's text without the space around it; None where it is empty or the file has no such column."""
+        """Return a cell's text without surrounding space; None if it is empty or the file has no such column."""
         if len(self.cells) != len(self._columns):
-            why = f"the line has {len(self.cells)} cells, and the header {len(self._columns)}"
+            why = f"the line has {len(self.cells)} cells, but the header has {len(self._columns)}"
             raise BadRow(self.file, self.line, "", "", why)
         place = self._columns.get(column)
         return (self.cells[place].strip() or None) if place is not None else None
 
     def text(self, column: str) -> str:
-        """Return a cell's text; raise BadRow where it is empty."""
+        """Return a cell's text; raise BadRow if it is empty."""
         text = self.optional(column)
         if text is None:
             self.refuse(column, "is empty")
         return text
 
     def parsed(self, column: str, parse: Callable[[str], T]) -> T:
-        """Return what `parse` makes of a cell's text; what it raises becomes a BadRow."""
+        """Return a cell's text as parsed by `parse`, whose errors become a BadRow."""
         text = self.text(column)
         try:
             return parse(text)
@@ -175,20 +173,20 @@ class Row:
         return number
 
     def optional_decimal(self, column: str) -> Decimal | None:
-        """Return a cell's number, or None where it is empty or the file has no such column."""
+        """Return a cell's number; None if it is empty or the file has no such column."""
         return None if self.optional(column) is None else self.decimal(column)
 
     def choice(self, column: str, words: Mapping[str, T]) -> T:
-        """Return what a cell's word stands for, in any case; raise BadRow that lists the words there are."""
+        """Return the meaning of a cell's word, in upper or lower case; raise BadRow with the known words."""
         text = self.text(column)
         word = words.get(text.lower())
         if word is None:
-            self.refuse(column, f"is none of {', '.join(words)}")
+            self.refuse(column, f"is not one of {', '.join(words)}")
         return word
 
 
 class TableReader(FileReader):
-    """Reads a CSV file with a header, plain or gzipped, with or without a byte-order mark."""
+    """Reads a CSV file with a header, plain or gzipped, with or without a byte order mark."""
 
     required: Sequence[str] = ()
 
@@ -198,28 +196,28 @@ class TableReader(FileReader):
 
     @property
     def columns(self) -> Mapping[str, int]:
-        """The header's names and their places, once the first row was read."""
+        """The column names and their indexes, after the first row was read."""
         return self._columns
 
-    def rows(self) -> Generator[Row, None, None]:
+    def rows(self) -> Generator[TableRow, None, None]:
         with open_text(self.path, bytes_max=self.options.bytes_max) as text:
             lines = rows_of(text)
             self._read_header(next(lines, (1, []))[1])
             for line, cells in lines:
                 if cells:
-                    yield Row(self.file, line, self._columns, cells)
+                    yield TableRow(self.file, line, self._columns, cells)
 
-    def account(self, row: Row, column: str) -> str:
-        """Return the account that was asked for, or else the one that the row names in a column."""
+    def account(self, row: TableRow, column: str) -> str:
+        """Return the account given as an option, else the one in a column of the row."""
         if self.options.account is not None:
             return self.options.account
         if column not in self._columns:
-            self.wanted("account", None)
+            self.required_option("account", None)
         return row.parsed(column, lambda text: check_name("account", text))
 
-    def contract(self, row: Row, column: str) -> ContractDefined:
-        """Return the contract of the symbol in a column; raise BadRow for one that no table lists."""
-        return self.met(row.parsed(column, self.options.contracts.find))
+    def contract(self, row: TableRow, column: str) -> ContractDefined:
+        """Return the contract of the symbol in a column; raise BadRow if no table lists it."""
+        return self.add_contract(row.parsed(column, self.options.contracts.find))
 
     def _read_header(self, header: list[str]) -> None:
         # pandas writes its index as a column without a name.
@@ -227,7 +225,7 @@ class TableReader(FileReader):
         self._columns = {name: place for place, name in enumerate(names)}
         if len(self._columns) != len(names):
             twice = [name for name, count in Counter(names).items() if count > 1]
-            raise BadRow(self.file, 1, twice[0], twice[0], "stands in the header more than once")
+            raise BadRow(self.file, 1, twice[0], twice[0], "occurs more than once in the header")
         for name in self.required:
             if name not in self._columns:
-                raise BadRow(self.file, 1, name, ",".join(header), f"is the header, and it has no column {name}")
+                raise BadRow(self.file, 1, name, ",".join(header), f"is the header, which has no column {name}")

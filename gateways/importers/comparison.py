@@ -1,4 +1,4 @@
-"""A file's own profit and loss beside the fold's: for each round trip, or for each account and symbol."""
+"""A file's own profit and loss compared with the fold's, by round trip or by account and symbol."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.trading import OrderFilled, Side, TradeExecuted
+from gateways.presenting.documents import plain
 from projections.decimals import FIXED
 from projections.views.executions.position_totals import FLAT, traded
 
@@ -16,17 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from eventstore.trading import ContractDefined
-    from gateways.importers.base import Planned
+    from gateways.importers.base import PlannedEvent
 
 TOLERANCE = Decimal("0.005")
-"""Half a cent: what rounding a figure to cents can leave."""
+"""Half a cent: the error of rounding to cents."""
 
 
 class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure of the file beside the fold's, in the contract's currency, both before fees.
+    """One figure of the file and the fold's, in the contract's currency, both before fees.
 
-    `lines` are those of the file that it is made of. The fold is first in, first out, from flat, over the file's
-    own fills; `fees` is what the file says they cost.
+    `lines` are the lines of the file that it comes from. The fold is first in, first out, from flat, over the file's
+    own fills; `fees` are those in the file.
     """
 
     account: str
@@ -38,30 +39,31 @@ class PnlRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def difference(self) -> Decimal:
-        """What the file says beyond the fold."""
+        """The file's figure minus the fold's."""
         return FIXED.subtract(self.reported, self.folded)
 
     @property
     def differs(self) -> bool:
-        """Whether the two are more than half a cent apart."""
+        """Whether the two differ by more than half a cent."""
         return abs(self.difference) > TOLERANCE
 
     def as_json(self) -> dict[str, object]:
         """Return the row as plain values, figures as text."""
-        figures = {name: str(getattr(self, name)) for name in ("reported", "folded", "difference", "fees")}
-        where = {"account": self.account, "symbol": self.symbol, "lines": list(self.lines)}
-        return where | figures | {"differs": self.differs}
+        members: dict[str, object] = plain(self)
+        return members | {"difference": plain(self.difference), "differs": self.differs}
 
 
-def compare(kind: str | None, planned: Iterable[Planned], contracts: Mapping[str, ContractDefined]) -> list[PnlRow]:
-    """Return the file's figures beside the fold's, by "round trip" (a line each), by "symbol", or none.
+def compare(
+    kind: str | None, planned: Iterable[PlannedEvent], contracts: Mapping[str, ContractDefined]
+) -> list[PnlRow]:
+    """Return the file's figures and the fold's, by "round trip" (a line each) or by "symbol"; None compares nothing.
 
-    `planned` is in the order of its appending, `contracts` by symbol. Where the file tells no figure, there is no
-    row.
+    `planned` is in the order in which it is appended, `contracts` is by symbol. There is no row without a figure in
+    the file.
     """
     if kind is None:
         return []
-    groups: dict[tuple[int, str, str], list[Planned]] = defaultdict(list)
+    groups: dict[tuple[int, str, str], list[PlannedEvent]] = defaultdict(list)
     for item in planned:
         if isinstance(item.event, OrderFilled | TradeExecuted):
             line = item.line if kind == "round trip" else 0
@@ -72,14 +74,14 @@ def compare(kind: str | None, planned: Iterable[Planned], contracts: Mapping[str
 
 
 def _row(
-    account: str, symbol: str, items: Sequence[Planned], contracts: Mapping[str, ContractDefined]
+    account: str, symbol: str, items: Sequence[PlannedEvent], contracts: Mapping[str, ContractDefined]
 ) -> PnlRow | None:
     fills = [item.event for item in items if isinstance(item.event, OrderFilled | TradeExecuted)]
-    told = [fill.reported_pnl for fill in fills if fill.reported_pnl is not None]
-    if not told:
+    reported = [fill.reported_pnl for fill in fills if fill.reported_pnl is not None]
+    if not reported:
         return None
-    worth = contracts[symbol].point_value
-    assert worth is not None, symbol  # a table's entry tells it, and a definition in the log agrees with one
+    point_value = contracts[symbol].point_value
+    assert point_value is not None, symbol  # every table entry has one, and a definition in the log agrees with it
     held = FLAT
     for fill in fills:
         signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
@@ -88,7 +90,7 @@ def _row(
         account=account,
         symbol=symbol,
         lines=tuple(sorted({item.line for item in items})),
-        reported=sum(told, Decimal(0)),
-        folded=held.realized_points * worth,
+        reported=sum(reported, Decimal(0)),
+        folded=held.realized_points * point_value,
         fees=sum((fill.fee for fill in fills), Decimal(0)),
     )

@@ -1,4 +1,4 @@
-"""Contracts into the log: each symbol defined once, and never with another worth."""
+"""Contract definitions for the log: each symbol is defined once, and its point value never changes."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def define(
 ) -> dict[str, Record]:
     """Append the definitions that the log lacks; return the record in force for each symbol.
 
-    A definition that the log has stands, with the names that this file adds to it. Raises InvalidEvent, with
-    nothing written, where it gives a point another worth or currency: figures in money would change with it.
+    A definition that the log has stays in force, with the names that this file adds to it. Raises InvalidEvent, with
+    nothing written, if the file gives it another point value or currency: figures in money would change with it.
     """
     missing: dict[str, Batch] = {}
     in_force: dict[str, Record] = {}
@@ -34,23 +34,23 @@ def define(
         stream = f"contract/-/{entity(symbol)}"
         known = deque(store.read(stream=stream, types=ContractDefined), maxlen=1)
         in_force.update((symbol, record) for record in known)
-        wanted = _merged(known[0].event, contract) if known else contract
-        if wanted is not None:
+        definition = _merged(known[0].event, contract) if known else contract
+        if definition is not None:
             version = store.version(stream)
             key = f"definition {version + 1}"
-            missing[symbol] = Batch(stream, wanted, version, key, occurred_at, note=note)
+            missing[symbol] = Batch(stream, definition, version, key, occurred_at, note=note)
     in_force.update(zip(missing, store.append_many(list(missing.values())), strict=True))
     return in_force
 
 
 def _merged(known: Event, contract: ContractDefined) -> ContractDefined | None:
-    """Return what to append beside the log's definition: the same with more names, or nothing."""
+    """Return the log's definition with the names that are new; None if there are none."""
     if not isinstance(known, ContractDefined):
         return contract
     ours, theirs = (contract.point_value, contract.currency), (known.point_value, known.currency)
     if ours != theirs:
         msg = (
-            f"{known.symbol} is worth {theirs[0]} {theirs[1]} a point in this log, and {ours[0]} {ours[1]} in this "
+            f"{known.symbol} is worth {theirs[0]} {theirs[1]} a point in this log, but {ours[0]} {ours[1]} in this "
             "import: pass --contracts with the log's figures, or append a new ContractDefined first"
         )
         raise InvalidEvent(msg)

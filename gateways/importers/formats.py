@@ -1,4 +1,4 @@
-"""The formats there are, by name."""
+"""The import formats by name."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FORMATS = {reader.format: reader for reader in _READERS}
 
 
 def reader_of(format: str) -> type[Reader[Any]]:
-    """Return the reader of a format; raise InvalidEvent that lists the formats there are."""
+    """Return the reader of a format; raise InvalidEvent with the known formats."""
     try:
         return FORMATS[format]
     except KeyError:
-        msg = f"there is no format {format!r}: choose one of {', '.join(FORMATS)}"
+        msg = f"unknown format {format!r}: choose one of {', '.join(FORMATS)}"
         raise InvalidEvent(msg) from None

@@ -23,7 +23,7 @@ from eventstore.trading import (
     Side,
     TradeExecuted,
 )
-from gateways.importers.base import BadRow, FileReader, Options, Planned
+from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
 from gateways.importers.texts import CellError, entity, open_text, rows_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ CROSS, HALT = "6", "7"
 T = TypeVar("T")
 
 
-class Message(NamedTuple):
+class LobsterMessage(NamedTuple):
     """One line of a message file."""
 
     line: int
@@ -52,15 +52,15 @@ class Message(NamedTuple):
 
 
 class LobsterReader(FileReader):
-    """A message CSV, plain, gzipped, or in a zip beside the order book.
+    """A message CSV, plain, gzipped, or in a zip together with the order book.
 
     1 (submission) becomes OrderSubmitted, 2 OrderReduced, 3 OrderCanceled with the size deleted, 4 OrderFilled, all
-    in `order/ACCOUNT/ORDER_ID`; 5 (a hidden order's execution) TradeExecuted in `trade/ACCOUNT/TRADE_ID`, on the
+    in `order/ACCOUNT/ORDER_ID`; 5 (execution of a hidden order) TradeExecuted in `trade/ACCOUNT/TRADE_ID`, on the
     side of the resting order; 7 (a halt and its end) Marked. 6, the sum of a cross, repeats executions that have
-    lines of their own, and is counted only. Order ids are unique within a day: give each day an account of its own
-    if orders of several days are to be told apart.
+    lines of their own, and is only counted. Order ids are unique within a day: to keep the orders of several days
+    apart, give each day its own account.
 
-    A message is identified by what it says, and by its number among those of the file that say the same; so the
+    A message is identified by its content, and by its number among those in the file with the same content; so the
     same day in another window or depth adds only what is new. Times are US/Eastern, prices 10,000 to the dollar.
     """
 
@@ -69,19 +69,19 @@ class LobsterReader(FileReader):
 
     def __init__(self, path: Path, options: Options) -> None:
         super().__init__(path, options)
-        account = self.wanted("account", options.account)
+        account = self.required_option("account", options.account)
         self._member = _message_member(path) if zipfile.is_zipfile(path) else None
         if self._member is not None:
             self.file = f"{path.name}/{self._member}"
         named = _NAME.fullmatch(self._member or path.name)
-        symbol = self.wanted("symbol", options.symbol or (named["symbol"] if named else None))
-        day = self.wanted("date", options.date or (_day(named["date"]) if named else None))
+        symbol = self.required_option("symbol", options.symbol or (named["symbol"] if named else None))
+        day = self.required_option("date", options.date or (_day(named["date"]) if named else None))
         self._symbol = symbol
         self._day = f"{symbol}-{day.isoformat()}"
         self._midnight = to_ns(datetime(day.year, day.month, day.day, tzinfo=_EASTERN))
         self._orders = f"order/{account}/"
         self._trades = f"trade/{account}/"
-        self._told: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
         self._events: dict[str, Callable[[str, Side, Decimal, str], Event]] = {
             "1": self._submitted,
             "2": self._reduced,
@@ -93,13 +93,13 @@ class LobsterReader(FileReader):
             symbol=symbol, multiplier=Decimal(1), currency="USD", exchange="NASDAQ", product="Share"
         )
 
-    def rows(self) -> Generator[Message, None, None]:
+    def rows(self) -> Generator[LobsterMessage, None, None]:
         with open_text(self.path, self._member, bytes_max=self.options.bytes_max) as text:
             for line, cells in rows_of(text):
                 if cells:
-                    yield Message(line, cells)
+                    yield LobsterMessage(line, cells)
 
-    def plan(self, row: Message) -> Sequence[Planned]:
+    def plan(self, row: LobsterMessage) -> Sequence[PlannedEvent]:
         line, cells = row
         if len(cells) != len(_COLUMNS):
             why = f"the line has {len(cells)} cells, not {', '.join(_COLUMNS)}"
@@ -113,15 +113,15 @@ class LobsterReader(FileReader):
         if direction not in _SIDES:
             self._refuse(row, 5, "is neither 1 nor -1")
         if not (order.isdigit() and order.isascii()):
-            self._refuse(row, 2, "is no order number")
+            self._refuse(row, 2, "is not an order number")
         self._cell(row, 4, _dollars)
         identity = f"{self._day}-{seconds}-{order}-{kind}-{size}-{price}"
-        told = self._told[identity] = self._told.get(identity, 0) + 1
-        if told > 1:
-            identity = f"{identity}-{told}"
+        seen = self._seen[identity] = self._seen.get(identity, 0) + 1
+        if seen > 1:
+            identity = f"{identity}-{seen}"
         event = make(identity, _SIDES[direction], quantity, price)
         stream = f"{self._trades}{entity(identity)}" if kind == "5" else self._orders + order
-        return (Planned(stream=stream, event=event, key=identity, occurred_at=at, line=line),)
+        return (PlannedEvent(stream=stream, event=event, key=identity, occurred_at=at, line=line),)
 
     def _submitted(self, identity: str, side: Side, size: Decimal, price: str) -> OrderSubmitted:
         return OrderSubmitted(
@@ -140,45 +140,45 @@ class LobsterReader(FileReader):
     def _executed(self, identity: str, side: Side, size: Decimal, price: str) -> TradeExecuted:
         return TradeExecuted(trade_id=identity, symbol=self._symbol, side=side, quantity=size, price=_dollars(price))
 
-    def _other(self, row: Message) -> Sequence[Planned]:
+    def _other(self, row: LobsterMessage) -> Sequence[PlannedEvent]:
         kind, price = row.cells[1], row.cells[4]
         if kind == CROSS:
             self.ignored["6: sum of a cross"] += 1
             return ()
         if kind != HALT:
-            self._refuse(row, 1, "is no message type: 1 to 7 are")
+            self._refuse(row, 1, "is not a message type from 1 to 7")
         if price not in _HALTS:
-            self._refuse(row, 4, "is none of -1, 0 and 1, which a halt's price is")
+            self._refuse(row, 4, "is not -1, 0 or 1, as the price of a halt is")
         at = self._cell(row, 0, self._at)
         name = f"{self._symbol} {_HALTS[price]} {format_time(at, _EASTERN)}"
         mark = Marked(name=name)
-        return (Planned(stream=f"mark/-/{entity(name)}", event=mark, key=name, occurred_at=at, line=row.line),)
+        return (PlannedEvent(stream=f"mark/-/{entity(name)}", event=mark, key=name, occurred_at=at, line=row.line),)
 
     def _at(self, seconds: str) -> int:
         whole, _, fraction = seconds.partition(".")
         digits = whole + fraction
         if not (whole and digits.isdigit() and digits.isascii()) or len(fraction) > 9:  # noqa: PLR2004 - nanoseconds
-            msg = "is no number of seconds with at most nine decimals"
+            msg = "is not a number of seconds with at most nine decimals"
             raise CellError(msg)
         if int(whole) >= _DAY_SECONDS:
-            msg = "lies outside the day: it counts from midnight"
+            msg = "is past the end of the day: it counts seconds from midnight"
             raise CellError(msg)
         return self._midnight + int(whole) * NANOSECONDS + int(fraction.ljust(9, "0"))
 
-    def _cell(self, row: Message, place: int, parse: Callable[[str], T]) -> T:
+    def _cell(self, row: LobsterMessage, place: int, parse: Callable[[str], T]) -> T:
         try:
             return parse(row.cells[place])
         except CellError as e:
             self._refuse(row, place, str(e))
 
-    def _refuse(self, row: Message, place: int, why: str) -> NoReturn:
+    def _refuse(self, row: LobsterMessage, place: int, why: str) -> NoReturn:
         raise BadRow(self.file, row.line, _COLUMNS[place], row.cells[place], why)
 
 
 @functools.lru_cache(maxsize=100_000)
 def _whole(text: str) -> Decimal:
     if not (text.isdigit() and text.isascii()) or int(text) == 0:
-        msg = "is no whole number above zero"
+        msg = "is not a whole number above zero"
         raise CellError(msg)
     return Decimal(text)
 
@@ -206,5 +206,5 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as e:
-        msg = f"{text!r} is no date: give one like 2012-06-21 with --date"
+        msg = f"{text!r} is not a date: give one like 2012-06-21 with --date"
         raise InvalidEvent(msg) from e

@@ -1,4 +1,4 @@
-"""An import: the whole file validated, then appended in batches of fixed places, then reported."""
+"""An import: the whole file validated, then appended in batches of fixed size, then reported."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from eventstore.ids import keyed_id
 from eventstore.record import Batch
 from eventstore.streams import account_of
 from eventstore.trading import ContractDefined
-from gateways.importers.base import BadRow, Options, Planned
+from gateways.importers.base import BadRow, Options, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.contracts import table_of
 from gateways.importers.definitions import define
 from gateways.importers.formats import reader_of
 from gateways.importers.texts import BYTES_MAX
+from gateways.presenting.documents import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from eventstore.record import Record
     from eventstore.store import EventStore
-    from gateways.importers.base import Line, Reader
+    from gateways.importers.base import Reader, SourceLine
     from gateways.importers.contracts import Tables
 
     Progress = Callable[[str, int, int | None], None]
@@ -42,11 +43,10 @@ READING, APPENDING = "reading", "appending"
 class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an import did.
 
-    `rows`: lines read, the header not counted. `events`: what the accepted ones ask for, definitions of contracts
-    included; of these `added` are new in the log and `already_there` were in it. `repeated`: rows that say again
-    what an earlier row of the file says. `left_out`: with `keep_going`, the rows that cannot be imported.
-    `ignored`: rows that mean nothing to the log, by reason. `types`: events by type. `pnl`: the file's own profit
-    and loss beside the fold's.
+    `rows`: lines read, without the header. `events`: those of the accepted rows, contract definitions included, of
+    which `added` are new in the log and `already_there` were in it before. `repeated`: rows that repeat an earlier
+    row of the file. `left_out`: with `keep_going`, the rows that cannot be imported. `ignored`: rows without an
+    event, by reason. `types`: events by type. `pnl`: the file's own profit and loss compared with the fold's.
     """
 
     file: str
@@ -64,18 +64,17 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def differing(self) -> tuple[PnlRow, ...]:
-        """The figures of profit and loss that are more than half a cent from the fold's."""
+        """The profit and loss figures that differ from the fold's by more than half a cent."""
         return tuple(row for row in self.pnl if row.differs)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as plain values for JSON: figures as text, the rows left out as their members."""
-        plain: dict[str, object] = msgspec.structs.asdict(self)
-        plain["left_out"] = [
+        members: dict[str, object] = plain(self)
+        members["left_out"] = [
             {"line": bad.line, "column": bad.column, "value": bad.value, "why": bad.why} for bad in self.left_out
         ]
-        plain["pnl"] = [row.as_json() for row in self.pnl]
-        plain["contracts"] = list(self.contracts)
-        return plain
+        members["pnl"] = [row.as_json() for row in self.pnl]
+        return members
 
 
 def import_file(
@@ -92,19 +91,20 @@ def import_file(
     bytes_max: int = BYTES_MAX,
     progress: Progress | None = None,
 ) -> ImportReport:
-    """Append what a file tells to the store; the same file again, or after an interruption, adds what is missing.
+    """Append the events of a file to the store; importing it again, or after an interruption, adds what is missing.
 
-    `format` is one of `FORMATS`, whose readers say what becomes of each row. `account` takes the fills and orders;
-    left out, the file must name it. `symbol` and `date` (a date or ISO text) are for lobster, where the file's name
-    does not tell them; `mapping` from column to field is for fills; `contracts` is a table, or a TOML file, asked
-    before the shipped one; an archive that expands to more than `bytes_max` is refused. `progress(phase, done, total)`
-    is called for each 1,000 rows and each batch, with the phases READING (its total unknown, None) and APPENDING.
+    `format` is one of `FORMATS`; its reader documents the events of each row. `account` is the account of the fills
+    and orders; without it, the file must name one. `symbol` and `date` (a date or ISO text) are for lobster, if the
+    file's name does not say them; `mapping`, from column to field, is for fills; `contracts` is a table, or a TOML
+    file, used before the built-in one; an archive that expands to more than `bytes_max` is rejected.
+    `progress(phase, done, total)` is called every 1,000 rows and after each batch, with the phases READING (total
+    None, because it is unknown) and APPENDING.
 
-    The whole file is validated before the first append. Its events go in by order of time and row, in batches of
-    1,000, each of them atomic. Raises BadRow for the first malformed row, with nothing written, and for a row that
-    the log holds with other content, when what precedes it is in; with `keep_going` such rows are left out and
-    listed. Raises InvalidEvent for a file or options that do not fit the format, OSError for a file that cannot be
-    read, and what `append` raises.
+    The whole file is validated before the first append. Its events are appended in order of time and row, in atomic
+    batches of 1,000. Raises BadRow for the first malformed row, with nothing written, and for a row that the log has
+    with other content, after what precedes it was appended; with `keep_going` such rows are left out and listed.
+    Raises InvalidEvent for a file or options that do not fit the format, OSError for a file that cannot be read, and
+    whatever `append` raises.
     """
     options = Options(
         account=account,
@@ -121,7 +121,7 @@ def import_file(
     kind = reader_of(format)
     for name, value in given.items():
         if value is not None and name not in kind.takes:
-            msg = f"the format {format} takes no {name}: leave it out"
+            msg = f"format {format} does not take {name}: leave it out"
             raise InvalidEvent(msg)
     reader = kind(Path(path), options)
     plan = _Plan(reader, keep_going=keep_going)
@@ -130,15 +130,15 @@ def import_file(
 
 
 class _Plan:
-    """The whole file as validated events in the order of their appending."""
+    """The whole file as validated events, in the order in which they are appended."""
 
     def __init__(self, reader: Reader[Any], *, keep_going: bool) -> None:
         self.reader, self.keep_going = reader, keep_going
         self.rows = self.repeated = 0
         self.left_out: list[BadRow] = []
-        self.items: list[Planned] = []
-        self._ordered: list[tuple[int, Planned]] = []
-        self._by_id: dict[bytes, Planned] = {}
+        self.items: list[PlannedEvent] = []
+        self._ordered: list[tuple[int, PlannedEvent]] = []
+        self._by_id: dict[bytes, PlannedEvent] = {}
 
     def read(self, progress: Progress | None) -> None:
         with contextlib.closing(self.reader.rows()) as rows:
@@ -154,7 +154,7 @@ class _Plan:
         self.items = [planned for _, planned in self._ordered]
         self._ordered, self._by_id = [], {}
 
-    def _take(self, row: Line) -> None:
+    def _take(self, row: SourceLine) -> None:
         try:
             self._accept(self.reader.plan(row))
         except BadRow as e:
@@ -163,14 +163,14 @@ class _Plan:
             self.refuse(BadRow(self.reader.file, row.line, "", "", str(e)))
 
     def refuse(self, bad: BadRow) -> None:
-        """Keep a row that cannot be imported for the report, or raise it."""
+        """Add a row that cannot be imported to the report, or raise it."""
         if not self.keep_going:
             raise bad
         self.left_out.append(bad)
 
-    def _accept(self, planned: Sequence[Planned]) -> None:
-        """Take a row's events, all or none; a row's later event never goes in before its earlier one."""
-        fresh: dict[bytes, Planned] = {}
+    def _accept(self, planned: Sequence[PlannedEvent]) -> None:
+        """Accept all events of a row or none; a row's later event is never appended before its earlier one."""
+        fresh: dict[bytes, PlannedEvent] = {}
         for item in planned:
             account_of(item.stream)
             _, data = encode(item.event)
@@ -179,7 +179,7 @@ class _Plan:
             if known is None:
                 fresh[id_] = item
             elif encode(known.event)[1] != data:
-                why = f"tells {item.key} of {item.stream} again, and otherwise than line {known.line}"
+                why = f"repeats {item.key} of {item.stream} with other content than line {known.line}"
                 raise BadRow(self.reader.file, item.line, "", "", why)
         self.repeated += bool(planned) and not fresh
         self._by_id.update(fresh)
@@ -239,7 +239,7 @@ class _Appending:
             self._positions.append(record.position)
             self._types[record.type] += 1
 
-    def _append(self, items: Sequence[Planned]) -> Sequence[Record]:
+    def _append(self, items: Sequence[PlannedEvent]) -> Sequence[Record]:
         batches = [Batch(i.stream, i.event, key=i.key, occurred_at=i.occurred_at, note=self._note) for i in items]
         try:
             return self._store.append_many(batches)
@@ -247,13 +247,13 @@ class _Appending:
             if len(items) == 1:
                 self._refuse(items[0], e)
                 return ()
-        # The log knows only a part of the batch, from a shorter export: halves find which, in few steps.
+        # The log has only part of the batch, from a shorter export: halving finds which part, in few steps.
         half = len(items) // 2
         return [*self._append(items[:half]), *self._append(items[half:])]
 
-    def _refuse(self, item: Planned, error: DuplicateEvent) -> None:
+    def _refuse(self, item: PlannedEvent, error: DuplicateEvent) -> None:
         where = f"at position {error.record.position} " if error.record is not None else ""
-        why = f"says otherwise than the log, which holds {item.key} of {item.stream} {where}with other content"
+        why = f"contradicts the log, which has {item.key} of {item.stream} {where}with other content"
         self._refused.add(item.line)
         self._plan.refuse(BadRow(self._plan.reader.file, item.line, "", "", why))
 
@@ -264,5 +264,5 @@ def _date(date: Date | str | None) -> Date | None:
     try:
         return Date.fromisoformat(date)
     except ValueError as e:
-        msg = f"{date!r} is no date: write it like 2012-06-21"
+        msg = f"{date!r} is not a date: write it like 2012-06-21"
         raise InvalidEvent(msg) from e

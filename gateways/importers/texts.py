@@ -1,4 +1,4 @@
-"""From a file's text to values: exact numbers, and the text itself out of plain, gzipped and zipped files."""
+"""The text of plain, gzipped and zipped files, its CSV rows, and exact numbers from cells."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BYTES_MAX = 4_000_000_000
-"""What an archive may expand to, unless told otherwise: five million rows of 800 bytes."""
+"""Default for how far an archive may expand: five million rows of 800 bytes."""
 ROW_CHARACTERS_MAX = 1_000_000
 BUFFER_BYTES = 1 << 16
 
-# What Decimal takes beyond it (underscores, digits of other scripts, NaN, Infinity) is no figure of a broker's.
+# Decimal also accepts underscores, digits of other scripts, NaN and Infinity, which no broker writes.
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 class CellError(ValueError):
-    """A cell's text is not what its column wants; the message says why, and goes behind the value."""
+    """A cell's text does not fit its column; the message says why, and follows the value."""
 
 
 def to_decimal(text: str) -> Decimal:
-    """Return a number exactly as it is written; raise CellError for separators, currency signs and anything else."""
+    """Return a number exactly as written; raise CellError for separators, currency signs and anything else."""
     if not _NUMBER.fullmatch(text):
-        msg = "is no plain number: write it like -1234.50, without thousands separators, currency signs or brackets"
+        msg = "is not a plain number: write it like -1234.50, without thousands separators, currency signs or brackets"
         raise CellError(msg)
     return Decimal(text)
 
 
 @contextlib.contextmanager
 def open_text(path: Path, member: str | None = None, *, bytes_max: int = BYTES_MAX) -> Iterator[TextIO]:
-    """Open a plain or gzipped file, or a zip's member, as text; raise InvalidEvent for what cannot be read so.
+    """Open a plain or gzipped file, or a member of a zip, as text; raise InvalidEvent for what cannot be read.
 
-    What goes wrong while the text is read counts too: bytes that are no UTF-8, a damaged archive, an open quote, and
+    That includes errors while the text is read: bytes that are not UTF-8, a damaged archive, an unclosed quote, and
     an archive that expands to more than `bytes_max`.
     """
     try:
@@ -60,7 +60,7 @@ def open_text(path: Path, member: str | None = None, *, bytes_max: int = BYTES_M
             buffered = io.BufferedReader(raw, BUFFER_BYTES)
             yield stack.enter_context(io.TextIOWrapper(buffered, encoding="utf-8-sig", newline=""))
     except (UnicodeDecodeError, EOFError, csv.Error, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as e:
-        msg = f"{path.name} cannot be read as text of a table: {e}. Export it again as CSV in UTF-8"
+        msg = f"{path.name} cannot be read as a CSV file: {e}. Export it again as CSV in UTF-8"
         raise InvalidEvent(msg) from e
 
 
@@ -88,13 +88,13 @@ def _opened_member(stack: contextlib.ExitStack, path: Path, member: str) -> Bina
     try:
         return cast("BinaryIO", stack.enter_context(archive.open(member)))
     except (RuntimeError, KeyError) as e:
-        # A password is asked for, a method of compression is unknown, or the name is not what the list says.
+        # A password is required, the compression method is unknown, or the name is not in the directory.
         msg = f"{path.name}/{member} cannot be read ({e}): unpack it and import the file itself"
         raise InvalidEvent(msg) from e
 
 
 class _Bounded(io.RawIOBase):
-    """What an archive expands to, which ends in InvalidEvent beyond a number of bytes."""
+    """The expanded content of an archive; raises InvalidEvent beyond a number of bytes."""
 
     def __init__(self, source: BinaryIO | gzip.GzipFile, name: str, bytes_max: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""TopstepX's export of orders: a row is an order, with the last thing that happened to it."""
+"""TopstepX's export of orders: each row is an order with its last status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eventstore.trading import (
     OrderType,
     Side,
 )
-from gateways.importers.base import Planned, Row, TableReader
+from gateways.importers.base import PlannedEvent, TableReader, TableRow
 from gateways.importers.texts import entity
 from gateways.importers.topstepx import to_time, to_trading_day
 
@@ -35,7 +35,7 @@ _TYPES = {
     "joinbid": OrderType.JOIN_BID,
     "joinask": OrderType.JOIN_ASK,
 }
-# ProjectX's OrderStatus; the first four of these names mean that nothing more has happened yet.
+# ProjectX's OrderStatus; the first four mean that nothing has happened since.
 _STATUSES = dict.fromkeys(("open", "working", "pending", "suspended"), "open") | {
     "filled": "filled",
     "cancelled": "canceled",
@@ -49,10 +49,10 @@ TIMELESS = "the export has no time of its own for this"
 class TopstepxOrdersReader(TableReader):
     """`Id,AccountName,ContractName,Status,Type,Size,Side,CreatedAt,TradeDay,FilledAt,CancelledAt,StopPrice,…`.
 
-    A row becomes, in `order/ACCOUNT/ID`, OrderSubmitted, OrderAccepted where ExchangeOrderId is told, OrderTriggered
-    where TriggeredAt is, and then OrderFilled, OrderCanceled, OrderRejected or OrderExpired by Status. Only a filled
-    and most cancelled orders tell when: the others are dated CreatedAt, and their reason says so. A filled row is
-    one fill of its whole Size at ExecutePrice; the export tells neither fees nor single executions.
+    A row becomes, in `order/ACCOUNT/ID`, OrderSubmitted, OrderAccepted if it has an ExchangeOrderId, OrderTriggered if
+    it has TriggeredAt, and then OrderFilled, OrderCanceled, OrderRejected or OrderExpired by Status. Only filled and
+    most cancelled orders have a time for that: the others are dated CreatedAt, and their reason says so. A filled row
+    is one fill of its whole Size at ExecutePrice; the export has neither fees nor single executions.
     """
 
     format = "topstepx-orders"
@@ -62,16 +62,16 @@ class TopstepxOrdersReader(TableReader):
         *("CancelledAt", "StopPrice", "LimitPrice", "ExecutePrice", "RejectionReason", "ExchangeOrderId"),
     )
 
-    def plan(self, row: Row) -> Sequence[Planned]:
+    def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
         stream = f"order/{self.account(row, 'AccountName')}/{entity(row.text('Id'))}"
         contract = self.contract(row, "ContractName")
         planned = []
         for event, at in self._history(row, contract):
             key = f"{self.format}:{type(event).__name__}"
-            planned.append(Planned(stream=stream, event=event, key=key, occurred_at=at, line=row.line))
+            planned.append(PlannedEvent(stream=stream, event=event, key=key, occurred_at=at, line=row.line))
         return planned
 
-    def _history(self, row: Row, contract: ContractDefined) -> Iterator[tuple[Event, int]]:
+    def _history(self, row: TableRow, contract: ContractDefined) -> Iterator[tuple[Event, int]]:
         created = row.parsed("CreatedAt", to_time)
         submitted = OrderSubmitted(
             symbol=contract.symbol,
@@ -89,7 +89,7 @@ class TopstepxOrdersReader(TableReader):
         if last := self._last(row, submitted, created):
             yield last
 
-    def _last(self, row: Row, submitted: OrderSubmitted, created: int) -> tuple[Event, int] | None:
+    def _last(self, row: TableRow, submitted: OrderSubmitted, created: int) -> tuple[Event, int] | None:
         match row.choice("Status", _STATUSES):
             case "filled":
                 return self._filled(row, submitted), row.parsed("FilledAt", to_time)
@@ -104,7 +104,7 @@ class TopstepxOrdersReader(TableReader):
             case _:
                 return None
 
-    def _filled(self, row: Row, submitted: OrderSubmitted) -> OrderFilled:
+    def _filled(self, row: TableRow, submitted: OrderSubmitted) -> OrderFilled:
         return OrderFilled(
             trade_id=row.text("Id"),
             symbol=submitted.symbol,
@@ -115,5 +115,5 @@ class TopstepxOrdersReader(TableReader):
         )
 
 
-def _ended(row: Row) -> int | None:
+def _ended(row: TableRow) -> int | None:
     return row.parsed("CancelledAt", to_time) if row.optional("CancelledAt") else None

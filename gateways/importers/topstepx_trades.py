@@ -1,4 +1,4 @@
-"""TopstepX's export of trades: a row is a closed round trip, that is two fills."""
+"""TopstepX's export of trades: each row is a closed round trip, that is, two fills."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
 from eventstore.trading import Side, TradeExecuted
-from gateways.importers.base import Options, Planned, Row, TableReader
+from gateways.importers.base import Options, PlannedEvent, TableReader, TableRow
 from gateways.importers.texts import entity
 from gateways.importers.topstepx import to_time, to_trading_day
 
@@ -22,7 +22,7 @@ class TopstepxTradesReader(TableReader):
     """`Id,ContractName,EnteredAt,ExitedAt,EntryPrice,ExitPrice,Fees,PnL,Size,Type[,TradeDay,TradeDuration,Commissions]`.
 
     A row becomes two TradeExecuted, in `trade/ACCOUNT/ID-entry` and `trade/ACCOUNT/ID-exit`. Fees and Commissions,
-    which the export tells for the whole trip, and its PnL, which is before both, stand on the exit.
+    which the export has for the whole trip, and its PnL, which is before both, are members of the exit.
     """
 
     format = "topstepx-trades"
@@ -35,9 +35,9 @@ class TopstepxTradesReader(TableReader):
 
     def __init__(self, path: Path, options: Options) -> None:
         super().__init__(path, options)
-        self._account = self.wanted("account", options.account)
+        self._account = self.required_option("account", options.account)
 
-    def plan(self, row: Row) -> Sequence[Planned]:
+    def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
         contract = self.contract(row, "ContractName")
         side = row.choice("Type", _ENTRIES)
         trip, size = row.text("Id"), row.positive("Size")
@@ -67,6 +67,6 @@ class TopstepxTradesReader(TableReader):
         )
         return (self._planned(row, entry, entered), self._planned(row, exit_, exited))
 
-    def _planned(self, row: Row, trade: TradeExecuted, at: int) -> Planned:
+    def _planned(self, row: TableRow, trade: TradeExecuted, at: int) -> PlannedEvent:
         stream = f"trade/{self._account}/{entity(trade.trade_id)}"
-        return Planned(stream=stream, event=trade, key=trade.trade_id, occurred_at=at, line=row.line)
+        return PlannedEvent(stream=stream, event=trade, key=trade.trade_id, occurred_at=at, line=row.line)

@@ -1,1 +1,1 @@
-"""How values become text, JSON and rows: one home for every interface."""
+"""How values become text, JSON and table rows, for every interface."""

@@ -1,6 +1,6 @@
-"""Values as JSON has them: decimals as text, instants with nine digits and zone, ids as UUIDs; and events to read.
+"""Values as JSON: decimals as text, instants with nine digits and zone, ids as UUIDs; and events' data for people.
 
-What is an instant is known by its type, `Instant`: never by a member's name.
+An instant is known by its type, `Instant`, never by a member's name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from eventstore import Record
+from eventstore import Record, UnknownContract
 from eventstore.clock import format_time
 from eventstore.events.registry import by_name
 from gateways.presenting.escaping import escaped_json
@@ -30,11 +30,19 @@ from projections.views.orders.view import Order
 
 
 def reported_difference(position: Position) -> Decimal | None:
-    """Return what the broker reports beyond the fills; None without a report, and where a fill came after it."""
+    """Return what the broker reports beyond the fills; None without a report, or if a fill came after it."""
     return None if position.superseded else position.difference
 
 
-# Figures that the classes compute, beside the members that they store.
+def realized_or_none(position: Position) -> Decimal | None:
+    """Return a position's realized money; None if its contract is unknown."""
+    try:
+        return position.realized
+    except UnknownContract:
+        return None
+
+
+# Figures that the classes compute, in addition to the members that they store.
 _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Order: {"average_price": attrgetter("average_price"), "shortfall": attrgetter("shortfall")},
     Position: {"difference": reported_difference},
@@ -43,7 +51,7 @@ _UUID_BYTES = 16
 _POWER_OF_TEN = re.compile(rb"\dE[+-]?\d")
 
 Hint = Any
-"""A type as an annotation names it: a class, a union, an Annotated one, or None where nothing is known."""
+"""A type as an annotation gives it: a class, a union, an Annotated one, or None if unknown."""
 
 
 def plain(value: Any, zone: tzinfo = UTC, hint: Hint = None) -> Any:  # noqa: ANN401 - any member of any struct
@@ -52,7 +60,8 @@ def plain(value: Any, zone: tzinfo = UTC, hint: Hint = None) -> Any:  # noqa: AN
         return record_json(value, zone)
     if isinstance(value, msgspec.Struct):
         hints = annotations_of(type(value))
-        members = {name: plain(getattr(value, name), zone, hints.get(name)) for name in value.__struct_fields__}
+        names = zip(value.__struct_fields__, value.__struct_encode_fields__, strict=True)
+        members = {shown: plain(getattr(value, name), zone, hints.get(name)) for name, shown in names}
         return members | {name: plain(compute(value), zone) for name, compute in _COMPUTED.get(type(value), {}).items()}
     if isinstance(value, Mapping):
         within = _within(hint)
@@ -100,12 +109,12 @@ def _is_union(hint: Hint) -> bool:
 
 @functools.cache
 def annotations_of(cls: type) -> dict[str, Hint]:
-    """Return the members' annotations of a class, what is said of their meaning included."""
+    """Return the annotations of a class's members, with their metadata."""
     return typing.get_type_hints(cls, include_extras=True)
 
 
 def _within(hint: Hint) -> Hint:
-    """Return the annotation of what a mapping or a sequence holds, None where none is given."""
+    """Return the annotation of what a mapping or a sequence holds; None without one."""
     if hasattr(hint, "__metadata__"):
         return _within(hint.__origin__)
     arguments = [argument for argument in typing.get_args(hint) if argument is not ...]
@@ -117,30 +126,35 @@ def _within(hint: Hint) -> Hint:
 def record_json(record: Record, zone: tzinfo = UTC) -> dict[str, Any]:
     """Return a record by its members' names; `data` is the event's JSON as it is stored."""
     members = msgspec.structs.asdict(record)
-    for name in ("recorded_at", "occurred_at"):
+    for name in _instants_of(Record):
         members[name] = format_time(members[name], zone)
     members["data"] = msgspec.Raw(record.data)
     return {name: _hexadecimal(value) if isinstance(value, bytes) else value for name, value in members.items()}
 
 
+@functools.cache
+def _instants_of(cls: type) -> tuple[str, ...]:
+    return tuple(name for name, hint in annotations_of(cls).items() if is_instant(hint))
+
+
 def readable_data(record: Record, clock: Callable[[int], str]) -> str:
-    """Return an event's JSON for people: each instant as `clock` writes it, and no figure in powers of ten."""
+    """Return an event's JSON for people: each instant as `clock` writes it, and no figure in scientific notation."""
     kind = by_name(record.type)
     data = record.data
     rewritten = {} if kind is None else _rewritten_members(kind.cls, decimals=_POWER_OF_TEN.search(data) is not None)
     if rewritten:
-        # What was altered in the file may be no JSON any more: it is shown as it is, and `verify` says the rest.
+        # Data altered in the file may not be JSON any more: it is shown as it is, and `verify` reports the rest.
         with contextlib.suppress(msgspec.DecodeError):
             data = msgspec.json.encode(_readable_members(data, rewritten, clock))
     return data.decode("utf-8", "backslashreplace")
 
 
 def json_text(document: object) -> str:
-    """Return a JSON document on one line, with every character that is not shown as its escape."""
+    """Return a JSON document on one line; characters that are not shown are written as escapes."""
     try:
         text = msgspec.json.encode(document).decode()
     except UnicodeEncodeError:
-        # Half of a surrogate pair: a file's name that is no UTF-8, of which JSON has no way to write the bytes.
+        # Half of a surrogate pair: a file name that is not UTF-8, whose bytes JSON has no way to write.
         text = msgspec.json.encode(_encodable(document)).decode()
     return escaped_json(text)
 
@@ -155,7 +169,7 @@ def _encodable(value: Any) -> Any:  # noqa: ANN401 - any plain JSON value
 
 @functools.cache
 def _rewritten_members(cls: type, *, decimals: bool) -> dict[str, Hint]:
-    """Return the members of a struct that are instants, or decimals too, or hold some, by their names in JSON."""
+    """Return the members of a struct that are or hold instants (with `decimals` also decimals), by JSON name."""
     hints = annotations_of(cls)
     return {
         field.encode_name: hints[field.name]
@@ -198,7 +212,7 @@ def _readable(raw: msgspec.Raw, hint: Hint, clock: Callable[[int], str]) -> Any:
 
 
 def _struct_in(hint: Hint) -> type[msgspec.Struct] | None:
-    """Return the struct that a value itself may be, not one that it holds."""
+    """Return the struct that a value itself can be, not one that it holds."""
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return hint
     if hasattr(hint, "__metadata__"):

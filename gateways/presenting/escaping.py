@@ -1,4 +1,4 @@
-"""Foreign text made safe to show: whatever could steer a terminal, hide or reorder text is written as its escape."""
+"""Foreign text made safe to show: what could control a terminal, hide or reorder text becomes an escape."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _UTF16_MAX = 0xFFFF
 
 
 def is_shown(text: str) -> bool:
-    """Tell whether text is shown as it is: every character printable, none of them invisible."""
+    """Tell whether text is shown as it is: every character is printable and visible."""
     return text.isprintable() and (text.isascii() or not _INVISIBLE.search(text))
 
 
@@ -24,7 +24,7 @@ def escaped(text: str) -> str:
 
 
 def escaped_json(text: str) -> str:
-    r"""Return a JSON document in which the same characters are JSON's own escapes: its meaning does not change."""
+    r"""Return a JSON document with the same characters as JSON escapes; its meaning does not change."""
     if is_shown(text):
         return text
     return "".join(sign if is_shown(sign) else _json_escape(ord(sign)) for sign in text)

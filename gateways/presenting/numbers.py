@@ -1,16 +1,16 @@
-"""Decimals as text: plain notation with thousands' commas, rounded for show only, never to a zero that is none."""
+"""Decimals as text: plain notation with thousands separators, rounded only for display, never to a false zero."""
 
 from __future__ import annotations
 
 import re
 from decimal import Context, Decimal
 
-# Beyond so many digits before the point, or zeros after it, no reader counts them: powers of ten take their place.
+# With more digits before the point, or zeros after it, than this, a number is shown in scientific notation.
 _PLAIN_MAX = 40
 _CONTEXT = Context(prec=2 * _PLAIN_MAX + 20)
 _SIGNIFICANT = 4
 _POWER_OF_TEN = re.compile(r"-?\d+(?:\.\d+)?[Ee][+-]?\d{1,3}", re.ASCII)
-# Ticks go down to seven decimals, for yen; a mean of prices above a hundred is no better known than to four.
+# Ticks have up to seven decimals, for yen; a mean of prices above a hundred is not significant past four.
 PRICE_DECIMALS, MEAN_DECIMALS, MEAN_DECIMALS_HIGH = 8, 6, 4
 PRICE_DECIMALS_MIN = 2
 _HIGH = 100
@@ -27,22 +27,22 @@ _MINOR_UNITS = {
 
 
 def in_full(value: Decimal) -> str:
-    """Return a number exactly as it is: for machines, and for whoever copies it."""
+    """Return a number exactly as it is, for machines and for copying."""
     return f"{value:f}" if abs(value.adjusted()) < _PLAIN_MAX else str(value)
 
 
 def without_powers(text: str) -> str:
-    """Return text, a number that is written in powers of ten in full."""
+    """Return text; a number in scientific notation is written in full."""
     return in_full(Decimal(text)) if _POWER_OF_TEN.fullmatch(text) else text
 
 
 def exact(value: Decimal) -> str:
-    """Return every digit of a number, in plain notation and grouped."""
+    """Return every digit of a number, in plain notation with thousands separators."""
     return f"{_unsigned(value):,f}"
 
 
 def quantity(value: Decimal) -> str:
-    """Return a quantity: all that it has, without trailing zeros."""
+    """Return a quantity with all its digits, without trailing zeros."""
     return _trimmed(exact(value)) if abs(value.adjusted()) < _PLAIN_MAX else _power(value)
 
 
@@ -52,12 +52,12 @@ def price(value: Decimal) -> str:
 
 
 def mean(value: Decimal) -> str:
-    """Return a mean of prices, rounded as far as it means something."""
+    """Return a mean of prices, rounded to its significant decimals."""
     return _rounded(value, MEAN_DECIMALS_HIGH if abs(value) >= _HIGH else MEAN_DECIMALS)
 
 
 def minor_unit(currency: str | None) -> int:
-    """Return how many decimals amounts in a currency have."""
+    """Return the number of decimals of amounts in a currency."""
     return _MINOR_UNITS.get((currency or "").upper(), CURRENCY_DECIMALS)
 
 
@@ -71,7 +71,7 @@ def money(value: Decimal, currency: str | None = None) -> str:
 
 
 def exact_money(value: Decimal, currency: str | None = None) -> str:
-    """Return every digit of an amount, with at least those of its currency."""
+    """Return every digit of an amount, with at least the decimals of its currency."""
     decimals = minor_unit(currency)
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and exponent > -decimals and value.adjusted() < _PLAIN_MAX:
@@ -83,7 +83,7 @@ def _rounded(value: Decimal, decimals: int) -> str:
     if not value.is_finite() or (value and abs(value.adjusted()) >= _PLAIN_MAX):
         return _power(value)
     if value:
-        # A figure below one keeps a few significant digits, however small it is.
+        # A figure below one keeps a few significant digits, however small.
         decimals = max(decimals, _SIGNIFICANT - 1 - value.adjusted()) if value.adjusted() < 0 else decimals
     return _trimmed(f"{_unsigned(_quantized(value, decimals)):,f}", least=PRICE_DECIMALS_MIN)
 
@@ -93,7 +93,7 @@ def _quantized(value: Decimal, decimals: int) -> Decimal:
 
 
 def _trimmed(text: str, least: int = 0) -> str:
-    """Return a number without trailing zeros, but with at least so many decimals."""
+    """Return a number without trailing zeros, but with a minimum number of decimals."""
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0").ljust(least, "0")
     return f"{whole}.{fraction}" if fraction else whole

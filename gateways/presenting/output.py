@@ -20,23 +20,23 @@ from gateways.presenting.tables import table, wrapped
 Step = Callable[[int, int | None], None]
 
 COLUMNS = 80
-"""How wide tables are that go to a file or a pipe; COLUMNS in the environment says otherwise."""
+"""Width of tables in a file or a pipe, unless COLUMNS is set in the environment."""
 ROWS_SHOWN = 40
 
 
-class Screen(Console):
-    """A console whose reader may leave: the command decides how to end, not the library."""
+class ResultConsole(Console):
+    """A console that raises BrokenPipeError when its reader leaves, so that the command decides how to end."""
 
     @override
     def on_broken_pipe(self) -> NoReturn:
         raise BrokenPipeError
 
 
-def screen(file: TextIO | None = None) -> Screen:
-    """Return a console on stdout, or another stream: no markup is read in data, no colour is sent to a pipe."""
+def screen(file: TextIO | None = None) -> ResultConsole:
+    """Return a console on stdout or another stream, which reads no markup in data and sends no color to a pipe."""
     stream = sys.stdout if file is None else file
     columns = None if stream.isatty() or "COLUMNS" in os.environ else COLUMNS
-    return Screen(file=stream, width=columns, markup=False, emoji=False, highlight=False)
+    return ResultConsole(file=stream, width=columns, markup=False, emoji=False, highlight=False)
 
 
 def note(message: str) -> None:
@@ -45,7 +45,7 @@ def note(message: str) -> None:
 
 
 def diagnose(line: str) -> None:
-    """Print one line on stderr, which may be full or closed: no command fails for what it only has to say."""
+    """Print one line on stderr; if that is full or closed, the command does not fail because of it."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr)
 
@@ -56,7 +56,7 @@ def put(line: str = "") -> None:
 
 
 def put_under(head: str, text: str) -> None:
-    """Print text behind a head, on one line; on a terminal its further lines begin where the first does."""
+    """Print text after a head, on one line; on a terminal it is wrapped with a hanging indent."""
     if not sys.stdout.isatty():
         put(head + text)
         return
@@ -66,17 +66,17 @@ def put_under(head: str, text: str) -> None:
 
 
 def put_fields(fields: Iterable[str]) -> None:
-    """Print one line of fields, separated by tabs: those within a field are escaped."""
+    """Print one line of tab-separated fields; tabs within a field are escaped."""
     sys.stdout.write("\t".join(map(escaped, fields)) + "\n")
 
 
 def put_json(document: object) -> None:
-    """Print one JSON document on one line; figures that have to be exact come as text already."""
+    """Print one JSON document on one line; exact figures must be text already."""
     sys.stdout.write(json_text(document) + "\n")
 
 
 def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], *, shown: int = 0) -> None:
-    """Print a table, how many rows it has and an empty line; with `shown`, at most so many of them."""
+    """Print a table with its number of rows, then an empty line; `shown` limits the rows printed, 0 for all."""
     lines = list(rows)
     if not lines:
         put(f"{title}: none")
@@ -96,7 +96,7 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]],
 
 @contextlib.contextmanager
 def progress(what: str, console: Console | None = None) -> Iterator[Step]:
-    """Show a bar, by default on stderr, and hand out what moves it: (done, of how many or None). None on a pipe."""
+    """Show a progress bar, by default on stderr, and yield what moves it: (done, total or None). No bar on a pipe."""
     chosen = screen(sys.stderr) if console is None else console
     if not chosen.is_terminal:
         yield lambda _done, _total: None

@@ -1,4 +1,4 @@
-"""How one answer is shown: the zone of its times, rounded for reading or exact, and every value as text."""
+"""How the values of one answer become text: in which time zone, and rounded or exact."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ NONE = "-"
 
 
 class Presenter(msgspec.Struct, frozen=True):
-    """Writes values as text for people, `-` for none.
+    """Writes values as text for people, `-` for None.
 
-    `zone` is that of the times shown and typed; `stated` is the zone that was asked for by name, if any, in which a
-    JSON document has its times: without one they are in UTC. `exact` rounds nothing.
+    `zone` is that of times in input and output. `stated` is the zone asked for by name, if any: JSON documents have
+    their times in it, or else in UTC. `exact` does not round.
     """
 
     zone: tzinfo = UTC
@@ -29,7 +29,7 @@ class Presenter(msgspec.Struct, frozen=True):
 
     @property
     def document_zone(self) -> tzinfo:
-        """The zone of times in JSON, which depends on no account."""
+        """The zone of times in JSON, independent of the account."""
         return UTC if self.stated is None else self.stated
 
     def time(self, instant: int | None) -> str:

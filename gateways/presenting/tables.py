@@ -1,4 +1,4 @@
-"""Tables as lines of text: columns where they fit, else a line for each member; nothing is ever cut."""
+"""Tables as lines of text: columns if they fit, else a line for each member; nothing is cut."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 GAP = "  "
-# Narrower than this, a column of prose is no easier to read than a line of its own.
+# Narrower than this, a column of prose is harder to read than a line of its own.
 PROSE_MIN = 20
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal text takes: wide characters take two, combining ones none."""
+    """Return the number of terminal columns of a text: wide characters take two, combining ones none."""
     if text.isascii():
         return len(text)
     return sum(map(_columns, text))
@@ -32,8 +32,8 @@ def _columns(sign: str) -> int:
 def table(columns: Sequence[str], rows: Iterable[Iterable[str]], available: int, *, rule: str = "─") -> list[str]:
     """Return the lines of a table that is at most `available` columns wide.
 
-    A column whose name begins with `>` is one of figures, one with `~` is prose, which may be broken between words.
-    Where the columns do not fit, each row becomes a block: a line for each member, `name: value`.
+    A column whose name begins with `>` is right-aligned, for figures; one with `~` is prose, which may be wrapped. If
+    the columns do not fit, each row becomes a block with a line for each member, `name: value`.
     """
     names = [name.lstrip(">~") for name in columns]
     marks = [name[:1] for name in columns]
@@ -52,7 +52,7 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[str]], available: int,
 def _widths(
     names: Sequence[str], marks: Sequence[str], cells: Sequence[Sequence[str]], available: int
 ) -> list[int] | None:
-    """Return how wide each column is, None where they do not fit."""
+    """Return the width of each column; None if they do not fit."""
     widths = [max(map(width, column)) for column in zip(names, *cells, strict=True)]
     excess = sum(widths) + len(GAP) * (len(widths) - 1) - available
     for place in [place for place, mark in enumerate(marks) if mark == "~"]:
@@ -87,7 +87,7 @@ def _block(names: Sequence[str], row: Sequence[str], available: int, *, first: b
 
 
 def wrapped(text: str, most: int) -> list[str]:
-    """Return text in lines of at most so many columns, broken between words, and within one that is longer."""
+    """Return text wrapped to a maximum width, between words, and within a word that is longer."""
     if width(text) <= most:
         return [text]
     lines: list[str] = []
@@ -100,7 +100,7 @@ def wrapped(text: str, most: int) -> list[str]:
 
 
 def cut(text: str, most: int) -> str:
-    """Return text of at most so many columns: what is longer ends in an ellipsis."""
+    """Return text of a maximum width; longer text ends in an ellipsis."""
     if width(text) <= most:
         return text
     return next(_pieces(text, max(most - 1, 1))) + "…"

@@ -1,4 +1,4 @@
-"""Times as people read and type them: in a zone, with its offset, milliseconds shown unless exact."""
+"""Times as people read and type them: in a zone, with its offset, to the millisecond unless exact."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HOW = "write it like 2025-11-19, '2025-11-19 15:10', 15:10 (today) or 2025-11-1
 
 
 def shown_time(instant: int, zone: tzinfo = UTC, *, exact: bool = False) -> str:
-    """Return UNIX ns as ISO 8601 text with the zone's offset: to the millisecond below it, or exactly."""
+    """Return UNIX ns as ISO 8601 text with the zone's offset: rounded down to the millisecond, or exact."""
     text = format_time(instant, zone)
     if exact:
         return text
@@ -38,7 +38,7 @@ def shown_time(instant: int, zone: tzinfo = UTC, *, exact: bool = False) -> str:
 
 
 def reads_as_time(text: str) -> bool:
-    """Tell whether text begins as a date or a time of day does: a mark of that name could not be told from it."""
+    """Tell whether text begins like a date or a time of day, so that no mark may have such a name."""
     return _LIKE_A_TIME.match(text) is not None
 
 
@@ -46,7 +46,7 @@ def parse_local(text: str, zone: tzinfo, now: int) -> int:
     """Return the UNIX ns of ISO 8601 text, or of a date, or a date and time, or a time of day read in a zone.
 
     A date is its first instant there, a time of day is today's. Raises InvalidEvent for other text, and for a time
-    that the zone's clocks show twice or never: the message names the two instants that may be meant.
+    that the zone's clocks show twice or never; the message names the two possible instants.
     """
     found = _LOCAL.fullmatch(text.strip())
     if found is None:
@@ -75,13 +75,13 @@ def _parse_iso(text: str) -> int:
         except InvalidEvent as e:
             if not isinstance(e.__cause__, ValueError):
                 raise _out_of_range(text) from e
-    msg = f"invalid time {text!r:.80}, no ISO 8601 time: {_HOW}"
+    msg = f"invalid time {text!r:.80}: {_HOW}"
     raise InvalidEvent(msg)
 
 
 def _check_range(text: str, wall: datetime, zone: tzinfo) -> None:
     """Raise InvalidEvent for a time outside the years that can be stored."""
-    # Far outside, a zone's own arithmetic would fail.
+    # Far outside this range, the zone's own arithmetic would fail.
     if not _FIRST_DAY <= wall.date() <= _LAST_DAY:
         raise _out_of_range(text)
     since = wall.replace(tzinfo=zone) - _EPOCH
@@ -98,7 +98,7 @@ def _date_of(now: int, zone: tzinfo) -> date:
 
 
 def _first_instant(day: date, zone: tzinfo) -> int:
-    """Return when a date begins; where the clocks skip midnight, that is later than 00:00."""
+    """Return when a date begins; later than 00:00 if the clocks skip midnight."""
     name = getattr(zone, "key", None)
     if name is None:
         return to_ns(datetime.combine(day, time(0), zone))
@@ -111,7 +111,7 @@ def _instant(text: str, wall: datetime, zone: tzinfo) -> int:
         return earlier
     times = "twice" if earlier < later else "never"
     first, second = (_choice(instant, zone) for instant in sorted((earlier, later)))
-    msg = f"{text!r} is shown {times} by the clocks of {zone}, which change then: give its offset, {first} or {second}"
+    msg = f"{text!r} occurs {times} in {zone}, where the clocks change then: give its offset, {first} or {second}"
     raise InvalidEvent(msg)
 
 
@@ -120,7 +120,7 @@ def _choice(instant: int, zone: tzinfo) -> str:
 
 
 def zone_named(name: str) -> tzinfo:
-    """Return a zone by its name; raise InvalidEvent for an unknown one, naming those that are close to it."""
+    """Return a zone by name; raise InvalidEvent for an unknown one, naming those close to it."""
     if name.upper() in {"UTC", "Z"}:
         return UTC
     try:
@@ -139,7 +139,7 @@ def _advice(name: str) -> str:
 
 
 def _likeness(typed: str, known: str) -> float:
-    """Return how like two names are, or their last parts: few know in which part of the world a zone is filed."""
+    """Return the similarity of two names or of their last parts: few people know the first part of a zone's name."""
     pairs = ((typed, known), (typed.rpartition("/")[2], known.rpartition("/")[2]))
     return max(difflib.SequenceMatcher(None, one, other).ratio() for one, other in pairs)
 

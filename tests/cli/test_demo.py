@@ -14,7 +14,7 @@ from eventstore import EventStore, Record
 from eventstore.trading import EnforcementTaken, LimitsSet, LockoutSet, Marked, OrderFilled
 from gateways.cli import demo
 from gateways.demo import child
-from gateways.demo.child import Heard
+from gateways.demo.child import ChildReport
 from gateways.demo.day import ACCOUNTS, CLOSES_AT, DESK, EVENTS, INSTRUMENTS, LOSS_MAX, RESET_AT, contracts
 from gateways.demo.trading import TradingLoop, net
 from projections import Policies
@@ -169,11 +169,11 @@ def check_what_it_left(directory: Path, shell: Run, lockout: dict[str, object]) 
 
 def test_a_demo_in_which_a_check_fails_says_so(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here the processes acknowledge what no journal holds."""
-    heard = Heard(acknowledged={1: "00" * 32}, killed=True)
-    monkeypatch.setattr(child, "listen", lambda *_, **__: heard)
+    report = ChildReport(acknowledged={1: "00" * 32}, killed=True)
+    monkeypatch.setattr(child, "listen", lambda *_, **__: report)
     with eventstore.open(tmp_path / "kept" / "data") as store:
         store.append("mark/-/x", Marked(name="x"))
-    monkeypatch.setattr(demo, "_place", lambda _: tmp_path / "kept")
+    monkeypatch.setattr(demo, "_directory", lambda _: tmp_path / "kept")
     ended = run("demo")
     assert ended.code == 1
     assert "WRONG  acknowledged 1, found 0" in ended.out
@@ -191,7 +191,7 @@ def test_the_demo_leaves_a_directory_of_others_alone(run: Run, tmp_path: Path) -
 def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     screen = on_terminal(["demo", "--keep", str(tmp_path / "kept")], columns, NO_COLOR="1")
     assert screen.code == 0
-    assert "11 of 11 checks held" in screen.out
+    assert "11 of 11 checks passed" in screen.out
     assert "\x1b[3" not in screen.out, "NO_COLOR is respected"
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rpartition("\r")[2] for line in screen.out.split("\r\n")]
     # What is there to be copied is in one piece, however long the directory's name makes it.

@@ -79,13 +79,13 @@ def test_columns_are_mapped(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--format", "excel", "FILE"), "there is no format 'excel'"),
+        (("--format", "excel", "FILE"), "unknown format 'excel'"),
         (("--format", "fills", "FILE", "--map", "Qty"), "write it like --map Qty=quantity"),
-        (("--format", "fills", "FILE", "--map", "Qty=amount"), "there is no field 'amount'"),
+        (("--format", "fills", "FILE", "--map", "Qty=amount"), "unknown field 'amount'"),
         (("--format", "fills", "nowhere.csv"), "there is no file nowhere.csv"),
         (("--format", "fills", "."), ". is a directory: give the file to import"),
         (("--format", "fills", "/dev/null"), "/dev/null is not a regular file: give the file to import"),
-        (("--format", "fills", "FILE", "--date", "2012-06-21"), "takes no date"),
+        (("--format", "fills", "FILE", "--date", "2012-06-21"), "does not take date"),
         (("--format", "fills", "FILE", "--contracts", "nowhere.toml"), "nowhere.toml"),
     ],
 )

@@ -135,7 +135,7 @@ def test_one_instant_known_twice_shows_what_was_learned(run: Run, data: Path) ->
 def test_knowledge_goes_with_happening(run: Run, data: Path) -> None:
     ended = run("diff", "1", "8", "--known-by", "1", "8", "--data", data)
     assert (ended.code, ended.out) == (2, "")
-    assert "--known-by goes with --occurred-at" in ended.err
+    assert "--known-by requires --occurred-at" in ended.err
     assert run("diff", "1", "8", "--occurred-at", "--known-by", "1", "--data", data).code == 2
 
 

@@ -66,7 +66,7 @@ def test_what_belongs_to_no_account_is_none(run: Run, data: Path, new: tuple[str
     for command in (("lock", "-", *new), ("state", "--account", "-"), ("diff", "1", "2", "--account", "-")):
         ended = run(*command, "--data", data)
         assert (ended.code, ended.out) == (2, "")
-        assert "'-' is no account" in ended.err
+        assert "'-' is not an account" in ended.err
     assert head(data) == 8
 
 
@@ -89,7 +89,7 @@ def test_an_account_of_which_only_one_view_has_something_is_known(run: Run, data
 def test_an_account_that_came_later_is_said_to_be_unknown_then(run: Run, data: Path) -> None:
     ended = run("as-of", "4", "--account", "ACC2", "--data", data)
     assert ended.code == 0
-    assert ended.err == "note: the log has nothing of ACC2 up to position 4: its first record is position 5\n"
+    assert ended.err == "note: ACC2 has no records up to position 4 of log main: its first record is position 5\n"
     assert run("as-of", "5", "--account", "ACC2", "--data", data).err == ""
 
 
@@ -101,11 +101,11 @@ def test_no_records_of_an_unknown_account_say_why(run: Run, data: Path, command:
 
 
 def test_a_lock_of_an_unknown_symbol_root_or_rule_says_so(run: Run, data: Path) -> None:
-    close = "no contract, order or position of 'ESZ6' is in log main: close are ESZ5"
+    close = "log main has no contract, order or position for 'ESZ6': close are ESZ5"
     assert close in run("lock", "ACC1", "--symbol", "ESZ6", "--data", data).err
     assert run("lock", "ACC1", "--symbol", "ESZ5", "--data", data).err == ""
-    assert "no contract of the root 'SE' is in log main: " in run("lock", "ACC1", "--root", "SE", "--data", data).err
+    assert "log main has no contract with root 'SE': " in run("lock", "ACC1", "--root", "SE", "--data", data).err
     assert run("lock", "ACC1", "--root", "ES", "--data", data).err == ""
     said = run("lock", "ACC2", "--rule", "dialy-loss", "--data", data).err
-    assert "no limit or lockout of ACC2 has the rule 'dialy-loss' so far: close are daily-loss" in said
+    assert "ACC2 has no limit or lockout with rule 'dialy-loss' yet: close are daily-loss" in said
     assert run("lock", "ACC2", "--rule", "daily-loss", "--symbol", "CLZ5", "--data", data).err == ""

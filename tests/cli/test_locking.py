@@ -11,7 +11,7 @@ import eventstore
 from eventstore import InvalidEvent
 from eventstore.clock import parse_time
 from eventstore.trading import Allows, LimitsSet, LockoutSet, SessionOpened
-from gateways.cli.locking import duration
+from gateways.cli.lock import duration
 from tests.cli.command import NINE, SECOND, Run
 
 HOUR = 3_600 * SECOND
@@ -40,7 +40,7 @@ def test_a_lock_without_a_time_has_no_end(run: Run, data: Path) -> None:
     ended = run("lock", "ACC1", "--reason", "too much coffee", "--data", data)
     assert ended.code == 0
     assert "ACC1 locked: position " in ended.out
-    assert "locked without end by manual (account), lets reductions through" in ended.out
+    assert "locked without end date by manual (account), lets reductions through" in ended.out
     [event] = lockouts(data)
     assert event == LockoutSet(rule_id="manual", allows=Allows.REDUCE_ONLY, reason="too much coffee")
 
@@ -82,11 +82,11 @@ def test_a_lock_for_the_session_ends_with_the_reset(run: Run, data: Path) -> Non
     ("arguments", "sentence"),
     [
         (("--session",), "no session of ACC1 says when it resets next: give --until, --for or --calendars"),
-        (("--until", "2020-01-01T00:00:00Z"), "is over already: a lockout ends in the future"),
+        (("--until", "2020-01-01T00:00:00Z"), "is in the past: a lockout must end in the future"),
         (("--until", "2099-01-01T00:00:00Z", "--for", "2h"), "give one of --until, --for and --session"),
         (
             ("--for", "99999d"),
-            "--for 99999d is out of range: a lockout ends by 2199-12-31; without --for it has no end",
+            "--for 99999d is out of range: a lockout ends by 2199-12-31; leave out --for for no end date",
         ),
         (("--for", "soon"), "invalid duration 'soon': write it like 2h, 90m or 1d12h"),
         (("--symbol", "ESZ5", "--root", "ES"), "give --symbol or --root"),
@@ -130,7 +130,7 @@ def test_unlock_says_what_else_holds(run: Run, data: Path) -> None:
     run("lock", "ACC1", "--rule", "supervisor", "--data", data)
     ended = run("unlock", "ACC1", "--data", data)
     assert "ACC1 still locked" in ended.out
-    assert "locked without end by supervisor (account)" in ended.out
+    assert "locked without end date by supervisor (account)" in ended.out
 
 
 def test_an_irrevocable_lock_stays(run: Run, data: Path) -> None:
@@ -164,7 +164,7 @@ def test_locking_no_stricter_than_an_irrevocable_lock_changes_nothing(
         assert (ended.code, ended.out) == (1, "")
         assert "ACC1 is already locked irrevocably" in ended.err
         assert "by manual" in ended.err
-        assert ended.err.endswith("; this changed nothing\n")
+        assert ended.err.endswith("; nothing was changed\n")
     assert head(data) == before
 
 
@@ -192,7 +192,7 @@ def test_unlocking_what_is_not_locked_names_what_is(run: Run, data: Path) -> Non
     run("lock", "ACC1", "--rule", "supervisor", "--data", data)
     ended = run("unlock", "ACC1", "--data", data)
     assert ended.code == 2
-    assert "no lockout by 'manual' in force" in ended.err
+    assert "no active lockout by 'manual'" in ended.err
     assert "supervisor (account)" in ended.err
 
 

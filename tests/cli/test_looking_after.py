@@ -11,7 +11,7 @@ import pytest
 
 import eventstore
 from gateways.cli import doctor
-from gateways.cli.doctor import judged_sync
+from gateways.cli.doctor import sync_check
 from tests.cli.command import Run, flip
 
 
@@ -102,12 +102,12 @@ def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
 
 def test_a_network_file_system_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "file_system", lambda _: "nfs4")
-    assert next(doctor.place(tmp_path)).status == "wrong"
+    assert next(doctor.directory_checks(tmp_path)).status == "wrong"
 
 
 def test_a_disk_that_answers_too_quickly_is_warned_of() -> None:
-    assert judged_sync([2_000] * 49 + [90_000_000]).status == "warning"
-    assert judged_sync([60_000] * 50).status == "ok"
+    assert sync_check([2_000] * 49 + [90_000_000]).status == "warning"
+    assert sync_check([60_000] * 50).status == "ok"
 
 
 def test_bench_says_that_it_needs_a_checkout(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ def test_all_records_are_read_those_of_the_write_ahead_log_too(run: Run, evidenc
     assert run("verify", "--data", evidence, "--json").document["checked"] == HEAD
     checks = {check["name"]: check for check in run("doctor", "--data", evidence, "--json").document["checks"]}
     assert "opened read-only: nothing is written there" in checks["file system"]["detail"]
-    assert f"none are used where nothing is written: {HEAD} records folded" in checks["snapshots"]["detail"]
+    assert f"not used when the log is read-only: {HEAD} records folded" in checks["snapshots"]["detail"]
     assert not {"disk sync", "disk space"} & set(checks)
 
 

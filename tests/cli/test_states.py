@@ -52,8 +52,8 @@ def test_state_tells_what_the_day_made_and_what_waits_for_an_answer(run: Run, da
     assert (pending["request_id"], pending["action"]) == ("E-1", "FLATTEN")
     assert pending["requested_at"] == "2025-11-19T15:00:08.000000000Z"
     told = run("state", "--at", NINE_O_CLOCK, "--data", data).out
-    assert "Made in the trading day" in told
-    assert "Asked of the trading process, and not answered" in told
+    assert "Profit and loss of the trading day" in told
+    assert "Enforcement requests without an answer" in told
     assert "FLATTEN" in told
 
 
@@ -92,13 +92,13 @@ def test_a_broker_s_report_is_shown_with_its_time_and_its_difference_until_the_n
     with eventstore.open(data) as store:
         reported = PositionReported(symbol="ESZ5", quantity=Decimal(3))
         store.append("position/ACC1/ESZ5", reported, occurred_at=NINE + 9 * SECOND)
-    table = run("state", "--account", "ACC1", "--data", data).out.partition("What the broker says")[2].splitlines()
+    table = run("state", "--account", "ACC1", "--data", data).out.partition("Positions as the broker")[2].splitlines()
     assert table[3].split() == ["ACC1", "ESZ5", "3", "2025-11-19T15:00:09.000Z", "2"]
     [held] = run("state", "--account", "ACC1", "--data", data, "--json").document["positions"]
     assert (held["reported_at"], held["difference"]) == ("2025-11-19T15:00:09.000000000Z", "2")
     with eventstore.open(data) as store:
         store.append("order/ACC1/O-4", filled("T-9", Side.BUY, 1, "6650"), occurred_at=NINE + 10 * SECOND)
-    table = run("state", "--account", "ACC1", "--data", data).out.partition("What the broker says")[2].splitlines()
+    table = run("state", "--account", "ACC1", "--data", data).out.partition("Positions as the broker")[2].splitlines()
     assert "reported before the last fill" in table[3]
     assert "2025-11-19T15:00:09.000Z" in table[3]
     [held] = run("state", "--account", "ACC1", "--data", data, "--json").document["positions"]
@@ -152,7 +152,7 @@ def test_as_of_by_occurrence_is_what_was_true_then(run: Run, data: Path) -> None
     known_then = run("as-of", at, "--occurred-at", "--known-by", "3", "--data", data, "--json").document
     assert known_then["positions"] == []
     alone = run("as-of", at, "--known-by", "3", "--data", data)
-    assert (alone.code, "goes with --occurred-at" in alone.err) == (2, True)
+    assert (alone.code, "requires --occurred-at" in alone.err) == (2, True)
 
 
 @pytest.mark.parametrize("instant", ["99", "yesterday", "2025-11-19T09:61:00", "-1"])

@@ -79,7 +79,7 @@ def test_a_stale_expected_version_is_refused(run: Run, data: Path) -> None:
         ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": 1, "limt_price": 3}', "close are limit_price"),
         ("OrderSubmitted", "[1, 2]", "no JSON object"),
         ("OrderSubmitted", "{symbol", "no JSON object"),
-        ("LockoutSet", '{"rule_id": "r", "until": "tomorrow"}', "no ISO 8601 time"),
+        ("LockoutSet", '{"rule_id": "r", "until": "tomorrow"}', "invalid time 'tomorrow': write it like"),
         ("LockoutSet", '{"rule_id": "r", "until": "2025-11-19T17:60:00"}', "minute must be in 0..59"),
     ],
 )
@@ -133,6 +133,6 @@ def test_an_event_that_needs_an_actor_asks_for_the_option(run: Run, tmp_path: Pa
     for actor in ((), ("--actor", ""), ("--actor", "  ")):
         ended = run(*command, *actor)
         assert (ended.code, ended.out) == (2, "")
-        assert "LimitsSet needs to know who: give --actor" in ended.err
+        assert "LimitsSet requires an actor: give --actor" in ended.err
     assert not (tmp_path / "d").exists()
     assert run(*command, "--actor", "boss").code == 0

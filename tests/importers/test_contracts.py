@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventstore import InvalidEvent, UnknownContract
-from gateways.importers import ContractTable, Listed, contract_for, load_contracts
+from gateways.importers import ContractEntry, ContractTable, contract_for, load_contracts
 from gateways.importers.contracts import shipped
 
 # Contract units as CME Group's rulebooks have them: units of the underlying for one unit of its price.
@@ -122,7 +122,7 @@ def test_a_file_of_ones_own_adds_and_overrides(tmp_path: Path) -> None:
 
 
 def test_an_own_table_may_name_the_broker_s_roots() -> None:
-    table = ContractTable({"XX": Listed(multiplier=Decimal(7), projectx=("YYE",))})
+    table = ContractTable({"XX": ContractEntry(multiplier=Decimal(7), projectx=("YYE",))})
     assert contract_for("CON.F.US.YYE.Z25", table).symbol == "XXZ5"
 
 
@@ -134,7 +134,7 @@ def test_an_own_table_may_name_the_broker_s_roots() -> None:
         ("[contracts.A]\nmultiplier = 0\n", "above 0"),
         ("[contracts.A]\nmultiplier = 2\ntick_size = 0.25\ntick_value = 0.6\n", r"tick_size × multiplier is 0\.50"),
         ("[contracts.A]\nmultiplyer = 2\n", "multiplyer"),
-        ("[contracts.A\n", "is no table of contracts"),
+        ("[contracts.A\n", "is not a table of contracts"),
     ],
 )
 def test_a_wrong_table_says_which_entry_and_why(tmp_path: Path, text: str, why: str) -> None:

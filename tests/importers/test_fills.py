@@ -156,7 +156,7 @@ def test_a_time_without_zone_or_out_of_range_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("mapping", "why"),
     [
-        ({"Qty": "amount"}, "there is no field 'amount', only trade_id"),
+        ({"Qty": "amount"}, "unknown field 'amount'; the fields are trade_id"),
         ({"Qty": "quantity", "Size": "quantity"}, "mapped more than once"),
         ({"Qty": "quantity"}, "no column Qty"),
     ],

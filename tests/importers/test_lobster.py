@@ -110,7 +110,7 @@ def test_a_zip_s_file_may_begin_with_a_byte_order_mark_and_hold_empty_lines(stor
 
 
 def test_a_date_that_is_none_is_asked_for(store: EventStore, write: Write) -> None:
-    with pytest.raises(InvalidEvent, match="'2012-13-41' is no date: give one like 2012-06-21 with --date"):
+    with pytest.raises(InvalidEvent, match="'2012-13-41' is not a date: give one like 2012-06-21 with --date"):
         import_file(store, write(NAME.replace("06-21", "13-41"), *DAY), "lobster", account="N1")
 
 

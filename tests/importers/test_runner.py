@@ -95,7 +95,7 @@ def test_events_go_in_by_time_and_then_by_row(store: EventStore, write: Write) -
 
 def test_nothing_is_written_when_the_last_row_is_bad(store: EventStore, write: Write) -> None:
     path = write("fills.csv", HEADER, *rows(1, 1_500), "T,ESZ5,1,1 000,1")
-    with pytest.raises(BadRow, match=r"fills\.csv, line 1502, column price: '1 000' is no plain number"):
+    with pytest.raises(BadRow, match=r"fills\.csv, line 1502, column price: '1 000' is not a plain number"):
         import_file(store, path, "fills", account="A1")
     assert store.head() == 0
 
@@ -129,14 +129,14 @@ def test_a_row_said_twice_counts_once(store: EventStore, write: Write) -> None:
 
 def test_one_id_with_two_contents_is_a_bad_row(store: EventStore, write: Write) -> None:
     path = write("fills.csv", HEADER, *rows(1, 2), f"T1,ESZ5,1,7000,{START}")
-    with pytest.raises(BadRow, match="line 4: tells fill:T1 of trade/A1/T1 again, and otherwise than line 2"):
+    with pytest.raises(BadRow, match="line 4: repeats fill:T1 of trade/A1/T1 with other content than line 2"):
         import_file(store, path, "fills", account="A1")
 
 
 def test_a_row_that_contradicts_the_log_stops_the_import_or_is_left_out(store: EventStore, write: Write) -> None:
     import_file(store, write("fills.csv", HEADER, *rows(1, 3)), "fills", account="A1")
     changed = write("fills.csv", HEADER, *rows(1, 1), f"T2,ESZ5,1,7000,{START + 2}", *rows(3, 4))
-    with pytest.raises(BadRow, match=r"line 3: says otherwise than the log, .* at position 3"):
+    with pytest.raises(BadRow, match=r"line 3: contradicts the log, .* at position 3"):
         import_file(store, changed, "fills", account="A1")
     report = import_file(store, changed, "fills", account="A1", keep_going=True)
     assert [bad.line for bad in report.left_out] == [3]
@@ -275,11 +275,11 @@ def test_options_that_do_not_fit_are_refused(store: EventStore, write: Write) ->
     path = write("fills.csv", HEADER, *rows(1, 1))
     with pytest.raises(InvalidEvent, match="no format 'xls': choose one of lobster, topstepx-trades"):
         import_file(store, path, "xls", account="A1")
-    with pytest.raises(InvalidEvent, match="the format fills takes no date"):
+    with pytest.raises(InvalidEvent, match="format fills does not take date"):
         import_file(store, path, "fills", account="A1", date="2025-10-01")
-    with pytest.raises(InvalidEvent, match="the format pyfolio takes no mapping"):
+    with pytest.raises(InvalidEvent, match="format pyfolio does not take mapping"):
         import_file(store, path, "pyfolio", account="A1", mapping={"a": "time"})
-    with pytest.raises(InvalidEvent, match="is no date"):
+    with pytest.raises(InvalidEvent, match="is not a date"):
         import_file(store, path, "lobster", account="A1", date="21.06.2012")
     with pytest.raises(InvalidEvent, match="account"):
         import_file(store, path, "fills", account="A 1")

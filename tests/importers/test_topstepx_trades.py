@@ -163,7 +163,7 @@ def test_a_bad_cell_is_named_and_nothing_is_written(
 
 def test_an_unlisted_contract_is_listed_by_the_caller(store: EventStore, write: Write, tmp_path: Path) -> None:
     path = write("trades.csv", HEADER, SHORT.replace("MNQU5", "XYZU5").replace("41.000000000", "61.5"))
-    with pytest.raises(BadRow, match="'XYZU5' is in no table of contracts: pass --contracts"):
+    with pytest.raises(BadRow, match="no table of contracts lists 'XYZU5': pass --contracts"):
         import_file(store, path, "topstepx-trades", account="A1")
     table = tmp_path / "mine.toml"
     table.write_text("[contracts.XYZ]\nmultiplier = 3\n", encoding="utf-8")

@@ -156,8 +156,8 @@ def test_what_nothing_proves_ends_with_one_until_it_is_accepted(
 
 def test_misuse_is_told_in_one_line(command: Command, data: Path, server: Server) -> None:
     for arguments, changes, message in (
-        (("mirror", "--repair"), {}, "--repair goes with --check"),
-        (("restore",), {}, "say --from-influx"),
+        (("mirror", "--repair"), {}, "--repair requires --check"),
+        (("restore",), {}, "give --from-influx"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_URL": ""}, "set EVENTSTORE_INFLUX_URL"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_TOKEN": "wrong"}, "does not accept the token"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_TOEKN": "x"}, "EVENTSTORE_INFLUX_TOEKN names no setting: there are"),

@@ -18,7 +18,8 @@ from eventstore import EventStore
 from eventstore.journals.sqlite import journal as sqlite
 from eventstore.journals.sqlite import schema, wal
 from eventstore.journals.sqlite.wal import Holder, WriteAheadLog, write_ahead_log
-from gateways.cli.doctor import OK, WARNING, holders_of, write_ahead
+from gateways.cli.doctor import OK, WARNING, wal_check
+from gateways.cli.wal_holders import holders_of
 from tests.store.facts import ORDER, rejected
 
 WAIT_SECONDS = 30.0
@@ -137,12 +138,12 @@ def test_a_process_that_is_gone_has_no_name(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_doctor_warns_above_a_bound() -> None:
-    assert write_ahead(WriteAheadLog(schema.WAL_BYTES_MAX, ())).status == OK
-    check = write_ahead(WriteAheadLog(100 << 20, (Holder(7, "sqlitebrowser"),)))
+    assert wal_check(WriteAheadLog(schema.WAL_BYTES_MAX, ())).status == OK
+    check = wal_check(WriteAheadLog(100 << 20, (Holder(7, "sqlitebrowser"),)))
     assert check.status == WARNING
     assert "sqlitebrowser (7) keeps an older state in view" in check.detail
     assert "104.9 MB" in check.detail
-    assert "no process holds it now" in write_ahead(WriteAheadLog(100 << 20, ())).detail
+    assert "no process holds it now" in wal_check(WriteAheadLog(100 << 20, ())).detail
 
 
 def test_it_is_found_behind_a_link(tmp_path: Path) -> None:

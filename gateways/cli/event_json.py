@@ -1,4 +1,4 @@
-"""Events from what is typed: a name and a JSON object, refused by name where either does not fit the class."""
+"""Events from a type's name and a JSON object, checked against the vocabulary."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import msgspec
 
 from eventstore import Event, InvalidEvent, SystemClock, trading
 from eventstore.events.registry import EventType, by_name
-from gateways.cli.known import close_to
+from gateways.cli.names import close_to
 from gateways.presenting.documents import annotations_of, is_instant
 from gateways.presenting.times import parse_local
 
 
 def event_of(name: str, text: str, zone: tzinfo = UTC) -> Event:
-    """Return an event of the vocabulary; its instants may be text, in a zone. Raises InvalidEvent."""
+    """Return an event; its instants may be text, read in a zone. Raises InvalidEvent for what does not fit the type."""
     kind = by_name(name)
     if kind is None:
         msg = f"unknown event type {name!r}: {close_to(name, known_types())}"
@@ -41,18 +41,18 @@ def known_types() -> list[str]:
 
 
 def unknown_types(names: list[str]) -> list[str]:
-    """Return, for each name that no event has here, a sentence with those that are close to it."""
+    """Return a sentence for each unknown event type, with those close to it."""
     unknown = [name for name in names if by_name(name) is None]
     return [f"unknown event type {name!r}: {close_to(name, known_types())}" for name in unknown]
 
 
 def _members(kind: EventType, text: str) -> dict[str, msgspec.Raw]:
-    """Return an object's members as they are written, so that no figure passes through a float."""
+    """Return the members of an object as they are written, so that no figure passes through a float."""
     try:
         members = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
     except (msgspec.MsgspecError, UnicodeEncodeError) as e:
         required = [field.name for field in msgspec.structs.fields(kind.cls) if field.required]
         example = ", ".join(f'"{name}": …' for name in required)
-        msg = f"the members of {kind.name} are no JSON object ({e}): write them like '{{{example}}}'"
+        msg = f"the members of {kind.name} are not a JSON object ({e}): write them like '{{{example}}}'"
         raise InvalidEvent(msg) from e
     return dict(members)

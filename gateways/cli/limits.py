@@ -1,0 +1,54 @@
+"""`limits`: the limits in force, since when and set by whom; first ones from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateways.cli import options, stores
+from gateways.cli.options import CommonOptions
+from gateways.cli.queries import open_account_query
+from gateways.presenting.documents import plain
+from gateways.presenting.output import note, put_json, put_table
+from gateways.presenting.rows import LIMIT_COLUMNS, limit_row
+from projections import open as open_book
+from projections.seeds import load
+
+Seed = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="First append what this TOML file defines and the log lacks.")
+]
+Pending = Annotated[bool, typer.Option("--pending", help="Show changes that wait for the next session instead.")]
+
+
+@options.command(url=True, zone=True, exact=True)
+def limits(
+    common: CommonOptions,
+    *,
+    account: options.Account = None,
+    seed: Seed = None,
+    pending: Pending = False,
+    actor: options.Actor = None,
+    rows: options.Rows = options.ROWS,
+) -> None:
+    """Show the limits in force, since when and set by whom; with --seed, set initial ones from a file."""
+    if seed is not None:
+        _append_seed(seed, actor, common)
+    with open_account_query(common, account) as query:
+        with query.open_book() as book:
+            ask = book.limits.pending if pending else book.limits.of
+            accounts = sorted(book.partitions("limits")) if account is None else [account]
+            found = [limit for name in accounts for limit in ask(name, query.now_ns())]
+        if common.as_json:
+            put_json([plain(limit, query.shown.document_zone) | query.missing_tail for limit in found])
+        else:
+            title = "Pending limits" if pending else "Limits in force"
+            put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows)
+
+
+def _append_seed(path: Path, actor: str | None, common: CommonOptions) -> None:
+    seeds = load(path)
+    with stores.open_or_create(common) as store, open_book(store) as book:
+        records = seeds.apply(book, actor or store.actor)
+    note(f"{path}: {len(records)} events appended" if records else f"{path}: the log has all of it, nothing was added")

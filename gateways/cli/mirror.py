@@ -1,0 +1,148 @@
+"""`mirror`: a log shipped to InfluxDB, and compared with what InfluxDB holds."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from eventstore import InfluxSettings, InvalidEvent, Refused
+from eventstore.journals.sqlite import SqliteJournal
+from gateways.cli import options, stores, zones
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.presenting.documents import plain
+from gateways.presenting.output import note, progress, put, put_json
+from gateways.presenting.presenter import Presenter
+
+if TYPE_CHECKING:
+    from eventstore.influx.repair.check import Comparison, Difference
+    from eventstore.influx.ship.shipper import Shipper
+
+Once = Annotated[bool, typer.Option("--once", help="Ship until caught up, then end.")]
+Check = Annotated[bool, typer.Option("--check", help="Ship nothing: compare the journal with what InfluxDB holds.")]
+Repair = Annotated[bool, typer.Option("--repair", help="With --check: ship again what InfluxDB lacks.")]
+
+WATCH_SECONDS = 0.5
+DRAIN_SECONDS = 5.0
+
+
+@options.command(zone=True, exact=True)
+def mirror(common: CommonOptions, *, once: Once = False, check: Check = False, repair: Repair = False) -> None:
+    """Ship the log to InfluxDB for as long as this runs; with --once until caught up; with --check compare only.
+
+    InfluxDB is configured by EVENTSTORE_INFLUX_URL, _ORG, _BUCKET, _TOKEN or _TOKEN_FILE, or by ./eventstore.toml.
+    Exit code 1 if --check finds a difference.
+    """
+    if repair and not check:
+        msg = "--repair requires --check: what is missing has to be found first"
+        raise InvalidEvent(msg)
+    settings = InfluxSettings.load()
+    with stores.open_journal(common) as journal:
+        if check:
+            _compare(journal, settings, zones.presenter(common), repair=repair, as_json=common.as_json)
+        elif once:
+            _ship_once(journal, settings, as_json=common.as_json)
+        else:
+            _ship_continuously(journal, settings)
+
+
+def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: bool) -> None:
+    from eventstore.influx.ship.shipper import Shipper
+
+    shipper = Shipper(journal, journal.path.parent, settings)
+    position = shipper.run(once=True, patience_seconds=settings.patience_seconds)
+    if as_json:
+        put_json({"log": journal.log, "position": position, "head": journal.head()})
+    else:
+        put(f"caught up: InfluxDB has log {journal.log} up to position {position:,}")
+
+
+def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None:
+    from eventstore.influx.ship.shipper import Shipper
+
+    shipper = Shipper(journal, journal.path.parent, settings)
+    ended = threading.Event()
+    # What a service manager sends: the rest is shipped first, for a few seconds at most.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: shipper.stop(drain_seconds=DRAIN_SECONDS))
+    watcher = threading.Thread(target=_report_changes, args=(journal, shipper, ended), name="watcher", daemon=True)
+    watcher.start()
+    try:
+        position = shipper.run()
+    except KeyboardInterrupt:
+        note(f"interrupted: {_progress(journal, shipper)}; the rest ships at the next start")
+        raise
+    finally:
+        ended.set()
+        watcher.join()
+    put(f"ended: InfluxDB has log {journal.log} up to position {position:,}")
+
+
+def _report_changes(journal: SqliteJournal, shipper: Shipper, ended: threading.Event) -> None:
+    """Print each change of state on stderr until shipping has ended."""
+    from eventstore.influx import status
+
+    reported = None
+    while not ended.wait(WATCH_SECONDS):
+        found = status.told(journal.path.parent)
+        state = None if found is None else (found.state, found.last_error)
+        if state is not None and state != reported:
+            note(f"shipping {_progress(journal, shipper)}" if state[1] is None else f"{state[0]}: {state[1]}")
+            reported = state
+
+
+def _progress(journal: SqliteJournal, shipper: Shipper) -> str:
+    return f"log {journal.log}: InfluxDB has position {shipper.position:,} of {journal.head():,}"
+
+
+def _compare(
+    journal: SqliteJournal, settings: InfluxSettings, shown: Presenter, *, repair: bool, as_json: bool
+) -> None:
+    from eventstore.influx import claims, status
+    from eventstore.influx.client import Client
+    from eventstore.influx.repair import check
+
+    client = Client(settings)
+    try:
+        claim = claims.current(client, journal.log)
+        if claim is None or claim.log_id != journal.log_id.hex():
+            msg = f"bucket {settings.bucket!r} does not hold this log {journal.log!r}: nothing was shipped there"
+            raise Refused(msg)
+        cursor = status.read_cursor(journal.path.parent)
+        shipped = 0 if cursor is None else cursor.position
+        with progress("comparing") as step:
+            comparing = check.Comparing(journal, client, shipped=shipped, symbols=bool(claim.symbols), repair=repair)
+            found = comparing.run(step)
+    finally:
+        client.close()
+    if as_json:
+        put_json({"log": journal.log, **plain(found, shown.document_zone)})
+    else:
+        _put_comparison(found, journal.head(), shipped, shown)
+    if not found.ok and found.repaired < found.missing + found.altered + found.foreign:
+        end_with_problem()
+
+
+def _put_comparison(found: Comparison, head: int, shipped: int, shown: Presenter) -> None:
+    behind = f"; {head - shipped:,} more are not shipped yet" if head > shipped else ""
+    if found.ok:
+        put(f"ok: {found.checked:,} records are in InfluxDB as the journal has them, and nothing else{behind}")
+        return
+    put(
+        f"{found.missing:,} missing, {found.altered:,} altered, {found.foreign:,} foreign, of {found.checked:,}{behind}"
+    )
+    for difference in found.differences:
+        put(_described(difference, shown))
+    if found.missing + found.altered + found.foreign > len(found.differences):
+        put("… and more")
+    if found.repaired:
+        put(f"{found.repaired:,} shipped again: run --check once more to see them there")
+    elif found.missing:
+        put("--check --repair ships again what is missing; what is altered or foreign stays, as evidence")
+
+
+def _described(difference: Difference, shown: Presenter) -> str:
+    place = f"position {difference.position}" if difference.position else f"time {shown.time(difference.recorded_at)}"
+    return f"{difference.kind:<8} {place}: {difference.detail}"

@@ -1,0 +1,58 @@
+"""What commands that only read have in common: the log, how its answer is shown, and a book on it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from eventstore import EventReader
+from gateways.cli import names, stores, zones
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.presenting.output import progress
+from gateways.presenting.presenter import Presenter
+from projections import Book
+from projections import open as open_book
+
+
+class Query(NamedTuple):
+    """A log opened to answer a command about one account or, without a name, all of them."""
+
+    store: EventReader
+    shown: Presenter
+    account: str | None
+
+    @property
+    def missing_tail(self) -> dict[str, Any]:
+        """The JSON member that names the records the log is known to lack; empty if it lacks none."""
+        return stores.missing_tail(self.store)
+
+    def now_ns(self) -> int:
+        return stores.clock_of(self.store).now_ns()
+
+    @contextlib.contextmanager
+    def open_book(self) -> Iterator[Book]:
+        """Open a book of the account or of all, with a progress bar while it is folded."""
+        accounts = None if self.account is None else [self.account]
+        with contextlib.ExitStack() as stack:
+            with progress("folding") as step:
+                book = stack.enter_context(open_book(self.store, accounts=accounts, progress=step))
+            yield book
+
+
+@contextlib.contextmanager
+def open_query(common: CommonOptions, account: str | None = None) -> Iterator[Query]:
+    """Open a log to read."""
+    with stores.open_reader(common) as store:
+        yield Query(store, zones.presenter(common, store, account), account)
+
+
+@contextlib.contextmanager
+def open_account_query(common: CommonOptions, account: str | None) -> Iterator[Query]:
+    """Open a log to read; an account without records is noted, and ends the command with exit code 1."""
+    with open_query(common, account) as query:
+        is_known = names.note_account(query.store, account)
+        yield query
+    if not is_known:
+        end_with_problem()

@@ -1,0 +1,122 @@
+"""The log that a command works on, opened to read, to append, or to ship."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import eventstore
+from eventstore import (
+    Clock,
+    CorruptJournal,
+    EventReader,
+    EventStore,
+    ReadOnly,
+    StoreError,
+    SystemClock,
+    Unavailable,
+)
+from eventstore.journals.sqlite import SqliteJournal
+from eventstore.journals.sqlite.schema import is_writable
+from eventstore.locations import masked_url
+from eventstore.store import journal_path
+from gateways.cli.options import CommonOptions
+from gateways.presenting.documents import plain
+
+
+@contextlib.contextmanager
+def open_reader(common: CommonOptions) -> Iterator[EventReader]:
+    """Open a log to read: in the directory, or in InfluxDB if its URL was given."""
+    if common.url:
+        with eventstore.connect(common.url, log=common.log) as reader:
+            yield reader
+        return
+    with open_local_reader(common) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def open_local_reader(common: CommonOptions) -> Iterator[EventStore]:
+    """Open a log on this machine to read: read-only if asked for, or if it is not writable."""
+    _check_exists(common)
+    with _open(common, read_only=common.read_only or is_protected(common)) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def open_existing(common: CommonOptions) -> Iterator[EventStore]:
+    """Open a log to append to; raise Unavailable if there is none."""
+    _check_exists(common)
+    with _open(common) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def open_or_create(common: CommonOptions) -> Iterator[EventStore]:
+    """Open a log to append to, and create it if there is none."""
+    if common.url:
+        msg = f"{masked_url(common.url)} is read-only: append to the journal itself, with --data DIR"
+        raise ReadOnly(msg)
+    with _open(common) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
+    """Open the journal of a log that exists, to ship its records."""
+    with open_existing(common):
+        pass
+    journal = SqliteJournal(journal_path(common.data, common.log), log=common.log)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def is_protected(common: CommonOptions) -> bool:
+    """Tell whether a log can only be read: its directory or one of its files is not writable."""
+    return not is_writable(journal_path(common.data, common.log))
+
+
+def lacks_tail(common: CommonOptions) -> bool:
+    """Tell whether a log is readable but lacks records at its end, so that it does not open to append."""
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            eventstore.open(common.data, log=common.log, read_only=True) as store,
+        ):
+            return store.missing_tail is not None
+    except StoreError:
+        return False
+
+
+def missing_tail(store: EventReader) -> dict[str, Any]:
+    """Return the JSON member that names the records a log is known to lack; empty if it lacks none."""
+    missing = store.missing_tail
+    return {} if missing is None else {"missing_tail": {**plain(missing), "reason": str(missing)}}
+
+
+def clock_of(store: EventReader) -> Clock:
+    """Return the clock of a store, or the system's for a reader that has none."""
+    return store.clock if isinstance(store, EventStore) else SystemClock()
+
+
+def _check_exists(common: CommonOptions) -> None:
+    """Raise Unavailable if there is no journal: reading never creates one."""
+    if not journal_path(common.data, common.log).is_file():
+        others = sorted(found.parent.name for found in common.data.glob("*/journal.db"))
+        hint = f"the logs there are {', '.join(others)}" if others else "give --data DIR, or append or import first"
+        msg = f"there is no log {common.log!r} in {common.data}: {hint}"
+        raise Unavailable(msg)
+
+
+def _open(common: CommonOptions, *, read_only: bool = False) -> EventStore:
+    """Open a log; the error for one that lost its tail says how to read what is left."""
+    try:
+        return eventstore.open(common.data, log=common.log, read_only=read_only)
+    except CorruptJournal as e:
+        if not read_only and lacks_tail(common):
+            e.add_note("To see what is left in it, use --read-only with verify, doctor, state or read")
+        raise

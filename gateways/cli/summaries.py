@@ -1,0 +1,80 @@
+"""A book's summary as `state` and `as-of` print it: tables, or one JSON document."""
+
+from __future__ import annotations
+
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.cli.queries import Query
+from gateways.presenting import rows as cells
+from gateways.presenting.book_summary import BookSummary
+from gateways.presenting.output import put, put_json, put_table
+from gateways.presenting.presenter import NONE, Presenter
+
+_TOTAL_COLUMNS = ("account", "in", ">realized", ">fees", ">net")
+_DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">net", ">fills")
+_ANOMALY_COLUMNS = ("account", "in", "kind", ">count", "last log positions")
+_POSITIONS_SHOWN = 3
+
+
+def put_summary(summary: BookSummary, query: Query, rows: int, common: CommonOptions) -> None:
+    """Print a summary; parked partitions end the command with exit code 1."""
+    if common.as_json:
+        put_json(summary.as_json(query.shown.document_zone) | query.missing_tail)
+    else:
+        _put_tables(summary, query.shown, rows)
+    if summary.parked:
+        end_with_problem()
+
+
+def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
+    put(f"log {summary.log} at position {summary.log_position:,}")
+    put()
+    orders = [cells.order_row(order, shown) for order in summary.orders]
+    put_table("Open orders", cells.ORDER_COLUMNS, orders, shown=rows)
+    _put_positions(summary, shown, rows)
+    _put_totals(summary, shown, rows)
+    lockouts = [cells.lockout_row(lockout, shown) for lockout in summary.lockouts]
+    put_table(f"Lockouts in force at {shown.time(summary.at)}", cells.LOCKOUT_COLUMNS, lockouts, shown=rows)
+    requests = [cells.request_row(request, shown) for request in summary.pending]
+    if requests:
+        put_table("Enforcement requests without an answer", cells.REQUEST_COLUMNS, requests, shown=rows)
+    anomalies = [
+        (each.account, each.view, each.kind, f"{each.count:,}", _last_positions(each.log_positions))
+        for each in summary.anomalies
+    ]
+    put_table("Anomalies", _ANOMALY_COLUMNS, anomalies, shown=rows)
+    for error in summary.parked:
+        put(f"stopped: {error}")
+
+
+def _put_positions(summary: BookSummary, shown: Presenter, rows: int) -> None:
+    """Print positions, and what the broker reported of them."""
+    positions = [cells.position_row(position, shown) for position in summary.positions]
+    put_table("Positions; realized first in, first out, before fees", cells.POSITION_COLUMNS, positions, shown=rows)
+    reports = [cells.report_row(position, shown) for position in summary.positions if position.reported is not None]
+    if reports:
+        put_table("Positions as the broker reported them", cells.REPORT_COLUMNS, reports, shown=rows)
+
+
+def _put_totals(summary: BookSummary, shown: Presenter, rows: int) -> None:
+    """Print the profit and loss of each account, in all and of the trading day."""
+    totals = [
+        (t.account, t.currency or NONE, *(shown.money(amount, t.currency) for amount in (t.realized, t.fees, t.net)))
+        for t in summary.totals
+    ]
+    put_table("Profit and loss by currency", _TOTAL_COLUMNS, totals, shown=rows)
+    days = [
+        (
+            *(day.account, day.trading_day, day.currency or NONE),
+            *(shown.money(amount, day.currency) for amount in (day.realized, day.fees, day.net)),
+            f"{day.trades:,}",
+        )
+        for day in summary.days
+    ]
+    if days:
+        put_table("Profit and loss of the trading day", _DAY_COLUMNS, days, shown=rows)
+
+
+def _last_positions(log_positions: tuple[int, ...]) -> str:
+    last = ", ".join(map(str, log_positions[-_POSITIONS_SHOWN:]))
+    return f"… {last}" if len(log_positions) > _POSITIONS_SHOWN else last or NONE

@@ -1,0 +1,125 @@
+"""`verify`: proof that nothing in a log was changed, or the first position where something was."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from eventstore import CorruptJournal, EventReader, UnsupportedFormat, Verification
+from eventstore.proofs import merkle
+from gateways.cli import options, stores
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.cli.verification import verify_log
+from gateways.presenting.documents import plain
+from gateways.presenting.output import note, progress, put, put_json
+
+After = Annotated[int, typer.Option(min=0, metavar="POSITION", help="Check only records after this position.")]
+Root = Annotated[
+    str | None,
+    typer.Option(metavar="HEX", help="A root kept elsewhere: the log must have had it, and continue it."),
+]
+Size = Annotated[
+    int | None,
+    typer.Option(min=0, metavar="N", help="Size of the log that --root belongs to; by default the current size."),
+]
+
+SizeAndRoot = tuple[int, bytes]
+
+
+@options.command(url=True, read_only=True)
+def verify(common: CommonOptions, *, after: After = 0, root: Root = None, size: Size = None) -> None:
+    """Recompute every digest and the tree, check all else that reads depend on; name the first bad position.
+
+    Exit code 1 if there is one. Keep the printed root elsewhere: if both records and tree were rewritten, only --root
+    and --size show it, however much the log has grown since.
+    """
+    found: Verification | None = None
+    now: SizeAndRoot | None = None
+    more: dict[str, Any] = {}
+    try:
+        with _open_reader(common) as store:
+            _note_past_end(store, after)
+            found = verify_log(store, after=after, root=root, size=size)
+            now = store.root()
+            more = stores.missing_tail(store)
+            if root is not None and not found.ok:
+                more |= _size_of_root(store, root)
+    except UnsupportedFormat:
+        raise
+    except CorruptJournal as e:
+        # Opening checks the head and the last records and failed there; or no root can be computed.
+        if found is None or found.ok:
+            found = Verification(ok=False, checked=0, first_bad=e.position, reason=e.reason)
+    if common.as_json:
+        head, current = (None, None) if now is None else (now[0], now[1].hex())
+        put_json({"log": common.log, **plain(found), "size": head, "root": current, **more})
+    else:
+        _put_verdict(found, now, more.get("root_of_size"), from_influx=bool(common.url))
+        if found.ok and root is not None:
+            when = "now" if size is None else f"at size {size:,}, and the log continues it"
+            put(f"the log had root {root.lower()} {when}")
+    if not found.ok:
+        end_with_problem()
+
+
+@contextlib.contextmanager
+def _open_reader(common: CommonOptions) -> Iterator[EventReader]:
+    """Open a log to verify it: read-only if it lost its tail, which is a reason to look, not to refuse."""
+    with contextlib.ExitStack() as stack:
+        try:
+            store = stack.enter_context(stores.open_reader(common))
+        except CorruptJournal as e:
+            if common.read_only or common.url or not stores.lacks_tail(common):
+                raise
+            note(f"{e.reason}: verified as with --read-only")
+            store = stack.enter_context(stores.open_reader(msgspec.structs.replace(common, read_only=True)))
+        yield store
+
+
+def _note_past_end(store: EventReader, after: int) -> None:
+    if after > store.head():
+        note(f"position {after} is not in the log, which ends at {store.head()}: no record was checked")
+
+
+def _size_of_root(store: EventReader, root: str) -> dict[str, Any]:
+    """Return the JSON member with the size at which an undamaged log had a root; empty if it never had."""
+    if not verify_log(store).ok:
+        return {}
+    sought, tree = root.lower(), merkle.Frontier()
+    with progress("looking for the root") as step:
+        for record in store.read():
+            if tree.root().hex() == sought:
+                break
+            tree.grow([record.digest])
+            step(tree.size, store.head())
+    return {"root_of_size": tree.size} if tree.root().hex() == sought else {}
+
+
+def _put_verdict(found: Verification, now: SizeAndRoot | None, root_size: int | None, *, from_influx: bool) -> None:
+    if from_influx:
+        # InfluxDB stores no digests, so what is read proves its order; comparing with the journal proves its content.
+        proved = "follow one another without a gap, and give the roots that the mirror left"
+        advice = "compare with the journal: eventstore mirror --check"
+    else:
+        proved, advice = "are as they were written", "keep the file, restore from a backup"
+    if found.ok:
+        put(f"ok: {found.checked:,} records {proved}")
+        for what in found.unproved:
+            put(f"unproved: {what}")
+        root = "" if now is None else now[1].hex()
+        put(f"root {root}" + ("  (the journal's must be the same)" if from_influx else ""))
+        return
+    where, before = (f" at position {found.first_bad}", " before it") if found.first_bad else ("", "")
+    put(f"wrong{where}: {found.reason}")
+    if not found.checked and now is None:
+        put(f"no records were checked, because the log cannot be opened; {advice}")
+        return
+    if now is not None and root_size is not None:
+        put(f"{now[0]:,} records {proved}; the root given is the log's at size {root_size:,}: give --size {root_size}")
+        return
+    put(f"{found.checked:,} records{before} {proved}; {advice}")

@@ -1,0 +1,156 @@
+"""A summary of a book: the orders, positions, profit and loss, lockouts and anomalies of one account or all."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from eventstore import Instant, UnknownContract
+from eventstore.clock import NANOSECONDS
+from gateways.presenting.documents import plain, realized_or_none
+from projections import SHARED, PartitionParked
+from projections.decimals import FIXED
+from projections.views.enforcement import Enforcement
+from projections.views.executions.positions import Position
+from projections.views.lockouts.view import Lockout
+from projections.views.orders.view import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from projections import Book
+
+T = TypeVar("T")
+
+
+class CurrencyTotal(msgspec.Struct, frozen=True):
+    """An account's realized profit and loss, fees and net, in one currency."""
+
+    account: str
+    currency: str
+    realized: Decimal
+    fees: Decimal
+    net: Decimal
+
+
+class DayTotal(msgspec.Struct, frozen=True):
+    """An account's profit and loss of one trading day, in one currency; without sessions, of a date in UTC."""
+
+    account: str
+    trading_day: str
+    currency: str
+    realized: Decimal
+    fees: Decimal
+    net: Decimal
+    trades: int
+
+
+class AnomalyCount(msgspec.Struct, frozen=True):
+    """How often an account has one kind of anomaly, and the log positions that are still remembered."""
+
+    account: str
+    view: str
+    kind: str
+    count: int
+    log_positions: tuple[int, ...] = msgspec.field(default=(), name="positions")
+
+
+class BookSummary(msgspec.Struct, frozen=True):
+    """What a book says at a log position.
+
+    `at`: the instant for which lockouts and the trading day are shown. `parked`: the errors of parked partitions.
+    """
+
+    log: str
+    log_position: int = msgspec.field(name="position")
+    at: Instant
+    orders: tuple[Order, ...]
+    positions: tuple[Position, ...]
+    totals: tuple[CurrencyTotal, ...]
+    days: tuple[DayTotal, ...]
+    lockouts: tuple[Lockout, ...]
+    pending: tuple[Enforcement, ...]
+    anomalies: tuple[AnomalyCount, ...]
+    parked: tuple[str, ...]
+
+    def as_json(self, zone: tzinfo) -> dict[str, Any]:
+        """Return plain JSON values, each position with its realized money or null."""
+        document: dict[str, Any] = plain(self, zone)
+        for position, shown in zip(self.positions, document["positions"], strict=True):
+            shown["realized"] = plain(realized_or_none(position))
+        return document
+
+
+def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary:
+    """Summarize one account or all; what a parked partition cannot answer is left out."""
+    accounts = book.accounts.known() if account is None else (account,)
+    positions = _each(accounts, book.positions.of)
+    return BookSummary(
+        log=log,
+        log_position=book.position,
+        at=at,
+        orders=_each(accounts, book.orders.open),
+        positions=positions,
+        totals=tuple(_totals(book, accounts, positions)),
+        days=_each(accounts, lambda name: _day_totals(book, name, at)),
+        lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
+        pending=_each(accounts, book.enforcement.pending),
+        anomalies=_each(accounts, lambda name: _anomalies(book, name)),
+        parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
+    )
+
+
+def _each(accounts: Iterable[str], ask: Callable[[str], Iterable[T]]) -> tuple[T, ...]:
+    found: list[T] = []
+    for account in accounts:
+        try:
+            found += ask(account)
+        except (PartitionParked, UnknownContract):
+            # Parked partitions have a list of their own, and positions without a contract say so.
+            continue
+    return tuple(found)
+
+
+def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) -> Iterable[CurrencyTotal]:
+    realized: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    fees: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for position in positions:
+        account, currency = position.account, position.currency or ""
+        money = realized_or_none(position)
+        if money is not None:
+            realized[account, currency] = FIXED.add(realized[account, currency], money)
+        for fee_currency, amount in position.fees_by_currency:
+            key = (account, fee_currency or currency)
+            fees[key] = FIXED.add(fees[key], amount)
+    for account in accounts:
+        for fee_currency, amount in _each([account], book.positions.unassigned_fees):
+            fees[account, fee_currency] = FIXED.add(fees[account, fee_currency], amount)
+    for account, currency in sorted({*realized, *fees}):
+        gross, paid = realized[account, currency], fees[account, currency]
+        yield CurrencyTotal(account, currency, gross, paid, FIXED.subtract(gross, paid))
+
+
+def _day_totals(book: Book, account: str, at: int) -> Iterable[DayTotal]:
+    session = book.sessions.current(account, at)
+    day = datetime.fromtimestamp(at // NANOSECONDS, UTC).date() if session is None else session.trading_day
+    for totals in book.pnl.day(account, at):
+        amounts = (totals.realized, totals.fees, totals.net)
+        yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades)
+
+
+def _anomalies(book: Book, account: str) -> list[AnomalyCount]:
+    found = [AnomalyCount(account, "orders", kind, count) for kind, count in book.orders.anomalies(account).items()]
+    marks: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for position in book.positions.of(account):
+        for kind, log_position in position.anomalies:
+            marks["positions", kind].append(log_position)
+    for kind, log_position in book.positions.anomalies(account):
+        marks["positions", kind].append(log_position)
+    for anomaly in book.lockouts.anomalies(account):
+        marks["lockouts", anomaly.kind].append(anomaly.position)
+    found += [AnomalyCount(account, view, kind, len(places), tuple(places)) for (view, kind), places in marks.items()]
+    return found

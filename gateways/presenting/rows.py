@@ -1,0 +1,153 @@
+"""Records, orders, positions, lockouts, limits and changes as the cells of tables: one row for each value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstore.trading import Allows
+from gateways.presenting.documents import readable_data, realized_or_none
+from gateways.presenting.escaping import escaped_json
+from gateways.presenting.numbers import without_powers
+from gateways.presenting.presenter import NONE
+from projections.views.executions.positions import Position
+from projections.views.lockouts.view import Lockout
+from projections.views.orders.view import Order
+
+if TYPE_CHECKING:
+    from eventstore import Record
+    from gateways.presenting.presenter import Presenter
+    from projections import Change
+    from projections.views.enforcement import Enforcement
+    from projections.views.executions.pnl import PnlTotals
+    from projections.views.limits.view import Limit
+
+Cells = tuple[str, ...]
+
+ORDER_COLUMNS = ("account", "order", "symbol", "side", ">leaves", ">of", ">price", "status")
+POSITION_COLUMNS = ("account", "symbol", ">position", ">average", ">realized", ">fees", "in")
+REPORT_COLUMNS = ("account", "symbol", ">quantity", "as of", "~difference")
+LOCKOUT_COLUMNS = ("account", "rule", "scope", "allows", "until", "~why")
+REQUEST_COLUMNS = ("account", "request", "action", "symbol", "since", "~why")
+LIMIT_COLUMNS = ("account", "rule", "~parameters", "in force from", "set by", ">position")
+CHANGE_COLUMNS = ("account", "in", "what", "~before", "~after", "by log positions")
+PNL_COLUMNS = ("account", "day", "symbol", "side", "in", ">realized", ">fees", ">net", ">fills", ">volume")
+_RECORDS_SHOWN = 4
+
+
+def record_fields(record: Record, shown: Presenter) -> Cells:
+    """Return position, recorded_at, occurred_at, stream, version, type and data of a record."""
+    times = (shown.time(record.recorded_at), shown.time(record.occurred_at))
+    data = escaped_json(readable_data(record, shown.time))
+    return (str(record.position), *times, record.stream, str(record.version), record.type, data)
+
+
+def order_row(order: Order, shown: Presenter) -> Cells:
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    return (
+        *(order.account, order.order_id, order.symbol or NONE, order.side or NONE),
+        *(shown.quantity(order.leaves), shown.quantity(order.quantity), shown.price(price), order.status),
+    )
+
+
+def position_row(position: Position, shown: Presenter) -> Cells:
+    currency = position.currency
+    return (
+        *(position.account, position.symbol, shown.quantity(position.quantity), shown.mean(position.average_price)),
+        *(_realized(position, shown), shown.money(position.fees, currency), currency or NONE),
+    )
+
+
+def report_row(position: Position, shown: Presenter) -> Cells:
+    """Return what the broker reported of a position."""
+    difference = "reported before the last fill" if position.superseded else shown.quantity(position.difference)
+    return (
+        *(position.account, position.symbol, shown.quantity(position.reported)),
+        *(shown.time(position.reported_at), difference),
+    )
+
+
+def lockout_row(lockout: Lockout, shown: Presenter) -> Cells:
+    until = "no end date" if lockout.until is None else shown.time(lockout.until)
+    return (lockout.account, lockout.rule_id, lockout.scope, lockout.allows, until, lockout.reason or NONE)
+
+
+def lockout_sentence(lockout: Lockout, shown: Presenter) -> str:
+    """Return a lockout in force as `locked until ... by RULE (SCOPE)`."""
+    end = "without end date" if lockout.until is None else f"until {shown.time(lockout.until)}"
+    return f"locked {end} by {lockout.rule_id} ({lockout.scope})"
+
+
+def lockout_effect(lockout: Lockout) -> str:
+    """Return what a lockout lets through."""
+    return "lets nothing through" if lockout.allows is Allows.NOTHING else "lets reductions through"
+
+
+def request_row(request: Enforcement, shown: Presenter) -> Cells:
+    """Return a pending enforcement request."""
+    return (
+        *(request.account, request.request_id, request.action, request.symbol or NONE),
+        *(shown.time(request.requested_at), request.reason or NONE),
+    )
+
+
+def limit_row(limit: Limit, shown: Presenter) -> Cells:
+    parameters = ", ".join(f"{name} {_parameter(value)}" for name, value in limit.parameters.items())
+    since = "the next session" if limit.in_force_at is None else shown.time(limit.in_force_at)
+    return limit.account, limit.rule_id, parameters or NONE, since, limit.actor, str(limit.position)
+
+
+def _parameter(value: object) -> str:
+    if isinstance(value, dict):
+        return " and ".join(f"{name} {_parameter(each)}" for name, each in value.items())
+    return " and ".join(map(_parameter, value)) if isinstance(value, list) else without_powers(str(value))
+
+
+def pnl_row(account: str, day: str | None, totals: PnlTotals, shown: Presenter) -> Cells:
+    """Return the profit and loss of one symbol, side and currency, of one day or, without one, of all of them."""
+    amounts = (shown.money(amount, totals.currency) for amount in (totals.realized, totals.fees, totals.net))
+    return (
+        *(account, day or NONE, totals.symbol or NONE, totals.side or NONE, totals.currency or NONE),
+        *(*amounts, f"{totals.trades:,}", shown.quantity(totals.volume)),
+    )
+
+
+def change_row(change: Change, shown: Presenter) -> Cells:
+    positions = [str(record.position) for record in change.records]
+    by = ", ".join(positions)
+    if len(positions) > _RECORDS_SHOWN:
+        by = f"{', '.join(positions[:2])} … {positions[-1]} ({len(positions)})"
+    before, after = _state(change.before, shown), _state(change.after, shown)
+    return (change.account, change.view, change.key.removesuffix("/NET"), before, after, by)
+
+
+def _state(value: object, shown: Presenter) -> str:
+    """Return an order, a position or the lockouts of a rule as it was before or after a change."""
+    match value:
+        case Order():
+            return (
+                f"{value.status} {shown.quantity(value.cumulative)}/{shown.quantity(value.quantity)}"
+                f"{_average_price(value, shown)}"
+            )
+        case Position():
+            realized = _realized(value, shown)
+            return f"{shown.quantity(value.quantity)}{_average_price(value, shown)}, realized {realized}"
+        case tuple():
+            return "; ".join(_lockout_state(each, shown) for each in value if isinstance(each, Lockout)) or NONE
+        case _:
+            return NONE
+
+
+def _average_price(value: Order | Position, shown: Presenter) -> str:
+    return "" if value.average_price is None else f" at {shown.mean(value.average_price)}"
+
+
+def _realized(position: Position, shown: Presenter) -> str:
+    realized = realized_or_none(position)
+    return "no contract" if realized is None else shown.money(realized, position.currency)
+
+
+def _lockout_state(lockout: Lockout, shown: Presenter) -> str:
+    if lockout.ended_by is not None:
+        return f"{lockout.scope}: {lockout.ended_by}"
+    until = "" if lockout.until is None else f" until {shown.time(lockout.until)}"
+    return f"{lockout.scope}: {lockout.allows}{until}"
