@@ -96,7 +96,7 @@ def check_mark_name(name: str) -> None:
         msg = f"{name!r} is not a mark's name: leave out blanks at either end, as in end-of-day"
         raise InvalidEvent(msg)
     if name.startswith((MARK, "-", "+", "@")):
-        msg = f"{name!r} is not a mark's name: it must not begin with {MARK} - + or @; use a name such as end-of-day"
+        msg = f"{name!r} is not a mark's name: it must not begin with '{MARK}', '-', '+' or '@'"
         raise InvalidEvent(msg)
     if name.lower() in _WORDS or _NUMBER.fullmatch(name) or _DURATION.fullmatch(name) or _is_time(name):
         msg = f"{name!r} could be mistaken for a position or time: use a name such as end-of-day"

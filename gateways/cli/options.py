@@ -51,7 +51,7 @@ def _url_of(data: Path) -> str:
 def _check_local(data: Path) -> Path:
     url = _url_of(data)
     if url:
-        msg = f"{masked_url(url)} holds no journal, and this command needs one: give --data DIR"
+        msg = f"{masked_url(url)} is not a store directory, and this command needs its journal: give --data DIR"
         raise Unavailable(msg)
     return data
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from eventstore import EventReader
 from gateways.cli import names, stores, zones
@@ -16,14 +18,15 @@ from projections import Book
 from projections import open as open_book
 
 
-class Query(NamedTuple):
+@dataclass(frozen=True)
+class Query:
     """A log opened to answer a command about one account or, without a name, all of them."""
 
     store: EventReader
     shown: Presenter
     account: str | None
 
-    @property
+    @functools.cached_property
     def missing_tail(self) -> dict[str, Any]:
         """The JSON member that names the records the log is known to lack; empty if it lacks none."""
         return stores.missing_tail(self.store)
