@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from datetime import tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -17,7 +17,8 @@ from eventstore.locations import masked_url
 from gateways.presenting.output import ROWS_SHOWN
 from gateways.presenting.times import zone_named
 
-P = ParamSpec("P")
+Command = Callable[..., None]
+"""A function that typer calls with its parameters by name."""
 
 DATA = Path("data")
 LOG = "main"
@@ -107,7 +108,7 @@ class _Shared(NamedTuple):
 
 def command(
     *, url: bool = False, read_only: bool = False, zone: bool = False, exact: bool = False
-) -> Callable[[Callable[Concatenate[CommonOptions, P], None]], Callable[..., None]]:
+) -> Callable[[Command], Command]:
     """Make a function a command on a log: the shared options follow its own, and it gets them as CommonOptions.
 
     Every such command takes --data, --log and --json; `url`: its --data may be the URL of InfluxDB; the other
@@ -123,7 +124,7 @@ def command(
     )
     shared = [option for is_taken, option in choices if is_taken]
 
-    def decorate(function: Callable[Concatenate[CommonOptions, P], None]) -> Callable[..., None]:
+    def decorate(function: Command) -> Command:
         @functools.wraps(function)
         def run(**arguments: Any) -> None:  # noqa: ANN401 - typer passes what the signature names
             given = {option.name: arguments.pop(option.name) for option in shared}

@@ -27,7 +27,7 @@ CASES = [
     ("--help", ">/dev/full", 2, False, "eventstore: standard output: "),
     ("--help", "| true", 141, False, ""),
     ("lock --help", "| true", 141, False, ""),
-    (BAD, "<&-", 2, False, "eventstore: the members of OrderAccepted are no JSON object"),
+    (BAD, "<&-", 2, False, "eventstore: the members of OrderAccepted are not a JSON object"),
 ]
 
 

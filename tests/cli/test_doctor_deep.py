@@ -45,7 +45,7 @@ def test_doctor_says_how_old_the_newest_cut_is_and_that_it_was_not_compared(run:
     ended = run("doctor", "--data", data)
     assert ended.code == 0
     assert (
-        "the newest cut, at 8, is 0 h 0 min old, 0 records folded on; not compared with the log: use --deep"
+        "the newest cut, at 8, is 0 h 0 min old, 0 records folded after it; not compared with the log: use --deep"
         in ended.out
     )
 

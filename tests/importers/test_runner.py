@@ -176,7 +176,7 @@ def test_a_file_of_too_many_rows_is_refused(store: EventStore, write: Write, mon
 
 def test_a_definition_with_another_worth_stops_the_import(store: EventStore, write: Write) -> None:
     store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(5), currency="USD"))
-    with pytest.raises(InvalidEvent, match="ESZ5 is worth 5 USD a point in this log, and 50 USD in this import"):
+    with pytest.raises(InvalidEvent, match="ESZ5 is worth 5 USD a point in this log, but 50 USD in this import"):
         import_file(store, write("fills.csv", HEADER, *rows(1, 2)), "fills", account="A1")
     assert store.head() == 1
 
@@ -273,7 +273,7 @@ def test_a_file_that_is_not_there_is_an_os_error(store: EventStore, tmp_path: Pa
 
 def test_options_that_do_not_fit_are_refused(store: EventStore, write: Write) -> None:
     path = write("fills.csv", HEADER, *rows(1, 1))
-    with pytest.raises(InvalidEvent, match="no format 'xls': choose one of lobster, topstepx-trades"):
+    with pytest.raises(InvalidEvent, match="unknown format 'xls': choose one of lobster, topstepx-trades"):
         import_file(store, path, "xls", account="A1")
     with pytest.raises(InvalidEvent, match="format fills does not take date"):
         import_file(store, path, "fills", account="A1", date="2025-10-01")
