@@ -10,7 +10,7 @@ import projections
 from eventstore import InvalidEvent
 from gateways.cli import instants, names, options
 from gateways.cli.options import CommonOptions
-from gateways.cli.queries import Query, open_account_query
+from gateways.cli.queries import LogQuery, open_account_query
 from gateways.cli.summaries import put_summary
 from gateways.presenting.book_summary import summarize
 from projections import Book
@@ -55,13 +55,13 @@ def as_of(
         put_summary(summarize(book, query.store.log, lockouts_at, account), query, rows, common)
 
 
-def _recorded(query: Query, text: str) -> tuple[Book, int]:
+def _recorded(query: LogQuery, text: str) -> tuple[Book, int]:
     """Return the book as known at an instant, and the time to ask it for lockouts."""
     instant = instants.noted_instant_of(query.store, text, query.shown)
     return projections.as_of(query.store, position=instant.position, account=query.account), instant.lockouts_at
 
 
-def _happened(query: Query, text: str, known_by: str | None) -> tuple[Book, int]:
+def _happened(query: LogQuery, text: str, known_by: str | None) -> tuple[Book, int]:
     """Return the book of what had happened by a time, as known now or at another instant, and that time."""
     at = instants.noted_time_of(query.store, text, query.shown)
     position = None

@@ -12,7 +12,7 @@ from eventstore import InvalidEvent
 from eventstore.clock import format_time
 from gateways.cli import instants, options
 from gateways.cli.options import CommonOptions
-from gateways.cli.queries import Query, open_account_query
+from gateways.cli.queries import LogQuery, open_account_query
 from gateways.presenting.documents import plain
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import Presenter
@@ -71,19 +71,19 @@ def diff(
             put_table("Changes", CHANGE_COLUMNS, [change_row(change, query.shown) for change in changes], shown=rows)
 
 
-def _recorded(query: Query, text: str) -> ComparedSide:
+def _recorded(query: LogQuery, text: str) -> ComparedSide:
     instant = instants.noted_instant_of(query.store, text, query.shown)
     return ComparedSide(None, instant.position, instant.recorded_at)
 
 
-def _happened(query: Query, text: str, known_by: str) -> ComparedSide:
+def _happened(query: LogQuery, text: str, known_by: str) -> ComparedSide:
     at = instants.noted_time_of(query.store, text, query.shown)
     if not known_by:
         return ComparedSide(at, query.store.head(), query.now_ns())
     return msgspec.structs.replace(_recorded(query, known_by), occurred_at=at)
 
 
-def _between(query: Query, earlier: ComparedSide, later: ComparedSide) -> tuple[Change, ...]:
+def _between(query: LogQuery, earlier: ComparedSide, later: ComparedSide) -> tuple[Change, ...]:
     if earlier.occurred_at is None or later.occurred_at is None:
         return projections.diff(query.store, earlier.recorded_at, later.recorded_at, account=query.account)
     return projections.diff(

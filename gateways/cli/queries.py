@@ -19,7 +19,7 @@ from projections import open as open_book
 
 
 @dataclass(frozen=True)
-class Query:
+class LogQuery:
     """A log opened to answer a command about one account or, without a name, all of them."""
 
     store: EventReader
@@ -45,14 +45,14 @@ class Query:
 
 
 @contextlib.contextmanager
-def open_query(common: CommonOptions, account: str | None = None) -> Iterator[Query]:
+def open_query(common: CommonOptions, account: str | None = None) -> Iterator[LogQuery]:
     """Open a log to read."""
     with stores.open_reader(common) as store:
-        yield Query(store, zones.presenter(common, store, account), account)
+        yield LogQuery(store, zones.presenter(common, store, account), account)
 
 
 @contextlib.contextmanager
-def open_account_query(common: CommonOptions, account: str | None) -> Iterator[Query]:
+def open_account_query(common: CommonOptions, account: str | None) -> Iterator[LogQuery]:
     """Open a log to read; an account without records is noted, and ends the command with exit code 1."""
     with open_query(common, account) as query:
         is_known = names.note_account(query.store, account)

@@ -8,7 +8,7 @@ import typer
 
 from gateways.cli import instants, options, records
 from gateways.cli.options import CommonOptions
-from gateways.cli.queries import Query, open_query
+from gateways.cli.queries import LogQuery, open_query
 
 After = Annotated[int, typer.Option(min=0, metavar="POSITION", help="Only records after this position.")]
 Limit = Annotated[int | None, typer.Option(min=0, help="Maximum number of records.")]
@@ -43,7 +43,7 @@ def read(
             records.note_no_records(query, account, types)
 
 
-def _before(query: Query, text: str) -> int:
+def _before(query: LogQuery, text: str) -> int:
     """Return the last position before an instant: before a position itself, or recorded before a time."""
     at = instants.instant_of(query.store, text, query.shown.zone).recorded_at
     return max(query.store.position_at(max(at - 1, 0)) if at else 0, 0)

@@ -12,7 +12,7 @@ from eventstore import Record
 from eventstore.clock import NANOSECONDS
 from gateways.cli import names
 from gateways.cli.event_json import unknown_types
-from gateways.cli.queries import Query
+from gateways.cli.queries import LogQuery
 from gateways.presenting.documents import record_json
 from gateways.presenting.escaping import escaped
 from gateways.presenting.output import note, put, put_fields, put_json, screen
@@ -34,7 +34,7 @@ def account_of_pattern(stream: str | None) -> str | None:
     return parts[1] or None if len(parts) > 2 else None  # noqa: PLR2004 - category/account/entity
 
 
-def put_records(records: Iterable[Record], query: Query, *, as_json: bool) -> int:
+def put_records(records: Iterable[Record], query: LogQuery, *, as_json: bool) -> int:
     """Print records and return how many; on a terminal a line that is too long is cut, unless exact."""
     count = 0
     missing = query.missing_tail
@@ -65,7 +65,7 @@ def _put_on_screen(record: Record, shown: Presenter, columns: int) -> None:
             margin = " " * len(margin)
 
 
-def note_no_records(query: Query, account: str | None, types: list[str] | None) -> None:
+def note_no_records(query: LogQuery, account: str | None, types: list[str] | None) -> None:
     """Print a note that no records match, and which name is unknown."""
     note("no matching records")
     if account != SHARED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
-from gateways.cli.queries import Query
+from gateways.cli.queries import LogQuery
 from gateways.presenting import rows as cells
 from gateways.presenting.book_summary import BookSummary
 from gateways.presenting.output import put, put_json, put_table
@@ -16,7 +16,7 @@ _ANOMALY_COLUMNS = ("account", "in", "kind", ">count", "last log positions")
 _POSITIONS_SHOWN = 3
 
 
-def put_summary(summary: BookSummary, query: Query, rows: int, common: CommonOptions) -> None:
+def put_summary(summary: BookSummary, query: LogQuery, rows: int, common: CommonOptions) -> None:
     """Print a summary; parked partitions end the command with exit code 1."""
     if common.as_json:
         put_json(summary.as_json(query.shown.document_zone) | query.missing_tail)
