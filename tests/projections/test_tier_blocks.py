@@ -8,6 +8,7 @@ import pytest
 from projections import tiers as module
 from projections.tiers import TierSettings
 from projections.views.orders.view import Order, tiers_of
+from tests.projections.examples import in_thread
 from tests.projections.test_tiers import close, tiered
 
 
@@ -27,22 +28,6 @@ def test_of_the_oldest_those_stay_in_memory_that_are_asked_for() -> None:
     assert folding.orders.tiers.log == was + 2
 
 
-def test_what_was_asked_for_long_ago_counts_for_less() -> None:
-    sketch = module._Sketch(1)
-    halved = [sketch.add(5) for _ in range(module.SAMPLE_PER_ORDER * 100)]
-    assert halved.index(True) == len(halved) - 1
-    assert sketch.count(5) == 255 >> 1
-    assert sketch.count(6 << 32 | 6) == 0
-
-
-def test_the_bar_falls_as_the_counts_do() -> None:
-    held = tiers_of(TierSettings(compressed_max=1))
-    held._bar = 8
-    for _ in range(module.SAMPLE_PER_ORDER * 100):
-        held.get((1, "X"))
-    assert held._bar == 4
-
-
 def test_of_orders_that_nobody_asks_for_the_newest_stay() -> None:
     folding = tiered(decoded_max=0, compressed_max=8, block_orders=3)
     names = [f"X{number}" for number in range(36)]
@@ -57,57 +42,49 @@ def test_of_orders_that_nobody_asks_for_the_newest_stay() -> None:
 ZSTD: Any = vars(module)["zstd"]
 
 
-class Meddling:
-    """Zstd, with something that another thread does just before it packs or unpacks."""
+class Interleaved:
+    """Zstd, with a call that another thread begins just before the first use of one of its functions."""
 
-    def __init__(self, verb: str, meanwhile: Callable[[], object]) -> None:
-        self._verb, self._meanwhile = verb, [meanwhile]
+    def __init__(self, function: str, call: Callable[[], object]) -> None:
+        self._function, self._calls = function, [call]
+        self.wait: list[Callable[[], object]] = []
 
     def compress(self, data: bytes, level: int) -> bytes:
-        self._meddle("compress")
+        # The lock is held here: the other thread waits for it.
+        self._begin("compress")
         return bytes(ZSTD.compress(data, level))
 
     def decompress(self, data: bytes) -> bytes:
-        self._meddle("decompress")
+        self._begin("decompress")
+        for wait in self.wait:
+            wait()
         return bytes(ZSTD.decompress(data))
 
-    def _meddle(self, verb: str) -> None:
-        if verb == self._verb and self._meanwhile:
-            self._meanwhile.pop()()
+    def _begin(self, function: str) -> None:
+        if function == self._function and self._calls:
+            self.wait.append(in_thread(self._calls.pop()))
 
 
 def orders(*names: str) -> list[Order]:
     return [Order("A", name, 1, 2) for name in names]
 
 
-@pytest.mark.parametrize("verb", ["compress", "decompress"])
+@pytest.mark.parametrize("function", ["compress", "decompress"])
 @pytest.mark.parametrize("touched", ["X0", "X1"])
-def test_an_order_that_is_forgotten_while_it_is_packed_or_unpacked_stays_so(
-    monkeypatch: pytest.MonkeyPatch, verb: str, touched: str
+def test_an_order_that_is_forgotten_while_its_block_is_compressed_or_decompressed_stays_so(
+    monkeypatch: pytest.MonkeyPatch, function: str, touched: str
 ) -> None:
-    held = tiers_of(TierSettings(decoded_max=9, block_orders=2))
-    monkeypatch.setattr(module, "zstd", Meddling(verb, lambda: held.forget((1, touched))))
+    held = tiers_of(TierSettings(decoded_max=0, block_orders=2))
+    zstd = Interleaved(function, lambda: held.forget((1, touched)))
+    monkeypatch.setattr(module, "zstd", zstd)
     held.keep(1, orders("X0", "X1"))
-    held.get((1, touched))
+    if function == "decompress":
+        held.get((1, touched))
+    for wait in zstd.wait:
+        wait()
+    assert len(zstd.wait) == 1
     assert [held.get((1, name)) is None for name in ("X0", "X1")] == [touched == "X0", touched == "X1"]
     assert held.stats().orders == 1
-
-
-@pytest.mark.parametrize("touched", ["X0", "X1", "X2", "X3"])
-def test_an_order_that_is_forgotten_while_the_oldest_make_room_stays_so(
-    monkeypatch: pytest.MonkeyPatch, touched: str
-) -> None:
-    held = tiers_of(TierSettings(decoded_max=0, compressed_max=6, block_orders=2))
-    held.keep(1, orders("X0", "X1", "X2", "X3"))
-    # Of the others the older one goes, and the younger one stays where it is.
-    held.get((1, "X0"))
-    monkeypatch.setattr(module, "zstd", Meddling("decompress", lambda: held.forget((1, touched))))
-    held.keep(1, orders("Y0", "Y1", "Y2", "Y3"))
-    assert held.get((1, touched)) is None
-    names = ["X0", "X1", "X2", "X3", "Y0", "Y1", "Y2", "Y3"]
-    there = [order.order_id for name in names if (order := held.get((1, name))) is not None]
-    assert there == [name for name in names if name not in {touched, "X1", "X2"}]
-    assert held.stats().orders == len(there)
 
 
 def test_what_leaves_a_state_takes_the_place_of_what_was_kept() -> None:
@@ -119,7 +96,7 @@ def test_what_leaves_a_state_takes_the_place_of_what_was_kept() -> None:
     assert held.stats().orders == 1
 
 
-@pytest.mark.parametrize("name", ["decoded_max", "compressed_max", "compressed_bytes_max", "asked_min"])
+@pytest.mark.parametrize("name", ["decoded_max", "compressed_max", "compressed_bytes_max"])
 def test_a_setting_that_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is -1: give 0 to"):
         TierSettings(**{name: -1})
@@ -129,11 +106,11 @@ def test_a_setting_that_cannot_be_is_refused(name: str) -> None:
         TierSettings(level=20)
 
 
-def test_what_a_lookup_drives_from_the_decoded_ones_is_packed_at_once() -> None:
-    held = tiers_of(TierSettings(decoded_max=1, block_orders=1, asked_min=1))
+def test_what_a_lookup_drives_from_the_decoded_ones_is_compressed_at_once() -> None:
+    held = tiers_of(TierSettings(decoded_max=1, block_orders=1))
     held.keep(1, orders("Y"))
     held.get((1, "X"))
     held.put((1, "X"), orders("X")[0], lambda: True)
     assert held.stats().blocks == 1
-    held.get((1, "Y"))
-    assert (held.stats().blocks, held.stats().orders) == (2, 2)
+    assert held.get((1, "Y")) == orders("Y")[0]
+    assert (held.stats().compressed, held.stats().blocks, held.stats().orders) == (1, 1, 2)

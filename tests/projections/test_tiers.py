@@ -36,7 +36,6 @@ SETTINGS = st.builds(
     compressed_max=st.integers(0, 6),
     compressed_bytes_max=st.sampled_from([0, 300, 1 << 20]),
     block_orders=st.integers(1, 3),
-    asked_min=st.integers(1, 3),
 )
 
 
@@ -103,7 +102,7 @@ def test_an_order_is_found_live_decoded_compressed_and_in_the_log() -> None:
     folding = tiered(closed_max=1, decoded_max=1, compressed_max=4, block_orders=2)
     close(folding, "X1", "X2", "X3", "X4", "X5", "X6", "X7")
     found = []
-    for name in ("X7", "X5", "X5", "X1", "X1"):
+    for name in ("X7", "X3", "X3", "X1", "X1"):
         assert folding.orders.get("A", name) == from_log(folding, "A", name)
         found.append(hits(folding.orders.tiers))
     assert found == [(1, 0, 0, 0), (1, 0, 1, 0), (1, 1, 1, 0), (1, 1, 1, 1), (1, 2, 1, 1)]
@@ -112,7 +111,7 @@ def test_an_order_is_found_live_decoded_compressed_and_in_the_log() -> None:
     stats = folding.orders.tiers
     assert (stats.absent, stats.evictions, stats.blocks, stats.orders) == (1, 2, 2, 5)
     assert stats.hit_rate == 0.8
-    assert repr(folding.orders._tiers) == "<Tiers of 4 orders in 2 blocks>"
+    assert repr(folding.orders._tiers) == "<Tiers of 5 orders in 2 blocks>"
 
 
 def test_nothing_was_missed_before_the_first_lookup() -> None:
@@ -223,27 +222,17 @@ def test_what_the_log_told_while_the_fold_went_on_is_not_kept(before: bool) -> N
     assert folding.orders.open("A") == (now,)
 
 
-def test_an_order_in_the_log_takes_a_place_in_a_block_once_it_is_asked_for_often() -> None:
+def test_an_order_that_was_read_from_the_log_stays_in_memory_until_enough_others_were_used() -> None:
     # Orders that were evicted before there were tiers, as before a restart.
-    folding = Folding(OrdersView(closed_max=0), tiers_of(TierSettings(decoded_max=1, block_orders=1, asked_min=3)))
-    close(folding, "X", "Y")
-    for times in range(3):
-        folding.orders.get("A", "X")
-        # The other is decoded in its place.
-        folding.orders.get("A", "Y")
-        assert (folding.orders.tiers.log, folding.orders.tiers.blocks) == (2 * times + 2, times // 2)
-    folding.orders.get("A", "X")
-    assert (folding.orders.tiers.log, folding.orders.tiers.compressed) == (6, 1)
-
-
-def test_it_must_be_asked_for_clearly_more_often_than_what_goes_for_it() -> None:
-    folding = tiered(decoded_max=0, compressed_max=4, block_orders=2, asked_min=1)
-    close(folding, *[f"X{number}" for number in range(8)])
-    asked = 0
-    while folding.orders.tiers.log == asked:
-        folding.orders.get("A", "X0")
-        asked += 1
-    assert asked == module.ABOVE + 1
+    held = tiers_of(TierSettings(decoded_max=1, compressed_max=1, block_orders=1))
+    folding = Folding(OrdersView(closed_max=0), held)
+    close(folding, "X", "Y", "Z")
+    found = []
+    for name in ("X", "Y", "X", "Z", "Y"):
+        assert folding.orders.get("A", name) == from_log(folding, "A", name)
+        found.append(hits(folding.orders.tiers)[2:])
+    assert found == [(0, 1), (0, 2), (1, 2), (1, 3), (1, 4)]
+    assert folding.orders.tiers.evictions == 2
 
 
 @pytest.mark.parametrize("block_orders", [1, 64])
@@ -320,7 +309,7 @@ def test_a_past_book_tells_the_past_beside_a_present_one(store: EventStore) -> N
 
 def test_threads_that_ask_while_another_folds_never_see_an_order_go_back(store: EventStore) -> None:
     view = OrdersView(closed_max=0)
-    settings = TierSettings(decoded_max=3, compressed_max=20, block_orders=4, asked_min=1)
+    settings = TierSettings(decoded_max=3, compressed_max=20, block_orders=4)
     book = projections.open(store, views=[view], snapshots=False, tiers=settings)
     known: dict[str, int] = {}
     ended, asked = threading.Event(), [0, 0, 0]
