@@ -12,7 +12,7 @@ from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds, spread
 from benchmarks.workload import MIX, append_all, lives
 from eventstore import Event
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.reading import tail
 from projections.views.executions.positions import PositionsView
@@ -52,7 +52,7 @@ def measure(setting: Setting) -> list[Row]:
 
         measures = {
             TWO: rate(lambda: _folded(store, Fold([OrdersView(), PositionsView()]))),
-            ALL: rate(lambda: _folded(store, Fold(shipped_views()))),
+            ALL: rate(lambda: _folded(store, Fold(builtin_views()))),
             NONE: rate(lambda: _decoded(store)),
             RIVAL: rate(rival.read_all),
         }
@@ -79,8 +79,8 @@ def measure(setting: Setting) -> list[Row]:
 def _folded(store: EventStore, fold: Fold) -> None:
     for page in tail(store, 0, store.head(), None):
         fold.apply(page)
-    assert fold.position == store.head()
-    assert not any(slot.parked for slot in fold.slots.values())
+    assert fold.log_position == store.head()
+    assert not any(view_state.parked for view_state in fold.views.values())
 
 
 def _decoded(store: EventStore) -> int:

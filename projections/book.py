@@ -1,4 +1,4 @@
-"""The book: all views' current state in memory, asked in microseconds, at one position."""
+"""The book: all views' current state in memory, at one log position, with answers in microseconds."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from eventstore import (
 from eventstore.arguments import check_allowed
 from eventstore.clock import to_ns, wall_ns
 from eventstore.events import encode
-from eventstore.streams import account_of, check_name
-from projections.builtin import Shipped, shipped_views
+from eventstore.streams import account_of
+from projections.builtin import BuiltinQueries, builtin_views
 from projections.cuts.background import BackgroundCut
-from projections.fold import Fold, as_read, uncollected
+from projections.fold import Fold, as_decoded, gc_disabled
 from projections.reading import tail
+from projections.rebuilding import catch_up, refolded
 from projections.recovery import Recovery
 from projections.starts import is_volatile, starts_of
-from projections.view import PartitionParked, View, completed, is_by_account
+from projections.view import PartitionParked, View, completed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,14 +44,15 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-PAGE = 1_000
+LAST_CUT_EVENTS_MIN = 1_000
+"""Closing a book writes a cut if at least so many events came after the newest one."""
 
 
-class Book(Shipped):
+class Book(BuiltinQueries):
     """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
 
-    Lookups take no lock. `orders`, `positions`, `lockouts`, … are the questions of the shipped views; a view of
-    one's own is asked by `state(name, partition)`.
+    Lookups take no lock. `orders`, `positions`, `lockouts`, … query the built-in views; `state(name, partition)` is
+    the state of any other view.
     """
 
     def __init__(
@@ -70,37 +72,37 @@ class Book(Shipped):
         self._lock = threading.RLock()
         self._observed: set[str] = set()
         self._listener: Listener | None = None
-        self._telling: Record | None = None
-        self._at_cut = 0
+        self._notifying: Record | None = None
+        self._last_cut = 0
         self.first_cut = BackgroundCut(self.snapshot, reader.log)
         self._closed = False
         super().__init__(self)
 
     @property
     def position(self) -> int:
-        """The position that every view is folded up to."""
-        return self._fold.position
+        """The log position that every view is folded up to."""
+        return self._fold.log_position
 
-    @uncollected()
+    @gc_disabled()
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
-        """Bring views from their newest cuts to one position; return the oldest cut that any of them started from."""
+        """Load views from their newest cuts and fold them up to one position; return the oldest of these cuts."""
         starts: dict[int, list[tuple[View[Any], Loaded]]] = {}
         cuts: set[int] = set()
         for view, found in starts_of(views, self._reader, self._snapshots, until=until, accounts=self._accounts):
-            starts.setdefault(found.position, []).append((view, found))
+            starts.setdefault(found.log_position, []).append((view, found))
             if not is_volatile(view):
-                cuts.add(found.position)
+                cuts.add(found.log_position)
         order = sorted(starts)
         for start, stop in zip(order, [*order[1:], until], strict=True):
-            # Views that have a younger cut wait until those of a raised revision, or a new one, have come this far.
-            self._fold.position = start
+            # A new view, or one of a raised revision, starts from an older cut: the others join once it has caught up.
+            self._fold.log_position = start
             for view, found in starts[start]:
                 self._fold.add(view, found.states, found.digests)
             self._fold_until(stop, progress)
-        self._at_cut = max(cuts) if len(cuts) == 1 else 0
+        self._last_cut = max(cuts) if len(cuts) == 1 else 0
         return order[0]
 
-    # Listening
+    # For other parts of the package
 
     @property
     def reader(self) -> EventReader:
@@ -109,29 +111,26 @@ class Book(Shipped):
 
     @property
     def views(self) -> list[View[Any]]:
-        """The views beside the shipped ones."""
-        shipped = {view.name for view in shipped_views()}
-        return [slot.view for name, slot in self._fold.slots.items() if name not in shipped]
+        """The views that were added to the built-in ones."""
+        builtin = {view.name for view in builtin_views()}
+        return [view_state.view for name, view_state in self._fold.views.items() if name not in builtin]
 
     def turns(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
-        """Return how often records changed each (view, partition): what one made of a state holds while that stays."""
-        return self._fold.turns(wanted)
+        """Return how often records changed each (view, partition): derived figures are valid while that is the same."""
+        return self._fold.change_counts(wanted)
 
     @property
     def is_caught_up(self) -> bool:
-        """Whether the log has nothing that this book has not folded; a book of the past is where it should be.
-
-        One that was closed is not: it folds no more.
-        """
+        """Whether this book has folded all of the log; always so for a book of the past, never for a closed one."""
         return not self._closed and (not self._live or self.position >= self._reader.head())
 
     def stood_at(self, position: int) -> bool:
-        """Tell whether every answer since the book was at a position is of that very position.
+        """Tell whether every answer since the book was at a position belongs to that position.
 
-        Nothing is folded under the answers of one thread by another then: whoever asks several questions without the
-        lock asks this last, and asks all of them again where it is False.
+        For several questions at one position without the lock: ask them, then this; where it is False, another thread
+        has folded in between, so ask all of them again.
         """
-        return self._fold.stood_at(position)
+        return self._fold.unchanged_since(position)
 
     def covers(self, account: str) -> bool:
         """Tell whether this book folds an account's records."""
@@ -139,32 +138,32 @@ class Book(Shipped):
 
     @property
     def listener(self) -> Listener | None:
-        """Who is told of what is folded and observed from now on: policies."""
+        """What is notified of every record folded or observed: policies."""
         return self._listener
 
     def watch(self, listener: Listener) -> int:
-        """Tell a listener of every record after the position that is returned, and of all that is observed."""
+        """Notify a listener of every record after the position returned, and of all that is observed."""
         with self._lock:
             if self._listener is not None:
-                msg = f"{self!r} is watched by {self._listener!r} already: give that one all policies"
+                msg = f"{self!r} already has a listener, {self._listener!r}: give that one all policies"
                 raise ValueError(msg)
             self._listener = listener
             return self.position
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """Fold nothing for as long as this lasts, so that several questions are answered at one position."""
+        """Fold nothing within this context, so that several questions are answered at one position."""
         with self._lock:
             yield
-        self._act()
+        self._flush_listener()
 
     def unwatch(self, listener: Listener) -> None:
-        """Tell a listener no more."""
+        """Stop notifying a listener."""
         with self._lock:
             self._listener = None if self._listener is listener else self._listener
 
     def freeze(self) -> None:
-        """Make this a book of the past: it neither moves on nor appends."""
+        """Make this a book of the past: it neither folds on nor appends."""
         if self._snapshots is not None:
             self._snapshots.close()
         self._live, self._snapshots = False, None
@@ -173,21 +172,21 @@ class Book(Shipped):
 
     def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
         """Append as `EventStore.append` does, then fold up to what was appended: read your own writes."""
-        with self._folding_what_waits():
-            return self._folded(self._store().append(stream, events, **circumstances))
+        with self._folding_unconfirmed():
+            return self._fold_appended(self._store().append(stream, events, **circumstances))
 
     def append_many(self, batches: Sequence[Batch], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
         """Append as `EventStore.append_many` does, then fold up to what was appended."""
-        with self._folding_what_waits():
-            return self._folded(self._store().append_many(batches, **circumstances))
+        with self._folding_unconfirmed():
+            return self._fold_appended(self._store().append_many(batches, **circumstances))
 
     @contextlib.contextmanager
-    def _folding_what_waits(self) -> Iterator[None]:
-        """Fold also what InfluxDB has not confirmed in time: it is in the log."""
+    def _folding_unconfirmed(self) -> Iterator[None]:
+        """Fold also what InfluxDB has not confirmed in time: it is durable in the log."""
         try:
             yield
         except NotMirrored as e:
-            self._folded(list(e.records))
+            self._fold_appended(list(e.records))
             raise
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
@@ -196,78 +195,79 @@ class Book(Shipped):
         account_of(stream)
         kind, data = encode(event)
         check_allowed(kind, event, stream, VOLATILE, None)
-        event = as_read(kind, event, data)
+        event = as_decoded(kind, event, data)
         now = wall_ns(store.clock)
         at = now if occurred_at is None else to_ns(occurred_at)
         with self._lock:
             record = Record(
                 bytes(16), stream, kind.name, kind.schema, at, data, "", "",
-                None, None, self._fold.position, 0, now, b"", store.log,
+                None, None, self._fold.log_position, 0, now, b"", store.log,
             )  # fmt: skip
             self._observed |= self._fold.observe(record, event)
             if self._listener is not None:
                 self._listener.observed(record, event)
-        self._act()
+        self._flush_listener()
         return record
 
     def refresh(self, progress: Progress | None = None) -> int:
-        """Fold what the log has beyond the book's position and return how many records that were."""
+        """Fold what the log has beyond the book's position, and return the number of records."""
         if not self._live:
             return 0
         with self._lock:
             folded = self._fold_until(self._reader.head(), progress)
-        self._act()
+        self._flush_listener()
         return folded
 
     def snapshot(self) -> bool:
         """Write a cut, so that the next start reads only what came later; tell whether one was written.
 
-        Others fold and append meanwhile. What keeps a cut from being written is a SnapshotWarning, not an error.
+        Other threads fold and append meanwhile. A cut that cannot be written is a SnapshotWarning, not an error.
         """
         snapshots = self._snapshots
         if snapshots is None or self._accounts is not None or not self._live:
             return False
         wait = self.first_cut.wait(self._lock)
-        if self.position == self._at_cut and snapshots.is_unchanged:
+        if self.position == self._last_cut and snapshots.is_unchanged:
             return False
-        # A state that was observed into is no fold of the log: its view stays out, and starts from an older cut.
+        # A state that observed events changed is not a fold of the log: its view is left out, and the next start folds
+        # it from an older cut.
         written = snapshots.save(self._fold, self._reader, leave_out=self._observed, lock=self._lock, wait=wait)
-        self._at_cut = written or self._at_cut
+        self._last_cut = written or self._last_cut
         return written > 0
 
     @property
     def snapshot_trouble(self) -> str | None:
-        """What keeps snapshots from being written, and since when; None where nothing does."""
+        """Why snapshots cannot be written, and since when; None while they can."""
         return None if self._snapshots is None else self._snapshots.trouble
 
     def close(self) -> None:
-        """Write a last cut where one is worth it; the store stays open."""
+        """Write a last cut if enough events came after the newest one; the store stays open."""
         self.first_cut.wait(self._lock)
-        if self._live and self.position - self._at_cut >= PAGE:
+        if self._live and self.position - self._last_cut >= LAST_CUT_EVENTS_MIN:
             self.snapshot()
         self._closed = self._closed or self._live
         self.freeze()
 
-    # Asking
+    # Queries
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Return the live state of one partition of a view, None where it has none; raise PartitionParked.
 
-        It is the view's own object: to be read, not changed, and only under knowledge of how the view publishes.
+        It is the view's own object: read it, do not change it, and rely only on what the view publishes by replacement.
         """
-        slot = self._fold.slots.get(view)
-        if slot is None:
-            msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
+        view_state = self._fold.views.get(view)
+        if view_state is None:
+            msg = f"this book has no view {view!r}, only {', '.join(self._fold.views)}: name it in open(views=...)"
             raise InvalidEvent(msg)
-        if slot.parked and (parked := slot.parked.get(partition)) is not None:
-            # A new one each time: an exception gathers the stack of everyone who raises it.
+        if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
+            # A new exception each time: one that is raised again keeps the traceback of every raise.
             raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
-        return slot.states.get(partition)
+        return view_state.states.get(partition)
 
     def partitions(self, view: str) -> list[str]:
         """Return the partitions of a view that have a state."""
-        slot = self._fold.slots.get(view)
-        return [] if slot is None else list(slot.states)
+        view_state = self._fold.views.get(view)
+        return [] if view_state is None else list(view_state.states)
 
     def read(
         self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
@@ -279,67 +279,61 @@ class Book(Shipped):
         return (record for record in records if record.occurred_at <= self._occurred_until)
 
     def now_ns(self) -> int:
-        """Return the store's clock, for questions that name no instant."""
+        """Return the store's time, for questions without an instant."""
         return wall_ns(self._clock)
 
     @property
     def parked(self) -> dict[tuple[str, str], PartitionParked]:
-        """The (view, partition) pairs that a view failed on: their answers raise until `retry`."""
+        """The (view, partition) pairs where a view failed: queries of these raise until `retry` succeeds."""
         return {
             (name, partition): error
-            for name, slot in self._fold.slots.items()
-            for partition, error in list(slot.parked.items())
+            for name, view_state in self._fold.views.items()
+            for partition, error in list(view_state.parked.items())
         }
 
-    # Mending
+    # Repair
 
     def retry(self, view: str, partition: str) -> bool:
-        """Fold a parked partition anew, from its first record; tell whether it is as current as the book again."""
+        """Fold a parked partition again from its first record; tell whether it is now as current as the book."""
         with self._lock:
-            slot = self._fold.slots[view]
-            single = Fold([slot.view])
-            accounts = frozenset({check_name("partition", partition)}) if is_by_account(slot.view) else self._accounts
-            for page in tail(self._reader, 0, self.position, accounts):
-                single.apply([record for record in page if self._is_of(slot.view, partition, record)])
-            failed = single.slots[view].parked.get(partition)
-            if failed is not None:
-                slot.parked[partition] = failed
+            view_state = self._fold.views[view]
+            single = refolded(
+                view_state.view,
+                partition,
+                self._reader,
+                self.position,
+                accounts=self._accounts,
+                occurred_until=self._occurred_until,
+            )
+            if (failed := single.parked.get(partition)) is not None:
+                view_state.parked[partition] = failed
                 return False
-            self._fold.restored(slot, partition, single.slots[view].states.get(partition, slot.view.initial()))
+            self._fold.replace_state(view_state, partition, single.states.get(partition, view_state.view.initial()))
             return True
 
-    def _is_of(self, view: View[Any], partition: str, record: Record) -> bool:
-        if self._occurred_until is not None and record.occurred_at > self._occurred_until:
-            return False
-        return is_by_account(view) or view.partition(record) == partition
-
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
-        """Fold a view from the first record, beside the one in use, then put it in that one's place."""
-        view = completed(view)
-        beside = Fold([view], accounts=self._accounts)
-        for page in tail(self._reader, 0, self.position, self._accounts):
-            beside.apply(page)
-            if progress is not None:
-                progress(beside.position, self.position)
+        """Fold a view from the first record while the current one stays in use, then replace that one."""
+        rebuilt = Fold([completed(view)], accounts=self._accounts)
+        catch_up(rebuilt, self._reader, self.position, self._accounts, progress)
+        # Only what was appended meanwhile is folded under the lock.
         with self._lock:
-            for page in tail(self._reader, beside.position, self.position, self._accounts):
-                beside.apply(page)
-            new = beside.slots[view.name]
-            slot = self._fold.add(view, new.states)
-            slot.changed.update(new.states)
-            slot.parked.update(new.parked)
+            catch_up(rebuilt, self._reader, self.position, self._accounts)
+            new = rebuilt.views[view.name]
+            view_state = self._fold.add(new.view, new.states)
+            view_state.changed.update(new.states)
+            view_state.parked.update(new.parked)
 
-    def _folded(self, records: list[Record]) -> list[Record]:
+    def _fold_appended(self, records: list[Record]) -> list[Record]:
         with self._lock:
-            self._tell_again()
-            # Others may have appended in between, or the log may have known these facts since long ago: what comes
-            # first is folded first.
+            self._redeliver()
+            # The records follow the book's position unless others appended in between, or a repeated key returned
+            # records that the log has had for long.
             following = enumerate(records, self.position + 1)
             if all(record.position == expected for expected, record in following):
                 self._apply(records)
             else:
                 self._fold_until(max(record.position for record in records))
-        self._act()
+        self._flush_listener()
         return records
 
     def _apply(self, records: Sequence[Record]) -> int:
@@ -347,27 +341,27 @@ class Book(Shipped):
             return self._fold.apply(records)
         folded = 0
         for record in records:
-            self._telling = record
+            self._notifying = record
             if self._fold.apply([record]):
                 folded += 1
                 self._listener.folded(record)
-            self._telling = None
+            self._notifying = None
         return folded
 
-    def _tell_again(self) -> None:
-        """Fold and tell what an interruption has left: the book is still at the very record that it hit."""
-        self._fold.settle()
-        if self._telling is not None and self._telling.position == self.position and self._listener is not None:
-            self._listener.folded(self._telling)
-        self._telling = None
+    def _redeliver(self) -> None:
+        """Complete what an interruption left: fold what waits, and notify of the record that the book is still at."""
+        self._fold.fold_waiting()
+        if self._notifying is not None and self._notifying.position == self.position and self._listener is not None:
+            self._listener.folded(self._notifying)
+        self._notifying = None
 
-    def _act(self) -> None:
-        """Let a listener append what it decided on, but never under this book's lock: `still` comes back to it."""
+    def _flush_listener(self) -> None:
+        """Let the listener append what it decided, but not under this book's lock: at its end `still` calls this."""
         if self._listener is not None and not self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             self._listener.act()
 
     def _fold_until(self, until: int, progress: Progress | None = None) -> int:
-        self._tell_again()
+        self._redeliver()
         start, folded = self.position, 0
         for page in tail(self._reader, start, until, self._accounts):
             chosen = page
@@ -376,13 +370,13 @@ class Book(Shipped):
             folded += self._apply(chosen)
             if progress is not None:
                 progress(page[-1].position - start, until - start)
-        # What was not for this book is behind it all the same.
-        self._fold.position = max(until, self.position)
+        # Records of other accounts, or of a later instant, count as folded too.
+        self._fold.log_position = max(until, self.position)
         return folded
 
     def _store(self) -> EventStore:
         if not self._live:
-            msg = f"this book stands at position {self.position} and is closed or of the past: append to an open one"
+            msg = f"this book is at position {self.position} and closed, or of the past: append to an open one"
             raise ReadOnly(msg)
         if not isinstance(self._reader, EventStore):
             self._reader.append()

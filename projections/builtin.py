@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from projections.views.orders.order import Order
 
 
-def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
-    """Return the views that every book has; `tiers` hold what leaves the states of the orders."""
+def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
+    """Return the views that every book has; `tiers` keeps the closed orders that leave the orders view's state."""
     return (
         OrdersView(tiers=tiers),
         TradesView(),
@@ -52,25 +52,25 @@ def shipped_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
     )
 
 
-class Shipped:
-    """The questions of the shipped views."""
+class BuiltinQueries:
+    """The queries of the built-in views."""
 
-    def __init__(self, lens: Lens) -> None:
-        self.orders = Orders(lens)
-        self.trades = Trades(lens)
-        self.positions = Positions(lens)
-        self.contracts = Contracts(lens)
-        self.accounts = Accounts(lens)
-        self.pnl = Pnl(lens)
-        self.equity = Equities(lens)
-        self.bests = HighWaterMarks(lens)
-        self.quotes = Quotes(lens)
-        self.sessions = Sessions(lens)
-        self.limits = Limits(lens)
-        self.lockouts = Lockouts(lens)
-        self.enforcement = Enforcements(lens)
-        self.blackouts = BlackoutSchedule(lens)
-        self.timers = Timers(lens)
-        self.counters = Counters(lens)
-        self.trips = RoundTrips(lens)
-        self.pairs = Pairs(lens)
+    def __init__(self, book: Lens) -> None:
+        self.orders = Orders(book)
+        self.trades = Trades(book)
+        self.positions = Positions(book)
+        self.contracts = Contracts(book)
+        self.accounts = Accounts(book)
+        self.pnl = Pnl(book)
+        self.equity = Equities(book)
+        self.bests = HighWaterMarks(book)
+        self.quotes = Quotes(book)
+        self.sessions = Sessions(book)
+        self.limits = Limits(book)
+        self.lockouts = Lockouts(book)
+        self.enforcement = Enforcements(book)
+        self.blackouts = BlackoutSchedule(book)
+        self.timers = Timers(book)
+        self.counters = Counters(book)
+        self.trips = RoundTrips(book)
+        self.pairs = Pairs(book)

@@ -1,4 +1,4 @@
-"""What differs between two pasts: orders, positions and lockouts, each with the records that changed it."""
+"""What differs between the log at two instants: orders, positions, lockouts, each with the records that changed it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
 _ABOUT_TRADES = FeeCharged | TradeBusted | TradeCorrected
 _UNKNOWN = "/"
-"""In place of a position's name: wherever a trade was booked of which an event gives the id."""
+"""Instead of a position's name: wherever a trade was booked of which an event gives only the id."""
 _FIGURES = OrderFilled | PositionAdjusted | PositionReported | TradeExecuted
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One thing that differs between two instants, and the records in between that touched it."""
+    """One order, position or lockout that differs between two instants, and the records in between that concern it."""
 
     view: str
     account: str
@@ -58,17 +58,17 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Past(msgspec.Struct, frozen=True, order=True):
-    """What a book of the past has folded: records up to a position, that occurred at or before an instant (UNIX ns)."""
+    """What a book of the past has folded: records up to a log position that occurred by an instant (UNIX ns)."""
 
     occurred_at: int | None
-    known: int
+    log_position: int
 
     def holds(self, record: Record) -> bool:
         in_time = self.occurred_at is None or record.occurred_at <= self.occurred_at
-        return in_time and record.position <= self.known
+        return in_time and record.position <= self.log_position
 
     def book(self, store: EventReader, account: str | None) -> Book:
-        return as_of(store, position=self.known, occurred_at=self.occurred_at, account=account)
+        return as_of(store, position=self.log_position, occurred_at=self.occurred_at, account=account)
 
 
 def diff(
@@ -80,28 +80,28 @@ def diff(
     occurred_at: bool = False,
     known_by: Times | tuple[Times, Times] | None = None,
 ) -> tuple[Change, ...]:
-    """Return what differs between the books at two instants, with the records that did it; their order is no matter.
+    """Return what differs between the books at two instants, in any order, with the records that made the difference.
 
     The instants are of `recorded_at`: what was known then. With `occurred_at` they are when things happened: what was
-    true then, as known now, or by another instant, or by one for each in `known_by`. The same instant twice, with two
-    in `known_by`, tells what was learned of it in between.
+    true then, as known now, by another instant, or by one for each in `known_by`. The same instant twice, with two in
+    `known_by`, shows what was learned about it in between.
     """
     only(account)
     before, after = sorted(_pasts(store, (first, second), known_by, occurred_at=occurred_at))
     if before == after:
         return ()
     books = _Books(before.book(store, account), after.book(store, account))
-    touched: dict[Key, list[Record]] = {}
+    concerned: dict[Key, list[Record]] = {}
     for record in _between(store, before, after, account):
-        for key in dict.fromkeys(_touches(record, books)):
-            touched.setdefault(key, []).append(record)
+        for key in dict.fromkeys(_concerned_by(record, books)):
+            concerned.setdefault(key, []).append(record)
     changes = []
-    # What is in neither by name is compared all the same: no difference goes unsaid.
-    for key in dict.fromkeys([*(key for key in touched if key[2] != _UNKNOWN), *books.held]):
-        was, is_now = _ask(books.before, *key), _ask(books.after, *key)
-        if was != is_now and not (_never_held(was) and _never_held(is_now)):
-            # A correction can have booked a trade elsewhere than the trade itself was.
-            records = touched.get(key) or touched.get((key[0], key[1], _UNKNOWN), [])
+    # Also what no record names: a contract defined later, for example, changes the positions in its symbol.
+    for key in dict.fromkeys([*(key for key in concerned if key[2] != _UNKNOWN), *books.known_keys]):
+        was, is_now = _value_in(books.before, *key), _value_in(books.after, *key)
+        if was != is_now and not (_was_never_traded(was) and _was_never_traded(is_now)):
+            # A correction may have moved a trade to another position than the one the trade itself was in.
+            records = concerned.get(key) or concerned.get((key[0], key[1], _UNKNOWN), [])
             changes.append(Change(*key, was, is_now, tuple(records)))
     return tuple(changes)
 
@@ -115,12 +115,12 @@ def _pasts(
 ) -> list[Past]:
     if not occurred_at:
         if known_by is not None:
-            msg = "known_by goes with occurred_at=True: without it, the two instants themselves are what was known by"
+            msg = "known_by needs occurred_at=True: otherwise the two instants themselves say what was known"
             raise InvalidEvent(msg)
         return [Past(None, store.position_at(instant)) for instant in instants]
     pair: Sequence[Times | None] = known_by if isinstance(known_by, tuple | list) else (known_by, known_by)
     if len(pair) != 2:  # noqa: PLR2004 - one for each of the two instants
-        msg = f"known_by is one instant, or one for each of the two, not {len(pair)}"
+        msg = f"known_by is one instant or two, one for each, not {len(pair)}"
         raise InvalidEvent(msg)
     head = store.head()
     known = [head if each is None else store.position_at(each) for each in pair]
@@ -128,23 +128,24 @@ def _pasts(
 
 
 def _between(store: EventReader, before: Past, after: Past, account: str | None) -> Iterator[Record]:
-    """Yield the records that one of two pasts has and the other has not, in order of position."""
+    """Yield the records that one of two pasts has and the other lacks, in order of log position."""
     accounts = only(account)
-    first = min(before.known, after.known) if before.occurred_at == after.occurred_at else 0
-    for page in tail(store, first, max(before.known, after.known), accounts):
+    # With different instants of occurrence, records of any position may be in one past and not in the other.
+    first = min(before.log_position, after.log_position) if before.occurred_at == after.occurred_at else 0
+    for page in tail(store, first, max(before.log_position, after.log_position), accounts):
         yield from (record for record in page if before.holds(record) != after.holds(record))
 
 
 class _Books:
-    """The books of both pasts, with what is asked of them for many records."""
+    """The books of both pasts, and what is looked up in them for many records."""
 
     def __init__(self, before: Book, after: Book) -> None:
         self.before, self.after = before, after
-        self._traded: dict[str, dict[str, set[str]]] = {}
+        self._booked_in: dict[str, dict[str, set[str]]] = {}
 
     @functools.cached_property
-    def held(self) -> list[Key]:
-        """The positions and lockouts that either book has."""
+    def known_keys(self) -> list[Key]:
+        """The positions and lockouts in either book."""
         found: list[Key] = []
         for book in (self.before, self.after):
             for name in book.partitions("positions"):
@@ -153,17 +154,17 @@ class _Books:
                 found += [("lockouts", name, each.rule_id) for each in book.lockouts.history(name)]
         return list(dict.fromkeys(found))
 
-    def traded(self, account: str, trade_id: str) -> set[str]:
-        """Return the positions of an account that a trade was in."""
-        if account not in self._traded:
+    def booked_in(self, account: str, trade_id: str) -> set[str]:
+        """Return the positions of an account that a trade was booked in."""
+        if account not in self._booked_in:
             known: dict[str, set[str]] = {}
             for trade in chain(self.before.trades.of(account), self.after.trades.of(account)):
                 known.setdefault(trade.trade_id, set()).add(f"{trade.symbol}/{trade.position_side}")
-            self._traded[account] = known
-        return self._traded[account].get(trade_id, set())
+            self._booked_in[account] = known
+        return self._booked_in[account].get(trade_id, set())
 
 
-def _touches(record: Record, books: _Books) -> Iterator[Key]:
+def _concerned_by(record: Record, books: _Books) -> Iterator[Key]:
     account, event = record.account, record.event
     if record.category == "order":
         yield "orders", account, record.entity.replace("%2F", "/")
@@ -174,10 +175,10 @@ def _touches(record: Record, books: _Books) -> Iterator[Key]:
             if event.can_trade is not None:
                 yield "lockouts", account, BROKER
         case ClockJumped():
-            yield from (key for key in books.held if key[:2] == ("lockouts", account))
+            yield from (key for key in books.known_keys if key[:2] == ("lockouts", account))
         case ContractDefined():
             names = {event.symbol, *event.broker_ids}
-            yield from (key for key in books.held if key[0] == "positions" and key[2].rpartition("/")[0] in names)
+            yield from (key for key in books.known_keys if key[0] == "positions" and key[2].rpartition("/")[0] in names)
         case _:
             yield from (("positions", account, key) for key in _positions(event, account, books))
 
@@ -186,15 +187,15 @@ def _positions(event: Event, account: str, books: _Books) -> Iterator[str]:
     if isinstance(event, _FIGURES):
         yield f"{event.symbol}/{event.position_side}"
     elif isinstance(event, _ABOUT_TRADES):
-        traded = books.traded(account, event.trade_id)
-        # The event may give no more than the trade's id.
-        yield from sorted(key for key in traded if event.symbol in {None, key.rpartition("/")[0]})
+        booked_in = books.booked_in(account, event.trade_id)
+        # The event may have only the trade's id.
+        yield from sorted(key for key in booked_in if event.symbol in {None, key.rpartition("/")[0]})
         if event.symbol is not None:
             yield f"{event.symbol}/{event.position_side}"
         yield _UNKNOWN
 
 
-def _ask(book: Book, view: str, account: str, key: str) -> object:
+def _value_in(book: Book, view: str, account: str, key: str) -> object:
     if view == "orders":
         return book.orders.get(account, key)
     if view == "lockouts":
@@ -203,6 +204,6 @@ def _ask(book: Book, view: str, account: str, key: str) -> object:
     return book.positions.get(account, symbol, side)
 
 
-def _never_held(value: object) -> bool:
-    """Tell whether this is the flat position of something that was never traded: its contract alone may differ."""
+def _was_never_traded(value: object) -> bool:
+    """Tell whether this is the flat position of a symbol that was never traded: only its contract may differ."""
     return isinstance(value, Position) and value.first_position is None

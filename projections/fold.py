@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from eventstore.events.registry import EventType
 
 
-class Slot(NamedTuple):
+class ViewState(NamedTuple):
     """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on.
 
-    `waiting` holds, while records are folded, each partition's events: a view folds one partition after the other.
-    `turns` counts how often records changed a partition: what was made of its state holds for as long as it stays.
-    `saved` has the digest of each partition's state that is in the snapshots' file.
+    `waiting` holds each partition's events while a page is folded: a view folds one partition after the other.
+    `change_counts` has how often records changed each partition: a figure derived from its state is valid as long as
+    its count stays. `saved` has the digest of each partition's state that is in the snapshots' file.
     """
 
     view: View[Any]
@@ -36,28 +36,29 @@ class Slot(NamedTuple):
     changed: set[str]
     parked: dict[str, PartitionParked]
     waiting: dict[str, list[tuple[Any, Record]]]
-    turns: dict[str, int]
+    change_counts: dict[str, int]
     saved: dict[str, bytes]
 
 
 class Route(NamedTuple):
-    """Where records of one type go: what waits for each view, with the view where its partitions are no accounts.
+    """Where records of one type go, and how they are decoded: looked up once, not for each record.
 
-    `slots` and `names` are those of the same views, each slot with whether its partitions are accounts.
+    `handlers` has `waiting` of each view that wants the type, and the view itself where it partitions records its own
+    way. `view_states` has the same views, each with whether its partitions are the accounts; `names` has their names.
     """
 
-    entries: tuple[tuple[dict[str, list[tuple[Any, Record]]], View[Any] | None], ...]
+    handlers: tuple[tuple[dict[str, list[tuple[Any, Record]]], View[Any] | None], ...]
     decode: Any
     schema: int
-    slots: tuple[tuple[Slot, bool], ...]
+    view_states: tuple[tuple[ViewState, bool], ...]
     names: frozenset[str]
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Fold many records without cyclic garbage collection, which would search all states again and again.
+def gc_disabled() -> Iterator[None]:
+    """Fold many records without cyclic garbage collection, which would traverse all states again and again.
 
-    States refer to nothing that refers to them: with 10,000 accounts it found nothing in a fifth of the time.
+    States have no reference cycles: with 10,000 accounts the collector took a fifth of the time and found nothing.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -68,165 +69,172 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class Unreadable(NamedTuple):
-    """What stands for an event that could not be decoded."""
+class Undecodable(NamedTuple):
+    """Stands for an event that could not be decoded, until the views that want it are parked."""
 
     error: Exception
 
 
 class Fold:
-    """Folds records into views up to a position; a record at or before it is a repeated delivery and is passed over.
+    """Folds records into views up to a log position; a record at or before it was folded already and is skipped.
 
     `accounts` restricts the fold to these accounts and to what belongs to none.
     """
 
     def __init__(self, views: Iterable[View[Any]] = (), *, accounts: frozenset[str] | None = None) -> None:
-        self._told = 0
-        # What was taken in, and whether more is being collected: in one value, so that an interruption finds them true.
-        self._taken = (0, False)
-        self.slots: dict[str, Slot] = {}
+        self._folded = 0
+        # The position up to which records are queued or folded, and whether more are being collected: in one value, so
+        # that an interruption never finds one without the other.
+        self._collected = (0, False)
+        self.views: dict[str, ViewState] = {}
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
         for view in views:
             self.add(view)
 
     @property
-    def position(self) -> int:
-        """The position up to which every view has folded; set it where what lies before is in their states."""
-        return self._told
+    def log_position(self) -> int:
+        """The log position up to which every view has folded; set it where the states already hold what precedes it."""
+        return self._folded
 
-    @position.setter
-    def position(self, position: int) -> None:
-        self._told, self._taken = position, (position, False)
+    @log_position.setter
+    def log_position(self, log_position: int) -> None:
+        self._folded, self._collected = log_position, (log_position, False)
 
     def add(
         self, view: View[Any], states: Mapping[str, Any] | None = None, saved: Mapping[str, bytes] | None = None
-    ) -> Slot:
-        """Take a view in, with its states as of this fold's position and their digests in a cut, or anew."""
-        before = self.slots.get(view.name)
-        # A state that came from a cut has no turn of its own yet, and is another one now all the same.
-        known = () if before is None else {*before.turns, *before.states, *(states or ())}
-        turns = {} if before is None else {partition: before.turns.get(partition, 0) + 1 for partition in known}
-        slot = self.slots[view.name] = Slot(
-            view, dict(states or {}), set(), {}, defaultdict(list), turns, dict(saved or {})
+    ) -> ViewState:
+        """Add a view, or replace it: with its states at this fold's position and their digests in a cut, or empty."""
+        before = self.views.get(view.name)
+        # Every partition counts as changed once more, also one that only the old or only the new view has: what was
+        # derived from the replaced view's states is void.
+        known = () if before is None else {*before.change_counts, *before.states, *(states or ())}
+        counts = (
+            {} if before is None else {partition: before.change_counts.get(partition, 0) + 1 for partition in known}
         )
+        added = ViewState(view, dict(states or {}), set(), {}, defaultdict(list), counts, dict(saved or {}))
+        self.views[view.name] = added
         self._routes.clear()
-        return slot
+        return added
 
-    def turns(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+    def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
         """Return how often records changed each of some (view, partition) pairs."""
-        slots = self.slots
-        return tuple([slots[view].turns.get(partition, 0) for view, partition in wanted])
+        views = self.views
+        return tuple([views[view].change_counts.get(partition, 0) for view, partition in wanted])
 
-    def stood_at(self, position: int) -> bool:
-        """Tell whether all that was taken in is what lies up to a position: no later record has changed any state."""
-        return self._taken[0] == position
+    def unchanged_since(self, log_position: int) -> bool:
+        """Tell whether no record after a position has changed any state, or is about to."""
+        return self._collected[0] == log_position
 
     def apply(self, records: Sequence[Record]) -> int:
         """Fold records, oldest first, and return how many were new."""
-        self.settle()
-        self._taken = (self._taken[0], True)
-        at, folded = self._collect(records)
-        # From here on all of it is taken, and what an interruption leaves is folded later; before, all comes again.
-        self._taken = (at, False)
-        self.settle()
-        return folded
+        self.fold_waiting()
+        self._collected = (self._collected[0], True)
+        last, new = self._collect(records)
+        # Interrupted before this line, nothing was folded: the caller's next try brings all of these records again.
+        # Interrupted after it, the rest is in `waiting`, and the next call folds that first.
+        self._collected = (last, False)
+        self.fold_waiting()
+        return new
 
     def _collect(self, records: Sequence[Record]) -> tuple[int, int]:
-        at, folded = self._taken[0], 0
-        routes_of, accounts = self._routes, self._accounts
+        """Decode records and queue them in `waiting`; return the last one's position and how many were new."""
+        last, new = self._collected[0], 0
+        routes, accounts = self._routes, self._accounts
         for record in records:
-            if record.position <= at:
+            if record.position <= last:
                 continue
-            at = record.position
-            folded += 1
-            route = routes_of.get(record.type) or self._route(record.type)
+            last = record.position
+            new += 1
+            route = routes.get(record.type) or self._route(record.type)
             account = record.stream.split("/", 2)[1]
-            if not route.entries or (accounts is not None and account not in accounts):
+            if not route.handlers or (accounts is not None and account not in accounts):
                 continue
             try:
                 # The usual case of codec.decode, without its calls.
                 event = route.decode(record.data) if record.schema == route.schema else record.event
             except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
-                event = Unreadable(error)
+                event = Undecodable(error)
             pair = (event, record)
-            for waiting, view in route.entries:
+            for waiting, view in route.handlers:
                 partition = account if view is None else self._partition(view, record)
                 if partition is not None:
                     waiting[partition].append(pair)
-        return at, folded
+        return last, new
 
     def _partition(self, view: View[Any], record: Record) -> str | None:
+        """Return the partition of a record in a view of its own partitions; None, and parked, where that fails."""
         try:
             return view.partition(record)
         except Exception as error:  # noqa: BLE001 - as for any failure of a view: it stops no other
             parked = PartitionParked(view.name, record.account, record.position, error)
-            self.slots[view.name].parked.setdefault(record.account, parked)
+            self.views[view.name].parked.setdefault(record.account, parked)
             return None
 
-    def settle(self) -> None:
-        """Fold what an interruption has left waiting, if anything."""
-        self._forget_collected()
+    def fold_waiting(self) -> None:
+        """Fold what is queued: the page just collected, or what an interruption left of the last one."""
+        self._discard_incomplete()
         with decimal.localcontext(FIXED):
-            for slot in self.slots.values():
-                while slot.waiting:
-                    _settle(slot)
-        self._told = self._taken[0]
+            for view_state in self.views.values():
+                # Not a loop over items: a partition leaves the queue only once it is folded.
+                while view_state.waiting:
+                    _fold_partition(view_state)
+        # Nobody sees the new position before every view has reached it.
+        self._folded = self._collected[0]
 
-    def _forget_collected(self) -> None:
-        """Forget what was being collected when an interruption came: it comes again."""
-        taken, is_collecting = self._taken
+    def _discard_incomplete(self) -> None:
+        """Empty the queue if an interruption came while it was filled: the same records come again."""
+        last, is_collecting = self._collected
         if is_collecting:
-            for slot in self.slots.values():
-                slot.waiting.clear()
-            self._taken = (taken, False)
+            for view_state in self.views.values():
+                view_state.waiting.clear()
+            self._collected = (last, False)
 
     def observe(self, record: Record, event: Event) -> frozenset[str]:
-        """Fold a record that is in no log, and its event as it reads; return which views it may have changed."""
-        if self._taken[1]:
-            self._forget_collected()
+        """Fold a record that is in no log, with its event as decoding would give it; return the views it may change."""
+        if self._collected[1]:
+            self._discard_incomplete()
         route = self._routes.get(record.type) or self._route(record.type)
         account = record.stream.split("/", 2)[1]
-        if not route.slots or (self._accounts is not None and account not in self._accounts):
+        if not route.view_states or (self._accounts is not None and account not in self._accounts):
             return route.names
         with decimal.localcontext(FIXED):
-            for slot, by_account in route.slots:
-                partition = account if by_account else self._partition(slot.view, record)
-                while slot.waiting:
-                    # An interruption has left it.
-                    _settle(slot)
-                if partition is not None and partition not in slot.parked:
-                    _fold_one(slot, partition, event, record)
+            for view_state, is_account in route.view_states:
+                partition = account if is_account else self._partition(view_state.view, record)
+                # Stored records that an interruption left come first: they are older than what is observed.
+                while view_state.waiting:
+                    _fold_partition(view_state)
+                if partition is not None and partition not in view_state.parked:
+                    _fold_observed(view_state, partition, event, record)
         return route.names
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
-        wanting = [slot for slot in self.slots.values() if _wants(slot.view, name)]
-        entries = [(slot.waiting, None if is_by_account(slot.view) else slot.view) for slot in wanting]
+        wanting = tuple((each, is_by_account(each.view)) for each in self.views.values() if _wants(each.view, name))
+        handlers = tuple((each.waiting, None if is_account else each.view) for each, is_account in wanting)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
-        slots = tuple((slot, is_by_account(slot.view)) for slot in wanting)
-        names = frozenset(slot.view.name for slot in wanting)
-        route = self._routes[name] = Route(tuple(entries), decode, schema, slots, names)
+        names = frozenset(each.view.name for each, _ in wanting)
+        route = self._routes[name] = Route(handlers, decode, schema, wanting, names)
         return route
 
-    def restored(self, slot: Slot, partition: str, state: Any) -> None:  # noqa: ANN401 - each view has its own
-        """Put a partition's refolded state in the place of the one that a failure left."""
-        slot.states[partition] = state
-        slot.changed.add(partition)
-        slot.parked.pop(partition, None)
-        slot.turns[partition] = slot.turns.get(partition, 0) + 1
+    def replace_state(self, view_state: ViewState, partition: str, state: Any) -> None:  # noqa: ANN401 - each view has its own
+        """Replace a parked partition's state by one that was folded again."""
+        view_state.states[partition] = state
+        view_state.changed.add(partition)
+        view_state.parked.pop(partition, None)
+        view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
 
     @override
     def __repr__(self) -> str:
-        parked = sum(len(slot.parked) for slot in self.slots.values())
-        return f"<Fold of {', '.join(self.slots)} at {self.position}{f', {parked} parked' if parked else ''}>"
+        parked = sum(len(view_state.parked) for view_state in self.views.values())
+        return f"<Fold of {', '.join(self.views)} at {self.log_position}{f', {parked} parked' if parked else ''}>"
 
 
-def as_read(kind: EventType, event: Event, data: bytes) -> Event:
-    """Return an event as its data reads: the event itself where no member would come back as anything else.
+def as_decoded(kind: EventType, event: Event, data: bytes) -> Event:
+    """Return an event as decoding its data gives it: the event itself where that would change no member.
 
-    That is tried once for each combination of the members' classes, of those whose values cannot be changed and
-    are told exactly by JSON; what has others is decoded each time.
+    Whether it would is found out once for each combination of the members' classes, if all of them are immutable and
+    survive JSON exactly; events with members of other classes are decoded each time.
     """
     classes = (kind.cls, *map(type, msgspec.structs.astuple(event)))
     exact = _exact.get(classes)
@@ -251,43 +259,46 @@ def _wants(view: View[Any], name: str) -> bool:
     return view.types is None or (kind is not None and kind.cls in view.types)
 
 
-def _fold_one(slot: Slot, partition: str, event: Event, record: Record) -> None:
-    """Fold one event at once; a failure stops that partition and no other."""
-    state = slot.states.get(partition)
+def _fold_observed(view_state: ViewState, partition: str, event: Event, record: Record) -> None:
+    """Fold one event at once; a failure parks that partition and no other."""
+    # Not counted as a change: the counts are of stored records, and no figure of quotes or timers is cached by them.
+    state = view_state.states.get(partition)
     if state is None:
-        state = slot.states[partition] = slot.view.initial()
-    slot.changed.add(partition)
+        state = view_state.states[partition] = view_state.view.initial()
+    view_state.changed.add(partition)
     try:
-        slot.view.apply(state, event, record)
+        view_state.view.apply(state, event, record)
     except BaseException as error:
-        slot.parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
+        view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
         if not isinstance(error, Exception):
             raise
 
 
-def _settle(slot: Slot) -> None:
-    """Fold what waits for one partition of a view; a failure stops that partition and no other."""
-    partition, pairs = next(iter(slot.waiting.items()))
-    if partition not in slot.parked:
-        state = slot.states.get(partition)
+def _fold_partition(view_state: ViewState) -> None:
+    """Fold what waits for one partition of a view; a failure parks that partition and no other."""
+    partition, pairs = next(iter(view_state.waiting.items()))
+    if partition not in view_state.parked:
+        state = view_state.states.get(partition)
         if state is None:
-            state = slot.states[partition] = slot.view.initial()
-        slot.changed.add(partition)
-        apply, record = slot.view.apply, pairs[0][1]
+            state = view_state.states[partition] = view_state.view.initial()
+        view_state.changed.add(partition)
+        apply, record = view_state.view.apply, pairs[0][1]
         try:
             for event, record in pairs:
-                if event.__class__ is Unreadable:
-                    raise event.error  # noqa: TRY301 - as if the view had met it
+                if event.__class__ is Undecodable:
+                    raise event.error  # noqa: TRY301 - as if the view had raised it
                 apply(state, event, record)
-            # Last: whoever counted before saw an older state, or a part of this one, and finds that it moved on.
-            slot.turns[partition] = slot.turns.get(partition, 0) + 1
-            # Still guarded: what was folded and waits would be folded twice.
-            del slot.waiting[partition]
+            # After the fold, never before it: whoever read the count earlier derived from the old state, or from a part
+            # of the new one, and must find that the count has changed since.
+            view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+            # Within `try`: interrupted before this line, the partition parks instead of folding these records twice.
+            del view_state.waiting[partition]
         except BaseException as error:
-            slot.parked[partition] = PartitionParked(slot.view.name, partition, record.position, error)
-            slot.turns[partition] = slot.turns.get(partition, 0) + 1
-            slot.waiting.pop(partition, None)
+            # An interruption (Ctrl-C) parks too: nobody knows how much of this record the state already has.
+            view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
+            view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+            view_state.waiting.pop(partition, None)
             if not isinstance(error, Exception):
                 raise
     else:
-        del slot.waiting[partition]
+        del view_state.waiting[partition]

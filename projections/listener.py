@@ -1,4 +1,4 @@
-"""Who is told what a live book folds and observes: policies."""
+"""The interface of whatever a live book notifies of what it folds and observes: policies."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """Who is told what a live book folds and observes, and then may append."""
+    """Is notified of what a live book folds and observes, and may then append."""
 
     @property
     def settled(self) -> bool:
-        """Whether all that was told of has been decided, and all that was decided is appended."""
+        """Whether every notification has led to its decisions, and every decision is appended."""
 
     def settled_for(self, account: str) -> bool:
-        """Tell whether that is so of an account, whatever went wrong with another."""
+        """Tell whether that is so for an account, whatever failed for another."""
 
     def folded(self, record: Record) -> None:
-        """Take note of a record, just folded: the book is at it, and its lock is held."""
+        """Handle a record just folded: the book is at its position, and the book's lock is held."""
 
     def observed(self, record: Record, event: Event) -> None:
-        """Take note of what was observed; the book's lock is held."""
+        """Handle an observed event; the book's lock is held."""
 
     def act(self) -> None:
-        """Append what was decided on; the lock is not held."""
+        """Append what was decided; the book's lock is not held."""

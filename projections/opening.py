@@ -1,4 +1,4 @@
-"""Opening a book: from the newest cut and one tail, with what holds at that moment."""
+"""Opening a book: from the newest cut and the records after it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eventstore.arguments import accounts_of
 from eventstore.clock import wall_ns
 from eventstore.errors import shown
 from projections.book import Book
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.recovery import Recovery
 from projections.snapshots import Snapshots
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-TAIL_WORTH_A_CUT = 10_000
+FIRST_CUT_EVENTS_MIN = 10_000
+"""Opening a book writes a cut if at least so many events had to be folded."""
 
 
 def open(
@@ -41,12 +42,12 @@ def open(
     calendars: Calendar | Mapping[str, Calendar] | None = None,
     tiers: TierSettings | None = None,
 ) -> Book:
-    """Return a book at the log's head: from the newest cut that can be believed, and the tail after it.
+    """Return a book at the log's head: from the newest valid cut, and the records after it.
 
-    `views`: beside the shipped ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
-    are kept, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, `*` for
-    all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones. Raises
-    InvalidEvent for what is none of these.
+    `views`: in addition to the built-in ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
+    are stored, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, with
+    `*` for all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
+    Raises InvalidEvent for other values.
     """
     chosen, own, held = accounts_of(accounts), views_of(views), tiers_of(tiers)
     by_account = calendars_of(calendars)
@@ -58,20 +59,20 @@ def open(
     book.sessions.calendars.update(by_account)
     book.orders = Orders(book, held)
     head = store.head()
-    cut = book.load([*shipped_views(held), *own], head, progress)
+    cut = book.load([*builtin_views(held), *own], head, progress)
     tail_length = head - cut
     now = wall_ns(clock)
-    in_force = tuple(lock for account in _sound(book, "lockouts") for lock in book.lockouts.active(account, now))
-    pending = [request for account in _sound(book, "enforcement") for request in book.enforcement.pending(account)]
+    in_force = tuple(lock for account in _not_parked(book, "lockouts") for lock in book.lockouts.active(account, now))
+    pending = [request for account in _not_parked(book, "enforcement") for request in book.enforcement.pending(account)]
     seconds = (clock.monotonic_ns() - began) / 1e9
     book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
-    if tail_length >= TAIL_WORTH_A_CUT:
+    if tail_length >= FIRST_CUT_EVENTS_MIN:
         book.first_cut.start()
     return book
 
 
-def _sound(book: Book, view: str) -> list[str]:
-    """Return the partitions that a view did not fail on."""
+def _not_parked(book: Book, view: str) -> list[str]:
+    """Return the partitions that a view has not failed on."""
     parked = book.parked
     return [partition for partition in book.partitions(view) if (view, partition) not in parked]
 
@@ -82,16 +83,18 @@ def snapshots_of(store: EventReader, given: object) -> Snapshots | None:
     if given is False:
         return None
     if given is not None and not isinstance(given, str | Path):
-        msg = f"snapshots is a path, a Snapshots or False, not {shown(given)}"
+        msg = f"snapshots must be a path, a Snapshots or False, not {shown(given)}"
         raise InvalidEvent(msg)
     directory = store.directory if isinstance(store, EventStore) else None
     is_evidence = isinstance(store, EventStore) and store.read_only
     if given is not None:
         if is_evidence and directory is not None and Path(given).resolve().is_relative_to(directory.resolve()):
-            msg = f"{given} lies beside a log that was opened read-only: keep snapshots elsewhere, or give none"
+            msg = (
+                f"{given} is in the directory of a log that was opened read-only: put snapshots elsewhere, or give none"
+            )
             raise InvalidEvent(msg)
         return Snapshots(given)
-    # Beside evidence nothing is written, and what others wrote there is only a cache: the log is folded.
+    # Nothing is written beside evidence, and what others wrote there is only a cache: the log is folded.
     return None if directory is None or is_evidence else snapshots_beside(directory)
 
 

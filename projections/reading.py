@@ -1,4 +1,4 @@
-"""Reading a tail for a fold: pages in order of position, of all accounts or of some."""
+"""Reading part of a log for a fold: pages in order of log position, of all accounts or of some."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGE = 500
 
 
 def tail(reader: EventReader, after: int, until: int, accounts: frozenset[str] | None) -> Iterator[list[Record]]:
-    """Yield pages of the records past a position and up to another; some accounts are read by their index."""
+    """Yield pages of the records after a log position and up to another; some accounts are read by their index."""
     if accounts is None:
         records = reader.read(after=after, until=until)
     else:

@@ -1,4 +1,4 @@
-"""Reconciliation: what brokers report against what the fills say, as differences, and as adjustments on request."""
+"""Reconciliation: how brokers' reports differ from the fills, and adjustments of positions on request."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 
 _TYPES = (OrderFilled, TradeExecuted, TradeBusted, TradeCorrected, PositionAdjusted, PositionReported)
 EVIDENCE_MAX = 1_000
-TRIES = 10
-# Where no tick is known: a ten thousandth of the price.
+ATTEMPTS_MAX = 10
+# A share of the price, for symbols without a known tick.
 _TOLERANCE = Decimal("0.0001")
 
 
 class DifferenceKind(enum.StrEnum):
-    """How a broker's word differs from what our own records say."""
+    """How a broker's report differs from our own records."""
 
     QUANTITY = "QUANTITY"
-    """A position of another size, on the same side."""
+    """A position of another size on the same side."""
     SIDE = "SIDE"
-    """The broker is long where the fills say short, or the other way around."""
+    """The broker reports long where the fills say short, or the reverse."""
     MISSING_AT_BROKER = "MISSING_AT_BROKER"
     """The fills left a position, and the broker reports none."""
     UNKNOWN_HERE = "UNKNOWN_HERE"
@@ -57,13 +57,13 @@ class DifferenceKind(enum.StrEnum):
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     """The broker reports an order that was never submitted here."""
     OPEN_HERE_CLOSED_THERE = "OPEN_HERE_CLOSED_THERE"
-    """Nothing but the report says that the order is over."""
+    """Only the report says that the order is closed."""
     CLOSED_HERE_OPEN_THERE = "CLOSED_HERE_OPEN_THERE"
-    """The order ended here, and the broker still works on it."""
+    """The order is closed here, and still working at the broker."""
     CLOSED_DIFFERENTLY = "CLOSED_DIFFERENTLY"
-    """The order is over on both sides, and not by the same end."""
+    """The order is closed on both sides, with different statuses."""
     FILLED_QUANTITY = "FILLED_QUANTITY"
-    """The broker says that more, or less, was filled than the fills that were told of."""
+    """The broker reports more, or less, filled than the fills recorded here."""
 
 
 ADJUSTABLE = frozenset({
@@ -73,13 +73,13 @@ ADJUSTABLE = frozenset({
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that a broker reported otherwise than our own records had it when the report was recorded.
+    """One difference between a broker's report and our own records at the time the report was recorded.
 
-    `here` and `there` are the figures compared, in the kind's own measure, and `difference` is what `there` has
-    beyond `here`; of statuses, `here_status` and `there_status`. `stale`: what was recorded after the report had
-    happened before it and does not explain the difference, or no more: only a new report can tell; it is not booked.
-    `price` is the average that a position's report told, `reported_at` when it says it was so. `evidence` are the
-    log positions of the records behind our side, the last 1,000, `report` that of the broker's.
+    `here` and `there` are the figures compared, in the kind's own measure, and `difference` is `there` less `here`;
+    for statuses, `here_status` and `there_status`. `stale`: records after the report are of before it and do not
+    explain the difference, so only a new report can decide; it is not booked. `price` is a position report's average
+    price, `reported_at` the time that it states. `evidence` has the log positions of the last 1,000 records behind our
+    side, `report` is that of the broker's.
     """
 
     kind: DifferenceKind
@@ -102,7 +102,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def difference(self) -> Decimal | None:
-        """What the broker has beyond what our records say; None where no quantities are compared."""
+        """The broker's quantity less ours; None where no quantities are compared."""
         return None if self.here is None or self.there is None else FIXED.subtract(self.there, self.here)
 
     def records(self, book: Book) -> Iterator[Record]:
@@ -119,17 +119,17 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 def reconcile(
     book: Book, account: str, *, since: int = 0, tolerance: Decimal | None = None
 ) -> tuple[Difference, ...]:  # fmt: skip
-    """Return where an account's newest reports differ from what its other records said, positions first.
+    """Return where an account's newest reports differ from its other records, positions first.
 
-    A report is compared with what was known where it stands in the log: fills recorded later had not happened for it.
-    Those among them that had happened by then count if that explains the difference, and make it stale if not, as
-    they do when they come after it was booked. An order's difference goes when its own events come to agree; a
-    position's, when it is adjusted or reported anew.
-    What no report names is not compared: an empty answer of a broker says nothing until it is reported as zero.
+    A report is compared with what was known at its place in the log; fills recorded later do not count. Those that
+    occurred before the report do if that explains the difference; if not, or if they come after it was booked, they
+    make it stale. An order's difference disappears when its own events agree with the report; a position's, when it is
+    adjusted or reported again. What no report names is not compared: a broker's empty answer means nothing until it
+    is reported as zero.
 
-    `since`: a log position; older reports are passed over. `tolerance`: how far average prices may lie apart, in
-    points; by default one tick of the contract, or a ten thousandth of the price where none is known. Every record
-    of the account's positions is read.
+    `since`: a log position; older reports are ignored. `tolerance`: how much average prices may differ, in points; by
+    default one tick of the contract, or a ten thousandth of the price without one. Every record of the account's
+    positions is read.
     """
     with decimal.localcontext(FIXED):
         positions = list(_positions(book, account, since, tolerance))
@@ -139,31 +139,31 @@ def reconcile(
 def record(
     book: Book, account: str, differences: Sequence[Difference], *, actor: str, note: str = ""
 ) -> list[Record]:  # fmt: skip
-    """Book what differs in positions' quantities as PositionAdjusted(RECONCILED); return the records.
+    """Book differences of positions' quantities as PositionAdjusted(RECONCILED); return the records.
 
-    Each is caused by its report and keyed by it, so asking twice books once. What was recorded in between is read
-    first: a difference that is explained by then, or stale, is not booked, and one that a newer report tells
-    otherwise is booked as the newer one says. Differences of other kinds are passed over. Raises VersionConflict
-    where others wrote to the position's stream each time it was tried.
+    Each has its report as cause and key, so repeating this books nothing twice. What was recorded in between is read
+    first: a difference that is explained by then, or stale, is not booked, and one with a newer report is booked as
+    that one says. Differences of other kinds are ignored. Raises VersionConflict where others wrote to the position's
+    stream in each of several attempts.
     """
     return [
-        each for asked in differences if asked.kind in ADJUSTABLE for each in _book(book, account, asked, actor, note)
+        each for given in differences if given.kind in ADJUSTABLE for each in _adjust(book, account, given, actor, note)
     ]
 
 
-def _book(book: Book, account: str, asked: Difference, actor: str, note: str) -> list[Record]:
+def _adjust(book: Book, account: str, given: Difference, actor: str, note: str) -> list[Record]:
     failed: VersionConflict | DuplicateEvent | None = None
-    for _ in range(TRIES):
+    for _ in range(ATTEMPTS_MAX):
         book.refresh()
         version = 0
-        # Before the rest is read, so that whatever is written to this stream from now on is a conflict.
-        for last in book.read(stream=asked.stream):
+        # The version is read before the differences: whatever is written to the stream after that is a conflict.
+        for last in book.read(stream=given.stream):
             version = last.version
-        current = _standing(book, account, asked)
+        current = _current(book, account, given)
         if current is None:
-            return [each for each in _adjustments(book, asked) if each.causation_id == asked.report_id]
-        if current.stream != asked.stream:
-            asked = current
+            return [each for each in _adjustments(book, given) if each.causation_id == given.report_id]
+        if current.stream != given.stream:
+            given = current
             continue
         adjusted = PositionAdjusted(
             symbol=current.symbol or "",
@@ -178,46 +178,43 @@ def _book(book: Book, account: str, asked: Difference, actor: str, note: str) ->
         try:
             return book.append(current.stream, adjusted, key=key, expected=version, **circumstances)
         except (VersionConflict, DuplicateEvent) as e:
-            failed = e  # Somebody reported or adjusted meanwhile: read again, decide again.
+            failed = e  # Somebody reported or adjusted in between: read again, decide again.
     assert failed is not None
     raise failed
 
 
-def _standing(book: Book, account: str, asked: Difference) -> Difference | None:
-    """Return a position's difference as it is now, if there is one that can be booked."""
+def _current(book: Book, account: str, given: Difference) -> Difference | None:
+    """Return a position's difference as it is now, if there is one to book."""
     with decimal.localcontext(FIXED):
         for found in _positions(book, account, 0, None):
-            same = (found.symbol, found.side) == (asked.symbol, asked.side)
+            same = (found.symbol, found.side) == (given.symbol, given.side)
             if same and found.kind in ADJUSTABLE and not found.stale:
                 return found
     return None
 
 
-def _adjustments(book: Book, asked: Difference) -> Iterator[Record]:
-    for each in book.read(stream=asked.stream, types=(PositionAdjusted,)):
+def _adjustments(book: Book, given: Difference) -> Iterator[Record]:
+    for each in book.read(stream=given.stream, types=(PositionAdjusted,)):
         event = each.event
-        if isinstance(event, PositionAdjusted) and (event.symbol, event.position_side) == (asked.symbol, asked.side):
+        if isinstance(event, PositionAdjusted) and (event.symbol, event.position_side) == (given.symbol, given.side):
             yield each
 
 
-# Positions
-
-
 class _Report(msgspec.Struct):
-    """The newest report of one symbol and side, with what the fold said then and what came after it."""
+    """The newest report of one symbol and side, with the figures of that time and what came after it."""
 
     record: Record
     event: PositionReported
-    then: PositionTotals
+    figures: PositionTotals
     evidence: list[int]
     adjusted: Decimal | None = None
-    """What was booked as reconciled since: an answer to this report."""
+    """The quantity booked as RECONCILED since: the answer to this report."""
     late: Decimal = ZERO
-    """What was recorded since, and had happened before it."""
+    """The quantity recorded since that occurred before the report."""
 
 
-class _Reading:
-    """One account's positions, folded once more from the log, with what was so at each report."""
+class _PositionHistory:
+    """One account's positions, folded again from the log, with their figures at the time of each report."""
 
     def __init__(self) -> None:
         self.reports: dict[str, _Report] = {}
@@ -234,7 +231,7 @@ class _Reading:
             evidence = self._evidence.get(key, [])[-EVIDENCE_MAX:]
             self.reports[key] = _Report(record, event, self._state.holdings[key].totals, evidence)
             return
-        for key in self._touched(event):
+        for key in self._keys_of(event):
             holding = self._state.holdings.get(key)
             before = self._quantities.get(key, ZERO)
             after = ZERO if holding is None else holding.totals.quantity
@@ -242,9 +239,9 @@ class _Reading:
                 self._quantities[key] = after
                 self._changed(key, before, after - before, record)
 
-    def _touched(self, event: Event) -> list[str]:
+    def _keys_of(self, event: Event) -> list[str]:
         symbol, side = getattr(event, "symbol", None), getattr(event, "position_side", None)
-        # A bust or a correction may name no symbol, and its trade may be of another side than it says.
+        # A bust or a correction may lack the symbol, and then its trade may be in any position.
         return list(self._state.holdings) if symbol is None else [f"{symbol}\0{side}"]
 
     def _changed(self, key: str, before: Decimal, by: Decimal, record: Record) -> None:
@@ -267,38 +264,38 @@ class _Reading:
 
 
 def _positions(book: Book, account: str, since: int, tolerance: Decimal | None) -> Iterator[Difference]:
-    reading = _Reading()
+    history = _PositionHistory()
     for each in book.read(account=account, types=_TYPES):
-        reading.read(each)
-    for key in sorted(reading.reports):
-        report = reading.reports[key]
+        history.read(each)
+    for key in sorted(history.reports):
+        report = history.reports[key]
         if report.record.position > since:
-            found = _of_position(book, report, tolerance)
+            found = _position_difference(book, report, tolerance)
             if found is not None:
                 yield found
 
 
-def _of_position(book: Book, report: _Report, tolerance: Decimal | None) -> Difference | None:
+def _position_difference(book: Book, report: _Report, tolerance: Decimal | None) -> Difference | None:
     event = report.event
-    # Venues that keep both sides report a short one above zero or below.
+    # Venues that keep long and short positions apart report a short one as a positive or a negative quantity.
     there = -abs(event.quantity) if event.position_side is PositionSide.SHORT else event.quantity
-    here = report.then.quantity
+    here = report.figures.quantity
     if report.adjusted is not None:
-        # What was booked stood for what was missing: of that, whatever is told after all counts twice.
+        # The adjustment stood for missing fills: those that are recorded after all would now count twice.
         here += report.adjusted + report.late
     common: dict[str, Any] = {"symbol": event.symbol, "side": event.position_side, "price": event.average_price}
     common["evidence"] = tuple(report.evidence)
     if there == here:
-        ours, told = _other_average(book, report, tolerance), event.average_price
-        if ours is None or told is None:
+        ours, reported = _differing_average(book, report, tolerance), event.average_price
+        if ours is None or reported is None:
             return None
-        sentence = f"{_named(event)} is at {told:f} on average by the broker and at {ours:f} by the fills"
-        return _difference(report.record, DifferenceKind.AVERAGE_PRICE, sentence, here=ours, there=told, **common)
+        sentence = f"{_label(event)}: the broker reports an average price of {reported:f}, the fills give {ours:f}"
+        return _difference(report.record, DifferenceKind.AVERAGE_PRICE, sentence, here=ours, there=reported, **common)
     if report.adjusted is None and there == here + report.late:
         return None
-    sentence = f"{_named(event)} is {there:f} by the broker and was {here:f} by the fills"
+    sentence = f"{_label(event)}: the broker reports {there:f}, the fills gave {here:f}"
     if report.late:
-        sentence += f"; {report.late:f} of before the report was told after it"
+        sentence += f"; {report.late:f} from before the report was recorded after it"
     common |= {"here": here, "there": there, "stale": bool(report.late)}
     return _difference(report.record, _kind(here, there), sentence, **common)
 
@@ -311,27 +308,24 @@ def _kind(here: Decimal, there: Decimal) -> DifferenceKind:
     return DifferenceKind.QUANTITY if (here > ZERO) is (there > ZERO) else DifferenceKind.SIDE
 
 
-def _other_average(book: Book, report: _Report, tolerance: Decimal | None) -> Decimal | None:
-    """Return our nearest average price where it is too far from the reported one."""
-    figures, told = report.then, report.event.average_price
+def _differing_average(book: Book, report: _Report, tolerance: Decimal | None) -> Decimal | None:
+    """Return our average price, FIFO or average cost, where the nearer one is not within the tolerance."""
+    figures, reported = report.figures, report.event.average_price
     priced = figures.quantity - figures.unpriced
-    if told is None or not priced or figures.unpriced or report.adjusted is not None or report.late:
+    if reported is None or not priced or figures.unpriced or report.adjusted is not None or report.late:
         return None
     averages = (figures.cost / priced, figures.average_cost_total / priced)
-    ours = min(averages, key=lambda average: abs(average - told))
+    ours = min(averages, key=lambda average: abs(average - reported))
     if tolerance is None:
         contract = book.contracts.find(report.event.symbol)
         tick = None if contract is None else contract.tick_size
-        tolerance = abs(told) * _TOLERANCE if tick is None else tick
-    return ours if abs(ours - told) > tolerance else None
+        tolerance = abs(reported) * _TOLERANCE if tick is None else tick
+    return ours if abs(ours - reported) > tolerance else None
 
 
-def _named(event: PositionReported) -> str:
+def _label(event: PositionReported) -> str:
     side = "" if event.position_side is PositionSide.NET else f" {event.position_side}"
     return f"{event.symbol}{side}"
-
-
-# Orders
 
 
 def _orders(book: Book, account: str, since: int) -> Iterator[Difference]:
@@ -340,13 +334,13 @@ def _orders(book: Book, account: str, since: int) -> Iterator[Difference]:
         if each.position > since:
             newest[each.stream] = each
     for stream in sorted(newest):
-        yield from _of_order(book, newest[stream])
+        yield from _order_differences(book, newest[stream])
 
 
-def _of_order(book: Book, report: Record) -> Iterator[Difference]:
-    """Yield how an order's own events differed from its report, where they still do."""
-    told = report.event
-    assert isinstance(told, OrderReported)
+def _order_differences(book: Book, report: Record) -> Iterator[Difference]:
+    """Yield how an order's own events differed from its report, and still do."""
+    reported = report.event
+    assert isinstance(reported, OrderReported)
     types = tuple(cls for cls in OrdersView.types or () if cls is not OrderReported)
     then = now = None
     evidence: list[int] = []
@@ -354,34 +348,34 @@ def _of_order(book: Book, report: Record) -> Iterator[Difference]:
         then = now if each.position < report.position else then
         evidence = [*evidence, each.position][-EVIDENCE_MAX:]
     order_id = report.entity.replace("%2F", "/")
-    common: dict[str, Any] = {"order_id": order_id, "there_status": told.status, "evidence": tuple(evidence)}
+    common: dict[str, Any] = {"order_id": order_id, "there_status": reported.status, "evidence": tuple(evidence)}
     if now is None or not now.submitted:
-        sentence = f"order {order_id} is {told.status} by the broker and was never submitted here"
-        common |= {"symbol": told.symbol, "side": PositionSide.NET, "there": told.filled_quantity}
+        sentence = f"order {order_id}: the broker reports {reported.status}, it was never submitted here"
+        common |= {"symbol": reported.symbol, "side": PositionSide.NET, "there": reported.filled_quantity}
         yield _difference(report, DifferenceKind.UNKNOWN_ORDER, sentence, **common)
         return
     common |= {"symbol": now.symbol, "side": now.position_side, "here_status": now.status}
-    kind = _of_status(told.status, now)
-    if kind is not None and then is not None and _of_status(told.status, then) is kind:
-        sentence = f"order {order_id} is {told.status} by the broker and {now.status} by its own events"
+    kind = _status_kind(reported.status, now)
+    if kind is not None and then is not None and _status_kind(reported.status, then) is kind:
+        sentence = f"order {order_id}: the broker reports {reported.status}, its own events give {now.status}"
         yield _difference(report, kind, sentence, **common)
-    if told.filled_quantity is None:
+    if reported.filled_quantity is None:
         return
-    missing = told.filled_quantity - now.cumulative
-    missed = told.filled_quantity - (ZERO if then is None else then.cumulative)
-    # Later fills make up for what was missing, and go beyond what the report could know.
+    missing = reported.filled_quantity - now.cumulative
+    missed = reported.filled_quantity - (ZERO if then is None else then.cumulative)
+    # A difference counts while it has the same sign as at the report: later fills may explain it, or exceed the report.
     if missing and missed and (missing > ZERO) is (missed > ZERO):
-        sentence = f"order {order_id} filled {told.filled_quantity:f} by the broker and {now.cumulative:f} by its fills"
-        common |= {"here": now.cumulative, "there": told.filled_quantity}
+        sentence = f"order {order_id}: the broker reports {reported.filled_quantity:f} filled, not {now.cumulative:f}"
+        common |= {"here": now.cumulative, "there": reported.filled_quantity}
         yield _difference(report, DifferenceKind.FILLED_QUANTITY, sentence, **common)
 
 
-def _of_status(told: OrderStatus, order: Order) -> DifferenceKind | None:
-    if told in CLOSED and order.is_open:
+def _status_kind(reported: OrderStatus, order: Order) -> DifferenceKind | None:
+    if reported in CLOSED and order.is_open:
         return DifferenceKind.OPEN_HERE_CLOSED_THERE
-    if told in LIVE and order.status in CLOSED:
+    if reported in LIVE and order.status in CLOSED:
         return DifferenceKind.CLOSED_HERE_OPEN_THERE
-    if told in CLOSED and order.status in CLOSED and told is not order.status:
+    if reported in CLOSED and order.status in CLOSED and reported is not order.status:
         return DifferenceKind.CLOSED_DIFFERENTLY
     return None
 

@@ -1,4 +1,4 @@
-"""What a book found when it was opened."""
+"""How a book was opened, and what was in force then."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from projections.views.lockouts.view import Lockout
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """How a book came to be: the cut it started from (0: none), the tail that it folded, and what holds now."""
+    """The cut that a book started from (0: none), how many records it folded, and what was in force at that time."""
 
     cut: int
     tail: int

@@ -1,4 +1,4 @@
-"""Going back: the book as of an instant, and a log replayed step by step."""
+"""The past: the book as of an instant, and a log replayed record by record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eventstore.clock import to_ns
 from eventstore.errors import shown
 from eventstore.trading import Marked
 from projections.book import Book
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
@@ -34,34 +34,34 @@ def as_of(
     account: str | None = None,
     views: Sequence[View[Any]] | None = None,
 ) -> Book:
-    """Return the book as it was: what was known at a position, at an instant (included) or at a mark.
+    """Return the book as it was: what was known at a log position, at an instant (included) or at a mark.
 
-    With `occurred_at`, only facts that had happened by then count: what was true at that instant, given what was
-    known by the other one, or is known now. `account` reads that account alone, which is quicker by far. Raises
-    InvalidEvent for an instant that is none, a mark or position that the log has not, and a malformed account.
+    With `occurred_at`, only what had happened by then counts: what was true at that instant, given what was known at
+    the other one, or is known now. `account` reads only that account, which is much faster. Raises InvalidEvent for an
+    invalid instant, a mark or position that the log does not have, and a malformed account.
     """
     accounts, own = only(account), views_of(views)
     until = _until(store, position, recorded_at, mark)
     occurred_until = None if occurred_at is None else to_ns(occurred_at)
-    # A cut knows nothing of when things happened, so a question about that folds from the beginning.
+    # A cut has no times of occurrence, so a question about them folds from the first record.
     snapshots = snapshots_of(store, None) if occurred_until is None else None
     book = Book(
         store, Fold(accounts=accounts), accounts=accounts, snapshots=snapshots, occurred_until=occurred_until
     )  # fmt: skip
-    book.load([*shipped_views(), *own], until)
+    book.load([*builtin_views(), *own], until)
     book.freeze()
     return book
 
 
 def only(account: str | None) -> frozenset[str] | None:
-    """Return the one account that is asked about, as a book's accounts, None for all; raise InvalidEvent."""
+    """Return the accounts of a book of one account, None for all; raise InvalidEvent for a malformed one."""
     return None if account is None else accounts_of((account,))
 
 
 def _until(store: EventReader, position: int | None, recorded_at: Times | None, mark: str | None) -> int:
     given = [value is not None for value in (position, recorded_at, mark)]
     if sum(given) > 1:
-        msg = "give one of position, recorded_at and mark: each names an instant of the log"
+        msg = "give only one of position, recorded_at and mark: each names an instant of the log"
         raise InvalidEvent(msg)
     head = store.head()
     if recorded_at is not None:
@@ -77,7 +77,7 @@ def _until(store: EventReader, position: int | None, recorded_at: Times | None, 
 
 
 def find_mark(store: EventReader, name: str) -> Record:
-    """Return the newest record of a mark; raise InvalidEvent, naming those there are, for an unknown one."""
+    """Return the newest record of a mark; raise InvalidEvent, with the known names, for an unknown one."""
     last = None
     names = set()
     for record in store.read(stream="mark/", types=(Marked,)):
@@ -86,7 +86,8 @@ def find_mark(store: EventReader, name: str) -> Record:
             names.add(event.name)
             last = record if event.name == name else last
     if last is None:
-        msg = f"there is no mark {shown(name)}, only {', '.join(sorted(names)) or 'none at all'}"
+        known = f"the log has {', '.join(sorted(names))}" if names else "the log has none"
+        msg = f"unknown mark {shown(name)}: {known}"
         raise InvalidEvent(msg)
     return last
 
@@ -99,9 +100,9 @@ def steps(
     until: int | None = None,
     views: Sequence[View[Any]] | None = None,
 ) -> Iterator[tuple[Record, Book]]:
-    """Replay the log record by record: each with the book just after it. The book is the same object throughout.
+    """Replay the log: yield each record with the book just after it. The book is the same object each time.
 
-    `after`: begin with the book as of this position.
+    `after`: begin with the book as of this log position.
     """
     accounts, own = only(account), views_of(views)
     first = position_of("after", after)
@@ -114,7 +115,7 @@ def _steps(
 ) -> Iterator[tuple[Record, Book]]:
     fold = Fold(accounts=accounts)
     book = Book(store, fold, accounts=accounts, snapshots=snapshots_of(store, None) if after else None)
-    book.load([*shipped_views(), *views], after)
+    book.load([*builtin_views(), *views], after)
     book.freeze()
     for page in tail(store, after, store.head() if until is None else until, accounts):
         for record in page:

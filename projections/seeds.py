@@ -1,4 +1,4 @@
-"""What accounts begin with: balances, calendars and first limits from a TOML file, appended once."""
+"""Seeds: starting balances, calendars and first limits of accounts, from a TOML file, appended once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?", re.ASCII)
 
 
 class Target(Protocol):
-    """What is seeded: a book."""
+    """What seeds are applied to: a book."""
 
     def refresh(self) -> int: ...
 
@@ -47,10 +47,10 @@ class Target(Protocol):
 
 
 class Seeds(msgspec.Struct, frozen=True):
-    """What a file says: calendars by account, `*` for all others; how accounts begin; the first limits of each.
+    """The content of a file: calendars by account, `*` for all others; how accounts are opened; their first limits.
 
-    Calendars are configuration, for `projections.open(..., calendars=seeds.calendars)`. The rest is appended once,
-    by `apply`; from then on the log alone says what holds, whatever the file says.
+    Calendars are configuration, for `projections.open(..., calendars=seeds.calendars)`. The rest is appended once, by
+    `apply`; from then on only the log counts, whatever the file says.
     """
 
     source: str
@@ -59,10 +59,10 @@ class Seeds(msgspec.Struct, frozen=True):
     limits: dict[str, tuple[LimitsSet, ...]] = {}
 
     def apply(self, book: Target, actor: str) -> list[Record]:
-        """Append what the log has not: an account that was never opened, a rule that was never set.
+        """Append what the log lacks: an account that was never opened, a rule that was never set.
 
-        An account's seeds are appended together or not at all. Another process that does the same, or somebody who
-        sets a limit meanwhile, goes first: what is there then stays as it is. Returns the appended records.
+        An account's seeds are appended together or not at all. What another process seeds, or somebody sets, in the
+        meantime stays as it is. Returns the appended records.
         """
         records: list[Record] = []
         for account in sorted(self.accounts.keys() | self.limits.keys()):
@@ -96,30 +96,30 @@ class Seeds(msgspec.Struct, frozen=True):
             if record.type == kind:
                 return
             version = record.version
-        # The key keeps another process from doing it again, the version whoever does it without a key.
+        # The key prevents a second seeding by another process, the version any other append in between.
         yield Batch(stream, event, version, KEY, actor=actor, note=f"seeded from {self.source}")
 
 
 def load(path: str | os.PathLike[str]) -> Seeds:
-    """Return what a TOML file says; raise InvalidEvent, naming file, table and key, for what it may not say.
+    """Return the seeds in a TOML file; raise InvalidEvent, with file, table and key, for invalid content.
 
     ```toml
-    [defaults]                        # of every account below that says nothing else
+    [defaults]                        # for the accounts below, where they have no value of their own
     currency = "USD"
-    [defaults.calendar]               # and of all other accounts, too
+    [defaults.calendar]               # also for all other accounts
     zone = "America/Chicago"
     open = "17:00"
     flat_by = "15:10"
     reset = "17:00"
     holidays = [2026-12-25]
     early_closes = {2026-11-27 = "12:00"}
-    [defaults.limits.daily-loss]      # whatever the rule takes
+    [defaults.limits.daily-loss]      # the rule's parameters
     limit = "1000"
 
     [accounts.ACC1]
     starting_balance = "50000"
     program = "50K"
-    [accounts.ACC1.limits.daily-loss] # a calendar or a rule of its own stands in the place of the default's
+    [accounts.ACC1.limits.daily-loss] # a calendar or a rule of its own replaces the default one as a whole
     limit = "500"
     ```
     """
@@ -132,16 +132,16 @@ def load(path: str | os.PathLike[str]) -> Seeds:
     root = _Table(file.name, "", document, ("accounts", "defaults"))
     defaults = root.table("defaults", _ACCOUNT)
     seeds = Seeds(file.name)
-    _take_calendar(seeds, EVERYONE, defaults)
+    _read_calendar(seeds, EVERYONE, defaults)
     rules = _rules(defaults)
     _limits("ANY", rules)
     for account in root.table("accounts").members:
         table = root.table("accounts").table(account, _ACCOUNT)
         if account == SHARED:
-            table.refuse("stands for what belongs to no account: name an account")
-        with table.refusing():
+            table.refuse("is the partition of what belongs to no account: name an account")
+        with table.located_errors():
             check_name("account", account)
-        _take_calendar(seeds, account, table)
+        _read_calendar(seeds, account, table)
         opened = _opened(table, defaults)
         if opened is not None:
             seeds.accounts[account] = opened
@@ -151,28 +151,31 @@ def load(path: str | os.PathLike[str]) -> Seeds:
 
 
 class _Table:
-    """A table of the file, which knows where it stands and refuses keys that nobody reads."""
+    """A table of the file, which knows its name for error messages and refuses unknown keys.
+
+    By hand: msgspec's errors name neither the account nor the rule, the value or the cure.
+    """
 
     def __init__(self, file: str, name: str, members: dict[str, Any], known: Sequence[str] | None = None) -> None:
         self._file, self._name, self.members = file, name, members
         unknown = [] if known is None else [key for key in members if key not in known]
         if unknown:
-            self.refuse(f"has no {unknown[0]}: there are {', '.join(known or ())}")
+            self.refuse(f"unknown key {unknown[0]}: the keys are {', '.join(known or ())}")
 
     def refuse(self, why: str) -> NoReturn:
         msg = f"{self._file}: [{self._name}] {why}" if self._name else f"{self._file}: {why}"
         raise InvalidEvent(msg)
 
     @contextlib.contextmanager
-    def refusing(self) -> Iterator[None]:
-        """Say where in the file it stands what somebody else refuses."""
+    def located_errors(self) -> Iterator[None]:
+        """Add file and table to errors of others."""
         try:
             yield
         except InvalidEvent as e:
             self.refuse(str(e))
 
     def table(self, key: str, known: Sequence[str] | None = None) -> _Table:
-        """Return a table inside this one, empty where it is missing."""
+        """Return a table inside this one, an empty one if it is missing."""
         plain = key if _BARE.fullmatch(key) else f'"{key}"'
         name = f"{self._name}.{plain}" if self._name else plain
         members = self.members.get(key, {})
@@ -183,29 +186,29 @@ class _Table:
     def text(self, key: str) -> str | None:
         value = self.members.get(key)
         if value is not None and (not isinstance(value, str) or not value):
-            self.refuse(f'{key} = {value!r:.80}: text in quotes is wanted, as in {key} = "…"')
+            self.refuse(f'{key} = {value!r:.80}: expected text in quotes, as in {key} = "…"')
         return value
 
-    def items(self, key: str) -> list[Any]:
+    def array(self, key: str) -> list[Any]:
         value = self.members.get(key, [])
         if not isinstance(value, list):
-            self.refuse(f"{key} = {value!r:.80}: a list in brackets is wanted")
+            self.refuse(f"{key} = {value!r:.80}: expected an array in brackets")
         return value
 
-    def figure(self, key: str) -> Decimal | None:
+    def amount(self, key: str) -> Decimal | None:
         value = self.members.get(key)
         if value is None:
             return None
         if isinstance(value, float):
             self.refuse(f'{key} = {value} is a float, which is not exact: write it as text, {key} = "{value}"')
         try:
-            # A bool is an int, and no figure.
-            figure = Decimal("" if isinstance(value, bool) or not isinstance(value, str | int) else value)
+            # In Python a bool is an int, too.
+            amount = Decimal("" if isinstance(value, bool) or not isinstance(value, str | int) else value)
         except InvalidOperation:
-            figure = Decimal("NaN")
-        if not figure.is_finite() or figure < 0:
-            self.refuse(f'{key} = {value!r:.80}: a number of 0 or more is wanted, as text: {key} = "50000.00"')
-        return figure
+            amount = Decimal("NaN")
+        if not amount.is_finite() or amount < 0:
+            self.refuse(f'{key} = {value!r:.80}: expected a number of 0 or more as text: {key} = "50000.00"')
+        return amount
 
     def time_of(self, key: str, value: object) -> time:
         if isinstance(value, time):
@@ -213,7 +216,7 @@ class _Table:
         try:
             return time.fromisoformat(value if isinstance(value, str) and _TIME.fullmatch(value) else "")
         except ValueError:
-            self.refuse(f'{key} = {value!r:.80}: a local time is wanted, as in {key} = "17:00"')
+            self.refuse(f'{key} = {value!r:.80}: expected a local time, as in {key} = "17:00"')
 
     def date_of(self, key: str, value: object) -> date:
         if isinstance(value, date) and not isinstance(value, datetime):
@@ -221,15 +224,15 @@ class _Table:
         try:
             return date.fromisoformat(value if isinstance(value, str) and _DATE.fullmatch(value) else "")
         except ValueError:
-            self.refuse(f"{key} has {value!r:.80}, where a date such as 2026-12-25 is wanted")
+            self.refuse(f"{key} {value!r:.80}: expected a date such as 2026-12-25")
 
     def weekday_of(self, key: str, value: object) -> int:
         if not isinstance(value, str) or value.title() not in WEEKDAYS:
-            self.refuse(f"{key} has {value!r:.80}, where one of {', '.join(WEEKDAYS)} is wanted")
+            self.refuse(f"{key} {value!r:.80}: expected one of {', '.join(WEEKDAYS)}")
         return WEEKDAYS.index(value.title())
 
 
-def _take_calendar(seeds: Seeds, account: str, of: _Table) -> None:
+def _read_calendar(seeds: Seeds, account: str, of: _Table) -> None:
     if "calendar" not in of.members:
         return
     table = of.table("calendar", _CALENDAR)
@@ -237,22 +240,24 @@ def _take_calendar(seeds: Seeds, account: str, of: _Table) -> None:
     members |= {name: table.time_of(name, table.members[name]) for name in _TIMES if name in table.members}
     for name in ("zone", "open", "reset"):
         if members.get(name) is None:
-            table.refuse(f"lacks {name}: a calendar has at least zone, open and reset")
+            table.refuse(f"lacks {name}: a calendar needs at least zone, open and reset")
     closes = table.table("early_closes")
-    members["early_closes"] = {closes.date_of("it", day): closes.time_of(day, at) for day, at in closes.members.items()}
-    members["holidays"] = frozenset(table.date_of("holidays", day) for day in table.items("holidays"))
+    members["early_closes"] = {
+        closes.date_of("key", day): closes.time_of(day, at) for day, at in closes.members.items()
+    }
+    members["holidays"] = frozenset(table.date_of("holidays", day) for day in table.array("holidays"))
     if "weekdays" in table.members:
-        members["weekdays"] = tuple(table.weekday_of("weekdays", day) for day in table.items("weekdays"))
+        members["weekdays"] = tuple(table.weekday_of("weekdays", day) for day in table.array("weekdays"))
     if "week_start" in table.members:
         members["week_start"] = table.weekday_of("week_start", table.members["week_start"])
-    with table.refusing():
+    with table.located_errors():
         seeds.calendars[account] = Calendar(**members)
 
 
 def _opened(table: _Table, defaults: _Table) -> AccountOpened | None:
-    """Return how an account begins, None where neither it nor the defaults say with how much."""
-    balance = table.figure("starting_balance")
-    balance = defaults.figure("starting_balance") if balance is None else balance
+    """Return how an account is opened, None where neither it nor the defaults have a starting balance."""
+    balance = table.amount("starting_balance")
+    balance = defaults.amount("starting_balance") if balance is None else balance
     currency = table.text("currency") or defaults.text("currency")
     program = table.text("program") or defaults.text("program")
     if balance is None:
@@ -263,7 +268,7 @@ def _opened(table: _Table, defaults: _Table) -> AccountOpened | None:
     if currency is None:
         table.refuse('has a starting_balance and no currency: give both, as in currency = "USD"')
     opened = AccountOpened(starting_balance=balance, currency=currency, program=program)
-    with table.refusing():
+    with table.located_errors():
         encode(opened)
     return opened
 
@@ -277,7 +282,7 @@ def _limits(account: str, rules: dict[str, _Table]) -> tuple[LimitsSet, ...]:
     limits = []
     for rule_id, table in rules.items():
         limit = LimitsSet(rule_id=rule_id, parameters={k: _parameter(table, k, v) for k, v in table.members.items()})
-        with table.refusing():
+        with table.located_errors():
             account_of(_limits_stream(account, rule_id))
             encode(limit)
         limits.append(limit)
@@ -285,7 +290,7 @@ def _limits(account: str, rules: dict[str, _Table]) -> tuple[LimitsSet, ...]:
 
 
 def _parameter(table: _Table, key: str, value: Any) -> Any:  # noqa: ANN401 - whatever a rule takes
-    """Return a rule's parameter as an event can hold it: dates and times as their text, and no floats."""
+    """Return a rule's parameter as an event can store it: dates and times as text; floats are refused."""
     if isinstance(value, float):
         table.refuse(f'{key} = {value} is a float, which is not exact: write it as text, {key} = "{value}"')
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Trading days: a calendar's open, flat-by and reset, resolved to instants across daylight saving."""
+"""Trading days: a calendar's open, flat-by and reset times, resolved to instants across daylight saving."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _INSTANTS_MAX = 10_000
 class TradingDay(msgspec.Struct, frozen=True):
     """One trading day of a calendar, with every instant resolved: UNIX ns, from `began_at` until before `resets_at`.
 
-    `week` is the date of the first day of its week; `flat_by` is None where nobody has to be flat.
+    `week` is the date of the first day of its week; `flat_by` is None if positions need not be flat.
     """
 
     trading_day: date
@@ -51,15 +51,15 @@ class TradingDay(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """What its stream `session/ACCOUNT/DAY` calls it."""
+        """Its name in the stream `session/ACCOUNT/DAY`."""
         return self.trading_day.isoformat()
 
     def holds(self, at: Times) -> bool:
-        """Tell whether an instant lies in it: its begin does, its reset is the next day's."""
+        """Tell whether an instant is in this day: its beginning is, its reset is in the next."""
         return self.began_at <= to_ns(at) < self.resets_at
 
     def opened(self) -> SessionOpened:
-        """Return the event that says that this day's session opened, or began to be kept."""
+        """Return the event of this day's session having opened, or being tracked from now on."""
         return SessionOpened(
             trading_day=self.trading_day,
             began_at=self.began_at,
@@ -71,7 +71,7 @@ class TradingDay(msgspec.Struct, frozen=True):
         )
 
     def reset(self, *, late: bool = False) -> SessionReset:
-        """Return the event that says that this day began."""
+        """Return the event of this day having begun."""
         return SessionReset(
             trading_day=self.trading_day,
             scheduled_for=self.began_at,
@@ -85,18 +85,18 @@ class TradingDay(msgspec.Struct, frozen=True):
 
 
 class Calendar(msgspec.Struct, frozen=True, kw_only=True):
-    """When a venue's days open, when one must be flat, and when they end; configuration, in the zone's local times.
+    """When a venue's days open, when positions must be flat, when days end: configuration, in the zone's local time.
 
-    A trading day lasts from one reset to the next, and is named by the local date on which it ends. A reset at 00:00
-    is the end of the date before it, as one at 24:00 would be: such a day is its date, from midnight to midnight.
-    Only dates on one of the `weekdays` (0 Monday … 6 Sunday) that are no `holidays` are trading days; what lies
-    between them belongs to the next: Friday's reset at 17:00 begins Monday's day, which opens on Sunday at 17:00.
+    A trading day lasts from one reset to the next, and its name is the local date on which it ends. A reset at 00:00
+    ends the date before it, as 24:00 would: such a day is its date, from midnight to midnight. Trading days are the
+    dates on one of the `weekdays` (0 Monday … 6 Sunday) that are not in `holidays`; the time between two of them
+    belongs to the later one: Friday's reset at 17:00 begins Monday's day, which opens on Sunday at 17:00.
 
-    The open is the last one before the reset: where it is not earlier on the clock, it is on the date before.
-    An early close is the `flat_by` of its date; the reset stays.
+    The open is the last one before the reset: if its time of day is not earlier, it is on the date before. An early
+    close replaces `flat_by` on its date; the reset does not move.
 
-    A time in the hour that daylight saving leaves out stands for the first instant after it, one in the hour that
-    comes twice for its first occurrence.
+    A time in the hour that daylight saving skips means the first instant after it, one in the hour that it repeats its
+    first occurrence.
     """
 
     zone: str
@@ -115,7 +115,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         _check_weekdays(self.weekdays, self.week_start)
         _check_dates("holidays", self.holidays)
         _check_dates("early_closes", self.early_closes)
-        # Copies: what the caller does to what was given must not change a calendar.
+        # Copies: the caller may change the collections later, but not this calendar.
         force_setattr(self, "weekdays", tuple(sorted(self.weekdays)))
         force_setattr(self, "holidays", frozenset(self.holidays))
         force_setattr(self, "early_closes", dict(self.early_closes))
@@ -124,35 +124,33 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         for day, at in self.early_closes.items():
             self._check_early_close(day, at)
 
-    # Questions: an instant is an aware datetime or UNIX ns
-
     def is_trading_day(self, day: date) -> bool:
         return day.weekday() in self.weekdays and day not in self.holidays
 
     def day(self, trading_day: date) -> TradingDay:
-        """Return the trading day of a date; raise InvalidEvent where that is none."""
+        """Return the trading day of a date; raise InvalidEvent for a date that is not one."""
         _check_date("a trading day", trading_day)
         if not self.is_trading_day(trading_day):
             why = "a holiday" if trading_day in self.holidays else f"a {WEEKDAYS[trading_day.weekday()]}"
-            msg = f"{trading_day} is no trading day of this calendar but {why}: day_at(...) finds the one in force"
+            msg = f"{trading_day} is not a trading day of this calendar but {why}: day_at(...) finds the one in force"
             raise InvalidEvent(msg)
         return self._day(trading_day)
 
     def day_at(self, at: Times) -> TradingDay:
-        """Return the trading day that an instant lies in; a reset's instant lies in the day that it begins."""
+        """Return the trading day that an instant is in; a reset is in the day that it begins."""
         at_ns = to_ns(at)
         local = (_EPOCH + timedelta(seconds=at_ns // NANOSECONDS)).astimezone(zone_of(self.zone))
-        # Every earlier date has ended: the clocks have come past its reset.
+        # Days of earlier dates have ended: local time has passed their resets.
         found = self._step(local.date() - _ONE_DAY, 1)
         while self._resets_at(found) <= at_ns:
             found = self._step(found, 1)
         return self._day(found)
 
     def days(self, start: Times, stop: Times) -> Iterator[TradingDay]:
-        """Yield each trading day that begins in a span, oldest first: `start` lies in the span, `stop` does not.
+        """Yield each trading day that begins at or after `start` and before `stop`, oldest first.
 
-        Of a machine that was away from X until now, `days(X + 1, now + 1)` are the resets it missed, one at now
-        among them.
+        After an outage from X until now, `days(X + 1, now + 1)` are the days whose beginning was missed, including one
+        that begins now.
         """
         start_ns, stop_ns = to_ns(start), to_ns(stop)
         first = self.day_at(start_ns)
@@ -173,7 +171,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         return day.opens_at if day.opens_at > at_ns else self.following(day).opens_at
 
     def next_flat_by(self, at: Times) -> int | None:
-        """Return when one must be flat next, after an instant; None where that never comes."""
+        """Return the next instant, after the given one, at which positions must be flat; None if there is none."""
         at_ns = to_ns(at)
         if self.flat_by is None:
             closes = (self._flat_by(day) for day in sorted(self.early_closes))
@@ -182,8 +180,6 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         if day.flat_by is not None and day.flat_by > at_ns:
             return day.flat_by
         return self.following(day).flat_by
-
-    # How a date's instants are found
 
     def _days(self, day: TradingDay, stop_ns: int) -> Iterator[TradingDay]:
         while day.began_at < stop_ns:
@@ -202,7 +198,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _step(self, day: date, days: int) -> date:
-        """Return the next trading day's date, or with -1 the last one's."""
+        """Return the date of the next trading day, or with -1 of the previous one."""
         day += timedelta(days=days)
         while not self.is_trading_day(day):
             day += timedelta(days=days)
@@ -220,8 +216,6 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     def _opens_on_its_date(self) -> bool:
         return self.reset == _MIDNIGHT or self.open < self.reset
 
-    # What is refused
-
     def _check_flat_by(self, name: str, at: time) -> None:
         _check_time(name, at)
         if at == self.reset:
@@ -236,7 +230,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     def _check_early_close(self, day: date, at: time) -> None:
         name = f"the early close of {day} at"
         if not self.is_trading_day(day):
-            msg = f"{name} {at} is on no trading day: take {day} out of early_closes, or out of what makes it a day off"
+            msg = f"{name} {at} is not on a trading day: remove {day} from early_closes, or make it a trading day"
             raise InvalidEvent(msg)
         self._check_flat_by(name, at)
         usual = self.flat_by
@@ -248,8 +242,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
 def resolve(zone: str, day: date, at: time) -> int:
     """Return the instant, in UNIX ns, of a local date and time.
 
-    That is the first at which the zone's clocks show this time or a later one: in an hour that daylight saving
-    leaves out the first instant after it, in one that comes twice its first occurrence.
+    It is the first at which local time is this or later: in an hour that daylight saving skips, the first instant after
+    it; in one that it repeats, the first occurrence.
     """
     _check_date("a day", day)
     _check_time("a local time", at)
@@ -260,7 +254,7 @@ def resolve(zone: str, day: date, at: time) -> int:
 def zone_of(name: object) -> ZoneInfo:
     """Return a time zone by its name, for example America/Chicago; raise InvalidEvent for an unknown one.
 
-    It comes from the package `tzdata` and never from the machine: who has the same lock file has the same instants.
+    It comes from the package `tzdata`, never from the operating system: the same lock file gives the same instants.
     """
     if isinstance(name, str) and _ZONE.fullmatch(name):
         place = importlib.resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
@@ -268,8 +262,8 @@ def zone_of(name: object) -> ZoneInfo:
             with place.open("rb") as file:
                 return ZoneInfo.from_file(file, key=name)
         except (OSError, ValueError):
-            pass  # said below, for each way in which a name can be none
-    msg = f"{name!r:.80} is no time zone: give a name such as America/Chicago, Europe/Berlin or UTC"
+            pass  # Reported below, for every kind of invalid name.
+    msg = f"{name!r:.80} is not a time zone: give a name such as America/Chicago, Europe/Berlin or UTC"
     raise InvalidEvent(msg)
 
 
@@ -279,8 +273,8 @@ def _resolve(zone: str, day: date, at: time) -> int:
     first, second = (_ns(wall.replace(tzinfo=rules, fold=fold)) for fold in (0, 1))
     if first <= second:
         return first
-    # In a missing hour the two offsets around it give an instant after and one before the change, which is at a
-    # whole second between them.
+    # In a skipped hour the two offsets give an instant after and one before the change, which is at a whole second
+    # between them: search for it.
     seconds = range(second // NANOSECONDS, first // NANOSECONDS)
     change = bisect.bisect_left(
         seconds, 1, key=lambda s: (_EPOCH + timedelta(seconds=s)).astimezone(rules).replace(tzinfo=None) >= wall
@@ -294,19 +288,19 @@ def _ns(instant: datetime) -> int:
 
 def _check_time(name: str, at: object) -> None:
     if not isinstance(at, time) or at.tzinfo is not None:
-        msg = f"{name} {at!r:.80}: a datetime.time without tzinfo is wanted, which is local in the calendar's zone"
+        msg = f"{name} {at!r:.80}: expected a datetime.time without tzinfo, in the calendar's local time"
         raise InvalidEvent(msg)
 
 
 def _check_date(name: str, day: object) -> None:
     if not isinstance(day, date) or isinstance(day, datetime) or not _FIRST <= day <= _LAST:
-        msg = f"{name} is a datetime.date from {_FIRST} to {_LAST}, not {day!r:.80}"
+        msg = f"{name} must be a datetime.date from {_FIRST} to {_LAST}, not {day!r:.80}"
         raise InvalidEvent(msg)
 
 
 def _check_dates(name: str, days: object) -> None:
     if not isinstance(days, list | tuple | set | frozenset | dict) or len(days) > DATES_MAX:
-        msg = f"{name} are at most {DATES_MAX:,} dates, not {days!r:.80}"
+        msg = f"{name} must be a collection of at most {DATES_MAX:,} dates, not {days!r:.80}"
         raise InvalidEvent(msg)
     for day in days:
         _check_date(f"each of {name}", day)
@@ -315,8 +309,8 @@ def _check_dates(name: str, days: object) -> None:
 def _check_weekdays(weekdays: object, week_start: object) -> None:
     days = list(weekdays) if isinstance(weekdays, list | tuple | set | frozenset | range) else []
     if not days or any(type(day) is not int or not 0 <= day <= _SUNDAY for day in days) or len(set(days)) < len(days):
-        msg = f"weekdays are one or more of 0 (Monday) to 6 (Sunday), each once, not {weekdays!r:.80}"
+        msg = f"weekdays must be one or more of 0 (Monday) to 6 (Sunday), each once, not {weekdays!r:.80}"
         raise InvalidEvent(msg)
     if type(week_start) is not int or not 0 <= week_start <= _SUNDAY:
-        msg = f"week_start is 0 (Monday) to 6 (Sunday), not {week_start!r:.80}"
+        msg = f"week_start must be 0 (Monday) to 6 (Sunday), not {week_start!r:.80}"
         raise InvalidEvent(msg)

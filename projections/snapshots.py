@@ -1,4 +1,4 @@
-"""Snapshots: cuts through all views at one position, in a file of their own; a cache of the fold, never a source."""
+"""Snapshots: all views' states at one log position (a cut), in a file of their own; a cache, never a source."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import apsw
 
     from eventstore import Clock, EventReader
-    from projections.fold import Fold, Slot
+    from projections.fold import Fold, ViewState
     from projections.view import View
 
     Cut = tuple[bytes, int, bytes]
@@ -37,17 +37,17 @@ WAIT_SECONDS = 5.0
 
 
 class _Part(NamedTuple):
-    """What one view adds to a cut: the states to write, and the digests of those that the file has."""
+    """What one view adds to a cut: encoded states to write, and the digests of those that are in the file already."""
 
-    slot: Slot
+    view_state: ViewState
     lineage: bytes
     raw: dict[str, bytes]
-    turns: dict[str, int]
+    change_counts: dict[str, int]
     digests: dict[str, bytes]
 
 
-class _LackingError(Exception):
-    """The file lacks states that it was believed to hold: `missing`, by view."""
+class _MissingStatesError(Exception):
+    """The file lacks states that earlier cuts wrote: `missing`, by view."""
 
     def __init__(self, missing: dict[str, set[str]]) -> None:
         self.missing = missing
@@ -55,10 +55,10 @@ class _LackingError(Exception):
 
 
 class Snapshots:
-    """A file of cuts, opened when it is first used, and anew where another has taken its place.
+    """A file of cuts, opened on first use, and reopened when another file has taken its place.
 
-    Nothing is raised for whatever is wrong with it: a SnapshotWarning says so, once for each trouble. Then nothing is
-    loaded, or nothing saved, and the next cut that can be written holds all that the file lacks.
+    A file that cannot be used raises no error but a SnapshotWarning, once for each problem. Nothing is loaded then, or
+    nothing saved, and the next cut that can be written has everything that the file lacks.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -71,19 +71,17 @@ class Snapshots:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps cuts from being written, and since when; None where nothing does."""
+        """Why cuts cannot be written, and since when; None while they can."""
         return self._troubles.now
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the file that was last read or written is still there."""
+        """Whether the file that was last read or written is still in its place."""
         try:
             with self._file.translated():
-                return self._file.is_the_one
+                return self._file.is_current
         except (UnusableError, DamagedError):
             return False
-
-    # Saving
 
     def save(
         self,
@@ -94,20 +92,19 @@ class Snapshots:
         lock: AbstractContextManager[Any] | None = None,
         wait: bool = True,
     ) -> int:
-        """Write a cut at the fold's position, with all states that the file lacks; return it, 0 where none was due.
+        """Write a cut at the fold's log position, with all states that the file lacks; return it, or 0 without one.
 
-        None is due where the log's cuts go further, nor, without `wait`, while another thread writes one.
-
-        A view with a parked partition is left out, as those named are: its state there is not a fold of the log.
+        None is written where the file has a later cut of this log, or, without `wait`, while another thread writes one.
+        Views in `leave_out` and those with a parked partition are left out: their states are not a fold of the log.
         `lock` keeps others from folding: it is held while states are encoded, not while they are written. Raises
         Unavailable where the log cannot be read.
         """
         lock = contextlib.nullcontext() if lock is None else lock
         try:
-            with self._held(WAIT_SECONDS if wait else 0) as held:
+            with self._exclusive(WAIT_SECONDS if wait else 0) as held:
                 return self._save(fold, reader, leave_out, lock) if held else 0
         except UnusableError as e:
-            self._troubles.begin(e, _clock_of(reader), fold.position)
+            self._troubles.begin(e, _clock_of(reader), fold.log_position)
             return 0
 
     def _save(
@@ -115,18 +112,21 @@ class Snapshots:
     ) -> int:
         missing: dict[str, set[str]] = {}
         error: DamagedError | None = None
+        # Others may change the file at any time, or it proves damaged: encode what it lacks and try again.
         for _ in range(ATTEMPTS_MAX):
+            # Only encoding needs the lock: folding goes on while states are compressed and written.
             with lock:
-                position, parts = self._taken(fold, reader.log_id, leave_out, missing)
-            digest = rows.digest_at(reader, position)
+                log_position, parts = self._collected_parts(fold, reader.log_id, leave_out, missing)
+            digest = rows.digest_at(reader, log_position)
+            # None: nothing was folded yet, or the log no longer has this record.
             if digest is None:
                 return 0
             packed = [{partition: pack(raw) for partition, raw in part.raw.items()} for part in parts]
             try:
                 with self._file.translated(), self._file.writing() as connection:
-                    if not self._write(connection, reader, (reader.log_id, position, digest), parts, packed):
+                    if not self._write(connection, reader, (reader.log_id, log_position, digest), parts, packed):
                         return 0
-            except _LackingError as e:
+            except _MissingStatesError as e:
                 for view, partitions in e.missing.items():
                     missing.setdefault(view, set()).update(partitions)
             except DamagedError as e:
@@ -134,40 +134,43 @@ class Snapshots:
                 self._set_aside(e)
             else:
                 with lock:
-                    _take_note(parts, packed)
+                    _mark_saved(parts, packed)
                 self._troubles.end()
-                self._written = position
-                return position
-        why = "others change it all the time" if error is None else f"it is damaged again and again ({error})"
-        raise UnusableError(Kind.CHANGING, f"no snapshot could be written to {self.path}: {why}") from error
+                self._written = log_position
+                return log_position
+        why = "other processes keep changing it" if error is None else f"it was damaged each time ({error})"
+        msg = f"no snapshot could be written to {self.path} in {ATTEMPTS_MAX} attempts: {why}"
+        raise UnusableError(Kind.CHANGING, msg) from error
 
-    def _taken(
+    def _collected_parts(
         self, fold: Fold, log_id: bytes, leave_out: Collection[str], missing: Mapping[str, Collection[str]]
     ) -> tuple[int, list[_Part]]:
-        """Return the fold's position, and what each view has to write for a cut there."""
-        # What an interruption has left is in some states already, which would be ahead of the position.
-        fold.settle()
+        """Return the fold's log position, and what each view has to write for a cut there."""
+        # After an interruption some states are ahead of the position: complete the fold first.
+        fold.fold_waiting()
         parts = []
-        for name, slot in fold.slots.items():
-            if slot.parked or name in leave_out:
+        for name, view_state in fold.views.items():
+            if view_state.parked or name in leave_out:
                 continue
-            lacking = slot.changed | (slot.states.keys() - slot.saved.keys()) | set(missing.get(name, ()))
+            unsaved = view_state.states.keys() - view_state.saved.keys()
+            lacking = view_state.changed | unsaved | set(missing.get(name, ()))
             raw: dict[str, bytes] = {}
-            for partition in sorted(lacking & slot.states.keys()):
+            for partition in sorted(lacking & view_state.states.keys()):
                 try:
-                    raw[partition] = encoded(slot.states[partition])
+                    raw[partition] = encoded(view_state.states[partition])
                 except ValueError as e:
                     self._leave_out(name, partition, e)
                     break
             else:
-                turns = {partition: slot.turns.get(partition, 0) for partition in raw}
-                parts.append(_Part(slot, lineage_of(slot.view, log_id), raw, turns, slot.saved.copy()))
-        return fold.position, parts
+                counts = {partition: view_state.change_counts.get(partition, 0) for partition in raw}
+                lineage = lineage_of(view_state.view, log_id)
+                parts.append(_Part(view_state, lineage, raw, counts, view_state.saved.copy()))
+        return fold.log_position, parts
 
     def _leave_out(self, view: str, partition: str, why: ValueError) -> None:
         if view not in self._unstorable:
             self._unstorable.add(view)
-            msg = f"view {view} is left out of the snapshots, for its state of {partition} cannot be stored: {why}"
+            msg = f"view {view} is left out of the snapshots: its state of {partition} cannot be stored: {why}"
             warnings.warn(msg, SnapshotWarning, stacklevel=2)
 
     @staticmethod
@@ -178,115 +181,114 @@ class Snapshots:
         parts: list[_Part],
         packed: list[dict[str, Packed]],
     ) -> bool:
-        log_id, position, _ = cut
+        log_id, log_position, _ = cut
         history = rows.history_of(connection, reader, forget=True)
-        if history and history[-1] > position:
-            # Another process has gone further: its thinning counted on no cut before its own.
+        if history and history[-1] > log_position:
+            # Another process has written a later cut, and thinned out states that an earlier one would rest on.
             return False
         connection.execute("INSERT OR REPLACE INTO cut VALUES (?, ?, ?, 1)", cut)
         key, missing = signing_key(), {}
-        history = [*history, position] if not history or history[-1] < position else history
+        history = [*history, log_position] if not history or history[-1] < log_position else history
         for part, states in zip(parts, packed, strict=True):
-            view = part.slot.view
-            rows.put_states(connection, view.name, part.lineage, position, states)
+            view = part.view_state.view
+            rows.put_states(connection, view.name, part.lineage, log_position, states)
             expected = part.digests | {partition: state.digest for partition, state in states.items()}
-            found = rows.digests_in(connection, view.name, part.lineage, position, history)
+            found = rows.digests_in(connection, view.name, part.lineage, log_position, history)
+            # Compared, not believed: another process may have written other states, or lost some that this one wrote. A
+            # cut is signed only over what the file really has.
             if found != expected:
                 rows.remove_partitions(connection, view.name, part.lineage, found.keys() - expected.keys())
-                missing[view.name] = _lacking(found, expected, states)
+                missing[view.name] = _missing(found, expected, states)
             signature = key.sign(rows.signed_text(cut, view.name, part.lineage, view.revision, expected))
-            row = (view.name, part.lineage, position, view.revision, key.name, signature)
+            row = (view.name, part.lineage, log_position, view.revision, key.name, signature)
             connection.execute("INSERT OR REPLACE INTO part VALUES (?, ?, ?, ?, ?, ?)", row)
         if any(missing.values()):
-            raise _LackingError(missing)
+            # Rolls back: the next attempt also writes what is missing.
+            raise _MissingStatesError(missing)
         rows.thin(connection, log_id, CUTS_KEPT)
         return True
 
     def set_aside(self, why: str) -> None:
-        """Put the file out of the way, with a warning that says why: the next start folds the log."""
+        """Rename the file to `.damaged`, with a warning that says why: the next start folds the log."""
         try:
-            with self._held():
+            with self._exclusive():
                 self._set_aside(DamagedError(why))
         except UnusableError as e:
-            warnings.warn(f"{self.path} cannot be put aside: {e}", SnapshotWarning, stacklevel=2)
+            warnings.warn(f"{self.path} cannot be set aside: {e}", SnapshotWarning, stacklevel=2)
 
     def _set_aside(self, why: DamagedError) -> None:
         with self._file.translated():
             self._file.set_aside(why)
 
-    # Loading
-
     def load(
         self, view: View[Any], reader: EventReader, *, until: int, partitions: Collection[str] | None = None
     ) -> Loaded:
-        """Return a view's states from the newest cut at or before `until` that can be believed."""
+        """Return a view's states from the newest valid cut at or before `until`."""
         return self.load_all([view], reader, until=until, partitions=partitions)[view.name]
 
     def load_all(
         self, views: Sequence[View[Any]], reader: EventReader, *, until: int, partitions: Collection[str] | None = None
     ) -> dict[str, Loaded]:
-        """Return each view's states, by its name, from the newest cut at or before `until` that can be believed."""
+        """Return each view's states, by its name, from the newest valid cut at or before `until`."""
         found = {view.name: Loaded(0, {}) for view in views}
         problems: list[str] = []
         try:
-            with self._held(), self._file.translated(), self._file.reading() as connection:
+            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
                 if connection is not None:
                     search = Search(connection, reader, until, problems)
                     for view in views:
                         found[view.name] = search.find(view, partitions)
         except (UnusableError, DamagedError) as e:
-            self._passed_over(e, _clock_of(reader), until)
+            self._warn_unreadable(e, _clock_of(reader), until)
         for problem in dict.fromkeys(problems):
-            warnings.warn(f"{problem}: passed over", SnapshotWarning, stacklevel=2)
+            warnings.warn(f"{problem}: ignored", SnapshotWarning, stacklevel=2)
         return found
 
     def stored(self, views: Sequence[View[Any]], reader: EventReader) -> list[StoredPart]:
-        """Return what the newest cut that has a view holds of it, for each view: also what is not believed."""
+        """Return each view's states in the newest cut that has the view, whether they are valid or not."""
         head = reader.head()
         try:
-            with self._held(), self._file.translated(), self._file.reading() as connection:
+            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
                 if connection is None:
                     return []
                 search = Search(connection, reader, head, [])
                 return [part for view in views if (part := search.stored(view)) is not None]
         except (UnusableError, DamagedError) as e:
-            self._passed_over(e, _clock_of(reader), head)
+            self._warn_unreadable(e, _clock_of(reader), head)
             return []
 
-    def _passed_over(self, error: UnusableError | DamagedError, clock: Clock, position: int) -> None:
-        """Warn of a file that could not be read, and make room for another where it is damaged."""
+    def _warn_unreadable(self, error: UnusableError | DamagedError, clock: Clock, log_position: int) -> None:
+        """Warn about a file that could not be read, and set it aside where it is damaged."""
         try:
             if isinstance(error, UnusableError):
                 raise error
             if isinstance(error, OtherFormatError):
-                warnings.warn(f"the snapshots in {self.path} are passed over: {error}", SnapshotWarning, stacklevel=3)
+                warnings.warn(f"the snapshots in {self.path} are ignored: {error}", SnapshotWarning, stacklevel=3)
             else:
                 self._set_aside(error)
         except UnusableError as e:
-            self._troubles.begin(e, clock, position)
+            self._troubles.begin(e, clock, log_position)
 
     def cuts(self) -> list[int]:
-        """Return the positions of the cuts, oldest first; none where the file cannot be read, with a warning."""
+        """Return the log positions of the cuts, oldest first; none, with a warning, where the file cannot be read."""
         try:
-            with self._held(), self._file.translated(), self._file.reading() as connection:
+            with self._exclusive(), self._file.translated(), self._file.reading() as connection:
                 return [] if connection is None else rows.kept_cuts(connection)
         except (UnusableError, DamagedError) as e:
             warnings.warn(f"the cuts in {self.path} cannot be listed: {e}", SnapshotWarning, stacklevel=2)
             return []
 
     def close(self) -> None:
-        """Close the file; it is opened again by whatever uses it next."""
-        with contextlib.suppress(UnusableError), self._held():
+        """Close the file; the next use opens it again."""
+        with contextlib.suppress(UnusableError), self._exclusive():
             self._file.close()
 
     @contextlib.contextmanager
-    def _held(self, wait_seconds: float | None = None) -> Iterator[bool]:
-        """Keep other threads from the file; `wait_seconds`: go on without, told by False, where that takes longer."""
+    def _exclusive(self, wait_seconds: float | None = None) -> Iterator[bool]:
+        """Keep other threads from the file; with `wait_seconds`, yield False where another holds it for longer."""
         held = self._using.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
         if not held and wait_seconds is None:
-            raise UnusableError(
-                Kind.BUSY, f"{self.path} is being written by another thread for over {WAIT_SECONDS:g} s"
-            )
+            raise UnusableError(Kind.BUSY, f"{self.path} has been used by another thread for over {WAIT_SECONDS:g} s")
         try:
             yield held
         finally:
@@ -299,23 +301,23 @@ class Snapshots:
         return f"<Snapshots in {self.path}{written}{f', {self.trouble}' if self.trouble else ''}>"
 
 
-def _lacking(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: Collection[str]) -> set[str]:
-    """Return the partitions whose state the file does not have; raise DamagedError where it was just written."""
+def _missing(found: Mapping[Any, Any], expected: Mapping[str, bytes], written: Collection[str]) -> set[str]:
+    """Return the partitions whose state the file lacks; raise DamagedError where one of them was just written."""
     lacking = {partition for partition, digest in expected.items() if found.get(partition) != digest}
     if not lacking.isdisjoint(written):
-        msg = "a state that was just written is not there"
+        msg = "a state that was just written is missing"
         raise DamagedError(msg)
     return lacking
 
 
-def _take_note(parts: list[_Part], packed: list[dict[str, Packed]]) -> None:
-    """Remember what the file holds now; what changed again since it was encoded stays due."""
+def _mark_saved(parts: list[_Part], packed: list[dict[str, Packed]]) -> None:
+    """Remember what the file has now; what changed again since it was encoded stays marked as changed."""
     for part, states in zip(parts, packed, strict=True):
-        slot = part.slot
+        view_state = part.view_state
         for partition, state in states.items():
-            slot.saved[partition] = state.digest
-            if slot.turns.get(partition, 0) == part.turns[partition]:
-                slot.changed.discard(partition)
+            view_state.saved[partition] = state.digest
+            if view_state.change_counts.get(partition, 0) == part.change_counts[partition]:
+                view_state.changed.discard(partition)
 
 
 def _clock_of(reader: EventReader) -> Clock:

@@ -1,4 +1,4 @@
-"""Where each view starts from: its newest cut that can be believed, or the first record."""
+"""Where each view starts from: its newest valid cut, or the first record."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def starts_of(
     until: int,
     accounts: frozenset[str] | None,
 ) -> list[tuple[View[Any], Loaded]]:
-    """Return the views, each with its states of some accounts or all, as of a position at or before `until`."""
+    """Return the views, each with its states of some accounts or all as of a log position at or before `until`."""
     chosen = [completed(view) for view in views]
     found: dict[str, Loaded] = {}
     if snapshots is not None:
-        # A partition that mixes accounts holds more, in a cut, than a book of some accounts may know.
-        apart = [view for view in chosen if accounts is None or is_by_account(view) or view.shared]
-        stored = [view for view in apart if not is_volatile(view)]
+        # A partition of several accounts has more, in a cut, than a book of some accounts would fold.
+        separable = [view for view in chosen if accounts is None or is_by_account(view) or view.shared]
+        stored = [view for view in separable if not is_volatile(view)]
         partitions = None if accounts is None else accounts | {SHARED}
         found = snapshots.load_all(stored, reader, until=until, partitions=partitions)
-    # What is never stored has nothing to catch up with.
+    # Observed events are not in the log: their views start empty, with nothing to fold.
     return [(view, found.get(view.name) or Loaded(until if is_volatile(view) else 0, {})) for view in chosen]
 
 
 def is_volatile(view: View[Any]) -> bool:
-    """Tell whether all that a view folds is observed, and nothing stored."""
+    """Tell whether a view folds observed events only, none that are stored."""
     return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)

@@ -131,7 +131,7 @@ class Tiers(Generic[V]):
             # It may have been dropped, or replaced by a newer value, while it was decompressed.
             if self._places.get(hashed) is block:
                 self._use(key, value)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def put(self, key: Key, value: V | None, is_current: Callable[[], bool]) -> None:
         """Count a lookup that the log answered, None for no such value; keep the value while it is current."""

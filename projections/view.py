@@ -1,4 +1,4 @@
-"""What a view is: a pure fold of records into a state for each partition; and what its questions may use."""
+"""What a view is: a pure fold of records into a state per partition; and what its queries may use of a book."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _REQUIRED = ("name", "revision", "initial", "apply")
 
 @runtime_checkable
 class View(Protocol[S]):
-    """A pure fold: no clock, no I/O, no chance; the same records give the same state, on any machine, in any year.
+    """A pure fold, without clock, I/O or randomness: the same records give the same state, always and everywhere.
 
-    The state is a msgspec Struct, bounded in size. What it hands out is published by replacement: `apply` puts
-    a new frozen value where the old one was, so that a reader in another thread never sees half a change.
+    The state is a msgspec Struct, bounded in size. Values that queries return are published by replacement: `apply`
+    puts a new frozen value in place of the old one, so that a reader in another thread never sees half a change.
     """
 
     name: ClassVar[str]
     revision: ClassVar[int]
-    """Raised when `apply` or the state's meaning changes: older snapshots are then passed over."""
+    """Raise it when `apply` or the state's meaning changes: snapshots of other revisions are ignored."""
     types: ClassVar[tuple[type[Event], ...] | None] = None
-    """The event classes that `apply` wants; None wants all."""
+    """The event classes that `apply` handles; None for all."""
 
     shared: ClassVar[bool] = False
-    """Whether `partition` puts every record into SHARED, whatever account its stream names."""
+    """Whether `partition` returns SHARED for every record, whatever account its stream names."""
 
     def initial(self) -> S:
         """Return the state of a partition before its first record."""
@@ -47,14 +47,14 @@ class View(Protocol[S]):
         """Change the state by one record's event."""
 
     def partition(self, record: Record) -> str:
-        """Return which partition a record belongs to: the account of its stream, unless a view knows better."""
+        """Return the partition of a record: by default its stream's account."""
         return record.stream.split("/", 2)[1]
 
 
 class _Completed(View[Any]):
-    """A view that says no more than it must, with the rest filled in."""
+    """A view that has only the required members, with defaults for the others."""
 
-    def __init__(self, view: Any) -> None:  # noqa: ANN401 - whatever has the few members that a view must have
+    def __init__(self, view: Any) -> None:  # noqa: ANN401 - anything with the required members
         self.name, self.revision = view.name, view.revision
         self.types = getattr(view, "types", None)  # type: ignore[misc]
         self.shared = getattr(view, "shared", False)  # type: ignore[misc]
@@ -70,31 +70,31 @@ class _Completed(View[Any]):
 
 
 class _Partitioned(_Completed):
-    """The same for a view that has partitions of its own."""
+    """The same for a view that partitions records its own way."""
 
     @override
     def partition(self, record: Record) -> str:
         return str(self._view.partition(record))
 
 
-def completed(view: Any) -> View[Any]:  # noqa: ANN401 - a View, or what has the few members that one must have
-    """Return a view with everything that a fold asks for: name, revision, initial and apply are enough."""
+def completed(view: Any) -> View[Any]:  # noqa: ANN401 - a View, or anything with the required members
+    """Return a view with all members: name, revision, initial and apply are required, the others have defaults."""
     if isinstance(view, View):
         return view
     return _Partitioned(view) if hasattr(view, "partition") else _Completed(view)
 
 
 def views_of(given: object) -> list[View[Any]]:
-    """Return the views of one's own that a book is to have; raise InvalidEvent for what is no view."""
+    """Return the additional views of a book; raise InvalidEvent for an object that is not a view."""
     if given is None:
         return []
     if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-        msg = f"views is a sequence of views, as views=[MyView()], not {shown(given)}"
+        msg = f"views must be a sequence of views, as in views=[MyView()], not {shown(given)}"
         raise InvalidEvent(msg)
     views = list(given)
     for view in views:
         if isinstance(view, type) or not all(hasattr(view, member) for member in _REQUIRED):
-            msg = f"{shown(view)} is no view: give an object that has {', '.join(_REQUIRED)}"
+            msg = f"{shown(view)} is not a view: give an object that has {', '.join(_REQUIRED)}"
             raise InvalidEvent(msg)
     return views
 
@@ -105,17 +105,17 @@ def is_by_account(view: View[Any]) -> bool:
 
 
 class Lens(Protocol):
-    """What a view's questions may use of a book: its states, the part of the log that it has folded, its verbs."""
+    """What a view's queries may use of a book: its states, the records that it has folded, append and observe."""
 
     @property
     def position(self) -> int:
-        """The position that every view is folded up to; while records are folded, states are ahead of it."""
+        """The log position that every view is folded up to; while records are folded, states are ahead of it."""
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Return the live state of a partition, or None where it has no record; raise PartitionParked."""
 
     def covers(self, account: str) -> bool:
-        """Tell whether the book folds an account's records; one that was opened for some accounts leaves others out."""
+        """Tell whether the book folds an account's records: one that was opened for some accounts omits others."""
 
     def partitions(self, view: str) -> Sequence[str]:
         """Return the partitions that have a state."""
@@ -130,21 +130,21 @@ class Lens(Protocol):
         """Return the records that the book has folded, oldest first."""
 
     def now_ns(self) -> int:
-        """Return the store's clock: for questions that name no instant."""
+        """Return the store's time, for queries without an instant."""
 
     def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
-        """Append and fold; raises ReadOnly where the book is of the past."""
+        """Append and fold; raise ReadOnly where the book is closed or of the past."""
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
-        """Fold an event that is never stored; raises ReadOnly where the book is of the past."""
+        """Fold an event that is never stored; raise ReadOnly where the book is closed or of the past."""
 
 
 class PartitionParked(StoreError):
-    """A view failed on a record of this partition and folds it no further: its answers would be stale."""
+    """A view failed on a record of this partition, and has not folded it since: its answers would be out of date."""
 
     def __init__(self, view: str, partition: str, position: int, error: BaseException) -> None:
         self.view, self.partition, self.position, self.error = view, partition, position, error
         super().__init__(
             f"view {view} stopped for {partition} at position {position} ({type(error).__name__}: {error}): "
-            "mend the view or the cause, then call retry()"
+            "fix the view or the cause, then call retry()"
         )

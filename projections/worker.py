@@ -1,4 +1,4 @@
-"""A worker: keeps a book current in the background, snapshots it by policy and says how far behind it is."""
+"""A worker: keeps a book current in the background, writes cuts by a policy, and knows how far behind it is."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from projections.book import Book
 
 WAIT_SECONDS = 0.25
-CUT_AGAIN_SECONDS = 10
+CUT_RETRY_SECONDS = 10
 
 
 class CutPolicy(msgspec.Struct, frozen=True):
-    """When to write a cut: after so many events, or so many seconds with any events at all."""
+    """When to write a cut: after so many events, or after so many seconds if there were any events."""
 
     events: int = 100_000
     seconds: float = 300.0
@@ -40,10 +40,10 @@ class Lag(msgspec.Struct, frozen=True):
 
 
 class Worker:
-    """Follows a log in a thread of its own and folds it into a book. A view's failure parks a partition, no more.
+    """Follows a log in a thread of its own and folds it into a book; a view that fails only parks a partition.
 
-    A cut that cannot be written is a SnapshotWarning, and tried again after CUT_AGAIN_SECONDS. `published` is called
-    with the book after each step, in the worker's thread.
+    A cut that cannot be written is a SnapshotWarning, and is retried after CUT_RETRY_SECONDS. `published` is called
+    with the book after each refresh, in the worker's thread.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Worker:
     ) -> None:
         self.book = book
         self.error: BaseException | None = None
-        """What ended the worker, None while it is well."""
+        """What ended the worker; None while it runs."""
         self._reader, self._policy, self._published = reader, policy or CutPolicy(), published
         self._clock = clock or getattr(reader, "clock", None) or SystemClock()
         self._stop = threading.Event()
         self._moved = threading.Condition()
         self._cut_at, self._cut_time = book.position, self._clock.monotonic_ns()
-        self._cut_again = self._cut_time
+        self._next_cut_time = self._cut_time
         self._thread = threading.Thread(target=self._run, name=f"worker of {reader.log}", daemon=True)
 
     def start(self) -> Self:
@@ -71,7 +71,7 @@ class Worker:
         return self
 
     def stop(self) -> None:
-        """End the thread and write a last cut; raise what ended the worker before."""
+        """End the thread and write a last cut; raise the error that ended the worker, if any."""
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -80,7 +80,8 @@ class Worker:
         self.book.snapshot()
 
     def wait(self, position: int, timeout: float) -> bool:
-        """Wait until the book has reached a position, at most `timeout` seconds, and tell whether it has."""
+        """Wait at most `timeout` seconds until the book has reached a position, and tell whether it has."""
+        # Real time: a clock that is set by hand, as in a test, would wait for ever.
         deadline = time.monotonic() + timeout
         while self.book.position < position and self.error is None:
             left = deadline - time.monotonic()
@@ -92,12 +93,12 @@ class Worker:
 
     @property
     def lag(self) -> Lag:
-        """How far the book is behind the log just now."""
-        at = self.book.position
-        behind = self._reader.head() - at
+        """How far the book is behind the log now."""
+        log_position = self.book.position
+        behind = self._reader.head() - log_position
         if behind <= 0:
             return Lag(0, 0.0)
-        oldest = next(self._reader.read(after=at, limit=1))
+        oldest = next(self._reader.read(after=log_position, limit=1))
         return Lag(behind, max(self._clock.now_ns() - oldest.recorded_at, 0) / 1e9)
 
     def _run(self) -> None:
@@ -109,6 +110,7 @@ class Worker:
                 self._reader.wait(self.book.position, WAIT_SECONDS)
         except Exception as error:  # noqa: BLE001 - not swallowed: wait() returns, and stop() raises it
             self.error = error
+            # Those who wait would not learn otherwise that the position will never come.
             with self._moved:
                 self._moved.notify_all()
 
@@ -123,18 +125,18 @@ class Worker:
         now = self._clock.monotonic_ns()
         waited = (now - self._cut_time) / 1e9
         is_due = events >= self._policy.events or (events and waited >= self._policy.seconds)
-        if is_due and now >= self._cut_again:
+        if is_due and now >= self._next_cut_time:
             if self._snapshot():
                 self._cut_at, self._cut_time = self.book.position, self._clock.monotonic_ns()
             else:
-                # Where its file is locked, each try takes a while, in which nothing is folded here.
-                self._cut_again = self._clock.monotonic_ns() + CUT_AGAIN_SECONDS * NANOSECONDS
+                # Not at once: while its file is locked each attempt takes seconds, and this thread does not fold then.
+                self._next_cut_time = self._clock.monotonic_ns() + CUT_RETRY_SECONDS * NANOSECONDS
 
     def _snapshot(self) -> bool:
         try:
             return self.book.snapshot()
         except SnapshotWarning:
-            # Where warnings are errors: no trouble with a cache ends the worker, and the book still names it.
+            # Where warnings are errors: a problem with a cache must not end the worker; `repr` still shows it.
             return False
 
     def __enter__(self) -> Self:

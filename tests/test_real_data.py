@@ -27,7 +27,7 @@ from eventstore.clock import parse_time
 from eventstore.trading import OrderCanceled, OrderFilled, OrderReduced, OrderSubmitted
 from gateways.importers import import_file
 from projections import Book
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.views.orders.view import OrderAnomalyKind, OrdersState, OrdersView
 from tests.projections.histories import states
@@ -80,13 +80,13 @@ def orders(lobster: EventStore) -> OrdersState:
     """Return every order of the day, also those that a book would look up in the log."""
     fold = Fold([OrdersView(closed_max=1_000_000, unknown_max=1_000_000)])
     fold.apply(list(lobster.read()))
-    assert not fold.slots["orders"].parked
-    state: OrdersState = fold.slots["orders"].states["N1"]
+    assert not fold.views["orders"].parked
+    state: OrdersState = fold.views["orders"].states["N1"]
     return state
 
 
 def from_zero(store: EventStore, position: int) -> Fold:
-    fold = Fold(shipped_views())
+    fold = Fold(builtin_views())
     fold.apply(list(store.read(until=position)))
     return fold
 
@@ -173,7 +173,7 @@ def test_the_book_of_a_hundred_random_instants_is_the_fold_from_zero(lobster: Ev
     chance = random.Random(2012)
     first, last = (next(lobster.read(after=after, limit=1)).recorded_at for after in (0, lobster.head() - 1))
     instants = sorted(chance.randint(first, last) for _ in range(100))
-    fold, records = Fold(shipped_views()), lobster.read()
+    fold, records = Fold(builtin_views()), lobster.read()
     ahead: Record | None = next(records)
     from_cuts = 0
     for instant in instants:
@@ -183,9 +183,9 @@ def test_the_book_of_a_hundred_random_instants_is_the_fold_from_zero(lobster: Ev
             ahead = next(records, None)
         fold.apply(known)
         past = projections.as_of(lobster, recorded_at=instant)
-        assert past.position == fold.position
+        assert past.position == fold.log_position
         assert states(past._fold) == states(fold)
-        from_cuts += past._at_cut > 0
+        from_cuts += past._last_cut > 0
     assert from_cuts > 90
 
 

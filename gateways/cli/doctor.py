@@ -273,7 +273,7 @@ def _snapshot_comparison(store: EventStore) -> Iterator[Check]:
         yield Check(
             "signature", WARNING, f"not used, because this user's key did not sign it: {', '.join(found.unsigned)}"
         )
-    if found.believed and store.directory is not None:
+    if found.signed_differences and store.directory is not None:
         with _snapshot_warnings() as warned:
             snapshots_beside(store.directory).set_aside("it differs from the log: restart what runs on this log")
         yield from warned

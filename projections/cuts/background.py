@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class BackgroundCut:
-    """Calls a function that writes a cut, once. The end of the process waits for it too."""
+    """Calls a function that writes a cut, once. The process does not exit before it is done."""
 
     def __init__(self, write: Callable[[], object], log: str) -> None:
         self._write = write
@@ -25,9 +25,9 @@ class BackgroundCut:
         self._thread.start()
 
     def wait(self, lock: threading.RLock) -> bool:
-        """Wait until it is written or could not be; return False at once for a thread that holds the book's lock.
+        """Wait until the cut is written, or could not be; return False at once in a thread that holds the book's lock.
 
-        The thread that writes needs that lock.
+        The writing thread needs that lock, so waiting for it would be a deadlock.
         """
         if lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             return False
@@ -36,7 +36,7 @@ class BackgroundCut:
         return True
 
     def _run(self) -> None:
-        # A store that was closed meanwhile needs no cut. Where warnings are errors, the snapshots name the trouble.
+        # A store that was closed in the meantime needs no cut. Where warnings are errors, the book names the problem.
         with contextlib.suppress(SnapshotWarning, Closed):
             try:
                 self._write()

@@ -1,4 +1,4 @@
-"""The SQLite file that holds cuts: found, told from foreign and damaged ones, begun anew, its errors translated."""
+"""The SQLite file that holds cuts: opened, checked, replaced where it is damaged, its errors translated."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FORMAT = 2
 _FORMAT_UNSIGNED = 1
 _APPLICATION = 0x65766373
 READ_WAIT_MS, WRITE_WAIT_MS = 500, 1_500
-# No row is larger: a length that rot has made is refused before room is made for it.
+# No row is larger: a corrupt length is refused before memory is allocated for it.
 _LENGTH_MAX = 300 << 20
 
-# `lineage` tells logs, revisions and shapes of state apart: what one wrote, another never reads. A cut that was
-# thinned out stays, not `kept`, while a state of it is still the newest of its partition for a later cut.
+# `lineage` identifies log, revision and schema of a state: another one's rows are never read. A cut that was thinned
+# out stays, with `kept` 0, while a later cut needs one of its states as the newest of its partition.
 _TABLES = {
     "cut": """CREATE TABLE cut (
   log_id BLOB NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL, kept INTEGER NOT NULL,
@@ -46,9 +46,9 @@ _UNUSABLE = (apsw.CantOpenError, apsw.IOError, apsw.PermissionsError, apsw.AuthE
 
 
 class CutFile:
-    """One connection to the file, opened when it is needed and again when another file has taken its place.
+    """One connection to the file, opened on first use and reopened when another file has taken its place.
 
-    What uses it stands inside `translated`, and meets nothing but UnusableError and DamagedError.
+    Use it inside `translated`, which raises nothing but UnusableError and DamagedError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,14 +58,14 @@ class CutFile:
         self._is_checked = False
 
     @property
-    def is_the_one(self) -> bool:
-        """Whether the file that this was connected to is still the one of that name."""
-        return self._connection is not None and self._found() == self._identity
+    def is_current(self) -> bool:
+        """Whether the path still names the file that this is connected to."""
+        return self._connection is not None and self._identify() == self._identity
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[apsw.Connection | None]:
-        """Hold a transaction that reads cuts; None where there are none, for there is no file or an empty one."""
-        if self._found() is None or not self._is_ready(connection := self._connected()):
+        """Hold a read transaction; None where there is no file, or an empty one."""
+        if self._identify() is None or not self._is_ready(connection := self._connected()):
             yield None
             return
         connection.set_busy_timeout(READ_WAIT_MS)
@@ -74,29 +74,29 @@ class CutFile:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[apsw.Connection]:
-        """Hold a transaction that writes; what is missing of the file is made."""
-        if self._found() is None:
+        """Hold a write transaction; creates the file and its tables if necessary."""
+        if self._identify() is None:
             files.create(self.path)
         connection = self._connected()
         if connection.readonly("main") and _writable(self.path):
-            # It could not be written when this connection was opened.
+            # The file was read-only when this connection was opened, and is not any more.
             self.close()
             connection = self._connected()
-        # What was read before may have been overwritten behind this connection's back.
+        # Drop cached pages: the file may have been overwritten by other means than SQLite.
         connection.release_memory()
         connection.set_busy_timeout(WRITE_WAIT_MS)
         if connection.execute("PRAGMA journal_mode").get != "wal":
             connection.execute("PRAGMA journal_mode = WAL")
-        # Immediate: a transaction that reads first could not write after another process has.
+        # Immediate: a transaction that begins by reading cannot write once another process has written.
         with self._transaction(connection, "BEGIN IMMEDIATE"):
-            self._check(connection)
+            self._check_pages(connection)
             self._prepare(connection)
             yield connection
 
     @contextlib.contextmanager
     def _transaction(self, connection: apsw.Connection, begin: str) -> Iterator[None]:
         if connection.in_transaction:
-            # An interruption has left it.
+            # An interruption left it open.
             connection.execute("ROLLBACK")
         try:
             connection.execute(begin)
@@ -110,54 +110,54 @@ class CutFile:
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
-        """Turn whatever the file, SQLite or the system raise into UnusableError or DamagedError."""
+        """Translate what SQLite and the operating system raise into UnusableError or DamagedError."""
         try:
             yield
         except (apsw.BusyError, apsw.LockedError) as e:
             raise UnusableError(Kind.LOCKED, f"{self.path} is locked by another process ({e})") from e
         except apsw.FullError as e:
-            raise UnusableError(Kind.FULL, f"there is no room for snapshots in {self.path} ({e})") from e
+            raise UnusableError(Kind.FULL, f"no space left for snapshots in {self.path} ({e})") from e
         except apsw.ReadOnlyError as e:
             if _writable(self.path) and _writable(self.path.parent):
-                # A header that says that only newer versions may write, which no version has ever written here.
+                # The header demands a newer version for writing, and no version has ever written such a header here.
                 raise DamagedError(str(e)) from e
             raise UnusableError(Kind.READ_ONLY, f"{self.path} is read-only ({e})") from e
         except (*_UNUSABLE, OSError) as e:
-            # Somebody may have removed what SQLite keeps beside the file: another connection makes it anew.
+            # Somebody may have removed the -wal or -shm file: a new connection creates them again.
             self.close()
             raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
         except (apsw.Error, ValueError, OverflowError, MemoryError) as e:
             raise DamagedError(str(e) or type(e).__name__) from e
 
     def set_aside(self, why: object) -> None:
-        """Put the file out of the way, and say so: a cache may be thrown away, but not what somebody may look at."""
+        """Rename the file to `.damaged`, with a warning: a cache may go, but not what somebody may want to examine."""
         was = self._identity
         self.close()
-        if was is not None and self._found() != was:
-            # Another process has done so already, or somebody put another file there.
+        if was is not None and self._identify() != was:
+            # Another process has done so already, or somebody has put another file there.
             return
         aside = self.path.with_name(self.path.name + ".damaged")
         for suffix in ("-wal", "-shm"):
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self.path.replace(aside)
-        warnings.warn(f"{self.path} is damaged ({why}); kept as {aside}, begun anew", SnapshotWarning, stacklevel=2)
+        warnings.warn(f"{self.path} is damaged ({why}); renamed to {aside}", SnapshotWarning, stacklevel=2)
 
     def close(self) -> None:
         connection, self._connection, self._identity, self._is_checked = self._connection, None, None, False
         if connection is not None:
-            # Whatever a damaged or locked file has SQLite say at its end, this was the last use of it.
+            # Errors of a damaged or locked file do not matter any more: this was its last use.
             with contextlib.suppress(apsw.Error):
                 connection.close()
 
-    def _found(self) -> tuple[int, int] | None:
-        """Return what tells the file from another of its name, None where there is none."""
+    def _identify(self) -> tuple[int, int] | None:
+        """Return the file's device and inode, None where there is no file."""
         try:
             info = self.path.stat()
         except FileNotFoundError:
             parent = self.path.parent
             if not (parent.is_dir() and _writable(parent)):
-                reason = f"{self.path} cannot hold snapshots: {parent} is not a directory that can be written"
+                reason = f"{self.path} cannot hold snapshots: {parent} is not a writable directory"
                 raise UnusableError(Kind.UNUSABLE, reason) from None
             return None
         except ValueError as e:
@@ -167,7 +167,7 @@ class CutFile:
         return info.st_dev, info.st_ino
 
     def _connected(self) -> apsw.Connection:
-        found = self._found()
+        found = self._identify()
         if self._connection is not None and found == self._identity:
             return self._connection
         self.close()
@@ -179,7 +179,7 @@ class CutFile:
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
             connection.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA synchronous = NORMAL")
-            self._look_at(connection)
+            self._check_schema(connection)
         except BaseException:
             with contextlib.suppress(apsw.Error):
                 connection.close()
@@ -187,11 +187,11 @@ class CutFile:
         self._connection, self._identity = connection, found
         return connection
 
-    def _check(self, connection: apsw.Connection) -> None:
+    def _check_pages(self, connection: apsw.Connection) -> None:
         """Raise DamagedError for a file whose pages contradict one another, once for each connection.
 
-        Damage may lie where nothing was read yet. A cut that is written beside it looks whole to who wrote it, and the
-        next to open the file finds it malformed.
+        Damage may be where nothing was read yet. A cut written next to it would look complete to its writer, and the
+        next process to open the file would find it malformed.
         """
         if not self._is_checked:
             found: Any = connection.execute("PRAGMA quick_check(1)").get
@@ -199,16 +199,16 @@ class CutFile:
                 raise DamagedError(str(found))
             self._is_checked = True
 
-    def _look_at(self, connection: apsw.Connection) -> None:
-        """Refuse what is somebody else's database, and what is ours with more or other tables than it should have."""
+    def _check_schema(self, connection: apsw.Connection) -> None:
+        """Refuse another program's database, and one of snapshots with other tables than it should have."""
         schema = _schema(connection)
         ours = connection.execute("PRAGMA application_id").get == _APPLICATION or set(_TABLES) <= set(schema)
         if schema and not ours:
             names = ", ".join(sorted(map(str, schema)))
-            reason = f"{self.path} cannot hold snapshots: it is another database, with {names}"
+            reason = f"{self.path} cannot hold snapshots: it is another program's database, with {names}"
             raise UnusableError(Kind.FOREIGN, reason)
         if _format(connection) == FORMAT and schema != _TABLES:
-            msg = "its tables are not those of snapshots"
+            msg = "its tables do not have the schema of snapshots"
             raise DamagedError(msg)
 
     @staticmethod
@@ -219,14 +219,14 @@ class CutFile:
         if not _schema(connection):
             return False
         unsigned = ", whose cuts are not signed" if number == _FORMAT_UNSIGNED else ""
-        msg = f"it is of format {number}{unsigned}, and this version reads format {FORMAT}"
+        msg = f"it has format {number}{unsigned}; this version reads format {FORMAT}"
         raise OtherFormatError(msg)
 
     @staticmethod
     def _prepare(connection: apsw.Connection) -> None:
         if _format(connection) == FORMAT:
             return
-        # Of another format: a cache of no use here.
+        # Another format's tables are dropped: what they have is only a cache.
         for name in _TABLES:
             connection.execute(f"DROP TABLE IF EXISTS {name}")
         for sql in _TABLES.values():
@@ -235,7 +235,7 @@ class CutFile:
 
 
 class OtherFormatError(DamagedError):
-    """The file is of another version's format: it is replaced by the next cut, and no damage."""
+    """The file has another version's format: the next cut replaces it; this is no damage."""
 
 
 def _writable(path: Path) -> bool:
@@ -248,7 +248,7 @@ def _format(connection: apsw.Connection) -> int:
 
 
 def _schema(connection: apsw.Connection) -> dict[str, Any]:
-    # The planner's statistics are no tables of anybody's.
+    # ANALYZE may have added the planner's statistics.
     sql = "SELECT name, sql FROM sqlite_schema WHERE substr(name, 1, 11) <> 'sqlite_stat'"
     rows: list[Any] = connection.execute(sql).fetchall()
     return dict(rows)

@@ -1,4 +1,4 @@
-"""The key that signs cuts: one for each user, in the user's state directory, so that a cut made elsewhere is known."""
+"""The key that signs cuts: one per user, in the user's state directory, so that cuts made elsewhere are recognised."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FILE = "snapshots.key"
-_FORM = re.compile(rb"[0-9a-f]{64}\n")
+_CONTENT = re.compile(rb"[0-9a-f]{64}\n")
 _WAITS, _WAIT_SECONDS = 100, 0.01
 
 
 class Key(NamedTuple):
-    """A secret and the name by which a cut says who signed it."""
+    """A secret, and the name that a cut has for the key that signed it."""
 
     name: bytes
     secret: bytes
@@ -42,28 +42,28 @@ class Key(NamedTuple):
     def sign(self, message: bytes) -> bytes:
         return hmac.digest(self.secret, message, "sha256")
 
-    def has_signed(self, message: bytes, signature: bytes) -> bool:
+    def verifies(self, message: bytes, signature: bytes) -> bool:
         return hmac.compare_digest(self.sign(message), signature)
 
 
 def signing_key() -> Key:
-    """Return the user's key, made by whichever process is first; never raises.
+    """Return the user's key, which the first process creates; never raises.
 
-    Where the user's state directory cannot keep one, a key of this process alone: no other believes its cuts then.
+    Where it cannot be stored, the key is of this process alone, and no other process accepts its cuts.
     """
     try:
-        return _kept_key(state_directory())
+        return _stored_key(state_directory())
     except (OSError, RuntimeError, ValueError) as e:
         _warn_once(
-            f"the key that signs snapshots cannot be kept ({e}): other processes, and this one after a restart, fold "
-            "the log anew. Set XDG_STATE_HOME to a directory that only this user can write"
+            f"the key that signs snapshots cannot be stored ({e}): other processes, and this one after a restart, fold "
+            "the whole log. Set XDG_STATE_HOME to a directory that only this user can write"
         )
         return _key_of_this_process()
 
 
 def state_directory() -> Path:
     """Return `$XDG_STATE_HOME/eventstore`, else `~/.local/state/eventstore`; raise RuntimeError without a home."""
-    # The specification of these directories has relative paths ignored.
+    # The XDG specification says to ignore relative paths.
     base = Path(os.environ.get("XDG_STATE_HOME", ""))
     base = base if base.is_absolute() else Path.home() / ".local" / "state"
     if not base.is_absolute():
@@ -72,32 +72,33 @@ def state_directory() -> Path:
     return base / "eventstore"
 
 
-class _UnsoundError(Exception):
-    """There is a key, and it must not be used."""
+class _UnusableKeyError(Exception):
+    """There is a key file, and its key must not be used."""
 
 
-def _kept_key(directory: Path) -> Key:
+def _stored_key(directory: Path) -> Key:
     path = directory / FILE
     try:
         found = _read(path)
-    except _UnsoundError:
+    except _UnusableKeyError:
         found = None
     if found is not None:
         return found
     files.make_directory(directory)
-    with _alone_in(directory):
+    # Read again under the lock: another process may have created or replaced the key in the meantime.
+    with _locked(directory):
         why = ""
         try:
             found = _read(path)
-        except _UnsoundError as e:
+        except _UnusableKeyError as e:
             why = str(e)
         if found is None:
             _write(path, secrets.token_bytes(32))
             found = _read(path)
     if why:
-        _warn_once(f"the key {path} {why}: it was replaced, and the snapshots that it signed are passed over")
+        _warn_once(f"the key {path} {why}: it was replaced, and the snapshots that it signed are ignored")
     if found is None:
-        msg = f"{path} is gone as soon as it is written"
+        msg = f"{path} disappeared as soon as it was written"
         raise OSError(msg)
     return found
 
@@ -105,7 +106,7 @@ def _kept_key(directory: Path) -> Key:
 def _read(path: Path) -> Key | None:
     """Return the key in a file, None where there is no file."""
     try:
-        # Not blocking: it may be a FIFO.
+        # Non-blocking: the path may be a FIFO, and opening one waits for a writer.
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
@@ -113,19 +114,19 @@ def _read(path: Path) -> Key | None:
         info = os.fstat(file)
         if not stat.S_ISREG(info.st_mode):
             msg = "is not a regular file"
-            raise _UnsoundError(msg)
+            raise _UnusableKeyError(msg)
         if os.geteuid() not in {0, info.st_uid}:
             msg = "belongs to another user"
-            raise _UnsoundError(msg)
+            raise _UnusableKeyError(msg)
         if info.st_mode & 0o077:
             msg = f"can be read or written by others (mode {stat.S_IMODE(info.st_mode):04o})"
-            raise _UnsoundError(msg)
+            raise _UnusableKeyError(msg)
         content = os.read(file, 128)
     finally:
         os.close(file)
-    if not _FORM.fullmatch(content):
+    if not _CONTENT.fullmatch(content):
         msg = "is empty, truncated or damaged"
-        raise _UnsoundError(msg)
+        raise _UnusableKeyError(msg)
     return _key(bytes.fromhex(content.decode("ascii")))
 
 
@@ -134,8 +135,8 @@ def _key(secret: bytes) -> Key:
 
 
 @contextlib.contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock, so that two processes do not each make a key."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock, so that two processes do not each create a key."""
     place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         info = os.fstat(place)
@@ -156,11 +157,11 @@ def _alone_in(directory: Path) -> Iterator[None]:
 
 
 def _write(path: Path, secret: bytes) -> None:
-    with files.temporary(path) as passing:
-        # Also in a directory whose group gets new files: this one is its owner's alone.
-        passing.chmod(files.PRIVATE_FILE)
-        passing.write_bytes(secret.hex().encode() + b"\n")
-        files.publish(passing, path, replacing=True)
+    with files.temporary(path) as temporary:
+        # Whatever the directory's default permissions are, this file is its owner's alone.
+        temporary.chmod(files.PRIVATE_FILE)
+        temporary.write_bytes(secret.hex().encode() + b"\n")
+        files.publish(temporary, path, replacing=True)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The rows of the snapshots' file: which cuts are the log's, the states a cut stands on, and what no cut needs."""
+"""The rows of the snapshots' file: which cuts belong to the log, the states of a cut, and thinning of old ones."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 _PURPOSE = "eventstore cut 2"
 _DIGEST_BYTES = 32
 
-# The newest state of each partition as of a cut, out of the cuts of this very history. With a bare column beside
-# max(), SQLite takes it from the row that has the maximum.
+# The newest state of each partition as of a cut, from cuts of this log's own history only. SQLite takes a bare column
+# beside max() from the row that has the maximum.
 _NEWEST = (
     "SELECT partition, digest, max(position) FROM state WHERE view = ? AND lineage = ? AND position <= ? "
     "AND position IN (SELECT value FROM json_each(?)) GROUP BY partition ORDER BY partition"
 )
-_NEEDLESS = (
+# A state is unused if a newer one of its partition is at or before the first kept cut that could need it.
+_DELETE_UNUSED = (
     "DELETE FROM state AS s WHERE substr(s.lineage, 1, 16) = ?1 AND EXISTS ("
     "SELECT 1 FROM state n WHERE n.view = s.view AND n.lineage = s.lineage "
     "AND n.partition = s.partition AND n.position > s.position AND n.position <= "
@@ -35,34 +36,34 @@ _NEEDLESS = (
 )
 
 
-def digest_at(reader: EventReader, position: int) -> bytes | None:
+def digest_at(reader: EventReader, log_position: int) -> bytes | None:
     """Return the digest of the log's record at a position; raise Unavailable where the log cannot be read."""
     try:
-        for record in reader.read(after=position - 1, until=position) if position else ():
+        for record in reader.read(after=log_position - 1, until=log_position) if log_position else ():
             return record.digest
     except StoreError as e:
-        msg = f"the log cannot be read at {position}, so no snapshot of it can be checked"
+        msg = f"the log cannot be read at {log_position}, so no snapshot of it can be checked"
         raise Unavailable(msg) from e
     return None
 
 
 def history_of(connection: apsw.Connection, reader: EventReader, *, forget: bool = False) -> list[int]:
-    """Return the cuts of this log whose record is still the log's; the others can be forgotten for good."""
+    """Return the cuts whose record is still in the log, as it was; with `forget`, delete all others for good."""
     head = reader.head()
     sql = "SELECT position, digest FROM cut WHERE log_id = ? ORDER BY position"
     rows: list[Any] = connection.execute(sql, (reader.log_id,)).fetchall()
     history = [row[0] for row in rows]
-    if not all(isinstance(position, int) and position > 0 for position in history):
-        msg = "a cut is at no position that a log can have"
+    if not all(isinstance(log_position, int) and log_position > 0 for log_position in history):
+        msg = "a cut has an impossible log position"
         raise DamagedError(msg)
     dead: list[int] = []
-    # Whoever wrote a cut that is the log's had forgotten all before it that were not: one look is enough.
-    for position, digest in reversed(rows):
-        if position <= head and digest_at(reader, position) == digest:
+    # From the newest back to the first valid one: whoever wrote that one had deleted all invalid cuts before it.
+    for log_position, digest in reversed(rows):
+        if log_position <= head and digest_at(reader, log_position) == digest:
             break
         dead.append(history.pop())
     if forget and dead:
-        gone = [(reader.log_id, position) for position in dead]
+        gone = [(reader.log_id, log_position) for log_position in dead]
         connection.executemany("DELETE FROM cut WHERE log_id = ? AND position = ?", gone)
         connection.executemany("DELETE FROM part WHERE substr(lineage, 1, 16) = ? AND position = ?", gone)
         connection.executemany("DELETE FROM state WHERE substr(lineage, 1, 16) = ? AND position = ?", gone)
@@ -70,42 +71,42 @@ def history_of(connection: apsw.Connection, reader: EventReader, *, forget: bool
 
 
 def newest(
-    connection: apsw.Connection, view: str, lineage: bytes, position: int, history: list[int]
+    connection: apsw.Connection, view: str, lineage: bytes, log_position: int, history: list[int]
 ) -> dict[str, tuple[bytes, int]]:
-    """Return the partitions that a view has as of a cut, each with its state's digest and the cut that wrote it."""
-    found: list[Any] = connection.execute(_NEWEST, (view, lineage, position, json.dumps(history))).fetchall()
+    """Return a view's partitions as of a cut, each with its state's digest and the cut that wrote it."""
+    found: list[Any] = connection.execute(_NEWEST, (view, lineage, log_position, json.dumps(history))).fetchall()
     for partition, digest, at in found:
         sound = isinstance(partition, str) and isinstance(digest, bytes) and isinstance(at, int)
         if not sound or len(digest) != _DIGEST_BYTES:
-            msg = "a state has no name, or nothing that could be its digest"
+            msg = "a state lacks its partition's name or its digest"
             raise DamagedError(msg)
     return {partition: (digest, at) for partition, digest, at in found}
 
 
 def digests_in(
-    connection: apsw.Connection, view: str, lineage: bytes, position: int, history: list[int]
+    connection: apsw.Connection, view: str, lineage: bytes, log_position: int, history: list[int]
 ) -> dict[Any, Any]:
-    """Return the same digests by partition as they stand there, to be compared with those that are known."""
-    bindings = (view, lineage, position, json.dumps(history))
+    """Return the same digests by partition, unchecked: for a comparison with known ones."""
+    bindings = (view, lineage, log_position, json.dumps(history))
     return {partition: digest for partition, digest, _ in connection.execute(_NEWEST, bindings)}
 
 
 def signed_text(
     cut: tuple[bytes, int, bytes], view: str, lineage: bytes, revision: int, digests: Mapping[str, bytes]
 ) -> bytes:
-    """Return what a cut's signature is over: its place in the log, the view, and every partition's name and digest."""
+    """Return what a cut's signature covers: its place in the log, the view, every partition's name and digest."""
     return msgspec.msgpack.encode((_PURPOSE, *cut, view, lineage, revision, sorted(digests.items())))
 
 
 def put_states(
-    connection: apsw.Connection, view: str, lineage: bytes, position: int, states: Mapping[str, Packed]
+    connection: apsw.Connection, view: str, lineage: bytes, log_position: int, states: Mapping[str, Packed]
 ) -> None:
-    rows = [(view, lineage, partition, position, *packed) for partition, packed in states.items()]
+    rows = [(view, lineage, partition, log_position, *packed) for partition, packed in states.items()]
     connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def remove_partitions(connection: apsw.Connection, view: str, lineage: bytes, partitions: Iterable[str]) -> None:
-    """Remove what the log's fold does not have, out of every cut."""
+    """Remove partitions that the fold of the log does not have from every cut."""
     rows = [(view, lineage, partition) for partition in partitions]
     connection.executemany("DELETE FROM state WHERE view = ? AND lineage = ? AND partition = ?", rows)
 
@@ -114,30 +115,30 @@ def state_of(connection: apsw.Connection, view: str, lineage: bytes, partition: 
     sql = "SELECT data, size, digest FROM state WHERE view = ? AND lineage = ? AND partition = ? AND position = ?"
     row: Any = connection.execute(sql, (view, lineage, partition, at)).fetchone()
     if row is None:
-        msg = "it is not where it was found"
+        msg = "its row has disappeared"
         raise DamagedError(msg)
     return Packed(*row)
 
 
 def kept_cuts(connection: apsw.Connection) -> list[int]:
-    """Return the positions of the cuts of all logs that the file has, oldest first."""
+    """Return the log positions of the cuts of all logs in the file, oldest first."""
     rows: list[Any] = connection.execute("SELECT position FROM cut WHERE kept ORDER BY position").fetchall()
     return [row[0] for row in rows]
 
 
 def thin(connection: apsw.Connection, log_id: bytes, kept: int) -> None:
-    """Keep a bounded number of cuts: of too many, the one that leaves the smallest hole goes."""
+    """Keep a bounded number of cuts: beyond it, drop the one that leaves the smallest gap for its age."""
     sql = "SELECT position FROM cut WHERE kept AND log_id = ? ORDER BY position"
     rows: list[Any] = connection.execute(sql, (log_id,)).fetchall()
     cuts = [row[0] for row in rows]
     if len(cuts) <= kept:
         return
     while len(cuts) > kept:
-        # The newest is where a restart begins, so it always stays; older cuts may lie wider apart.
+        # A restart begins at the newest, so it always stays; the older cuts are, the wider their gaps may be.
         index = min(range(1, len(cuts) - 1), key=lambda i: (cuts[i + 1] - cuts[i - 1]) * (i + 1))
         gone = (log_id, cuts.pop(index))
         connection.execute("UPDATE cut SET kept = 0 WHERE log_id = ? AND position = ?", gone)
-    connection.execute(_NEEDLESS, (log_id,))
+    connection.execute(_DELETE_UNUSED, (log_id,))
     connection.execute(
         "DELETE FROM cut WHERE NOT kept AND NOT EXISTS (SELECT 1 FROM state WHERE state.position = cut.position)"
     )

@@ -1,4 +1,4 @@
-"""Finding, view by view, the newest cut that can be believed."""
+"""Finding the newest valid cut of each view."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ if TYPE_CHECKING:
     from projections.view import View
 
 
-_FOREIGN = (
-    "snapshots are signed with another key: they were made by another user or on another machine, or before the key "
-    "was replaced"
+_OTHER_KEY = (
+    "snapshots are signed with another key: they were made by another user, on another machine, or before the key was "
+    "replaced"
 )
 
 
 class Loaded(msgspec.Struct):
-    """A view's states, by partition, as of a position, with their digests; 0 where no cut could be used."""
+    """A view's states by partition as of a log position, with their digests; position 0 if no cut is valid."""
 
-    position: int
+    log_position: int
     states: dict[str, Any]
     digests: dict[str, bytes] = {}
 
 
 class StoredPart(NamedTuple):
-    """What the newest cut that has a view holds of it, believed or not: each state, and the digest it should have."""
+    """A view's part of the newest cut that has it, valid or not: each state with the digest it should have."""
 
     view: View[Any]
-    position: int
+    log_position: int
     signed: bool
     states: dict[str, tuple[Packed, bytes]]
 
 
 class Search:
-    """The cuts of one log at or before a position. What is passed over is added to `problems`."""
+    """The cuts of one log at or before a position. Why a cut is ignored is added to `problems`."""
 
     def __init__(self, connection: apsw.Connection, reader: EventReader, until: int, problems: list[str]) -> None:
         self._connection, self._reader, self._until, self._problems = connection, reader, until, problems
@@ -53,36 +53,36 @@ class Search:
         self._digests: dict[int, bytes | None] = {}
 
     def find(self, view: View[Any], partitions: Collection[str] | None) -> Loaded:
-        """Return a view's states, of some partitions or all, from the newest cut that can be believed."""
+        """Return a view's states, of some partitions or all, from the newest valid cut."""
         lineage = lineage_of(view, self._reader.log_id)
         parts = self._parts(view, lineage)
-        for position, signer, signature in parts:
-            where = f"the snapshot of {view.name} at {position}"
-            if position not in self._history:
-                self._problems.append(f"{where} is of another log, or of another history of this one")
+        for log_position, signer, signature in parts:
+            where = f"the snapshot of {view.name} at {log_position}"
+            if log_position not in self._history:
+                self._problems.append(f"{where} belongs to another log, or to another history of this one")
             elif signer != self._key.name:
-                self._problems.append(_FOREIGN)
+                self._problems.append(_OTHER_KEY)
             else:
                 try:
-                    return self._loaded(view, lineage, position, signature, partitions)
+                    return self._loaded(view, lineage, log_position, signature, partitions)
                 except DamagedError as e:
                     self._problems.append(f"{where} is damaged ({e})")
         if not parts:
-            self._problems += self._strangers(view, lineage)
+            self._problems += self._why_none(view, lineage)
         return Loaded(0, {})
 
     def stored(self, view: View[Any]) -> StoredPart | None:
-        """Return what the newest cut that has a view holds of it, whether it is believed or not."""
+        """Return a view's part of the newest cut that has it, whether it is valid or not."""
         lineage = lineage_of(view, self._reader.log_id)
-        for position, signer, signature in self._parts(view, lineage):
-            if position not in self._history:
+        for log_position, signer, signature in self._parts(view, lineage):
+            if log_position not in self._history:
                 continue
             states, digests = {}, {}
-            for partition, (digest, at) in self._newest(view, lineage, position).items():
+            for partition, (digest, at) in self._newest(view, lineage, log_position).items():
                 states[partition] = rows.state_of(self._connection, view.name, lineage, partition, at), digest
                 digests[partition] = digest
-            signed = signer == self._key.name and self._is_signed(view, lineage, position, signature, digests)
-            return StoredPart(view, position, signed, states)
+            signed = signer == self._key.name and self._is_signed(view, lineage, log_position, signature, digests)
+            return StoredPart(view, log_position, signed, states)
         return None
 
     def _parts(self, view: View[Any], lineage: bytes) -> list[Any]:
@@ -94,21 +94,22 @@ class Search:
         bindings = (self._reader.log_id, view.name, lineage, self._until)
         return self._connection.execute(sql, bindings).fetchall()
 
-    def _newest(self, view: View[Any], lineage: bytes, position: int) -> dict[str, tuple[bytes, int]]:
-        return rows.newest(self._connection, view.name, lineage, position, self._history)
+    def _newest(self, view: View[Any], lineage: bytes, log_position: int) -> dict[str, tuple[bytes, int]]:
+        return rows.newest(self._connection, view.name, lineage, log_position, self._history)
 
     def _loaded(
         self,
         view: View[Any],
         lineage: bytes,
-        position: int,
+        log_position: int,
         signature: object,
         partitions: Collection[str] | None,
     ) -> Loaded:
-        found = self._newest(view, lineage, position)
+        found = self._newest(view, lineage, log_position)
+        # All digests are checked, even for one partition: the signature covers the whole view.
         digests = {partition: digest for partition, (digest, _) in found.items()}
-        if not self._is_signed(view, lineage, position, signature, digests):
-            msg = "it is not what was signed: something is missing, was exchanged or was changed"
+        if not self._is_signed(view, lineage, log_position, signature, digests):
+            msg = "its signature does not match: a state is missing, or was replaced or changed"
             raise DamagedError(msg)
         decoder = msgspec.msgpack.Decoder(type(view.initial()))
         states = {}
@@ -121,20 +122,21 @@ class Search:
             except DamagedError as e:
                 msg = f"the state of {partition}: {e}"
                 raise DamagedError(msg) from e
-        return Loaded(position, states, digests)
+        return Loaded(log_position, states, digests)
 
     def _is_signed(
-        self, view: View[Any], lineage: bytes, position: int, signature: object, digests: dict[str, bytes]
+        self, view: View[Any], lineage: bytes, log_position: int, signature: object, digests: dict[str, bytes]
     ) -> bool:
-        if position not in self._digests:
-            self._digests[position] = rows.digest_at(self._reader, position)
-        digest = self._digests[position]
+        if log_position not in self._digests:
+            self._digests[log_position] = rows.digest_at(self._reader, log_position)
+        digest = self._digests[log_position]
         if digest is None or not isinstance(signature, bytes):
             return False
-        cut = (self._reader.log_id, position, digest)
-        return self._key.has_signed(rows.signed_text(cut, view.name, lineage, view.revision, digests), signature)
+        cut = (self._reader.log_id, log_position, digest)
+        return self._key.verifies(rows.signed_text(cut, view.name, lineage, view.revision, digests), signature)
 
-    def _strangers(self, view: View[Any], lineage: bytes) -> list[str]:
+    def _why_none(self, view: View[Any], lineage: bytes) -> list[str]:
+        """Say why the newest cut of a view is not usable here, if the file has one."""
         sql = "SELECT position, revision, lineage FROM part WHERE view = ? AND lineage <> ? AND position <= ? "
         sql += "ORDER BY position DESC"
         row: Any = self._connection.execute(sql, (view.name, lineage, self._until)).fetchone()
@@ -142,5 +144,7 @@ class Search:
             return []
         where = f"the snapshot of {view.name} at {row[0]}"
         if not isinstance(row[2], bytes) or row[2][:16] != lineage[:16]:
-            return [f"{where} is of another log"]
-        return [f"{where} was made by revision {row[1]} of the view, this is {view.revision}, or by another state"]
+            return [f"{where} belongs to another log"]
+        return [
+            f"{where} has another state type, or was made by revision {row[1]} of the view; this is {view.revision}"
+        ]

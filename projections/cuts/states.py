@@ -1,4 +1,4 @@
-"""One state as bytes: encoded, compressed and digested, and back, bounded by the size that was written."""
+"""One state as bytes: encoded, compressed and digested, and decoded again within the size that was written."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from projections.view import View
 
 STATE_BYTES_MAX = 256 << 20
-"""The most bytes that one state takes, decompressed; a larger one is not snapshotted."""
+"""The largest size of a state before compression; a larger one is not stored in snapshots."""
 _LEVEL = 1
-_of_thread = threading.local()
+_per_thread = threading.local()
 
 
 class Packed(NamedTuple):
@@ -41,7 +41,7 @@ def encoded(state: Any) -> bytes:  # noqa: ANN401 - each view has a state of its
         msg = f"it cannot be encoded ({type(e).__name__}: {e})"
         raise ValueError(msg) from e
     if len(raw) > STATE_BYTES_MAX:
-        msg = f"it has {len(raw):,} bytes, and {STATE_BYTES_MAX:,} is the limit"
+        msg = f"it has {len(raw):,} bytes; the limit is {STATE_BYTES_MAX:,}"
         raise ValueError(msg)
     return raw
 
@@ -52,23 +52,24 @@ def pack(raw: bytes) -> Packed:
 
 
 def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
-    """Return a state; raise DamagedError for bytes that are not those of its digest."""
+    """Return a state; raise DamagedError for bytes that do not match its digest."""
     data: object = packed.data
     size: object = packed.size
     if not (isinstance(data, bytes) and isinstance(size, int) and 0 < size <= STATE_BYTES_MAX):
-        msg = "it has no data, or no size that a state can have"
+        msg = "it lacks data, or its size is impossible"
         raise DamagedError(msg)
     if digest_of(data, size) != digest:
-        msg = "it does not have its digest"
+        msg = "it does not match its digest"
         raise DamagedError(msg)
     try:
         if zstd.get_frame_info(data).decompressed_size != size:
-            msg = "its compressed data says another size"
+            msg = "its compressed data states another size"
             raise DamagedError(msg)
+        # Bounded: whatever the frame's header says, no more memory is taken than the size that was written.
         decompressor = zstd.ZstdDecompressor()
         raw = decompressor.decompress(data, size + 1)
         if len(raw) != size or not decompressor.eof or decompressor.unused_data:
-            msg = f"its data has another size than the {size:,} bytes that were written"
+            msg = f"its data expands to another size than the {size:,} bytes that were written"
             raise DamagedError(msg)
         return decoder.decode(raw)
     except (zstd.ZstdError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, MemoryError) as e:
@@ -76,32 +77,32 @@ def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any])
 
 
 def _compressor() -> zstd.ZstdCompressor:
-    """Return this thread's compressor: to make one takes ten times as long as to compress a small state with it."""
-    found: zstd.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    """Return this thread's compressor: creating one takes ten times as long as compressing a small state."""
+    found: zstd.ZstdCompressor | None = getattr(_per_thread, "compressor", None)
     if found is None or found.last_mode != zstd.ZstdCompressor.FLUSH_FRAME:
-        # A new one, or one that an exception left in the middle of a frame.
-        found = _of_thread.compressor = zstd.ZstdCompressor(_LEVEL)
+        # There is none yet, or an exception left it in the middle of a frame.
+        found = _per_thread.compressor = zstd.ZstdCompressor(_LEVEL)
         found.compress(b"", zstd.ZstdCompressor.FLUSH_FRAME)
     return found
 
 
 def lineage_of(view: View[Any], log_id: bytes) -> bytes:
-    """Return what tells a view's states apart from all others': log, revision and the shape of the state.
+    """Return what identifies a view's states: the log's id, and a hash of revision and schema of the state.
 
-    Another shape is another state, whatever its revision says.
+    A state of another schema is never read, even where somebody forgot to raise the revision.
     """
-    return log_id + hashlib.sha256(str(view.revision).encode() + b"\0" + _shape(type(view.initial()))).digest()
+    return log_id + hashlib.sha256(str(view.revision).encode() + b"\0" + _schema(type(view.initial()))).digest()
 
 
 def digest_of(data: bytes, size: int) -> bytes:
-    """Return what a state is known by: a digest over its compressed bytes and the size that they expand to."""
+    """Return a state's digest, over its compressed bytes and the size that they expand to."""
     return hashlib.sha256(size.to_bytes(8, "big") + data).digest()
 
 
-def _shape(state: type[Any]) -> bytes:
-    if state not in _shapes:
-        _shapes[state] = msgspec.json.encode(msgspec.json.schema(state), order="deterministic")
-    return _shapes[state]
+def _schema(state: type[Any]) -> bytes:
+    if state not in _schemas:
+        _schemas[state] = msgspec.json.encode(msgspec.json.schema(state), order="deterministic")
+    return _schemas[state]
 
 
-_shapes: dict[type[Any], bytes] = {}
+_schemas: dict[type[Any], bytes] = {}

@@ -1,4 +1,4 @@
-"""What can be wrong with the snapshots' file, and the one warning for each trouble, however long it lasts."""
+"""Problems with the snapshots' file, and one warning for each, however long it lasts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class SnapshotWarning(UserWarning):
-    """Snapshots are not written, or one was passed over and the log is folded instead: slower, never wrong."""
+    """Snapshots cannot be written, or one was ignored and the log folded instead: slower, never wrong."""
 
 
 class Kind(enum.Enum):
-    """What tells one trouble with the file from another, whatever SQLite or the system say each time."""
+    """The kind of a problem, by which it is recognised as the same whatever text SQLite gives each time."""
 
     LOCKED = enum.auto()
     FULL = enum.auto()
@@ -37,29 +37,29 @@ class UnusableError(Exception):
 
 
 class DamagedError(Exception):
-    """What is stored cannot be believed: a state, a cut or the whole file."""
+    """What is stored is not valid: a state, a cut or the whole file."""
 
 
 class Troubles:
-    """The troubles that last: each is warned of once, and again only after a cut was written in between."""
+    """Problems that last: each is warned about once, and again only after a cut was written in between."""
 
     def __init__(self) -> None:
         self._since: dict[Kind, str] = {}
 
-    def begin(self, error: UnusableError, clock: Clock, position: int) -> None:
-        """Take note of a trouble and warn of it where it is new."""
+    def begin(self, error: UnusableError, clock: Clock, log_position: int) -> None:
+        """Record a problem, and warn about it if it is new."""
         if error.kind in self._since:
             return
         time = format_time(min(max(clock.now_ns(), TIME_MIN), TIME_MAX))
-        self._since[error.kind] = told = f"{error.reason}: no snapshots since {time}, position {position:,}"
-        cure = "the book goes on without them, and the next snapshot that can be written holds everything"
-        warnings.warn(f"{told}; {cure}", SnapshotWarning, stacklevel=2)
+        self._since[error.kind] = text = f"{error.reason}: no snapshots since {time}, log position {log_position:,}"
+        effect = "the book works without them, and the next snapshot that can be written has everything"
+        warnings.warn(f"{text}; {effect}", SnapshotWarning, stacklevel=2)
 
     def end(self) -> None:
-        """Forget all troubles: a cut was written."""
+        """Forget all problems: a cut was written."""
         self._since.clear()
 
     @property
     def now(self) -> str | None:
-        """What keeps snapshots from being used, and since when; None where nothing does."""
+        """Why snapshots cannot be used, and since when; None while they can."""
         return "; ".join(self._since.values()) or None

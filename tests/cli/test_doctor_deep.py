@@ -24,11 +24,11 @@ def swap(data: Path, view: str, partition: str, other: str, *, signed: bool) -> 
     """Put another account's state in the place of one in the newest cut, with the key or without it."""
     with eventstore.open(data) as store, projections.open(store) as book:
         state = book.state(view, other)
-        slot = book._fold.slots[view]
+        view_state = book._fold.views[view]
         if signed:
-            slot.states[partition] = state
-            slot.changed.add(partition)
-            book._at_cut = 0
+            view_state.states[partition] = state
+            view_state.changed.add(partition)
+            book._last_cut = 0
             assert book.snapshot()
             return
     connection = apsw.Connection(str(data / "main" / "snapshots.sqlite"))
@@ -76,7 +76,11 @@ def test_a_state_edited_without_the_key_is_named(run: Run, data: Path) -> None:
     ended = run("doctor", "--data", data, "--deep", "--json")
     assert ended.code == 1
     checks = [(check["name"], check["status"], check["detail"]) for check in ended.document["checks"]]
-    assert ("deep", "wrong", "view orders, partition ACC1, at 8: it is not what the log's records fold to") in checks
+    assert (
+        "deep",
+        "wrong",
+        "view orders, partition ACC1, at 8: it differs from the fold of the log's records",
+    ) in checks
     assert any(name == "signature" and "orders" in detail for name, _, detail in checks)
     # Nobody believes it, so it may stay where it is.
     assert (data / "main" / "snapshots.sqlite").exists()

@@ -54,7 +54,7 @@ def test_an_older_mark_named_like_an_instant_is_found_by_saying_that_it_is_one(r
     assert run("as-of", "mark:5", "--data", data, "--json").document["position"] == 9
     assert run("as-of", "mark:2025-11-19", "--data", data, "--json").document["position"] == 10
     assert len(run("diff", "mark:5", "mark:2025-11-19", "--data", data, "--json").document["changes"]) == 0
-    assert "there is no mark 'none'" in run("as-of", "mark:none", "--data", data).err
+    assert "unknown mark 'none'" in run("as-of", "mark:none", "--data", data).err
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def let_go(process: subprocess.Popen[str]) -> None:
 
 
 def again(store: EventStore, where: Path | None = None) -> None:
-    """Check that a restart finds a whole cut at the head."""
+    """Check that a restart finds a complete cut at the head."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", SnapshotWarning)
         with projections.open(store, snapshots=where) as book:
@@ -49,7 +49,7 @@ def again(store: EventStore, where: Path | None = None) -> None:
 
 
 def move_on(book: projections.Book) -> None:
-    """Change one account's states: what the cut before held of the others has to stay in the file."""
+    """Change one account's states: the other accounts' states of the previous cut must stay in the file."""
     number = book.position + 1
     book.append("trade/B/T", bought(f"T{number}"))
 

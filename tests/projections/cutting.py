@@ -10,14 +10,14 @@ from pathlib import Path
 import eventstore
 import projections
 from eventstore import EventStore
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from tests.projections.examples import bought, filled, submitted
 from tests.projections.histories import states
 
 
 def main(directory: str, name: str, steps: int, seed: int) -> None:
-    """Append orders and trades of a few accounts, and now and then write a cut; say each step once it is done."""
+    """Append orders and trades of a few accounts, and sometimes write a cut; print each step once it is done."""
     chance = random.Random(seed)
     with eventstore.open(Path(directory)) as store:
         book = projections.open(store)
@@ -47,7 +47,7 @@ def digest(book: projections.Book) -> dict[tuple[str, str], bytes]:
 def from_zero(store: EventStore, position: int | None = None) -> dict[tuple[str, str], bytes]:
     """Return all states of the log's first records, folded without any snapshot."""
     book = projections.Book(store, Fold(), live=False)
-    book.load(shipped_views(), store.head() if position is None else position)
+    book.load(builtin_views(), store.head() if position is None else position)
     return digest(book)
 
 

@@ -18,7 +18,7 @@ from projections import View
 
 @eventstore.event
 class Rained(Event, frozen=True, kw_only=True):
-    """A user's own fact: so much rain, at a place that is no account."""
+    """A user's own fact: an amount of rain, at a place that is not an account."""
 
     place: str
     millimetres: int
@@ -37,7 +37,7 @@ class Water(msgspec.Struct):
 
 
 class RainByAccount(View[Water]):
-    """Adds up rain, and what was glimpsed of it, by account; `bad` amounts are more than it can take."""
+    """Adds up rain, stored and observed, by account; fails on `bad` amounts."""
 
     name: ClassVar[str] = "rain"
     revision: ClassVar[int] = 1
@@ -61,7 +61,7 @@ class RainByAccount(View[Water]):
 
 
 class RainByPlace(RainByAccount):
-    """The same, divided by something that mixes the accounts."""
+    """The same, with partitions that mix accounts."""
 
     name: ClassVar[str] = "rain-by-place"
     types: ClassVar[tuple[type[Event], ...] | None] = (Rained,)
@@ -73,7 +73,7 @@ class RainByPlace(RainByAccount):
 
 
 class Everything(View[Water]):
-    """Counts records of whatever type."""
+    """Counts records of any type."""
 
     name: ClassVar[str] = "everything"
     revision: ClassVar[int] = 1
@@ -108,7 +108,7 @@ def filled(trade_id: str, quantity: int = 1, price: int = 50, symbol: str = "ESZ
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait until a condition holds, and fail where it does not in time."""
+    """Wait until a condition is true; fail if it is not in time."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to this in time"
@@ -116,7 +116,7 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
 
 
 def in_thread(work: Callable[[], None]) -> Callable[[], None]:
-    """Start work in a thread; return what joins it and raises what it raised."""
+    """Start work in a thread; return a function that joins it and raises what it raised."""
     raised: list[BaseException] = []
 
     def run() -> None:
@@ -138,5 +138,5 @@ def in_thread(work: Callable[[], None]) -> Callable[[], None]:
 
 
 def snapshots_file(directory: Path, log: str = "main") -> Path:
-    """Return where a store's cuts lie by default."""
+    """Return the default path of a store's cuts."""
     return directory / log / "snapshots.sqlite"

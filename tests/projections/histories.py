@@ -42,7 +42,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections import View
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.views.limits.view import LimitsView
 from projections.views.lockouts.view import LockoutsView
@@ -63,7 +63,7 @@ FIRST_DAY = date(2025, 6, 16)
 
 
 def views() -> list[View[Any]]:
-    """Return the shipped views, with bounds so small that a short history goes over them."""
+    """Return the built-in views with such small bounds that a short history exceeds them."""
     bounded: list[View[Any]] = [
         OrdersView(closed_max=2, unknown_max=2),
         LockoutsView(ended_max=1),
@@ -71,11 +71,11 @@ def views() -> list[View[Any]]:
         LimitsView(settings_max=2),
     ]
     small = {view.name: view for view in bounded}
-    return [small.get(view.name, view) for view in shipped_views() if view.name not in {"quotes", "timers"}]
+    return [small.get(view.name, view) for view in builtin_views() if view.name not in {"quotes", "timers"}]
 
 
 def history(chance: random.Random, length: int) -> list[Fact]:
-    """Return facts of all kinds, many of a few of them at a time; the same chance gives the same ones."""
+    """Return facts of all kinds, in runs of a few kinds; the same seed gives the same facts."""
     makers = [_order, _order, _order, _fill, _fill, _fill, _about_trade, _position, _lockout, _shared]
     makers += [_lockout, _session, _limits, _account, _enforcement, _strategy, _marked, _marked]
     facts: list[Fact] = []
@@ -88,7 +88,7 @@ def history(chance: random.Random, length: int) -> list[Fact]:
 
 
 def store_of(facts: Iterable[Fact] = (), directory: Path | None = None) -> EventStore:
-    """Return a store in memory that holds these facts; ids and times are the same each time."""
+    """Return a store in memory with these facts; ids and times are the same each time."""
     clock = ManualClock(START)
     store = EventStore(MemoryJournal(clock=clock, log_id=bytes(16)), clock=clock, directory=directory)
     for fact in facts:
@@ -97,7 +97,7 @@ def store_of(facts: Iterable[Fact] = (), directory: Path | None = None) -> Event
 
 
 def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]] | None = None) -> Record:
-    """Append one fact under a key of its place, a second later than the last."""
+    """Append one fact with its index as key, a second after the last one."""
     stream, event = fact
     clock, place = store.clock, store.head() + 1
     assert isinstance(clock, ManualClock)
@@ -119,11 +119,11 @@ def folded(records: Iterable[Record], accounts: frozenset[str] | None = None) ->
 
 
 def states(fold: Fold) -> dict[tuple[str, str], bytes]:
-    """Return every state of a fold as the bytes that a snapshot holds."""
+    """Return every state of a fold as the bytes in a snapshot."""
     return {
         (name, partition): msgspec.msgpack.encode(state)
-        for name, slot in fold.slots.items()
-        for partition, state in slot.states.items()
+        for name, view_state in fold.views.items()
+        for partition, state in view_state.states.items()
     }
 
 
@@ -265,7 +265,7 @@ def _shared(chance: random.Random, _account: str) -> Fact:
 
 
 def _session(chance: random.Random, account: str) -> Fact:
-    """Return what is told of a trading day, which is twenty seconds long: late, twice, in any order, or wrongly."""
+    """Return the events of a trading day of twenty seconds: late, repeated, in any order, or wrong."""
     number = chance.randint(0, 5)
     day = FIRST_DAY + timedelta(days=number)
     stream, began_at = f"session/{account}/{day}", START + (20 * number + chance.choice((0, 0, 0, 3))) * SECOND
@@ -329,7 +329,7 @@ def _enforcement(chance: random.Random, account: str) -> Fact:
 
 
 def _strategy(chance: random.Random, account: str) -> Fact:
-    """Return what a strategy keeps, or when it, or everybody, may not trade."""
+    """Return a strategy's saved state, or a blackout of it or of everybody."""
     name, start = chance.choice(("one", "two", "a%2Fb")), _instant(chance)
     state = {"legs": [chance.randint(1, 9), {name: None}]}
     match chance.randint(0, 4):

@@ -21,7 +21,7 @@ from eventstore import Batch, Closed, EventReader, EventStore, InvalidEvent, Rea
 from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus, OrderSubmitted
 from projections import book as book_module
 from projections import opening as opening_module
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from tests.projections.examples import (
     Everything,
     Glimpsed,
@@ -153,7 +153,7 @@ def test_opening_starts_from_the_newest_cut_and_reads_the_tail(store: EventStore
 
 
 def test_a_long_tail_is_worth_a_cut_at_once(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening_module, "TAIL_WORTH_A_CUT", 3)
+    monkeypatch.setattr(opening_module, "FIRST_CUT_EVENTS_MIN", 3)
     store.append("trade/A/T1", [bought("T1"), bought("T2"), bought("T3")])
     projections.open(store).close()
     assert projections.open(store).recovery.cut == 3
@@ -165,7 +165,7 @@ def test_opening_does_not_wait_for_its_first_cut(
     store.append("trade/A/T1", [bought("T1"), bought("T2"), bought("T3")])
     projections.open(store, snapshots=tmp_path / "cuts.sqlite").snapshot()
     store.append("trade/A/T1", [bought("T4"), bought("T5"), bought("T6")])
-    monkeypatch.setattr(opening_module, "TAIL_WORTH_A_CUT", 3)
+    monkeypatch.setattr(opening_module, "FIRST_CUT_EVENTS_MIN", 3)
     other = sqlite3.connect(tmp_path / "cuts.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     book = projections.open(store, snapshots=tmp_path / "cuts.sqlite")
@@ -178,7 +178,7 @@ def test_opening_does_not_wait_for_its_first_cut(
 
 
 def test_a_store_closed_before_its_first_cut_ends_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening_module, "TAIL_WORTH_A_CUT", 3)
+    monkeypatch.setattr(opening_module, "FIRST_CUT_EVENTS_MIN", 3)
     reached, may_go_on = threading.Event(), threading.Event()
 
     def held_up(self: projections.Snapshots, *given: Any, **named: Any) -> int:  # noqa: ANN401 - as save takes them
@@ -347,23 +347,23 @@ def test_a_book_outlives_its_store_for_what_it_holds(tmp_path: Path) -> None:
 
 def test_closing_writes_a_cut_where_there_is_much_to_fold_again(store: EventStore) -> None:
     book = projections.open(store)
-    book.append("trade/A/T1", [bought(f"T{number}") for number in range(book_module.PAGE)])
+    book.append("trade/A/T1", [bought(f"T{number}") for number in range(book_module.LAST_CUT_EVENTS_MIN)])
     book.close()
-    assert projections.open(store).recovery.cut == book_module.PAGE
+    assert projections.open(store).recovery.cut == book_module.LAST_CUT_EVENTS_MIN
 
 
 def test_closing_writes_no_cut_where_little_came_since_the_last(store: EventStore) -> None:
     with projections.open(store) as book:
-        book.append("trade/A/T1", [bought(f"T{number}") for number in range(book_module.PAGE)])
+        book.append("trade/A/T1", [bought(f"T{number}") for number in range(book_module.LAST_CUT_EVENTS_MIN)])
     store.append("trade/A/T2", bought("T"))
     for _ in range(2):
         with projections.open(store) as book:
-            assert book.recovery.cut == book_module.PAGE
+            assert book.recovery.cut == book_module.LAST_CUT_EVENTS_MIN
 
 
 def test_a_view_whose_events_nobody_sends_holds_nothing(store: EventStore) -> None:
     with projections.open(store) as book:
         book.append("order/A/O1", submitted())
-        wanting = {view.name for view in shipped_views() if view.types is not None and OrderSubmitted in view.types}
-        assert {view.name for view in shipped_views() if book.partitions(view.name)} == wanting
-        assert len(wanting) < len(shipped_views()) / 2
+        wanting = {view.name for view in builtin_views() if view.types is not None and OrderSubmitted in view.types}
+        assert {view.name for view in builtin_views() if book.partitions(view.name)} == wanting
+        assert len(wanting) < len(builtin_views()) / 2

@@ -215,25 +215,25 @@ def test_a_day_says_its_events_with_every_instant() -> None:
     assert all(encode(event) for event in (day.opened(), day.reset(late=True), COINS.day_at(0).opened()))
 
 
-WEEKDAYS = "weekdays are one or more of 0 (Monday) to 6 (Sunday), each once"
+WEEKDAYS = "weekdays must be one or more of 0 (Monday) to 6 (Sunday), each once"
 FRIDAY, CHRISTMAS = date(2026, 11, 27), date(2026, 12, 25)
 
 
 @pytest.mark.parametrize(
     ("members", "why"),
     [
-        ({"zone": "America/Chikago"}, "'America/Chikago' is no time zone: give a name such as America/Chicago"),
-        ({"zone": ""}, "'' is no time zone"),
-        ({"zone": "../zones"}, "'../zones' is no time zone"),
-        ({"zone": "America"}, "'America' is no time zone"),
-        ({"zone": "leapseconds"}, "'leapseconds' is no time zone"),
-        ({"zone": None}, "None is no time zone"),
-        ({"open": "17:00"}, "open '17:00': a datetime.time without tzinfo is wanted"),
+        ({"zone": "America/Chikago"}, "'America/Chikago' is not a time zone: give a name such as America/Chicago"),
+        ({"zone": ""}, "'' is not a time zone"),
+        ({"zone": "../zones"}, "'../zones' is not a time zone"),
+        ({"zone": "America"}, "'America' is not a time zone"),
+        ({"zone": "leapseconds"}, "'leapseconds' is not a time zone"),
+        ({"zone": None}, "None is not a time zone"),
+        ({"open": "17:00"}, "open '17:00': expected a datetime.time without tzinfo"),
         (
             {"reset": time(17, tzinfo=UTC)},
-            "reset datetime.time(17, 0, tzinfo=datetime.timezone.utc): a datetime",
+            "reset datetime.time(17, 0, tzinfo=datetime.timezone.utc): expected a datetime",
         ),
-        ({"flat_by": 15}, "flat_by 15: a datetime.time without tzinfo is wanted"),
+        ({"flat_by": 15}, "flat_by 15: expected a datetime.time without tzinfo"),
         ({"flat_by": time(17, 30)}, "flat_by 17:30:00 is after the reset at 17:00:00, which ends the day"),
         ({"open": time(8), "flat_by": time(8)}, "flat_by 08:00:00 is not after the open at 08:00:00"),
         ({"open": time(8), "reset": time(0), "flat_by": time(7)}, "flat_by 07:00:00 is not after the open at 08:00"),
@@ -242,15 +242,21 @@ FRIDAY, CHRISTMAS = date(2026, 11, 27), date(2026, 12, 25)
         ({"weekdays": (0, 0)}, WEEKDAYS),
         ({"weekdays": (True, 2)}, WEEKDAYS),
         ({"weekdays": 3}, WEEKDAYS),
-        ({"week_start": 7}, "week_start is 0 (Monday) to 6 (Sunday), not 7"),
-        ({"week_start": "Sunday"}, "week_start is 0 (Monday) to 6 (Sunday), not 'Sunday'"),
-        ({"holidays": ["2026-12-25"]}, "each of holidays is a datetime.date from 1970-01-01 to 2199-12-31, not '2026"),
-        ({"holidays": [datetime(2026, 12, 25, tzinfo=UTC)]}, "each of holidays is a datetime.date"),
-        ({"holidays": "2026-12-25"}, "holidays are at most 10,000 dates"),
-        ({"holidays": [CHRISTMAS] * 10_001}, "holidays are at most 10,000 dates"),
-        ({"early_closes": {FRIDAY: "12:00"}}, "the early close of 2026-11-27 at '12:00': a datetime.time"),
-        ({"early_closes": {date(2026, 11, 28): time(12)}}, "2026-11-28 at 12:00:00 is on no trading day"),
-        ({"early_closes": {CHRISTMAS: time(12)}, "holidays": [CHRISTMAS]}, "2026-12-25 at 12:00:00 is on no trading"),
+        ({"week_start": 7}, "week_start must be 0 (Monday) to 6 (Sunday), not 7"),
+        ({"week_start": "Sunday"}, "week_start must be 0 (Monday) to 6 (Sunday), not 'Sunday'"),
+        (
+            {"holidays": ["2026-12-25"]},
+            "each of holidays must be a datetime.date from 1970-01-01 to 2199-12-31, not '2026",
+        ),
+        ({"holidays": [datetime(2026, 12, 25, tzinfo=UTC)]}, "each of holidays must be a datetime.date"),
+        ({"holidays": "2026-12-25"}, "holidays must be a collection of at most 10,000 dates"),
+        ({"holidays": [CHRISTMAS] * 10_001}, "holidays must be a collection of at most 10,000 dates"),
+        ({"early_closes": {FRIDAY: "12:00"}}, "the early close of 2026-11-27 at '12:00': expected a datetime.time"),
+        ({"early_closes": {date(2026, 11, 28): time(12)}}, "2026-11-28 at 12:00:00 is not on a trading day"),
+        (
+            {"early_closes": {CHRISTMAS: time(12)}, "holidays": [CHRISTMAS]},
+            "2026-12-25 at 12:00:00 is not on a trading",
+        ),
         ({"early_closes": {FRIDAY: time(18)}}, "2026-11-27 at 18:00:00 is after the reset at 17:00:00"),
         ({"early_closes": {FRIDAY: time(16)}}, "2026-11-27 at 16:00:00 is later than flat_by at 15:10:00"),
         ({"early_closes": {FRIDAY: time(17)}}, "2026-11-27 at 17:00:00 is later than flat_by at 15:10:00"),
@@ -270,9 +276,9 @@ def test_a_calendar_that_makes_no_sense_is_refused_and_says_why(members: dict[st
 @pytest.mark.parametrize(
     ("day", "why"),
     [
-        (date(2026, 12, 25), "2026-12-25 is no trading day of this calendar but a holiday"),
-        (date(2026, 3, 7), "2026-03-07 is no trading day of this calendar but a Saturday"),
-        (date(2200, 1, 1), "a trading day is a datetime.date from 1970-01-01 to 2199-12-31"),
+        (date(2026, 12, 25), "2026-12-25 is not a trading day of this calendar but a holiday"),
+        (date(2026, 3, 7), "2026-03-07 is not a trading day of this calendar but a Saturday"),
+        (date(2200, 1, 1), "a trading day must be a datetime.date from 1970-01-01 to 2199-12-31"),
     ],
 )
 def test_a_date_that_is_no_trading_day_has_no_instants(day: date, why: str) -> None:
@@ -287,7 +293,7 @@ def test_an_instant_is_aware_or_nanoseconds() -> None:
         FUTURES.day_at(datetime(2026, 3, 9))  # noqa: DTZ001 - that is what is refused
     with pytest.raises(InvalidEvent, match="outside 1970"):
         FUTURES.next_reset(-1)
-    with pytest.raises(InvalidEvent, match=r"a day is a datetime.date"):
+    with pytest.raises(InvalidEvent, match=r"a day must be a datetime.date"):
         resolve("UTC", date(1, 1, 1), time(0))
 
 

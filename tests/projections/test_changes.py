@@ -108,10 +108,10 @@ def test_an_account_that_is_not_there_differs_in_nothing(store: EventStore, cloc
 @pytest.mark.parametrize(
     ("given", "advice"),
     [
-        ({"known_by": START}, "known_by goes with occurred_at=True"),
-        ({"known_by": (START, START)}, "known_by goes with occurred_at=True"),
-        ({"occurred_at": True, "known_by": (START,)}, "one for each of the two, not 1"),
-        ({"occurred_at": True, "known_by": (START, START, START)}, "one for each of the two, not 3"),
+        ({"known_by": START}, "known_by needs occurred_at=True"),
+        ({"known_by": (START, START)}, "known_by needs occurred_at=True"),
+        ({"occurred_at": True, "known_by": (START,)}, "one instant or two, one for each, not 1"),
+        ({"occurred_at": True, "known_by": (START, START, START)}, "one instant or two, one for each, not 3"),
         ({"occurred_at": True, "known_by": "2025-06-02"}, "no time zone"),
         ({"occurred_at": True, "known_by": (START, -1)}, "outside 1970 to 2199"),
         ({"occurred_at": True, "known_by": datetime(2025, 6, 2)}, "no time zone"),  # noqa: DTZ001 - that is the test

@@ -58,9 +58,9 @@ def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventSt
     cut(store)
     edit(file, "trades", "A", store)
     found = compare_snapshots(store)
-    assert found.differences == (SnapshotDifference("trades", "A", 4, "it is not what the log's records fold to"),)
+    assert found.differences == (SnapshotDifference("trades", "A", 4, "it differs from the fold of the log's records"),)
     assert found.unsigned == ("trades",)
-    assert found.believed == ()
+    assert found.signed_differences == ()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         book = projections.open(store)
@@ -82,10 +82,10 @@ def edit(file: Path, view: str, partition: str, store: EventStore) -> None:
 def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) -> None:
     cut(store)
     with projections.open(store) as book:
-        state = book._fold.slots["positions"].states["A"]
+        state = book._fold.views["positions"].states["A"]
         other = msgspec.msgpack.decode(encoded(book.state("positions", "B")), type=type(state))
-        book._fold.slots["positions"].states["A"] = other
-        book._fold.slots["positions"].changed.add("A")
+        book._fold.views["positions"].states["A"] = other
+        book._fold.views["positions"].changed.add("A")
         move_on(book)
         assert book.snapshot()
     with projections.open(store) as book:
@@ -93,14 +93,14 @@ def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) ->
         assert book.positions.get("A", "ESZ5").quantity == Decimal(10)
     found = compare_snapshots(store)
     assert [(each.view, each.partition, each.cut) for each in found.differences] == [("positions", "A", 5)]
-    assert found.believed == found.differences
+    assert found.signed_differences == found.differences
 
 
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        ("DELETE FROM state WHERE view = 'trades' AND partition = 'A'", "it is missing in the cut"),
-        ("UPDATE state SET partition = 'C' WHERE view = 'trades' AND partition = 'A'", "make no such state"),
+        ("DELETE FROM state WHERE view = 'trades' AND partition = 'A'", "it is missing from the cut"),
+        ("UPDATE state SET partition = 'C' WHERE view = 'trades' AND partition = 'A'", "has no such state"),
         ("UPDATE state SET data = x'00' WHERE view = 'trades' AND partition = 'A'", "it cannot be read"),
     ],
 )

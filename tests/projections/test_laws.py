@@ -20,7 +20,7 @@ import projections
 from eventstore import VOLATILE, Record, UnknownContract
 from eventstore.events.registry import by_class
 from projections import Book, Snapshots, SnapshotWarning
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from tests.projections.examples import bought
 from tests.projections.histories import (
@@ -63,15 +63,15 @@ def test_a_fold_from_any_cut_is_the_fold_of_everything(facts: list[Fact], places
         cuts = sorted({min(place, len(records)) for place in places})
         for cut in cuts:
             # Each cut after the first holds only what changed, and stands on those before it.
-            writer.apply(records[writer.position : cut])
+            writer.apply(records[writer.log_position : cut])
             assert snapshots.save(writer, store)
         for cut in cuts:
             fold = Fold()
             for view in views():
                 found = snapshots.load(view, store, until=cut)
-                assert found.position == cut
+                assert found.log_position == cut
                 fold.add(view, found.states)
-            fold.position = cut
+            fold.log_position = cut
             assert states(fold) == states(folded(records[:cut]))
             fold.apply(records)
             assert states(fold) == whole
@@ -89,7 +89,7 @@ def test_it_does_not_matter_how_the_accounts_are_merged(facts: list[Fact], chanc
     fold = Fold(views())
     for record in merged:
         # The fold itself takes records by position only: here each is the next one.
-        fold.position = record.position - 1
+        fold.log_position = record.position - 1
         fold.apply([record])
     assert states(fold) == states(folded(records))
 
@@ -112,7 +112,7 @@ def test_a_duplicate_delivery_changes_nothing(facts: list[Fact], start: int, sto
     before = states(fold)
     assert fold.apply(records) == 0
     assert fold.apply(records[start:stop]) == 0
-    assert fold.position == len(records)
+    assert fold.log_position == len(records)
     assert states(fold) == before
     stuttering = Fold(views())
     for place in range(len(records)):
@@ -194,7 +194,7 @@ def test_figures_have_thirty_four_digits_and_no_fewer() -> None:
 
 
 def _answers(facts: list[Fact]) -> list[object]:
-    """Return what a book says of all accounts, the figures that are computed when asked for among it."""
+    """Return a book's answers for all accounts, including figures that are computed by the query."""
     book = projections.open(store_of(facts))
     positions = [position for account in ACCOUNTS for position in book.positions.of(account)]
     money: list[object] = [(p.realized, p.realized_average_cost) for p in positions if p.multiplier is not None]
@@ -205,7 +205,7 @@ def _answers(facts: list[Fact]) -> list[object]:
 
 
 def _answers_of(book: Book, account: str) -> list[object]:
-    """Return what the other questions answer about an account, with what they raise where no contract is known."""
+    """Return the other queries' answers for an account, or what they raise where a contract is unknown."""
     at = START + 20 * SECOND
     asked: list[Callable[[], object]] = [
         lambda: (book.pnl.day(account, at), book.pnl.week(account, at), book.pnl.total(account)),
@@ -249,7 +249,7 @@ def test_the_histories_hold_what_the_laws_are_about() -> None:
     facts = history(random.Random(3), 3_000)
     book = projections.open(store_of(facts))
     # All that any view folds and a log holds.
-    wanted = {cls for view in shipped_views() for cls in view.types or ()}
+    wanted = {cls for view in builtin_views() for cls in view.types or ()}
     assert {type(event) for _, event in facts} >= {cls for cls in wanted if by_class(cls).durability > VOLATILE}
     assert all(len(book.orders.anomalies(account)) >= 6 for account in ACCOUNTS)
     assert all(book.positions.of(account) and book.lockouts.anomalies(account) for account in ACCOUNTS)
@@ -259,13 +259,13 @@ def test_the_histories_hold_what_the_laws_are_about() -> None:
 
 def test_the_small_bounds_of_the_laws_views_are_gone_over() -> None:
     store = store_of(history(random.Random(3), 400))
-    book, slots = projections.open(store), folded(store.read()).slots
+    book, views = projections.open(store), folded(store.read()).views
     over: Counter[str] = Counter()
     for account in ACCOUNTS:
         # More orders, ended lockouts, days and settings there were than the states keep.
         ended = [lockout for lockout in book.lockouts.history(account) if lockout.ended_at is not None]
-        over["lockouts"] += len(slots["lockouts"].states[account].ended) < len(ended)
-        over["sessions"] += len(slots["sessions"].states[account].days) < len(book.sessions.history(account))
-        over["limits"] += any(rule.known_from for rule in slots["limits"].states[account].rules.values())
-        over["orders"] += bool(slots["orders"].states[account].late)
+        over["lockouts"] += len(views["lockouts"].states[account].ended) < len(ended)
+        over["sessions"] += len(views["sessions"].states[account].days) < len(book.sessions.history(account))
+        over["limits"] += any(rule.known_from for rule in views["limits"].states[account].rules.values())
+        over["orders"] += bool(views["orders"].states[account].late)
     assert all(over.values()), over

@@ -31,7 +31,7 @@ class Noted(Event, frozen=True, kw_only=True):
 
 
 @eventstore.event(durability=VOLATILE)
-class Listed(Event, frozen=True, kw_only=True):
+class NamesNoted(Event, frozen=True, kw_only=True):
     """A fact that may be lost, with a member that can be changed."""
 
     names: list[str]
@@ -44,23 +44,23 @@ class Sighted(Event, frozen=True, kw_only=True):
     final: bool = False
 
 
-class Told(msgspec.Struct):
+class NotesState(msgspec.Struct):
     events: list[Any] = []
 
 
-class Notes(View[Told]):
-    """Keeps what it is given, which no view should do."""
+class Notes(View[NotesState]):
+    """Keeps the events themselves, which no view should do."""
 
     name: ClassVar[str] = "notes"
     revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (Noted, Listed)
+    types: ClassVar[tuple[type[Event], ...] | None] = (Noted, NamesNoted)
 
     @override
-    def initial(self) -> Told:
-        return Told()
+    def initial(self) -> NotesState:
+        return NotesState()
 
     @override
-    def apply(self, state: Told, event: Event, record: Record) -> None:
+    def apply(self, state: NotesState, event: Event, record: Record) -> None:
         assert event == record.event
         state.events.append(event)
 
@@ -79,7 +79,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
         Noted(price=5),  # type: ignore[arg-type]
         Noted(duration=3),
         Noted(duration=timedelta(seconds=3)),  # type: ignore[arg-type]
-        Listed(names=["a", "b"]),
+        NamesNoted(names=["a", "b"]),
         Noted(details={"price": Decimal("1.5"), 5: (1, 2)}),
         Noted(details=Decimal("1.5")),
         Noted(details="x"),
@@ -88,7 +88,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
     ],
 )
 def test_a_view_is_given_what_the_record_reads_as(store: EventStore, given: Event) -> None:
-    """Twice: what was found out about one event holds for the next."""
+    """Twice: the second event uses what the first one's decoding has shown."""
     book = projections.open(store, views=[Notes()])
     records = [book.observe("note/A/x", given) for _ in range(2)]
     seen = book.state("notes", "A").events
@@ -127,7 +127,7 @@ def test_what_its_giver_changes_afterwards_does_not_change_the_book(store: Event
     book = projections.open(store, views=[Notes()])
     for _ in range(2):
         names = ["a"]
-        book.observe("note/A/x", Listed(names=names))
+        book.observe("note/A/x", NamesNoted(names=names))
         names.append("b")
     assert [note.names for note in book.state("notes", "A").events] == [["a"], ["a"]]
 
@@ -173,7 +173,7 @@ def test_a_view_that_fails_stops_its_own_partition_and_the_others_go_on(store: E
     book.observe("rain/B/x", Glimpsed(millimetres=4))
     with pytest.raises(PartitionParked, match="13 is too much"):
         book.state("rain", "A")
-    assert book._fold.slots["rain"].states["A"] == Water(1, [0])
+    assert book._fold.views["rain"].states["A"] == Water(1, [0])
     assert (book.state("rain", "B").total, book.state("everything", "A").total) == (4, 3)
 
 
@@ -185,7 +185,7 @@ def test_a_view_that_cannot_place_what_is_observed_stops_nothing_else(store: Eve
 
 
 class Unplaceable(RainByAccount):
-    """A view that cannot tell what anything belongs to."""
+    """A view that fails to partition any record."""
 
     name: ClassVar[str] = "unplaceable"
 
@@ -203,8 +203,8 @@ def test_a_book_of_some_accounts_passes_over_the_others_and_takes_what_belongs_t
     assert book.quotes.fresh("X").price == 5
 
 
-class Interrupted(RainByAccount):
-    """The view of rain, during which somebody presses Ctrl-C, once."""
+class InterruptedOnce(RainByAccount):
+    """The view of rain, interrupted once as by Ctrl-C."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -219,13 +219,13 @@ class Interrupted(RainByAccount):
 
 
 class Later(RainByAccount):
-    """The same view beside it, folded after it."""
+    """The same view under another name, folded after it."""
 
     name: ClassVar[str] = "later"
 
 
 def test_observing_after_an_interrupted_fold_takes_nothing_twice_and_nothing_away(store: EventStore) -> None:
-    book = projections.open(store, views=[Interrupted(), Later()])
+    book = projections.open(store, views=[InterruptedOnce(), Later()])
     store.append("rain/A/x", [rain(1), rain(2), rain(4)])
     with pytest.raises(KeyboardInterrupt):
         book.refresh()

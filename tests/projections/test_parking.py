@@ -72,7 +72,7 @@ def test_a_view_that_raises_stops_its_own_partition_and_no_other(store: EventSto
 def test_a_partition_that_stopped_stays_as_it_was_and_tells_its_first_failure(book: Book) -> None:
     book.append("rain/A/x", [rain(4), rain(13)])
     assert book.parked["rain", "A"].position == 2
-    assert book._fold.slots["rain"].states["A"] == Water(1, [1])
+    assert book._fold.views["rain"].states["A"] == Water(1, [1])
 
 
 def test_a_shipped_view_s_questions_raise_too_for_the_account_that_stopped(
@@ -152,7 +152,7 @@ def test_a_cut_leaves_out_a_view_that_failed(store: EventStore, book: Book, view
 
 
 class Unplaced(RainByPlace):
-    """A view that cannot always tell what a record belongs to."""
+    """A view that sometimes fails to partition a record."""
 
     name: ClassVar[str] = "unplaced"
 
@@ -176,8 +176,8 @@ def test_a_view_that_cannot_place_a_record_stops_nothing_else(store: EventStore)
     assert [name for name, _ in book.parked] == ["unplaced"]
 
 
-class Interrupted(Everything):
-    """A view during which somebody presses Ctrl-C, once."""
+class InterruptedEverything(Everything):
+    """A view that is interrupted once, as by Ctrl-C."""
 
     name: ClassVar[str] = "interrupted"
 
@@ -193,7 +193,7 @@ class Interrupted(Everything):
 
 
 def test_an_interrupted_fold_takes_nothing_twice(store: EventStore) -> None:
-    book = projections.open(store, views=[Everything(), Interrupted()])
+    book = projections.open(store, views=[Everything(), InterruptedEverything()])
     store.append("rain/A/x", [rain(number) for number in range(1, 6)])
     with pytest.raises(KeyboardInterrupt):
         book.refresh()
@@ -240,7 +240,7 @@ def test_an_interruption_at_any_line_of_the_fold_takes_nothing_twice(store: Even
 
 
 class Raised(RainByAccount):
-    """The view of rain, of a later revision, that counts millimetres double."""
+    """A later revision of the view of rain, which counts millimetres double."""
 
     revision: ClassVar[int] = 2
 
@@ -251,13 +251,13 @@ class Raised(RainByAccount):
 
 
 class Wider(Water):
-    """A state of another shape."""
+    """A state of another schema."""
 
     most: int = 0
 
 
 class Reshaped(RainByAccount):
-    """The view of rain, of the same revision by mistake, with another state."""
+    """The view of rain with another state, and by mistake the same revision."""
 
     @override
     def initial(self) -> Wider:
@@ -265,7 +265,7 @@ class Reshaped(RainByAccount):
 
 
 class Moved(RainByAccount):
-    """The view of rain, of a later revision, divided by place."""
+    """A later revision of the view of rain, partitioned by place."""
 
     revision: ClassVar[int] = 3
 
@@ -283,7 +283,7 @@ def test_a_changed_view_folds_anew_and_the_others_use_their_cut(
     book.append("rain/A/x", [rain(1), rain(2)])
     book.snapshot()
     book.append("rain/A/x", rain(3))
-    with pytest.warns(SnapshotWarning, match="snapshot of rain at 2 was made by revision 1"):
+    with pytest.warns(SnapshotWarning, match="snapshot of rain at 2 has another state type, or was made by revision 1"):
         again = projections.open(store, views=[changed(), Everything()])
     assert (again.recovery.cut, again.position) == (0, 3)
     assert again.state("rain", "A").total == total

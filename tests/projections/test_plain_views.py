@@ -12,7 +12,7 @@ from eventstore import Event, EventStore, Record
 from tests.projections.examples import bought
 
 
-class Count(msgspec.Struct):
+class RecordCount(msgspec.Struct):
     """How many records there were."""
 
     records: int = 0
@@ -24,10 +24,10 @@ class Plain:
     name = "plain"
     revision = 1
 
-    def initial(self) -> Count:
-        return Count()
+    def initial(self) -> RecordCount:
+        return RecordCount()
 
-    def apply(self, state: Count, event: Event, record: Record) -> None:
+    def apply(self, state: RecordCount, event: Event, record: Record) -> None:
         state.records += 1
 
 

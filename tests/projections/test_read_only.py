@@ -70,7 +70,7 @@ def test_policies_decide_nothing_over_evidence(evidence: EventStore) -> None:
 
 def test_snapshots_are_kept_elsewhere_or_not_at_all(evidence: EventStore, tmp_path: Path) -> None:
     assert evidence.directory is not None
-    with pytest.raises(InvalidEvent, match="lies beside a log that was opened read-only"):
+    with pytest.raises(InvalidEvent, match="is in the directory of a log that was opened read-only"):
         projections.open(evidence, snapshots=evidence.directory / "more.sqlite")
     with projections.open(evidence, snapshots=tmp_path / "mine.sqlite") as book:
         assert book.snapshot()

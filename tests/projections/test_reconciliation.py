@@ -59,7 +59,7 @@ def test_a_position_differs_in_one_of_four_ways_and_is_booked(
     assert (difference.kind, difference.here, difference.there) == (kind, quantity, there)
     assert (difference.difference, difference.stale) == (there - quantity, False)
     assert (difference.report, difference.report_id) == (report.position, report.id)
-    assert difference.sentence == f"ESZ5 is {there} by the broker and was {quantity} by the fills"
+    assert difference.sentence == f"ESZ5: the broker reports {there}, the fills gave {quantity}"
     (done,) = booked(book, note="morning check")
     event = done.event
     assert isinstance(event, trading.PositionAdjusted)
@@ -82,7 +82,7 @@ def test_the_newest_report_counts_and_each_symbol_and_side_has_its_own(book: Boo
     book.append("position/A/NQZ5", reported(1, symbol="NQZ5"))
     found = [(each.symbol, each.side, each.there) for each in reconcile(book, "A")]
     assert found == [("ESZ5", LONG, 2), ("ESZ5", SHORT, -2), ("NQZ5", PositionSide.NET, 1)]
-    assert [each.sentence.split(" is ")[0] for each in reconcile(book, "A")] == ["ESZ5 LONG", "ESZ5 SHORT", "NQZ5"]
+    assert [each.sentence.split(": ")[0] for each in reconcile(book, "A")] == ["ESZ5 LONG", "ESZ5 SHORT", "NQZ5"]
     assert len(booked(book)) == 3
     assert book.positions.get("A", "ESZ5", "SHORT").quantity == -2
     assert reconcile(book, "A") == ()
@@ -126,7 +126,7 @@ def test_a_late_fill_that_explains_only_a_part_makes_the_report_stale(book: Book
     book.append(ORDER, fill("T-1", 2, 50), occurred_at=NOON)
     difference = only(book)
     assert (difference.here, difference.there, difference.stale) == (0, 5, True)
-    assert difference.sentence.endswith("; 2 of before the report was told after it")
+    assert difference.sentence.endswith("; 2 from before the report was recorded after it")
     assert booked(book) == []
     book.append(POSITION, reported(5))
     assert only(book).stale is False
@@ -282,7 +282,7 @@ def test_an_average_price_differs_beyond_a_tick(book: Book) -> None:
     book.append(POSITION, reported(1, "55.25"))
     difference = only(book)
     assert (difference.kind, difference.here, difference.there) == (DifferenceKind.AVERAGE_PRICE, 55, Decimal("55.25"))
-    assert difference.sentence == "ESZ5 is at 55.25 on average by the broker and at 55 by the fills"
+    assert difference.sentence == "ESZ5: the broker reports an average price of 55.25, the fills give 55"
     assert kinds(book, tolerance=Decimal("0.25")) == []
     assert booked(book) == []
     book.append("contract/-/ESZ5", trading.ContractDefined(symbol="ESZ5", tick_size=Decimal("0.25")))

@@ -27,7 +27,7 @@ def test_an_order_that_only_the_broker_knows(book: Book) -> None:
     book.append(ORDER, told(OrderStatus.NEW))
     difference = only(book)
     assert (difference.kind, difference.order_id) == (DifferenceKind.UNKNOWN_ORDER, "O-1")
-    assert difference.sentence == "order O-1 is NEW by the broker and was never submitted here"
+    assert difference.sentence == "order O-1: the broker reports NEW, it was never submitted here"
     book.append(ORDER, submitted())
     assert reconcile(book, "A") == ()
 
@@ -61,7 +61,7 @@ def test_a_fill_that_is_missing_here_until_it_comes(book: Book) -> None:
     closed, filled = reconcile(book, "A")
     assert (closed.kind, filled.kind) == (DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY)
     assert (filled.here, filled.there, filled.difference) == (1, 3, 2)
-    assert filled.sentence == "order O-1 filled 3 by the broker and 1 by its fills"
+    assert filled.sentence == "order O-1: the broker reports 3 filled, not 1"
     book.append(ORDER, fill("T-2", 1, 50))
     assert reconcile(book, "A")[1].difference == 1
     book.append(ORDER, fill("T-3", 1, 50))

@@ -70,14 +70,14 @@ def test_two_processes_that_write_cuts_to_one_file_write_right_ones(tmp_path: Pa
         assert len(cuts) > 10
         for cut in cuts:
             past = projections.as_of(store, position=cut)
-            assert past._at_cut == cut
+            assert past._last_cut == cut
             assert digest(past) == from_zero(store, cut)
 
 
 def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One lags behind, another comes back from a cut: what a cut stands on is not thinned away under it."""
+    """One process lags, another restarts from a cut: thinning removes no state that this cut needs."""
     monkeypatch.setattr(module, "CUTS_KEPT", 4)
     for seed in range(68, 84):
         chance = random.Random(seed)
@@ -88,7 +88,7 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
         for _ in range(30):
             which = chance.randrange(2)
             fold = folds[which]
-            fold.apply(records[fold.position : fold.position + chance.choice([1, 1, 2, 5, 30])])
+            fold.apply(records[fold.log_position : fold.log_position + chance.choice([1, 1, 2, 5, 30])])
             if chance.random() < 0.7:
                 files[which].save(fold, store)
             if chance.random() < 0.1:
@@ -97,7 +97,7 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
             whole = Fold([TradesView()])
             whole.apply(records[:cut])
             fold = loaded(files[0], store, cut)
-            assert (fold.position, states(fold)) == (cut, states(whole)), seed
+            assert (fold.log_position, states(fold)) == (cut, states(whole)), seed
         for file in files:
             file.close()
 
@@ -105,6 +105,6 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
 def loaded(snapshots: Snapshots, store: EventStore, until: int) -> Fold:
     fold, view = Fold(), TradesView()
     found = snapshots.load(view, store, until=until)
-    fold.position = found.position
+    fold.log_position = found.log_position
     fold.add(view, found.states)
     return fold

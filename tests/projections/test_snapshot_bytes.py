@@ -27,7 +27,7 @@ else:
     from backports import zstd
 
 PRIME = 7_919
-"""Steps of it visit every byte of a file once, and a few steps are all over the file."""
+"""In steps of this size every byte of a file is visited once, and a few steps already spread over it."""
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 @pytest.fixture
 def whole(store: EventStore, tmp_path: Path) -> bytes:
-    """Return a small file of cuts: its pages are of the least size."""
+    """Return a small file of cuts, with the smallest page size."""
     small = tmp_path / "small"
     shutil.copy(snapshots_file(tmp_path / "data"), small)
     executed(small, "PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM; PRAGMA journal_mode = WAL")
@@ -55,7 +55,7 @@ def whole(store: EventStore, tmp_path: Path) -> bytes:
 
 
 def survives(store: EventStore, file: Path, content: bytes, truth: object) -> None:
-    """Do all that is done with snapshots, on a file with this content."""
+    """Use snapshots in every way, on a file with this content."""
     for path in file.parent.glob(file.name + "*"):
         path.unlink()
     file.write_bytes(content)
@@ -68,7 +68,7 @@ def survives(store: EventStore, file: Path, content: bytes, truth: object) -> No
             kept.cuts()
             repr(kept)
             projections.compare_snapshots(store, snapshots=kept)
-            book._at_cut = 0
+            book._last_cut = 0
             assert book.snapshot()
     again(store, file)
 
@@ -110,7 +110,7 @@ def test_wherever_the_file_is_cut_short_nothing_is_raised(store: EventStore, who
 
 @pytest.mark.parametrize("place", ["state", "elsewhere"])
 def test_a_small_state_that_says_it_is_large_takes_no_memory(store: EventStore, tmp_path: Path, place: str) -> None:
-    """Not even for a comparison, which reads what is not signed."""
+    """Not even in a comparison, which reads unsigned states too."""
     file = snapshots_file(tmp_path / "data")
     bomb = zstd.compress(bytes(200_000_000))
     data = bomb if place == "state" else pack(bytes(100)).data + bomb

@@ -53,7 +53,7 @@ def cut(store: EventStore, cuts: int = 1) -> None:
 
 
 def opened(store: EventStore) -> tuple[projections.Book, list[str]]:
-    """Open the book, check that it is right, and return it with what it warned of."""
+    """Open the book, check that it is correct, and return it with its warnings."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         book = projections.open(store)
@@ -63,7 +63,7 @@ def opened(store: EventStore) -> tuple[projections.Book, list[str]]:
 
 
 def healed(store: EventStore, book: projections.Book) -> None:
-    """Check that the next cut is signed with a key that holds."""
+    """Check that the next cut is signed with a key that stays."""
     move_on(book)
     assert book.snapshot()
     book.close()
@@ -252,7 +252,7 @@ def test_without_a_place_for_the_key_this_process_alone_believes_its_cuts(
         cut(store, 2)
         with projections.open(store) as book:
             assert book.recovery.cut == store.head()
-    assert ["cannot be kept" in str(each.message) for each in told] == [True]
+    assert ["cannot be stored" in str(each.message) for each in told] == [True]
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "found"))
     book, messages = opened(store)
     assert book.recovery.cut == 0
@@ -313,12 +313,12 @@ def test_triggers_and_views_in_the_file_do_nothing_to_a_cut(store: EventStore, f
     cut(store)
     executed(file, "CREATE TRIGGER t AFTER INSERT ON state BEGIN DELETE FROM state WHERE partition = 'L'; END")
     book, told = opened(store)
-    assert any("its tables are not those of snapshots" in message for message in told)
+    assert any("its tables do not have the schema of snapshots" in message for message in told)
     healed(store, book)
 
 
 def test_what_a_book_read_or_wrote_is_what_it_signs_again(store: EventStore, file: Path) -> None:
-    """A state that is exchanged while a book is open is written anew, not signed."""
+    """A state that is replaced while a book is open is written again, not signed."""
     with projections.open(store) as book:
         book.append("lockout/L/loss", LockoutSet(rule_id="loss", revocable=False))
         move_on(book)

@@ -13,7 +13,7 @@ import projections
 from eventstore import Batch, EventStore
 from eventstore.trading import LockoutSet
 from projections import SnapshotWarning
-from projections.builtin import shipped_views
+from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.views.executions.trades import TradesView
 from tests.projections.cut_files import again, executed, move_on
@@ -33,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def book(store: EventStore) -> Iterator[projections.Book]:
-    """Yield a book whose first cut holds a lockout that never changes again."""
+    """Yield a book whose first cut has a lockout that never changes again."""
     with projections.open(store) as book:
         book.append("lockout/L/loss", LockoutSet(rule_id="loss", revocable=False))
         book.append("trade/A/T1", bought("T1"))
@@ -57,7 +57,7 @@ def made_garbage(file: Path) -> None:
 
 
 def overwritten(file: Path) -> None:
-    """Keep the file and its connections, but not what is in it."""
+    """Keep the file and its connections, but not its content."""
     os.truncate(file, 0)
     with file.open("r+b") as out:
         out.write(b"\xff" * 40_000)
@@ -113,7 +113,7 @@ def test_a_lost_file_is_written_anew_though_the_book_has_not_moved(
 
 
 class FoldingBetween:
-    """A book's lock, for which another thread waits: it folds a record as soon as the lock is let go, once."""
+    """A book's lock that another thread waits for: it folds one record as soon as the lock is released."""
 
     def __init__(self, fold: Fold, store: EventStore) -> None:
         self.fold, self.store, self.limit = fold, store, 1
@@ -123,22 +123,22 @@ class FoldingBetween:
 
     def __exit__(self, *_: object) -> None:
         if self.limit:
-            self.fold.apply(list(self.store.read(after=self.fold.position, limit=self.limit)))
+            self.fold.apply(list(self.store.read(after=self.fold.log_position, limit=self.limit)))
         self.limit = 0
 
 
 def test_what_changes_while_a_cut_is_written_is_in_the_next_one(store: EventStore, tmp_path: Path) -> None:
     store.append("trade/A/T", [bought(f"T{number}") for number in range(4)])
-    fold, snapshots = Fold(shipped_views()), projections.Snapshots(tmp_path / "cuts")
+    fold, snapshots = Fold(builtin_views()), projections.Snapshots(tmp_path / "cuts")
     fold.apply(list(store.read(limit=1)))
     for at in (1, 2, 3):
         # A cut stands where it was taken, and the state has moved on when it is written.
         assert snapshots.save(fold, store, lock=FoldingBetween(fold, store)) == at
-        assert fold.position == at + 1
+        assert fold.log_position == at + 1
     assert snapshots.save(fold, store) == 4
     for at in (1, 2, 3, 4):
         found = snapshots.load(TradesView(), store, until=at)
-        assert found.position == at
+        assert found.log_position == at
         assert found.states["A"].totals["ESZ5"].count == at
     snapshots.close()
 
@@ -146,7 +146,7 @@ def test_what_changes_while_a_cut_is_written_is_in_the_next_one(store: EventStor
 def test_what_was_overwritten_in_place_is_not_believed_from_memory(
     store: EventStore, book: projections.Book, file: Path
 ) -> None:
-    """SQLite keeps pages in memory for as long as nobody tells it that the file has changed."""
+    """SQLite keeps pages cached until it notices that the file has changed."""
     # So many that most of the file's pages have nothing to do with the account that changes.
     accounts = [f"L{number}" for number in range(150)]
     book.append_many([Batch(f"lockout/{account}/loss", LockoutSet(rule_id="loss")) for account in accounts])
@@ -156,7 +156,7 @@ def test_what_was_overwritten_in_place_is_not_believed_from_memory(
     connection = snapshots._file._connection
     assert connection is not None
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    assert snapshots.stored(shipped_views(), store)
+    assert snapshots.stored(builtin_views(), store)
     size = file.stat().st_size
     with file.open("r+b", buffering=0) as out:
         out.seek(4_096)

@@ -16,7 +16,7 @@ from tests.projections.cutting import digest, from_zero
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Be somebody for whom the modes of files count, whoever runs the tests; yield that user's directory."""
+    """Run as a user to whom file modes apply, whoever runs the tests; yield that user's directory."""
     home = tmp_path / "home"
     home.mkdir()
     for path in (tmp_path, *tmp_path.parents):

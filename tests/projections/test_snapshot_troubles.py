@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def book(store: EventStore) -> Iterator[projections.Book]:
-    """Yield a book whose first cut holds a lockout that never changes again."""
+    """Yield a book whose first cut has a lockout that never changes again."""
     with projections.open(store) as book:
         book.append("lockout/L/loss", LockoutSet(rule_id="loss", revocable=False))
         book.append("trade/A/T1", bought("T1"))
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_hold_cuts_is_left_alone_and_warned_of_once(
 def test_the_journal_itself_given_as_the_snapshots_file_stays_as_it_is(store: EventStore, tmp_path: Path) -> None:
     store.append("trade/A/T", bought("T"))
     with (
-        pytest.warns(SnapshotWarning, match="is another database, with .*event"),
+        pytest.warns(SnapshotWarning, match="is another program's database, with .*event"),
         projections.open(store, snapshots=tmp_path / "data" / "main" / "journal.db") as book,
     ):
         assert not book.snapshot()
@@ -184,7 +184,7 @@ def test_no_append_waits_for_the_snapshots_file(store: EventStore, file: Path) -
 def test_a_worker_outlives_a_locked_file_and_cuts_when_it_is_free(
     store: EventStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "CUT_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(worker_module, "CUT_RETRY_SECONDS", 0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SnapshotWarning)
         book = projections.open(store)
@@ -199,7 +199,7 @@ def test_a_worker_outlives_a_locked_file_and_cuts_when_it_is_free(
             until(lambda: book._snapshots is not None and book._snapshots.trouble is not None)
             assert "no snapshots since" in repr(worker)
             let_go(holder)
-            until(lambda: book._at_cut == last)
+            until(lambda: book._last_cut == last)
     again(store)
 
 
@@ -235,7 +235,7 @@ def in_use(snapshots: projections.Snapshots) -> bool:
 def test_who_holds_the_book_s_lock_does_not_wait_for_another_thread_that_writes_a_cut(
     store: EventStore, book: projections.Book, file: Path
 ) -> None:
-    """It would wait for a thread that waits for it."""
+    """It would be a deadlock: that thread waits for the lock."""
     move_on(book)
     holder = held(file)
     with warnings.catch_warnings():
@@ -287,8 +287,8 @@ def test_what_an_interruption_left_half_told_is_in_no_cut(store: EventStore) -> 
         fold = book._fold
         at, _ = fold._collect(list(store.read()))
         # As where Ctrl-C hits between two views: one has folded, the next has not, the position is the old one.
-        fold._taken = (at, False)
-        waiting = [slot for slot in fold.slots.values() if slot.waiting]
+        fold._collected = (at, False)
+        waiting = [view_state for view_state in fold.views.values() if view_state.waiting]
         first = waiting[0]
         [(partition, pairs)] = first.waiting.items()
         state = first.states[partition] = first.view.initial()
@@ -297,28 +297,28 @@ def test_what_an_interruption_left_half_told_is_in_no_cut(store: EventStore) -> 
         first.waiting.clear()
         first.changed.add(partition)
         assert len(waiting) > 1
-        assert fold.position == 0
+        assert fold.log_position == 0
         assert book.snapshot()
         assert book.position == 4
     again(store)
 
 
-class Count(msgspec.Struct):
+class HugeState(msgspec.Struct):
     count: int = 0
 
 
-class Huge(projections.View[Count]):
-    """Counts further than MessagePack can."""
+class Huge(projections.View[HugeState]):
+    """Counts beyond MessagePack's largest integer."""
 
     name: ClassVar[str] = "huge"
     revision: ClassVar[int] = 1
 
     @override
-    def initial(self) -> Count:
-        return Count()
+    def initial(self) -> HugeState:
+        return HugeState()
 
     @override
-    def apply(self, state: Count, event: Event, record: Record) -> None:
+    def apply(self, state: HugeState, event: Event, record: Record) -> None:
         state.count = 1 << 70
 
 

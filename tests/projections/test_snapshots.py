@@ -31,7 +31,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def filled_with(store: EventStore, cuts: int = 3) -> list[int]:
-    """Append three trades before each cut, of two accounts; return where the cuts are."""
+    """Append three trades of two accounts before each cut; return the cuts' positions."""
     with projections.open(store) as book:
         for _ in range(cuts):
             for account in ("A", "B", "A"):
@@ -46,14 +46,14 @@ def filled_with(store: EventStore, cuts: int = 3) -> list[int]:
 
 
 def changed(file: Path, statement: str, *bindings: object) -> None:
-    """Change the file of cuts behind its owner's back."""
+    """Change the file of cuts from outside."""
     connection = apsw.Connection(str(file))
     connection.execute(statement, bindings)
     connection.close()
 
 
 def opened(store: EventStore, says: str) -> projections.Book:
-    """Open the book, expecting a warning, and check that it is right all the same."""
+    """Open the book, expecting a warning, and check that it is correct nevertheless."""
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         book = projections.open(store)
@@ -180,7 +180,7 @@ def test_another_log_s_cut_is_passed_over(store: EventStore, file: Path, tmp_pat
     file.parent.mkdir(exist_ok=True)
     shutil.copy(snapshots_file(tmp_path / "other"), file)
     store.append("trade/A/T", [bought(f"T{number}") for number in range(20)])
-    assert opened(store, "is of another log").recovery.cut == 0
+    assert opened(store, "belongs to another log").recovery.cut == 0
 
 
 def test_nothing_of_another_log_s_cut_gets_into_ours(store: EventStore, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_nothing_of_another_log_s_cut_gets_into_ours(store: EventStore, tmp_path
 
 
 def test_a_cut_of_another_history_of_the_log_is_passed_over(store: EventStore, file: Path, tmp_path: Path) -> None:
-    """A backup that is put back goes on otherwise than the log did: same id, same positions, other facts."""
+    """A restored backup continues differently from the log: same id, same positions, other events."""
     filled_with(store, cuts=1)
     store.backup(tmp_path / "back")
     with projections.open(store) as book:
@@ -207,14 +207,14 @@ def test_a_cut_of_another_history_of_the_log_is_passed_over(store: EventStore, f
     shutil.copy(file, snapshots_file(tmp_path / "back"))
     with eventstore.open(tmp_path / "back") as back:
         back.append("trade/A/T", [bought(f"U{number}") for number in range(3)])
-        assert opened(back, "at 5 is of another log").recovery.cut == 3
+        assert opened(back, "at 5 belongs to another log").recovery.cut == 3
 
 
 @pytest.mark.parametrize("more", [1, 2, 3])
 def test_nothing_of_another_history_s_cut_gets_into_ours(
     store: EventStore, file: Path, tmp_path: Path, more: int
 ) -> None:
-    """Whether it lies before the next cut, at its position or beyond."""
+    """Before the next cut, at its position, or after it."""
     filled_with(store, cuts=1)
     store.backup(tmp_path / "back")
     with projections.open(store) as book:
@@ -248,7 +248,7 @@ def test_thinning_keeps_so_many_cuts_and_each_is_whole(
     assert cuts[-1] == store.head()
     for cut in cuts:
         past = projections.as_of(store, position=cut)
-        assert past._at_cut == cut
+        assert past._last_cut == cut
         assert digest(past) == from_zero(store, cut)
 
 
@@ -264,14 +264,14 @@ def test_thinning_leaves_no_state_behind_that_no_cut_needs(
     connection = apsw.Connection(str(file))
     kept = connection.execute("SELECT count(*) FROM state").get
     # At most one state of each partition for each cut, and most stand for several.
-    assert kept <= 4 * sum(len(slot.states) for slot in book._fold.slots.values())
+    assert kept <= 4 * sum(len(view_state.states) for view_state in book._fold.views.values())
     connection.close()
 
 
 def test_a_file_of_cuts_of_another_format_is_begun_anew(store: EventStore, file: Path) -> None:
     filled_with(store)
     changed(file, "PRAGMA user_version = 99")
-    book = opened(store, "of format 99")
+    book = opened(store, "it has format 99")
     assert book.recovery.cut == 0
     book.append("trade/C/T", bought("T"))
     assert book.snapshot()

@@ -45,9 +45,9 @@ ZSTD: Any = vars(module)["zstd"]
 class Interleaved:
     """Zstd, with a call that another thread begins just before the first use of one of its functions."""
 
-    def __init__(self, function: str, call: Callable[[], object]) -> None:
+    def __init__(self, function: str, call: Callable[[], None]) -> None:
         self._function, self._calls = function, [call]
-        self.wait: list[Callable[[], object]] = []
+        self.wait: list[Callable[[], None]] = []
 
     def compress(self, data: bytes, level: int) -> bytes:
         # The lock is held here: the other thread waits for it.

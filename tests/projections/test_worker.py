@@ -1,4 +1,4 @@
-"""A worker follows its log: lag, waiting, cuts by policy, parked partitions, and what ended it."""
+"""A worker follows its log: lag, waiting, cuts by policy, parked partitions, and the error that ended it."""
 
 import contextlib
 import threading
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 def trades(store: EventStore, count: int) -> int:
-    """Append so many trades and return the last one's position."""
+    """Append a number of trades and return the last one's position."""
     start = store.head()
     return store.append("trade/A/T", [bought(f"T{start + number}") for number in range(count)])[-1].position
 
