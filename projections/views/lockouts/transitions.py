@@ -76,7 +76,7 @@ def is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> boo
     return True
 
 
-def observe(state: LockoutsState, update: AccountUpdated | ClockJumped, record: Record) -> None:
+def apply_report(state: LockoutsState, update: AccountUpdated | ClockJumped, record: Record) -> None:
     """Fold what somebody else reported: that the wall clock was moved, or whether the broker lets the account trade."""
     if isinstance(update, ClockJumped):
         _jump(state, update, record)
@@ -121,13 +121,13 @@ def _terms(lockout: Lockout) -> tuple[Allows, str, int | None, bool]:
     return lockout.allows, lockout.reason, lockout.until, lockout.revocable
 
 
-def _strengthen(state: LockoutsState, key: str, held: Lockout, asked: Lockout) -> None:
+def _strengthen(state: LockoutsState, key: str, held: Lockout, requested: Lockout) -> None:
     """Set an irrevocable lockout again: the stricter of its own terms and the requested ones hold."""
-    until = _later(held.until, asked.until)
-    allows = Allows.NOTHING if Allows.NOTHING in {held.allows, asked.allows} else held.allows
-    if (until, allows, False) != (asked.until, asked.allows, asked.revocable):
-        _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, asked.positions[0])
-    positions = _with_position(held, asked.positions[0])
+    until = _later(held.until, requested.until)
+    allows = Allows.NOTHING if Allows.NOTHING in {held.allows, requested.allows} else held.allows
+    if (until, allows, False) != (requested.until, requested.allows, requested.revocable):
+        _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, requested.positions[0])
+    positions = _with_position(held, requested.positions[0])
     state.active[key] = replace(held, until=until, allows=allows, positions=positions)
 
 

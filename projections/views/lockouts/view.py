@@ -25,12 +25,12 @@ from projections.views.lockouts.transitions import (
     BROKER,
     LockoutsState,
     TooManyLockouts,
+    apply_report,
     clear,
     expire,
     expired_later,
     extend,
     is_news,
-    observe,
     set_lockout,
 )
 
@@ -93,7 +93,7 @@ class LockoutsView(View[LockoutsState]):
             case LockoutExpired():
                 expire(after, event, record)
             case AccountUpdated() | ClockJumped():
-                observe(after, event, record)
+                apply_report(after, event, record)
             case _:
                 return
         if self._ended_max is not None:
