@@ -1,6 +1,7 @@
 """The accounts view: balances as reported and as folded, by currency; the profit and loss that others report."""
 
 import decimal
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar, NamedTuple
@@ -139,10 +140,9 @@ class AccountsView(View[AccountsState]):
         state.last_record = record.position
 
 
-_VIEWS_BY_ACCOUNT = (
-    "accounts", "blackouts", "enforcement", "equity", "limits", "lockouts", "orders", "pairs", "positions",
-    "sessions", "trades",
-)  # fmt: skip
+# Policies are evaluated for an account that has state in one of these.
+_VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "positions", "sessions")
+_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs", "trades")
 
 
 class Accounts:
@@ -153,7 +153,14 @@ class Accounts:
 
     def known(self) -> tuple[str, ...]:
         """Return the accounts that any built-in view has a state of, sorted: all that the book was opened for."""
-        names = {name for view in _VIEWS_BY_ACCOUNT for name in self._lens.partitions(view)}
+        return self._in_any(_VIEWS_BY_ACCOUNT)
+
+    def active(self) -> tuple[str, ...]:
+        """Return the known accounts without those that only have blackouts, requests, marks or pairs, sorted."""
+        return self._in_any(_VIEWS_OF_ACTIVITY)
+
+    def _in_any(self, views: Iterable[str]) -> tuple[str, ...]:
+        names = {name for view in views for name in self._lens.partitions(view)}
         return tuple(sorted(names - {SHARED}))
 
     def get(self, account: str) -> Account | None:

@@ -15,6 +15,7 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AccountOpened,
     AccountUpdated,
+    BlackoutScheduled,
     CashKind,
     CashMoved,
     ContractDefined,
@@ -50,6 +51,12 @@ def balances_after(book: Book, *events: Event) -> list[tuple[str | None, Decimal
     for event in events:
         book.append(ACCOUNT, event)
     return [tuple(balance) for balance in book.accounts.balances("A")]  # type: ignore[misc]
+
+
+def test_an_account_that_only_has_a_blackout_is_known_and_not_active(book: Book) -> None:
+    book.append("account/A/-", cash(1, CashKind.DEPOSIT))
+    book.append("blackout/B/x", BlackoutScheduled(start=1, stop=2))
+    assert (book.accounts.known(), book.accounts.active()) == (("A", "B"), ("A",))
 
 
 def test_nothing_is_known_of_an_account_without_events(book: Book) -> None:

@@ -26,14 +26,12 @@ from eventstore import (
 )
 from eventstore.clock import NANOSECONDS
 from projections.book import Book
-from projections.view import SHARED, PartitionParked
+from projections.view import PartitionParked
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
 # How many causes are followed, those that no policy made included: each is a look-up in the store.
 ANCESTORS_MAX = 64
-# An account with state in any of these views is evaluated at the start and as time passes.
-_ACCOUNT_VIEWS = ("accounts", "positions", "limits", "lockouts", "sessions", "orders")
 # The store failed, not one decision: every pending decision waits and is retried.
 _STORE_ERRORS = (Closed, CorruptJournal, OutcomeUnknown, Overloaded, ReadOnly, StorageFull, Unavailable)
 
@@ -206,12 +204,6 @@ def has_recovered(book: Book, error: BaseException) -> bool:
     if isinstance(error, PartitionParked):
         return (error.view, error.partition) not in book.parked
     return is_transient(error)
-
-
-def accounts_of(book: Book) -> list[str]:
-    """Return the accounts that policies are evaluated for, sorted."""
-    known = {account for view in _ACCOUNT_VIEWS for account in book.partitions(view)}
-    return sorted(known - {SHARED})
 
 
 def day_key(book: Book, account: str, at: int) -> str:

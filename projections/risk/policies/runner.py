@@ -31,7 +31,6 @@ from projections.risk.policies.protocol import (
     PolicyStopped,
     Trigger,
     TriggerKind,
-    accounts_of,
     batches_of,
     check_depth,
     day_key,
@@ -197,10 +196,6 @@ class Policies:
         is_ended = self._thread is not None and not self._thread.is_alive() and not self._stop.is_set()
         return self.ready and not self._pending and self.error is None and not is_ended
 
-    def accounts(self) -> list[str]:
-        """Return the accounts that anything is known of, sorted."""
-        return accounts_of(self.book)
-
     # Notifications of the book
 
     def folded(self, record: Record) -> None:
@@ -247,7 +242,7 @@ class Policies:
     # Deciding
 
     def _evaluate_all(self, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
-        for account in self.accounts():
+        for account in self.book.accounts.active():
             self._evaluate_account(account, policies, kind, at)
 
     def _evaluate_account(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
