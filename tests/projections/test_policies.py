@@ -339,7 +339,7 @@ def test_its_own_thread_follows_the_log_and_the_clock(store: EventStore, book: B
 
 def test_one_book_has_one_set_of_policies_with_unique_names(book: Book) -> None:
     running(book, Loss())
-    with pytest.raises(ValueError, match="is watched"):
+    with pytest.raises(ValueError, match="already has a listener"):
         running(book, Loss())
     with pytest.raises(ValueError, match="two policies are named loss"):
         Policies(book, [Loss(), Loss()])
