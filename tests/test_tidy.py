@@ -1,4 +1,4 @@
-"""The house's own rules, checked on every file: sizes, docstrings, exports, exact figures, documented commands."""
+"""The project's own rules, checked on every file: sizes, docstrings, exports, words, exact figures, commands."""
 
 from __future__ import annotations
 
@@ -32,6 +32,30 @@ WRITTEN_NAMES = {".gitignore", "Makefile", "run"}
 # Each pattern is written so that it does not match itself here.
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}>~-])/(?:root/|(?:work|farm)\b)")
+# What a reader meets: messages, help and docstrings in these packages, and everything in these files.
+SPEAKING = ("gateways", "projections")
+SPOKEN = ("README.md", "Makefile", "docs/*.md", "compose/**/*", "compose/.env.example", ".ci/*")
+PLAIN_WORDS = {
+    r"(?:un)?told": "reported, recorded, received, stated; unknown, missing",
+    r"(?:is|are|was|were|be) wanted": "expected",
+    r"(?<!there )(?:is|are) no (?!longer|more)": "is not a",
+    r"nobody (?:tells|says|knows|told|said)": "X is missing, X is unknown",
+    r"surpris\w+": "anomaly",
+    r"mend(?:s|ed|ing)?": "fix",
+    r"anew": "again, restart",
+    r"doors?": "interface",
+    r"talk to": "diagnostics go to",
+    r"misused": "usage error",
+    r"beside (?:its|a|their) comparisons?": "with its baseline",
+    r"no record fits": "no matching records",
+    r"endless lockouts?": "lockout without end date",
+    r"goes on from there": "resumes from there",
+    r"what(?: all)? there is": "contents, counts, what exists",
+    r"(?:is|are) well": "healthy, in order",
+    r"at the most": "at most",
+    r"for ever": "forever",
+}
+"""Words that STYLE replaces, as patterns, each with what to write instead."""
 LOCK_ADDRESS = re.compile(r"\w://|^\s*-(?!-hash=sha256:)|\s@\s")
 
 
@@ -142,6 +166,32 @@ def types_within(annotation: object, seen: frozenset[object]) -> Iterator[object
         yield from types_within(part, seen)
 
 
+def test_what_a_reader_meets_is_plain_english() -> None:
+    problems = []
+    for path in speaking_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                problems += unplain(path, node.lineno, node.value)
+    for path in sorted({path for pattern in SPOKEN for path in ROOT.glob(pattern) if path.is_file()}):
+        problems += unplain(path, 1, path.read_text(encoding="utf-8"))
+    report(problems)
+
+
+def unplain(path: Path, line: int, text: str) -> list[str]:
+    return [
+        place(path, line + text.count("\n", 0, match.start()), f"{match[0]!r}: write {instead}")
+        for words, instead in PLAIN_WORDS.items()
+        for match in re.finditer(rf"\b{words}\b" if words[-1].isalnum() else rf"\b{words}", text, re.IGNORECASE)
+    ]
+
+
+def test_the_plain_words_find_what_they_are_for() -> None:
+    for sentence in ("nobody told the balance", "a date is wanted", "'5x' is no time", "it surprised", "mend it and"):
+        assert unplain(ROOT, 1, sentence), sentence
+    for sentence in ("there is no log", "is no longer open", "wanted: a date", "recommended", "it is not a time"):
+        assert not unplain(ROOT, 1, sentence), sentence
+
+
 def test_nothing_is_left_unfinished() -> None:
     report(lines_matching(UNFINISHED, text_files(), "finish it, or open an issue"))
 
@@ -189,6 +239,10 @@ def command_names(group: Any, prefix: str) -> Iterator[str]:  # noqa: ANN401 - t
 
 def python_files() -> list[Path]:
     return sorted(path for folder in CODE for path in (ROOT / folder).rglob("*.py"))
+
+
+def speaking_files() -> list[Path]:
+    return sorted(path for folder in SPEAKING for path in (ROOT / folder).rglob("*.py"))
 
 
 def text_files() -> list[Path]:

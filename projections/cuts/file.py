@@ -235,7 +235,7 @@ class CutFile:
 
 
 class OtherFormatError(DamagedError):
-    """The file has another version's format: the next cut replaces it; this is no damage."""
+    """The file has another version's format: it is not damaged, and the next cut replaces it."""
 
 
 def _writable(path: Path) -> bool:

@@ -333,7 +333,7 @@ class LimitCheck(NamedTuple):
     group: str | None = None
 
     def cache_group(self, parameters: Parameters) -> str | None:
-        """Return the cache group whose change invalidates a PASS; None if every order must be checked anew."""
+        """Return the cache group whose change invalidates a PASS; None if every order must be checked again."""
         # With open positions in the figure, or a best that moves with them, each quote may change the finding.
         by_quotes = getattr(parameters, "basis", Basis.REALIZED) is not Basis.REALIZED or getattr(
             parameters, "trailing", False

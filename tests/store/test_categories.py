@@ -90,7 +90,7 @@ def test_every_type_of_the_vocabulary_declares_its_streams(cls: type[Event]) -> 
     assert kind.categories
     for category in kind.categories:
         kind.check_category(f"{category}/A/x")
-    for misspelt in (kind.categories[0] + "s", kind.categories[0][:-1], kind.categories[0].upper(), "note"):
+    for misspelt in (kind.categories[0] + "s", kind.categories[0][:-1], kind.categories[0].upper(), "nothing"):
         with pytest.raises(InvalidEvent, match=f"belongs in the stream {kind.categories[0]}/A/x"):
             kind.check_category(f"{misspelt}/A/x")
 
