@@ -14,19 +14,19 @@ from projections.risk.policies.protocol import Decision, Policy, Trigger
 from projections.sessions import Calendar, TradingDay
 from projections.snapshots import Snapshots
 from projections.tiers import TierSettings
-from projections.view import SHARED, Lens, PartitionParked, View
+from projections.view import SHARED, BookReader, PartitionParked, View
 from projections.worker import CutPolicy, Lag, Worker
 
 __all__ = [
     "FIXED",
     "SHARED",
     "Book",
+    "BookReader",
     "Calendar",
     "Change",
     "CutPolicy",
     "Decision",
     "Lag",
-    "Lens",
     "PartitionParked",
     "Policies",
     "Policy",

@@ -115,7 +115,7 @@ class Book(BuiltinQueries):
         builtin = {view.name for view in builtin_views()}
         return [view_state.view for name, view_state in self._fold.views.items() if name not in builtin]
 
-    def turns(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+    def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
         """Return how often records changed each (view, partition): derived figures are valid while that is the same."""
         return self._fold.change_counts(wanted)
 
@@ -124,7 +124,7 @@ class Book(BuiltinQueries):
         """Whether this book has folded all of the log; always so for a book of the past, never for a closed one."""
         return not self._closed and (not self._live or self.position >= self._reader.head())
 
-    def stood_at(self, position: int) -> bool:
+    def unchanged_since(self, position: int) -> bool:
         """Tell whether every answer since the book was at a position belongs to that position.
 
         For several questions at one position without the lock: ask them, then this; where it is False, another thread
@@ -151,7 +151,7 @@ class Book(BuiltinQueries):
             return self.position
 
     @contextlib.contextmanager
-    def still(self) -> Iterator[None]:
+    def paused(self) -> Iterator[None]:
         """Fold nothing within this context, so that several questions are answered at one position."""
         with self._lock:
             yield
@@ -356,9 +356,9 @@ class Book(BuiltinQueries):
         self._notifying = None
 
     def _flush_listener(self) -> None:
-        """Let the listener append what it decided, but not under this book's lock: at its end `still` calls this."""
+        """Let the listener append what it decided, but not under this book's lock: at its end `paused` calls this."""
         if self._listener is not None and not self._lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
-            self._listener.act()
+            self._listener.flush()
 
     def _fold_until(self, until: int, progress: Progress | None = None) -> int:
         self._redeliver()

@@ -25,7 +25,7 @@ from projections.views.timers import Timers, TimersView
 
 if TYPE_CHECKING:
     from projections.tiers import Tiers
-    from projections.view import Lens, View
+    from projections.view import BookReader, View
     from projections.views.orders.order import Order
 
 
@@ -55,7 +55,7 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
 class BuiltinQueries:
     """The queries of the built-in views."""
 
-    def __init__(self, book: Lens) -> None:
+    def __init__(self, book: BookReader) -> None:
         self.orders = Orders(book)
         self.trades = Trades(book)
         self.positions = Positions(book)

@@ -12,10 +12,10 @@ class Listener(Protocol):
     """Is notified of what a live book folds and observes, and may then append."""
 
     @property
-    def settled(self) -> bool:
+    def is_caught_up(self) -> bool:
         """Whether every notification has led to its decisions, and every decision is appended."""
 
-    def settled_for(self, account: str) -> bool:
+    def is_caught_up_for(self, account: str) -> bool:
         """Tell whether that is so for an account, whatever failed for another."""
 
     def folded(self, record: Record) -> None:
@@ -24,5 +24,5 @@ class Listener(Protocol):
     def observed(self, record: Record, event: Event) -> None:
         """Handle an observed event; the book's lock is held."""
 
-    def act(self) -> None:
+    def flush(self) -> None:
         """Append what was decided; the book's lock is not held."""

@@ -104,7 +104,7 @@ def is_by_account(view: View[Any]) -> bool:
     return type(view).partition is View.partition
 
 
-class Lens(Protocol):
+class BookReader(Protocol):
     """What a view's queries may use of a book: its states, the records that it has folded, append and observe."""
 
     @property

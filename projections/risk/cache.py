@@ -46,7 +46,7 @@ class RiskCache:
 
     It serves instants in `valid_span`, in which no trading day begins or ends and no limit comes into force. When a
     view has changed, a new cache takes over the values that do not depend on it. A value computed while another thread
-    folds may be newer than the rest: `check` detects that (`Book.stood_at`) and repeats, and the next cache drops the
+    folds may be newer than the rest: `check` detects it (`Book.unchanged_since`) and repeats; the next cache drops the
     value, because the counts of this one are older. Errors are not cached. The book is referenced weakly: a strong
     reference from the cache, which is kept per book, would keep it alive.
     """
@@ -325,7 +325,7 @@ class _BookCaches:
             partitions = self._admit(book, account)
         # The fold raises a count after it has changed the state, and here counts are read before any state. They may be
         # older than the values, never newer: at worst the next check computes something again.
-        change_counts = book.turns(partitions)
+        change_counts = book.change_counts(partitions)
         before = self.caches.get(account)
         calendar = book.sessions.calendar(account)
         if before is not None and not before.is_valid(at, calendar):

@@ -73,11 +73,11 @@ def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = Fa
         position = book.position
         checked = _evaluate(book, order, at)
         # Without a lock, another thread may have folded a record between two lookups: such an answer is discarded.
-        if book.stood_at(position):
+        if book.unchanged_since(position):
             break
     else:
         # The log moves on faster than a check takes: only now is it worth making other threads wait.
-        with book.still():
+        with book.paused():
             checked = _evaluate(book, order, at)
     if record:
         _append_answer(book, order, checked)
@@ -197,7 +197,7 @@ def _why_not_ready(book: Book, account: str) -> str | None:
     if not book.is_caught_up:
         return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
     listener = book.listener
-    if listener is not None and not listener.settled_for(account):
+    if listener is not None and not listener.is_caught_up_for(account):
         return f"the policies have not decided on every record yet, or have failed: {listener!r}"
     return None
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 from projections.views.executions.fees import Fees, with_fee
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
 
@@ -148,8 +148,8 @@ _VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", 
 class Accounts:
     """Queries about accounts. Amounts in different currencies are never added together."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def known(self) -> tuple[str, ...]:
         """Return the accounts that any built-in view has a state of, sorted: all that the book was opened for."""
@@ -160,15 +160,15 @@ class Accounts:
         return self._in_any(_VIEWS_OF_ACTIVITY)
 
     def _in_any(self, views: Iterable[str]) -> tuple[str, ...]:
-        names = {name for view in views for name in self._lens.partitions(view)}
+        names = {name for view in views for name in self._book.partitions(view)}
         return tuple(sorted(names - {SHARED}))
 
     def get(self, account: str) -> Account | None:
         """Return what is known of an account; None if nothing was ever recorded of it."""
-        state: AccountsState | None = self._lens.state(AccountsView.name, account)
+        state: AccountsState | None = self._book.state(AccountsView.name, account)
         if state is None or not state.first_record:
             return None
-        own = own_currency(self._lens, account)
+        own = own_currency(self._book, account)
         opened = state.opened
         with decimal.localcontext(FIXED):
             cash = _cash(state, own)
@@ -190,13 +190,13 @@ class Accounts:
 
         Raises UnknownContract if anything was realized in a contract whose multiplier is not known.
         """
-        own = own_currency(self._lens, account)
+        own = own_currency(self._book, account)
         return self._folded(account, own).get(currency or own, ZERO)
 
     def balances(self, account: str) -> tuple[Balance, ...]:
         """Return, for each currency, the balance as reported and as folded, and the difference of both."""
-        own = own_currency(self._lens, account)
-        state: AccountsState | None = self._lens.state(AccountsView.name, account)
+        own = own_currency(self._book, account)
+        state: AccountsState | None = self._book.state(AccountsView.name, account)
         folded = self._folded(account, own)
         reported = {} if state is None else _broker_balances(state, own)
         found = []
@@ -207,21 +207,21 @@ class Accounts:
         return tuple(found)
 
     def _folded(self, account: str, own: str | None) -> dict[str | None, Decimal]:
-        state: AccountsState | None = self._lens.state(AccountsView.name, account)
+        state: AccountsState | None = self._book.state(AccountsView.name, account)
         with decimal.localcontext(FIXED):
             sums = {} if state is None else _cash(state, own)
-            for totals in to_currency(since_inception(self._lens, account), Rates(self._lens, own)):
+            for totals in to_currency(since_inception(self._book, account), Rates(self._book, own)):
                 sums[totals.currency] = sums.get(totals.currency, ZERO) + totals.net
         return sums
 
 
-def own_currency(lens: Lens, account: str) -> str | None:
+def own_currency(book: BookReader, account: str) -> str | None:
     """Return the currency that an account was opened in, else the only one that any of its events names, else None."""
-    state: AccountsState | None = lens.state(AccountsView.name, account)
+    state: AccountsState | None = book.state(AccountsView.name, account)
     if state is not None and state.opened is not None:
         return state.opened.currency
-    rates = Rates(lens, None)
-    held = holdings_of(lens, account)
+    rates = Rates(book, None)
+    held = holdings_of(book, account)
     named = {rates.currency(holding.symbol) for holding in held}
     named |= {currency for holding in held for currency, _ in holding.fees}
     if state is not None:
@@ -230,14 +230,14 @@ def own_currency(lens: Lens, account: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def cash_in(lens: Lens, account: str, own: str | None) -> Decimal:
+def cash_in(book: BookReader, account: str, own: str | None) -> Decimal:
     """Return the starting balance plus the cash moved, in the account's own currency."""
-    state: AccountsState | None = lens.state(AccountsView.name, account)
+    state: AccountsState | None = book.state(AccountsView.name, account)
     return ZERO if state is None else _cash(state, own).get(own, ZERO)
 
 
-def starting_balance(lens: Lens, account: str) -> Decimal | None:
-    state: AccountsState | None = lens.state(AccountsView.name, account)
+def starting_balance(book: BookReader, account: str) -> Decimal | None:
+    state: AccountsState | None = book.state(AccountsView.name, account)
     return None if state is None or state.opened is None else state.opened.starting_balance
 
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, to_ns
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 from projections.views.contracts.names import names_and_root
 from projections.views.contracts.view import ContractsState, ContractsView
 
@@ -84,8 +84,8 @@ class BlackoutsView(View[BlackoutsState]):
 class BlackoutSchedule:
     """Queries about blackouts, an account's own and those of every account. Those long over may have been dropped."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Blackout, ...]:
         """Return the blackouts that hold at an instant, an aware datetime or UNIX ns, earliest start first.
@@ -95,7 +95,7 @@ class BlackoutSchedule:
         at_ns = to_ns(at)
         found = [blackout for blackout in self._of(account) if blackout.is_active(at_ns)]
         if symbol is not None and found:
-            contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+            contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
             names, root = names_and_root(contracts, symbol)
             meant = names if root is None else {*names, root}
             found = [blackout for blackout in found if not blackout.symbols or not meant.isdisjoint(blackout.symbols)]
@@ -108,7 +108,7 @@ class BlackoutSchedule:
 
     def _of(self, account: str) -> list[Blackout]:
         states: list[BlackoutsState | None] = [
-            self._lens.state(BlackoutsView.name, partition) for partition in sorted({SHARED, account})
+            self._book.state(BlackoutsView.name, partition) for partition in sorted({SHARED, account})
         ]
         return [blackout for state in states if state is not None for blackout in state.blackouts.values()]
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, Times, to_ns
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
-from projections.view import Lens, View
+from projections.view import BookReader, View
 
 PENDING_MAX = 10_000
 ANSWERED_MAX = 1_000
@@ -154,12 +154,12 @@ class EnforcementView(View[EnforcementState]):
 class Enforcements:
     """Queries about enforcement."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def pending(self, account: str | None = None) -> tuple[Enforcement, ...]:
         """Return the unanswered requests of an account or of all, oldest first."""
-        accounts = self._lens.partitions(EnforcementView.name) if account is None else (account,)
+        accounts = self._book.partitions(EnforcementView.name) if account is None else (account,)
         states = [self._state(each) for each in accounts]
         # Each list is copied in one step: the fold may add another request meanwhile.
         found = [list(state.pending.values()) for state in states if state is not None]
@@ -219,7 +219,7 @@ class Enforcements:
         return () if state is None else state.anomalies
 
     def _state(self, account: str) -> EnforcementState | None:
-        state: EnforcementState | None = self._lens.state(EnforcementView.name, account)
+        state: EnforcementState | None = self._book.state(EnforcementView.name, account)
         return state
 
     def _folded(self, account: str) -> list[Enforcement]:
@@ -227,7 +227,7 @@ class Enforcements:
         archive: list[Enforcement] = []
         view = EnforcementView(archive)
         state = view.initial()
-        for record in self._lens.read(account=account, types=view.types):
+        for record in self._book.read(account=account, types=view.types):
             view.apply(state, record.event, record)
         return [*archive, *state.answered.values(), *state.pending.values()]
 

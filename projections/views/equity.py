@@ -12,7 +12,7 @@ from eventstore import Event, Instant, Record
 from eventstore.clock import Times, to_ns
 from eventstore.trading import EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
-from projections.view import Lens, View
+from projections.view import BookReader, View
 from projections.views.accounts import cash_in, own_currency, starting_balance
 from projections.views.executions.fees import Fees
 from projections.views.executions.ledger_entry import LedgerEntry
@@ -116,15 +116,15 @@ class EquityView(View[EquityState]):
 class Equities:
     """Queries about equity."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def get(self, account: str, currency: str | None = None) -> EquityMark | None:
         """Return the mark in a currency, by default the account's own; None without one.
 
         A mark that names no currency is in the account's own.
         """
-        own = own_currency(self._lens, account)
+        own = own_currency(self._book, account)
         return self._marked(account, currency or own, own)
 
     def now(self, account: str, at: Times | None = None) -> Equity:
@@ -132,13 +132,13 @@ class Equities:
 
         Raises UnknownContract if the multiplier of a position or of a realized figure is not known.
         """
-        lens = self._lens
-        at_ns = lens.now_ns() if at is None else to_ns(at)
-        own = own_currency(lens, account)
+        book = self._book
+        at_ns = book.now_ns() if at is None else to_ns(at)
+        own = own_currency(book, account)
         with decimal.localcontext(FIXED):
-            tally = _Tally(lens, own, at_ns)
-            tally.balance = cash_in(lens, account, own)
-            state: PositionsState | None = lens.state(VIEW, account)
+            tally = _Tally(book, own, at_ns)
+            tally.balance = cash_in(book, account, own)
+            state: PositionsState | None = book.state(VIEW, account)
             realized = fees = ZERO
             if state is not None:
                 tally.charge(state.fees, None)
@@ -148,7 +148,7 @@ class Equities:
             equity = tally.balance + tally.unrealized
             # The highest of the marks, the starting balance and this equity; the first two may be missing.
             marked = self._marked(account, own, own)
-            known = [starting_balance(lens, account), None if marked is None else marked.high_water]
+            known = [starting_balance(book, account), None if marked is None else marked.high_water]
             high_water = max((each for each in known if each is not None), default=equity)
         return Equity(
             account=account,
@@ -168,7 +168,7 @@ class Equities:
         )
 
     def _marked(self, account: str, currency: str | None, own: str | None) -> EquityMark | None:
-        state: EquityState | None = self._lens.state(EquityView.name, account)
+        state: EquityState | None = self._book.state(EquityView.name, account)
         if state is None:
             return None
         marks = state.marks
@@ -184,14 +184,14 @@ class Equities:
 class _Tally:
     """The value of an account's positions in one currency, added up one by one."""
 
-    def __init__(self, lens: Lens, own: str | None, at_ns: int) -> None:
-        self.rates, self.own, self.at = Rates(lens, own), own, at_ns
+    def __init__(self, book: BookReader, own: str | None, at_ns: int) -> None:
+        self.rates, self.own, self.at = Rates(book, own), own, at_ns
         self.balance = self.unrealized = ZERO
         self.quotes: dict[str, QuoteUsed] = {}
         self.stale: set[str] = set()
         self.unquoted: set[str] = set()
         self.elsewhere: set[str] = set()
-        self._quotes = quotes_of(lens)
+        self._quotes = quotes_of(book)
 
     def charge(self, fees: Fees, currency: str | None) -> None:
         """Subtract the fees that are in the account's own currency; `currency` is that of fees that name none."""

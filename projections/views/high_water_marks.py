@@ -12,7 +12,7 @@ from eventstore import Event, Record, UnknownContract
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import EquityMarked, SessionClosed
 from projections.decimals import FIXED, ZERO
-from projections.view import Lens, View
+from projections.view import BookReader, View
 from projections.views.accounts import own_currency
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
@@ -77,12 +77,12 @@ class HighWaterMarksView(View[HighWaterMarksState]):
 class HighWaterMarks:
     """Queries about the highs so far, in the account's own currency unless another is named."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def highs(self, account: str) -> Highs:
         """Return the highest marks of an account."""
-        state: HighWaterMarksState | None = self._lens.state(HighWaterMarksView.name, account)
+        state: HighWaterMarksState | None = self._book.state(HighWaterMarksView.name, account)
         return Highs() if state is None else state.highs
 
     def marked(self, account: str, trading_day: date | None, at: int, *, net: bool = True) -> Decimal:
@@ -90,7 +90,7 @@ class HighWaterMarks:
 
         A day begins at zero: its high is never below that.
         """
-        state: HighWaterMarksState | None = self._lens.state(HighWaterMarksView.name, account)
+        state: HighWaterMarksState | None = self._book.state(HighWaterMarksView.name, account)
         high = None if state is None else state.days.get(day_name(trading_day, at))
         return ZERO if high is None else max(ZERO, high.net if net else high.gross)
 
@@ -109,11 +109,11 @@ class HighWaterMarks:
         Symbols without a known multiplier count as zero. `bounds`: when that day begins and ends, if no event states
         the day.
         """
-        state: PositionsState | None = self._lens.state(VIEW, account)
+        state: PositionsState | None = self._book.state(VIEW, account)
         if state is None:
             return ZERO
-        own = own_currency(self._lens, account)
-        in_currency, rates = currency or own, Rates(self._lens, own)
+        own = own_currency(self._book, account)
+        in_currency, rates = currency or own, Rates(self._book, own)
         since, until = _bounds(state.ledger, at) if bounds is None else bounds
         steps = state.ledger.steps_of(max(since, state.ledger.steps_from), until)
         with decimal.localcontext(FIXED):
@@ -136,10 +136,10 @@ class HighWaterMarks:
 
         Known as far back as the account's ledger keeps steps: for the newest days.
         """
-        state: PositionsState | None = self._lens.state(VIEW, account)
+        state: PositionsState | None = self._book.state(VIEW, account)
         steps = [] if state is None else state.ledger.steps_of(at, None)
-        own = own_currency(self._lens, account)
-        rates = Rates(self._lens, own)
+        own = own_currency(self._book, account)
+        rates = Rates(self._book, own)
         with decimal.localcontext(FIXED):
             return sum((_amount(step, rates, currency or own, net=True) for step in steps), ZERO) if steps else None
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.trading import PairStateSaved, PortfolioSaved
-from projections.view import Lens, View
+from projections.view import BookReader, View
 
 RESIDENT_MAX = 100
 NAMES_MAX = 10_000
@@ -96,8 +96,8 @@ class PairsView(View[PairsState]):
 class Pairs:
     """Queries about the states that strategies saved."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def get(self, account: str, name: str) -> SavedState | None:
         """Return the newest state of a pair, or None if none was saved."""
@@ -124,7 +124,7 @@ class Pairs:
         return self._history(PortfolioSaved, account, name)
 
     def _states(self, kind: Save, account: str) -> SavedStates:
-        state: PairsState | None = self._lens.state(PairsView.name, account)
+        state: PairsState | None = self._book.state(PairsView.name, account)
         if state is None:
             return SavedStates()
         return state.pairs if kind is PairStateSaved else state.portfolios
@@ -151,7 +151,7 @@ class Pairs:
 
     def _newest(self, kind: Save, account: str, name: str, stream: str) -> SavedState | None:
         newest = None
-        for record in self._lens.read(stream=stream, types=(kind,)):
+        for record in self._book.read(stream=stream, types=(kind,)):
             saved = _saved(account, record)
             newest = saved if saved is not None and saved.name == name else newest
         return newest
@@ -163,7 +163,7 @@ class Pairs:
         return tuple(saved for saved in found if saved is not None)
 
     def _history(self, kind: Save, account: str, name: str) -> Iterator[SavedState]:
-        for record in self._lens.read(account=account, types=(kind,)):
+        for record in self._book.read(account=account, types=(kind,)):
             saved = _saved(account, record)
             if saved is not None and saved.name == name:
                 yield saved

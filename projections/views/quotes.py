@@ -11,7 +11,7 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, Times, duration_ns, to_ns
 from eventstore.trading import QuoteReceived
 from projections.decimals import FIXED
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, Contract, ContractsState, ContractsView
 
 TICKS_MAX = 1_000
@@ -153,8 +153,8 @@ class QuotesView(View[QuotesState]):
 class Quotes:
     """Queries about quotes. A symbol may also be a broker's name for one, and be quoted under any of its names."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
         self._stale_after_ns = STALE_AFTER_NS
 
     @property
@@ -171,11 +171,11 @@ class Quotes:
 
         For a symbol quoted under several names, the quote with the newest price.
         """
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
-        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         if state is None:
             return None
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         if contracts is None or contract is None:
             known = state.symbols.get(symbol)
@@ -191,8 +191,8 @@ class Quotes:
 
     def priced(self, symbol: str, at: int) -> tuple[Decimal | None, int]:
         """Return only a quote's price, or None, and its age in ns at an instant (UNIX ns)."""
-        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         known = None if state is None else state.symbols.get(symbol)
         if known is not None and (contract is None or (contract.symbol == symbol and not contract.broker_ids)):
@@ -212,17 +212,17 @@ class Quotes:
 
     def all(self, at: Times | None = None) -> tuple[Quote, ...]:
         """Return the quotes of all symbols, each under the name it was received with, sorted."""
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
-        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         known = {} if state is None else dict(state.symbols)
         return tuple(self._quote(symbol, known[symbol], at_ns) for symbol in sorted(known))
 
     def ticks(self, symbol: str) -> tuple[Tick, ...]:
         """Return a symbol's last 1,000 events in the order received; those of several names by time."""
-        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         if state is None:
             return ()
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         names = [symbol]
         if contracts is not None and contract is not None:
@@ -260,7 +260,7 @@ class Quotes:
 
     @override
     def __repr__(self) -> str:
-        state: QuotesState | None = self._lens.state(QuotesView.name, SHARED)
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         count = 0 if state is None else len(state.symbols)
         return f"<Quotes of {count} symbols, stale after {self._stale_after_ns / NANOSECONDS:g} s>"
 

@@ -15,7 +15,7 @@ from eventstore.errors import shown
 from eventstore.streams import check_name
 from eventstore.trading import SessionClosed, SessionOpened, SessionReset
 from projections.sessions import Calendar
-from projections.view import Lens, View
+from projections.view import BookReader, View
 
 DAYS_MAX = 400
 POSITIONS_MAX = 100
@@ -106,14 +106,14 @@ class SessionsView(View[SessionsState]):
 class Sessions:
     """Queries about sessions. An instant is an aware datetime or UNIX ns, by default now."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
         self.calendars: dict[str, Calendar] = {}
         """By account, `*` for all others: used for instants in no recorded trading day."""
 
     def current(self, account: str, at: Times | None = None) -> Session | None:
         """Return the trading day that an instant lies in, None if no event states one."""
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
         for session in reversed(self._known(account)):
             if session.began_at is None or session.began_at <= at_ns:
                 return session if session.holds(at_ns) else None
@@ -130,7 +130,7 @@ class Sessions:
         """Return every trading day that the account's events state, folded from the log, oldest first."""
         view = SessionsView(days_max=None)
         state = view.initial()
-        for record in self._lens.read(stream=f"session/{account}/", types=view.types):
+        for record in self._book.read(stream=f"session/{account}/", types=view.types):
             view.apply(state, record.event, record)
         return tuple(sorted(state.days, key=lambda session: session.trading_day))
 
@@ -153,7 +153,7 @@ class Sessions:
     def _next(
         self, account: str, at: Times | None, member: str, of: Callable[[Calendar, int], int | None]
     ) -> int | None:
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
         session = self.current(account, at_ns)
         from_ns = at_ns
         while session is not None:
@@ -171,7 +171,7 @@ class Sessions:
         return None
 
     def _known(self, account: str) -> tuple[Session, ...]:
-        state: SessionsState | None = self._lens.state(SessionsView.name, account)
+        state: SessionsState | None = self._book.state(SessionsView.name, account)
         return () if state is None else state.days
 
 

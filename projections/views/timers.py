@@ -11,7 +11,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, duration_ns, format_time, to_ns
 from eventstore.trading import TimerCanceled, TimerStarted
-from projections.view import Lens, View
+from projections.view import BookReader, View
 
 TIMERS_MAX = 10_000
 
@@ -113,9 +113,9 @@ class Timers:
     known_since: int
     """When this book was opened, in UNIX ns."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
-        self.known_since = lens.now_ns()
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
+        self.known_since = book.now_ns()
         self._callbacks: dict[tuple[str, str], _Callback] = {}
         self._lock = threading.Lock()
 
@@ -132,13 +132,13 @@ class Timers:
         is canceled, or restarted by this method, which replaces or removes the callback.
         """
         event = TimerStarted(name=name, duration=duration_ns(duration))
-        state: TimersState | None = self._lens.state(TimersView.name, account)
+        state: TimersState | None = self._book.state(TimersView.name, account)
         if state is not None and len(state.timers) >= TIMERS_MAX:
-            now = self._lens.now_ns()
+            now = self._book.now_ns()
             if name not in state.timers and all(now < timer.expires_at for timer in list(state.timers.values())):
                 # Raised before it is folded: a view that raises is parked and no longer answers for the account.
                 raise TooManyTimers(account, name)
-        record = self._lens.observe(_stream(account, name), event)
+        record = self._book.observe(_stream(account, name), event)
         with self._lock:
             if callback is None:
                 self._callbacks.pop((account, name), None)
@@ -150,15 +150,15 @@ class Timers:
         """Cancel a timer and its callback; return whether there was one."""
         if self.get(account, name) is None:
             return False
-        self._lens.observe(_stream(account, name), TimerCanceled(name=name))
+        self._book.observe(_stream(account, name), TimerCanceled(name=name))
         with self._lock:
             self._callbacks.pop((account, name), None)
         return True
 
     def get(self, account: str, name: str, at: Times | None = None) -> Timer | None:
         """Return a timer as of an instant, by default now; None if none is known, which does not mean it is over."""
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
-        state: TimersState | None = self._lens.state(TimersView.name, account)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        state: TimersState | None = self._book.state(TimersView.name, account)
         known = None if state is None else state.timers.get(name)
         return None if known is None else _timer(account, name, known, at_ns)
 
@@ -175,8 +175,8 @@ class Timers:
 
     def of(self, account: str, at: Times | None = None) -> tuple[Timer, ...]:
         """Return an account's timers as of an instant, including those whose time is over, sorted by name."""
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
-        state: TimersState | None = self._lens.state(TimersView.name, account)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        state: TimersState | None = self._book.state(TimersView.name, account)
         timers = {} if state is None else dict(state.timers)
         return tuple(_timer(account, name, timers[name], at_ns) for name in sorted(timers))
 
@@ -185,7 +185,7 @@ class Timers:
 
         One that raises does not stop the others: after all were called, raises an ExceptionGroup of what failed.
         """
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
         ended: list[Timer] = []
         errors: list[Exception] = []
         for timer, waiting in self._expired(at_ns, errors):

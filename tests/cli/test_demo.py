@@ -88,14 +88,14 @@ def test_a_day_that_was_cut_short_just_before_the_lockout_gets_it(
     with eventstore.open(played) as store:
         (lockout,) = store.read(types=LockoutSet)
     with eventstore.open(tmp_path) as store:
-        act = Policies.act
+        flush = Policies.flush
 
         def cut_short(policies: Policies) -> None:
             if store.head() >= lockout.position - 1:
                 raise CutShort
-            act(policies)
+            flush(policies)
 
-        monkeypatch.setattr(Policies, "act", cut_short)
+        monkeypatch.setattr(Policies, "flush", cut_short)
         with pytest.raises(CutShort):
             play(store)
         assert store.head() == lockout.position - 1

@@ -150,7 +150,7 @@ def test_a_trade_limit_liquidates_nothing_and_lets_positions_be_closed(book: Boo
     assert isinstance(lockout.details, dict)
     assert (lockout.details["figure"], lockout.details["trading_day"]) == ("1", "2025-07-21")
     assert book.enforcement.pending("A") == ()
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 def test_the_count_restarts_after_the_reset(book: Book, clock: ManualClock) -> None:

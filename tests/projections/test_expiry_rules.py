@@ -48,7 +48,7 @@ def test_a_lockout_expires_at_the_first_tick_at_its_end(store: EventStore, book:
     assert record.occurred_at == NOON + MINUTE
     [lockout] = book.lockouts.history("A")
     assert (lockout.ended_by, lockout.ended_at, lockout.cause) == ("expired", NOON + MINUTE, locking.id)
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 def test_its_own_thread_expires_a_lockout(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_two_processes_expire_a_lockout_once(store: EventStore, book: Book, cloc
         for policies in (*both, *both):
             policies.tick()
         assert len(expired(store)) == 1
-        assert all(policies.settled for policies in both)
+        assert all(policies.is_caught_up for policies in both)
 
 
 def test_a_lockout_extended_after_its_end_expires_again(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -125,7 +125,7 @@ def test_an_account_with_a_failed_view_does_not_keep_others_from_expiring(
     book._fold.views["lockouts"].parked["A"] = PartitionParked("lockouts", "A", 1, LookupError("broken"))
     policies = running(book, LockoutExpiry())
     assert [record.account for record in store.read(types=(LockoutExpired,))] == ["B"]
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 # Changes of the wall clock

@@ -67,7 +67,7 @@ def book(clock: ManualClock) -> Iterator[Book]:
 def policies(book: Book) -> Iterator[Policies]:
     policies = Policies(book, shipped_rules()).start(ticking=False)
     yield policies
-    assert policies.settled
+    assert policies.is_caught_up
     policies.stop()
 
 

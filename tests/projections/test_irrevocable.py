@@ -97,7 +97,7 @@ def test_nothing_weakens_one_before_its_original_end(tried: list[Attempt]) -> No
             assert scene.holds(at)
         if attempt.ticks:
             assert scene.holds(scene.clock.now_ns())
-    assert scene.policies.settled
+    assert scene.policies.is_caught_up
     # Once both clocks have reached the last requested end, it is over.
     wall = max(scene.true_now, scene.clock.now_ns())
     scene.clock.set(wall)

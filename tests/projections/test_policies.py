@@ -181,7 +181,7 @@ def test_two_processes_decide_once(store: EventStore, book: Book) -> None:
             each.refresh()
         assert len(lockouts(store)) == 1
         assert store.version("enforcement/A/loss") == 1
-        assert all(policies.settled for policies in both)
+        assert all(policies.is_caught_up for policies in both)
 
 
 def test_a_decision_with_other_content_under_the_same_key_is_not_appended(store: EventStore, book: Book) -> None:
@@ -199,7 +199,7 @@ def test_a_decision_with_other_content_under_the_same_key_is_not_appended(store:
     [sold] = [record for record in store.read(types=(OrderFilled,)) if record.version == 2]
     book.refresh()
     later = running(book, Wordy())
-    assert later.settled
+    assert later.is_caught_up
     assert [record.causation_id for record in lockouts(store)].count(sold.id) == 1
 
 
@@ -235,7 +235,7 @@ def test_a_failed_append_is_retried(store: EventStore, book: Book, monkeypatch: 
         assert isinstance(policies.error, StorageFull)
         assert repr(policies).endswith("no room>")
     policies.tick()
-    assert policies.settled
+    assert policies.is_caught_up
     assert len(lockouts(store)) == 1
 
 
@@ -255,7 +255,7 @@ def test_a_policy_that_raises_stops_alone_and_resumes_from_that_record(store: Ev
     lose(book, 10)
     lose(book, 10, 2)
     assert locked(book)
-    assert not policies.settled
+    assert not policies.is_caught_up
     assert policies.stopped["broken", "A"].position == 2
     assert len(broken.triggers) == 1
     with pytest.raises(PolicyStopped, match="LookupError: not this one"):

@@ -69,8 +69,8 @@ def test_a_parked_account_stops_a_policy_for_that_account_alone(
         (("loss", "A"), PartitionParked)
     ]
     assert "loss stopped for A at position 2" in str(policies.stopped["loss", "A"])
-    assert not policies.settled
-    assert (policies.settled_for("A"), policies.settled_for("B")) == (False, True)
+    assert not policies.is_caught_up
+    assert (policies.is_caught_up_for("A"), policies.is_caught_up_for("B")) == (False, True)
     quote(book, 90)
     assert [record.account for record in lockouts(store)] == ["B"]
     lose(book, 10, "C")
@@ -86,7 +86,7 @@ def test_a_retried_account_is_evaluated_again(store: EventStore, book: Book, mon
     assert not lockouts(store)
     assert book.retry("positions", "A")
     policies.tick()
-    assert policies.settled
+    assert policies.is_caught_up
     assert [record.account for record in lockouts(store)] == ["A"]
     policies.stop()
     # The next process resumes at the record that this one could not evaluate, and finds it decided.
@@ -119,7 +119,7 @@ def test_parked_sessions_stop_no_policy_and_parked_contracts_are_reported(
     kinds = [(trigger.kind, trigger.account) for trigger in policy.triggers]
     assert kinds == [(kind, account) for kind in (TriggerKind.TIME, TriggerKind.QUOTE) for account in "AB"]
     assert [record.account for record in lockouts(store)] == ["A", "B"]
-    assert policies.settled
+    assert policies.is_caught_up
     parked(monkeypatch, ContractsView, book, "contract/-/ES", ContractDefined(symbol="ES"))
     quote(book, 90)
     assert set(policies.stopped) == {("loss", "A"), ("loss", "B")}
@@ -142,7 +142,7 @@ def test_a_bad_decision_does_not_keep_others_from_being_appended(
     assert len(lose(book, 10)) == 2
     assert [record.actor for record in lockouts(store)] == ["policy:loss"]
     assert isinstance(policies.stopped["bad", "A"].error, error)
-    assert not policies.settled
+    assert not policies.is_caught_up
     with pytest.raises(PolicyStopped, match="bad stopped for A at position 1"):
         policies.stop()
     fixed = Loss("bad")
@@ -200,13 +200,13 @@ def test_pending_decisions_do_not_grow_with_each_quote(
         assert "1 to append, no room" in repr(policies)
         assert isinstance(policies.error, StorageFull)
     policies.tick()
-    assert policies.settled
+    assert policies.is_caught_up
     assert len(lockouts(store)) == 1
 
 
 def test_an_append_while_the_book_is_paused_is_decided_on_afterwards(store: EventStore, book: Book) -> None:
     running(book, Loss())
-    with book.still():
+    with book.paused():
         lose(book, 10)
         assert not lockouts(store)
     assert len(lockouts(store)) == 1
@@ -225,7 +225,7 @@ def test_a_start_that_fails_half_way_can_be_repeated(
             policies.start()
         assert book.listener is None
     policies.start(ticking=False)
-    assert policies.settled
+    assert policies.is_caught_up
     assert [record.causation_id for record in lockouts(store)] == [sold.id]
 
 
@@ -247,7 +247,7 @@ def test_a_store_closed_under_the_thread_ends_it_and_is_reported(store: EventSto
     thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
     assert isinstance(policies.error, Closed)
-    assert not policies.settled
+    assert not policies.is_caught_up
     with pytest.raises(Closed):
         policies.stop()
 
@@ -258,7 +258,7 @@ def test_an_error_of_a_timer_s_callback_is_raised_at_the_end(book: Book) -> None
     with pytest.raises(ExceptionGroup, match="callbacks"):
         policies.tick()
     policies.tick()
-    assert policies.settled
+    assert policies.is_caught_up
     with pytest.raises(ExceptionGroup, match="callbacks"):
         policies.stop()
 
@@ -313,7 +313,7 @@ def test_an_interruption_at_any_moment_loses_no_decision() -> None:
             assert {record.account for record in lockouts(store)} == {"A", "B"}, f"at moment {number}"
         else:
             assert [record.causation_id for record in lockouts(store)] == sales, f"at moment {number}"
-        assert policies.settled
+        assert policies.is_caught_up
         if moments.left > 0:
             break
     else:
@@ -348,7 +348,7 @@ def test_many_threads_find_their_lockouts_when_their_appends_return(store: Event
         joined(traders)
         ended.set()
         joined(observers)
-        assert policies.settled
+        assert policies.is_caught_up
     assert not wrong
     fills = [record for record in store.read(types=(OrderFilled,)) if record.version == 2]
     third = [record.id for record in fills if record.entity == "O3"]

@@ -147,7 +147,7 @@ def test_a_log_in_memory_needs_no_cursors() -> None:
     store = EventStore(MemoryJournal(), clock=ManualClock(START))
     for _ in range(2):
         with Policies(projections.open(store), [Loss()]) as policies:
-            assert policies.settled
+            assert policies.is_caught_up
             lose(policies.book, 10)
             assert len(lockouts(store)) == 1
 
@@ -216,7 +216,7 @@ def test_a_decision_replaced_while_it_is_reconsidered_stays_pending(store: Event
     policies = running(book, Fickle())
     book.append("order/A/O", fill(Side.BUY, 100, 1))
     quote(book, 90)
-    assert policies.settled
+    assert policies.is_caught_up
     assert (len(calls), len(lockouts(store))) == (2, 1)
 
 
@@ -235,7 +235,7 @@ def test_after_a_store_failure_a_policy_is_evaluated_again(store: EventStore, bo
     sold = lose(book, 10)[-1]
     assert not lockouts(store)
     policies.tick()
-    assert policies.settled
+    assert policies.is_caught_up
     assert [record.causation_id for record in lockouts(store)] == [None]
     policies.stop()
     again = Loss()

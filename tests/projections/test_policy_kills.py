@@ -81,7 +81,7 @@ def restarted(directory: Path, *, ticks: int = 0) -> tuple[int, int]:
         policies = Policies(book, [Loss()]).start(ticking=False)
         for _ in range(ticks):
             policies.tick()
-        assert policies.settled
+        assert policies.is_caught_up
         policies.stop()
         assert store.verify().ok
         crossed = crossing(store)

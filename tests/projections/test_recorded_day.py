@@ -229,7 +229,7 @@ def check_the_end(player: Player, basis: str) -> None:
     assert len(lockouts(player.store)) == len(list(player.store.read(types=(LockoutExpired,)))) == 1
     assert len(list(player.store.read(types=(SessionReset,)))) == 1
     assert [made.net for name, (made,) in player.book.pnl.days(ACCOUNT)] == [-2_304, -1_754]
-    assert player.policies.settled
+    assert player.policies.is_caught_up
 
 
 @pytest.mark.parametrize("basis", BASES)
@@ -286,7 +286,7 @@ def test_a_real_strategys_fills_lock_each_day_at_the_fill_that_an_independent_su
             expected.setdefault(told, record.id)
     assert [record.causation_id for record in lockouts(store)] == list(expected.values())
     assert len(expected) > 10
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 def closed(lots: deque[list[Decimal]], quantity: Decimal, price: Decimal) -> Decimal:

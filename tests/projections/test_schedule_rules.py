@@ -110,7 +110,7 @@ def test_at_the_reset_a_day_is_closed_and_the_next_one_begins(
     assert reset.event == tuesday.reset()
     assert (closed.stream, reset.stream) == ("session/A/2025-07-21", "session/A/2025-07-22")
     assert reset.position == closed.position + 1
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 def test_the_second_day_starts_unlocked(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -219,7 +219,7 @@ def test_of_very_many_missed_resets_the_newest_are_recorded(store: EventStore, b
     session = book.sessions.current("A")
     assert session is not None
     assert session.trading_day == CHICAGO.day_at(clock.now_ns()).trading_day
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 def test_two_processes_reset_a_day_once(store: EventStore, book: Book, clock: ManualClock) -> None:
@@ -249,7 +249,7 @@ def test_a_process_behind_another_resets_no_day_again(store: EventStore, book: B
         # It decides on both days without having folded either, while the other is at the second already.
         lagging._evaluate_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
         first.tick()
-        lagging.act()
+        lagging.flush()
         assert [event for event in sessions(store) if isinstance(event, SessionReset)] == [
             CHICAGO.day(date(2025, 7, day)).reset() for day in (22, 23)
         ]
@@ -265,7 +265,7 @@ def test_a_process_unaware_of_a_day_begins_none_after_another_did(
         running(book, SessionKeeper(CHICAGO))
         clock.set(RESET)
         lagging._evaluate_all([SessionKeeper(CHICAGO)], TriggerKind.TIME, clock.now_ns())
-        lagging.act()
+        lagging.flush()
         assert sessions(store) == [CHICAGO.day(MONDAY).opened()]
 
 
@@ -334,7 +334,7 @@ def test_an_undefined_contract_does_not_keep_a_day_from_closing(
     clock.set(RESET)
     policies.tick()
     assert recorded(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=2, currency="USD")]
-    assert policies.settled
+    assert policies.is_caught_up
 
 
 def parked(book: Book, view: str, account: str = "A") -> None:
@@ -358,4 +358,4 @@ def test_failed_views_do_not_keep_a_day_from_closing(store: EventStore, book: Bo
     clock.set(RESET)
     policies.tick()
     assert recorded(store, SessionClosed) == [SessionClosed(trading_day=MONDAY, trades=0, currency="USD")]
-    assert policies.settled
+    assert policies.is_caught_up

@@ -245,7 +245,7 @@ def test_who_holds_the_book_s_lock_does_not_wait_for_another_thread_that_writes_
         assert book._snapshots is not None
         snapshots = book._snapshots
         until(lambda: in_use(snapshots))
-        with book.still():
+        with book.paused():
             began = time.monotonic()
             assert not book.snapshot()
             assert time.monotonic() - began < 0.5

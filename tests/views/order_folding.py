@@ -11,7 +11,7 @@ from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
 
 
 class Folding:
-    """A log and what the orders view makes of it: the Lens that Orders asks."""
+    """A log and what the orders view makes of it: the BookReader that Orders asks."""
 
     def __init__(self, view: OrdersView | None = None, tiers: Tiers[Order] | None = None) -> None:
         self.view = view or OrdersView()
@@ -68,7 +68,7 @@ class Folding:
     def position(self) -> int:
         return len(self.records)
 
-    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the Lens has it
+    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
         assert view == OrdersView.name
         return self.states.get(partition)
 

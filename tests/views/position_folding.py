@@ -57,7 +57,7 @@ def round_tripped(state: Any, kind: Any) -> Any:  # noqa: ANN401 - each view has
 
 
 class Folding:
-    """A log of one's own and what the views make of it: the Lens that their questions ask."""
+    """A log of one's own and what the views make of it: the BookReader that their questions ask."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -123,7 +123,7 @@ class Folding:
     def covers(self, account: str) -> bool:
         return bool(account)
 
-    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the Lens has it
+    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
         return self.states.get((view, partition))
 
     def partitions(self, view: str) -> Sequence[str]:

@@ -119,7 +119,7 @@ class Policies:
             # Other threads' appends wait in `act`: their decisions must follow those on the records missed before.
             with self._append_lock:
                 self._replay_missed(at)
-            self.act()
+            self.flush()
             if ticking:
                 self._stop.clear()
                 thread = threading.Thread(target=self._run, name=f"policies of {self._store.log}", daemon=True)
@@ -162,7 +162,7 @@ class Policies:
         timed = [policy for policy in self._policies.values() if policy.timed]
         if timed:
             self._evaluate_all(timed, TriggerKind.TIME, at)
-        self.act()
+        self.flush()
         try:
             self.book.timers.due(at)
         except Exception as error:
@@ -184,11 +184,11 @@ class Policies:
                 self._evaluate_account(account, [self._policies[name]], TriggerKind.START, at)
 
     @property
-    def settled(self) -> bool:
+    def is_caught_up(self) -> bool:
         """Whether every policy has decided on every record, and every decision is appended."""
         return self._is_running() and not self.stopped
 
-    def settled_for(self, account: str) -> bool:
+    def is_caught_up_for(self, account: str) -> bool:
         """Tell whether that is true for an account: a policy that stopped for another does not count."""
         return self._is_running() and not any(name in {account, SHARED} for _, name in list(self.stopped))
 
@@ -220,7 +220,7 @@ class Policies:
             for policy in self._on_quote:
                 self._evaluate(policy, self.book, trigger)
 
-    def act(self) -> None:
+    def flush(self) -> None:
         """Append pending decisions; returns when those that the calling thread caused are appended, whoever does it."""
         if not self._pending:
             return
@@ -234,7 +234,7 @@ class Policies:
                 self._append_all()
                 self.error = None
             except StoreError as error:
-                # Retried at the next tick; until then `settled` is False and checks reject new exposure.
+                # Retried at the next tick; until then `is_caught_up` is False and checks reject new exposure.
                 self.error = error
             finally:
                 self._is_appending = False
@@ -246,7 +246,7 @@ class Policies:
             self._evaluate_account(account, policies, kind, at)
 
     def _evaluate_account(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
-        with self.book.still():
+        with self.book.paused():
             trigger = Trigger(kind, account, at, day_key(self.book, account, at))
             for policy in policies:
                 self._evaluate(policy, self.book, trigger)
@@ -319,7 +319,7 @@ class Policies:
                         raise
                     # An error of this one decision must not keep the others from being appended.
                     self._stop_policy(pending.policy, pending.trigger, error)
-                with self.book.still():
+                with self.book.paused():
                     # A newer decision may have replaced this one during the append: then it stays pending.
                     if self._pending.get(identity) is pending:
                         del self._pending[identity]
@@ -370,7 +370,7 @@ class Policies:
             except Closed as error:
                 self.error = error
                 return
-            except Exception as error:  # noqa: BLE001 - reported by `error`, `settled` and `stop`; the thread goes on
+            except Exception as error:  # noqa: BLE001 - reported by `error`, `is_caught_up` and `stop`; the thread goes on
                 self.error = error
                 self._stop.wait(WAIT_SECONDS)
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from eventstore import DuplicateEvent, Event, Record, StoreError, UnknownContract
 from eventstore.trading import ContractDefined
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 
 SYMBOLS_MAX = 100_000
 
@@ -115,8 +115,8 @@ class ContractsView(View[ContractsState]):
 class Contracts:
     """Queries about contracts."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
         self._guard = threading.Lock()
         # A lock for each symbol that is being fetched, and how many threads hold it or wait for it.
         self._fetching: dict[str, tuple[threading.RLock, int]] = {}
@@ -146,12 +146,12 @@ class Contracts:
         key = f"fetched {symbol} after {0 if known is None else known.position}"
         stream = f"contract/-/{definition.symbol.replace('/', '%2F')}"
         try:
-            self._lens.append(stream, definition, key=key)
+            self._book.append(stream, definition, key=key)
         except DuplicateEvent as e:
             if e.record is None:
                 raise
             # Another process got another answer and recorded it first: appending that again folds it here.
-            self._lens.append(stream, e.record.event, key=key)
+            self._book.append(stream, e.record.event, key=key)
         return self.find(symbol)
 
     @contextlib.contextmanager
@@ -171,12 +171,12 @@ class Contracts:
 
     def find(self, symbol: str) -> Contract | None:
         """Return the contract of a symbol or broker id, or None."""
-        state: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        state: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         return None if state is None else state.find(symbol)
 
     def all(self) -> tuple[Contract, ...]:
         """Return every contract, sorted by symbol."""
-        state: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        state: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         if state is None:
             return ()
         return tuple(sorted(state.contracts.values(), key=lambda contract: contract.symbol))

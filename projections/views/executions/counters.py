@@ -24,7 +24,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import Lens, View
+from projections.view import BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.ledger import Ledger
 from projections.views.executions.recent_trades import TwoGenerationCache
@@ -146,16 +146,16 @@ class CountersView(View[CountersState]):
 class Counters:
     """Queries about counters."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def of(self, account: str, at: Times | None = None) -> Counts:
         """Return an account's counts at an instant (an aware datetime or UNIX ns), by default now.
 
         The newest hour is in memory; for an older one the account's records are read.
         """
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
-        state: CountersState | None = self._lens.state(CountersView.name, account)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        state: CountersState | None = self._book.state(CountersView.name, account)
         if state is None:
             return Counts()
         ledger = state.ledger
@@ -175,13 +175,13 @@ class Counters:
 
     def today(self, account: str, at: Times | None = None) -> Count:
         """Return the counts of the trading day that an instant lies in: those of `of`, without the windows."""
-        at_ns = self._lens.now_ns() if at is None else to_ns(at)
-        state: CountersState | None = self._lens.state(CountersView.name, account)
+        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        state: CountersState | None = self._book.state(CountersView.name, account)
         return NONE if state is None else state.ledger.at(at_ns).get(_KEY, NONE)
 
     def day(self, account: str, trading_day: date) -> Count:
         """Return the counts of a trading day, or of that date in UTC if no session event states the day."""
-        state: CountersState | None = self._lens.state(CountersView.name, account)
+        state: CountersState | None = self._book.state(CountersView.name, account)
         if state is None:
             return NONE
         name = trading_day.isoformat()
@@ -192,7 +192,7 @@ class Counters:
         view = CountersView(bounded=False)
         state = view.initial()
         with decimal.localcontext(FIXED):
-            for record in self._lens.read(account=account, types=view.types):
+            for record in self._book.read(account=account, types=view.types):
                 view.apply(state, record.event, record)
         return state
 

@@ -11,7 +11,7 @@ from eventstore import Instant, InvalidEvent
 from eventstore.clock import Times, to_ns
 from eventstore.trading import PositionSide
 from projections.decimals import FIXED
-from projections.view import Lens
+from projections.view import BookReader
 from projections.views.accounts import AccountsState, AccountsView, ReportedPnl, own_currency
 from projections.views.executions.ledger import Ledger
 from projections.views.executions.ledger_entry import LedgerEntry
@@ -61,8 +61,8 @@ class Pnl:
     converted to money and the contract's multiplier is not known.
     """
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def day(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
@@ -108,7 +108,7 @@ class Pnl:
 
     def total(self, account: str) -> tuple[PnlTotals, ...]:
         """Return the totals since the account's first event."""
-        return self._totals(account, lambda _: [*since_inception(self._lens, account), *self._counts(account)])
+        return self._totals(account, lambda _: [*since_inception(self._book, account), *self._counts(account)])
 
     def by_symbol(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
@@ -129,15 +129,15 @@ class Pnl:
     def unrealized(self, account: str, at: Times | None = None) -> tuple[Unrealized, ...]:
         """Return, for each open position, what closing it at its quote would realize; the quote's age is as of `at`."""
         at_ns = self._ns(at)
-        rates, quotes = Rates(self._lens, own_currency(self._lens, account)), quotes_of(self._lens)
-        held = [holding for holding in holdings_of(self._lens, account) if holding.totals.quantity]
+        rates, quotes = Rates(self._book, own_currency(self._book, account)), quotes_of(self._book)
+        held = [holding for holding in holdings_of(self._book, account) if holding.totals.quantity]
         with decimal.localcontext(FIXED):
             found = [_valued(holding, rates, quotes.get(holding.symbol, at_ns)) for holding in held]
         return tuple(sorted(found, key=lambda each: (each.symbol, each.side)))
 
     def reported(self, account: str) -> tuple[ReportedPnl, ...]:
         """Return the profit and loss that others report: the newest for each trading day, symbol and currency."""
-        state: AccountsState | None = self._lens.state(AccountsView.name, account)
+        state: AccountsState | None = self._book.state(AccountsView.name, account)
         found = [] if state is None else state.reported.values()
         return tuple(
             sorted(found, key=lambda each: (str(each.trading_day or ""), each.symbol or "", each.currency or ""))
@@ -154,12 +154,12 @@ class Pnl:
     def _totals(
         self, account: str, choose: Callable[[Ledger[LedgerEntry]], Entries], *, by_symbol: bool = False
     ) -> tuple[PnlTotals, ...]:
-        rates = Rates(self._lens, own_currency(self._lens, account))
+        rates = Rates(self._book, own_currency(self._book, account))
         with decimal.localcontext(FIXED):
             return to_currency(choose(self._ledger(account)), rates, by_symbol=by_symbol)
 
     def _counts(self, account: str) -> list[tuple[str, LedgerEntry]]:
-        state: TradesState | None = self._lens.state(TradesView.name, account)
+        state: TradesState | None = self._book.state(TradesView.name, account)
         totals = [] if state is None else list(state.totals.values())
         return [
             (f"{each.symbol}\0{PositionSide.NET.value}", LedgerEntry(fills=each.count, volume=each.bought + each.sold))
@@ -167,17 +167,17 @@ class Pnl:
         ]
 
     def _ledger(self, account: str) -> Ledger[LedgerEntry]:
-        state: PositionsState | None = self._lens.state(VIEW, account)
+        state: PositionsState | None = self._book.state(VIEW, account)
         return _EMPTY if state is None else state.ledger
 
     def _ns(self, at: Times | None) -> int:
-        return self._lens.now_ns() if at is None else to_ns(at)
+        return self._book.now_ns() if at is None else to_ns(at)
 
 
-def quotes_of(lens: Lens) -> Quotes:
+def quotes_of(book: BookReader) -> Quotes:
     """Return the book's own quotes, which hold the age limit that was set; else quotes with the default limit."""
-    found = getattr(lens, "quotes", None)
-    return found if isinstance(found, Quotes) else Quotes(lens)
+    found = getattr(book, "quotes", None)
+    return found if isinstance(found, Quotes) else Quotes(book)
 
 
 def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:

@@ -8,7 +8,7 @@ import msgspec
 from eventstore import UnknownContract
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
-from projections.view import SHARED, Lens
+from projections.view import SHARED, BookReader
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.position_state import VIEW, Holding, PositionsState
@@ -38,9 +38,9 @@ class Rates:
     A contract that names no currency is in the account's own; a fee that names none is in its contract's.
     """
 
-    def __init__(self, lens: Lens, own: str | None) -> None:
+    def __init__(self, book: BookReader, own: str | None) -> None:
         self.own = own
-        self._contracts: ContractsState | None = lens.state(ContractsView.name, SHARED)
+        self._contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
 
     def find(self, symbol: str) -> Contract | None:
         return None if self._contracts is None else self._contracts.find(symbol)
@@ -122,15 +122,15 @@ def _pnl_totals(symbol: str, side: str, currency: str | None, total: _CurrencyTo
     )
 
 
-def holdings_of(lens: Lens, account: str) -> list[Holding]:
+def holdings_of(book: BookReader, account: str) -> list[Holding]:
     """Return every holding that the account has or ever had, in no particular order."""
-    state: PositionsState | None = lens.state(VIEW, account)
+    state: PositionsState | None = book.state(VIEW, account)
     return [] if state is None else list(state.holdings.values())
 
 
-def since_inception(lens: Lens, account: str) -> list[tuple[str, LedgerEntry]]:
+def since_inception(book: BookReader, account: str) -> list[tuple[str, LedgerEntry]]:
     """Return the entries of every holding since the account's first event, without counts."""
-    state: PositionsState | None = lens.state(VIEW, account)
+    state: PositionsState | None = book.state(VIEW, account)
     if state is None:
         return []
     entries = [

@@ -22,7 +22,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.anomalies import TradeAnomaly
 from projections.views.executions.fees import Fees
@@ -146,16 +146,16 @@ class PositionsView(View[PositionsState]):
 class Positions:
     """Queries about positions. The contract's multiplier is joined on reading, so that it may be defined late."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def get(self, account: str, symbol: str, side: str = PositionSide.NET) -> Position:
         """Return the position in a symbol, or a broker's name for one; a flat one if there never was any.
 
         `side`: NET, or LONG and SHORT where the venue keeps both; anything else raises ValueError.
         """
-        state: PositionsState | None = self._lens.state(VIEW, account)
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        state: PositionsState | None = self._book.state(VIEW, account)
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         holdings = {} if state is None else state.holdings
         holding = holdings.get(symbol + "\0" + side)
@@ -170,8 +170,8 @@ class Positions:
 
     def of(self, account: str) -> tuple[Position, ...]:
         """Return every position the account ever had, including flat ones, sorted by symbol and side."""
-        state: PositionsState | None = self._lens.state(VIEW, account)
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        state: PositionsState | None = self._book.state(VIEW, account)
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         if state is None:
             return ()
         found = sorted(state.holdings.values(), key=lambda holding: (holding.symbol, holding.side))
@@ -182,12 +182,12 @@ class Positions:
 
     def unassigned_fees(self, account: str) -> Fees:
         """Return, by currency, the fees of trades that belong to no position."""
-        state: PositionsState | None = self._lens.state(VIEW, account)
+        state: PositionsState | None = self._book.state(VIEW, account)
         return () if state is None else state.fees
 
     def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
         """Return the anomalies of busts and corrections that belong to no position."""
-        state: PositionsState | None = self._lens.state(VIEW, account)
+        state: PositionsState | None = self._book.state(VIEW, account)
         return () if state is None else state.anomalies
 
 

@@ -20,7 +20,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import ZERO
-from projections.view import Lens, View
+from projections.view import BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.fees import Fees, with_fee
 from projections.views.executions.recent_trades import TwoGenerationCache
@@ -115,12 +115,12 @@ class RoundTripsView(View[RoundTripsState]):
 class RoundTrips:
     """Queries about round trips."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def of(self, account: str, symbol: str | None = None) -> tuple[RoundTrip, ...]:
         """Return the account's last 100 round trips, or those in a symbol among them, in the order they ended."""
-        state: RoundTripsState | None = self._lens.state(RoundTripsView.name, account)
+        state: RoundTripsState | None = self._book.state(RoundTripsView.name, account)
         trips = () if state is None else state.trips
         return trips if symbol is None else tuple(trip for trip in trips if trip.symbol == symbol)
 

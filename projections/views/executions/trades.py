@@ -20,7 +20,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, ContractsState, ContractsView, TooManySymbols
 from projections.views.executions.anomalies import TradeAnomaly, TradeAnomalyKind, with_anomaly
 from projections.views.executions.fees import Fees, with_fee
@@ -122,13 +122,13 @@ class TradesView(View[TradesState]):
 class Trades:
     """Queries about trades."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def of(self, account: str, symbol: str | None = None) -> tuple[Trade, ...]:
         """Return an account's trades from the log, oldest first; those of one symbol, or of a broker's name for one."""
         with decimal.localcontext(FIXED):
-            trades = _collected(self._lens.read(account=account, types=TradesView.types))
+            trades = _collected(self._book.read(account=account, types=TradesView.types))
         if symbol is None:
             return tuple(trades)
         names = {symbol, self._symbol(symbol)}
@@ -140,7 +140,7 @@ class Trades:
     def totals(self, account: str, symbol: str) -> Totals: ...
     def totals(self, account: str, symbol: str | None = None) -> Totals | tuple[Totals, ...]:
         """Return one symbol's totals, all zero if it has none; without a symbol those of every symbol, sorted."""
-        state: TradesState | None = self._lens.state(TradesView.name, account)
+        state: TradesState | None = self._book.state(TradesView.name, account)
         totals = {} if state is None else state.totals
         if symbol is None:
             return tuple(sorted(totals.values(), key=lambda each: each.symbol))
@@ -152,16 +152,16 @@ class Trades:
 
     def unassigned_fees(self, account: str) -> Fees:
         """Return, by currency, the fees of trades whose symbol is no longer known."""
-        state: TradesState | None = self._lens.state(TradesView.name, account)
+        state: TradesState | None = self._book.state(TradesView.name, account)
         return () if state is None else state.fees
 
     def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
         """Return the last 100 anomalous records."""
-        state: TradesState | None = self._lens.state(TradesView.name, account)
+        state: TradesState | None = self._book.state(TradesView.name, account)
         return () if state is None else state.anomalies
 
     def _symbol(self, name: str) -> str:
-        state: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        state: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if state is None else state.find(name)
         return name if contract is None else contract.symbol
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, to_ns
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
-from projections.view import Lens, View
+from projections.view import BookReader, View
 from projections.views.limits.loosening import loosened
 
 RULES_MAX = 1_000
@@ -184,8 +184,8 @@ class Limits:
     Without an instant: now by the store's clock, or the newest record's time if that clock was set back behind it.
     """
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what was in force at an instant, as known now, sorted by rule."""
@@ -222,14 +222,14 @@ class Limits:
         return found if rule_id is None else tuple(breach for breach in found if breach.rule_id == rule_id)
 
     def _state(self, account: str) -> LimitsState | None:
-        state: LimitsState | None = self._lens.state(LimitsView.name, account)
+        state: LimitsState | None = self._book.state(LimitsView.name, account)
         return state
 
     def _at(self, account: str, at: Times | None) -> int:
         if at is not None:
             return to_ns(at)
         state = self._state(account)
-        return max(self._lens.now_ns(), 0 if state is None else state.recorded_to)
+        return max(self._book.now_ns(), 0 if state is None else state.recorded_to)
 
     def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, RuleSettings]:
         """Return an account's rules as of an instant: from the log if it lies before what the state keeps."""
@@ -243,7 +243,7 @@ class Limits:
     def _folded(self, account: str) -> dict[str, RuleSettings]:
         view = LimitsView(settings_max=None)
         state = view.initial()
-        for record in self._lens.read(account=account, types=(LimitsSet, SessionOpened, SessionReset)):
+        for record in self._book.read(account=account, types=(LimitsSet, SessionOpened, SessionReset)):
             view.apply(state, record.event, record)
         return state.rules
 

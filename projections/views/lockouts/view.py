@@ -17,7 +17,7 @@ from eventstore.trading import (
     LockoutExtended,
     LockoutSet,
 )
-from projections.view import SHARED, Lens, View
+from projections.view import SHARED, BookReader, View
 from projections.views.contracts.names import names_and_root
 from projections.views.contracts.view import ContractsState, ContractsView
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
@@ -106,8 +106,8 @@ class LockoutsView(View[LockoutsState]):
 class Lockouts:
     """Queries about lockouts."""
 
-    def __init__(self, lens: Lens) -> None:
-        self._lens = lens
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
 
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Lockout, ...]:
         """Return the lockouts that hold at an instant (an aware datetime or UNIX ns), longest set first.
@@ -116,8 +116,8 @@ class Lockouts:
         InvalidEvent for an account that the book was not opened for, which would look unlocked.
         """
         at_ns = question_ns(at)
-        state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
-        if state is None and account != SHARED and not self._lens.covers(account):
+        state: LockoutsState | None = self._book.state(LockoutsView.name, account)
+        if state is None and account != SHARED and not self._book.covers(account):
             msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
             raise InvalidEvent(msg)
         if state is None or not (state.active or at_ns < state.expired_to):
@@ -135,18 +135,18 @@ class Lockouts:
         view = LockoutsView(ended_max=None)
         state = view.initial()
         streams = (f"lockout/{account}/", f"account/{account}/")
-        records = (self._lens.read(stream=stream, types=view.types) for stream in streams)
+        records = (self._book.read(stream=stream, types=view.types) for stream in streams)
         for record in heapq.merge(*records, key=_log_position):
             view.apply(state, record.event, record)
         return tuple(sorted([*state.ended, *state.active.values()], key=_set_order))
 
     def anomalies(self, account: str) -> tuple[LockoutAnomaly, ...]:
         """Return the last 1,000 events that had no effect, or only a part of the one they asked for, oldest first."""
-        state: LockoutsState | None = self._lens.state(LockoutsView.name, account)
+        state: LockoutsState | None = self._book.state(LockoutsView.name, account)
         return () if state is None else state.anomalies
 
     def _scopes(self, symbol: str) -> set[str]:
-        contracts: ContractsState | None = self._lens.state(ContractsView.name, SHARED)
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         names, root = names_and_root(contracts, symbol)
         scopes = {"account"} | {f"symbol:{name}" for name in names}
         return scopes if root is None else scopes | {f"root:{root}"}

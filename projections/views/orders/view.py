@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from eventstore import Event, Record
     from projections.tiers import Part
-    from projections.view import Lens
+    from projections.view import BookReader
 
 __all__ = ["Fill", "Order", "OrderAnomaly", "OrderAnomalyKind", "Orders", "OrdersState", "OrdersView", "fold_order"]
 
@@ -162,8 +162,8 @@ class Orders:
     Each raises PartitionParked if the account's fold has stopped.
     """
 
-    def __init__(self, lens: Lens, tiers: Tiers[Order] | None = None) -> None:
-        self._lens, self._tiers = lens, tiers
+    def __init__(self, book: BookReader, tiers: Tiers[Order] | None = None) -> None:
+        self._book, self._tiers = book, tiers
         # Counts lookups without a lock: no other thread can interrupt this one call. Reading the count advances it,
         # so a second counter holds how often it was read.
         self._live, self._looks = count().__next__, count().__next__
@@ -178,7 +178,7 @@ class Orders:
 
     def get(self, account: str, order_id: str) -> Order | None:
         """Return an order (FIX 11) as it is now, however old, or None if there is no such order."""
-        state = self._lens.state(OrdersView.name, account)
+        state = self._book.state(OrdersView.name, account)
         if state is not None:
             order = state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
             if order is not None:
@@ -190,7 +190,7 @@ class Orders:
 
     def open(self, account: str | None = None, symbol: str | None = None) -> tuple[Order, ...]:
         """Return the orders that may still be executed, of one account or all, in one symbol or all."""
-        accounts = self._lens.partitions(OrdersView.name) if account is None else (account,)
+        accounts = self._book.partitions(OrdersView.name) if account is None else (account,)
         return tuple(
             order
             for name in accounts
@@ -203,29 +203,29 @@ class Orders:
 
         A resident order's current id is a lookup; any other id is searched for in the account's records.
         """
-        state = self._lens.state(OrdersView.name, account)
+        state = self._book.state(OrdersView.name, account)
         order_id = None if state is None else state.broker_ids.get(broker_id)
         if order_id is None:
-            for record in self._lens.read(account=account, types=(OrderAccepted, OrderReplaced, OrderReported)):
+            for record in self._book.read(account=account, types=(OrderAccepted, OrderReplaced, OrderReported)):
                 if record.category == "order" and record.event.broker_order_id == broker_id:  # type: ignore[attr-defined]
                     order_id = record.entity.replace("%2F", "/")
         return None if order_id is None else self.get(account, order_id)
 
     def anomalies(self, account: str) -> dict[OrderAnomalyKind, int]:
         """Return how often each kind of anomaly was found in an account, evicted orders included."""
-        state = self._lens.state(OrdersView.name, account)
+        state = self._book.state(OrdersView.name, account)
         return {} if state is None else {OrderAnomalyKind(kind): count for kind, count in state.anomaly_counts.items()}
 
     def history(self, account: str, order_id: str) -> Iterator[tuple[Record, Order]]:
         """Yield an order's records, oldest first, each with the order after it."""
         stream = f"order/{account}/{order_id.replace('/', '%2F')}"
-        return fold_order(self._lens.read(stream=stream, types=OrdersView.types))
+        return fold_order(self._book.read(stream=stream, types=OrdersView.types))
 
     def _from_tiers(self, state: OrdersState, account: str, order_id: str, part: Part[Order]) -> Order | None:
         order = part.get(order_id)
         if order is not None:
             return order
-        folded_to = self._lens.position
+        folded_to = self._book.position
         order = state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
         if order is not None:
             # It moved from one group to another between the lookups.
@@ -244,7 +244,7 @@ class Orders:
         return order
 
     def _open(self, account: str) -> list[Order]:
-        state = self._lens.state(OrdersView.name, account)
+        state = self._book.state(OrdersView.name, account)
         if state is None:
             return []
         orders: list[Order] = list(state.open.values())
