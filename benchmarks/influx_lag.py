@@ -24,6 +24,7 @@ from benchmarks.workload import lives, submitted
 from eventstore import MIRRORED, Batch, SystemClock
 from eventstore.influx import status
 from eventstore.influx.points import Encoder
+from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _stretch(directory: Path, settings: InfluxSettings, stretch: float) -> tuple
         paced = msgspec.json.decode(process.stdout.read(), type=Paced)
     with closing(SqliteJournal(folder / "journal.db", log=folder.name)) as journal:
         records: list[Record] = []
-        while page := journal.read(after=paced.first + len(records), limit=5_000):
+        while page := journal.read(Query(after=paced.first + len(records), limit=5_000)):
             records += page
     return paced, records, sampled
 

@@ -26,6 +26,7 @@ from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio
 from eventstore.influx.points import Encoder
 from eventstore.influx.ship.batches import RECORDS_MAX
+from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _bodies(folder: Path) -> list[bytes]:
         measures = {(kind.name, kind.schema): kind.measures for kind in journal.types()}
         encoder = Encoder(journal.log, journal.log_id, lambda name, schema: measures[name, schema])
         return [
-            "\n".join(encoder.lines(journal.read(after=after, limit=RECORDS_MAX))).encode()
+            "\n".join(encoder.lines(journal.read(Query(after=after, limit=RECORDS_MAX)))).encode()
             for after in range(0, journal.head(), RECORDS_MAX)
         ]
 

@@ -1,6 +1,7 @@
 """A time-series event-sourced state store for trading: what happened, in order, provable."""
 
 from eventstore import trading
+from eventstore.batch import Batch
 from eventstore.clock import Clock, ManualClock, SystemClock
 from eventstore.commits import Pending
 from eventstore.config import InfluxSettings
@@ -42,7 +43,7 @@ from eventstore.events import (
 )
 from eventstore.journal import Verification
 from eventstore.reader import EventReader
-from eventstore.record import Batch, Draft, Record
+from eventstore.record import Draft, Record
 from eventstore.store import EventStore, connect, open
 
 __all__ = [

@@ -6,15 +6,15 @@ import itertools
 import re
 from collections.abc import Iterable, Mapping
 
+from eventstore.batch import Batch
 from eventstore.config import InfluxSettings
 from eventstore.errors import EventTooLarge, InvalidEvent, shown
 from eventstore.events import VOLATILE, Durability, Event
 from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
-from eventstore.journal import BATCH_EVENTS_MAX
+from eventstore.journal import BATCH_EVENTS_MAX, Query
 from eventstore.locations import masked_url
 from eventstore.proofs.merkle import HASH_BYTES
-from eventstore.record import Batch
 from eventstore.streams import check_name, check_pattern
 
 TEXT_MAX = 4_096
@@ -76,12 +76,13 @@ def check_allowed(kind: EventType, event: Event, stream: str, durability: Durabi
         raise InvalidEvent(msg)
 
 
-def narrow(stream: str | None, account: str | None, types: object) -> dict[str, object]:
+def filter_of(stream: str | None, account: str | None, types: object) -> Query:
+    """Return a query of what a reader is asked for, checked; each page gives it its bounds."""
     if stream is not None:
         check_pattern(stream)
     if account is not None:
         check_name("account", account)
-    return {"stream": stream, "account": account, "types": type_names(types)}
+    return Query(limit=0, stream=stream, account=account, types=type_names(types))
 
 
 def accounts_of(given: object) -> frozenset[str] | None:

@@ -17,8 +17,8 @@ from eventstore.journal import drafts_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventstore.journal import Journal
-    from eventstore.record import Batch, Record
+    from eventstore.journal import Group, Journal, Outcome
+    from eventstore.record import Record
 
 WAITING_EVENTS_MAX = 100_000
 COMMIT_EVENTS_MAX = 10_000
@@ -34,13 +34,13 @@ class Pending:
 
     __slots__ = ("_committer", "_outcome", "_told", "asked", "batches", "events", "latch", "lead", "queued", "thread")
 
-    def __init__(self, committer: Committer, batches: Sequence[Batch], events: int, *, queued: bool) -> None:
+    def __init__(self, committer: Committer, batches: Group, events: int, *, queued: bool) -> None:
         self.batches, self.events, self.queued = batches, events, queued
         self.lead = self.asked = False
         self.thread = threading.get_ident()
         self._told = False
         self._committer = committer
-        self._outcome: Sequence[Record] | StoreError | None = None
+        self._outcome: Outcome | None = None
         # Taken now and released by whoever has news: a latch of its own for each waiter wakes nobody else.
         self.latch = threading.Lock()
         self.latch.acquire()
@@ -71,7 +71,7 @@ class Pending:
         """What kept the events out, None while waiting and after success."""
         return self._outcome if isinstance(self._outcome, StoreError) else None
 
-    def settle(self, outcome: Sequence[Record] | StoreError) -> None:
+    def settle(self, outcome: Outcome) -> None:
         self._outcome = outcome
 
     def wake(self) -> None:
@@ -121,13 +121,13 @@ class Committer:
         """How many events have been given and are not on disk yet."""
         return self._waiting + self._flying
 
-    def append(self, batches: Sequence[Batch], events: int) -> list[Record]:
+    def append(self, batches: Group, events: int) -> list[Record]:
         """Write batches with all that waits before them; return their records or raise what kept them out."""
         request = Pending(self, batches, events, queued=False)
         self._run(request)
         return request.result()
 
-    def enqueue(self, batches: Sequence[Batch], events: int) -> Pending:
+    def enqueue(self, batches: Group, events: int) -> Pending:
         """Put batches into the queue and return at once."""
         request = Pending(self, batches, events, queued=True)
         with self._mutex:
@@ -315,7 +315,7 @@ class Committer:
         answers = iter(outcomes)
         self._settle(taken, [next(answers) if request.batches else [] for request in taken])
 
-    def _settle(self, taken: list[Pending], outcomes: Sequence[Sequence[Record] | StoreError]) -> None:
+    def _settle(self, taken: list[Pending], outcomes: Sequence[Outcome]) -> None:
         for request, outcome in zip(taken, outcomes, strict=True):
             if request.done:
                 continue

@@ -1,12 +1,13 @@
-"""The two interfaces of storage: a source that records are read from, and a journal that gives them their place."""
+"""The interfaces of storage: a source of records, a journal that gives them their place, and its maintenance."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 from typing_extensions import override
 
+from eventstore.errors import StoreError
 from eventstore.events import SYNCED
 from eventstore.events.registry import EventType, by_name
 from eventstore.proofs.merkle import STORED_LEVEL
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from eventstore.errors import StoreError
     from eventstore.proofs.merkle import Frontier, Node
-    from eventstore.record import Batch, Draft, Record
+    from eventstore.record import Draft, PreparedBatch, Record
 
 PAGE_MAX = 10_000
 """Records that one `read` of a source returns at the most."""
@@ -30,8 +30,10 @@ BATCH_BYTES_MAX = 64_000_000
 LOG_NAME = "the log's name"
 """What every `Verification.unproved` of a stored log begins with."""
 
-Group = "Sequence[Batch]"
+Group: TypeAlias = "Sequence[PreparedBatch]"
 """Batches that are written together or not at all."""
+Outcome: TypeAlias = "Sequence[Record] | StoreError"
+"""What became of a group: its records, or the error that kept all of it out."""
 
 
 class Verification(msgspec.Struct, frozen=True, eq=False):
@@ -98,8 +100,22 @@ class TypeRow(msgspec.Struct, frozen=True):
     measures: tuple[str, ...]
 
 
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read: at most `limit` records past position `after` and up to `until`; all that is given must fit.
+
+    `stream` is a name, or a prefix that ends in a slash.
+    """
+
+    limit: int
+    after: int = 0
+    until: int | None = None
+    stream: str | None = None
+    account: str | None = None
+    types: tuple[str, ...] | None = None
+
+
 class Source(Protocol):
-    """The read side of one log."""
+    """The read side of one log: every backend has it."""
 
     @property
     def log(self) -> str:
@@ -113,21 +129,8 @@ class Source(Protocol):
     def page(self) -> int:
         """How many records it is best asked for at a time."""
 
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int,
-        until: int | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: tuple[str, ...] | None = None,
-    ) -> Sequence[Record]:
-        """Return at most `limit` records past position `after` and up to `until`, oldest first.
-
-        `stream` is a name, or a prefix that ends in a slash; all that is given must fit. Fewer than `limit`
-        records mean that there are no more now.
-        """
+    def read(self, query: Query, /) -> Sequence[Record]:
+        """Return the records that fit a query, oldest first; fewer than its limit if there are no more now."""
 
     def head(self) -> int:
         """Return the last position, 0 for an empty log."""
@@ -139,21 +142,49 @@ class Source(Protocol):
         """Return the last position that was recorded at or before an instant."""
 
     def wait(self, position: int, timeout: float) -> bool:
-        """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
+        """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""
 
     def close(self) -> None:
-        """Give everything back; a second call does nothing."""
+        """Release all resources; a second call does nothing."""
 
 
-class Verifiable(Source, Protocol):
-    """A source that has its records' tree stored, so that it can be proved."""
+class StoredSource(Source, Protocol):
+    """A source that stores ids and the tree of digests with the records, as InfluxDB does not."""
+
+    def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
+        """Return the records that have these ids."""
+
+    def frontier(self) -> Frontier:
+        """Return the log's tree as of the head."""
+
+
+@runtime_checkable
+class Journal(StoredSource, Protocol):
+    """The write side: the only one that assigns position, version and recorded_at."""
+
+    def commit(self, groups: Sequence[Group]) -> Sequence[Outcome]:
+        """Write several groups with one sync; return each group's records or its own error.
+
+        Each group is all or nothing and does not notice another's failure. Ids are looked up before `expected`:
+        a group whose ids are all recorded with the same content returns the first records; a group that is only
+        partly known, or with other content, is a DuplicateEvent. Raises Overloaded, StorageFull, OutcomeUnknown
+        and Closed, which hit all groups alike.
+        """
+
+
+class Maintenance(StoredSource, Protocol):
+    """What keeps a stored log in order and proves it: its tree, its storage's own check, its state of health."""
+
+    @property
+    def trouble(self) -> str:
+        """What a background thread of the journal failed to do and retries, '' when all goes well."""
 
     @property
     def unproved(self) -> tuple[str, ...]:
         """What is stored and derives from nothing, whatever the log holds."""
 
-    def frontier(self) -> Frontier:
-        """Return the log's tree as of the head."""
+    def check_open(self) -> None:
+        """Raise Closed, saying why, unless the journal can be used."""
 
     def nodes(self, first: int, last: int, *, level: int = STORED_LEVEL) -> Sequence[Node]:
         """Return the stored nodes of a level, STORED_LEVEL or above, whose number is from `first` to `last`."""
@@ -170,41 +201,24 @@ class Verifiable(Source, Protocol):
         Once `is_canceled` returns True it ends with an exception, soon.
         """
 
+    def uncached(self) -> AbstractContextManager[Maintenance]:
+        """Return a second view of the log that reads what is stored, not what this process remembers of it."""
 
-class Journal(Verifiable, Protocol):
-    """The write side: the only one that assigns position, version and recorded_at."""
 
-    @property
-    def trouble(self) -> str:
-        """What a thread of the journal's own could not do and tries again, '' when all goes well."""
-
-    @property
-    def read_only(self) -> bool:
-        """Whether it only answers, and takes no events."""
-
-    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
-        """Write several groups of batches of drafts with one sync; return each group's records or its own error.
-
-        Each group is all or nothing and does not notice another's failure. Ids are looked up before `expected`:
-        a group whose ids are all recorded with the same content returns the first records; a group that is only
-        partly known, or with other content, is a DuplicateEvent. Raises Overloaded, StorageFull, OutcomeUnknown
-        and Closed, which hit all groups alike.
-        """
-
-    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
-        """Write the batches, all or nothing, and return their records once they are on disk."""
-
-    def check_open(self) -> None:
-        """Raise Closed, saying why, unless the journal can be used."""
+@runtime_checkable
+class Copyable(Protocol):
+    """A journal in a file of its own."""
 
     def backup(self, target: Path) -> None:
         """Copy the journal as of one instant to a new file, synced."""
 
-    def uncached(self) -> AbstractContextManager[Verifiable]:
-        """Return a reading end of its own, which finds what is stored and not what this process remembers of it."""
 
-    def find(self, ids: Sequence[bytes]) -> dict[bytes, Record]:
-        """Return the records that are known under these ids."""
+def append(journal: Journal, group: Group) -> Sequence[Record]:
+    """Commit one group alone; return its records once they are on disk, or raise its error."""
+    (outcome,) = journal.commit([group])
+    if isinstance(outcome, StoreError):
+        raise outcome
+    return outcome
 
 
 def declared(name: str, schema: int) -> TypeRow:
@@ -219,6 +233,6 @@ def class_here(name: str, schema: int) -> EventType | None:
     return kind if kind is not None and kind.schema == schema else None
 
 
-def drafts_of(group: Sequence[Batch]) -> list[Draft]:
-    """Return all drafts of a group of prepared batches."""
-    return [draft for batch in group for draft in batch.events]  # type: ignore[union-attr, misc]
+def drafts_of(group: Group) -> list[Draft]:
+    """Return all drafts of a group."""
+    return [draft for batch in group for draft in batch.drafts]

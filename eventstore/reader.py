@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore.arguments import narrow, position_of, root_of, size_of
+from eventstore.arguments import filter_of, position_of, root_of, size_of
 from eventstore.clock import timeout_of, to_ns
-from eventstore.errors import InvalidEvent, ReadOnly, shown
+from eventstore.errors import InvalidEvent, shown
 from eventstore.proofs import verify
 from eventstore.streams import account_of
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Times
     from eventstore.events import Event
-    from eventstore.journal import MissingTail, Source, Verification
+    from eventstore.journal import MissingTail, Query, Source, Verification
     from eventstore.record import Record
 
     Types = Sequence[type[Event] | str] | type[Event] | str
@@ -66,7 +67,7 @@ class EventReader:
         `stream` is a name, or a prefix with a trailing slash; `types` are event classes or names; `start`
         (included) and `stop` (not) bound `recorded_at`. Pages are fetched as they are used.
         """
-        narrowed = narrow(stream, account, types)
+        filtered = filter_of(stream, account, types)
         first = position_of("after", after)
         last = self.head() if until is None else min(position_of("until", until), self.head())
         if start is not None:
@@ -74,12 +75,12 @@ class EventReader:
         if stop is not None:
             last = min(last, self._source.position_at(to_ns(stop) - 1))
         left = last if limit is None else position_of("limit", limit)
-        return self._pages(first, last, left, narrowed)
+        return self._pages(first, last, left, filtered)
 
-    def _pages(self, after: int, last: int, left: int, narrowed: dict[str, object]) -> Iterator[Record]:
+    def _pages(self, after: int, last: int, left: int, filtered: Query) -> Iterator[Record]:
         while left > 0 and after < last:
             size = min(self._source.page, left)
-            page = self._source.read(after=after, until=last, limit=size, **narrowed)  # type: ignore[arg-type]
+            page = self._source.read(replace(filtered, after=after, until=last, limit=size))
             yield from page
             if len(page) < size:
                 return
@@ -96,16 +97,16 @@ class EventReader:
         types: Types | None = None,
     ) -> Iterator[Record]:
         """Yield records past `after`, then each new one within milliseconds, until `cancel` is set."""
-        narrowed = narrow(stream, account, types)
+        filtered = filter_of(stream, account, types)
         if cancel is not None and not callable(getattr(cancel, "is_set", None)):
             msg = f"cancel is a threading.Event, not {shown(cancel)}"
             raise InvalidEvent(msg)
-        return self._live(position_of("after", after), cancel, narrowed)
+        return self._live(position_of("after", after), cancel, filtered)
 
-    def _live(self, after: int, cancel: threading.Event | None, narrowed: dict[str, object]) -> Iterator[Record]:
+    def _live(self, after: int, cancel: threading.Event | None, filtered: Query) -> Iterator[Record]:
         while cancel is None or not cancel.is_set():
             head = self._source.head()
-            for record in self._pages(after, head, head, narrowed):
+            for record in self._pages(after, head, head, filtered):
                 yield record
                 if cancel is not None and cancel.is_set():
                     return
@@ -174,13 +175,6 @@ class EventReader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-    def append(self, *_: object, **__: object) -> list[Record]:
-        """Raise ReadOnly: this end reads."""
-        msg = "this end only reads: append in a process that opens the journal's directory"
-        raise ReadOnly(msg)
-
-    append_many = enqueue = append
 
     @override
     def __repr__(self) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from eventstore.clock import Times
 from eventstore.events import Event, Instant, codec
 
 ID_BYTES = 16
@@ -76,21 +75,12 @@ class Record(Draft, frozen=True, gc=False):
     log: str
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """Events for one stream, in order. `expected`: the version that the stream must have before them.
-
-    In a store, `events` are events and the other members are `append`'s arguments; to a journal they go as drafts.
-    """
+class PreparedBatch(msgspec.Struct, frozen=True):
+    """Drafts for one stream, in order, as a journal takes them. `expected`: the stream's version before them."""
 
     stream: str
-    events: Event | Sequence[Event] | Sequence[Draft]
+    drafts: Sequence[Draft]
     expected: int | None = None
-    key: str | Sequence[str] | None = None
-    occurred_at: Times | None = None
-    actor: str | None = None
-    note: str = ""
-    correlation_id: bytes | uuid.UUID | None = None
-    causation_id: bytes | uuid.UUID | None = None
 
 
 def digest_prefix(log_id: bytes, draft: Draft) -> bytes:

@@ -25,32 +25,31 @@ from eventstore.arguments import (
     size_of,
     text_of,
 )
+from eventstore.batch import Batch
 from eventstore.clock import Clock, SystemClock, check_clock, check_now, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
 from eventstore.ids import as_id, new_ids
 from eventstore.influx.ship.mirror import Mirror
-from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Journal, Verification
+from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Copyable, Journal, Verification
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.locations import local_path, scheme_of
 from eventstore.proofs import verify
 from eventstore.reader import EventReader
-from eventstore.record import Batch, Draft
+from eventstore.record import Draft, PreparedBatch
 from eventstore.streams import account_of, check_name
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Callable, Sequence
 
+    from eventstore.batch import Id
     from eventstore.clock import Times
     from eventstore.config import InfluxSettings
     from eventstore.events.registry import EventType
     from eventstore.influx.read.reader import InfluxReader
-    from eventstore.journal import MissingTail
+    from eventstore.journal import Maintenance, MissingTail
     from eventstore.record import Record
-
-    Id = bytes | uuid.UUID
 
 
 class EventStore(EventReader):
@@ -62,7 +61,7 @@ class EventStore(EventReader):
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Maintenance,
         *,
         clock: Clock | None = None,
         directory: Path | None = None,
@@ -71,7 +70,8 @@ class EventStore(EventReader):
         super().__init__(journal)
         self._journal = journal
         self._clock = SystemClock() if clock is None else clock
-        self._committer = Committer(journal)
+        # A journal that was opened read-only has no write side.
+        self._committer = Committer(journal) if isinstance(journal, Journal) else None
         self._actor = default_actor()
         self._process = os.getpid()
         self.directory = directory
@@ -99,7 +99,7 @@ class EventStore(EventReader):
     @property
     def read_only(self) -> bool:
         """Whether this store only answers: it was opened with `read_only`, and writes nothing."""
-        return self._journal.read_only
+        return self._committer is None
 
     @property
     @override
@@ -109,10 +109,9 @@ class EventStore(EventReader):
     @property
     def waiting(self) -> int:
         """How many enqueued events are not on disk yet."""
-        return self._committer.waiting
+        return 0 if self._committer is None else self._committer.waiting
 
-    @override
-    def append(  # type: ignore[override]
+    def append(
         self,
         stream: str,
         events: Event | Sequence[Event],
@@ -137,13 +136,12 @@ class EventStore(EventReader):
         )  # fmt: skip
         return self._append([batch], durability)
 
-    @override
-    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:  # type: ignore[override]
+    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
         """Append several batches to any streams, all or nothing; return all records. Raises as `append` does."""
         return self._append(batches_of(batches), durability)
 
     def _append(self, batches: Sequence[Batch], durability: Durability) -> list[Record]:
-        self._check_writable()
+        committer = self._writable()
         if durability_of(durability) < SYNCED:
             msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"
             raise InvalidEvent(msg)
@@ -152,13 +150,12 @@ class EventStore(EventReader):
             msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
             raise Unavailable(msg)
         prepared, events = self._prepare(batches, durability)
-        records = self._committer.append(prepared, events) if events else []
+        records = committer.append(prepared, events) if events else []
         if mirrored and records:
             self.mirror.confirm(records)
         return records
 
-    @override
-    def enqueue(  # type: ignore[override]
+    def enqueue(
         self,
         stream: str,
         events: Event | Sequence[Event],
@@ -176,12 +173,12 @@ class EventStore(EventReader):
         Only events whose type allows QUEUED; what is malformed raises here, a conflict in `result()`, `flush()`
         or `close()`. Raises Overloaded when the queue stays full.
         """
-        self._check_writable()
+        committer = self._writable()
         batch = Batch(
             stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
         )  # fmt: skip
         prepared, count = self._prepare([batch], QUEUED)
-        return self._committer.enqueue(prepared, count)
+        return committer.enqueue(prepared, count)
 
     def find(self, id: Id) -> Record | None:
         """Return the record with an id, as a causation names it; None where this log has none."""
@@ -192,7 +189,8 @@ class EventStore(EventReader):
     def flush(self) -> None:
         """Return once all that was enqueued before is on disk; raise what kept any of it out."""
         self._journal.check_open()
-        self._committer.flush()
+        if self._committer is not None:
+            self._committer.flush()
 
     @override
     def root(self, size: int | None = None) -> tuple[int, bytes]:
@@ -230,6 +228,9 @@ class EventStore(EventReader):
         if self.directory is not None and _real(self.directory) in _real(place).parents[1:]:
             msg = f"{place.parent} lies inside the log's own directory {self.directory}: name a place outside of it"
             raise InvalidEvent(msg)
+        if not isinstance(self._journal, Copyable):
+            msg = f"a journal in memory cannot be copied to {place}: open a directory instead"
+            raise InvalidEvent(msg)
         self._journal.backup(place)
         return place.parent
 
@@ -238,7 +239,7 @@ class EventStore(EventReader):
         found = [str(fault) for fault in self._journal.integrity()]
         if trouble := self._journal.trouble:
             found.append(f"the files are not looked after: {trouble}")
-        if trouble := self._committer.trouble:
+        if self._committer is not None and (trouble := self._committer.trouble):
             found.append(f"what was enqueued could not be written: {trouble}")
         return found
 
@@ -248,26 +249,28 @@ class EventStore(EventReader):
         if os.getpid() != self._process:
             return  # a fork's child has nothing to write, and may not touch its parent's connections
         try:
-            self._committer.close()
+            if self._committer is not None:
+                self._committer.close()
         finally:
             if self._mirror is not None:
                 self._mirror.close()
             self._journal.close()
 
-    def _check_writable(self) -> None:
+    def _writable(self) -> Committer:
         self._journal.check_open()
-        if self.read_only:
+        if self._committer is None:
             msg = f"the log in {self.directory} was opened read-only: append in a store opened without read_only"
             raise ReadOnly(msg)
+        return self._committer
 
-    def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[Batch], int]:
+    def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[PreparedBatch], int]:
         now = check_now(self._clock.now_ns())
         prepared, count, size = [], 0, 0
         for batch in batches:
             drafts = self._drafts(batch, durability, now)
             if not drafts:
                 continue
-            prepared.append(Batch(batch.stream, drafts, expected_of(batch.expected)))
+            prepared.append(PreparedBatch(batch.stream, drafts, expected_of(batch.expected)))
             count += len(drafts)
             size += sum([len(draft.data) for draft in drafts])
             if count > BATCH_EVENTS_MAX:

@@ -379,8 +379,9 @@ class Book(BuiltinQueries):
             msg = f"this book is at position {self.position} and closed, or of the past: append to an open one"
             raise ReadOnly(msg)
         if not isinstance(self._reader, EventStore):
-            self._reader.append()
-        return self._reader  # type: ignore[return-value]
+            msg = "this end only reads: append in a process that opens the journal's directory"
+            raise ReadOnly(msg)
+        return self._reader
 
     def __enter__(self) -> Self:
         return self

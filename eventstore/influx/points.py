@@ -17,7 +17,7 @@ from eventstore.record import ID_BYTES, Digester, Record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from eventstore.journal import Journal, TypeRow
+    from eventstore.journal import Maintenance, TypeRow
 
 EVENTS, LOGS, TYPES, MIRROR = "events", "logs", "types", "mirror"
 """The measurements: one point for a record, for a log's claim, for a type and schema, and for a second of mirroring."""
@@ -68,7 +68,7 @@ _meta_of = msgspec.json.Decoder(Meta).decode
 class Types:
     """What a journal keeps of each type and schema, read again where one is new."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Maintenance) -> None:
         self._journal = journal
         self._known: dict[tuple[str, int], TypeRow] = {}
 

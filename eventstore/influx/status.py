@@ -11,13 +11,14 @@ import msgspec
 
 from eventstore import files
 from eventstore.clock import NANOSECONDS
+from eventstore.journal import Query
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from eventstore.journal import Journal
+    from eventstore.journal import Source
 
 CURSOR = "mirror"
 LOCK_FILE, STATUS_FILE = "mirror.lock", "mirror.json"
@@ -85,9 +86,9 @@ def is_locked(directory: Path) -> bool:
         return False
 
 
-def lag_seconds(journal: Journal, position: int, now_ns: int) -> float:
+def lag_seconds(journal: Source, position: int, now_ns: int) -> float:
     """Return the age of the oldest record past a position, 0 where there is none."""
-    oldest = journal.read(after=position, limit=1)
+    oldest = journal.read(Query(after=position, limit=1))
     return max(now_ns - oldest[0].recorded_at, 0) / NANOSECONDS if oldest else 0.0
 
 

@@ -12,7 +12,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, check_now
-from eventstore.errors import Closed, DuplicateEvent, InvalidEvent, StoreError, VersionConflict
+from eventstore.errors import Closed, DuplicateEvent, StoreError, VersionConflict
 from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
 from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
@@ -20,16 +20,15 @@ from eventstore.streams import account_of, check_name, prefix_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
-    from eventstore.record import Batch, Draft
+    from eventstore.journal import Group, Outcome, Query
+    from eventstore.record import Draft
 
 
 class MemoryJournal:
     """One log in a list."""
 
     page = PAGE
-    read_only = False
     trouble = ""
     unproved: tuple[str, ...] = ()
 
@@ -44,10 +43,10 @@ class MemoryJournal:
         self._grown = threading.Condition()
         self._closed = False
 
-    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
+    def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         with self._grown:
             self.check_open()
-            outcomes: list[Sequence[Record] | StoreError] = []
+            outcomes: list[Outcome] = []
             for group in groups:
                 try:
                     outcomes.append(self._write(group))
@@ -56,13 +55,7 @@ class MemoryJournal:
             self._grown.notify_all()
             return outcomes
 
-    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
-        outcome = self.commit([batches])[0]
-        if isinstance(outcome, StoreError):
-            raise outcome
-        return outcome
-
-    def _write(self, group: Sequence[Batch]) -> Sequence[Record]:
+    def _write(self, group: Group) -> Sequence[Record]:
         drafts = drafts_of(group)
         if known := self._already(drafts):
             return known
@@ -72,7 +65,7 @@ class MemoryJournal:
             found = versions.setdefault(batch.stream, self.version(batch.stream))
             if batch.expected is not None and batch.expected != found:
                 raise VersionConflict(batch.stream, batch.expected, found)
-            versions[batch.stream] += len(batch.events)  # type: ignore[arg-type]
+            versions[batch.stream] += len(batch.drafts)
         new: list[Record] = []
         recorded_at = self._records[-1].recorded_at if self._records else 0
         now = check_now(self._clock.now_ns())
@@ -110,23 +103,13 @@ class MemoryJournal:
         self.check_open()
         return {id: self._by_id[id] for id in ids if id in self._by_id}
 
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int,
-        until: int | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: tuple[str, ...] | None = None,
-    ) -> Sequence[Record]:
+    def read(self, query: Query, /) -> Sequence[Record]:
         self.check_open()
         page: list[Record] = []
-        for record in self._records[after:until]:
-            if len(page) == limit:
+        for record in self._records[query.after : query.until]:
+            if len(page) == query.limit:
                 break
-            fits = (account is None or record.account == account) and (types is None or record.type in types)
-            if fits and _in(stream, record.stream):
+            if _fits(query, record):
                 page.append(record)
         return page
 
@@ -163,11 +146,6 @@ class MemoryJournal:
         self.check_open()
         return [kind for _, kind in sorted(self._types.items())]
 
-    def backup(self, target: Path) -> None:
-        self.check_open()
-        msg = f"a journal in memory cannot be copied to {target}: open a directory instead"
-        raise InvalidEvent(msg)
-
     def missing_tail(self) -> None:
         return None
 
@@ -192,6 +170,14 @@ class MemoryJournal:
     @override
     def __repr__(self) -> str:
         return f"<MemoryJournal {self.log} at {len(self._records)}>"
+
+
+def _fits(query: Query, record: Record) -> bool:
+    return (
+        (query.account is None or record.account == query.account)
+        and (query.types is None or record.type in query.types)
+        and _in(query.stream, record.stream)
+    )
 
 
 def _in(pattern: str | None, stream: str) -> bool:

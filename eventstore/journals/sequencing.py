@@ -13,7 +13,8 @@ from eventstore.record import Record, digest_place, digest_prefix
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from eventstore.record import Batch, Draft
+    from eventstore.journal import Group, Outcome
+    from eventstore.record import PreparedBatch
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
     Version = Callable[[str], int]
@@ -46,7 +47,7 @@ class Sequencer:
         self._version, self._find, self._careful = version, find, careful
         self._placed: dict[bytes, Record] = {}
 
-    def place(self, group: Sequence[Batch]) -> Sequence[Record] | StoreError:
+    def place(self, group: Group) -> Outcome:
         """Place a group, or return the error that keeps all of it out."""
         try:
             self._check_time()
@@ -63,7 +64,7 @@ class Sequencer:
                     # Ids come before `expected`: a repeated batch is not a stale one.
                     return self._already(group) or VersionConflict(stream, batch.expected, found)
                 before.append(found)
-                staged[stream] = found + len(batch.events)  # type: ignore[arg-type]
+                staged[stream] = found + len(batch.drafts)
         except StoreError as error:
             return error
         first = len(self.records)
@@ -85,14 +86,13 @@ class Sequencer:
         version = self.versions.get(stream)
         return self._version(stream) if version is None else version
 
-    def _place_batch(self, batch: Batch, version: int) -> None:
+    def _place_batch(self, batch: PreparedBatch, version: int) -> None:
         stream, log, now = batch.stream, self._log, self._now
         position, recorded_at = self.position, self.recorded_at
         prefixes: dict[tuple[str, int], bytes] = {}
         told: tuple[object, ...] = ()
         sha256, place, add = hashlib.sha256, digest_place, self.records.append
-        draft: Draft
-        for draft in batch.events:  # type: ignore[assignment, union-attr]
+        for draft in batch.drafts:
             position += 1
             version += 1
             recorded_at = now if now > recorded_at else recorded_at + 1
@@ -120,7 +120,7 @@ class Sequencer:
         self.position, self.recorded_at = position, recorded_at
         self.versions[stream] = version
 
-    def _already(self, group: Sequence[Batch]) -> Sequence[Record] | None:
+    def _already(self, group: Group) -> Sequence[Record] | None:
         """Return the first records of a group that is known, None for a new one; raise DuplicateEvent between."""
         drafts = drafts_of(group)
         ids = [draft.id for draft in drafts]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from eventstore.errors import CorruptJournal
-from eventstore.journal import LOG_NAME, PAGE_MAX, Fault, Verification, class_here
+from eventstore.journal import LOG_NAME, PAGE_MAX, Fault, Query, Verification, class_here
 from eventstore.proofs import merkle
 from eventstore.record import Digester
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Future
 
-    from eventstore.journal import Journal, Source, Verifiable
+    from eventstore.journal import Maintenance, Source
     from eventstore.record import Record
 
     Progress = Callable[[int, int], None]
@@ -26,7 +26,7 @@ _NOT_EMPTY = f"the root of a log without records is {merkle.EMPTY_ROOT.hex()}, n
 
 
 def verify(
-    journal: Journal,
+    journal: Maintenance,
     *,
     after: int = 0,
     root: bytes | None = None,
@@ -61,7 +61,7 @@ def verify(
 
 
 @contextlib.contextmanager
-def _beside(source: Verifiable) -> Iterator[Future[list[Fault]]]:
+def _beside(source: Maintenance) -> Iterator[Future[list[Fault]]]:
     """Check the storage in a thread of its own meanwhile: SQLite does that without the interpreter."""
     canceled = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="integrity check") as executor:
@@ -74,7 +74,7 @@ def _beside(source: Verifiable) -> Iterator[Future[list[Fault]]]:
 class _Records:
     """The records from a tile on, and the tree that they give."""
 
-    def __init__(self, source: Verifiable, tree: merkle.Frontier, after: int) -> None:
+    def __init__(self, source: Maintenance, tree: merkle.Frontier, after: int) -> None:
         self.grown = merkle.Frontier()
         self._source, self._tree = source, tree
         self._start = min(after, tree.size) // merkle.TILE
@@ -138,7 +138,7 @@ class _Records:
         grown, source = self.grown, self._source
         after = grown.size
         try:
-            page = source.read(after=after, limit=until - after, until=until)
+            page = source.read(Query(after=after, limit=until - after, until=until))
         except CorruptJournal as e:
             return Fault(e.position or _first_unreadable(source, after, until), e.reason)
         for expected, record in enumerate(page, after + 1):
@@ -170,13 +170,13 @@ def _first_unreadable(source: Source, after: int, until: int) -> int:
     """Return the first position of a page that cannot be read alone either."""
     for position in range(after + 1, until + 1):
         try:
-            source.read(after=position - 1, limit=1, until=position)
+            source.read(Query(after=position - 1, limit=1, until=position))
         except CorruptJournal:
             return position
     return after + 1
 
 
-def _unproved(source: Verifiable, size: int) -> tuple[str, ...]:
+def _unproved(source: Maintenance, size: int) -> tuple[str, ...]:
     """Return what no check can find changed, since nothing in the log says what it has to be."""
     types = [
         f"durability and measures of type {kind.name}, schema {kind.schema}, which has no class here"
@@ -188,14 +188,14 @@ def _unproved(source: Verifiable, size: int) -> tuple[str, ...]:
     return (*source.unproved, *id_, *types)
 
 
-def tree_at(journal: Journal, size: int) -> merkle.Frontier:
+def tree_at(journal: Maintenance, size: int) -> merkle.Frontier:
     """Return the tree of a journal's first records; raise CorruptJournal where they are not all there."""
     try:
         nodes = lambda level, number: journal.nodes(number, number, level=level)  # noqa: E731 - one expression
         tree = merkle.frontier_at(size // merkle.TILE, nodes)
     except LookupError as e:
         raise CorruptJournal(size, f"the stored tree is incomplete: {e}") from e
-    rest = journal.read(after=tree.size, until=size, limit=merkle.TILE)
+    rest = journal.read(Query(after=tree.size, until=size, limit=merkle.TILE))
     tree.grow([record.digest for record in rest])
     if tree.size != size:
         raise CorruptJournal(tree.size + 1, "the record is missing")
@@ -207,7 +207,8 @@ def grown(source: Source, tree: merkle.Frontier | None = None, *, size: int | No
     tree = tree or merkle.Frontier()
     until = source.head() if size is None else size
     while tree.size < until:
-        tree.grow([record.digest for record in source.read(after=tree.size, limit=source.page, until=until)])
+        page = source.read(Query(after=tree.size, limit=source.page, until=until))
+        tree.grow([record.digest for record in page])
     return tree
 
 
@@ -236,7 +237,7 @@ def verify_order(
     order = _Order(0 if from_start else after, (roots or {}) if from_start else {}, known)
     first = order.position
     while order.position < head:
-        for record in source.read(after=order.position, limit=source.page, until=head):
+        for record in source.read(Query(after=order.position, limit=source.page, until=head)):
             wrong = order.check(record)
             if wrong is not None:
                 return _wrong(after, *wrong)

@@ -2,6 +2,7 @@
 
 from eventstore.testing.drafts import HISTORY, LATER, batch, draft, drafts
 from eventstore.testing.journal_contract import JournalContract
+from eventstore.testing.maintenance_contract import MaintenanceContract
 from eventstore.testing.naive import naive_digest, naive_root
 from eventstore.testing.source_contract import SourceContract
 from eventstore.testing.threads import in_time
@@ -10,6 +11,7 @@ __all__ = [
     "HISTORY",
     "LATER",
     "JournalContract",
+    "MaintenanceContract",
     "SourceContract",
     "batch",
     "draft",

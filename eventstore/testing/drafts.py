@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from eventstore.ids import keyed_id
-from eventstore.record import Batch, Draft
+from eventstore.record import Draft, PreparedBatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,9 +40,9 @@ def drafts(stream: str, texts: Sequence[str]) -> list[Draft]:
     return [draft(stream, text) for text in texts]
 
 
-def batch(stream: str, *texts: str, expected: int | None = None) -> Batch:
+def batch(stream: str, *texts: str, expected: int | None = None) -> PreparedBatch:
     """Return a batch of one draft for each text, as a journal takes it."""
-    return Batch(stream, drafts(stream, texts), expected)
+    return PreparedBatch(stream, drafts(stream, texts), expected)
 
 
 # Names that a careless prefix, a comparison without regard to case, or a lost encoding would mix up.
@@ -61,7 +61,7 @@ STREAMS = (
 TYPES = ("Noted", "Changed", "Ended")
 
 
-def _history() -> tuple[tuple[Batch, ...], ...]:
+def _history() -> tuple[tuple[PreparedBatch, ...], ...]:
     groups, number = [], 0
     for turn in range(24):
         group = []
@@ -72,7 +72,7 @@ def _history() -> tuple[tuple[Batch, ...], ...]:
             for _ in range(1 + (turn + part) % 3):
                 number += 1
                 facts.append(_varied(stream, number))
-            group.append(Batch(stream, facts))
+            group.append(PreparedBatch(stream, facts))
         groups.append(tuple(group))
     return tuple(groups)
 

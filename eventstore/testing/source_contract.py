@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from eventstore.errors import Closed
-from eventstore.journal import drafts_of
+from eventstore.journal import Query, drafts_of
 from eventstore.testing.drafts import HISTORY, STREAMS, TYPES
 from eventstore.testing.naive import naive_digest
 from eventstore.testing.threads import in_time
@@ -63,24 +63,25 @@ class SourceContract:
     """
 
     def test_a_record_reads_back_as_it_was_recorded(self, source: Source, records: Sequence[Record]) -> None:
-        assert list(source.read(limit=1000)) == list(records)
+        assert list(source.read(Query(limit=1000))) == list(records)
         assert len(records) == COUNT
 
     def test_positions_have_no_gap(self, source: Source, records: Sequence[Record]) -> None:
-        assert [record.position for record in source.read(limit=1000)] == list(range(1, COUNT + 1))
+        assert [record.position for record in source.read(Query(limit=1000))] == list(range(1, COUNT + 1))
 
     def test_a_record_names_its_log(self, source: Source, records: Sequence[Record]) -> None:
-        assert {record.log for record in source.read(limit=1000)} == {source.log} == {"main"}
+        assert {record.log for record in source.read(Query(limit=1000))} == {source.log} == {"main"}
 
     def test_a_digest_is_recomputed_from_what_is_read(self, source: Source, records: Sequence[Record]) -> None:
-        for record in source.read(limit=1000):
+        for record in source.read(Query(limit=1000)):
             assert naive_digest(source.log_id, record) == record.digest, record
 
     @pytest.mark.parametrize("wanted", FILTERS.values(), ids=FILTERS)
     def test_a_filter_gives_all_that_fits_and_nothing_else(
         self, source: Source, records: Sequence[Record], wanted: dict[str, Any]
     ) -> None:
-        assert list(source.read(limit=1000, **wanted)) == [record for record in records if fits(record, **wanted)]
+        found = list(source.read(Query(limit=1000, **wanted)))
+        assert found == [record for record in records if fits(record, **wanted)]
 
     @pytest.mark.parametrize("size", [1, 2, 3, 7, COUNT - 1, COUNT, COUNT + 1])
     @pytest.mark.parametrize("wanted", [{}, *FILTERS.values()], ids=["everything", *FILTERS])
@@ -90,7 +91,7 @@ class SourceContract:
         found: list[Record] = []
         after = 0
         for _ in range(COUNT + 1):
-            page = source.read(after=after, limit=size, **wanted)
+            page = source.read(Query(after=after, limit=size, **wanted))
             found += page
             if len(page) < size:
                 break
@@ -102,17 +103,17 @@ class SourceContract:
         self, source: Source, records: Sequence[Record], wanted: dict[str, Any]
     ) -> None:
         for after, until in [(0, 5), (5, 5), (7, 30), (20, 21), (30, 7), (COUNT - 3, COUNT + 9), (COUNT, COUNT + 9)]:
-            found = source.read(after=after, until=until, limit=1000, **wanted)
+            found = source.read(Query(after=after, until=until, limit=1000, **wanted))
             between = [record for record in records if after < record.position <= until]
             assert list(found) == [record for record in between if fits(record, **wanted)], (after, until)
 
     def test_a_limit_is_kept(self, source: Source, records: Sequence[Record]) -> None:
-        assert list(source.read(limit=3)) == list(records[:3])
-        assert list(source.read(limit=2, account="ACC2")) == [r for r in records if fits(r, account="ACC2")][:2]
+        assert list(source.read(Query(limit=3))) == list(records[:3])
+        assert list(source.read(Query(limit=2, account="ACC2"))) == [r for r in records if fits(r, account="ACC2")][:2]
 
     def test_past_the_head_there_is_nothing(self, source: Source, records: Sequence[Record]) -> None:
-        assert list(source.read(after=COUNT, limit=10)) == []
-        assert list(source.read(after=COUNT + 10_000, limit=10, stream=STREAMS[0])) == []
+        assert list(source.read(Query(after=COUNT, limit=10))) == []
+        assert list(source.read(Query(after=COUNT + 10_000, limit=10, stream=STREAMS[0]))) == []
 
     def test_the_head_is_the_last_position(self, source: Source, records: Sequence[Record]) -> None:
         assert source.head() == records[-1].position == COUNT
@@ -151,7 +152,7 @@ class SourceContract:
     def test_a_closed_source_answers_nothing(self, source: Source, records: Sequence[Record]) -> None:
         source.close()
         for call in (
-            lambda: source.read(limit=1),
+            lambda: source.read(Query(limit=1)),
             source.head,
             lambda: source.version(STREAMS[0]),
             lambda: source.position_at(records[0].recorded_at),

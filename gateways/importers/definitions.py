@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from eventstore.batch import Batch
 from eventstore.errors import InvalidEvent
-from eventstore.record import Batch
 from eventstore.trading import ContractDefined
 from gateways.importers.texts import entity
 

@@ -12,6 +12,7 @@ import pytest
 import eventstore
 from eventstore import EventStore, InfluxSettings, Record
 from eventstore.influx.read import queries
+from eventstore.journal import Query, append
 from eventstore.journals.memory import MemoryJournal
 from tests.influx import dashboards
 from tests.influx.mirroring import fill, settings_for
@@ -69,13 +70,13 @@ def journal() -> MemoryJournal:
     """A journal of all that a source's contract wants to see."""
     journal = MemoryJournal()
     for group in HISTORY:
-        journal.append(group)
+        append(journal, group)
     return journal
 
 
 @pytest.fixture(scope="module")
 def records(journal: MemoryJournal) -> Sequence[Record]:
-    return list(journal.read(limit=1000))
+    return list(journal.read(Query(limit=1000)))
 
 
 @pytest.fixture

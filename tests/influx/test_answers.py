@@ -18,6 +18,7 @@ from eventstore.influx.client import ANY, Client, Raw
 from eventstore.influx.read import windows
 from eventstore.influx.read.reader import InfluxReader
 from eventstore.influx.read.source import InfluxSource
+from eventstore.journal import Query
 from eventstore.journals.memory import MemoryJournal
 from eventstore.testing import SourceContract
 from tests.influx import filling
@@ -88,7 +89,7 @@ def test_an_error_or_half_an_answer_inside_a_200_is_raised(what: str, in_json: b
     answer, words = ANSWERS[what]
     body = msgspec.json.encode(answer) if in_json else msgspec.msgpack.encode(answer)
     source = planned(Raw(body, not in_json))
-    for ask in (source.head, lambda: source.read(limit=1), lambda: source.version("a/b/c")):
+    for ask in (source.head, lambda: source.read(Query(limit=1)), lambda: source.version("a/b/c")):
         with pytest.raises(Unavailable, match=words):
             ask()
     source.close()
@@ -133,10 +134,10 @@ def test_a_question_that_fails_inside_a_200_is_asked_again(
     monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
     source = InfluxSource(Starting(told), "main", journal.log_id)
     assert source.head() == len(records)
-    assert source.read(limit=len(records)) == records
+    assert source.read(Query(limit=len(records))) == records
     some = records[0]
     assert source.version(some.stream) == len([record for record in records if record.stream == some.stream])
-    assert source.read(limit=1, stream=some.stream) == [some]
+    assert source.read(Query(limit=1, stream=some.stream)) == [some]
     assert source.position_at(some.recorded_at) == journal.position_at(some.recorded_at)
     source.close()
 

@@ -16,6 +16,7 @@ from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder
 from eventstore.influx.repair.check import Comparing, Comparison
 from eventstore.influx.ship.shipper import Shipper
+from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.trading import OrderFilled, OrderSubmitted, Side
 from tests.influx.api import Server
@@ -42,7 +43,7 @@ class Shipped:
         self.journal = SqliteJournal(self.directory / "journal.db")
         self.ship()
         self.client = Client(self.settings)
-        self.records = list(self.journal.read(limit=COUNT))
+        self.records = list(self.journal.read(Query(limit=COUNT)))
 
     def ship(self) -> None:
         assert Shipper(self.journal, self.directory, self.settings).run(once=True, patience_seconds=20) > 0

@@ -19,7 +19,7 @@ from eventstore.influx.read.roots import roots
 from eventstore.influx.read.source import InfluxSource
 from eventstore.influx.read.timeline import Anchor, Timeline
 from eventstore.influx.repair import check
-from eventstore.journal import Source, declared
+from eventstore.journal import Query, Source, declared
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.proofs import verify
@@ -62,8 +62,9 @@ class Made:
     def head(self) -> int:
         return self._records[-1].position
 
-    def read(self, *, after: int, limit: int, until: int) -> Sequence[Record]:
-        return [record for record in self._records if after < record.position <= until][:limit]
+    def read(self, query: Query) -> Sequence[Record]:
+        until = query.until or self.head()
+        return [record for record in self._records if query.after < record.position <= until][: query.limit]
 
 
 def changed(records: Sequence[Record], position: int, **members: object) -> list[Record]:
@@ -141,7 +142,7 @@ def test_a_stream_of_an_empty_log_has_no_version(
 ) -> None:
     filling.claim(server, bucket)
     one = opened()
-    assert (one.version(filling.STREAMS[0]), one.head(), one.read(limit=5)) == (0, 0, [])
+    assert (one.version(filling.STREAMS[0]), one.head(), one.read(Query(limit=5))) == (0, 0, [])
     filling.fill(server, bucket, RECORDS)
     assert one.version(filling.STREAMS[0]) == 3
 
@@ -153,7 +154,7 @@ def test_nothing_is_asked_for_past_the_head(
     filling.fill(server, bucket, RECORDS)
     one = opened()
     assert one.head() == 9
-    assert one.read(after=5, limit=4, until=9) == RECORDS[5:]
+    assert one.read(Query(after=5, limit=4, until=9)) == RECORDS[5:]
     client = one._client
     assert isinstance(client, CountingClient)
     assert not [query for query in client.queries if f"time > {RECORDS[-1].recorded_at}" in query]
@@ -169,10 +170,10 @@ def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
     filling.write(server, bucket, [part])
     one = opened()
     with pytest.raises(Refused, match=f"the point at {RECORDS[4].recorded_at} is not whole: eventstore mirror --check"):
-        one.read(limit=9, account=RECORDS[4].account)
+        one.read(Query(limit=9, account=RECORDS[4].account))
     filling.write(server, bucket, [rest])
     expected = [record for record in RECORDS if record.account == RECORDS[4].account]
-    assert one.read(limit=9, account=RECORDS[4].account) == expected
+    assert one.read(Query(limit=9, account=RECORDS[4].account)) == expected
 
 
 def test_a_position_that_is_no_whole_number_is_named(
@@ -342,6 +343,6 @@ def test_what_a_journal_can_have_recorded_is_restored(size: int, tmp_path: Path)
     written.finish()
     written.abandon()
     journal = SqliteJournal(tmp_path / "journal.db")
-    assert list(journal.read(limit=100)) == RECORDS
+    assert list(journal.read(Query(limit=100))) == RECORDS
     assert verify.verify(journal).ok
     journal.close()

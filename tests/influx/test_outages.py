@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -20,6 +19,7 @@ from eventstore import Record, Unavailable
 from eventstore.influx.client import Client
 from eventstore.influx.repair.check import Comparing
 from eventstore.influx.ship.mirror import Mirror
+from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
 from tests.influx.api import Server
 from tests.influx.mirroring import (
@@ -96,12 +96,12 @@ def test_an_error_of_the_journal_that_passes_does_not_end_the_shipping(
         read = SqliteJournal.read
         failed: list[str] = []
 
-        def failing(journal: SqliteJournal, **arguments: Any) -> Sequence[Record]:  # noqa: ANN401 - as they come
+        def failing(journal: SqliteJournal, query: Query) -> Sequence[Record]:
             if threading.current_thread().name.startswith("encoder") and len(failed) < 2:
                 failed.append("once")
                 msg = "the disk does not answer"
                 raise Unavailable(msg)
-            return read(journal, **arguments)
+            return read(journal, query)
 
         monkeypatch.setattr(SqliteJournal, "read", failing)
         assert ship(data, settings_for(server, bucket)) == 100

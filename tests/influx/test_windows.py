@@ -15,6 +15,7 @@ from eventstore.influx.read.reader import InfluxReader
 from eventstore.influx.read.source import InfluxSource
 from eventstore.influx.read.timeline import Timeline
 from eventstore.influx.read.windows import ANSWER_BYTES
+from eventstore.journal import Query
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, SECOND, CountingClient
 from tests.influx.servers import Server
@@ -62,7 +63,7 @@ def test_a_position_is_found_with_few_questions(server: Server, log: tuple[str, 
     for after in [*edges, *(chance.randrange(len(records)) for _ in range(10))]:
         source._times = Timeline(source._asking)  # as one that has seen nothing
         del client.queries[:], client.sizes[:]
-        assert source.read(after=after, limit=3, until=len(records)) == records[after : after + 3]
+        assert source.read(Query(after=after, limit=3, until=len(records))) == records[after : after + 3]
         assert len(client.queries) <= QUESTIONS_MAX
         assert sum(client.sizes) < 20_000
     source.close()
@@ -111,7 +112,7 @@ def test_records_a_nanosecond_apart_in_pages_of_any_size_are_the_whole(
     chance, after = random.Random(5), 0
     while after < len(records):
         limit = chance.choice((1, 700, 3_000, 10_000))
-        page = source.read(after=after, limit=limit)
+        page = source.read(Query(after=after, limit=limit))
         assert page == records[after : after + limit]
         after += len(page)
     source.close()
@@ -139,7 +140,7 @@ def test_no_answer_is_ever_longer_than_its_bound(
     with InfluxReader(client, "main") as reader:
         assert list(reader.read(account=account)) == wanted
     assert max(client.sizes) <= ANSWER_BYTES_MAX
-    source.read(after=3_000, limit=800)
+    source.read(Query(after=3_000, limit=800))
     assert source.page * 60_000 < 2 * ANSWER_BYTES
     source.close()
 
@@ -150,8 +151,8 @@ def test_a_page_is_as_long_as_was_asked_for_however_long_the_records(
     bucket, records = heavy
     _, source = source_of(server, bucket)
     for after, limit in itertools.product((0, 2_900, 3_600), (1, 150, 800)):
-        assert source.read(after=after, limit=limit) == records[after : after + limit]
-        assert len(source.read(after=after, limit=100, stream=filling.STREAMS[1])) == 100
+        assert source.read(Query(after=after, limit=limit)) == records[after : after + limit]
+        assert len(source.read(Query(after=after, limit=100, stream=filling.STREAMS[1]))) == 100
     source.close()
 
 
@@ -162,9 +163,9 @@ def test_an_answer_that_is_too_long_is_asked_for_in_parts(
     monkeypatch.setattr(clients, "ANSWER_BYTES_MAX", 150_000)
     client, source = source_of(server, bucket)
     assert source.head() == len(records)
-    assert source.read(after=2_990, limit=30) == records[2_990:3_020]
+    assert source.read(Query(after=2_990, limit=30)) == records[2_990:3_020]
     assert (
-        source.read(after=2_990, limit=10, account="ACC1")
+        source.read(Query(after=2_990, limit=10, account="ACC1"))
         == [record for record in records[2_990:3_010] if record.account == "ACC1"][:10]
     )
     assert max(client.sizes) <= 150_000

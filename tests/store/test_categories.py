@@ -11,8 +11,9 @@ import eventstore
 import projections
 from eventstore import QUEUED, Batch, Event, EventStore, InvalidEvent, trading
 from eventstore.events.registry import by_class
+from eventstore.journal import append
 from eventstore.journals.memory import MemoryJournal
-from eventstore.record import Draft
+from eventstore.record import Draft, PreparedBatch
 from eventstore.trading import LockoutSet, OrderRejected, QuoteReceived
 from tests.store.facts import contract, filled, rejected
 from tests.store.test_events import VOCABULARY
@@ -117,7 +118,7 @@ def test_what_an_old_log_holds_anywhere_is_read_and_folded_as_before() -> None:
     journal = MemoryJournal()
     kind, data = eventstore.events.encode(FILL)
     old = Draft(bytes(15) + b"\1", "fills/A/x", kind.name, kind.schema, 1, data, "me", "", None, None)
-    journal.commit([[Batch(old.stream, [old])]])
+    append(journal, [PreparedBatch(old.stream, [old])])
     store = EventStore(journal)
     assert [record.event for record in store.read()] == [FILL]
     assert projections.open(store).positions.get("A", "ESZ5").quantity == 1

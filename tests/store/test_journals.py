@@ -6,20 +6,21 @@ from pathlib import Path
 import pytest
 
 from eventstore.clock import ManualClock
+from eventstore.journal import Query, append
 from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.record import Record
-from eventstore.testing import JournalContract, SourceContract
+from eventstore.testing import MaintenanceContract, SourceContract
 from eventstore.testing.drafts import HISTORY, OCCURRED_AT
 
 
-class TestMemoryJournal(JournalContract):
+class TestMemoryJournal(MaintenanceContract):
     @pytest.fixture
     def journal(self, clock: ManualClock) -> MemoryJournal:
         return MemoryJournal(clock=clock)
 
 
-class TestSqliteJournal(JournalContract):
+class TestSqliteJournal(MaintenanceContract):
     @pytest.fixture
     def journal(self, tmp_path: Path, clock: ManualClock) -> Iterator[SqliteJournal]:
         journal = SqliteJournal(tmp_path / "journal.db", clock=clock)
@@ -36,8 +37,8 @@ def written(
     journal = SqliteJournal(tmp_path_factory.mktemp("log") / "journal.db", clock=clock)
     for group in HISTORY:
         clock.advance(1_000)
-        journal.append(group)
-    records = journal.read(limit=1_000)
+        append(journal, group)
+    records = journal.read(Query(limit=1_000))
     if request.param == "without one":
         journal.close()
     yield journal.path, records

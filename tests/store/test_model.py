@@ -10,9 +10,10 @@ from typing_extensions import override
 
 from eventstore.clock import ManualClock
 from eventstore.errors import StoreError
+from eventstore.journal import Query
 from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import SqliteJournal
-from eventstore.record import Batch, Draft, Record
+from eventstore.record import Draft, PreparedBatch, Record
 from eventstore.testing import LATER, draft
 from tests.memory import directory_in_memory
 
@@ -43,9 +44,9 @@ def drafts_for(stream: str) -> st.SearchStrategy[Draft]:
     return few | new | new
 
 
-def batches_for(stream: str) -> st.SearchStrategy[Batch]:
+def batches_for(stream: str) -> st.SearchStrategy[PreparedBatch]:
     expected = st.none() | st.integers(0, 6)
-    return st.builds(Batch, st.just(stream), st.lists(drafts_for(stream), min_size=1, max_size=4), expected)
+    return st.builds(PreparedBatch, st.just(stream), st.lists(drafts_for(stream), min_size=1, max_size=4), expected)
 
 
 groups = st.lists(st.sampled_from(STREAMS).flatmap(batches_for), min_size=1, max_size=3)
@@ -61,13 +62,13 @@ class TheSameAnswers(RuleBasedStateMachine):
         self.clock = ManualClock(STARTED_AT)
         self.sqlite = [self.opened(), self.opened()]
         self.memory = MemoryJournal(clock=self.clock, log_id=self.sqlite[0].log_id)
-        self.repeated: list[list[Batch]] = []
+        self.repeated: list[list[PreparedBatch]] = []
 
     def opened(self) -> SqliteJournal:
         return SqliteJournal(self.directory / "journal.db", clock=self.clock)
 
     @rule(commit=st.lists(groups, min_size=1, max_size=4), turn=st.integers(0, 1))
-    def commit(self, commit: list[list[Batch]], turn: int) -> None:
+    def commit(self, commit: list[list[PreparedBatch]], turn: int) -> None:
         wanted = [outcome_of(outcome) for outcome in self.memory.commit(commit)]
         assert [outcome_of(outcome) for outcome in self.sqlite[turn].commit(commit)] == wanted
         self.repeated = commit
@@ -79,14 +80,14 @@ class TheSameAnswers(RuleBasedStateMachine):
         assert [outcome_of(outcome) for outcome in self.sqlite[turn].commit(commit)] == wanted
 
     @rule(group=groups, turn=st.integers(0, 1))
-    def commit_twice_at_once(self, group: list[Batch], turn: int) -> None:
+    def commit_twice_at_once(self, group: list[PreparedBatch], turn: int) -> None:
         self.commit([group, group], turn)
 
     @rule(stream=st.sampled_from(STREAMS), count=st.integers(1, 300), turn=st.integers(0, 1))
     def append_many(self, stream: str, count: int, turn: int) -> None:
         head = self.memory.head()
         facts = [draft(stream, "many", key=f"many {head + number}") for number in range(count)]
-        self.commit([[Batch(stream, facts, self.memory.version(stream))]], turn)
+        self.commit([[PreparedBatch(stream, facts, self.memory.version(stream))]], turn)
 
     @rule(by=st.sampled_from([-LATER, -1, 1, 1_000, LATER]))
     def move_the_clock(self, by: int) -> None:
@@ -107,11 +108,11 @@ class TheSameAnswers(RuleBasedStateMachine):
         types=st.none() | st.lists(st.sampled_from([*TYPES, "Other"]), max_size=2).map(tuple),
     )
     def read(self, turn: int, **query: Any) -> None:  # noqa: ANN401 - passed on as it is
-        assert list(self.sqlite[turn].read(**query)) == list(self.memory.read(**query))
+        assert list(self.sqlite[turn].read(Query(**query))) == list(self.memory.read(Query(**query)))
 
     @rule(turn=st.integers(0, 1), number=st.integers(0, 600), by=st.sampled_from([-LATER, -1, 0, 1, LATER]))
     def ask_for_an_instant(self, turn: int, number: int, by: int) -> None:
-        near = self.memory.read(after=number, limit=1)
+        near = self.memory.read(Query(after=number, limit=1))
         instant = (near[0].recorded_at if near else STARTED_AT) + by
         assert self.sqlite[turn].position_at(instant) == self.memory.position_at(instant)
 
@@ -133,7 +134,7 @@ class TheSameAnswers(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             first, second = self.sqlite
-            assert list(first.read(limit=10_000)) == list(self.memory.read(limit=10_000))
+            assert list(first.read(Query(limit=10_000))) == list(self.memory.read(Query(limit=10_000)))
             assert second.integrity() == []
         finally:
             for journal in self.sqlite:

@@ -20,6 +20,7 @@ from eventstore import (
     StorageWarning,
     Unavailable,
 )
+from eventstore.journal import Journal
 from eventstore.journals.sqlite import ReadOnlyJournal
 from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import HEAD, MOVED, Writer, everything, give_back, protect, warned_of_tail
@@ -186,10 +187,7 @@ def test_whatever_appends_is_refused_at_once(tmp_path: Path) -> None:
 def test_the_journal_itself_takes_nothing_either(tmp_path: Path) -> None:
     eventstore.open(tmp_path).close()
     journal = ReadOnlyJournal(tmp_path / "main" / "journal.db")
-    assert journal.commit([]) == []
-    for write in (lambda: journal.commit([[]]), lambda: journal.append([])):
-        with pytest.raises(ReadOnly, match="was opened read-only"):
-            write()
+    assert not isinstance(journal, Journal)
     assert repr(journal).endswith("at 0>")
     journal.close()
     journal.close()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from eventstore.influx.client import Client
     from eventstore.influx.read.queries import Patience
+    from eventstore.journal import Query
     from eventstore.record import Record
 
 POLL_SECONDS = 0.02
@@ -84,24 +85,16 @@ class InfluxSource:
                     return head
             self._closed.wait(POLL_SECONDS)
 
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int,
-        until: int | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: tuple[str, ...] | None = None,
-    ) -> Sequence[Record]:
+    def read(self, query: Query, /) -> Sequence[Record]:
         with self._lock:
             self._check_open()
+            after, until = query.after, query.until
             top = self._head.position if until is not None and until <= self._head.position else self.head()
             top = top if until is None else min(top, until)
-            if after >= top or types == ():
+            if after >= top or query.types == ():
                 return []
-            limit = min(limit, WIDTH_MAX)
-            where, values = _conditions(stream, account, types)
+            limit = min(query.limit, WIDTH_MAX)
+            where, values = _conditions(query.stream, query.account, query.types)
             if where:
                 return self._filtered(after, top, limit, where, values)
             return self._contiguous(after, min(top, after + limit))

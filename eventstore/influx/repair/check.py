@@ -10,13 +10,14 @@ import msgspec
 from eventstore.errors import CorruptJournal
 from eventstore.events import Instant
 from eventstore.influx.points import EVENTS, FIELDS, Encoder, Types, escape_tag, escaped
+from eventstore.journal import Query
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from eventstore.influx.client import Client
-    from eventstore.journal import Journal
+    from eventstore.journal import Maintenance
     from eventstore.record import Record
 
 RANGE = 5_000
@@ -67,7 +68,9 @@ class Comparing:
     again, with the same bytes as at first; what is altered or foreign is named and left alone: it is evidence.
     """
 
-    def __init__(self, journal: Journal, client: Client, *, shipped: int, symbols: bool, repair: bool = False) -> None:
+    def __init__(
+        self, journal: Maintenance, client: Client, *, shipped: int, symbols: bool, repair: bool = False
+    ) -> None:
         self._journal, self._client, self._shipped, self._repair = journal, client, shipped, repair
         self._types = Types(journal)
         self._encoder = Encoder(journal.log, journal.log_id, self._types.measures, symbols=symbols)
@@ -84,9 +87,9 @@ class Comparing:
         All of the log, and what lies outside it; or only the positions past `after` and up to `until`.
         """
         head = self._journal.head() if until is None else until
-        before = self._journal.read(after=after - 1, limit=1)[0].recorded_at if after else TIME_LEAST - 1
+        before = self._journal.read(Query(after=after - 1, limit=1))[0].recorded_at if after else TIME_LEAST - 1
         while after < head:
-            records = self._sound(after, self._journal.read(after=after, until=head, limit=RANGE))
+            records = self._sound(after, self._journal.read(Query(after=after, until=head, limit=RANGE)))
             last = records[-1]
             self._compare(records, self._rows(before, last.recorded_at))
             after, before = last.position, last.recorded_at
@@ -95,7 +98,7 @@ class Comparing:
         if until is None:
             # Asked before the journal is read on, so that nothing is there of which the journal does not know yet.
             rows = self._rows(before, TIME_MOST)
-            self._compare(self._journal.read(after=after, limit=2 * RANGE), rows)
+            self._compare(self._journal.read(Query(after=after, limit=2 * RANGE)), rows)
         counts = self._counts
         return Comparison(
             ok=not any(counts.values()),

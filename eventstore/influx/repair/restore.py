@@ -15,7 +15,7 @@ from eventstore.influx.client import Client
 from eventstore.influx.points import MIRROR, TYPES
 from eventstore.influx.read.roots import roots
 from eventstore.influx.read.source import InfluxSource
-from eventstore.journal import PAGE_MAX, TypeRow
+from eventstore.journal import PAGE_MAX, Query, TypeRow
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -199,7 +199,7 @@ def _write(
     for stop in witnesses.stops(last):
         while restoration.tree.size < stop:
             after = restoration.tree.size
-            records = source.read(after=after, limit=PAGE_MAX, until=stop)
+            records = source.read(Query(after=after, limit=PAGE_MAX, until=stop))
             restoration.add(records)
             proved.digest = records[-1].digest.hex()
             if progress is not None:

@@ -10,12 +10,13 @@ import msgspec
 
 from eventstore.errors import CorruptJournal
 from eventstore.influx.points import Encoder, Types, type_line
+from eventstore.journal import Query
 from eventstore.record import Digester
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eventstore.journal import Journal
+    from eventstore.journal import Maintenance
     from eventstore.proofs import merkle
     from eventstore.record import Record
 
@@ -44,7 +45,7 @@ class Batch(msgspec.Struct, frozen=True):
 class Batches:
     """Makes batches of what a journal holds past a position, in a thread of its own, at most one ahead."""
 
-    def __init__(self, journal: Journal, tree: merkle.Frontier, *, symbols: bool) -> None:
+    def __init__(self, journal: Maintenance, tree: merkle.Frontier, *, symbols: bool) -> None:
         self._journal, self._tree, self._stop = journal, tree, threading.Event()
         self.records_max = RECORDS_MAX
         self._types = Types(journal)
@@ -75,7 +76,7 @@ class Batches:
         try:
             while not self._stop.is_set():
                 limit = min(self._limit, self.records_max)
-                records = self._journal.read(after=self._tree.size, limit=limit)
+                records = self._journal.read(Query(after=self._tree.size, limit=limit))
                 for part in _parts(records):
                     self._put(self._batch(part))
                 if len(records) < limit:
@@ -116,7 +117,7 @@ class Batches:
         )
 
     def _first_time(self) -> int:
-        return self._journal.read(limit=1)[0].recorded_at
+        return self._journal.read(Query(limit=1))[0].recorded_at
 
     def _put(self, item: Batch | BaseException) -> None:
         while not self._stop.is_set():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Clock
     from eventstore.influx.client import Client
-    from eventstore.journal import Journal
+    from eventstore.journal import Maintenance
 
 CLAIM_SECONDS = 0.5
 
@@ -28,7 +28,7 @@ class Found(NamedTuple):
 class Conditions:
     """Checks what was right at the start, again and again: others may change it at any time."""
 
-    def __init__(self, journal: Journal, directory: Path, clock: Clock) -> None:
+    def __init__(self, journal: Maintenance, directory: Path, clock: Clock) -> None:
         self._journal, self._directory, self._clock = journal, directory, clock
         self._bucket_id = ""
 

@@ -14,6 +14,7 @@ from eventstore.influx.client import ANY, ROWS
 from eventstore.influx.points import EVENTS, SELECTED, Decoder, Encoder, Foreign, Types
 from eventstore.influx.repair.check import Comparing
 from eventstore.influx.ship.batches import RECORDS_MAX
+from eventstore.journal import Query
 from eventstore.proofs.verify import tree_at
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.influx.client import Client
-    from eventstore.journal import Journal
+    from eventstore.journal import Maintenance
     from eventstore.record import Record
 
 # As many are counted by one question, so that it is answered in time however long the log is.
@@ -44,7 +45,7 @@ class Held(NamedTuple):
 class History:
     """Compares a journal with what a bucket has of it."""
 
-    def __init__(self, journal: Journal, directory: Path) -> None:
+    def __init__(self, journal: Maintenance, directory: Path) -> None:
         self._journal, self._directory = journal, directory
         self._decoder = Decoder(journal.log, journal.log_id)
         self._types = Types(journal)
@@ -216,7 +217,7 @@ class History:
         return record.recorded_at
 
     def _recorded(self, position: int) -> Record:
-        records = self._journal.read(after=position - 1, limit=1)
+        records = self._journal.read(Query(after=position - 1, limit=1))
         if not records or records[0].position != position:
             raise CorruptJournal(position, "the mirror shipped this record, and the journal does not have it")
         return records[0]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Clock
     from eventstore.config import InfluxSettings
-    from eventstore.journal import Journal
+    from eventstore.journal import Maintenance
     from eventstore.record import Record
 
 POLL_SECONDS = 0.001
@@ -41,7 +41,7 @@ class Mirror:
     """How a log gets to InfluxDB, seen from a process that appends. Whoever ships, every process sees the same."""
 
     def __init__(
-        self, journal: Journal, directory: Path, clock: Clock, *, settings: InfluxSettings | None = None
+        self, journal: Maintenance, directory: Path, clock: Clock, *, settings: InfluxSettings | None = None
     ) -> None:
         self._journal, self._directory, self._clock, self._settings = journal, directory, clock, settings
         self._closing = threading.Event()

@@ -13,7 +13,7 @@ from eventstore.influx.ship.batches import RECORDS_MAX
 
 if TYPE_CHECKING:
     from eventstore.clock import Clock
-    from eventstore.journal import Journal
+    from eventstore.journal import Source
 
 # A request each few milliseconds would keep the server, and one of the machine's processors, busy with little.
 APART_SECONDS = 0.01
@@ -28,7 +28,7 @@ LIVE_RECORDS_MAX = 1_000
 class Pace:
     """Says how many records to send at once and how long to wait after it, by how a journal's head moves."""
 
-    def __init__(self, journal: Journal, clock: Clock, per_second: float) -> None:
+    def __init__(self, journal: Source, clock: Clock, per_second: float) -> None:
         self._journal, self._clock, self._per_second = journal, clock, per_second
         self._looked_at, self._head = clock.monotonic_ns(), journal.head()
         self._live_until = 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from eventstore.config import InfluxSettings
     from eventstore.influx.ship.batches import Batch
-    from eventstore.journal import Journal
+    from eventstore.journal import Maintenance
 
 LOCK_SECONDS = 0.1
 RECHECK_SECONDS = 30.0
@@ -42,7 +42,7 @@ class Shipper:
     """Ships for as long as it is let, whatever InfluxDB does meanwhile; at most two batches are in memory."""
 
     def __init__(
-        self, journal: Journal, directory: Path, settings: InfluxSettings, *, clock: Clock | None = None
+        self, journal: Maintenance, directory: Path, settings: InfluxSettings, *, clock: Clock | None = None
     ) -> None:
         self._journal, self._directory, self._settings = journal, directory, settings
         self._clock = clock or SystemClock()

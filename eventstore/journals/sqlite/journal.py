@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from eventstore.journal import Group, Outcome
     from eventstore.proofs import merkle
-    from eventstore.record import Batch, Record
 
 VERSIONS_MAX = 100_000
 # SQLite's write-ahead log is moved over in two steps: a thread of its own moves the bulk, then an appender moves
@@ -98,7 +98,7 @@ class SqliteJournal(SqliteSource):
 
     # Writing
 
-    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
+    def commit(self, groups: Sequence[Group]) -> list[Outcome]:
         self.check_open()
         with self._lock:
             try:
@@ -107,13 +107,7 @@ class SqliteJournal(SqliteSource):
                 # One of the ids is known: find out which, and of whom, before anything is placed.
                 return self._transaction(groups, careful=True)
 
-    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
-        outcome = self.commit([batches])[0]
-        if isinstance(outcome, StoreError):
-            raise outcome
-        return outcome
-
-    def _transaction(self, groups: Sequence[Sequence[Batch]], *, careful: bool) -> list[Sequence[Record] | StoreError]:
+    def _transaction(self, groups: Sequence[Group], *, careful: bool) -> list[Outcome]:
         self.check_open()
         self._begin()
         try:
@@ -193,7 +187,7 @@ class SqliteJournal(SqliteSource):
         """Keep what any process needs to know of a type that has no class for it."""
         self._writer.execute(rows.INSERT_TYPE, rows.row_of_type(declared(name, schema)))
 
-    def _commit(self, groups: Sequence[Sequence[Batch]]) -> None:
+    def _commit(self, groups: Sequence[Group]) -> None:
         try:
             self._writer.execute("COMMIT")
         except apsw.Error as e:
@@ -392,5 +386,5 @@ class SqliteJournal(SqliteSource):
         return f"<SqliteJournal {self.log} in {self.path} {state}>"
 
 
-def _ids_of(groups: Sequence[Sequence[Batch]]) -> list[bytes]:
+def _ids_of(groups: Sequence[Group]) -> list[bytes]:
     return [draft.id for group in groups for draft in drafts_of(group)]

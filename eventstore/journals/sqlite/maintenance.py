@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from eventstore import files
 from eventstore.errors import CorruptJournal, StorageWarning, TargetExists
+from eventstore.journal import Query
 from eventstore.journals.sqlite import read_only_files, rows, schema
 from eventstore.journals.sqlite.definitions import check_definitions, check_settings
 from eventstore.journals.sqlite.wal import LOOK_AGAIN_SECONDS, wal_bytes
@@ -130,7 +131,7 @@ def _check_tail(connection: apsw.Connection, log: str, log_id: bytes, head: Head
     # From the beginning of the last complete tile, if there is one, so that tree and records are held together.
     first_tile = max(head.position // merkle.TILE - 1, 0)
     after = first_tile * merkle.TILE
-    query = rows.Query(after=after, until=None, limit=2 * merkle.TILE)
+    query = Query(after=after, limit=2 * merkle.TILE)
     leaves, digester = [], Digester(log_id)
     for expected, record in enumerate(rows.page(connection, log, query), after + 1):
         if record.position != expected:

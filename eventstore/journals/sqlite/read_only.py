@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import apsw
 from typing_extensions import override
 
-from eventstore.errors import CorruptJournal, InvalidEvent, ReadOnly, StoreError, Unavailable
+from eventstore.errors import CorruptJournal, InvalidEvent, ReadOnly, Unavailable
 from eventstore.journal import MissingTail
 from eventstore.journals import forks
 from eventstore.journals.sqlite import maintenance, read_only_files, schema
@@ -19,11 +19,10 @@ from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from eventstore.journals.sqlite.read_only_files import State
-    from eventstore.record import Batch, Record
 
 TRY_AGAIN_SECONDS = 0.002
 Answer = TypeVar("Answer")
@@ -35,8 +34,6 @@ class ReadOnlyJournal(SqliteSource):
     Raises Unavailable, UnsupportedFormat or CorruptJournal on opening. A tail that a watermark saw and the file lacks
     is no reason to refuse: what is left is evidence too, and `missing_tail` names the rest.
     """
-
-    read_only = True
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main") -> None:
         super().__init__(path, log=log)
@@ -106,19 +103,6 @@ class ReadOnlyJournal(SqliteSource):
                 msg = f"{other} on a network file system ({kind}) says that another host may write there: copy the log"
                 raise Unavailable(msg)
         return True
-
-    def commit(self, groups: Sequence[Sequence[Batch]]) -> list[Sequence[Record] | StoreError]:
-        self.check_open()
-        if groups:
-            raise ReadOnly(self._refusal())
-        return []
-
-    def append(self, batches: Sequence[Batch]) -> Sequence[Record]:
-        self.check_open()
-        raise ReadOnly(self._refusal())
-
-    def _refusal(self) -> str:
-        return f"{self.path} was opened read-only: append where the log is written, in a store opened without read_only"
 
     @override
     def missing_tail(self) -> MissingTail | None:

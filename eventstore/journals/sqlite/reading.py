@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Self
 
-    from eventstore.journal import Fault, MissingTail, TypeRow
+    from eventstore.journal import Fault, MissingTail, Query, TypeRow
     from eventstore.record import Record
 
 POLL_SECONDS = 0.004
@@ -36,12 +36,6 @@ class SqliteSource:
 
     log_id: bytes
     page = PAGE
-    read_only = False
-
-    @property
-    def trouble(self) -> str:
-        return ""
-
     unproved = (LOG_NAME, "created_at, the time at which the log was created")
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
@@ -65,17 +59,7 @@ class SqliteSource:
         self._returned = threading.Condition()
         self._waiting = 0
 
-    def read(
-        self,
-        *,
-        after: int = 0,
-        limit: int,
-        until: int | None = None,
-        stream: str | None = None,
-        account: str | None = None,
-        types: tuple[str, ...] | None = None,
-    ) -> Sequence[Record]:
-        query = rows.Query(after, until, limit, stream, account, types)
+    def read(self, query: Query, /) -> Sequence[Record]:
         with self._reader() as reader:
             return rows.page(reader, self.log, query)
 
@@ -130,6 +114,10 @@ class SqliteSource:
 
     def missing_tail(self) -> MissingTail | None:
         return None
+
+    @property
+    def trouble(self) -> str:
+        return ""
 
     def wait(self, position: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout

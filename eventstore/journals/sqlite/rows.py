@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import apsw
 
+    from eventstore.journal import Query
+
 # In the order of Record's members, but for the log, which is not stored with each row.
 COLUMNS = (
     "id, stream, type, schema, occurred_at, CAST(data AS BLOB), actor, note, correlation_id, causation_id, "
@@ -32,17 +34,6 @@ INSERT = (
 INSERT_TYPE = "INSERT OR IGNORE INTO type VALUES (?, ?, ?, ?)"
 
 _measures_of = msgspec.json.Decoder(tuple[str, ...]).decode
-
-
-class Query(msgspec.Struct, frozen=True):
-    """What a page is narrowed to."""
-
-    after: int
-    until: int | None
-    limit: int
-    stream: str | None = None
-    account: str | None = None
-    types: tuple[str, ...] | None = None
 
 
 def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:

@@ -1,0 +1,29 @@
+"""What a caller gives to be appended: events for a stream, with what is said of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from eventstore.clock import Times
+from eventstore.events import Event
+
+Id: TypeAlias = bytes | uuid.UUID
+"""An event's id: a UUID or its 16 bytes."""
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Events for one stream, in order, with `append`'s arguments: what `append_many` takes several of."""
+
+    stream: str
+    events: Event | Sequence[Event]
+    expected: int | None = None
+    key: str | Sequence[str] | None = None
+    occurred_at: Times | None = None
+    actor: str | None = None
+    note: str = ""
+    correlation_id: Id | None = None
+    causation_id: Id | None = None
