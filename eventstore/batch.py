@@ -1,18 +1,31 @@
-"""What a caller gives to be appended: events for a stream, with what is said of them."""
+"""What a caller gives to be appended: events for a stream, and the options that go with them."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 import msgspec
 
 from eventstore.clock import Times
-from eventstore.events import Event
+from eventstore.events import Durability, Event
 
 Id: TypeAlias = bytes | uuid.UUID
 """An event's id: a UUID or its 16 bytes."""
+
+
+class AppendOptions(TypedDict, total=False):
+    """The keyword arguments of `EventStore.append`, for what passes them on."""
+
+    expected: int | None
+    key: str | Sequence[str] | None
+    occurred_at: Times | None
+    durability: Durability
+    actor: str | None
+    note: str
+    correlation_id: Id | None
+    causation_id: Id | None
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from eventstore import (
+    SYNCED,
     VOLATILE,
     Batch,
     EventReader,
@@ -35,9 +36,10 @@ from projections.view import PartitionParked, View, completed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
-    from eventstore import Clock, Event
+    from eventstore import Clock, Durability, Event
+    from eventstore.batch import AppendOptions
     from projections.cuts.search import Loaded
     from projections.listener import Listener
     from projections.snapshots import Snapshots
@@ -170,15 +172,15 @@ class Book(BuiltinQueries):
 
     # Writing
 
-    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         """Append as `EventStore.append` does, then fold up to what was appended: read your own writes."""
         with self._folding_unconfirmed():
-            return self._fold_appended(self._store().append(stream, events, **circumstances))
+            return self._fold_appended(self._store().append(stream, events, **options))
 
-    def append_many(self, batches: Sequence[Batch], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
         """Append as `EventStore.append_many` does, then fold up to what was appended."""
         with self._folding_unconfirmed():
-            return self._fold_appended(self._store().append_many(batches, **circumstances))
+            return self._fold_appended(self._store().append_many(batches, durability=durability))
 
     @contextlib.contextmanager
     def _folding_unconfirmed(self) -> Iterator[None]:

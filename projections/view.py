@@ -12,8 +12,10 @@ from eventstore.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Unpack
 
     from eventstore import Event, Record
+    from eventstore.batch import AppendOptions
 
 S = TypeVar("S")
 
@@ -132,7 +134,7 @@ class BookReader(Protocol):
     def now_ns(self) -> int:
         """Return the store's time, for queries without an instant."""
 
-    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         """Append and fold; raise ReadOnly where the book is closed or of the past."""
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:

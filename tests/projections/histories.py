@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from eventstore import Event, EventStore, ManualClock, Record, trading
+from eventstore.batch import AppendOptions
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AdjustmentReason,
@@ -104,12 +105,12 @@ def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]]
     clock.advance(SECOND)
     # Every fifth fact is told late, so that the two times of a record differ.
     occurred_at = clock.now_ns() - (place % 5 == 0) * 7 * SECOND
-    circumstances: dict[str, Any] = {"key": str(place), "occurred_at": occurred_at, "actor": "test"}
+    options: AppendOptions = {"key": str(place), "occurred_at": occurred_at, "actor": "test"}
     if isinstance(event, EquityMarked) and place % 4:
         for closing in store.read(stream=f"session/{stream.split('/')[1]}/", types=(SessionClosed,)):
             # It is the mark of the account's last close.
-            circumstances["causation_id"] = closing.id
-    return (write or store.append)(stream, event, **circumstances)[0]
+            options["causation_id"] = closing.id
+    return (write or store.append)(stream, event, **options)[0]
 
 
 def folded(records: Iterable[Record], accounts: frozenset[str] | None = None) -> Fold:

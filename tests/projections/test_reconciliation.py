@@ -3,17 +3,18 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pytest
 from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import EventStore, InvalidEvent, ManualClock, Record, VersionConflict, trading
+from eventstore import Event, EventStore, InvalidEvent, ManualClock, Record, VersionConflict, trading
+from eventstore.batch import AppendOptions
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AdjustmentReason, OrderStatus, PositionSide
 from projections import Book
@@ -177,11 +178,11 @@ class Racing(Book):
     occurred_at: int
 
     @override
-    def append(self, stream: str, events: Any, **circumstances: Any) -> list[Record]:
+    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         if self.left:
             self.left -= 1
             self.store.append(self.stream, self.event, occurred_at=self.occurred_at)
-        return super().append(stream, events, **circumstances)
+        return super().append(stream, events, **options)
 
 
 def overtaken(book: Book, store: EventStore, times: int, event: Any, stream: str = POSITION) -> Book:  # noqa: ANN401 - an event

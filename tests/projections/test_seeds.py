@@ -12,7 +12,7 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import Batch, EventStore, InvalidEvent, ReadOnly, Record, VersionConflict
+from eventstore import SYNCED, Batch, Durability, EventStore, InvalidEvent, ReadOnly, Record, VersionConflict
 from eventstore.ids import keyed_id
 from eventstore.trading import AccountOpened, AccountUpdated, LimitsSet
 from projections import Book, seeds
@@ -183,11 +183,11 @@ class Late(Book):
     meantime: Sequence[tuple[str, eventstore.Event, str | None]] = ()
 
     @override
-    def append_many(self, batches: Sequence[Batch], **circumstances: object) -> list[Record]:
+    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
         meantime, self.meantime = self.meantime, ()
         for stream, event, key in meantime:
             self._store().append(stream, event, key=key, actor="trader")
-        return super().append_many(batches, **circumstances)
+        return super().append_many(batches, durability=durability)
 
 
 def overtaken(store: EventStore, *meantime: tuple[str, eventstore.Event, str | None]) -> Late:

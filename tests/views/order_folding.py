@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from eventstore import Event, Record, trading
+from eventstore.batch import AppendOptions
 from eventstore.events import encode
 from projections.tiers import Tiers
 from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
@@ -89,7 +90,7 @@ class Folding:
         """Return the last record's time: this book has no clock of its own."""
         return len(self.records)
 
-    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         records = [self.record(stream, event) for event in ([events] if isinstance(events, Event) else events)]
         for record in records:
             self.deliver(record)

@@ -3,11 +3,12 @@
 import decimal
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 import msgspec
 
 from eventstore import Event, Record, trading
+from eventstore.batch import AppendOptions
 from eventstore.events import encode
 from projections.decimals import FIXED
 from projections.view import View
@@ -142,7 +143,7 @@ class Folding:
         """Return when the last record was recorded: this book has no clock of its own."""
         return self.records[-1].recorded_at if self.records else 0
 
-    def append(self, stream: str, events: Event | Sequence[Event], **circumstances: Any) -> list[Record]:  # noqa: ANN401 - as the store's
+    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         """Append and fold, at the times that the next positions are."""
         before = len(self.records)
         self.add(stream, *([events] if isinstance(events, Event) else events))

@@ -1,0 +1,87 @@
+"""What is passed on to `append` is typed: a misspelt argument fails in mypy --strict, and when it is called."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import projections
+from eventstore import Batch, EventStore, trading
+from eventstore.batch import AppendOptions
+from eventstore.journals.memory import MemoryJournal
+from projections import Book
+
+ROOT = Path(__file__).resolve().parent.parent
+EVENT = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=trading.AdjustmentReason.OPENING)
+STREAM = "position/ACC1/ESZ5"
+# Each line of a caller, and what mypy says of it: nothing, or a part of its message.
+CALLS = {
+    "book.append(s, e, expected=3, key='k', occurred_at=1, durability=MIRRORED, actor='a', note='n')": "",
+    "book.append(s, e, correlation_id=bytes(16), causation_id=None)": "",
+    "book.append(s, e, expcted=3)": 'Unexpected keyword argument "expcted" for "append" of "Book"',
+    "book.append(s, e, expected='three')": 'Argument "expected" to "append" of "Book" has incompatible type "str"',
+    "book.append_many([Batch(s, e)], durability=MIRRORED)": "",
+    "book.append_many([Batch(s, e)], durabilty=MIRRORED)": 'Unexpected keyword argument "durabilty"',
+    "book.append_many([PreparedBatch(s, [])])": 'List item 0 has incompatible type "PreparedBatch"',
+    "lens.append(s, e, actor='a')": "",
+    "lens.append(s, e, actr='a')": 'Unexpected keyword argument "actr" for "append" of "Lens"',
+    "store.append(s, e, expcted=3)": 'Unexpected keyword argument "expcted" for "append" of "EventStore"',
+    "store.enqueue(s, e, durability=MIRRORED)": 'Unexpected keyword argument "durability" for "enqueue"',
+    "reader.append(s, e)": '"EventReader" has no attribute "append"',
+}
+HEAD = """\
+from eventstore import MIRRORED, Batch, Event, EventReader, EventStore
+from eventstore.record import PreparedBatch
+from projections import Book
+from projections.view import Lens
+
+
+def calls(book: Book, lens: Lens, store: EventStore, reader: EventReader, s: str, e: Event) -> None:
+"""
+
+
+@pytest.mark.slow
+def test_mypy_refuses_a_misspelt_argument_of_an_append(tmp_path: Path) -> None:
+    caller = tmp_path / "caller.py"
+    caller.write_text(HEAD + "".join(f"    {call}\n" for call in CALLS))
+    command = [sys.executable, "-m", "mypy", "--strict", "--hide-error-context", "--no-pretty", str(caller)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    first = HEAD.count("\n") + 1
+    found = [line for line in done.stdout.splitlines() if ": error: " in line]
+    refused = {number: message for number, message in enumerate(CALLS.values(), first) if message}
+    assert [int(line.split(":")[1]) for line in found] == list(refused), done.stdout
+    for line, message in zip(found, refused.values(), strict=True):
+        assert message in line
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("append", {"expcted": 3}),
+        ("append", {"expected": 0, "actr": "me"}),
+        ("append_many", {"durabilty": 3}),
+        ("append_many", {"key": "k"}),
+    ],
+)
+def test_a_misspelt_argument_of_a_book_is_refused_and_nothing_written(verb: str, arguments: dict[str, Any]) -> None:
+    with EventStore(MemoryJournal()) as store, projections.open(store) as book:
+        given = (STREAM, EVENT) if verb == "append" else ([Batch(STREAM, EVENT)],)
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(reversed(arguments))}'"):
+            getattr(book, verb)(*given, **arguments)
+        assert (store.head(), book.position) == (0, 0)
+
+
+def test_the_options_that_are_passed_on_are_those_of_the_store() -> None:
+    parameters = inspect.signature(EventStore.append, eval_str=False).parameters.values()
+    options = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    assert list(AppendOptions.__annotations__) == options
+    batch = [name for name in Batch.__struct_fields__ if name not in {"stream", "events"}]
+    assert batch == [name for name in options if name != "durability"]
+    assert inspect.signature(Book.append).parameters["options"].annotation == "Unpack[AppendOptions]"
