@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from eventstore.trading import PositionSide, Side
     from projections.book import Book
-    from projections.risk.limits.holdings import AccountExposure, OpenPosition, WorkingOrder
+    from projections.risk.limits.holdings import AccountExposure, OpenOrder, OpenPosition
     from projections.sessions import Calendar
     from projections.views.accounts import Account
     from projections.views.blackouts import Blackout
@@ -209,13 +209,13 @@ class RiskCache:
         state = self._book.state(PositionsView.name, self._name)
         if state is None:
             return ()
-        told = state.ledger.published
+        published = state.ledger.published
         # A fill drops this member, but adds no day: the names are found again only for another tuple of days.
         days, names = self.groups["sessions"].get("week", (None, ()))
-        if days is not told.days:
-            names = told.names_of_week(self._at)
-            self.groups["sessions"]["week"] = (told.days, names)
-        return to_currency([each for name in names for each in told.of_day(name).items()], self._rates)
+        if days is not published.days:
+            names = published.names_of_week(self._at)
+            self.groups["sessions"]["week"] = (published.days, names)
+        return to_currency([each for name in names for each in published.of_day(name).items()], self._rates)
 
     @cached("counts")
     def counts(self) -> Count:
@@ -271,12 +271,12 @@ class RiskCache:
         return amount
 
     @cached("orders")
-    def working_orders(self) -> tuple[WorkingOrder, ...]:
+    def working_orders(self) -> tuple[OpenOrder, ...]:
         """The orders that may still be executed."""
         return working_orders_of(self._book, self._name)
 
     @cached("orders")
-    def incomplete_orders(self) -> tuple[WorkingOrder, ...]:
+    def incomplete_orders(self) -> tuple[OpenOrder, ...]:
         """The working orders without a known symbol, side or quantity: their effect is unknown."""
         return tuple(each for each in self.working_orders if None in (each.symbol, each.side, each.leaves))
 

@@ -171,14 +171,14 @@ class _PeriodTotals:
         else:
             entries = list(ledger.at(at).items())
         known = []
-        for key, earned in entries:
+        for key, entry in entries:
             symbol = key.partition("\0")[0]
             contract = self.rates.find(symbol)
-            if earned.points and (contract is None or contract.multiplier is None):
+            if entry.points and (contract is None or contract.multiplier is None):
                 # A symbol without a multiplier must not hide what all others lost.
                 self.uncertain["unknown"].append(symbol)
             else:
-                known.append((key, earned))
+                known.append((key, entry))
         for total in to_currency(known, self.rates):
             self.realized[total.currency], self.fees[total.currency] = total.realized, total.fees
 

@@ -28,7 +28,7 @@ class OpenPosition(NamedTuple):
     position: Position
 
 
-class WorkingOrder(NamedTuple):
+class OpenOrder(NamedTuple):
     """What a working order may still execute; None for what no report has stated."""
 
     order_id: str
@@ -74,10 +74,10 @@ def open_positions_of(book: Book, account: str) -> tuple[OpenPosition, ...]:
     )
 
 
-def working_orders_of(book: Book, account: str) -> tuple[WorkingOrder, ...]:
+def working_orders_of(book: Book, account: str) -> tuple[OpenOrder, ...]:
     """Return the orders that may still be executed."""
     return tuple(
-        WorkingOrder(
+        OpenOrder(
             order.order_id,
             None if order.symbol is None else _contract_symbol(book, order.symbol),
             order.position_side,
@@ -96,7 +96,7 @@ def _contract_symbol(book: Book, symbol: str) -> str:
     return symbol if contract is None else contract.symbol
 
 
-def exposure_of(positions: Iterable[OpenPosition], orders: Iterable[WorkingOrder]) -> AccountExposure:
+def exposure_of(positions: Iterable[OpenPosition], orders: Iterable[OpenOrder]) -> AccountExposure:
     """Return the exposure of positions and working orders; orders of unknown effect are left out.
 
     Checks that use it reject while there is such an order (`CheckContext`).
@@ -117,7 +117,7 @@ def exposure_of(positions: Iterable[OpenPosition], orders: Iterable[WorkingOrder
     return AccountExposure(sides, worst_case)
 
 
-def closing_quantities_of(orders: Iterable[WorkingOrder]) -> dict[tuple[str, PositionSide, Side], Decimal]:
+def closing_quantities_of(orders: Iterable[OpenOrder]) -> dict[tuple[str, PositionSide, Side], Decimal]:
     """Return the quantity that working orders may still execute, by symbol, position side and order side.
 
     An order of unknown side counts on both, one of unknown quantity may close everything.
