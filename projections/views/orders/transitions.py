@@ -99,6 +99,7 @@ def _accepted(
         found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     else:
         base = activated(base, order.quantity, order.cumulative)
+        # An order just submitted, the usual case, has no pending requests that could take precedence.
         status = (
             base if status is PENDING_NEW else shown_status(order, base, order.pending_cancels, order.pending_replaces)
         )
@@ -166,6 +167,8 @@ def _replaced(
         # A quantity below what is filled is raised to it (FIX matrix C.3.c).
         quantity = max(event.quantity, order.cumulative)
     if base is FILLED:
+        # A larger quantity reopens a filled order. A replacement that was requested before the last fill may still be
+        # confirmed after it; one that nobody requested is an anomaly.
         if quantity is not None and order.quantity is not None and quantity > order.quantity:
             base = working_status(quantity, order.cumulative)
         elif not order.pending_replaces:
@@ -173,6 +176,7 @@ def _replaced(
     elif base in ENDED:
         found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     elif base is SUSPENDED:
+        # A replacement alone does not resume a suspended order.
         base = filled_if_complete(base, quantity, order.cumulative)
     else:
         base = activated(base, quantity, order.cumulative)
@@ -205,6 +209,7 @@ def _reduced(order: Order, _state: OrdersState, event: trading.OrderReduced, log
 def _cancel_requested(
     order: Order, _state: OrdersState, _event: trading.OrderCancelRequested, log_position: int, _found: Found
 ) -> Order:
+    # The request and the end of the order crossed: nothing is pending, and this is not an anomaly.
     if order.base in CLOSED:
         return replace(order, last_position=log_position)
     return with_pending(order, log_position, order.pending_cancels + 1, order.pending_replaces)
