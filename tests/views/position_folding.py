@@ -1,7 +1,7 @@
 """Records made by hand, and a small book of the views of positions, trades, contracts and lockouts."""
 
 import decimal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Unpack
 
@@ -14,6 +14,7 @@ from projections.decimals import FIXED
 from projections.view import View
 from projections.views.contracts.view import Contracts, ContractsView
 from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.position_state import PositionsState
 from projections.views.executions.positions import Position, Positions, PositionsView
 from projections.views.executions.trades import Trades, TradesView
 from projections.views.lockouts.view import Lockouts, LockoutsView
@@ -55,6 +56,26 @@ def kinds(position: Position) -> list[TradeAnomalyKind]:
 def round_tripped(state: Any, kind: Any) -> Any:  # noqa: ANN401 - each view has a state of its own
     """Return a state as a snapshot would give it back."""
     return msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=kind)
+
+
+def adjusted(quantity: int | str, reason: str, price: int | str | None = None, **more: Any) -> trading.PositionAdjusted:  # noqa: ANN401 - any member
+    return trading.PositionAdjusted(
+        symbol="ESZ5",
+        quantity=Decimal(quantity),
+        reason=trading.AdjustmentReason(reason),
+        price=None if price is None else Decimal(price),
+        **more,
+    )
+
+
+def folded(records: Iterable[Record], state: PositionsState | None = None) -> PositionsState:
+    """Return the state of the positions view after these records, from its initial state or from a given one."""
+    view = PositionsView()
+    state = view.initial() if state is None else state
+    with decimal.localcontext(FIXED):
+        for record in records:
+            view.apply(state, record.event, record)
+    return state
 
 
 class Folding:

@@ -4,7 +4,6 @@
 # mypy: disable-error-code="comparison-overlap"
 
 import decimal
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,24 +26,10 @@ from eventstore.trading import (
     SessionReset,
     TradeBusted,
 )
-from projections.views.executions.pnl_totals import PnlTotals
 from tests.views.position_folding import LONG, NET, SELL, SHORT, fill
-from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading, contract
+from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading, amounts, contract
 
 CHICAGO = ZoneInfo("America/Chicago")
-
-
-@pytest.fixture
-def trading() -> Iterator[Trading]:
-    made = Trading()
-    yield made
-    made.book.close()
-    made.store.close()
-
-
-def amounts(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
-    """Return for each currency what was realized, the fees, and what was realized by average cost."""
-    return [(each.currency, each.realized, each.fees, each.realized_average_cost) for each in made]
 
 
 # Deals as (quantity, price); what they realize in points, first in first out and by average cost.

@@ -3,29 +3,11 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
-from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
-
-import pytest
 
 from eventstore.trading import FeeCharged, TradeBusted, TradeCorrected
-from projections.views.executions.pnl_totals import PnlTotals
 from tests.views.position_folding import BUY, fill
-from tests.views.trading_book import MONDAY, TUESDAY, Trading
-
-
-@pytest.fixture
-def trading() -> Iterator[Trading]:
-    made = Trading()
-    yield made
-    made.book.close()
-    made.store.close()
-
-
-def amounts(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
-    """Return for each currency what was realized, the fees, and what was realized by average cost."""
-    return [(each.currency, each.realized, each.fees, each.realized_average_cost) for each in made]
+from tests.views.trading_book import MONDAY, TUESDAY, Trading, amounts
 
 
 def test_a_fee_that_comes_later_counts_on_its_trades_day_while_that_is_known(trading: Trading) -> None:

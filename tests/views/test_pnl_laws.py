@@ -30,10 +30,8 @@ from projections.views.executions import position_state
 from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
 from projections.views.executions.pnl import PnlTotals, Unrealized
 from projections.views.executions.position_state import PositionsState
-from projections.views.executions.positions import PositionsView
-from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, round_tripped
+from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, folded, round_tripped
 
-VIEW = PositionsView()
 HOUR = 3_600 * 10**9
 ZERO = Decimal(0)
 MULTIPLIERS = {"ESZ5": Decimal(50), "NQZ5": Decimal("0.5"), "FDAX": Decimal(25)}
@@ -89,14 +87,6 @@ changes: st.SearchStrategy[Event] = st.one_of(
     ),
     st.builds(reset, st.integers(0, 30), st.none() | st.integers(1, 30)),
 )
-
-
-def folded(records: list[Record], state: PositionsState | None = None) -> PositionsState:
-    state = VIEW.initial() if state is None else state
-    with decimal.localcontext(FIXED):
-        for record in records:
-            VIEW.apply(state, record.event, record)
-    return state
 
 
 def logged(happened: list[tuple[Event, int]]) -> list[Record]:

@@ -23,7 +23,7 @@ from projections.decimals import FIXED
 from projections.views.executions.position_state import PositionsState
 from projections.views.executions.position_totals import PositionTotals
 from projections.views.executions.positions import PositionsView
-from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, round_tripped
+from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, folded, round_tripped
 
 VIEW = PositionsView()
 
@@ -81,14 +81,6 @@ def logged(events: Iterable[Event]) -> list[Record]:
     """Return the events as records of one stream each, except that fills of a trade id come from two."""
     log = Folding()
     return [log.record(f"order/A/O-{number % 2}", event) for number, event in enumerate(events)]
-
-
-def folded(records: Iterable[Record], state: PositionsState | None = None) -> PositionsState:
-    state = VIEW.initial() if state is None else state
-    with decimal.localcontext(FIXED):
-        for record in records:
-            VIEW.apply(state, record.event, record)
-    return state
 
 
 def holdings(state: PositionsState) -> dict[str, tuple[PositionTotals, Any]]:

@@ -11,10 +11,8 @@ import pytest
 
 from eventstore import UnknownContract
 from eventstore.trading import (
-    AdjustmentReason,
     ContractDefined,
     FeeCharged,
-    PositionAdjusted,
     PositionReported,
     PositionSide,
     TradeExecuted,
@@ -22,20 +20,10 @@ from eventstore.trading import (
 from projections.views.contracts.view import TooManySymbols
 from projections.views.executions import position_state, position_totals, recent_trades
 from projections.views.executions.anomalies import TradeAnomalyKind
-from tests.views.position_folding import LONG, SELL, SHORT, Folding, decimals, figures, fill, kinds
+from tests.views.position_folding import LONG, SELL, SHORT, Folding, adjusted, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
 OF_POSITION = "position/A/ESZ5"
-
-
-def adjusted(quantity: int | str, reason: str, price: int | str | None = None, **more: Any) -> PositionAdjusted:  # noqa: ANN401 - any member
-    return PositionAdjusted(
-        symbol="ESZ5",
-        quantity=Decimal(quantity),
-        reason=AdjustmentReason(reason),
-        price=None if price is None else Decimal(price),
-        **more,
-    )
 
 
 # fmt: off

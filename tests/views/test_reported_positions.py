@@ -7,17 +7,13 @@ from decimal import Decimal
 import pytest
 
 from eventstore import Event
-from eventstore.trading import AdjustmentReason, PositionAdjusted, PositionReported, TradeBusted, TradeCorrected
+from eventstore.trading import PositionAdjusted, PositionReported, TradeBusted, TradeCorrected
 from projections.views.executions.positions import Position
-from tests.views.position_folding import Folding, fill
+from tests.views.position_folding import Folding, adjusted, fill
 
 
 def reported(quantity: int) -> PositionReported:
     return PositionReported(symbol="ESZ5", quantity=Decimal(quantity))
-
-
-def adjusted(quantity: int, reason: str) -> PositionAdjusted:
-    return PositionAdjusted(symbol="ESZ5", quantity=Decimal(quantity), reason=AdjustmentReason(reason))
 
 
 def position_after(*events: tuple[Event, int]) -> Position:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import projections
 from eventstore import Event, EventStore, ManualClock
@@ -9,6 +10,7 @@ from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, QuoteReceived, SessionReset
 from projections.book import Book
+from projections.views.executions.pnl_totals import PnlTotals
 
 HOUR = 3_600 * 10**9
 MONDAY = to_ns(datetime(2026, 1, 5, tzinfo=UTC))
@@ -38,3 +40,8 @@ class Trading:
 
     def quote(self, at: int, symbol: str, price: int | str) -> None:
         self.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price)), occurred_at=at)
+
+
+def amounts(made: tuple[PnlTotals, ...]) -> list[tuple[Any, ...]]:
+    """Return for each currency what was realized, the fees, and what was realized by average cost."""
+    return [(each.currency, each.realized, each.fees, each.realized_average_cost) for each in made]
