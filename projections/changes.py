@@ -10,6 +10,7 @@ import msgspec
 
 from eventstore import EventReader, InvalidEvent
 from eventstore.clock import to_ns
+from eventstore.streams import unescaped
 from eventstore.trading import (
     AccountUpdated,
     ClockJumped,
@@ -167,10 +168,10 @@ class _Books:
 def _concerned_by(record: Record, books: _Books) -> Iterator[Key]:
     account, event = record.account, record.event
     if record.category == "order":
-        yield "orders", account, record.entity.replace("%2F", "/")
+        yield "orders", account, unescaped(record.entity)
     match event:
         case LockoutSet() | LockoutExtended() | LockoutCleared() | LockoutExpired():
-            yield "lockouts", account, event.rule_id or record.entity.replace("%2F", "/")
+            yield "lockouts", account, event.rule_id or unescaped(record.entity)
         case AccountUpdated():
             if event.can_trade is not None:
                 yield "lockouts", account, BROKER

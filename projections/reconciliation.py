@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore import DuplicateEvent, Instant, Record, VersionConflict
+from eventstore.streams import unescaped
 from eventstore.trading import (
     AdjustmentReason,
     OrderFilled,
@@ -354,7 +355,7 @@ def _order_differences(book: Book, report: Record) -> Iterator[Difference]:
     for each, now in fold_order(book.read(stream=report.stream, types=types)):
         then = now if each.position < report.position else then
         evidence = [*evidence, each.position][-EVIDENCE_MAX:]
-    order_id = report.entity.replace("%2F", "/")
+    order_id = unescaped(report.entity)
     common: dict[str, Any] = {"order_id": order_id, "there_status": reported.status, "evidence": tuple(evidence)}
     if now is None or not now.submitted:
         sentence = f"order {order_id}: the broker reports {reported.status}, it was never submitted here"

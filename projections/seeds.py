@@ -15,7 +15,7 @@ import msgspec
 from eventstore import Batch, DuplicateEvent, Event, InvalidEvent, Record, VersionConflict
 from eventstore.events import encode
 from eventstore.events.registry import by_class
-from eventstore.streams import account_of, check_name
+from eventstore.streams import account_of, check_name, stream_of
 from eventstore.trading import AccountOpened, LimitsSet
 from projections.sessions import WEEKDAYS, Calendar
 from projections.view import SHARED
@@ -301,4 +301,4 @@ def _parameter(table: _Table, key: str, value: Any) -> Any:  # noqa: ANN401 - wh
 
 
 def _limits_stream(account: str, rule_id: str) -> str:
-    return f"limits/{account}/{rule_id.replace('/', '%2F')}"
+    return stream_of("limits", account, rule_id)

@@ -29,8 +29,8 @@ CALLS = {
     "book.append_many([Batch(s, e)], durability=MIRRORED)": "",
     "book.append_many([Batch(s, e)], durabilty=MIRRORED)": 'Unexpected keyword argument "durabilty"',
     "book.append_many([PreparedBatch(s, [])])": 'List item 0 has incompatible type "PreparedBatch"',
-    "lens.append(s, e, actor='a')": "",
-    "lens.append(s, e, actr='a')": 'Unexpected keyword argument "actr" for "append" of "Lens"',
+    "views_book.append(s, e, actor='a')": "",
+    "views_book.append(s, e, actr='a')": 'Unexpected keyword argument "actr" for "append" of "BookReader"',
     "store.append(s, e, expcted=3)": 'Unexpected keyword argument "expcted" for "append" of "EventStore"',
     "store.enqueue(s, e, durability=MIRRORED)": 'Unexpected keyword argument "durability" for "enqueue"',
     "reader.append(s, e)": '"EventReader" has no attribute "append"',
@@ -39,10 +39,10 @@ HEAD = """\
 from eventstore import MIRRORED, Batch, Event, EventReader, EventStore
 from eventstore.record import PreparedBatch
 from projections import Book
-from projections.view import Lens
+from projections.view import BookReader
 
 
-def calls(book: Book, lens: Lens, store: EventStore, reader: EventReader, s: str, e: Event) -> None:
+def calls(book: Book, views_book: BookReader, store: EventStore, reader: EventReader, s: str, e: Event) -> None:
 """
 
 

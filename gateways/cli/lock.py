@@ -12,7 +12,7 @@ import typer
 
 from eventstore import InvalidEvent
 from eventstore.clock import NANOSECONDS, TIME_MAX
-from eventstore.streams import check_name
+from eventstore.streams import check_name, stream_of
 from eventstore.trading import Allows, LockoutSet
 from gateways.cli import instants, lockouts, names, options, stores, zones
 from gateways.cli.exit_codes import end_with_problem
@@ -91,7 +91,7 @@ def lock(
                 revocable=not irrevocable,
             )
             _check_has_effect(event, book.lockouts.active(account, store.clock.now_ns()), shown)
-            [record] = book.append(lockouts.stream_of(account, rule), event, actor=actor)
+            [record] = book.append(stream_of("lockout", account, rule), event, actor=actor)
             active = book.lockouts.active(account, store.clock.now_ns())
         own = [lockout for lockout in active if (lockout.rule_id, lockout.scope) == (rule, scope)]
         lockouts.put_result(record, "locked", own, shown, as_json=common.as_json)

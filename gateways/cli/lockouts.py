@@ -32,10 +32,6 @@ def scope_of(symbol: str | None, root: str | None) -> str | None:
     return None if root is None else f"root:{root}"
 
 
-def stream_of(account: str, rule: str) -> str:
-    return f"lockout/{account}/{rule.replace('/', '%2F')}"
-
-
 def put_result(record: Record, state: str, lockouts: list[Lockout], shown: Presenter, *, as_json: bool) -> None:
     """Print the record of a change, and the lockouts in force after it."""
     if as_json:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from eventstore.streams import stream_of
 from eventstore.trading import Marked
 from gateways.cli import instants, options, records, stores, zones
 from gateways.cli.options import CommonOptions
@@ -28,6 +29,6 @@ def mark(
         shown = zones.presenter(common, store)
         head = store.head()
         at = None if occurred_at is None else instants.time_of(store, occurred_at, shown.zone)
-        stream = f"mark/-/{name.replace('/', '%2F')}"
+        stream = stream_of("mark", "-", name)
         appended = store.append(stream, Marked(name=name), occurred_at=at, actor=actor, note=note)
         records.put_appended(appended[0], head, shown, as_json=common.as_json)

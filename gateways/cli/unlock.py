@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventstore import InvalidEvent
-from eventstore.streams import check_name
+from eventstore.streams import check_name, stream_of
 from eventstore.trading import LockoutCleared
 from gateways.cli import lockouts, names, options, stores, zones
 from gateways.cli.exit_codes import end_with_problem
@@ -37,7 +37,7 @@ def unlock(
             active = book.lockouts.active(account, store.clock.now_ns())
             _check_clearable(account, rule, scope, active, shown)
             event = LockoutCleared(by=actor or "", reason=reason, scope=scope)
-            [record] = book.append(lockouts.stream_of(account, rule), event, actor=actor)
+            [record] = book.append(stream_of("lockout", account, rule), event, actor=actor)
             left = list(book.lockouts.active(account, store.clock.now_ns()))
         state = "still locked" if left else "unlocked"
         lockouts.put_result(record, state, left, shown, as_json=common.as_json)

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from eventstore.batch import Batch
 from eventstore.errors import InvalidEvent
+from eventstore.streams import stream_of
 from eventstore.trading import ContractDefined
-from gateways.importers.texts import entity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ def define(
     missing: dict[str, Batch] = {}
     in_force: dict[str, Record] = {}
     for symbol, contract in contracts.items():
-        stream = f"contract/-/{entity(symbol)}"
+        stream = stream_of("contract", "-", symbol)
         known = deque(store.read(stream=stream, types=ContractDefined), maxlen=1)
         in_force.update((symbol, record) for record in known)
         definition = _merged(known[0].event, contract) if known else contract

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from eventstore.clock import NANOSECONDS, parse_time, to_ns
 from eventstore.errors import InvalidEvent
+from eventstore.streams import stream_of
 from eventstore.trading import OrderFilled, Side, TradeExecuted
 from gateways.importers.base import Options, PlannedEvent, TableReader, TableRow
-from gateways.importers.texts import CellError, entity, to_decimal
+from gateways.importers.texts import CellError, to_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +84,7 @@ class FillsReader(TableReader):
             fee_currency=row.optional(self._column["fee_currency"]),
             reported_pnl=row.optional_decimal(self._column["pnl"]),
         )
-        stream = f"trade/{account}/{entity(trade_id)}" if order is None else f"order/{account}/{entity(order)}"
+        stream = stream_of("trade", account, trade_id) if order is None else stream_of("order", account, order)
         return (PlannedEvent(stream=stream, event=event, key=f"fill:{trade_id}", occurred_at=at, line=row.line),)
 
     def _contract(self, row: TableRow) -> ContractDefined:

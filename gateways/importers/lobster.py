@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from eventstore.clock import NANOSECONDS, format_time, to_ns
 from eventstore.errors import InvalidEvent
+from eventstore.streams import stream_of
 from eventstore.trading import (
     ContractDefined,
     Marked,
@@ -24,7 +25,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from gateways.importers.base import BadRow, FileReader, Options, PlannedEvent
-from gateways.importers.texts import CellError, entity, open_text, rows_of
+from gateways.importers.texts import CellError, open_text, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -79,8 +80,7 @@ class LobsterReader(FileReader):
         self._symbol = symbol
         self._day = f"{symbol}-{day.isoformat()}"
         self._midnight = to_ns(datetime(day.year, day.month, day.day, tzinfo=_EASTERN))
-        self._orders = f"order/{account}/"
-        self._trades = f"trade/{account}/"
+        self._account = account
         self._seen: dict[str, int] = {}
         self._events: dict[str, Callable[[str, Side, Decimal, str], Event]] = {
             "1": self._submitted,
@@ -120,7 +120,8 @@ class LobsterReader(FileReader):
         if seen > 1:
             identity = f"{identity}-{seen}"
         event = make(identity, _SIDES[direction], quantity, price)
-        stream = f"{self._trades}{entity(identity)}" if kind == "5" else self._orders + order
+        category, name = ("trade", identity) if kind == "5" else ("order", order)
+        stream = stream_of(category, self._account, name)
         return (PlannedEvent(stream=stream, event=event, key=identity, occurred_at=at, line=line),)
 
     def _submitted(self, identity: str, side: Side, size: Decimal, price: str) -> OrderSubmitted:
@@ -152,7 +153,7 @@ class LobsterReader(FileReader):
         at = self._cell(row, 0, self._at)
         name = f"{self._symbol} {_HALTS[price]} {format_time(at, _EASTERN)}"
         mark = Marked(name=name)
-        return (PlannedEvent(stream=f"mark/-/{entity(name)}", event=mark, key=name, occurred_at=at, line=row.line),)
+        return (PlannedEvent(stream=stream_of("mark", "-", name), event=mark, key=name, occurred_at=at, line=row.line),)
 
     def _at(self, seconds: str) -> int:
         whole, _, fraction = seconds.partition(".")

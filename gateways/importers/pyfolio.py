@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from eventstore.clock import parse_time
+from eventstore.streams import stream_of
 from eventstore.trading import ContractDefined, Side, TradeExecuted
 from gateways.importers.base import Options, PlannedEvent, TableReader, TableRow
-from gateways.importers.texts import entity
 from projections.decimals import FIXED
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PyfolioReader(TableReader):
             price=price,
             fee=fee,
         )
-        stream = f"trade/{self._account}/{entity(trade_id)}"
+        stream = stream_of("trade", self._account, trade_id)
         return (PlannedEvent(stream=stream, event=trade, key=trade_id, occurred_at=at, line=row.line),)
 
 

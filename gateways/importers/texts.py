@@ -117,8 +117,3 @@ class _Bounded(io.RawIOBase):
             raise InvalidEvent(msg)
         buffer[: len(data)] = data
         return len(data)
-
-
-def entity(text: str) -> str:
-    """Return text as the last part of a stream's name."""
-    return text.replace("/", "%2F")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventstore.streams import stream_of
 from eventstore.trading import (
     OrderAccepted,
     OrderCanceled,
@@ -16,7 +17,6 @@ from eventstore.trading import (
     Side,
 )
 from gateways.importers.base import PlannedEvent, TableReader, TableRow
-from gateways.importers.texts import entity
 from gateways.importers.topstepx import to_time, to_trading_day
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class TopstepxOrdersReader(TableReader):
     )
 
     def plan(self, row: TableRow) -> Sequence[PlannedEvent]:
-        stream = f"order/{self.account(row, 'AccountName')}/{entity(row.text('Id'))}"
+        stream = stream_of("order", self.account(row, "AccountName"), row.text("Id"))
         contract = self.contract(row, "ContractName")
         planned = []
         for event, at in self._history(row, contract):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
+from eventstore.streams import stream_of
 from eventstore.trading import Side, TradeExecuted
 from gateways.importers.base import Options, PlannedEvent, TableReader, TableRow
-from gateways.importers.texts import entity
 from gateways.importers.topstepx import to_time, to_trading_day
 
 if TYPE_CHECKING:
@@ -68,5 +68,5 @@ class TopstepxTradesReader(TableReader):
         return (self._planned(row, entry, entered), self._planned(row, exit_, exited))
 
     def _planned(self, row: TableRow, trade: TradeExecuted, at: int) -> PlannedEvent:
-        stream = f"trade/{self._account}/{entity(trade.trade_id)}"
+        stream = stream_of("trade", self._account, trade.trade_id)
         return PlannedEvent(stream=stream, event=trade, key=trade.trade_id, occurred_at=at, line=row.line)

@@ -10,10 +10,10 @@ import msgspec
 from eventstore import StoreError
 from eventstore.clock import question_ns
 from eventstore.ids import as_id
+from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
 from projections.risk.checks import CHECKS, Finding
-from projections.risk.limits.base import escaped
 from projections.risk.limits.parameters import KINDS, BadLimit, kind_of, read
 from projections.risk.limits.sentences import until
 from projections.risk.proposals import Cancel, CheckContext, MissingInput, Proposal
@@ -283,7 +283,7 @@ def _append_answer(book: Book, order: Proposal | Cancel, checked: Checked) -> No
         quantity=quantity,
         figures=_figures(checked),
     )
-    book.append(f"risk/{order.account}/{escaped(order.order_id or '-')}", event)
+    book.append(stream_of("risk", order.account, order.order_id or "-"), event)
 
 
 def _figures(checked: Checked) -> dict[str, dict[str, str]]:

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, to_ns
+from eventstore.streams import unescaped
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
 from projections.view import SHARED, BookReader, View
 from projections.views.contracts.names import names_and_root
@@ -70,7 +71,7 @@ class BlackoutsView(View[BlackoutsState]):
 
     @override
     def apply(self, state: BlackoutsState, event: Event, record: Record) -> None:
-        name = record.entity.replace("%2F", "/")
+        name = unescaped(record.entity)
         match event:
             case BlackoutScheduled():
                 blackouts = _with_room(state.blackouts, name, record)

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, Times, to_ns
+from eventstore.streams import unescaped
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import BookReader, View
 
@@ -240,7 +241,7 @@ def oldest_first(requests: Iterable[Enforcement]) -> tuple[Enforcement, ...]:
 def _request(state: EnforcementState, event: EnforcementRequested, record: Record) -> None:
     if len(state.pending) >= PENDING_MAX:
         raise TooManyPending(record.account, record.position)
-    named = record.entity.replace("%2F", "/") if event.request_id is None else event.request_id
+    named = unescaped(record.entity) if event.request_id is None else event.request_id
     text = str(record.uuid)
     # A request must not be lost because its id is in use, not even if that id was copied from a record.
     candidates = (named, text, f"{text}@{record.position}")

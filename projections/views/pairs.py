@@ -7,6 +7,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
+from eventstore.streams import unescaped
 from eventstore.trading import PairStateSaved, PortfolioSaved
 from projections.view import BookReader, View
 
@@ -189,7 +190,7 @@ def _keep(states: SavedStates, event: PairStateSaved | PortfolioSaved, record: R
 
 def _name(event: PairStateSaved | PortfolioSaved, record: Record) -> str:
     named = event.pair if isinstance(event, PairStateSaved) else event.portfolio
-    return record.entity.replace("%2F", "/") if named is None else named
+    return unescaped(record.entity) if named is None else named
 
 
 def _saved(account: str, record: Record) -> SavedState | None:

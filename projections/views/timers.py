@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, duration_ns, format_time, to_ns
+from eventstore.streams import stream_of
 from eventstore.trading import TimerCanceled, TimerStarted
 from projections.view import BookReader, View
 
@@ -234,7 +235,7 @@ class Timers:
 
 
 def _stream(account: str, name: str) -> str:
-    return f"timer/{account}/{name.replace('/', '%2F')}"
+    return stream_of("timer", account, name)
 
 
 def _timer(account: str, name: str, started: TimerStart, at_ns: int) -> Timer:

@@ -13,6 +13,7 @@ import msgspec
 from eventstore import Event, EventStore, ManualClock, Record, trading
 from eventstore.batch import AppendOptions
 from eventstore.journals.memory import MemoryJournal
+from eventstore.streams import stream_of
 from eventstore.trading import (
     AdjustmentReason,
     Allows,
@@ -184,7 +185,7 @@ def _order(chance: random.Random, account: str) -> Fact:
 
 
 def _order_stream(chance: random.Random, account: str) -> str:
-    return f"order/{account}/{chance.choice(ORDERS).replace('/', '%2F')}"
+    return stream_of("order", account, chance.choice(ORDERS))
 
 
 def _fill(chance: random.Random, account: str) -> Fact:

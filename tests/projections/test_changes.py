@@ -15,6 +15,7 @@ import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent, ManualClock, Record
 from eventstore.clock import to_ns
+from eventstore.streams import unescaped
 from eventstore.trading import ClockJumped, ContractDefined, LockoutSet, PositionSide, TradeBusted
 from projections import Book, Change
 from tests.projections.examples import bought, filled, submitted
@@ -228,10 +229,10 @@ def _keys(records: list[Record], account: str | None) -> set[tuple[str, str, str
     accounts = {each.account for each in records} - {"-"} if account is None else {account}
     symbols = {"ESZ5", "NQZ5"} | {getattr(each.event, "symbol", None) or "ESZ5" for each in records}
     rules = {getattr(each.event, "rule_id", None) or each.entity for each in records} | {"broker"}
-    orders = {each.entity.replace("%2F", "/") for each in records if each.category == "order"}
+    orders = {unescaped(each.entity) for each in records if each.category == "order"}
     for name in accounts:
         found |= {("orders", name, order) for order in orders}
-        found |= {("lockouts", name, rule.replace("%2F", "/")) for rule in rules}
+        found |= {("lockouts", name, unescaped(rule)) for rule in rules}
         found |= {("positions", name, f"{symbol}/{side}") for symbol in symbols for side in PositionSide}
     return found
 

@@ -15,6 +15,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import Event, EventStore, Record
+from eventstore.streams import stream_of
 from eventstore.trading import OrderCanceled, OrderStatus, TradeBusted
 from projections import tiers as module
 from projections.tiers import Stats, TierSettings
@@ -51,7 +52,7 @@ def close(folding: Folding, *names: str, account: str = "A") -> None:
 
 
 def from_log(folding: Folding, account: str, name: str) -> Order | None:
-    stream = f"order/{account}/{name.replace('/', '%2F')}"
+    stream = stream_of("order", account, name)
     orders = [order for _, order in fold_order(record for record in folding.records if record.stream == stream)]
     return orders[-1] if orders else None
 
@@ -67,7 +68,7 @@ def follow(steps: list[tuple[str, str, str, str]], settings: TierSettings, close
     everything = [("ask", account, name, "") for account in "AB" for name in ("X", "Y", "Z", "W", "V/1")]
     for what, account, name, words in [*steps, *everything, *everything]:
         if what == "tell":
-            folding.deliver(folding.record(f"order/{account}/{name.replace('/', '%2F')}", event_of(words)))
+            folding.deliver(folding.record(stream_of("order", account, name), event_of(words)))
         elif what == "restart":
             for each, state in folding.states.items():
                 folding.states[each] = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=OrdersState)

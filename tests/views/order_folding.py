@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from eventstore import Event, Record, trading
 from eventstore.batch import AppendOptions
 from eventstore.events import encode
+from eventstore.streams import stream_of
 from projections.tiers import Tiers
 from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
 
@@ -53,7 +54,7 @@ class Folding:
     def add(self, order_id: str, *events: Event, account: str = "A", category: str = "order") -> Order:
         """Append events to an order's stream, fold them, and return the order as the view's queries return it."""
         for event in events:
-            self.deliver(self.record(f"{category}/{account}/{order_id.replace('/', '%2F')}", event))
+            self.deliver(self.record(stream_of(category, account, order_id), event))
         order = self.orders.get(account, order_id)
         assert order is not None
         return order

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import msgspec
 from typing_extensions import override
 
+from eventstore.streams import stream_of
 from eventstore.trading import (
     Allows,
     EnforcementAction,
@@ -145,7 +146,7 @@ def _lockout_events(
         revocable=parameters.revocable,
         details=breach_details(limit, breach),
     )
-    events: list[tuple[str, Event]] = [(f"lockout/{account}/{escaped(rule_id)}", lockout)]
+    events: list[tuple[str, Event]] = [(stream_of("lockout", account, rule_id), lockout)]
     if parameters.action is not EnforcementAction.NONE:
         # Part of the trigger's key: each breach has a request of its own, and a repeated decision has the same one.
         request_id = f"{rule_id}-{trigger.key.rpartition('/')[2][-12:]}-{breach.symbol or breach.scope}"
@@ -159,7 +160,7 @@ def _lockout_events(
             quantity=breach.quantity,
             trading_day=breach.trading_day,
         )
-        events.append((f"enforcement/{account}/{escaped(request_id)}", request))
+        events.append((stream_of("enforcement", account, request_id), request))
     return tuple(events)
 
 
@@ -187,7 +188,7 @@ def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters,
         reason=breach.reason,
         details=breach_details(limit, breach),
     )
-    return Decision(((f"breach/{account}/{escaped(rule_id)}", event),), obsolete_if=is_recorded)
+    return Decision(((stream_of("breach", account, rule_id), event),), obsolete_if=is_recorded)
 
 
 def breach_details(limit: Limit, breach: Breach) -> dict[str, Any]:
@@ -202,11 +203,6 @@ def breach_details(limit: Limit, breach: Breach) -> dict[str, Any]:
         "limit_revision": limit.revision,
     }
     return {name: value for name, value in details.items() if value not in {None, ""}} | breach.details
-
-
-def escaped(entity: str) -> str:
-    """Return a name as the entity of a stream."""
-    return entity.replace("/", "%2F")
 
 
 def _day(breach: Breach) -> str | None:

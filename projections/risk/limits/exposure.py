@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import UnknownContract
+from eventstore.streams import stream_of
 from eventstore.trading import (
     AccountOpened,
     BlackoutCanceled,
@@ -34,7 +35,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
-from projections.risk.limits.base import Breach, Rule, breach_decision, escaped, now_of
+from projections.risk.limits.base import Breach, Rule, breach_decision, now_of
 from projections.risk.limits.figures import day_of, sentence
 from projections.risk.limits.holdings import exposure_of, open_positions_of, working_orders_of
 from projections.risk.limits.parameters import (
@@ -105,7 +106,7 @@ def _cleared(held: Lockout, name: str) -> Decision:
         return all(other.cause != held.cause for other in book.lockouts.active(account, book.now_ns()))
 
     event = LockoutCleared(by=name, reason="the breach is over", rule_id=held.rule_id, scope=held.scope)
-    stream = f"lockout/{account}/{escaped(held.rule_id)}"
+    stream = stream_of("lockout", account, held.rule_id)
     return Decision(((stream, event),), obsolete_if=is_cleared, key=f"{held.cause.hex()}/{held.positions[-1]}")
 
 

@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from eventstore import EventStore, SystemClock, UnknownContract
 from eventstore.clock import NANOSECONDS, wall_ns
+from eventstore.streams import stream_of
 from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
 from projections.decimals import FIXED, ZERO
-from projections.risk.limits.base import escaped
 from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
 from projections.view import PartitionParked
 from projections.views.sessions import EVERYONE, calendars_of
@@ -135,7 +135,7 @@ def _lockouts(book: Book, account: str) -> LockoutsState | None:
 def _expiry(book: Book, lockout: Lockout, clock: Clock) -> Decision:
     account, key = lockout.account, (lockout.rule_id, lockout.scope)
     cause = None if not isinstance(book.reader, EventStore) else book.reader.find(lockout.cause)
-    stream = f"lockout/{account}/{escaped(lockout.rule_id)}" if cause is None else cause.stream
+    stream = stream_of("lockout", account, lockout.rule_id) if cause is None else cause.stream
     event = LockoutExpired(rule_id=lockout.rule_id, scope=lockout.scope)
 
     def has_expired(book: Book) -> bool:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import DuplicateEvent, Event, Record, StoreError, UnknownContract
+from eventstore.streams import stream_of
 from eventstore.trading import ContractDefined
 from projections.view import SHARED, BookReader, View
 
@@ -144,7 +145,7 @@ class Contracts:
         definition = _completed(definition, symbol, known)
         # The same answer to the same miss is one fact, whichever processes fetched it: the key says what was missing.
         key = f"fetched {symbol} after {0 if known is None else known.position}"
-        stream = f"contract/-/{definition.symbol.replace('/', '%2F')}"
+        stream = stream_of("contract", "-", definition.symbol)
         try:
             self._book.append(stream, definition, key=key)
         except DuplicateEvent as e:

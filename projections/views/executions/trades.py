@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
+from eventstore.streams import unescaped
 from eventstore.trading import (
     FeeCharged,
     OrderFilled,
@@ -190,7 +191,7 @@ def _collected(records: Iterable[Record]) -> list[Trade]:
 def _recorded(event: TradeEvent, record: Record) -> Trade:
     return Trade(
         trade_id=event.trade_id,
-        order_id=record.entity.replace("%2F", "/") if isinstance(event, OrderFilled) else None,
+        order_id=unescaped(record.entity) if isinstance(event, OrderFilled) else None,
         symbol=event.symbol,
         side=event.side,
         quantity=event.quantity,

@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import Record, StoreError
+from eventstore.streams import unescaped
 from eventstore.trading import (
     AccountUpdated,
     Allows,
@@ -209,7 +210,7 @@ def _named(
     state: LockoutsState, event: LockoutExtended | LockoutCleared | LockoutExpired, record: Record
 ) -> Iterator[str]:
     """Yield the keys of the lockouts that an event names: by default every scope of the stream's rule."""
-    rule_id = record.entity.replace("%2F", "/") if event.rule_id is None else event.rule_id
+    rule_id = unescaped(record.entity) if event.rule_id is None else event.rule_id
     keys = [
         key
         for key, lockout in state.active.items()

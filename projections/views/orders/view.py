@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from eventstore import InvalidEvent
 from eventstore.errors import shown
+from eventstore.streams import stream_of, unescaped
 from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.tiers import Stats, Tiers, TierSettings, part_of
 from projections.view import View
@@ -62,7 +63,7 @@ class OrdersView(View[OrdersState]):
             return
         state.log_position = log_position
         if "%" in order_id:
-            order_id = order_id.replace("%2F", "/")
+            order_id = unescaped(order_id)
         if record.version == 1:
             if isinstance(event, OrderSubmitted):
                 state.open[order_id] = submitted_order(account, order_id, event, log_position)
@@ -143,7 +144,7 @@ def fold_order(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
         if transition is None:
             continue
         if order is None:
-            order = Order(record.account, record.entity.replace("%2F", "/"), record.position, 0)
+            order = Order(record.account, unescaped(record.entity), record.position, 0)
         order = step(state, transition, order, event, record.position)
         yield record, order
 
@@ -208,7 +209,7 @@ class Orders:
         if order_id is None:
             for record in self._book.read(account=account, types=(OrderAccepted, OrderReplaced, OrderReported)):
                 if record.category == "order" and record.event.broker_order_id == broker_id:  # type: ignore[attr-defined]
-                    order_id = record.entity.replace("%2F", "/")
+                    order_id = unescaped(record.entity)
         return None if order_id is None else self.get(account, order_id)
 
     def anomalies(self, account: str) -> dict[OrderAnomalyKind, int]:
@@ -218,7 +219,7 @@ class Orders:
 
     def history(self, account: str, order_id: str) -> Iterator[tuple[Record, Order]]:
         """Yield an order's records, oldest first, each with the order after it."""
-        stream = f"order/{account}/{order_id.replace('/', '%2F')}"
+        stream = stream_of("order", account, order_id)
         return fold_order(self._book.read(stream=stream, types=OrdersView.types))
 
     def _from_tiers(self, state: OrdersState, account: str, order_id: str, part: Part[Order]) -> Order | None:
