@@ -9,11 +9,9 @@ from eventstore.errors import (
     AppendError,
     Closed,
     CorruptJournal,
-    DuplicateEvent,
     EventTooLarge,
     Gap,
     InvalidEvent,
-    NotMirrored,
     OutcomeUnknown,
     Overloaded,
     ReadOnly,
@@ -44,6 +42,7 @@ from eventstore.events import (
 from eventstore.journal import Verification
 from eventstore.reader import EventReader
 from eventstore.record import Draft, Record
+from eventstore.record_errors import DuplicateEvent, NotMirrored
 from eventstore.store import EventStore, connect, open
 
 __all__ = [

@@ -21,20 +21,18 @@ StoreError
 ├── TargetExists             the target of a copy is there already: nothing is overwritten
 └── UnknownContract          a figure in money needs a contract that nobody defined
 
-Not an error: StorageWarning, for what is wrong beside a log and stops nothing.
+Not an error: StorageWarning, for what is wrong beside a log and stops nothing. DuplicateEvent and NotMirrored carry
+records and are defined in `eventstore.record_errors`, so that records can rest on everything else here.
 """
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from eventstore.record import Record
 
 
 class StoreError(Exception):
@@ -65,18 +63,6 @@ class VersionConflict(AppendError):
     def __init__(self, stream: str, expected: int, found: int) -> None:
         self.stream, self.expected, self.found = stream, expected, found
         super().__init__(f"{stream} is at version {found}, not {expected}: read it again and decide again")
-
-
-class DuplicateEvent(AppendError):
-    """An id is recorded already, with other content or as only a part of this batch; nothing was written."""
-
-    def __init__(self, id: bytes, record: Record | None, why: str = "with other content") -> None:
-        self.id, self.record = id, record
-        where = f" at position {record.position}" if record is not None else " in this very batch"
-        super().__init__(
-            f"event {uuid.UUID(bytes=id)} is recorded{where} {why}: give a new key to a new fact, "
-            "and the same content to a repeated one"
-        )
 
 
 class InvalidEvent(AppendError, ValueError):
@@ -159,18 +145,6 @@ class Refused(Unavailable):
 
 class Unproved(Refused):
     """Nothing shows that what InfluxDB holds of a log is all there was; nothing was restored."""
-
-
-class NotMirrored(Unavailable):
-    """The events are on disk, and InfluxDB did not confirm them in time. They will be shipped: do not append again."""
-
-    def __init__(self, records: Sequence[Record], why: str) -> None:
-        self.records = tuple(records)
-        place = f"up to position {self.records[-1].position}" if self.records else "asked for"
-        super().__init__(
-            f"the events {place} are durable in the journal and will be shipped, but InfluxDB has not confirmed them "
-            f"yet ({why}): do not append them again"
-        )
 
 
 class TargetExists(StoreError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import msgspec
 
@@ -11,12 +11,21 @@ from eventstore.errors import EventTooLarge, InvalidEvent
 from eventstore.events.base import Event, UnknownEvent
 from eventstore.events.registry import EventType, by_class, by_name
 
-if TYPE_CHECKING:
-    from eventstore.record import Draft
-
 EVENT_BYTES_MAX = 60_000
 _BACKSLASH = ord("\\")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class Encoded(Protocol):
+    """An event as it is stored: what every draft and record has, whatever else it carries."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def schema(self) -> int: ...
+    @property
+    def data(self) -> bytes: ...
+
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode_raw = msgspec.json.Decoder().decode
@@ -45,7 +54,7 @@ def encode(event: Event) -> tuple[EventType, bytes]:
     return kind, data
 
 
-def decode(draft: Draft) -> Event:
+def decode(draft: Encoded) -> Event:
     """Return a record's event in today's class, or UnknownEvent where none is registered for it.
 
     Raises InvalidEvent when the data does not fit a class of the very same schema number.
@@ -68,7 +77,7 @@ def decode(draft: Draft) -> Event:
         raise InvalidEvent(msg) from e
 
 
-def _upcast(kind: EventType, draft: Draft) -> Event:
+def _upcast(kind: EventType, draft: Encoded) -> Event:
     steps = [kind.upcasters.get(number) for number in range(draft.schema, kind.schema)]
     raw = _decode_raw(draft.data)
     for upcaster in steps:

@@ -12,10 +12,11 @@ import msgspec
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, check_now
-from eventstore.errors import Closed, DuplicateEvent, StoreError, VersionConflict
+from eventstore.errors import Closed, StoreError, VersionConflict
 from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
 from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
+from eventstore.record_errors import DuplicateEvent
 from eventstore.streams import account_of, check_name, prefix_end
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from eventstore.clock import TIME_MAX, check_now
-from eventstore.errors import DuplicateEvent, StoreError, Unavailable, VersionConflict
+from eventstore.errors import StoreError, Unavailable, VersionConflict
 from eventstore.journal import BATCH_EVENTS_MAX, drafts_of
 from eventstore.record import Record, digest_place, digest_prefix
+from eventstore.record_errors import DuplicateEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from eventstore.clock import ManualClock
-from eventstore.errors import Closed, DuplicateEvent, StoreError, VersionConflict
+from eventstore.errors import Closed, StoreError, VersionConflict
 from eventstore.journal import Query, append
 from eventstore.record import PreparedBatch
+from eventstore.record_errors import DuplicateEvent
 from eventstore.testing.drafts import HISTORY, LATER, OCCURRED_AT, batch, draft, drafts
 from eventstore.testing.naive import naive_digest, naive_root
 from eventstore.testing.source_contract import SourceContract

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore.batch import Batch
-from eventstore.errors import DuplicateEvent, InvalidEvent
+from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.ids import keyed_id
+from eventstore.record_errors import DuplicateEvent
 from eventstore.streams import account_of
 from eventstore.trading import ContractDefined
 from gateways.importers.base import BadRow, Options, PlannedEvent

@@ -17,10 +17,11 @@ from typing_extensions import override
 
 from eventstore import files
 from eventstore.config import PREFIX
-from eventstore.errors import CorruptJournal, NotMirrored, Unavailable
+from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.extras import missing
 from eventstore.influx import status
 from eventstore.influx.status import MirrorStatus
+from eventstore.record_errors import NotMirrored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
