@@ -147,13 +147,15 @@ def _kind_of(given: object) -> str:
 
 
 def text_of(what: str, value: object) -> str:
-    if not isinstance(value, str) or len(value) > TEXT_MAX or "\0" in value or (not value.isascii() and _lone(value)):
+    # ASCII is asked first: it is the usual case, and has no surrogates.
+    is_text = isinstance(value, str) and (value.isascii() or not _has_lone_surrogate(value))
+    if not isinstance(value, str) or not is_text or len(value) > TEXT_MAX or "\0" in value:
         msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, without NUL, not {shown(value)}"
         raise InvalidEvent(msg)
     return value
 
 
-def _lone(value: str) -> bool:
+def _has_lone_surrogate(value: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in value)
 
 

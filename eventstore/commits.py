@@ -1,4 +1,9 @@
-"""Group commit: everything that waits is written with one sync, first come first served, by whoever came first."""
+"""Group commit: the first thread to come writes everything that waits with one sync; the others sleep until then.
+
+A sync is the slow part of a commit, and one makes any number of events durable. So the thread that finds
+no leader leads: it takes all that waits, commits it, and hands the lead to the first follower still in the queue. There
+is no writer thread: an append alone is written by its own caller, without a switch of threads.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +37,22 @@ PAUSE_SECONDS_MAX = 1.0
 class Pending:
     """An enqueued append: its records once they are on disk, or the error that kept them out."""
 
-    __slots__ = ("_committer", "_outcome", "_told", "asked", "batches", "events", "latch", "lead", "queued", "thread")
+    __slots__ = ("_committer", "_outcome", "_woken", "asked", "batches", "events", "latch", "lead", "queued", "thread")
 
     def __init__(self, committer: Committer, batches: Group, events: int, *, queued: bool) -> None:
         self.batches, self.events, self.queued = batches, events, queued
         self.lead = self.asked = False
         self.thread = threading.get_ident()
-        self._told = False
+        self._woken = False
         self._committer = committer
         self._outcome: Outcome | None = None
-        # Taken now and released by whoever has news: a latch of its own for each waiter wakes nobody else.
+        # Acquired here, released by the leader when there is an outcome or the lead to hand over. One latch for each
+        # request wakes exactly one thread; a shared condition would wake all of them to look for their own.
         self.latch = threading.Lock()
         self.latch.acquire()
 
     def result(self, timeout: float | None = None) -> list[Record]:
-        """Wait for the records; raise what kept them out, or Overloaded when `timeout` seconds ran out first."""
+        """Wait for the records; raise what kept them out, or Overloaded once `timeout` seconds have passed."""
         seconds = COMMIT_SECONDS_MAX if timeout is None else timeout_of(timeout)
         if self._outcome is None:
             self._committer.check_process()
@@ -57,7 +63,7 @@ class Pending:
         self.asked = True
         outcome = self._outcome
         if isinstance(outcome, StoreError):
-            self._committer.told(self)
+            self._committer.forget(self)
             raise outcome
         assert outcome is not None
         return list(outcome)
@@ -71,20 +77,20 @@ class Pending:
         """What kept the events out, None while waiting and after success."""
         return self._outcome if isinstance(self._outcome, StoreError) else None
 
-    def settle(self, outcome: Outcome) -> None:
+    def resolve(self, outcome: Outcome) -> None:
         self._outcome = outcome
 
     def wake(self) -> None:
-        """Tell those who wait of the outcome, once."""
-        if not self._told:
-            self._told = True
+        """Wake whoever waits for the outcome, once."""
+        if not self._woken:
+            self._woken = True
             self.latch.release()
 
     def wait(self, seconds: float) -> bool:
         if not self.latch.acquire(timeout=seconds):
             return False
         if self._outcome is not None:
-            # Left open, so that any number of threads may ask.
+            # Released again, so that any number of threads may ask for the result.
             self.latch.release()
         return True
 
@@ -95,7 +101,12 @@ class Pending:
 
 
 class Committer:
-    """The one queue of a store. The first to come leads: it writes all that waits, then hands the lead on."""
+    """A store's queue of appends, and which thread leads.
+
+    `_mutex` guards the queue, the counts and the lead, and is never held during a commit. An interruption
+    (KeyboardInterrupt) may come between any two bytecodes, so each step leaves a state that `_leave` can finish: no
+    request is lost, nobody sleeps for ever, and what may be on disk is reported as OutcomeUnknown.
+    """
 
     def __init__(self, journal: Journal, *, flush_seconds: float = FLUSH_SECONDS) -> None:
         self._journal = journal
@@ -104,22 +115,22 @@ class Committer:
         self._mutex = threading.Lock()
         self._room = threading.Condition(self._mutex)
         self._queue: deque[Pending] = deque()
-        self._waiting = self._flying = 0
+        self._waiting = self._in_flight = 0
         self._leader: int | None = None
-        self._taken: list[Pending] = []
-        self._crowd = 0
+        self._current: list[Pending] = []
+        self._last_group_size = 0
         self._failed: list[Pending] = []
         self._flusher: threading.Thread | None = None
         self._queued = threading.Event()
         self._flush = threading.Event()
         self._closing = False
         self.trouble = ""
-        """What the flusher met last, '' when all went well."""
+        """Why the flusher failed last, '' when it did not."""
 
     @property
     def waiting(self) -> int:
-        """How many events have been given and are not on disk yet."""
-        return self._waiting + self._flying
+        """How many events have been accepted and are not on disk yet."""
+        return self._waiting + self._in_flight
 
     def append(self, batches: Group, events: int) -> list[Record]:
         """Write batches with all that waits before them; return their records or raise what kept them out."""
@@ -132,12 +143,12 @@ class Committer:
         request = Pending(self, batches, events, queued=True)
         with self._mutex:
             if self._flusher is None and not self._closing:
-                self._flusher = self._started()
+                self._flusher = self._start_flusher()
             self._admit(request)
         self._queued.set()
         return request
 
-    def _started(self) -> threading.Thread:
+    def _start_flusher(self) -> threading.Thread:
         flusher = threading.Thread(target=self._flush_forever, name="flusher", daemon=True)
         try:
             flusher.start()
@@ -151,8 +162,8 @@ class Committer:
         self._run(Pending(self, [], 0, queued=False))
         self._raise_unasked()
 
-    def told(self, request: Pending) -> None:
-        """Forget a failed request: whoever gave it knows."""
+    def forget(self, request: Pending) -> None:
+        """Forget a failed request whose caller has its error."""
         with self._mutex:
             if request in self._failed:
                 self._failed.remove(request)
@@ -164,11 +175,11 @@ class Committer:
             raise Closed(msg)
 
     def flush_soon(self) -> None:
-        """Have the flusher write now rather than when its pause is over."""
+        """Make the flusher write now, not when its pause is over."""
         self._flush.set()
 
     def close(self) -> None:
-        """Write all that waits and take nothing more; raise as `flush` does."""
+        """Write all that waits and accept nothing more; raise as `flush` does."""
         with self._mutex:
             if self._closing:
                 return
@@ -183,7 +194,7 @@ class Committer:
                 self._flusher.join()
 
     def _run(self, request: Pending, *, last: bool = False) -> None:
-        """Have a request settled, by this thread or another; whatever interrupts it stops nobody else."""
+        """Wait until a request has its outcome, leading if nobody does; an interruption here stops nobody else."""
         try:
             self._enter(request, last=last)
             if not request.lead:
@@ -191,7 +202,7 @@ class Committer:
             if request.lead:
                 self._lead(request)
         finally:
-            # Inline, and not in a function of its own: entering one is a moment for the next interruption.
+            # Inline on purpose: the call of a helper is a moment at which the next interruption could skip all of this.
             interruption: BaseException | None = None
             while True:
                 try:
@@ -205,7 +216,7 @@ class Committer:
     def _enter(self, request: Pending, *, last: bool) -> None:
         with self._mutex:
             self._admit(request, last=last)
-            # A thread that comes again while it leads was interrupted before it could hand the lead on.
+            # A thread that finds itself the leader was interrupted before it could hand the lead over: it resumes.
             if self._leader is None or self._leader == request.thread:
                 self._leader, request.lead = request.thread, True
 
@@ -215,7 +226,7 @@ class Committer:
             if not fits:
                 msg = f"{self.waiting:,} events have waited for the disk for {WAIT_SECONDS} s: nothing was written"
                 raise Overloaded(msg)
-        # After the wait for room: the store may have been closed in the meantime.
+        # Checked after the wait for room, during which the store may have been closed.
         if self._closing and not last:
             msg = "the store is closed: open it again"
             raise Closed(msg)
@@ -234,15 +245,15 @@ class Committer:
         raise OutcomeUnknown(ids, f"the disk has not answered for {COMMIT_SECONDS_MAX} s")
 
     def _lead(self, own: Pending) -> None:
-        """Write all that waits, until the own request is settled."""
+        """Write all that waits, until this thread's own request has its outcome."""
         self._gather()
         while not own.done:
             self._release()
             self._take()
-            self._write(self._taken)
+            self._write(self._current)
 
     def _leave(self, own: Pending) -> None:
-        """Leave nothing behind: not the own request, nobody asleep, and the lead to the first that waits."""
+        """Clean up, also after an interruption: dequeue the own request if it still waits, hand the lead over."""
         with self._mutex:
             if not own.done and own in self._queue:
                 self._queue.remove(own)
@@ -252,80 +263,85 @@ class Committer:
             self._hand_over(own)
 
     def _release(self) -> None:
-        """Wake those whose requests were taken; one that an interruption left open has an unknown outcome."""
-        for request in self._taken:
+        """Wake the callers of the current group; a request that an interruption left open has an unknown outcome."""
+        for request in self._current:
             if not request.done:
-                self._settle([request], [_share(KeyboardInterrupt("the leader was interrupted"), request)])
+                self._resolve([request], [_error_for(KeyboardInterrupt("the leader was interrupted"), request)])
             if not request.queued:
                 request.wake()
-        self._flying = 0
-        self._taken.clear()
+        self._in_flight = 0
+        self._current.clear()
 
     def _hand_over(self, own: Pending) -> None:
-        crowd = len(self._taken)
-        # Those who are served go first and the heir last: what they append next then joins the heir's commit.
+        group_size = len(self._current)
+        # Wake the served callers before the next leader: what they append next then joins the next leader's group.
         self._release()
         with self._mutex:
-            # One that an interruption left both taken and queued has been told that its outcome is unknown.
+            # An interruption may leave a request both in the current group and queued: it has been resolved above.
             while self._queue and self._queue[0].done:
                 self._queue.popleft()
-            self._crowd = crowd + len(self._queue)
-            heir = self._heir()
-            if heir is None:
+            self._last_group_size = group_size + len(self._queue)
+            next_leader = self._next_leader()
+            if next_leader is None:
                 self._leader, own.lead = None, False
             else:
-                # No call between these: an interruption finds the lead with this thread, or handed on and told.
-                self._leader, own.lead, heir.lead = heir.thread, False, True
-                heir.latch.release()
+                # Nothing is called between these two lines, so an interruption finds the lead either still here, or
+                # handed over and its new leader awake. One assignment changes all three.
+                self._leader, own.lead, next_leader.lead = next_leader.thread, False, True
+                next_leader.latch.release()
 
-    def _heir(self) -> Pending | None:
-        """Return the first that waits in a thread of its own."""
-        # No generator: one that is interrupted while it is closed swallows the interruption.
+    def _next_leader(self) -> Pending | None:
+        """Return the first request whose caller is waiting, so that it can lead: an enqueued one has no thread."""
+        # A loop and not next(generator): a generator that is interrupted while being closed swallows the interruption.
         for request in self._queue:
             if not request.queued:
                 return request
         return None
 
     def _gather(self) -> None:
-        """Give as many as met at the last commit a moment to come again, so that they share this one too."""
-        if len(self._queue) >= self._crowd:
+        """Wait 0.3 ms at most for as many requests as shared the last commit, so that they share this one too.
+
+        Threads that append in a loop come back just after they are woken. A leader that did not wait would sync for
+        half of them, and the other half would need the next sync. With one thread nothing is waited for.
+        """
+        if len(self._queue) >= self._last_group_size:
             return
         deadline = time.monotonic() + GATHER_SECONDS
-        while len(self._queue) < self._crowd and time.monotonic() < deadline:
+        while len(self._queue) < self._last_group_size and time.monotonic() < deadline:
             time.sleep(0.00002)
 
     def _take(self) -> None:
-        taken, events = self._taken, 0
+        current, events = self._current, 0
         with self._mutex:
-            while self._queue and (not taken or events + self._queue[0].events <= COMMIT_EVENTS_MAX):
+            while self._queue and (not current or events + self._queue[0].events <= COMMIT_EVENTS_MAX):
                 events += self._queue[0].events
-                taken.append(self._queue[0])
+                current.append(self._queue[0])
                 self._queue.popleft()
-            self._waiting, self._flying = sum([request.events for request in self._queue]), events
+            self._waiting, self._in_flight = sum([request.events for request in self._queue]), events
 
-    def _write(self, taken: list[Pending]) -> None:
+    def _write(self, current: list[Pending]) -> None:
         try:
-            outcomes = self._journal.commit([request.batches for request in taken if request.batches])
+            outcomes = self._journal.commit([request.batches for request in current if request.batches])
         except BaseException as error:
-            # All of one commit share its fate; what interrupts the leader goes on as it is.
-            self._settle(taken, [_share(error, request) for request in taken])
+            # The whole group shares the failure. An interruption of this thread is raised again, after that.
+            self._resolve(current, [_error_for(error, request) for request in current])
             if not isinstance(error, Exception):
                 raise
             return
         answers = iter(outcomes)
-        self._settle(taken, [next(answers) if request.batches else [] for request in taken])
+        self._resolve(current, [next(answers) if request.batches else [] for request in current])
 
-    def _settle(self, taken: list[Pending], outcomes: Sequence[Outcome]) -> None:
-        for request, outcome in zip(taken, outcomes, strict=True):
+    def _resolve(self, current: list[Pending], outcomes: Sequence[Outcome]) -> None:
+        for request, outcome in zip(current, outcomes, strict=True):
             if request.done:
                 continue
-            request.settle(outcome)
+            request.resolve(outcome)
             if request.queued:
                 request.wake()
                 if isinstance(outcome, StoreError):
                     self._failed.append(request)
         with self._mutex:
-            self._flying = 0
+            self._in_flight = 0
             self._room.notify_all()
 
     def _raise_unasked(self) -> None:
@@ -351,9 +367,9 @@ class Committer:
                 self._flush.clear()
                 self._run(Pending(self, [], 0, queued=False))
             except BaseException as error:  # noqa: BLE001 - whatever it is, what is enqueued next needs a flusher
-                # Every enqueued append that failed holds its own error, which flush() raises. What still waits is
-                # tried again, ever more seldom.
-                self.trouble = _why(error)
+                # Each enqueued append that failed holds its own error, which flush() raises. What still waits is
+                # retried, with growing pauses.
+                self.trouble = _reason(error)
                 pause = min(2 * pause + FLUSH_SECONDS, PAUSE_SECONDS_MAX)
                 if self._queue:
                     self._queued.set()
@@ -361,16 +377,16 @@ class Committer:
                 self.trouble, pause = "", self._flush_seconds
 
 
-def _share(error: BaseException, request: Pending) -> StoreError:
-    """Return what one of those who shared a failed commit is told: of an unknown outcome, its own ids."""
+def _error_for(error: BaseException, request: Pending) -> StoreError:
+    """Return the error of one request of a failed group: for an unknown outcome, one with its own ids."""
     if isinstance(error, StoreError) and not isinstance(error, OutcomeUnknown):
         return error
     ids = [draft.id for draft in drafts_of(request.batches)]
-    outcome = OutcomeUnknown(ids, _why(error.__cause__ or error))
+    outcome = OutcomeUnknown(ids, _reason(error.__cause__ or error))
     outcome.__cause__ = error.__cause__ or error
     return outcome
 
 
-def _why(error: BaseException) -> str:
-    """Return what an error says; of a foreign one, which may say nothing, its name too."""
+def _reason(error: BaseException) -> str:
+    """Return an error's message; for a foreign one, whose message may be empty, its class too."""
     return str(error) if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"

@@ -41,11 +41,11 @@ class _Stored(Watermark, frozen=True, omit_defaults=True):
     checksum: str = ""
 
 
-class Unsound(Exception):
+class InvalidWatermark(Exception):
     """A file among the watermarks says nothing: torn, or none of this project's."""
 
 
-class Blank(Unsound):
+class BlankWatermark(InvalidWatermark):
     """It is zero-filled, as a power cut leaves a file that was not synced."""
 
 
@@ -58,8 +58,8 @@ class Watermarks:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._above: Folder | None = None
-        self._is_lasting = False
+        self._parent: Folder | None = None
+        self._is_directory_synced = False
 
     def hold(self) -> Watermarks:
         """Open the folder above now, and not only at the first use; return these watermarks."""
@@ -69,33 +69,33 @@ class Watermarks:
     def write(self, name: str, mark: Watermark, *, synced: bool = True) -> None:
         """Replace a watermark's file in one step. An unsynced one may be lost with the power, never torn by a kill."""
         check_name("watermark", name)
-        above = self._opened()
+        parent = self._opened()
         try:
-            folder = Folder(self.directory, within=above)
+            folder = Folder(self.directory, within=parent)
         except FileNotFoundError:
-            above.make(self.directory.name)
-            folder = Folder(self.directory, within=above)
+            parent.make(self.directory.name)
+            folder = Folder(self.directory, within=parent)
         with folder:
             folder.replace(name, encoded(mark), synced=synced)
-        if synced and not self._is_lasting:
+        if synced and not self._is_directory_synced:
             # The folder may be new, or made by a process that was killed before it was synced.
-            above.sync()
-            self._is_lasting = True
+            parent.sync()
+            self._is_directory_synced = True
 
     def read(self, name: str) -> Watermark | None:
         """Return a watermark, None where there is none or a blank one; raise CorruptJournal for an unsound one."""
         try:
             with Folder(self.directory, within=self._opened()) as folder:
                 return _read(folder, name)
-        except (FileNotFoundError, Blank):
+        except (FileNotFoundError, BlankWatermark):
             return None
-        except Unsound as e:
+        except InvalidWatermark as e:
             raise CorruptJournal(0, f"the watermark {self.directory / name} is damaged ({e})") from e
 
     def all(self) -> dict[str, Watermark]:
         """Return the sound watermarks by name. What else is in the folder is passed over, with a warning each."""
-        found, unsound = self.examine()
-        for name, why in unsound.items():
+        found, invalid = self.examine()
+        for name, why in invalid.items():
             msg = f"{name!r} in {self.directory} is no sound watermark ({why}): passed over"
             warnings.warn(msg, StorageWarning, stacklevel=2)
         return found
@@ -103,7 +103,7 @@ class Watermarks:
     def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
         """Return the sound watermarks by name, and of the other files why they are none. Nothing is raised."""
         found: dict[str, Watermark] = {}
-        unsound: dict[str, str] = {}
+        invalid: dict[str, str] = {}
         try:
             with Folder(self.directory, within=self._opened()) as folder:
                 # A name with a leading dot is one that is being written.
@@ -113,26 +113,26 @@ class Watermarks:
                         mark = _read(folder, check_name("watermark", name))
                     except FileNotFoundError:
                         continue
-                    except (Unsound, InvalidEvent) as e:
-                        unsound[name] = str(e)
+                    except (InvalidWatermark, InvalidEvent) as e:
+                        invalid[name] = str(e)
                     else:
                         if mark is not None:
                             found[name] = mark
         except FileNotFoundError:
             pass
         except OSError as e:
-            unsound[self.directory.name] = _why(e)
-        return found, unsound
+            invalid[self.directory.name] = _reason(e)
+        return found, invalid
 
     def close(self) -> None:
-        if self._above is not None:
-            self._above.close()
-            self._above = None
+        if self._parent is not None:
+            self._parent.close()
+            self._parent = None
 
     def _opened(self) -> Folder:
-        if self._above is None:
-            self._above = Folder(self.directory.parent)
-        return self._above
+        if self._parent is None:
+            self._parent = Folder(self.directory.parent)
+        return self._parent
 
 
 def encoded(mark: Watermark) -> bytes:
@@ -154,22 +154,22 @@ def _read(folder: Folder, name: str) -> Watermark | None:
         return None
     if not content.strip(b"\0"):
         msg = "it is zero-filled"
-        raise Blank(msg)
+        raise BlankWatermark(msg)
     try:
         stored = msgspec.json.decode(content, type=_Stored)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
-        raise Unsound(str(e)) from e
+        raise InvalidWatermark(str(e)) from e
     mark = Watermark(stored.log_id, stored.position, stored.digest, stored.root)
     if stored.checksum and stored.checksum != checksum_of(mark):
         msg = "its checksum is not that of its content"
-        raise Unsound(msg)
+        raise InvalidWatermark(msg)
     digests = (mark.digest, mark.root)
     if not (_LOG_ID.fullmatch(mark.log_id) and all(_DIGEST.fullmatch(digest) for digest in digests)):
         msg = "its ids and digests are not hexadecimal of their size"
-        raise Unsound(msg)
+        raise InvalidWatermark(msg)
     if not 0 <= mark.position <= _POSITION_MAX:
         msg = f"{mark.position} is not a position"
-        raise Unsound(msg)
+        raise InvalidWatermark(msg)
     return mark
 
 
@@ -180,21 +180,21 @@ def _content(folder: Folder, name: str) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as e:
-        raise Unsound(_why(e)) from e
+        raise InvalidWatermark(_reason(e)) from e
     try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             msg = "it is not a regular file"
-            raise Unsound(msg)
+            raise InvalidWatermark(msg)
         if found.st_size > BYTES_MAX:
             msg = f"it has {found.st_size:,} bytes"
-            raise Unsound(msg)
+            raise InvalidWatermark(msg)
         return os.read(handle, BYTES_MAX)
     except OSError as e:
-        raise Unsound(_why(e)) from e
+        raise InvalidWatermark(_reason(e)) from e
     finally:
         os.close(handle)
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror or str(error)

@@ -204,8 +204,8 @@ def _may_replace(known: EventType, cls: type[Event], schema: int) -> bool:
     if old.__module__ == VOCABULARY or old.__module__.startswith(VOCABULARY + "."):
         return False
     same_place = (old.__module__, old.__qualname__) == (cls.__module__, cls.__qualname__)
-    passing = "__main__" in {old.__module__, cls.__module__} or "<locals>" in old.__qualname__ + cls.__qualname__
-    return same_place or passing or (known.schema == schema and _shape(old) == _shape(cls))
+    redefinable = "__main__" in {old.__module__, cls.__module__} or "<locals>" in old.__qualname__ + cls.__qualname__
+    return same_place or redefinable or (known.schema == schema and _shape(old) == _shape(cls))
 
 
 def _shape(cls: type[Event]) -> list[tuple[str, str]]:

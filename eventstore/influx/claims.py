@@ -96,12 +96,12 @@ def home_of(directory: Path) -> str:
 def new_home(directory: Path, *, only_if_missing: bool = False) -> str:
     """Draw a new identity for this copy of a journal, and keep it beside it."""
     path = directory / HOME_FILE
-    with files.temporary(path) as passing:
+    with files.temporary(path) as temporary:
         # The file keeps its inode when it is renamed, and no copy of it has the same.
-        found = Home(os.urandom(16).hex(), passing.stat().st_ino)
-        passing.write_bytes(msgspec.json.encode(found) + b"\n")
+        found = Home(os.urandom(16).hex(), temporary.stat().st_ino)
+        temporary.write_bytes(msgspec.json.encode(found) + b"\n")
         try:
-            files.publish(passing, path, replacing=not only_if_missing)
+            files.publish(temporary, path, replacing=not only_if_missing)
         except TargetExists:  # another process drew one just now
             return home_of(directory)
     return found.home

@@ -58,7 +58,7 @@ class MemoryJournal:
 
     def _write(self, group: Group) -> Sequence[Record]:
         drafts = drafts_of(group)
-        if known := self._already(drafts):
+        if known := self._known_records(drafts):
             return known
         versions: dict[str, int] = {}
         for batch in group:
@@ -85,7 +85,7 @@ class MemoryJournal:
         self._by_id |= {record.id: record for record in new}
         return new
 
-    def _already(self, drafts: Sequence[Draft]) -> list[Record] | None:
+    def _known_records(self, drafts: Sequence[Draft]) -> list[Record] | None:
         known = self.find([draft.id for draft in drafts])
         seen: set[bytes] = set()
         for draft in drafts:

@@ -1,4 +1,4 @@
-"""Giving drafts their places: one transaction's positions, versions, times and digests, before they are stored."""
+"""Sequencing: the positions, versions, times and digests of one transaction's records, before they are stored."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Sequencer:
-    """Places groups one after another; what it has placed is in `records` until the transaction is stored.
+    """Places groups one after another; `records` has what is placed until the transaction is stored.
 
-    A fresh id is unique by construction and a known one is refused by the table's own index, so ids are looked up
-    only where that matters: in `careful` mode, into which a transaction is run again that met a known id.
+    A new id is unique by construction, and the table's index refuses a known one. So ids are looked up only with
+    `check_ids`, in the second run of a transaction that the index refused: a lookup for each id would cost a fifth of
+    a batch. Without it, a group of known ids is placed here and never stored.
     """
 
     def __init__(
@@ -38,21 +39,21 @@ class Sequencer:
         now_ns: int,
         version: Version,
         find: Find,
-        careful: bool,
+        check_ids: bool,
     ) -> None:
         self.records: list[Record] = []
         self.versions: dict[str, int] = {}
         self.types: set[tuple[str, int]] = set()
         self.position, self.recorded_at = position, recorded_at
         self._log, self._log_id, self._now = log, log_id, now_ns
-        self._version, self._find, self._careful = version, find, careful
+        self._version, self._find, self._check_ids = version, find, check_ids
         self._placed: dict[bytes, Record] = {}
 
     def place(self, group: Group) -> Outcome:
-        """Place a group, or return the error that keeps all of it out."""
+        """Place a group, or return the error that keeps all of it out. Nothing of a refused group is left behind."""
         try:
             self._check_time()
-            if self._careful and (known := self._already(group)):
+            if self._check_ids and (known := self._known_records(group)):
                 return known
             staged: dict[str, int] = {}
             before: list[int] = []
@@ -60,10 +61,10 @@ class Sequencer:
                 stream = batch.stream
                 found = staged.get(stream)
                 if found is None:
-                    found = self._found(stream)
+                    found = self._stream_version(stream)
                 if batch.expected is not None and batch.expected != found:
-                    # Ids come before `expected`: a repeated batch is not a stale one.
-                    return self._already(group) or VersionConflict(stream, batch.expected, found)
+                    # Ids count before `expected`: a retry of a stored batch finds its records, not a conflict.
+                    return self._known_records(group) or VersionConflict(stream, batch.expected, found)
                 before.append(found)
                 staged[stream] = found + len(batch.drafts)
         except StoreError as error:
@@ -72,18 +73,18 @@ class Sequencer:
         for batch, version in zip(group, before, strict=True):
             self._place_batch(batch, version)
         placed = self.records[first:]
-        if self._careful:
+        if self._check_ids:
             self._placed |= {record.id: record for record in placed}
         return placed
 
     def _check_time(self) -> None:
-        """Raise Unavailable where no time is left for what would be recorded."""
+        """Raise Unavailable if a time that would be recorded is outside the format's range."""
         check_now(self._now)
         if self.recorded_at >= TIME_MAX - BATCH_EVENTS_MAX:
             msg = "the log's last record is of the end of 2199, and times end there: begin a new log"
             raise Unavailable(msg)
 
-    def _found(self, stream: str) -> int:
+    def _stream_version(self, stream: str) -> int:
         version = self.versions.get(stream)
         return self._version(stream) if version is None else version
 
@@ -91,25 +92,26 @@ class Sequencer:
         stream, log, now = batch.stream, self._log, self._now
         position, recorded_at = self.position, self.recorded_at
         prefixes: dict[tuple[str, int], bytes] = {}
-        told: tuple[object, ...] = ()
+        current_writer: tuple[object, ...] = ()
         sha256, place, add = hashlib.sha256, digest_place, self.records.append
         for draft in batch.drafts:
             position += 1
             version += 1
+            # Strictly increasing, also when the clock stands still or is set back: a time then names one record.
             recorded_at = now if now > recorded_at else recorded_at + 1
             actor, note = draft.actor, draft.note
             correlation_id, causation_id = draft.correlation_id, draft.causation_id
             writer = (actor, note, correlation_id, causation_id)
-            if writer != told:
-                # Usually one writer sends the whole batch; of another one, no prefix is right.
-                told = writer
+            if writer != current_writer:
+                # A prefix holds the writer's members too. Usually one writer sends the whole batch.
+                current_writer = writer
                 prefixes.clear()
             kind = (draft.type, draft.schema)
             prefix = prefixes.get(kind)
             if prefix is None:
                 prefix = prefixes[kind] = digest_prefix(self._log_id, draft)
             data, id_, occurred_at = draft.data, draft.id, draft.occurred_at
-            # The same bytes as record.digest's, without a call for each record.
+            # The same bytes as record.digest's, inlined: a call for each record would show in a batch.
             leaf = sha256(
                 prefix + place(8, position, 8, version, 8, recorded_at, 8, occurred_at, 16, id_, len(data)) + data
             ).digest()
@@ -121,12 +123,12 @@ class Sequencer:
         self.position, self.recorded_at = position, recorded_at
         self.versions[stream] = version
 
-    def _already(self, group: Group) -> Sequence[Record] | None:
-        """Return the first records of a group that is known, None for a new one; raise DuplicateEvent between."""
+    def _known_records(self, group: Group) -> Sequence[Record] | None:
+        """Return the records of a group that is stored, None for a new one; raise DuplicateEvent for anything else."""
         drafts = drafts_of(group)
         ids = [draft.id for draft in drafts]
         known = self._find(ids)
-        placed = self._placed if self._careful else {record.id: record for record in self.records}
+        placed = self._placed if self._check_ids else {record.id: record for record in self.records}
         known |= {id_: placed[id_] for id_ in ids if id_ in placed}
         seen: set[bytes] = set()
         for draft in drafts:

@@ -22,9 +22,9 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import EventStore, Record
-from eventstore.journals import keeper
+from eventstore.journals import background
+from eventstore.journals.sqlite import checkpointing, schema
 from eventstore.journals.sqlite import journal as sqlite
-from eventstore.journals.sqlite import schema
 from eventstore.journals.sqlite.restore import Restoration
 from eventstore.trading import OrderFilled, Side
 from projections.risk.policies import Policies
@@ -99,7 +99,7 @@ class Appender(Writer):
         """Write the head's watermark without a sync, as the journal does each second."""
         journal = self._store._journal
         assert isinstance(journal, sqlite.SqliteJournal)
-        journal._mark(synced=False)
+        journal._write_watermark(synced=False)
 
     @override
     def _acknowledge(self, records: Iterable[Record]) -> None:
@@ -226,7 +226,11 @@ def copy(store: EventStore, root: Path, recorder: Recorder) -> None:
 
 def serve() -> None:
     """For each order fork the processes of its lives, and answer with the codes they ended with."""
-    sqlite.CHECKPOINT_PAGES, schema.WAL_BYTES_MAX, keeper.LOOK_SECONDS = CHECKPOINT_PAGES, WAL_BYTES_MAX, LOOK_SECONDS
+    checkpointing.CHECKPOINT_PAGES, schema.WAL_BYTES_MAX, background.LOOK_SECONDS = (
+        CHECKPOINT_PAGES,
+        WAL_BYTES_MAX,
+        LOOK_SECONDS,
+    )
     for line in sys.stdin:
         order = msgspec.json.decode(line, type=Order)
         codes: list[int] = []

@@ -14,7 +14,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, StorageFull, StoreError
-from eventstore.journals.sqlite import journal as sqlite
+from eventstore.journals.sqlite import checkpointing
 from tests.reliability.checking import (
     WAIT_SECONDS,
     WORKER,
@@ -71,12 +71,12 @@ def append_until_full(store: EventStore, number: int = 1) -> tuple[list[Ack], St
     return acked, caught.value
 
 
-@pytest.mark.parametrize("checkpoint_pages", [sqlite.CHECKPOINT_PAGES, 50])
+@pytest.mark.parametrize("checkpoint_pages", [checkpointing.CHECKPOINT_PAGES, 50])
 @pytest.mark.parametrize("room", [0, 4_096, 16_384, 40_960, 73_728, 200_704, 501_760])
 def test_a_full_disk_refuses_loses_nothing_and_goes_on_after(
     room: int, checkpoint_pages: int, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", checkpoint_pages)
+    monkeypatch.setattr(checkpointing, "CHECKPOINT_PAGES", checkpoint_pages)
     with eventstore.open(disk / "data") as store:
         acked = acks_of(store.append(STREAM, [submitted()] * 20))
         filler = fill(disk, leaving=room)
@@ -130,7 +130,7 @@ def test_a_store_that_a_full_disk_kept_from_being_created_is_created_later(room:
 
 
 @pytest.mark.parametrize("limit", [60_000, 150_000, 400_000])
-@pytest.mark.parametrize("checkpoint_pages", [sqlite.CHECKPOINT_PAGES, 30])
+@pytest.mark.parametrize("checkpoint_pages", [checkpointing.CHECKPOINT_PAGES, 30])
 def test_a_file_that_may_not_grow_is_a_full_disk(limit: int, checkpoint_pages: int, tmp_path: Path) -> None:
     command = [*WORKER, "limit", str(tmp_path / "data"), str(tmp_path / "acks"), str(limit), str(checkpoint_pages)]
     done = subprocess.run(command, env=environment(), timeout=WAIT_SECONDS, capture_output=True, text=True, check=False)

@@ -198,7 +198,7 @@ def test_the_watermark_of_a_moved_log_is_written_into_it_alone(data: Path, monke
     store.append(ORDER, rejected("a"))
     move_folder(data)
     (data / "main").mkdir()
-    journal_._mark(synced=True)
+    journal_._write_watermark(synced=True)
     assert (data / "moved" / "watermarks" / "head").exists()
     assert not list((data / "main").iterdir())
     store.close()

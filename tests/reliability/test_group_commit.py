@@ -225,7 +225,7 @@ def test_what_comes_while_the_store_closes_is_written_or_refused(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("place", ["settle", "wake"])
+@pytest.mark.parametrize("place", ["resolve", "wake"])
 def test_what_waits_is_counted_right_after_an_interruption(
     place: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

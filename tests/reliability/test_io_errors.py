@@ -14,12 +14,13 @@ import pytest
 
 import eventstore
 from eventstore import Batch, Closed, EventStore, OutcomeUnknown, Record, StoreError
+from eventstore.journals.sqlite import checkpointing
 from eventstore.journals.sqlite import journal as sqlite
 from tests.reliability.checking import WAIT_SECONDS, Ack, acks_of, check, reported, submitted
 from tests.reliability.faults import Disk, Operation
 
 STREAM = "order/ACC1/1"
-KEEPER_SECONDS = 0.1
+BACKGROUND_SECONDS = 0.1
 
 
 class Script:
@@ -38,17 +39,20 @@ class Script:
         both = [Batch(f"order/ACC1/{end}", [submitted()] * 3, note="6", correlation_id=b"both" * 4) for end in "23"]
         self.attempt(lambda: store.append_many(both))
         self.attempt(lambda: store.enqueue(STREAM, reported("q:1")).result())
-        # Enough for a tile of the tree and for the write-ahead log to be moved over.
+        # Enough for a tile of the tree and for the write-ahead log to be checkpointed.
         self.attempt(lambda: store.append("order/ACC1/4", [submitted()] * 300, note="300", correlation_id=b"many" * 4))
-        self._let_the_keeper_move_the_log_over()
+        self._let_the_background_thread_checkpoint()
         for number in range(3):
             self.attempt(lambda number=number: store.append(STREAM, submitted(f"b:{number + 1}")))  # type: ignore[misc]
 
-    def _let_the_keeper_move_the_log_over(self) -> None:
+    def _let_the_background_thread_checkpoint(self) -> None:
         journal = self._store._journal
         assert isinstance(journal, sqlite.SqliteJournal)
-        deadline = time.monotonic() + KEEPER_SECONDS
-        while journal._moving and not journal._moved and not journal.trouble and time.monotonic() < deadline:
+        checkpoints = journal._checkpoints
+        deadline = time.monotonic() + BACKGROUND_SECONDS
+        while (
+            checkpoints.is_due and not checkpoints.is_bulk_done and not journal.trouble and time.monotonic() < deadline
+        ):
             time.sleep(0.0005)
 
     def attempt(self, append: Callable[[], Sequence[Record]]) -> None:
@@ -89,7 +93,7 @@ def run_on(disk: Disk, data: Path) -> Script | None:
 def test_an_operation_that_fails_costs_no_acknowledged_record(
     operation: Operation, for_ever: bool, memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 30)
+    monkeypatch.setattr(checkpointing, "CHECKPOINT_PAGES", 30)
     for number in itertools.count(1):
         data = memory_path / str(number)
         disk = Disk()

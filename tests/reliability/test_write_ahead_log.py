@@ -15,8 +15,8 @@ import pytest
 
 import eventstore
 from eventstore import EventStore
+from eventstore.journals.sqlite import checkpointing, schema, wal
 from eventstore.journals.sqlite import journal as sqlite
-from eventstore.journals.sqlite import schema, wal
 from eventstore.journals.sqlite.wal import Holder, WriteAheadLog, write_ahead_log
 from gateways.cli.doctor import OK, WARNING, wal_check
 from gateways.cli.wal_holders import holders_of
@@ -33,7 +33,7 @@ READER = (
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "CHECKPOINT_PAGES", 100)
+    monkeypatch.setattr(checkpointing, "CHECKPOINT_PAGES", 100)
     monkeypatch.setattr(schema, "WAL_BYTES_MAX", 1 << 20)
 
 
@@ -167,10 +167,10 @@ def test_the_keeper_waits_for_nobody_who_appends(tmp_path: Path) -> None:
         with closing(apsw.Connection(str(journal.path))) as other:
             other.execute("BEGIN IMMEDIATE")
             began = time.monotonic()
-            pages, moved = journal._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            pages, moved = journal._checkpoints._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
             assert time.monotonic() - began < schema.WAIT_SECONDS / 2
             other.execute("ROLLBACK")
         assert moved < pages
-        pages, moved = journal._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        pages, moved = journal._checkpoints._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
         assert moved >= pages
         assert journal.trouble == ""

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import eventstore
 from eventstore import Batch, EventStore, OutcomeUnknown, Pending, Record
-from eventstore.journals.sqlite import journal as sqlite
+from eventstore.journals.sqlite import checkpointing
 from tests.reliability.checking import WAIT_SECONDS, reported, submitted
 from tests.reliability.faults import Interruption
 
@@ -116,7 +116,7 @@ class Writer:
 
 def append(directory: str, acks: str, name: str, seed: str, steps: str) -> None:
     """Run one writer for so many steps, and leave without a word."""
-    sqlite.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    checkpointing.CHECKPOINT_PAGES = CHECKPOINT_PAGES
     with eventstore.open(directory) as store:
         writer = Writer(store, Path(acks), name, int(seed))
         for _ in range(int(steps)):
@@ -125,7 +125,7 @@ def append(directory: str, acks: str, name: str, seed: str, steps: str) -> None:
 
 def limit(directory: str, acks: str, size: str, pages: str) -> None:
     """Append until a file may not grow any more, then let it grow and append on; print what was raised."""
-    sqlite.CHECKPOINT_PAGES = int(pages)
+    checkpointing.CHECKPOINT_PAGES = int(pages)
     with eventstore.open(directory) as store:
         writer = Writer(store, Path(acks), "w", 1)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -164,8 +164,8 @@ def interrupt(directory: str, acks: str, seed: str, seconds: str) -> None:
     chance = random.Random(int(seed))
     ends = time.monotonic() + float(seconds)
     count = 0
-    # Waking the keeper goes through an Event, and an interruption inside one is the standard library's matter.
-    sqlite.CHECKPOINT_PAGES = 1 << 30
+    # Waking the background thread takes an Event, and an interruption inside one is the standard library's matter.
+    checkpointing.CHECKPOINT_PAGES = 1 << 30
     signal.signal(signal.SIGALRM, _interrupt)
     # Should it hang, the threads' stacks say where.
     faulthandler.dump_traceback_later(float(seconds) + WAIT_SECONDS / 2, exit=True)
@@ -221,7 +221,7 @@ def _steps(writer: Writer, steps: int) -> None:
 
 def serve() -> None:
     """For each line of standard input fork four writers, kill them when the line says so, and answer with a line."""
-    sqlite.CHECKPOINT_PAGES = CHECKPOINT_PAGES
+    checkpointing.CHECKPOINT_PAGES = CHECKPOINT_PAGES
     for line in sys.stdin:
         order = json.loads(line)
         started = time.monotonic()

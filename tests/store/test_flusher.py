@@ -141,8 +141,8 @@ def test_trouble_of_the_keeper_is_seen_by_the_doctor(store: EventStore) -> None:
         msg = "no room"
         raise OSError(28, msg)
 
-    journal._keeper._tasks = (fails,)
-    journal._keeper.wake()
+    journal._background._tasks = (fails,)
+    journal._background.wake()
     deadline = time.monotonic() + 5
     while not journal.trouble and time.monotonic() < deadline:
         time.sleep(0.001)

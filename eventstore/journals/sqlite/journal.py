@@ -15,13 +15,13 @@ from eventstore.clock import Clock, SystemClock, wall_ns
 from eventstore.errors import Closed, InvalidEvent, OutcomeUnknown, StorageFull, StoreError
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
-from eventstore.journals.keeper import Keeper
+from eventstore.journals.background import BackgroundTasks
 from eventstore.journals.sequencing import Sequencer
-from eventstore.journals.sqlite import maintenance, rows, schema
+from eventstore.journals.sqlite import checkpointing, maintenance, rows, schema
+from eventstore.journals.sqlite.checkpointing import Checkpoints
 from eventstore.journals.sqlite.identity import Identity
 from eventstore.journals.sqlite.maintenance import Head
 from eventstore.journals.sqlite.reading import SqliteSource
-from eventstore.journals.sqlite.wal import wal_bytes
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
     from eventstore.proofs import merkle
 
 VERSIONS_MAX = 100_000
-# SQLite's write-ahead log is moved over in two steps: a thread of its own moves the bulk, then an appender moves
-# the little that came meanwhile. Only a log that is moved over to its end starts again from its beginning.
-CHECKPOINT_PAGES = 8_000
-BLOCKED_SECONDS = 0.1
 
 
 class SqliteJournal(SqliteSource):
@@ -54,42 +50,41 @@ class SqliteJournal(SqliteSource):
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
         self._data_version = -1
-        self._moving = self._moved = self._is_stopped = False
-        self._checkpoint_trouble = ""
-        self._tried_at = 0.0
-        self._checkpointer: apsw.Connection | None = None
+        self._is_stopped = False
+        self._checkpoints = Checkpoints(self.path, self._connect)
         self._identity: Identity | None = None
-        schema.check_place(self.path.parent)
+        schema.prepare_directory(self.path.parent)
         self._watermarks = Watermarks(self.path.parent / "watermarks")
-        with self._translated(), schema.alone(self.path.parent):
+        with self._translated(), schema.exclusive(self.path.parent):
             marks = self._watermarks.all()
             if not self.path.exists():
-                maintenance.check_beginning(marks, self.path)
+                maintenance.check_no_log_was_lost(marks, self.path)
                 files.create(self.path)
             maintenance.check_wal(self.path)
             self._writer = schema.connect(self.path, self._vfs)
             try:
                 self._prepare(marks)
                 page_bytes = int(self._writer.execute("PRAGMA page_size").get)
-                self._identity = Identity(self.path, page_bytes, self._is_own)
+                self._identity = Identity(self.path, page_bytes, self._is_own_file)
             except BaseException:
-                # What is refused stays as it is, the write-ahead log too.
+                # A journal that is refused stays as it is, its write-ahead log included.
                 self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
                 self._writer.close()
                 raise
-        self._opened_at = self._marked = self._head.position
-        self._marked_at = time.monotonic()
+        self._opened_at = self._watermark_position = self._head.position
+        self._watermark_at = time.monotonic()
         self._writer.set_wal_hook(self._on_wal)
         forks.opened(self)
-        self._keeper = Keeper(
-            f"keeper of {self.path}", (self._look, self._move_over, self._shrink, self._mark_at_times)
+        self._background = BackgroundTasks(
+            f"background of {self.path}",
+            (self._check_files, self._checkpoint, self._write_watermark_if_due),
         )
 
     def _prepare(self, marks: Mapping[str, Watermark]) -> None:
         """Create the tables or check what is there, with the watermarks that were found beside it."""
         with self._translated(self._writer):
             if schema.is_new(self._writer):
-                maintenance.check_beginning(marks, self.path)
+                maintenance.check_no_log_was_lost(marks, self.path)
             found, self.log_id = schema.prepare(self._writer, self.path, self.log, wall_ns(self._clock))
             if found != self.log:
                 msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
@@ -102,12 +97,13 @@ class SqliteJournal(SqliteSource):
         self.check_open()
         with self._lock:
             try:
-                return self._transaction(groups, careful=False)
+                return self._transaction(groups, check_ids=False)
             except apsw.ConstraintError:
-                # One of the ids is known: find out which, and of whom, before anything is placed.
-                return self._transaction(groups, careful=True)
+                # The index on ids has refused one. Look all of them up and place again: a repeated group then returns
+                # its first records, and only a contradiction fails. New ids never pay for the lookup.
+                return self._transaction(groups, check_ids=True)
 
-    def _transaction(self, groups: Sequence[Group], *, careful: bool) -> list[Outcome]:
+    def _transaction(self, groups: Sequence[Group], *, check_ids: bool) -> list[Outcome]:
         self.check_open()
         self._begin()
         try:
@@ -120,7 +116,7 @@ class SqliteJournal(SqliteSource):
                 now_ns=self._clock.now_ns(),
                 version=self._version,
                 find=lambda ids: rows.find(self._writer, self.log, ids),
-                careful=careful,
+                check_ids=check_ids,
             )
             outcomes = [work.place(group) for group in groups]
             if not work.records:
@@ -142,14 +138,15 @@ class SqliteJournal(SqliteSource):
             last = work.records[-1]
             self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work)
         except BaseException:
-            # Whether it was committed or not, nothing that is remembered counts any more.
+            # Interrupted at COMMIT or just after it: whether it was committed is unknown, so the cached head, versions
+            # and types must be read again.
             self._data_version = -1
             self._rollback()
             raise
         return outcomes
 
     def _begin(self) -> None:
-        self._rollback()  # of what an interruption has left open
+        self._rollback()  # a transaction that an interruption left open
         assert self._identity is not None
         if fault := self._identity.fault_before(self._frames):
             self._abandon(fault)
@@ -160,7 +157,12 @@ class SqliteJournal(SqliteSource):
             raise schema.from_sqlite(e, self.path, self._writer.system_errno) from e
 
     def _refresh(self) -> Head:
-        """Return the head inside the transaction; what is remembered counts only while nobody else has written."""
+        """Return the head as of this transaction.
+
+        `data_version` changes when another connection has committed. While it stands still the head cached after our
+        own last COMMIT is the file's, which saves an append four reads; the caches change only after a COMMIT, so a
+        rolled-back transaction leaves them right.
+        """
         data_version = self._writer.execute("PRAGMA data_version").get
         if data_version != self._data_version:
             self._versions.clear()
@@ -198,30 +200,24 @@ class SqliteJournal(SqliteSource):
                 raise StorageFull(msg) from e
             self._closed = f"a sync of {self.path} failed ({e}): close the store and open it again"
             raise OutcomeUnknown(_ids_of(groups), str(e)) from e
-        # A file that has no name any more is synced as well as any other.
+        # A sync succeeds on a deleted or replaced file too, so success alone acknowledges nothing.
         if fault := self._fault():
             raise OutcomeUnknown(_ids_of(groups), fault)
 
     def _rollback(self) -> None:
         if self._writer.in_transaction:
-            with contextlib.suppress(apsw.Error):  # the error that led here is the one to tell
+            with contextlib.suppress(apsw.Error):  # the error that led here is the one to report
                 self._writer.execute("ROLLBACK")
 
     def _publish(self, head: Head, work: Sequencer) -> None:
+        """Update what is cached, after COMMIT; run the appender's part of a checkpoint; wake those who wait."""
         self._head = head
         if len(self._versions) + len(work.versions) > VERSIONS_MAX:
             self._versions.clear()
         self._versions.update(work.versions)
         self._types |= work.types
-        if self._moved:
-            self._moved = self._moving = False
-            try:
-                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            except apsw.Error as e:
-                # The log has what the tables lack: reported, and tried again when it has grown on.
-                self._checkpoint_trouble = str(e)
-            else:
-                self._checkpoint_trouble = ""
+        if self._checkpoints.is_bulk_done:
+            self._checkpoints.finish(self._writer)
         with self._growing:
             self._grown.notify_all()
 
@@ -232,33 +228,32 @@ class SqliteJournal(SqliteSource):
     @property
     @override
     def trouble(self) -> str:
-        return self._keeper.trouble or self._checkpoint_trouble
+        return self._background.trouble or self._checkpoints.trouble
 
     def close(self) -> None:
         if self._is_stopped:
             return
         self._is_stopped = True
-        self._keeper.stop()
+        self._background.stop()
         with self._lock:
             if not self._closed:
                 self._fault()
             failed, self._closed = self._closed, f"{self.path} is closed: open the store again"
             forks.closed(self)
-            # Who only reads knows of no newer head than the watermark that the writers keep.
+            # A later reader can notice a lost tail only by the watermark, so it is brought up to the head.
             if not failed and self._head.position != self._opened_at:
-                with contextlib.suppress(OSError):  # an older watermark is true as well
-                    self._mark(synced=True)
+                with contextlib.suppress(OSError):  # an older watermark is still true
+                    self._write_watermark(synced=True)
             self._close_readers()
-            if self._checkpointer is not None:
-                self._checkpointer.close()
+            self._checkpoints.close()
             self._writer.close()
             self._watermarks.close()
             if self._identity is not None:
                 self._identity.close()
 
-    def _look(self) -> None:
-        """See whether the files are what they were, so that those who only read learn of it too."""
-        # Whoever holds the lock appends, and looks for itself.
+    def _check_files(self) -> None:
+        """Check that the files are still the ones that were opened, so that an idle store notices too."""
+        # Whoever holds the lock is appending, and checks by itself.
         if self._lock.acquire(blocking=False):
             try:
                 if not self._closed:
@@ -266,62 +261,37 @@ class SqliteJournal(SqliteSource):
             finally:
                 self._lock.release()
 
-    def _move_over(self) -> None:
-        """Move what the write-ahead log has into the tables."""
-        if not self._moving or self._moved or self._closed:
-            return
-        pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        # Where somebody still reads an older state, all of it cannot be moved: tried again later.
-        self._moved, self._tried_at = moved >= pages, time.monotonic()
-
-    def _shrink(self) -> None:
-        """Give back the room that the write-ahead log took while somebody kept it from being begun anew."""
-        if self._closed or (self._moving and not self._moved) or wal_bytes(self.path) <= schema.WAL_BYTES_MAX:
-            return
-        pages, moved = self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if moved >= pages:
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_TRUNCATE)
-
-    def _checkpoint(self, mode: int) -> tuple[int, int]:
-        """Checkpoint without waiting for anybody; return the frames that there are and those that are moved over."""
+    def _checkpoint(self) -> None:
         with self._translated():
-            if self._checkpointer is None:
-                self._checkpointer = self._connect()
-                self._checkpointer.set_busy_handler(None)
-            try:
-                return self._checkpointer.wal_checkpoint(mode=mode)
-            except apsw.BusyError:  # somebody reads, appends or checkpoints just now
-                return 1, 0
+            for step in (self._checkpoints.run, self._checkpoints.shrink):
+                if not self._closed:
+                    step()
 
-    def _mark_at_times(self) -> None:
+    def _write_watermark_if_due(self) -> None:
         now = time.monotonic()
-        if not self._closed and self._head.position != self._marked and now - self._marked_at >= 1.0:
-            self._mark(synced=False)
-            self._marked_at = now
+        if not self._closed and self._head.position != self._watermark_position and now - self._watermark_at >= 1.0:
+            self._write_watermark(synced=False)
+            self._watermark_at = now
 
-    def _mark(self, *, synced: bool) -> None:
+    def _write_watermark(self, *, synced: bool) -> None:
         head = self._head
         mark = Watermark(self.log_id.hex(), head.position, head.digest.hex())
         self._watermarks.write("head", mark, synced=synced)
-        self._marked = head.position
+        self._watermark_position = head.position
 
     def _on_wal(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
         assert self._identity is not None
         self._identity.committed(pages)
-        if pages > CHECKPOINT_PAGES and not self._moved:
-            now = time.monotonic()
-            # Tried again now and then where somebody kept all of it from being moved.
-            if not self._moving or now - self._tried_at > BLOCKED_SECONDS:
-                self._moving, self._tried_at = True, now
-                self._keeper.wake()
+        if pages > checkpointing.CHECKPOINT_PAGES and self._checkpoints.grown():
+            self._background.wake()
         return apsw.SQLITE_OK
 
-    # Whether the files are what they were
+    # Checking that the files are still the ones that were opened
 
     def _fault(self) -> str:
-        """Return what has become of the files, '' where they are as they were; closed from then on.
+        """Return what is wrong with the files, '' for nothing; any fault closes the journal.
 
-        The lock is held. What is found has happened after the last commit that was acknowledged, or during this one.
+        The lock is held. A fault happened after the last acknowledged commit, or during this one.
         """
         assert self._identity is not None
         fault = self._identity.fault(self._frames)
@@ -330,11 +300,11 @@ class SqliteJournal(SqliteSource):
         return fault
 
     def _abandon(self, fault: str) -> None:
-        """Close for good, without touching what may be another log's by now."""
+        """Close for good, without writing to files that may belong to another log by now."""
         if self._closed:
             return
         assert self._identity is not None
-        # SQLite would move the write-ahead log into a file that is not the one it belongs to.
+        # On close SQLite would checkpoint the write-ahead log into whatever file has the journal's name now.
         self._writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         if self._identity.is_only_wal_gone():
             with contextlib.suppress(apsw.Error):
@@ -342,12 +312,12 @@ class SqliteJournal(SqliteSource):
                 fault += "; all its records are in the journal" if moved >= pages else "; records may be lost"
         self._closed = self._advice(fault)
         if self._identity.is_in_no_others_place():
-            # The journal has left its folder, or lost what was in it: whoever opens that again is to learn so.
+            # The journal was moved or truncated: the watermark lets the next opening of that folder notice it.
             with contextlib.suppress(OSError):
-                self._mark(synced=True)
+                self._write_watermark(synced=True)
 
-    def _is_own(self) -> bool:
-        """Tell whether the journal's file, read anew, is still this log's."""
+    def _is_own_file(self) -> bool:
+        """Return whether the journal's file, read again, is still this log's."""
         try:
             with contextlib.closing(schema.connect(self.path, self._vfs)) as connection:
                 found = connection.execute("SELECT value FROM meta WHERE key = 'log_id'").get
@@ -370,7 +340,7 @@ class SqliteJournal(SqliteSource):
         try:
             return super()._connect()
         finally:
-            # Opened or not, it may be of whatever has taken the journal's name.
+            # Opened or not, the connection may be to another file that has the journal's name now.
             if fault := self._identity.moved():
                 msg = self._advice(fault)
                 raise Closed(msg)
@@ -378,7 +348,7 @@ class SqliteJournal(SqliteSource):
     @override
     def inherited(self) -> None:
         super().inherited()
-        self._keeper.abandon()
+        self._background.abandon()
 
     @override
     def __repr__(self) -> str:

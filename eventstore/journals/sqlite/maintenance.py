@@ -58,15 +58,15 @@ def damaged_wal(path: Path) -> DamagedWal | None:
     Not through the connections that go on: what SQLite ignores when it recovers the log is written over by the next
     commit.
     """
-    first = _looked_at(path)
+    first = _inspect_wal(path)
     if first is None:
         return None
     # Whoever appends in this moment has written frames in part. They are whole, or others, in the next.
     time.sleep(LOOK_AGAIN_SECONDS)
-    return first if _looked_at(path) == first else None
+    return first if _inspect_wal(path) == first else None
 
 
-def _looked_at(path: Path) -> DamagedWal | None:
+def _inspect_wal(path: Path) -> DamagedWal | None:
     if not wal_bytes(path):
         return None
     files_ = read_only_files.files_of(path)
@@ -158,7 +158,7 @@ def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> lis
     return found
 
 
-def check_beginning(marks: Mapping[str, Watermark], path: Path) -> None:
+def check_no_log_was_lost(marks: Mapping[str, Watermark], path: Path) -> None:
     """Raise CorruptJournal where a log would begin anew beside watermarks of one that has records."""
     for name, mark in marks.items():
         if mark.position:
@@ -203,20 +203,20 @@ def backup(reader: apsw.Connection, target: Path, log_id: bytes) -> None:
             raise TargetExists(msg)
         files.make_directory(target.parent)
         files.sync_ancestors(target.parent)
-        with files.temporary(target) as passing:
-            head = _copied(reader, passing, target)
-            files.publish(passing, target)
+        with files.temporary(target) as temporary:
+            head = _copied(reader, temporary, target)
+            files.publish(temporary, target)
         if head.position:
             mark = Watermark(log_id.hex(), head.position, head.digest.hex())
             Watermarks(target.parent / "watermarks").write("head", mark)
     except OSError as e:
-        raise schema.of_copy(e.errno or 0, e.strerror or str(e), target.parent) from e
+        raise schema.from_copy(e.errno or 0, e.strerror or str(e), target.parent) from e
 
 
-def _copied(reader: apsw.Connection, passing: Path, target: Path) -> Head:
+def _copied(reader: apsw.Connection, temporary: Path, target: Path) -> Head:
     copy = None
     try:
-        copy = apsw.Connection(str(passing))
+        copy = apsw.Connection(str(temporary))
         with copy.backup("main", reader, "main") as step:
             # All pages at once, under one read lock: what is committed meanwhile stays out.
             step.step(-1)
@@ -226,7 +226,7 @@ def _copied(reader: apsw.Connection, passing: Path, target: Path) -> Head:
         number = 0 if copy is None else copy.system_errno
         if isinstance(e, apsw.IOError) and not number:
             raise  # not of the copy: the journal could not be read
-        raise schema.of_copy(errno.ENOSPC if isinstance(e, apsw.FullError) else number, str(e), target.parent) from e
+        raise schema.from_copy(errno.ENOSPC if isinstance(e, apsw.FullError) else number, str(e), target.parent) from e
     finally:
         if copy is not None:
             copy.close()

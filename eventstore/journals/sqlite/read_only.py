@@ -40,7 +40,7 @@ class ReadOnlyJournal(SqliteSource):
         self._files = read_only_files.files_of(self.path)
         self._state_at_opening: State | None = None
         self._has_no_tables = False
-        self._on_network = self._check_place()
+        self._on_network = self._check_location()
         self._watermarks = Watermarks(self.path.parent / "watermarks")
         self._damaged_wal = maintenance.damaged_wal(self.path)
         try:
@@ -64,7 +64,7 @@ class ReadOnlyJournal(SqliteSource):
                     msg = f"{self.path} is the journal of log {found!r}, not {self.log!r}: open it under its own name"
                     raise InvalidEvent(msg)
                 head = maintenance.read_head(reader).position
-                maintenance.check(reader, self.log, self.log_id, self._set_back(head, marks))
+                maintenance.check(reader, self.log, self.log_id, self._clamped(head, marks))
         if self._has_no_tables:
             # All that the log had was in its write-ahead log, which was left behind: only the marks know of it.
             seen = max(marks.values(), key=lambda mark: mark.position, default=None)
@@ -76,7 +76,7 @@ class ReadOnlyJournal(SqliteSource):
             self.log_id = bytes.fromhex(seen.log_id)
             self._close_readers()
 
-    def _set_back(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
+    def _clamped(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
         """Return the marks with those that are ahead set back: what they saw is missing, which is no reason to stop."""
         own = self.log_id.hex()
         return {
@@ -84,7 +84,7 @@ class ReadOnlyJournal(SqliteSource):
             for name, mark in marks.items()
         }
 
-    def _check_place(self) -> bool:
+    def _check_location(self) -> bool:
         """Tell whether the file is on a network; raise Unavailable where there is none, or others may write to it."""
         try:
             is_there = stat.S_ISREG(self.path.stat().st_mode)
@@ -129,7 +129,7 @@ class ReadOnlyJournal(SqliteSource):
         self._check_unchanged()
         with super()._reader() as connection:
             if self._state_at_opening is None:
-                _patiently(lambda: connection.execute("PRAGMA data_version").get)
+                _retried(lambda: connection.execute("PRAGMA data_version").get)
             yield connection
             # What was read while the file changed may be of two states at once.
             self._check_unchanged()
@@ -148,7 +148,7 @@ class ReadOnlyJournal(SqliteSource):
     def _connect(self) -> apsw.Connection:
         if self._has_no_tables:
             return schema.empty(self.log, self.log_id)
-        return _patiently(self._connect_once)
+        return _retried(self._connect_once)
 
     def _connect_once(self) -> apsw.Connection:
         state = read_only_files.state_of(self._files)
@@ -204,7 +204,7 @@ def _unfinished(error: BaseException | None) -> str:
     )
 
 
-def _patiently(act: Callable[[], Answer]) -> Answer:
+def _retried(act: Callable[[], Answer]) -> Answer:
     """Try again for a bounded time while a writer that opens or closes has not put its files in order."""
     deadline = time.monotonic() + schema.WAIT_SECONDS
     while True:

@@ -110,7 +110,7 @@ RECOVERING = _RecoveringVfs("eventstore-recovering", _UnlockedFile)
 
 def files_of(path: Path) -> Files:
     """Return a journal's files, by names without links, which apsw takes for errors."""
-    return Files(Path(os.path.realpath(path)), *schema.beside(path))
+    return Files(Path(os.path.realpath(path)), *schema.sidecars(path))
 
 
 def state_of(files: Files) -> State:

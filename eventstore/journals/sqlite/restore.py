@@ -30,17 +30,17 @@ class Restoration:
     def __init__(self, target: Path, log: str, log_id: bytes, *, created_at: int, types: Sequence[TypeRow]) -> None:
         parents = (target.parent, *target.absolute().parent.parents)
         self._made = [place for place in parents if not place.exists()]
-        schema.check_place(target.parent)
+        schema.prepare_directory(target.parent)
         if target.exists():
             msg = f"{target} exists already: a journal is restored where there is none"
             raise TargetExists(msg)
         self.tree = merkle.Frontier()
         self._target, self._log_id, self._digester = target, log_id, Digester(log_id)
-        self._passing = target.with_name(f".{target.name}.{os.getpid()}.part")
-        self._passing.unlink(missing_ok=True)
+        self._temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        self._temporary.unlink(missing_ok=True)
         self._last: Record | None = None
-        files.create(self._passing)
-        self._connection = apsw.Connection(str(self._passing))
+        files.create(self._temporary)
+        self._connection = apsw.Connection(str(self._temporary))
         # Until it has its name nobody relies on it: it is synced once, at its end.
         self._connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
         schema.create(self._connection, log, log_id, created_at)
@@ -81,7 +81,7 @@ class Restoration:
             raise CorruptJournal(gap[1], f"the versions of {gap[0]} have a gap")
         self._match_types()
         connection.close()
-        files.publish(self._passing, self._target)
+        files.publish(self._temporary, self._target)
         files.sync_ancestors(self._target.parent)
         if last is not None:
             mark = Watermark(self._log_id.hex(), last.position, last.digest.hex())
@@ -99,7 +99,7 @@ class Restoration:
     def abandon(self) -> None:
         """Leave nothing behind; after `finish` it does nothing."""
         self._connection.close()
-        self._passing.unlink(missing_ok=True)
+        self._temporary.unlink(missing_ok=True)
         for place in self._made:
             # One that holds something now stays: the restored journal, or what somebody else has put there.
             with contextlib.suppress(OSError):

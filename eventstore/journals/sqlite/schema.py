@@ -115,10 +115,10 @@ def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE
 def _check_sidecars(path: Path) -> None:
     """Raise Unavailable where a name that SQLite opens beside the file is a pipe: opening it would never return."""
     for suffix in ("-journal", "-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
+        sidecar = path.with_name(path.name + suffix)
         with contextlib.suppress(FileNotFoundError):
-            if stat.S_ISFIFO(beside.stat().st_mode):
-                msg = f"{beside} is a named pipe, where SQLite expects a file of its own: remove it"
+            if stat.S_ISFIFO(sidecar.stat().st_mode):
+                msg = f"{sidecar} is a named pipe, where SQLite expects a file of its own: remove it"
                 raise Unavailable(msg)
 
 
@@ -165,7 +165,7 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
         create(connection, log, os.urandom(16), created_at)
         sync_directory(path.parent)
     else:
-        _sync_found(path)
+        _sync_recovered_wal(path)
     return identify(connection, path)
 
 
@@ -194,7 +194,7 @@ def identify(connection: apsw.Connection, path: Path) -> tuple[str, bytes]:
     return name, log_id
 
 
-def _sync_found(path: Path) -> None:
+def _sync_recovered_wal(path: Path) -> None:
     """Sync what a process that was killed has written to the write-ahead log and not synced.
 
     Whoever opens the log after it finds those records, and may acknowledge them: as duplicates, in a watermark, to
@@ -248,7 +248,7 @@ def empty(log: str, log_id: bytes) -> apsw.Connection:
 
 
 @contextlib.contextmanager
-def alone(directory: Path) -> Iterator[None]:
+def exclusive(directory: Path) -> Iterator[None]:
     """Let one process of several prepare a journal at a time: two that change a new file's mode block each other.
 
     Raises Overloaded after a bounded wait. The lock goes with the process that holds it.
@@ -270,7 +270,7 @@ def alone(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def check_place(directory: Path) -> None:
+def prepare_directory(directory: Path) -> None:
     """Create a journal's directory; raise ReadOnly or Unavailable for one that cannot hold a journal."""
     try:
         there = next(place for place in (directory, *directory.absolute().parents) if place.exists())
@@ -289,12 +289,12 @@ def check_place(directory: Path) -> None:
 
 def is_writable(path: Path) -> bool:
     """Tell whether a journal's file, what SQLite keeps beside it, and their directory may be written to."""
-    wal, shared_memory = beside(path)
+    wal, shared_memory = sidecars(path)
     places = (path.parent, path, wal.parent, wal, shared_memory)
     return all(_is_writable(place) for place in places if place.exists())
 
 
-def beside(path: Path) -> tuple[Path, Path]:
+def sidecars(path: Path) -> tuple[Path, Path]:
     """Return where SQLite keeps the write-ahead log and its shared memory: beside the file that a link leads to."""
     real = os.path.realpath(path)
     return Path(f"{real}-wal"), Path(f"{real}-shm")
@@ -347,7 +347,7 @@ def from_os(error: OSError, path: Path) -> StoreError:
     return Unavailable(f"{path}: {error.strerror}: give the store another directory")
 
 
-def of_copy(number: int, why: str, target: Path) -> StoreError:
+def from_copy(number: int, why: str, target: Path) -> StoreError:
     """Return in this project's words why a copy could not be written: the log that is copied is not the matter."""
     # An error of SQLite's may be of its other connection, and says then that there is none.
     why = "disk full" if number == errno.ENOSPC else os.strerror(number) if number else why

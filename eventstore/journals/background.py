@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 
 
-class Keeper:
+class BackgroundTasks:
     """Runs its tasks each second, and at once when it is woken.
 
     None of them is needed for a promise, so one that fails is tried again: `trouble` says why, '' when all went well.
