@@ -1,4 +1,4 @@
-"""What callers give to a store, checked: each refusal says what is wanted instead."""
+"""What callers give to a store, checked: each error says what is expected."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def events_of(given: object) -> tuple[Event, ...]:
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
         # One more than may be given together, so that an endless one is refused as well.
         return tuple(itertools.islice(given, BATCH_EVENTS_MAX + 1))
-    msg = f"an event or a sequence of events is wanted, not {shown(given)}"
+    msg = f"expected an event or a sequence of events, not {shown(given)}"
     raise InvalidEvent(msg)
 
 
 def batches_of(given: object) -> list[Batch]:
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
-        msg = f"a sequence of Batch is wanted, as [Batch(stream, events)], not {shown(given)}"
+        msg = f"expected a sequence of Batch, as in [Batch(stream, events)], not {shown(given)}"
         raise InvalidEvent(msg)
     batches = list(itertools.islice(given, BATCH_EVENTS_MAX + 1))
     if len(batches) > BATCH_EVENTS_MAX:
@@ -44,7 +44,7 @@ def batches_of(given: object) -> list[Batch]:
         raise EventTooLarge(what, len(batches), BATCH_EVENTS_MAX)
     for batch in batches:
         if not isinstance(batch, Batch):
-            msg = f"a sequence of Batch is wanted, as [Batch(stream, events)], and {shown(batch)} is none"
+            msg = f"expected a sequence of Batch, as in [Batch(stream, events)], and {shown(batch)} is not one"
             raise InvalidEvent(msg)
     return batches
 
@@ -72,7 +72,7 @@ def check_allowed(kind: EventType, event: Event, stream: str, durability: Durabi
     if kind.prefixes and not stream.startswith(kind.prefixes):
         kind.check_category(stream)
     if kind.requires_actor and not (actor and actor.strip()):
-        msg = f"{kind.name} needs to know who: give actor="
+        msg = f"{kind.name} requires an actor: give actor="
         raise InvalidEvent(msg)
 
 
@@ -119,7 +119,7 @@ def root_of(root: object, size: int | None) -> tuple[bytes | None, int | None]:
     """Return a root hash that was kept elsewhere, given as bytes or in hex, and the size of the log it was of."""
     if root is None:
         if size is not None:
-            msg = f"size {shown(size)} says when a root was the log's: give that root as well"
+            msg = f"size {shown(size)} is given without a root: give the root that the log had at that size"
             raise InvalidEvent(msg)
         return None, None
     if isinstance(root, str) and _ROOT.fullmatch(root):

@@ -59,7 +59,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told: for tests and for playing a recorded day."""
+    """A clock that moves only when it is set: for tests and for playing a recorded day."""
 
     def __init__(self, start: Times) -> None:
         self._now = to_ns(start)
@@ -123,8 +123,8 @@ def to_ns(instant: Times) -> int:
             msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
             raise InvalidEvent(msg) from e
     if type(instant) is not int:
-        wanted = "an aware datetime, ISO 8601 text with a zone or an int of UNIX nanoseconds"
-        msg = f"a time is {wanted}, not {type(instant).__name__}"
+        expected = "an aware datetime, ISO 8601 text with a zone or an int of UNIX nanoseconds"
+        msg = f"a time is {expected}, not {type(instant).__name__}"
         raise InvalidEvent(msg)
     if not TIME_MIN <= instant <= TIME_MAX:
         msg = f"{shown(instant)} ns lies outside 1970 to 2199: times are UNIX nanoseconds"
@@ -143,7 +143,7 @@ def duration_ns(duration: timedelta | int) -> int:
 
 
 def timeout_of(seconds: object) -> float:
-    """Return for how many seconds a call may wait, a day at most; raise InvalidEvent for what is no such number."""
+    """Return for how many seconds a call may wait, a day at most; raise InvalidEvent for anything else."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         msg = f"a timeout is a number of seconds, 0 or more, not {shown(seconds)}"
         raise InvalidEvent(msg)
@@ -151,7 +151,7 @@ def timeout_of(seconds: object) -> float:
 
 
 def check_clock(given: object) -> None:
-    """Raise InvalidEvent for what is no clock."""
+    """Raise InvalidEvent for anything that is not a clock."""
     is_clock = all(callable(getattr(given, name, None)) for name in ("now_ns", "monotonic_ns"))
     if isinstance(given, type) or not is_clock:
         msg = f"clock is an object with now_ns() and monotonic_ns(), as SystemClock(), not {shown(given)}"
@@ -170,16 +170,16 @@ def parse_time(text: str) -> int:
     """Return ISO 8601 text with a zone, to nine fractional digits, as UNIX ns."""
     found = _TIME.fullmatch(text) if _is_text(text) else None
     if found is None:
-        raise InvalidEvent(_no_time(text))
+        raise InvalidEvent(_not_a_time(text))
     try:
         whole = datetime.fromisoformat(found["head"] + (found["zone"] or ""))
     except ValueError as e:
-        raise InvalidEvent(_no_time(text)) from e
+        raise InvalidEvent(_not_a_time(text)) from e
     return to_ns(to_ns(whole) + int((found["digits"] or "").ljust(9, "0")))
 
 
-def _no_time(given: object) -> str:
-    return f"{shown(given)} is no ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
+def _not_a_time(given: object) -> str:
+    return f"{shown(given)} is not an ISO 8601 time: write it like 2025-07-21T17:59:00.5-05:00"
 
 
 def _is_text(given: object) -> bool:

@@ -153,7 +153,7 @@ class Committer:
         try:
             flusher.start()
         except RuntimeError as e:
-            msg = f"the system gives no thread to write what is enqueued ({e}): nothing was written, append it"
+            msg = f"no thread can be started to write enqueued events ({e}): nothing was written, use append"
             raise Overloaded(msg) from e
         return flusher
 
@@ -239,7 +239,7 @@ class Committer:
         with self._mutex:
             waits = request in self._queue
         if waits:
-            msg = f"the disk took no commit for {COMMIT_SECONDS_MAX} s: nothing was written"
+            msg = f"no commit has finished for {COMMIT_SECONDS_MAX} s: nothing was written"
             raise Overloaded(msg)
         ids = [draft.id for draft in drafts_of(request.batches)]
         raise OutcomeUnknown(ids, f"the disk has not answered for {COMMIT_SECONDS_MAX} s")

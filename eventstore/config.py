@@ -83,8 +83,8 @@ class InfluxSettings(msgspec.Struct, frozen=True):
             msg = f"{FILE}: [{TABLE}] has no {', '.join(unknown)}: there are {', '.join(sorted(names))}"
             raise InvalidEvent(msg)
         if missing := [name for name in ("url", "org", "bucket") if name not in found]:
-            wanted = ", ".join(PREFIX + name.upper() for name in missing)
-            msg = f"InfluxDB is not configured: set {wanted}, or give them in {FILE} under [{TABLE}]"
+            names_missing = ", ".join(PREFIX + name.upper() for name in missing)
+            msg = f"InfluxDB is not configured: set {names_missing}, or give them in {FILE} under [{TABLE}]"
             raise InvalidEvent(msg)
         try:
             return msgspec.convert(found, cls, strict=False)
@@ -95,21 +95,21 @@ class InfluxSettings(msgspec.Struct, frozen=True):
     def secret(self) -> str:
         """Return the token; read from its file at each call, so that a new one needs no restart.
 
-        Raises Unavailable for a file that cannot be read, and for what can be no token, which it does not show.
+        Raises Unavailable for a file that cannot be read, and for text that cannot be a token, which it does not show.
         """
         token = self.token
         if self.token_file:
             try:
                 token = Path(self.token_file).read_text("utf-8")
             except (OSError, UnicodeDecodeError) as e:
-                msg = f"the token's file {self.token_file} cannot be read: {getattr(e, 'strerror', 'it is no text')}"
+                msg = f"the token's file {self.token_file} cannot be read: {getattr(e, 'strerror', 'it is not text')}"
                 raise Unavailable(msg) from e
         token = token.strip()
         if not token and self.token_file:
             msg = f"the token's file {self.token_file} is empty"
             raise Unavailable(msg)
         if not (token.isascii() and token.isprintable()):
-            msg = "the token has signs in it that no token has (it is not shown here): copy it once more"
+            msg = "the token contains invalid characters (it is not shown here): copy it again"
             raise Unavailable(msg)
         return token
 

@@ -12,14 +12,14 @@ StoreError
 ├── StorageFull              no room on the disk: nothing was written, make room, try again
 ├── OutcomeUnknown           the sync failed: these events may be on disk, reopen and look
 ├── CorruptJournal           the stored log does not verify: stop, do not repair
-│   └── UnsupportedFormat    the file is no journal, or one of a format not known here
+│   └── UnsupportedFormat    the file is not a journal, or of a format not known here
 ├── Gap                      a source skips positions: what lies between is not there
 ├── Unavailable              the backend cannot be reached: safe to try again
-│   ├── Refused              it answers, and says no: mend what it names
+│   ├── Refused              it answers with an error: fix what it names
 │   │   └── Unproved         nothing shows that what it holds is all there was: find a witness, or accept it
 │   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
 ├── TargetExists             the target of a copy is there already: nothing is overwritten
-└── UnknownContract          a figure in money needs a contract that nobody defined
+└── UnknownContract          a figure in money needs a contract that is not defined
 
 Not an error: StorageWarning, for what is wrong beside a log and stops nothing. DuplicateEvent and NotMirrored carry
 records and are defined in `eventstore.record_errors`, so that records can rest on everything else here.
@@ -113,7 +113,7 @@ class CorruptJournal(StoreError):
 
 
 class UnsupportedFormat(CorruptJournal):
-    """The file is no journal, or one of a newer format than this version reads; `position` is 0."""
+    """The file is not a journal, or of a newer format than this version reads; `position` is 0."""
 
     def __init__(self, reason: str) -> None:
         self.position, self.reason = 0, reason
@@ -136,7 +136,7 @@ class Unavailable(StoreError):
 
 
 class Refused(Unavailable):
-    """InfluxDB answers and says no: a token, a bucket, a log of another history, bytes that it does not take."""
+    """InfluxDB answers with an error: a token, a bucket, a log of another history, bytes that it does not take."""
 
     def __init__(self, reason: str, *, status: int = 0, position: int = 0) -> None:
         self.reason, self.status, self.position = reason, status, position
@@ -152,7 +152,7 @@ class TargetExists(StoreError):
 
 
 class UnknownContract(StoreError):
-    """Money was asked for in an instrument whose multiplier nobody defined."""
+    """A figure in money needs the multiplier of an instrument that is not defined."""
 
     def __init__(self, symbol: str) -> None:
         self.symbol = symbol

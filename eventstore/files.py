@@ -21,7 +21,7 @@ SHARED_FILE, SHARED_DIRECTORY = 0o660, 0o770
 
 
 class Folder:
-    """A directory by its handle: what is written goes into this very directory, wherever its name leads by now.
+    """A directory by its handle: files are written into this very directory, even if it was renamed meanwhile.
 
     Raises OSError on opening, as for a path that is no directory.
     """
@@ -49,8 +49,8 @@ class Folder:
 
     def replace(self, name: str, content: bytes, *, synced: bool = True) -> None:
         """Replace a file in one step. A kill never tears it; an unsynced one may be lost with the power."""
-        passing = temporary_name(name)
-        handle = self._create(passing, self._mode_of(name))
+        temporary_path = temporary_name(name)
+        handle = self._create(temporary_path, self._mode_of(name))
         try:
             try:
                 _write(handle, content)
@@ -58,10 +58,10 @@ class Folder:
                     os.fsync(handle)
             finally:
                 os.close(handle)
-            os.replace(passing, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
+            os.replace(temporary_path, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(passing, dir_fd=self.handle)
+                os.unlink(temporary_path, dir_fd=self.handle)
             raise
         if synced:
             self.sync()
@@ -74,7 +74,7 @@ class Folder:
         return handle
 
     def _mode_of(self, name: str) -> int | None:
-        """Return the mode of the file that is replaced, which somebody may have chosen; None where none is."""
+        """Return the mode of the file that is replaced, which its owner may have changed; None for a new file."""
         try:
             found = os.stat(name, dir_fd=self.handle, follow_symlinks=False)
         except FileNotFoundError:
@@ -88,30 +88,30 @@ def replace(path: Path, content: bytes, *, synced: bool = True) -> None:
         folder.replace(path.name, content, synced=synced)
 
 
-def publish(passing: Path, target: Path, *, replacing: bool = False) -> None:
+def publish(temporary_path: Path, target: Path, *, replacing: bool = False) -> None:
     """Sync a whole file and give it its name; raise TargetExists where something has it, unless it is replaced."""
-    handle = os.open(passing, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(temporary_path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
     if replacing:
-        passing.replace(target)
+        temporary_path.replace(target)
     else:
         try:
             # A link, unlike a rename, never takes the place of what came there meanwhile.
-            target.hardlink_to(passing)
+            target.hardlink_to(temporary_path)
         except FileExistsError as e:
             msg = f"{target} exists already: name a new place for the copy"
             raise TargetExists(msg) from e
-        passing.unlink()
+        temporary_path.unlink()
     sync_directory(target.parent)
 
 
 def create(path: Path) -> None:
-    """Create an empty file for SQLite to fill, unless one is there: it would choose a mode that everybody may read."""
+    """Create an empty file for SQLite to fill, unless it exists: SQLite would make it readable by everybody."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    # Not opened where it is there: closing a file drops all of this process's locks on it.
+    # An existing file is not opened: closing it would drop all locks that this process has on it.
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, flags, file_mode(path.parent)))
 
@@ -149,7 +149,7 @@ def sync_ancestors(directory: Path) -> None:
         try:
             sync_directory(place)
         except OSError as e:
-            # Where this user may not read, or nothing can be synced, nobody has made a directory for a log.
+            # A directory that this user may not read, or that cannot be synced, was not made for a log.
             if e.errno not in {errno.EACCES, errno.EPERM, errno.EROFS, errno.EINVAL}:
                 raise
 
@@ -162,13 +162,13 @@ def temporary_name(name: str) -> str:
 @contextlib.contextmanager
 def temporary(target: Path) -> Iterator[Path]:
     """Yield an empty file beside a target, to be filled and given its name; removed at the end if it is still there."""
-    passing = target.with_name(temporary_name(target.name))
-    passing.unlink(missing_ok=True)
-    create(passing)
+    temporary_path = target.with_name(temporary_name(target.name))
+    temporary_path.unlink(missing_ok=True)
+    create(temporary_path)
     try:
-        yield passing
+        yield temporary_path
     finally:
-        passing.unlink(missing_ok=True)
+        temporary_path.unlink(missing_ok=True)
 
 
 def _modes(directory: os.stat_result) -> tuple[int, int]:

@@ -127,7 +127,7 @@ class EventReader:
         return self._source.position_at(to_ns(recorded_at))
 
     def wait(self, position: int, timeout: float) -> bool:
-        """Wait until the head is past a position, at most `timeout` seconds, and tell whether it is."""
+        """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""
         return self._source.wait(position_of("position", position), timeout_of(timeout))
 
     def root(self, size: int | None = None) -> tuple[int, bytes]:

@@ -56,7 +56,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         return self.stream.split("/", 2)[2]
 
     def same_fact(self, other: Draft) -> bool:
-        """Tell whether two drafts say the same, whoever says it and whenever: stream, type, schema and data.
+        """Return whether two drafts say the same, whoever says it and whenever: stream, type, schema and data.
 
         Data that differs in its bytes alone, as 5 and "5" do, or a default left out and one given, is the same.
         """
@@ -140,7 +140,7 @@ class Digester:
         return hashlib.sha256(b"".join((beginning, middle, ids, place, data))).digest()
 
     def is_sound(self, record: Record) -> bool:
-        """Tell whether a record's digest is that of its members, and they are of the sizes that the format gives."""
+        """Return whether a record's digest is that of its members, and they are of the sizes that the format gives."""
         try:
             correlation, causation = record.correlation_id, record.causation_id
             return (

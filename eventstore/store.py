@@ -85,7 +85,7 @@ class EventStore(EventReader):
 
     @property
     def actor(self) -> str:
-        """Who appends, where nobody says otherwise: user@host/program."""
+        """Who appends, by default: user@host/program."""
         return self._actor
 
     @property
@@ -238,14 +238,14 @@ class EventStore(EventReader):
         """Return what is wrong with the storage itself, beside `verify`: nothing, usually."""
         found = [str(fault) for fault in self._journal.integrity()]
         if trouble := self._journal.trouble:
-            found.append(f"the files are not looked after: {trouble}")
+            found.append(f"background maintenance of the files failed: {trouble}")
         if self._committer is not None and (trouble := self._committer.trouble):
-            found.append(f"what was enqueued could not be written: {trouble}")
+            found.append(f"enqueued events could not be written: {trouble}")
         return found
 
     @override
     def close(self) -> None:
-        """Write what is enqueued, then close; raise what kept an enqueued event out and nobody asked for."""
+        """Write what is enqueued, then close; raise the error of an enqueued append that was not asked for."""
         if os.getpid() != self._process:
             return  # a fork's child has nothing to write, and may not touch its parent's connections
         try:
@@ -354,7 +354,7 @@ def connect(
     """Return a reading end on a log in InfluxDB: for analysts and auditors, who need no access to the journal.
 
     What is not given comes from `settings`, by default those of the environment and of ./eventstore.toml. Raises
-    Unavailable when nobody answers, Refused for a token, a bucket or a log that is not there, InvalidEvent.
+    Unavailable if InfluxDB does not answer, Refused for a token, a bucket or a log that is not there, InvalidEvent.
     """
     from eventstore.influx.read import reader
 
@@ -375,7 +375,7 @@ def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
 
 
 def default_actor() -> str:
-    """Return user@host/program: who appends, where nobody says otherwise."""
+    """Return user@host/program: who appends, by default."""
     path = Path(sys.argv[0] if sys.argv and sys.argv[0] else "python")
     # `python -m package` runs the package's __main__.py, and is known by the package.
     program = path.parent.name if path.name == "__main__.py" else path.name

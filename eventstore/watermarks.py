@@ -42,7 +42,7 @@ class _Stored(Watermark, frozen=True, omit_defaults=True):
 
 
 class InvalidWatermark(Exception):
-    """A file among the watermarks says nothing: torn, or none of this project's."""
+    """A file among the watermarks is torn, or was not written by this project."""
 
 
 class BlankWatermark(InvalidWatermark):
@@ -83,7 +83,7 @@ class Watermarks:
             self._is_directory_synced = True
 
     def read(self, name: str) -> Watermark | None:
-        """Return a watermark, None where there is none or a blank one; raise CorruptJournal for an unsound one."""
+        """Return a watermark, None if it is missing or zero-filled; raise CorruptJournal for an invalid one."""
         try:
             with Folder(self.directory, within=self._opened()) as folder:
                 return _read(folder, name)
@@ -93,15 +93,15 @@ class Watermarks:
             raise CorruptJournal(0, f"the watermark {self.directory / name} is damaged ({e})") from e
 
     def all(self) -> dict[str, Watermark]:
-        """Return the sound watermarks by name. What else is in the folder is passed over, with a warning each."""
+        """Return the valid watermarks by name; every other file in the folder is ignored, with a warning."""
         found, invalid = self.examine()
         for name, why in invalid.items():
-            msg = f"{name!r} in {self.directory} is no sound watermark ({why}): passed over"
+            msg = f"{name!r} in {self.directory} is not a valid watermark ({why}): ignored"
             warnings.warn(msg, StorageWarning, stacklevel=2)
         return found
 
     def examine(self) -> tuple[dict[str, Watermark], dict[str, str]]:
-        """Return the sound watermarks by name, and of the other files why they are none. Nothing is raised."""
+        """Return the valid watermarks by name, and why each other file is not one. Nothing is raised."""
         found: dict[str, Watermark] = {}
         invalid: dict[str, str] = {}
         try:
@@ -142,7 +142,7 @@ def encoded(mark: Watermark) -> bytes:
 
 
 def checksum_of(mark: Watermark) -> str:
-    """Return what tells a torn file from a true one: 16 hex digits of SHA-256 over the members, a space between."""
+    """Return the checksum by which a torn file is found: 16 hex digits of SHA-256 over the members, a space between."""
     text = f"{mark.log_id} {mark.position} {mark.digest} {mark.root}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:CHECKSUM_DIGITS]
 
@@ -150,7 +150,7 @@ def checksum_of(mark: Watermark) -> str:
 def _read(folder: Folder, name: str) -> Watermark | None:
     content = _content(folder, name)
     if not content:
-        # What a power cut leaves of a new one: nothing was ever said in it.
+        # What a power cut leaves of a new file: it never held anything.
         return None
     if not content.strip(b"\0"):
         msg = "it is zero-filled"

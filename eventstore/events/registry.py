@@ -122,7 +122,7 @@ def event(
 def _title(cls: object, name: object) -> str:
     """Return the name that a class is registered under."""
     if not (isinstance(cls, type) and issubclass(cls, Event)):
-        msg = f"{shown(cls)} is no subclass of eventstore.Event"
+        msg = f"{shown(cls)} is not a subclass of eventstore.Event"
         raise InvalidEvent(msg)
     title = cls.__name__ if name is None else name
     if not isinstance(title, str) or not NAME.fullmatch(title):

@@ -100,7 +100,7 @@ class Validator:
         if isinstance(value, Decimal) and value.is_finite() and (value > 0 or above < 0):
             msg = f"{where}: too large or too small to compute with, {_GREATEST:.0e} and {_SMALLEST:.0e} are the limits"
         else:
-            msg = f"{where}: a finite number{' above 0' if above > 0 else ''} is wanted"
+            msg = f"{where}: expected a finite number{' above 0' if above > 0 else ''}"
         raise InvalidEvent(msg)
 
     def _with_times(self, event: S) -> S:
@@ -177,15 +177,15 @@ def _check_number(where: str, value: Any, converted: Any) -> None:  # noqa: ANN4
     if isinstance(value, int):
         # No snapshot could hold a greater one: MessagePack's integers have 64 bits.
         if not _INTEGER_MIN <= value <= _INTEGER_MAX:
-            msg = f"{where}: a whole number of at most 64 bits is wanted, or a Decimal"
+            msg = f"{where}: expected an integer of at most 64 bits, or a Decimal"
             raise InvalidEvent(msg)
     elif isinstance(value, Decimal):
         # Compared by its exponent: a comparison raises on a signaling NaN.
         if not value.is_finite() or value.adjusted() >= _GREATEST.adjusted():
-            msg = f"{where}: a finite number below {_GREATEST:.0e} is wanted"
+            msg = f"{where}: expected a finite number below {_GREATEST:.0e}"
             raise InvalidEvent(msg)
     elif value is not None and not math.isfinite(value):
-        msg = f"{where}: a finite number is wanted"
+        msg = f"{where}: expected a finite number"
         raise InvalidEvent(msg)
     elif isinstance(value, float) and not isinstance(converted, float):
         msg = f"{where} is a float: give a Decimal made of text, for example Decimal('{value}')"

@@ -1,4 +1,4 @@
-"""A thread that looks after a journal's files, away from those who append."""
+"""A background thread for a journal's maintenance, so that no append waits for it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LOOK_SECONDS = 1.0
 
 
 class BackgroundTasks:
-    """Runs its tasks each second, and at once when it is woken.
+    """Runs its tasks once a second, and at once when it is woken.
 
-    None of them is needed for a promise, so one that fails is tried again: `trouble` says why, '' when all went well.
+    No promise depends on them, so a task that fails is retried; `trouble` says why it failed, '' when none did.
     """
 
     def __init__(self, name: str, tasks: Sequence[Callable[[], None]]) -> None:
@@ -29,12 +29,12 @@ class BackgroundTasks:
         self._wake.set()
 
     def stop(self) -> None:
-        """End the thread, after the task that it is at."""
+        """End the thread after its current task."""
         self.abandon()
         self._thread.join()
 
     def abandon(self) -> None:
-        """Let the thread end, without waiting for it: in a fork's child there is none."""
+        """Tell the thread to end, without waiting for it: a fork's child has no such thread."""
         self._stop.set()
         self._wake.set()
 
@@ -46,7 +46,7 @@ class BackgroundTasks:
             self.trouble = "; ".join(troubles)
 
     def _tried(self, task: Callable[[], None]) -> str:
-        """Run a task; return what kept it from its end. Whatever it is, the others and the next second come."""
+        """Run a task; return why it failed, '' if it did not. The other tasks and the next second run in any case."""
         try:
             if not self._stop.is_set():
                 task()

@@ -1,4 +1,4 @@
-"""What a fork's child does with the journals of its parent: nothing, not even close them."""
+"""A fork's child must not use the journals of its parent, not even close them: it finds them closed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Inheritable(Protocol):
-    """Something open that a fork's child must leave alone."""
+    """An open journal that a fork's child must not touch."""
 
     def inherited(self) -> None:
-        """Be closed without touching anything."""
+        """Become closed without touching files or connections."""
 
 
 _open: weakref.WeakSet[Inheritable] = weakref.WeakSet()
-# Kept for ever: to close a connection that the parent uses, as the end of its object would, drops SQLite's locks.
+# Kept for ever: garbage collection would close the connections, which drops the locks that the parent holds.
 _inherited: list[Inheritable] = []
 
 

@@ -1,4 +1,4 @@
-"""A journal in memory: the simplest thing that keeps every promise but durability, and the others' specification."""
+"""A journal in memory: every promise but durability, in the simplest way; the tests' specification of the others."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ class MemoryJournal:
         return None
 
     def integrity(self, *, is_canceled: Callable[[], bool] | None = None) -> list[Fault]:
-        del is_canceled  # nothing is looked at: there is no file that anybody could have changed
+        del is_canceled  # there is no storage that could have been changed
         self.check_open()
         return []
 

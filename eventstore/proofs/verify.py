@@ -54,7 +54,7 @@ def verify(
             faults += records.compare(known)
         if not faults:
             return Verification(ok=True, checked=max(tree.size - after, 0), unproved=_unproved(source, tree.size))
-    # Of several the one that lies first; those that belong to no position are named where there is no other.
+    # The first position counts; a fault without a position is reported only if no other has one.
     first = min((fault for fault in faults if fault.position), key=lambda fault: fault.position, default=faults[0])
     proved = records.grown.size if first.position == 0 and fault is None else first.position - 1
     return Verification(ok=False, checked=max(proved - after, 0), first_bad=first.position, reason=first.reason)
@@ -62,7 +62,7 @@ def verify(
 
 @contextlib.contextmanager
 def _beside(source: Maintenance) -> Iterator[Future[list[Fault]]]:
-    """Check the storage in a thread of its own meanwhile: SQLite does that without the interpreter."""
+    """Check the storage in a second thread meanwhile: SQLite runs without holding the interpreter."""
     canceled = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="integrity check") as executor:
         try:
@@ -161,7 +161,7 @@ class _Records:
             if [node] != list(self._source.nodes(node.number, node.number, level=node.level)):
                 first = (node.number << node.level) + 1
                 last = first + (1 << node.level) - 1
-                what = f"positions {first} to {last} do not give the tree's node: a record or the node was exchanged"
+                what = f"positions {first} to {last} do not give the tree's node: a record or the node was replaced"
                 return Fault(first, what)
         return None
 

@@ -46,7 +46,7 @@ FILTERS: dict[str, dict[str, Any]] = {
 
 
 def fits(record: Record, *, stream: str | None = None, account: str | None = None, types: Any = None) -> bool:  # noqa: ANN401 - as the filters have it
-    """Tell whether a record is what a filter asks for, part by part of its stream's name."""
+    """Return whether a record is what a filter asks for, part by part of its stream's name."""
     wanted = stream.rstrip("/").split("/") if stream is not None else []
     parts = record.stream.split("/")
     return (

@@ -26,7 +26,7 @@ def _update_durability(update: "AccountUpdated") -> Durability:
     measures=("balance", "available", "frozen", "margin"),
 )
 class AccountUpdated(Event, frozen=True, kw_only=True):
-    """What the broker says of an account; what it leaves out stands as it was told before.
+    """What the broker says of an account; what it leaves out stands as it was reported before.
 
     `can_trade` False locks the account, and is at least SYNCED; True ends that lockout. Without a `currency` the
     figures are in the account's own.

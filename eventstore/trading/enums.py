@@ -25,7 +25,7 @@ class OrderType(enum.StrEnum):
 
 
 class OrderStatus(enum.StrEnum):
-    """FIX 39; UNKNOWN is an order that only a report, or an event out of nowhere, has told of."""
+    """FIX 39; UNKNOWN is an order known only from a report, or from an event without a submission."""
 
     PENDING_NEW = "PENDING_NEW"
     NEW = "NEW"
@@ -67,7 +67,7 @@ class PositionSide(enum.StrEnum):
 
 
 class PositionEffect(enum.StrEnum):
-    """FIX 77, with the two closings that Chinese venues tell apart."""
+    """FIX 77, with the two closings that Chinese venues distinguish."""
 
     OPEN = "OPEN"
     CLOSE = "CLOSE"

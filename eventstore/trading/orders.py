@@ -118,7 +118,7 @@ class OrderCancelRequested(Event, frozen=True, kw_only=True):
 
 @event(categories=("order",), measures=("quantity",))
 class OrderCanceled(Event, frozen=True, kw_only=True):
-    """The rest of the order was cancelled; `quantity` is that rest where the venue tells it."""
+    """The rest of the order was cancelled; `quantity` is that rest where the venue states it."""
 
     reason: str = ""
     quantity: Positive | None = None

@@ -17,7 +17,7 @@ class QuoteUsed(msgspec.Struct, frozen=True):
 
 @event(categories=("pnl", "position", "account"), durability=QUEUED, measures=("realized", "unrealized", "fees"))
 class PnlReported(Event, frozen=True, kw_only=True):
-    """What a broker says an account, or its position in one symbol, has made in a trading day; None: untold."""
+    """What a broker says an account, or its position in one symbol, has made in a trading day; None: not stated."""
 
     realized: Decimal | None = None
     unrealized: Decimal | None = None

@@ -25,7 +25,7 @@ class SessionOpened(Event, frozen=True, kw_only=True):
 
 @event(categories=("session",))
 class SessionReset(Event, frozen=True, kw_only=True):
-    """A new trading day began at `scheduled_for`; `late` says that nobody was there to say so in time."""
+    """A new trading day began at `scheduled_for`; `late` says that no process was running to record it in time."""
 
     trading_day: date
     scheduled_for: Instant

@@ -5,7 +5,7 @@ from eventstore.events import VOLATILE, Duration, Event, event
 
 @event(categories=("timer",), durability=VOLATILE)
 class TimerStarted(Event, frozen=True, kw_only=True):
-    """A timer runs for `duration` (ns, or a timedelta) from `occurred_at` on; started again, it begins anew."""
+    """A timer runs for `duration` (ns, or a timedelta) from `occurred_at` on; started again, it restarts."""
 
     name: str
     duration: Duration

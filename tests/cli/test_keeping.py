@@ -137,7 +137,7 @@ def test_a_file_that_is_no_journal_is_misuse(run: Run, tmp_path: Path) -> None:
     for command in ("verify", "doctor", "stats"):
         ended = run(command, "--data", tmp_path)
         assert (ended.code, ended.out) == (2, "")
-        assert "no journal" in ended.err
+        assert "is not a journal" in ended.err
 
 
 def test_a_backup_opens_and_has_the_same_root(run: Run, data: Path, tmp_path: Path) -> None:

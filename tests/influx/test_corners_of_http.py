@@ -174,6 +174,6 @@ def test_a_closed_client_says_so() -> None:
 
 @pytest.mark.parametrize("token", ["geheïm", "secret\x07", "sec\nret"])
 def test_what_can_be_no_token_is_not_sent_and_not_shown(token: str) -> None:
-    with pytest.raises(Unavailable, match="signs in it that no token has") as caught:
+    with pytest.raises(Unavailable, match="contains invalid characters") as caught:
         msgspec.structs.replace(NOWHERE, token=token).secret()
     assert token not in str(caught.value)

@@ -198,7 +198,7 @@ def test_a_file_that_is_no_journal_says_so_itself(tmp_path: Path) -> None:
     journal_of(tmp_path).write_bytes(b"no database" * 1_000)
     wal_of(tmp_path).write_bytes(b"no log" * 1_000)
     assert maintenance.damaged_wal(journal_of(tmp_path)) is None
-    with pytest.raises(UnsupportedFormat, match="is no journal"):
+    with pytest.raises(UnsupportedFormat, match="is not a journal"):
         eventstore.open(tmp_path)
 
 

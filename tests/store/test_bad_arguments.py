@@ -100,9 +100,9 @@ REFUSED: dict[str, tuple[Call, str]] = {
         if name != "0"
     },
     "append_many's durability": (lambda store: store.append_many([], durability=None), "durability is one of"),  # type: ignore[arg-type]
-    **{f"batches of {name}": (together(given), "a sequence of Batch is wanted") for name, given in NO_BATCHES.items()},
+    **{f"batches of {name}": (together(given), "expected a sequence of Batch") for name, given in NO_BATCHES.items()},
     **{f"a note of {name}": (appending(note=given), "note is Unicode text") for name, given in NOTHING.items()},
-    "events of a dictionary": (lambda store: store.append(ORDER, {}), "a sequence of events is wanted"),  # type: ignore[arg-type]
+    "events of a dictionary": (lambda store: store.append(ORDER, {}), "expected an event or a sequence of events"),  # type: ignore[arg-type]
     "a zone that raises": (zoned(RuntimeError("no table")), r"cannot be expressed in UTC \(no table\)"),
     "a zone that is not finished": (zoned(NotImplementedError()), "cannot be expressed in UTC"),
     "a zone whose offset is a number": (zoned(5), "cannot be expressed in UTC"),
@@ -255,13 +255,13 @@ NO_TIMES = [
 @pytest.mark.parametrize("text", NO_TIMES, ids=ascii)
 def test_text_that_is_almost_a_time_is_refused(text: str) -> None:
     for parse in (parse_time, to_ns):
-        with pytest.raises(InvalidEvent, match="is no ISO 8601 time: write it like"):
+        with pytest.raises(InvalidEvent, match="is not an ISO 8601 time: write it like"):
             parse(text)
 
 
 @pytest.mark.parametrize("given", [None, 5, b"2020-01-01T00:00:00Z", HUGE], ids=range(4))
 def test_what_is_no_text_is_no_time_as_text(given: Any) -> None:  # noqa: ANN401 - anything wrong
-    with pytest.raises(InvalidEvent, match="is no ISO 8601 time"):
+    with pytest.raises(InvalidEvent, match="is not an ISO 8601 time"):
         parse_time(given)
 
 
@@ -330,10 +330,10 @@ def test_a_setting_of_a_class_that_means_nothing_is_refused(setting: str, given:
 
 @pytest.mark.parametrize("cls", [5, 0, "Rain", None, int, dict, HUGE, [Event], Event.__init__], ids=range(9))
 def test_what_is_no_class_of_events_is_refused(cls: Any) -> None:  # noqa: ANN401 - anything wrong
-    with pytest.raises(InvalidEvent, match="is no subclass of eventstore"):
+    with pytest.raises(InvalidEvent, match="is not a subclass of eventstore"):
         eventstore.event(schema=1)(cls)
     if cls is not None:
-        with pytest.raises(InvalidEvent, match="is no subclass of eventstore"):
+        with pytest.raises(InvalidEvent, match="is not a subclass of eventstore"):
             eventstore.event(cls)
 
 

@@ -79,11 +79,11 @@ def test_a_stream_that_is_one(store: EventStore, entity: str) -> None:
 
 
 EVENTS: dict[str, tuple[Any, str]] = {
-    "a NaN quantity": (filled(quantity="NaN"), "OrderFilled.quantity = NaN: a finite number above 0 is wanted"),
+    "a NaN quantity": (filled(quantity="NaN"), "OrderFilled.quantity = NaN: expected a finite number above 0"),
     "an infinite quantity": (filled(quantity="Infinity"), "finite number above 0"),
     "a quantity of zero": (filled(quantity="0"), "finite number above 0"),
     "a negative quantity": (filled(quantity="-1"), "finite number above 0"),
-    "a NaN price": (filled(price="NaN"), "OrderFilled.price = NaN: a finite number is wanted"),
+    "a NaN price": (filled(price="NaN"), "OrderFilled.price = NaN: expected a finite number"),
     "an infinite price": (filled(price="-Infinity"), "finite number"),
     "a quantity beyond all trading": (filled(quantity="1e400"), "too large or too small to compute with"),
     "a quantity next to none": (filled(quantity="1e-400"), "too large or too small to compute with"),
@@ -100,10 +100,10 @@ EVENTS: dict[str, tuple[Any, str]] = {
     ),
     "a lone surrogate": (rejected("\ud800"), "cannot be stored as JSON"),
     "an unregistered class": (Forgotten(), "decorate the class with @eventstore.event"),
-    "a class for an event": (trading.OrderRejected, "an event or a sequence of events is wanted"),
+    "a class for an event": (trading.OrderRejected, "expected an event or a sequence of events"),
     "a dictionary": ([{"reason": "a"}], "is not registered"),
-    "text": ("OrderRejected", "an event or a sequence of events is wanted"),
-    "none": (None, "an event or a sequence of events is wanted"),
+    "text": ("OrderRejected", "expected an event or a sequence of events"),
+    "none": (None, "expected an event or a sequence of events"),
     "a good one and a bad one": ([rejected(), filled(quantity="0")], "finite number above 0"),
 }
 

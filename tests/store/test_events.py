@@ -279,7 +279,7 @@ def test_that_an_account_may_not_trade_is_on_disk_before_it_is_acknowledged(stor
 
 def test_limits_are_set_by_somebody_who_is_named(store: eventstore.EventStore) -> None:
     stream, limits = "limits/ACC1/daily-loss", trading.LimitsSet(rule_id="daily-loss")
-    nobody = "LimitsSet needs to know who: give actor="
+    nobody = "LimitsSet requires an actor: give actor="
     with pytest.raises(InvalidEvent, match=nobody):
         store.append(stream, limits)
     with pytest.raises(InvalidEvent, match=nobody):
@@ -297,7 +297,7 @@ def test_limits_cannot_be_enqueued_namelessly(store: eventstore.EventStore) -> N
     class Signed(Event, frozen=True, kw_only=True):
         pass
 
-    with pytest.raises(InvalidEvent, match=r"tested\.Signed needs to know who"):
+    with pytest.raises(InvalidEvent, match=r"tested\.Signed requires an actor"):
         store.enqueue("test/-/1", Signed())
     with pytest.raises(InvalidEvent, match="LimitsSet must be at least SYNCED"):
         store.enqueue("limits/ACC1/r", trading.LimitsSet(rule_id="r"), actor="risk@desk")
@@ -359,7 +359,7 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("cls", [int, msgspec.Struct])
 def test_only_events_can_be_registered(cls: Any) -> None:  # noqa: ANN401 - anything wrong
-    with pytest.raises(InvalidEvent, match=r"no subclass of eventstore\.Event"):
+    with pytest.raises(InvalidEvent, match=r"not a subclass of eventstore\.Event"):
         eventstore.event()(cls)
 
 
@@ -385,7 +385,7 @@ def test_a_whole_number_that_no_snapshot_could_hold_is_refused(number: int) -> N
         trading.LimitsSet(rule_id="r", parameters={"limits": [{"a": number}]}),
         trading.PairStateSaved(state=number),
     ):
-        with pytest.raises(InvalidEvent, match="a whole number of at most 64 bits is wanted"):
+        with pytest.raises(InvalidEvent, match="expected an integer of at most 64 bits"):
             encode(event)
 
 

@@ -146,4 +146,4 @@ def test_trouble_of_the_keeper_is_seen_by_the_doctor(store: EventStore) -> None:
     deadline = time.monotonic() + 5
     while not journal.trouble and time.monotonic() < deadline:
         time.sleep(0.001)
-    assert "the files are not looked after: [Errno 28] no room" in store.doctor()
+    assert "background maintenance of the files failed: [Errno 28] no room" in store.doctor()

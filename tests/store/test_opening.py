@@ -133,7 +133,7 @@ def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     (tmp_path / JOURNAL).write_bytes(b"position,stream\n1,order/ACC1/O-1\n" * 100)
     before = listing(tmp_path)
-    with pytest.raises(UnsupportedFormat, match=r"is no journal .*: give another directory, or restore a backup"):
+    with pytest.raises(UnsupportedFormat, match=r"is not a journal .*: give another directory, or restore a backup"):
         eventstore.open(tmp_path)
     assert before.items() <= listing(tmp_path).items()
 
@@ -143,7 +143,7 @@ def test_a_sqlite_file_that_is_no_journal(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / JOURNAL)) as other:
         other.execute("CREATE TABLE event (position INTEGER PRIMARY KEY)")
     before = listing(tmp_path)
-    with pytest.raises(UnsupportedFormat, match="is a SQLite file but no journal: give another directory"):
+    with pytest.raises(UnsupportedFormat, match="is a SQLite file but not a journal: give another directory"):
         eventstore.open(tmp_path)
     assert before.items() <= listing(tmp_path).items()
 

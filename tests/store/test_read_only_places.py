@@ -58,7 +58,7 @@ def test_another_database_and_another_log(tmp_path: Path) -> None:
     other = apsw.Connection(str(tmp_path / "main" / "journal.db"))
     other.execute("CREATE TABLE t (x)")
     other.close()
-    with pytest.raises(UnsupportedFormat, match="is a SQLite file but no journal"):
+    with pytest.raises(UnsupportedFormat, match="is a SQLite file but not a journal"):
         eventstore.open(tmp_path, read_only=True)
 
 

@@ -71,13 +71,13 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 def test_whoever_sets_a_limit_must_be_named(store: EventStore, actor: str | None) -> None:
     event = LimitsSet(rule_id="loss", parameters={"limit": Decimal(500)})
     batches = [Batch("limits/A/other", event, actor="desk"), Batch("limits/A/loss", event, actor=actor)]
-    with pytest.raises(InvalidEvent, match="LimitsSet needs to know who"):
+    with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
         store.append("limits/A/loss", event, actor=actor)
-    with pytest.raises(InvalidEvent, match="LimitsSet needs to know who"):
+    with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
         store.append_many(batches)
-    with pytest.raises(InvalidEvent, match="LimitsSet needs to know who"):
+    with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
         projections.open(store).append("limits/A/loss", event, actor=actor)
-    with pytest.raises(InvalidEvent, match="Waived needs to know who"):
+    with pytest.raises(InvalidEvent, match="Waived requires an actor"):
         store.enqueue("limits/A/loss", Waived(), actor=actor)
     with pytest.raises(InvalidEvent, match="LimitsSet must be at least SYNCED"):
         store.enqueue("limits/A/loss", event, actor="desk")

@@ -230,7 +230,7 @@ def test_a_float_is_refused(market: Market) -> None:
 def test_a_whole_number_reads_as_a_decimal_and_text_is_refused(market: Market) -> None:
     market.book.observe("quote/-/ESZ5", QuoteReceived(symbol="ESZ5", last=5))  # type: ignore[arg-type]
     assert type(market.ask(0).last) is Decimal
-    with pytest.raises(InvalidEvent, match=r"QuoteReceived\.last = '4\.50': a finite number is wanted"):
+    with pytest.raises(InvalidEvent, match=r"QuoteReceived\.last = '4\.50': expected a finite number"):
         market.book.observe("quote/-/ESZ5", QuoteReceived(symbol="ESZ5", last="4.50"))  # type: ignore[arg-type]
 
 

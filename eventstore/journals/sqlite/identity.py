@@ -1,4 +1,4 @@
-"""Which files a store has open: whether the names still lead to them, and all that was committed is still in them."""
+"""The identity of the files that a store has open: their names still lead to them, and nothing was cut off."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Identity:
         """Return whether the write-ahead log has less than its index says, '' where it has all."""
         if os.lseek(self._handle, 0, os.SEEK_END) >= self._wal_least:
             return ""
-        # Others may have begun it anew.
+        # Another process may have restarted it.
         found = frames()
         self.committed(found)
         size = os.lseek(self._handle, 0, os.SEEK_END)
@@ -128,7 +128,7 @@ class Identity:
         return f"{self._index} was truncated to {size:,} bytes while the store was open"
 
     def is_in_no_others_place(self) -> bool:
-        """Tell whether the journal's name leads to its own file, or to none: to no other log's."""
+        """Return whether the journal's name leads to its own file, or to none: to no other log's."""
         return not os.path.lexists(self._journal) or _is(self._journal, self._known[self._journal])
 
     def moved(self) -> str:
@@ -143,13 +143,13 @@ class Identity:
         return ""
 
     def is_only_wal_gone(self) -> bool:
-        """Tell whether the write-ahead log alone has lost its name: what is in it can still be moved over."""
+        """Return whether the write-ahead log alone has lost its name: it can still be checkpointed."""
         return not os.path.lexists(self._wal) and all(
             _is(name, self._known[name]) for name in (self._journal, self._index)
         )
 
     def _is_unchanged(self, now: float) -> bool:
-        """Tell whether no name in the folder has changed since all were last looked at, and found right."""
+        """Return whether no name in the folder has changed since all were last looked at, and found right."""
         if not self._is_plain:
             return False
         # Its own handle: another folder under its name has another journal, which has another inode.

@@ -59,7 +59,7 @@ def faults(
 
 
 def _guarded(check: Callable[[], Iterable[Fault] | None]) -> list[Fault]:
-    """Return a check's faults; one that meets a damaged page, or text that is none, ends with that fault."""
+    """Return a check's faults; one that meets a damaged page or invalid text ends with that fault."""
     found: list[Fault] = []
     try:
         found.extend(check() or ())
@@ -102,7 +102,7 @@ def _nodes(connection: apsw.Connection, _log: str, _log_id: bytes) -> Iterator[F
         "ORDER BY level, number LIMIT 10"
     )
     for level, number in connection.execute(sql, (merkle.STORED_LEVEL, LEVEL_MAX, size)):
-        yield Fault(size, f"the tree's node {number} of level {level} is none of this log: it was inserted")
+        yield Fault(size, f"the tree's node {number} of level {level} does not belong to this log: it was inserted")
     for level in range(merkle.STORED_LEVEL, size.bit_length()):
         count = connection.execute("SELECT count(*) FROM node WHERE level = ?", (level,)).get
         if count < size >> level:

@@ -1,4 +1,4 @@
-"""Looking after the journal's file: what is checked on opening, backups, SQLite's own check."""
+"""Maintenance of the journal's file: what is checked on opening, and backups."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _inspect_wal(path: Path) -> DamagedWal | None:
         recovered = read_only_files.recovered(files_)
         found = damage(files_.wal, recovered.frames, recovered.page_bytes)
     except (apsw.Error, OSError):
-        # What keeps the files from being read is met, and told, by the opening itself.
+        # What keeps the files from being read is reported when they are opened.
         return None
     return None if found is None else DamagedWal(found, recovered.head)
 
@@ -159,7 +159,7 @@ def nodes(connection: apsw.Connection, level: int, first: int, last: int) -> lis
 
 
 def check_no_log_was_lost(marks: Mapping[str, Watermark], path: Path) -> None:
-    """Raise CorruptJournal where a log would begin anew beside watermarks of one that has records."""
+    """Raise CorruptJournal if a new log would begin beside the watermarks of one that had records."""
     for name, mark in marks.items():
         if mark.position:
             seen = f"there is no journal {path}, and the watermark {name} beside it saw position {mark.position}"
@@ -173,9 +173,9 @@ def _check_marks(connection: apsw.Connection, log_id: bytes, head: int, marks: M
         if name in own or not mark.position:
             continue
         if not own:
-            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was exchanged")
+            raise CorruptJournal(1, f"the watermark {name} is of another log ({mark.log_id}): this file was replaced")
         # One of this log's own vouches for the file.
-        msg = f"the watermark {name} is of another log ({mark.log_id}): passed over"
+        msg = f"the watermark {name} is of another log ({mark.log_id}): ignored"
         warnings.warn(msg, StorageWarning, stacklevel=2)
     for name, mark in own.items():
         if mark.position:

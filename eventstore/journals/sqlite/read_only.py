@@ -32,7 +32,7 @@ class ReadOnlyJournal(SqliteSource):
     """One log in one file, read and never written, beside those who write to it or where nobody can.
 
     Raises Unavailable, UnsupportedFormat or CorruptJournal on opening. A tail that a watermark saw and the file lacks
-    is no reason to refuse: what is left is evidence too, and `missing_tail` names the rest.
+    is not refused: what is left is evidence too, and `missing_tail` names the rest.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main") -> None:
@@ -45,7 +45,7 @@ class ReadOnlyJournal(SqliteSource):
         self._damaged_wal = maintenance.damaged_wal(self.path)
         try:
             with self._translated():
-                # The marks first: a head that is read after them is not behind them, whoever writes meanwhile.
+                # The marks before the head: a process that appends in between moves the head only forward.
                 self._check_opened(self._watermarks.all())
         except BaseException as e:
             self.close()
@@ -77,7 +77,7 @@ class ReadOnlyJournal(SqliteSource):
             self._close_readers()
 
     def _clamped(self, head: int, marks: Mapping[str, Watermark]) -> dict[str, Watermark]:
-        """Return the marks with those that are ahead set back: what they saw is missing, which is no reason to stop."""
+        """Return the marks, with those that are ahead clamped: a missing tail is reported, not refused."""
         own = self.log_id.hex()
         return {
             name: Watermark(own, 0, "") if mark.log_id == own and mark.position > head else mark
@@ -85,7 +85,7 @@ class ReadOnlyJournal(SqliteSource):
         }
 
     def _check_location(self) -> bool:
-        """Tell whether the file is on a network; raise Unavailable where there is none, or others may write to it."""
+        """Return whether the file is on a network; raise Unavailable where there is none, or others may write to it."""
         try:
             is_there = stat.S_ISREG(self.path.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
@@ -135,7 +135,7 @@ class ReadOnlyJournal(SqliteSource):
             self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        """Close for good where somebody writes to a file that nobody wrote to when it was opened, without locks."""
+        """Close for good if a file that was opened without locks, because nobody wrote to it, has changed."""
         if self._state_at_opening is not None:
             try:
                 if self._state_at_opening != read_only_files.state_of(self._files):
@@ -211,7 +211,7 @@ def _retried(act: Callable[[], Answer]) -> Answer:
         try:
             return act()
         except (apsw.CantOpenError, apsw.ReadOnlyError) as e:
-            # A change that nobody finished stays as it is.
+            # An unfinished change in a rollback journal will not go away by waiting.
             if getattr(e, "extendedresult", 0) == apsw.SQLITE_READONLY_ROLLBACK or time.monotonic() > deadline:
                 raise
             time.sleep(TRY_AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""Opening a journal's file so that nothing is written beside it, whether somebody else writes to it or nobody does."""
+"""Opening a journal's file without writing anything beside it, with or without a process that appends."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Files(NamedTuple):
 
 
 class State(NamedTuple):
-    """What tells whether the files of a journal that nobody writes to have changed; None for one that is not there."""
+    """By what a change of the files is noticed while nobody should write to them; None for a missing file."""
 
     database: tuple[int, ...] | None
     wal: tuple[int, ...] | None
@@ -75,7 +75,7 @@ class ReadOnlyVfs(apsw.VFS):
 
 
 class _RecoveringVfs(ReadOnlyVfs):
-    """Lets SQLite count a write-ahead log's frames, which it does for nobody who says that the log is read-only."""
+    """Lets SQLite count a write-ahead log's frames, which it does not for a log that is opened read-only."""
 
     @override
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
@@ -127,7 +127,7 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 
 
 def is_without_writer(files: Files) -> bool:
-    """Tell whether nobody on this host writes to a journal, so that there are no locks to be taken.
+    """Return whether nobody on this host writes to a journal, so that there are no locks to be taken.
 
     Who writes in WAL mode holds the shared memory's file; with a rollback journal SQLite's locks need no file. Raises
     UnsupportedFormat, and Unavailable where it cannot be known.
@@ -137,7 +137,7 @@ def is_without_writer(files: Files) -> bool:
             continue
         if needed.exists() and not needed.is_file():
             # A pipe would be waited for.
-            msg = f"{needed} is not a regular file: this is no log, or not all of it"
+            msg = f"{needed} is not a regular file: this is not a log, or not all of one"
             raise Unavailable(msg)
         if not os.access(needed, os.R_OK):
             msg = f"{needed} cannot be read: get the right to read it, or ask whoever has it for a backup"
@@ -153,7 +153,7 @@ def _versions(path: Path) -> bytes:
     file = apsw.VFSFile("unix", str(path), [apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_MAIN_DB, 0])
     try:
         if file.xFileSize() < _HEADER_BYTES:
-            msg = f"{path} is no journal (it has no header): give another directory, or restore a backup"
+            msg = f"{path} is not a journal (it has no header): give another directory, or restore a backup"
             raise UnsupportedFormat(msg)
         return file.xRead(_HEADER_BYTES, 0)[_VERSIONS]
     finally:
@@ -161,7 +161,7 @@ def _versions(path: Path) -> bytes:
 
 
 def connect(files: Files, *, locking: bool) -> apsw.Connection:
-    """Open a connection that only reads: with SQLite's locks beside those who write, without any where nobody does."""
+    """Open a connection that only reads: with SQLite's locks beside those who write, without locks if there is none."""
     return _connected(files, LOCKED if locking else UNLOCKED)
 
 

@@ -1,4 +1,4 @@
-"""Reading a journal's file: pages, look-ups and the stored tree, each by a connection of its own from a pool."""
+"""Reading a journal's file: pages, lookups and the stored tree, by connections from a pool."""
 
 from __future__ import annotations
 
@@ -48,13 +48,14 @@ class SqliteSource:
         self._vfs = vfs
         self._closed = ""
         self._make_pool()
-        # A lock of C's own is taken and given back without a moment for an interruption, a Condition's is not.
+        # A commit notifies while it holds this lock itself, whose acquisition is one step in C. `with condition:` runs
+        # Python code first, in which an interruption could leave it locked.
         self._growing = threading.Lock()
         self._grown = threading.Condition(self._growing)
 
     def _make_pool(self) -> None:
         self._readers: list[apsw.Connection] = []
-        # Of all that are open; one that an interruption left to nobody is not counted for ever.
+        # All open connections, weakly: one that an interruption left without an owner stops counting once collected.
         self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._returned = threading.Condition()
         self._waiting = 0
@@ -94,7 +95,7 @@ class SqliteSource:
 
     def integrity(self, *, is_canceled: Callable[[], bool] | None = None) -> list[Fault]:
         with self.uncached() as source, source._reader() as reader:  # noqa: SLF001 - its own kind
-            # Indexes are looked up in their own order, and the table in that of its positions.
+            # A large cache: each index is walked in its own order, and looks rows up all over the table.
             reader.execute(f"PRAGMA cache_size = -{schema.WRITER_CACHE_KIB}")
             return integrity.faults(reader, self.log, self.log_id, is_canceled=is_canceled)
 
@@ -125,7 +126,7 @@ class SqliteSource:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            # Commits of this process wake at once; those of other processes are seen at the next look.
+            # A commit of this process wakes at once; one of another process is seen at the next poll.
             with self._grown:
                 self._grown.wait(min(left, POLL_SECONDS))
             self.check_open()
@@ -159,13 +160,13 @@ class SqliteSource:
                     self._returned.notify()
 
     def _another_reader(self) -> apsw.Connection:
-        """Return a new connection, or the next that is given back; raise Overloaded after a bounded wait."""
+        """Return a new connection, or the next that is returned; raise Overloaded after a bounded wait."""
         deadline = time.monotonic() + schema.WAIT_SECONDS
         with self._returned:
             self._waiting += 1
             try:
                 while len(self._connections) >= READERS_MAX:
-                    # Looked for only after `_waiting` says so: whoever gives one back from here on notifies.
+                    # Checked after `_waiting` was raised: from then on a connection that is returned notifies.
                     if self._readers:
                         return self._readers.pop()
                     left = deadline - time.monotonic()
@@ -189,7 +190,7 @@ class SqliteSource:
 
     def _connect(self) -> apsw.Connection:
         connection = schema.connect(self.path, self._vfs, cache_kib=schema.READER_CACHE_KIB)
-        # What is to become of the write-ahead log is the writer's to decide.
+        # Only the writer checkpoints.
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return connection
 

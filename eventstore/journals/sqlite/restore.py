@@ -1,4 +1,4 @@
-"""Writing a journal's file anew from records that have their places already, proved while they are written."""
+"""Restoring a journal's file from records that have their places already, proved while they are written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Restoration:
-    """One new file, under a passing name until `finish`. Raises TargetExists where there is a journal already."""
+    """One new file, under a temporary name until `finish`. Raises TargetExists where there is a journal already."""
 
     def __init__(self, target: Path, log: str, log_id: bytes, *, created_at: int, types: Sequence[TypeRow]) -> None:
         parents = (target.parent, *target.absolute().parent.parents)

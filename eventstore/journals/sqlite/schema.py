@@ -1,4 +1,4 @@
-"""The journal's file: its tables, how it is opened and created, and SQLite's errors in this project's words."""
+"""The journal's file: its tables, how it is opened and created, and SQLite's errors translated."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WAIT_SECONDS = 5.0
 # A connection that reads a page of records at a time gains nothing from a large cache; the one that writes looks up
 # streams and ids.
 WRITER_CACHE_KIB, READER_CACHE_KIB = 65_536, 2_048
-# Over this the write-ahead log is given back what it took while somebody kept it from being begun anew.
+# A write-ahead log over this size, which a reader kept from being restarted, is truncated.
 WAL_BYTES_MAX = 20 << 20
 
 SCHEMA = """
@@ -74,7 +74,7 @@ CREATE TABLE IF NOT EXISTS head (
 INSERT OR IGNORE INTO head VALUES (1, 0, 0, x'');
 """
 
-# What SQLite's locks do not work on, or do not survive (sqlite.org/wal.html, "all processes on the same host").
+# SQLite's locks do not work on these, or not between hosts (sqlite.org/wal.html, "all processes on the same host").
 NETWORK_FILE_SYSTEMS = frozenset(
     [
         "afs",
@@ -106,7 +106,7 @@ def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         configure(connection, cache_kib)
     except BaseException:
-        # The error's traceback would keep it open, and with it the files of whoever opens the journal next.
+        # The error's traceback would keep the connection open, and so the files of the next opening.
         connection.close()
         raise
     return connection
@@ -148,7 +148,7 @@ def busy_handler(seconds: float) -> Callable[[int], bool]:
 
 
 def is_new(connection: apsw.Connection) -> bool:
-    """Tell whether a file has no tables yet."""
+    """Return whether a file has no tables yet."""
     return not connection.execute("SELECT count(*) FROM sqlite_schema").get
 
 
@@ -170,7 +170,7 @@ def prepare(connection: apsw.Connection, path: Path, log: str, created_at: int) 
 
 
 def check_format(connection: apsw.Connection, path: Path) -> bool:
-    """Raise UnsupportedFormat for a file that is no journal of this format; tell whether it is still empty."""
+    """Raise UnsupportedFormat for a file that is not a journal of this format; return whether it is still empty."""
     application_id = connection.execute("PRAGMA application_id").get
     format_number = connection.execute("PRAGMA user_version").get
     if application_id == APPLICATION_ID and format_number > FORMAT:
@@ -178,7 +178,7 @@ def check_format(connection: apsw.Connection, path: Path) -> bool:
         raise UnsupportedFormat(msg)
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
     if tables and application_id != APPLICATION_ID:
-        msg = f"{path} is a SQLite file but no journal: give another directory"
+        msg = f"{path} is a SQLite file but not a journal: give another directory"
         raise UnsupportedFormat(msg)
     if application_id and not tables:
         raise CorruptJournal(0, f"{path} is marked as a journal and has no tables: they were dropped")
@@ -195,16 +195,16 @@ def identify(connection: apsw.Connection, path: Path) -> tuple[str, bytes]:
 
 
 def _sync_recovered_wal(path: Path) -> None:
-    """Sync what a process that was killed has written to the write-ahead log and not synced.
+    """Sync what a killed process has written to the write-ahead log and not synced.
 
-    Whoever opens the log after it finds those records, and may acknowledge them: as duplicates, in a watermark, to
-    InfluxDB. The tables have been read before this is called, so nothing is found later. Closing a descriptor of
+    The next opening finds those records and may acknowledge them: as duplicates, in a watermark, to InfluxDB. The
+    tables have been read before this is called, so nothing is found later. Closing a descriptor of
     this file drops no lock: SQLite's are on the journal and its shared memory.
     """
     with contextlib.suppress(FileNotFoundError):
         handle = os.open(path.with_name(path.name + "-wal"), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if not os.fstat(handle).st_size:  # closed in order: all is in the tables
+            if not os.fstat(handle).st_size:  # closed normally: everything is in the tables
                 return
             os.fsync(handle)
         finally:
@@ -249,7 +249,7 @@ def empty(log: str, log_id: bytes) -> apsw.Connection:
 
 @contextlib.contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Let one process of several prepare a journal at a time: two that change a new file's mode block each other.
+    """Let one process at a time prepare a journal: two that set a new file's journal mode block each other.
 
     Raises Overloaded after a bounded wait. The lock goes with the process that holds it.
     """
@@ -288,7 +288,7 @@ def prepare_directory(directory: Path) -> None:
 
 
 def is_writable(path: Path) -> bool:
-    """Tell whether a journal's file, what SQLite keeps beside it, and their directory may be written to."""
+    """Return whether a journal's file, what SQLite keeps beside it, and their directory may be written to."""
     wal, shared_memory = sidecars(path)
     places = (path.parent, path, wal.parent, wal, shared_memory)
     return all(_is_writable(place) for place in places if place.exists())
@@ -301,7 +301,7 @@ def sidecars(path: Path) -> tuple[Path, Path]:
 
 
 def _is_writable(place: Path) -> bool:
-    # The superuser may write everywhere; what nobody is meant to write to is still respected.
+    # The superuser may write to anything; a file without any write permission is respected all the same.
     return bool(place.stat().st_mode & 0o222) and os.access(place, os.W_OK)
 
 
@@ -331,7 +331,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_full(error: apsw.Error, system_errno: int) -> bool:
-    """Tell whether an error says that there is no room left."""
+    """Return whether an error says that there is no room left."""
     if isinstance(error, apsw.IOError):
         # A sync that finds the disk full comes after the writes: what they wrote may be there all the same.
         return system_errno in _FULL and getattr(error, "extendedresult", 0) not in _SYNCS
@@ -339,7 +339,7 @@ def is_full(error: apsw.Error, system_errno: int) -> bool:
 
 
 def from_os(error: OSError, path: Path) -> StoreError:
-    """Return an operating system's error in this project's words."""
+    """Return an error of the operating system as one of this project's."""
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
         return ReadOnly(f"{path} is not writable ({error.strerror}): give the store a directory of its own that is")
     if error.errno in _FULL:
@@ -348,8 +348,8 @@ def from_os(error: OSError, path: Path) -> StoreError:
 
 
 def from_copy(number: int, why: str, target: Path) -> StoreError:
-    """Return in this project's words why a copy could not be written: the log that is copied is not the matter."""
-    # An error of SQLite's may be of its other connection, and says then that there is none.
+    """Return why a copy could not be written as one of this project's errors, which names the copy and not the log."""
+    # SQLite's message may be that of the other connection, and says "not an error" then: errno goes first.
     why = "disk full" if number == errno.ENOSPC else os.strerror(number) if number else why
     if number in _FULL:
         return StorageFull(f"no room for the copy in {target} ({why}): make room there, or name another place for it")
@@ -359,7 +359,7 @@ def from_copy(number: int, why: str, target: Path) -> StoreError:
 
 
 def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreError:
-    """Return an error of SQLite's on opening or reading in this project's words."""
+    """Return an error of SQLite, met on opening or reading, as one of this project's."""
     if is_full(error, system_errno):
         return StorageFull(f"no room for {path} ({error}): nothing was written; make room and try again")
     if isinstance(error, apsw.BusyError | apsw.LockedError):
@@ -370,7 +370,7 @@ def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreEr
     if isinstance(error, apsw.CorruptError) or re.search("no such|unsupported file format", str(error)):
         return CorruptJournal(0, f"{path} is damaged ({error})")
     if isinstance(error, apsw.NotADBError):
-        return UnsupportedFormat(f"{path} is no journal ({error}): give another directory, or restore a backup")
+        return UnsupportedFormat(f"{path} is not a journal ({error}): give another directory, or restore a backup")
     if isinstance(error, apsw.ReadOnlyError):
         return ReadOnly(f"{path} is not writable ({error}): give the store a directory of its own that is")
     return Unavailable(f"{path}: {error}")

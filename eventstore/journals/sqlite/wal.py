@@ -1,4 +1,4 @@
-"""How large a journal's write-ahead log is, and which processes keep it from being begun anew."""
+"""How large a journal's write-ahead log is, and which processes keep it from being restarted."""
 
 from __future__ import annotations
 

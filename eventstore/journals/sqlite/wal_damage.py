@@ -122,7 +122,7 @@ class _Log:
         return Damage(bad, self.last)
 
     def any_of(self, test: Callable[[int], bool], accepted: int) -> bool:
-        """Tell whether a frame past a number is said to end a transaction and passes; look at all that there are."""
+        """Return whether a frame past a number is said to end a transaction and passes; look at all that there are."""
         found = False
         seen: set[int] = set()
         for number, header in self._headers(accepted):
@@ -148,7 +148,7 @@ class _Log:
         return before if self._count == 1 and any(before) else b""
 
     def ends_transaction(self, number: int) -> bool:
-        """Tell whether a frame is sound, and the last of a transaction."""
+        """Return whether a frame is sound, and the last of a transaction."""
         frame = self._frame(number)
         return frame is not None and bool(frame.pages) and frame.salts == self.salts and self._is_linked(number, frame)
 
@@ -161,7 +161,7 @@ class _Log:
                 yield first + index, block[at : at + _FRAME_HEADER_BYTES]
 
     def _is_followed(self, number: int) -> bool:
-        """Tell whether a frame was the last of a transaction that the next frame was written after."""
+        """Return whether a frame was the last of a transaction that the next frame was written after."""
         frame, after = self._frame(number), self._frame(number + 1)
         if frame is None or after is None or after.salts != self.salts:
             return False
@@ -172,7 +172,7 @@ class _Log:
         return self._sum(after, frame.checksum) == after.checksum and self._has_ended(number, frame)
 
     def _has_ended(self, number: int, frame: Frame) -> bool:
-        """Tell whether a frame was the last of its transaction, whose content is not what its checksum says."""
+        """Return whether a frame was the last of its transaction, whose content is not what its checksum says."""
         missing = [self._missing(frame, seed) for seed in self._before(number)]
         if not frame.pages:
             return any(self._lacks_pages(number, frame, each) for each in missing)
@@ -188,7 +188,7 @@ class _Log:
         return (frame.checksum[0] - found[0]) & _WORD, (frame.checksum[1] - found[1]) & _WORD
 
     def _lacks_pages(self, number: int, frame: Frame, missing: Checksum) -> bool:
-        """Tell whether a frame has its checksum with another number of pages, one that the file can have had."""
+        """Return whether a frame has its checksum with another number of pages, one that the file can have had."""
         _, odd = self._gains()[-1]
         larger_by = _times(odd, missing)
         if larger_by is None:
@@ -199,14 +199,14 @@ class _Log:
         return frame.page <= pages <= most
 
     def _is_of_two(self, frame: Frame, missing: Checksum) -> bool:
-        """Tell whether a frame has its checksum with another number of its page, and as none that ends anything."""
+        """Return whether a frame has its checksum with another number of its page, and as none that ends anything."""
         even, odd = self._gains()[-1]
         pages = self._as_word(frame.pages)
         without = tuple((lacking + gain * pages) & _WORD for lacking, gain in zip(missing, odd, strict=True))
         return _times(even, (without[0], without[1])) is not None
 
     def _is_one_word(self, missing: Checksum) -> bool:
-        """Tell whether one changed word explains a checksum: a torn write changes more."""
+        """Return whether one changed word explains a checksum: a torn write changes more."""
         return any(_times(gain, missing) is not None for pair in self._gains() for gain in pair)
 
     def _gains(self) -> list[tuple[Checksum, Checksum]]:
