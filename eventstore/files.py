@@ -108,6 +108,12 @@ def publish(temporary_path: Path, target: Path, *, replacing: bool = False) -> N
     sync_directory(target.parent)
 
 
+def publish_directory(temporary_path: Path, target: Path) -> None:
+    """Give a directory whose content is synced its name, durably."""
+    temporary_path.rename(target)
+    sync_directory(target.parent)
+
+
 def create(path: Path) -> None:
     """Create an empty file for SQLite to fill, unless it exists: SQLite would make it readable by everybody."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

@@ -16,7 +16,7 @@ import typer
 import eventstore
 from eventstore import CorruptJournal, EventStore, ReadOnly, StorageFull, TargetExists, Unavailable
 from eventstore.clock import NANOSECONDS
-from eventstore.files import sync_directory
+from eventstore.files import publish_directory
 from eventstore.locations import local_path
 from eventstore.store import journal_path
 from gateways.cli import options, stores
@@ -75,8 +75,7 @@ def _copy(store: EventStore, path: Path) -> tuple[int, bytes]:
             found, (size, root) = verify_log(copy), copy.root()
         if not found.ok:
             raise CorruptJournal(found.first_bad or 0, f"{found.reason} (so no copy was kept)")
-        temporary.rename(path)
-        sync_directory(path.parent)
+        publish_directory(temporary, path)
     except (StorageFull, ReadOnly, Unavailable) as e:
         shutil.rmtree(temporary, ignore_errors=True)
         for folder in created:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import apsw
@@ -36,7 +35,7 @@ class Restoration:
             raise TargetExists(msg)
         self.tree = merkle.Frontier()
         self._target, self._log_id, self._digester = target, log_id, Digester(log_id)
-        self._temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+        self._temporary = target.with_name(files.temporary_name(target.name))
         self._temporary.unlink(missing_ok=True)
         self._last: Record | None = None
         files.create(self._temporary)
