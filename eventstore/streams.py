@@ -10,6 +10,8 @@ from eventstore.errors import InvalidEvent, shown
 NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 ENTITY_BYTES_MAX = 128
 _ESCAPED_SLASH = "%2F"
+SEPARATOR = "\0"
+"""Between the parts of a composite key: no name and no text that is stored contains it."""
 _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' where a part does not apply)"
 
 

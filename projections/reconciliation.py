@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore import DuplicateEvent, Instant, Record, VersionConflict
-from eventstore.streams import unescaped
+from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import (
     AdjustmentReason,
     OrderFilled,
@@ -235,7 +235,7 @@ class _PositionHistory:
         event = record.event
         self._view.apply(self._state, event, record)
         if isinstance(event, PositionReported):
-            key = event.symbol + "\0" + event.position_side
+            key = event.symbol + SEPARATOR + event.position_side
             evidence = self._evidence.get(key, [])[-EVIDENCE_MAX:]
             self.reports[key] = _Report(record, event, self._state.holdings[key].totals, evidence)
             return
@@ -250,7 +250,7 @@ class _PositionHistory:
     def _keys_of(self, event: Event) -> list[str]:
         symbol, side = getattr(event, "symbol", None), getattr(event, "position_side", None)
         # A bust or a correction may lack the symbol, and then its trade may be in any position.
-        return list(self._state.holdings) if symbol is None else [f"{symbol}\0{side}"]
+        return list(self._state.holdings) if symbol is None else [f"{symbol}{SEPARATOR}{side}"]
 
     def _changed(self, key: str, before: Decimal, by: Decimal, record: Record) -> None:
         evidence = self._evidence.setdefault(key, [])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from eventstore.clock import NANOSECONDS, parse_time, to_ns
 from eventstore.errors import InvalidEvent
-from eventstore.streams import stream_of
+from eventstore.streams import SEPARATOR, stream_of
 from eventstore.trading import OrderFilled, Side, TradeExecuted
 from gateways.importers.base import Options, PlannedEvent, TableReader, TableRow
 from gateways.importers.texts import CellError, to_decimal
@@ -107,7 +107,7 @@ class FillsReader(TableReader):
         return side, abs(quantity)
 
     def _identity(self, *figures: object) -> str:
-        digest = hashlib.sha256("\0".join(map(str, figures)).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        digest = hashlib.sha256(SEPARATOR.join(map(str, figures)).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         self._seen[digest] += 1
         return f"row-{digest}-{self._seen[digest]}"
 

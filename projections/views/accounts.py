@@ -10,6 +10,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
+from eventstore.streams import SEPARATOR
 from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, BookReader, View
@@ -297,7 +298,7 @@ def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None
 
 def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
     day = None if event.trading_day is None else event.trading_day.isoformat()
-    key = f"{day}\0{event.symbol or ''}\0{event.currency or ''}"
+    key = f"{day}{SEPARATOR}{event.symbol or ''}{SEPARATOR}{event.currency or ''}"
     fresh = ReportedPnl(
         trading_day=event.trading_day,
         symbol=event.symbol,

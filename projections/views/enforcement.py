@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import NANOSECONDS, Times, to_ns
-from eventstore.streams import unescaped
+from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import BookReader, View
 
@@ -211,7 +211,7 @@ class Enforcements:
         """Return how often each rule requested something, by rule and trading day, for the newest days."""
         state = self._state(account)
         known = [] if state is None else list(state.counts.items())
-        split = [(key.split("\0", 1), count) for key, count in known]
+        split = [(key.split(SEPARATOR, 1), count) for key, count in known]
         return {(rule_id, date.fromisoformat(day)): count for (day, rule_id), count in split}
 
     def anomalies(self, account: str) -> tuple[EnforcementAnomaly, ...]:
@@ -264,7 +264,7 @@ def _request(state: EnforcementState, event: EnforcementRequested, record: Recor
         id=record.id,
     )
     state.pending[request_id] = fresh
-    key = f"{day.isoformat()}\0{event.rule_id}"
+    key = f"{day.isoformat()}{SEPARATOR}{event.rule_id}"
     state.counts[key] = state.counts.get(key, 0) + 1
     if len(state.counts) > COUNTS_MAX:
         # The oldest days are dropped, several at a time.

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from eventstore import Event, Record, UnknownContract
 from eventstore.clock import NANOSECONDS
+from eventstore.streams import SEPARATOR
 from eventstore.trading import EquityMarked, SessionClosed
 from projections.decimals import FIXED, ZERO
 from projections.view import BookReader, View
@@ -169,7 +170,7 @@ def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
 
 
 def _amount(step: PnlStep, rates: Rates, in_currency: str | None, *, net: bool) -> Decimal:
-    symbol = step.key.partition("\0")[0]
+    symbol = step.key.partition(SEPARATOR)[0]
     named = rates.currency(symbol)
     try:
         amount = rates.money(symbol, step.entry.points) if named == in_currency else ZERO

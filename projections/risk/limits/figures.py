@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from eventstore import UnknownContract
 from eventstore.clock import NANOSECONDS
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     ContractDefined,
     FeeCharged,
@@ -172,7 +173,7 @@ class _PeriodTotals:
             entries = list(ledger.at(at).items())
         known = []
         for key, entry in entries:
-            symbol = key.partition("\0")[0]
+            symbol = key.partition(SEPARATOR)[0]
             contract = self.rates.find(symbol)
             if entry.points and (contract is None or contract.multiplier is None):
                 # A symbol without a multiplier must not hide what all others lost.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from eventstore import StorageWarning
 from eventstore.clock import NANOSECONDS
+from eventstore.streams import SEPARATOR
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
@@ -120,4 +121,4 @@ class Cursors:
 
 
 def _digest_of(accounts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(sorted(accounts)).encode()).hexdigest()[:12]
+    return hashlib.sha256(SEPARATOR.join(sorted(accounts)).encode()).hexdigest()[:12]

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from eventstore import Event, Record
 from eventstore.clock import NANOSECONDS, Times, to_ns
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     AdjustmentReason,
     OrderFilled,
@@ -241,11 +242,11 @@ def _drop(state: CountersState, record: Record) -> None:
 
 
 def _fill(state: CountersState, event: OrderFilled | TradeExecuted, record: Record) -> None:
-    name = record.stream + "\0" + event.trade_id
+    name = record.stream + SEPARATOR + event.trade_id
     recent = state.recent
     if name in recent.newer or name in recent.older:
         return
-    key = event.symbol + "\0" + event.position_side
+    key = event.symbol + SEPARATOR + event.position_side
     quantity = event.quantity if event.side is _BUY else -event.quantity
     ended = _hold(state, key, quantity)
     recent.put(name, RememberedFill(key, quantity))
@@ -261,7 +262,7 @@ def _hold(state: CountersState, key: str, quantity: Decimal) -> bool:
     held = quantities.get(key)
     if held is None:
         if len(quantities) >= SYMBOLS_MAX:
-            raise TooManySymbols(CountersView.name, key.partition("\0")[0])
+            raise TooManySymbols(CountersView.name, key.partition(SEPARATOR)[0])
         quantities[key] = quantity
         return False
     after = held + quantity
@@ -273,7 +274,7 @@ def _hold(state: CountersState, key: str, quantity: Decimal) -> bool:
 
 
 def _adjust(state: CountersState, event: PositionAdjusted, record: Record) -> None:
-    key = event.symbol + "\0" + event.position_side
+    key = event.symbol + SEPARATOR + event.position_side
     held = state.quantities.get(key, ZERO)
     if not event.quantity:
         return
@@ -288,7 +289,7 @@ def _bust(state: CountersState, event: TradeBusted, record: Record) -> None:
     stated = None
     if event.symbol is not None and event.side is not None and event.quantity is not None:
         quantity = event.quantity if event.side is _BUY else -event.quantity
-        stated = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
+        stated = RememberedFill(event.symbol + SEPARATOR + event.position_side, quantity)
     name, known = _known(state, event, record, stated)
     if known is not None and known.quantity:
         _hold(state, known.key, -known.quantity)
@@ -299,7 +300,7 @@ def _correct(state: CountersState, event: TradeCorrected, record: Record) -> Non
     stated = None
     if event.symbol is not None and event.side is not None and event.previous_quantity is not None:
         quantity = event.previous_quantity if event.side is _BUY else -event.previous_quantity
-        stated = RememberedFill(event.symbol + "\0" + event.position_side, quantity)
+        stated = RememberedFill(event.symbol + SEPARATOR + event.position_side, quantity)
     name, known = _known(state, event, record, stated)
     if known is None or not known.quantity:
         return
@@ -314,12 +315,12 @@ def _known(
     state: CountersState, event: TradeBusted | TradeCorrected, record: Record, stated: RememberedFill | None
 ) -> tuple[str, RememberedFill | None]:
     """Return a trade and the name it is remembered under: the one of this stream, else the newest with its id."""
-    name = record.stream + "\0" + event.trade_id
+    name = record.stream + SEPARATOR + event.trade_id
     known = state.recent.get(name)
     if known is not None:
         return name, known
-    start = "" if event.symbol is None else event.symbol + "\0"
-    for other, found in state.recent.ending_with("\0" + event.trade_id):
+    start = "" if event.symbol is None else event.symbol + SEPARATOR
+    for other, found in state.recent.ending_with(SEPARATOR + event.trade_id):
         if found.key.startswith(start):
             return other, found
     return name, stated

@@ -9,6 +9,7 @@ import msgspec
 
 from eventstore import Instant, InvalidEvent
 from eventstore.clock import Times, to_ns
+from eventstore.streams import SEPARATOR
 from eventstore.trading import PositionSide
 from projections.decimals import FIXED
 from projections.view import BookReader
@@ -162,7 +163,10 @@ class Pnl:
         state: TradesState | None = self._book.state(TradesView.name, account)
         totals = [] if state is None else list(state.totals.values())
         return [
-            (f"{each.symbol}\0{PositionSide.NET.value}", LedgerEntry(fills=each.count, volume=each.bought + each.sold))
+            (
+                f"{each.symbol}{SEPARATOR}{PositionSide.NET.value}",
+                LedgerEntry(fills=each.count, volume=each.bought + each.sold),
+            )
             for each in totals
         ]
 

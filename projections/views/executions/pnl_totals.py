@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from eventstore import UnknownContract
+from eventstore.streams import SEPARATOR
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
 from projections.view import SHARED, BookReader
@@ -84,7 +85,7 @@ def to_currency(
     """
     sums: dict[tuple[str, str, str | None], _CurrencyTotals] = {}
     for key, entry in entries:
-        symbol, _, side = key.partition("\0")
+        symbol, _, side = key.partition(SEPARATOR)
         contract = rates.find(symbol)
         currency = rates.currency_of(contract)
         group = (symbol, side) if by_symbol else ("", "")
@@ -137,4 +138,4 @@ def since_inception(book: BookReader, account: str) -> list[tuple[str, LedgerEnt
         (key, LedgerEntry(holding.totals.realized_points, holding.totals.realized_points_average_cost, holding.fees))
         for key, holding in list(state.holdings.items())
     ]
-    return [*entries, ("\0", LedgerEntry(fees=state.fees))] if state.fees else entries
+    return [*entries, (SEPARATOR, LedgerEntry(fees=state.fees))] if state.fees else entries

@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 from msgspec.structs import replace
 
+from eventstore.streams import SEPARATOR
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
@@ -169,7 +170,7 @@ def refold_window(
 
 def open_holding(state: PositionsState, key: str, log_position: int) -> Holding:
     """Return a new, flat holding, added to the state with its window."""
-    symbol, _, side = key.rpartition("\0")
+    symbol, _, side = key.rpartition(SEPARATOR)
     if len(state.holdings) >= SYMBOLS_MAX:
         raise TooManySymbols(VIEW, symbol)
     holding = Holding(symbol, PositionSide(side), FLAT, (), NO_REPORT, (), log_position, log_position)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from eventstore import Record
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     AdjustmentReason,
     FeeCharged,
@@ -35,13 +36,13 @@ from projections.views.executions.trades import AboutTrade
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
 _BUY = Side.BUY
 _ONE = Decimal(1)
-_NO_SYMBOL = "\0"
+_NO_SYMBOL = SEPARATOR
 
 
 def fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
     log_position = record.position
-    name = f"{record.stream}\0{event.trade_id}"
-    key = event.symbol + "\0" + event.position_side
+    name = f"{record.stream}{SEPARATOR}{event.trade_id}"
+    key = event.symbol + SEPARATOR + event.position_side
     recent = state.recent
     holding = state.holdings.get(key)
     if holding is None:
@@ -57,7 +58,7 @@ def fill(state: PositionsState, event: OrderFilled | TradeExecuted, record: Reco
 
 
 def set_report(state: PositionsState, event: PositionReported, record: Record) -> None:
-    key = event.symbol + "\0" + event.position_side
+    key = event.symbol + SEPARATOR + event.position_side
     holding = state.holdings.get(key) or open_holding(state, key, record.position)
     # A report may be recorded after a fill that it does not know of yet: what counts is when each happened.
     last = next((each for each in reversed(state.windows[key].executions.values()) if each.fills), None)
@@ -67,7 +68,7 @@ def set_report(state: PositionsState, event: PositionReported, record: Record) -
 
 def charge_fee(state: PositionsState, event: FeeCharged, record: Record) -> None:
     fee = (event.currency or "", event.amount)
-    key = "" if event.symbol is None else event.symbol + "\0" + event.position_side
+    key = "" if event.symbol is None else event.symbol + SEPARATOR + event.position_side
     found = _located(state, event, record.stream)
     if found is not None and key not in state.holdings:
         key = found[0]
@@ -89,7 +90,7 @@ def charge_fee(state: PositionsState, event: FeeCharged, record: Record) -> None
 
 def adjust(state: PositionsState, event: PositionAdjusted, record: Record) -> None:
     log_position = record.position
-    key = event.symbol + "\0" + event.position_side
+    key = event.symbol + SEPARATOR + event.position_side
     holding = state.holdings.get(key) or open_holding(state, key, log_position)
     if not event.quantity:
         state.holdings[key] = replace(holding, last_record=log_position)
@@ -107,8 +108,8 @@ def adjust(state: PositionsState, event: PositionAdjusted, record: Record) -> No
 
 def bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
     found = _located(state, event, record.stream)
-    key, name = found or (_named(event), record.stream + "\0" + event.trade_id)
-    done = name + "\0bust"
+    key, name = found or (_named(event), record.stream + SEPARATOR + event.trade_id)
+    done = name + SEPARATOR + "bust"
     if state.recent.get(done) is not None:
         mark_anomaly(state, key, TradeAnomalyKind.DUPLICATE_BUST, record.position)
         return
@@ -136,7 +137,7 @@ def bust(state: PositionsState, event: TradeBusted, record: Record) -> None:
 
 def correct(state: PositionsState, event: TradeCorrected, record: Record) -> None:
     found = _located(state, event, record.stream)
-    key, name = found or (_named(event), record.stream + "\0" + event.trade_id)
+    key, name = found or (_named(event), record.stream + SEPARATOR + event.trade_id)
     window = state.windows.get(key)
     execution = None if window is None else window.executions.get(name)
     if window is None or execution is None:
@@ -155,10 +156,10 @@ def _correct_late(
 ) -> TradeAnomalyKind:
     """Book the opposite of a trade that has left the window, then the corrected trade; return the anomaly to mark."""
     quantity, price = event.previous_quantity, event.previous_price
-    busted = state.recent.get(name + "\0bust") is not None
+    busted = state.recent.get(name + SEPARATOR + "bust") is not None
     if busted or not key or event.side is None or quantity is None or price is None:
         return TradeAnomalyKind.UNKNOWN_CORRECTION
-    done, figures = name + "\0correction", f"{event.quantity}@{event.price}"
+    done, figures = name + SEPARATOR + "correction", f"{event.quantity}@{event.price}"
     if state.recent.get(done) == figures:
         return TradeAnomalyKind.DUPLICATE_CORRECTION
     sign = _ONE if event.side is _BUY else -_ONE
@@ -173,7 +174,7 @@ def _correct_late(
 
 def _located(state: PositionsState, event: AboutTrade, stream: str) -> tuple[str, str] | None:
     """Return the holding's key and the name that a trade is remembered under: in its own stream, else the newest."""
-    start = "" if event.symbol is None else event.symbol + "\0"
+    start = "" if event.symbol is None else event.symbol + SEPARATOR
     for key, name in _candidates(state, event.trade_id, stream):
         if key.startswith(start):
             return key, name
@@ -182,7 +183,7 @@ def _located(state: PositionsState, event: AboutTrade, stream: str) -> tuple[str
 
 def _candidates(state: PositionsState, trade_id: str, stream: str) -> Iterator[tuple[str, str]]:
     """Yield the keys and names of trades with this id, most likely first: a broker may report a bust in any stream."""
-    name, suffix = stream + "\0" + trade_id, "\0" + trade_id
+    name, suffix = stream + SEPARATOR + trade_id, SEPARATOR + trade_id
     known = state.recent.get(name)
     if known is not None:
         yield known, name
@@ -194,4 +195,4 @@ def _candidates(state: PositionsState, trade_id: str, stream: str) -> Iterator[t
 
 def _named(event: TradeBusted | TradeCorrected) -> str:
     """Return the key of the holding that an event itself names, or "" if it names no symbol."""
-    return "" if event.symbol is None else event.symbol + "\0" + event.position_side
+    return "" if event.symbol is None else event.symbol + SEPARATOR + event.position_side

@@ -7,6 +7,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, UnknownContract
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     AccountOpened,
     FeeCharged,
@@ -158,10 +159,10 @@ class Positions:
         contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
         holdings = {} if state is None else state.holdings
-        holding = holdings.get(symbol + "\0" + side)
+        holding = holdings.get(symbol + SEPARATOR + side)
         if holding is None and contract is not None:
             symbol = contract.symbol
-            holding = holdings.get(symbol + "\0" + side)
+            holding = holdings.get(symbol + SEPARATOR + side)
         if holding is None:
             multiplier, currency = (None, None) if contract is None else (contract.multiplier, contract.currency)
             flat_side = PositionSide(side)

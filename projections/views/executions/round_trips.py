@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     AdjustmentReason,
     FeeCharged,
@@ -126,10 +127,10 @@ class RoundTrips:
 
 
 def _fill(state: RoundTripsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
-    name = record.stream + "\0" + event.trade_id
+    name = record.stream + SEPARATOR + event.trade_id
     if state.recent.get(name) is not None:
         return
-    key = event.symbol + "\0" + event.position_side
+    key = event.symbol + SEPARATOR + event.position_side
     quantity = event.quantity if event.side is _BUY else -event.quantity
     fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
     number = _trade(state, key, (quantity, event.price), fees, record)
@@ -142,7 +143,7 @@ def _trade(state: RoundTripsState, key: str, traded: tuple[Decimal, Decimal | No
     held = state.open.get(key)
     if held is None:
         if len(state.open) >= SYMBOLS_MAX:
-            raise TooManySymbols(RoundTripsView.name, key.partition("\0")[0])
+            raise TooManySymbols(RoundTripsView.name, key.partition(SEPARATOR)[0])
         state.count += 1
         held = OpenRoundTrip(number=state.count)
     spent = held.fees
@@ -168,7 +169,7 @@ def _end(state: RoundTripsState, key: str, held: OpenRoundTrip, record: Record) 
     state.open.pop(key, None)
     if not held.received and not held.fees and record.type == "TradeBusted":
         return  # All its trades were busted: there was no round trip.
-    symbol, _, side = key.partition("\0")
+    symbol, _, side = key.partition(SEPARATOR)
     trip = RoundTrip(
         symbol=symbol,
         side=side,
@@ -231,7 +232,7 @@ def _reprice(state: RoundTripsState, leg: RoundTripLeg, price: Decimal) -> None:
 
 
 def _adjust(state: RoundTripsState, event: PositionAdjusted, record: Record) -> None:
-    key = event.symbol + "\0" + event.position_side
+    key = event.symbol + SEPARATOR + event.position_side
     held = state.open.get(key)
     if event.reason is AdjustmentReason.SPLIT:
         # The quantity changes, and what was paid for it stays.
@@ -245,13 +246,13 @@ def _known(
     state: RoundTripsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
 ) -> tuple[str, RoundTripLeg | None]:
     """Return a trade and the name it is remembered under: the one of this stream, else the newest with its id."""
-    name = record.stream + "\0" + event.trade_id
+    name = record.stream + SEPARATOR + event.trade_id
     leg = state.recent.get(name)
     if leg is not None:
         return name, leg
-    start = "" if event.symbol is None else event.symbol + "\0"
+    start = "" if event.symbol is None else event.symbol + SEPARATOR
     return next(_of_id(state, event.trade_id, start), (name, None))
 
 
 def _of_id(state: RoundTripsState, trade_id: str, start: str) -> Iterator[tuple[str, RoundTripLeg]]:
-    return ((name, leg) for name, leg in state.recent.ending_with("\0" + trade_id) if leg.key.startswith(start))
+    return ((name, leg) for name, leg in state.recent.ending_with(SEPARATOR + trade_id) if leg.key.startswith(start))

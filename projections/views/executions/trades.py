@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
-from eventstore.streams import unescaped
+from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import (
     FeeCharged,
     OrderFilled,
@@ -174,12 +174,12 @@ def _collected(records: Iterable[Record]) -> list[Trade]:
     for record in records:
         event = record.event
         if isinstance(event, TradeEvent):
-            name = record.stream + "\0" + event.trade_id
+            name = record.stream + SEPARATOR + event.trade_id
             if name not in trades:
                 trades[name] = _recorded(event, record)
                 newest[event.trade_id] = name
         elif isinstance(event, AboutTrade):
-            later.append((record.stream + "\0" + event.trade_id, event))
+            later.append((record.stream + SEPARATOR + event.trade_id, event))
     # A change of a trade may precede it in the log, because different processes write to different streams.
     for name, about in later:
         known = name if name in trades else newest.get(about.trade_id)
@@ -221,7 +221,7 @@ def _changed(trade: Trade, about: AboutTrade) -> Trade:
 
 
 def _trade(state: TradesState, event: TradeEvent, record: Record) -> None:
-    name = record.stream + "\0" + event.trade_id
+    name = record.stream + SEPARATOR + event.trade_id
     recent = state.recent
     if name in recent.newer or name in recent.older:
         state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.DUPLICATE_TRADE, record.position)
@@ -270,7 +270,7 @@ def _charge(state: TradesState, event: FeeCharged, record: Record) -> None:
 
 def _bust(state: TradesState, event: TradeBusted, record: Record) -> None:
     name, trade = _lookup(state, event, record.stream)
-    done = name + "\0bust"
+    done = name + SEPARATOR + "bust"
     if state.recent.get(done) is not None:
         state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.DUPLICATE_BUST, record.position)
         return
@@ -287,7 +287,7 @@ def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
     name, trade = _lookup(state, event, record.stream)
     if trade is None:
         trade = _repeated(event, event.previous_quantity, event.previous_price)
-    if trade is None or state.recent.get(name + "\0bust") is not None:
+    if trade is None or state.recent.get(name + SEPARATOR + "bust") is not None:
         state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.UNKNOWN_CORRECTION, record.position)
         return
     buys = trade.quantity > ZERO if event.side is None else event.side is _BUY
@@ -299,10 +299,10 @@ def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
 
 def _lookup(state: TradesState, event: AboutTrade, stream: str) -> tuple[str, RememberedTrade | None]:
     """Return a trade's name and what it added to the totals: the one of this stream, else the newest with its id."""
-    name = stream + "\0" + event.trade_id
+    name = stream + SEPARATOR + event.trade_id
     trade = state.recent.get(name)
     if trade is None:
-        for other, found in state.recent.ending_with("\0" + event.trade_id):
+        for other, found in state.recent.ending_with(SEPARATOR + event.trade_id):
             if event.symbol in {None, found.symbol}:
                 return other, found
     return name, trade

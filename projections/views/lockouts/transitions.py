@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import Record, StoreError
-from eventstore.streams import unescaped
+from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import (
     AccountUpdated,
     Allows,
@@ -25,7 +25,7 @@ BROKER = "broker"
 """The rule of the lockout that an account is under while its broker reports that it may not trade."""
 
 # Its own key, apart from any other lockout under that rule: the broker's report ends the broker's lockout only.
-_BROKER_KEY = f"{BROKER}\0account\0reported"
+_BROKER_KEY = f"{BROKER}{SEPARATOR}account{SEPARATOR}reported"
 _BROKER_SAYS = LockoutSet(rule_id=BROKER, reason="the broker says that the account may not trade")
 
 
@@ -195,7 +195,7 @@ def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
 
     If another one has been set since, a revocable lockout stays ended, and an irrevocable one takes the stricter terms.
     """
-    key = held.rule_id + "\0" + held.scope
+    key = held.rule_id + SEPARATOR + held.scope
     fresh = state.active.get(key)
     if fresh is not None and held.revocable:
         return False

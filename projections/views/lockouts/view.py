@@ -9,6 +9,7 @@ from typing_extensions import override
 from eventstore import Event, InvalidEvent, Record
 from eventstore.clock import Times, question_ns
 from eventstore.errors import shown
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     AccountUpdated,
     ClockJumped,
@@ -85,7 +86,7 @@ class LockoutsView(View[LockoutsState]):
         after = replace(state, active=dict(state.active), ended=list(state.ended))
         match event:
             case LockoutSet():
-                set_lockout(after, event.rule_id + "\0" + event.scope, event, record)
+                set_lockout(after, event.rule_id + SEPARATOR + event.scope, event, record)
             case LockoutExtended():
                 extend(after, event, record)
             case LockoutCleared():
