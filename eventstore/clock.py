@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 NANOSECONDS = 1_000_000_000
 TIME_MIN = 0
 TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
-# No clock that is right comes near. The last day is left for what is recorded a nanosecond after what is there, so that
-# a clock that was wrong once does not end a log.
+# No correct clock comes near. The last day is left for records that follow a wrong time by a nanosecond each, so that a
+# clock that was wrong once does not end a log.
 NOW_MAX = TIME_MAX - 86_400 * NANOSECONDS
 Times = datetime | str | int
 """What an instant is given as: an aware datetime, ISO 8601 text with a zone, or UNIX ns."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = len("1970-01-01T00:00:00")
-# Python's own parser takes digits of any script and cuts off what is below a microsecond.
+# datetime.fromisoformat accepts digits of any script and drops what is below a microsecond.
 _TIME = re.compile(
     r"(?P<head>(?:\d{4}-\d\d-\d\d|\d{8}|\d{4}-?W\d\d(?:-?\d)?)"
     r"(?:[Tt_ ](?:\d\d(?::?\d\d)?|(?P<seconds>\d\d:\d\d:\d\d|\d{6})))?)"
@@ -46,13 +46,13 @@ class Clock(Protocol):
 
 
 def _uptime_clock() -> Callable[[], int]:
-    """Return a clock that counts a suspend as well, where the system has one: Linux's CLOCK_MONOTONIC does not."""
+    """Return a monotonic clock that counts suspended time, if there is one: Linux's CLOCK_MONOTONIC does not."""
     kind = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic_ns if kind is None else functools.partial(time.clock_gettime_ns, kind)
 
 
 class SystemClock:
-    """The machine's own clocks. A machine that slept is older on both of them."""
+    """The machine's clocks. Both go on while it is suspended."""
 
     now_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(_uptime_clock())
@@ -82,14 +82,14 @@ class ManualClock:
 
 
 def wall_ns(clock: Clock) -> int:
-    """Return the wall clock, or the nearest time that there is: a clock that is wrong stops no question."""
+    """Return the wall clock, clamped to the valid times: a wrong clock must not make a question fail."""
     now = clock.now_ns()
     # Usually it is in range, and two comparisons take a fifth of what min and max do.
     return now if TIME_MIN <= now <= TIME_MAX else min(max(now, TIME_MIN), TIME_MAX)
 
 
 def check_now(now_ns: int) -> int:
-    """Return a clock's time; raise Unavailable where nothing can be recorded by it."""
+    """Return a clock's time; raise Unavailable if nothing can be recorded at it."""
     if TIME_MIN <= now_ns <= NOW_MAX:
         return now_ns
     msg = f"the clock says {shown(now_ns)} ns, and times are 1970 to 2199: nothing was written, set the clock right"
@@ -97,7 +97,7 @@ def check_now(now_ns: int) -> int:
 
 
 def question_ns(instant: Times) -> int:
-    """Return what `to_ns` does; an int of a clock that is wrong becomes the nearest time that there is."""
+    """Return what `to_ns` does; an int outside the valid times, as of a wrong clock, is clamped to them."""
     if type(instant) is not int:
         return to_ns(instant)
     return instant if TIME_MIN <= instant <= TIME_MAX else min(max(instant, TIME_MIN), TIME_MAX)
@@ -116,7 +116,7 @@ def to_ns(instant: Times) -> int:
         if instant.tzinfo is None or _offset(instant) is None:
             msg = f"{shown(instant)} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
             raise InvalidEvent(msg)
-        # Integers all the way: a float would lose the nanoseconds that the caller does have.
+        # Integers all the way: a float has too few digits for nanoseconds since 1970.
         try:
             instant = (instant - _EPOCH) // timedelta(microseconds=1) * 1000
         except Exception as e:  # as in _offset, which is asked once more

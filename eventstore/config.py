@@ -71,16 +71,17 @@ class InfluxSettings(msgspec.Struct, frozen=True):
         environment = os.environ if environment is None else environment
         known = sorted(PREFIX + name.upper() for name in names)
         if misspelt := sorted(key for key in environment if key.startswith(PREFIX) and key not in known):
-            msg = f"{', '.join(misspelt)} names no setting: there are {', '.join(known)}"
+            msg = f"unknown setting {', '.join(misspelt)}: the settings are {', '.join(known)}"
             raise InvalidEvent(msg)
         named = {name: text for name in names if (text := environment.get(PREFIX + name.upper()))}
         for nearer in (named, given or {}):
             if "token" in nearer:
-                # A token that is named goes before a file that is named farther away.
+                # A token given here goes before a token file given farther away.
                 found.pop("token_file", None)
             found |= nearer
         if unknown := sorted(set(found) - names):
-            msg = f"{FILE}: [{TABLE}] has no {', '.join(unknown)}: there are {', '.join(sorted(names))}"
+            settings = ", ".join(sorted(names))
+            msg = f"{FILE}: unknown setting {', '.join(unknown)} in [{TABLE}]: the settings are {settings}"
             raise InvalidEvent(msg)
         if missing := [name for name in ("url", "org", "bucket") if name not in found]:
             names_missing = ", ".join(PREFIX + name.upper() for name in missing)

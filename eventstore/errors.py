@@ -50,7 +50,7 @@ def _rebuilt(cls: type[StoreError], arguments: tuple[Any, ...]) -> StoreError:
 
 
 class StorageWarning(UserWarning):
-    """Something beside a log's journal is not as it should be, and was passed over."""
+    """Something beside a log's journal is not as it should be, and was ignored."""
 
 
 class AppendError(StoreError):

@@ -56,7 +56,7 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         return self.stream.split("/", 2)[2]
 
     def same_fact(self, other: Draft) -> bool:
-        """Return whether two drafts say the same, whoever says it and whenever: stream, type, schema and data.
+        """Return whether two drafts record the same fact, by any writer at any time: stream, type, schema and data.
 
         Data that differs in its bytes alone, as 5 and "5" do, or a default left out and one given, is the same.
         """

@@ -141,6 +141,8 @@ class EventStore(EventReader):
         return self._append(batches_of(batches), durability)
 
     def _append(self, batches: Sequence[Batch], durability: Durability) -> list[Record]:
+        # Everything that can be refused is refused in the caller's thread, before the queue: what waits for the disk is
+        # valid, encoded and has its ids.
         committer = self._writable()
         if durability_of(durability) < SYNCED:
             msg = "append is at least SYNCED: use enqueue for QUEUED events and a book's observe for VOLATILE ones"

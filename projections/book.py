@@ -377,13 +377,12 @@ class Book(BuiltinQueries):
         return folded
 
     def _store(self) -> EventStore:
-        if not self._live:
-            msg = f"this book is at position {self.position} and closed, or of the past: append to an open one"
-            raise ReadOnly(msg)
-        if not isinstance(self._reader, EventStore):
+        if self._live and isinstance(self._reader, EventStore):
+            return self._reader
+        msg = f"this book is at position {self.position} and closed, or of the past: append to an open one"
+        if self._live:
             msg = "this end only reads: append in a process that opens the journal's directory"
-            raise ReadOnly(msg)
-        return self._reader
+        raise ReadOnly(msg)
 
     def __enter__(self) -> Self:
         return self

@@ -175,16 +175,9 @@ def _adjust(book: Book, account: str, given: Difference, actor: str, note: str) 
             note=current.sentence,
         )
         key = f"reconciled {current.report_id.hex()} {current.symbol} {current.side}"
+        stream, cause = current.stream, current.report_id
         try:
-            return book.append(
-                current.stream,
-                adjusted,
-                key=key,
-                expected=version,
-                actor=actor,
-                note=note,
-                causation_id=current.report_id,
-            )
+            return book.append(stream, adjusted, key=key, expected=version, actor=actor, note=note, causation_id=cause)
         except (VersionConflict, DuplicateEvent) as e:
             failed = e  # Somebody reported or adjusted in between: read again, decide again.
     assert failed is not None

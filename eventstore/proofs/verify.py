@@ -39,7 +39,7 @@ def verify(
     rewrote together with the tree is found only against a `root` kept elsewhere: the first `size` records, or all,
     have to give it, and the rest to append to them (consistency: RFC 9162, section 2.1.4).
     """
-    with journal.uncached() as source, _beside(source) as checking:
+    with journal.uncached() as source, _integrity_check(source) as integrity:
         try:
             tree = source.frontier()
         except CorruptJournal as e:
@@ -47,7 +47,7 @@ def verify(
         known = None if root is None else merkle.TreeHead(tree.size if size is None else size, root)
         records = _Records(source, tree, min(after, known.size) if known else after)
         fault = records.check(known, progress)
-        faults = ([] if fault is None else [fault]) + checking.result()
+        faults = ([] if fault is None else [fault]) + integrity.result()
         if (missing := source.missing_tail()) is not None:
             faults.append(Fault(missing.first, str(missing)))
         if not faults and known is not None:
@@ -61,7 +61,7 @@ def verify(
 
 
 @contextlib.contextmanager
-def _beside(source: Maintenance) -> Iterator[Future[list[Fault]]]:
+def _integrity_check(source: Maintenance) -> Iterator[Future[list[Fault]]]:
     """Check the storage in a second thread meanwhile: SQLite runs without holding the interpreter."""
     canceled = threading.Event()
     with ThreadPoolExecutor(1, thread_name_prefix="integrity check") as executor:

@@ -160,7 +160,11 @@ def test_misuse_is_told_in_one_line(command: Command, data: Path, server: Server
         (("restore",), {}, "give --from-influx"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_URL": ""}, "set EVENTSTORE_INFLUX_URL"),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_TOKEN": "wrong"}, "does not accept the token"),
-        (("mirror", "--once"), {"EVENTSTORE_INFLUX_TOEKN": "x"}, "EVENTSTORE_INFLUX_TOEKN names no setting: there are"),
+        (
+            ("mirror", "--once"),
+            {"EVENTSTORE_INFLUX_TOEKN": "x"},
+            "unknown setting EVENTSTORE_INFLUX_TOEKN: the settings are",
+        ),
         (("mirror", "--once"), {"EVENTSTORE_INFLUX_BUCKET": "none-such"}, "create it, or name another"),
         (("mirror", "--check"), {}, "nothing was shipped there"),
         (("adopt",), {}, "there is nothing to take over"),

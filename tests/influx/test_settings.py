@@ -82,7 +82,7 @@ def test_what_is_missing_is_named_with_its_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('tokken = "t"', r"\[influx\] has no tokken: there are bucket, ca_file"),
+        ('tokken = "t"', r"unknown setting tokken in \[influx\]: the settings are bucket, ca_file"),
         ("symbols = 3", "Expected `bool`"),
         ("bucket = 3", "Expected `str`"),
         ("wait_seconds = []", "Expected `float`"),
