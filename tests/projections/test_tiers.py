@@ -21,7 +21,7 @@ from projections import tiers as module
 from projections.tiers import Stats, TierSettings
 from projections.views.orders.view import Order, OrdersState, OrdersView, fold_order, tiers_of
 from tests.projections.examples import filled, in_thread, submitted
-from tests.views.order_folding import Folding, event_of, fill, submit
+from tests.views.order_folding import OrderFolding, event_of, fill, submit
 from tests.views.test_order_laws import EVENTS
 
 ACCOUNTS = st.sampled_from(["A", "B"])
@@ -40,18 +40,18 @@ SETTINGS = st.builds(
 )
 
 
-def tiered(closed_max: int = 0, **settings: int) -> Folding:
+def tiered(closed_max: int = 0, **settings: int) -> OrderFolding:
     held = tiers_of(TierSettings(**settings))
-    return Folding(OrdersView(closed_max=closed_max, unknown_max=closed_max, tiers=held), held)
+    return OrderFolding(OrdersView(closed_max=closed_max, unknown_max=closed_max, tiers=held), held)
 
 
-def close(folding: Folding, *names: str, account: str = "A") -> None:
+def close(folding: OrderFolding, *names: str, account: str = "A") -> None:
     for name in names:
         folding.deliver(folding.record(f"order/{account}/{name}", submit()))
         folding.deliver(folding.record(f"order/{account}/{name}", fill("t", "10")))
 
 
-def from_log(folding: Folding, account: str, name: str) -> Order | None:
+def from_log(folding: OrderFolding, account: str, name: str) -> Order | None:
     stream = stream_of("order", account, name)
     orders = [order for _, order in fold_order(record for record in folding.records if record.stream == stream)]
     return orders[-1] if orders else None
@@ -63,7 +63,7 @@ def hits(stats: Stats) -> tuple[int, int, int, int]:
 
 def follow(steps: list[tuple[str, str, str, str]], settings: TierSettings, closed_max: int) -> None:
     held = tiers_of(settings)
-    folding = Folding(OrdersView(closed_max=closed_max, unknown_max=closed_max, tiers=held), held)
+    folding = OrderFolding(OrdersView(closed_max=closed_max, unknown_max=closed_max, tiers=held), held)
     asked = 0
     everything = [("ask", account, name, "") for account in "AB" for name in ("X", "Y", "Z", "W", "V/1")]
     for what, account, name, words in [*steps, *everything, *everything]:
@@ -117,11 +117,11 @@ def test_an_order_is_found_live_decoded_compressed_and_in_the_log() -> None:
 
 def test_nothing_was_missed_before_the_first_lookup() -> None:
     assert tiered().orders.tiers == Stats()
-    assert Folding().orders.tiers.hit_rate == 1.0
+    assert OrderFolding().orders.tiers.hit_rate == 1.0
 
 
 def test_live_lookups_are_counted_without_tiers_too_and_looking_does_not_count() -> None:
-    folding = Folding()
+    folding = OrderFolding()
     folding.add("X", submit())
     for looks in range(1, 4):
         assert folding.orders.tiers == folding.orders.tiers == Stats(live=2 * looks - 1)
@@ -179,7 +179,7 @@ def test_an_order_that_moves_while_it_is_looked_for_is_found_and_not_kept() -> N
     assert (stats.live - before.live, stats.log, stats.orders, folding.reads) == (1, 0, 0, 0)
 
 
-class Ahead(Folding):
+class Ahead(OrderFolding):
     """A book whose fold goes on while the log is read: states are ahead of what the book says it is at."""
 
     told = 0
@@ -226,7 +226,7 @@ def test_what_the_log_told_while_the_fold_went_on_is_not_kept(before: bool) -> N
 def test_an_order_that_was_read_from_the_log_stays_in_memory_until_enough_others_were_used() -> None:
     # Orders that were evicted before there were tiers, as before a restart.
     held = tiers_of(TierSettings(decoded_max=1, compressed_max=1, block_orders=1))
-    folding = Folding(OrdersView(closed_max=0), held)
+    folding = OrderFolding(OrdersView(closed_max=0), held)
     close(folding, "X", "Y", "Z")
     found = []
     for name in ("X", "Y", "X", "Z", "Y"):
@@ -243,7 +243,7 @@ def test_one_view_in_two_books_keeps_apart_what_each_has_folded(
     monkeypatch.setattr(module, "_hashed", lambda _: 1 << 32)
     held = tiers_of(TierSettings(decoded_max=0, block_orders=block_orders))
     view = OrdersView(closed_max=0, tiers=held)
-    first, second = Folding(view, held), Folding(view, held)
+    first, second = OrderFolding(view, held), OrderFolding(view, held)
     close(first, "X")
     second.deliver(second.record("order/A/X", submit("99")))
     second.deliver(second.record("order/A/X", OrderCanceled()))

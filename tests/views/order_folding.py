@@ -1,55 +1,26 @@
 """Records of orders made by hand, and a book of one view to fold them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Unpack
+from typing import Any
+
+from typing_extensions import override
 
 from eventstore import Event, Record, trading
-from eventstore.batch import AppendOptions
-from eventstore.events import encode
 from eventstore.streams import stream_of
 from projections.tiers import Tiers
 from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
+from tests.views.record_log import RecordLog
 
 
-class Folding:
-    """A log and what the orders view makes of it: the BookReader that Orders asks."""
+class OrderFolding(RecordLog):
+    """A log of orders, folded by the orders view: the BookReader that Orders asks."""
 
     def __init__(self, view: OrdersView | None = None, tiers: Tiers[Order] | None = None) -> None:
+        super().__init__()
         self.view = view or OrdersView()
-        self.records: list[Record] = []
         self.states: dict[str, OrdersState] = {}
-        self.reads: int = 0
-        self._versions: dict[str, int] = {}
         self.orders = Orders(self, tiers)
-
-    def record(self, stream: str, event: Event) -> Record:
-        """Return the next record, at the next position and version, without folding it."""
-        kind, data = encode(event)
-        position = len(self.records) + 1
-        version = self._versions[stream] = self._versions.get(stream, 0) + 1
-        record = Record(
-            id=position.to_bytes(16, "big"),
-            stream=stream,
-            type=kind.name,
-            schema=kind.schema,
-            occurred_at=position,
-            data=data,
-            actor="",
-            note="",
-            correlation_id=None,
-            causation_id=None,
-            position=position,
-            version=version,
-            recorded_at=position,
-            digest=b"",
-            log="main",
-        )
-        self.records.append(record)
-        return record
-
-    def covers(self, account: str) -> bool:
-        return bool(account)
 
     def add(self, order_id: str, *events: Event, account: str = "A", category: str = "order") -> Order:
         """Append events to an order's stream, fold them, and return the order as the view's queries return it."""
@@ -59,16 +30,13 @@ class Folding:
         assert order is not None
         return order
 
+    @override
     def deliver(self, record: Record) -> None:
-        """Fold one record, once more if it was folded before."""
         partition = self.view.partition(record)
         if partition not in self.states:
             self.states[partition] = self.view.initial()
+        # In the thread's own decimal context: the orders' fold must not depend on it.
         self.view.apply(self.states[partition], record.event, record)
-
-    @property
-    def position(self) -> int:
-        return len(self.records)
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
         assert view == OrdersView.name
@@ -78,32 +46,9 @@ class Folding:
         assert view == OrdersView.name
         return tuple(self.states)
 
-    def read(
-        self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
-    ) -> Iterator[Record]:
-        self.reads += 1
-        names = None if types is None else {cls.__name__ for cls in types}
-        for record in self.records:
-            if stream in {None, record.stream} and account in {None, record.account} and _is_of(record, names):
-                yield record
-
-    def now_ns(self) -> int:
-        """Return the last record's time: this book has no clock of its own."""
-        return len(self.records)
-
-    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
-        records = [self.record(stream, event) for event in ([events] if isinstance(events, Event) else events)]
-        for record in records:
-            self.deliver(record)
-        return records
-
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
         msg = f"the orders view folds no volatile events, and {stream} got one"
         raise NotImplementedError(msg)
-
-
-def _is_of(record: Record, names: set[str] | None) -> bool:
-    return names is None or record.type in names
 
 
 def submit(quantity: str = "10", symbol: str = "ESZ5", **members: Any) -> trading.OrderSubmitted:  # noqa: ANN401

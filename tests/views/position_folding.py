@@ -1,15 +1,14 @@
 """Records made by hand, and a small book of the views of positions, trades, contracts and lockouts."""
 
 import decimal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Unpack
+from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 from eventstore import Event, Record, trading
-from eventstore.batch import AppendOptions
-from eventstore.events import encode
 from projections.decimals import FIXED
 from projections.view import View
 from projections.views.contracts.view import Contracts, ContractsView
@@ -18,6 +17,7 @@ from projections.views.executions.position_state import PositionsState
 from projections.views.executions.positions import Position, Positions, PositionsView
 from projections.views.executions.trades import Trades, TradesView
 from projections.views.lockouts.view import Lockouts, LockoutsView
+from tests.views.record_log import RecordLog
 
 BUY, SELL = trading.Side.BUY, trading.Side.SELL
 NET, LONG, SHORT = trading.PositionSide.NET, trading.PositionSide.LONG, trading.PositionSide.SHORT
@@ -78,44 +78,16 @@ def folded(records: Iterable[Record], state: PositionsState | None = None) -> Po
     return state
 
 
-class Folding:
-    """A log of one's own and what the views make of it: the BookReader that their questions ask."""
+class Folding(RecordLog):
+    """A log folded by the views of positions, trades, contracts and lockouts: the BookReader that their queries ask."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        super().__init__()
         self.states: dict[tuple[str, str], Any] = {}
-        self._versions: dict[str, int] = {}
         self.positions = Positions(self)
         self.trades = Trades(self)
         self.contracts = Contracts(self)
         self.lockouts = Lockouts(self)
-
-    def record(
-        self, stream: str, event: Event, *, occurred_at: int | None = None, recorded_at: int | None = None
-    ) -> Record:
-        """Return the next record, at the next position and version, without folding it; its times are its position."""
-        kind, data = encode(event)
-        position = len(self.records) + 1
-        version = self._versions[stream] = self._versions.get(stream, 0) + 1
-        record = Record(
-            id=position.to_bytes(16, "big"),
-            stream=stream,
-            type=kind.name,
-            schema=kind.schema,
-            occurred_at=position if occurred_at is None else occurred_at,
-            data=data,
-            actor="user@host/test",
-            note="",
-            correlation_id=None,
-            causation_id=None,
-            position=position,
-            version=version,
-            recorded_at=position if recorded_at is None else recorded_at,
-            digest=b"",
-            log="main",
-        )
-        self.records.append(record)
-        return record
 
     def add(self, stream: str, *events: Event, **times: int) -> None:
         """Append events to a stream and fold them."""
@@ -128,8 +100,8 @@ class Folding:
         last: Any = events[-1]
         return self.positions.get(account, last.symbol, last.position_side)
 
+    @override
     def deliver(self, record: Record) -> None:
-        """Fold one record, once more if it was folded before."""
         with decimal.localcontext(FIXED):
             for view in VIEWS:
                 if view.types is None or type(record.event) in view.types:
@@ -138,37 +110,11 @@ class Folding:
                         self.states[key] = view.initial()
                     view.apply(self.states[key], record.event, record)
 
-    @property
-    def position(self) -> int:
-        return len(self.records)
-
-    def covers(self, account: str) -> bool:
-        return bool(account)
-
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
         return self.states.get((view, partition))
 
     def partitions(self, view: str) -> Sequence[str]:
         return tuple(partition for name, partition in self.states if name == view)
-
-    def read(
-        self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
-    ) -> Iterator[Record]:
-        for record in self.records:
-            within = stream is None or record.stream.startswith(stream)
-            of_account = account in {None, record.account}
-            if within and of_account and (types is None or type(record.event) in types):
-                yield record
-
-    def now_ns(self) -> int:
-        """Return when the last record was recorded: this book has no clock of its own."""
-        return self.records[-1].recorded_at if self.records else 0
-
-    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
-        """Append and fold, at the times that the next positions are."""
-        before = len(self.records)
-        self.add(stream, *([events] if isinstance(events, Event) else events))
-        return self.records[before:]
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
         """Fold an event of which nothing stays in the log."""

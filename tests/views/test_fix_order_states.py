@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from projections.views.orders.view import Order
-from tests.views.order_folding import Folding, event_of
+from tests.views.order_folding import OrderFolding, event_of
 
 TABLE = Path(__file__).with_name("fix_order_states.txt").read_text(encoding="utf-8")
 CASES = [case.strip().splitlines() for case in TABLE.split("\n[")[1:]]
@@ -26,14 +26,14 @@ def steps_of(case: list[str]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("case", CASES, ids=[case[0].split("]")[0] for case in CASES])
 def test_an_order_is_in_the_state_that_the_matrix_says_after_each_step(case: list[str]) -> None:
-    folding = Folding()
+    folding = OrderFolding()
     found = [(event, shown(folding.add("X", event_of(event)))) for event, _ in steps_of(case)]
     assert found == steps_of(case)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case[0].split("]")[0] for case in CASES])
 def test_an_order_that_works_leaves_what_is_not_filled_and_a_closed_one_leaves_nothing(case: list[str]) -> None:
-    folding = Folding()
+    folding = OrderFolding()
     for event, _ in steps_of(case):
         order = folding.add("X", event_of(event))
         if order.quantity is not None and order.is_open:

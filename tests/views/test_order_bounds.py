@@ -13,13 +13,13 @@ from projections.tiers import TierSettings
 from projections.views.orders.fills import FILLS_PER_ORDER_MAX
 from projections.views.orders.transitions import ANOMALIES_PER_ORDER_MAX
 from projections.views.orders.view import OrderAnomalyKind, OrdersView, tiers_of
-from tests.views.order_folding import Folding, fill, submit
+from tests.views.order_folding import OrderFolding, fill, submit
 
 D = Decimal
 
 
 def test_the_last_closed_orders_stay_resident_and_take_their_fills_and_ids_along_when_they_go() -> None:
-    folding = Folding(OrdersView(closed_max=3))
+    folding = OrderFolding(OrdersView(closed_max=3))
     for number in range(6):
         trade = fill(str(number), "10")
         folding.add(f"X{number}", submit(), OrderAccepted(broker_order_id=f"b{number}"), trade)
@@ -31,7 +31,10 @@ def test_the_last_closed_orders_stay_resident_and_take_their_fills_and_ids_along
 
 def test_with_tiers_the_state_is_the_same_and_what_it_evicts_is_in_memory_without_a_look_at_the_log() -> None:
     held = tiers_of(TierSettings(block_orders=2))
-    tiered, plain = Folding(OrdersView(closed_max=2, unknown_max=1, tiers=held), held), Folding(OrdersView(2, 1))
+    tiered, plain = (
+        OrderFolding(OrdersView(closed_max=2, unknown_max=1, tiers=held), held),
+        OrderFolding(OrdersView(2, 1)),
+    )
     for folding in (tiered, plain):
         for number in range(6):
             folding.deliver(folding.record(f"order/A/X{number}", submit()))
@@ -45,7 +48,7 @@ def test_with_tiers_the_state_is_the_same_and_what_it_evicts_is_in_memory_withou
 
 
 def test_a_thousand_closed_orders_are_kept_and_never_an_eighth_more() -> None:
-    folding = Folding()
+    folding = OrderFolding()
     lengths = []
     for number in range(2_600):
         folding.deliver(folding.record(f"order/A/X{number}", submit()))
@@ -57,7 +60,7 @@ def test_a_thousand_closed_orders_are_kept_and_never_an_eighth_more() -> None:
 
 
 def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    folding = Folding(OrdersView(closed_max=0, unknown_max=2))
+    folding = OrderFolding(OrdersView(closed_max=0, unknown_max=2))
     for number in range(4):
         folding.add(f"U{number}", fill("1", "1"))
     assert list(folding.states["A"].unknown) == ["U2", "U3"]
@@ -74,7 +77,7 @@ def test_unknown_orders_fills_anomalies_and_late_ids_are_bounded(monkeypatch: py
 
 
 def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens_again() -> None:
-    folding = Folding(OrdersView(closed_max=0))
+    folding = OrderFolding(OrdersView(closed_max=0))
     was = folding.add("X/1", submit(), OrderAccepted(broker_order_id="b"), fill("1", "4"), fill("2", "6"))
     assert (was.order_id, was.status, was.first_position, was.last_position) == ("X/1", OrderStatus.FILLED, 1, 4)
     assert folding.states["A"].closed == {}
@@ -94,7 +97,7 @@ def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens
 
 def test_late_orders_are_right_when_there_are_more_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("projections.views.orders.view.LATE_MAX", 2)
-    folding = Folding(OrdersView(closed_max=0))
+    folding = OrderFolding(OrdersView(closed_max=0))
     for number in range(3):
         for account in ("A", "B"):
             folding.add(f"X{number}", submit(), fill("1", "10"), TradeBusted(trade_id="1"), account=account)
@@ -105,7 +108,7 @@ def test_late_orders_are_right_when_there_are_more_than_are_remembered(monkeypat
 
 def test_a_record_of_a_newer_vocabulary_is_passed_over() -> None:
     for view in (OrdersView(), OrdersView(closed_max=0)):
-        folding = Folding(view)
+        folding = OrderFolding(view)
         folding.add("X", submit())
         folding.records.append(msgspec.structs.replace(folding.record("order/A/X", OrderAccepted()), schema=99))
         del folding.records[-2]
@@ -115,7 +118,7 @@ def test_a_record_of_a_newer_vocabulary_is_passed_over() -> None:
 
 
 def test_open_orders_can_be_asked_while_another_thread_folds(eager_switching: None) -> None:
-    folding = Folding()
+    folding = OrderFolding()
     stop = threading.Event()
     failures: list[BaseException] = []
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from eventstore.trading import OrderStatus
 from projections.views.orders.order import CLOSED
 from projections.views.orders.view import Order, OrdersState, OrdersView
-from tests.views.order_folding import Folding, event_of
+from tests.views.order_folding import OrderFolding, event_of
 
 QUANTITIES = st.sampled_from(["1", "2.5", "4", "10"])
 TRADES = st.sampled_from(["t1", "t2", "t3"])
@@ -23,8 +23,8 @@ EVENTS = st.one_of(
 HISTORIES = st.lists(st.tuples(st.sampled_from(["X", "Y", "Z", "W"]), EVENTS), max_size=40)
 
 
-def folded(history: list[tuple[str, str]], view: OrdersView | None = None) -> Folding:
-    folding = Folding(view)
+def folded(history: list[tuple[str, str]], view: OrdersView | None = None) -> OrderFolding:
+    folding = OrderFolding(view)
     folding.states["A"] = folding.view.initial()
     for order_id, words in history:
         folding.deliver(folding.record(f"order/A/{order_id}", event_of(words)))

@@ -25,14 +25,14 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections.views.orders.view import Order, OrderAnomaly, OrderAnomalyKind, OrdersState, OrdersView
-from tests.views.order_folding import Folding, correct, fill, submit
+from tests.views.order_folding import OrderFolding, correct, fill, submit
 
 D = Decimal
 
 
 @pytest.fixture
-def folding() -> Folding:
-    return Folding()
+def folding() -> OrderFolding:
+    return OrderFolding()
 
 
 def kinds(order: Order) -> list[str]:
@@ -76,7 +76,7 @@ def figures(order: Order) -> tuple[str, Decimal, Decimal | None]:
     ],
 )
 def test_an_anomaly_counts_as_far_as_it_can_and_is_marked(
-    folding: Folding, events: list[Event], anomalies: list[str], expected: tuple[str, Decimal, Decimal]
+    folding: OrderFolding, events: list[Event], anomalies: list[str], expected: tuple[str, Decimal, Decimal]
 ) -> None:
     order = folding.add("X", *events)
     assert figures(order) == expected
@@ -85,7 +85,7 @@ def test_an_anomaly_counts_as_far_as_it_can_and_is_marked(
 
 
 def test_an_order_that_is_filled_while_its_cancel_is_pending_stays_filled_when_the_cancel_is_accepted(
-    folding: Folding,
+    folding: OrderFolding,
 ) -> None:
     order = folding.add("X", submit(), OrderCancelRequested(), fill("1", "10"))
     assert (figures(order), order.is_open) == (("PENDING_CANCEL", D(10), D(0)), False)
@@ -94,7 +94,7 @@ def test_an_order_that_is_filled_while_its_cancel_is_pending_stays_filled_when_t
 
 
 def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_submitted_or_reported(
-    folding: Folding,
+    folding: OrderFolding,
 ) -> None:
     order = folding.add("X", fill("1", "4", "7"), OrderAccepted(broker_order_id="b"), OrderReduced(by=D(2)))
     assert (order.status, order.cumulative, order.leaves, order.quantity) == (OrderStatus.UNKNOWN, D(4), None, None)
@@ -108,7 +108,7 @@ def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_submitt
 
 
 def test_a_submission_after_the_acknowledgment_gives_a_new_order_and_after_the_end_a_closed_one(
-    folding: Folding,
+    folding: OrderFolding,
 ) -> None:
     assert figures(folding.add("X", OrderAccepted(), submit())) == ("NEW", D(0), D(10))
     assert figures(folding.add("Y", OrderCancelRequested(), submit())) == ("PENDING_CANCEL", D(0), D(10))
@@ -117,13 +117,13 @@ def test_a_submission_after_the_acknowledgment_gives_a_new_order_and_after_the_e
     assert (figures(order), kinds(order)) == (("FILLED", D(12), D(0)), ["UNKNOWN_ORDER", "OVERFILL"])
 
 
-def test_a_terminal_event_closes_an_unknown_order(folding: Folding) -> None:
+def test_a_terminal_event_closes_an_unknown_order(folding: OrderFolding) -> None:
     order = folding.add("X", OrderCanceled(quantity=D(3)))
     assert (figures(order), kinds(order)) == (("CANCELED", D(0), D(0)), ["UNKNOWN_ORDER"])
     assert "X" in folding.states["A"].closed
 
 
-def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(folding: Folding) -> None:
+def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(folding: OrderFolding) -> None:
     order = folding.add("X", submit(), fill("1", "4", "50"), fill("2", "2", "56"))
     del folding.states["A"].fills["X"]
     folding.add("X", TradeBusted(trade_id="1", quantity=D(4), price=D(50)))
@@ -137,14 +137,14 @@ def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(fo
     assert (order.cumulative, kinds(order)[-1]) == (D(3), "UNKNOWN_TRADE")
 
 
-def test_a_trade_stands_in_an_order_only_where_its_record_is_in_the_order_stream(folding: Folding) -> None:
+def test_a_trade_stands_in_an_order_only_where_its_record_is_in_the_order_stream(folding: OrderFolding) -> None:
     folding.add("X", submit(), fill("1", "4"))
     order = folding.add("X", TradeBusted(trade_id="1"), category="trade")
     assert order.cumulative == D(4)
     assert folding.add("X", TradeBusted(trade_id="1")).cumulative == D(0)
 
 
-def test_a_second_delivery_of_a_record_changes_nothing(folding: Folding) -> None:
+def test_a_second_delivery_of_a_record_changes_nothing(folding: OrderFolding) -> None:
     folding.add("X", submit(), OrderReduced(by=D(1)), fill("1", "4"), OrderReduced(by=D(1)))
     before = msgspec.msgpack.encode(folding.states["A"])
     for record in folding.records:
@@ -160,14 +160,14 @@ def report(status: str = "UNKNOWN", filled: str | None = None, **members: object
     return msgspec.structs.replace(OrderReported(status=OrderStatus(status), filled_quantity=quantity), **members)
 
 
-def test_a_report_sets_the_status_and_fills_in_only_what_is_unknown(folding: Folding) -> None:
+def test_a_report_sets_the_status_and_fills_in_only_what_is_unknown(folding: OrderFolding) -> None:
     order = folding.add("X", submit(limit_price=D(5)), report("NEW", limit_price=D(6), stop_price=D(4), symbol="NQ"))
     assert (order.status, order.limit_price, order.stop_price, order.symbol) == (OrderStatus.NEW, D(5), D(4), "ESZ5")
     order = folding.add("X", report(broker_order_id="b1"))
     assert (order.status, order.broker_order_id) == (OrderStatus.NEW, "b1")
 
 
-def test_a_report_never_makes_quantity_and_the_shortfall_is_named(folding: Folding) -> None:
+def test_a_report_never_makes_quantity_and_the_shortfall_is_named(folding: OrderFolding) -> None:
     order = folding.add("X", submit(), fill("1", "4"))
     assert order.shortfall is None
     order = folding.add("X", report("FILLED", "10"))
@@ -177,7 +177,7 @@ def test_a_report_never_makes_quantity_and_the_shortfall_is_named(folding: Foldi
     assert (order.shortfall, order.cumulative, order.anomalies) == (D(0), D(10), ())
 
 
-def test_a_report_is_all_that_is_known_of_an_order_that_was_never_submitted(folding: Folding) -> None:
+def test_a_report_is_all_that_is_known_of_an_order_that_was_never_submitted(folding: OrderFolding) -> None:
     order = folding.add("X", report("PARTIALLY_FILLED", "3", quantity=D(8), symbol="NQ", side=Side.SELL))
     assert figures(order) == ("PARTIALLY_FILLED", D(0), D(8))
     assert (order.symbol, order.side, order.anomalies, order.is_open) == ("NQ", Side.SELL, (), True)
@@ -187,22 +187,22 @@ def test_a_report_is_all_that_is_known_of_an_order_that_was_never_submitted(fold
     assert folding.add("Z", report("CANCELED")).leaves == D(0)
 
 
-def test_what_a_report_says_of_fills_outlasts_an_acknowledgment(folding: Folding) -> None:
+def test_what_a_report_says_of_fills_outlasts_an_acknowledgment(folding: OrderFolding) -> None:
     for event in (OrderAccepted(), OrderTriggered(), OrderReplaced(limit_price=D(5))):
         order = folding.add("X", report("PARTIALLY_FILLED", "3", quantity=D(8)), event)
         assert figures(order) == ("PARTIALLY_FILLED", D(0), D(8))
 
 
-def test_a_replacement_below_what_is_filled_is_amended_to_it(folding: Folding) -> None:
+def test_a_replacement_below_what_is_filled_is_amended_to_it(folding: OrderFolding) -> None:
     assert folding.add("X", submit(), fill("1", "8"), OrderReplaced(quantity=D(7))).quantity == D(8)
 
 
-def test_a_report_of_less_than_is_filled_makes_an_overfill(folding: Folding) -> None:
+def test_a_report_of_less_than_is_filled_makes_an_overfill(folding: OrderFolding) -> None:
     order = folding.add("X", fill("1", "4"), report(quantity=D(3)))
     assert (figures(order), kinds(order)) == (("FILLED", D(4), D(0)), ["UNKNOWN_ORDER", "OVERFILL"])
 
 
-def test_a_report_of_a_pending_request_is_settled_by_the_next_word(folding: Folding) -> None:
+def test_a_report_of_a_pending_request_is_settled_by_the_next_word(folding: OrderFolding) -> None:
     assert folding.add("X", submit(), report("PENDING_CANCEL")).status is OrderStatus.PENDING_CANCEL
     assert folding.add("X", report()).status is OrderStatus.PENDING_CANCEL
     assert folding.add("X", report("NEW")).status is OrderStatus.NEW
@@ -211,7 +211,7 @@ def test_a_report_of_a_pending_request_is_settled_by_the_next_word(folding: Fold
 
 
 def test_a_report_that_contradicts_how_an_order_closed_is_marked_and_believed_unless_all_is_filled(
-    folding: Folding,
+    folding: OrderFolding,
 ) -> None:
     order = folding.add("X", submit(), OrderCanceled(), report("NEW"))
     assert (figures(order), kinds(order)) == (("NEW", D(0), D(10)), ["EVENT_AFTER_CLOSE"])
@@ -221,7 +221,7 @@ def test_a_report_that_contradicts_how_an_order_closed_is_marked_and_believed_un
     assert order.anomalies == ()
 
 
-def test_a_resident_order_is_what_its_own_stream_folds_to(folding: Folding) -> None:
+def test_a_resident_order_is_what_its_own_stream_folds_to(folding: OrderFolding) -> None:
     members = {"position_side": PositionSide.LONG, "strategy": "s", "reference": "r", "parent_order_id": "P"}
     for order_id in ("X", "Y"):
         first = (
@@ -236,7 +236,7 @@ def test_a_resident_order_is_what_its_own_stream_folds_to(folding: Folding) -> N
 # --- questions ----------------------------------------------------------------------------------------------------
 
 
-def test_open_orders_are_selected_by_account_and_symbol(folding: Folding) -> None:
+def test_open_orders_are_selected_by_account_and_symbol(folding: OrderFolding) -> None:
     folding.add("X", submit())
     folding.add("Y", submit(symbol="NQZ5"), OrderAccepted())
     folding.add("Z", submit(), OrderCanceled())
@@ -248,7 +248,7 @@ def test_open_orders_are_selected_by_account_and_symbol(folding: Folding) -> Non
     assert folding.orders.open("C") == ()
 
 
-def test_a_broker_id_finds_its_order_and_an_earlier_one_is_searched_for(folding: Folding) -> None:
+def test_a_broker_id_finds_its_order_and_an_earlier_one_is_searched_for(folding: OrderFolding) -> None:
     folding.add("X", submit(), OrderAccepted(broker_order_id="1"), OrderReplaced(broker_order_id="2"))
     assert folding.states["A"].broker_ids == {"2": "X"}
     reads = folding.reads
@@ -259,13 +259,13 @@ def test_a_broker_id_finds_its_order_and_an_earlier_one_is_searched_for(folding:
     assert folding.orders.by_broker_id("B", "1") is None
 
 
-def test_what_is_not_there_is_none_or_empty(folding: Folding) -> None:
+def test_what_is_not_there_is_none_or_empty(folding: OrderFolding) -> None:
     assert folding.orders.get("A", "X") is None
     assert folding.orders.anomalies("A") == {}
     assert list(folding.orders.history("A", "X")) == []
 
 
-def test_history_has_the_order_after_each_of_its_records(folding: Folding) -> None:
+def test_history_has_the_order_after_each_of_its_records(folding: OrderFolding) -> None:
     folding.add("X", submit())
     folding.add("Y", submit())
     folding.add("X", OrderAccepted(), fill("1", "10"))
@@ -273,14 +273,14 @@ def test_history_has_the_order_after_each_of_its_records(folding: Folding) -> No
     assert found == [(1, "PENDING_NEW"), (3, "NEW"), (4, "FILLED")]
 
 
-def test_an_average_price_does_not_depend_on_the_threads_own_context(folding: Folding) -> None:
+def test_an_average_price_does_not_depend_on_the_threads_own_context(folding: OrderFolding) -> None:
     with localcontext() as context:
         context.prec = 3
         order = folding.add("X", submit(), fill("1", "1", "4500.25"), fill("2", "2", "4500.50"))
         assert order.average_price == D("4500.416666666666666666666666666667")
 
 
-def test_a_state_survives_msgpack_with_its_order(folding: Folding) -> None:
+def test_a_state_survives_msgpack_with_its_order(folding: OrderFolding) -> None:
     folding.add("Y", submit(), fill("1", "4"), fill("1", "4"))
     folding.add("X", fill("9", "1"), report("SUSPENDED", "2", broker_order_id="b"))
     folding.add("Z", submit(), OrderCanceled())
