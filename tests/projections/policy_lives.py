@@ -60,10 +60,10 @@ class Loss:
         if isinstance(trigger.event, OrderFilled) and trigger.event.side is Side.SELL:
             made = book.positions.get(trigger.account, "ES").realized_points
             if made <= LEAST:
-                wanted = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
+                request = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
                 locked = LockoutSet(rule_id="loss", reason=f"{made}")
                 streams = f"lockout/{trigger.account}/loss", f"enforcement/{trigger.account}/loss"
-                yield Decision(tuple(zip(streams, (locked, wanted), strict=True)))
+                yield Decision(tuple(zip(streams, (locked, request), strict=True)))
         elif trigger.kind is TriggerKind.TIME:
             yield Decision(((f"lockout/{trigger.account}/daily", LockoutSet(rule_id="daily")),))
 

@@ -119,7 +119,7 @@ def the_day_after() -> list[Step]:
 
 
 class Player:
-    """A process that plays steps: each is appended once, whoever played it before."""
+    """A process that plays steps: each is appended once, even if an earlier process appended it."""
 
     def __init__(self, directory: Path, *, now: int = NOON) -> None:
         self.clock = ManualClock(now)
@@ -183,14 +183,14 @@ def live(directory: Path, acks: Path, basis: str, kill_at: int) -> None:
 
 
 def serve() -> None:
-    """For each line of standard input fork a process that plays and dies, and answer with how it ended."""
+    """Fork a process that plays and dies for each line of standard input; print how it ended."""
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
         if not child:
             try:
                 live(Path(order["directory"]), Path(order["acks"]), order["basis"], order["kill_at"])
-            except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+            except BaseException:  # noqa: BLE001 - any error is printed for the parent, and the fork ends here
                 traceback.print_exc()
                 os._exit(1)
             os._exit(0)

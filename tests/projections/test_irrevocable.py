@@ -25,7 +25,7 @@ class Attempt(NamedTuple):
     """An attempt: an event, perhaps with a false time; or a clock change or a wait, in minutes."""
 
     event: Event | None = None
-    lie: int | None = None
+    claimed_time: int | None = None
     moves: int = 0
     waits: int = 0
     ticks: bool = True
@@ -46,12 +46,14 @@ events = st.one_of(
     st.builds(LockoutCleared, by=st.just("somebody"), scope=st.sampled_from([None, "account"])),
     st.builds(LockoutExpired, rule_id=st.sampled_from([None, "loss"])),
 )
-lies = st.none() | st.integers(-300, 300).map(lambda number: START + number * MINUTE)
+false_times = st.none() | st.integers(-300, 300).map(lambda number: START + number * MINUTE)
 ticks = st.booleans()
-says = st.tuples(events, lies, ticks).map(lambda drawn: Attempt(drawn[0], lie=drawn[1], ticks=drawn[2]))
+appended_events = st.tuples(events, false_times, ticks).map(
+    lambda drawn: Attempt(drawn[0], claimed_time=drawn[1], ticks=drawn[2])
+)
 moves = st.tuples(minutes, ticks).map(lambda drawn: Attempt(moves=drawn[0], ticks=drawn[1]))
 waits = st.integers(1, 40).map(lambda drawn: Attempt(waits=drawn))
-attempts = st.one_of(says, moves, waits)
+attempts = st.one_of(appended_events, moves, waits)
 
 
 class Scene:
@@ -71,7 +73,7 @@ class Scene:
 
     def make(self, attempt: Attempt) -> None:
         if attempt.event is not None:
-            self.book.append(STREAM, attempt.event, occurred_at=attempt.lie)
+            self.book.append(STREAM, attempt.event, occurred_at=attempt.claimed_time)
             if isinstance(attempt.event, LockoutSet | LockoutExtended):
                 until = attempt.event.until
                 self.longest = max(self.longest, ENDLESS if until is None else until)

@@ -62,8 +62,8 @@ class Loss:
             assert trigger.event.last is not None
             points += position.unrealized_points(trigger.event.last)
         if points <= -10 and not locked(book):
-            wanted = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
-            events = ((STREAM, LockoutSet(rule_id="loss", reason=f"{points}")), ("enforcement/A/loss", wanted))
+            request = EnforcementRequested(rule_id="loss", action=EnforcementAction.FLATTEN)
+            events = ((STREAM, LockoutSet(rule_id="loss", reason=f"{points}")), ("enforcement/A/loss", request))
             yield Decision(events, obsolete_if=locked)
 
 

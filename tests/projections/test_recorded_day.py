@@ -271,19 +271,19 @@ def test_a_real_strategys_fills_lock_each_day_at_the_fill_that_an_independent_su
     expected: dict[str, bytes] = {}
     sums: dict[str, Decimal] = {}
     lots: dict[str, deque[list[Decimal]]] = {}
-    for number, (told, amount, price, _, symbol, _) in enumerate(rows):
-        at = int(datetime.fromisoformat(told).astimezone(UTC).timestamp()) * SECOND
+    for number, (traded_at, amount, price, _, symbol, _) in enumerate(rows):
+        at = int(datetime.fromisoformat(traded_at).astimezone(UTC).timestamp()) * SECOND
         clock.set(at)
         quantity = Decimal(amount)
         side = Side.BUY if quantity > 0 else Side.SELL
-        bought = OrderFilled(
+        filled = OrderFilled(
             trade_id=str(number), symbol=symbol, side=side, quantity=abs(quantity), price=Decimal(price)
         )
-        [record] = book.append(f"order/P1/{number}", bought, occurred_at=at)
-        before = sums.get(told, Decimal(0))
-        sums[told] = before + closed(lots.setdefault(symbol, deque()), quantity, Decimal(price))
-        if sums[told] <= -limit:
-            expected.setdefault(told, record.id)
+        [record] = book.append(f"order/P1/{number}", filled, occurred_at=at)
+        before = sums.get(traded_at, Decimal(0))
+        sums[traded_at] = before + closed(lots.setdefault(symbol, deque()), quantity, Decimal(price))
+        if sums[traded_at] <= -limit:
+            expected.setdefault(traded_at, record.id)
     assert [record.causation_id for record in lockouts(store)] == list(expected.values())
     assert len(expected) > 10
     assert policies.is_caught_up

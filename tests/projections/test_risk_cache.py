@@ -219,12 +219,12 @@ def test_nothing_is_computed_again_while_nothing_changes(day: Day, monkeypatch: 
     day.fill(BUY, "5000")
     day.quote("5000")
     first = check_order(day)
-    asked: list[str] = []
+    lookups: list[str] = []
     for name, question in (("pnl", "day"), ("positions", "of"), ("orders", "open"), ("limits", "of")):
-        monkeypatch.setattr(getattr(day.book, name), question, lambda *_, name=name: asked.append(name))
+        monkeypatch.setattr(getattr(day.book, name), question, lambda *_, name=name: lookups.append(name))
     day.quote("5001")
     assert check_order(day) == first
-    assert asked == []
+    assert lookups == []
 
 
 # Other books and other states
@@ -337,12 +337,12 @@ def test_after_some_attempts_the_check_pauses_the_book(day: Day, monkeypatch: py
 def test_threads_that_check_while_another_folds_mix_no_log_positions(day: Day) -> None:
     count = 300
     closing(day, count)
-    ended, passed, asked = threading.Event(), [0, 0], [0, 0]
+    ended, passed, lookups = threading.Event(), [0, 0], [0, 0]
 
     def check(reader: int) -> None:
         while not ended.is_set():
             passed[reader] += check_order(day, SELL).passed
-            asked[reader] += 1
+            lookups[reader] += 1
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
@@ -355,7 +355,7 @@ def test_threads_that_check_while_another_folds_mix_no_log_positions(day: Day) -
         for join in joins:
             join()
         sys.setswitchinterval(interval)
-    assert min(asked) > 0
+    assert min(lookups) > 0
     assert passed == [0, 0]
     assert day.book.positions.get("A", "ES").quantity == 1
     assert day.clock.now_ns() < NOON + SECOND
