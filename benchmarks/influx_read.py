@@ -16,7 +16,7 @@ from benchmarks.timing import in_turns, ratio
 from benchmarks.timing import seconds as seconds_of
 from eventstore.clock import NANOSECONDS
 from eventstore.influx.points import FIELDS, Decoder
-from eventstore.influx.points import Row as Point
+from eventstore.influx.points import PointRow as Point
 
 if TYPE_CHECKING:
     from collections.abc import Callable

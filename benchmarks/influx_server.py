@@ -117,5 +117,5 @@ def wait_for(folder: Path, position: int) -> None:
     """Return once InfluxDB has confirmed a position."""
     end = time.monotonic() + WAIT_SECONDS_MAX
     while shipped(folder) < position:
-        assert time.monotonic() < end, f"not confirmed in {WAIT_SECONDS_MAX:g} s: {status.told(folder)}"
+        assert time.monotonic() < end, f"not confirmed in {WAIT_SECONDS_MAX:g} s: {status.read_status(folder)}"
         time.sleep(POLL_SECONDS)

@@ -1,1 +1,1 @@
-"""InfluxDB: the shared, permanent record, written by one mirror for each log and read by anybody."""
+"""InfluxDB: the shared, permanent record, written by one mirror per log and read by everyone."""

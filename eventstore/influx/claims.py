@@ -1,4 +1,4 @@
-"""Claims: which log a name in a bucket belongs to, and which journal, of its copies, may ship it."""
+"""Claims: which log owns a name in a bucket, and which copy of its journal may ship it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import msgspec
 
 from eventstore import files
 from eventstore.errors import Refused, TargetExists
-from eventstore.influx.client import Shape
-from eventstore.influx.points import LOGS, escaped
+from eventstore.influx.client import ResponseDecoder
+from eventstore.influx.points import LOGS, escape_string
 from eventstore.streams import check_name
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ HOME_FILE = "home.json"
 
 
 class Claim(msgspec.Struct, frozen=True, array_like=True):
-    """A point of `logs`: from this time on (UNIX ns), the log's name is this id's, and this home ships it."""
+    """A point of `logs`: from `claimed_at` (UNIX ns) on, the log's name stands for this id, and this home ships it."""
 
     claimed_at: int
     home: str | None
@@ -33,54 +33,58 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     log_id: str | None
 
 
-_CLAIMS: Shape[Claim] = Shape(Claim)
+_DECODER: ResponseDecoder[Claim] = ResponseDecoder(Claim)
 _SELECT = f'SELECT home, host, symbols, "log", log_id FROM {LOGS}'  # noqa: S608 - constant text
 
 
 class Home(msgspec.Struct, frozen=True):
-    """The file beside a journal that says which of its copies this is. A copy of the file has another inode."""
+    """The file beside a journal that identifies this copy of it.
+
+    A copied folder has the same content here, but another inode: that is how a copy is recognised.
+    """
 
     home: str
     inode: int
 
 
-def claims(client: Client, log: str | None = None) -> list[Claim]:
-    """Return the claims of a log, or of all logs of the bucket, oldest first."""
+def read(client: Client, log: str | None = None) -> list[Claim]:
+    """Return the claims of a log, or of all logs in the bucket, oldest first."""
     where = "" if log is None else " WHERE log = $log"
-    rows = _CLAIMS.rows(client.fetch(_SELECT + where, {} if log is None else {"log": log}))
+    rows = _DECODER.rows(client.fetch(_SELECT + where, {} if log is None else {"log": log}))
+    # A point may be seen before all its fields are there.
     return [claim for claim in rows if claim.home is not None and claim.log is not None and claim.log_id is not None]
 
 
 def current(client: Client, log: str) -> Claim | None:
-    """Return the newest claim of a log's name, None where nobody has made any."""
-    found = claims(client, log)
-    return max(found, key=lambda claim: (claim.claimed_at, claim.log_id), default=None)
+    """Return the newest claim of a log's name, None if it was never claimed."""
+    # Two journals may claim a name in the same nanosecond: the id decides, so that both see the same winner.
+    return max(read(client, log), key=lambda claim: (claim.claimed_at, claim.log_id), default=None)
 
 
 def logs(client: Client) -> tuple[str, ...]:
-    """Return the names of the logs that a bucket holds, sorted."""
-    return tuple(sorted({claim.log for claim in claims(client) if claim.log is not None}))
+    """Return the names of the logs in a bucket, sorted."""
+    return tuple(sorted({claim.log for claim in read(client) if claim.log is not None}))
 
 
-def claim(client: Client, log: str, log_id: bytes, home: str, *, symbols: bool, at: int) -> None:
-    """Write a claim. Twice the same is one."""
+def write(client: Client, log: str, log_id: bytes, home: str, *, symbols: bool, at: int) -> None:
+    """Write a claim; writing the same one again changes nothing."""
     host = "".join(sign for sign in socket.gethostname() if sign.isprintable())
-    fields = f'home="{home}",host="{escaped(host)}",symbols={"true" if symbols else "false"}'
+    fields = f'home="{home}",host="{escape_string(host)}",symbols={"true" if symbols else "false"}'
     client.write(f"{LOGS},log={log},log_id={log_id.hex()} {fields} {at}".encode())
 
 
 def log_id_of(client: Client, log: str) -> bytes:
-    """Return the id of a bucket's log; raise Refused, naming those that there are, where nobody claimed the name."""
+    """Return the id of a log in the bucket; raise Refused, naming the logs that exist, if there is no such log."""
     found = current(client, check_name("log", log))
     if found is None:
-        there = ", ".join(logs(client)) or "none yet"
-        msg = f"bucket {client.settings.bucket!r} has no log {log!r}: the logs there are {there}"
+        names = ", ".join(logs(client)) or "none"
+        msg = f"bucket {client.settings.bucket!r} has no log {log!r}: its logs are {names}"
         raise Refused(msg)
     return bytes.fromhex(found.log_id or "")
 
 
 def home_of(directory: Path) -> str:
-    """Return which copy of its journal a log's folder holds, drawn at the first call; '' for a copied folder."""
+    """Return the identity of this copy of a journal, drawn at the first call; '' if the folder is a copy."""
     path = directory / HOME_FILE
     try:
         content, inode = path.read_bytes(), path.stat().st_ino
@@ -94,7 +98,7 @@ def home_of(directory: Path) -> str:
 
 
 def new_home(directory: Path, *, only_if_missing: bool = False) -> str:
-    """Draw a new identity for this copy of a journal, and keep it beside it."""
+    """Draw a new identity for this copy of a journal, and write it to the file beside it."""
     path = directory / HOME_FILE
     with files.temporary(path) as temporary:
         # The file keeps its inode when it is renamed, and no copy of it has the same.
@@ -102,6 +106,6 @@ def new_home(directory: Path, *, only_if_missing: bool = False) -> str:
         temporary.write_bytes(msgspec.json.encode(found) + b"\n")
         try:
             files.publish(temporary, path, replacing=not only_if_missing)
-        except TargetExists:  # another process drew one just now
+        except TargetExists:  # another process drew one at the same time
             return home_of(directory)
     return found.home

@@ -1,7 +1,7 @@
-"""Points: a record as a line of InfluxDB's line protocol, and a record again from what InfluxDB holds of it.
+"""Points: encodes a record as a line of InfluxDB's line protocol, and decodes a point to the record again.
 
-docs/INFLUXDB.md has the model. The same record gives the same bytes, whoever ships it and whenever: a point that is
-written twice stays as it was. The escapes are those of the line protocol's reference for InfluxDB 2.
+docs/INFLUXDB.md describes the model. The same record always gives the same bytes, whichever process ships it, so a
+point that is written twice does not change. Escaping follows the line protocol reference of InfluxDB 2.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from eventstore.journal import Maintenance, TypeRow
 
 EVENTS, LOGS, TYPES, MIRROR = "events", "logs", "types", "mirror"
-"""The measurements: one point for a record, for a log's claim, for a type and schema, and for a second of mirroring."""
+"""The measurements. A point is a record, a claim of a log, a type and schema, or a heartbeat of the mirror."""
 
 FIELDS = ("position", "stream", "occurred_at", "data", "meta")
-"""The fields that every point of a record has; without one of them it is not all there yet."""
+"""The fields that every point of a record has. A point that lacks one is not completely written yet."""
 
-CHECK = "eventstore mirror --check names what does not belong there"
+CHECK_HINT = "eventstore mirror --check lists the points that do not belong there"
 SYMBOL_BYTES_MAX = 128
 CACHED_MAX = 20_000
 _TAG_ESCAPES = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ "})
@@ -35,8 +35,8 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Meta(msgspec.Struct, frozen=True, gc=False):
-    """What the field `meta` holds, as JSON: the envelope's members that nobody charts. Ids are in hex."""
+class PointMeta(msgspec.Struct, frozen=True, gc=False):
+    """The content of the field `meta`, as JSON: the members of a record that no chart needs. Ids are in hex."""
 
     id: str
     version: int
@@ -48,8 +48,8 @@ class Meta(msgspec.Struct, frozen=True, gc=False):
     causation_id: str | None = None
 
 
-class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A point of `events` as SELECTED asks for it. A field that is not there, or not there yet, is None."""
+class PointRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A point of `events` with the columns EVENT_COLUMNS. A field that is missing, or not written yet, is None."""
 
     recorded_at: int
     position: int | None
@@ -60,13 +60,13 @@ class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
     type: str | None
 
 
-SELECTED = 'position, stream, occurred_at, data, meta, "type"'
+EVENT_COLUMNS = 'position, stream, occurred_at, data, meta, "type"'
 
-_meta_of = msgspec.json.Decoder(Meta).decode
+_meta_of = msgspec.json.Decoder(PointMeta).decode
 
 
-class Types:
-    """What a journal keeps of each type and schema, read again where one is new."""
+class JournalTypes:
+    """The types and schemas of a journal, cached, and read again when a new one occurs."""
 
     def __init__(self, journal: Maintenance) -> None:
         self._journal = journal
@@ -78,12 +78,12 @@ class Types:
         return self._known[name, schema]
 
     def measures(self, name: str, schema: int) -> tuple[str, ...]:
-        """Return the members that become number fields."""
+        """Return the members of a type that become number fields."""
         return self.of(name, schema).measures
 
 
 class Encoder:
-    """Turns records of one log into lines. `measures(type, schema)` names the members that become number fields."""
+    """Encodes records of one log as lines. `measures(type, schema)` names the members that become number fields."""
 
     def __init__(
         self, log: str, log_id: bytes, measures: Callable[[str, int], tuple[str, ...]], *, symbols: bool = True
@@ -94,7 +94,7 @@ class Encoder:
         self._tails: dict[tuple[int, str, str], str] = {}
 
     def lines(self, records: Iterable[Record]) -> list[str]:
-        """Return a line for each record, without its newline."""
+        """Return a line for each record, without a newline."""
         return [self._line(record) for record in records]
 
     def _line(self, record: Record) -> str:
@@ -104,36 +104,38 @@ class Encoder:
         key = (category, account, record.type, symbol)
         tags = self._tags.get(key) or self._tag(key)
         return (
-            f'{tags} position={record.position}i,stream="{escaped(record.stream)}",occurred_at={record.occurred_at}i,'
-            f'data="{escaped(record.data.decode())}",meta="{self._meta(record)}"{measures} {record.recorded_at}'
+            f'{tags} position={record.position}i,stream="{escape_string(record.stream)}",'
+            f'occurred_at={record.occurred_at}i,data="{escape_string(record.data.decode())}",'
+            f'meta="{self._meta(record)}"{measures} {record.recorded_at}'
         )
 
     def tags(self, record: Record) -> dict[str, str]:
-        """Return the tags of a record's point by their names."""
+        """Return the tags of a record's point by name."""
         extract = self._extracts.get((record.type, record.schema)) or self._extract(record.type, record.schema)
         category, account, _ = record.stream.split("/", 2)
         return self._named((category, account, record.type, extract(record.data)[0]))
 
     def _named(self, key: tuple[str, str, str, str | None]) -> dict[str, str]:
         category, account, type_, symbol = key
-        # Sorted by their names, as the server keeps them.
+        # Sorted by name, as the server stores them: it need not sort them again.
         named = {"account": account, "category": category, "log": self._log, "symbol": symbol, "type": type_}
         return {name: value for name, value in named.items() if value is not None}
 
     def _tag(self, key: tuple[str, str, str, str | None]) -> str:
         tags = EVENTS + "".join([f",{name}={escape_tag(value)}" for name, value in self._named(key).items()])
-        _remembered(self._tags, key, tags)
+        _remember(self._tags, key, tags)
         return tags
 
     def _meta(self, record: Record) -> str:
+        # Assembled in escaped form from cached parts, which is faster than encoding and then escaping each one.
         key = (record.schema, record.actor, record.note)
         tail = self._tails.get(key)
         if tail is None:
             tail = f'\\"schema\\":{record.schema},\\"log_id\\":\\"{self._log_id}\\"'
             for name in ("actor", "note"):
                 if text := getattr(record, name):
-                    tail += f',\\"{name}\\":{escaped(_json(text).decode())}'
-            _remembered(self._tails, key, tail)
+                    tail += f',\\"{name}\\":{escape_string(_json(text).decode())}'
+            _remember(self._tails, key, tail)
         if record.correlation_id is not None:
             tail += f',\\"correlation_id\\":\\"{record.correlation_id.hex()}\\"'
         if record.causation_id is not None:
@@ -147,18 +149,18 @@ class Encoder:
 
 
 def extractor(measures: Sequence[str], *, symbols: bool) -> Callable[[bytes], tuple[str | None, str]]:
-    """Return a function from an event's JSON to its symbol, where it makes a tag, and its measures as fields."""
-    wanted = msgspec.defstruct(
-        "Wanted", [("symbol", str | None, None), *((name, float | None, None) for name in measures)], gc=False
+    """Return a function from an event's JSON to its symbol, if it can be a tag, and its measures as fields."""
+    members = msgspec.defstruct(
+        "Members", [("symbol", str | None, None), *((name, float | None, None) for name in measures)], gc=False
     )
-    # Not strict: a Decimal is JSON text, and becomes the nearest float in C.
-    decode = msgspec.json.Decoder(wanted, strict=False).decode
+    # Not strict: a Decimal is a JSON string, which msgspec converts to the nearest float.
+    decode = msgspec.json.Decoder(members, strict=False).decode
 
     def extract(data: bytes) -> tuple[str | None, str]:
         try:
             found: Any = decode(data)
         except msgspec.ValidationError:
-            found = wanted(**_loosely(data, measures))
+            found = members(**_decode_leniently(data, measures))
         fields = ""
         for name in measures:
             value = getattr(found, name)
@@ -170,8 +172,8 @@ def extractor(measures: Sequence[str], *, symbols: bool) -> Callable[[bytes], tu
     return extract
 
 
-def _loosely(data: bytes, measures: Sequence[str]) -> dict[str, Any]:
-    """Return what of an event is text or a number where it was to be, for one whose other members are neither."""
+def _decode_leniently(data: bytes, measures: Sequence[str]) -> dict[str, Any]:
+    """Return the members of an event that have the expected type, and leave out the others."""
     raw = msgspec.json.decode(data)
     found: dict[str, Any] = {}
     if isinstance(raw, dict):
@@ -186,38 +188,38 @@ def _loosely(data: bytes, measures: Sequence[str]) -> dict[str, Any]:
 
 
 def is_tag(symbol: str) -> bool:
-    """Tell whether a symbol can be a tag's value: printable text without a backslash, of 1 to 128 bytes.
+    """Return whether a symbol can be a tag value: printable text without a backslash, of 1 to 128 bytes.
 
-    Others stay in `data` alone: the line protocol has no sure way to write them.
+    Others are in `data` only: the line protocol cannot write them unambiguously.
     """
     return bool(symbol) and symbol.isprintable() and "\\" not in symbol and len(symbol.encode()) <= SYMBOL_BYTES_MAX
 
 
 def escape_tag(text: str) -> str:
-    """Return text as it stands as a tag's value."""
+    """Return text escaped as a tag value."""
     return text.translate(_TAG_ESCAPES)
 
 
-def escaped(text: str) -> str:
-    """Return text as it stands between the quotes of a string field."""
+def escape_string(text: str) -> str:
+    """Return text escaped as the content of a string field, without the quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def type_line(log: str, name: str, schema: int, *, durability: str, measures: Sequence[str], at: int) -> str:
-    """Return the line that keeps what any reader or restored journal needs to know of a type."""
-    fields = f'durability="{durability}",measures="{escaped(_json(list(measures)).decode())}"'
+    """Return the point of a type and schema, from which a restored journal takes its durability and measures."""
+    fields = f'durability="{durability}",measures="{escape_string(_json(list(measures)).decode())}"'
     return f"{TYPES},log={log},schema={schema},type={name} {fields} {at}"
 
 
 class Decoder:
-    """Turns points of one log back into records, digests recomputed."""
+    """Decodes points of one log to records, with recomputed digests."""
 
     def __init__(self, log: str, log_id: bytes) -> None:
         self._log, self._log_id_hex = log, log_id.hex()
         self._digester = Digester(log_id)
 
-    def record(self, row: Row) -> Record | None:
-        """Return the record that a point holds, None for one that lacks a field; raise Foreign for another log's."""
+    def record(self, row: PointRow) -> Record | None:
+        """Return the record of a point, None if it lacks a field; raise ForeignPoint if it is not from this log."""
         if row.position is None or row.stream is None or row.occurred_at is None or row.type is None:
             return None
         if row.data is None or row.meta is None:
@@ -228,12 +230,12 @@ class Decoder:
             correlation = None if meta.correlation_id is None else bytes.fromhex(meta.correlation_id)
             causation = None if meta.causation_id is None else bytes.fromhex(meta.causation_id)
         except ValueError as e:
-            raise Foreign(row, f"its meta is not what this project writes: {e}") from e
+            raise ForeignPoint(row, f"its meta is invalid: {e}") from e
         if meta.log_id != self._log_id_hex:
-            raise Foreign(row, f"it is of another log, whose id is {meta.log_id}")
+            raise ForeignPoint(row, f"it belongs to another log, with id {meta.log_id}")
         if len(id_) != ID_BYTES:
-            raise Foreign(row, "its id is not of 16 bytes")
-        # In two steps, because the digest is over the other members.
+            raise ForeignPoint(row, "its id does not have 16 bytes")
+        # In two steps, because the digest covers the other members.
         record = Record(
             id_, row.stream, row.type, meta.schema, row.occurred_at, row.data.encode(), meta.actor, meta.note,
             correlation, causation, row.position, meta.version, row.recorded_at, b"", self._log,
@@ -241,19 +243,20 @@ class Decoder:
         try:
             leaf = self._digester.digest(record)
         except (struct.error, OverflowError) as e:
-            raise Foreign(row, "it has a number that no record has") from e
+            raise ForeignPoint(row, "one of its numbers is out of range") from e
         msgspec.structs.force_setattr(record, "digest", leaf)
         return record
 
 
-class Foreign(Exception):
-    """A point among a log's that is not the log's."""
+class ForeignPoint(Exception):
+    """A point under a log's name that does not belong to the log."""
 
-    def __init__(self, row: Row, why: str) -> None:
+    def __init__(self, row: PointRow, why: str) -> None:
         super().__init__(f"the point at {row.recorded_at} (position {row.position}): {why}")
 
 
-def _remembered(cache: dict[K, V], key: K, value: V) -> None:
+def _remember(cache: dict[K, V], key: K, value: V) -> None:
+    # Emptied, not evicted one by one: a log has few distinct keys, unless actors or notes are all different.
     if len(cache) >= CACHED_MAX:
         cache.clear()
     cache[key] = value

@@ -1,4 +1,4 @@
-"""What a mirror leaves beside its journal: its lock, its cursor and its status, for every process to see."""
+"""The files that a mirror keeps beside its journal, for every process to see: lock, cursor and status."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ State = Literal["shipping", "waiting", "halted", "stopped"]
 
 
 class MirrorStatus(msgspec.Struct, frozen=True):
-    """How far InfluxDB has the log. `state`: shipping, waiting (tried again), halted (mend it), stopped (nobody ships).
+    """How far the log is mirrored to InfluxDB, and the state of the process that ships it.
 
-    `lag_seconds` is the age of the oldest record that InfluxDB has not confirmed.
+    `state` is shipping, waiting (InfluxDB is unavailable; it retries), halted (it needs a fix) or stopped (no process
+    ships). `lag_seconds` is the age of the oldest record that InfluxDB has not confirmed.
     """
 
     position: int
@@ -38,8 +39,8 @@ class MirrorStatus(msgspec.Struct, frozen=True):
     last_error: str | None
 
 
-class Told(msgspec.Struct, frozen=True):
-    """The status file: what the shipping process says of itself."""
+class ShipperStatus(msgspec.Struct, frozen=True):
+    """The content of the status file, which the shipping process writes."""
 
     pid: int
     state: State
@@ -47,7 +48,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def read_cursor(directory: Path) -> Watermark | None:
-    """Return up to where InfluxDB has confirmed the log, None where nothing was shipped yet."""
+    """Return the position that InfluxDB has confirmed, None if nothing has been shipped."""
     return Watermarks(directory / "watermarks").read(CURSOR)
 
 
@@ -55,23 +56,25 @@ def write_cursor(directory: Path, mark: Watermark, *, synced: bool) -> None:
     Watermarks(directory / "watermarks").write(CURSOR, mark, synced=synced)
 
 
-def tell(directory: Path, told: Told) -> None:
-    """Replace the status file in one step."""
-    files.replace(directory / STATUS_FILE, msgspec.json.encode(told) + b"\n", synced=False)
+def write_status(directory: Path, status: ShipperStatus) -> None:
+    """Replace the status file atomically."""
+    # Not synced: after a power cut no process ships, and the file is ignored.
+    files.replace(directory / STATUS_FILE, msgspec.json.encode(status) + b"\n", synced=False)
 
 
-def told(directory: Path) -> Told | None:
-    """Return what the shipping process says, None where none is at work."""
+def read_status(directory: Path) -> ShipperStatus | None:
+    """Return the status of the shipping process, None if no process ships."""
+    # The file outlives its process, the lock does not: only the lock says whether the status is current.
     if not is_locked(directory):
         return None
     try:
-        return msgspec.json.decode((directory / STATUS_FILE).read_bytes(), type=Told)
-    except (FileNotFoundError, msgspec.MsgspecError):  # it has only just begun
-        return Told(0, "shipping")
+        return msgspec.json.decode((directory / STATUS_FILE).read_bytes(), type=ShipperStatus)
+    except (FileNotFoundError, msgspec.MsgspecError):  # the process has just started
+        return ShipperStatus(0, "shipping")
 
 
 def was_mirrored(directory: Path) -> bool:
-    """Tell whether this log has, or had, a mirror."""
+    """Return whether this log has, or ever had, a mirror."""
     return (directory / LOCK_FILE).exists()
 
 
@@ -87,20 +90,20 @@ def is_locked(directory: Path) -> bool:
 
 
 def lag_seconds(journal: Source, position: int, now_ns: int) -> float:
-    """Return the age of the oldest record past a position, 0 where there is none."""
+    """Return the age of the oldest record after a position, 0 if there is none."""
     oldest = journal.read(Query(after=position, limit=1))
     return max(now_ns - oldest[0].recorded_at, 0) / NANOSECONDS if oldest else 0.0
 
 
 class MirrorLock:
-    """Whoever holds it ships. It goes with the process that holds it."""
+    """The lock of the one process that may ship a log. The system releases it when that process ends."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / LOCK_FILE
         self._handle: int | None = None
 
     def take(self) -> bool:
-        """Take the lock unless another process has it; tell whether it is held."""
+        """Take the lock unless another process holds it; return whether this one holds it."""
         if self._handle is not None:
             return True
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.file_mode(self._path.parent))

@@ -1,4 +1,4 @@
-"""`adopt`: the right to ship a log to InfluxDB, for a journal that was moved, copied or restored."""
+"""`adopt`: lets a journal that was moved, copied or restored ship its log to InfluxDB."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from gateways.presenting.output import put, put_json
 
 @options.command()
 def adopt(common: CommonOptions) -> None:
-    """Let this copy of a journal ship the log from now on, after it was moved, copied or restored.
+    """Make this copy of a journal the one that ships, after it was moved, copied or restored.
 
-    The copy that shipped until now is refused from then on. Use this only if no one appends to that copy any more.
+    The copy that shipped before can no longer ship. Adopt only if nothing is appended to that copy any more.
     """
     from eventstore.influx.repair import restore
 
@@ -22,4 +22,4 @@ def adopt(common: CommonOptions) -> None:
     if common.as_json:
         put_json({"log": common.log, "adopted": True, "before": before.host})
         return
-    put(f"log {common.log} is shipped from here from now on; until now it was shipped from {before.host}")
+    put(f"log {common.log} now ships from here; before, it shipped from {before.host}")

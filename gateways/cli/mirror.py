@@ -1,4 +1,4 @@
-"""`mirror`: a log shipped to InfluxDB, and compared with what InfluxDB holds."""
+"""`mirror`: ships a log to InfluxDB, or compares the two."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from gateways.presenting.output import note, progress, put, put_json
 from gateways.presenting.presenter import Presenter
 
 if TYPE_CHECKING:
-    from eventstore.influx.repair.check import Comparison, Difference
+    from eventstore.influx.repair.check import ComparisonResult, PointDifference
     from eventstore.influx.ship.shipper import Shipper
 
-Once = Annotated[bool, typer.Option("--once", help="Ship until caught up, then end.")]
-Check = Annotated[bool, typer.Option("--check", help="Ship nothing: compare the journal with what InfluxDB holds.")]
-Repair = Annotated[bool, typer.Option("--repair", help="With --check: ship again what InfluxDB lacks.")]
+Once = Annotated[bool, typer.Option("--once", help="Ship until caught up, then exit.")]
+Check = Annotated[bool, typer.Option("--check", help="Ship nothing; compare InfluxDB with the journal.")]
+Repair = Annotated[bool, typer.Option("--repair", help="With --check: ship missing records again.")]
 
 WATCH_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
@@ -31,13 +31,13 @@ DRAIN_SECONDS = 5.0
 
 @options.command(zone=True, exact=True)
 def mirror(common: CommonOptions, *, once: Once = False, check: Check = False, repair: Repair = False) -> None:
-    """Ship the log to InfluxDB for as long as this runs; with --once until caught up; with --check compare only.
+    """Ship the log to InfluxDB until stopped; with --once until caught up; with --check only compare.
 
     InfluxDB is configured by EVENTSTORE_INFLUX_URL, _ORG, _BUCKET, _TOKEN or _TOKEN_FILE, or by ./eventstore.toml.
     Exit code 1 if --check finds a difference.
     """
     if repair and not check:
-        msg = "--repair requires --check: what is missing has to be found first"
+        msg = "--repair requires --check, which finds the missing records"
         raise InvalidEvent(msg)
     settings = InfluxSettings.load()
     with stores.open_journal(common) as journal:
@@ -65,7 +65,7 @@ def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None
 
     shipper = Shipper(journal, journal.path.parent, settings)
     ended = threading.Event()
-    # What a service manager sends: the rest is shipped first, for a few seconds at most.
+    # A service manager sends SIGTERM: the rest is shipped first, for a few seconds at most.
     signal.signal(signal.SIGTERM, lambda _number, _frame: shipper.stop(drain_seconds=DRAIN_SECONDS))
     watcher = threading.Thread(target=_report_changes, args=(journal, shipper, ended), name="watcher", daemon=True)
     watcher.start()
@@ -77,7 +77,7 @@ def _ship_continuously(journal: SqliteJournal, settings: InfluxSettings) -> None
     finally:
         ended.set()
         watcher.join()
-    put(f"ended: InfluxDB has log {journal.log} up to position {position:,}")
+    put(f"stopped: InfluxDB has log {journal.log} up to position {position:,}")
 
 
 def _report_changes(journal: SqliteJournal, shipper: Shipper, ended: threading.Event) -> None:
@@ -86,7 +86,7 @@ def _report_changes(journal: SqliteJournal, shipper: Shipper, ended: threading.E
 
     reported = None
     while not ended.wait(WATCH_SECONDS):
-        found = status.told(journal.path.parent)
+        found = status.read_status(journal.path.parent)
         state = None if found is None else (found.state, found.last_error)
         if state is not None and state != reported:
             note(f"shipping {_progress(journal, shipper)}" if state[1] is None else f"{state[0]}: {state[1]}")
@@ -108,13 +108,13 @@ def _compare(
     try:
         claim = claims.current(client, journal.log)
         if claim is None or claim.log_id != journal.log_id.hex():
-            msg = f"bucket {settings.bucket!r} does not hold this log {journal.log!r}: nothing was shipped there"
+            msg = f"bucket {settings.bucket!r} does not hold this log {journal.log!r}: it was never shipped there"
             raise Refused(msg)
         cursor = status.read_cursor(journal.path.parent)
         shipped = 0 if cursor is None else cursor.position
         with progress("comparing") as step:
-            comparing = check.Comparing(journal, client, shipped=shipped, symbols=bool(claim.symbols), repair=repair)
-            found = comparing.run(step)
+            comparison = check.Comparison(journal, client, shipped=shipped, symbols=bool(claim.symbols), repair=repair)
+            found = comparison.run(step)
     finally:
         client.close()
     if as_json:
@@ -125,10 +125,10 @@ def _compare(
         end_with_problem()
 
 
-def _put_comparison(found: Comparison, head: int, shipped: int, shown: Presenter) -> None:
+def _put_comparison(found: ComparisonResult, head: int, shipped: int, shown: Presenter) -> None:
     behind = f"; {head - shipped:,} more are not shipped yet" if head > shipped else ""
     if found.ok:
-        put(f"ok: {found.checked:,} records are in InfluxDB as the journal has them, and nothing else{behind}")
+        put(f"ok: InfluxDB has the same {found.checked:,} records as the journal, and no others{behind}")
         return
     put(
         f"{found.missing:,} missing, {found.altered:,} altered, {found.foreign:,} foreign, of {found.checked:,}{behind}"
@@ -136,13 +136,13 @@ def _put_comparison(found: Comparison, head: int, shipped: int, shown: Presenter
     for difference in found.differences:
         put(_described(difference, shown))
     if found.missing + found.altered + found.foreign > len(found.differences):
-        put("… and more")
+        put("… and others")
     if found.repaired:
-        put(f"{found.repaired:,} shipped again: run --check once more to see them there")
+        put(f"{found.repaired:,} shipped again: run --check again to verify")
     elif found.missing:
-        put("--check --repair ships again what is missing; what is altered or foreign stays, as evidence")
+        put("--check --repair ships missing records again; altered and foreign points stay, as evidence")
 
 
-def _described(difference: Difference, shown: Presenter) -> str:
+def _described(difference: PointDifference, shown: Presenter) -> str:
     place = f"position {difference.position}" if difference.position else f"time {shown.time(difference.recorded_at)}"
     return f"{difference.kind:<8} {place}: {difference.detail}"

@@ -1,4 +1,4 @@
-"""`restore`: a journal from what InfluxDB holds of a log, after the loss of a disk."""
+"""`restore`: restores a lost journal from InfluxDB."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from gateways.presenting.output import note, progress, put, put_json
 if TYPE_CHECKING:
     from eventstore.influx.repair.restore import Restored
 
-FromInflux = Annotated[bool, typer.Option("--from-influx", help="Restore from what InfluxDB holds of the log.")]
-UpTo = Annotated[int | None, typer.Option(min=0, metavar="POSITION", help="Only up to this position.")]
+FromInflux = Annotated[bool, typer.Option("--from-influx", help="Restore from the points in InfluxDB.")]
+UpTo = Annotated[int | None, typer.Option(min=0, metavar="POSITION", help="Restore only up to this position.")]
 Watermarks = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Watermarks to prove the log against; by default those left in its directory."),
+    typer.Option(metavar="DIR", help="Watermarks to verify against; by default those left in the log's directory."),
 ]
 Unproved = Annotated[
-    bool, typer.Option("--unproved", help="Go on even if no root or watermark shows that this is all of the log.")
+    bool, typer.Option("--unproved", help="Restore even if no root and no watermark proves that the log is complete.")
 ]
 NoAdopt = Annotated[
     bool,
-    typer.Option("--no-adopt", help="Leave the right to ship the log where it is; `eventstore adopt` takes it later."),
+    typer.Option("--no-adopt", help="Do not take over shipping; run `eventstore adopt` for that later."),
 ]
 
 RECENT_SECONDS = 60.0
@@ -46,14 +46,14 @@ def restore(
     unproved: Unproved = False,
     no_adopt: NoAdopt = False,
 ) -> None:
-    """Write a new journal, with the same log id, from what InfluxDB holds, and prove it while it is written.
+    """Restore a lost journal from InfluxDB, with the same log id, and verify it.
 
-    Prints which acknowledged positions are missing, as far as a watermark or the mirror knows, and then ends with
-    exit code 1. If neither knows anything, nothing is restored, also with exit code 1, unless --unproved is given. A
-    backup needs no restoring: it opens as it is.
+    Prints the acknowledged positions that InfluxDB does not have, as far as a watermark or the mirror recorded them:
+    exit code 1. If there are no watermarks or roots to verify against, restores nothing, exit code 1, unless
+    --unproved is given. A backup needs no restore: open it, or copy it into place.
     """
     if not from_influx:
-        msg = "give --from-influx; a backup is already a store: open it, or copy it to its place"
+        msg = "give --from-influx; a backup needs no restore: open it, or copy it into place"
         raise InvalidEvent(msg)
     from eventstore.influx.repair.restore import restore as restore_log
 
@@ -79,14 +79,14 @@ def _adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes) -
 
     try:
         before = restoring.adopt(settings, directory, log, log_id)
-        seconds = restoring.seconds_since_beat(settings, log)
+        seconds = restoring.seconds_since_heartbeat(settings, log)
     except Refused as e:
-        note(f"the journal is restored, but does not ship yet: {e}; then run `eventstore adopt`")
+        note(f"the journal is restored, but cannot ship yet: {e}. Then run `eventstore adopt`")
         return False
     if seconds is not None and seconds < RECENT_SECONDS:
         note(
-            f"the copy on {before.host} shipped {seconds:.0f} s ago. If it is still running, two journals of one log "
-            "are appended to: stop that one, or return the log to it by running `eventstore adopt` there"
+            f"the copy on {before.host} shipped {seconds:.0f} s ago. If it still runs, two journals of one log are "
+            "being appended to: stop it, or run `eventstore adopt` there to let it ship again"
         )
     return True
 
@@ -96,13 +96,13 @@ def _put_restored(found: Restored, data: Path, *, adopted: bool) -> None:
     put(f"root {found.root}")
     if found.proved_to < found.position:
         put(
-            f"positions {found.proved_to + 1:,} to {found.position:,} are unproved: their order is right, but no root "
-            "or watermark shows that they are as they were written"
+            f"positions {found.proved_to + 1:,} to {found.position:,} are unproved: they are in order, but no root or "
+            "watermark proves that they are unaltered"
         )
     if found.acknowledged > found.position:
         lost = f"positions {found.position + 1:,} to {found.acknowledged:,}"
-        put(f"{lost} were acknowledged, as {found.witness} shows, but are not in InfluxDB: they are lost with the disk")
+        put(f"{lost} were acknowledged, according to {found.witness}, but are not in InfluxDB: they are lost")
     elif found.proved or not found.position:
-        put("nothing is missing that the mirror or a watermark knew of")
+        put("no position recorded by the mirror or a watermark is missing")
     if adopted:
-        put("this copy ships the log from now on")
+        put("this copy now ships the log")

@@ -14,7 +14,7 @@ from eventstore import InfluxSettings, Record
 from eventstore.clock import format_time
 from eventstore.ids import keyed_id
 from eventstore.influx import claims
-from eventstore.influx.client import Client, Raw
+from eventstore.influx.client import Client, RawResponse
 from eventstore.influx.points import Encoder
 from eventstore.record import digest, digest_prefix
 from tests.influx.api import Server
@@ -71,7 +71,7 @@ def lines_of(records: Sequence[Record], *, log_id: bytes = LOG_ID) -> list[str]:
 
 def claim(server: Server, bucket: str, log: str = "main", log_id: bytes = LOG_ID) -> None:
     client = Client(settings_of(server, bucket))
-    claims.claim(client, log, log_id, "home", symbols=True, at=1)
+    claims.write(client, log, log_id, "home", symbols=True, at=1)
     client.close()
 
 
@@ -117,7 +117,7 @@ class CountingClient(Client):
         self.sizes: list[int] = []
 
     @override
-    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> RawResponse:
         self.queries.append(query)
         raw = super().fetch(query, values)
         self.sizes.append(len(raw.body))
@@ -137,7 +137,7 @@ class JsonClient(Client):
         self._pool.request = request
 
     @override
-    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> RawResponse:
         raw = super().fetch(query, values)
         assert not raw.is_msgpack
         return raw

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import InfluxSettings, InvalidEvent, Record, Refused, StoreError, Unavailable
-from eventstore.influx.client import ANY, Client, Raw
+from eventstore.influx.client import UNTYPED_ROWS, Client, RawResponse
 from eventstore.influx.read import windows
 from eventstore.influx.read.reader import InfluxReader
 from eventstore.influx.read.source import InfluxSource
@@ -30,7 +30,7 @@ SECONDS_MAX = 5.0
 
 
 @pytest.fixture(scope="module")
-def told(server: Server, journal: MemoryJournal, records: Sequence[Record]) -> Iterator[InfluxSettings]:
+def mirrored(server: Server, journal: MemoryJournal, records: Sequence[Record]) -> Iterator[InfluxSettings]:
     """Settings of a bucket that holds the history."""
     bucket = server.make_bucket()
     filling.fill(server, bucket, records, log_id=journal.log_id)
@@ -40,8 +40,8 @@ def told(server: Server, journal: MemoryJournal, records: Sequence[Record]) -> I
 
 class TestInJson(SourceContract):
     @pytest.fixture
-    def source(self, told: InfluxSettings, journal: MemoryJournal) -> Iterator[InfluxSource]:
-        source = InfluxSource(JsonClient(told), "main", journal.log_id)
+    def source(self, mirrored: InfluxSettings, journal: MemoryJournal) -> Iterator[InfluxSource]:
+        source = InfluxSource(JsonClient(mirrored), "main", journal.log_id)
         yield source
         source.close()
 
@@ -57,11 +57,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a part of a series": (
         {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [ROW], "partial": True}]}]},
-        "a part of its answer",
+        "a partial response",
     ),
     "a part of the series": (
         {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [ROW]}], "partial": True}]},
-        "a part of its answer",
+        "a partial response",
     ),
 }
 
@@ -69,16 +69,16 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
 class Planned(Client):
     """Is answered with the same bytes whatever it asks."""
 
-    def __init__(self, settings: InfluxSettings, raw: Raw) -> None:
+    def __init__(self, settings: InfluxSettings, raw: RawResponse) -> None:
         super().__init__(settings)
         self._raw = raw
 
     @override
-    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> RawResponse:
         return self._raw
 
 
-def planned(answer: Raw) -> InfluxSource:
+def planned(answer: RawResponse) -> InfluxSource:
     settings = InfluxSettings("http://nowhere.invalid", "org", "bucket", patience_seconds=0.05)
     return InfluxSource(Planned(settings, answer), "main", filling.LOG_ID)
 
@@ -88,7 +88,7 @@ def planned(answer: Raw) -> InfluxSource:
 def test_an_error_or_half_an_answer_inside_a_200_is_raised(what: str, in_json: bool) -> None:
     answer, words = ANSWERS[what]
     body = msgspec.json.encode(answer) if in_json else msgspec.msgpack.encode(answer)
-    source = planned(Raw(body, not in_json))
+    source = planned(RawResponse(body, not in_json))
     for ask in (source.head, lambda: source.read(Query(limit=1)), lambda: source.version("a/b/c")):
         with pytest.raises(Unavailable, match=words):
             ask()
@@ -98,7 +98,7 @@ def test_an_error_or_half_an_answer_inside_a_200_is_raised(what: str, in_json: b
 @pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"[1,2"], ids=["nothing", "a page", "bytes", "half"])
 @pytest.mark.parametrize("is_msgpack", [False, True], ids=["JSON", "MessagePack"])
 def test_an_answer_that_is_none_is_raised(body: bytes, is_msgpack: bool) -> None:
-    source = planned(Raw(body, is_msgpack))
+    source = planned(RawResponse(body, is_msgpack))
     with pytest.raises(Unavailable):
         source.head()
     source.close()
@@ -107,7 +107,7 @@ def test_an_answer_that_is_none_is_raised(body: bytes, is_msgpack: bool) -> None
 def test_a_row_of_wrong_types_is_refused_with_the_way_to_find_it() -> None:
     row = [1, "1", "a/b/c", 1, "{}", "{}", "Noted"]
     answer = {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [row]}]}]}
-    source = planned(Raw(msgspec.msgpack.encode(answer), is_msgpack=True))
+    source = planned(RawResponse(msgspec.msgpack.encode(answer), is_msgpack=True))
     with pytest.raises(Refused, match="eventstore mirror --check"):
         source.head()
     source.close()
@@ -121,18 +121,18 @@ class Starting(Client):
         self._asked: set[str] = set()
 
     @override
-    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> RawResponse:
         if query in self._asked:
             return super().fetch(query, values)
         self._asked.add(query)
-        return Raw(msgspec.msgpack.encode({"results": [{"error": "engine is closed"}]}), is_msgpack=True)
+        return RawResponse(msgspec.msgpack.encode({"results": [{"error": "engine is closed"}]}), is_msgpack=True)
 
 
 def test_a_question_that_fails_inside_a_200_is_asked_again(
-    told: InfluxSettings, journal: MemoryJournal, records: Sequence[Record], monkeypatch: pytest.MonkeyPatch
+    mirrored: InfluxSettings, journal: MemoryJournal, records: Sequence[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
-    source = InfluxSource(Starting(told), "main", journal.log_id)
+    monkeypatch.setattr(windows, "PAGE_POINTS_FIRST", 4)
+    source = InfluxSource(Starting(mirrored), "main", journal.log_id)
     assert source.head() == len(records)
     assert source.read(Query(limit=len(records))) == records
     some = records[0]
@@ -142,12 +142,12 @@ def test_a_question_that_fails_inside_a_200_is_asked_again(
     source.close()
 
 
-def test_a_statement_that_fails_is_an_error_in_both_forms(told: InfluxSettings) -> None:
+def test_a_statement_that_fails_is_an_error_in_both_forms(mirrored: InfluxSettings) -> None:
     for kind in (Client, JsonClient):
-        client = kind(told)
-        with pytest.raises(Unavailable, match="does not take this: failed to parse query"):
-            client.ask("SELECT position FROM events WHERE nonsense(")
-        assert ANY.rows(client.fetch("SELECT position FROM events WHERE log = $log", {"log": "none"})) == []
+        client = kind(mirrored)
+        with pytest.raises(Unavailable, match="rejects this: failed to parse query"):
+            client.query_rows("SELECT position FROM events WHERE nonsense(")
+        assert UNTYPED_ROWS.rows(client.fetch("SELECT position FROM events WHERE log = $log", {"log": "none"})) == []
         client.close()
 
 
@@ -186,7 +186,7 @@ def test_several_logs_are_read_as_one_and_gone_on_from(
         assert list(reader.read_logs(start=start, stop=stop)) == [
             record for record in merged if start <= record.recorded_at < stop
         ]
-        with pytest.raises(Refused, match="no log 'delta': the logs there are alpha, beta, gamma"):
+        with pytest.raises(Refused, match="no log 'delta': its logs are alpha, beta, gamma"):
             list(reader.read_logs(after={"delta": 0}))
 
 
@@ -198,9 +198,9 @@ def test_each_log_has_its_own_records_alone(several: tuple[InfluxSettings, dict[
             assert list(reader.read(account="ACC1")) == [r for r in records if r.account == "ACC1"]
 
 
-def connected(told: InfluxSettings, **changes: Any) -> None:  # noqa: ANN401 - members of all types
+def connected(mirrored: InfluxSettings, **changes: Any) -> None:  # noqa: ANN401 - members of all types
     log = changes.pop("log", "main")
-    with eventstore.connect(settings=msgspec.structs.replace(told, **changes), log=log) as reader:
+    with eventstore.connect(settings=msgspec.structs.replace(mirrored, **changes), log=log) as reader:
         reader.head()
 
 
@@ -209,40 +209,40 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no token": ({"token": ""}, "does not accept the token"),
     "a bucket": ({"bucket": "no-such-bucket"}, "no-such-bucket"),
     "an organisation": ({"org": "no-such-org"}, "no-such-org"),
-    "a log": ({"log": "no-such-log"}, "has no log 'no-such-log': the logs there are main"),
+    "a log": ({"log": "no-such-log"}, "has no log 'no-such-log': its logs are main"),
     "a host": ({"url": "http://no-such-host.invalid:8086"}, "no-such-host"),
     "a token's file": ({"token_file": "no/such/file"}, "no/such/file cannot be read"),
 }
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_said_at_once(told: InfluxSettings, what: str) -> None:
+def test_what_is_wrong_is_said_at_once(mirrored: InfluxSettings, what: str) -> None:
     changes, words = WRONG[what]
     began = time.monotonic()
     with pytest.raises(Unavailable, match=words) as caught:
-        connected(told, **changes)
+        connected(mirrored, **changes)
     assert time.monotonic() - began < SECONDS_MAX
-    assert told.token not in str(caught.value)
+    assert mirrored.token not in str(caught.value)
 
 
-def test_a_port_where_nobody_listens_is_named_at_once(told: InfluxSettings) -> None:
+def test_a_port_where_nobody_listens_is_named_at_once(mirrored: InfluxSettings) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     began = time.monotonic()
     with pytest.raises(Unavailable, match=url):
-        connected(told, url=url)
+        connected(mirrored, url=url)
     assert time.monotonic() - began < SECONDS_MAX
 
 
-def test_a_malformed_log_name_is_refused(told: InfluxSettings) -> None:
+def test_a_malformed_log_name_is_refused(mirrored: InfluxSettings) -> None:
     with pytest.raises(InvalidEvent, match="log 'a b'"):
-        connected(told, log="a b")
+        connected(mirrored, log="a b")
 
 
 def test_a_token_that_is_taken_away_ends_a_reader_at_once(
-    server: Server, told: InfluxSettings, records: Sequence[Record]
+    server: Server, mirrored: InfluxSettings, records: Sequence[Record]
 ) -> None:
     with Proxy.before(server) as proxy:
-        settings = msgspec.structs.replace(told, url=proxy.url, patience_seconds=60.0)
+        settings = msgspec.structs.replace(mirrored, url=proxy.url, patience_seconds=60.0)
         with eventstore.connect(settings=settings) as reader:
             assert reader.head() == len(records)
             proxy.answer_with(401, 1, path="/query")
@@ -252,7 +252,7 @@ def test_a_token_that_is_taken_away_ends_a_reader_at_once(
             assert time.monotonic() - began < SECONDS_MAX
 
 
-def test_a_reading_token_is_enough(server: Server, told: InfluxSettings, records: Sequence[Record]) -> None:
-    token = server.make_token(told.bucket, read=True, write=False)
-    with eventstore.connect(told.url, org=told.org, bucket=told.bucket, token=token) as reader:
+def test_a_reading_token_is_enough(server: Server, mirrored: InfluxSettings, records: Sequence[Record]) -> None:
+    token = server.make_token(mirrored.bucket, read=True, write=False)
+    with eventstore.connect(mirrored.url, org=mirrored.org, bucket=mirrored.bucket, token=token) as reader:
         assert list(reader.read()) == list(records)

@@ -14,7 +14,7 @@ from eventstore import CorruptJournal, InfluxSettings, Record
 from eventstore.influx import status
 from eventstore.influx.client import Client
 from eventstore.influx.points import Encoder
-from eventstore.influx.repair.check import Comparing, Comparison
+from eventstore.influx.repair.check import Comparison, ComparisonResult
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
@@ -48,11 +48,11 @@ class Shipped:
     def ship(self) -> None:
         assert Shipper(self.journal, self.directory, self.settings).run(once=True, patience_seconds=20) > 0
 
-    def compare(self, *, repair: bool = False, shipped: int | None = None) -> Comparison:
+    def compare(self, *, repair: bool = False, shipped: int | None = None) -> ComparisonResult:
         cursor = status.read_cursor(self.directory)
         assert cursor is not None
         position = cursor.position if shipped is None else shipped
-        return Comparing(self.journal, self.client, shipped=position, symbols=True, repair=repair).run()
+        return Comparison(self.journal, self.client, shipped=position, symbols=True, repair=repair).run()
 
     def delete(self, record: Record) -> None:
         """Delete a point, as whoever may write may do."""
@@ -153,7 +153,7 @@ def test_foreign_points_are_named_wherever_they_are(shipped: Shipped) -> None:
     assert (found.missing, found.altered, found.foreign, found.repaired) == (0, 0, 4, 0)
     assert [each.position for each in found.differences] == [0, 21, 0, 0]
     assert {each.kind for each in found.differences} == {"foreign"}
-    assert "Put of no stream, which says it is position 7" in found.differences[0].detail
+    assert "Put of no stream, with position 7" in found.differences[0].detail
 
 
 def test_another_logs_points_are_none_of_this_ones_business(shipped: Shipped) -> None:

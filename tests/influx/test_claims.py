@@ -116,7 +116,7 @@ def test_a_token_that_may_only_read_halts(
 ) -> None:
     token = server.make_token(bucket, read=True, write=False)
     with at_work(store, replaced(settings, token=token)) as shipping_:
-        shipping_.halts("token may not", bucket)
+        shipping_.halts("the token has no permission", bucket)
         assert not points(server, bucket, "logs")
         assert count(server, bucket) == 0
 
@@ -148,7 +148,7 @@ def test_a_missing_bucket_halts_until_it_is_made(store: EventStore, settings: In
 def test_a_bucket_that_forgets_halts(store: EventStore, settings: InfluxSettings, server: Server) -> None:
     name = server.make_bucket(retention_seconds=HOUR_SECONDS)
     with at_work(store, replaced(settings, bucket=name)) as shipping_:
-        shipping_.halts(name, "forgets", "infinite")
+        shipping_.halts(name, "deletes points", "infinite")
         assert count(server, name) == 0
     server.delete_bucket(name)
 
@@ -214,7 +214,7 @@ def test_a_copied_folder_is_refused_until_it_is_adopted(
             with contextlib.closing(Client(settings)) as client:
                 found = claims.current(client, "main")
                 assert found is not None
-                claims.claim(client, "main", copy.log_id, home, symbols=True, at=found.claimed_at + 1)
+                claims.write(client, "main", copy.log_id, home, symbols=True, at=found.claimed_at + 1)
             shipping_.goes_on()
         # Whoever shipped before is refused from now on.
         with at_work(store, settings) as shipping_:
@@ -250,12 +250,12 @@ def test_a_journal_older_than_influxdb_is_refused(
         fill(restored, grown)
         home = claims.new_home(tmp_path / "backup" / "main")
         with contextlib.closing(Client(settings)) as client:
-            claims.claim(client, "main", restored.log_id, home, symbols=True, at=1 << 62)
+            claims.write(client, "main", restored.log_id, home, symbols=True, at=1 << 62)
         with at_work(restored, settings) as shipping_:
             if grown < 20:
                 shipping_.halts("up to position 30", "eventstore restore")
             else:
-                shipping_.halts("another record at position 30", "another history")
+                shipping_.halts("different records at position 30", "another history")
     assert points(server, bucket) == before
 
 
@@ -330,7 +330,7 @@ def test_bytes_that_are_rejected_halt_with_the_position(
         proxy.answer_with(code, 1_000_000)
         with at_work(store, replaced(settings, url=proxy.url)) as shipping_:
             told = shipping_.halts("position 11", "as planned")
-            assert "Nothing past it" in told
+            assert "Nothing after it" in told
             assert store.mirror.status.position == 10
             assert not store.mirror.wait(timeout=WAIT_SECONDS)
             assert count(server, bucket) == 10

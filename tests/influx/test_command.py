@@ -64,7 +64,7 @@ def test_once_ships_until_caught_up_and_the_check_agrees(command: Command, data:
     assert command("mirror", "--once", "--data", data, "--json").document == {"log": "main", "position": 8, "head": 8}
     ended = command("mirror", "--check", "--data", data)
     assert ended.code == 0
-    assert ended.out == "ok: 8 records are in InfluxDB as the journal has them, and nothing else\n"
+    assert ended.out == "ok: InfluxDB has the same 8 records as the journal, and no others\n"
 
 
 def test_what_is_missing_is_named_and_repaired(command: Command, data: Path, server: Server, bucket: str) -> None:
@@ -75,7 +75,7 @@ def test_what_is_missing_is_named_and_repaired(command: Command, data: Path, ser
     ended = command("mirror", "--check", "--data", data)
     assert ended.code == 1
     assert "1 missing, 0 altered, 0 foreign, of 8\n" in ended.out
-    assert "missing  position 4: OrderFilled of order/ACC1/O-1 is not there" in ended.out
+    assert "missing  position 4: OrderFilled of order/ACC1/O-1: no such point" in ended.out
     document = command("mirror", "--check", "--data", data, "--json").document
     assert [(each["kind"], each["position"]) for each in document["differences"]] == [("missing", 4)]
     assert command("mirror", "--check", "--repair", "--data", data).code == 0
@@ -132,7 +132,7 @@ def test_what_was_acknowledged_and_is_lost_ends_with_one(command: Command, data:
         lost.unlink()
     ended = command("restore", "--from-influx", "--data", data)
     assert ended.code == 1
-    assert "positions 9 to 9 were acknowledged, as the watermark head knows, and are not in InfluxDB" in ended.out
+    assert "positions 9 to 9 were acknowledged, according to the watermark head, but are not in InfluxDB" in ended.out
     assert command("verify", "--data", data).code == 0
 
 
@@ -144,7 +144,7 @@ def test_what_nothing_proves_ends_with_one_until_it_is_accepted(
     new = tmp_path / "new"
     refused = command("restore", "--from-influx", "--data", new)
     assert (refused.code, refused.out) == (1, "")
-    assert f"nothing proves that bucket '{bucket}' holds all of log 'main'" in refused.err
+    assert f"nothing proves that bucket '{bucket}' holds log 'main'" in refused.err
     assert "--unproved" in refused.err
     assert not new.exists()
     ended = command("restore", "--from-influx", "--unproved", "--data", new)
@@ -154,7 +154,7 @@ def test_what_nothing_proves_ends_with_one_until_it_is_accepted(
     assert command("verify", "--data", new).code == 0
 
 
-def test_misuse_is_told_in_one_line(command: Command, data: Path, server: Server) -> None:
+def test_a_usage_error_is_one_line(command: Command, data: Path, server: Server) -> None:
     for arguments, changes, message in (
         (("mirror", "--repair"), {}, "--repair requires --check"),
         (("restore",), {}, "give --from-influx"),
@@ -165,9 +165,9 @@ def test_misuse_is_told_in_one_line(command: Command, data: Path, server: Server
             {"EVENTSTORE_INFLUX_TOEKN": "x"},
             "unknown setting EVENTSTORE_INFLUX_TOEKN: the settings are",
         ),
-        (("mirror", "--once"), {"EVENTSTORE_INFLUX_BUCKET": "none-such"}, "create it, or name another"),
-        (("mirror", "--check"), {}, "nothing was shipped there"),
-        (("adopt",), {}, "there is nothing to take over"),
+        (("mirror", "--once"), {"EVENTSTORE_INFLUX_BUCKET": "none-such"}, "create it, or use another"),
+        (("mirror", "--check"), {}, "it was never shipped there"),
+        (("adopt",), {}, "there is nothing to adopt"),
         (("mirror", "--once", "--log", "other"), {}, "there is no log 'other'"),
     ):
         ended = command(*arguments, "--data", data, **changes)
@@ -180,7 +180,7 @@ def test_a_dead_server_is_given_up_by_once_after_its_patience(command: Command, 
     changes = {"EVENTSTORE_INFLUX_URL": "http://127.0.0.1:9", "EVENTSTORE_INFLUX_PATIENCE_SECONDS": "1"}
     ended = command("mirror", "--once", "--data", data, **changes)
     assert ended.code == 2
-    assert "does not answer" in ended.err
+    assert "does not respond" in ended.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -201,7 +201,7 @@ def test_a_mirror_of_its_own_ships_until_it_is_ended(
         assert mirror.returncode == (0 if number == signal.SIGTERM else 130)
         assert b"Traceback" not in err
         if number == signal.SIGTERM:
-            assert out == b"ended: InfluxDB has log main up to position 9\n"
+            assert out == b"stopped: InfluxDB has log main up to position 9\n"
         else:
             assert err.endswith(
                 b"interrupted: log main: InfluxDB has position 9 of 9; the rest ships at the next start\n"
@@ -226,7 +226,7 @@ def test_the_status_of_a_log_is_for_every_process_to_see(
 ) -> None:
     command("mirror", "--once", "--data", data)
     found = json.loads((data / "main" / status.STATUS_FILE).read_text())
-    assert found["state"] == "stopped" or status.told(data / "main") is None
+    assert found["state"] == "stopped" or status.read_status(data / "main") is None
     assert "ok       mirror       stopped at 8, 0 behind\n" in command("doctor", "--data", data).out
     with eventstore.open(data) as store:
         assert (store.mirror.status.position, store.mirror.status.lag_events) == (8, 0)

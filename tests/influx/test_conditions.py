@@ -42,7 +42,7 @@ QUERY = "/query"
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipper, "RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(shipper, "CHECK_SECONDS", 0.1)
-    monkeypatch.setattr(shipper, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(shipper, "WRITE_CHECK_SECONDS", 0.1)
     monkeypatch.setattr(mirror, "WAIT_SECONDS", WAIT_SECONDS)
 
 
@@ -50,7 +50,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is looked at between two appends but what a confirmation itself looks at."""
     monkeypatch.setattr(shipper, "CHECK_SECONDS", 1_000)
-    monkeypatch.setattr(shipper, "PROBE_SECONDS", 1_000)
+    monkeypatch.setattr(shipper, "WRITE_CHECK_SECONDS", 1_000)
 
 
 @contextlib.contextmanager
@@ -58,7 +58,7 @@ def shipped(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
     """Ship a store's ten events, and stay at work."""
     with at_work(store, settings) as shipping_:
         until(lambda: store.mirror.wait(timeout=0.1), "the ten events are shipped")
-        until(lambda: shipping_.shipper._beaten == 10, "nothing more is written by itself, which would fail first")
+        until(lambda: shipping_.shipper._heartbeat_head == 10, "no heartbeat is due")
         yield shipping_
 
 
@@ -90,8 +90,8 @@ def test_a_bucket_that_begins_to_forget_halts_and_goes_on_with_what_it_forgot_sh
     oldest = [instant(record.recorded_at) for record in store.read(limit=3)]
     with shipped(store, settings) as shipping_:
         server.change_bucket(bucket, retention_seconds=HOUR_SECONDS)
-        shipping_.halts(bucket, "forgets points after 3,600 s", "infinite")
-        refuses(store, "halted", "forgets points after 3,600 s")
+        shipping_.halts(bucket, "deletes points after 3,600 s", "infinite")
+        refuses(store, "halted", "deletes points after 3,600 s")
         server.delete_points(bucket, '_measurement="events"', oldest[0], oldest[-1])
         server.change_bucket(bucket, retention_seconds=0)
         says(store, "had lost 3 of positions 1 to 10")
@@ -181,7 +181,7 @@ def test_a_bucket_that_takes_the_place_of_another_is_looked_at_as_a_whole(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has the claim, and what a check without a reason for doubt looks at: the newest events and the first."""
-    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK_OFTEN", 2)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK_ROUTINE", 2)
     monkeypatch.setattr("eventstore.influx.ship.history.COUNTED_MAX", 1)
     records = list(store.read())
     with shipped(store, settings) as shipping_:
@@ -189,7 +189,7 @@ def test_a_bucket_that_takes_the_place_of_another_is_looked_at_as_a_whole(
         server.make_bucket(name=bucket)
         with contextlib.closing(Client(settings)) as client:
             home = claims.home_of(store.directory or Path())
-            claims.claim(client, "main", store.log_id, home, symbols=True, at=records[0].recorded_at)
+            claims.write(client, "main", store.log_id, home, symbols=True, at=records[0].recorded_at)
             client.write("\n".join([*shipping_.lines()[:1], *shipping_.lines()[5:]]).encode())
         shipping_.shipper._checked_at = 1  # as when it was long ago
         until(lambda: count(server, bucket) == 10, "what it lacks is shipped again")
@@ -241,7 +241,7 @@ def test_an_organisation_that_is_renamed_halts_until_it_has_its_name_again(
 def test_a_claim_of_another_log_halts(store: EventStore, settings: InfluxSettings, server: Server, bucket: str) -> None:
     with shipped(store, settings) as shipping_:
         with contextlib.closing(Client(settings)) as client:
-            claims.claim(client, "main", bytes(16), "home", symbols=True, at=1 << 62)
+            claims.write(client, "main", bytes(16), "home", symbols=True, at=1 << 62)
         shipping_.halts("another log 'main'", bytes(16).hex())
         refuses(store, "another log 'main'")
         assert count(server, bucket) == 10
@@ -294,7 +294,7 @@ def test_a_server_with_an_older_copy_has_all_of_the_log_before_an_event_counts_a
 def test_what_is_missing_from_long_ago_is_found_when_shipping_begins(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK", 4)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK", 4)
     gone = next(store.read(after=2)).recorded_at
     with shipped(store, settings) as shipping_:
         lines = shipping_.lines()
@@ -310,7 +310,7 @@ def test_what_is_missing_from_long_ago_is_found_when_shipping_begins(
 def test_what_is_missing_among_old_points_is_found_while_shipping(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK_OFTEN", 2)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK_ROUTINE", 2)
     monkeypatch.setattr("eventstore.influx.ship.history.COUNTED_MAX", 3)
     gone = next(store.read(after=4)).recorded_at
     with shipped(store, settings):
@@ -331,9 +331,9 @@ def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
 
     def ended_by_then(position: int, of: int) -> None:
         shipper._drain_until = 0
-        Shipper._go_on(shipper, position, of)
+        Shipper._report_repair(shipper, position, of)
 
-    monkeypatch.setattr(shipper, "_go_on", ended_by_then)
+    monkeypatch.setattr(shipper, "_report_repair", ended_by_then)
     shipper.run()
     assert store.mirror.status.position == 0, "what is not there counts as mirrored"
     assert count(server, bucket) < 10
@@ -347,7 +347,7 @@ def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"log_id": "00" * 16, "position": 1}, "of another log"),
+        ({"log_id": "00" * 16, "position": 1}, "belongs to another log"),
         ({"position": 1_000}, "past the journal's end"),
     ],
     ids=["another log's", "too high"],

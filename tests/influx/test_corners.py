@@ -17,9 +17,9 @@ from eventstore.influx import claims, status
 from eventstore.influx.client import Client
 from eventstore.influx.ship import batches, history, mirror
 from eventstore.influx.ship import shipper as shipping
-from eventstore.influx.ship.batches import Batch
-from eventstore.influx.ship.history import Held, History
-from eventstore.influx.ship.sending import Breaker, send
+from eventstore.influx.ship.batches import EncodedBatch
+from eventstore.influx.ship.history import History, ResumePoint
+from eventstore.influx.ship.sending import CircuitBreaker, send
 from eventstore.influx.ship.shipper import Shipper
 from eventstore.proofs.verify import tree_at
 from eventstore.watermarks import Watermark
@@ -28,7 +28,7 @@ from tests.influx.api import Server
 from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, ship, until
 from tests.influx.test_corners_of_http import BUCKETS, NOWHERE, QUERY, WRITE, Answer, answering
 
-# Batches
+# BatchEncoder
 
 
 class Choosy(Client):
@@ -50,9 +50,9 @@ class Choosy(Client):
         self.written += found
 
 
-def batch_of(size: int, types: Sequence[str]) -> Batch:
+def batch_of(size: int, types: Sequence[str]) -> EncodedBatch:
     lines = filling.lines_of(filling.made(filling.seconds(size)))
-    return Batch(1, size, "", "", tuple(types), tuple(lines))
+    return EncodedBatch(1, size, "", "", tuple(types), tuple(lines))
 
 
 @pytest.mark.parametrize("types", [[], ["types,log=main a=1 1"]])
@@ -60,7 +60,7 @@ def batch_of(size: int, types: Sequence[str]) -> Batch:
 def test_a_server_that_takes_a_few_lines_at_a_time_gets_each_once_and_in_order(most: int, types: list[str]) -> None:
     batch = batch_of(11, types)
     client = Choosy(lambda lines: 413 if len(lines) > most else 0)
-    send(client, batch, Breaker())
+    send(client, batch, CircuitBreaker())
     assert client.written == [*types, *batch.lines]
 
 
@@ -69,7 +69,7 @@ def test_a_token_that_is_taken_away_amid_a_batch_is_no_fault_of_a_record(plan: l
     left = iter(plan)
     client = Choosy(lambda _lines: next(left))
     with pytest.raises(Refused) as caught:
-        send(client, batch_of(2, ["types,log=main a=1 1"]), Breaker())
+        send(client, batch_of(2, ["types,log=main a=1 1"]), CircuitBreaker())
     assert (caught.value.status, caught.value.position, client.asked) == (401, 0, len(plan))
 
 
@@ -127,7 +127,7 @@ def test_a_cursor_past_the_journals_end_is_corruption(store: EventStore, setting
     assert directory is not None
     status.write_cursor(directory, Watermark(store.log_id.hex(), 11, bytes(32).hex()), synced=True)
     with contextlib.closing(Client(settings)) as client, pytest.raises(CorruptJournal) as caught:
-        History(store._journal, directory).resume(client, is_new=False, often=False, symbols=True)
+        History(store._journal, directory).resume(client, is_new=False, routine=False, symbols=True)
     assert caught.value.position == 11
 
 
@@ -142,8 +142,8 @@ def test_without_a_cursor_shipping_goes_on_before_the_first_hole(
     assert store.directory is not None
     with contextlib.closing(Client(settings)) as client:
         client.write("\n".join(line for number, line in enumerate(lines, 1) if number != gone).encode())
-        found = History(store._journal, store.directory).resume(client, is_new=False, often=False, symbols=True)
-    assert found == Held(position)
+        found = History(store._journal, store.directory).resume(client, is_new=False, routine=False, symbols=True)
+    assert found == ResumePoint(position)
 
 
 # Which copy of a journal this is
@@ -212,7 +212,7 @@ def test_a_damaged_cursor_is_left_to_the_process_that_ships(store: EventStore, d
     status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, ""), synced=True)
     path = data / "main" / "watermarks" / status.CURSOR
     path.write_bytes(b"?")
-    with pytest.raises(Unavailable, match="has not moved on from position 0"):
+    with pytest.raises(Unavailable, match="has not advanced from position 0"):
         Shipper(store._journal, data / "main", NOWHERE).run(once=True, patience_seconds=0.2)
     assert path.read_bytes() == b"?"
     lock.release()
@@ -232,7 +232,7 @@ def test_a_claim_that_cannot_be_read_back_halts(store: EventStore, data: Path) -
     nothing, kept = b'{"results":[{}]}', b'{"buckets":[{"name":"bucket","retentionRules":[]}]}'
     json = {"Content-Type": "application/json"}
     answers: dict[str, Answer] = {WRITE: (204, {}, b""), QUERY: (200, json, nothing), BUCKETS: (200, json, kept)}
-    with answering(answers) as client, pytest.raises(Refused, match="may the token read"):
+    with answering(answers) as client, pytest.raises(Refused, match="does the token have read permission"):
         Shipper(store._journal, data / "main", client.settings).run(once=True, patience_seconds=0.2)
     assert status.read_cursor(data / "main") is None
 
@@ -240,19 +240,21 @@ def test_a_claim_that_cannot_be_read_back_halts(store: EventStore, data: Path) -
 # The process beside a store
 
 
-def test_a_process_that_cannot_be_started_is_told_of_and_tried_again(
+def test_a_process_that_cannot_be_started_is_reported_and_retried(
     data: Path, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "RESPAWN_SECONDS", 0.01)
-    monkeypatch.setattr(mirror, "RESPAWN_SECONDS_MAX", 0.1)
+    monkeypatch.setattr(mirror, "RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(mirror, "RESTART_SECONDS_MAX", 0.1)
     with eventstore.open(data, influx=settings) as store:
         with monkeypatch.context() as broken:
             broken.setattr(sys, "executable", str(data / "no-python"))
             assert store.mirror._process is not None
             store.mirror._process.kill()
             until(
-                lambda: "no process can be started that ships (No such file" in (store.mirror.status.last_error or ""),
-                "it is told",
+                lambda: (
+                    "the shipping process cannot be started (No such file" in (store.mirror.status.last_error or "")
+                ),
+                "the error is reported",
             )
             fill(store, 10)
             assert store.mirror.status.state == "stopped"
@@ -274,7 +276,7 @@ def test_a_closed_mirror_starts_no_process(data: Path, settings: InfluxSettings)
     ("name", "value", "cure"),
     [
         ("importlib.util.find_spec", lambda _name: None, "pip install"),
-        ("sys.executable", "", "run `eventstore mirror` beside it"),
+        ("sys.executable", "", "run `eventstore mirror`"),
     ],
     ids=["no library", "no Python"],
 )

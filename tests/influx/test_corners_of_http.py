@@ -93,10 +93,10 @@ def test_a_write_of_nothing_asks_for_the_right_to_write_alone(code: int, error: 
 def test_a_busy_server_is_asked_again_when_it_says(code: int, headers: dict[str, str], seconds: float) -> None:
     answer = (code, headers, b"")
     calls: list[Callable[[Client], object]] = [Client.ping, Client.check_bucket]
-    calls += [lambda client: client.write(b"a b=1 1"), lambda client: client.ask("SELECT")]
+    calls += [lambda client: client.write(b"a b=1 1"), lambda client: client.query_rows("SELECT")]
     with answering({WRITE: answer, QUERY: answer, BUCKETS: answer, PING: answer}) as client:
         for call in calls:
-            with pytest.raises(Unavailable, match=f"answers {code} .no reason given.") as caught:
+            with pytest.raises(Unavailable, match=f"responds with {code} .no reason given.") as caught:
                 call(client)
             assert caught.value.retry_after == seconds
             assert not isinstance(caught.value, Refused)
@@ -121,14 +121,14 @@ def test_an_error_says_what_its_body_says_in_one_line(body: bytes, words: str) -
         for call in (client.ping, lambda: client.write(b"a b=1 1")):
             with pytest.raises(Unavailable) as caught:
                 call()
-            assert f" answers 500 ({words})" in str(caught.value)
+            assert f" responds with 500 ({words})" in str(caught.value)
 
 
 def test_a_page_in_another_encoding_is_no_answer() -> None:
     """As a proxy may have one for its own errors."""
     answer = (502, {"Content-Type": "text/html; charset=latin-1"}, "Schlüssel".encode("latin-1"))
     calls: list[Callable[[Client], object]] = [Client.ping, Client.check_bucket]
-    calls += [lambda client: client.write(b"a b=1 1"), lambda client: client.ask("SELECT")]
+    calls += [lambda client: client.write(b"a b=1 1"), lambda client: client.query_rows("SELECT")]
     with answering({WRITE: answer, QUERY: answer, BUCKETS: answer, PING: answer}) as client:
         for call in calls:
             with pytest.raises(Unavailable, match="InfluxDB at"):
@@ -145,8 +145,13 @@ def test_a_ping_tells_the_servers_version() -> None:
 def test_nobody_there_is_told_by_every_call() -> None:
     settings = InfluxSettings(f"http://127.0.0.1:{free_port()}", "org", "bucket")
     with contextlib.closing(Client(settings)) as client:
-        for call in (client.ping, client.check_bucket, lambda: client.write(b"a b=1 1"), lambda: client.ask("SELECT")):
-            with pytest.raises(Unavailable, match="does not answer") as caught:
+        for call in (
+            client.ping,
+            client.check_bucket,
+            lambda: client.write(b"a b=1 1"),
+            lambda: client.query_rows("SELECT"),
+        ):
+            with pytest.raises(Unavailable, match="does not respond") as caught:
                 call()
             assert " at 0x" not in str(caught.value)
 
@@ -167,7 +172,12 @@ def test_a_closed_client_says_so() -> None:
     client = Client(NOWHERE)
     client.close()
     client.close()
-    for call in (client.ping, client.check_bucket, lambda: client.write(b"a b=1 1"), lambda: client.ask("SELECT")):
+    for call in (
+        client.ping,
+        client.check_bucket,
+        lambda: client.write(b"a b=1 1"),
+        lambda: client.query_rows("SELECT"),
+    ):
         with pytest.raises(Closed, match="connect again"):
             call()
 

@@ -150,7 +150,7 @@ def test_a_stream_of_an_empty_log_has_no_version(
 def test_nothing_is_asked_for_past_the_head(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
+    monkeypatch.setattr(windows, "PAGE_POINTS_FIRST", 4)
     filling.fill(server, bucket, RECORDS)
     one = opened()
     assert one.head() == 9
@@ -158,7 +158,7 @@ def test_nothing_is_asked_for_past_the_head(
     client = one._client
     assert isinstance(client, CountingClient)
     assert not [query for query in client.queries if f"time > {RECORDS[-1].recorded_at}" in query]
-    assert not one._windows._ahead
+    assert not one._windows._prefetched
 
 
 def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
@@ -169,7 +169,9 @@ def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
     part, rest = filling.parts_of(filling.lines_of(RECORDS)[4], "position", "stream")
     filling.write(server, bucket, [part])
     one = opened()
-    with pytest.raises(Refused, match=f"the point at {RECORDS[4].recorded_at} is not whole: eventstore mirror --check"):
+    with pytest.raises(
+        Refused, match=f"the point at {RECORDS[4].recorded_at} is incomplete: eventstore mirror --check"
+    ):
         one.read(Query(limit=9, account=RECORDS[4].account))
     filling.write(server, bucket, [rest])
     expected = [record for record in RECORDS if record.account == RECORDS[4].account]
@@ -186,7 +188,7 @@ def test_a_position_that_is_no_whole_number_is_named(
     assert one.position_at(BEGAN_AT - 1) == 0
     early = BEGAN_AT - 700 * 86_400 * SECOND
     filling.write(server, bucket, [f"events,log=main,type=Noted position=0.5 {early}"])
-    with pytest.raises(Refused, match=rf"the point at {early} has a position that is no whole number, 0\.5"):
+    with pytest.raises(Refused, match=rf"the point at {early} has a position that is not an integer, 0\.5"):
         one.position_at(BEGAN_AT - 1)
 
 
@@ -206,7 +208,7 @@ def test_a_known_position_past_the_head_is_named(
     filling.write(server, bucket, [later(RECORDS[position - 1])])
     # Whoever comes later would take the history to end there.
     for source in (one, opened()):
-        with pytest.raises(Refused, match=f"has position {position} once more: eventstore mirror --check"):
+        with pytest.raises(Refused, match=f"repeats position {position}: eventstore mirror --check"):
             source.head()
 
 
@@ -214,7 +216,7 @@ def test_a_source_says_how_far_it_has_seen(server: Server, bucket: str, opened: 
     filling.fill(server, bucket, RECORDS)
     one = opened()
     one.head()
-    assert repr(one) == f"<InfluxSource main in {bucket} at {server.url}, seen to 9>"
+    assert repr(one) == f"<InfluxSource main in {bucket} at {server.url}, head 9>"
 
 
 # The timeline
@@ -227,24 +229,24 @@ def anchors(records: Sequence[Record]) -> list[Anchor]:
 def test_a_timeline_forgets_half_of_what_it_knows_and_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "ANCHORS_MAX", 8)
     records = filling.made(filling.seconds(200))
-    known = Timeline(queries.Asking(Client(InfluxSettings("http://nowhere.invalid", "org", "bucket")), "main"))
+    known = Timeline(queries.QueryClient(Client(InfluxSettings("http://nowhere.invalid", "org", "bucket")), "main"))
     for anchor in anchors(records):
         known.add(anchor)
-        assert 4 < len(known._known) <= 8 or anchor.position < 8
-    assert known._known[0] == Anchor(0, 0)
-    assert all(low < high for low, high in itertools.pairwise(known._known))
-    assert set(known._known) <= {Anchor(0, 0), *anchors(records)}
+        assert 4 < len(known._anchors) <= 8 or anchor.position < 8
+    assert known._anchors[0] == Anchor(0, 0)
+    assert all(low < high for low, high in itertools.pairwise(known._anchors))
+    assert set(known._anchors) <= {Anchor(0, 0), *anchors(records)}
 
 
 def test_what_comes_before_the_first_point_that_is_left_has_no_time(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[4:])
-    times, top = Timeline(opened()._asking), anchors(RECORDS)[-1]
-    assert times.at(2, top) == Anchor(2, 0)
-    assert times.at(6, top) == anchors(RECORDS)[5]
+    times, top = Timeline(opened()._queries), anchors(RECORDS)[-1]
+    assert times.locate(2, top) == Anchor(2, 0)
+    assert times.locate(6, top) == anchors(RECORDS)[5]
     # What was seen in the place of the first is not taken for it.
-    assert Anchor(5, RECORDS[4].recorded_at) not in times._known
+    assert Anchor(5, RECORDS[4].recorded_at) not in times._anchors
 
 
 def test_a_log_that_was_emptied_meanwhile_has_a_gap(
@@ -252,7 +254,7 @@ def test_a_log_that_was_emptied_meanwhile_has_a_gap(
 ) -> None:
     filling.claim(server, bucket)
     with pytest.raises(Gap) as caught:
-        Timeline(opened()._asking).at(5, anchors(RECORDS)[-1])
+        Timeline(opened()._queries).locate(5, anchors(RECORDS)[-1])
     assert (caught.value.after, caught.value.found) == (0, 0)
 
 
@@ -260,15 +262,15 @@ def test_what_is_missing_at_the_end_of_a_span_is_found(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[:7])
-    times, known = Timeline(opened()._asking), anchors(RECORDS)
-    assert times.missing(Anchor(0, 0), known[8], ("position",)) == known[6]
-    assert times.missing(Anchor(0, 0), known[6], ("position",)) is None
+    times, known = Timeline(opened()._queries), anchors(RECORDS)
+    assert times.last_before_gap(Anchor(0, 0), known[8], ("position",)) == known[6]
+    assert times.last_before_gap(Anchor(0, 0), known[6], ("position",)) is None
     # As where both ends are positions that are not there: they have the time of the last before them.
     for last in (8, 9):
-        assert times.missing(known[6], Anchor(last, known[6].recorded_at), ("position",)) == known[6]
+        assert times.last_before_gap(known[6], Anchor(last, known[6].recorded_at), ("position",)) == known[6]
 
 
-# Comparing
+# Comparison
 
 
 def test_a_point_that_lacks_fields_is_missing_and_shipped_again(shipped: Shipped) -> None:
@@ -286,7 +288,7 @@ def test_a_point_that_lacks_fields_is_missing_and_shipped_again(shipped: Shipped
 
 
 def test_all_that_differs_is_counted_and_some_of_it_named(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "NAMED_MAX", 3)
+    monkeypatch.setattr(check, "DIFFERENCES_MAX", 3)
     for record in shipped.records[10:15]:
         shipped.delete(record)
     found = shipped.compare()

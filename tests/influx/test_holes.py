@@ -183,7 +183,7 @@ def seen(
     server: Server, bucket: str, reader: Callable[[], InfluxReader], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[InfluxReader, list[Record]]:
     """Return a reader, and the twelve records that it has seen, of which the eighth is gone now."""
-    monkeypatch.setattr(windows, "WIDTH_FIRST", 4)
+    monkeypatch.setattr(windows, "PAGE_POINTS_FIRST", 4)
     records = filling.made(filling.seconds(12))
     filling.fill(server, bucket, records)
     one = reader()
@@ -199,7 +199,7 @@ def test_what_was_seen_and_is_gone_is_waited_for(
     """A server that is killed may lose what it had shown; its mirror sends it again once it has found out."""
     one, records = seen
     if filters:
-        one._influx._asking.note_trouble()  # without one, what was counted once is not counted again
+        one._influx._queries.note_failure()  # without one, what was counted once is not counted again
         one._influx._counted = (Anchor(0, 0), Anchor(0, 0))
     threading.Timer(
         4 * queries.OLD_GAP_SECONDS, filling.write, (server, bucket, filling.lines_of(records)[7:8])

@@ -52,7 +52,7 @@ def test_what_is_gone_from_long_before_the_cursor_halts_until_it_is_back(
     shipped: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That is no crash: points were deleted, or an older copy was restored, and somebody has to look."""
-    monkeypatch.setattr("eventstore.influx.ship.history.LOOKED_BACK", 4)
+    monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK", 4)
     lines = Encoder("main", shipped.log_id, measures_of(shipped)).lines(shipped.read())
     forget(server, bucket)
     fill(shipped, 5)
@@ -88,7 +88,7 @@ def test_what_was_altered_beside_what_is_lost_stays_as_evidence(
     server.write(bucket, forged.encode())
     with at_work(shipped, settings):
         until(lambda: "had lost 1 of positions 3 to 10" in (shipped.mirror.status.last_error or ""), "it is told")
-        assert "left as they are: eventstore mirror --check names them" in (shipped.mirror.status.last_error or "")
+        assert "left as they are: list them with eventstore mirror --check" in (shipped.mirror.status.last_error or "")
         until(lambda: count(server, bucket) == 10, "what is gone is there again")
     found = server.influxql(bucket, "SELECT position FROM events WHERE position = 70")
     assert len(found["results"][0]["series"][0]["values"]) == 1

@@ -69,7 +69,7 @@ def test_the_status_tells_position_lag_and_state(data: Path, settings: InfluxSet
         found = store.mirror.status
         assert (found.position, found.lag_events) == (0, 20)
         assert 0.1 <= found.lag_seconds < WAIT_SECONDS
-        assert "does not answer" in (found.last_error or "")
+        assert "does not respond" in (found.last_error or "")
         assert "20 behind" in repr(store.mirror)
     with eventstore.open(data, influx=settings) as store:
         assert store.mirror.wait(timeout=WAIT_SECONDS)
@@ -202,7 +202,7 @@ def test_a_cursor_of_another_log_or_tree_ships_nothing(
         wrong = msgspec.json.encode(good | {what: "00" * len(good[what][::2])})
         shipper = Shipper(store._journal, data / "main", settings)
         cursor.write_bytes(wrong)
-        with pytest.raises(CorruptJournal, match="another log" if what == "log_id" else "another tree"):
+        with pytest.raises(CorruptJournal, match="another log" if what == "log_id" else "another root"):
             shipper.run(once=True, patience_seconds=SECONDS)
         assert count(server, bucket) == 10
         cursor.write_bytes(other)

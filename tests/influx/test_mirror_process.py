@@ -48,7 +48,7 @@ def shipping_pid(data: Path, other_than: int = 0) -> int:
 
     def is_there() -> bool:
         nonlocal found
-        told = status.told(data / "main")
+        told = status.read_status(data / "main")
         found = told.pid if told else 0
         return found not in {0, other_than}
 
@@ -70,7 +70,7 @@ def test_closing_ships_what_is_there(data: Path, settings: InfluxSettings, serve
         shipping_pid(data)
         fill(store, 2_000)
     assert count(server, bucket) == 2_000
-    assert status.told(data / "main") is None
+    assert status.read_status(data / "main") is None
 
 
 def test_closing_waits_for_no_dead_server(data: Path, dead: InfluxSettings) -> None:
@@ -169,8 +169,8 @@ def test_closing_while_the_process_is_started_again_leaves_none(
             super().__init__(*arguments, **named)
 
     monkeypatch.setattr(subprocess, "Popen", Slow)
-    monkeypatch.setattr(mirror, "RESPAWN_SECONDS", 0.001)
-    monkeypatch.setattr(mirror, "RESPAWN_SECONDS_MAX", 0.001)
+    monkeypatch.setattr(mirror, "RESTART_SECONDS", 0.001)
+    monkeypatch.setattr(mirror, "RESTART_SECONDS_MAX", 0.001)
     first = store.mirror._process
     assert first is not None
     first.kill()

@@ -17,7 +17,7 @@ from typing_extensions import override
 import eventstore
 from eventstore import Record, Unavailable
 from eventstore.influx.client import Client
-from eventstore.influx.repair.check import Comparing
+from eventstore.influx.repair.check import Comparison
 from eventstore.influx.ship.mirror import Mirror
 from eventstore.journal import Query
 from eventstore.journals.sqlite import SqliteJournal
@@ -199,7 +199,7 @@ def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: Local
         for line, record in zip(seen, records, strict=True):
             assert line.rstrip() == f"{record.position} {record.digest.hex()}"
         client = Client(settings)
-        compared = Comparing(store._journal, client, shipped=EVENTS, symbols=settings.symbols).run()
+        compared = Comparison(store._journal, client, shipped=EVENTS, symbols=settings.symbols).run()
         client.close()
         assert compared.ok, compared.first
         with eventstore.connect(settings=settings) as source:

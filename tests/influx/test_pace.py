@@ -11,7 +11,7 @@ import pytest
 from eventstore import EventStore
 from eventstore.clock import NANOSECONDS, ManualClock
 from eventstore.influx.ship.batches import RECORDS_MAX
-from eventstore.influx.ship.pace import APART_SECONDS, LIVE_RECORDS_MAX, LIVE_SECONDS, LOOK_SECONDS, Pace
+from eventstore.influx.ship.pace import INTERVAL_SECONDS_MIN, LIVE_RECORDS_MAX, LIVE_SECONDS, SAMPLE_SECONDS, Pace
 from tests.influx.api import Server
 from tests.influx.mirroring import event, fill, settings_for, ship
 
@@ -36,22 +36,22 @@ def pass_by(clock: ManualClock, seconds: float) -> None:
 
 def test_what_is_there_already_is_shipped_at_full_speed(pace: Pace, clock: ManualClock) -> None:
     for _ in range(3):
-        assert (pace.records_max, pace.seconds(RECORDS_MAX)) == (RECORDS_MAX, APART_SECONDS)
-        pass_by(clock, LOOK_SECONDS)
+        assert (pace.records_max, pace.seconds(RECORDS_MAX)) == (RECORDS_MAX, INTERVAL_SECONDS_MIN)
+        pass_by(clock, SAMPLE_SECONDS)
 
 
 def test_while_somebody_appends_the_pace_is_kept_and_no_longer(
     pace: Pace, store: EventStore, clock: ManualClock
 ) -> None:
     fill(store, 1)
-    assert pace.seconds(500) == APART_SECONDS, "nobody has looked yet"
-    pass_by(clock, LOOK_SECONDS)
+    assert pace.seconds(500) == INTERVAL_SECONDS_MIN, "nobody has looked yet"
+    pass_by(clock, SAMPLE_SECONDS)
     assert (pace.records_max, pace.seconds(500)) == (LIVE_RECORDS_MAX, 500 / PER_SECOND)
-    assert pace.seconds(1) == APART_SECONDS
+    assert pace.seconds(1) == INTERVAL_SECONDS_MIN
     pass_by(clock, LIVE_SECONDS - 0.001)
     assert pace.records_max == LIVE_RECORDS_MAX
     pass_by(clock, 0.001)
-    assert (pace.records_max, pace.seconds(500)) == (RECORDS_MAX, APART_SECONDS)
+    assert (pace.records_max, pace.seconds(500)) == (RECORDS_MAX, INTERVAL_SECONDS_MIN)
 
 
 def test_who_appends_more_than_the_pace_is_not_fallen_behind_of(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from eventstore import InvalidEvent, Record, event
 from eventstore.events import Event
 from eventstore.ids import keyed_id
-from eventstore.influx.points import Decoder, Encoder, Foreign, Row
+from eventstore.influx.points import Decoder, Encoder, ForeignPoint, PointRow
 from tests.influx.filling import LOG_ID, sealed
 
 MEASURES = ("price", "quantity", "count")
@@ -90,10 +90,10 @@ def point_of(content: object) -> Point:
     return Scan(line_of(record_of(json.dumps(content).encode()))).point()
 
 
-def row_of(point: Point) -> Row:
+def row_of(point: Point) -> PointRow:
     tags, fields, at = point
     columns = [fields.get(name) for name in ("position", "stream", "occurred_at", "data", "meta")]
-    return msgspec.convert([at, *columns, tags["type"]], Row)
+    return msgspec.convert([at, *columns, tags["type"]], PointRow)
 
 
 def test_a_record_s_line_is_fixed_to_the_byte() -> None:
@@ -255,7 +255,7 @@ GOOD = {"id": "00" * 16, "version": 1, "schema": 1, "log_id": LOG_ID.hex()}
     ids=str,
 )
 def test_a_meta_that_is_not_the_log_s_is_foreign(changes: dict[str, object]) -> None:
-    row = Row(11, 7, "order/ACC1/O-1", 5, "{}", json.dumps(GOOD | changes), "Priced")
-    with pytest.raises(Foreign, match="the point at 11"):
+    row = PointRow(11, 7, "order/ACC1/O-1", 5, "{}", json.dumps(GOOD | changes), "Priced")
+    with pytest.raises(ForeignPoint, match="the point at 11"):
         Decoder("main", LOG_ID).record(row)
     assert Decoder("main", LOG_ID).record(msgspec.structs.replace(row, meta=json.dumps(GOOD))) is not None

@@ -221,7 +221,7 @@ def test_a_server_that_stays_dead_is_given_up_when_patience_ends(own_server: Loc
         assert reader.head() == 10
         own_server.kill()
         began = time.monotonic()
-        with pytest.raises(Unavailable, match="does not answer"):
+        with pytest.raises(Unavailable, match="does not respond"):
             list(reader.read())
         assert 0.9 < time.monotonic() - began < 6
 

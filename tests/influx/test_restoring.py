@@ -125,12 +125,12 @@ def test_a_watermark_kept_elsewhere_is_asked_too(data: Path, settings: InfluxSet
     more = restore(settings, tmp_path / "two" / "main", "main", watermarks=tmp_path / "kept")
     assert more.proved == fewer.proved + 1
     kept.write("signed", Watermark(log_id, record.position, bytes(32).hex()))
-    with pytest.raises(CorruptJournal, match="the watermark signed saw another record") as caught:
+    with pytest.raises(CorruptJournal, match="the watermark signed has another digest") as caught:
         restore(settings, tmp_path / "three" / "main", "main", watermarks=tmp_path / "kept")
     assert caught.value.position == record.position
     assert not (tmp_path / "three").exists(), "something is left behind"
     kept.write("signed", Watermark(bytes(16).hex(), record.position, record.digest.hex()))
-    with pytest.raises(Refused, match="of another log"):
+    with pytest.raises(Refused, match="to another log"):
         restore(settings, tmp_path / "three" / "main", "main", watermarks=tmp_path / "kept")
 
 
@@ -143,7 +143,7 @@ def test_a_changed_point_does_not_give_the_roots_that_the_mirror_left(
     changed = row["data"].replace("T-349", "T-350").replace('"', '\\"')
     tags = f"account={row['account']},category=order,log=main,symbol=ESZ5,type=OrderFilled"
     server.write(bucket, f'events,{tags} data="{changed}" {row["time"]}'.encode())
-    with pytest.raises(CorruptJournal, match="the mirror saw another record or tree here: points were changed"):
+    with pytest.raises(CorruptJournal, match="the mirror has another digest or root here: points were altered"):
         restore(settings, tmp_path / "new" / "main", "main")
     with eventstore.connect(settings=settings) as reader:
         found = reader.verify()
@@ -180,7 +180,7 @@ def test_where_nothing_proves_that_it_is_all_nothing_is_restored_unless_that_is_
         Watermarks(marks / "watermarks").directory.parent.mkdir()
         Watermarks(marks / "watermarks").write("head", Watermark(log_id, 0, ""))
     given = marks / "watermarks" if marks.exists() else None
-    with pytest.raises(Unproved, match=r"nothing proves that bucket .* holds all of log 'main'"):
+    with pytest.raises(Unproved, match=r"nothing proves that bucket .* holds log 'main'"):
         restore(settings, new / "main", "main", watermarks=given)
     assert not new.exists(), "something is left behind"
     found = restore(settings, new / "main", "main", watermarks=given, unproved=True)
@@ -216,7 +216,7 @@ def test_one_watermark_is_enough_of_a_proof_and_says_how_far_it_goes(
 def test_a_folder_of_watermarks_that_holds_none_is_refused(
     data: Path, settings: InfluxSettings, tmp_path: Path
 ) -> None:
-    with pytest.raises(Refused, match="holds no watermark"):
+    with pytest.raises(Refused, match="holds no watermarks"):
         restore(settings, tmp_path / "new" / "main", "main", watermarks=tmp_path / "misspelt")
     assert not (tmp_path / "new").exists()
 
@@ -232,9 +232,9 @@ def test_a_journal_that_is_there_is_not_written_over(data: Path, settings: Influ
 def test_nothing_is_adopted_that_nobody_ships(data: Path, settings: InfluxSettings, server: Server) -> None:
     other = server.make_bucket()
     elsewhere = msgspec.structs.replace(settings, bucket=other)
-    with pytest.raises(Refused, match="there is nothing to take over"):
+    with pytest.raises(Refused, match="there is nothing to adopt"):
         adopt(elsewhere, data / "main", "main", bytes(16))
-    with pytest.raises(Refused, match="of which this is no copy"):
+    with pytest.raises(Refused, match="not a copy of this one"):
         adopt(settings, data / "main", "main", bytes(16))
     server.delete_bucket(other)
 

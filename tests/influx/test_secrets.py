@@ -92,8 +92,8 @@ def test_what_a_server_or_a_library_repeats_is_hidden() -> None:
     client = Client(settings())
     message = f"token {TOKEN} of somebody:{PASSWORD} is not known"
     for number in (401, 403, 404, 422, 500):
-        assert is_clean(client._refusal(number, message, {}))
-    assert is_clean(client._no_answer(OSError(f"no route to {URL}")))
+        assert is_clean(client._error_for(number, message, {}))
+    assert is_clean(client._unreachable(OSError(f"no route to {URL}")))
     client.close()
 
 

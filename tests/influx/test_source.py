@@ -23,7 +23,7 @@ def settings(server: Server, journal: MemoryJournal, records: Sequence[Record]) 
     settings = InfluxSettings(server.url, server.org, bucket, server.token)
     client = Client(settings)
     for log, log_id in (("main", journal.log_id), ("other", bytes(16))):
-        claims.claim(client, log, log_id, "home", symbols=True, at=1)
+        claims.write(client, log, log_id, "home", symbols=True, at=1)
         client.write("\n".join(Encoder(log, log_id, lambda _type, _schema: ()).lines(records)).encode())
     client.close()
     yield settings

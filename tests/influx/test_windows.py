@@ -10,11 +10,11 @@ import pytest
 
 from eventstore import Record
 from eventstore.influx import client as clients
-from eventstore.influx.client import ANSWER_BYTES_MAX
+from eventstore.influx.client import RESPONSE_BYTES_MAX
 from eventstore.influx.read.reader import InfluxReader
 from eventstore.influx.read.source import InfluxSource
 from eventstore.influx.read.timeline import Timeline
-from eventstore.influx.read.windows import ANSWER_BYTES
+from eventstore.influx.read.windows import PAGE_BYTES
 from eventstore.journal import Query
 from tests.influx import filling
 from tests.influx.filling import BEGAN_AT, SECOND, CountingClient
@@ -61,7 +61,7 @@ def test_a_position_is_found_with_few_questions(server: Server, log: tuple[str, 
     source.head()
     edges = [1, len(records) // 2, len(records) - 1, 5_000, 4_999, 5_001, 5_059]
     for after in [*edges, *(chance.randrange(len(records)) for _ in range(10))]:
-        source._times = Timeline(source._asking)  # as one that has seen nothing
+        source._times = Timeline(source._queries)  # as one that has seen nothing
         del client.queries[:], client.sizes[:]
         assert source.read(Query(after=after, limit=3, until=len(records))) == records[after : after + 3]
         assert len(client.queries) <= QUESTIONS_MAX
@@ -139,9 +139,9 @@ def test_no_answer_is_ever_longer_than_its_bound(
     _, source = source_of(server, bucket)
     with InfluxReader(client, "main") as reader:
         assert list(reader.read(account=account)) == wanted
-    assert max(client.sizes) <= ANSWER_BYTES_MAX
+    assert max(client.sizes) <= RESPONSE_BYTES_MAX
     source.read(Query(after=3_000, limit=800))
-    assert source.page * 60_000 < 2 * ANSWER_BYTES
+    assert source.page * 60_000 < 2 * PAGE_BYTES
     source.close()
 
 
@@ -160,7 +160,7 @@ def test_an_answer_that_is_too_long_is_asked_for_in_parts(
     server: Server, heavy: tuple[str, Sequence[Record]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket, records = heavy
-    monkeypatch.setattr(clients, "ANSWER_BYTES_MAX", 150_000)
+    monkeypatch.setattr(clients, "RESPONSE_BYTES_MAX", 150_000)
     client, source = source_of(server, bucket)
     assert source.head() == len(records)
     assert source.read(Query(after=2_990, limit=30)) == records[2_990:3_020]

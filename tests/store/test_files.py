@@ -78,7 +78,7 @@ for place in sys.argv[1:]:
     store.append("mark/-/m", Marked(name="x"))
     store.backup(place + "/copy")
     claims.home_of(store.directory)
-    status.tell(store.directory, status.Told(1, "shipping"))
+    status.write_status(store.directory, status.ShipperStatus(1, "shipping"))
     lock = status.MirrorLock(store.directory)
     lock.take()
     kept += [store, lock]

@@ -1,1 +1,1 @@
-"""The read side of InfluxDB: one log read in order, contiguous, each point whole."""
+"""The read side of InfluxDB: one log read in order, without gaps, each point complete."""

@@ -1,113 +1,120 @@
-"""Asking about one log: again while InfluxDB does not answer, and how long to wait for what is missing."""
+"""Queries about one log, retried while InfluxDB is unavailable, and how long to wait for missing points."""
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from eventstore.errors import Refused, Unavailable
-from eventstore.extras import missing
-from eventstore.influx.client import ANY
-from eventstore.influx.points import CHECK
-
-try:
-    import tenacity
-except ImportError as e:
-    raise ImportError(missing("InfluxDB", e.name, "influx")) from e
+from eventstore.influx.backoff import Backoff
+from eventstore.influx.client import UNTYPED_ROWS
+from eventstore.influx.points import CHECK_HINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from eventstore.influx.client import Client, Raw, Shape
+    from eventstore.influx.client import Client, RawResponse, ResponseDecoder
 
 R = TypeVar("R")
 T = TypeVar("T")
 
-# A part of a batch is there within milliseconds. What a killed server loses comes again once its mirror has met it, and
-# that looks at least each ten seconds.
+RETRY_SECONDS, RETRY_SECONDS_MAX = 0.1, 2.0
+POLL_SECONDS, POLL_SECONDS_MAX = 0.01, 0.5
+# A batch that is being written is complete within milliseconds. Points that a killed server lost are shipped again once
+# the mirror notices, which it does within ten seconds.
 GAP_SECONDS = 30.0
 OLD_GAP_SECONDS = 0.3
 
 
-class Asking:
-    """Asks a bucket about a log, for as long as the settings' `patience_seconds` say."""
+class QueryClient:
+    """Queries a bucket about one log, and retries for `patience_seconds` of the settings."""
 
     def __init__(self, client: Client, log: str) -> None:
         self.closed = threading.Event()
         self._client, self.log = client, log
-        self._troubled_at = -GAP_SECONDS
+        self._failed_at = -GAP_SECONDS
+        self._jitter = random.Random()
 
-    def rows(self, shape: Shape[R], query: str, values: Mapping[str, object] | None = None) -> tuple[list[R], int]:
-        """Return an answer's rows and bytes, asked for again with growing pauses while none comes, or half of one."""
+    def rows(
+        self, decoder: ResponseDecoder[R], query: str, values: Mapping[str, object] | None = None
+    ) -> tuple[list[R], int]:
+        """Return the rows of a response and its size in bytes; retry while there is none, or only a part of one."""
 
-        def ask() -> tuple[list[R], int]:
+        def attempt() -> tuple[list[R], int]:
             raw = self.fetch(query, values)
-            return shape.rows(raw), len(raw.body)
+            return decoder.rows(raw), len(raw.body)
 
-        return self._patiently(ask)
+        return self._retry(attempt)
 
-    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> Raw:
-        """Return an answer as it comes, asked for once."""
+    def fetch(self, query: str, values: Mapping[str, object] | None = None) -> RawResponse:
+        """Return a response undecoded; one attempt."""
         return self._client.fetch(query, {**(values or {}), "log": self.log})
 
     def positions(self, query: str) -> list[list[Any]]:
-        """Return rows whose second column is a position or a count, if anything."""
-        rows, _ = self.rows(ANY, query)
-        return whole(rows)
+        """Return rows whose second column is a position or a count, or None."""
+        rows, _ = self.rows(UNTYPED_ROWS, query)
+        return validate_positions(rows)
 
     def columns(self, query: str) -> dict[str, list[list[Any]]]:
-        """Return the rows of statements with one column each, by the columns' names; none for one without rows.
+        """Return the rows of several one-column statements by column name; a statement without rows has no entry.
 
-        Of a statement for several columns the server makes five times the work.
+        One statement with several columns takes the server five times as long.
         """
-        series = self._patiently(lambda: ANY.series(self.fetch(query)))
+        series = self._retry(lambda: UNTYPED_ROWS.series(self.fetch(query)))
         return {one.columns[1]: one.values for one in series}
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda e: isinstance(e, Unavailable) and not isinstance(e, Refused)),
-            wait=tenacity.wait_random_exponential(multiplier=0.1, max=2.0),
-            stop=tenacity.stop_after_delay(self._client.settings.patience_seconds),
-            sleep=tenacity.sleep_using_event(self.closed),
-            before_sleep=lambda _: self.note_trouble(),
-            reraise=True,
-        )
-        return retrying(ask)
+    def _retry(self, attempt: Callable[[], T]) -> T:
+        give_up_at = time.monotonic() + self._client.settings.patience_seconds
+        pauses = Backoff(RETRY_SECONDS, RETRY_SECONDS_MAX, jitter=self._jitter)
+        while True:
+            try:
+                return attempt()
+            except Refused:  # an Unavailable that no retry cures
+                raise
+            except Unavailable:
+                if time.monotonic() >= give_up_at:
+                    raise
+            self.note_failure()
+            self.closed.wait(pauses.next())
 
-    def note_trouble(self) -> None:
-        """Note that InfluxDB did not answer: it may have lost what it had shown."""
-        self._troubled_at = time.monotonic()
+    def note_failure(self) -> None:
+        """Note that InfluxDB was unavailable: points that it had shown may be gone for a while."""
+        self._failed_at = time.monotonic()
 
-    def patience(self, *, seen: bool) -> Patience:
-        """Return how long to wait for what is missing: long where it was seen, or InfluxDB was just not there.
+    def deadline(self, *, seen: bool) -> Deadline:
+        """Return how long to wait for missing points: long if they were seen before, or InfluxDB just failed.
 
-        A server that is killed may lose what could be seen, which its mirror then sends again.
+        A killed server may lose points that it had shown, and its mirror then ships them again. Points that nobody saw
+        and that no failure explains are simply missing: waiting would only delay the error.
         """
-        fresh = seen or time.monotonic() - self._troubled_at < GAP_SECONDS
-        return Patience(GAP_SECONDS if fresh else OLD_GAP_SECONDS, self.closed)
+        expected = seen or time.monotonic() - self._failed_at < GAP_SECONDS
+        return Deadline(GAP_SECONDS if expected else OLD_GAP_SECONDS, self.closed)
 
 
-def whole(rows: list[list[Any]]) -> list[list[Any]]:
-    """Return rows with a position each; raise Refused for one that is no whole number."""
+def validate_positions(rows: list[list[Any]]) -> list[list[Any]]:
+    """Return rows whose second column is a position; raise Refused if one is not an integer."""
     for row in rows:
         if row[1] is not None and type(row[1]) is not int:
-            msg = f"the point at {row[0]} has a position that is no whole number, {row[1]!r}: {CHECK}"
+            msg = f"the point at {row[0]} has a position that is not an integer, {row[1]!r}: {CHECK_HINT}"
             raise Refused(msg)
     return rows
 
 
-class Patience:
-    """Pauses that grow, until a time is over."""
+class Deadline:
+    """Polls with growing pauses until a time limit."""
 
     def __init__(self, seconds: float, cancel: threading.Event) -> None:
-        self._until = time.monotonic() + seconds
-        self._pause, self._cancel = 0.01, cancel
+        self._ends_at, self._cancel = time.monotonic() + seconds, cancel
+        self._pauses = Backoff(POLL_SECONDS, POLL_SECONDS_MAX)
 
     def wait(self) -> bool:
-        """Pause, or not when the cancel is set; tell whether to try once more, which then says what there is."""
-        if time.monotonic() >= self._until:
+        """Pause before the next attempt; return False, without a pause, once the time is up.
+
+        The pause ends early when the cancel event is set: the next attempt then raises what closed it.
+        """
+        if time.monotonic() >= self._ends_at:
             return False
-        self._cancel.wait(self._pause)
-        self._pause = min(self._pause * 2, 0.5)
+        self._cancel.wait(self._pauses.next())
         return True

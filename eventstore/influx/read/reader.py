@@ -1,4 +1,4 @@
-"""Reading a bucket: one log as a store's reading end, the logs that there are, and several merged into one."""
+"""Reads a bucket: one log as an EventReader, the names of its logs, and several logs merged into one."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 
 class InfluxReader(EventReader):
-    """Reads a log from InfluxDB alone: what a store reads, and what else the bucket holds."""
+    """Reads a log from InfluxDB alone, as a store reads its journal, and the other logs of the bucket."""
 
     def __init__(self, client: Client, log: str) -> None:
         self._influx = InfluxSource(client, log, claims.log_id_of(client, log))
         super().__init__(self._influx)
         self._client = client
 
-    # Whoever asks for all that there is must not be given, without a word, what comes before a hole. Following does
-    # without this: it gives at once what is whole, and what is on its way when it has come.
+    # A caller that asks for the whole log must not silently get only what comes before a gap: these wait until points
+    # that are being written have arrived. `follow` does not: it yields what is complete and continues later.
 
     @override
     def head(self) -> int:
-        """Return the last position; wait a little where points before it are on their way."""
-        return self._influx.settled()
+        """Return the last position, after a short wait if points before it are still being written."""
+        return self._influx.stable_head()
 
     @override
     def version(self, stream: str) -> int:
-        self._influx.settled()
+        self._influx.stable_head()
         return super().version(stream)
 
     @override
     def root(self, size: int | None = None) -> tuple[int, bytes]:
-        self._influx.settled()
+        self._influx.stable_head()
         return super().root(size)
 
     @override
@@ -63,10 +63,10 @@ class InfluxReader(EventReader):
         start: Times | None = None,
         stop: Times | None = None,
     ) -> Iterator[Record]:
-        """Yield the records of several logs as one, by recorded_at, then by the log's name.
+        """Yield the records of several logs merged into one sequence, by recorded_at, then by the log's name.
 
-        `after` maps each log that is wanted to its cursor: the position past which to begin; None means all logs from
-        their beginnings. A record's log and position are the cursor to go on from.
+        `after` maps each log to read to its cursor, the position after which to begin; None reads all logs from their
+        beginnings. A record's log and position are the cursor to resume from.
         """
         cursors = dict.fromkeys(self.logs(), 0) if after is None else dict(after)
         readers = {log: InfluxReader(Client(self._client.settings), log) for log in cursors}
@@ -87,7 +87,7 @@ def connect(
     log: str,
     settings: InfluxSettings | None,
 ) -> InfluxReader:
-    """Return a reading end, as `eventstore.connect` has it."""
+    """Return a reader; the arguments are those of `eventstore.connect`."""
     given: dict[str, object] = {
         name: value for name, value in (("url", url), ("org", org), ("bucket", bucket), ("token", token)) if value
     }

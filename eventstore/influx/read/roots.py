@@ -1,4 +1,4 @@
-"""Roots of a log's tree that its mirror leaves in InfluxDB, to prove by what is read from there later."""
+"""The Merkle roots that a log's mirror wrote to InfluxDB: what is read from there is verified against them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ if TYPE_CHECKING:
 
 
 def roots(client: Client, log: str) -> dict[int, str]:
-    """Return the tree's roots that the mirror left, in hex, by position: the newest of each hour."""
+    """Return the roots that the mirror wrote, in hex, by position: the last one of each hour."""
     values = {"log": log}
-    ends = [client.ask(f"SELECT {end}(tree) FROM {MIRROR} WHERE log = $log", values) for end in ("first", "last")]  # noqa: S608 - constants
+    # GROUP BY time needs a span: by default it begins in 1970 and ends now.
+    ends = [
+        client.query_rows(f"SELECT {end}(tree) FROM {MIRROR} WHERE log = $log", values)  # noqa: S608 - constants
+        for end in ("first", "last")
+    ]
     if not all(ends):
         return {}
     span = f"time >= {ends[0][0][0]} AND time <= {ends[1][0][0]}"
     query = f"SELECT last(tree) FROM {MIRROR} WHERE log = $log AND {span} GROUP BY time(1h) fill(none)"  # noqa: S608 - numbers
     found = {}
-    for _, tree in client.ask(query, values):
+    for _, tree in client.query_rows(query, values):
         position, _, root = str(tree).partition(":")
         if position.isdecimal():
             found[int(position)] = root

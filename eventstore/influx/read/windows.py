@@ -1,4 +1,4 @@
-"""Windows: a log's points in order, some thousands to an answer, the next ones on their way while these are used."""
+"""Windows: a log's points in order, some thousands per response, the next ones fetched while these are used."""
 
 from __future__ import annotations
 
@@ -7,121 +7,126 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from eventstore.errors import Unavailable
-from eventstore.influx.client import ROWS, TooWide
-from eventstore.influx.points import EVENTS, SELECTED, Row
+from eventstore.influx.client import EVENT_ROWS, ResponseTooLarge
+from eventstore.influx.points import EVENT_COLUMNS, EVENTS, PointRow
 from eventstore.influx.read.timeline import Anchor
 
 if TYPE_CHECKING:
-    from eventstore.influx.client import Raw
-    from eventstore.influx.read.queries import Asking
+    from eventstore.influx.client import RawResponse
+    from eventstore.influx.read.queries import QueryClient
     from eventstore.influx.read.timeline import Timeline
 
-# The server begins each answer anew in every series: 0.1 s, which many points have to share.
-WIDTH_FIRST = 40_000
-WIDTH_GROWTH = 8
-WIDTH_MAX = 100_000
-ANSWER_BYTES = 28_000_000
-# What is left is divided, so that the last answer too is read while the one before it becomes records.
-PARTS, PART_LEAST = 2, 40_000
+# Each response costs the server 0.1 s to set up its cursors over all series: many points have to share it.
+PAGE_POINTS_FIRST = 40_000
+PAGE_GROWTH_MAX = 8
+PAGE_POINTS_MAX = 100_000
+PAGE_BYTES = 28_000_000
+# The rest of a log is divided into so many pages, so that the last one too is fetched while the one before is decoded.
+LAST_PAGES, LAST_PAGE_POINTS_MIN = 2, 40_000
 
 
-class Width:
-    """How many points to ask for at once: as many as fit in an answer of some megabytes, learnt from those before."""
+class PageSizer:
+    """How many points to ask for at once: as many as fit in PAGE_BYTES, estimated from earlier responses."""
 
     def __init__(self) -> None:
-        self.count = WIDTH_FIRST
+        self.count = PAGE_POINTS_FIRST
 
     def learn(self, rows: int, size: int) -> None:
-        """Note how many bytes so many points came to."""
+        """Adjust to a response with so many rows and bytes."""
         if rows:
-            fitting = ANSWER_BYTES * rows // max(size, 1)
-            self.count = max(min(fitting, self.count * WIDTH_GROWTH, WIDTH_MAX), 1)
+            fitting = PAGE_BYTES * rows // max(size, 1)
+            # Growth is limited: the next events may be much larger than these.
+            self.count = max(min(fitting, self.count * PAGE_GROWTH_MAX, PAGE_POINTS_MAX), 1)
 
     def halve(self, asked: int) -> None:
-        """Note that so many points were more than an answer may hold."""
+        """Adjust to a response that was too large."""
         self.count = max(min(self.count, asked) // 2, 1)
 
     def part(self, left: int) -> int:
-        """Return how many of those that are left to ask for next."""
-        return min(-(-left // max(min(PARTS, left // PART_LEAST), 1)), self.count)
+        """Return how many of the remaining points to ask for next."""
+        return min(-(-left // max(min(LAST_PAGES, left // LAST_PAGE_POINTS_MIN), 1)), self.count)
 
 
 class Windows:
     """Fetches windows of one log. Used by one thread at a time."""
 
-    def __init__(self, asking: Asking, times: Timeline, width: Width, name: str) -> None:
-        self._asking, self._times, self._width = asking, times, width
-        self._ahead: tuple[Anchor, Future[Raw]] | None = None
-        self._kept: tuple[Anchor, list[Row]] | None = None
+    def __init__(self, queries: QueryClient, times: Timeline, sizer: PageSizer, name: str) -> None:
+        self._queries, self._times, self._sizer = queries, times, sizer
+        self._prefetched: tuple[Anchor, Future[RawResponse]] | None = None
+        self._left_over: tuple[Anchor, list[PointRow]] | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
 
-    def rows(self, start: Anchor, wanted: int, stop: int) -> list[Row]:
-        """Return some rows past an anchor and up to a time: no more than wanted, and than one answer may hold."""
+    def rows(self, start: Anchor, count_max: int, stop: int) -> list[PointRow]:
+        """Return rows after an anchor and up to a time: at most `count_max`, and no more than one response may hold."""
         while True:
-            count = min(wanted, self._width.count)
+            count = min(count_max, self._sizer.count)
             try:
-                rows, size = self._asking.rows(ROWS, _query(start, count, stop))
-            except TooWide:
-                self._width.halve(count)
+                rows, size = self._queries.rows(EVENT_ROWS, _query(start, count, stop))
+            except ResponseTooLarge:
+                self._sizer.halve(count)
             else:
-                self._width.learn(len(rows), size)
+                self._sizer.learn(len(rows), size)
                 return rows
 
-    def next(self, start: Anchor, wanted: int, top: Anchor, *, go_on: bool) -> list[Row]:
-        """Return some rows past an anchor, at most as many as are wanted, none past `top`.
+    def next(self, start: Anchor, count_max: int, top: Anchor, *, prefetch: bool) -> list[PointRow]:
+        """Return at most `count_max` rows after an anchor, none after `top`.
 
-        With `go_on` those after them are asked for, which the server works at while these become records.
+        With `prefetch` the rows that follow are requested too: the server prepares them while these are decoded.
         """
-        rows = self._known(start)
+        rows = self._already_fetched(start)
         if rows is None:
-            count = self._width.part(top.position - start.position) if go_on else wanted
-            stop = self._times.reach(start, count, top)
+            count = self._sizer.part(top.position - start.position) if prefetch else count_max
+            stop = self._times.estimate(start, count, top)
             rows = self.rows(start, count, stop)
-            if not rows and stop < top.recorded_at:  # the time by which they were probably recorded was not right
+            if not rows and stop < top.recorded_at:  # the estimated time was too early
                 rows = self.rows(start, count, top.recorded_at)
-        if go_on and rows and rows[-1].position == start.position + len(rows):
-            self._go_on(Anchor(rows[-1].position, rows[-1].recorded_at), top)
-        if len(rows) > wanted:
-            last, rest = rows[wanted - 1], rows[wanted:]
-            rows = rows[:wanted]
-            if last.position == start.position + wanted:
-                self._kept = Anchor(last.position, last.recorded_at), rest
+        # Not past a gap: the points that fill it would not be in what was fetched from behind it.
+        if prefetch and rows and rows[-1].position == start.position + len(rows):
+            self._prefetch(Anchor(rows[-1].position, rows[-1].recorded_at), top)
+        if len(rows) > count_max:
+            last, rest = rows[count_max - 1], rows[count_max:]
+            rows = rows[:count_max]
+            if last.position == start.position + count_max:
+                self._left_over = Anchor(last.position, last.recorded_at), rest
         return rows
 
     def close(self) -> None:
-        """Wait for nothing that is on its way."""
+        """Close without waiting for a pending request."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _known(self, start: Anchor) -> list[Row] | None:
-        """Return the rows past an anchor that came before, None where none did. They are used once."""
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == start:
-            return kept[1]
-        ahead, self._ahead = self._ahead, None
-        if ahead is None or ahead[0] != start:
+    def _already_fetched(self, start: Anchor) -> list[PointRow] | None:
+        """Return the rows after an anchor that were left over or prefetched, None if there are none.
+
+        They are returned once only: a caller that finds a gap in them and asks again needs a new response.
+        """
+        left_over, self._left_over = self._left_over, None
+        if left_over is not None and left_over[0] == start:
+            return left_over[1]
+        prefetched, self._prefetched = self._prefetched, None
+        if prefetched is None or prefetched[0] != start:
             return None
         try:
-            raw = ahead[1].result()
-            rows = ROWS.rows(raw)
-        except (CancelledError, TooWide):
+            raw = prefetched[1].result()
+            rows = EVENT_ROWS.rows(raw)
+        except (CancelledError, ResponseTooLarge):
             return None
         except Unavailable:
-            self._asking.note_trouble()
+            self._queries.note_failure()
             return None
-        self._width.learn(len(rows), len(raw.body))
+        self._sizer.learn(len(rows), len(raw.body))
         return rows
 
-    def _go_on(self, start: Anchor, top: Anchor) -> None:
-        count = self._width.part(top.position - start.position)
-        if self._ahead is None and count > 0:
-            query = _query(start, count, self._times.reach(start, count, top))
-            with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._ahead = start, self._thread.submit(self._asking.fetch, query)
+    def _prefetch(self, start: Anchor, top: Anchor) -> None:
+        count = self._sizer.part(top.position - start.position)
+        if self._prefetched is None and count > 0:
+            query = _query(start, count, self._times.estimate(start, count, top))
+            with contextlib.suppress(RuntimeError):  # the executor was closed meanwhile
+                self._prefetched = start, self._thread.submit(self._queries.fetch, query)
 
 
 def _query(start: Anchor, count: int, stop: int) -> str:
-    """Ask for so many points past an anchor, up to a time."""
+    """Return the query for at most `count` points after an anchor and up to a time."""
     return (
-        f"SELECT {SELECTED} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} AND time <= {stop} "  # noqa: S608 - numbers
+        f"SELECT {EVENT_COLUMNS} FROM {EVENTS} WHERE log = $log AND time > {start.recorded_at} AND time <= {stop} "  # noqa: S608 - numbers
         f"LIMIT {count}"
     )

@@ -1,1 +1,1 @@
-"""Comparing InfluxDB with a journal, shipping again what is missing, and restoring a lost journal."""
+"""Compares InfluxDB with a journal, ships missing records again, and restores a lost journal."""

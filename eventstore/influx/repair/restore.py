@@ -1,4 +1,4 @@
-"""After the loss of a disk: a new journal from what InfluxDB holds, under the same log id; and taking a log over."""
+"""Restores a lost journal from InfluxDB, under the same log id, and moves the right to ship a log to another copy."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from eventstore.config import InfluxSettings
     from eventstore.influx.claims import Claim
 
-LOST = "watermarks.lost"
+LOST_WATERMARKS = "watermarks.lost"
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What was restored: up to which position, with which root, proved against how many earlier roots.
+    """What was restored: the last position, the root there, and how many earlier roots and watermarks agree.
 
-    `acknowledged`: the last position that a watermark, or the mirror, knows to have been acknowledged, and `witness`
-    who knows it. Those past `position` are lost with the disk. `proved_to`: the last position at which something
-    agreed; what comes after it has its own digests and order, and nothing else that speaks for it.
+    `acknowledged`: the last position known to have been acknowledged, and `witness` the watermark, or the mirror, that
+    recorded it. Positions after `position` are lost with the disk. `proved_to`: the last position with a root or
+    watermark that agrees; the records after it are verified by their own digests and order only.
     """
 
     position: int
@@ -56,23 +56,23 @@ def restore(
     progress: Callable[[int, int], None] | None = None,
     clock: Clock | None = None,
 ) -> Restored:
-    """Write a log's folder anew from InfluxDB. Nothing is left behind unless all of it is proved.
+    """Restore a log's journal from InfluxDB. On an error no journal is left behind.
 
-    Beside the order of positions, times and versions, the tree is compared with the roots that the mirror left in
-    InfluxDB, and with the watermarks in the folder `watermarks`, by default those that outlived the journal in
-    `directory`. Where there are neither, nothing shows that any point is as it was written or that this is all of
-    them: that is Unproved, unless `unproved` accepts it. Raises Gap where positions are missing (`up_to` restores
-    what comes before), CorruptJournal where a record is not what it was, TargetExists where there is a journal,
-    Refused, Unavailable.
+    Verifies the order of positions, times and versions, and compares the Merkle tree with the roots that the mirror
+    wrote to InfluxDB and with the watermarks in the folder `watermarks`, by default those left in `directory`. If
+    there are neither, nothing proves that the points are unaltered and complete: raises Unproved, unless `unproved`
+    accepts that. Raises Gap if positions are missing (`up_to` restores what comes before), CorruptJournal if a record
+    was altered, TargetExists if there is a journal, Refused, Unavailable.
     """
     with contextlib.closing(Client(settings)) as client:
         log_id = claims.log_id_of(client, log)
         left = _watermarks(directory / "watermarks" if watermarks is None else watermarks, given=watermarks is not None)
         witnesses = _Witnesses(left, roots(client, log), log_id.hex())
         with contextlib.closing(InfluxSource(client, log, log_id)) as source:
-            head = source.settled()
+            head = source.stable_head()
             known = _acknowledged(client, log, left)
-            if not unproved and not witnesses.are_there and (head or known is None):
+            # Without points there is nothing to prove, as long as a witness tells how many were acknowledged.
+            if not unproved and not witnesses and (head or known is None):
                 raise _unproved(settings, log)
             acknowledged, witness = known or (0, "")
             last = head if up_to is None else min(up_to, head)
@@ -83,106 +83,108 @@ def restore(
             try:
                 proved = _write(source, restoration, last, witnesses, progress)
                 if watermarks is None and left:
-                    # They know of records that are not here, and would keep the new journal from opening.
-                    (directory / "watermarks").rename(_free(directory / LOST))
+                    # They may name records that are lost, which would keep the new journal from opening.
+                    (directory / "watermarks").rename(_free(directory / LOST_WATERMARKS))
                 restoration.finish()
             finally:
                 restoration.abandon()
     root = restoration.tree.root().hex()
     if last:
+        # The mirror resumes at the end of the restored journal: InfluxDB has these records.
         status.write_cursor(directory, Watermark(log_id.hex(), last, proved.digest, root), synced=True)
-    lost_after = witness if acknowledged > last else ""
-    return Restored(last, root, proved.count, max(acknowledged, last), lost_after, proved.position)
+    lost_witness = witness if acknowledged > last else ""
+    return Restored(last, root, proved.count, max(acknowledged, last), lost_witness, proved.position)
 
 
 def _watermarks(directory: Path, *, given: bool) -> dict[str, Watermark]:
     found = Watermarks(directory).all()
     if given and not found:
-        msg = f"{directory} holds no watermark: name the folder `watermarks` of the journal, or a copy of it"
+        msg = f"{directory} holds no watermarks: give the folder `watermarks` of the journal, or a copy of it"
         raise Refused(msg)
     return found
 
 
 def _unproved(settings: InfluxSettings, log: str) -> Unproved:
     return Unproved(
-        f"nothing proves that bucket {settings.bucket!r} holds all of log {log!r} as it was written: it has no roots "
-        "that the mirror left, and no watermark of the lost journal is here. Nothing was restored. Name a folder of "
-        "watermarks that was kept elsewhere (--watermarks DIR), or accept what there is (--unproved)"
+        f"nothing proves that bucket {settings.bucket!r} holds log {log!r} complete and unaltered: it has no roots "
+        "from the mirror, and there are no watermarks of the lost journal. Nothing was restored. Give a copy of the "
+        "watermarks (--watermarks DIR), or restore without proof (--unproved)"
     )
 
 
 def adopt(settings: InfluxSettings, directory: Path, log: str, log_id: bytes, *, clock: Clock | None = None) -> Claim:
-    """Make this copy of a journal the one that ships; return the claim that held before.
+    """Make this copy of a journal the one that ships; return the previous claim.
 
-    The copy that shipped so far is refused from then on, within seconds. Raises Refused for another log's name.
+    The copy that shipped before is refused within seconds. Raises Refused if the name belongs to another log.
     """
     client = Client(settings)
     try:
         found = claims.current(client, log)
         if found is None:
             msg = (
-                f"nobody ships log {log!r} to bucket {settings.bucket!r}: there is nothing to take over, just mirror it"
+                f"log {log!r} was never shipped to bucket {settings.bucket!r}: there is nothing to adopt; "
+                "run eventstore mirror"
             )
             raise Refused(msg)
         if found.log_id != log_id.hex():
-            msg = f"bucket {settings.bucket!r} holds another log {log!r} (id {found.log_id}), of which this is no copy"
+            msg = f"bucket {settings.bucket!r} holds another log {log!r} (id {found.log_id}), not a copy of this one"
             raise Refused(msg)
         home = claims.new_home(directory)
+        # The newest claim counts: later than the previous one, even if this machine's clock is behind.
         now = max((clock or SystemClock()).now_ns(), found.claimed_at + 1)
-        claims.claim(client, log, log_id, home, symbols=bool(found.symbols), at=now)
+        claims.write(client, log, log_id, home, symbols=bool(found.symbols), at=now)
     finally:
         client.close()
     return found
 
 
-def seconds_since_beat(settings: InfluxSettings, log: str, *, clock: Clock | None = None) -> float | None:
-    """Return how long ago a mirror last said how far it is, by this machine's clock; None where none ever did."""
+def seconds_since_heartbeat(settings: InfluxSettings, log: str, *, clock: Clock | None = None) -> float | None:
+    """Return the age of the mirror's last heartbeat by this machine's clock, None if there is none."""
     client = Client(settings)
     try:
-        rows = client.ask(f"SELECT last(position) FROM {MIRROR} WHERE log = $log", {"log": log})  # noqa: S608 - constant
+        rows = client.query_rows(f"SELECT last(position) FROM {MIRROR} WHERE log = $log", {"log": log})  # noqa: S608 - constant
     finally:
         client.close()
     return ((clock or SystemClock()).now_ns() - int(rows[0][0])) / NANOSECONDS if rows else None
 
 
 class _Witnesses:
-    """What is known of a log's past, by position: digests of records and roots of the tree."""
+    """What was recorded elsewhere about a log, by position: digests of records and roots of the tree."""
 
     def __init__(self, marks: Mapping[str, Watermark], roots: Mapping[int, str], log_id: str) -> None:
         self._digests: dict[int, tuple[str, str]] = {}
         self._roots: dict[int, tuple[str, str]] = {at: (root, "the mirror") for at, root in roots.items() if at}
         for name, mark in marks.items():
             if mark.log_id != log_id:
-                msg = f"the watermark {name} is of another log ({mark.log_id}): give those of this one, or none"
+                msg = f"the watermark {name} belongs to another log ({mark.log_id}): give those of this log, or none"
                 raise Refused(msg)
             if not mark.position:
-                continue  # of an empty log, which proves nothing of the records that came later
+                continue  # of an empty log: it proves nothing about later records
             self._digests[mark.position] = (mark.digest, f"the watermark {name}")
             if mark.root:
                 self._roots[mark.position] = (mark.root, f"the watermark {name}")
 
-    @property
-    def are_there(self) -> bool:
-        """Whether anything is known of any record."""
+    def __bool__(self) -> bool:
+        """Return whether anything is recorded about any position."""
         return bool(self._digests or self._roots)
 
     def stops(self, last: int) -> list[int]:
-        """Return the positions at which something is known, and the last."""
+        """Return the positions to check at, up to the last, and the last itself."""
         return sorted({at for at in (*self._digests, *self._roots) if 0 < at <= last} | ({last} if last else set()))
 
     def check(self, position: int, digest: str, root: str) -> int:
-        """Raise CorruptJournal where somebody knew otherwise; return how many agree."""
+        """Return how many witnesses agree; raise CorruptJournal if one does not."""
         agree = 0
         for known, found in ((self._digests, digest), (self._roots, root)):
             if position in known:
-                expected, who = known[position]
+                expected, witness = known[position]
                 if expected != found:
-                    raise CorruptJournal(position, f"{who} saw another record or tree here: points were changed")
+                    raise CorruptJournal(position, f"{witness} has another digest or root here: points were altered")
                 agree += 1
         return agree
 
 
-class _Proved(msgspec.Struct):
+class _Proof(msgspec.Struct):
     count: int = 0
     position: int = 0
     digest: str = ""
@@ -194,8 +196,9 @@ def _write(
     last: int,
     witnesses: _Witnesses,
     progress: Callable[[int, int], None] | None,
-) -> _Proved:
-    proved = _Proved()
+) -> _Proof:
+    proved = _Proof()
+    # Stops at each position that a witness recorded: only there can the digest and the root be compared.
     for stop in witnesses.stops(last):
         while restoration.tree.size < stop:
             after = restoration.tree.size
@@ -210,7 +213,8 @@ def _write(
 
 
 def _types(client: Client, log: str) -> list[TypeRow]:
-    rows = client.ask(f'SELECT durability, measures, "schema", "type" FROM {TYPES} WHERE log = $log', {"log": log})  # noqa: S608 - constant
+    query = f'SELECT durability, measures, "schema", "type" FROM {TYPES} WHERE log = $log'  # noqa: S608 - constant
+    rows = client.query_rows(query, {"log": log})
     found = {}
     for _, durability, measures, schema, name in rows:
         found[name, int(schema)] = TypeRow(name, int(schema), durability, tuple(msgspec.json.decode(measures)))
@@ -218,14 +222,15 @@ def _types(client: Client, log: str) -> list[TypeRow]:
 
 
 def _acknowledged(client: Client, log: str, marks: Mapping[str, Watermark]) -> tuple[int, str] | None:
-    """Return the last position that is known to have been acknowledged, and who knows; None where nobody does."""
-    rows = client.ask(f"SELECT max(head) FROM {MIRROR} WHERE log = $log", {"log": log})  # noqa: S608 - constant
+    """Return the last position recorded as acknowledged, and by which witness; None if there is none."""
+    rows = client.query_rows(f"SELECT max(head) FROM {MIRROR} WHERE log = $log", {"log": log})  # noqa: S608 - constant
+    # The head in a heartbeat was acknowledged, whether or not it had been shipped by then.
     known = [(int(rows[0][1]), "the mirror")] if rows else []
     known += [(mark.position, f"the watermark {name}") for name, mark in marks.items()]
     return max(known, default=None)
 
 
 def _free(path: Path) -> Path:
-    """Return a name that nothing has yet."""
+    """Return an unused name: this one, or one with a number appended."""
     names: Iterator[Path] = itertools.chain([path], (path.with_name(f"{path.name}.{n}") for n in itertools.count(2)))
     return next(name for name in names if not name.exists())

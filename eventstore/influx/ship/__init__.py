@@ -1,1 +1,1 @@
-"""The write side of InfluxDB: one process that ships a journal's records, in order."""
+"""The write side of InfluxDB: one process ships the records of a journal, in order."""

@@ -1,4 +1,4 @@
-"""Batches on their way to InfluxDB: read from the journal, proved, encoded, while the one before is being sent."""
+"""Batches: records read from the journal, verified and encoded while the batch before is being sent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.errors import CorruptJournal
-from eventstore.influx.points import Encoder, Types, type_line
+from eventstore.influx.points import Encoder, JournalTypes, type_line
 from eventstore.journal import Query
 from eventstore.record import Digester
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 RECORDS_MAX = 5_000
 BYTES_MAX = 2_000_000
-LIMIT_LEAST = 100
+LIMIT_MIN = 100
 WAIT_SECONDS = 0.05
 
 
-class Batch(msgspec.Struct, frozen=True):
-    """Lines of contiguous positions, and where the log stands after them."""
+class EncodedBatch(msgspec.Struct, frozen=True):
+    """The points of contiguous positions, and the log's digest and root after the last one."""
 
     first: int
     position: int
@@ -35,30 +35,30 @@ class Batch(msgspec.Struct, frozen=True):
     root: str
     types: tuple[str, ...]
     lines: tuple[str, ...]
-    """A line for each position from `first` on."""
+    """One line per position, from `first` on."""
 
     @property
     def body(self) -> bytes:
         return "\n".join([*self.types, *self.lines]).encode()
 
 
-class Batches:
-    """Makes batches of what a journal holds past a position, in a thread of its own, at most one ahead."""
+class BatchEncoder:
+    """Encodes the records of a journal after a position, in its own thread: one batch ready, one being encoded."""
 
     def __init__(self, journal: Maintenance, tree: merkle.Frontier, *, symbols: bool) -> None:
         self._journal, self._tree, self._stop = journal, tree, threading.Event()
         self.records_max = RECORDS_MAX
-        self._types = Types(journal)
-        self._shipped: set[tuple[str, int]] = set()
-        self._began_at, self._limit = 0, LIMIT_LEAST
+        self._types = JournalTypes(journal)
+        self._shipped_types: set[tuple[str, int]] = set()
+        self._first_recorded_at, self._limit = 0, LIMIT_MIN
         self._digester = Digester(journal.log_id)
         self._encoder = Encoder(journal.log, journal.log_id, self._types.measures, symbols=symbols)
-        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=1)
+        self._ready: queue.Queue[EncodedBatch | BaseException] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name=f"encoder of {journal.log}", daemon=True)
         self._thread.start()
 
-    def next(self, seconds: float) -> Batch | None:
-        """Return the next batch, None where there is nothing to ship for so long; raise what ended the encoding."""
+    def next(self, seconds: float) -> EncodedBatch | None:
+        """Return the next batch, None if none is ready within so many seconds; raise what ended the thread."""
         try:
             found = self._ready.get(timeout=seconds)
         except queue.Empty:
@@ -68,7 +68,7 @@ class Batches:
         return found
 
     def close(self) -> None:
-        """End the thread, and wait for its end."""
+        """End the thread and wait for it."""
         self._stop.set()
         self._thread.join()
 
@@ -82,44 +82,50 @@ class Batches:
                 if len(records) < limit:
                     self._journal.wait(self._tree.size, WAIT_SECONDS)
                 elif records:
-                    # As many as make a batch: the largest events would take 300 MB otherwise.
+                    # Read as many as fill a batch: RECORDS_MAX of the largest events would take 300 MB.
                     fitting = BYTES_MAX * len(records) // max(sum([len(record.data) for record in records]), 1)
-                    self._limit = max(min(fitting, RECORDS_MAX), LIMIT_LEAST)
+                    self._limit = max(min(fitting, RECORDS_MAX), LIMIT_MIN)
         except Exception as error:  # noqa: BLE001 - not swallowed: `next` raises it
             self._put(error)
 
-    def _batch(self, records: Sequence[Record]) -> Batch:
+    def _batch(self, records: Sequence[Record]) -> EncodedBatch:
+        # Verified before it is shipped: InfluxDB must never confirm what the journal did not hold.
         for expected, record in enumerate(records, self._tree.size + 1):
             if record.position != expected:
                 raise CorruptJournal(expected, "the record is missing")
             if not self._digester.is_sound(record):
                 raise CorruptJournal(
-                    expected, "the record does not have its digest: it was changed after it was written"
+                    expected, "the record does not match its digest: it was changed after it was written"
                 )
-        self._began_at = self._began_at or self._first_time()
+        self._first_recorded_at = self._first_recorded_at or self._read_first_time()
         types = [self._type_line(*key) for key in dict.fromkeys([(r.type, r.schema) for r in records])]
         lines = self._encoder.lines(records)
         self._tree.grow([record.digest for record in records])
         last = records[-1]
-        return Batch(
+        return EncodedBatch(
             records[0].position, last.position, last.digest.hex(), self._tree.root().hex(),
             tuple(filter(None, types)), tuple(lines),
         )  # fmt: skip
 
     def _type_line(self, name: str, schema: int) -> str:
-        if (name, schema) in self._shipped:
+        if (name, schema) in self._shipped_types:
             return ""
-        self._shipped.add((name, schema))
+        self._shipped_types.add((name, schema))
         kind = self._types.of(name, schema)
-        # At the log's first time whenever it is shipped, so that shipping again adds no point.
+        # With the time of the log's first record, whenever it is shipped: shipping it again adds no second point.
         return type_line(
-            self._journal.log, name, schema, durability=kind.durability, measures=kind.measures, at=self._began_at
+            self._journal.log,
+            name,
+            schema,
+            durability=kind.durability,
+            measures=kind.measures,
+            at=self._first_recorded_at,
         )
 
-    def _first_time(self) -> int:
+    def _read_first_time(self) -> int:
         return self._journal.read(Query(limit=1))[0].recorded_at
 
-    def _put(self, item: Batch | BaseException) -> None:
+    def _put(self, item: EncodedBatch | BaseException) -> None:
         while not self._stop.is_set():
             try:
                 self._ready.put(item, timeout=WAIT_SECONDS)
@@ -129,7 +135,7 @@ class Batches:
 
 
 def _parts(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """Divide records so that no part has much more data than a request should carry."""
+    """Divide records into parts with little more data than one request should carry."""
     first = size = 0
     for index, record in enumerate(records):
         size += len(record.data)

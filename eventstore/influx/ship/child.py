@@ -1,6 +1,6 @@
-"""The process that ships: python -m eventstore.influx.ship.child DIRECTORY, with settings as JSON on its input.
+"""The shipping process: python -m eventstore.influx.ship.child DIRECTORY, with its settings as JSON on stdin.
 
-It ends when the store is closed, which says so on its input, and when the process that started it is gone.
+It ends when the store is closed, which the store announces on stdin, or when the process that started it has ended.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from eventstore.journals.sqlite import SqliteJournal
 
 DRAIN_SECONDS = 5.0
 NICENESS = 5
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 
 
 def main(directory: Path) -> None:
-    """Ship a log's folder until the input ends."""
+    """Ship a log until stdin ends."""
     parent = os.getppid()
-    # Unbuffered: what follows the line is waited for below the buffer.
+    # Unbuffered: `select` below would not see what a buffer has already read.
     with open(0, "rb", buffering=0, closefd=False) as lines:
         settings = msgspec.json.decode(lines.readline(), type=InfluxSettings)
-    # The trading process goes first.
+    # The trading process has priority.
     os.nice(NICENESS)
     journal = SqliteJournal(directory / "journal.db", log=directory.name)
     try:
@@ -41,8 +41,8 @@ def main(directory: Path) -> None:
 
 
 def _end_with_parent(shipper: Shipper, parent: int) -> None:
-    """Wait for a word, for the input's end, or for another parent: a fork of the first may hold the input open."""
-    while not select.select([0], [], [], LOOK_SECONDS)[0] and os.getppid() == parent:
+    """Wait for input, its end, or another parent process: a fork of the parent may hold the pipe open."""
+    while not select.select([0], [], [], POLL_SECONDS)[0] and os.getppid() == parent:
         pass
     shipper.stop(drain_seconds=DRAIN_SECONDS)
 

@@ -1,4 +1,4 @@
-"""What must hold for as long as a log is shipped: the bucket, how long it keeps points, the token, and the claim."""
+"""The preconditions of shipping a log: the bucket, its retention, the token, and the claim of the log's name."""
 
 from __future__ import annotations
 
@@ -18,58 +18,59 @@ if TYPE_CHECKING:
 CLAIM_SECONDS = 0.5
 
 
-class Found(NamedTuple):
-    """The log's claim, None where nobody has made one, and whether the bucket is another one than before."""
+class BucketState(NamedTuple):
+    """The current claim of the log's name, None if there is none, and whether the bucket is not the one of before."""
 
     claim: claims.Claim | None
     is_replaced: bool
 
 
-class Conditions:
-    """Checks what was right at the start, again and again: others may change it at any time."""
+class Preconditions:
+    """Checks the preconditions, at the start and regularly: an administrator may change them at any time."""
 
     def __init__(self, journal: Maintenance, directory: Path, clock: Clock) -> None:
         self._journal, self._directory, self._clock = journal, directory, clock
         self._bucket_id = ""
 
-    def check(self, client: Client) -> Found:
-        """Raise Refused, naming it, for what does not hold: somebody has to put it right."""
+    def check(self, client: Client) -> BucketState:
+        """Return the bucket's state; raise Refused, naming the cause, if a precondition does not hold."""
         bucket_id = client.check_bucket()
         is_replaced = bool(self._bucket_id) and bucket_id != self._bucket_id
         claim = claims.current(client, self._journal.log)
         if claim is not None:
             self._check_claim(client, claim)
-        # Only now: a bucket that was refused is looked at as one that is new here, once it is right.
+        # Not before: when a bucket that was refused is fixed, it must still be seen as replaced.
         self._bucket_id = bucket_id
-        return Found(claim, is_replaced)
+        return BucketState(claim, is_replaced)
 
     def claim(self, client: Client, stop: threading.Event) -> claims.Claim:
-        """Claim the log's name in a bucket where nobody has, and see that it is this log's now."""
+        """Claim the log's name in a bucket without a claim; raise Refused if another journal claimed it first."""
         log = self._journal.log
         home = claims.home_of(self._directory) or claims.new_home(self._directory)
         now = self._clock.now_ns()
-        claims.claim(client, log, self._journal.log_id, home, symbols=client.settings.symbols, at=now)
-        # Whoever claims the name at the same moment has done so by now, and both see it.
+        claims.write(client, log, self._journal.log_id, home, symbols=client.settings.symbols, at=now)
+        # InfluxDB has no compare-and-set. A journal that claims the name at the same moment has written its claim after
+        # this pause, and both then see the same newest one.
         stop.wait(CLAIM_SECONDS)
         found = claims.current(client, log)
         if found is None:
-            msg = f"the claim of log {log!r} was written and is not there: may the token read?"
+            msg = f"the claim of log {log!r} was written but cannot be read: does the token have read permission?"
             raise Refused(msg)
         self._check_claim(client, found)
         return found
 
     def _check_claim(self, client: Client, found: claims.Claim) -> None:
-        """Raise Refused unless the bucket's log of this name is this one, and this copy of it."""
+        """Raise Refused unless the name belongs to this log and to this copy of it."""
         log = self._journal.log
         if found.log_id != self._journal.log_id.hex():
             msg = (
                 f"bucket {client.settings.bucket!r} holds another log {log!r} (id {found.log_id}, of {found.host}): "
-                "open this one under another name, or name another bucket"
+                "open this one under another name, or use another bucket"
             )
             raise Refused(msg)
         if found.home != claims.home_of(self._directory):
             msg = (
                 f"log {log!r} is shipped by another copy of this journal (on {found.host}), not by {self._directory}: "
-                "two would mix. If that one is gone for good, run: eventstore adopt"
+                "two copies would mix their records. If the other is gone for good, run: eventstore adopt"
             )
             raise Refused(msg)

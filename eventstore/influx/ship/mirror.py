@@ -1,4 +1,4 @@
-"""A store's side of its mirror: starts the process that ships, says how far it is, and waits for it."""
+"""The mirror as a store sees it: starts the shipping process, reports how far it is, and waits for it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from eventstore.config import PREFIX
 from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.extras import missing
 from eventstore.influx import status
+from eventstore.influx.backoff import Backoff
 from eventstore.influx.status import MirrorStatus
 from eventstore.record_errors import NotMirrored
 
@@ -34,110 +35,118 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.001
 STATE_SECONDS = 0.1
 WAIT_SECONDS = 30.0
-RESPAWN_SECONDS, RESPAWN_SECONDS_MAX = 1.0, 30.0
+RESTART_SECONDS, RESTART_SECONDS_MAX = 1.0, 30.0
 END_SECONDS = 6.0
 
 
 class Mirror:
-    """How a log gets to InfluxDB, seen from a process that appends. Whoever ships, every process sees the same."""
+    """The mirror of a log, from the side of a process that appends.
+
+    Whichever process ships, all see the same: the state is in files beside the journal.
+    """
 
     def __init__(
         self, journal: Maintenance, directory: Path, clock: Clock, *, settings: InfluxSettings | None = None
     ) -> None:
         self._journal, self._directory, self._clock, self._settings = journal, directory, clock, settings
         self._closing = threading.Event()
-        self._spawning = threading.Lock()
+        self._process_lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._keeper: threading.Thread | None = None
-        self._trouble: str | None = None
+        self._supervisor: threading.Thread | None = None
+        self._process_error: str | None = None
         if settings is not None:
             if importlib.util.find_spec("influxdb_client") is None:
                 raise ImportError(missing("InfluxDB", "influxdb_client", "influx"))
             if not sys.executable:
-                msg = "this Python cannot start another: run `eventstore mirror` beside it, and leave `influx` out"
+                msg = (
+                    "sys.executable is empty, so no process can be started: omit `influx`, and run `eventstore mirror`"
+                )
                 raise Unavailable(msg)
-            # From now on, every process that has this log open knows that it is mirrored.
+            # The lock file tells every process that has this log open that it is mirrored.
             files.create(directory / status.LOCK_FILE)
             self._spawn(settings)
-            self._keeper = threading.Thread(target=self._keep, args=(settings,), name="mirror's keeper", daemon=True)
-            self._keeper.start()
+            self._supervisor = threading.Thread(
+                target=self._supervise, args=(settings,), name="mirror supervisor", daemon=True
+            )
+            self._supervisor.start()
 
     @property
     def exists(self) -> bool:
-        """Whether this log is mirrored at all: by this store, or by anybody."""
+        """Whether this log is mirrored, by this store or by any other process."""
         return self._settings is not None or status.was_mirrored(self._directory)
 
     @property
     def status(self) -> MirrorStatus:
-        """How far InfluxDB has the log, and what the shipping process says of itself."""
-        told = status.told(self._directory)
+        """How far the log is mirrored, and the state of the shipping process."""
+        shipper = status.read_status(self._directory)
         try:
             position = self._position()
         except CorruptJournal as e:
-            position, told = 0, status.Told(0, "halted", str(e))
+            position, shipper = 0, status.ShipperStatus(0, "halted", str(e))
         head = self._journal.head()
         return MirrorStatus(
             position=position,
             lag_events=max(head - position, 0),
             lag_seconds=status.lag_seconds(self._journal, position, self._clock.now_ns()),
-            state="stopped" if told is None else told.state,
-            last_error=self._trouble if told is None else told.last_error,
+            state="stopped" if shipper is None else shipper.state,
+            last_error=self._process_error if shipper is None else shipper.last_error,
         )
 
     def wait(self, position: int | None = None, timeout: float = WAIT_SECONDS) -> bool:
-        """Wait until InfluxDB has confirmed a position, by default the head as it is now; tell whether it has.
+        """Wait until InfluxDB has confirmed a position, by default the current head; return whether it has.
 
-        Returns False when `timeout` seconds have run out, and at once when the mirror is halted, also for a position
-        that was confirmed before: what InfluxDB still has is in doubt then. `status.last_error` says why.
+        Returns False after `timeout` seconds, and at once if the mirror is halted, even for a position confirmed
+        before: it is uncertain then what InfluxDB still has. `status.last_error` says why.
         """
-        wanted = self._journal.head() if position is None else position
-        return self._wait(wanted, timeout) is None
+        target = self._journal.head() if position is None else position
+        return self._wait(target, timeout) is None
 
     def confirm(self, records: Sequence[Record]) -> None:
-        """Return once InfluxDB has these records; raise NotMirrored, which has them, when it takes too long."""
+        """Return once InfluxDB has these records; raise NotMirrored, which carries them, after the timeout."""
         timeout = WAIT_SECONDS if self._settings is None else self._settings.wait_seconds
-        # Repeated under their keys, records come in the order that was asked for, not in the log's.
+        # Records that an earlier append with the same keys wrote are in the order of the call, not of the log.
         why = self._wait(max(record.position for record in records), timeout)
         if why is not None:
             raise NotMirrored(records, why)
 
-    def _wait(self, wanted: int, timeout: float) -> str | None:
-        """Wait for a position; return why it was not reached, None when it was."""
+    def _wait(self, target: int, timeout: float) -> str | None:
+        """Wait for a position; return None when it is reached, else the reason why not."""
         path = self._directory / "watermarks" / status.CURSOR
-        began = looked_at = time.monotonic()
+        began = checked_at = time.monotonic()
         seen = -1
         while True:
             now = time.monotonic()
             is_over = now - began >= timeout
-            # The cursor's file is replaced for each batch: a new one has another time or another inode.
-            found, is_reached = _stamp(path), False
+            # Polled each millisecond, so it must be cheap: the cursor's file is replaced for each batch, and only a new
+            # time or inode is worth reading it.
+            found, is_reached = _file_version(path), False
             if found != seen or is_over:
                 seen = found
                 try:
-                    is_reached = self._position() >= wanted
+                    is_reached = self._position() >= target
                 except CorruptJournal as e:
                     return f"the mirror is halted: {e}"
-            if is_reached or is_over or now - looked_at >= STATE_SECONDS:
-                looked_at = now
-                told = status.told(self._directory)
-                if told is not None and told.state == "halted":
-                    return f"the mirror is halted: {told.last_error}"
+            if is_reached or is_over or now - checked_at >= STATE_SECONDS:
+                checked_at = now
+                shipper = status.read_status(self._directory)
+                if shipper is not None and shipper.state == "halted":
+                    return f"the mirror is halted: {shipper.last_error}"
                 if is_reached:
                     return None
                 if is_over:
-                    return f"{timeout:g} s were not enough; {_saying(told, self._trouble)}"
+                    return f"not confirmed within {timeout:g} s; {_describe(shipper, self._process_error)}"
             time.sleep(POLL_SECONDS)
 
     def close(self) -> None:
-        """Let the process ship what is there, while InfluxDB takes it and for a few seconds at most, and end it."""
-        with self._spawning:
+        """Let the shipping process send what is left, for a few seconds at most, and end it."""
+        with self._process_lock:
             is_closed = self._closing.is_set()
             self._closing.set()
             process = self._process
         if process is not None and not is_closed:
             assert process.stdin is not None
-            # A word, because a fork of this process may hold the pipe open; its end says the same when this one is
-            # killed.
+            # A line, because a fork of this process may hold the pipe open. If this process is killed, the end of the
+            # pipe has the same effect.
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(b"end\n")
                 process.stdin.flush()
@@ -146,28 +155,28 @@ class Mirror:
             try:
                 process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()  # at any moment: what is on its way is sent again by the next
+                process.kill()  # safe at any moment: the next one sends again what was not confirmed
                 process.wait()
-        if self._keeper is not None:
-            self._keeper.join()
+        if self._supervisor is not None:
+            self._supervisor.join()
 
     def _position(self) -> int:
         mark = status.read_cursor(self._directory)
         if mark is None:
             return 0
         if mark.log_id != self._journal.log_id.hex():
-            raise CorruptJournal(mark.position, f"the mirror's cursor is of another log ({mark.log_id})")
+            raise CorruptJournal(mark.position, f"the mirror's cursor belongs to another log ({mark.log_id})")
         if mark.position > (head := self._journal.head()):
             raise CorruptJournal(mark.position, f"the mirror's cursor is past the journal's end, {head}")
         return mark.position
 
     def _spawn(self, settings: InfluxSettings) -> None:
-        # The settings go by a pipe, so that the token stands in no list of processes.
+        # The settings go through a pipe: arguments and environment, and so the token, are visible to other processes.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        # The child finds the very package that this process runs, wherever it was imported from.
+        # The child must import this very package, wherever this process imported it from.
         root = str(Path(__file__).parent.parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
-        with self._spawning:
+        with self._process_lock:
             if self._closing.is_set():
                 return
             before = self._process
@@ -175,33 +184,36 @@ class Mirror:
                 [sys.executable, "-P", "-m", "eventstore.influx.ship.child", str(self._directory.absolute())],
                 stdin=subprocess.PIPE,
                 env=environment,
-                # Ctrl-C is for the trading process, which then closes its store.
+                # Ctrl-C must reach the trading process only, which then closes its store and so this process.
                 start_new_session=True,
             )
             if before is not None and before.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     before.stdin.close()
             assert self._process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):  # it has ended already, and is started again
+            with contextlib.suppress(BrokenPipeError):  # it has ended already: the supervisor restarts it
                 self._process.stdin.write(msgspec.json.encode(settings) + b"\n")
                 self._process.stdin.flush()
 
-    def _keep(self, settings: InfluxSettings) -> None:
-        """Start the process again when it ends before its time, after pauses that grow while it does not stay."""
-        pause = RESPAWN_SECONDS
+    def _supervise(self, settings: InfluxSettings) -> None:
+        """Restart the shipping process whenever it ends by itself, after growing pauses while it ends at once."""
+        pauses = Backoff(RESTART_SECONDS, RESTART_SECONDS_MAX)
+        pause = pauses.next()
         while not self._closing.is_set():
             assert self._process is not None
             began = time.monotonic()
             code = self._process.wait()
-            pause = RESPAWN_SECONDS if time.monotonic() - began > pause * 2 else min(pause * 2, RESPAWN_SECONDS_MAX)
-            self._trouble = f"the process that ships ended ({code}), and is started again in {pause:g} s"
+            if time.monotonic() - began > pause * 2:
+                pauses.reset()
+            pause = pauses.next()
+            self._process_error = f"the shipping process ended ({code}); restarting it in {pause:g} s"
             while not self._closing.wait(pause):
                 try:
                     self._spawn(settings)
                     break
                 except OSError as e:
-                    pause = min(pause * 2, RESPAWN_SECONDS_MAX)
-                    self._trouble = f"no process can be started that ships ({e.strerror}): it is tried again"
+                    pause = pauses.next()
+                    self._process_error = f"the shipping process cannot be started ({e.strerror}); retrying"
 
     @override
     def __repr__(self) -> str:
@@ -211,7 +223,7 @@ class Mirror:
         return f"<Mirror {found.state} at {found.position}, {found.lag_events} behind>"
 
 
-def _stamp(path: Path) -> int:
+def _file_version(path: Path) -> int:
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -219,7 +231,7 @@ def _stamp(path: Path) -> int:
     return hash((found.st_mtime_ns, found.st_ino))
 
 
-def _saying(told: status.Told | None, trouble: str | None) -> str:
-    if told is None:
-        return trouble or "no process ships this log now: run `eventstore mirror`"
-    return f"the mirror says: {told.state}{': ' + told.last_error if told.last_error else ''}"
+def _describe(shipper: status.ShipperStatus | None, process_error: str | None) -> str:
+    if shipper is None:
+        return process_error or "no process ships this log: run `eventstore mirror`"
+    return f"the mirror is {shipper.state}{': ' + shipper.last_error if shipper.last_error else ''}"

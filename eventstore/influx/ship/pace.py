@@ -1,7 +1,7 @@
-"""The pace of shipping: as fast as InfluxDB takes it, slower while somebody appends.
+"""The pace of shipping: as fast as InfluxDB accepts it, slower while events are appended.
 
-A server on the same machine needs all its processors for what it is sent, and an append's p99 went from 0.6 to 5 ms
-while a mirror caught up: the past can wait, who trades cannot.
+An InfluxDB on the same machine uses all processors to ingest: while a mirror caught up at full speed, the p99 of an
+append rose from 0.6 to 5 ms. History can wait, trading cannot.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from eventstore.clock import Clock
     from eventstore.journal import Source
 
-# A request each few milliseconds would keep the server, and one of the machine's processors, busy with little.
-APART_SECONDS = 0.01
-LOOK_SECONDS = 0.1
+# Requests every few milliseconds would keep the server and one processor busy with very little data.
+INTERVAL_SECONDS_MIN = 0.01
+SAMPLE_SECONDS = 0.1
 LIVE_SECONDS = 2.0
-# Whoever appends more than the pace allows for is not fallen behind of.
-FASTER_TIMES = 3
-# So many at once keep the server busy for no longer than an append's p99 may bear; fewer cost it more each.
+# Never ship slower than the log grows: the lag would increase without bound.
+SPEEDUP = 3
+# Larger batches keep the server busy for longer than the p99 of an append allows; smaller ones cost more per record.
 LIVE_RECORDS_MAX = 1_000
 
 
 class Pace:
-    """Says how many records to send at once and how long to wait after it, by how a journal's head moves."""
+    """Decides how many records to send at once, and when to send the next ones, from how fast the journal grows."""
 
     def __init__(self, journal: Source, clock: Clock, per_second: float) -> None:
         self._journal, self._clock, self._per_second = journal, clock, per_second
-        self._looked_at, self._head = clock.monotonic_ns(), journal.head()
+        self._sampled_at, self._head = clock.monotonic_ns(), journal.head()
         self._live_until = 0
         self._appended_per_second = 0.0
 
@@ -39,18 +39,18 @@ class Pace:
         return LIVE_RECORDS_MAX if self._is_live() else RECORDS_MAX
 
     def seconds(self, records: int) -> float:
-        """Return how long after the beginning of one sending, of so many records, the next may begin."""
+        """Return the shortest time from the start of a batch of so many records to the start of the next."""
         if not self._is_live():
-            return APART_SECONDS
-        return max(APART_SECONDS, records / max(self._per_second, self._appended_per_second * FASTER_TIMES))
+            return INTERVAL_SECONDS_MIN
+        return max(INTERVAL_SECONDS_MIN, records / max(self._per_second, self._appended_per_second * SPEEDUP))
 
     def _is_live(self) -> bool:
         now = self._clock.monotonic_ns()
-        since = (now - self._looked_at) / NANOSECONDS
-        if since >= LOOK_SECONDS:
+        since = (now - self._sampled_at) / NANOSECONDS
+        if since >= SAMPLE_SECONDS:
             head = self._journal.head()
             self._appended_per_second = (head - self._head) / since
             if head > self._head:
                 self._live_until = now + int(LIVE_SECONDS * NANOSECONDS)
-            self._looked_at, self._head = now, head
+            self._sampled_at, self._head = now, head
         return now < self._live_until

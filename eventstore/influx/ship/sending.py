@@ -1,4 +1,4 @@
-"""Sending: the same bytes again until InfluxDB has them, with pauses that grow, or a halt that names the position."""
+"""Sending: one attempt to write a batch, the pause after a failure, and the search for a rejected event."""
 
 from __future__ import annotations
 
@@ -6,44 +6,44 @@ import random
 from typing import TYPE_CHECKING
 
 from eventstore.errors import Refused
+from eventstore.influx.backoff import Backoff
 from eventstore.influx.client import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventstore.influx.client import Client
-    from eventstore.influx.ship.batches import Batch
+    from eventstore.influx.ship.batches import EncodedBatch
 
 FAILURES_MAX = 3
-PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.05, 5.0
-# A server may ask for a pause, but not for a day.
-ASKED_SECONDS_MAX = 300.0
+PAUSE_SECONDS_MIN, PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.025, 0.1, 5.0
+# A server may ask for a longer pause with Retry-After, but not for a day.
+RETRY_AFTER_SECONDS_MAX = 300.0
 
 
-class Breaker:
-    """A circuit breaker: after some failures in a row it asks a short question before it sends megabytes again."""
+class CircuitBreaker:
+    """Counts failures in a row: once it is open, a short ping comes before megabytes are sent again."""
 
-    def __init__(self, chance: random.Random | None = None) -> None:
-        self.failures = 0
-        self._chance = chance or random.Random()
+    def __init__(self, jitter: random.Random | None = None) -> None:
+        self._pauses = Backoff(
+            PAUSE_SECONDS, PAUSE_SECONDS_MAX, shortest=PAUSE_SECONDS_MIN, jitter=jitter or random.Random()
+        )
 
     @property
     def is_open(self) -> bool:
-        return self.failures >= FAILURES_MAX
+        return self._pauses.failures >= FAILURES_MAX
 
-    def closed(self) -> None:
-        """Note a success."""
-        self.failures = 0
+    def record_success(self) -> None:
+        """Close the circuit."""
+        self._pauses.reset()
 
-    def pause(self, at_least: float) -> float:
-        """Note a failure; return how many seconds to wait: twice as long each time, with full jitter."""
-        self.failures += 1
-        longest = min(PAUSE_SECONDS * 2 ** min(self.failures, 16), PAUSE_SECONDS_MAX)
-        return max(self._chance.uniform(PAUSE_SECONDS / 2, longest), min(at_least, ASKED_SECONDS_MAX))
+    def record_failure(self, retry_after: float) -> float:
+        """Return how many seconds to pause before the next attempt, `retry_after` at least."""
+        return max(self._pauses.next(), min(retry_after, RETRY_AFTER_SECONDS_MAX))
 
 
-def send(client: Client, batch: Batch, breaker: Breaker) -> None:
-    """Write a batch once. Raises Unavailable for what may pass; Refused, naming the position, for what may not."""
+def send(client: Client, batch: EncodedBatch, breaker: CircuitBreaker) -> None:
+    """Write a batch, in one attempt. Raises Unavailable if it may be retried, else Refused with the position."""
     if breaker.is_open:
         client.ping()
     try:
@@ -51,12 +51,13 @@ def send(client: Client, batch: Batch, breaker: Breaker) -> None:
     except Refused as e:
         if e.status not in REJECTED:
             raise
-        # Halves, quarters …: either the server wants less at a time, or the line that it does not take is found.
+        # Bisected: either the server accepts smaller requests, or the one line that it rejects is found.
+        # Nothing after a rejected line may be shipped: a gap in InfluxDB is worse than a mirror that is halted.
         _send_types(client, batch)
         _send_parts(client, batch, batch.lines, batch.first)
 
 
-def _send_types(client: Client, batch: Batch) -> None:
+def _send_types(client: Client, batch: EncodedBatch) -> None:
     if not batch.types:
         return
     try:
@@ -67,7 +68,7 @@ def _send_types(client: Client, batch: Batch) -> None:
         raise
 
 
-def _send_parts(client: Client, batch: Batch, lines: Sequence[str], first: int) -> None:
+def _send_parts(client: Client, batch: EncodedBatch, lines: Sequence[str], first: int) -> None:
     if len(lines) > 1:
         middle = len(lines) // 2
         for part, start in ((lines[:middle], first), (lines[middle:], first + middle)):
@@ -87,5 +88,5 @@ def _send_parts(client: Client, batch: Batch, lines: Sequence[str], first: int) 
 
 
 def _rejected(error: Refused, what: str, position: int) -> Refused:
-    msg = f"position {position} ({what}): {error.reason}. Nothing past it is shipped until InfluxDB takes it"
+    msg = f"position {position} ({what}): {error.reason}. Nothing after it is shipped until InfluxDB accepts it"
     return Refused(msg, status=error.status, position=position)

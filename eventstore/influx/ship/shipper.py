@@ -1,4 +1,4 @@
-"""The shipper: carries one journal's records to InfluxDB, in order, until InfluxDB has them."""
+"""The shipper: sends the records of one journal to InfluxDB, in order, and retries until InfluxDB confirms them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from eventstore.errors import CorruptJournal, Refused, Unavailable
 from eventstore.influx import status
 from eventstore.influx.client import REJECTED, Client
 from eventstore.influx.points import MIRROR
-from eventstore.influx.ship.batches import Batches
-from eventstore.influx.ship.conditions import Conditions
+from eventstore.influx.ship.batches import BatchEncoder
+from eventstore.influx.ship.conditions import Preconditions
 from eventstore.influx.ship.history import History
 from eventstore.influx.ship.pace import Pace
-from eventstore.influx.ship.sending import Breaker, send
+from eventstore.influx.ship.sending import CircuitBreaker, send
 from eventstore.proofs.verify import tree_at
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -26,20 +26,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventstore.config import InfluxSettings
-    from eventstore.influx.ship.batches import Batch
+    from eventstore.influx.ship.batches import EncodedBatch
     from eventstore.journal import Maintenance
 
 LOCK_SECONDS = 0.1
 RECHECK_SECONDS = 30.0
 CHECK_SECONDS = 10
-LOST_TOLD_SECONDS = 3_600
-PROBE_SECONDS = 30
+LOSS_REPORTED_SECONDS = 3_600
+WRITE_CHECK_SECONDS = 30
 IDLE_SECONDS = 0.05
 SECOND = NANOSECONDS
 
 
 class Shipper:
-    """Ships for as long as it is let, whatever InfluxDB does meanwhile; at most two batches are in memory."""
+    """Ships one journal until it is stopped, whatever happens to InfluxDB.
+
+    At most three batches are in memory: one being sent, one ready, one being encoded. The cursor moves only after a
+    batch was confirmed and read back, so a kill at any moment costs at most sending it again, with the same bytes.
+    """
 
     def __init__(
         self, journal: Maintenance, directory: Path, settings: InfluxSettings, *, clock: Clock | None = None
@@ -49,25 +53,26 @@ class Shipper:
         self._lock = status.MirrorLock(directory)
         self._stop = threading.Event()
         self._drain_until: int | None = None
-        self._breaker = Breaker()
+        self._breaker = CircuitBreaker()
         self._client: Client | None = None
-        self._told: status.Told | None = None
+        self._status: status.ShipperStatus | None = None
         self._position = 0
-        self._synced_at = self._beat_at = self._checked_at = 0
+        self._synced_at = self._heartbeat_at = self._checked_at = 0
         self._pace, self._next_at = Pace(journal, self._clock, settings.catch_up_per_second), 0
         self._symbols, self._root = settings.symbols, ""
-        self._beaten = -1
-        # Held, so that a log that has taken this one's place gets no cursor of it.
+        # The head in the last heartbeat if the mirror had caught up with it, else -1: no heartbeat repeats that.
+        self._heartbeat_head = -1
+        # Held open: if another log takes the place of this directory, it must not get this log's cursor.
         self._marks = Watermarks(directory / "watermarks").hold()
-        self._conditions = Conditions(journal, directory, self._clock)
+        self._preconditions = Preconditions(journal, directory, self._clock)
         self._history = History(journal, directory)
-        # Whether all that was confirmed is counted at the next check, and not only what came last.
-        self._is_doubtful = True
+        # Whether the next check counts all confirmed points, not only the newest.
+        self._count_all = True
         self._written_at = 0
-        self._lost: str | None = None
-        self._lost_at = 0
-        self._batches: Batches | None = None
-        self._batch: Batch | None = None
+        self._loss: str | None = None
+        self._loss_at = 0
+        self._encoder: BatchEncoder | None = None
+        self._batch: EncodedBatch | None = None
 
     @property
     def position(self) -> int:
@@ -75,25 +80,25 @@ class Shipper:
         return self._position
 
     def stop(self, *, drain_seconds: float = 0.0) -> None:
-        """End; with `drain_seconds`, ship first what is there, while InfluxDB takes it, for so long at the most."""
+        """Stop; with `drain_seconds`, first ship what is left, for at most so long and while InfluxDB accepts it."""
         if drain_seconds:
             self._drain_until = self._clock.monotonic_ns() + int(drain_seconds * SECOND)
         else:
             self._stop.set()
 
     def run(self, *, once: bool = False, patience_seconds: float | None = None) -> int:
-        """Ship until stopped, or with `once` until caught up; return the position that InfluxDB has.
+        """Ship until stopped, or with `once` until caught up; return the position that InfluxDB has confirmed.
 
-        With `patience_seconds` it gives up, and raises what keeps it, when nothing was shipped for so long; without
-        it goes on trying, and its status says why.
+        With `patience_seconds` it raises the last error once nothing has been shipped for so long. Without, it retries
+        indefinitely, and its status names the error.
         """
         try:
             if not self._take_lock(once=once, patience_seconds=patience_seconds):
                 return self._position
-            self._tell("shipping")
+            self._report("shipping")
             self._ship(once=once, patience_seconds=patience_seconds)
         except CorruptJournal as e:
-            self._tell("halted", str(e))
+            self._report("halted", str(e))
             raise
         finally:
             if self._client is not None:
@@ -104,112 +109,114 @@ class Shipper:
     # The loop
 
     def _ship(self, *, once: bool, patience_seconds: float | None) -> None:
-        gave_up_at = self._deadline(patience_seconds)
+        give_up_at = self._deadline(patience_seconds)
         try:
             while not self._stop.is_set():
                 try:
                     if self._step():
-                        gave_up_at = self._deadline(patience_seconds)
+                        give_up_at = self._deadline(patience_seconds)
                 except (Unavailable, CorruptJournal) as e:
-                    if (once or patience_seconds is not None) and _is_definite(e):
+                    if (once or patience_seconds is not None) and _is_permanent(e):
                         raise
-                    if self._drain_until is not None or self._past(gave_up_at):
+                    if self._drain_until is not None or self._past(give_up_at):
                         if patience_seconds is not None:
                             raise
                         return
-                    self._pause(e, gave_up_at)
+                    self._pause(e, give_up_at)
                     continue
                 if self._is_done(once=once):
-                    self._beat_last()
+                    self._write_last_heartbeat()
                     return
         finally:
-            self._drop()
+            self._discard_batches()
 
     def _step(self) -> bool:
-        """Send the next batch, if there is one by and by; tell whether InfluxDB took it."""
-        client = self._ready()
+        """Send the next batch, if there is one within IDLE_SECONDS; return whether one was sent."""
+        client = self._checked_client()
         batch = self._batch = self._batch or self._next()
         if batch is not None:
             self._keep_pace(batch)
             send(client, batch, self._breaker)
-            self._look(client, batch)
+            self._read_back(client, batch)
             self._written_at = self._clock.monotonic_ns()
         else:
-            self._probe(client)
-        # Only now: a server that answers questions may still refuse what is sent.
-        self._tell("shipping", self._lost)
+            self._check_writing(client)
+        # Not before the write: a server that answers queries may still refuse to store.
+        self._report("shipping", self._loss)
         if batch is not None:
             self._confirm(batch)
             self._batch = None
-        self._beat(client)
+        self._write_heartbeat(client)
         return batch is not None
 
-    def _look(self, client: Client, batch: Batch) -> None:
-        """Raise Unavailable unless a batch is there, and what was shipped before it.
+    def _read_back(self, client: Client, batch: EncodedBatch) -> None:
+        """Raise Unavailable unless InfluxDB has the last event of a batch, and the one before its first.
 
-        The answer to a write proves neither: a bucket that was made anew, or an older copy, takes what comes next too.
+        The response to a write proves neither: a bucket that was recreated, or restored from an older copy, accepts
+        the next batch just the same, without those before it.
         """
         positions = [position for position in (batch.first - 1, batch.position) if position]
-        missing = self._history.lacking(client, positions, symbols=self._symbols)
+        missing = self._history.first_missing(client, positions, symbols=self._symbols)
         if missing:
             msg = (
-                f"InfluxDB does not have position {missing} of log {self._journal.log!r}, whose write it had "
-                "confirmed: nothing more counts as mirrored until what is missing was shipped again"
+                f"InfluxDB lacks position {missing} of log {self._journal.log!r}, whose write it had confirmed: "
+                "nothing more counts as mirrored until the missing points have been shipped again"
             )
             raise Unavailable(msg)
 
-    def _probe(self, client: Client) -> None:
-        """See that the token may still write, where nothing has been written for a while."""
+    def _check_writing(self, client: Client) -> None:
+        """Raise Refused if the token may no longer write; checked while there is nothing to ship."""
         now = self._clock.monotonic_ns()
-        if not self._written_at or now - self._written_at >= PROBE_SECONDS * SECOND:
+        if not self._written_at or now - self._written_at >= WRITE_CHECK_SECONDS * SECOND:
             client.check_writing()
             self._written_at = now
 
-    def _next(self) -> Batch | None:
-        if self._batches is None:
-            self._batches = Batches(self._journal, tree_at(self._journal, self._position), symbols=self._symbols)
+    def _next(self) -> EncodedBatch | None:
+        if self._encoder is None:
+            self._encoder = BatchEncoder(self._journal, tree_at(self._journal, self._position), symbols=self._symbols)
         try:
-            return self._batches.next(IDLE_SECONDS)
+            return self._encoder.next(IDLE_SECONDS)
         except BaseException:
-            # Its thread has ended: who goes on needs another.
-            self._drop()
+            # Its thread has ended: the next attempt needs a new one.
+            self._discard_batches()
             raise
 
-    def _drop(self) -> None:
-        """Forget what is made ready but not sent: it is not what comes next any more."""
-        batches, self._batches, self._batch = self._batches, None, None
-        if batches is not None:
-            batches.close()
+    def _discard_batches(self) -> None:
+        """Discard the encoded batches: they do not follow the position to resume from."""
+        encoder, self._encoder, self._batch = self._encoder, None, None
+        if encoder is not None:
+            encoder.close()
 
-    def _keep_pace(self, batch: Batch) -> None:
+    def _keep_pace(self, batch: EncodedBatch) -> None:
         while not self._past(self._next_at) and not self._stop.is_set() and self._drain_until is None:
             self._stop.wait(min((self._next_at - self._clock.monotonic_ns()) / SECOND, LOCK_SECONDS))
         self._next_at = self._clock.monotonic_ns() + int(self._pace.seconds(len(batch.lines)) * SECOND)
-        assert self._batches is not None  # they made this one
-        self._batches.records_max = self._pace.records_max
+        assert self._encoder is not None  # it encoded this batch
+        self._encoder.records_max = self._pace.records_max
 
     def _is_done(self, *, once: bool) -> bool:
         if self._drain_until is not None and self._past(self._drain_until):
             return True
         return (once or self._drain_until is not None) and self._position >= self._journal.head()
 
-    def _pause(self, error: Unavailable | CorruptJournal, gave_up_at: int | None) -> None:
-        seconds = self._breaker.pause(getattr(error, "retry_after", 0.0))
+    def _pause(self, error: Unavailable | CorruptJournal, give_up_at: int | None) -> None:
+        seconds = self._breaker.record_failure(getattr(error, "retry_after", 0.0))
         if isinstance(error, Refused | CorruptJournal):
-            # Somebody has to put it right; when that is done, shipping resumes without a restart. What happened to
-            # older points in the meantime nobody knows.
-            self._is_doubtful = True
-            self._tell("halted", str(error))
+            # Only a change outside can fix this; shipping then resumes without a restart. What happened to older points
+            # in the meantime is unknown, so all are counted. A new client reads the token's file again.
+            self._count_all = True
+            self._report("halted", str(error))
             seconds = RECHECK_SECONDS
-            assert self._client is not None  # who refuses was asked by it
+            assert self._client is not None  # it raised the error
             self._client.close()
             self._client = None
         else:
-            self._tell("waiting", str(error))
+            self._report("waiting", str(error))
+        # The preconditions are checked again after each failure.
         self._checked_at = self._written_at = 0
         deadline = self._clock.monotonic_ns() + int(seconds * SECOND)
-        if gave_up_at is not None:
-            deadline = min(deadline, gave_up_at)
+        if give_up_at is not None:
+            deadline = min(deadline, give_up_at)
         while not self._stop.is_set() and self._drain_until is None and not self._past(deadline):
             self._stop.wait(min(LOCK_SECONDS, seconds))
 
@@ -220,124 +227,137 @@ class Shipper:
         return deadline is not None and self._clock.monotonic_ns() >= deadline
 
     def _take_lock(self, *, once: bool, patience_seconds: float | None) -> bool:
-        """Wait until nobody else ships this journal; False where that is not needed any more."""
+        """Wait until no other process ships this journal; return False if that is no longer necessary.
+
+        With `once`, that is when the other process has caught up; otherwise when this one is stopped.
+        """
         deadline = self._deadline(patience_seconds)
         while not self._lock.take():
-            position = self._seen()
+            position = self._cursor_position()
             if position > self._position:
                 self._position, deadline = position, self._deadline(patience_seconds)
             if self._stop.is_set() or self._drain_until is not None:
                 return False
-            told = status.told(self._directory)
-            if once and told is not None and told.state == "halted":
-                raise Refused(told.last_error or "the process that ships is halted")
-            if once and position >= self._journal.head() and (told is None or told.state == "shipping"):
+            other = status.read_status(self._directory)
+            if once and other is not None and other.state == "halted":
+                raise Refused(other.last_error or "the shipping process is halted")
+            if once and position >= self._journal.head() and (other is None or other.state == "shipping"):
                 return False
             if self._past(deadline):
-                msg = f"another process ships {self._directory}, and has not moved on from position {position}"
+                msg = f"another process ships {self._directory}, but has not advanced from position {position}"
                 raise Unavailable(msg)
             self._stop.wait(LOCK_SECONDS)
         return True
 
-    def _seen(self) -> int:
-        """Return how far another process has come, as far as its cursor can be read."""
+    def _cursor_position(self) -> int:
+        """Return the position of the other process's cursor, 0 if there is none or it is damaged."""
         try:
             found = status.read_cursor(self._directory)
-        except CorruptJournal:  # for the process that ships to tell
+        except CorruptJournal:  # the shipping process reports it
             return 0
         return 0 if found is None else found.position
 
-    # What must hold before the first write, and for as long as it ships
+    # Checks before the first write, and while it ships
 
-    def _ready(self) -> Client:
-        """Return a client of a bucket that is this log's, checked at the start, after every failure and each 10 s."""
+    def _checked_client(self) -> Client:
+        """Return a client whose bucket belongs to this log: checked at the start, after each failure, and each 10 s."""
         now = self._clock.monotonic_ns()
         if self._client is not None and self._checked_at and now - self._checked_at < CHECK_SECONDS * SECOND:
             return self._client
         if self._client is None:
             self._client = Client(self._settings)
         client = self._client
-        found = self._conditions.check(client)
-        self._is_doubtful |= found.is_replaced
+        found = self._preconditions.check(client)
+        self._count_all |= found.is_replaced
         claim = found.claim
-        known = claim is not None and bool(claim.symbols)
-        position = self._resume(client, is_new=claim is None, symbols=known)
-        symbols = bool((claim or self._conditions.claim(client, self._stop)).symbols)
+        claimed_symbols = claim is not None and bool(claim.symbols)
+        # The claim comes after the history was compared: a bucket with other records under this name is never claimed.
+        position = self._resume(client, is_new=claim is None, symbols=claimed_symbols)
+        symbols = bool((claim or self._preconditions.claim(client, self._stop)).symbols)
         if (position, symbols) != (self._position, self._symbols):
-            self._drop()
+            self._discard_batches()
             self._position, self._symbols, self._root = position, symbols, ""
         self._checked_at = now
         return client
 
     def _resume(self, client: Client, *, is_new: bool, symbols: bool) -> int:
-        often = bool(self._checked_at) and not self._is_doubtful
-        if often and not is_new and not self._history.scrub(client, self._position):
-            self._is_doubtful = True
-            msg = f"InfluxDB lacks points of log {self._journal.log} that it had confirmed: all of them are counted"
+        routine = bool(self._checked_at) and not self._count_all
+        if routine and not is_new and not self._history.scrub(client, self._position):
+            self._count_all = True
+            msg = f"InfluxDB lacks points of log {self._journal.log} that it had confirmed: counting all points"
             raise Unavailable(msg)
-        held = self._history.resume(
-            client, is_new=is_new, often=often, symbols=symbols, whole=self._is_doubtful, step=self._go_on
+        found = self._history.resume(
+            client,
+            is_new=is_new,
+            routine=routine,
+            symbols=symbols,
+            count_all=self._count_all,
+            progress=self._report_repair,
         )
-        self._is_doubtful = False
+        self._count_all = False
         now = self._clock.monotonic_ns()
-        if held.told is not None:
-            self._lost, self._lost_at = held.told, now
-        elif now - self._lost_at > LOST_TOLD_SECONDS * SECOND:
-            self._lost = None
-        return held.position
+        if found.loss is not None:
+            self._loss, self._loss_at = found.loss, now
+        elif now - self._loss_at > LOSS_REPORTED_SECONDS * SECOND:
+            self._loss = None
+        return found.position
 
-    def _go_on(self, position: int, of: int) -> None:
-        """Raise Unavailable where shipping is to end amid a repair: the next process completes it."""
+    def _report_repair(self, position: int, of: int) -> None:
+        """Report how far a repair is; raise Unavailable if the shipper is stopped in the middle of it.
+
+        The next process completes it: the cursor is still before the first lost point.
+        """
         if self._stop.is_set() or self._past(self._drain_until):
-            msg = f"ended at position {position} of {of}, up to which missing points are shipped again"
+            msg = f"stopped at position {position} of {of} while shipping lost points again"
             raise Unavailable(msg)
-        self._tell("shipping", f"points that InfluxDB had lost are shipped again: at position {position:,} of {of:,}")
+        self._report("shipping", f"shipping points again that InfluxDB had lost: at position {position:,} of {of:,}")
 
-    # What was done
+    # After a batch
 
-    def _confirm(self, batch: Batch) -> None:
-        """Move the cursor on: InfluxDB has answered that it has these."""
-        self._breaker.closed()
+    def _confirm(self, batch: EncodedBatch) -> None:
+        """Advance the cursor: InfluxDB has confirmed this batch."""
+        self._breaker.record_success()
         self._position, self._root = batch.position, batch.root
         now = self._clock.monotonic_ns()
+        # Synced once a second only: if a power cut takes the cursor back, the points after it are counted, not resent.
         synced = now - self._synced_at >= SECOND
         mark = Watermark(self._journal.log_id.hex(), batch.position, batch.digest, batch.root)
         self._marks.write(status.CURSOR, mark, synced=synced)
         if synced:
             self._synced_at = now
 
-    def _beat(self, client: Client) -> None:
-        """Leave a point each second of activity that says how far the mirror is: for charts, and for a restore."""
+    def _write_heartbeat(self, client: Client) -> None:
+        """Write how far the mirror is, once a second while something changes: for charts, and for a restore."""
         now = self._clock.monotonic_ns()
         head = self._journal.head()
-        if now - self._beat_at < SECOND or (self._beaten == head == self._position):
+        if now - self._heartbeat_at < SECOND or (self._heartbeat_head == head == self._position):
             return
         lag = status.lag_seconds(self._journal, self._position, self._clock.now_ns())
         fields = f"position={self._position}i,head={head}i,lag_events={head - self._position}i,lag_seconds={lag!r}"
         if self._root:
-            # A restored journal is proved against these.
+            # A restored journal is verified against these roots.
             fields += f',tree="{self._position}:{self._root}"'
         client.write(f"{MIRROR},log={self._journal.log} {fields} {self._clock.now_ns()}".encode())
-        self._beat_at, self._beaten = now, head if head == self._position else -1
+        self._heartbeat_at, self._heartbeat_head = now, head if head == self._position else -1
 
-    def _beat_last(self) -> None:
-        """Leave the last word, which a chart and a restore go by, as far as InfluxDB takes it."""
-        self._beat_at = -SECOND
-        assert self._client is not None  # whose answer was the last
+    def _write_last_heartbeat(self) -> None:
+        """Write the final position at once, for charts and a restore; not retried if InfluxDB is unavailable."""
+        self._heartbeat_at = -SECOND
+        assert self._client is not None  # it has just confirmed the last batch
         with contextlib.suppress(Unavailable):
-            self._beat(self._client)
+            self._write_heartbeat(self._client)
 
-    def _tell(self, state: status.State, error: str | None = None) -> None:
-        told = status.Told(os.getpid(), state, error)
-        if told != self._told:
-            status.tell(self._directory, told)
-            self._told = told
+    def _report(self, state: status.State, error: str | None = None) -> None:
+        found = status.ShipperStatus(os.getpid(), state, error)
+        if found != self._status:
+            status.write_status(self._directory, found)
+            self._status = found
 
     @override
     def __repr__(self) -> str:
-        return f"<Shipper of {self._journal.log} at {self._position}, {self._told.state if self._told else 'idle'}>"
+        return f"<Shipper of {self._journal.log} at {self._position}, {self._status.state if self._status else 'idle'}>"
 
 
-def _is_definite(error: Unavailable | CorruptJournal) -> bool:
-    """Tell whether waiting changes nothing. Bytes that are rejected may be taken in smaller parts, or later."""
+def _is_permanent(error: Unavailable | CorruptJournal) -> bool:
+    """Return whether a retry is pointless. A rejected write is not: it may be accepted later."""
     return isinstance(error, CorruptJournal) or (isinstance(error, Refused) and error.status not in REJECTED)
