@@ -35,9 +35,9 @@ PAUSED = "its server paused"
 
 APPEND, LOOKUP = "append", "book.orders.get"
 LOOKUPS_EACH = 10
-# What was on its way when the server went is over by then: it is the state that is measured.
+# Requests that were in flight when the server ended are over by then: the lasting state is measured.
 SETTLED_SECONDS = 0.5
-# A mirror that finds out that somebody appends has two whole batches at hand.
+# A mirror that notices the appends has full-size batches encoded ahead, which it sends first.
 NOTICED_SECONDS = 1.5
 
 
@@ -50,8 +50,8 @@ def measure(setting: Setting, server: Server) -> list[Row]:
         setting.say("influx_beside: measured only while it catches up, no influxd here to kill and pause")
     setting.say(f"influx_beside: writing {backlog:,} events")
     with setting.directory() as directory, eventstore.open(directory) as store:
-        told = lives(random.Random(10), accounts=ACCOUNTS, alive=ALIVE, fills_max=FILLS_MAX)
-        append_all(store, itertools.islice(told, backlog))
+        events = lives(random.Random(10), accounts=ACCOUNTS, alive=ALIVE, fills_max=FILLS_MAX)
+        append_all(store, itertools.islice(events, backlog))
         folder = store.directory
         assert folder is not None
         with projections.open(store, snapshots=False) as book:
@@ -71,7 +71,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
                         for action, found in _timed(actions, times).items():
                             taken[action][name].append(found)
                         if name == BUSY and not setting.quick:
-                            assert shipped(folder) < store.head(), "it had caught up before the measurement's end"
+                            assert shipped(folder) < store.head(), "it caught up before the end of the measurement"
                     return 0.0
 
                 return run
@@ -79,7 +79,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
             in_turns(rounds, {name: once(name) for name in states}, setting.rounds("influx_beside", rounds))
     note = (
         f"{times:,} appends a round, {LOOKUPS_EACH} lookups after each; the mirror begins at 0 of {backlog:,} events, "
-        f"and has found out, in {NOTICED_SECONDS:g} s, that others append"
+        f"and has had {NOTICED_SECONDS:g} s to notice the appends"
     )
     return [
         _row("influx-append-p50", "append while a mirror catches up, p50", taken[APPEND], 0.5, note),

@@ -47,7 +47,7 @@ BARE_MANY = f"a bare write of {COMMIT_EVENTS} points, p99"
 
 
 class Paced(msgspec.Struct, frozen=True):
-    """What the appending process tells of its stretch: the positions before and at its end, and how long it took."""
+    """The result of the appending process: the positions before and after its run, and how long it took."""
 
     first: int
     last: int
@@ -71,7 +71,7 @@ def _confirmed(setting: Setting, server: Server) -> Row:
         def append() -> list[Record]:
             return store.append(f"order/ACC1/O-{next(numbers):08}", event, durability=MIRRORED)
 
-        # The first waits for the process's start and for the log's claim.
+        # The first append waits for the start of the process and the claim of the log.
         line = _lines(store.log_id, append())[0].rpartition(" ")[0]
 
         def write() -> None:
@@ -90,7 +90,7 @@ def _confirmed(setting: Setting, server: Server) -> Row:
         unit="ms",
         figures=ours,
         beside=compared(ours, taken),
-        note=f"{times} of each a round, one after the other; the bare one by influxdb-client, synchronous",
+        note=f"{times} of each per round, alternating; the bare write by influxdb-client, synchronous",
     )
 
 
@@ -116,14 +116,14 @@ def _lag(setting: Setting, server: Server) -> Row:
         target=f"≤ {LAG_MS_MAX:,.0f} ms",
         met=spread(lags).median <= LAG_MS_MAX,
         note=(
-            f"{COMMIT_EVENTS} events a commit for {stretch:g} s by a process of its own, {min(rates):,.0f} a second at "
-            f"the least; from recorded_at to the cursor past it, looked at each {SAMPLE_SECONDS * 1_000:g} ms"
+            f"{COMMIT_EVENTS} events per commit for {stretch:g} s by another process, at least {min(rates):,.0f} per "
+            f"second; from recorded_at to a cursor at or past it, sampled every {SAMPLE_SECONDS * 1_000:g} ms"
         ),
     )
 
 
 def _stretch(directory: Path, settings: InfluxSettings, stretch: float) -> tuple[Paced, list[Record], Sampled]:
-    """Append at the pace for so long; return what was appended, and when the cursor was seen where."""
+    """Append at RATE for so many seconds; return what was appended, and the sampled cursor with its times."""
     command = [sys.executable, "-m", "benchmarks.influx_lag", str(directory), str(stretch)]
     folder, sampled = directory / "main", []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -147,7 +147,7 @@ def _stretch(directory: Path, settings: InfluxSettings, stretch: float) -> tuple
 
 
 def _lags(records: list[Record], sampled: Sampled) -> list[int]:
-    """Return for each record how long after it was recorded the cursor was first seen past it."""
+    """Return for each record the time from its recorded_at to the first sampled cursor at or past it."""
     marks = iter(sampled)
     position, at = next(marks)
     lags = []
@@ -159,7 +159,7 @@ def _lags(records: list[Record], sampled: Sampled) -> list[int]:
 
 
 def _bare_writes(settings: InfluxSettings, records: list[Record]) -> list[int]:
-    """Return what a synchronous write of each group of lines takes, one after the other."""
+    """Return the duration of a synchronous write of each group of lines, one after the other."""
     lines = _lines(b"", records)
     parts = itertools.cycle([lines[at : at + COMMIT_EVENTS] for at in range(0, len(lines), COMMIT_EVENTS)])
     with closing(_Bare(settings)) as writer:
@@ -171,7 +171,7 @@ def _lines(log_id: bytes, records: list[Record]) -> list[str]:
 
 
 class _Bare:
-    """The client's own synchronous write."""
+    """The synchronous write of influxdb-client."""
 
     def __init__(self, settings: InfluxSettings) -> None:
         self._bucket = settings.bucket
@@ -186,14 +186,14 @@ class _Bare:
 
 
 def main(directory: Path, stretch: float) -> Paced:
-    """Append so many seconds at the pace; end when InfluxDB has confirmed it all."""
-    told = lives(random.Random(8), accounts=ACCOUNTS, alive=ALIVE, fills_max=FILLS_MAX)
+    """Append at RATE for so many seconds; return when InfluxDB has confirmed everything."""
+    events = lives(random.Random(8), accounts=ACCOUNTS, alive=ALIVE, fills_max=FILLS_MAX)
     commits = [
-        [Batch(stream, event) for stream, event in itertools.islice(told, COMMIT_EVENTS)]
+        [Batch(stream, event) for stream, event in itertools.islice(events, COMMIT_EVENTS)]
         for _ in range(int(stretch * RATE / COMMIT_EVENTS))
     ]
     with eventstore.open(directory, influx=settings_given()) as store:
-        # The process's start and the log's claim come before the stretch.
+        # Starts the process and claims the log before the measurement.
         store.append("order/ACC1/first", submitted(1), durability=MIRRORED)
         first, began = store.head(), time.perf_counter()
         for number, commit in enumerate(commits):
@@ -201,7 +201,7 @@ def main(directory: Path, stretch: float) -> Paced:
             store.append_many(commit)
         seconds = time.perf_counter() - began
         assert store.mirror.wait()
-        # Whoever looks at the cursor sees its last place before this process is gone.
+        # The sampling process sees the last cursor before this process ends.
         time.sleep(SAMPLE_SECONDS * 20)
         return Paced(first, store.head(), seconds)
 

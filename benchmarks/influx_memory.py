@@ -23,7 +23,7 @@ MIB = 1 << 20
 
 def measure(setting: Setting, server: Server) -> list[Row]:
     if not isinstance(server, LocalServer) or not Path("/proc/self/statm").exists():
-        setting.say("influx_memory: left out: it kills an influxd of its own, and reads /proc")
+        setting.say("influx_memory: left out: it needs a local influxd to kill, and /proc")
         return []
     events = setting.scaled(1_000_000, 20_000)
     with setting.directory() as directory, fresh_bucket(server) as settings, eventstore.open(directory) as store:
@@ -36,7 +36,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
         append_tenth()
         assert store.directory is not None
         with shipping(store.directory, settings) as pid:
-            # Batches are on their way when the server dies, as they would be.
+            # Batches are in flight when the server is killed, as in reality.
             wait_for(store.directory, 1)
             server.kill()
             try:
@@ -44,7 +44,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
                 for part in range(1, 11):
                     append_tenth()
                     sizes.append(_resident(pid) / MIB)
-                    setting.say(f"influx_memory: {part} of 10 parts wait")
+                    setting.say(f"influx_memory: {part} of 10 parts waiting")
             finally:
                 server.restart()
     growth = sizes[-1] - sizes[0]
@@ -57,13 +57,13 @@ def measure(setting: Setting, server: Server) -> list[Row]:
             beside=compared([sizes[-1]], {BEGUN: [sizes[0]]}),
             target=f"≤ {GROWTH_MIB_MAX:g} MiB more",
             met=growth <= GROWTH_MIB_MAX,
-            note=f"resident, {growth:+.1f} MiB from there to the end; the server was killed while it took more",
+            note=f"resident, {growth:+.1f} MiB from there to the end; the server was killed while events were appended",
         )
     ]
 
 
 def _resident(pid: int) -> int:
-    """Return how many bytes of a process are in memory."""
+    """Return the resident memory of a process in bytes."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1_024

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PART_MIN = 0.60
 
 OURS = "the mirror"
-RAW = "prebuilt lines, sent alone"
+RAW = "prebuilt lines, only sent"
 
 
 def measure(setting: Setting, server: Server) -> list[Row]:
@@ -66,7 +66,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
             unit="events/s",
             figures=ours,
             beside=compared(ours, figures),
-            target=f"≥ {PART_MIN:.0%} of the bytes alone",
+            target=f"≥ {PART_MIN:.0%} of prebuilt lines",
             met=ratio(ours, figures[RAW]) >= PART_MIN,
             note=(
                 f"{events:,} events in the journal, a fresh bucket and a process for each round, from the first "
@@ -77,7 +77,7 @@ def measure(setting: Setting, server: Server) -> list[Row]:
 
 
 def _mirrored(folder: Path, settings: InfluxSettings, events: int) -> float:
-    """Ship it all, and return the rate from where the cursor is first seen to the end."""
+    """Ship everything; return the rate from the first cursor to the last."""
     with shipping(folder, settings):
         end = time.monotonic() + WAIT_SECONDS_MAX
         marks = [(0.0, 0)]
@@ -95,7 +95,7 @@ def _sent_apart(folder: Path, settings: InfluxSettings) -> float:
 
 
 def main(folder: Path) -> float:
-    """Send the lines that the mirror makes, as many in a request, and return the rate from the first answer on."""
+    """Send the lines of the mirror, as many per request; return the rate from the first response on."""
     settings, marks = settings_given(), []
     bodies = _bodies(folder)
     with influxdb_client.InfluxDBClient(settings.url, settings.secret(), org=settings.org) as client:

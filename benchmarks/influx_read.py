@@ -55,8 +55,8 @@ def measure(setting: Setting, server: Server) -> list[Row]:
             target=f"≥ {STREAM_TIMES_MIN:g} × and ≥ {FRAME_TIMES_MIN:g} ×",
             met=ratio(ours, figures[STREAM]) >= STREAM_TIMES_MIN and ratio(ours, figures[FRAME]) >= FRAME_TIMES_MIN,
             note=(
-                f"{events:,} points, from connecting to the last record; the stream's rows, pivoted by the server, "
-                "become the same records, digests and order included; the frame keeps its columns and microseconds"
+                f"{events:,} points, from connecting to the last record; the rows of query_stream, pivoted by the "
+                "server, become the same records, with digests, in order; the frame keeps its columns and microseconds"
             ),
         )
     ]
@@ -72,7 +72,7 @@ def _figures(setting: Setting, settings: InfluxSettings, rounds: int, events: in
 
 
 def _compare(directory: Path, settings: InfluxSettings) -> None:
-    """Make sure that both ways give what the journal has."""
+    """Check that both ways return the records of the journal."""
     with eventstore.open(directory) as store:
         expected = list(store.read())
     assert _ours(settings) == expected
@@ -87,7 +87,7 @@ def _ours(settings: InfluxSettings) -> list[Record]:
 def _streamed(settings: InfluxSettings) -> list[Record]:
     with eventstore.connect(settings=settings) as reader:
         record_of = Decoder(reader.log, reader.log_id).record
-    # The client's own dates end at microseconds; this is the place where it takes another parser.
+    # The client's dates are limited to microseconds; here it accepts another parser.
     usual, date_utils.date_helper = date_utils.date_helper, Nanoseconds()
     try:
         with closing(_client(settings)) as client:
@@ -103,7 +103,7 @@ def _streamed(settings: InfluxSettings) -> list[Record]:
             ]  # fmt: skip
     finally:
         date_utils.date_helper = usual
-    # The server answers series by series; sorting there would cost it more.
+    # The server returns series after series; sorting there would cost more.
     return sorted((record for record in found if record is not None), key=lambda record: record.position)
 
 
@@ -113,7 +113,7 @@ def _framed(settings: InfluxSettings) -> object:
 
 
 class Nanoseconds(date_utils.DateHelper):  # type: ignore[misc]
-    """Parses the server's instants to UNIX ns."""
+    """Parses the server's times to UNIX ns."""
 
     def parse_date(self, date_string: str) -> int:
         second, _, fraction = date_string[:-1].partition(".")

@@ -32,7 +32,7 @@ POLL_SECONDS = 0.005
 
 @contextlib.contextmanager
 def served(setting: Setting) -> Iterator[Server | None]:
-    """Yield a server, or None, having said in one line what it takes to have one."""
+    """Yield a server, or None after printing in one line how to get one."""
     with contextlib.ExitStack() as stack:
         server, why = None, ""
         try:
@@ -40,20 +40,20 @@ def served(setting: Setting) -> Iterator[Server | None]:
 
             from tests.influx.servers import Absent, opened
         except ImportError as error:
-            why = f"{error.name} is missing here: make bench installs what is measured with"
+            why = f"{error.name} is not installed: make bench installs it"
         else:
             try:
                 server = stack.enter_context(opened(stack.enter_context(setting.directory())))
             except Absent as absent:
                 why = str(absent)
         if server is None:
-            setting.say(f"influx: its rows are left out: {why}")
+            setting.say(f"influx: not measured: {why}")
         yield server
 
 
 @contextlib.contextmanager
 def fresh_bucket(server: Server) -> Iterator[InfluxSettings]:
-    """Yield the settings of a new bucket that is gone afterwards."""
+    """Yield the settings of a new bucket, which is deleted afterwards."""
     bucket = server.make_bucket()
     try:
         yield InfluxSettings(server.url, server.org, bucket, token=server.token)
@@ -62,23 +62,23 @@ def fresh_bucket(server: Server) -> Iterator[InfluxSettings]:
 
 
 def write_log(directory: Path, events: int) -> Path:
-    """Write a log of so many events; return its folder."""
+    """Write a log of `events` events; return its folder."""
     with eventstore.open(directory) as store:
-        told = lives(random.Random(7), accounts=ACCOUNTS, alive=min(ALIVE, events), fills_max=FILLS_MAX)
-        append_all(store, itertools.islice(told, events))
+        lines = lives(random.Random(7), accounts=ACCOUNTS, alive=min(ALIVE, events), fills_max=FILLS_MAX)
+        append_all(store, itertools.islice(lines, events))
         assert store.directory is not None
         return store.directory
 
 
 def forget(folder: Path) -> None:
-    """Make a log's folder one that was never shipped."""
+    """Reset a log's folder to one that was never shipped."""
     for path in (folder / "watermarks" / status.CURSOR, folder / HOME_FILE, folder / status.STATUS_FILE):
         path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def shipping(folder: Path, settings: InfluxSettings) -> Iterator[int]:
-    """Ship a log by the very process that a store starts; yield its id. It is killed afterwards, wherever it is."""
+    """Ship a log with the process that a store would start; yield its id. It is killed afterwards."""
     process = subprocess.Popen(
         [sys.executable, "-m", "eventstore.influx.ship.child", str(folder)],
         stdin=subprocess.PIPE,
@@ -95,7 +95,7 @@ def shipping(folder: Path, settings: InfluxSettings) -> Iterator[int]:
 
 
 def apart(module: str, *arguments: str, settings: InfluxSettings) -> str:
-    """Run a module in a process of its own, the settings as its input; return what it prints."""
+    """Run a module in another process, with the settings as its input; return what it prints."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(
         command, check=True, stdout=subprocess.PIPE, input=msgspec.json.encode(settings)
@@ -103,12 +103,12 @@ def apart(module: str, *arguments: str, settings: InfluxSettings) -> str:
 
 
 def settings_given() -> InfluxSettings:
-    """Return the settings that such a process was given."""
+    """Return the settings from the input of such a process."""
     return msgspec.json.decode(sys.stdin.buffer.read(), type=InfluxSettings)
 
 
 def shipped(folder: Path) -> int:
-    """Return up to where InfluxDB has confirmed a log."""
+    """Return the position that InfluxDB has confirmed."""
     mark = status.read_cursor(folder)
     return 0 if mark is None else mark.position
 

@@ -28,9 +28,9 @@ class Refused(Exception):
 
 
 class Server:
-    """A server that answers at `url`; `token` may do everything in `org`. It is asked by plain HTTP, not by our client.
+    """A server at `url`; `token` has all permissions in `org`. It is accessed by plain HTTP, not by our client.
 
-    Each request has a connection of its own, so that a killed server leaves nothing behind.
+    Each request has its own connection, so that a killed server leaves no broken ones.
     """
 
     def __init__(self, url: str, org: str, token: str) -> None:
@@ -41,10 +41,10 @@ class Server:
         return f"<{type(self).__name__} {self.url}>"
 
     def stop(self) -> None:
-        """End what was started for the tests: here nothing."""
+        """Stop what was started for the tests: here nothing."""
 
     def make_bucket(self, *, name: str | None = None, retention_seconds: int = 0) -> str:
-        """Make a bucket that keeps points for ever, or so long (an hour at least), and return its name."""
+        """Create a bucket with infinite retention, or so many seconds (an hour at least), and return its name."""
         name = name or f"test-{secrets.token_hex(6)}"
         expiring = [{"type": "expire", "everySeconds": retention_seconds}] if retention_seconds else []
         self._post("/api/v2/buckets", {"orgID": self._org_id(), "name": name, "retentionRules": expiring})
@@ -54,22 +54,22 @@ class Server:
         self.request("DELETE", f"/api/v2/buckets/{self._bucket_id(name)}")
 
     def change_bucket(self, bucket: str, *, name: str | None = None, retention_seconds: int | None = None) -> None:
-        """Rename a bucket, or let it keep points for so long from now on, 0 for ever."""
+        """Rename a bucket, or change its retention; 0 is infinite."""
         changes: dict[str, Any] = {} if name is None else {"name": name}
         if retention_seconds is not None:
-            # Shards must be shorter than what is kept.
+            # Shards must be shorter than the retention.
             rule = {"type": "expire", "everySeconds": retention_seconds, "shardGroupDurationSeconds": SHARD_SECONDS}
             changes["retentionRules"] = [rule]
         self.request("PATCH", f"/api/v2/buckets/{self._bucket_id(bucket)}", body=json.dumps(changes).encode())
 
     def rename_org(self, name: str) -> None:
-        """Rename the organisation, and ask under its new name from now on."""
+        """Rename the organisation, and use the new name from now on."""
         body = json.dumps({"name": name}).encode()
         self.request("PATCH", f"/api/v2/orgs/{self._org_id()}", body=body)
         self.org = name
 
     def make_token(self, bucket: str, *, read: bool, write: bool) -> str:
-        """Make a token that may only do this, and only in this bucket."""
+        """Create a token with these permissions, for this bucket only."""
         org = self._org_id()
         resource = {"type": "buckets", "id": self._bucket_id(bucket), "orgID": org}
         actions = [action for action, granted in (("read", read), ("write", write)) if granted]
@@ -89,19 +89,19 @@ class Server:
         start: str = "1970-01-01T00:00:00Z",
         stop: str = "2200-01-01T00:00:00Z",
     ) -> None:
-        """Delete the points between the instants whose tags match, as `_measurement="a" AND tag="b"`."""
+        """Delete the points between two times whose tags match, such as `_measurement="a" AND tag="b"`."""
         query = {"org": self.org, "bucket": bucket}
         self._post("/api/v2/delete", {"start": start, "stop": stop, "predicate": predicate}, query=query)
 
     def flux(self, query: str, *, token: str | None = None) -> list[dict[str, Any]]:
-        """Return each row of each table; instants stay text, which is exact to the nanosecond."""
+        """Return each row of each table; times stay text, which is exact to the nanosecond."""
         dialect = {"header": True, "annotations": ["datatype"]}
         body = json.dumps({"query": query, "type": "flux", "dialect": dialect}).encode()
         answer = self.request("POST", "/api/v2/query", query={"org": self.org}, body=body, token=token)
         return list(_rows(answer.decode()))
 
     def influxql(self, bucket: str, query: str, *, token: str | None = None) -> Any:  # noqa: ANN401 - JSON
-        """Return the answer's JSON, timestamps in nanoseconds."""
+        """Return the JSON of the response, timestamps in nanoseconds."""
         form = urlencode({"db": bucket, "q": query, "epoch": "ns"})
         kind = "application/x-www-form-urlencoded"
         answer = json.loads(self.request("POST", "/query", body=form.encode(), kind=kind, token=token))
@@ -121,7 +121,7 @@ class Server:
         token: str | None = None,
         seconds_max: float = REQUEST_SECONDS_MAX,
     ) -> bytes:
-        """Return the answer's body, or raise Refused; OSError or HTTPException if none comes in time."""
+        """Return the body of the response; raise Refused, or OSError or HTTPException if none arrives in time."""
         address = urlsplit(self.url)
         kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
         connection = kinds[address.scheme](address.hostname or "", address.port, timeout=seconds_max)
@@ -144,7 +144,7 @@ class Server:
         return bool(health.get("status") == "pass")
 
     def set_up(self) -> None:
-        """Make the first user, organisation and token of a server that has none."""
+        """Create the first user, organisation and token of a new server."""
         names = {"username": "tests", "password": secrets.token_hex(), "bucket": "set-up"}
         self._post("/api/v2/setup", names | {"org": self.org, "token": self.token})
 
@@ -164,7 +164,7 @@ class Server:
 
 
 def _rows(text: str) -> Iterator[dict[str, Any]]:
-    """Read annotated CSV: a line of types before each line of names, and an empty one between tables."""
+    """Parse annotated CSV: a line of types before each line of names, and an empty line between tables."""
     convert: dict[str, Callable[[str], object]] = {
         "long": int,
         "unsignedLong": int,

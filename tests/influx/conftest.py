@@ -19,7 +19,7 @@ from tests.influx.mirroring import fill, settings_for
 from tests.influx.proxy import Proxy
 from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
 
-# The contract suites are no test modules: only on demand does pytest say what their assertions compared.
+# The contract suites are not test modules: pytest rewrites their assertions only on demand.
 pytest.register_assert_rewrite("eventstore.testing")
 
 from eventstore.testing import HISTORY  # noqa: E402 - rewritten first
@@ -27,7 +27,7 @@ from eventstore.testing import HISTORY  # noqa: E402 - rewritten first
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server of this worker, which its tests share: each writes to buckets of its own."""
+    """The server of this worker, which its tests share; each test writes to its own buckets."""
     try:
         with opened(tmp_path_factory.mktemp("influxd")) as server:
             yield server
@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def bucket(server: Server) -> Iterator[str]:
-    """The name of a fresh bucket, which keeps points for ever."""
+    """The name of a new bucket with infinite retention."""
     name = server.make_bucket()
     yield name
     server.delete_bucket(name)
@@ -53,13 +53,13 @@ def settings(server: Server, bucket: str) -> InfluxSettings:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """The directory of a store, which is not there yet."""
+    """The directory of a store, not created yet."""
     return tmp_path / "data"
 
 
 @pytest.fixture
 def store(data: Path) -> Iterator[EventStore]:
-    """A store of ten events, which nothing ships yet."""
+    """A store of ten events, not shipped yet."""
     with eventstore.open(data) as store:
         fill(store, 10)
         yield store
@@ -67,7 +67,7 @@ def store(data: Path) -> Iterator[EventStore]:
 
 @pytest.fixture(scope="module")
 def journal() -> MemoryJournal:
-    """A journal of all that a source's contract wants to see."""
+    """A journal with the history of the source contract."""
     journal = MemoryJournal()
     for group in HISTORY:
         append(journal, group)
@@ -81,14 +81,14 @@ def records(journal: MemoryJournal) -> Sequence[Record]:
 
 @pytest.fixture
 def proxy(server: Server) -> Iterator[Proxy]:
-    """A way to the server that can be cut, refused or answered on."""
+    """A proxy to the server that can cut, refuse and answer requests."""
     with Proxy.before(server) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
 def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A bucket with the demo's day."""
+    """A bucket with the demo day."""
     bucket = server.make_bucket()
     dashboards.fill_with_demo_day(server, bucket, tmp_path_factory.mktemp("demo"))
     yield bucket
@@ -97,13 +97,13 @@ def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let readers wait only shortly for points that were there: they could come again after a crash of the server."""
+    """Make readers wait only briefly for points that were seen before, which a crashed server may get again."""
     monkeypatch.setattr(queries, "GAP_SECONDS", 0.3)
 
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[LocalServer]:
-    """A process of the test's own, which it may kill, pause and restart."""
+    """A server process that the test may kill, pause and restart."""
     try:
         server = LocalServer(find_influxd(), tmp_path / "influxd")
         try:

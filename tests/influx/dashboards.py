@@ -27,15 +27,15 @@ ALL: Final = "$__all"
 
 Row = dict[str, Any]
 Values = Mapping[str, str | list[str]]
-"""What is chosen in a dashboard's variables: one value, or several of one that allows it."""
+"""The chosen values of a dashboard's variables: one, or several if the variable allows it."""
 
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<format>\w+))?\}|\$(?P<bare>(?!__)\w+)")
-# As Grafana's InfluxDB data source has it, which sees these words behind any dot.
+# As in Grafana's InfluxDB data source, which replaces these words after any dot.
 _MACRO = re.compile(r"[a-zA-Z]+\.(timeRangeStart|timeRangeStop|windowPeriod|bucket|defaultBucket|organization)\b")
 
 
 class Screen(NamedTuple):
-    """What Grafana knows when it asks: the chosen range, in RFC 3339, the interval of a point, and the variables."""
+    """The parameters of Grafana's queries: the range, in RFC 3339, the interval of a point, and the variables."""
 
     start: str
     stop: str
@@ -44,7 +44,7 @@ class Screen(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """One panel of a dashboard, by its file, and each of its queries by its letter."""
+    """One panel of a dashboard file, and its queries by letter."""
 
     dashboard: str
     title: str
@@ -69,17 +69,17 @@ def variables() -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, variable
 
 
-def substituted(query: str, screen: Screen, whole: Mapping[str, str]) -> str:
-    """Return what Grafana sends: variables first, in the browser, then the data source's own words, in the server.
+def substituted(query: str, screen: Screen, all_values: Mapping[str, str]) -> str:
+    """Return the query that Grafana sends: first variables are replaced, in the browser, then macros, in the server.
 
-    `whole` is what a variable's `All` stands for.
+    `all_values` has the text that a variable's `All` stands for.
     """
 
     def value(found: re.Match[str]) -> str:
         name = found["name"] or found["bare"]
         chosen = screen.values[name]
-        # What a dashboard gives for `All` is put in as it is.
-        return whole[name] if chosen == ALL else formatted(chosen, found["format"] or "glob")
+        # The text for `All` is inserted unformatted.
+        return all_values[name] if chosen == ALL else formatted(chosen, found["format"] or "glob")
 
     macros = {"timeRangeStart": screen.start, "timeRangeStop": screen.stop, "windowPeriod": screen.interval}
     return _MACRO.sub(lambda found: macros[found[1]], _VARIABLE.sub(value, query))
@@ -98,7 +98,7 @@ def formatted(chosen: str | list[str], format: str) -> str:
 
 
 def fill_with_demo_day(server: Server, bucket: str, directory: Path) -> None:
-    """Play the demo's day as if live, on a clock that follows it, and write it with what a mirror would say of it."""
+    """Run the demo day as if live, on a clock that follows it, and write it with a mirror's heartbeats."""
     clock = ManualClock(OPENS_AT)
 
     def follow(records: Iterable[Record]) -> None:
@@ -110,7 +110,7 @@ def fill_with_demo_day(server: Server, bucket: str, directory: Path) -> None:
 
 
 def fill_with_history(server: Server, bucket: str, directory: Path) -> None:
-    """Import six years of a strategy's transactions, in a log of their own."""
+    """Import six years of a strategy's transactions, into a separate log."""
     with eventstore.open(directory, log="history") as store:
         import_file(store, HISTORY, "pyfolio", account="P1")
         write(server, bucket, store)
@@ -133,7 +133,7 @@ def measures(type_: str, schema: int) -> tuple[str, ...]:
 
 
 def mirrored(log: str, records: list[Record]) -> Iterator[str]:
-    """Yield points of a mirror that is up to a few events behind, more in the middle of the day."""
+    """Yield heartbeats of a mirror that is up to a few events behind, more in the middle of the day."""
     for place in range(0, len(records), REPORT_EACH):
         head = records[place]
         lag = min(place // REPORT_EACH % 7 + 40 * (len(records) // 2 < place < len(records) // 2 + 900), place)

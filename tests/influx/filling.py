@@ -28,17 +28,17 @@ TYPES = ("Noted", "Changed")
 _FIELD = re.compile(r"(position|stream|occurred_at|data|meta)=(\"(?:[^\"\\]|\\.)*\"|[^, ]+)")
 
 
-def made(
+def records_at(
     times: Iterable[int], *, after: int = 0, log: str = "main", log_id: bytes = LOG_ID, size: int = 0
 ) -> list[Record]:
-    """Return a record for each time, of three streams and two types in turn, with so many bytes of text each."""
+    """Return a record for each time, of three streams and two types in turn, each with `size` bytes of text."""
     records = []
     for position, recorded_at in enumerate(times, after + 1):
         stream, type_ = STREAMS[position % len(STREAMS)], TYPES[position // len(STREAMS) % len(TYPES)]
         data = json.dumps({"text": f"{position}".ljust(size, "x")}).encode()
         version = len(range(position % len(STREAMS) or len(STREAMS), position + 1, len(STREAMS)))
         records.append(
-            sealed(
+            with_digest(
                 Record(
                     keyed_id(stream, f"{position}"), stream, type_, 1, recorded_at, data, "tests", "", None, None,
                     position, version, recorded_at, b"", log,
@@ -49,14 +49,14 @@ def made(
     return records
 
 
-def sealed(record: Record, log_id: bytes = LOG_ID) -> Record:
-    """Return a record with the digest that its members have."""
+def with_digest(record: Record, log_id: bytes = LOG_ID) -> Record:
+    """Return a record with the digest of its members."""
     found = digest(digest_prefix(log_id, record), record.position, record.version, record.recorded_at, record)
     return msgspec.structs.replace(record, digest=found)
 
 
 def seconds(count: int, *, after: int = 0) -> list[int]:
-    """Return so many times, a second apart."""
+    """Return `count` times, a second apart."""
     return [BEGAN_AT + number * SECOND for number in range(after, after + count)]
 
 
@@ -65,7 +65,7 @@ def settings_of(server: Server, bucket: str, **changes: Any) -> InfluxSettings: 
 
 
 def lines_of(records: Sequence[Record], *, log_id: bytes = LOG_ID) -> list[str]:
-    """Return the records' points, as the mirror writes them."""
+    """Return the lines of records, as the mirror writes them."""
     return Encoder(records[0].log, log_id, lambda _type, _schema: ()).lines(records)
 
 
@@ -94,7 +94,7 @@ def write(server: Server, bucket: str, lines: Sequence[str]) -> None:
 
 
 def parts_of(line: str, *names: str) -> tuple[str, str]:
-    """Return a point's line with these fields alone, and the line with its other fields."""
+    """Return a point's line with these fields only, and the line with its other fields."""
     tags, at = line.split(" ", 1)[0], line.rsplit(" ", 1)[1]
     fields = dict(_FIELD.findall(line[len(tags) :]))
     first = ",".join(f"{name}={fields.pop(name)}" for name in names)
@@ -103,13 +103,13 @@ def parts_of(line: str, *names: str) -> tuple[str, str]:
 
 
 def delete(server: Server, bucket: str, record: Record) -> None:
-    """Delete one record's point, as an administrator's hand would."""
+    """Delete the point of one record, as an administrator can."""
     at = format_time(record.recorded_at)
     server.delete_points(bucket, '_measurement="events"', start=at, stop=at)
 
 
 class CountingClient(Client):
-    """Keeps what it was asked, and how long the answers were."""
+    """Records its queries and the sizes of the responses."""
 
     def __init__(self, settings: InfluxSettings) -> None:
         super().__init__(settings)
@@ -125,14 +125,14 @@ class CountingClient(Client):
 
 
 class JsonClient(Client):
-    """Is answered in JSON, as by a server that does not speak MessagePack."""
+    """Gets JSON, as from a server without MessagePack."""
 
     def __init__(self, settings: InfluxSettings) -> None:
         super().__init__(settings)
-        ask = self._pool.request
+        send = self._pool.request
 
         def request(method: str, url: str, **given: Any) -> Any:  # noqa: ANN401 - as urllib3 has it
-            return ask(method, url, **{**given, "headers": {**given.get("headers", {}), "Accept": "application/json"}})
+            return send(method, url, **{**given, "headers": {**given.get("headers", {}), "Accept": "application/json"}})
 
         self._pool.request = request
 

@@ -25,21 +25,21 @@ from tests.reliability.checking import ROOT, environment
 WAIT_SECONDS = 60.0
 PATIENCE_SECONDS = 20.0
 WORKER = [sys.executable, "-m", "tests.influx.shipping_worker"]
-WHOLE_NUMBERS = {"position", "occurred_at"}
+INTEGERS = {"position", "occurred_at"}
 
 Point = tuple[dict[str, str], dict[str, object]]
 """A point's tags and fields."""
 
 
 def settings_for(server: Server, bucket: str, url: str | None = None, **changes: Any) -> InfluxSettings:  # noqa: ANN401 - members of all types
-    """Return settings of a test's bucket, reached by way of a proxy where `url` names one."""
+    """Return the settings of a test's bucket, through a proxy if `url` is given."""
     return msgspec.structs.replace(
         InfluxSettings(url or server.url, server.org, bucket, server.token, wait_seconds=WAIT_SECONDS), **changes
     )
 
 
 def event(number: int) -> Event:
-    """Return one of several kinds of events, with and without a symbol and measures."""
+    """Return an event: several types in turn, with and without a symbol and measures."""
     match number % 4:
         case 0 | 1:
             price, quantity = Decimal(number) / 4, Decimal(number + 1)
@@ -53,7 +53,7 @@ def event(number: int) -> Event:
 
 
 def batches(first: int, count: int) -> list[Batch]:
-    """Return events of three accounts, one to a batch, with notes and causes here and there."""
+    """Return events of three accounts, one per batch, some with notes and causes."""
     return [
         Batch(
             f"order/ACC{number % 3}/é{number % 50}%2F",
@@ -66,14 +66,14 @@ def batches(first: int, count: int) -> list[Batch]:
 
 
 def fill(store: EventStore, count: int, size: int = 500) -> None:
-    """Append so many events, some hundred at a time."""
+    """Append `count` events, some hundred at a time."""
     head = store.head()
     for first in range(head, head + count, size):
         store.append_many(batches(first, min(size, head + count - first)))
 
 
 def ship(directory: Path, settings: InfluxSettings, *, log: str = "main", seconds: float = PATIENCE_SECONDS) -> int:
-    """Ship a log in this process until it is caught up; raise what keeps it for so long."""
+    """Ship a log in this process until it is caught up; raise the last error after so many seconds."""
     journal = SqliteJournal(directory / log / "journal.db", log=log)
     try:
         return Shipper(journal, journal.path.parent, settings).run(once=True, patience_seconds=seconds)
@@ -82,10 +82,10 @@ def ship(directory: Path, settings: InfluxSettings, *, log: str = "main", second
 
 
 def until(condition: Callable[[], object], what: object, seconds: float = WAIT_SECONDS) -> None:
-    """Wait until it is so; fail with what was waited for, and how that looks then."""
+    """Wait until a condition holds; fail with `what` if it does not."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"it did not come to pass in {seconds} s: {what}"
+        assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.01)
 
 
@@ -93,7 +93,7 @@ def until(condition: Callable[[], object], what: object, seconds: float = WAIT_S
 
 
 def points(server: Server, bucket: str, measurement: str = "events", log: str = "main") -> dict[object, Point]:
-    """Return all points of a log by time and tags, as the server's own API tells them."""
+    """Return all points of a log by time and tags, from the server's own API."""
     query = f'SELECT * FROM "{measurement}" WHERE "log" = \'{log}\' GROUP BY *'  # noqa: S608 - a test's own names
     (result,) = server.influxql(bucket, query)["results"]
     found: dict[object, Point] = {}
@@ -107,30 +107,30 @@ def points(server: Server, bucket: str, measurement: str = "events", log: str = 
 
 
 def count(server: Server, bucket: str, log: str = "main") -> int:
-    """Return how many points `events` has of a log."""
+    """Return the number of points of a log in `events`."""
     (result,) = server.influxql(bucket, f"SELECT count(meta) FROM events WHERE \"log\" = '{log}'")["results"]  # noqa: S608 - a test's own name
     return int(result["series"][0]["values"][0][1]) if "series" in result else 0
 
 
 def _field(name: str, value: object) -> object:
-    return float(value) if isinstance(value, int) and name not in WHOLE_NUMBERS else value
+    return float(value) if isinstance(value, int) and name not in INTEGERS else value
 
 
-# What they are to be
+# The expected points
 
 
 def expected_points(store: EventStore, *, symbols: bool = True) -> dict[object, Point]:
-    """Return what the encoder makes of a journal, taken apart by a reader of line protocol that is the tests' own."""
+    """Return the points that the encoder makes of a journal, parsed by an independent parser of line protocol."""
     journal = store._journal
     measures = {(kind.name, kind.schema): kind.measures for kind in journal.types()}
     encoder = Encoder(store.log, store.log_id, lambda name, schema: measures[name, schema], symbols=symbols)
-    return dict(map(_taken_apart, encoder.lines(store.read())))
+    return dict(map(_parsed, encoder.lines(store.read())))
 
 
 def expected_types(store: EventStore) -> dict[object, Point]:
     first = next(store.read(limit=1)).recorded_at
     return dict(
-        _taken_apart(
+        _parsed(
             type_line(store.log, kind.name, kind.schema, durability=kind.durability, measures=kind.measures, at=first)
         )
         for kind in store._journal.types()
@@ -141,7 +141,7 @@ _TAG = re.compile(r",(\w+)=((?:[^\\, ]|\\.)*)")
 _FIELD = re.compile(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(-?\d+)i|([^," ]+))(?:,|$)', re.DOTALL)
 
 
-def _taken_apart(line: str) -> tuple[object, Point]:
+def _parsed(line: str) -> tuple[object, Point]:
     head = re.compile(r"(?:[^\\ ]|\\.)*").match(line)
     assert head is not None
     tags = {name: re.sub(r"\\(.)", r"\1", value) for name, value in _TAG.findall(head[0])}
@@ -151,8 +151,10 @@ def _taken_apart(line: str) -> tuple[object, Point]:
     for found in _FIELD.finditer(rest):
         assert found.start() == end, rest
         end = found.end()
-        name, text, whole, number = found.groups()
-        fields[name] = re.sub(r'\\(["\\])', r"\1", text) if text is not None else int(whole) if whole else float(number)
+        name, text, integer, number = found.groups()
+        fields[name] = (
+            re.sub(r'\\(["\\])', r"\1", text) if text is not None else int(integer) if integer else float(number)
+        )
     assert end == len(rest), rest
     return (int(at), *sorted(tags.items())), (tags, fields)
 
@@ -162,7 +164,7 @@ def _taken_apart(line: str) -> tuple[object, Point]:
 
 @contextmanager
 def worker(settings: InfluxSettings, *arguments: object, alone: bool = False) -> Iterator[subprocess.Popen[str]]:
-    """Start a process of tests/influx/shipping_worker.py, `alone` in a session of its own; kill it in the end."""
+    """Start a process of tests/influx/shipping_worker.py, with `alone` in its own session; kill it at the end."""
     with subprocess.Popen(
         [*WORKER, *map(str, arguments)],
         stdin=subprocess.PIPE,
@@ -182,7 +184,7 @@ def worker(settings: InfluxSettings, *arguments: object, alone: bool = False) ->
 
 
 def run_worker(settings: InfluxSettings, *arguments: object) -> list[str]:
-    """Run such a process to its end; return its lines."""
+    """Run such a process to its end; return the lines it prints."""
     with worker(settings, *arguments) as process:
         answer, _ = process.communicate(timeout=WAIT_SECONDS)
         assert process.returncode == 0, arguments
@@ -195,5 +197,5 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 def as_lines(records: Sequence[Record]) -> list[str]:
-    """Return each record with all its members, as text that compares byte for byte."""
+    """Return each record with all its members as text, to compare byte for byte."""
     return [msgspec.json.encode(record).decode() for record in records]

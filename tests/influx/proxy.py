@@ -24,10 +24,10 @@ LINE_ENDS: Final = (b"\r\n", b"\n")
 
 
 class Proxy:
-    """Passes each request on whole and then its answer, over keep-alive connections; what is planned comes first.
+    """Forwards each complete request and then its response, over keep-alive connections, unless a fault is planned.
 
-    Used as a context manager. Each request has a connection of its own to the server: one that the server closed as it
-    restarted does not break a later request.
+    Used as a context manager. Each request has its own connection to the server, so that a restart of the server does
+    not break a later request.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -35,9 +35,9 @@ class Proxy:
         self._port = free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self.requests = 0
-        """How many whole requests have come, to any path, those too that were cut or answered here."""
+        """How many complete requests have arrived, for any path, including those that were cut or answered here."""
         self.cuts = 0
-        """How many connections were cut after the server had answered."""
+        """How many connections were cut after the server had responded."""
         self._lock = threading.Lock()
         self._cut: dict[str, int] = {}
         self._answers: dict[str, tuple[int, bytes]] = {}
@@ -66,9 +66,9 @@ class Proxy:
             thread.join(JOIN_SECONDS_MAX)
 
     def cut_after_request(self, count: int = 1, *, path: str = WRITE) -> None:
-        """Cut the client's connection instead of passing the answer on, for the next `count` requests to the path.
+        """Cut the client's connection instead of forwarding the response, for the next `count` requests to the path.
 
-        The server has answered by then: what was written is written, and the client does not know.
+        The server has responded by then: what was sent is written, and the client does not know.
         """
         with self._lock:
             self._cut[path] = count
@@ -76,7 +76,7 @@ class Proxy:
     def answer_with(
         self, status: int, times: int = 1, headers: Mapping[str, str] | None = None, *, path: str = WRITE
     ) -> None:
-        """Answer the next requests to the path here: they do not reach the server."""
+        """Respond to the next requests to the path here: they do not reach the server."""
         body = b'{"code":"planned","message":"the proxy answers as planned"}'
         fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {fields[name]}" for name in fields)]
@@ -84,23 +84,23 @@ class Proxy:
             self._answers[path] = (times, "\r\n".join([*lines, "", ""]).encode() + body)
 
     def delay(self, seconds: float) -> None:
-        """Pass each request on only so long after it came, also when its client waits no more; 0 ends that."""
+        """Forward each request after a delay, even if its client no longer waits; 0 ends that."""
         self._delay_seconds = seconds
 
     def refuse(self) -> None:
-        """Cut all connections and listen no more: who connects is refused by the system."""
+        """Cut all connections and stop listening: the system refuses new ones."""
         with self._lock:
             listener, self._listener = self._listener, None
             doomed = [*self._open, *([listener] if listener else [])]
         for one in doomed:
-            # Wakes the thread that waits on it, which closes it.
+            # Wakes the thread that waits on the socket and closes it.
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         if listener:
             listener.close()
 
     def accept(self) -> None:
-        """Listen, at first or again, on the same port."""
+        """Listen, for the first time or again, on the same port."""
         with self._lock:
             if self._listener is None:
                 self._listener = socket.create_server(("127.0.0.1", self._port))
@@ -131,7 +131,7 @@ class Proxy:
                 client.sendall(answer)
 
     def _answer(self, first: str, request: bytes) -> bytes | None:
-        """Return what the client is to get, None if nothing."""
+        """Return the response for the client, None for none."""
         method, target, _ = first.split(" ", 2)
         path = target.partition("?")[0]
         with self._lock:
@@ -163,7 +163,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def _watched(self, one: socket.socket) -> Iterator[None]:
-        """Let `refuse` find the socket while it is in use."""
+        """Register the socket for `refuse` while it is in use."""
         with self._lock:
             self._open.add(one)
         try:
@@ -174,9 +174,9 @@ class Proxy:
 
 
 def _read_message(reader: BinaryIO, *, answers: str) -> tuple[str, bytes] | None:
-    """Return a message's first line and all its bytes; None where the stream ends before it.
+    """Return a message's first line and all its bytes, None at the end of the stream.
 
-    `answers` is the method of the request if the message is a response: the end of the stream may end that.
+    `answers` is the request's method if the message is a response, which may extend to the end of the stream.
     """
     head = [reader.readline(LINE_BYTES_MAX)]
     if not head[0]:
@@ -202,7 +202,7 @@ def _read_body(reader: BinaryIO, first: str, fields: Mapping[str, str], answers:
 
 
 def _read_chunks(reader: BinaryIO) -> bytes:
-    """Return chunks as they came, sizes and trailers with them."""
+    """Return chunks as received, with their sizes and trailers."""
     parts = []
     size = -1
     while size != 0:

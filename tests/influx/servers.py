@@ -41,7 +41,7 @@ STOP_SECONDS_MAX: Final = 10.0
 PING_SECONDS_MAX: Final = 5
 PULL_SECONDS_MAX: Final = 60
 PORTS_TRIED_MAX: Final = 20
-# Below the range from which outgoing connections get theirs: no client takes the port of a server that restarts.
+# Below the range of outgoing connections: no client takes the port of a server that restarts.
 PORTS: Final = range(20_000, 32_768)
 POLL_SECONDS: Final = 0.02
 IMAGE: Final = "influxdb:2.7"
@@ -54,11 +54,11 @@ CURE: Final = (
 
 
 class Absent(Exception):
-    """There is no such server here; the text is one line that says why, or how to have one."""
+    """No such server is available; the text says in one line why, or how to get one."""
 
 
 class LocalServer(Server):
-    """An influxd of our own on 127.0.0.1, with its data in `directory`: it may be killed, paused and restarted.
+    """A local influxd on 127.0.0.1, with its data in `directory`: it may be killed, paused and restarted.
 
     It ends with the process that started it, however that ends.
     """
@@ -71,7 +71,7 @@ class LocalServer(Server):
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it on a port that nobody has, wait until it is ready, and set it up."""
+        """Start it on a free port, wait until it is ready, and set it up."""
         assert self._process is None, "started before: restart it"
         self._directory.mkdir(parents=True, exist_ok=True)
         for _ in range(PORTS_TRIED_MAX):
@@ -80,21 +80,21 @@ class LocalServer(Server):
             if self._launch():
                 self.set_up()
                 return
-        msg = f"influxd found no port in {PORTS_TRIED_MAX} tries"
+        msg = f"influxd found no free port in {PORTS_TRIED_MAX} attempts"
         raise Absent(msg)
 
     def restart(self) -> None:
-        """Start it anew in the same directory and on the same port, after `kill` or as it runs."""
+        """Restart it in the same directory and on the same port, after `kill` or while it runs."""
         self.stop()
-        assert self._launch(), f"somebody took port {self._port}"
+        assert self._launch(), f"port {self._port} is taken"
 
     def kill(self) -> None:
-        """End it at once, as a power cut of the process: nothing is flushed."""
+        """Kill it: nothing is flushed."""
         self._signal(signal.SIGKILL)
         self._end(STOP_SECONDS_MAX)
 
     def pause(self) -> None:
-        """Stop it where it is: it accepts connections and answers none."""
+        """Suspend it: it accepts connections but does not respond."""
         self._signal(signal.SIGSTOP)
         assert self._process is not None
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -104,7 +104,7 @@ class LocalServer(Server):
 
     @override
     def stop(self) -> None:
-        """End it, also when it is paused or already dead."""
+        """Stop it, even if it is paused or dead."""
         if self._process is None:
             return
         self._signal(signal.SIGTERM)
@@ -124,7 +124,7 @@ class LocalServer(Server):
         self._process = None
 
     def _launch(self) -> bool:
-        """Say whether it runs: not when another process has the port."""
+        """Return whether it runs: False if another process has the port."""
         paths = ("bolt", "sqlite", "engine")
         places = [part for path in paths for part in (f"--{path}-path", str(self._directory / path))]
         address = ["--http-bind-address", f"127.0.0.1:{self._port}"]
@@ -132,7 +132,7 @@ class LocalServer(Server):
             command = [str(self._influxd), *places, *address, "--reporting-disabled"]
             self._process = _starter.submit(_start, command, log.fileno()).result()
         end = time.monotonic() + START_SECONDS_MAX
-        # Whoever answers on the port may be another test's server: ours says in its own log that it listens.
+        # A server that responds on the port may be another test's: this one logs that it listens.
         while b"Listening" not in self._log.read_bytes() or not self.is_ready():
             if self._process.poll() is None and time.monotonic() < end:
                 time.sleep(POLL_SECONDS)
@@ -160,7 +160,7 @@ class ContainerServer(Server):
         self._container.with_exposed_ports(8086)
         client = self._container.get_docker_client()
         if client.get_connection_mode().name == "docker_host" and client.host() in {"localhost", "127.0.0.1"}:
-            # The engine takes pairs too, which the types do not know.
+            # The engine accepts pairs too, which the type annotations omit.
             ports: dict[str, Any] = self._container.ports
             ports["8086"] = ("127.0.0.1", None)
         self._container.start()
@@ -180,8 +180,8 @@ class ContainerServer(Server):
 
 
 def open_server(directory: Path) -> Server:
-    """Return the first that is to be had: the one named, a container, an influxd with its data in the directory."""
-    match _asked_for():
+    """Return the first available server: the named one, a container, or an influxd with its data in the directory."""
+    match _requested_kind():
         case "url":
             return _named()
         case "docker":
@@ -199,21 +199,21 @@ def open_server(directory: Path) -> Server:
 
 
 def must_have_server() -> bool:
-    """Say whether a missing server is a failure: in CI, and where one kind is asked for."""
-    return os.environ.get("CI") == "true" or _asked_for() is not None
+    """Return whether a missing server is a failure: in CI, and if a kind of server is requested."""
+    return os.environ.get("CI") == "true" or _requested_kind() is not None
 
 
-def _asked_for() -> str | None:
-    """Return the kind of server that the environment asks for: no other may take its place."""
-    if asked := os.environ.get("EVENTSTORE_TEST_INFLUX"):
-        return asked
+def _requested_kind() -> str | None:
+    """Return the kind of server that the environment requests: no other may replace it."""
+    if kind := os.environ.get("EVENTSTORE_TEST_INFLUX"):
+        return kind
     if "EVENTSTORE_TEST_INFLUX_URL" in os.environ:
         return "url"
     return "docker" if "INFLUXDB_IMAGE" in os.environ else None
 
 
 def find_influxd() -> Path:
-    """Return the influxd in the cache; build it first if what that needs is there. One builds, others wait."""
+    """Return the influxd in the cache; build it first if the tools are available. One process builds, others wait."""
     version = re.search(r"influxdb/v2 v(\S+)", (BUILD.parent / "go.mod").read_text(encoding="utf-8"))
     assert version is not None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "eventstore"
@@ -233,7 +233,7 @@ def find_influxd() -> Path:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
+    """Return a port of 127.0.0.1 without a listener."""
     while True:
         port = secrets.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -242,7 +242,7 @@ def free_port() -> int:
 
 
 def main() -> int:
-    """Say in one line which server the tests will use, having built it if that is the way, or how to have one."""
+    """Print in one line which server the tests will use, after building it if needed, or how to get one."""
     try:
         with tempfile.TemporaryDirectory() as directory, opened(Path(directory)) as server:
             print(f"influx: the tests will use {server}")  # noqa: T201 - the product
@@ -254,7 +254,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def opened(directory: Path) -> Iterator[Server]:
-    """Open a server for a while."""
+    """Open a server, and stop it at the end."""
     server = open_server(directory)
     try:
         yield server
@@ -269,14 +269,14 @@ def _named() -> Server:
         msg = f"{error.args[0]} is not set"
         raise Absent(msg) from error
     if not server.is_ready():
-        msg = f"no InfluxDB answers at EVENTSTORE_TEST_INFLUX_URL={server.url}"
+        msg = f"no InfluxDB responds at EVENTSTORE_TEST_INFLUX_URL={server.url}"
         raise Absent(msg)
     return server
 
 
 def _contained() -> Server:
-    if not _engine_answers():
-        msg = f"no Docker engine answers: {CURE}"
+    if not _engine_responds():
+        msg = f"no Docker engine responds: {CURE}"
         raise Absent(msg)
     server = ContainerServer()
     try:
@@ -292,22 +292,22 @@ def _contained() -> Server:
     return server
 
 
-def _engine_answers() -> bool:
+def _engine_responds() -> bool:
     import docker
     from docker.errors import DockerException
     from requests import RequestException
 
-    # Where nobody answers, Docker's client drops sockets that it has not closed: they are collected here and now.
+    # Without an engine, Docker's client leaves unclosed sockets behind: they are collected here.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        answers = True
+        responds = True
         try:
             with contextlib.closing(docker.from_env(timeout=PING_SECONDS_MAX)) as client:
                 client.ping()
         except (DockerException, RequestException, OSError):
-            answers = False
+            responds = False
         gc.collect()
-    return answers
+    return responds
 
 
 def _local(directory: Path) -> Server:
@@ -316,9 +316,9 @@ def _local(directory: Path) -> Server:
     return server
 
 
-# The kernel's word "parent" is the thread that started a process: this one lives as long as we do.
+# For the kernel, the parent is the thread that started a process: this one lives as long as this process.
 _starter = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-# Dies when its parent does, then becomes influxd; run in a process of its own, since forks of threads run no Python.
+# Arranges to die with its parent, then becomes influxd; a new process, since a fork of a thread must run no Python.
 _TIED = """
 import ctypes, os, sys
 if sys.platform == "linux":
@@ -330,7 +330,7 @@ if os.getppid() == int(sys.argv[1]):
 
 def _start(command: list[str], log: int) -> subprocess.Popen[bytes]:
     tied = [sys.executable, "-S", "-E", "-c", _TIED, str(os.getpid()), *command]
-    # A session of its own, so that Ctrl-C reaches the tests alone, and they end it.
+    # In its own session, so that Ctrl-C reaches the tests only, which then stop it.
     return subprocess.Popen(tied, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 

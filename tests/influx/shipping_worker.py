@@ -33,20 +33,20 @@ from eventstore.influx.ship.shipper import Shipper
 from eventstore.journals.sqlite import SqliteJournal
 from tests.influx.mirroring import as_lines, batches, event
 
-PACED, PACED_SECONDS, SLOWLY_LEFT = 100, 0.06, 10_000
+PACED, PACED_SECONDS, SLOW_BELOW = 100, 0.06, 10_000
 LIFE_SECONDS = 0.01, 0.35
 FORK_SECONDS = 20.0
 
 
 def read(settings: InfluxSettings, log: str) -> None:
-    """Print every record that InfluxDB has."""
+    """Print every record in InfluxDB."""
     with eventstore.connect(settings=settings, log=log) as source:
         for line in as_lines(list(source.read())):
-            say(line)
+            print_line(line)
 
 
 def follow(settings: InfluxSettings, log: str, last: str) -> None:
-    """Print position and digest of each record as it comes, up to a position."""
+    """Print position and digest of each record as it arrives, up to a position."""
     with eventstore.connect(settings=settings, log=log) as source:
         for record in source.follow():
             sys.stdout.write(f"{record.position} {record.digest.hex()}\n")
@@ -55,14 +55,14 @@ def follow(settings: InfluxSettings, log: str, last: str) -> None:
 
 
 def append(settings: InfluxSettings, directory: str, processes: str, count: str) -> None:
-    """Append to two logs, events one at a time, by so many processes that do not mirror."""
+    """Append to two logs, one event at a time, in several processes that do not mirror."""
     children = []
     for number in range(int(processes)):
         child = os.fork()
         if not child:
             _append(directory, ("main", "other")[number % 2], int(count))
         children.append(child)
-    say(str([os.waitpid(child, 0)[1] for child in children].count(0)))
+    print_line(str([os.waitpid(child, 0)[1] for child in children].count(0)))
 
 
 def _append(directory: str, log: str, count: int) -> None:
@@ -70,28 +70,28 @@ def _append(directory: str, log: str, count: int) -> None:
         with eventstore.open(directory, log=log) as store:
             for number in range(count):
                 store.append(f"order/ACC{number % 3}/{os.getpid()}", event(number))
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+    except BaseException:  # noqa: BLE001 - any error: the parent sees it and the fork ends here
         traceback.print_exc()
         os._exit(1)
     os._exit(0)
 
 
 def pace(settings: InfluxSettings, directory: str, last: str) -> None:
-    """Append evenly, slower towards a last position, until told to hurry; print how long the slowest append took."""
+    """Append evenly up to a position, slower near the end, faster after input; print the time of the slowest append."""
     slowest = 0.0
     with eventstore.open(directory) as store:
         while (left := int(last) - store.head()) > 0:
-            count = min(PACED if left > SLOWLY_LEFT else PACED // 5, left)
+            count = min(PACED if left > SLOW_BELOW else PACED // 5, left)
             if select.select([0], [], [], PACED_SECONDS)[0]:
                 count = min(5 * PACED, left)
             before = time.monotonic()
             store.append_many(batches(store.head(), count))
             slowest = max(slowest, time.monotonic() - before)
-    say(f"{slowest:.3f}")
+    print_line(f"{slowest:.3f}")
 
 
 def forks(settings: InfluxSettings, directory: str, kills: str, seed: str) -> None:
-    """Fork a process that ships, and kill it at a random moment, so many times; print how many of them were killed."""
+    """Fork a shipping process and kill it at a random moment, several times; print how many were killed."""
     chance = random.Random(int(seed))
     killed = 0
     for _ in range(int(kills)):
@@ -103,7 +103,7 @@ def forks(settings: InfluxSettings, directory: str, kills: str, seed: str) -> No
         time.sleep(chance.uniform(*LIFE_SECONDS))
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
-    say(str(killed))
+    print_line(str(killed))
 
 
 def ship(settings: InfluxSettings, directory: str) -> None:
@@ -113,9 +113,9 @@ def ship(settings: InfluxSettings, directory: str) -> None:
 
 
 def hold(settings: InfluxSettings, directory: str, count: str) -> None:
-    """Open a store that mirrors, append events, say so, and keep it open until the input ends.
+    """Open a mirrored store, append events, print the head, and keep it open until the input ends.
 
-    A fork that lives on holds what this process had open. After Ctrl-C it appends one more, MIRRORED, and says so.
+    A remaining fork holds the files of this process open. After Ctrl-C it appends one more, MIRRORED, and prints that.
     """
     with eventstore.open(directory, influx=settings) as store:
         store.append_many(batches(store.head(), int(count)))
@@ -123,28 +123,28 @@ def hold(settings: InfluxSettings, directory: str, count: str) -> None:
             os.close(1)
             time.sleep(FORK_SECONDS)
             os._exit(0)
-        say(str(store.head()))
+        print_line(str(store.head()))
         try:
             sys.stdin.read()
         except KeyboardInterrupt:
             store.append("order/ACC1/interrupted", event(1), durability=MIRRORED)
-            say(str(store.head()))
+            print_line(str(store.head()))
 
 
 def mirrored(settings: InfluxSettings, directory: str, seconds: str) -> None:
-    """Append a MIRRORED event from a process that does not mirror; print what came of it."""
+    """Append a MIRRORED event in a process that does not mirror; print the outcome."""
     mirror.WAIT_SECONDS = float(seconds)
     with eventstore.open(directory) as store:
         try:
             records = store.append("order/ACC1/other", event(1), durability=MIRRORED)
         except NotMirrored as error:
             records = list(error.records)
-            say("NotMirrored")
-        say(str(records[-1].position))
+            print_line("NotMirrored")
+        print_line(str(records[-1].position))
 
 
 def declare(settings: InfluxSettings, directory: str, count: str) -> None:
-    """Append events of a type that this process alone has a class for."""
+    """Append events of a type whose class only this process has."""
 
     @eventstore.event(measures=("depth",))
     class Sounded(eventstore.Event, frozen=True, kw_only=True):
@@ -153,10 +153,10 @@ def declare(settings: InfluxSettings, directory: str, count: str) -> None:
     with eventstore.open(directory) as store:
         for number in range(int(count)):
             store.append("sounding/ACC1/1", Sounded(depth=number + Decimal("0.5")))
-        say(str(store.head()))
+        print_line(str(store.head()))
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

@@ -31,7 +31,7 @@ SECONDS_MAX = 5.0
 
 @pytest.fixture(scope="module")
 def mirrored(server: Server, journal: MemoryJournal, records: Sequence[Record]) -> Iterator[InfluxSettings]:
-    """Settings of a bucket that holds the history."""
+    """Settings of a bucket with the history of the contract suite."""
     bucket = server.make_bucket()
     filling.fill(server, bucket, records, log_id=journal.log_id)
     yield filling.settings_of(server, bucket)
@@ -66,8 +66,8 @@ ANSWERS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-class Planned(Client):
-    """Is answered with the same bytes whatever it asks."""
+class CannedClient(Client):
+    """Returns the same response to every query."""
 
     def __init__(self, settings: InfluxSettings, raw: RawResponse) -> None:
         super().__init__(settings)
@@ -78,43 +78,43 @@ class Planned(Client):
         return self._raw
 
 
-def planned(answer: RawResponse) -> InfluxSource:
+def source_of(response: RawResponse) -> InfluxSource:
     settings = InfluxSettings("http://nowhere.invalid", "org", "bucket", patience_seconds=0.05)
-    return InfluxSource(Planned(settings, answer), "main", filling.LOG_ID)
+    return InfluxSource(CannedClient(settings, response), "main", filling.LOG_ID)
 
 
 @pytest.mark.parametrize("in_json", [False, True], ids=["MessagePack", "JSON"])
 @pytest.mark.parametrize("what", ANSWERS)
-def test_an_error_or_half_an_answer_inside_a_200_is_raised(what: str, in_json: bool) -> None:
+def test_an_error_or_a_partial_response_with_status_200_is_raised(what: str, in_json: bool) -> None:
     answer, words = ANSWERS[what]
     body = msgspec.json.encode(answer) if in_json else msgspec.msgpack.encode(answer)
-    source = planned(RawResponse(body, not in_json))
-    for ask in (source.head, lambda: source.read(Query(limit=1)), lambda: source.version("a/b/c")):
+    source = source_of(RawResponse(body, not in_json))
+    for call in (source.head, lambda: source.read(Query(limit=1)), lambda: source.version("a/b/c")):
         with pytest.raises(Unavailable, match=words):
-            ask()
+            call()
     source.close()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"[1,2"], ids=["nothing", "a page", "bytes", "half"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"\xff\xfe", b"[1,2"], ids=["nothing", "a page", "bytes", "cut"])
 @pytest.mark.parametrize("is_msgpack", [False, True], ids=["JSON", "MessagePack"])
-def test_an_answer_that_is_none_is_raised(body: bytes, is_msgpack: bool) -> None:
-    source = planned(RawResponse(body, is_msgpack))
+def test_a_body_that_cannot_be_decoded_is_unavailable(body: bytes, is_msgpack: bool) -> None:
+    source = source_of(RawResponse(body, is_msgpack))
     with pytest.raises(Unavailable):
         source.head()
     source.close()
 
 
-def test_a_row_of_wrong_types_is_refused_with_the_way_to_find_it() -> None:
+def test_a_row_with_wrong_types_is_refused_and_names_the_check() -> None:
     row = [1, "1", "a/b/c", 1, "{}", "{}", "Noted"]
     answer = {"results": [{"series": [{"name": "events", "columns": COLUMNS, "values": [row]}]}]}
-    source = planned(RawResponse(msgspec.msgpack.encode(answer), is_msgpack=True))
+    source = source_of(RawResponse(msgspec.msgpack.encode(answer), is_msgpack=True))
     with pytest.raises(Refused, match="eventstore mirror --check"):
         source.head()
     source.close()
 
 
-class Starting(Client):
-    """Fails each question inside a 200 when it is first asked, as a server does that is starting or ending."""
+class StartingClient(Client):
+    """Fails each query once, with status 200, as a server does that is starting or stopping."""
 
     def __init__(self, settings: InfluxSettings) -> None:
         super().__init__(settings)
@@ -128,11 +128,11 @@ class Starting(Client):
         return RawResponse(msgspec.msgpack.encode({"results": [{"error": "engine is closed"}]}), is_msgpack=True)
 
 
-def test_a_question_that_fails_inside_a_200_is_asked_again(
+def test_a_query_that_fails_with_status_200_is_retried(
     mirrored: InfluxSettings, journal: MemoryJournal, records: Sequence[Record], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "PAGE_POINTS_FIRST", 4)
-    source = InfluxSource(Starting(mirrored), "main", journal.log_id)
+    source = InfluxSource(StartingClient(mirrored), "main", journal.log_id)
     assert source.head() == len(records)
     assert source.read(Query(limit=len(records))) == records
     some = records[0]
@@ -142,7 +142,7 @@ def test_a_question_that_fails_inside_a_200_is_asked_again(
     source.close()
 
 
-def test_a_statement_that_fails_is_an_error_in_both_forms(mirrored: InfluxSettings) -> None:
+def test_a_failed_statement_is_an_error_in_both_encodings(mirrored: InfluxSettings) -> None:
     for kind in (Client, JsonClient):
         client = kind(mirrored)
         with pytest.raises(Unavailable, match="rejects this: failed to parse query"):
@@ -153,9 +153,9 @@ def test_a_statement_that_fails_is_an_error_in_both_forms(mirrored: InfluxSettin
 
 @pytest.fixture
 def several(server: Server, bucket: str) -> tuple[InfluxSettings, dict[str, list[Record]]]:
-    """A bucket with three logs, two of which recorded at the same instants."""
+    """A bucket with three logs, two of which have records at the same times."""
     logs = {
-        name: filling.made(times, log=name, log_id=bytes([number]) * 16)
+        name: filling.records_at(times, log=name, log_id=bytes([number]) * 16)
         for number, (name, times) in enumerate(
             {"alpha": filling.seconds(900), "beta": filling.seconds(700), "gamma": range(5, 500_000, 1_000)}.items()
         )
@@ -169,7 +169,7 @@ def by_time(record: Record) -> tuple[int, str]:
     return record.recorded_at, record.log
 
 
-def test_several_logs_are_read_as_one_and_gone_on_from(
+def test_several_logs_are_merged_and_resumed(
     several: tuple[InfluxSettings, dict[str, list[Record]]],
 ) -> None:
     settings, logs = several
@@ -190,7 +190,7 @@ def test_several_logs_are_read_as_one_and_gone_on_from(
             list(reader.read_logs(after={"delta": 0}))
 
 
-def test_each_log_has_its_own_records_alone(several: tuple[InfluxSettings, dict[str, list[Record]]]) -> None:
+def test_each_log_has_only_its_own_records(several: tuple[InfluxSettings, dict[str, list[Record]]]) -> None:
     settings, logs = several
     for name, records in logs.items():
         with eventstore.connect(settings=settings, log=name) as reader:
@@ -216,7 +216,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_wrong_is_said_at_once(mirrored: InfluxSettings, what: str) -> None:
+def test_a_wrong_setting_is_named_at_once(mirrored: InfluxSettings, what: str) -> None:
     changes, words = WRONG[what]
     began = time.monotonic()
     with pytest.raises(Unavailable, match=words) as caught:
@@ -225,7 +225,7 @@ def test_what_is_wrong_is_said_at_once(mirrored: InfluxSettings, what: str) -> N
     assert mirrored.token not in str(caught.value)
 
 
-def test_a_port_where_nobody_listens_is_named_at_once(mirrored: InfluxSettings) -> None:
+def test_a_port_without_a_server_is_named_at_once(mirrored: InfluxSettings) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     began = time.monotonic()
     with pytest.raises(Unavailable, match=url):
@@ -238,7 +238,7 @@ def test_a_malformed_log_name_is_refused(mirrored: InfluxSettings) -> None:
         connected(mirrored, log="a b")
 
 
-def test_a_token_that_is_taken_away_ends_a_reader_at_once(
+def test_a_revoked_token_ends_a_reader_at_once(
     server: Server, mirrored: InfluxSettings, records: Sequence[Record]
 ) -> None:
     with Proxy.before(server) as proxy:
@@ -252,7 +252,7 @@ def test_a_token_that_is_taken_away_ends_a_reader_at_once(
             assert time.monotonic() - began < SECONDS_MAX
 
 
-def test_a_reading_token_is_enough(server: Server, mirrored: InfluxSettings, records: Sequence[Record]) -> None:
+def test_a_read_token_is_enough_to_read(server: Server, mirrored: InfluxSettings, records: Sequence[Record]) -> None:
     token = server.make_token(mirrored.bucket, read=True, write=False)
     with eventstore.connect(mirrored.url, org=mirrored.org, bucket=mirrored.bucket, token=token) as reader:
         assert list(reader.read()) == list(records)

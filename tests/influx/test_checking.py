@@ -26,7 +26,7 @@ NS = 1_000_000_000
 
 
 class Shipped:
-    """A log of sixty fills that InfluxDB has."""
+    """A log of sixty fills, mirrored to InfluxDB."""
 
     def __init__(self, directory: Path, server: Server, bucket: str) -> None:
         self.settings = InfluxSettings(server.url, server.org, bucket, server.token)
@@ -55,7 +55,7 @@ class Shipped:
         return Comparison(self.journal, self.client, shipped=position, symbols=True, repair=repair).run()
 
     def delete(self, record: Record) -> None:
-        """Delete a point, as whoever may write may do."""
+        """Delete a point, which every token that may write may do."""
         at = instant(record.recorded_at)
         self._server.delete_points(self._bucket, '_measurement="events" AND log="main"', at, at)
 
@@ -85,13 +85,13 @@ def instant(recorded_at: int) -> str:
 
 
 @pytest.mark.container
-def test_what_was_shipped_is_found_as_the_journal_has_it(shipped: Shipped) -> None:
+def test_a_mirrored_log_has_no_differences(shipped: Shipped) -> None:
     found = shipped.compare()
     assert (found.ok, found.checked, found.points, found.differences) == (True, COUNT, COUNT, ())
 
 
 @pytest.mark.parametrize("position", [1, 30, COUNT])
-def test_a_deleted_point_is_named_and_shipped_again(shipped: Shipped, position: int) -> None:
+def test_a_deleted_point_is_listed_and_shipped_again(shipped: Shipped, position: int) -> None:
     shipped.delete(shipped.records[position - 1])
     found = shipped.compare()
     assert (found.ok, found.missing, found.altered, found.foreign) == (False, 1, 0, 0)
@@ -122,7 +122,7 @@ def test_a_deleted_span_is_shipped_again_byte_for_byte(shipped: Shipped) -> None
         ("position", "position=29i", "position=30i"),
     ],
 )
-def test_an_altered_point_is_named_with_its_member_and_left_alone(
+def test_an_altered_point_is_listed_with_its_member_and_left_as_it_is(
     shipped: Shipped, member: str, before: str, after: str
 ) -> None:
     line = shipped.line(shipped.records[28])
@@ -137,7 +137,7 @@ def test_an_altered_point_is_named_with_its_member_and_left_alone(
         assert found.first.detail.endswith(f": {member}")
 
 
-def test_a_field_that_was_added_to_a_point_is_an_alteration(shipped: Shipped) -> None:
+def test_an_added_field_is_an_alteration(shipped: Shipped) -> None:
     tags, fields = shipped.line(shipped.records[5]).split(" position=", 1)
     shipped.write(f"{tags} invented=1.5 {fields.rsplit(' ', 1)[1]}")
     found = shipped.compare()
@@ -145,7 +145,7 @@ def test_a_field_that_was_added_to_a_point_is_an_alteration(shipped: Shipped) ->
     assert found.differences[0].detail.endswith(": invented")
 
 
-def test_foreign_points_are_named_wherever_they_are(shipped: Shipped) -> None:
+def test_foreign_points_are_listed_before_between_and_after_the_records(shipped: Shipped) -> None:
     last = shipped.records[-1].recorded_at
     for recorded_at in (5, shipped.records[20].recorded_at, shipped.records[20].recorded_at + 1, last + NS):
         shipped.write(f'events,account=X,category=order,log=main,type=Put position=7i,data="{{}}" {recorded_at}')
@@ -156,20 +156,20 @@ def test_foreign_points_are_named_wherever_they_are(shipped: Shipped) -> None:
     assert "Put of no stream, with position 7" in found.differences[0].detail
 
 
-def test_another_logs_points_are_none_of_this_ones_business(shipped: Shipped) -> None:
+def test_points_of_another_log_are_ignored(shipped: Shipped) -> None:
     shipped.write(f"events,account=X,category=order,log=other,type=Put position=7i {shipped.records[3].recorded_at}")
     assert shipped.compare().ok
 
 
-def test_what_the_cursor_has_not_passed_may_be_there_or_not(shipped: Shipped) -> None:
+def test_records_after_the_cursor_may_be_present_or_not(shipped: Shipped) -> None:
     shipped.delete(shipped.records[50])
     found = shipped.compare(shipped=40)
     assert (found.ok, found.checked) == (True, 40)
     assert not shipped.compare(shipped=51).ok
 
 
-def test_a_shipper_at_work_is_not_mistaken_for_a_stranger(shipped: Shipped, tmp_path: Path) -> None:
-    """What is appended and shipped while the comparison runs is neither missing nor foreign."""
+def test_records_shipped_during_a_comparison_are_no_difference(shipped: Shipped, tmp_path: Path) -> None:
+    """They are neither missing nor foreign."""
     original = shipped.journal.head
     with eventstore.open(tmp_path) as store:
 
@@ -185,7 +185,7 @@ def test_a_shipper_at_work_is_not_mistaken_for_a_stranger(shipped: Shipped, tmp_
     assert (found.ok, found.points) == (True, COUNT + 1)
 
 
-def test_a_journal_that_was_changed_itself_is_not_compared(shipped: Shipped) -> None:
+def test_an_altered_journal_is_not_compared(shipped: Shipped) -> None:
     shipped.journal._writer.execute("UPDATE event SET note = 'other' WHERE position = 17")
     with pytest.raises(CorruptJournal) as caught:
         shipped.compare()

@@ -41,18 +41,18 @@ HOUR_SECONDS = 3_600
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipper, "RECHECK_SECONDS", 0.1)
 
 
 class Shipping(NamedTuple):
-    """A shipper at work in a thread of this process."""
+    """A shipper that runs in a thread of this process."""
 
     store: EventStore
     shipper: Shipper
 
     def halts(self, *words: str) -> str:
-        """Wait until it is halted for a reason that has these words."""
+        """Wait until it is halted for a reason that contains these words; return the reason."""
 
         def is_halted() -> bool:
             found = self.store.mirror.status
@@ -68,17 +68,17 @@ class Shipping(NamedTuple):
         """Return the lines of all events."""
         return Encoder("main", self.store.log_id, measures_of(self.store)).lines(self.store.read())
 
-    def goes_on(self) -> None:
-        """Wait until it has shipped all."""
+    def resumes(self) -> None:
+        """Wait until it has shipped everything."""
         assert self.store.head()
-        until(lambda: self.store.mirror.status.position == self.store.head(), "it goes on by itself")
-        until(lambda: self.store.mirror.status.state == "shipping", "it says so")
+        until(lambda: self.store.mirror.status.position == self.store.head(), "it resumes by itself")
+        until(lambda: self.store.mirror.status.state == "shipping", "its state is shipping")
         assert self.store.mirror.status.last_error is None
 
 
 @contextlib.contextmanager
-def at_work(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
-    """Ship a store's log by a thread, for a while."""
+def shipper_running(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
+    """Ship a store's log in a thread."""
     assert store.directory is not None
     shipper = Shipper(store._journal, store.directory, settings)
     thread = threading.Thread(target=shipper.run)
@@ -103,11 +103,11 @@ def test_a_wrong_token_halts_until_its_file_has_the_right_one(
 ) -> None:
     token_file = tmp_path / "token"
     token_file.write_text("wrong", "utf-8")
-    with at_work(store, replaced(settings, token="", token_file=str(token_file))) as shipping_:
-        shipping_.halts("token", "unauthorized")
+    with shipper_running(store, replaced(settings, token="", token_file=str(token_file))) as running:
+        running.halts("token", "unauthorized")
         assert count(server, bucket) == 0
         token_file.write_text(server.token + "\n", "utf-8")
-        shipping_.goes_on()
+        running.resumes()
     assert points(server, bucket) == expected_points(store)
 
 
@@ -115,8 +115,8 @@ def test_a_token_that_may_only_read_halts(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     token = server.make_token(bucket, read=True, write=False)
-    with at_work(store, replaced(settings, token=token)) as shipping_:
-        shipping_.halts("the token has no permission", bucket)
+    with shipper_running(store, replaced(settings, token=token)) as running:
+        running.halts("the token has no permission", bucket)
         assert not points(server, bucket, "logs")
         assert count(server, bucket) == 0
 
@@ -125,38 +125,40 @@ def test_a_token_that_may_only_write_halts(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     token = server.make_token(bucket, read=False, write=True)
-    with at_work(store, replaced(settings, token=token)) as shipping_:
-        shipping_.halts(bucket)
+    with shipper_running(store, replaced(settings, token=token)) as running:
+        running.halts(bucket)
         assert count(server, bucket) == 0
 
 
-def test_an_organisation_that_is_not_there_halts(store: EventStore, settings: InfluxSettings) -> None:
-    with at_work(store, replaced(settings, org="nobody")) as shipping_:
-        shipping_.halts("nobody")
+def test_a_missing_organisation_halts(store: EventStore, settings: InfluxSettings) -> None:
+    with shipper_running(store, replaced(settings, org="nobody")) as running:
+        running.halts("nobody")
 
 
-def test_a_missing_bucket_halts_until_it_is_made(store: EventStore, settings: InfluxSettings, server: Server) -> None:
+def test_a_missing_bucket_halts_until_it_is_created(
+    store: EventStore, settings: InfluxSettings, server: Server
+) -> None:
     name = settings.bucket + "-later"
-    with at_work(store, replaced(settings, bucket=name)) as shipping_:
-        shipping_.halts(name, "create it")
+    with shipper_running(store, replaced(settings, bucket=name)) as running:
+        running.halts(name, "create it")
         server.make_bucket(name=name)
-        shipping_.goes_on()
+        running.resumes()
     assert points(server, name) == expected_points(store)
     server.delete_bucket(name)
 
 
-def test_a_bucket_that_forgets_halts(store: EventStore, settings: InfluxSettings, server: Server) -> None:
+def test_a_bucket_with_finite_retention_halts(store: EventStore, settings: InfluxSettings, server: Server) -> None:
     name = server.make_bucket(retention_seconds=HOUR_SECONDS)
-    with at_work(store, replaced(settings, bucket=name)) as shipping_:
-        shipping_.halts(name, "deletes points", "infinite")
+    with shipper_running(store, replaced(settings, bucket=name)) as running:
+        running.halts(name, "deletes points", "infinite")
         assert count(server, name) == 0
     server.delete_bucket(name)
 
 
-def test_patience_is_for_a_halt_too(
+def test_patience_limits_a_halt_too(
     store: EventStore, settings: InfluxSettings, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also where the next look is far off."""
+    """Even if the next check is much later."""
     monkeypatch.setattr(shipper, "RECHECK_SECONDS", WAIT_SECONDS)
     began = time.monotonic()
     with pytest.raises(Unavailable, match="none"):
@@ -174,8 +176,8 @@ def test_another_log_of_the_same_name_halts(
         fill(other, 3)
         ship(tmp_path / "other", settings)
         before = points(server, bucket)
-        with at_work(store, settings) as shipping_:
-            shipping_.halts("another log 'main'", other.log_id.hex(), "another name")
+        with shipper_running(store, settings) as running:
+            running.halts("another log 'main'", other.log_id.hex(), "another name")
         assert points(server, bucket) == before == expected_points(other)
 
 
@@ -186,12 +188,12 @@ def test_points_of_another_log_without_a_claim_halt(
     line = Encoder("main", bytes(16), lambda _type, _schema: ()).lines([record])[0]
     server.write(bucket, line.encode())
     before = points(server, bucket)
-    with at_work(store, settings) as shipping_:
-        shipping_.halts("another log", bytes(16).hex())
+    with shipper_running(store, settings) as running:
+        running.halts("another log", bytes(16).hex())
         assert points(server, bucket) == before
         assert not points(server, bucket, "logs"), "a bucket that is refused was claimed"
         server.delete_points(bucket, '_measurement="events"')
-        shipping_.goes_on()
+        running.resumes()
     assert points(server, bucket) == expected_points(store)
 
 
@@ -207,22 +209,22 @@ def test_a_copied_folder_is_refused_until_it_is_adopted(
     before = points(server, bucket), points(server, bucket, "logs")
     with eventstore.open(tmp_path / "copy") as copy:
         fill(copy, 5)
-        with at_work(store, settings), at_work(copy, settings) as shipping_:
-            shipping_.halts("another copy", "eventstore adopt")
+        with shipper_running(store, settings), shipper_running(copy, settings) as running:
+            running.halts("another copy", "eventstore adopt")
             assert (points(server, bucket), points(server, bucket, "logs")) == before
             home = claims.new_home(tmp_path / "copy" / "main")
             with contextlib.closing(Client(settings)) as client:
                 found = claims.current(client, "main")
                 assert found is not None
                 claims.write(client, "main", copy.log_id, home, symbols=True, at=found.claimed_at + 1)
-            shipping_.goes_on()
-        # Whoever shipped before is refused from now on.
-        with at_work(store, settings) as shipping_:
-            shipping_.halts("another copy", "eventstore adopt")
+            running.resumes()
+        # The copy that shipped before is refused now.
+        with shipper_running(store, settings) as running:
+            running.halts("another copy", "eventstore adopt")
         assert points(server, bucket) == expected_points(copy)
 
 
-def test_a_copied_folder_is_refused_in_the_process_beside_a_store(
+def test_a_copied_folder_is_refused_in_the_process_of_a_store(
     store: EventStore, settings: InfluxSettings, data: Path, tmp_path: Path
 ) -> None:
     ship(data, settings)
@@ -231,14 +233,14 @@ def test_a_copied_folder_is_refused_in_the_process_beside_a_store(
         fill(copy, 1)
         until(lambda: copy.mirror.status.state == "halted", "the copy is refused")
         assert "eventstore adopt" in (copy.mirror.status.last_error or "")
-        assert not copy.mirror.wait(timeout=WAIT_SECONDS), "waiting for a halted mirror"
+        assert not copy.mirror.wait(timeout=WAIT_SECONDS), "a halted mirror confirms nothing"
 
 
 @pytest.mark.parametrize("grown", [0, 5, 50])
 def test_a_journal_older_than_influxdb_is_refused(
     *, grown: int, store: EventStore, settings: InfluxSettings, data: Path, server: Server, tmp_path: Path
 ) -> None:
-    """Whether it went on since it was restored, and how far."""
+    """Whether or not, and how far, it was appended to since it was restored."""
     bucket = settings.bucket
     ship(data, settings)
     store.backup(tmp_path / "backup")
@@ -251,15 +253,15 @@ def test_a_journal_older_than_influxdb_is_refused(
         home = claims.new_home(tmp_path / "backup" / "main")
         with contextlib.closing(Client(settings)) as client:
             claims.write(client, "main", restored.log_id, home, symbols=True, at=1 << 62)
-        with at_work(restored, settings) as shipping_:
+        with shipper_running(restored, settings) as running:
             if grown < 20:
-                shipping_.halts("up to position 30", "eventstore restore")
+                running.halts("up to position 30", "eventstore restore")
             else:
-                shipping_.halts("different records at position 30", "another history")
+                running.halts("different records at position 30", "another history")
     assert points(server, bucket) == before
 
 
-def test_a_record_that_was_changed_is_not_shipped_nor_what_follows(
+def test_an_altered_record_is_not_shipped_and_nothing_after_it(
     settings: InfluxSettings, server: Server, bucket: str, data: Path
 ) -> None:
     with eventstore.open(data) as store:
@@ -268,14 +270,14 @@ def test_a_record_that_was_changed_is_not_shipped_nor_what_follows(
         fill(store, 1_000)
     with contextlib.closing(apsw.Connection(str(data / "main" / "journal.db"))) as file:
         file.execute("UPDATE event SET note = 'forged' WHERE position = 15")
-    with eventstore.open(data) as store, at_work(store, settings) as shipping_:
-        shipping_.halts("position 15", "digest")
+    with eventstore.open(data) as store, shipper_running(store, settings) as running:
+        running.halts("position 15", "digest")
         assert count(server, bucket) == 10
         with pytest.raises(Unavailable, match="position 15"):
             ship(data, settings, seconds=0.2)
 
 
-# A bucket that is not what it was
+# A new bucket
 
 
 def test_a_new_bucket_gets_the_log_from_its_beginning(
@@ -289,29 +291,29 @@ def test_a_new_bucket_gets_the_log_from_its_beginning(
     server.delete_bucket(name)
 
 
-# Bytes that InfluxDB does not take
+# Writes that InfluxDB rejects
 
 
-def test_a_type_conflict_halts_at_its_position_until_it_is_mended(
+def test_a_type_conflict_halts_at_its_position_until_it_is_fixed(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
 ) -> None:
-    """A stranger's point has text where ours has a number."""
+    """A foreign point has text in a field that is a number in the model."""
     first = next(store.read())
     ship(data, settings)
     server.write(bucket, f'events,log=stranger amount="text" {first.recorded_at}'.encode())
     store.append("order/ACC1/X", FeeCharged(trade_id="1", amount=Decimal(3), currency="USD"))
     fill(store, 3)
-    with at_work(store, settings) as shipping_:
-        shipping_.halts("position 11", "FeeCharged", "conflict")
+    with shipper_running(store, settings) as running:
+        running.halts("position 11", "FeeCharged", "conflict")
         assert store.mirror.status.position == 10
-        # In this order: a mirror that looks again in between must not miss what its cursor says was confirmed.
+        # In this order: a mirror that checks again in between must not find confirmed points missing.
         (data / "main" / "watermarks" / CURSOR).unlink()
         server.delete_points(bucket, '_measurement="events"')
-        shipping_.goes_on()
+        running.resumes()
     assert points(server, bucket) == expected_points(store)
 
 
-def test_too_much_at_a_time_is_sent_in_parts(
+def test_a_request_that_is_too_large_is_sent_in_parts(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
 ) -> None:
     with Proxy.before(server) as proxy:
@@ -321,27 +323,27 @@ def test_too_much_at_a_time_is_sent_in_parts(
 
 
 @pytest.mark.parametrize("code", [400, 413, 422])
-def test_bytes_that_are_rejected_halt_with_the_position(
+def test_a_rejected_event_halts_with_its_position(
     *, code: int, store: EventStore, settings: InfluxSettings, server: Server, bucket: str, data: Path
 ) -> None:
     ship(data, settings)
     fill(store, 7)
     with Proxy.before(server) as proxy:
         proxy.answer_with(code, 1_000_000)
-        with at_work(store, replaced(settings, url=proxy.url)) as shipping_:
-            told = shipping_.halts("position 11", "as planned")
-            assert "Nothing after it" in told
+        with shipper_running(store, replaced(settings, url=proxy.url)) as running:
+            reason = running.halts("position 11", "as planned")
+            assert "Nothing after it" in reason
             assert store.mirror.status.position == 10
             assert not store.mirror.wait(timeout=WAIT_SECONDS)
             assert count(server, bucket) == 10
             proxy.answer_with(code, 0)
-            shipping_.goes_on()
+            running.resumes()
     assert points(server, bucket) == expected_points(store)
     assert run_worker(settings, "read", "main")
 
 
 def forget(server: Server, bucket: str) -> None:
-    """Delete a log's events, as an older backup of InfluxDB would lack them."""
+    """Delete a log's events: an older backup of InfluxDB would lack them too."""
     server.delete_points(bucket, '_measurement="events"')
     until(lambda: count(server, bucket) == 0, "the points are deleted")
 

@@ -67,7 +67,7 @@ def test_once_ships_until_caught_up_and_the_check_agrees(command: Command, data:
     assert ended.out == "ok: InfluxDB has the same 8 records as the journal, and no others\n"
 
 
-def test_what_is_missing_is_named_and_repaired(command: Command, data: Path, server: Server, bucket: str) -> None:
+def test_a_missing_record_is_listed_and_repaired(command: Command, data: Path, server: Server, bucket: str) -> None:
     command("mirror", "--once", "--data", data)
     with eventstore.open(data) as store:
         at = instant(next(store.read(after=3)).recorded_at)
@@ -82,7 +82,7 @@ def test_what_is_missing_is_named_and_repaired(command: Command, data: Path, ser
     assert command("mirror", "--check", "--data", data).code == 0
 
 
-def test_a_log_is_asked_at_influxs_address(command: Command, data: Path, server: Server) -> None:
+def test_a_log_is_read_by_influxdbs_url(command: Command, data: Path, server: Server) -> None:
     command("mirror", "--once", "--data", data)
     asked: tuple[tuple[str, ...], ...] = (
         ("read", "--json"),
@@ -108,7 +108,7 @@ def test_a_log_is_asked_at_influxs_address(command: Command, data: Path, server:
         assert "--data DIR" in refused.err
 
 
-def test_a_lost_disk_is_restored(command: Command, data: Path, tmp_path: Path) -> None:
+def test_a_lost_journal_is_restored(command: Command, data: Path, tmp_path: Path) -> None:
     command("mirror", "--once", "--data", data)
     ended = command("restore", "--from-influx", "--data", tmp_path / "new")
     assert ended.code == 0, ended.err
@@ -124,7 +124,7 @@ def test_a_lost_disk_is_restored(command: Command, data: Path, tmp_path: Path) -
     assert command("mirror", "--once", "--data", data).code == 0
 
 
-def test_what_was_acknowledged_and_is_lost_ends_with_one(command: Command, data: Path) -> None:
+def test_acknowledged_positions_that_are_lost_exit_with_1(command: Command, data: Path) -> None:
     command("mirror", "--once", "--data", data)
     with eventstore.open(data) as store:
         store.append("mark/-/late", eventstore.trading.Marked(name="late"))
@@ -136,7 +136,7 @@ def test_what_was_acknowledged_and_is_lost_ends_with_one(command: Command, data:
     assert command("verify", "--data", data).code == 0
 
 
-def test_what_nothing_proves_ends_with_one_until_it_is_accepted(
+def test_an_unproved_restore_exits_with_1_unless_it_is_accepted(
     command: Command, data: Path, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     command("mirror", "--once", "--data", data)
@@ -176,7 +176,7 @@ def test_a_usage_error_is_one_line(command: Command, data: Path, server: Server)
     assert command("read", "--data", server.url, "--log", "other").code == 2
 
 
-def test_a_dead_server_is_given_up_by_once_after_its_patience(command: Command, data: Path) -> None:
+def test_once_gives_up_on_a_dead_server_after_patience_seconds(command: Command, data: Path) -> None:
     changes = {"EVENTSTORE_INFLUX_URL": "http://127.0.0.1:9", "EVENTSTORE_INFLUX_PATIENCE_SECONDS": "1"}
     ended = command("mirror", "--once", "--data", data, **changes)
     assert ended.code == 2
@@ -184,7 +184,7 @@ def test_a_dead_server_is_given_up_by_once_after_its_patience(command: Command, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_mirror_of_its_own_ships_until_it_is_ended(
+def test_the_mirror_command_ships_until_it_is_stopped(
     variables: dict[str, str], data: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     line = [sys.executable, "-m", "eventstore", "mirror", "--data", str(data)]
@@ -210,7 +210,7 @@ def test_a_mirror_of_its_own_ships_until_it_is_ended(
         assert states == ["shipping", "stopped"]
 
 
-def test_the_settings_of_the_working_directory_are_taken(
+def test_settings_are_read_from_the_working_directory(
     command: Command, data: Path, tmp_path: Path, server: Server, bucket: str
 ) -> None:
     (tmp_path / "token").write_text(server.token + "\n")
@@ -221,9 +221,7 @@ def test_the_settings_of_the_working_directory_are_taken(
     assert command("read", "--data", server.url, "--limit", "1", "--json", **names).lines[0]["position"] == 1
 
 
-def test_the_status_of_a_log_is_for_every_process_to_see(
-    command: Command, data: Path, variables: dict[str, str]
-) -> None:
+def test_every_process_sees_the_status_of_the_mirror(command: Command, data: Path, variables: dict[str, str]) -> None:
     command("mirror", "--once", "--data", data)
     found = json.loads((data / "main" / status.STATUS_FILE).read_text())
     assert found["state"] == "stopped" or status.read_status(data / "main") is None

@@ -15,18 +15,18 @@ from tests.influx.servers import IMAGE
 COMPOSE = ROOT / "compose"
 TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
 EXAMPLE = (COMPOSE / ".env.example").read_text(encoding="utf-8")
-# No parser of YAML is among the tests' packages: the file keeps to one form for each thing that is checked here.
+# The tests have no YAML parser: what is checked here is always written in one form.
 SERVICES = dict(re.findall(r"^  ([\w-]+):\n((?:    .*\n|\n)+)", TEXT.partition("\nvolumes:\n")[0], re.MULTILINE))
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<kind>:[-?])?(?P<text>[^}]*)\}")
 SECRET = re.compile("PASSWORD|TOKEN")
 MOUNT = re.compile(r"^      - \./(?P<source>[^:\n]+):(?P<target>[^:\n]+):ro$", re.MULTILINE)
 
 
-def test_the_services_are_seen() -> None:
+def test_the_services_are_found() -> None:
     assert list(SERVICES) == ["influxdb", "grafana-token", "grafana"]
 
 
-def test_every_image_is_of_one_version() -> None:
+def test_every_image_has_an_exact_version() -> None:
     images = re.findall(r"image: (\S+)", TEXT)
     assert len(images) == len(SERVICES)
     assert [image for image in images if not re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", image)] == []
@@ -39,14 +39,14 @@ def influxdb() -> str:
     assert found
     version = re.search(r"influxdb/v2 v(\S+)", (ROOT / "tests" / "influxd" / "go.mod").read_text(encoding="utf-8"))
     assert version
-    assert found[1] == f"influxdb:{version[1]}", "not the version that is tested"
+    assert found[1] == f"influxdb:{version[1]}", "not the tested version"
     return found[1]
 
 
-def test_no_variable_comes_without_a_word_and_no_secret_by_default() -> None:
+def test_a_variable_has_an_error_message_or_a_default_and_a_secret_no_default() -> None:
     for found in VARIABLE.finditer(TEXT):
-        assert found["kind"], f"{found[0]}: say what to do where it is missing, or what it is by default"
-        assert found["text"], f"{found[0]}: say what to do where it is missing"
+        assert found["kind"], f"{found[0]}: give an error message or a default"
+        assert found["text"], f"{found[0]}: give an error message"
         if SECRET.search(found["name"]):
             assert found["kind"] == ":?", f"{found[0]}: a secret has no default"
     secrets = re.findall(r"^ *(\w*(?:PASSWORD|TOKEN)\w*): *(.*)$", TEXT, re.MULTILINE)
@@ -56,28 +56,28 @@ def test_no_variable_comes_without_a_word_and_no_secret_by_default() -> None:
 
 def test_the_example_has_every_variable_and_no_secret() -> None:
     wanted = {found["name"]: found["text"] if found["kind"] == ":-" else None for found in VARIABLE.finditer(TEXT)}
-    told = {name: (bool(mark), value) for mark, name, value in re.findall(r"^(#?)(\w+)=(.*)$", EXAMPLE, re.MULTILINE)}
-    assert set(told) == set(wanted)
-    for name, (is_comment, value) in told.items():
+    found = {name: (bool(mark), value) for mark, name, value in re.findall(r"^(#?)(\w+)=(.*)$", EXAMPLE, re.MULTILINE)}
+    assert set(found) == set(wanted)
+    for name, (is_comment, value) in found.items():
         assert is_comment == (wanted[name] is not None), name
         assert wanted[name] in {None, value}, name
         assert not (SECRET.search(name) and value), f"{name} is a secret: leave it empty"
 
 
-def test_nothing_listens_beyond_this_machine() -> None:
+def test_ports_are_bound_to_localhost_only() -> None:
     ports = re.findall(r'ports: \["(.*)"\]', TEXT)
     assert len(ports) == TEXT.count("ports:") == 2
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
 @pytest.mark.parametrize("service", ["influxdb", "grafana"])
-def test_what_stays_up_is_watched_bounded_and_started_again(service: str) -> None:
+def test_a_permanent_service_has_a_health_check_limits_and_a_restart(service: str) -> None:
     text = SERVICES[service]
     for wanted in ("restart: unless-stopped", "healthcheck:", "mem_limit:", "logging:", "-data:/var/lib/"):
         assert wanted in text
 
 
-def test_what_is_provisioned_is_there_and_mounted() -> None:
+def test_provisioned_files_exist_and_are_mounted() -> None:
     mounts = {found["source"]: found["target"] for found in MOUNT.finditer(TEXT)}
     assert len(mounts) == TEXT.count("- ./")
     for source in mounts:
@@ -96,7 +96,7 @@ def test_what_is_provisioned_is_there_and_mounted() -> None:
     assert volumes == set(re.findall(r"^      - ([\w-]+):/", TEXT, re.MULTILINE))
 
 
-def test_grafana_reads_by_a_token_that_is_made_for_it() -> None:
+def test_grafana_has_a_read_token_of_its_own() -> None:
     source = (COMPOSE / "grafana" / "provisioning" / "datasources" / "influxdb.yaml").read_text(encoding="utf-8")
     assert "token: $__file{/run/influxdb/token}" in source
     assert "- grafana-token:/run/influxdb:ro" in SERVICES["grafana"]
@@ -106,7 +106,7 @@ def test_grafana_reads_by_a_token_that_is_made_for_it() -> None:
     assert "--write" not in script
 
 
-def test_grafana_lets_nobody_in_unasked_and_fetches_nothing() -> None:
+def test_grafana_requires_a_login_and_fetches_nothing() -> None:
     for name, value in {
         "GF_AUTH_ANONYMOUS_ENABLED": "false",
         "GF_USERS_ALLOW_SIGN_UP": "false",
@@ -121,12 +121,12 @@ def test_grafana_lets_nobody_in_unasked_and_fetches_nothing() -> None:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """A checkout's Makefile and compose folder, and a docker that writes down what it is told."""
+    """A checkout's Makefile and compose folder, and a `docker` that logs its arguments."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "compose").mkdir()
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()
-    docker.write_text('#!/bin/sh\necho "$@" >>told\n', encoding="utf-8")
+    docker.write_text('#!/bin/sh\necho "$@" >>calls\n', encoding="utf-8")
     docker.chmod(0o755)
     return tmp_path
 
@@ -139,7 +139,7 @@ def make(desk: Path, target: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("target", ["up", "down"])
-def test_without_docker_compose_make_says_so_in_a_line(desk: Path, target: str) -> None:
+def test_make_reports_a_missing_docker_compose_in_one_line(desk: Path, target: str) -> None:
     (desk / "bin" / "docker").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     ran = make(desk, target)
     assert ran.returncode
@@ -147,17 +147,17 @@ def test_without_docker_compose_make_says_so_in_a_line(desk: Path, target: str) 
 
 
 @pytest.mark.parametrize("target", ["up", "down"])
-def test_without_settings_make_says_so_in_a_line(desk: Path, target: str) -> None:
+def test_make_reports_missing_settings_in_one_line(desk: Path, target: str) -> None:
     ran = make(desk, target)
     assert ran.returncode
     assert ran.stderr.splitlines()[0].startswith(f"{target}: compose/.env not found: cp compose/.env.example")
     assert (desk / "told").read_text(encoding="utf-8") == "compose version\n"
 
 
-@pytest.mark.parametrize(("target", "told"), [("up", "up --detach --wait"), ("down", "down")])
-def test_with_settings_make_starts_and_ends_them(desk: Path, target: str, told: str) -> None:
+@pytest.mark.parametrize(("target", "arguments"), [("up", "up --detach --wait"), ("down", "down")])
+def test_make_starts_and_stops_the_services(desk: Path, target: str, arguments: str) -> None:
     (desk / "compose" / ".env").touch()
     ran = make(desk, target)
     assert (ran.returncode, ran.stderr) == (0, "")
-    calls = (desk / "told").read_text(encoding="utf-8").splitlines()
-    assert calls == ["compose version", f"compose --file compose/compose.yaml {told}"]
+    calls = (desk / "calls").read_text(encoding="utf-8").splitlines()
+    assert calls == ["compose version", f"compose --file compose/compose.yaml {arguments}"]

@@ -32,14 +32,14 @@ from tests.influx.mirroring import (
 from tests.influx.proxy import WRITE, Proxy
 from tests.influx.servers import LocalServer
 from tests.influx.test_checking import instant
-from tests.influx.test_claims import Shipping, at_work, replaced
+from tests.influx.test_claims import Shipping, replaced, shipper_running
 
 HOUR_SECONDS = 3_600
 QUERY = "/query"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shipper, "RECHECK_SECONDS", 0.1)
     monkeypatch.setattr(shipper, "CHECK_SECONDS", 0.1)
     monkeypatch.setattr(shipper, "WRITE_CHECK_SECONDS", 0.1)
@@ -47,54 +47,54 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def seldom(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is looked at between two appends but what a confirmation itself looks at."""
+def rare_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two appends nothing is checked except by the confirmation itself."""
     monkeypatch.setattr(shipper, "CHECK_SECONDS", 1_000)
     monkeypatch.setattr(shipper, "WRITE_CHECK_SECONDS", 1_000)
 
 
 @contextlib.contextmanager
 def shipped(store: EventStore, settings: InfluxSettings) -> Iterator[Shipping]:
-    """Ship a store's ten events, and stay at work."""
-    with at_work(store, settings) as shipping_:
+    """Ship a store's ten events, and keep running."""
+    with shipper_running(store, settings) as running:
         until(lambda: store.mirror.wait(timeout=0.1), "the ten events are shipped")
-        until(lambda: shipping_.shipper._heartbeat_head == 10, "no heartbeat is due")
-        yield shipping_
+        until(lambda: running.shipper._heartbeat_head == 10, "no heartbeat is due")
+        yield running
 
 
 def append(store: EventStore) -> None:
     store.append("order/ACC1/late", event(1), durability=MIRRORED)
 
 
-def says(store: EventStore, words: str) -> None:
-    until(lambda: words in (store.mirror.status.last_error or ""), f"the status says: {words}")
+def wait_for_error(store: EventStore, words: str) -> None:
+    until(lambda: words in (store.mirror.status.last_error or ""), f"the status contains: {words}")
 
 
-def refuses(store: EventStore, *words: str) -> None:
-    """See that nothing is confirmed, neither new events nor old ones, and that the reason is named."""
+def check_unconfirmed(store: EventStore, *words: str) -> None:
+    """Check that neither new nor old events are confirmed, and that the error names the cause."""
     head = store.head()
     with pytest.raises(NotMirrored) as caught:
         append(store)
     assert [word for word in words if word not in str(caught.value)] == []
-    assert store.head() == head + 1, "it is durable in the journal all the same"
+    assert store.head() == head + 1, "it is durable in the journal"
     assert not store.mirror.wait(timeout=WAIT_SECONDS)
-    assert not store.mirror.wait(1, timeout=WAIT_SECONDS), "what InfluxDB still has of old events is in doubt"
+    assert not store.mirror.wait(1, timeout=WAIT_SECONDS), "it is uncertain what InfluxDB still has"
 
 
 # Retention
 
 
-def test_a_bucket_that_begins_to_forget_halts_and_goes_on_with_what_it_forgot_shipped_again(
+def test_a_finite_retention_halts_until_it_is_infinite_and_expired_points_are_shipped_again(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     oldest = [instant(record.recorded_at) for record in store.read(limit=3)]
-    with shipped(store, settings) as shipping_:
+    with shipped(store, settings) as running:
         server.change_bucket(bucket, retention_seconds=HOUR_SECONDS)
-        shipping_.halts(bucket, "deletes points after 3,600 s", "infinite")
-        refuses(store, "halted", "deletes points after 3,600 s")
+        running.halts(bucket, "deletes points after 3,600 s", "infinite")
+        check_unconfirmed(store, "halted", "deletes points after 3,600 s")
         server.delete_points(bucket, '_measurement="events"', oldest[0], oldest[-1])
         server.change_bucket(bucket, retention_seconds=0)
-        says(store, "had lost 3 of positions 1 to 10")
+        wait_for_error(store, "had lost 3 of positions 1 to 10")
         append(store)
         assert points(server, bucket) == expected_points(store)
 
@@ -103,35 +103,33 @@ def test_a_bucket_that_begins_to_forget_halts_and_goes_on_with_what_it_forgot_sh
 
 
 @pytest.mark.parametrize(("path", "code"), [(WRITE, 403), (QUERY, 403), (WRITE, 401), (QUERY, 401)])
-def test_a_token_that_loses_a_right_halts_also_where_nothing_is_to_be_shipped(
+def test_a_token_that_loses_a_permission_halts_even_if_nothing_is_to_be_shipped(
     *, path: str, code: int, store: EventStore, settings: InfluxSettings, proxy: Proxy
 ) -> None:
-    with shipped(store, replaced(settings, url=proxy.url)) as shipping_:
+    with shipped(store, replaced(settings, url=proxy.url)) as running:
         proxy.answer_with(code, 1_000_000, path=path)
-        shipping_.halts("token", settings.bucket)
-        refuses(store, "token")
+        running.halts("token", settings.bucket)
+        check_unconfirmed(store, "token")
         proxy.answer_with(code, 0, path=path)
-        shipping_.goes_on()
+        running.resumes()
         append(store)
 
 
-def test_a_token_that_is_revoked_halts(
-    store: EventStore, settings: InfluxSettings, server: Server, bucket: str
-) -> None:
+def test_a_revoked_token_halts(store: EventStore, settings: InfluxSettings, server: Server, bucket: str) -> None:
     token = server.make_token(bucket, read=True, write=True)
-    with shipped(store, replaced(settings, token=token)) as shipping_:
+    with shipped(store, replaced(settings, token=token)) as running:
         found = msgspec.json.decode(server.request("GET", "/api/v2/authorizations"))["authorizations"]
         revoked = next(one["id"] for one in found if one["token"] == token)
         server.request("DELETE", f"/api/v2/authorizations/{revoked}")
-        shipping_.halts("does not accept the token", "unauthorized")
-        refuses(store, "does not accept the token")
+        running.halts("does not accept the token", "unauthorized")
+        check_unconfirmed(store, "does not accept the token")
 
 
 # The bucket and the organisation
 
 
-@pytest.mark.usefixtures("seldom")
-def test_a_bucket_that_is_made_anew_has_all_of_the_log_before_an_event_counts_as_mirrored(
+@pytest.mark.usefixtures("rare_checks")
+def test_a_recreated_bucket_has_the_whole_log_before_an_event_counts_as_mirrored(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with shipped(store, settings):
@@ -143,7 +141,7 @@ def test_a_bucket_that_is_made_anew_has_all_of_the_log_before_an_event_counts_as
         assert f"bucket '{bucket}' had no claim of log 'main'" in (store.mirror.status.last_error or "")
 
 
-def test_what_a_new_bucket_lacks_does_not_count_as_mirrored_in_the_meantime(
+def test_what_a_new_bucket_lacks_does_not_count_as_mirrored(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, proxy: Proxy
 ) -> None:
     with shipped(store, replaced(settings, url=proxy.url)):
@@ -153,12 +151,12 @@ def test_what_a_new_bucket_lacks_does_not_count_as_mirrored_in_the_meantime(
         until(lambda: store.mirror.status.position == 0, "the cursor is moved back")
         assert not store.mirror.wait(1, timeout=0.1)
         proxy.answer_with(503, 0)
-        until(lambda: store.mirror.wait(timeout=0.1), "all of it is shipped again")
+        until(lambda: store.mirror.wait(timeout=0.1), "everything is shipped again")
         assert points(server, bucket) == expected_points(store)
 
 
-@pytest.mark.usefixtures("seldom")
-def test_an_event_is_read_back_whatever_its_tags_are(store: EventStore, settings: InfluxSettings) -> None:
+@pytest.mark.usefixtures("rare_checks")
+def test_an_event_is_read_back_with_any_tags(store: EventStore, settings: InfluxSettings) -> None:
     with shipped(store, settings):
         for number, symbol in enumerate(["ES, Z=5", 'it\'s "5"', "ü$log11", "100% €", "a\\b", "", "x" * 129]):
             submitted = OrderSubmitted(symbol=symbol, side=Side.BUY, quantity=Decimal(1))
@@ -166,48 +164,48 @@ def test_an_event_is_read_back_whatever_its_tags_are(store: EventStore, settings
         assert store.mirror.status.last_error is None
 
 
-def test_a_bucket_that_is_made_anew_is_noticed_where_nothing_is_appended(
+def test_a_recreated_bucket_is_noticed_even_if_nothing_is_appended(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with shipped(store, settings):
         server.delete_bucket(bucket)
         server.make_bucket(name=bucket)
-        until(lambda: count(server, bucket) == 10, "all is shipped again")
+        until(lambda: count(server, bucket) == 10, "everything is shipped again")
     assert points(server, bucket) == expected_points(store)
 
 
-@pytest.mark.usefixtures("seldom")
-def test_a_bucket_that_takes_the_place_of_another_is_looked_at_as_a_whole(
+@pytest.mark.usefixtures("rare_checks")
+def test_all_points_are_counted_in_a_bucket_that_replaces_another(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has the claim, and what a check without a reason for doubt looks at: the newest events and the first."""
+    """It has the claim, and what a routine check reads: the newest events and the first one."""
     monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK_ROUTINE", 2)
     monkeypatch.setattr("eventstore.influx.ship.history.COUNTED_MAX", 1)
     records = list(store.read())
-    with shipped(store, settings) as shipping_:
+    with shipped(store, settings) as running:
         server.change_bucket(bucket, name=f"{bucket}-old")
         server.make_bucket(name=bucket)
         with contextlib.closing(Client(settings)) as client:
             home = claims.home_of(store.directory or Path())
             claims.write(client, "main", store.log_id, home, symbols=True, at=records[0].recorded_at)
-            client.write("\n".join([*shipping_.lines()[:1], *shipping_.lines()[5:]]).encode())
-        shipping_.shipper._checked_at = 1  # as when it was long ago
-        until(lambda: count(server, bucket) == 10, "what it lacks is shipped again")
-        says(store, "had lost 4 of positions 2 to 10")
+            client.write("\n".join([*running.lines()[:1], *running.lines()[5:]]).encode())
+        running.shipper._checked_at = 1  # as if the last check was long ago
+        until(lambda: count(server, bucket) == 10, "the missing events are shipped again")
+        wait_for_error(store, "had lost 4 of positions 2 to 10")
     server.delete_bucket(f"{bucket}-old")
 
 
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_a_bucket_that_is_gone_halts_until_it_is_back(
+def test_a_deleted_or_renamed_bucket_halts_until_it_is_back(
     *, is_deleted: bool, store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
-    with shipped(store, settings) as shipping_:
+    with shipped(store, settings) as running:
         if is_deleted:
             server.delete_bucket(bucket)
         else:
             server.change_bucket(bucket, name=f"{bucket}-new")
-        shipping_.halts(f"bucket '{bucket}'", "create it")
-        refuses(store, f"bucket '{bucket}'", "create it")
+        running.halts(f"bucket '{bucket}'", "create it")
+        check_unconfirmed(store, f"bucket '{bucket}'", "create it")
         if is_deleted:
             server.make_bucket(name=bucket)
         else:
@@ -217,19 +215,19 @@ def test_a_bucket_that_is_gone_halts_until_it_is_back(
 
 
 def append_until_confirmed(store: EventStore) -> None:
-    until(lambda: store.mirror.status.state != "halted", "it looks again")
+    until(lambda: store.mirror.status.state != "halted", "it checks again")
     append(store)
 
 
-def test_an_organisation_that_is_renamed_halts_until_it_has_its_name_again(
+def test_a_renamed_organisation_halts_until_it_has_its_name_again(
     store: EventStore, settings: InfluxSettings, server: Server
 ) -> None:
     name = server.org
-    with shipped(store, settings) as shipping_:
+    with shipped(store, settings) as running:
         try:
             server.rename_org(f"{name}-new")
-            shipping_.halts("no organisation", name)
-            refuses(store, "no organisation")
+            running.halts("no organisation", name)
+            check_unconfirmed(store, "no organisation")
         finally:
             server.rename_org(name)
         append_until_confirmed(store)
@@ -239,15 +237,15 @@ def test_an_organisation_that_is_renamed_halts_until_it_has_its_name_again(
 
 
 def test_a_claim_of_another_log_halts(store: EventStore, settings: InfluxSettings, server: Server, bucket: str) -> None:
-    with shipped(store, settings) as shipping_:
+    with shipped(store, settings) as running:
         with contextlib.closing(Client(settings)) as client:
             claims.write(client, "main", bytes(16), "home", symbols=True, at=1 << 62)
-        shipping_.halts("another log 'main'", bytes(16).hex())
-        refuses(store, "another log 'main'")
+        running.halts("another log 'main'", bytes(16).hex())
+        check_unconfirmed(store, "another log 'main'")
         assert count(server, bucket) == 10
 
 
-def test_a_claim_that_was_deleted_is_made_anew(
+def test_a_deleted_claim_is_written_again(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with shipped(store, settings):
@@ -257,12 +255,12 @@ def test_a_claim_that_was_deleted_is_made_anew(
         assert points(server, bucket) == expected_points(store)
 
 
-# Another state of the same server
+# An older copy of the server
 
 
-@pytest.mark.usefixtures("seldom")
+@pytest.mark.usefixtures("rare_checks")
 @pytest.mark.parametrize("how", ["older", "empty"])
-def test_a_server_with_an_older_copy_has_all_of_the_log_before_an_event_counts_as_mirrored(
+def test_an_older_copy_has_the_whole_log_before_an_event_counts_as_mirrored(
     *, how: str, store: EventStore, own_server: LocalServer, tmp_path: Path
 ) -> None:
     bucket = own_server.make_bucket()
@@ -288,26 +286,26 @@ def test_a_server_with_an_older_copy_has_all_of_the_log_before_an_event_counts_a
         assert "shipped again" in (store.mirror.status.last_error or "")
 
 
-# What is missing among old points
+# Missing old points
 
 
-def test_what_is_missing_from_long_ago_is_found_when_shipping_begins(
+def test_missing_old_points_are_found_at_the_start(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK", 4)
     gone = next(store.read(after=2)).recorded_at
-    with shipped(store, settings) as shipping_:
-        lines = shipping_.lines()
+    with shipped(store, settings) as running:
+        lines = running.lines()
     server.delete_points(bucket, '_measurement="events"', instant(gone), instant(gone))
-    with at_work(store, settings) as shipping_:
-        shipping_.halts("lacks 1 of positions 1 to 6", "--repair")
-        refuses(store, "lacks 1 of positions 1 to 6")
+    with shipper_running(store, settings) as running:
+        running.halts("lacks 1 of positions 1 to 6", "--repair")
+        check_unconfirmed(store, "lacks 1 of positions 1 to 6")
         server.write(bucket, lines[2].encode())
         append_until_confirmed(store)
     assert points(server, bucket) == expected_points(store)
 
 
-def test_what_is_missing_among_old_points_is_found_while_shipping(
+def test_missing_old_points_are_found_while_shipping(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.influx.ship.history.LOOK_BACK_ROUTINE", 2)
@@ -315,11 +313,11 @@ def test_what_is_missing_among_old_points_is_found_while_shipping(
     gone = next(store.read(after=4)).recorded_at
     with shipped(store, settings):
         server.delete_points(bucket, '_measurement="events"', instant(gone), instant(gone))
-        says(store, "had lost 1 of positions 5 to 10")
+        wait_for_error(store, "had lost 1 of positions 5 to 10")
         until(lambda: count(server, bucket) == 10, "it is shipped again")
 
 
-def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
+def test_a_repair_stops_with_the_mirror_and_the_next_one_completes_it(
     store: EventStore, settings: InfluxSettings, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("eventstore.influx.repair.check.RANGE", 2)
@@ -329,19 +327,19 @@ def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
     server.delete_points(bucket, '_measurement="events"', gone[0], gone[-1])
     shipper = Shipper(store._journal, store.directory or Path(), settings)
 
-    def ended_by_then(position: int, of: int) -> None:
+    def stop_then_report(position: int, of: int) -> None:
         shipper._drain_until = 0
         Shipper._report_repair(shipper, position, of)
 
-    monkeypatch.setattr(shipper, "_report_repair", ended_by_then)
+    monkeypatch.setattr(shipper, "_report_repair", stop_then_report)
     shipper.run()
-    assert store.mirror.status.position == 0, "what is not there counts as mirrored"
+    assert store.mirror.status.position == 0, "missing points count as mirrored"
     assert count(server, bucket) < 10
     with shipped(store, settings):
         assert points(server, bucket) == expected_points(store)
 
 
-# What the cursor's file may hold
+# Damaged cursors
 
 
 @pytest.mark.parametrize(
@@ -352,7 +350,7 @@ def test_a_repair_ends_with_the_mirror_and_the_next_one_completes_it(
     ],
     ids=["another log's", "too high"],
 )
-def test_a_cursor_that_cannot_be_this_logs_confirms_nothing(
+def test_a_cursor_of_another_log_or_past_the_end_confirms_nothing(
     *,
     change: dict[str, object],
     words: str,

@@ -28,11 +28,11 @@ from tests.influx.api import Server
 from tests.influx.mirroring import WAIT_SECONDS, count, expected_points, fill, points, ship, until
 from tests.influx.test_corners_of_http import BUCKETS, NOWHERE, QUERY, WRITE, Answer, answering
 
-# BatchEncoder
+# Batches
 
 
-class Choosy(Client):
-    """Takes or rejects what it is to write, with the status that `judge` finds; 0 is taken."""
+class RejectingClient(Client):
+    """Accepts or rejects each write with the status that `judge` returns; 0 accepts it."""
 
     def __init__(self, judge: Callable[[Sequence[str]], int]) -> None:
         super().__init__(NOWHERE)
@@ -51,29 +51,29 @@ class Choosy(Client):
 
 
 def batch_of(size: int, types: Sequence[str]) -> EncodedBatch:
-    lines = filling.lines_of(filling.made(filling.seconds(size)))
+    lines = filling.lines_of(filling.records_at(filling.seconds(size)))
     return EncodedBatch(1, size, "", "", tuple(types), tuple(lines))
 
 
 @pytest.mark.parametrize("types", [[], ["types,log=main a=1 1"]])
 @pytest.mark.parametrize("most", [1, 2, 5])
-def test_a_server_that_takes_a_few_lines_at_a_time_gets_each_once_and_in_order(most: int, types: list[str]) -> None:
+def test_a_server_that_accepts_few_lines_at_a_time_gets_each_once_and_in_order(most: int, types: list[str]) -> None:
     batch = batch_of(11, types)
-    client = Choosy(lambda lines: 413 if len(lines) > most else 0)
+    client = RejectingClient(lambda lines: 413 if len(lines) > most else 0)
     send(client, batch, CircuitBreaker())
     assert client.written == [*types, *batch.lines]
 
 
 @pytest.mark.parametrize("plan", [[401], [413, 401], [413, 0, 401], [413, 0, 413, 401]])
-def test_a_token_that_is_taken_away_amid_a_batch_is_no_fault_of_a_record(plan: list[int]) -> None:
+def test_a_token_revoked_during_a_batch_is_not_blamed_on_a_record(plan: list[int]) -> None:
     left = iter(plan)
-    client = Choosy(lambda _lines: next(left))
+    client = RejectingClient(lambda _lines: next(left))
     with pytest.raises(Refused) as caught:
         send(client, batch_of(2, ["types,log=main a=1 1"]), CircuitBreaker())
     assert (caught.value.status, caught.value.position, client.asked) == (401, 0, len(plan))
 
 
-def test_large_events_go_in_batches_of_their_own(
+def test_large_events_are_sent_in_smaller_batches(
     settings: InfluxSettings, data: Path, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
@@ -95,7 +95,7 @@ def test_large_events_go_in_batches_of_their_own(
     assert largest < 300
 
 
-def test_a_record_that_is_gone_from_the_journal_is_not_shipped_over(
+def test_a_record_missing_from_the_journal_is_not_skipped(
     settings: InfluxSettings, data: Path, store: EventStore, server: Server, bucket: str
 ) -> None:
     shipper = Shipper(store._journal, data / "main", settings)
@@ -108,7 +108,7 @@ def test_a_record_that_is_gone_from_the_journal_is_not_shipped_over(
     assert count(server, bucket) == 0
 
 
-def test_a_tree_is_grown_from_what_is_whole_alone(store: EventStore) -> None:
+def test_a_tree_is_not_grown_from_an_incomplete_one(store: EventStore) -> None:
     fill(store, 290)
     assert tree_at(store._journal, 300).root() == store.root()[1]
     with pytest.raises(CorruptJournal, match="the record is missing") as caught:
@@ -132,10 +132,10 @@ def test_a_cursor_past_the_journals_end_is_corruption(store: EventStore, setting
 
 
 @pytest.mark.parametrize(("gone", "position"), [(0, 8), (1, 0), (4, 3), (5, 3), (8, 6), (9, 8)])
-def test_without_a_cursor_shipping_goes_on_before_the_first_hole(
+def test_without_a_cursor_shipping_resumes_before_the_first_gap(
     *, store: EventStore, settings: InfluxSettings, monkeypatch: pytest.MonkeyPatch, gone: int, position: int
 ) -> None:
-    """Counted by threes here, and the newest two may be unconfirmed."""
+    """Counted three at a time here, and the newest two may be unconfirmed."""
     monkeypatch.setattr(history, "COUNTED_MAX", 3)
     monkeypatch.setattr(history, "RECORDS_MAX", 2)
     lines = filling.lines_of(list(store.read()), log_id=store.log_id)
@@ -150,7 +150,7 @@ def test_without_a_cursor_shipping_goes_on_before_the_first_hole(
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"home": 1, "inode": 2}'])
-def test_a_damaged_home_is_nobodys(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_home_file_identifies_no_copy(tmp_path: Path, content: bytes) -> None:
     home = claims.home_of(tmp_path)
     assert home
     assert claims.home_of(tmp_path) == home
@@ -158,7 +158,7 @@ def test_a_damaged_home_is_nobodys(tmp_path: Path, content: bytes) -> None:
     assert claims.home_of(tmp_path) == ""
 
 
-def test_processes_that_draw_a_home_at_once_have_the_same(tmp_path: Path) -> None:
+def test_processes_that_draw_a_home_at_once_get_the_same(tmp_path: Path) -> None:
     first = claims.home_of(tmp_path)
     assert claims.new_home(tmp_path, only_if_missing=True) == first
     assert [path.name for path in tmp_path.iterdir()] == [claims.HOME_FILE]
@@ -168,7 +168,7 @@ def test_processes_that_draw_a_home_at_once_have_the_same(tmp_path: Path) -> Non
 # Shipping
 
 
-def test_a_drain_ends_when_its_time_is_over(
+def test_a_drain_ends_at_its_time_limit(
     *,
     settings: InfluxSettings,
     store: EventStore,
@@ -197,7 +197,7 @@ def test_a_drain_ends_when_its_time_is_over(
     assert points(server, bucket) == expected_points(store)
 
 
-def test_shipping_once_is_done_where_another_process_has_shipped_all(store: EventStore, data: Path) -> None:
+def test_shipping_once_is_done_if_another_process_has_shipped_everything(store: EventStore, data: Path) -> None:
     last = list(store.read())[-1]
     lock = status.MirrorLock(data / "main")
     assert lock.take()
@@ -206,7 +206,7 @@ def test_shipping_once_is_done_where_another_process_has_shipped_all(store: Even
     lock.release()
 
 
-def test_a_damaged_cursor_is_left_to_the_process_that_ships(store: EventStore, data: Path) -> None:
+def test_a_damaged_cursor_is_left_to_the_shipping_process(store: EventStore, data: Path) -> None:
     lock = status.MirrorLock(data / "main")
     assert lock.take()
     status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, ""), synced=True)
@@ -218,7 +218,7 @@ def test_a_damaged_cursor_is_left_to_the_process_that_ships(store: EventStore, d
     lock.release()
 
 
-def test_the_lock_is_one_holders_however_often_it_takes_it(tmp_path: Path) -> None:
+def test_a_lock_can_be_taken_again_by_its_holder_only(tmp_path: Path) -> None:
     one, other = status.MirrorLock(tmp_path), status.MirrorLock(tmp_path)
     assert one.take()
     assert one.take()
@@ -237,7 +237,7 @@ def test_a_claim_that_cannot_be_read_back_halts(store: EventStore, data: Path) -
     assert status.read_cursor(data / "main") is None
 
 
-# The process beside a store
+# The process of a store
 
 
 def test_a_process_that_cannot_be_started_is_reported_and_retried(
@@ -258,7 +258,7 @@ def test_a_process_that_cannot_be_started_is_reported_and_retried(
             )
             fill(store, 10)
             assert store.mirror.status.state == "stopped"
-        assert store.mirror.wait(timeout=WAIT_SECONDS), "it is not tried again"
+        assert store.mirror.wait(timeout=WAIT_SECONDS), "it is not retried"
         assert points(server, bucket) == expected_points(store)
 
 
@@ -280,7 +280,7 @@ def test_a_closed_mirror_starts_no_process(data: Path, settings: InfluxSettings)
     ],
     ids=["no library", "no Python"],
 )
-def test_a_mirror_that_cannot_ship_says_what_to_do_and_leaves_nothing(
+def test_a_mirror_that_cannot_ship_names_the_fix_and_leaves_nothing(
     store: EventStore, monkeypatch: pytest.MonkeyPatch, name: str, value: object, cure: str
 ) -> None:
     assert store.directory is not None

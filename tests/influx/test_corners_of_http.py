@@ -27,7 +27,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @contextlib.contextmanager
 def answering(answers: Mapping[str, Answer]) -> Iterator[Client]:
-    """Return a client of a server that has one answer for each path."""
+    """Return a client of a server that has one response per path."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -43,7 +43,7 @@ def answering(answers: Mapping[str, Answer]) -> Iterator[Client]:
 
         @override
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -55,7 +55,7 @@ def answering(answers: Mapping[str, Answer]) -> Iterator[Client]:
         thread.join()
 
 
-def test_without_the_library_the_door_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_the_client_names_the_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "influxdb_client", None)
     found = importlib.util.spec_from_file_location("client_without_its_library", clients.__file__)
     assert found is not None
@@ -65,7 +65,7 @@ def test_without_the_library_the_door_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_a_write_counts_only_with_its_own_status() -> None:
-    """A proxy's login page has a 200 too."""
+    """A proxy's login page also has status 200."""
     with answering({WRITE: (200, {}, b"<html>")}) as client, pytest.raises(Unavailable, match="with 200, not 204"):
         client.write(b"a b=1 1")
 
@@ -74,8 +74,8 @@ def test_a_write_counts_only_with_its_own_status() -> None:
     ("code", "error"),
     [(204, None), (200, None), (400, None), (413, None), (422, None), (401, Refused), (403, Refused), (404, Refused)],
 )
-def test_a_write_of_nothing_asks_for_the_right_to_write_alone(code: int, error: type[Refused] | None) -> None:
-    """InfluxDB 2 answers it with 204; others may call it empty."""
+def test_an_empty_write_checks_the_permission_only(code: int, error: type[Refused] | None) -> None:
+    """InfluxDB 2 responds with 204; others may reject it as empty."""
     with answering({WRITE: (code, {}, b"")}) as client:
         if error is None:
             client.check_writing()
@@ -90,7 +90,7 @@ def test_a_write_of_nothing_asks_for_the_right_to_write_alone(code: int, error: 
     ids=["seconds", "a date", "nothing"],
 )
 @pytest.mark.parametrize("code", [429, 503])
-def test_a_busy_server_is_asked_again_when_it_says(code: int, headers: dict[str, str], seconds: float) -> None:
+def test_retry_after_of_a_busy_server_is_kept(code: int, headers: dict[str, str], seconds: float) -> None:
     answer = (code, headers, b"")
     calls: list[Callable[[Client], object]] = [Client.ping, Client.check_bucket]
     calls += [lambda client: client.write(b"a b=1 1"), lambda client: client.query_rows("SELECT")]
@@ -115,7 +115,7 @@ def test_a_busy_server_is_asked_again_when_it_says(code: int, headers: dict[str,
         (b"x" * 10_000, "x" * 500),
     ],
 )
-def test_an_error_says_what_its_body_says_in_one_line(body: bytes, words: str) -> None:
+def test_an_error_has_the_message_of_the_body_in_one_line(body: bytes, words: str) -> None:
     answer = (500, {"Content-Type": "text/plain"}, body)
     with answering({WRITE: answer, PING: answer}) as client:
         for call in (client.ping, lambda: client.write(b"a b=1 1")):
@@ -124,8 +124,8 @@ def test_an_error_says_what_its_body_says_in_one_line(body: bytes, words: str) -
             assert f" responds with 500 ({words})" in str(caught.value)
 
 
-def test_a_page_in_another_encoding_is_no_answer() -> None:
-    """As a proxy may have one for its own errors."""
+def test_a_page_in_another_encoding_is_no_response() -> None:
+    """A proxy may have one for its own errors."""
     answer = (502, {"Content-Type": "text/html; charset=latin-1"}, "Schlüssel".encode("latin-1"))
     calls: list[Callable[[Client], object]] = [Client.ping, Client.check_bucket]
     calls += [lambda client: client.write(b"a b=1 1"), lambda client: client.query_rows("SELECT")]
@@ -135,14 +135,14 @@ def test_a_page_in_another_encoding_is_no_answer() -> None:
                 call(client)
 
 
-def test_a_ping_tells_the_servers_version() -> None:
+def test_a_ping_returns_the_servers_version() -> None:
     with answering({PING: (204, {"X-Influxdb-Version": "v2.7.12"}, b"")}) as client:
         assert client.ping() == "v2.7.12"
     with answering({PING: (200, {}, b"")}) as client:
         assert client.ping() == ""
 
 
-def test_nobody_there_is_told_by_every_call() -> None:
+def test_every_call_reports_an_unreachable_server() -> None:
     settings = InfluxSettings(f"http://127.0.0.1:{free_port()}", "org", "bucket")
     with contextlib.closing(Client(settings)) as client:
         for call in (
@@ -156,8 +156,8 @@ def test_nobody_there_is_told_by_every_call() -> None:
             assert " at 0x" not in str(caught.value)
 
 
-def test_a_server_without_a_list_of_buckets_is_gone_on_with() -> None:
-    """As InfluxDB 1 and 3 are; one that has the list and not the organisation is not."""
+def test_a_server_without_a_list_of_buckets_is_accepted() -> None:
+    """InfluxDB 1 and 3 have none; one that has the list but not the organisation is refused."""
     with answering({BUCKETS: (404, {}, b"404 page not found")}) as client:
         client.check_bucket()
     with (
@@ -183,7 +183,7 @@ def test_a_closed_client_says_so() -> None:
 
 
 @pytest.mark.parametrize("token", ["geheïm", "secret\x07", "sec\nret"])
-def test_what_can_be_no_token_is_not_sent_and_not_shown(token: str) -> None:
+def test_an_invalid_token_is_not_sent_and_not_shown(token: str) -> None:
     with pytest.raises(Unavailable, match="contains invalid characters") as caught:
         msgspec.structs.replace(NOWHERE, token=token).secret()
     assert token not in str(caught.value)

@@ -33,7 +33,7 @@ __all__ = ["shipped"]
 
 @pytest.fixture
 def opened(server: Server, bucket: str) -> Iterator[Callable[[], InfluxSource]]:
-    """Return what opens a source of the test's bucket, which it fills by itself."""
+    """Return a function that opens a source of the test's bucket, which the test fills."""
     opened: list[InfluxSource] = []
 
     def open_() -> InfluxSource:
@@ -48,11 +48,11 @@ def opened(server: Server, bucket: str) -> Iterator[Callable[[], InfluxSource]]:
 HOUR = 3_600 * SECOND
 
 
-# Proving the order
+# Verifying the order
 
 
-class Made:
-    """A source of records as they are given, two at a time."""
+class ListSource:
+    """A source of given records, two at a time."""
 
     page = 2
 
@@ -68,13 +68,13 @@ class Made:
 
 
 def changed(records: Sequence[Record], position: int, **members: object) -> list[Record]:
-    """Return the records, of which one has other members and the digest of these."""
+    """Return the records with changed members of one, and the digest for them."""
     found = list(records)
-    found[position - 1] = filling.sealed(msgspec.structs.replace(found[position - 1], **members))
+    found[position - 1] = filling.with_digest(msgspec.structs.replace(found[position - 1], **members))
     return found
 
 
-RECORDS = filling.made(filling.seconds(9))
+RECORDS = filling.records_at(filling.seconds(9))
 DISORDERLY: dict[str, tuple[list[Record], int, str]] = {
     "a record is missing": ([*RECORDS[:4], *RECORDS[5:]], 5, "the record is missing"),
     "a version is left out": (changed(RECORDS, 7, version=4), 7, "version 4 of order/ACC2/O-2 follows version 2"),
@@ -86,18 +86,18 @@ DISORDERLY: dict[str, tuple[list[Record], int, str]] = {
 
 
 @pytest.mark.parametrize("what", DISORDERLY)
-def test_what_is_out_of_order_is_named_with_its_position(what: str) -> None:
+def test_a_record_out_of_order_is_named_with_its_position(what: str) -> None:
     records, position, reason = DISORDERLY[what]
-    told: list[tuple[int, int]] = []
-    found = verify.verify_order(cast("Source", Made(records)), progress=lambda *steps: told.append(steps))
+    steps: list[tuple[int, int]] = []
+    found = verify.verify_order(cast("Source", ListSource(records)), progress=lambda *step: steps.append(step))
     assert (found.ok, found.checked, found.first_bad) == (False, position - 1, position)
     assert reason in (found.reason or "")
-    assert told == [(done, 9) for done in range(2, position, 2)]
+    assert steps == [(done, 9) for done in range(2, position, 2)]
 
 
-def test_what_is_in_order_proves_from_anywhere() -> None:
+def test_records_in_order_verify_from_any_position() -> None:
     for after in range(10):
-        found = verify.verify_order(cast("Source", Made(RECORDS)), after=after)
+        found = verify.verify_order(cast("Source", ListSource(RECORDS)), after=after)
         assert (found.ok, found.checked) == (True, 9 - after)
 
 
@@ -105,11 +105,11 @@ def test_what_is_in_order_proves_from_anywhere() -> None:
 
 
 @pytest.mark.parametrize("data", [b"[1, 2]", b'"price"', b"1.5", b"null"])
-def test_an_event_that_is_no_object_has_no_symbol_and_no_measures(data: bytes) -> None:
+def test_an_event_that_is_not_an_object_has_no_symbol_and_no_measures(data: bytes) -> None:
     assert extractor(("price",), symbols=True)(data) == (None, "")
 
 
-def test_a_line_is_the_same_however_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_does_not_depend_on_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     records = [msgspec.structs.replace(record, note=f"{record.position % 5}") for record in RECORDS]
     lines = filling.lines_of(records)
     monkeypatch.setattr(points, "CACHED_MAX", 2)
@@ -118,8 +118,8 @@ def test_a_line_is_the_same_however_much_is_remembered(monkeypatch: pytest.Monke
     assert max(len(encoder._tags), len(encoder._tails)) <= 2
 
 
-def test_a_root_that_is_none_is_left_out(server: Server, bucket: str) -> None:
-    """The newest of each hour counts, and a stranger's text with it."""
+def test_an_invalid_root_is_left_out(server: Server, bucket: str) -> None:
+    """The last one of each hour counts, even if it is foreign text."""
     trees = ["10:aa", "12:bb", "20:cc", "nothing", "x:dd", "30:ee"]
     hours = [0, 0, 1, 1, 2, 3]
     at = BEGAN_AT - BEGAN_AT % HOUR
@@ -147,7 +147,7 @@ def test_a_stream_of_an_empty_log_has_no_version(
     assert one.version(filling.STREAMS[0]) == 3
 
 
-def test_nothing_is_asked_for_past_the_head(
+def test_nothing_is_queried_past_the_head(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(windows, "PAGE_POINTS_FIRST", 4)
@@ -161,7 +161,7 @@ def test_nothing_is_asked_for_past_the_head(
     assert not one._windows._prefetched
 
 
-def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
+def test_an_incomplete_point_is_not_left_out_by_a_filter(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "GAP_SECONDS", 0.0)
@@ -178,10 +178,10 @@ def test_a_point_that_is_not_whole_is_not_left_out_by_a_filter(
     assert one.read(Query(limit=9, account=RECORDS[4].account)) == expected
 
 
-def test_a_position_that_is_no_whole_number_is_named(
+def test_a_position_that_is_not_an_integer_is_refused(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
-    """Of another type in another shard, where InfluxDB takes it."""
+    """In another shard, where InfluxDB accepts another type for the field."""
     filling.fill(server, bucket, RECORDS)
     one = opened()
     assert one.head() == 9
@@ -193,26 +193,26 @@ def test_a_position_that_is_no_whole_number_is_named(
 
 
 def later(record: Record) -> str:
-    """Return a record's line at a time that is past all others."""
+    """Return a record's line with a time after all others."""
     line, _, _ = filling.lines_of([record])[0].rpartition(" ")
     return f"{line} {RECORDS[-1].recorded_at + SECOND}"
 
 
 @pytest.mark.parametrize("position", [5, 9])
-def test_a_known_position_past_the_head_is_named(
+def test_a_repeated_position_past_the_head_is_refused(
     server: Server, bucket: str, opened: Callable[[], InfluxSource], position: int
 ) -> None:
     filling.fill(server, bucket, RECORDS)
     one = opened()
     assert one.head() == 9
     filling.write(server, bucket, [later(RECORDS[position - 1])])
-    # Whoever comes later would take the history to end there.
+    # A new reader would take it for the end of the log.
     for source in (one, opened()):
         with pytest.raises(Refused, match=f"repeats position {position}: eventstore mirror --check"):
             source.head()
 
 
-def test_a_source_says_how_far_it_has_seen(server: Server, bucket: str, opened: Callable[[], InfluxSource]) -> None:
+def test_the_repr_of_a_source_has_its_head(server: Server, bucket: str, opened: Callable[[], InfluxSource]) -> None:
     filling.fill(server, bucket, RECORDS)
     one = opened()
     one.head()
@@ -226,9 +226,9 @@ def anchors(records: Sequence[Record]) -> list[Anchor]:
     return [Anchor(record.position, record.recorded_at) for record in records]
 
 
-def test_a_timeline_forgets_half_of_what_it_knows_and_keeps_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_timeline_drops_half_of_its_anchors_and_keeps_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "ANCHORS_MAX", 8)
-    records = filling.made(filling.seconds(200))
+    records = filling.records_at(filling.seconds(200))
     known = Timeline(queries.QueryClient(Client(InfluxSettings("http://nowhere.invalid", "org", "bucket")), "main"))
     for anchor in anchors(records):
         known.add(anchor)
@@ -238,34 +238,30 @@ def test_a_timeline_forgets_half_of_what_it_knows_and_keeps_the_beginning(monkey
     assert set(known._anchors) <= {Anchor(0, 0), *anchors(records)}
 
 
-def test_what_comes_before_the_first_point_that_is_left_has_no_time(
+def test_a_position_before_the_first_remaining_point_has_no_time(
     server: Server, bucket: str, opened: Callable[[], InfluxSource]
 ) -> None:
     filling.fill(server, bucket, RECORDS[4:])
     times, top = Timeline(opened()._queries), anchors(RECORDS)[-1]
     assert times.locate(2, top) == Anchor(2, 0)
     assert times.locate(6, top) == anchors(RECORDS)[5]
-    # What was seen in the place of the first is not taken for it.
+    # The first remaining point is not taken for position 1.
     assert Anchor(5, RECORDS[4].recorded_at) not in times._anchors
 
 
-def test_a_log_that_was_emptied_meanwhile_has_a_gap(
-    server: Server, bucket: str, opened: Callable[[], InfluxSource]
-) -> None:
+def test_a_log_emptied_meanwhile_has_a_gap(server: Server, bucket: str, opened: Callable[[], InfluxSource]) -> None:
     filling.claim(server, bucket)
     with pytest.raises(Gap) as caught:
         Timeline(opened()._queries).locate(5, anchors(RECORDS)[-1])
     assert (caught.value.after, caught.value.found) == (0, 0)
 
 
-def test_what_is_missing_at_the_end_of_a_span_is_found(
-    server: Server, bucket: str, opened: Callable[[], InfluxSource]
-) -> None:
+def test_a_gap_at_the_end_of_a_span_is_found(server: Server, bucket: str, opened: Callable[[], InfluxSource]) -> None:
     filling.fill(server, bucket, RECORDS[:7])
     times, known = Timeline(opened()._queries), anchors(RECORDS)
     assert times.last_before_gap(Anchor(0, 0), known[8], ("position",)) == known[6]
     assert times.last_before_gap(Anchor(0, 0), known[6], ("position",)) is None
-    # As where both ends are positions that are not there: they have the time of the last before them.
+    # Both ends are missing positions: they have the time of the last one before them.
     for last in (8, 9):
         assert times.last_before_gap(known[6], Anchor(last, known[6].recorded_at), ("position",)) == known[6]
 
@@ -282,12 +278,14 @@ def test_a_point_that_lacks_fields_is_missing_and_shipped_again(shipped: Shipped
     assert found.first is not None
     assert (found.first.kind, found.first.position) == ("missing", 20)
     assert found.first.detail.endswith(" lacks fields")
-    assert shipped.compare(shipped=19).ok, "what is not confirmed yet may be there in part"
+    assert shipped.compare(shipped=19).ok, "an unconfirmed point may be incomplete"
     assert shipped.compare(repair=True).repaired == 1
     assert shipped.compare().ok
 
 
-def test_all_that_differs_is_counted_and_some_of_it_named(shipped: Shipped, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_differences_are_counted_and_the_first_are_listed(
+    shipped: Shipped, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(check, "DIFFERENCES_MAX", 3)
     for record in shipped.records[10:15]:
         shipped.delete(record)
@@ -297,7 +295,7 @@ def test_all_that_differs_is_counted_and_some_of_it_named(shipped: Shipped, monk
     assert shipped.compare(repair=True).repaired == 5
 
 
-# A journal written anew
+# A restored journal
 
 IMPOSSIBLE: dict[str, tuple[list[Record], int, str]] = {
     "a digest of something else": (
@@ -321,7 +319,7 @@ def restoration(directory: Path) -> Restoration:
 
 
 @pytest.mark.parametrize("what", IMPOSSIBLE)
-def test_a_journal_is_not_restored_from_what_none_can_have_recorded(what: str, tmp_path: Path) -> None:
+def test_a_journal_is_not_restored_from_impossible_records(what: str, tmp_path: Path) -> None:
     records, position, reason = IMPOSSIBLE[what]
     written = restoration(tmp_path)
 
@@ -338,7 +336,7 @@ def test_a_journal_is_not_restored_from_what_none_can_have_recorded(what: str, t
 
 
 @pytest.mark.parametrize("size", [1, 4, 9])
-def test_what_a_journal_can_have_recorded_is_restored(size: int, tmp_path: Path) -> None:
+def test_a_journal_is_restored_from_valid_records(size: int, tmp_path: Path) -> None:
     written = restoration(tmp_path)
     for first in range(0, 9, size):
         written.add(RECORDS[first : first + size])

@@ -29,7 +29,7 @@ WIDTH: Final = 24
 
 @pytest.fixture(scope="module")
 def history(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A bucket with six years of a strategy."""
+    """A bucket with six years of a strategy's transactions."""
     if not HISTORY.exists():
         pytest.skip(f"the real data is not on this machine: there is no {HISTORY}")
     bucket = server.make_bucket()
@@ -51,7 +51,7 @@ def years(bucket: str) -> Screen:
 
 
 def shown(server: Server, panel: Panel, screen: Screen, *, token: str | None = None) -> list[Row]:
-    """Return the rows of all of a panel's queries, each of which has some."""
+    """Return the rows of all queries of a panel; fail if one has none."""
     rows = []
     for letter, query in panel.queries.items():
         found = server.flux(dashboards.substituted(query, screen, WHOLE), token=token)
@@ -67,7 +67,7 @@ def panel(dashboard: str, title: str) -> Panel:
 
 
 def by(rows: list[Row], *names: str) -> dict[Any, list[Row]]:
-    """Return rows by one label, or by several."""
+    """Return rows grouped by one label or several."""
     found: dict[Any, list[Row]] = {}
     for row in rows:
         labels = tuple(row[name] for name in names)
@@ -99,7 +99,7 @@ def test_the_history_shows_six_imported_years(server: Server, history: str, pane
         assert {time[:4] for time in times} == {"2004", "2005", "2006", "2007", "2008", "2009"}
 
 
-def test_the_history_has_every_symbol_at_its_own_times(server: Server, history: str) -> None:
+def test_the_history_has_each_symbol_at_its_own_times(server: Server, history: str) -> None:
     rows = shown(server, panel("history", "Prices of fills"), years(history))
     assert len(rows) == 9_367
     assert {len(series) > 1_000 for series in by(rows, "symbol").values()} == {True}
@@ -113,7 +113,7 @@ def test_the_history_says_what_there_is_whatever_the_range(server: Server, histo
     assert {(row["account"], row["first"][:4], row["last"][:4]) for row in rows} == {("P1", "2004", "2009")}
 
 
-def test_nothing_broken_or_empty_passes(server: Server, demo: str) -> None:
+def test_a_broken_or_empty_query_fails(server: Server, demo: str) -> None:
     content = panel("trading", "Positions")
     broken = content._replace(queries={"A": content.queries["A"].replace("cumulativeSum", "cumulated")})
     with pytest.raises(Refused, match="undefined identifier cumulated"):
@@ -126,9 +126,11 @@ def test_nothing_broken_or_empty_passes(server: Server, demo: str) -> None:
     ("dashboard", "variable"),
     [pytest.param(name, variable, id=f"{name}: {variable['name']}") for name, variable in dashboards.variables()],
 )
-def test_a_variable_offers_what_there_is(server: Server, demo: str, dashboard: str, variable: dict[str, Any]) -> None:
+def test_a_variable_offers_the_existing_values(
+    server: Server, demo: str, dashboard: str, variable: dict[str, Any]
+) -> None:
     rows = server.flux(dashboards.substituted(variable["query"]["query"], day(demo), WHOLE))
-    # Grafana reads the first table alone.
+    # Grafana reads only the first table.
     assert {row["table"] for row in rows} == {0}
     offered = {row["_value"] for row in rows}
     wanted = {"bucket": {demo}, "log": {"main"}, "account": set(ACCOUNTS), "symbol": set(INSTRUMENTS)}
@@ -137,7 +139,7 @@ def test_a_variable_offers_what_there_is(server: Server, demo: str, dashboard: s
     assert variable.get("allValue") == WHOLE.get(name)
 
 
-def test_a_token_that_may_only_read_the_bucket_is_enough(server: Server, demo: str) -> None:
+def test_a_read_token_is_enough_for_a_dashboard(server: Server, demo: str) -> None:
     token = server.make_token(demo, read=True, write=False)
     for content in PANELS:
         assert shown(server, content, day(demo), token=token)
@@ -148,7 +150,7 @@ def test_a_token_that_may_only_read_the_bucket_is_enough(server: Server, demo: s
             assert [row["_value"] for row in rows] == [demo]
 
 
-def test_the_positions_end_where_the_book_has_them(server: Server, bucket: str, tmp_path: Path, demo: str) -> None:
+def test_the_positions_end_as_in_the_book(server: Server, bucket: str, tmp_path: Path, demo: str) -> None:
     dashboards.fill_with_demo_day(server, bucket, tmp_path)
     with eventstore.open(tmp_path) as store, projections.open(store) as book:
         held = {
@@ -161,7 +163,7 @@ def test_the_positions_end_where_the_book_has_them(server: Server, bucket: str, 
         assert {key: series[-1]["_value"] for key, series in by(rows, "account", "symbol").items()} == held
 
 
-def test_what_was_before_the_range_is_there_at_its_beginning(server: Server, demo: str) -> None:
+def test_positions_from_before_the_range_are_shown_at_its_start(server: Server, demo: str) -> None:
     noon = "2025-11-19T20:00:00Z"
     for title, labels in (("Positions", ("account", "symbol")), ("Lockouts", ("account", "lockout"))):
         rows = shown(server, panel("trading", title), day(demo, start=noon))
@@ -174,7 +176,7 @@ def test_what_was_before_the_range_is_there_at_its_beginning(server: Server, dem
 
 def test_the_rate_of_events_adds_up_to_the_events(server: Server, demo: str) -> None:
     rows = shown(server, panel("trading", "Events by type"), day(demo))
-    # The four contracts' account is `-`, which All takes in too.
+    # The account of the four contracts is `-`, which All includes.
     (counted,) = server.flux(
         f'from(bucket: "{demo}") |> range(start: {DAY[0]}, stop: {DAY[1]})'
         '|> filter(fn: (r) => r._field == "occurred_at") |> group() |> count()'
@@ -191,7 +193,7 @@ def test_the_demo_s_lockout_begins_and_ends(server: Server, demo: str) -> None:
     assert rows[1]["_time"] == "2025-11-19T23:00:00Z"
 
 
-def test_a_lockout_ends_where_the_last_word_on_it_says(server: Server, bucket: str, tmp_path: Path) -> None:
+def test_a_lockout_ends_as_its_last_event_says(server: Server, bucket: str, tmp_path: Path) -> None:
     start = parse_time("2025-11-19T15:00:00Z")
 
     def hour(number: int) -> int:
@@ -199,7 +201,7 @@ def test_a_lockout_ends_where_the_last_word_on_it_says(server: Server, bucket: s
 
     clock = ManualClock(start)
     with eventstore.open(tmp_path, clock=clock) as store:
-        told = [
+        events = [
             (0, "extended", LockoutSet(rule_id="extended", until=hour(2))),
             (0, "cleared", LockoutSet(rule_id="cleared", until=hour(4), allows=Allows.REDUCE_ONLY)),
             (0, "endless", LockoutSet(rule_id="endless")),
@@ -209,7 +211,7 @@ def test_a_lockout_ends_where_the_last_word_on_it_says(server: Server, bucket: s
             (3, "expired", LockoutExpired()),
             (6, "extended", LockoutSet(rule_id="extended")),
         ]
-        for hours, rule, event in told:
+        for hours, rule, event in events:
             clock.set(hour(hours))
             store.append(f"lockout/A/{rule}", event)
         dashboards.write(server, bucket, store)
@@ -219,7 +221,7 @@ def test_a_lockout_ends_where_the_last_word_on_it_says(server: Server, bucket: s
         for rule, series in by(rows, "lockout").items()
     }
     for series in changes.values():
-        # What repeats the state before it changes nothing on the screen.
+        # Events that repeat the state before them change nothing in the panel.
         series[:] = [next(group) for _, group in itertools.groupby(series, key=lambda change: change[1])]
     assert changes == {
         "extended": [(0, "locked"), (5, "free"), (6, "locked")],
@@ -229,7 +231,7 @@ def test_a_lockout_ends_where_the_last_word_on_it_says(server: Server, bucket: s
     }
 
 
-def test_a_symbol_is_taken_as_it_is_written(server: Server, bucket: str, tmp_path: Path) -> None:
+def test_a_symbol_is_matched_literally(server: Server, bucket: str, tmp_path: Path) -> None:
     start = parse_time("2025-11-19T15:00:00Z")
     symbols = ["BTC/USD:PERP.1", "BTC/USD:PERPx1", "A+B (C)", "C$^{1}|D"]
     with eventstore.open(tmp_path, clock=ManualClock(start)) as store:
@@ -279,7 +281,7 @@ def test_no_panel_covers_another(name: str) -> None:
         taken |= cells
 
 
-def test_only_variables_that_there_are_are_used() -> None:
+def test_only_existing_variables_are_used() -> None:
     for name, dashboard in dashboards.dashboards().items():
         names = {variable["name"] for variable in dashboard["templating"]["list"]}
         used = re.findall(r"\$\{(\w+):\w+\}|\$(\w+)", str([dashboard["panels"], dashboard["templating"]]))

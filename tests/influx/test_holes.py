@@ -32,16 +32,16 @@ FILTERS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def reader(server: Server, bucket: str) -> Iterator[Callable[[], InfluxReader]]:
-    """Return what opens a reader of the test's bucket."""
+    """Return a function that opens a reader of the test's bucket."""
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(InfluxReader(Client(filling.settings_of(server, bucket)), "main"))
 
 
 @pytest.fixture(scope="module")
-def holed(server: Server) -> Iterator[str]:
-    """A bucket with 3,000 records, of which the 1,200th and 1,201st were deleted."""
+def bucket_with_gap(server: Server) -> Iterator[str]:
+    """A bucket with 3,000 records, the 1,200th and 1,201st deleted."""
     bucket = server.make_bucket()
-    records = filling.made(filling.seconds(3_000))
+    records = filling.records_at(filling.seconds(3_000))
     filling.fill(server, bucket, records)
     for record in records[1_199:1_201]:
         filling.delete(server, bucket, record)
@@ -51,8 +51,10 @@ def holed(server: Server) -> Iterator[str]:
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
-def test_whoever_reads_over_a_deleted_point_gets_the_gap(server: Server, holed: str, filters: dict[str, Any]) -> None:
-    with InfluxReader(Client(filling.settings_of(server, holed)), "main") as reader:
+def test_reading_across_a_deleted_point_raises_gap(
+    server: Server, bucket_with_gap: str, filters: dict[str, Any]
+) -> None:
+    with InfluxReader(Client(filling.settings_of(server, bucket_with_gap)), "main") as reader:
         with pytest.raises(Gap) as caught:
             list(reader.read(**filters))
         assert (caught.value.log, caught.value.after, caught.value.found) == ("main", 1_199, 1_202)
@@ -63,13 +65,15 @@ def test_whoever_reads_over_a_deleted_point_gets_the_gap(server: Server, holed: 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("filters", FILTERS.values(), ids=FILTERS)
-def test_what_lies_before_and_behind_a_gap_can_be_read(server: Server, holed: str, filters: dict[str, Any]) -> None:
-    with InfluxReader(Client(filling.settings_of(server, holed)), "main") as reader:
+def test_records_before_and_after_a_gap_can_be_read(
+    server: Server, bucket_with_gap: str, filters: dict[str, Any]
+) -> None:
+    with InfluxReader(Client(filling.settings_of(server, bucket_with_gap)), "main") as reader:
         assert reader.head() == 3_000
         account, stream = filters.get("account"), filters.get("stream", "")
         fitting = [
             record.position
-            for record in filling.made(filling.seconds(3_000))
+            for record in filling.records_at(filling.seconds(3_000))
             if (account is None or record.account == account)
             and record.stream.startswith(stream)
             and record.type == filters.get("types", record.type)
@@ -81,8 +85,8 @@ def test_what_lies_before_and_behind_a_gap_can_be_read(server: Server, holed: st
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_gap_is_seen_by_whoever_follows_or_proves(server: Server, holed: str) -> None:
-    with InfluxReader(Client(filling.settings_of(server, holed)), "main") as reader:
+def test_following_and_verifying_raise_gap(server: Server, bucket_with_gap: str) -> None:
+    with InfluxReader(Client(filling.settings_of(server, bucket_with_gap)), "main") as reader:
         found: list[int] = []
 
         def follow() -> None:
@@ -96,10 +100,10 @@ def test_a_gap_is_seen_by_whoever_follows_or_proves(server: Server, holed: str) 
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_gap_is_named_however_far_behind_the_head(
+def test_a_gap_is_reported_however_far_behind_the_head(
     server: Server, bucket: str, reader: Callable[[], InfluxReader]
 ) -> None:
-    records = filling.made(filling.seconds(30_000))
+    records = filling.records_at(filling.seconds(30_000))
     filling.fill(server, bucket, records)
     filling.delete(server, bucket, records[4_999])
     assert reader().head() == 30_000
@@ -115,7 +119,7 @@ def test_a_gap_is_named_however_far_behind_the_head(
 def test_a_log_without_its_first_record_has_a_gap(
     server: Server, bucket: str, reader: Callable[[], InfluxReader]
 ) -> None:
-    records = filling.made(filling.seconds(20))
+    records = filling.records_at(filling.seconds(20))
     filling.fill(server, bucket, records)
     filling.delete(server, bucket, records[0])
     for account in (None, "ACC1"):
@@ -125,7 +129,7 @@ def test_a_log_without_its_first_record_has_a_gap(
 
 
 def followed(reader: InfluxReader, count: int, seen: list[Record]) -> threading.Thread:
-    """Follow in a thread of its own until so many have come."""
+    """Follow in a thread until so many records have arrived."""
     cancel = threading.Event()
 
     def run() -> None:
@@ -150,10 +154,10 @@ def wait_for(seen: list[Record], count: int) -> None:
 
 
 @pytest.mark.parametrize("present", ["position", "data", "meta", "stream", "occurred_at"])
-def test_a_point_with_some_of_its_fields_is_held_back_until_the_others_come(
+def test_an_incomplete_point_is_held_back_until_its_other_fields_arrive(
     server: Server, bucket: str, reader: Callable[[], InfluxReader], present: str
 ) -> None:
-    records = filling.made(filling.seconds(12))
+    records = filling.records_at(filling.seconds(12))
     filling.fill(server, bucket, records[:9])
     part, rest = filling.parts_of(filling.lines_of(records)[9], present)
     filling.write(server, bucket, [part])
@@ -170,8 +174,8 @@ def test_a_point_with_some_of_its_fields_is_held_back_until_the_others_come(
     assert seen == records
 
 
-def test_reading_waits_for_what_is_on_its_way(server: Server, bucket: str, reader: Callable[[], InfluxReader]) -> None:
-    records = filling.made(filling.seconds(12))
+def test_reading_waits_for_points_in_flight(server: Server, bucket: str, reader: Callable[[], InfluxReader]) -> None:
+    records = filling.records_at(filling.seconds(12))
     filling.fill(server, bucket, [*records[:7], *records[8:]])
     one = reader()
     threading.Timer(0.3, filling.write, (server, bucket, filling.lines_of(records)[7:8])).start()
@@ -182,9 +186,9 @@ def test_reading_waits_for_what_is_on_its_way(server: Server, bucket: str, reade
 def seen(
     server: Server, bucket: str, reader: Callable[[], InfluxReader], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[InfluxReader, list[Record]]:
-    """Return a reader, and the twelve records that it has seen, of which the eighth is gone now."""
+    """Return a reader, and the twelve records it has seen, the eighth of which is deleted now."""
     monkeypatch.setattr(windows, "PAGE_POINTS_FIRST", 4)
-    records = filling.made(filling.seconds(12))
+    records = filling.records_at(filling.seconds(12))
     filling.fill(server, bucket, records)
     one = reader()
     assert one.head() == 12
@@ -193,13 +197,13 @@ def seen(
 
 
 @pytest.mark.parametrize("filters", [{}, {"account": "ACC1"}], ids=["all", "account"])
-def test_what_was_seen_and_is_gone_is_waited_for(
+def test_a_lost_point_that_was_seen_is_waited_for(
     server: Server, bucket: str, seen: tuple[InfluxReader, list[Record]], filters: dict[str, Any]
 ) -> None:
-    """A server that is killed may lose what it had shown; its mirror sends it again once it has found out."""
+    """A killed server may lose points that it had shown; its mirror ships them again once it notices."""
     one, records = seen
     if filters:
-        one._influx._queries.note_failure()  # without one, what was counted once is not counted again
+        one._influx._queries.note_failure()  # otherwise a span is not counted again
         one._influx._counted = (Anchor(0, 0), Anchor(0, 0))
     threading.Timer(
         4 * queries.OLD_GAP_SECONDS, filling.write, (server, bucket, filling.lines_of(records)[7:8])
@@ -207,7 +211,7 @@ def test_what_was_seen_and_is_gone_is_waited_for(
     assert list(one.read(**filters)) == [r for r in records if not filters or r.account == filters["account"]]
 
 
-def test_whoever_waits_for_what_is_gone_hears_of_the_end(seen: tuple[InfluxReader, list[Record]]) -> None:
+def test_closing_ends_the_wait_for_a_lost_point(seen: tuple[InfluxReader, list[Record]]) -> None:
     one, _ = seen
     threading.Timer(4 * queries.OLD_GAP_SECONDS, one.close).start()
     with pytest.raises(Closed, match="connect again"):
@@ -215,10 +219,10 @@ def test_whoever_waits_for_what_is_gone_hears_of_the_end(seen: tuple[InfluxReade
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_point_that_never_becomes_whole_is_a_gap(
+def test_a_point_that_stays_incomplete_is_a_gap(
     server: Server, bucket: str, reader: Callable[[], InfluxReader]
 ) -> None:
-    records = filling.made(filling.seconds(12))
+    records = filling.records_at(filling.seconds(12))
     filling.fill(server, bucket, [*records[:7], *records[8:]])
     filling.write(server, bucket, [filling.parts_of(filling.lines_of(records)[7], "position", "data")[0]])
     with pytest.raises(Gap) as caught:
@@ -226,7 +230,7 @@ def test_a_point_that_never_becomes_whole_is_a_gap(
     assert (caught.value.after, caught.value.found) == (7, 8)
 
 
-def strange(records: list[Record]) -> dict[str, str]:
+def foreign_lines(records: list[Record]) -> dict[str, str]:
     """Return lines that do not belong to the log, by what is wrong with them."""
     line = filling.lines_of(records)[5]
     tags, fields, at = line.split(" ", 1)[0], line.split(" ", 1)[1].rsplit(" ", 1)[0], line.rsplit(" ", 1)[1]
@@ -236,7 +240,7 @@ def strange(records: list[Record]) -> dict[str, str]:
         "another log's id, as the newest": f"{elsewhere[5].rsplit(' ', 1)[0]} {filling.BEGAN_AT * 2}",
         "another type at the same time": f"{tags}2 {fields} {at}",
         "the same position later": f"{tags} {fields} {int(at) + 5}",
-        "a meta that is no JSON": f'{tags},symbol=X {fields.split(",meta=")[0]},meta="?" {int(at) + 5}',
+        "a meta that is not JSON": f'{tags},symbol=X {fields.split(",meta=")[0]},meta="?" {int(at) + 5}',
         "a meta of other members": f'{tags},symbol=X {fields.split(",meta=")[0]},meta="{{}}" {int(at) + 5}',
         "a position below zero": f"{tags}2 {fields.replace('position=6i', 'position=-6i')} {int(at) + 5}",
         "a position of another type": f'{tags} position=6.5,stream="a/b/c" {int(at) + 700 * 86_400 * filling.SECOND}',
@@ -245,24 +249,24 @@ def strange(records: list[Record]) -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("what", strange(filling.made(filling.seconds(12))))
+@pytest.mark.parametrize("what", foreign_lines(filling.records_at(filling.seconds(12))))
 @pytest.mark.parametrize("filters", [{}, {"account": "ACC1"}, {"types": "Noted"}], ids=["all", "account", "type"])
-def test_a_strange_point_among_a_log_s_is_named(
+def test_a_foreign_point_is_refused(
     server: Server, bucket: str, reader: Callable[[], InfluxReader], what: str, filters: dict[str, Any]
 ) -> None:
-    records = filling.made(filling.seconds(12))
+    records = filling.records_at(filling.seconds(12))
     filling.fill(server, bucket, records)
-    filling.write(server, bucket, [strange(records)[what]])
+    filling.write(server, bucket, [foreign_lines(records)[what]])
     with pytest.raises(Refused, match="eventstore mirror --check"):
         list(reader().read(**filters))
 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("after", [0, 3_000])
-def test_a_strange_point_in_a_long_log_is_named(
+def test_a_foreign_point_in_a_long_log_is_refused(
     server: Server, bucket: str, reader: Callable[[], InfluxReader], after: int
 ) -> None:
-    records = filling.made(filling.seconds(6_000))
+    records = filling.records_at(filling.seconds(6_000))
     filling.fill(server, bucket, records)
     filling.write(server, bucket, [filling.lines_of(records)[4_000].replace("type=", "type=Un", 1)])
     for account in (None, "ACC1"):

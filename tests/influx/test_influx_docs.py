@@ -71,15 +71,15 @@ def test_every_measurement_is_documented() -> None:
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    told = {name: (variable, default) for name, variable, default in SETTING.findall(TEXT)}
-    wanted = {}
+    documented = {name: (variable, default) for name, variable, default in SETTING.findall(TEXT)}
+    expected = {}
     for field in msgspec.structs.fields(InfluxSettings):
         default = "none" if field.default == "" else f"`{str(field.default).lower()}`"
-        wanted[field.name] = (f"{PREFIX}{field.name.upper()}", "required" if field.required else default)
-    assert told == wanted
+        expected[field.name] = (f"{PREFIX}{field.name.upper()}", "required" if field.required else default)
+    assert documented == expected
 
 
-def test_the_example_s_settings_are_taken(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_settings_of_the_example_are_valid(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = tmp_path_factory.mktemp("settings")
     (text,) = texts("toml")
     (directory / FILE).write_text(text, encoding="utf-8")

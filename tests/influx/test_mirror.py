@@ -35,18 +35,18 @@ SECONDS = 1.0
 
 @pytest.fixture
 def dead(settings: InfluxSettings) -> InfluxSettings:
-    """Settings of an address where nobody listens."""
+    """Settings with the address of a port without a server."""
     return msgspec.structs.replace(settings, url=f"http://127.0.0.1:{free_port()}", wait_seconds=SECONDS)
 
 
-def test_what_is_appended_reads_back_in_another_process_byte_for_byte(data: Path, settings: InfluxSettings) -> None:
+def test_appended_events_read_back_in_another_process_byte_for_byte(data: Path, settings: InfluxSettings) -> None:
     with eventstore.open(data, influx=settings) as store:
         fill(store, 1_234)
         assert store.mirror.wait(timeout=WAIT_SECONDS)
         assert run_worker(settings, "read", "main") == as_lines(list(store.read()))
 
 
-def test_each_point_is_what_the_record_says_and_each_type_is_there(
+def test_each_record_and_each_type_has_its_point(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with eventstore.open(data) as store:
@@ -58,13 +58,13 @@ def test_each_point_is_what_the_record_says_and_each_type_is_there(
         assert ("log_id", store.log_id.hex()) in claim  # type: ignore[operator]
 
 
-def test_the_status_tells_position_lag_and_state(data: Path, settings: InfluxSettings, dead: InfluxSettings) -> None:
+def test_the_status_has_position_lag_and_state(data: Path, settings: InfluxSettings, dead: InfluxSettings) -> None:
     with eventstore.open(data) as store:
         found = store.mirror.status
         assert (found.position, found.lag_events, found.lag_seconds, found.state) == (0, 0, 0.0, "stopped")
     with eventstore.open(data, influx=dead) as store:
         fill(store, 20)
-        until(lambda: store.mirror.status.state == "waiting", "the mirror finds nobody")
+        until(lambda: store.mirror.status.state == "waiting", "the server is unreachable")
         time.sleep(0.1)
         found = store.mirror.status
         assert (found.position, found.lag_events) == (0, 20)
@@ -78,7 +78,7 @@ def test_the_status_tells_position_lag_and_state(data: Path, settings: InfluxSet
         assert (found.state, found.last_error) == ("shipping", None)
 
 
-def test_waiting_ends_when_a_position_is_confirmed_and_not_before(
+def test_wait_returns_once_a_position_is_confirmed_and_not_before(
     data: Path, settings: InfluxSettings, dead: InfluxSettings
 ) -> None:
     with eventstore.open(data, influx=dead) as store:
@@ -99,7 +99,7 @@ def test_mirrored_returns_after_influxdb_has_it(
             assert count(server, bucket) == number
 
 
-def test_mirrored_from_a_process_that_does_not_ship_waits_for_the_one_that_does(
+def test_mirrored_in_another_process_waits_for_the_one_that_ships(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with eventstore.open(data, influx=settings) as store:
@@ -112,15 +112,17 @@ def test_mirrored_from_a_process_that_does_not_ship_waits_for_the_one_that_does(
             assert count(server, bucket) == 7
 
 
-def test_mirrored_without_any_mirror_is_refused_before_anything_is_written(data: Path) -> None:
+def test_mirrored_without_a_mirror_is_refused_before_anything_is_written(data: Path) -> None:
     with eventstore.open(data) as store:
         with pytest.raises(Unavailable, match="influx=InfluxSettings"):
             store.append("order/ACC1/1", event(1), durability=MIRRORED)
         assert store.head() == 0
 
 
-def test_mirrored_waits_for_the_last_of_what_a_repetition_returns(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeated under their keys, batches return their first records, in the order of the repetition."""
+def test_mirrored_waits_for_the_last_record_that_a_repeated_append_returns(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches repeated with their keys return their first records, in the order of the repeated call."""
     with eventstore.open(data) as store:
         first = store.append("order/ACC1/1", event(1), key="1")
         second = store.append("order/ACC1/2", event(2), key="2")
@@ -134,7 +136,7 @@ def test_mirrored_waits_for_the_last_of_what_a_repetition_returns(data: Path, mo
         assert asked == [2]
 
 
-def test_mirrored_with_a_dead_server_has_the_records_which_are_shipped_later(
+def test_not_mirrored_carries_the_records_which_are_shipped_later(
     data: Path, settings: InfluxSettings, dead: InfluxSettings
 ) -> None:
     with eventstore.open(data, influx=dead) as store:
@@ -153,7 +155,7 @@ def test_a_dead_server_neither_slows_nor_fails_an_append(data: Path, dead: Influ
     def slowest_of_the_quick(path: Path, influx: InfluxSettings | None) -> float:
         with eventstore.open(path, influx=influx) as store:
             if influx:
-                until(lambda: store.mirror.status.state == "waiting", "the mirror finds nobody")
+                until(lambda: store.mirror.status.state == "waiting", "the server is unreachable")
             taken = []
             for number in range(300):
                 began = time.monotonic()
@@ -163,11 +165,11 @@ def test_a_dead_server_neither_slows_nor_fails_an_append(data: Path, dead: Influ
         return sorted(taken)[270]
 
     quiet, mirrored = slowest_of_the_quick(tmp_path / "quiet", None), slowest_of_the_quick(data, dead)
-    # Other tests run beside this one: waiting for a connection would be tenths of seconds.
+    # With tolerance for other tests: waiting for a connection would take tenths of seconds.
     assert mirrored < quiet * 5 + 0.02
 
 
-def test_a_damaged_cursor_halts_by_name_and_keeps_no_record_back(
+def test_a_damaged_cursor_halts_with_its_name_and_loses_no_record(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with eventstore.open(data, influx=settings) as store:
@@ -198,7 +200,7 @@ def test_a_cursor_of_another_log_or_tree_ships_nothing(
         cursor = data / "main" / "watermarks" / CURSOR
         other = cursor.read_bytes()
         good = msgspec.json.decode(other)
-        del good["checksum"]  # as of a version that wrote none
+        del good["checksum"]  # as an older version wrote it
         wrong = msgspec.json.encode(good | {what: "00" * len(good[what][::2])})
         shipper = Shipper(store._journal, data / "main", settings)
         cursor.write_bytes(wrong)
@@ -232,7 +234,7 @@ def test_an_older_cursor_changes_nothing_in_influxdb(
         assert msgspec.json.decode(cursor.read_bytes()) == newer, "the cursor's file was not written again"
 
 
-def test_two_events_in_one_nanosecond_and_a_clock_set_back_are_points_of_their_own(
+def test_two_events_in_one_nanosecond_or_after_a_clock_set_back_are_two_points(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     clock = ManualClock(1_700_000_000 * NANOSECONDS)
@@ -246,7 +248,7 @@ def test_two_events_in_one_nanosecond_and_a_clock_set_back_are_points_of_their_o
         assert run_worker(settings, "read", "main") == as_lines(list(store.read()))
 
 
-def test_twenty_processes_and_two_logs_in_one_bucket_lose_no_point_to_one_another(
+def test_twenty_processes_and_two_logs_in_one_bucket_lose_no_point(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with contextlib.ExitStack() as stack:
@@ -259,7 +261,7 @@ def test_twenty_processes_and_two_logs_in_one_bucket_lose_no_point_to_one_anothe
             assert run_worker(settings, "read", store.log) == as_lines(list(store.read()))
 
 
-def test_symbols_are_tags_for_as_long_as_the_first_shipment_says(
+def test_symbols_are_tags_as_the_first_claim_says(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     without = msgspec.structs.replace(settings, symbols=False)
@@ -277,10 +279,10 @@ def test_symbols_are_tags_for_as_long_as_the_first_shipment_says(
         assert points(server, bucket, log="other") == expected_points(other)
 
 
-def test_events_without_a_class_here_have_the_measures_that_their_type_declared(
+def test_events_without_a_class_here_have_the_declared_measures_of_their_type(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
-    # Registered in the appending process alone: the one that ships, like the child, has no such class.
+    # Registered in the appending process only: the shipping process, like the child, has no such class.
     assert run_worker(settings, "declare", data, 5) == ["5"]
     assert ship(data, settings) == 5
     found = sorted(fields["position"] for _, fields in points(server, bucket).values())  # type: ignore[type-var]

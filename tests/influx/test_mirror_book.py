@@ -16,7 +16,7 @@ from tests.influx.api import Server
 FILL = OrderFilled(trade_id="T", symbol="ESZ5", side=Side.BUY, quantity=Decimal(2), price=Decimal(6000))
 
 
-def test_what_influxdb_has_not_confirmed_is_folded_all_the_same(tmp_path: Path) -> None:
+def test_records_that_influxdb_has_not_confirmed_are_folded(tmp_path: Path) -> None:
     nobody = InfluxSettings("http://127.0.0.1:9", "org", "bucket", "token", wait_seconds=0.2)
     with eventstore.open(tmp_path, influx=nobody) as store, projections.open(store) as book:
         with pytest.raises(NotMirrored) as caught:
@@ -26,7 +26,7 @@ def test_what_influxdb_has_not_confirmed_is_folded_all_the_same(tmp_path: Path) 
         assert book.position == store.head() == 1
 
 
-def test_what_influxdb_has_is_in_the_book_there_and_here(tmp_path: Path, server: Server, bucket: str) -> None:
+def test_a_book_from_influxdb_equals_the_store_s(tmp_path: Path, server: Server, bucket: str) -> None:
     settings = InfluxSettings(server.url, server.org, bucket, server.token)
     with eventstore.open(tmp_path, influx=settings) as store, projections.open(store) as book:
         book.append("order/ACC1/O-1", FILL, durability=MIRRORED)

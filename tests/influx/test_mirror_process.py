@@ -33,7 +33,7 @@ from tests.influx.mirroring import (
 )
 from tests.influx.servers import LocalServer, free_port
 
-# Beside other tests a process has its turn late.
+# With other tests running, a process may be scheduled late.
 SLACK_SECONDS = 4.0
 
 
@@ -43,13 +43,13 @@ def dead(settings: InfluxSettings) -> InfluxSettings:
 
 
 def shipping_pid(data: Path, other_than: int = 0) -> int:
-    """Wait for a process that ships, and return its id."""
+    """Wait for the shipping process, and return its id."""
     found = 0
 
     def is_there() -> bool:
         nonlocal found
-        told = status.read_status(data / "main")
-        found = told.pid if told else 0
+        current = status.read_status(data / "main")
+        found = current.pid if current else 0
         return found not in {0, other_than}
 
     until(is_there, "a process ships")
@@ -57,7 +57,7 @@ def shipping_pid(data: Path, other_than: int = 0) -> int:
 
 
 def is_gone(pid: int) -> bool:
-    """Say whether a process has ended; one that nobody has waited for yet has ended too."""
+    """Return whether a process has ended, a zombie included."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -65,7 +65,7 @@ def is_gone(pid: int) -> bool:
     return state == "Z"
 
 
-def test_closing_ships_what_is_there(data: Path, settings: InfluxSettings, server: Server, bucket: str) -> None:
+def test_closing_ships_what_is_left(data: Path, settings: InfluxSettings, server: Server, bucket: str) -> None:
     with eventstore.open(data, influx=settings) as store:
         shipping_pid(data)
         fill(store, 2_000)
@@ -73,15 +73,15 @@ def test_closing_ships_what_is_there(data: Path, settings: InfluxSettings, serve
     assert status.read_status(data / "main") is None
 
 
-def test_closing_waits_for_no_dead_server(data: Path, dead: InfluxSettings) -> None:
+def test_closing_does_not_wait_for_a_dead_server(data: Path, dead: InfluxSettings) -> None:
     with eventstore.open(data, influx=dead) as store:
         fill(store, 100)
-        until(lambda: store.mirror.status.state == "waiting", "the mirror finds nobody")
+        until(lambda: store.mirror.status.state == "waiting", "the server is unreachable")
         began = time.monotonic()
     assert time.monotonic() - began < SLACK_SECONDS
 
 
-def test_closing_waits_for_a_paused_server_some_seconds_at_the_most(data: Path, own_server: LocalServer) -> None:
+def test_closing_waits_for_a_paused_server_some_seconds_at_most(data: Path, own_server: LocalServer) -> None:
     settings = settings_for(own_server, own_server.make_bucket())
     store = eventstore.open(data, influx=settings)
     with contextlib.closing(store):
@@ -96,7 +96,7 @@ def test_closing_waits_for_a_paused_server_some_seconds_at_the_most(data: Path, 
 
 
 @pytest.mark.parametrize("is_dead", [False, True])
-def test_the_process_ends_when_its_parent_is_killed_also_with_a_fork_left(
+def test_the_process_ends_when_its_parent_is_killed_even_if_a_fork_is_left(
     is_dead: bool, data: Path, settings: InfluxSettings, dead: InfluxSettings
 ) -> None:
     with worker(dead if is_dead else settings, "hold", data, 10) as holder:
@@ -104,11 +104,11 @@ def test_the_process_ends_when_its_parent_is_killed_also_with_a_fork_left(
         pid = shipping_pid(data)
         holder.kill()
         holder.wait(WAIT_SECONDS)
-        # Not after the fork, which lives on and holds the pipe.
-        until(lambda: is_gone(pid), "the process that ships ends", seconds=2 * SLACK_SECONDS)
+        # Although the fork still holds the pipe open.
+        until(lambda: is_gone(pid), "the shipping process ends", seconds=2 * SLACK_SECONDS)
 
 
-def test_closing_needs_no_time_for_a_fork_that_lives_on(data: Path, settings: InfluxSettings) -> None:
+def test_closing_does_not_wait_for_a_remaining_fork(data: Path, settings: InfluxSettings) -> None:
     with eventstore.open(data, influx=settings) as store:
         fill(store, 10)
         assert store.mirror.wait(timeout=WAIT_SECONDS)
@@ -148,15 +148,15 @@ def test_a_killed_process_is_started_again(data: Path, settings: InfluxSettings,
         assert points(server, bucket) == expected_points(store)
 
 
-def test_a_process_that_does_not_stay_is_told_of(data: Path, settings: InfluxSettings) -> None:
+def test_a_process_that_ends_at_once_is_reported(data: Path, settings: InfluxSettings) -> None:
     with eventstore.open(data, influx=settings) as store:
         os.kill(shipping_pid(data), signal.SIGKILL)
         until(lambda: store.mirror.status.state == "stopped", "its end is noticed")
-        until(lambda: store.mirror.status.last_error, "its end is told", seconds=SLACK_SECONDS)
+        until(lambda: store.mirror.status.last_error, "its end is reported", seconds=SLACK_SECONDS)
         assert "-9" in (store.mirror.status.last_error or "")
 
 
-def test_closing_while_the_process_is_started_again_leaves_none(
+def test_closing_while_the_process_is_restarted_leaves_none(
     data: Path, dead: InfluxSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = eventstore.open(data, influx=dead)
@@ -196,7 +196,7 @@ def test_ctrl_c_in_the_parents_terminal_does_not_end_the_shipping(
         assert shipping_pid(data) == pid
 
 
-def test_when_the_process_that_ships_is_killed_another_takes_over(
+def test_when_the_shipping_process_is_killed_another_takes_over(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:
     with eventstore.open(data, influx=settings) as first:
@@ -204,9 +204,9 @@ def test_when_the_process_that_ships_is_killed_another_takes_over(
         with worker(settings, "hold", data, 10) as second:
             assert line_of(second) == "10"
             assert first.mirror.wait(timeout=WAIT_SECONDS)
-            assert shipping_pid(data) == pid, "two ship one journal"
+            assert shipping_pid(data) == pid, "two processes ship one journal"
         first.close()
-    # The other way round: whoever waited goes on.
+    # The other way round: the process that waited takes over.
     with worker(settings, "hold", data, 10) as first_holder:
         assert line_of(first_holder) == "20"
         pid = shipping_pid(data)
@@ -222,7 +222,7 @@ def test_when_the_process_that_ships_is_killed_another_takes_over(
             assert points(server, bucket) == expected_points(other)
 
 
-def test_the_token_is_nowhere_to_be_seen(
+def test_the_token_is_visible_nowhere(
     data: Path, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     token = server.make_token(bucket, read=True, write=True)

@@ -52,12 +52,12 @@ MEMORY_MAX = 30_000_000
 
 @pytest.fixture
 def chance() -> random.Random:
-    print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - what a failure is told with
+    print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - to reproduce a failure
     return random.Random(SEED)
 
 
 @pytest.mark.parametrize(("code", "headers", "seconds"), [(429, {"Retry-After": "2"}, 2.0), (503, {}, 0.0)])
-def test_a_server_that_is_overloaded_is_waited_for(
+def test_an_overloaded_server_is_waited_for(
     *, code: int, headers: dict[str, str], seconds: float, data: Path, server: Server, bucket: str, proxy: Proxy
 ) -> None:
     settings = settings_for(server, bucket, proxy.url)
@@ -75,9 +75,7 @@ def test_a_server_that_is_overloaded_is_waited_for(
         assert points(server, bucket) == expected_points(store)
 
 
-def test_an_answer_that_is_lost_again_and_again_doubles_nothing(
-    data: Path, server: Server, bucket: str, proxy: Proxy
-) -> None:
+def test_lost_responses_repeat_no_event(data: Path, server: Server, bucket: str, proxy: Proxy) -> None:
     settings = settings_for(server, bucket, proxy.url)
     with eventstore.open(data) as store:
         fill(store, 6_000)
@@ -88,7 +86,7 @@ def test_an_answer_that_is_lost_again_and_again_doubles_nothing(
         assert points(server, bucket, "types") == expected_types(store)
 
 
-def test_an_error_of_the_journal_that_passes_does_not_end_the_shipping(
+def test_a_temporary_error_of_the_journal_does_not_end_shipping(
     data: Path, server: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with eventstore.open(data) as store:
@@ -99,7 +97,7 @@ def test_an_error_of_the_journal_that_passes_does_not_end_the_shipping(
         def failing(journal: SqliteJournal, query: Query) -> Sequence[Record]:
             if threading.current_thread().name.startswith("encoder") and len(failed) < 2:
                 failed.append("once")
-                msg = "the disk does not answer"
+                msg = "the disk does not respond"
                 raise Unavailable(msg)
             return read(journal, query)
 
@@ -109,8 +107,8 @@ def test_an_error_of_the_journal_that_passes_does_not_end_the_shipping(
         assert points(server, bucket) == expected_points(store)
 
 
-class _Telling:
-    """What a mirror's state is when it is printed."""
+class _LazyStatus:
+    """The status of a mirror at the time it is printed."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
@@ -120,8 +118,8 @@ class _Telling:
         return f"shipping goes on: {self._mirror.status}"
 
 
-class Trouble:
-    """Kills, pauses and restarts a server, and cuts answers, in a random order; `mirror` says how far it is."""
+class Outages:
+    """Kills, pauses and restarts a server, and cuts responses, in random order; `mirror` tells its progress."""
 
     def __init__(self, server: LocalServer, proxy: Proxy, chance: random.Random, mirror: Mirror) -> None:
         self._server, self._proxy, self._chance, self._mirror = server, proxy, chance, mirror
@@ -134,12 +132,12 @@ class Trouble:
             position = self._mirror.status.position
             getattr(self, "_" + what)()
             self.did[what] += 1
-            # Mostly the mirror recovers, sometimes the next trouble finds it in this one.
+            # Mostly the mirror recovers, sometimes the next outage comes first.
             if self._chance.random() < RECOVERS:
-                until(partial(self._has_moved_on, position), _Telling(self._mirror))
+                until(partial(self._has_advanced, position), _LazyStatus(self._mirror))
             time.sleep(self._chance.uniform(0.0, 0.05))
 
-    def _has_moved_on(self, position: int) -> bool:
+    def _has_advanced(self, position: int) -> bool:
         return self._mirror.status.position > position
 
     def _kill(self) -> None:
@@ -153,15 +151,17 @@ class Trouble:
         self._server.resume()
 
     def _cut(self) -> None:
-        """Cut the next write's answer off, after the server has given it; go on when that is done."""
+        """Cut off the response to the next write, after the server has sent it; return when that is done."""
         cuts = self._proxy.cuts
         self._proxy.cut_after_request()
-        until(lambda: self._proxy.cuts > cuts, "the proxy cuts an answer off")
+        until(lambda: self._proxy.cuts > cuts, "the proxy cuts off a response")
 
 
 @pytest.mark.slow
 @pytest.mark.untraced
-def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: LocalServer, chance: random.Random) -> None:
+def test_no_outage_loses_repeats_or_reorders_an_event(
+    data: Path, own_server: LocalServer, chance: random.Random
+) -> None:
     bucket = own_server.make_bucket()
     with Proxy.before(own_server) as proxy, eventstore.open(data) as store:
         settings = settings_for(own_server, bucket, proxy.url, timeout_seconds=5.0, patience_seconds=WAIT_SECONDS)
@@ -175,24 +175,24 @@ def test_no_outage_loses_doubles_or_moves_an_event(data: Path, own_server: Local
             seen: list[str] = []
             reading = threading.Thread(target=lambda: seen.extend(following.stdout or ()))
             reading.start()
-            until(lambda: store.mirror.status.position > 1_000 and seen, "all are at work")
-            trouble = Trouble(own_server, proxy, chance, store.mirror)
+            until(lambda: store.mirror.status.position > 1_000 and seen, "all processes are running")
+            outages = Outages(own_server, proxy, chance, store.mirror)
             head = store.head()
-            trouble.run()
+            outages.run()
             assert store.head() < EVENTS, "the appends were over before the outages"
             assert store.head() > head + EVENTS / 4, "the appends did not go on all the while"
             assert appending.stdin is not None
             appending.stdin.write("hurry")
             appending.stdin.flush()
             assert float(line_of(appending)) < SLOW_SECONDS, "an append waited for an outage"
-            until(lambda: store.mirror.status.position == EVENTS, f"all is shipped: {store.mirror.status}")
+            until(lambda: store.mirror.status.position == EVENTS, f"everything is shipped: {store.mirror.status}")
             reading.join(WAIT_SECONDS)
             assert not reading.is_alive(), f"the reader has seen {len(seen)}: {store.mirror.status}"
             assert following.wait(WAIT_SECONDS) == 0, f"the reader ended after {len(seen)}: {store.mirror.status}"
             assert shipping.poll() is None
-        assert trouble.did == {"kill": KILLS, "pause": PAUSES, "cut": CUTS}
-        # What the last kill has taken with it comes again once the mirror has looked.
-        until(lambda: count(own_server, bucket) >= EVENTS, "InfluxDB has all of them")
+        assert outages.did == {"kill": KILLS, "pause": PAUSES, "cut": CUTS}
+        # Points lost in the last kill are shipped again once the mirror has checked.
+        until(lambda: count(own_server, bucket) >= EVENTS, "InfluxDB has all events")
         assert count(own_server, bucket) == EVENTS
         records = list(store.read())
         assert len(seen) == EVENTS
@@ -232,7 +232,7 @@ def test_no_kill_of_the_mirror_loses_or_changes_a_point(
 def test_memory_stays_flat_while_events_wait_for_a_dead_server(
     data: Path, server: Server, bucket: str, proxy: Proxy
 ) -> None:
-    """First it takes no write, so that what comes next is made ready; then it is gone."""
+    """First it accepts no write, so that the next batches are encoded; then it is killed."""
     settings = settings_for(server, bucket, proxy.url)
     with eventstore.open(data) as store:
         fill(store, 10_000, size=1_000)
@@ -240,13 +240,13 @@ def test_memory_stays_flat_while_events_wait_for_a_dead_server(
         proxy.answer_with(503, 1_000_000)
         with worker(settings, "ship", data) as shipping:
             fill(store, 10_000, size=1_000)
-            until(lambda: store.mirror.status.state == "waiting", "the mirror finds no one who takes it")
+            until(lambda: store.mirror.status.state == "waiting", "no write is accepted")
             time.sleep(1.0)
             memory = memory_of(shipping.pid)
             fill(store, WAITING - 10_000, size=1_000)
             time.sleep(1.0)
             proxy.refuse()
-            until(lambda: "refused" in (store.mirror.status.last_error or ""), "the mirror finds nobody")
+            until(lambda: "refused" in (store.mirror.status.last_error or ""), "the server is unreachable")
             time.sleep(0.5)
             assert store.mirror.status.lag_events == WAITING
             assert memory_of(shipping.pid) < memory + MEMORY_MAX

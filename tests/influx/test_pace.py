@@ -34,17 +34,15 @@ def pass_by(clock: ManualClock, seconds: float) -> None:
     clock.advance(int(seconds * NANOSECONDS))
 
 
-def test_what_is_there_already_is_shipped_at_full_speed(pace: Pace, clock: ManualClock) -> None:
+def test_existing_records_are_shipped_at_full_speed(pace: Pace, clock: ManualClock) -> None:
     for _ in range(3):
         assert (pace.records_max, pace.seconds(RECORDS_MAX)) == (RECORDS_MAX, INTERVAL_SECONDS_MIN)
         pass_by(clock, SAMPLE_SECONDS)
 
 
-def test_while_somebody_appends_the_pace_is_kept_and_no_longer(
-    pace: Pace, store: EventStore, clock: ManualClock
-) -> None:
+def test_the_pace_is_limited_only_while_events_are_appended(pace: Pace, store: EventStore, clock: ManualClock) -> None:
     fill(store, 1)
-    assert pace.seconds(500) == INTERVAL_SECONDS_MIN, "nobody has looked yet"
+    assert pace.seconds(500) == INTERVAL_SECONDS_MIN, "no sample yet"
     pass_by(clock, SAMPLE_SECONDS)
     assert (pace.records_max, pace.seconds(500)) == (LIVE_RECORDS_MAX, 500 / PER_SECOND)
     assert pace.seconds(1) == INTERVAL_SECONDS_MIN
@@ -54,15 +52,13 @@ def test_while_somebody_appends_the_pace_is_kept_and_no_longer(
     assert (pace.records_max, pace.seconds(500)) == (RECORDS_MAX, INTERVAL_SECONDS_MIN)
 
 
-def test_who_appends_more_than_the_pace_is_not_fallen_behind_of(
-    pace: Pace, store: EventStore, clock: ManualClock
-) -> None:
+def test_the_pace_is_never_below_the_rate_of_appends(pace: Pace, store: EventStore, clock: ManualClock) -> None:
     fill(store, 1_000)
     pass_by(clock, 0.5)
     assert pace.seconds(600) == pytest.approx(600 / (3 * 2_000))
 
 
-def test_a_mirror_catches_up_at_the_pace_while_others_append(
+def test_a_mirror_keeps_the_pace_while_another_process_appends(
     store: EventStore, server: Server, bucket: str, data: Path
 ) -> None:
     fill(store, BACKLOG)

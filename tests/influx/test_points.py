@@ -14,7 +14,7 @@ from eventstore import InvalidEvent, Record, event
 from eventstore.events import Event
 from eventstore.ids import keyed_id
 from eventstore.influx.points import Decoder, Encoder, ForeignPoint, PointRow
-from tests.influx.filling import LOG_ID, sealed
+from tests.influx.filling import LOG_ID, with_digest
 
 MEASURES = ("price", "quantity", "count")
 Point = tuple[dict[str, str], dict[str, object], int]
@@ -22,7 +22,7 @@ Point = tuple[dict[str, str], dict[str, object], int]
 
 
 class Scan:
-    """Reads a line by the protocol's reference, sign by sign, and by none of the writer's means."""
+    """Parses a line by the protocol's reference, character by character, independently of the writer."""
 
     def __init__(self, line: str) -> None:
         self._line, self._at = line, 0
@@ -74,7 +74,7 @@ class Scan:
 def record_of(data: bytes = b"{}", **changes: Any) -> Record:  # noqa: ANN401 - members of all types
     id_ = keyed_id("order/ACC1/O-1", "1")
     record = Record(id_, "order/ACC1/O-1", "Priced", 1, 5, data, "bob", "", None, None, 7, 3, 11, b"", "main")
-    return sealed(msgspec.structs.replace(record, **changes))
+    return with_digest(msgspec.structs.replace(record, **changes))
 
 
 def encoder(*, symbols: bool = True) -> Encoder:
@@ -96,7 +96,7 @@ def row_of(point: Point) -> PointRow:
     return msgspec.convert([at, *columns, tags["type"]], PointRow)
 
 
-def test_a_record_s_line_is_fixed_to_the_byte() -> None:
+def test_the_bytes_of_a_line_are_fixed() -> None:
     id_ = keyed_id("order/ACC1/O-1", "1").hex()
     line = line_of(record_of(b'{"symbol":"ES Z5","price":"1.50","text":"a\\"b"}', note='q"\\', causation_id=bytes(16)))
     assert line == (
@@ -109,7 +109,7 @@ def test_a_record_s_line_is_fixed_to_the_byte() -> None:
     )
 
 
-def test_the_same_record_gives_the_same_bytes_whatever_came_before() -> None:
+def test_the_same_record_gives_the_same_bytes_after_any_others() -> None:
     first, second = record_of(b'{"price":1}'), record_of(b'{"price":2}', note="n", position=8)
     one = encoder()
     assert one.lines([first, second]) == [line_of(first), line_of(second)]
@@ -150,7 +150,7 @@ def test_a_measure_is_a_number_or_left_out(text: str, measured: float | None) ->
     assert tags["symbol"] == "ESZ5"
 
 
-def test_what_is_absent_nested_or_no_measure_makes_no_field() -> None:
+def test_absent_nested_and_other_members_make_no_field() -> None:
     _, fields, _ = point_of({"other": 1, "inner": {"price": 2}})
     assert set(fields) == {"position", "stream", "occurred_at", "data", "meta"}
 
@@ -159,21 +159,21 @@ def test_what_is_absent_nested_or_no_measure_makes_no_field() -> None:
     "symbol",
     ["ESZ5", "ES Z5", "a,b", "a=b", ",= ,", "é漢😀", "BRK.B", "x" * 128, "'; DROP", '"q"', "é" * 64, "#1", "-"],
 )
-def test_a_symbol_becomes_a_tag_whatever_signs_it_has(symbol: str) -> None:
+def test_a_symbol_with_any_printable_characters_becomes_a_tag(symbol: str) -> None:
     tags, fields, _ = point_of({"symbol": symbol})
     assert tags == {"account": "ACC1", "category": "order", "log": "main", "symbol": symbol, "type": "Priced"}
     assert json.loads(str(fields["data"])) == {"symbol": symbol}
 
 
 @pytest.mark.parametrize("symbol", ["", "a\\b", "end\\", "x" * 129, "é" * 65, "a\nb", "a\tb", "\x00", None, 5, ["ES"]])
-def test_a_symbol_that_no_tag_can_be_stays_in_the_data(symbol: object) -> None:
+def test_a_symbol_that_cannot_be_a_tag_stays_in_the_data(symbol: object) -> None:
     tags, fields, _ = point_of({"symbol": symbol, "price": 1})
     assert "symbol" not in tags
     assert fields["price"] == 1.0
     assert json.loads(str(fields["data"])) == {"symbol": symbol, "price": 1}
 
 
-def test_a_log_of_too_many_symbols_has_no_tags_of_them() -> None:
+def test_symbols_can_be_left_out_of_the_tags() -> None:
     record = record_of(b'{"symbol":"ESZ5","price":1}')
     assert "symbol" not in Scan(line_of(record, symbols=False)).point()[0]
     assert line_of(record).replace(",symbol=ESZ5", "") == line_of(record, symbols=False)
@@ -183,7 +183,7 @@ def test_a_log_of_too_many_symbols_has_no_tags_of_them() -> None:
     "name",
     ["time", "position", "stream", "occurred_at", "data", "meta", "log", "category", "account", "type", "symbol"],
 )
-def test_a_measure_cannot_have_a_point_s_own_name(name: str) -> None:
+def test_a_measure_cannot_have_the_name_of_a_field(name: str) -> None:
     kind: Any = msgspec.defstruct(f"Measured{name}", [(name, int)], bases=(Event,), frozen=True, kw_only=True)
     with pytest.raises(InvalidEvent, match=name):
         event(measures=(name,))(kind)
@@ -210,7 +210,7 @@ records = st.builds(
 
 
 @given(record=records)
-def test_a_line_says_the_record_and_nothing_else(record: Record) -> None:
+def test_a_line_has_the_record_and_nothing_else(record: Record) -> None:
     tags, fields, at = point = Scan(line_of(record)).point()
     assert (at, fields["position"], fields["occurred_at"]) == (record.recorded_at, record.position, record.occurred_at)
     assert (fields["stream"], str(fields["data"]).encode()) == (record.stream, record.data)
@@ -222,14 +222,14 @@ def test_a_line_says_the_record_and_nothing_else(record: Record) -> None:
 
 
 @given(first=records, second=records)
-def test_a_decoder_is_not_misled_by_what_it_remembers(first: Record, second: Record) -> None:
+def test_a_decoder_does_not_depend_on_earlier_records(first: Record, second: Record) -> None:
     decoder = Decoder("main", LOG_ID)
     for record in (first, second, first):
         assert decoder.record(row_of(Scan(line_of(record)).point())) == record
 
 
 @pytest.mark.parametrize("name", ["position", "stream", "occurred_at", "data", "meta"])
-def test_a_point_without_one_of_its_fields_is_no_record_yet(name: str) -> None:
+def test_a_point_that_lacks_a_field_is_not_a_record_yet(name: str) -> None:
     tags, fields, at = Scan(line_of(record_of())).point()
     del fields[name]
     assert Decoder("main", LOG_ID).record(row_of((tags, fields, at))) is None
@@ -254,7 +254,7 @@ GOOD = {"id": "00" * 16, "version": 1, "schema": 1, "log_id": LOG_ID.hex()}
     ],
     ids=str,
 )
-def test_a_meta_that_is_not_the_log_s_is_foreign(changes: dict[str, object]) -> None:
+def test_a_point_with_the_meta_of_another_log_is_foreign(changes: dict[str, object]) -> None:
     row = PointRow(11, 7, "order/ACC1/O-1", 5, "{}", json.dumps(GOOD | changes), "Priced")
     with pytest.raises(ForeignPoint, match="the point at 11"):
         Decoder("main", LOG_ID).record(row)

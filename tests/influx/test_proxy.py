@@ -29,7 +29,7 @@ def count(server: Server, bucket: str) -> int:
 
 
 @pytest.mark.container
-def test_one_connection_carries_requests_of_every_shape(server: Server, proxy: Proxy, bucket: str) -> None:
+def test_one_connection_carries_requests_of_every_kind(server: Server, proxy: Proxy, bucket: str) -> None:
     path = f"/api/v2/write?org={server.org}&bucket={bucket}"
     headers = {"Authorization": f"Token {server.token}"}
     chunks = [POINT.replace(b"XBT", b"%d" % number) + b"\n" for number in range(1000)]
@@ -58,9 +58,7 @@ def test_one_connection_carries_requests_of_every_shape(server: Server, proxy: P
 
 
 @pytest.mark.container
-def test_a_cut_leaves_the_point_and_tells_the_client_nothing(
-    server: Server, proxy: Proxy, client: Server, bucket: str
-) -> None:
+def test_a_cut_response_leaves_the_point_written(server: Server, proxy: Proxy, client: Server, bucket: str) -> None:
     proxy.cut_after_request(2)
     for _ in range(2):
         with pytest.raises(http.client.RemoteDisconnected):
@@ -71,7 +69,7 @@ def test_a_cut_leaves_the_point_and_tells_the_client_nothing(
     assert (proxy.requests, proxy.cuts) == (4, 2)
 
 
-def test_a_cut_of_another_path_lets_writes_pass(proxy: Proxy, client: Server, bucket: str) -> None:
+def test_a_cut_on_another_path_does_not_affect_writes(proxy: Proxy, client: Server, bucket: str) -> None:
     proxy.cut_after_request(path="/api/v2/query")
     client.write(bucket, POINT)
     with pytest.raises(http.client.RemoteDisconnected):
@@ -80,7 +78,9 @@ def test_a_cut_of_another_path_lets_writes_pass(proxy: Proxy, client: Server, bu
 
 
 @pytest.mark.container
-def test_a_planned_answer_does_not_reach_the_server(server: Server, proxy: Proxy, client: Server, bucket: str) -> None:
+def test_a_request_with_a_planned_response_does_not_reach_the_server(
+    server: Server, proxy: Proxy, client: Server, bucket: str
+) -> None:
     proxy.answer_with(429, 2, {"Retry-After": "1"})
     for _ in range(2):
         with pytest.raises(Refused, match="as planned"):
@@ -90,7 +90,7 @@ def test_a_planned_answer_does_not_reach_the_server(server: Server, proxy: Proxy
     assert count(server, bucket) == 1
 
 
-def test_a_planned_answer_has_its_headers_and_keeps_the_connection(server: Server, proxy: Proxy) -> None:
+def test_a_planned_response_has_its_headers_and_keeps_the_connection(server: Server, proxy: Proxy) -> None:
     proxy.answer_with(503, headers={"Retry-After": "7"}, path="/health")
     with contextlib.closing(http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=WAIT_SECONDS)) as connection:
         answers = []
@@ -102,9 +102,7 @@ def test_a_planned_answer_has_its_headers_and_keeps_the_connection(server: Serve
     assert answers == [(503, "7"), (200, None)]
 
 
-def test_a_refusing_proxy_cuts_and_is_not_to_be_reached_until_it_accepts(
-    server: Server, proxy: Proxy, client: Server
-) -> None:
+def test_a_refusing_proxy_cuts_connections_until_it_accepts_again(server: Server, proxy: Proxy, client: Server) -> None:
     with contextlib.closing(http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=WAIT_SECONDS)) as connection:
         connection.request("GET", "/health")
         connection.getresponse().read()
@@ -118,7 +116,7 @@ def test_a_refusing_proxy_cuts_and_is_not_to_be_reached_until_it_accepts(
 
 
 @pytest.mark.container
-def test_a_delayed_write_comes_after_its_client_has_gone(
+def test_a_delayed_write_arrives_after_its_client_has_gone(
     server: Server, proxy: Proxy, client: Server, bucket: str
 ) -> None:
     proxy.delay(2 * TIMEOUT_SECONDS)
@@ -142,7 +140,7 @@ def test_a_dead_server_is_a_broken_connection_and_a_new_one_is_found(own_server:
         assert client.is_ready()
 
 
-def test_leaving_the_proxy_waits_for_no_server(own_server: LocalServer) -> None:
+def test_leaving_the_proxy_does_not_wait_for_the_server(own_server: LocalServer) -> None:
     with Proxy.before(own_server) as proxy:
         client = Server(proxy.url, own_server.org, own_server.token)
         own_server.pause()

@@ -30,7 +30,7 @@ EVENTS = 3_000
 
 
 class Twin(NamedTuple):
-    """A store, and where InfluxDB has the same."""
+    """A store, and the settings of a bucket with the same log."""
 
     store: EventStore
     settings: InfluxSettings
@@ -42,7 +42,7 @@ class Twin(NamedTuple):
 
 @pytest.fixture(scope="module")
 def twin(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twin]:
-    """A part of the demo's day in a store and in a bucket."""
+    """A part of the demo day in a store and in a bucket."""
     bucket = server.make_bucket()
     settings = filling.settings_of(server, bucket)
     with eventstore.open(tmp_path_factory.mktemp("twin")) as store:
@@ -86,7 +86,7 @@ arguments = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wanted=arguments, choice=st.integers(0, EVENTS - 1))
-def test_any_arguments_give_what_the_journal_gives(
+def test_any_arguments_return_what_the_journal_returns(
     twin: Twin, reader: InfluxReader, wanted: dict[str, Any], choice: int
 ) -> None:
     for bound in {"start", "stop"} & set(wanted):
@@ -97,7 +97,7 @@ def test_any_arguments_give_what_the_journal_gives(
     assert list(reader.read(**wanted)) == list(twin.store.read(**wanted))
 
 
-def test_head_versions_times_root_and_proof_are_the_journal_s(twin: Twin, reader: InfluxReader) -> None:
+def test_head_versions_times_root_and_proof_equal_the_journal_s(twin: Twin, reader: InfluxReader) -> None:
     assert (reader.head(), reader.log, reader.log_id) == (len(twin.records), "main", twin.store.log_id)
     for record in twin.records[:: EVENTS // 20]:
         assert reader.version(record.stream) == twin.store.version(record.stream)
@@ -108,7 +108,7 @@ def test_head_versions_times_root_and_proof_are_the_journal_s(twin: Twin, reader
     assert reader.verify().checked == len(twin.records)
 
 
-def test_a_root_of_the_journal_is_proved_by_what_is_read(twin: Twin, reader: InfluxReader) -> None:
+def test_records_read_match_a_root_of_the_journal(twin: Twin, reader: InfluxReader) -> None:
     count = len(twin.records)
     size, root = twin.store.root(EVENTS // 3)
     assert reader.root(size) == (size, root)
@@ -116,13 +116,13 @@ def test_a_root_of_the_journal_is_proved_by_what_is_read(twin: Twin, reader: Inf
     found = reader.verify(root=root, size=size + 1, after=count)
     assert (found.ok, found.first_bad) == (False, 1)
     assert reader.verify(root=root, size=count + 1).first_bad == count + 1
-    # No mirror left a root in this bucket: past the one that is given nothing but the order is proved.
+    # This bucket has no roots of a mirror: after the given one only the order is verified.
     assert reader.verify(root=twin.store.root()[1]).unproved == ("the log's name",)
     assert f"positions {size + 1} to {count}" in reader.verify(root=root, size=size).unproved[1]
     assert f"positions 1 to {count}" in reader.verify().unproved[1]
 
 
-def test_a_book_a_past_a_difference_and_steps_are_the_journal_s(twin: Twin, reader: InfluxReader) -> None:
+def test_a_book_a_past_a_difference_and_steps_equal_the_journal_s(twin: Twin, reader: InfluxReader) -> None:
     with projections.open(reader) as book, projections.open(twin.store) as known:
         assert book.position == len(twin.records)
         assert states(book._fold) == states(known._fold)
@@ -168,7 +168,7 @@ def test_any_number_of_threads_read_one_source(twin: Twin, reader: InfluxReader)
         assert all(pool.map(part, range(40)))
 
 
-def test_closing_ends_whoever_follows_in_another_thread(twin: Twin) -> None:
+def test_closing_ends_following_in_another_thread(twin: Twin) -> None:
     reader = twin.reader()
     threading.Timer(0.3, reader.close).start()
     with pytest.raises(Closed):
@@ -178,7 +178,7 @@ def test_closing_ends_whoever_follows_in_another_thread(twin: Twin) -> None:
 
 
 @pytest.mark.parametrize("moment", range(6))
-def test_closing_in_the_middle_of_reading_ends_it(twin: Twin, moment: int) -> None:
+def test_closing_ends_reading_at_any_moment(twin: Twin, moment: int) -> None:
     reader = twin.reader()
     threading.Timer(moment * 0.02, reader.close).start()
 
@@ -190,9 +190,9 @@ def test_closing_in_the_middle_of_reading_ends_it(twin: Twin, moment: int) -> No
         in_time(read_on)
 
 
-def test_a_reader_outlives_a_server_that_is_killed(own_server: LocalServer) -> None:
+def test_a_reader_survives_a_killed_server(own_server: LocalServer) -> None:
     bucket = own_server.make_bucket()
-    records = filling.made(filling.seconds(1_500))
+    records = filling.records_at(filling.seconds(1_500))
     filling.fill(own_server, bucket, records[:1_200])
     with InfluxReader(Client(filling.settings_of(own_server, bucket)), "main") as reader:
         seen: list[Record] = []
@@ -208,14 +208,14 @@ def test_a_reader_outlives_a_server_that_is_killed(own_server: LocalServer) -> N
 
 
 def first_of(reader: InfluxReader, count: int) -> Iterator[Record]:
-    """Follow until so many have come."""
+    """Follow until so many records have arrived."""
     for _, record in zip(range(count), reader.follow(), strict=False):
         yield record
 
 
-def test_a_server_that_stays_dead_is_given_up_when_patience_ends(own_server: LocalServer) -> None:
+def test_a_reader_gives_up_after_patience_seconds(own_server: LocalServer) -> None:
     bucket = own_server.make_bucket()
-    filling.fill(own_server, bucket, filling.made(filling.seconds(10)))
+    filling.fill(own_server, bucket, filling.records_at(filling.seconds(10)))
     settings = filling.settings_of(own_server, bucket, patience_seconds=1.0)
     with InfluxReader(Client(settings), "main") as reader:
         assert reader.head() == 10
@@ -226,7 +226,7 @@ def test_a_server_that_stays_dead_is_given_up_when_patience_ends(own_server: Loc
         assert 0.9 < time.monotonic() - began < 6
 
 
-def test_an_answer_that_is_cut_is_asked_for_again(server: Server, twin: Twin) -> None:
+def test_a_query_with_a_cut_response_is_retried(server: Server, twin: Twin) -> None:
     with Proxy.before(server) as proxy:
         settings = msgspec.structs.replace(twin.settings, url=proxy.url)
         with InfluxReader(Client(settings), "main") as reader:

@@ -44,7 +44,7 @@ def settings(server: Server, bucket: str) -> InfluxSettings:
 
 @pytest.fixture
 def data(tmp_path: Path, settings: InfluxSettings) -> Path:
-    """A directory whose log InfluxDB has."""
+    """A directory with a mirrored log."""
     with eventstore.open(tmp_path / "data") as store:
         for first in range(0, COUNT, 100):
             store.append(f"order/ACC{first // 100}/O-1", fills(first, 100), key=[f"K{n}" for n in range(100)])
@@ -67,12 +67,12 @@ def test_a_restored_log_is_the_log(data: Path, settings: InfluxSettings, tmp_pat
         assert (reader.verify().ok, reader.root()) == (True, (COUNT, bytes.fromhex(found.root)))
 
 
-def test_a_restored_log_goes_on_and_ships_once_it_is_adopted(
+def test_a_restored_log_continues_and_ships_once_it_is_adopted(
     data: Path, settings: InfluxSettings, tmp_path: Path
 ) -> None:
     restore(settings, tmp_path / "new" / "main", "main")
     with eventstore.open(tmp_path / "new") as new:
-        # A fact that was told before is known: the ids came with the records.
+        # An event that was appended before is known: the ids are restored with the records.
         assert new.append("order/ACC1/O-1", fills(100, 1), key="K0")[0].position == 101
         assert new.append("order/ACC1/O-1", fills(900, 1), expected=100)[0].position == COUNT + 1
         with pytest.raises(Refused, match="eventstore adopt"):
@@ -102,7 +102,7 @@ def test_measures_are_restored_without_the_events_classes(
     after.close()
 
 
-def test_what_was_acknowledged_and_is_not_there_is_told(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
+def test_acknowledged_records_that_are_lost_are_reported(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
     with eventstore.open(data) as store:
         store.append("order/ACC9/O-1", fills(0, 5))
     (data / "main" / "journal.db").unlink()
@@ -115,7 +115,7 @@ def test_what_was_acknowledged_and_is_not_there_is_told(data: Path, settings: In
     assert (data / "main" / "watermarks.lost" / "head").exists()
 
 
-def test_a_watermark_kept_elsewhere_is_asked_too(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
+def test_watermarks_kept_elsewhere_are_checked(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
     with eventstore.open(data) as store:
         record = next(store.read(after=COUNT // 2, limit=1))
         log_id = store.log_id.hex()
@@ -128,13 +128,13 @@ def test_a_watermark_kept_elsewhere_is_asked_too(data: Path, settings: InfluxSet
     with pytest.raises(CorruptJournal, match="the watermark signed has another digest") as caught:
         restore(settings, tmp_path / "three" / "main", "main", watermarks=tmp_path / "kept")
     assert caught.value.position == record.position
-    assert not (tmp_path / "three").exists(), "something is left behind"
+    assert not (tmp_path / "three").exists(), "a failed restore leaves a folder"
     kept.write("signed", Watermark(bytes(16).hex(), record.position, record.digest.hex()))
     with pytest.raises(Refused, match="to another log"):
         restore(settings, tmp_path / "three" / "main", "main", watermarks=tmp_path / "kept")
 
 
-def test_a_changed_point_does_not_give_the_roots_that_the_mirror_left(
+def test_an_altered_point_does_not_match_the_roots_of_the_mirror(
     data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     dumped = server.influxql(bucket, "SELECT * FROM events WHERE log = 'main' AND \"position\" = 350")
@@ -152,7 +152,7 @@ def test_a_changed_point_does_not_give_the_roots_that_the_mirror_left(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_hole_is_named_and_what_comes_before_it_can_be_restored(
+def test_a_gap_is_reported_and_what_comes_before_it_can_be_restored(
     data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     with eventstore.open(data) as store:
@@ -161,13 +161,13 @@ def test_a_hole_is_named_and_what_comes_before_it_can_be_restored(
     with pytest.raises(Gap) as caught:
         restore(settings, tmp_path / "new" / "main", "main")
     assert (caught.value.after, caught.value.found) == (399, 401)
-    assert not (tmp_path / "new").exists(), "something is left behind"
+    assert not (tmp_path / "new").exists(), "a failed restore leaves a folder"
     found = restore(settings, tmp_path / "new" / "main", "main", up_to=399)
     assert (found.position, found.acknowledged, found.witness) == (399, COUNT, "the mirror")
 
 
 @pytest.mark.parametrize("left", ["nothing", "a root of position 0", "the watermark of an empty log"])
-def test_where_nothing_proves_that_it_is_all_nothing_is_restored_unless_that_is_accepted(
+def test_an_unproved_log_is_restored_only_if_that_is_accepted(
     *, left: str, data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     server.delete_points(bucket, '_measurement="mirror"')
@@ -182,14 +182,14 @@ def test_where_nothing_proves_that_it_is_all_nothing_is_restored_unless_that_is_
     given = marks / "watermarks" if marks.exists() else None
     with pytest.raises(Unproved, match=r"nothing proves that bucket .* holds log 'main'"):
         restore(settings, new / "main", "main", watermarks=given)
-    assert not new.exists(), "something is left behind"
+    assert not new.exists(), "a failed restore leaves a folder"
     found = restore(settings, new / "main", "main", watermarks=given, unproved=True)
     assert (found.position, found.proved, found.proved_to) == (COUNT, 0, 0)
     with eventstore.open(data) as old, eventstore.open(new) as restored:
         assert restored.root() == old.root()
 
 
-def test_a_log_whose_events_and_roots_are_gone_is_not_restored_as_an_empty_one(
+def test_a_log_without_events_and_roots_is_not_restored_as_an_empty_one(
     data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     server.delete_points(bucket, '_measurement="events"')
@@ -200,7 +200,7 @@ def test_a_log_whose_events_and_roots_are_gone_is_not_restored_as_an_empty_one(
         restore(settings, tmp_path / "two" / "main", "main")
 
 
-def test_one_watermark_is_enough_of_a_proof_and_says_how_far_it_goes(
+def test_one_watermark_is_proof_up_to_its_position(
     data: Path, settings: InfluxSettings, server: Server, bucket: str, tmp_path: Path
 ) -> None:
     server.delete_points(bucket, '_measurement="mirror"')
@@ -213,15 +213,13 @@ def test_one_watermark_is_enough_of_a_proof_and_says_how_far_it_goes(
     assert (found.position, found.proved, found.proved_to) == (COUNT, 1, 400)
 
 
-def test_a_folder_of_watermarks_that_holds_none_is_refused(
-    data: Path, settings: InfluxSettings, tmp_path: Path
-) -> None:
+def test_a_folder_without_watermarks_is_refused(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds no watermarks"):
         restore(settings, tmp_path / "new" / "main", "main", watermarks=tmp_path / "misspelt")
     assert not (tmp_path / "new").exists()
 
 
-def test_a_journal_that_is_there_is_not_written_over(data: Path, settings: InfluxSettings) -> None:
+def test_an_existing_journal_is_not_overwritten(data: Path, settings: InfluxSettings) -> None:
     before = (data / "main" / "journal.db").read_bytes()
     with pytest.raises(TargetExists):
         restore(settings, data / "main", "main")
@@ -229,7 +227,7 @@ def test_a_journal_that_is_there_is_not_written_over(data: Path, settings: Influ
     assert (data / "main" / "watermarks").is_dir()
 
 
-def test_nothing_is_adopted_that_nobody_ships(data: Path, settings: InfluxSettings, server: Server) -> None:
+def test_a_log_that_was_never_shipped_is_not_adopted(data: Path, settings: InfluxSettings, server: Server) -> None:
     other = server.make_bucket()
     elsewhere = msgspec.structs.replace(settings, bucket=other)
     with pytest.raises(Refused, match="there is nothing to adopt"):
@@ -248,17 +246,15 @@ def test_an_empty_log_is_restored_empty(tmp_path: Path, settings: InfluxSettings
         assert (new.log_id, new.head()) == (old.log_id, 0)
 
 
-def test_a_bucket_that_was_emptied_gets_the_log_again(
-    data: Path, settings: InfluxSettings, server: Server, bucket: str
-) -> None:
-    """Another bucket, or the same after its loss: nobody has claimed the log's name there, so all of it is shipped."""
+def test_an_empty_bucket_gets_the_log_again(data: Path, settings: InfluxSettings, server: Server, bucket: str) -> None:
+    """Another bucket, or the same after its loss: it has no claim of the log, so the whole log is shipped."""
     server.delete_points(bucket)
     assert ship(data, settings) == COUNT
     with eventstore.connect(settings=settings) as reader, eventstore.open(data) as store:
         assert list(reader.read()) == list(store.read())
 
 
-def test_a_folder_that_was_moved_ships_on(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
+def test_a_moved_folder_continues_to_ship(data: Path, settings: InfluxSettings, tmp_path: Path) -> None:
     shutil.move(data, tmp_path / "moved")
     with eventstore.open(tmp_path / "moved") as store:
         store.append("order/ACC9/O-1", fills(0, 5))

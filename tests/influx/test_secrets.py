@@ -43,7 +43,7 @@ def is_clean(text: object) -> bool:
         ("", ""),
     ],
 )
-def test_a_url_is_shown_without_what_it_may_hide(url: str, shown: str) -> None:
+def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
     assert masked_url(url) == shown
 
 
@@ -70,7 +70,7 @@ def test_settings_show_neither() -> None:
         lambda: InfluxSettings.load(environment={"EVENTSTORE_INFLUX_TOKEM": TOKEN}),
     ],
 )
-def test_what_is_refused_is_not_repeated(
+def test_a_refused_value_is_not_repeated(
     make: Callable[[], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -79,7 +79,7 @@ def test_what_is_refused_is_not_repeated(
     assert is_clean(refused.value), refused.value
 
 
-def test_a_server_that_is_not_there_is_named_without_them() -> None:
+def test_an_unreachable_server_is_named_without_secrets() -> None:
     client = Client(settings())
     with pytest.raises(Unavailable) as caught:
         client.check_bucket()
@@ -88,7 +88,7 @@ def test_a_server_that_is_not_there_is_named_without_them() -> None:
     client.close()
 
 
-def test_what_a_server_or_a_library_repeats_is_hidden() -> None:
+def test_a_secret_in_the_message_of_a_server_or_library_is_redacted() -> None:
     client = Client(settings())
     message = f"token {TOKEN} of somebody:{PASSWORD} is not known"
     for number in (401, 403, 404, 422, 500):
@@ -97,7 +97,7 @@ def test_what_a_server_or_a_library_repeats_is_hidden() -> None:
     client.close()
 
 
-def test_the_status_file_and_what_is_said_of_the_mirror_hold_neither(tmp_path: Path) -> None:
+def test_the_status_file_and_the_repr_of_the_mirror_hold_no_secret(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected())
         with pytest.raises(Unavailable) as caught:
@@ -110,7 +110,9 @@ def test_the_status_file_and_what_is_said_of_the_mirror_hold_neither(tmp_path: P
             assert PASSWORD.encode() not in content
 
 
-def test_the_child_has_them_in_no_list_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_in_the_arguments_or_environment_of_the_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("EVENTSTORE_INFLUX_TOKEN", TOKEN)
     with eventstore.open(tmp_path, influx=settings()) as store:
         process = store.mirror._process

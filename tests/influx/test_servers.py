@@ -38,7 +38,7 @@ def values(server: Server, bucket: str) -> list[object]:
 
 
 @pytest.mark.container
-def test_a_written_point_is_read_in_both_languages(server: Server, bucket: str) -> None:
+def test_a_written_point_is_read_by_flux_and_influxql(server: Server, bucket: str) -> None:
     server.write(bucket, POINT)
     rows = server.flux(f'from(bucket: "{bucket}") |> range(start: 0)')
     assert {row["_field"]: row["_value"] for row in rows} == {"value": 1, "text": "a, b", "up": True, "half": 0.5}
@@ -61,7 +61,7 @@ def test_a_query_that_fails_raises(server: Server, bucket: str) -> None:
 
 
 @pytest.mark.container
-def test_a_token_may_do_only_what_it_is_for(server: Server, bucket: str) -> None:
+def test_a_token_has_only_its_permissions(server: Server, bucket: str) -> None:
     reader = server.make_token(bucket, read=True, write=False)
     writer = server.make_token(bucket, read=False, write=True)
     with pytest.raises(Refused) as refused:
@@ -75,7 +75,7 @@ def test_a_token_may_do_only_what_it_is_for(server: Server, bucket: str) -> None
 
 
 @pytest.mark.container
-def test_deleted_points_are_gone_and_others_stay(server: Server, bucket: str) -> None:
+def test_only_the_selected_points_are_deleted(server: Server, bucket: str) -> None:
     server.write(bucket, POINT + b"\n" + ETHER)
     server.delete_points(bucket, 'symbol="XBT"', "2023-11-14T00:00:00Z", "2023-11-15T00:00:00Z")
     assert values(server, bucket) == [2]
@@ -112,7 +112,7 @@ def test_a_running_server_restarts_too(own_server: LocalServer) -> None:
     assert values(own_server, bucket) == [1]
 
 
-def test_a_paused_server_answers_only_after_it_resumes(own_server: LocalServer) -> None:
+def test_a_paused_server_responds_only_after_it_resumes(own_server: LocalServer) -> None:
     own_server.pause()
     with pytest.raises(TimeoutError):
         own_server.request("GET", "/health", seconds_max=TIMEOUT_SECONDS)
@@ -142,7 +142,7 @@ def test_a_server_tries_another_port_if_another_server_has_it(
         server.stop()
 
 
-def test_a_port_is_none_that_outgoing_connections_get() -> None:
+def test_a_port_is_outside_the_range_of_outgoing_connections() -> None:
     bounds = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if not bounds.exists():
         pytest.skip("Linux alone says which ports it gives away")
@@ -165,7 +165,7 @@ urls = []
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
-# Only now: an interruption while a thread is joined may be swallowed, as what is ignored in a callback.
+# Not before: an interrupt while a thread is joined may be swallowed, like an error in a callback.
 print(*urls, flush=True)
 time.sleep(600)
 """
@@ -197,16 +197,14 @@ class TestWhichServer:
         for name in [name for name in os.environ if name.startswith(asking)]:
             monkeypatch.delenv(name)
 
-    def test_the_one_that_is_named_comes_first(
-        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_named_server_comes_first(self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in (("URL", server.url + "/"), ("ORG", server.org), ("TOKEN", server.token)):
             monkeypatch.setenv(f"EVENTSTORE_TEST_INFLUX_{name}", value)
         with opened(tmp_path) as named:
             assert type(named) is Server
             named.delete_bucket(named.make_bucket())
 
-    def test_a_named_one_that_does_not_answer_is_not_replaced(
+    def test_a_named_server_that_does_not_respond_is_not_replaced(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("EVENTSTORE_TEST_INFLUX_URL", f"http://127.0.0.1:{free_port()}")
@@ -214,12 +212,12 @@ class TestWhichServer:
             open_server(tmp_path)
         monkeypatch.setenv("EVENTSTORE_TEST_INFLUX_ORG", "tests")
         monkeypatch.setenv("EVENTSTORE_TEST_INFLUX_TOKEN", "none")
-        with pytest.raises(Absent, match="no InfluxDB answers at"):
+        with pytest.raises(Absent, match="no InfluxDB responds at"):
             open_server(tmp_path)
         assert must_have_server()
 
     @pytest.mark.container
-    def test_an_image_that_cannot_be_had_gives_way_to_influxd_unless_it_was_named(
+    def test_influxd_replaces_an_unavailable_image_unless_it_was_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(servers, "IMAGE", "registry.invalid/influxdb:none")
@@ -231,14 +229,14 @@ class TestWhichServer:
         with pytest.raises(Absent, match="Docker"):
             open_server(tmp_path)
 
-    def test_an_engine_that_does_not_answer_gives_way_to_influxd(
+    def test_influxd_replaces_an_engine_that_does_not_respond(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
         with opened(tmp_path) as server:
             assert type(server) is LocalServer
 
-    def test_where_nothing_is_to_be_had_one_line_says_how(
+    def test_without_any_server_one_line_names_the_ways_to_get_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
@@ -247,12 +245,12 @@ class TestWhichServer:
         with pytest.raises(Absent, match=r"^no InfluxDB for tests: start Docker, or install go, .* or set EVENTSTORE"):
             open_server(tmp_path)
 
-    def test_an_unknown_kind_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_unknown_kind_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("EVENTSTORE_TEST_INFLUX", "podman")
         with pytest.raises(Absent, match="url, docker or influxd, not podman"):
             open_server(tmp_path)
 
-    def test_in_ci_a_server_must_be_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_in_ci_a_missing_server_is_a_failure(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert not must_have_server()
         monkeypatch.setenv("CI", "true")
         assert must_have_server()

@@ -54,17 +54,19 @@ def test_everything_can_be_set_in_the_file(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
-def test_each_member_by_itself_comes_from_code_before_environment_before_file(tmp_path: Path) -> None:
+def test_each_member_comes_from_code_then_environment_then_file(tmp_path: Path) -> None:
     environment = {PREFIX + "ORG": "env-org", PREFIX + "BUCKET": "env-bucket"}
     found = loaded(tmp_path, IN_FILE, environment, bucket="given")
     assert (found.url, found.org, found.bucket) == ("http://file:8086", "env-org", "given")
 
 
-def test_an_empty_variable_is_none(tmp_path: Path) -> None:
+def test_an_empty_variable_is_ignored(tmp_path: Path) -> None:
     assert loaded(tmp_path, IN_FILE, {PREFIX + "ORG": ""}).org == "file-org"
 
 
-def test_the_process_s_environment_and_folder_are_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_and_working_directory_of_the_process_are_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / FILE).write_text('[influx]\nbucket = "file-bucket"\n', "utf-8")
     monkeypatch.chdir(tmp_path)
     for name in NAMES:
@@ -74,7 +76,7 @@ def test_the_process_s_environment_and_folder_are_the_default(tmp_path: Path, mo
     assert InfluxSettings.load() == InfluxSettings("https://env", "env-org", "file-bucket")
 
 
-def test_what_is_missing_is_named_with_its_variable(tmp_path: Path) -> None:
+def test_a_missing_setting_is_named_with_its_variable(tmp_path: Path) -> None:
     with pytest.raises(InvalidEvent, match=rf"set {PREFIX}ORG, {PREFIX}BUCKET, or give them in {FILE}"):
         loaded(tmp_path, '[influx]\nurl = "http://file"\n')
 
@@ -92,7 +94,7 @@ def test_what_is_missing_is_named_with_its_variable(tmp_path: Path) -> None:
         ("url = ", "cannot be read"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path, text: str, words: str) -> None:
     lines = {"url": 'url = "http://file"', "org": 'org = "o"', "bucket": 'bucket = "b"'} | {
         text.partition(" ")[0]: text
     }
@@ -107,18 +109,18 @@ def test_seconds_are_a_finite_number_above_zero(tmp_path: Path, name: str, text:
         loaded(tmp_path, environment=WHERE | {PREFIX + name.upper(): text})
 
 
-@pytest.mark.parametrize("content", [b"influx = 3", b"[influx", b"\xff"], ids=["no table", "no TOML", "no text"])
+@pytest.mark.parametrize("content", [b"influx = 3", b"[influx", b"\xff"], ids=["not a table", "not TOML", "not text"])
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE).write_bytes(content)
     with pytest.raises(InvalidEvent, match=FILE):
         InfluxSettings.load(tmp_path, environment=WHERE)
 
 
-def test_a_file_for_something_else_is_no_hindrance(tmp_path: Path) -> None:
+def test_other_tables_of_the_file_are_ignored(tmp_path: Path) -> None:
     assert loaded(tmp_path, '[other]\nurl = "x"\n', WHERE).bucket == "env-bucket"
 
 
-def test_the_token_s_file_is_read_at_each_use_and_goes_before_the_token(tmp_path: Path) -> None:
+def test_the_token_file_is_read_at_each_use_and_precedes_the_token(tmp_path: Path) -> None:
     path = tmp_path / "token"
     settings = InfluxSettings("http://i", "o", "b", "plain", token_file=str(path))
     with pytest.raises(Unavailable, match=f"{path} cannot be read"):
@@ -149,7 +151,7 @@ def test_no_error_prints_the_token(tmp_path: Path, text: str) -> None:
     assert "hushhush" not in str(caught.value)
 
 
-def test_settings_go_to_another_process_and_back_whole() -> None:
+def test_settings_survive_a_round_trip_as_json() -> None:
     settings = InfluxSettings("http://i", "o", "b", "t", symbols=False, wait_seconds=0.25)
     assert msgspec.json.decode(msgspec.json.encode(settings), type=InfluxSettings) == settings
 

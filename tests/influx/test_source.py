@@ -18,7 +18,7 @@ from tests.influx.servers import Server
 
 @pytest.fixture(scope="module")
 def settings(server: Server, journal: MemoryJournal, records: Sequence[Record]) -> Iterator[InfluxSettings]:
-    """Settings of a bucket that holds the history, and another log's point after each of its own."""
+    """Settings of a bucket with the history, and a point of another log after each of its points."""
     bucket = server.make_bucket()
     settings = InfluxSettings(server.url, server.org, bucket, server.token)
     client = Client(settings)

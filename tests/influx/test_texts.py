@@ -18,7 +18,7 @@ from eventstore.influx.client import Client
 from eventstore.influx.read.reader import InfluxReader
 from eventstore.testing import naive_digest
 from tests.influx import filling
-from tests.influx.filling import BEGAN_AT, LOG_ID, SECOND, JsonClient, sealed
+from tests.influx.filling import BEGAN_AT, LOG_ID, SECOND, JsonClient, with_digest
 from tests.influx.servers import Server
 
 AWKWARD = (
@@ -34,8 +34,8 @@ texts = st.one_of(
 entities = texts.map(lambda text: "".join(sign for sign in text if sign.isprintable()).replace("/", "%2F")[:30] or "-")
 
 
-def told(position: int, each: tuple[str, ...], log: str = "main") -> Record:
-    """Return a record with four texts: the stream's entity, in the data, the actor and the note."""
+def record_with(position: int, each: tuple[str, ...], log: str = "main") -> Record:
+    """Return a record with four texts: the entity of its stream, in its data, its actor and its note."""
     entity, text, actor, note = each
     stream = f"order/ACC1/{entity}"
     data = json.dumps({"text": text, "symbol": text, "reason": note}, ensure_ascii=False).encode()
@@ -43,7 +43,7 @@ def told(position: int, each: tuple[str, ...], log: str = "main") -> Record:
         keyed_id(stream, str(position)), stream, "Noted", 1, BEGAN_AT, data, actor, note, None, None, position, 1,
         BEGAN_AT + position * SECOND, b"", log,
     )  # fmt: skip
-    return sealed(record)
+    return with_digest(record)
 
 
 numbers = itertools.count(1)
@@ -57,7 +57,7 @@ def texts_bucket(server: Server) -> Iterator[str]:
 
 
 def read_back(server: Server, bucket: str, records: Sequence[Record]) -> None:
-    """Write records, read them again in both forms, and compare all of them and their digests, counted by others."""
+    """Write records, read them in both encodings, and compare them and their independently computed digests."""
     filling.fill(server, bucket, records)
     for kind in (Client, JsonClient):
         with InfluxReader(kind(filling.settings_of(server, bucket)), records[0].log) as reader:
@@ -73,39 +73,39 @@ def read_back(server: Server, bucket: str, records: Sequence[Record]) -> None:
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(drawn=st.lists(st.tuples(entities, texts, texts, texts), min_size=40, max_size=80))
-def test_any_text_in_any_field_comes_back(
+def test_any_text_in_any_field_is_read_back(
     server: Server, texts_bucket: str, drawn: list[tuple[str, str, str, str]]
 ) -> None:
     log = f"log-{next(numbers)}"
-    read_back(server, texts_bucket, [told(position, each, log) for position, each in enumerate(drawn, 1)])
+    read_back(server, texts_bucket, [record_with(position, each, log) for position, each in enumerate(drawn, 1)])
 
 
-def test_each_awkward_text_in_each_field_comes_back(server: Server, bucket: str) -> None:
+def test_each_awkward_text_in_each_field_is_read_back(server: Server, bucket: str) -> None:
     printable = [text for text in AWKWARD if text and text.isprintable() and "/" not in text and len(text) < 100]
     plain = ("e", "t", "a", "n")
     drawn = [
         (*plain[:place], text, *plain[place + 1 :]) for place in range(4) for text in (AWKWARD if place else printable)
     ]
-    read_back(server, bucket, [told(position, each) for position, each in enumerate(drawn, 1)])
+    read_back(server, bucket, [record_with(position, each) for position, each in enumerate(drawn, 1)])
 
 
 @pytest.mark.parametrize(
     "sign", ["x", '"', "\\", "é", "😀", "\n"], ids=["letters", "quotes", "backslashes", "é", "emoji", "newlines"]
 )
-def test_an_event_of_the_longest_kind_comes_back(server: Server, bucket: str, sign: str) -> None:
+def test_an_event_of_the_maximum_size_is_read_back(server: Server, bucket: str, sign: str) -> None:
     size = len(json.dumps(sign, ensure_ascii=False).encode()) - 2
     data = json.dumps({"text": sign * ((EVENT_BYTES_MAX - 20) // size)}, ensure_ascii=False).encode()
-    long = [told(position, ("e", "t", "a", sign * 2_000)) for position in (1, 2)]
-    records = [sealed(msgspec.structs.replace(record, data=data)) for record in long]
+    long = [record_with(position, ("e", "t", "a", sign * 2_000)) for position in (1, 2)]
+    records = [with_digest(msgspec.structs.replace(record, data=data)) for record in long]
     assert EVENT_BYTES_MAX - 60 < len(data) <= EVENT_BYTES_MAX
     read_back(server, bucket, records)
 
 
 @pytest.fixture(scope="module")
 def reader(server: Server) -> Iterator[tuple[EventReader, Sequence[Record]]]:
-    """A reader of streams whose names would do harm in a query."""
+    """A reader of streams whose names would inject code into a query."""
     bucket = server.make_bucket()
-    records = [told(position, (entity, "t", "a", "n")) for position, entity in enumerate(INJECTED, 1)]
+    records = [record_with(position, (entity, "t", "a", "n")) for position, entity in enumerate(INJECTED, 1)]
     filling.fill(server, bucket, records)
     with InfluxReader(Client(filling.settings_of(server, bucket)), "main") as reader:
         yield reader, records
@@ -119,7 +119,7 @@ INJECTED = (
 
 
 @pytest.mark.parametrize("entity", INJECTED)
-def test_a_stream_s_name_never_becomes_a_part_of_a_query(
+def test_the_name_of_a_stream_is_never_part_of_a_query(
     reader: tuple[EventReader, Sequence[Record]], entity: str
 ) -> None:
     source, records = reader

@@ -28,8 +28,8 @@ MIRROR_SECONDS_MAX = 90.0
 READ_SECONDS_MAX = 120.0
 
 
-class Told(msgspec.Struct, frozen=True):
-    """What a process says that it found: how many records, and digests of their bytes, of the book and of the tree."""
+class Summary(msgspec.Struct, frozen=True):
+    """What a process has read: the number of records, and digests of their bytes, of the book and of the tree."""
 
     records: int
     content: str
@@ -37,10 +37,10 @@ class Told(msgspec.Struct, frozen=True):
     root: str
 
 
-def seen(reader: EventReader) -> Told:
+def summary_of(reader: EventReader) -> Summary:
     size, root = reader.root()
     found = digested(msgspec.msgpack.encode(record) for record in reader.read())
-    return Told(size, found, book_of(reader), root.hex())
+    return Summary(size, found, book_of(reader), root.hex())
 
 
 def digested(parts: Iterable[bytes]) -> str:
@@ -51,28 +51,28 @@ def digested(parts: Iterable[bytes]) -> str:
 
 
 def book_of(reader: EventReader) -> str:
-    """Return one digest of all views' states, folded from the beginning."""
+    """Return a digest of the states of all views, folded from the beginning."""
     past = projections.as_of(reader, position=reader.head())
     assert not past.parked
     return digested(repr(key).encode() + content for key, content in sorted(states(past._fold).items()))
 
 
-def seen_elsewhere(settings: InfluxSettings) -> Told:
-    """Read in a process of its own, which has nothing but InfluxDB."""
+def summary_elsewhere(settings: InfluxSettings) -> Summary:
+    """Read in another process, which has InfluxDB only."""
     command = [sys.executable, "-m", "tests.influx.test_whole_days"]
     given = msgspec.json.encode(settings)
     found = subprocess.run(
         command, input=given, cwd=ROOT, env=environment(), timeout=READ_SECONDS_MAX, capture_output=True, check=True
     )
-    return msgspec.json.decode(found.stdout, type=Told)
+    return msgspec.json.decode(found.stdout, type=Summary)
 
 
 def compare(store: EventStore, settings: InfluxSettings, count: int) -> None:
     assert store.mirror.wait(timeout=MIRROR_SECONDS_MAX), store.mirror.status
     assert store.head() == count
-    told = seen_elsewhere(settings)
-    assert told == seen(store)
-    assert told.records == count
+    elsewhere = summary_elsewhere(settings)
+    assert elsewhere == summary_of(store)
+    assert elsewhere.records == count
     with eventstore.connect(settings=settings) as reader:
         for here, there in zip(store.read(), reader.read(), strict=True):
             assert_same(here, there)
@@ -106,4 +106,4 @@ def test_a_nasdaq_day_is_the_same_in_influx(server: Server, bucket: str, tmp_pat
 
 if __name__ == "__main__":
     with eventstore.connect(settings=msgspec.json.decode(sys.stdin.buffer.read(), type=InfluxSettings)) as reader:
-        sys.stdout.buffer.write(msgspec.json.encode(seen(reader)))
+        sys.stdout.buffer.write(msgspec.json.encode(summary_of(reader)))

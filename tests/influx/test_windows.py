@@ -26,14 +26,14 @@ QUESTIONS_MAX = 40
 
 
 def set_back() -> Iterator[int]:
-    """Ten thousand records a second apart; then the clock is set back by a day, and 100,000 come 1 ns apart."""
+    """Ten thousand records a second apart; then the clock is set back by a day, and 100,000 follow 1 ns apart."""
     yield from filling.seconds(10_000)
     yield from range(BEGAN_AT + 20_000 * SECOND, BEGAN_AT + 20_000 * SECOND + LONG)
     yield from filling.seconds(5_000, after=30_000)
 
 
 def rare() -> Iterator[int]:
-    """Some thousands in a burst, then years with one a month, then a burst again."""
+    """Some thousands in a burst, then years with one a month, then another burst."""
     yield from range(BEGAN_AT, BEGAN_AT + 5_000 * 1_000, 1_000)
     yield from (BEGAN_AT + number * MONTH for number in range(1, 60))
     yield from range(BEGAN_AT + 61 * MONTH, BEGAN_AT + 61 * MONTH + 5_000)
@@ -41,9 +41,9 @@ def rare() -> Iterator[int]:
 
 @pytest.fixture(scope="module", params=[set_back, rare], ids=["a clock set back", "months between records"])
 def log(request: pytest.FixtureRequest, server: Server) -> Iterator[tuple[str, Sequence[Record]]]:
-    """A bucket with a log of such times."""
+    """A bucket with a log of these times."""
     bucket = server.make_bucket()
-    records = filling.made(request.param())
+    records = filling.records_at(request.param())
     filling.fill(server, bucket, records)
     yield bucket, records
     server.delete_bucket(bucket)
@@ -54,14 +54,14 @@ def source_of(server: Server, bucket: str) -> tuple[CountingClient, InfluxSource
     return client, InfluxSource(client, "main", filling.LOG_ID)
 
 
-def test_a_position_is_found_with_few_questions(server: Server, log: tuple[str, Sequence[Record]]) -> None:
+def test_a_position_is_found_with_few_queries(server: Server, log: tuple[str, Sequence[Record]]) -> None:
     bucket, records = log
     chance = random.Random(11)
     client, source = source_of(server, bucket)
     source.head()
     edges = [1, len(records) // 2, len(records) - 1, 5_000, 4_999, 5_001, 5_059]
     for after in [*edges, *(chance.randrange(len(records)) for _ in range(10))]:
-        source._times = Timeline(source._queries)  # as one that has seen nothing
+        source._times = Timeline(source._queries)  # as of a new reader
         del client.queries[:], client.sizes[:]
         assert source.read(Query(after=after, limit=3, until=len(records))) == records[after : after + 3]
         assert len(client.queries) <= QUESTIONS_MAX
@@ -69,7 +69,7 @@ def test_a_position_is_found_with_few_questions(server: Server, log: tuple[str, 
     source.close()
 
 
-def test_a_head_is_known_with_few_questions(server: Server, log: tuple[str, Sequence[Record]]) -> None:
+def test_the_head_is_found_with_few_queries(server: Server, log: tuple[str, Sequence[Record]]) -> None:
     bucket, records = log
     client, source = source_of(server, bucket)
     assert source.head() == len(records)
@@ -81,7 +81,7 @@ def test_a_head_is_known_with_few_questions(server: Server, log: tuple[str, Sequ
     source.close()
 
 
-def test_an_instant_is_found_with_one_question(server: Server, log: tuple[str, Sequence[Record]]) -> None:
+def test_a_time_is_found_with_one_query(server: Server, log: tuple[str, Sequence[Record]]) -> None:
     bucket, records = log
     client, source = source_of(server, bucket)
     source.head()
@@ -92,7 +92,7 @@ def test_an_instant_is_found_with_one_question(server: Server, log: tuple[str, S
     source.close()
 
 
-def test_the_whole_is_read_with_few_questions(server: Server, log: tuple[str, Sequence[Record]]) -> None:
+def test_the_whole_log_is_read_with_few_queries(server: Server, log: tuple[str, Sequence[Record]]) -> None:
     bucket, records = log
     client = CountingClient(filling.settings_of(server, bucket))
     with InfluxReader(client, "main") as reader:
@@ -104,7 +104,7 @@ def test_the_whole_is_read_with_few_questions(server: Server, log: tuple[str, Se
         assert len(client.queries) - asked <= 6 + len(found) // 5_000
 
 
-def test_records_a_nanosecond_apart_in_pages_of_any_size_are_the_whole(
+def test_records_a_nanosecond_apart_are_complete_in_pages_of_any_size(
     server: Server, log: tuple[str, Sequence[Record]]
 ) -> None:
     bucket, records = log
@@ -120,17 +120,17 @@ def test_records_a_nanosecond_apart_in_pages_of_any_size_are_the_whole(
 
 @pytest.fixture(scope="module")
 def heavy(server: Server) -> Iterator[tuple[str, Sequence[Record]]]:
-    """A bucket with 3,000 small records, and then 1,500 of 60 KB, which are 90 MB."""
+    """A bucket with 3,000 small records, then 1,500 of 60 KB, 90 MB in all."""
     bucket = server.make_bucket()
-    records = filling.made(filling.seconds(3_000))
-    records += filling.made(filling.seconds(1_500, after=3_000), after=3_000, size=59_900)
+    records = filling.records_at(filling.seconds(3_000))
+    records += filling.records_at(filling.seconds(1_500, after=3_000), after=3_000, size=59_900)
     filling.fill(server, bucket, records)
     yield bucket, records
     server.delete_bucket(bucket)
 
 
 @pytest.mark.parametrize("account", [None, "ACC1"], ids=["all", "an account"])
-def test_no_answer_is_ever_longer_than_its_bound(
+def test_no_response_exceeds_its_bound(
     server: Server, heavy: tuple[str, Sequence[Record]], account: str | None
 ) -> None:
     bucket, records = heavy
@@ -145,7 +145,7 @@ def test_no_answer_is_ever_longer_than_its_bound(
     source.close()
 
 
-def test_a_page_is_as_long_as_was_asked_for_however_long_the_records(
+def test_a_page_has_as_many_records_as_requested_however_large(
     server: Server, heavy: tuple[str, Sequence[Record]]
 ) -> None:
     bucket, records = heavy
@@ -156,7 +156,7 @@ def test_a_page_is_as_long_as_was_asked_for_however_long_the_records(
     source.close()
 
 
-def test_an_answer_that_is_too_long_is_asked_for_in_parts(
+def test_a_response_that_is_too_large_is_requested_in_parts(
     server: Server, heavy: tuple[str, Sequence[Record]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket, records = heavy
