@@ -59,7 +59,7 @@ def durability_of(given: object) -> Durability:
 
 
 def check_allowed(kind: EventType, event: Event, stream: str, durability: Durability, actor: str | None) -> None:
-    """Raise InvalidEvent where an event may not be given so weakly, in this stream, or by nobody.
+    """Raise InvalidEvent if an event may not have this durability, be in this stream, or lack an actor.
 
     For a type without `durability_of` the answer is the same for all events.
     """

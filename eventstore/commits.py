@@ -1,8 +1,8 @@
 """Group commit: the first thread to come writes everything that waits with one sync; the others sleep until then.
 
 A sync is the slow part of a commit, and one makes any number of events durable. So the thread that finds
-no leader leads: it takes all that waits, commits it, and hands the lead to the first follower still in the queue. There
-is no writer thread: an append alone is written by its own caller, without a switch of threads.
+no leader leads: it takes all that waits, commits it, and hands the lead to the first follower still in the queue. No
+thread only writes: an append alone is written by its own caller, without a switch of threads.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Committer:
 
     `_mutex` guards the queue, the counts and the lead, and is never held during a commit. An interruption
     (KeyboardInterrupt) may come between any two bytecodes, so each step leaves a state that `_leave` can finish: no
-    request is lost, nobody sleeps for ever, and what may be on disk is reported as OutcomeUnknown.
+    request is lost, nobody sleeps forever, and what may be on disk is reported as OutcomeUnknown.
     """
 
     def __init__(self, journal: Journal, *, flush_seconds: float = FLUSH_SECONDS) -> None:
@@ -158,7 +158,7 @@ class Committer:
         return flusher
 
     def flush(self) -> None:
-        """Write all that waits; raise the first error of an enqueued append that nobody has asked for."""
+        """Write all that waits; raise the first error of an enqueued append whose result was not asked for."""
         self._run(Pending(self, [], 0, queued=False))
         self._raise_unasked()
 
@@ -194,7 +194,7 @@ class Committer:
                 self._flusher.join()
 
     def _run(self, request: Pending, *, last: bool = False) -> None:
-        """Wait until a request has its outcome, leading if nobody does; an interruption here stops nobody else."""
+        """Wait until a request has its outcome, leading if no thread does. An interruption stops no other thread."""
         try:
             self._enter(request, last=last)
             if not request.lead:

@@ -18,7 +18,7 @@ StoreError
 │   ├── Refused              it answers with an error: fix what it names
 │   │   └── Unproved         nothing shows that what it holds is all there was: find a witness, or accept it
 │   └── NotMirrored          on disk, and InfluxDB has not confirmed it in time: it will be shipped
-├── TargetExists             the target of a copy is there already: nothing is overwritten
+├── TargetExists             the target of a copy exists: nothing is overwritten
 └── UnknownContract          a figure in money needs a contract that is not defined
 
 Not an error: StorageWarning, for what is wrong beside a log and stops nothing. DuplicateEvent and NotMirrored carry

@@ -23,7 +23,7 @@ SHARED_FILE, SHARED_DIRECTORY = 0o660, 0o770
 class Folder:
     """A directory by its handle: files are written into this very directory, even if it was renamed meanwhile.
 
-    Raises OSError on opening, as for a path that is no directory.
+    Raises OSError on opening, as for a path that is not a directory.
     """
 
     def __init__(self, path: Path, *, within: Folder | None = None) -> None:
@@ -39,7 +39,7 @@ class Folder:
         self.close()
 
     def make(self, name: str) -> None:
-        """Make a directory in this one unless it is there."""
+        """Make a directory in this one unless it exists."""
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, _modes(os.fstat(self.handle))[1], dir_fd=self.handle)
 
@@ -128,7 +128,7 @@ def file_mode(directory: Path) -> int:
 
 
 def make_directory(directory: Path) -> None:
-    """Make a directory and those above it unless they are there; their names survive a power cut."""
+    """Make a directory and its missing parents; their names survive a power cut."""
     missing = []
     for place in (directory.absolute(), *directory.absolute().parents):
         if place.exists():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from eventstore.record import Draft, PreparedBatch, Record
 
 PAGE_MAX = 10_000
-"""Records that one `read` of a source returns at the most."""
+"""The most records that one `read` of a source returns."""
 PAGE = 500
 """Records that a journal on this machine is best asked for at a time."""
 BATCH_EVENTS_MAX = 100_000
@@ -62,7 +62,7 @@ class Verification(msgspec.Struct, frozen=True, eq=False):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a journal's storage, and the position that it belongs to, 0 where there is none."""
+    """What is wrong with a journal's storage, and the position it belongs to, 0 if it belongs to none."""
 
     position: int
     reason: str
@@ -207,7 +207,7 @@ class Maintenance(StoredSource, Protocol):
 
 @runtime_checkable
 class Copyable(Protocol):
-    """A journal in a file of its own."""
+    """A journal that can be copied, because it is in a file."""
 
     def backup(self, target: Path) -> None:
         """Copy the journal as of one instant to a new file, synced."""
@@ -222,13 +222,13 @@ def append(journal: Journal, group: Group) -> Sequence[Record]:
 
 
 def declared(name: str, schema: int) -> TypeRow:
-    """Return what is to be kept of a type: as its class declares it here, or the safe side where there is none."""
+    """Return what to keep of a type: as its class declares it in this process, or the safe defaults without a class."""
     kind = by_name(name)
     return TypeRow(name, schema, (kind.durability if kind else SYNCED).name, kind.measures if kind else ())
 
 
 def class_here(name: str, schema: int) -> EventType | None:
-    """Return the class that declares just this schema of a type in this process, None where there is none."""
+    """Return the class that declares exactly this schema of a type in this process, or None."""
     kind = by_name(name)
     return kind if kind is not None and kind.schema == schema else None
 

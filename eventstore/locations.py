@@ -20,7 +20,7 @@ _SCHEMES = frozenset({
 
 
 def local_path(given: str | os.PathLike[str], what: str = "the store's directory") -> Path:
-    """Return a path of this machine; raise InvalidEvent for a URL, an empty text and what is no path at all.
+    """Return a path of this machine; raise InvalidEvent for a URL, an empty text and anything that is not a path.
 
     The message names a URL's scheme alone: what follows it may hold a password.
     """

@@ -320,7 +320,7 @@ def open(
 ) -> EventStore:
     """Open, or create, the log of this name in a directory: one journal on disk, no server.
 
-    With `influx` a process of its own ships the log to InfluxDB while the store is open; appending never waits for
+    With `influx` a separate process ships the log to InfluxDB while the store is open; appending never waits for
     it, and `store.mirror` says how far it is. With `read_only` the log must be there, on any medium: it is read, also
     while others write to it, nothing is written beside it, and an append raises ReadOnly. A copy that lacks the end
     of its log opens read-only, with a StorageWarning, and `missing_tail` says what it lacks. Raises InvalidEvent for a
@@ -372,7 +372,7 @@ def _real(path: Path) -> Path:
 
 
 def journal_path(directory: str | os.PathLike[str], log: str) -> Path:
-    """Return where a log's journal lives: each log has a folder of its own. Raises InvalidEvent for a URL."""
+    """Return where a log's journal lives: each log has its own folder. Raises InvalidEvent for a URL."""
     return local_path(directory) / check_name("log", log) / "journal.db"
 
 

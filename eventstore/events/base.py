@@ -28,7 +28,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
 
 
 class UnknownEvent(Event, frozen=True, kw_only=True, gc=True):
-    """What a record reads as whose type, or whose schema number, nobody registered here."""
+    """The event of a record whose type, or schema number, is not registered in this process."""
 
     type: str
     schema: int

@@ -34,7 +34,7 @@ _decode_raw = msgspec.json.Decoder().decode
 def encode(event: Event) -> tuple[EventType, bytes]:
     """Return what is registered for an event, and its data: compact JSON, defaults left out.
 
-    Raises InvalidEvent for an unregistered class, a wrong member or text that is no Unicode, EventTooLarge for
+    Raises InvalidEvent for an unregistered class, a wrong member or text that is not Unicode, EventTooLarge for
     more than 60,000 bytes.
     """
     kind = by_class(type(event))
@@ -57,7 +57,7 @@ def encode(event: Event) -> tuple[EventType, bytes]:
 def decode(draft: Encoded) -> Event:
     """Return a record's event in today's class, or UnknownEvent where none is registered for it.
 
-    Raises InvalidEvent when the data does not fit a class of the very same schema number.
+    Raises InvalidEvent if the data does not fit a class of the same schema number.
     """
     kind = by_name(draft.type)
     try:

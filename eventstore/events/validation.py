@@ -32,7 +32,7 @@ _EXACT: dict[type[inspect.Type], frozenset[type]] = {
     inspect.NoneType: frozenset({type(None)}),
 }
 
-# A bound of its own, because msgspec's `gt` is for int and float only.
+# Our own bound: msgspec's `gt` is for int and float only.
 Positive = Annotated[Decimal, msgspec.Meta(extra={"positive": True})]
 """A finite Decimal above zero: a quantity, a multiplier, a tick."""
 Instant = Annotated[int, msgspec.Meta(extra={"instant": True})]

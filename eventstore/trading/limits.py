@@ -12,7 +12,7 @@ from eventstore.trading.enums import Severity
 
 @event(categories=("limits",), requires_actor=True)
 class LimitsSet(Event, frozen=True, kw_only=True):
-    """Somebody, who must be named as the actor, set a rule's parameters as a whole.
+    """A rule's parameters were set as a whole; the actor is required.
 
     They hold from `effective_from` on (default: at once), a loosening not before the account's next session.
     Figures among the parameters are Decimals or their text, never floats.
@@ -26,7 +26,7 @@ class LimitsSet(Event, frozen=True, kw_only=True):
 
 @event(categories=("breach",), measures=("figure", "limit"))
 class LimitBreached(Event, frozen=True, kw_only=True):
-    """An account reached a limit, and no lockout says so: a warning, or a breach of a day that was already over."""
+    """An account reached a limit, without a lockout: a warning, or a breach of a day that was already over."""
 
     rule_id: str
     figure: Decimal

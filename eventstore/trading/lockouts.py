@@ -40,7 +40,7 @@ class LockoutExtended(Event, frozen=True, kw_only=True):
 
 @event(categories=("lockout",))
 class LockoutCleared(Event, frozen=True, kw_only=True):
-    """Somebody ended a lockout."""
+    """A lockout was ended."""
 
     by: str = ""
     reason: str = ""

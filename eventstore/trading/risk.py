@@ -1,4 +1,4 @@
-"""What was checked before an order, and when nobody may trade: `risk/ACCOUNT/ORDER_ID`, `blackout/ACCOUNT/NAME`.
+"""What was checked before an order, and when trading is suspended: `risk/ACCOUNT/ORDER_ID`, `blackout/ACCOUNT/NAME`.
 
 A blackout of every account has the account `-`.
 """

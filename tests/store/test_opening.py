@@ -196,7 +196,7 @@ def test_a_locked_journal_is_waited_for_and_then_refused(tmp_path: Path, monkeyp
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected("a"))
         with held(tmp_path / JOURNAL):
-            with pytest.raises(Overloaded, match="nothing was written; try again, or end whoever holds it"):
+            with pytest.raises(Overloaded, match="nothing was written; try again, or end the process that holds it"):
                 store.append(ORDER, rejected("b"))
             pending = store.enqueue(CONTRACT, contract("c"))
             with pytest.raises(Overloaded):

@@ -33,7 +33,7 @@ def check_definitions(connection: apsw.Connection) -> None:
 
     A trigger rewrites what is appended, a view stands in for a table, a column may compare or default otherwise.
     """
-    # As bytes: whoever writes into `sqlite_schema` need not write text.
+    # As bytes: a manipulated `sqlite_schema` need not hold text.
     columns = ", ".join(f"CAST({name} AS BLOB)" for name in ("type", "name", "tbl_name", "sql"))
     missing = dict(definitions())
     for row in connection.execute(f"SELECT {columns} FROM sqlite_schema"):  # noqa: S608 - constant names

@@ -41,7 +41,7 @@ class Identity:
         self._handle = os.open(self._wal, os.O_RDONLY | os.O_CLOEXEC)
         self._folder = os.open(os.path.dirname(real), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
         self.close = weakref.finalize(self, _close, self._handle, self._folder)
-        # Where a link leads to the file or to its folder, somebody may point it elsewhere: no folder says so.
+        # A link to the file or to its folder may be pointed elsewhere without a change of the folder itself.
         self._is_plain = self._journal == real
         self._inode = self._known[self._journal][1]
         self._changed_at = -1
@@ -105,7 +105,7 @@ class Identity:
     def _rewritten(self, written_at: int) -> str:
         """Return whether another file's content was written over the journal's, whose time has changed.
 
-        Usually a checkpoint has changed it, in many steps: then the file is read anew now and then, and at its end.
+        Usually a checkpoint has changed it, in many steps: then the file is read again now and then, and at its end.
         """
         now = time.monotonic()
         if now - self._read_at < TICK_SECONDS:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NAMED_MAX = 100
 LEVEL_MAX = 62
 """No tree has a higher node: positions are integers of 64 bits."""
-# How many of SQLite's instructions are run between two looks at whether somebody waits no more.
+# SQLite runs this many instructions between two checks of whether the caller has canceled.
 STEPS = 100_000
 
 META = {"log": str, "log_id": bytes, "created_at": int}
@@ -182,7 +182,7 @@ def _sqlite(connection: apsw.Connection, _log: str, _log_id: bytes) -> Iterator[
     ended = None
     try:
         for (line,) in connection.execute(f"PRAGMA integrity_check({NAMED_MAX})"):
-            # One line may hold several of the b-trees' faults, each a line of its own.
+            # One row may hold several faults of the b-trees, a line each.
             lines += [part for part in str(line).splitlines() if part != "ok" and not part.startswith("***")]
     except apsw.CorruptError as e:
         ended = e
@@ -221,7 +221,7 @@ def _guarded_position(find: Callable[[], int]) -> int:
 
 
 def _foreign_entry(connection: apsw.Connection, index: str) -> int:
-    """Return the first position whose entry in an index is not what its record says, or is there twice."""
+    """Return the first position whose entry in an index does not match its record, or is duplicated."""
     columns = INDEXES[index][0].split(", ")
     same = " AND ".join(f"e.{name} IS i.{name}" for name in columns)
     sql = (

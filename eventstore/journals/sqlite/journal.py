@@ -81,7 +81,7 @@ class SqliteJournal(SqliteSource):
         )
 
     def _prepare(self, marks: Mapping[str, Watermark]) -> None:
-        """Create the tables or check what is there, with the watermarks that were found beside it."""
+        """Create the tables, or check those that exist, against the watermarks that were found."""
         with self._translated(self._writer):
             if schema.is_new(self._writer):
                 maintenance.check_no_log_was_lost(marks, self.path)

@@ -61,7 +61,7 @@ def damaged_wal(path: Path) -> DamagedWal | None:
     first = _inspect_wal(path)
     if first is None:
         return None
-    # Whoever appends in this moment has written frames in part. They are whole, or others, in the next.
+    # A process that is appending right now has written some frames in part: they differ at the second look.
     time.sleep(LOOK_AGAIN_SECONDS)
     return first if _inspect_wal(path) == first else None
 

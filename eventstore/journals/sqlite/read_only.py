@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 class ReadOnlyJournal(SqliteSource):
-    """One log in one file, read and never written, beside those who write to it or where nobody can.
+    """One log in one file, read and never written, beside processes that write to it or on read-only media.
 
     Raises Unavailable, UnsupportedFormat or CorruptJournal on opening. A tail that a watermark saw and the file lacks
     is not refused: what is left is evidence too, and `missing_tail` names the rest.
@@ -85,7 +85,7 @@ class ReadOnlyJournal(SqliteSource):
         }
 
     def _check_location(self) -> bool:
-        """Return whether the file is on a network; raise Unavailable where there is none, or others may write to it."""
+        """Return whether the file is on a network; raise Unavailable if it is missing or another host may write it."""
         try:
             is_there = stat.S_ISREG(self.path.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):

@@ -127,9 +127,9 @@ def _identity(path: Path) -> tuple[int, ...] | None:
 
 
 def is_without_writer(files: Files) -> bool:
-    """Return whether nobody on this host writes to a journal, so that there are no locks to be taken.
+    """Return whether no process on this host writes to a journal, so that no locks need to be taken.
 
-    Who writes in WAL mode holds the shared memory's file; with a rollback journal SQLite's locks need no file. Raises
+    A writer in WAL mode holds the shared memory's file; with a rollback journal SQLite's locks need no file. Raises
     UnsupportedFormat, and Unavailable where it cannot be known.
     """
     for needed in files:

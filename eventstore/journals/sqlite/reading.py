@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.004
 READERS_MAX = 16
-"""Connections that one journal reads with at the most."""
+"""The most connections that one journal reads with."""
 
 
 class SqliteSource:

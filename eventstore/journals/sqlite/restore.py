@@ -40,7 +40,7 @@ class Restoration:
         self._last: Record | None = None
         files.create(self._temporary)
         self._connection = apsw.Connection(str(self._temporary))
-        # Until it has its name nobody relies on it: it is synced once, at its end.
+        # Nothing relies on the file until it has its name: it is synced once, at its end.
         self._connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}; PRAGMA synchronous = OFF")
         schema.create(self._connection, log, log_id, created_at)
         self._connection.executemany(rows.INSERT_TYPE, [rows.row_of_type(kind) for kind in types])
@@ -72,7 +72,7 @@ class Restoration:
         if last is not None:
             head = (last.position, last.recorded_at, self.tree.to_bytes())
             connection.execute("UPDATE head SET position = ?, recorded_at = ?, frontier = ?", head)
-        # No version is there twice, so those of a stream are without gaps when the highest is their number.
+        # The index refuses duplicate versions, so a stream has no gaps if its highest version is its number of records.
         gap = connection.execute(
             "SELECT stream, min(position) FROM event GROUP BY stream HAVING max(version) <> count(*) LIMIT 1"
         ).fetchone()
@@ -100,6 +100,6 @@ class Restoration:
         self._connection.close()
         self._temporary.unlink(missing_ok=True)
         for place in self._made:
-            # One that holds something now stays: the restored journal, or what somebody else has put there.
+            # A directory that is not empty stays: it has the restored journal, or something of another process.
             with contextlib.suppress(OSError):
                 place.rmdir()

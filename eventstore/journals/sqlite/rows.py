@@ -73,7 +73,7 @@ def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any
         where.append("stream >= ? AND stream < ?")
         values += [stream, prefix_end(stream)]
     elif stream is not None:
-        # Versions and positions grow together, and versions are what the index holds in order.
+        # Versions and positions grow together, and the index has the versions in order: no sort is needed.
         source, order = "event INDEXED BY event_by_stream", "version"
         where.append("stream = ? AND version > ?")
         values += [stream, _version_at(connection, stream, query.after)]
@@ -83,6 +83,7 @@ def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any
         if order == "position":
             source = "event INDEXED BY event_by_account"
     elif order == "position":
+        # The table itself is in order. Never left to SQLite's planner, whose choice depends on statistics.
         source = "event NOT INDEXED"
     if query.types is not None:
         where.append(f"type IN ({', '.join('?' * len(query.types))})")
@@ -179,7 +180,7 @@ def position_at(connection: apsw.Connection, recorded_at: int, head: int) -> int
 
 
 def _number(value: object, position: int = 0) -> int:
-    """Return an integer's column; whoever edits the file's bytes may have made it anything."""
+    """Return the value of an integer column; in a manipulated file it may be of any type."""
     if type(value) is not int:
         raise CorruptJournal(position, f"{value!r:.80} stands where a number belongs: the record was changed")
     return value

@@ -97,7 +97,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 
 def connect(path: Path, vfs: str | None = None, *, cache_kib: int = WRITER_CACHE_KIB) -> apsw.Connection:
-    """Open a connection to a journal's file, which is there, with the settings that the promises rest on."""
+    """Open a connection to an existing journal's file, with the settings on which its guarantees depend."""
     _check_sidecars(path)
     flags = apsw.SQLITE_OPEN_READWRITE
     connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
@@ -365,7 +365,7 @@ def from_sqlite(error: apsw.Error, path: Path, system_errno: int = 0) -> StoreEr
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return Overloaded(
             f"{path} stayed locked by another process for {WAIT_SECONDS} s: nothing was written; try again, or end "
-            "whoever holds it"
+            "the process that holds it"
         )
     if isinstance(error, apsw.CorruptError) or re.search("no such|unsupported file format", str(error)):
         return CorruptJournal(0, f"{path} is damaged ({error})")

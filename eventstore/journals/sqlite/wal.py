@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-# A process that reads in this moment is gone in the next; one that keeps an older state in view is there in both.
+# A process that is just reading is gone at the second look; one that holds an older state is found by both.
 LOOK_AGAIN_SECONDS = 0.05
 # docs: sqlite.org/walformat.html, section 2.3: the bytes of the index that a reader holds a shared lock on.
 _READ_LOCKS = range(123, 128)
@@ -41,7 +41,7 @@ def write_ahead_log(path: Path) -> WriteAheadLog:
 
 
 def wal_bytes(path: Path) -> int:
-    """Return the size of a journal's write-ahead log, 0 where there is none."""
+    """Return the size of a journal's write-ahead log, 0 without one."""
     try:
         found = os.stat(os.path.realpath(path) + "-wal")  # noqa: PTH116 - beside what a link leads to
     except OSError:

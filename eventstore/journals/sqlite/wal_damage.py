@@ -5,8 +5,8 @@ frame stores the checksum of all before it, so frames behind a bad one can still
 `synchronous=FULL` a transaction is written only after the one before it was synced: where a frame follows the end of
 a transaction that SQLite ignores, that one had been on the disk, and what is wrong with it now is damage.
 
-Frames that a killed process has left and another has written over in part are no such proof: each rest ends with the
-one transaction that was not synced, and what lies behind that was written after something else.
+Frames of a killed process that another has partly overwritten prove nothing of the kind: each rest ends with the one
+transaction that was not synced, and what lies behind that was written after something else.
 (sqlite.org/fileformat2.html#walformat)
 """
 
