@@ -194,7 +194,7 @@ class CutFile:
         next process to open the file would find it malformed.
         """
         if not self._is_checked:
-            found: Any = connection.execute("PRAGMA quick_check(1)").get
+            found: Any = connection.execute("PRAGMA integrity_check(1)").get
             if found != "ok":
                 raise DamagedError(str(found))
             self._is_checked = True
