@@ -185,8 +185,8 @@ def _clock_check(store: EventStore) -> Check:
     for record in store.read(after=max(store.head() - 1, 0)):
         ahead = record.recorded_at - store.clock.now_ns()
     if ahead > NANOSECONDS:
-        return Check("clock", WARNING, f"the last record is {ahead / 1e9:,.1f} s ahead of it: was the clock set back?")
-    return Check("clock", OK, "the last record is not ahead of it")
+        return Check("clock", WARNING, f"the last record is {ahead / 1e9:,.1f} s ahead of the clock: was it set back?")
+    return Check("clock", OK, "the last record is not ahead of the clock")
 
 
 def _watermark_checks(store: EventStore, directory: Path) -> Iterator[Check]:

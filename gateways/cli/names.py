@@ -22,10 +22,10 @@ def close_to(name: str, names: Iterable[str]) -> str:
     found = difflib.get_close_matches(asked, list(folded), n=4, cutoff=0.5)
     if found:
         closest = sorted(found, key=lambda match: (-difflib.SequenceMatcher(None, match, asked).ratio(), match))
-        return f"close are {', '.join(folded[match] for match in closest)}"
+        return f"similar names are {', '.join(folded[match] for match in closest)}"
     shown = list(folded.values())[:_SHOWN]
     more = f" and {len(folded) - _SHOWN:,} more" if len(folded) > _SHOWN else ""
-    return f"the known ones are {', '.join(shown)}{more}"
+    return f"the known names are {', '.join(shown)}{more}"
 
 
 def has_account(store: EventReader, account: str) -> bool:

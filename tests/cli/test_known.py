@@ -11,7 +11,7 @@ import eventstore
 from eventstore.trading import AccountOpened, LimitsSet
 from tests.cli.command import Run
 
-UNKNOWN = "there is no account 'ACC3' in log main: close are ACC1, ACC2"
+UNKNOWN = "there is no account 'ACC3' in log main: similar names are ACC1, ACC2"
 ASKING = [
     ("state",),
     ("as-of", "3"),
@@ -83,7 +83,7 @@ def test_an_account_of_which_only_one_view_has_something_is_known(run: Run, data
         store.append("limits/NEW2/r", LimitsSet(rule_id="r"), actor="desk")
     for account in ("NEW1", "NEW2"):
         assert run("state", "--account", account, "--data", data).err == ""
-    assert "close are NEW1, NEW2" in run("state", "--account", "NEW3", "--data", data).err
+    assert "similar names are NEW1, NEW2" in run("state", "--account", "NEW3", "--data", data).err
 
 
 def test_an_account_that_came_later_is_said_to_be_unknown_then(run: Run, data: Path) -> None:
@@ -101,11 +101,11 @@ def test_no_records_of_an_unknown_account_say_why(run: Run, data: Path, command:
 
 
 def test_a_lock_of_an_unknown_symbol_root_or_rule_says_so(run: Run, data: Path) -> None:
-    close = "log main has no contract, order or position for 'ESZ6': close are ESZ5"
+    close = "log main has no contract, order or position for 'ESZ6': similar names are ESZ5"
     assert close in run("lock", "ACC1", "--symbol", "ESZ6", "--data", data).err
     assert run("lock", "ACC1", "--symbol", "ESZ5", "--data", data).err == ""
     assert "log main has no contract with root 'SE': " in run("lock", "ACC1", "--root", "SE", "--data", data).err
     assert run("lock", "ACC1", "--root", "ES", "--data", data).err == ""
     said = run("lock", "ACC2", "--rule", "dialy-loss", "--data", data).err
-    assert "ACC2 has no limit or lockout with rule 'dialy-loss' yet: close are daily-loss" in said
+    assert "ACC2 has no limit or lockout with rule 'dialy-loss' yet: similar names are daily-loss" in said
     assert run("lock", "ACC2", "--rule", "daily-loss", "--symbol", "CLZ5", "--data", data).err == ""

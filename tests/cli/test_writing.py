@@ -70,13 +70,13 @@ def test_a_stale_expected_version_is_refused(run: Run, data: Path) -> None:
 @pytest.mark.parametrize(
     ("type_", "members", "said"),
     [
-        ("OrderFiled", "{}", "close are OrderFilled"),
-        ("orderaccepted", "{}", "close are OrderAccepted"),
+        ("OrderFiled", "{}", "similar names are OrderFilled"),
+        ("orderaccepted", "{}", "similar names are OrderAccepted"),
         ("OrderSubmitted", '{"symbol": "X", "side": "BUY"}', "quantity"),
         ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": "0"}', "OrderSubmitted.quantity = 0"),
         ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": "NaN"}', "quantity"),
         ("OrderSubmitted", '{"symbol": "X", "side": "LONG", "quantity": 1}', "`side`"),
-        ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": 1, "limt_price": 3}', "close are limit_price"),
+        ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": 1, "limt_price": 3}', "similar names are limit_price"),
         ("OrderSubmitted", "[1, 2]", "not a JSON object"),
         ("OrderSubmitted", "{symbol", "not a JSON object"),
         ("LockoutSet", '{"rule_id": "r", "until": "tomorrow"}', "invalid time 'tomorrow': write it like"),
