@@ -76,7 +76,11 @@ def test_a_stale_expected_version_is_refused(run: Run, data: Path) -> None:
         ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": "0"}', "OrderSubmitted.quantity = 0"),
         ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": "NaN"}', "quantity"),
         ("OrderSubmitted", '{"symbol": "X", "side": "LONG", "quantity": 1}', "`side`"),
-        ("OrderSubmitted", '{"symbol": "X", "side": "BUY", "quantity": 1, "limt_price": 3}', "similar names are limit_price"),
+        (
+            "OrderSubmitted",
+            '{"symbol": "X", "side": "BUY", "quantity": 1, "limt_price": 3}',
+            "similar names are limit_price",
+        ),
         ("OrderSubmitted", "[1, 2]", "not a JSON object"),
         ("OrderSubmitted", "{symbol", "not a JSON object"),
         ("LockoutSet", '{"rule_id": "r", "until": "tomorrow"}', "invalid time 'tomorrow': write it like"),
