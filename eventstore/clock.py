@@ -12,7 +12,7 @@ from eventstore.errors import InvalidEvent, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import tzinfo
+    from datetime import date, tzinfo
 
 NANOSECONDS = 1_000_000_000
 TIME_MIN = 0
@@ -184,6 +184,11 @@ def _not_a_time(given: object) -> str:
 
 def _is_text(given: object) -> bool:
     return isinstance(given, str)
+
+
+def utc_date(instant: int) -> date:
+    """Return the date in UTC that an instant in UNIX ns lies in."""
+    return datetime.fromtimestamp(instant // NANOSECONDS, UTC).date()
 
 
 def format_time(instant: int, zone: tzinfo = UTC) -> str:

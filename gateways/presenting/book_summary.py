@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from eventstore import Instant, UnknownContract
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import utc_date
 from gateways.presenting.documents import plain, realized_or_none
 from projections import SHARED, PartitionParked
 from projections.decimals import FIXED
@@ -21,6 +20,7 @@ from projections.views.orders.view import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import tzinfo
 
     from projections import Book
 
@@ -136,7 +136,7 @@ def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) 
 
 def _day_totals(book: Book, account: str, at: int) -> Iterable[DayTotal]:
     session = book.sessions.current(account, at)
-    day = datetime.fromtimestamp(at // NANOSECONDS, UTC).date() if session is None else session.trading_day
+    day = utc_date(at) if session is None else session.trading_day
     for totals in book.pnl.day(account, at):
         amounts = (totals.realized, totals.fees, totals.net)
         yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades)

@@ -3,7 +3,7 @@
 import enum
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import NANOSECONDS, Times, to_ns
+from eventstore.clock import Times, to_ns, utc_date
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import BookReader, View
@@ -248,7 +248,7 @@ def _request(state: EnforcementState, event: EnforcementRequested, record: Recor
     request_id = next(each for each in candidates if each not in state.pending and each not in state.answered)
     if request_id != named:
         _mark(state, EnforcementAnomalyKind.SAME_ID, named, record)
-    day = event.trading_day or datetime.fromtimestamp(record.occurred_at // NANOSECONDS, UTC).date()
+    day = event.trading_day or utc_date(record.occurred_at)
     fresh = Enforcement(
         request_id=request_id,
         account=record.account,

@@ -1,7 +1,7 @@
 """The high-water marks view: the highest result of a trading day and the highest marks of an account; its queries."""
 
 import decimal
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from eventstore.trading import EquityMarked, SessionClosed
 from projections.decimals import FIXED, ZERO
 from projections.view import BookReader, View
 from projections.views.accounts import own_currency
+from projections.views.executions.ledger import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.position_state import VIEW, PositionsState
@@ -147,11 +148,7 @@ class HighWaterMarks:
 
 def day_name(trading_day: date | None, at: int) -> str:
     """Return a trading day's name; without one, that of its date in UTC."""
-    return _utc_name(at) if trading_day is None else trading_day.isoformat()
-
-
-def _utc_name(at: int) -> str:
-    return "~" + datetime.fromtimestamp(at // NANOSECONDS, UTC).date().isoformat()
+    return utc_name(at) if trading_day is None else trading_day.isoformat()
 
 
 def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:

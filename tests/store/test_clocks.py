@@ -10,7 +10,7 @@ import pytest
 import eventstore
 import projections
 from eventstore import Batch, InvalidEvent, ManualClock, Unavailable
-from eventstore.clock import NANOSECONDS, NOW_MAX, TIME_MAX, check_now, question_ns, to_ns, wall_ns
+from eventstore.clock import NANOSECONDS, NOW_MAX, TIME_MAX, check_now, question_ns, to_ns, utc_date, wall_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, LockoutSet, Marked, QuoteReceived
 from tests.store.facts import contract
@@ -147,3 +147,12 @@ def test_an_instant_is_given_as_text_too(tmp_path: Path) -> None:
     for wrong in ("2025-11-19", "2025-11-19T09:00:00", "yesterday", "2300-01-01T00:00:00Z", ""):
         with pytest.raises(InvalidEvent):
             to_ns(wrong)
+
+
+def test_a_day_in_utc_begins_at_its_midnight() -> None:
+    midnight = to_ns("2026-03-01T00:00:00Z")
+    assert [utc_date(at).isoformat() for at in (0, midnight - 1, midnight)] == [
+        "1970-01-01",
+        "2026-02-28",
+        "2026-03-01",
+    ]

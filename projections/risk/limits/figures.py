@@ -11,7 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import UnknownContract
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import NANOSECONDS, utc_date
 from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     ContractDefined,
@@ -96,7 +96,7 @@ def day_of(book: Book, account: str, at: int, now: int) -> TradingPeriod:
     if planned is not None:
         return TradingPeriod(planned.trading_day, planned.resets_at, now < planned.resets_at)
     ends_at = at - at % _DAY_NS + _DAY_NS if reset is None else reset
-    return TradingPeriod(datetime.fromtimestamp(at // NANOSECONDS, UTC).date(), ends_at, now < ends_at)
+    return TradingPeriod(utc_date(at), ends_at, now < ends_at)
 
 
 def calendar_day_if_missing(book: Book, account: str, at: int) -> TradingDay | None:

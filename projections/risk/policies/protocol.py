@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
@@ -24,7 +23,7 @@ from eventstore import (
     StoreError,
     Unavailable,
 )
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import utc_date
 from projections.book import Book
 from projections.view import PartitionParked
 
@@ -216,7 +215,7 @@ def day_key(book: Book, account: str, at: int) -> str:
     except PartitionParked:
         # A policy that needs the trading day gets this error itself when it reads it.
         session = None
-    day = datetime.fromtimestamp(at // NANOSECONDS, UTC).date() if session is None else session.trading_day
+    day = utc_date(at) if session is None else session.trading_day
     return f"{account}/{day.isoformat()}"
 
 

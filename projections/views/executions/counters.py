@@ -28,7 +28,7 @@ from projections.decimals import FIXED, ZERO
 from projections.view import BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.recent_trades import TwoGenerationCache
+from projections.views.executions.recent_trades import TwoGenerationCache, find_trade
 
 HOUR = 3_601
 """The number of seconds that a window of an hour can touch, because it may begin and end within one."""
@@ -73,6 +73,10 @@ class RememberedFill(msgspec.Struct, frozen=True, gc=False):
 
     key: str
     quantity: Decimal
+
+    @property
+    def symbol(self) -> str:
+        return self.key.partition(SEPARATOR)[0]
 
 
 class CountersState(msgspec.Struct):
@@ -290,7 +294,8 @@ def _bust(state: CountersState, event: TradeBusted, record: Record) -> None:
     if event.symbol is not None and event.side is not None and event.quantity is not None:
         quantity = event.quantity if event.side is _BUY else -event.quantity
         stated = RememberedFill(event.symbol + SEPARATOR + event.position_side, quantity)
-    name, known = _known(state, event, record, stated)
+    name, found = find_trade(state.recent, event, record.stream)
+    known = stated if found is None else found
     if known is not None and known.quantity:
         _hold(state, known.key, -known.quantity)
         state.recent.put(name, RememberedFill(known.key, ZERO))
@@ -301,7 +306,8 @@ def _correct(state: CountersState, event: TradeCorrected, record: Record) -> Non
     if event.symbol is not None and event.side is not None and event.previous_quantity is not None:
         quantity = event.previous_quantity if event.side is _BUY else -event.previous_quantity
         stated = RememberedFill(event.symbol + SEPARATOR + event.position_side, quantity)
-    name, known = _known(state, event, record, stated)
+    name, found = find_trade(state.recent, event, record.stream)
+    known = stated if found is None else found
     if known is None or not known.quantity:
         return
     buys = known.quantity > ZERO if event.side is None else event.side is _BUY
@@ -309,18 +315,3 @@ def _correct(state: CountersState, event: TradeCorrected, record: Record) -> Non
     if quantity != known.quantity:
         _hold(state, known.key, quantity - known.quantity)
     state.recent.put(name, RememberedFill(known.key, quantity))
-
-
-def _known(
-    state: CountersState, event: TradeBusted | TradeCorrected, record: Record, stated: RememberedFill | None
-) -> tuple[str, RememberedFill | None]:
-    """Return a trade and the name it is remembered under: the one of this stream, else the newest with its id."""
-    name = record.stream + SEPARATOR + event.trade_id
-    known = state.recent.get(name)
-    if known is not None:
-        return name, known
-    start = "" if event.symbol is None else event.symbol + SEPARATOR
-    for other, found in state.recent.ending_with(SEPARATOR + event.trade_id):
-        if found.key.startswith(start):
-            return other, found
-    return name, stated

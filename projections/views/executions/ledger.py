@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from eventstore import Instant
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import NANOSECONDS, utc_date
 from eventstore.trading import SessionOpened, SessionReset
 
 DAYS_MAX = 400
@@ -84,7 +84,7 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
         # In no known day: the date in UTC, as far as no known day takes a part of it.
         midnight = at - at % _DAY
         since = midnight if day is None else max(midnight, day.resets_at or midnight)
-        return DaySpan(_utc_name(at), since, min(until, midnight + _DAY), ended=False)
+        return DaySpan(utc_name(at), since, min(until, midnight + _DAY), ended=False)
 
     def of_day(self, name: str) -> dict[str, E]:
         both = dict(self.closed.get(name) or {})
@@ -95,7 +95,7 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
 
     def names_of_week(self, at: int) -> list[str]:
         days, day = self.days, self.day_at(at)
-        today = _utc_date(at) if day is None else day.trading_day
+        today = utc_date(at) if day is None else day.trading_day
         first = None if day is None else day.week
         if first is None:
             weeks = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
@@ -137,7 +137,7 @@ class Ledger(msgspec.Struct, Generic[E]):
         if span is not None and span.since <= at < span.until:
             return span.name
         day = self.published.day_at(at)
-        return _utc_name(at) if day is None else day.name
+        return utc_name(at) if day is None else day.name
 
     def of_day(self, name: str) -> dict[str, E]:
         """Return a day's sums by key; empty if nothing happened."""
@@ -147,7 +147,7 @@ class Ledger(msgspec.Struct, Generic[E]):
         """Return the sums of the day that an instant lies in."""
         published = self.published
         day = published.day_at(at)
-        return published.of_day(_utc_name(at) if day is None else day.name)
+        return published.of_day(utc_name(at) if day is None else day.name)
 
     def names(self) -> list[str]:
         """Return the names of the days in which anything happened, oldest first."""
@@ -241,7 +241,7 @@ class Ledger(msgspec.Struct, Generic[E]):
         for minute, entries in self.minutes.items():
             # A minute counts for the day that its begin lies in.
             day = after.day_at(minute)
-            name = _utc_name(minute) if day is None else day.name
+            name = utc_name(minute) if day is None else day.name
             sums = after.open
             if minute in oldest or (day is not None and day.resets_at is not None):
                 sums = after.closed
@@ -283,9 +283,6 @@ def _by_date(name: str) -> tuple[str, str]:
     return name.removeprefix("~"), name
 
 
-def _utc_date(at: int) -> date:
-    return datetime.fromtimestamp(at // NANOSECONDS, UTC).date()
-
-
-def _utc_name(at: int) -> str:
-    return "~" + _utc_date(at).isoformat()
+def utc_name(at: int) -> str:
+    """Return the name under which an instant in no known trading day counts: its date in UTC, after a `~`."""
+    return "~" + utc_date(at).isoformat()

@@ -30,8 +30,8 @@ from projections.views.executions.position_state import (
     refold_window,
 )
 from projections.views.executions.position_totals import Execution, can_split
+from projections.views.executions.recent_trades import AboutTrade
 from projections.views.executions.reported import report_of
-from projections.views.executions.trades import AboutTrade
 
 # Looked up once: an access through the enumeration's class costs as much as two multiplications.
 _BUY = Side.BUY

@@ -1,13 +1,29 @@
 """What is remembered of an account's recent trades, to recognize duplicates and to find what a later event names."""
 
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from eventstore.streams import SEPARATOR
+from eventstore.trading import FeeCharged, OrderFilled, TradeBusted, TradeCorrected, TradeExecuted
+
 RECENT_MAX = 1_000
 
+TradeEvent = OrderFilled | TradeExecuted
+AboutTrade = FeeCharged | TradeBusted | TradeCorrected
+"""The events that change a trade, which may stand in another stream than the trade itself."""
+
+
+class Remembered(Protocol):
+    """What a view remembers of a trade."""
+
+    @property
+    def symbol(self) -> str: ...
+
+
 V = TypeVar("V")
+R = TypeVar("R", bound=Remembered)
 
 
 class TwoGenerationCache(msgspec.Struct, Generic[V]):
@@ -35,3 +51,17 @@ class TwoGenerationCache(msgspec.Struct, Generic[V]):
             for key, value in reversed(generation.items()):
                 if key.endswith(suffix):
                     yield key, value
+
+
+def find_trade(recent: TwoGenerationCache[R], event: AboutTrade, stream: str) -> tuple[str, R | None]:
+    """Return the trade that an event is about, and its key: the one of this stream, else the newest with its id.
+
+    If the event names a symbol, a trade of another stream must have it.
+    """
+    key = stream + SEPARATOR + event.trade_id
+    trade = recent.get(key)
+    if trade is None:
+        for other, found in recent.ending_with(SEPARATOR + event.trade_id):
+            if event.symbol in {None, found.symbol}:
+                return other, found
+    return key, trade

@@ -1,6 +1,5 @@
 """The round trips view: what each position realized from flat to flat, in points, and its fees; and its queries."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import ClassVar
 
@@ -24,7 +23,7 @@ from projections.decimals import ZERO
 from projections.view import BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols
 from projections.views.executions.fees import Fees, with_fee
-from projections.views.executions.recent_trades import TwoGenerationCache
+from projections.views.executions.recent_trades import TwoGenerationCache, find_trade
 
 TRIPS_MAX = 100
 LEGS_MAX = 200
@@ -64,6 +63,10 @@ class RoundTripLeg(msgspec.Struct, frozen=True, gc=False):
     quantity: Decimal
     price: Decimal
     fees: Fees = ()
+
+    @property
+    def symbol(self) -> str:
+        return self.key.partition(SEPARATOR)[0]
 
 
 class RoundTripsState(msgspec.Struct):
@@ -183,7 +186,7 @@ def _end(state: RoundTripsState, key: str, held: OpenRoundTrip, record: Record) 
 
 
 def _charge(state: RoundTripsState, event: FeeCharged, record: Record) -> None:
-    _, leg = _known(state, event, record)
+    _, leg = find_trade(state.recent, event, record.stream)
     if leg is None:
         return
     fee = (event.currency or "", event.amount)
@@ -199,7 +202,7 @@ def _charge(state: RoundTripsState, event: FeeCharged, record: Record) -> None:
 
 def _change(state: RoundTripsState, event: TradeBusted | TradeCorrected, record: Record) -> None:
     """Take a trade back and, if it is corrected, book it again; in one step, or the round trip would end in between."""
-    name, leg = _known(state, event, record)
+    name, leg = find_trade(state.recent, event, record.stream)
     if leg is None or not leg.quantity:
         return
     fresh, price, back = ZERO, leg.price, tuple((currency, -amount) for currency, amount in leg.fees)
@@ -240,19 +243,3 @@ def _adjust(state: RoundTripsState, event: PositionAdjusted, record: Record) -> 
             state.open[key] = replace(held, quantity=held.quantity + event.quantity)
         return
     _trade(state, key, (event.quantity, event.price), (), record)
-
-
-def _known(
-    state: RoundTripsState, event: FeeCharged | TradeBusted | TradeCorrected, record: Record
-) -> tuple[str, RoundTripLeg | None]:
-    """Return a trade and the name it is remembered under: the one of this stream, else the newest with its id."""
-    name = record.stream + SEPARATOR + event.trade_id
-    leg = state.recent.get(name)
-    if leg is not None:
-        return name, leg
-    start = "" if event.symbol is None else event.symbol + SEPARATOR
-    return next(_of_id(state, event.trade_id, start), (name, None))
-
-
-def _of_id(state: RoundTripsState, trade_id: str, start: str) -> Iterator[tuple[str, RoundTripLeg]]:
-    return ((name, leg) for name, leg in state.recent.ending_with(SEPARATOR + trade_id) if leg.key.startswith(start))

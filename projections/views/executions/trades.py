@@ -25,10 +25,8 @@ from projections.view import SHARED, BookReader, View
 from projections.views.contracts.view import SYMBOLS_MAX, ContractsState, ContractsView, TooManySymbols
 from projections.views.executions.anomalies import TradeAnomaly, TradeAnomalyKind, with_anomaly
 from projections.views.executions.fees import Fees, with_fee
-from projections.views.executions.recent_trades import TwoGenerationCache
+from projections.views.executions.recent_trades import AboutTrade, TradeEvent, TwoGenerationCache, find_trade
 
-TradeEvent = OrderFilled | TradeExecuted
-AboutTrade = FeeCharged | TradeBusted | TradeCorrected
 _BUY = Side.BUY
 
 
@@ -257,7 +255,7 @@ def _add(state: TradesState, trade: RememberedTrade, count: int, busted: int = 0
 def _charge(state: TradesState, event: FeeCharged, record: Record) -> None:
     currency, symbol = event.currency or "", event.symbol
     if symbol is None:
-        _, trade = _lookup(state, event, record.stream)
+        _, trade = find_trade(state.recent, event, record.stream)
         symbol = None if trade is None else trade.symbol
     if symbol is None:
         state.fees = with_fee(state.fees, currency, event.amount)
@@ -269,7 +267,7 @@ def _charge(state: TradesState, event: FeeCharged, record: Record) -> None:
 
 
 def _bust(state: TradesState, event: TradeBusted, record: Record) -> None:
-    name, trade = _lookup(state, event, record.stream)
+    name, trade = find_trade(state.recent, event, record.stream)
     done = name + SEPARATOR + "bust"
     if state.recent.get(done) is not None:
         state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.DUPLICATE_BUST, record.position)
@@ -284,7 +282,7 @@ def _bust(state: TradesState, event: TradeBusted, record: Record) -> None:
 
 
 def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
-    name, trade = _lookup(state, event, record.stream)
+    name, trade = find_trade(state.recent, event, record.stream)
     if trade is None:
         trade = _repeated(event, event.previous_quantity, event.previous_price)
     if trade is None or state.recent.get(name + SEPARATOR + "bust") is not None:
@@ -295,17 +293,6 @@ def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
     _add(state, trade, -1)
     _add(state, again, 1)
     state.recent.put(name, again)
-
-
-def _lookup(state: TradesState, event: AboutTrade, stream: str) -> tuple[str, RememberedTrade | None]:
-    """Return a trade's name and what it added to the totals: the one of this stream, else the newest with its id."""
-    name = stream + SEPARATOR + event.trade_id
-    trade = state.recent.get(name)
-    if trade is None:
-        for other, found in state.recent.ending_with(SEPARATOR + event.trade_id):
-            if event.symbol in {None, found.symbol}:
-                return other, found
-    return name, trade
 
 
 def _repeated(
