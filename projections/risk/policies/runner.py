@@ -116,7 +116,7 @@ class Policies:
         """
         at = self.book.watch(self)
         try:
-            # Other threads' appends wait in `act`: their decisions must follow those on the records missed before.
+            # Other threads' appends wait in `flush`: their decisions must follow those on the records missed before.
             with self._append_lock:
                 self._replay_missed(at)
             self.flush()
