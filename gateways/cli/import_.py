@@ -51,7 +51,7 @@ def import_(
     keep_going: KeepGoing = False,
     rows: options.Rows = options.ROWS,
 ) -> None:
-    """Append what a file holds. The whole file is checked first; importing it again adds only what is missing.
+    """Append the events of a file. The whole file is checked first; importing it again adds only what is missing.
 
     Exit code 1 if rows were left out, or if the file's own profit and loss differs from the fold's.
     """

@@ -133,11 +133,17 @@ def command(
             function(CommonOptions(**given | {"zone": zone_named(named) if named else None}), **arguments)
 
         signature = _with_options(function, shared)
+        run.__doc__ = _unwrapped(function.__doc__ or "")
         run.__signature__ = signature  # type: ignore[attr-defined]
         run.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
         return run
 
     return decorate
+
+
+def _unwrapped(text: str) -> str:
+    """Return a docstring with each paragraph on one line, because typer keeps the line breaks within one."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
 
 
 def _with_options(function: Callable[..., None], shared: list[_Shared]) -> inspect.Signature:

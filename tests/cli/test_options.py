@@ -50,6 +50,11 @@ def taking(flags: dict[str, bool]) -> tuple[Callable[..., None], list[tuple[Comm
     return command(**flags)(function), calls
 
 
+def test_a_paragraph_of_help_is_wrapped_by_the_terminal_alone() -> None:
+    for each in commands():
+        assert "\n" not in (each.help or "").replace("\n\n", ""), each.name
+
+
 @pytest.mark.parametrize(
     ("flags", "names"),
     [
