@@ -13,7 +13,7 @@ from eventstore.events import VOLATILE, Durability, Event
 from eventstore.events.registry import EventType, type_names
 from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX, Query
-from eventstore.locations import masked_url
+from eventstore.locations import is_utf8, masked_url
 from eventstore.proofs.merkle import HASH_BYTES
 from eventstore.streams import check_name, check_pattern
 
@@ -147,16 +147,10 @@ def _kind_of(given: object) -> str:
 
 
 def text_of(what: str, value: object) -> str:
-    # ASCII is asked first: it is the usual case, and has no surrogates.
-    is_text = isinstance(value, str) and (value.isascii() or not _has_lone_surrogate(value))
-    if not isinstance(value, str) or not is_text or len(value) > TEXT_MAX or "\0" in value:
+    if not isinstance(value, str) or len(value) > TEXT_MAX or "\0" in value or not (value.isascii() or is_utf8(value)):
         msg = f"{what} is Unicode text of at most {TEXT_MAX} characters, without NUL, not {shown(value)}"
         raise InvalidEvent(msg)
     return value
-
-
-def _has_lone_surrogate(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def keyed_ids(stream: str, key: object, count: int) -> list[bytes]:

@@ -31,7 +31,7 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         msg = f"{what} is a path, not {shown(given)}: {SUPPORTED}"
         raise InvalidEvent(msg)
-    if not _is_utf8(text):
+    if not is_utf8(text):
         msg = f"{what} {shown(given)} is not UTF-8, in which SQLite takes names of files: rename or name another"
         raise InvalidEvent(msg)
     scheme = scheme_of(text)
@@ -46,7 +46,8 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
     return path.absolute() if scheme_of(str(path)) else path
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Return whether text can be written as UTF-8: it has no lone surrogates."""
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, overload
 
@@ -11,13 +10,12 @@ import msgspec
 from eventstore.errors import InvalidEvent, shown
 from eventstore.events.base import SYNCED, Durability, Event
 from eventstore.events.validation import Validator
-from eventstore.streams import check_name
+from eventstore.streams import NAME, check_name
 
 E = TypeVar("E", bound=type[Event])
 Raw = dict[str, Any]
 
 
-NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 # Members that stand beside the measures in the shared record, so no measure may take their names.
 RESERVED = frozenset({
     "account", "category", "data", "digest", "id", "log", "meta", "occurred_at", "position", "recorded_at",

@@ -15,6 +15,7 @@ import apsw
 from eventstore.errors import Closed, CorruptJournal, InvalidEvent, Overloaded
 from eventstore.journal import LOG_NAME, PAGE
 from eventstore.journals.sqlite import integrity, maintenance, rows, schema
+from eventstore.locations import is_utf8
 from eventstore.proofs import merkle
 from eventstore.streams import check_name
 
@@ -41,7 +42,7 @@ class SqliteSource:
     def __init__(self, path: str | os.PathLike[str], *, log: str = "main", vfs: str | None = None) -> None:
         # Absolute, because connections are opened later too, and a process may change its directory.
         self.path = Path(path).absolute()
-        if not _is_text(str(self.path)):
+        if not is_utf8(str(self.path)):
             msg = f"{str(self.path)!a} is not UTF-8, in which SQLite takes names of files: rename the directory"
             raise InvalidEvent(msg)
         self.log = check_name("log", log)
@@ -205,11 +206,3 @@ class SqliteSource:
             raise schema.from_os(e, self.path) from e
         except UnicodeDecodeError as e:
             raise CorruptJournal(0, f"{self.path} has text that is not UTF-8: it was changed") from e
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
