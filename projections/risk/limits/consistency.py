@@ -56,7 +56,9 @@ class Consistency(Rule[ConsistencyParameters]):
         share = FIXED.divide(days[best_day], total)
         if share < parameters.limit:
             return
+        # The ledger marks a date in UTC that no session covers with a tilde.
         unit = f" {currency}" if currency else ""
+        # A close exactly at the reset belongs to the day before.
         session = book.sessions.current(account, trigger.at - 1)
         ends_at = day_of(book, account, trigger.at, now_of(trigger)).ends_at
         reason = (
@@ -86,6 +88,7 @@ def _days(
     try:
         totals_by_day = book.pnl.days(account)
     except UnknownContract:
+        # One unknown day makes every share wrong: the rule waits until the contract is defined.
         return {}, {}
     for name, totals in totals_by_day:
         for one in totals:

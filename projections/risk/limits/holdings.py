@@ -112,6 +112,7 @@ def exposure_of(positions: Iterable[OpenPosition], orders: Iterable[OpenOrder]) 
         key = order.symbol, order.position_side
         sides[key] = with_order(sides.get(key, FLAT), order.side, order.leaves)
     worst_case: dict[str, Decimal] = {}
+    # Long and short positions that the venue keeps separate do not offset each other.
     for (symbol, side), known in sides.items():
         worst_case[symbol] = worst_case.get(symbol, ZERO) + known.worst_case(side)
     return AccountExposure(sides, worst_case)
@@ -126,6 +127,7 @@ def closing_quantities_of(orders: Iterable[OpenOrder]) -> dict[tuple[str, Positi
     for order in orders:
         if order.symbol is None:
             continue
+        # What is unknown counts as closing everything: an order that only might reduce must not pass as a reduction.
         leaves = QUANTITY_MAX if order.leaves is None else order.leaves
         for side in Side if order.side is None else (order.side,):
             key = (order.symbol, order.position_side, side)

@@ -160,6 +160,7 @@ def _affected_periods(book: Book, trigger: Trigger, *, of_week: bool) -> Iterato
     session = book.sessions.current(account, at)
     if of_week or session is None or session.began_at is None or not isinstance(trigger.event, _ABOUT_TRADES):
         return
+    # Such an event may belong to a trade of the day before; days older than that are not evaluated again.
     before = session.began_at - 1
     if book.sessions.current(account, before) is not None:
         yield _Evaluated(before, day_of(book, account, before, now))

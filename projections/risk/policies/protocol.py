@@ -161,6 +161,7 @@ def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Ba
     # A quote is not in the log, so there is no record to name as the cause.
     cause = trigger.record if trigger.kind is TriggerKind.RECORD else None
     causation = None if cause is None else cause.id
+    # The first cause names the whole chain, so that all its events are found by one correlation id.
     correlation = None if cause is None else cause.correlation_id or cause.id
     expected, batches = dict(versions), []
     for (stream, event), key in zip(pending.decision.events, pending.keys, strict=True):
@@ -182,6 +183,7 @@ def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Ba
 
 def check_depth(store: EventStore, policy: str, record: Record) -> None:
     """Raise CausationTooDeep if the chain of policies' records that led to this one is as long as allowed."""
+    # By the recorded causes: policies that trigger one another across restarts and processes share nothing else.
     depth = 1
     found: Record | None = record
     for _ in range(ANCESTORS_MAX):
