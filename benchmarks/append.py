@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import eventstore
-from benchmarks.rival import Rival, originator_of, told
+from benchmarks.rival import Rival, domain_event, originator_of
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import NS_PER_US, each_ns, in_turns, percentile, ratio, spread
 from benchmarks.workload import submitted
@@ -56,7 +56,7 @@ def measure(setting: Setting) -> list[Row]:
 
 
 def warm_up(action: Callable[[], object], log: Path, times_max: int) -> str:
-    """Append until SQLite's write-ahead log has begun again from its beginning, and tell after how many."""
+    """Append until SQLite's write-ahead log has begun again from its beginning, and return after how many."""
     before = _restarts(log)
     for number in range(1, times_max + 1):
         action()
@@ -95,7 +95,7 @@ def _writer(path: Path, allocated: int = 0) -> Callable[[], object]:
 def _rival(path: Path) -> Callable[[], object]:
     rival, numbers, event = Rival(path), itertools.count(), submitted(1)
     assert rival.is_synced
-    return lambda: rival.put([told(event, originator_of(f"order/ACC1/O-{next(numbers):08}"), 1)])
+    return lambda: rival.put([domain_event(event, originator_of(f"order/ACC1/O-{next(numbers):08}"), 1)])
 
 
 def _rows(taken: dict[str, list[list[int]]], note: str) -> list[Row]:

@@ -12,7 +12,7 @@ from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
 import eventstore
-from benchmarks.rival import Rival, originator_of, told
+from benchmarks.rival import Rival, domain_event, originator_of
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds
 from benchmarks.workload import submitted
@@ -189,7 +189,7 @@ def _rival(path: Path, *, encoded: bool) -> Ready:
     def ready() -> Batches:
         for number in numbers:
             originator = originator_of(f"order/ACC1/D-{number:06}")
-            events = [told(submitted(index), originator, index + 1) for index in range(EVENTS)]
+            events = [domain_event(submitted(index), originator, index + 1) for index in range(EVENTS)]
             if encoded:
                 yield partial(rival.recorder.insert_events, rival.stored(events))
             else:

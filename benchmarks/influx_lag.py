@@ -123,7 +123,7 @@ def _lag(setting: Setting, server: Server) -> Row:
 
 
 def _stretch(directory: Path, settings: InfluxSettings, stretch: float) -> tuple[Paced, list[Record], Sampled]:
-    """Append at RATE for so many seconds; return what was appended, and the sampled cursor with its times."""
+    """Append at RATE for some seconds; return what was appended, and the sampled cursor with its times."""
     command = [sys.executable, "-m", "benchmarks.influx_lag", str(directory), str(stretch)]
     folder, sampled = directory / "main", []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -186,7 +186,7 @@ class _Bare:
 
 
 def main(directory: Path, stretch: float) -> Paced:
-    """Append at RATE for so many seconds; return when InfluxDB has confirmed everything."""
+    """Append at RATE for some seconds; return when InfluxDB has confirmed everything."""
     events = lives(random.Random(8), accounts=ACCOUNTS, alive=ALIVE, fills_max=FILLS_MAX)
     commits = [
         [Batch(stream, event) for stream, event in itertools.islice(events, COMMIT_EVENTS)]

@@ -29,10 +29,10 @@ def measure(setting: Setting) -> list[Row]:
     setting.say(f"lookup: writing {events:,} events")
     with setting.directory() as directory, eventstore.open(directory) as store:
         rng = random.Random(2)
-        told = list(itertools.islice(lives(rng, accounts=ACCOUNTS, alive=1_000, fills_max=3), events))
-        append_all(store, told)
+        facts = list(itertools.islice(lives(rng, accounts=ACCOUNTS, alive=1_000, fills_max=3), events))
+        append_all(store, facts)
         # What a lookup joins is there, and what it must find is in force.
-        symbols = sorted({event.symbol for _, event in told if hasattr(event, "symbol")})
+        symbols = sorted({event.symbol for _, event in facts if hasattr(event, "symbol")})
         for symbol in symbols:
             store.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, multiplier=50))  # type: ignore[arg-type]
         accounts = [f"ACC{number:03}" for number in range(ACCOUNTS)]

@@ -114,7 +114,7 @@ def _real() -> itertools.chain[QuoteReceived]:
 def _of_file(path: Path) -> list[QuoteReceived]:
     decode = msgspec.json.Decoder(_Message).decode
     with gzip.open(path, "rb") as file:
-        told = [decode(line.split(b" ", 1)[1]).data for line in file if b"@bookTicker" in line or b"@trade" in line]
+        messages = [decode(line.split(b" ", 1)[1]).data for line in file if b"@bookTicker" in line or b"@trade" in line]
     return [
         QuoteReceived(
             symbol=body.s,
@@ -125,7 +125,7 @@ def _of_file(path: Path) -> list[QuoteReceived]:
             ask=body.a,
             ask_size=body.A,
         )
-        for body in told
+        for body in messages
     ]
 
 

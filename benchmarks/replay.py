@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING
 
 import eventstore
-from benchmarks.rival import Rival, originator_of, told
+from benchmarks.rival import Rival, domain_event, originator_of
 from benchmarks.rows import Row, compared, row
 from benchmarks.timing import in_turns, ratio, seconds, spread
 from benchmarks.workload import MIX, append_all, lives
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.setting import Setting
-    from benchmarks.workload import Told
+    from benchmarks.workload import StreamEvent
     from eventstore import EventStore
 
 RATE_MIN = 300_000
@@ -42,10 +42,10 @@ def measure(setting: Setting) -> list[Row]:
     setting.say(f"replay: writing {events:,} events")
     with setting.directory() as directory, eventstore.open(directory / "ours") as store:
         lived = lives(random.Random(1), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
-        told_all = list(itertools.islice(lived, events))
-        append_all(store, told_all)
-        rival = _rival(directory / "rival.db", told_all)
-        del told_all
+        facts = list(itertools.islice(lived, events))
+        append_all(store, facts)
+        rival = _rival(directory / "rival.db", facts)
+        del facts
 
         def rate(action: Callable[[], object]) -> Callable[[], float]:
             return lambda: events / seconds(action)
@@ -87,13 +87,13 @@ def _decoded(store: EventStore) -> int:
     return sum([isinstance(record.event, Event) for record in store.read()])
 
 
-def _rival(path: Path, told_all: list[Told]) -> Rival:
+def _rival(path: Path, facts: list[StreamEvent]) -> Rival:
     rival = Rival(path)
     versions: dict[str, int] = {}
     events = []
-    for stream, event in told_all:
+    for stream, event in facts:
         version = versions[stream] = versions.get(stream, 0) + 1
-        events.append(told(event, originator_of(stream), version))
+        events.append(domain_event(event, originator_of(stream), version))
     for start in range(0, len(events), 1_000):
         rival.put(events[start : start + 1_000])
     return rival

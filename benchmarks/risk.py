@@ -75,8 +75,8 @@ def measure(setting: Setting) -> list[Row]:
 
         flows = _flows(book)
         measures: dict[str, Callable[[], float]] = {
-            name: lambda tell=tell, count=count: _p50(tell, check, count)  # type: ignore[misc]
-            for (name, tell), count in zip(flows.items(), (times, times, few, few), strict=True)
+            name: lambda change=change, count=count: _p50(change, check, count)  # type: ignore[misc]
+            for (name, change), count in zip(flows.items(), (times, times, few, few), strict=True)
         }
         plain = _plain()
         measures[DICT] = lambda: _p50(_nothing, plain, times)
@@ -132,7 +132,7 @@ def _set_up(book: Book) -> None:
 
 
 def _flows(book: Book) -> dict[str, Callable[[], object]]:
-    """Return what is told before each check, by the names of the rows."""
+    """Return what happens before each check, by the names of the rows."""
     numbers = itertools.count(1)
 
     def order() -> None:
@@ -160,10 +160,10 @@ def _plain() -> Callable[[], object]:
     return lambda: [name for name, figure in figures.items() if figure > limits[name]]
 
 
-def _p50(tell: Callable[[], object], action: Callable[[], object], times: int) -> float:
+def _p50(change: Callable[[], object], action: Callable[[], object], times: int) -> float:
     taken = []
     for _ in range(times):
-        tell()
+        change()
         taken += each_ns(action, 1)
     return percentile(taken, 0.5) / NS_PER_US
 

@@ -130,7 +130,7 @@ class Rival:
         self._store.close()
 
 
-def told(event: Event, originator: uuid.UUID, version: int) -> DomainEvent:
+def domain_event(event: Event, originator: uuid.UUID, version: int) -> DomainEvent:
     """Return an event of ours as one of that library's, with the members that the workload sets."""
     cls = _CLASSES[type(event).__name__]
     members: dict[str, Any] = {}

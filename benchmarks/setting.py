@@ -38,7 +38,7 @@ class Setting(msgspec.Struct, frozen=True):
         print(f"bench: {text}", file=sys.stderr, flush=True)
 
     def rounds(self, what: str, count: int) -> Callable[[int], None]:
-        """Return a function that tells which round is done."""
+        """Return a function that reports which round is done."""
 
         def done(number: int) -> None:
             self.say(f"{what}: round {number} of {count}")

@@ -99,7 +99,7 @@ def _in_turns(
 
 
 def _rate(store: EventStore, count: int, long: float) -> float:
-    """Append from so many threads for so long, each to a stream of its own, and return the events per second."""
+    """Append from some threads for a while, each to a stream of its own, and return the events per second."""
     start, stop = threading.Barrier(count + 1), threading.Event()
     done = [0] * count
 

@@ -40,7 +40,7 @@ def ratio(ours: Sequence[float], others: Sequence[float]) -> float:
 
 
 def each_ns(action: Callable[[], object], times: int) -> list[int]:
-    """Call so many times and return what each call took."""
+    """Call a number of times and return what each call took."""
     clock, taken = time.perf_counter_ns, []
     for _ in range(times):
         start = clock()

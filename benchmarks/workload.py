@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from eventstore import EventStore
 
-    Told = tuple[str, Event]
+    StreamEvent = tuple[str, Event]
 
 MIX = (
     "of 100 orders 55 are filled in 1 to {fills} parts, 25 cancelled, 8 replaced and then filled, 5 partly filled and "
@@ -47,7 +47,7 @@ _FEE = Decimal("1.24")
 
 
 def submitted(number: int, parts: int = 1, side: Side = Side.BUY) -> OrderSubmitted:
-    """Return a usual order, of a quantity that can be filled in so many parts: 150 bytes of data."""
+    """Return a usual order, of a quantity that can be filled in that number of parts: 150 bytes of data."""
     return OrderSubmitted(
         symbol=_symbol(number),
         side=side,
@@ -59,12 +59,14 @@ def submitted(number: int, parts: int = 1, side: Side = Side.BUY) -> OrderSubmit
     )
 
 
-def lives(rng: Random, *, accounts: int, alive: int, fills_max: int, orders: int | None = None) -> Iterator[Told]:
+def lives(
+    rng: Random, *, accounts: int, alive: int, fills_max: int, orders: int | None = None
+) -> Iterator[StreamEvent]:
     """Yield (stream, event): `alive` orders at a time, each event of one of them drawn by chance.
 
-    It goes on for ever, or until so many orders have come to their end.
+    Endless, or until the given number of orders is closed.
     """
-    running: list[list[Told]] = []
+    running: list[list[StreamEvent]] = []
     desk = Desk(rng, accounts, fills_max)
     number = 0
     while running or orders is None or number < orders:
@@ -84,10 +86,10 @@ def order_of(stream: str) -> str:
     return stream.split("/", 2)[2]
 
 
-def append_all(store: EventStore, told: Iterable[Told]) -> int:
+def append_all(store: EventStore, facts: Iterable[StreamEvent]) -> int:
     """Append events in commits of 1,000 and return how many they were."""
     count = 0
-    events = iter(told)
+    events = iter(facts)
     while some := list(islice(events, BATCH_EVENTS)):
         store.append_many([Batch(stream, event) for stream, event in some])
         count += len(some)
@@ -101,7 +103,7 @@ class Desk:
         self._rng, self._accounts, self._fills_max = rng, accounts, fills_max
         self._held: dict[tuple[int, str], Decimal] = {}
 
-    def life(self, number: int) -> list[Told]:
+    def life(self, number: int) -> list[StreamEvent]:
         """Return all that happens to one order."""
         chance = self._rng.randrange(100)
         parts = self._rng.randint(1, self._fills_max) if chance < 55 else 2 if 88 <= chance < 93 else 1
@@ -115,10 +117,10 @@ class Desk:
         stream = f"order/{self._account(number)}/O-{number:08}"
         return [(stream, event) for event in _told(order, number, chance, parts)]
 
-    def beside(self, number: int) -> list[Told]:
+    def beside(self, number: int) -> list[StreamEvent]:
         """Return what is reported and locked between this order and the next."""
         account, symbol = self._account(number), _symbol(number)
-        events: list[Told] = []
+        events: list[StreamEvent] = []
         if number % 50 == 0:
             events.append((f"position/{account}/{symbol}", PositionReported(symbol=symbol, quantity=Decimal(3))))
         if number % 200 == 0:
@@ -156,7 +158,7 @@ def _told(order: OrderSubmitted, number: int, chance: int, parts: int) -> list[E
 
 
 def _fills(order: OrderSubmitted, number: int, parts: int) -> list[Event]:
-    """Return the fills of a whole order in so many equal parts."""
+    """Return the fills of a whole order in that number of equal parts."""
     return [
         OrderFilled(
             trade_id=f"T{number}-{index}",

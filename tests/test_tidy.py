@@ -33,8 +33,8 @@ WRITTEN_NAMES = {".gitignore", "Makefile", "run"}
 UNFINISHED = re.compile(r"\b(?:TO[D]O|FIX[M]E)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.}>~-])/(?:root/|(?:work|farm)\b)")
 # What a reader meets: messages, help and docstrings in these packages, and everything in these files.
-SPEAKING = ("gateways", "projections", "eventstore")
-SPOKEN = ("README.md", "Makefile", "docs/*.md", "compose/**/*", "compose/.env.example", ".ci/*")
+SPEAKING = ("eventstore", "projections", "gateways", "benchmarks")
+SPOKEN = ("README.md", "CHANGELOG.md", "Makefile", "docs/*.md", "compose/**/*", "compose/.env.example", ".ci/*")
 PLAIN_WORDS = {
     r"(?:un)?told": "reported, recorded, received, stated; unknown, missing",
     r"(?:is|are|was|were|be) wanted": "expected",
@@ -166,6 +166,16 @@ def types_within(annotation: object, seen: frozenset[object]) -> Iterator[object
         yield from types_within(part, seen)
 
 
+def test_a_class_name_stands_for_one_thing() -> None:
+    """Private names count too: two classes of one name are looked up, and mistaken, for one another."""
+    places: dict[str, list[str]] = {}
+    for path in speaking_files():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(place(path, node.lineno, node.name))
+    report([" and ".join(found) for found in places.values() if len(found) > 1])
+
+
 def test_what_a_reader_meets_is_plain_english() -> None:
     problems = []
     for path in speaking_files():
@@ -242,7 +252,7 @@ def python_files() -> list[Path]:
 
 
 def speaking_files() -> list[Path]:
-    return sorted(path for folder in SPEAKING for path in (ROOT / folder).rglob("*.py") if "influx" not in path.parts)
+    return sorted(path for folder in SPEAKING for path in (ROOT / folder).rglob("*.py"))
 
 
 def text_files() -> list[Path]:
