@@ -133,6 +133,7 @@ def _scheduled(name: str, event: BlackoutScheduled, record: Record) -> Blackout:
 
 def _canceled(blackouts: dict[str, Blackout], name: str, at: int) -> dict[str, Blackout]:
     held = blackouts[name]
+    # Canceled before it started, it never was in force; canceled after it stopped, it was in force as scheduled.
     if at <= held.start:
         return {each: blackout for each, blackout in blackouts.items() if each != name}
     return blackouts if at >= held.stop else {**blackouts, name: replace(held, stop=at, canceled_at=at)}
@@ -142,6 +143,7 @@ def _with_room(blackouts: dict[str, Blackout], name: str, record: Record) -> dic
     """Return the blackouts with room for one more; at the limit, drop those over at both of the record's times."""
     if len(blackouts) < BLACKOUTS_MAX or name in blackouts:
         return blackouts
+    # Neither a clock that runs ahead nor a wrong `occurred_at` may drop a blackout that is still to come.
     earlier = min(record.occurred_at, record.recorded_at)
     coming = {each: blackout for each, blackout in blackouts.items() if earlier < blackout.stop}
     if len(coming) >= BLACKOUTS_MAX:

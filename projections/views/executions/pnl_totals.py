@@ -96,6 +96,7 @@ def to_currency(
             total.average_cost += entry.points_average_cost * point_value
         total.trades += entry.fills
         total.volume += entry.volume
+        # A fee may be in another currency than its contract; it then has totals of its own.
         for named, amount in entry.fees:
             fee_currency = named or currency
             other = total if fee_currency == currency else sums.setdefault((*group, fee_currency), _CurrencyTotals())

@@ -160,6 +160,7 @@ class Positions:
         contract = None if contracts is None else contracts.find(symbol)
         holdings = {} if state is None else state.holdings
         holding = holdings.get(symbol + SEPARATOR + side)
+        # Trades keep the symbol they were recorded with, so a holding may also stand under the contract's own symbol.
         if holding is None and contract is not None:
             symbol = contract.symbol
             holding = holdings.get(symbol + SEPARATOR + side)

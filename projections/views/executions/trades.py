@@ -268,6 +268,7 @@ def _charge(state: TradesState, event: FeeCharged, record: Record) -> None:
 
 def _bust(state: TradesState, event: TradeBusted, record: Record) -> None:
     name, trade = find_trade(state.recent, event, record.stream)
+    # A key of its own, remembered for longer than the trade: a repeated bust must not take the trade out twice.
     done = name + SEPARATOR + "bust"
     if state.recent.get(done) is not None:
         state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.DUPLICATE_BUST, record.position)
@@ -289,6 +290,7 @@ def _correct(state: TradesState, event: TradeCorrected, record: Record) -> None:
         state.anomalies = with_anomaly(state.anomalies, TradeAnomalyKind.UNKNOWN_CORRECTION, record.position)
         return
     buys = trade.quantity > ZERO if event.side is None else event.side is _BUY
+    # A correction changes quantity and price, never the fee: that is charged or refunded by an event of its own.
     again = replace(trade, quantity=event.quantity if buys else -event.quantity, price=event.price)
     _add(state, trade, -1)
     _add(state, again, 1)

@@ -121,6 +121,7 @@ class Lockouts:
         if state is None and account != SHARED and not self._book.covers(account):
             msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
             raise InvalidEvent(msg)
+        # The usual answer, before every order: no lockout is in force, and none that expired could hold again.
         if state is None or not (state.active or at_ns < state.expired_to):
             return ()
         found = [lockout for lockout in state.active.values() if lockout.is_active(at_ns)]
