@@ -55,12 +55,12 @@ def test_a_variable_has_an_error_message_or_a_default_and_a_secret_no_default() 
 
 
 def test_the_example_has_every_variable_and_no_secret() -> None:
-    wanted = {found["name"]: found["text"] if found["kind"] == ":-" else None for found in VARIABLE.finditer(TEXT)}
+    expected = {found["name"]: found["text"] if found["kind"] == ":-" else None for found in VARIABLE.finditer(TEXT)}
     found = {name: (bool(mark), value) for mark, name, value in re.findall(r"^(#?)(\w+)=(.*)$", EXAMPLE, re.MULTILINE)}
-    assert set(found) == set(wanted)
+    assert set(found) == set(expected)
     for name, (is_comment, value) in found.items():
-        assert is_comment == (wanted[name] is not None), name
-        assert wanted[name] in {None, value}, name
+        assert is_comment == (expected[name] is not None), name
+        assert expected[name] in {None, value}, name
         assert not (SECRET.search(name) and value), f"{name} is a secret: leave it empty"
 
 
@@ -73,8 +73,8 @@ def test_ports_are_bound_to_localhost_only() -> None:
 @pytest.mark.parametrize("service", ["influxdb", "grafana"])
 def test_a_permanent_service_has_a_health_check_limits_and_a_restart(service: str) -> None:
     text = SERVICES[service]
-    for wanted in ("restart: unless-stopped", "healthcheck:", "mem_limit:", "logging:", "-data:/var/lib/"):
-        assert wanted in text
+    for expected in ("restart: unless-stopped", "healthcheck:", "mem_limit:", "logging:", "-data:/var/lib/"):
+        assert expected in text
 
 
 def test_provisioned_files_exist_and_are_mounted() -> None:
@@ -151,7 +151,7 @@ def test_make_reports_missing_settings_in_one_line(desk: Path, target: str) -> N
     ran = make(desk, target)
     assert ran.returncode
     assert ran.stderr.splitlines()[0].startswith(f"{target}: compose/.env not found: cp compose/.env.example")
-    assert (desk / "told").read_text(encoding="utf-8") == "compose version\n"
+    assert (desk / "calls").read_text(encoding="utf-8") == "compose version\n"
 
 
 @pytest.mark.parametrize(("target", "arguments"), [("up", "up --detach --wait"), ("down", "down")])

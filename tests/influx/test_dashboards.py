@@ -133,9 +133,9 @@ def test_a_variable_offers_the_existing_values(
     # Grafana reads only the first table.
     assert {row["table"] for row in rows} == {0}
     offered = {row["_value"] for row in rows}
-    wanted = {"bucket": {demo}, "log": {"main"}, "account": set(ACCOUNTS), "symbol": set(INSTRUMENTS)}
+    expected = {"bucket": {demo}, "log": {"main"}, "account": set(ACCOUNTS), "symbol": set(INSTRUMENTS)}
     name = variable["name"]
-    assert offered >= wanted[name] if name == "bucket" else offered == wanted[name]
+    assert offered >= expected[name] if name == "bucket" else offered == expected[name]
     assert variable.get("allValue") == WHOLE.get(name)
 
 

@@ -130,7 +130,7 @@ def test_mirrored_waits_for_the_last_record_that_a_repeated_append_returns(
         assert lock.take()
         lock.release()
         asked: list[int] = []
-        monkeypatch.setattr(store.mirror, "_wait", lambda wanted, _: asked.append(wanted))
+        monkeypatch.setattr(store.mirror, "_wait", lambda target, _: asked.append(target))
         again = [Batch("order/ACC1/2", event(2), key="2"), Batch("order/ACC1/1", event(1), key="1")]
         assert store.append_many(again, durability=MIRRORED) == second + first
         assert asked == [2]

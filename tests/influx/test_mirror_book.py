@@ -17,8 +17,8 @@ FILL = OrderFilled(trade_id="T", symbol="ESZ5", side=Side.BUY, quantity=Decimal(
 
 
 def test_records_that_influxdb_has_not_confirmed_are_folded(tmp_path: Path) -> None:
-    nobody = InfluxSettings("http://127.0.0.1:9", "org", "bucket", "token", wait_seconds=0.2)
-    with eventstore.open(tmp_path, influx=nobody) as store, projections.open(store) as book:
+    unreachable = InfluxSettings("http://127.0.0.1:9", "org", "bucket", "token", wait_seconds=0.2)
+    with eventstore.open(tmp_path, influx=unreachable) as store, projections.open(store) as book:
         with pytest.raises(NotMirrored) as caught:
             book.append("order/ACC1/O-1", FILL, durability=MIRRORED)
         assert [record.position for record in caught.value.records] == [1]

@@ -115,7 +115,7 @@ class _LazyStatus:
 
     @override
     def __str__(self) -> str:
-        return f"shipping goes on: {self._mirror.status}"
+        return f"shipping continues: {self._mirror.status}"
 
 
 class Outages:

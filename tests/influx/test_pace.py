@@ -1,4 +1,4 @@
-"""The mirror catches up slowly while somebody appends, otherwise as fast as InfluxDB accepts."""
+"""The mirror catches up slowly while events are appended, otherwise as fast as InfluxDB accepts."""
 
 from __future__ import annotations
 

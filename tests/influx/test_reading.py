@@ -85,16 +85,16 @@ arguments = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(wanted=arguments, choice=st.integers(0, EVENTS - 1))
+@given(given_arguments=arguments, choice=st.integers(0, EVENTS - 1))
 def test_any_arguments_return_what_the_journal_returns(
-    twin: Twin, reader: InfluxReader, wanted: dict[str, Any], choice: int
+    twin: Twin, reader: InfluxReader, given_arguments: dict[str, Any], choice: int
 ) -> None:
-    for bound in {"start", "stop"} & set(wanted):
-        position, beside = wanted[bound]
-        wanted[bound] = twin.records[position - 1].recorded_at + beside
-    if wanted.get("stream") == "x/":
-        wanted["stream"] = twin.records[choice].stream
-    assert list(reader.read(**wanted)) == list(twin.store.read(**wanted))
+    for bound in {"start", "stop"} & set(given_arguments):
+        position, beside = given_arguments[bound]
+        given_arguments[bound] = twin.records[position - 1].recorded_at + beside
+    if given_arguments.get("stream") == "x/":
+        given_arguments["stream"] = twin.records[choice].stream
+    assert list(reader.read(**given_arguments)) == list(twin.store.read(**given_arguments))
 
 
 def test_head_versions_times_root_and_proof_equal_the_journal_s(twin: Twin, reader: InfluxReader) -> None:
@@ -161,8 +161,8 @@ def test_a_reader_cannot_write(reader: InfluxReader) -> None:
 def test_any_number_of_threads_read_one_source(twin: Twin, reader: InfluxReader) -> None:
     def part(number: int) -> bool:
         after, account = number * 211 % EVENTS, [None, *ACCOUNTS][number % 3]
-        wanted = [r for r in twin.records[after : after + 700] if account in {None, r.account}]
-        return list(reader.read(after=after, until=after + 700, account=account)) == wanted
+        expected = [r for r in twin.records[after : after + 700] if account in {None, r.account}]
+        return list(reader.read(after=after, until=after + 700, account=account)) == expected
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(part, range(40)))

@@ -124,10 +124,10 @@ def test_the_name_of_a_stream_is_never_part_of_a_query(
 ) -> None:
     source, records = reader
     stream = f"order/ACC1/{entity}"
-    wanted = [record for record in records if record.stream == stream]
-    assert len(wanted) == 1
-    assert list(source.read(stream=stream)) == wanted
-    assert list(source.read(stream=stream, types=("Noted", "Other"), account="ACC1")) == wanted
+    expected = [record for record in records if record.stream == stream]
+    assert len(expected) == 1
+    assert list(source.read(stream=stream)) == expected
+    assert list(source.read(stream=stream, types=("Noted", "Other"), account="ACC1")) == expected
     assert source.version(stream) == 1
     for other in (f"order/ACC1/{entity}'", f"order/ACC2/{entity}", f"order/ACC1/{entity} "):
         assert list(source.read(stream=other)) == []

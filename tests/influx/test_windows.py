@@ -135,10 +135,10 @@ def test_no_response_exceeds_its_bound(
 ) -> None:
     bucket, records = heavy
     client = CountingClient(filling.settings_of(server, bucket))
-    wanted = [record for record in records if account in {None, record.account}]
+    expected = [record for record in records if account in {None, record.account}]
     _, source = source_of(server, bucket)
     with InfluxReader(client, "main") as reader:
-        assert list(reader.read(account=account)) == wanted
+        assert list(reader.read(account=account)) == expected
     assert max(client.sizes) <= RESPONSE_BYTES_MAX
     source.read(Query(after=3_000, limit=800))
     assert source.page * 60_000 < 2 * PAGE_BYTES
