@@ -52,7 +52,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Where lookups were answered since the book was opened, and what the tiers hold now.
 
     `live` is the view's own state: open orders and the last closed ones. `absent` counts lookups of orders that do not
-    exist. `evictions` are orders that are now in the log only; `orders` are those in memory except the live ones.
+    exist. `evictions` are from blocks, or of decoded orders in no block; `orders` are in memory except the live ones.
     """
 
     live: int = 0
@@ -73,7 +73,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tiers(Generic[V]):
-    """What has left the states of one view, least recently used first out: an LRU of values and one of blocks.
+    """What has left the states of one view: an LRU of decoded values, and one of blocks of compressed values.
 
     A cache beside the fold, in no snapshot. Each state has a Part of its own, so that a value folded by one fold is
     never returned for another's. Blocks are decompressed without the lock.
@@ -86,9 +86,9 @@ class Tiers(Generic[V]):
         self._decode = msgspec.msgpack.Decoder(tuple[int, kind]).decode  # type: ignore[valid-type]
         self._split = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
         self._lock, self._parts = threading.Lock(), itertools.count(1)
-        # A value is in one of the two: decoded, or in the block that `_places` has for its key's hash.
         self._decoded: OrderedDict[Key, V] = OrderedDict()
         self._blocks: OrderedDict[_Block, None] = OrderedDict()
+        # The block of each compressed value, by its key's hash. A value that was used lately is decoded, too.
         self._places: dict[int, _Block] = {}
         self._bytes = self._evictions = 0
         self._hits = {"decoded": 0, "compressed": 0, "log": 0, "absent": 0}
@@ -105,10 +105,13 @@ class Tiers(Generic[V]):
                 live=live,
                 **self._hits,
                 evictions=self._evictions,
-                orders=len(self._decoded) + len(self._places),
+                orders=self._count(),
                 blocks=len(self._blocks),
                 bytes=self._bytes,
             )
+
+    def _count(self) -> int:
+        return len(self._places) + sum(_hashed(key) not in self._places for key in self._decoded)
 
     def get(self, key: Key) -> V | None:
         """Return what is in memory under a key, or None."""
@@ -130,7 +133,8 @@ class Tiers(Generic[V]):
             self._hits["compressed"] += 1
             # It may have been dropped, or replaced by a newer value, while it was decompressed.
             if self._places.get(hashed) is block:
-                self._use(key, value)
+                self._blocks.move_to_end(block)
+                self._remember(key, value)
         return value
 
     def put(self, key: Key, value: V | None, is_current: Callable[[], bool]) -> None:
@@ -139,13 +143,16 @@ class Tiers(Generic[V]):
             self._hits["absent" if value is None else "log"] += 1
             # Under the lock: a record folded from now on drops the value after it was kept, not before.
             if value is not None and is_current():
-                self._use(key, value)
+                self._take_out(_hashed(key))
+                self._remember(key, value)
 
     def keep(self, number: int, values: Iterable[V]) -> None:
         """Keep what leaves a state."""
         with self._lock:
             for value in values:
-                self._use((number, self._name(value)), value)
+                key = number, self._name(value)
+                self._take_out(_hashed(key))
+                self._remember(key, value)
 
     def forget(self, key: Key) -> None:
         """Drop a value that is out of date."""
@@ -153,15 +160,16 @@ class Tiers(Generic[V]):
             self._decoded.pop(key, None)
             self._take_out(_hashed(key))
 
-    def _use(self, key: Key, value: V) -> None:
+    def _remember(self, key: Key, value: V) -> None:
         """Make a value the most recently used, and compress or evict the least recently used beyond the bounds."""
-        settings, decoded = self.settings, self._decoded
-        self._take_out(_hashed(key))
+        decoded, most, together = self._decoded, self.settings.decoded_max, self.settings.block_orders
         decoded[key] = value
         decoded.move_to_end(key)
-        # A block takes as long to compress with one value as with several, so a block's worth leaves together.
-        if len(decoded) >= settings.decoded_max + settings.block_orders:
-            self._compress([decoded.popitem(last=False) for _ in range(settings.block_orders)])
+        while len(decoded) > most and _hashed(next(iter(decoded))) in self._places:
+            decoded.popitem(last=False)
+        # Others wait until they fill a block, since values compress well only together.
+        if len(decoded) >= most + together:
+            self._compress([decoded.popitem(last=False) for _ in range(together)])
         while self._is_full() and (self._blocks or decoded):
             self._evict()
 
@@ -171,16 +179,18 @@ class Tiers(Generic[V]):
         return over or self._bytes > self.settings.compressed_bytes_max
 
     def _compress(self, values: list[tuple[Key, V]]) -> None:
-        data = zstd.compress(self._encode([(number, value) for (number, _), value in values]), self.settings.level)
-        block = _Block(data, [_hashed(key) for key, _ in values])
+        fresh = [(key, value) for key, value in values if _hashed(key) not in self._places]
+        data = zstd.compress(self._encode([(number, value) for (number, _), value in fresh]), self.settings.level)
+        block = _Block(data, [_hashed(key) for key, _ in fresh])
         self._blocks[block] = None
         self._bytes += block.size
         for hashed in block.hashes:
+            # Of two keys with one hash the first is dropped.
             self._take_out(hashed)
             self._places[hashed] = block
 
     def _evict(self) -> None:
-        """Drop the oldest block, or the oldest decoded value where `compressed_max` is less than a block."""
+        """Drop the least recently used block, or decoded value where `compressed_max` is less than a block."""
         if not self._blocks:
             self._decoded.popitem(last=False)
             self._evictions += 1
@@ -206,7 +216,7 @@ class Tiers(Generic[V]):
 
     @override
     def __repr__(self) -> str:
-        return f"<Tiers of {len(self._decoded) + len(self._places)} orders in {len(self._blocks)} blocks>"
+        return f"<Tiers of {self._count()} orders in {len(self._blocks)} blocks>"
 
 
 class Part(NamedTuple, Generic[V]):
