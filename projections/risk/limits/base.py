@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore.streams import stream_of
 from eventstore.trading import (
     Allows,
+    ContractDefined,
     EnforcementAction,
     EnforcementRequested,
     LimitBreached,
@@ -86,6 +88,27 @@ class Rule(Policy, Generic[P]):
                 continue
             if parameters.enabled:
                 yield limit, parameters
+
+
+class ValuedRule(Rule[P]):
+    """A rule on money, evaluated at quotes, as time passes and when a contract defines what its points are worth."""
+
+    quotes: ClassVar[bool] = True
+    timed: ClassVar[bool] = True
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        for each in per_account(book, trigger):
+            yield from super().decide(book, each)
+
+
+def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
+    """Yield a trigger for each account that it affects: a contract affects every account with limits."""
+    if not isinstance(trigger.event, ContractDefined):
+        yield trigger
+        return
+    for account in sorted(book.partitions("limits")):
+        yield replace(trigger, account=account)
 
 
 def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:

@@ -18,8 +18,8 @@ from eventstore.trading import (
     Severity,
 )
 from projections.decimals import FIXED, ZERO
-from projections.risk.limits.base import Breach, Rule, in_force, now_of
-from projections.risk.limits.figures import RESULT_EVENTS, cannot_change, day_of, per_account, sentence
+from projections.risk.limits.base import Breach, ValuedRule, in_force, now_of, per_account
+from projections.risk.limits.figures import RESULT_EVENTS, cannot_change, day_of, sentence
 from projections.risk.limits.parameters import (
     BadLimit,
     Basis,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, CashMoved, SessionClosed)
 
 
-class TrailingDrawdown(Rule[TrailingDrawdownParameters]):
+class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
     """Locks without end once the account reaches the floor.
 
     The floor is `distance` below the highest balance or equity so far, the starting balance included, and never above
@@ -61,13 +61,6 @@ class TrailingDrawdown(Rule[TrailingDrawdownParameters]):
     name = "trailing-drawdown"
     parameters: ClassVar[type[Parameters]] = TrailingDrawdownParameters
     types: ClassVar[tuple[type[Event], ...]] = (*EVENTS, EquityMarked)
-    quotes: ClassVar[bool] = True
-    timed: ClassVar[bool] = True
-
-    @override
-    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for each in per_account(book, trigger):
-            yield from super().decide(book, each)
 
     @override
     def breaches(

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec.structs import replace
 
 from eventstore import UnknownContract
 from eventstore.clock import NANOSECONDS, utc_date
@@ -223,15 +222,6 @@ class _PeriodTotals:
     def _sum(self, currency: str | None, *, net: bool) -> Decimal:
         gross = self.realized.get(currency, ZERO) + self.unrealized.get(currency, ZERO)
         return gross - self.fees.get(currency, ZERO) if net else gross
-
-
-def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
-    """Yield a trigger for each account that it affects: a contract affects every account with limits."""
-    if not isinstance(trigger.event, ContractDefined):
-        yield trigger
-        return
-    for account in sorted(book.partitions("limits")):
-        yield replace(trigger, account=account)
 
 
 def cannot_change(trigger: Trigger, limit: Limit, basis: Basis) -> bool:

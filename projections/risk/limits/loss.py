@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from eventstore.trading import EquityMarked, FeeCharged, TradeBusted, TradeCorrected
 from projections.decimals import FIXED
-from projections.risk.limits.base import Breach, Rule, now_of
+from projections.risk.limits.base import Breach, ValuedRule, now_of
 from projections.risk.limits.figures import (
     RESULT_EVENTS,
     TradingPeriod,
@@ -17,7 +17,6 @@ from projections.risk.limits.figures import (
     cannot_change,
     day_of,
     effective_time,
-    per_account,
     period_results,
     sentence,
     week_of,
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
     from eventstore import Event
     from projections.book import Book
     from projections.risk.limits.figures import PeriodResult
-    from projections.risk.policies import Decision, Trigger
+    from projections.risk.policies import Trigger
     from projections.views.limits.view import Limit
 
 P = TypeVar("P", DailyLossParameters, WeeklyLossParameters, DailyProfitParameters)
@@ -64,17 +63,10 @@ class _Reached(NamedTuple):
     figure: Decimal | None = None
 
 
-class _OfResult(Rule[P]):
+class _OfResult(ValuedRule[P]):
     """A rule on a result, evaluated after every event that may change it, and at quotes if open positions count."""
 
     types: ClassVar[tuple[type[Event], ...]] = RESULT_EVENTS
-    quotes: ClassVar[bool] = True
-    timed: ClassVar[bool] = True
-
-    @override
-    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for each in per_account(book, trigger):
-            yield from super().decide(book, each)
 
 
 class DailyLoss(_OfResult[DailyLossParameters]):
