@@ -139,8 +139,8 @@ def ticks(gate: Gate, seed: int = SEED) -> Iterator[list[Fact]]:
                 sent += trader.reports()
         sent += _marks(number)
         yield [
-            Fact(stream, event, f"{number}.{place}", at + place * EVENTS_APART_NS)
-            for place, (stream, event) in enumerate(sent)
+            Fact(stream, event, f"{number}.{index}", at + index * EVENTS_APART_NS)
+            for index, (stream, event) in enumerate(sent)
         ]
 
 

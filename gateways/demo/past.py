@@ -111,7 +111,7 @@ def _fill_row(record: Record) -> tuple[str, ...]:
 
 
 def _change_row(change: Change) -> tuple[str, ...]:
-    places = ", ".join(str(record.position) for record in change.records)
+    positions = ", ".join(str(record.position) for record in change.records)
     before, after = change.before, change.after
     if isinstance(before, Position) and isinstance(after, Position):
         return (
@@ -119,10 +119,10 @@ def _change_row(change: Change) -> tuple[str, ...]:
             f"{before.quantity:+}",
             f"{after.quantity:+}",
             SHOWN.money(after.realized - before.realized),
-            places,
+            positions,
         )
     locked = ", ".join(lock.allows for lock in after)
-    return change.key, "-", locked, "", places
+    return change.key, "-", locked, "", positions
 
 
 def prove(show: Show, store: EventStore) -> None:

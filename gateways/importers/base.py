@@ -143,8 +143,8 @@ class TableRow:
         if len(self.cells) != len(self._columns):
             why = f"the line has {len(self.cells)} cells, but the header has {len(self._columns)}"
             raise BadRow(self.file, self.line, "", "", why)
-        place = self._columns.get(column)
-        return (self.cells[place].strip() or None) if place is not None else None
+        index = self._columns.get(column)
+        return (self.cells[index].strip() or None) if index is not None else None
 
     def text(self, column: str) -> str:
         """Return a cell's text; raise BadRow if it is empty."""
@@ -221,8 +221,8 @@ class TableReader(FileReader):
 
     def _read_header(self, header: list[str]) -> None:
         # pandas writes its index as a column without a name.
-        names = [name.strip() or ("index" if place == 0 else "") for place, name in enumerate(header)]
-        self._columns = {name: place for place, name in enumerate(names)}
+        names = [name.strip() or ("index" if index == 0 else "") for index, name in enumerate(header)]
+        self._columns = {name: index for index, name in enumerate(names)}
         if len(self._columns) != len(names):
             twice = [name for name, count in Counter(names).items() if count > 1]
             raise BadRow(self.file, 1, twice[0], twice[0], "occurs more than once in the header")

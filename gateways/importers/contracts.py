@@ -108,14 +108,14 @@ def contract_for(symbol: str, extra: Tables | None = None) -> ContractDefined:
 def table_of(extra: Tables | None) -> ContractTable:
     """Return the built-in table, with the caller's table above it if one is given."""
     if extra is None:
-        return shipped()
+        return builtin_table()
     if isinstance(extra, str | Path):
-        return ContractTable(load_contracts(Path(extra)), shipped())
-    return ContractTable(extra.entries if isinstance(extra, ContractTable) else extra, shipped())
+        return ContractTable(load_contracts(Path(extra)), builtin_table())
+    return ContractTable(extra.entries if isinstance(extra, ContractTable) else extra, builtin_table())
 
 
 @functools.cache
-def shipped() -> ContractTable:
+def builtin_table() -> ContractTable:
     """Return the built-in table of CME Group's futures."""
     resource = importlib.resources.files(__package__) / "contracts.toml"
     return ContractTable(_parse("contracts.toml", resource.read_text(encoding="utf-8")))

@@ -166,14 +166,14 @@ class LobsterReader(FileReader):
             raise CellError(msg)
         return self._midnight + int(whole) * NANOSECONDS + int(fraction.ljust(9, "0"))
 
-    def _cell(self, row: LobsterMessage, place: int, parse: Callable[[str], T]) -> T:
+    def _cell(self, row: LobsterMessage, index: int, parse: Callable[[str], T]) -> T:
         try:
-            return parse(row.cells[place])
+            return parse(row.cells[index])
         except CellError as e:
-            self._refuse(row, place, str(e))
+            self._refuse(row, index, str(e))
 
-    def _refuse(self, row: LobsterMessage, place: int, why: str) -> NoReturn:
-        raise BadRow(self.file, row.line, _COLUMNS[place], row.cells[place], why)
+    def _refuse(self, row: LobsterMessage, index: int, why: str) -> NoReturn:
+        raise BadRow(self.file, row.line, _COLUMNS[index], row.cells[index], why)
 
 
 @functools.lru_cache(maxsize=100_000)

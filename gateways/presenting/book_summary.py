@@ -152,5 +152,7 @@ def _anomalies(book: Book, account: str) -> list[AnomalyCount]:
         marks["positions", kind].append(log_position)
     for anomaly in book.lockouts.anomalies(account):
         marks["lockouts", anomaly.kind].append(anomaly.position)
-    found += [AnomalyCount(account, view, kind, len(places), tuple(places)) for (view, kind), places in marks.items()]
+    found += [
+        AnomalyCount(account, view, kind, len(found_at), tuple(found_at)) for (view, kind), found_at in marks.items()
+    ]
     return found

@@ -55,10 +55,10 @@ def _widths(
     """Return the width of each column; None if they do not fit."""
     widths = [max(map(width, column)) for column in zip(names, *cells, strict=True)]
     excess = sum(widths) + len(GAP) * (len(widths) - 1) - available
-    for place in [place for place, mark in enumerate(marks) if mark == "~"]:
-        words = max(width(word) for row in (names, *cells) for word in row[place].split(" "))
-        spared = min(max(excess, 0), max(widths[place] - max(words, PROSE_MIN), 0))
-        widths[place] -= spared
+    for index in [index for index, mark in enumerate(marks) if mark == "~"]:
+        words = max(width(word) for row in (names, *cells) for word in row[index].split(" "))
+        spared = min(max(excess, 0), max(widths[index] - max(words, PROSE_MIN), 0))
+        widths[index] -= spared
         excess -= spared
     return widths if excess <= 0 else None
 

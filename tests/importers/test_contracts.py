@@ -9,7 +9,7 @@ import pytest
 
 from eventstore import InvalidEvent, UnknownContract
 from gateways.importers import ContractEntry, ContractTable, contract_for, load_contracts
-from gateways.importers.contracts import shipped
+from gateways.importers.contracts import builtin_table
 
 # Contract units as CME Group's rulebooks have them: units of the underlying for one unit of its price.
 ROOTS = {
@@ -53,7 +53,7 @@ def test_a_tick_is_worth_its_size_times_the_contract_unit(root: str) -> None:
 
 
 def test_every_shipped_contract_is_told_in_full() -> None:
-    for root, entry in shipped().entries.items():
+    for root, entry in builtin_table().entries.items():
         told = (entry.name, entry.product, entry.tick_size, entry.tick_value, entry.multiplier)
         assert all(told), root
         assert entry.exchange in {"CME", "CBOT", "NYMEX", "COMEX"}, root
@@ -61,7 +61,7 @@ def test_every_shipped_contract_is_told_in_full() -> None:
 
 
 def test_no_projectx_root_means_two_contracts() -> None:
-    entries = shipped().entries
+    entries = builtin_table().entries
     aliases = [alias for entry in entries.values() for alias in entry.projectx]
     assert len(aliases) == len(set(aliases))
     assert not set(aliases) & set(entries)
