@@ -9,7 +9,7 @@ from pathlib import Path
 from eventstore.errors import InvalidEvent, shown
 
 SUPPORTED = "give a directory on this machine; eventstore.connect reads from InfluxDB at http:// or https://"
-# A path collapses two slashes into one, so one is enough. A scheme of one letter is a drive of Windows.
+# A path collapses two slashes into one, so one is enough. A scheme of one letter is a Windows drive.
 _URL = re.compile(r"\s*(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+):[/\\]")
 _DRIVE = re.compile(r"\s*[A-Za-z]:(?:[/\\]|$)")
 # Written without a slash as well, and hardly meant as a directory's name.
@@ -32,14 +32,14 @@ def local_path(given: str | os.PathLike[str], what: str = "the store's directory
         msg = f"{what} is a path, not {shown(given)}: {SUPPORTED}"
         raise InvalidEvent(msg)
     if not is_utf8(text):
-        msg = f"{what} {shown(given)} is not UTF-8, in which SQLite takes names of files: rename or name another"
+        msg = f"{what} {shown(given)} is not UTF-8, which SQLite needs in file names: rename or name another"
         raise InvalidEvent(msg)
     scheme = scheme_of(text)
     if scheme:
         msg = f"{what} cannot be at a URL ({scheme}:…): {SUPPORTED}"
         raise InvalidEvent(msg)
     if os.name != "nt" and _DRIVE.match(text):
-        msg = f"{what} cannot be on a drive of Windows, {shown(text)}: {SUPPORTED}"
+        msg = f"{what} cannot be on a Windows drive, {shown(text)}: {SUPPORTED}"
         raise InvalidEvent(msg)
     path = Path(text)
     # ./file:/x is a path, and stays one where it is passed on without its first two signs.

@@ -222,7 +222,7 @@ def test_any_name_of_a_directory_will_do(killed: Path, tmp_path: Path, name: str
 def test_a_name_that_is_no_text_is_refused(killed: Path, tmp_path: Path, read_only: bool) -> None:
     directory = tmp_path / os.fsdecode(b"\xff")
     shutil.copytree(killed, directory)
-    with pytest.raises(InvalidEvent, match="is not UTF-8, in which SQLite takes names of files"):
+    with pytest.raises(InvalidEvent, match="is not UTF-8, which SQLite needs in file names"):
         eventstore.open(directory, read_only=read_only)
 
 

@@ -93,7 +93,7 @@ class ReadOnlyJournal(SqliteSource):
         except OSError as e:
             raise self._unreadable(e) from e
         if not is_there:
-            msg = f"{self.path} is not there, and nothing is created to be read: give the directory of a log"
+            msg = f"{self.path} is not there, and a read-only store creates nothing: give the directory of a log"
             raise Unavailable(msg)
         kind = schema.file_system(self.path.parent)
         if kind not in schema.NETWORK_FILE_SYSTEMS:

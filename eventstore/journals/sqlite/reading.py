@@ -43,7 +43,7 @@ class SqliteSource:
         # Absolute, because connections are opened later too, and a process may change its directory.
         self.path = Path(path).absolute()
         if not is_utf8(str(self.path)):
-            msg = f"{str(self.path)!a} is not UTF-8, in which SQLite takes names of files: rename the directory"
+            msg = f"{str(self.path)!a} is not UTF-8, which SQLite needs in file names: rename the directory"
             raise InvalidEvent(msg)
         self.log = check_name("log", log)
         self._vfs = vfs
