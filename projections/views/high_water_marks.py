@@ -54,6 +54,7 @@ class HighWaterMarksView(View[HighWaterMarksState]):
     high the equity was.
     """
 
+    # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, SessionClosed)

@@ -86,6 +86,7 @@ class RoundTripsView(View[RoundTripsState]):
     later, counts for the trade's round trip.
     """
 
+    # Its name in snapshots and on the book.
     name: ClassVar[str] = "trips"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (

@@ -157,7 +157,7 @@ class LimitsView(View[LimitsState]):
             if len(state.rules) >= RULES_MAX:
                 raise TooManyRules(record.account, record.position)
             rule = RuleSettings()
-        # The log's own time decides, not `occurred_at`: nobody can backdate a loosening.
+        # The log's own time decides, not `occurred_at`: a loosening cannot be backdated.
         now = record.recorded_at
         held = _in_force(rule.settings, now)
         fresh = Limit(

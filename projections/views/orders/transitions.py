@@ -168,7 +168,7 @@ def _replaced(
         quantity = max(event.quantity, order.cumulative)
     if base is FILLED:
         # A larger quantity reopens a filled order. A replacement that was requested before the last fill may still be
-        # confirmed after it; one that nobody requested is an anomaly.
+        # confirmed after it; one that was never requested is an anomaly.
         if quantity is not None and order.quantity is not None and quantity > order.quantity:
             base = working_status(quantity, order.cumulative)
         elif not order.pending_replaces:
