@@ -104,7 +104,7 @@ def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]]
     clock, place = store.clock, store.head() + 1
     assert isinstance(clock, ManualClock)
     clock.advance(SECOND)
-    # Every fifth fact is told late, so that the two times of a record differ.
+    # Every fifth fact is recorded late, so that the two times of a record differ.
     occurred_at = clock.now_ns() - (place % 5 == 0) * 7 * SECOND
     options: AppendOptions = {"key": str(place), "occurred_at": occurred_at, "actor": "test"}
     if isinstance(event, EquityMarked) and place % 4:
@@ -218,13 +218,13 @@ def _about_trade(chance: random.Random, account: str) -> Fact:
         case 1:
             return stream, TradeBusted(trade_id=trade_id, **named)
         case 2:
-            told: dict[str, Any] = {"side": _side(chance), "quantity": quantity, "price": price}
-            return stream, TradeBusted(trade_id=trade_id, **told, **named)
+            members: dict[str, Any] = {"side": _side(chance), "quantity": quantity, "price": price}
+            return stream, TradeBusted(trade_id=trade_id, **members, **named)
         case 3:
             return stream, TradeCorrected(trade_id=trade_id, quantity=quantity, price=price, **named)
         case _:
-            told = {"side": _side(chance), "previous_quantity": _quantity(chance), "previous_price": _price(chance)}
-            return stream, TradeCorrected(trade_id=trade_id, quantity=quantity, price=price, **told, **named)
+            members = {"side": _side(chance), "previous_quantity": _quantity(chance), "previous_price": _price(chance)}
+            return stream, TradeCorrected(trade_id=trade_id, quantity=quantity, price=price, **members, **named)
 
 
 def _position(chance: random.Random, account: str) -> Fact:
@@ -277,8 +277,8 @@ def _session(chance: random.Random, account: str) -> Fact:
         case 0 | 1:
             begun = chance.choice((None, began_at))
             opens_at = chance.choice((None, began_at + SECOND))
-            told = SessionOpened(trading_day=day, began_at=begun, opens_at=opens_at, resets_at=resets_at, week=week)
-            return stream, told
+            opened = SessionOpened(trading_day=day, began_at=begun, opens_at=opens_at, resets_at=resets_at, week=week)
+            return stream, opened
         case 2 | 3:
             late = bool(chance.randint(0, 1))
             reset = SessionReset(trading_day=day, scheduled_for=began_at, late=late, resets_at=resets_at, week=week)
@@ -306,9 +306,9 @@ def _account(chance: random.Random, account: str) -> Fact:
         case 0:
             return stream, trading.AccountOpened(starting_balance=amount, currency=currency)
         case 1 | 2:
-            told: dict[str, Any] = {chance.choice(("balance", "available", "frozen", "margin")): amount}
+            members: dict[str, Any] = {chance.choice(("balance", "available", "frozen", "margin")): amount}
             may = chance.choice((None, True, False))
-            return stream, trading.AccountUpdated(**told, can_trade=may, currency=chance.choice((None, currency)))
+            return stream, trading.AccountUpdated(**members, can_trade=may, currency=chance.choice((None, currency)))
         case 3 | 4:
             return stream, trading.CashMoved(amount=amount, currency=currency, kind=chance.choice(list(CashKind)))
         case _:

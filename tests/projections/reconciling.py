@@ -22,7 +22,7 @@ def reported(quantity: int, average: str | None = None, symbol: str = "ESZ5", si
     )
 
 
-def told(status: OrderStatus = OrderStatus.UNKNOWN, filled: int | None = None) -> trading.OrderReported:
+def order_report(status: OrderStatus = OrderStatus.UNKNOWN, filled: int | None = None) -> trading.OrderReported:
     return trading.OrderReported(status=status, filled_quantity=None if filled is None else Decimal(filled))
 
 

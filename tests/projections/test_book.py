@@ -110,9 +110,9 @@ def test_refresh_folds_what_others_appended(store: EventStore) -> None:
     book = projections.open(store)
     store.append("trade/A/T1", [bought("T1"), bought("T2")])
     assert book.positions.get("A", "ESZ5").quantity == 0
-    told: list[tuple[int, int]] = []
-    assert book.refresh(lambda done, total: told.append((done, total))) == 2
-    assert told == [(2, 2)]
+    progress: list[tuple[int, int]] = []
+    assert book.refresh(lambda done, total: progress.append((done, total))) == 2
+    assert progress == [(2, 2)]
     assert book.positions.get("A", "ESZ5").quantity == 2
     assert book.refresh() == 0
 
@@ -244,7 +244,7 @@ def test_a_book_of_some_accounts_folds_these_and_what_belongs_to_none(
     assert some.positions.get("A", "ESZ5").multiplier == 50
     assert some.positions.of("C") == whole.positions.of("C")
     assert some.positions.of("B") == ()
-    # A part of the log is no cut: the whole book's ones would be believed to hold every account.
+    # A part of the log is not a cut: a book of all accounts would start from it.
     assert not some.snapshot()
     some.append("trade/A/T3", bought("T3", 4))
     whole.refresh()

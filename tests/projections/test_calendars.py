@@ -26,7 +26,7 @@ def local(zone: str, at: int | None) -> str:
     return "never" if at is None else f"{datetime.fromtimestamp(at // NANOSECONDS, zone_of(zone)):%a %m-%d %H:%M}"
 
 
-def told(day: TradingDay) -> tuple[str, ...]:
+def instants_of(day: TradingDay) -> tuple[str, ...]:
     return tuple(local(day.zone, at) for at in (day.began_at, day.opens_at, day.flat_by, day.resets_at))
 
 
@@ -89,7 +89,7 @@ def test_a_futures_day_opens_the_evening_before(day: str, instants: tuple[str, .
         holidays=frozenset({date(2026, 11, 26), date(2026, 12, 25)}),
         early_closes={date(2026, 11, 27): time(12)},
     )
-    assert told(calendar.day(date.fromisoformat(day))) == instants
+    assert instants_of(calendar.day(date.fromisoformat(day))) == instants
 
 
 def test_a_weekend_with_a_change_of_the_clocks_is_an_hour_shorter_or_longer() -> None:
@@ -149,7 +149,7 @@ def test_a_weekend_with_a_change_of_the_clocks_is_an_hour_shorter_or_longer() ->
     ],
 )
 def test_calendars_of_other_shapes(members: dict[str, Any], day: str, instants: tuple[str, ...]) -> None:
-    assert told(Calendar(**members).day(date.fromisoformat(day))) == instants
+    assert instants_of(Calendar(**members).day(date.fromisoformat(day))) == instants
 
 
 def test_a_reset_s_instant_lies_in_the_day_that_it_begins() -> None:

@@ -196,8 +196,8 @@ def _check_pasts(store: EventStore, chance: random.Random) -> None:
             assert {each.position for each in change.records} <= between
             key = (change.view, change.account, change.key)
             answers = [_answer(before, key), _answer(after, key)]
-            told = [_held(change.before), _held(change.after)]
-            assert told in (answers, answers[::-1])
+            values = [_held(change.before), _held(change.after)]
+            assert values in (answers, answers[::-1])
 
 
 def _books(
@@ -245,7 +245,7 @@ def _answer(book: Book, key: tuple[str, str, str]) -> object:
         return tuple(each for each in book.lockouts.history(account) if each.rule_id == name)
     symbol, _, side = name.rpartition("/")
     position = book.positions.get(account, symbol, side)
-    # A contract that is defined changes no position that nobody ever had.
+    # A contract that is defined changes no position that never existed.
     return None if position.first_position is None else position
 
 

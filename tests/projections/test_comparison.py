@@ -61,10 +61,10 @@ def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventSt
     assert found.differences == (SnapshotDifference("trades", "A", 4, "it differs from the fold of the log's records"),)
     assert found.unsigned == ("trades",)
     assert found.signed_differences == ()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         book = projections.open(store)
-    assert ["snapshot of trades at" in str(each.message) for each in told] == [True, True]
+    assert ["snapshot of trades at" in str(each.message) for each in warned] == [True, True]
     assert digest(book) == from_zero(store)
 
 

@@ -83,7 +83,7 @@ def test_two_instants_of_the_log_at_once_are_refused(store: EventStore) -> None:
 
 
 def test_as_of_an_instant_in_the_world_takes_what_had_happened_by_then(store: EventStore) -> None:
-    """A trade that was told late counts at its own time, for whoever knew it."""
+    """A trade that was recorded late counts at its own time once it is known."""
     late = store.append("trade/A/T5", bought("T5", 10), occurred_at=START + MINUTE)[0]
     assert held(projections.as_of(store, occurred_at=START)) == 1
     assert held(projections.as_of(store, occurred_at=START + MINUTE - 1)) == 1

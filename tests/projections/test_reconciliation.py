@@ -19,7 +19,18 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AdjustmentReason, OrderStatus, PositionSide
 from projections import Book
 from projections.reconciliation import DifferenceKind, reconcile, record
-from tests.projections.reconciling import NOON, ORDER, POSITION, SECOND, booked, kinds, only, reported, submitted, told
+from tests.projections.reconciling import (
+    NOON,
+    ORDER,
+    POSITION,
+    SECOND,
+    booked,
+    kinds,
+    only,
+    order_report,
+    reported,
+    submitted,
+)
 from tests.views.position_folding import LONG, SHORT, fill
 
 
@@ -169,7 +180,7 @@ def test_a_newer_report_is_followed_and_adjusted_on_its_own(book: Book, store: E
 
 
 class Racing(Book):
-    """A book that somebody else overtakes just before it appends, as often as it is told to."""
+    """A book that somebody else overtakes just before it appends, a given number of times."""
 
     left: int
     store: EventStore
@@ -213,7 +224,7 @@ def test_a_fill_that_is_told_after_it_was_booked_counts_twice_until_the_next_rep
 ) -> None:
     book.append(POSITION, reported(2))
     clock.advance(SECOND)
-    # No version of the position's stream tells of a fill in an order's.
+    # No version of the position's stream shows a fill in an order's.
     booked(overtaken(book, store, 1, fill("T-1", 2, 50), ORDER))
     difference = only(book)
     assert (difference.here, difference.there, difference.stale) == (4, 2, True)
@@ -269,7 +280,7 @@ def test_what_came_to_differ_only_in_price_is_not_booked(book: Book) -> None:
 
 def test_an_order_that_differs_books_no_position(book: Book) -> None:
     book.append(POSITION, reported(2))
-    book.append(ORDER, [submitted(), told(OrderStatus.CANCELED)])
+    book.append(ORDER, [submitted(), order_report(OrderStatus.CANCELED)])
     position, order = reconcile(book, "A")
     assert record(book, "A", [order], actor="ops@desk") == []
     assert len(record(book, "A", [order, position], actor="ops@desk")) == 1
@@ -312,7 +323,7 @@ def test_the_records_behind_both_sides_are_read_when_asked_for(book: Book) -> No
 
 def test_reports_before_a_position_can_be_passed_over(book: Book) -> None:
     book.append(POSITION, reported(5))
-    book.append(ORDER, [submitted(), told(OrderStatus.CANCELED)])
+    book.append(ORDER, [submitted(), order_report(OrderStatus.CANCELED)])
     assert len(kinds(book, since=0)) == 2
     assert kinds(book, since=1) == [DifferenceKind.OPEN_HERE_CLOSED_THERE]
     assert kinds(book, since=3) == []

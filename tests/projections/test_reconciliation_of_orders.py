@@ -13,7 +13,7 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import OrderStatus
 from projections import Book
 from projections.reconciliation import DifferenceKind, reconcile
-from tests.projections.reconciling import ORDER, booked, kinds, only, submitted, told
+from tests.projections.reconciling import ORDER, booked, kinds, only, order_report, submitted
 from tests.views.position_folding import fill
 
 
@@ -24,7 +24,7 @@ def book() -> Iterator[Book]:
 
 
 def test_an_order_that_only_the_broker_knows(book: Book) -> None:
-    book.append(ORDER, told(OrderStatus.NEW))
+    book.append(ORDER, order_report(OrderStatus.NEW))
     difference = only(book)
     assert (difference.kind, difference.order_id) == (DifferenceKind.UNKNOWN_ORDER, "O-1")
     assert difference.sentence == "order O-1: the broker reports NEW, it was never submitted here"
@@ -34,7 +34,7 @@ def test_an_order_that_only_the_broker_knows(book: Book) -> None:
 
 def test_an_order_that_is_open_here_and_closed_there_until_it_ends_here_too(book: Book) -> None:
     book.append(ORDER, [submitted(), trading.OrderAccepted()])
-    (report,) = book.append(ORDER, told(OrderStatus.CANCELED))
+    (report,) = book.append(ORDER, order_report(OrderStatus.CANCELED))
     difference = only(book)
     assert difference.kind is DifferenceKind.OPEN_HERE_CLOSED_THERE
     assert (difference.here_status, difference.there_status) == (OrderStatus.NEW, OrderStatus.CANCELED)
@@ -45,19 +45,19 @@ def test_an_order_that_is_open_here_and_closed_there_until_it_ends_here_too(book
 
 
 def test_an_order_that_is_closed_here_and_open_there(book: Book) -> None:
-    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.NEW)])
+    book.append(ORDER, [submitted(), trading.OrderCanceled(), order_report(OrderStatus.NEW)])
     assert kinds(book) == [DifferenceKind.CLOSED_HERE_OPEN_THERE]
-    book.append(ORDER, told(OrderStatus.CANCELED))
+    book.append(ORDER, order_report(OrderStatus.CANCELED))
     assert kinds(book) == []
 
 
 def test_an_order_that_ended_in_two_ways(book: Book) -> None:
-    book.append(ORDER, [submitted(), trading.OrderCanceled(), told(OrderStatus.EXPIRED)])
+    book.append(ORDER, [submitted(), trading.OrderCanceled(), order_report(OrderStatus.EXPIRED)])
     assert kinds(book) == [DifferenceKind.CLOSED_DIFFERENTLY]
 
 
 def test_a_fill_that_is_missing_here_until_it_comes(book: Book) -> None:
-    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.FILLED, 3)])
+    book.append(ORDER, [submitted(), fill("T-1", 1, 50), order_report(OrderStatus.FILLED, 3)])
     closed, filled = reconcile(book, "A")
     assert (closed.kind, filled.kind) == (DifferenceKind.OPEN_HERE_CLOSED_THERE, DifferenceKind.FILLED_QUANTITY)
     assert (filled.here, filled.there, filled.difference) == (1, 3, 2)
@@ -69,30 +69,32 @@ def test_a_fill_that_is_missing_here_until_it_comes(book: Book) -> None:
 
 
 def test_a_fill_that_the_broker_does_not_know_of(book: Book) -> None:
-    book.append(ORDER, [submitted(), fill("T-1", 2, 50), told(filled=1)])
+    book.append(ORDER, [submitted(), fill("T-1", 2, 50), order_report(filled=1)])
     assert [(each.kind, each.difference) for each in reconcile(book, "A")] == [(DifferenceKind.FILLED_QUANTITY, -1)]
 
 
 def test_fills_after_the_report_are_no_difference(book: Book) -> None:
-    book.append(ORDER, [submitted(), fill("T-1", 1, 50), told(OrderStatus.PARTIALLY_FILLED, 1), fill("T-2", 1, 50)])
+    book.append(
+        ORDER, [submitted(), fill("T-1", 1, 50), order_report(OrderStatus.PARTIALLY_FILLED, 1), fill("T-2", 1, 50)]
+    )
     assert reconcile(book, "A") == ()
 
 
 def test_a_report_that_says_nothing_new_is_no_difference(book: Book) -> None:
-    book.append("order/A/O%2F1", [submitted(), told(OrderStatus.PENDING_NEW), told()])
+    book.append("order/A/O%2F1", [submitted(), order_report(OrderStatus.PENDING_NEW), order_report()])
     assert reconcile(book, "A") == ()
 
 
 def test_fills_that_go_beyond_what_was_missing_are_no_difference(book: Book) -> None:
-    book.append(ORDER, [submitted(), told(OrderStatus.PARTIALLY_FILLED, 1), fill("T-1", 2, 50)])
+    book.append(ORDER, [submitted(), order_report(OrderStatus.PARTIALLY_FILLED, 1), fill("T-1", 2, 50)])
     assert reconcile(book, "A") == ()
 
 
 def test_an_order_that_ended_after_its_report_is_no_difference(book: Book) -> None:
-    book.append(ORDER, [submitted(), told(OrderStatus.NEW), trading.OrderCanceled()])
+    book.append(ORDER, [submitted(), order_report(OrderStatus.NEW), trading.OrderCanceled()])
     assert reconcile(book, "A") == ()
 
 
 def test_an_order_whose_fills_alone_are_known_is_unknown(book: Book) -> None:
-    book.append(ORDER, [fill("T-1", 1, 50), told(OrderStatus.FILLED, 1)])
+    book.append(ORDER, [fill("T-1", 1, 50), order_report(OrderStatus.FILLED, 1)])
     assert kinds(book) == [DifferenceKind.UNKNOWN_ORDER]

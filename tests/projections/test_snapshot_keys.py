@@ -54,12 +54,12 @@ def cut(store: EventStore, cuts: int = 1) -> None:
 
 def opened(store: EventStore) -> tuple[projections.Book, list[str]]:
     """Open the book, check that it is correct, and return it with its warnings."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         book = projections.open(store)
     assert digest(book) == from_zero(store)
-    assert all(each.category is SnapshotWarning for each in told)
-    return book, [str(each.message) for each in told]
+    assert all(each.category is SnapshotWarning for each in warned)
+    return book, [str(each.message) for each in warned]
 
 
 def healed(store: EventStore, book: projections.Book) -> None:
@@ -143,9 +143,9 @@ def test_another_user_s_cut_is_passed_over_with_one_warning(
 ) -> None:
     cut(store)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "elsewhere"))
-    book, told = opened(store)
+    book, warned = opened(store)
     assert book.recovery.cut == 0
-    [warning] = told
+    [warning] = warned
     assert "signed with another key" in warning
     healed(store, book)
 
@@ -214,11 +214,11 @@ def test_a_key_that_cannot_be_trusted_is_replaced_and_its_cuts_are_passed_over(
 ) -> None:
     cut(store)
     harm(key)
-    book, told = opened(store)
+    book, warned = opened(store)
     assert book.recovery.cut == 0
-    assert any("signed with another key" in message for message in told)
+    assert any("signed with another key" in message for message in warned)
     if harm not in {another_s, removed, dangling}:
-        assert any("it was replaced" in message for message in told)
+        assert any("it was replaced" in message for message in warned)
     assert key.is_file()
     assert mode_of(key) == 0o600
     healed(store, book)
@@ -247,12 +247,12 @@ def test_without_a_place_for_the_key_this_process_alone_believes_its_cuts(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: Callable[..., None]
 ) -> None:
     lacking(monkeypatch, tmp_path)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         cut(store, 2)
         with projections.open(store) as book:
             assert book.recovery.cut == store.head()
-    assert ["cannot be stored" in str(each.message) for each in told] == [True]
+    assert ["cannot be stored" in str(each.message) for each in warned] == [True]
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "found"))
     book, messages = opened(store)
     assert book.recovery.cut == 0
@@ -312,8 +312,8 @@ def test_no_edit_without_the_key_gets_into_a_book(store: EventStore, file: Path,
 def test_triggers_and_views_in_the_file_do_nothing_to_a_cut(store: EventStore, file: Path) -> None:
     cut(store)
     executed(file, "CREATE TRIGGER t AFTER INSERT ON state BEGIN DELETE FROM state WHERE partition = 'L'; END")
-    book, told = opened(store)
-    assert any("its tables do not have the schema of snapshots" in message for message in told)
+    book, warned = opened(store)
+    assert any("its tables do not have the schema of snapshots" in message for message in warned)
     healed(store, book)
 
 

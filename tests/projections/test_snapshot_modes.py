@@ -42,14 +42,14 @@ def test_what_cannot_be_written_is_warned_of_once_and_read_all_the_same(home: Pa
             assert book.snapshot()
         path = file if what == "file" else place
         path.chmod(path.stat().st_mode & ~0o222)
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             with projections.open(store, snapshots=file) as book:
                 for _ in range(2):
                     move_on(book)
                     assert not book.snapshot()
                 assert digest(book) == from_zero(store)
-        assert ["no snapshots since" in str(each.message) for each in told] == [True]
+        assert ["no snapshots since" in str(each.message) for each in warned] == [True]
         path.chmod(0o700)
         with warnings.catch_warnings():
             # What SQLite keeps beside a read-only file may be read-only for good: another file is begun then.

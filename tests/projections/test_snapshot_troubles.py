@@ -81,7 +81,7 @@ def test_a_file_that_cannot_hold_cuts_is_left_alone_and_warned_of_once(
     file = tmp_path / "cuts"
     place(file)
     store.append("trade/A/T", bought("T"))
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         with projections.open(store, snapshots=file) as book:
             for _ in range(3):
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_hold_cuts_is_left_alone_and_warned_of_once(
             assert book._snapshots.trouble is not None
             assert "no snapshots since 20" in book._snapshots.trouble
             assert "no snapshots since 20" in repr(book._snapshots)
-    [warning] = told
+    [warning] = warned
     assert warning.category is SnapshotWarning
     assert "cannot hold snapshots" in str(warning.message)
     assert "no snapshots since 20" in str(warning.message)
@@ -135,7 +135,7 @@ def test_a_locked_file_keeps_no_book_from_opening_and_the_next_cut_holds_all(
         book._snapshots.close()
     holder = held(file, mode)
     began = time.monotonic()
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         assert not book.snapshot()
         assert not book.snapshot()
@@ -145,7 +145,7 @@ def test_a_locked_file_keeps_no_book_from_opening_and_the_next_cut_holds_all(
     assert time.monotonic() - began < 30
     let_go(holder)
     # One for each book, however often it tried.
-    assert [("is locked by another process" in str(each.message)) for each in told] == [True, True]
+    assert [("is locked by another process" in str(each.message)) for each in warned] == [True, True]
     with warnings.catch_warnings():
         # The holder has left a table that does not belong there.
         warnings.simplefilter("ignore", SnapshotWarning)

@@ -54,10 +54,10 @@ def changed(file: Path, statement: str, *bindings: object) -> None:
 
 def opened(store: EventStore, says: str) -> projections.Book:
     """Open the book, expecting a warning, and check that it is correct nevertheless."""
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         book = projections.open(store)
-    assert any(says in str(each.message) and each.category is SnapshotWarning for each in told), says
+    assert any(says in str(each.message) and each.category is SnapshotWarning for each in warned), says
     assert digest(book) == from_zero(store)
     return book
 
@@ -128,7 +128,7 @@ def test_the_next_cut_after_damage_is_a_good_one(store: EventStore, file: Path) 
     assert digest(again) == from_zero(store)
 
 
-@pytest.mark.parametrize("garbage", [b"this is no database at all", b"SQLite format 3\0" + b"\xff" * 8_000])
+@pytest.mark.parametrize("garbage", [b"this is not a database", b"SQLite format 3\0" + b"\xff" * 8_000])
 def test_a_file_that_is_garbage_is_kept_aside_and_begun_anew(store: EventStore, file: Path, garbage: bytes) -> None:
     filled_with(store)
     file.write_bytes(garbage)

@@ -94,4 +94,4 @@ def test_a_book_is_at_a_position_once_every_view_has_folded_it(store: EventStore
     store.append("trade/B/T", [bought(f"T{number}") for number in range(3)])
     book.refresh()
     assert len(view.seen) == book.position == 6
-    assert all(told < folded for told, folded in view.seen)
+    assert all(position < folded for position, folded in view.seen)

@@ -182,13 +182,13 @@ def test_an_order_that_moves_while_it_is_looked_for_is_found_and_not_kept() -> N
 class Ahead(OrderFolding):
     """A book whose fold goes on while the log is read: states are ahead of what the book says it is at."""
 
-    told = 0
+    reached = 0
     meanwhile: tuple[str, Event] | None = None
 
     @property
     @override
     def position(self) -> int:
-        return self.told
+        return self.reached
 
     @override
     def read(
@@ -199,7 +199,7 @@ class Ahead(OrderFolding):
             at, event = self.meanwhile
             self.meanwhile = None
             self.deliver(self.record(at, event))
-        yield from [record for record in found if record.position <= self.told]
+        yield from [record for record in found if record.position <= self.reached]
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -208,17 +208,17 @@ def test_what_the_log_told_while_the_fold_went_on_is_not_kept(before: bool) -> N
     folding = Ahead(OrdersView(closed_max=0), None)
     close(folding, "X")
     folding.orders = type(folding.orders)(folding, held)
-    folding.told = 2
+    folding.reached = 2
     bust = ("order/A/X", TradeBusted(trade_id="t"))
     if before:
         folding.deliver(folding.record(*bust))
     else:
         folding.meanwhile = bust
     # The book has not come to the bust yet, so either answer would be right now, and only the later one afterwards.
-    told = folding.orders.get("A", "X"), folding.orders.open("A")
-    folding.told = 3
+    answers = folding.orders.get("A", "X"), folding.orders.open("A")
+    folding.reached = 3
     now = from_log(folding, "A", "X")
-    assert told[0] != now
+    assert answers[0] != now
     assert folding.orders.get("A", "X") == now
     assert folding.orders.open("A") == (now,)
 
