@@ -74,7 +74,7 @@ def test_a_command_that_asks_writes_nothing_beside_evidence(run: Run, evidence: 
 
 
 @pytest.mark.parametrize("command", ASKING, ids=lambda command: command[0])
-def test_a_command_writes_nothing_where_it_could_when_it_is_told_so(
+def test_a_command_writes_nothing_where_it_could_when_it_is_asked_to(
     run: Run, killed: Path, command: tuple[str, ...]
 ) -> None:
     before = everything(killed)

@@ -65,7 +65,7 @@ def test_state_sums_money_by_account_and_currency(run: Run, data: Path) -> None:
     ]
 
 
-def test_state_names_what_surprised(run: Run, data: Path) -> None:
+def test_state_names_anomalies(run: Run, data: Path) -> None:
     with eventstore.open(data) as store:
         store.append("lockout/ACC2/daily-loss", LockoutCleared(by="an optimist"), occurred_at=NINE + 8 * SECOND)
     anomalies = run("state", "--data", data, "--json").document["anomalies"]
@@ -183,7 +183,7 @@ def test_diff_as_a_table_fits_one_account(run: Run, data: Path) -> None:
     assert "ACC1" not in ended.out
 
 
-def test_figures_of_any_size_are_told_in_a_readable_length(run: Run, data: Path) -> None:
+def test_figures_of_any_size_are_shown_in_a_readable_length(run: Run, data: Path) -> None:
     huge = '{"trade_id": "T", "symbol": "X", "side": "BUY", "quantity": 1e400, "price": 1e-300}'
     assert run("append", "order/ACC3/O-1", "OrderFilled", huge, "--data", data).code in {0, 2}
     assert len(run("state", "--data", data).out) < 10_000

@@ -33,7 +33,7 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Return the folder of real data, which is no part of the project."""
+    """Return the folder of real data, which is not part of the project."""
     folder = Path(__file__).resolve().parents[2].parent / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"the real data is not on this machine: there is no {folder}")

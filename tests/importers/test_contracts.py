@@ -52,7 +52,7 @@ def test_a_tick_is_worth_its_size_times_the_contract_unit(root: str) -> None:
     assert contract.root == root
 
 
-def test_every_shipped_contract_is_told_in_full() -> None:
+def test_every_built_in_contract_is_reported_in_full() -> None:
     for root, entry in builtin_table().entries.items():
         told = (entry.name, entry.product, entry.tick_size, entry.tick_value, entry.multiplier)
         assert all(told), root

@@ -85,7 +85,7 @@ def test_a_sign_may_repeat_the_side_and_not_contradict_it(store: EventStore, wri
         import_file(store, write("fills.csv", HEADER, BUY.replace(",2,", ",-2,")), "fills", account="F1")
 
 
-def test_rows_without_a_trade_id_are_told_apart_and_known_again(store: EventStore, write: Write) -> None:
+def test_rows_without_a_trade_id_are_distinguished_and_known_again(store: EventStore, write: Write) -> None:
     header, row = "symbol,quantity,price,time", "ESZ5,2,6700,1759329000"
     report = import_file(store, write("fills.csv", header, row, row), "fills", account="F1")
     assert report.types["TradeExecuted"] == 2

@@ -157,7 +157,7 @@ def test_a_halt_is_marked_and_a_cross_is_counted(store: EventStore, write: Write
     assert report.ignored == {"6: sum of a cross": 1}
 
 
-def test_messages_that_say_the_same_are_told_apart_by_their_number(store: EventStore, write: Write) -> None:
+def test_messages_that_say_the_same_are_distinguished_by_their_number(store: EventStore, write: Write) -> None:
     path = write(NAME, *["34200.2,5,0,1,5794900,-1"] * 3)
     report = import_file(store, path, "lobster", account="N1")
     assert report.types["TradeExecuted"] == 3

@@ -186,7 +186,7 @@ def test_a_record_says_which_file_it_came_from(store: EventStore, write: Write) 
     assert {record.note for record in store.read()} == {"import fills fills.csv"}
 
 
-def test_progress_is_told_row_by_row_and_batch_by_batch(store: EventStore, write: Write) -> None:
+def test_progress_is_reported_row_by_row_and_batch_by_batch(store: EventStore, write: Write) -> None:
     told: list[tuple[str, int, int | None]] = []
     path = write("fills.csv", HEADER, *rows(1, 2_500))
     import_file(store, path, "fills", account="A1", progress=lambda *step: told.append(step))

@@ -53,7 +53,7 @@ def test_newer_releases_on_the_index_change_nothing(checkout: Path, index: Wheel
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
-def test_an_installation_that_resolves_anew_would_fail(checkout: Path, index: Wheels) -> None:
+def test_an_installation_that_resolves_again_would_fail(checkout: Path, index: Wheels) -> None:
     makefile = checkout / "Makefile"
     text = makefile.read_text(encoding="utf-8")
     assert "--no-deps --require-hashes" in text

@@ -203,7 +203,7 @@ def loss(label: str) -> list[OrderFilled]:
 
 
 def copy(store: EventStore, root: Path, recorder: Recorder) -> None:
-    """Make a backup and write the log anew from its records."""
+    """Make a backup, and rebuild the log from its records."""
     head = store.head()
     # What a killed process has finished without an acknowledgement stays as it is.
     if not (root / COPY / "main" / "journal.db").exists():

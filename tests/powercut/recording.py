@@ -185,7 +185,7 @@ class Recorder:
         self.record(Create(name, file))
 
     def look(self, file: int, path: str) -> None:
-        """Record what was written to a file that is no SQLite's, by whatever way."""
+        """Record what was written, by any call, to a file that SQLite does not manage."""
         if file in self.sqlites:
             return
         with _io_open(path, "rb") as handle:

@@ -120,7 +120,7 @@ def write_image(recording: Recording, image: Path, keep: Keep, torn: Keep) -> No
 
 
 def moment(recording: Recording, chance: random.Random) -> int:
-    """Draw how many operations are done: any number, up to one that is no write, or to a process's first answer."""
+    """Draw how many operations are done: any number, up to one that does not write, or to a process's first answer."""
     drawn = chance.random()
     if drawn < 0.4:
         return chance.randint(0, len(recording))

@@ -53,7 +53,7 @@ class Named(NamedTuple):
     at: int
 
 
-def test_a_struct_s_instants_are_told_by_their_type() -> None:
+def test_a_struct_s_instants_are_known_by_their_type() -> None:
     planned = LegsPlanned(legs=(Leg(AT, 7, Decimal(1)),), by_name={"at": Leg(AT, 7, Decimal(2))}, moments=[AT], at=7)
     shown = plain(planned)
     assert shown["legs"] == [{"opened_at": TEXT, "until": 7, "price": "1"}]

@@ -130,6 +130,6 @@ def test_utc_has_short_names() -> None:
     assert zone_named("Z") is UTC
 
 
-def test_what_begins_like_a_time_is_told_from_a_name() -> None:
+def test_what_begins_like_a_time_is_distinguished_from_a_name() -> None:
     assert all(map(reads_as_time, ("2025-11-19", "2025-1-1x", "9:30", "15:10 lunch")))
     assert not any(map(reads_as_time, ("noon", "O-2025", "end-of-day", "12")))

@@ -213,7 +213,7 @@ def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard]) -> 
 
 
 def passes(book: Book, file: list[tuple[int, bytes]], count: int) -> Iterator[None]:
-    """Observe the file so often, each time later by its length, and every event made anew, as a feed's are."""
+    """Observe the file several times, each time later by its length, with new event objects, as a feed creates them."""
     length = file[-1][0] - file[0][0] + 1
     for number in range(count):
         for at, raw in file:

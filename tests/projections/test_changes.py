@@ -82,7 +82,7 @@ def test_the_same_instant_known_twice_tells_what_was_learned_of_it(store: EventS
     assert projections.diff(store, noon, noon, occurred_at=True, known_by=(known[1], known[0])) == (change,)
 
 
-def test_later_known_less_is_told_as_it_is(store: EventStore, clock: ManualClock) -> None:
+def test_later_known_less_is_reported_as_it_is(store: EventStore, clock: ManualClock) -> None:
     imported(store, clock)
     known = (START + 73 * HOUR, START + 49 * HOUR)
     (change,) = projections.diff(store, START + HOUR, START + 2 * HOUR, occurred_at=True, known_by=known)

@@ -100,7 +100,7 @@ def test_asking_a_parked_partition_often_costs_no_memory(book: Book) -> None:
     assert len(depths) == 1
 
 
-def test_a_mended_view_folds_on(store: EventStore, book: Book, view: RainByAccount) -> None:
+def test_a_fixed_view_folds_on(store: EventStore, book: Book, view: RainByAccount) -> None:
     assert not book.retry("rain", "A")
     assert list(book.parked) == [("rain", "A")]
     view.bad = {2}
@@ -276,7 +276,7 @@ class Moved(RainByAccount):
 
 
 @pytest.mark.parametrize(("changed", "total"), [(Raised, 12), (Reshaped, 6)])
-def test_a_changed_view_folds_anew_and_the_others_use_their_cut(
+def test_a_changed_view_folds_again_and_the_others_use_their_cut(
     store: EventStore, changed: type[RainByAccount], total: int
 ) -> None:
     book = projections.open(store, views=[RainByAccount(), Everything()])

@@ -122,7 +122,7 @@ def test_later_fills_alone_are_no_difference(book: Book, clock: ManualClock) -> 
     assert reconcile(book, "A") == ()
 
 
-def test_a_fill_that_is_told_late_explains_the_difference(book: Book, clock: ManualClock) -> None:
+def test_a_fill_that_is_reported_late_explains_the_difference(book: Book, clock: ManualClock) -> None:
     book.append(POSITION, reported(2))
     asked = reconcile(book, "A")
     clock.advance(SECOND)
@@ -146,7 +146,7 @@ def test_a_late_fill_that_explains_only_a_part_makes_the_report_stale(book: Book
     assert book.positions.get("A", "ESZ5").quantity == 5
 
 
-def test_a_bust_of_before_the_report_that_is_told_after_it_counts(book: Book, clock: ManualClock) -> None:
+def test_a_bust_of_before_the_report_that_is_reported_after_it_counts(book: Book, clock: ManualClock) -> None:
     book.append(ORDER, fill("T-1", 2, 50))
     book.append(POSITION, reported(0))
     clock.advance(SECOND)
@@ -219,7 +219,7 @@ def test_a_fill_in_between_that_explains_it_leaves_nothing_to_book(book: Book, s
     assert book.positions.get("A", "ESZ5").quantity == 2
 
 
-def test_a_fill_that_is_told_after_it_was_booked_counts_twice_until_the_next_report(
+def test_a_fill_that_is_reported_after_it_was_booked_counts_twice_until_the_next_report(
     book: Book, store: EventStore, clock: ManualClock
 ) -> None:
     book.append(POSITION, reported(2))
@@ -301,7 +301,7 @@ def test_an_average_price_differs_beyond_a_tick(book: Book) -> None:
     assert reconcile(book, "A") == ()
 
 
-def test_a_position_whose_opening_told_no_price_has_no_average_to_compare(book: Book) -> None:
+def test_a_position_whose_opening_had_no_price_has_no_average_to_compare(book: Book) -> None:
     opening = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=AdjustmentReason.OPENING)
     book.append(POSITION, [opening, reported(1, "50")])
     assert reconcile(book, "A") == ()

@@ -171,7 +171,7 @@ def test_a_limit_that_was_changed_after_seeding_stays(store: EventStore, tmp_pat
     assert facts(store)[-1] == ("limits/ACC2/daily-loss", changed)
 
 
-def test_an_account_of_which_the_broker_told_before_is_opened_all_the_same(store: EventStore, tmp_path: Path) -> None:
+def test_an_account_of_which_the_broker_reported_before_is_still_opened(store: EventStore, tmp_path: Path) -> None:
     store.append("account/ACC2/-", [AccountUpdated(balance=Decimal(1)), AccountUpdated(balance=Decimal(2))])
     written(tmp_path, RISK).apply(projections.open(store), "risk desk")
     assert [record.type for record in store.read(stream="account/ACC2/-")] == ["AccountUpdated"] * 2 + ["AccountOpened"]

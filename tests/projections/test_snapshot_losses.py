@@ -103,7 +103,7 @@ def test_the_next_cut_holds_what_the_file_lost_while_the_book_was_open(
     again(store)
 
 
-def test_a_lost_file_is_written_anew_though_the_book_has_not_moved(
+def test_a_lost_file_is_written_again_though_the_book_has_not_moved(
     store: EventStore, book: projections.Book, file: Path
 ) -> None:
     deleted(file)

@@ -280,7 +280,7 @@ def test_a_full_disk_costs_a_cut_and_nothing_else(store: EventStore, book: proje
     again(store, elsewhere)
 
 
-def test_what_an_interruption_left_half_told_is_in_no_cut(store: EventStore) -> None:
+def test_what_an_interruption_left_half_folded_is_in_no_cut(store: EventStore) -> None:
     """States that are ahead of the book's position would be folded twice after a restart."""
     with projections.open(store) as book:
         store.append("trade/A/T", [bought(f"T{number}") for number in range(4)])

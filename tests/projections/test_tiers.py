@@ -130,7 +130,7 @@ def test_live_lookups_are_counted_without_tiers_too_and_looking_does_not_count()
 
 
 @pytest.mark.parametrize("tier", ["decoded", "compressed", "log"])
-def test_an_order_that_is_touched_again_is_never_told_as_it_was(tier: str) -> None:
+def test_an_order_that_is_touched_again_is_never_returned_as_it_was(tier: str) -> None:
     folding = tiered(decoded_max=int(tier == "decoded"), compressed_max=0 if tier == "log" else 9, block_orders=1)
     close(folding, "X")
     before = folding.orders.get("A", "X")
@@ -203,7 +203,7 @@ class Ahead(OrderFolding):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_what_the_log_told_while_the_fold_went_on_is_not_kept(before: bool) -> None:
+def test_what_the_log_recorded_while_the_fold_went_on_is_not_kept(before: bool) -> None:
     held = tiers_of(TierSettings())
     folding = Ahead(OrdersView(closed_max=0), None)
     close(folding, "X")
@@ -285,7 +285,7 @@ def test_a_book_starts_again_with_empty_tiers_and_fills_them_from_the_log(store:
         assert (late.status, late.cumulative) == (OrderStatus.NEW, Decimal(0))
 
 
-def test_a_view_built_anew_is_not_told_from_what_the_old_one_left(store: EventStore) -> None:
+def test_a_view_built_again_is_not_distinguished_from_what_the_old_one_left(store: EventStore) -> None:
     fill_store(store, 1_500)
     with projections.open(store, snapshots=False, tiers=SMALL) as book:
         for _ in range(2):

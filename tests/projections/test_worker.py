@@ -55,7 +55,7 @@ def test_waiting_ends_in_time_where_nothing_comes(store: EventStore) -> None:
         assert worker.wait(0, 0)
 
 
-def test_lag_is_told_in_events_and_in_seconds_since_the_oldest(tmp_path: Path) -> None:
+def test_lag_is_reported_in_events_and_in_seconds_since_the_oldest(tmp_path: Path) -> None:
     clock = ManualClock(START)
     with eventstore.open(tmp_path / "data", clock=clock) as store:
         book = projections.open(store, snapshots=False)

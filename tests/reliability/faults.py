@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 
 class Interruption(BaseException):
-    """What Ctrl-C is: an exception from outside, at any line, that is no error of anybody's."""
+    """Stands for Ctrl-C: an exception from outside, at any line, that is not an error."""
 
 
 class Disk(apsw.VFS):

@@ -104,7 +104,7 @@ class File:
         return Cell(child, rowid, bytes(self.data[at : at + size]))
 
     def put(self, page: Page) -> bool:
-        """Write a page's cells anew, laid out as SQLite does; tell whether they fit."""
+        """Rewrite a page's cells, laid out as SQLite does; return whether they fit."""
         start, at = self._places(page.number)
         is_interior = page.right is not None
         first = at + (12 if is_interior else 8)

@@ -147,7 +147,7 @@ def test_a_copy_inside_the_logs_own_directory_is_refused(store: EventStore, tmp_
 
 
 def test_a_copy_is_not_made_into_the_place_of_another_that_came_meanwhile(store: EventStore, tmp_path: Path) -> None:
-    """Some that copy to one place at once: one of them is told, and the other's copy stands."""
+    """Several copy to one place at once: one gets an error, and the other's copy remains."""
     store.append("order/ACC1/1", [submitted()] * 2_000)
     barrier = threading.Barrier(4)
     ends: list[object] = []

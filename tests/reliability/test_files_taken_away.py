@@ -239,7 +239,7 @@ def test_a_truncated_journal_is_noticed(data: Path, monkeypatch: pytest.MonkeyPa
     store.close()
 
 
-def test_others_may_checkpoint_and_begin_the_write_ahead_log_anew(store: EventStore, data: Path) -> None:
+def test_others_may_checkpoint_and_begin_the_write_ahead_log_again(store: EventStore, data: Path) -> None:
     with closing(apsw.Connection(str(journal(data)))) as other:
         assert other.execute("SELECT count(*) FROM event").get == 20
         for number in range(3):
@@ -249,7 +249,7 @@ def test_others_may_checkpoint_and_begin_the_write_ahead_log_anew(store: EventSt
     assert store.verify().ok
 
 
-def test_another_process_may_begin_the_write_ahead_log_anew_and_append(store: EventStore, data: Path) -> None:
+def test_another_process_may_begin_the_write_ahead_log_again_and_append(store: EventStore, data: Path) -> None:
     script = (
         "import sys, eventstore, apsw\n"
         "from tests.store.facts import rejected\n"

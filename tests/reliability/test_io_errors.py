@@ -140,7 +140,7 @@ def test_a_failed_sync_poisons_the_store_until_it_is_opened_again(tmp_path: Path
         assert len(check(store, acked)) == 3
 
 
-def test_all_who_share_a_failed_commit_are_told_of_their_own_events(tmp_path: Path) -> None:
+def test_all_who_share_a_failed_commit_learn_of_their_own_events(tmp_path: Path) -> None:
     disk = Disk()
     store = disk.store(tmp_path)
     errors: dict[int, StoreError] = {}

@@ -30,7 +30,7 @@ class Killer:
         acks.mkdir()
 
     def round(self, directory: Path, name: str, seed: int, delays: list[float]) -> list[Ack]:
-        """Let four writers live for so long, and return what they were told is stored."""
+        """Let four writers live for a while, and return what was acknowledged to them."""
         order = {"directory": str(directory), "acks": str(self._acks), "name": name, "seed": seed, "delays": delays}
         assert self._server.stdin is not None
         assert self._server.stdout is not None

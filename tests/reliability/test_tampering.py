@@ -295,7 +295,7 @@ def test_a_log_that_never_began_in_the_place_of_ones_own_is_found(sound: tuple[P
 
 
 @pytest.mark.filterwarnings("ignore::eventstore.StorageWarning")
-def test_a_damaged_watermark_is_told_by_name(sound: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_damaged_watermark_is_named(sound: tuple[Path, Path], tmp_path: Path) -> None:
     chance = random.Random(SEED)
     shutil.copytree(sound[0], tmp_path / "data")
     mark = tmp_path / "data" / "main" / "watermarks" / "head"

@@ -12,7 +12,7 @@ from tests.reliability.wal_model import HEADER, PAGE_BYTES, SECTOR, STRIDE, Mode
 
 
 def lived(chance: random.Random) -> ModelLog:
-    """Return a log after commits, kills before the sync, beginnings anew, and power cuts."""
+    """Return a log after commits, kills before the sync, restarts from its beginning, and power cuts."""
     log = ModelLog(chance)
     for _ in range(chance.randint(1, 25)):
         drawn = chance.random()

@@ -47,7 +47,7 @@ class ModelLog:
             self._seed = seed
 
     def restart(self) -> None:
-        """All is in the tables: the next transaction begins the log anew."""
+        """All is in the tables: the next transaction starts the log from its beginning."""
         self.frames = self.acknowledged = self.ended = 0
 
     def cut_power(self) -> bytes:

@@ -79,12 +79,12 @@ class Writer:
         )
 
     def keyed(self) -> None:
-        """Append a fact that every writer knows: whoever comes first, all are told of the same record."""
+        """Append a fact that every writer knows: whoever comes first, all get the same record."""
         key = str(self._chance.randint(1, 5_000))
         self._acknowledge(self._store.append("order/shared/keyed", submitted(), key=key))
 
     def insist(self) -> None:
-        """Append under a key until it is told to be there, as one does whose commit another's interruption hit."""
+        """Append under a key until it is acknowledged, as after a commit that another's interruption hit."""
         stream, label = self._stream("order"), self._label()
         for _ in range(100):
             with contextlib.suppress(OutcomeUnknown):
@@ -198,7 +198,7 @@ def _until(writer: Writer, ends: float) -> None:
 
 
 def append_for_ever(directory: str, acks: Path, name: str, seed: int) -> None:
-    """Append from two threads, which share commits, and open the store anew now and then."""
+    """Append from two threads, which share commits, and reopen the store now and then."""
     chance = random.Random(seed)
     life = 0
     while True:

@@ -22,7 +22,7 @@ class Ticked(Event, frozen=True, kw_only=True):
 
 
 def rejected(reason: object = "") -> trading.OrderRejected:
-    """A fact of an order, told from others by its reason."""
+    """An event of an order, distinguished by its reason."""
     return trading.OrderRejected(reason=str(reason))
 
 
@@ -37,12 +37,12 @@ def filled(quantity: object = "1", price: object = "4500.25") -> trading.OrderFi
 
 
 def contract(name: object = "") -> trading.ContractDefined:
-    """A fact that may wait for its sync, told from others by its name."""
+    """An event that may wait for its sync, distinguished by its name."""
     return trading.ContractDefined(symbol="ESZ5", name=str(name))
 
 
 def adjusted(note: object = "") -> trading.PositionAdjusted:
-    """A fact of a position, told from others by its note."""
+    """An event of a position, distinguished by its note."""
     reason = trading.AdjustmentReason.TRANSFER
     return trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(1), reason=reason, note=str(note))
 

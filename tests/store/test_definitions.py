@@ -125,7 +125,7 @@ def test_a_format_that_never_was_is_refused(journal: sqlite3.Connection, tmp_pat
     assert "user_version" in refusal(tmp_path)
 
 
-def test_a_journal_whose_tables_were_all_dropped_does_not_begin_anew(
+def test_a_journal_whose_tables_were_all_dropped_does_not_start_again(
     journal: sqlite3.Connection, tmp_path: Path
 ) -> None:
     for name in ("event", "head", "meta", "node", "type"):

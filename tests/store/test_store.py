@@ -71,7 +71,7 @@ def test_several_batches_are_refused_together(store: EventStore) -> None:
     assert (store.head(), store.version(ORDER)) == (0, 0)
 
 
-def test_a_stale_writer_is_told_where_the_stream_is(store: EventStore) -> None:
+def test_a_stale_writer_learns_where_the_stream_is(store: EventStore) -> None:
     store.append(ORDER, [rejected("a"), rejected("b")], expected=0)
     with pytest.raises(VersionConflict, match="read it again and decide again") as conflict:
         store.append(ORDER, rejected("c"), expected=1)

@@ -65,7 +65,7 @@ def test_a_torn_write_of_zeros_at_the_end_is_passed_over(data: Path) -> None:
         assert len(opens(data)) == 1
 
 
-def test_a_changed_digit_is_told_from_a_watermark_that_is_ahead(data: Path) -> None:
+def test_a_changed_digit_is_distinguished_from_a_watermark_that_is_ahead(data: Path) -> None:
     whole = encoded(head_of(data))
     (folder(data) / "head").write_bytes(whole.replace(b'"position":3', b'"position":9'))
     [warning] = opens(data)
@@ -139,7 +139,7 @@ def test_a_folder_that_is_none_is_passed_over(data: Path) -> None:
 
 
 @pytest.mark.parametrize("left", ["nothing", "empty"])
-def test_a_log_does_not_begin_anew_where_one_had_records(data: Path, left: str) -> None:
+def test_a_log_does_not_start_again_where_one_had_records(data: Path, left: str) -> None:
     journal = data / "main" / "journal.db"
     journal.unlink()
     if left == "empty":
