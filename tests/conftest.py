@@ -10,10 +10,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import coverage
+import hypothesis
 import pytest
 
 from tests import proving
 from tests.memory import directory_in_memory
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 _FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 

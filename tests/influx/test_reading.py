@@ -84,7 +84,7 @@ arguments = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_arguments=arguments, choice=st.integers(0, EVENTS - 1))
 def test_any_arguments_return_what_the_journal_returns(
     twin: Twin, reader: InfluxReader, given_arguments: dict[str, Any], choice: int

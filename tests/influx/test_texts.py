@@ -69,9 +69,7 @@ def read_back(server: Server, bucket: str, records: Sequence[Record]) -> None:
                 assert list(reader.read(stream=record.stream)) == by_stream
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=st.lists(st.tuples(entities, texts, texts, texts), min_size=40, max_size=80))
 def test_any_text_in_any_field_is_read_back(
     server: Server, texts_bucket: str, drawn: list[tuple[str, str, str, str]]

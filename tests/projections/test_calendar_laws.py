@@ -65,7 +65,6 @@ instants = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(calendars(), instants)
 def test_every_instant_lies_in_one_day_and_its_borders_are_half_open(calendar: Calendar, at: int) -> None:
     day = calendar.day_at(at)
@@ -80,7 +79,6 @@ def test_every_instant_lies_in_one_day_and_its_borders_are_half_open(calendar: C
         assert day.opens_at <= day.flat_by <= day.resets_at
 
 
-@settings(deadline=None)
 @given(calendars(), instants)
 def test_a_day_is_a_trading_day_named_by_where_it_ends(calendar: Calendar, at: int) -> None:
     day = calendar.day_at(at)
@@ -93,7 +91,6 @@ def test_a_day_is_a_trading_day_named_by_where_it_ends(calendar: Calendar, at: i
     assert ends == day.trading_day or (ends == day.trading_day - timedelta(days=1) and calendar.reset < time(1))
 
 
-@settings(deadline=None)
 @given(calendars(), instants)
 def test_what_comes_next_is_the_first_of_its_kind_after_the_instant(calendar: Calendar, at: int) -> None:
     days = list(calendar.days(max(at - 30 * 24 * HOUR, 0), at + 60 * 24 * HOUR))
@@ -103,7 +100,6 @@ def test_what_comes_next_is_the_first_of_its_kind_after_the_instant(calendar: Ca
     assert calendar.next_flat_by(at) == min(wanted, default=None)
 
 
-@settings(deadline=None)
 @given(calendars(), instants, st.integers(0, 40 * 24 * 60))
 def test_the_days_of_a_span_tile_it_without_gap_or_overlap(calendar: Calendar, start: int, minutes: int) -> None:
     stop = start + minutes * MINUTE
@@ -120,7 +116,7 @@ def test_the_days_of_a_span_tile_it_without_gap_or_overlap(calendar: Calendar, s
     assert len({day.trading_day for day in days_around}) == len(days_around)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(ZONES), st.one_of(dates, near_dates), st.one_of(hours, near_changes))
 def test_resolve_agrees_with_a_search_through_all_minutes(zone: str, day: date, at: time) -> None:
     assert resolve(zone, day, at) == next(minutes_at_or_after(zone, datetime.combine(day, at)))

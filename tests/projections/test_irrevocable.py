@@ -87,7 +87,7 @@ class Scene:
         return any(lockout.rule_id == "loss" for lockout in self.book.lockouts.active("A", at))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(attempts, min_size=1, max_size=12))
 def test_nothing_weakens_one_before_its_original_end(tried: list[Attempt]) -> None:
     scene = Scene()
@@ -110,7 +110,7 @@ def test_nothing_weakens_one_before_its_original_end(tried: list[Attempt]) -> No
         assert not scene.holds(scene.clock.now_ns())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(moves, waits), max_size=12))
 def test_changed_clocks_leave_its_end_unchanged(tried: list[Attempt]) -> None:
     scene = Scene()

@@ -41,7 +41,7 @@ histories = st.builds(history, st.randoms(use_true_random=False), st.integers(1,
 chances = st.randoms(use_true_random=False)
 # A broken law fails at once, with any history: to find the shortest takes minutes, and is left to whoever fixes it.
 without_shrinking = (Phase.explicit, Phase.reuse, Phase.generate)
-law = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow], phases=without_shrinking)
+law = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], phases=without_shrinking)
 
 
 @pytest.fixture(autouse=True)

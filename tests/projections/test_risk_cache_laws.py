@@ -205,7 +205,7 @@ class History:
         return book
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(steps, min_size=8, max_size=30), st.sampled_from([None, CALENDAR]))
 def test_a_cached_check_answers_like_a_fresh_book(chosen: list[tuple[Any, ...]], calendar: Calendar | None) -> None:
     history = History(calendar)

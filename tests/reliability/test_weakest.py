@@ -64,7 +64,7 @@ def check_refused(book: Book, reason: str, write: Callable[[], object]) -> None:
 def test_a_verb_below_the_weakest_refuses_and_the_weakest_takes_it(cls: type[Event], book: Book) -> None:
     store = store_of(book)
 
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     @given(events_of(cls))
     def holds(event: Event) -> None:
         weakest = weakest_of(event)

@@ -80,7 +80,7 @@ def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
 
 @pytest.mark.parametrize("cls", VOCABULARY)
 def test_every_event_of_the_vocabulary_reads_back_to_the_last_digit(cls: type[Event]) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(events_of(cls))
     def holds(event: Event) -> None:
         # Equal decimals may differ in their digits: 1.10 and 1.1. The text of an event shows each digit.

@@ -151,5 +151,5 @@ def outcome_of(outcome: object) -> object:
     return outcome
 
 
-TheSameAnswers.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TheSameAnswers.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 TestTheSameAnswers = TheSameAnswers.TestCase

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import projections
@@ -147,7 +147,6 @@ events = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("ab"), events, times), max_size=20), st.integers(0, 20))
 def test_the_fold_goes_on_from_a_snapshot_at_any_cut(given_events: list[tuple[str, Any, int]], cut: int) -> None:
     view, log = BlackoutsView(), Folding()

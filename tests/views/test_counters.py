@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -229,7 +229,6 @@ def test_a_window_ends_with_the_instant_that_is_asked_for() -> None:
 INSTANTS = st.lists(st.tuples(st.integers(0, 7_300 * SECOND), st.integers(-1, 1)), max_size=30)
 
 
-@settings(deadline=None)
 @given(INSTANTS, st.integers(0, 7_400 * SECOND))
 def test_windows_never_count_too_few_and_at_most_a_second_too_many(events: list[tuple[int, int]], at: int) -> None:
     book = Counting()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import eventstore
@@ -260,7 +260,6 @@ steps = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(steps, max_size=30), st.integers(0, 30))
 def test_every_request_is_pending_or_answered_once_and_a_cut_changes_nothing(steps: list[Any], cut: int) -> None:
     view, log = EnforcementView(), Folding()

@@ -4,7 +4,7 @@ import functools
 import math
 from datetime import date, timedelta
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
@@ -78,7 +78,6 @@ steps = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(steps, max_size=10), st.sampled_from([2, 3, None]), st.integers(0, 10))
 def test_what_held_at_any_time_is_what_the_whole_history_says(
     steps: list[tuple[str, int, int | None]], settings_max: int | None, cut: int

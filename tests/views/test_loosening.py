@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from projections.views.limits.loosening import COMPARISONS, loosened
@@ -176,7 +176,6 @@ values = st.recursive(
 parameters = st.dictionaries(st.sampled_from([*COMPARISONS, "max_x", "warn", "other"]), values, max_size=4)
 
 
-@settings(deadline=None)
 @given(parameters, parameters)
 def test_any_two_sets_of_parameters_can_be_compared_and_the_same_is_no_loosening(
     one: dict[str, Any], other: dict[str, Any]
@@ -188,7 +187,6 @@ def test_any_two_sets_of_parameters_can_be_compared_and_the_same_is_no_loosening
 figures = st.decimals(min_value=0, max_value=10**6, places=2)
 
 
-@settings(deadline=None)
 @given(figures, figures, figures, st.sampled_from(["limit", "cooldown", "locks_at"]))
 def test_what_tightens_step_by_step_never_loosens(one: Decimal, two: Decimal, three: Decimal, name: str) -> None:
     first, second, third = ({name: str(figure)} for figure in (one, two, three))

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import eventstore
@@ -292,7 +292,6 @@ session_events = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(session_events, instants), max_size=12), st.integers(0, 12))
 def test_the_fold_goes_on_from_a_snapshot_at_any_cut(events: list[tuple[Event, int]], cut: int) -> None:
     view, log = SessionsView(), Folding()
@@ -306,7 +305,6 @@ def test_the_fold_goes_on_from_a_snapshot_at_any_cut(events: list[tuple[Event, i
     assert len({session.trading_day for session in whole.days}) == len(whole.days) <= 3
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(session_events, instants), max_size=12), instants)
 def test_the_current_day_holds_its_instant_and_what_comes_next_is_after_it(
     events: list[tuple[Event, int]], at: int
