@@ -127,7 +127,7 @@ class Book(BuiltinQueries):
         return not self._closed and (not self._live or self.position >= self._reader.head())
 
     def unchanged_since(self, position: int) -> bool:
-        """Tell whether every answer since the book was at a position belongs to that position.
+        """Return whether every answer since the book was at a position belongs to that position.
 
         For several questions at one position without the lock: ask them, then this; where it is False, another thread
         has folded in between, so ask all of them again.
@@ -135,7 +135,7 @@ class Book(BuiltinQueries):
         return self._fold.unchanged_since(position)
 
     def covers(self, account: str) -> bool:
-        """Tell whether this book folds an account's records."""
+        """Return whether this book folds an account's records."""
         return self._accounts is None or account in self._accounts
 
     @property
@@ -221,7 +221,7 @@ class Book(BuiltinQueries):
         return folded
 
     def snapshot(self) -> bool:
-        """Write a cut, so that the next start reads only what came later; tell whether one was written.
+        """Write a cut, so that the next start reads only what came later; return whether one was written.
 
         Other threads fold and append meanwhile. A cut that cannot be written is a SnapshotWarning, not an error.
         """
@@ -296,7 +296,7 @@ class Book(BuiltinQueries):
     # Repair
 
     def retry(self, view: str, partition: str) -> bool:
-        """Fold a parked partition again from its first record; tell whether it is now as current as the book."""
+        """Fold a parked partition again from its first record; return whether it is now as current as the book."""
         with self._lock:
             view_state = self._fold.views[view]
             single = refolded(

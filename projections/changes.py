@@ -206,5 +206,5 @@ def _value_in(book: Book, view: str, account: str, key: str) -> object:
 
 
 def _was_never_traded(value: object) -> bool:
-    """Tell whether this is the flat position of a symbol that was never traded: only its contract may differ."""
+    """Return whether this is the flat position of a symbol that was never traded: only its contract may differ."""
     return isinstance(value, Position) and value.first_position is None

@@ -123,7 +123,7 @@ class Fold:
         return tuple([views[view].change_counts.get(partition, 0) for view, partition in wanted])
 
     def unchanged_since(self, log_position: int) -> bool:
-        """Tell whether no record after a position has changed any state, or is about to."""
+        """Return whether no record after a position has changed any state, or is about to."""
         return self._collected[0] == log_position
 
     def apply(self, records: Sequence[Record]) -> int:

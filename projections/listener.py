@@ -16,7 +16,7 @@ class Listener(Protocol):
         """Whether every notification has led to its decisions, and every decision is appended."""
 
     def is_caught_up_for(self, account: str) -> bool:
-        """Tell whether that is so for an account, whatever failed for another."""
+        """Return whether that is so for an account, whatever failed for another."""
 
     def folded(self, record: Record) -> None:
         """Handle a record just folded: the book is at its position, and the book's lock is held."""

@@ -55,7 +55,7 @@ class TradingDay(msgspec.Struct, frozen=True):
         return self.trading_day.isoformat()
 
     def holds(self, at: Times) -> bool:
-        """Tell whether an instant is in this day: its beginning is, its reset is in the next."""
+        """Return whether an instant is in this day: its beginning is, its reset is in the next."""
         return self.began_at <= to_ns(at) < self.resets_at
 
     def opened(self) -> SessionOpened:

@@ -38,5 +38,5 @@ def starts_of(
 
 
 def is_volatile(view: View[Any]) -> bool:
-    """Tell whether a view folds observed events only, none that are stored."""
+    """Return whether a view folds observed events only, none that are stored."""
     return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)

@@ -102,7 +102,7 @@ def views_of(given: object) -> list[View[Any]]:
 
 
 def is_by_account(view: View[Any]) -> bool:
-    """Tell whether a view's partitions are the accounts of the streams."""
+    """Return whether a view's partitions are the accounts of the streams."""
     return type(view).partition is View.partition
 
 
@@ -117,7 +117,7 @@ class BookReader(Protocol):
         """Return the live state of a partition, or None where it has no record; raise PartitionParked."""
 
     def covers(self, account: str) -> bool:
-        """Tell whether the book folds an account's records: one that was opened for some accounts omits others."""
+        """Return whether the book folds an account's records: one that was opened for some accounts omits others."""
 
     def partitions(self, view: str) -> Sequence[str]:
         """Return the partitions that have a state."""

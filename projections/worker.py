@@ -80,7 +80,7 @@ class Worker:
         self.book.snapshot()
 
     def wait(self, position: int, timeout: float) -> bool:
-        """Wait at most `timeout` seconds until the book has reached a position, and tell whether it has."""
+        """Wait at most `timeout` seconds until the book has reached a position, and return whether it has."""
         # Real time: a clock that is set by hand, as in a test, would wait for ever.
         deadline = time.monotonic() + timeout
         while self.book.position < position and self.error is None:

@@ -54,6 +54,7 @@ PLAIN_WORDS = {
     r"(?:is|are) well": "healthy, in order",
     r"at the most": "at most",
     r"for ever": "forever",
+    r"tells? whether": "return whether",
 }
 """Words that STYLE replaces, as patterns, each with what to write instead."""
 LOCK_ADDRESS = re.compile(r"\w://|^\s*-(?!-hash=sha256:)|\s@\s")

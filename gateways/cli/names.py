@@ -29,7 +29,7 @@ def close_to(name: str, names: Iterable[str]) -> str:
 
 
 def has_account(store: EventReader, account: str) -> bool:
-    """Tell whether the log has a record of an account; raise InvalidEvent for a name that cannot be one."""
+    """Return whether the log has a record of an account; raise InvalidEvent for a name that cannot be one."""
     if account == SHARED:
         msg = f"{account!r} is not an account: it stands for records without one, such as contracts"
         raise InvalidEvent(msg)
@@ -45,7 +45,7 @@ def check_account(store: EventReader, account: str, hint: str = "", *, may_be_ne
 
 
 def note_account(store: EventReader, account: str | None) -> bool:
-    """Tell whether the log has a record of an account, and print a note if not; True without a name."""
+    """Return whether the log has a record of an account, and print a note if not; True without a name."""
     if account is None or has_account(store, account):
         return True
     note(_unknown(store, account))

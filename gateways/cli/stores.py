@@ -76,12 +76,12 @@ def open_journal(common: CommonOptions) -> Iterator[SqliteJournal]:
 
 
 def is_protected(common: CommonOptions) -> bool:
-    """Tell whether a log can only be read: its directory or one of its files is not writable."""
+    """Return whether a log can only be read: its directory or one of its files is not writable."""
     return not is_writable(journal_path(common.data, common.log))
 
 
 def lacks_tail(common: CommonOptions) -> bool:
-    """Tell whether a log is readable but lacks records at its end, so that it does not open to append."""
+    """Return whether a log is readable but lacks records at its end, so that it does not open to append."""
     try:
         with (
             warnings.catch_warnings(action="ignore"),

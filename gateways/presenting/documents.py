@@ -96,7 +96,7 @@ def _hexadecimal(value: bytes) -> str:
 
 
 def is_instant(hint: Hint) -> bool:
-    """Tell whether an annotation says that a value is an instant, or an instant or None."""
+    """Return whether an annotation says that a value is an instant, or an instant or None."""
     if hasattr(hint, "__metadata__"):
         marks = [mark for mark in hint.__metadata__ if isinstance(mark, msgspec.Meta)]
         return any((mark.extra or {}).get("instant") for mark in marks) or is_instant(hint.__origin__)

@@ -12,7 +12,7 @@ _UTF16_MAX = 0xFFFF
 
 
 def is_shown(text: str) -> bool:
-    """Tell whether text is shown as it is: every character is printable and visible."""
+    """Return whether text is shown as it is: every character is printable and visible."""
     return text.isprintable() and (text.isascii() or not _INVISIBLE.search(text))
 
 

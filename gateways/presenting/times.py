@@ -38,7 +38,7 @@ def shown_time(instant: int, zone: tzinfo = UTC, *, exact: bool = False) -> str:
 
 
 def reads_as_time(text: str) -> bool:
-    """Tell whether text begins like a date or a time of day, so that no mark may have such a name."""
+    """Return whether text begins like a date or a time of day, so that no mark may have such a name."""
     return _LIKE_A_TIME.match(text) is not None
 
 

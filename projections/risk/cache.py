@@ -86,7 +86,7 @@ class RiskCache:
         return book
 
     def is_valid(self, at: int, calendar: Calendar | None) -> bool:
-        """Tell whether the cached values hold at an instant, apart from what records have changed since."""
+        """Return whether the cached values hold at an instant, apart from what records have changed since."""
         return self.valid_span[0] <= at < self.valid_span[1] and self._calendar is calendar
 
     def memoize(self, group: str, name: object, compute: Callable[[], T]) -> T:

@@ -181,7 +181,7 @@ def _lockout_findings(book: Book, order: Proposal | Cancel, at: int, *, reduces:
 
 
 def _is_enforcement(book: Book, order: Proposal | Cancel) -> bool:
-    """Tell whether a pending enforcement request caused an order."""
+    """Return whether a pending enforcement request caused an order."""
     cause = as_id(order.caused_by)
     return cause is not None and any(request.id == cause for request in book.enforcement.pending(order.account))
 

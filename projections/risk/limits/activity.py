@@ -142,7 +142,7 @@ _TripResult = tuple[Decimal | None, str | None, bool]
 
 
 def _may_begin_pause(trigger: Trigger, last: RoundTrip) -> bool:
-    """Tell whether a trigger can begin a pause: events between the ends of two round trips do not."""
+    """Return whether a trigger can begin a pause: events between the ends of two round trips do not."""
     if trigger.kind is TriggerKind.START or trigger.record is None:
         return True
     # These change the result of a trip that ended before, or what it is compared with.

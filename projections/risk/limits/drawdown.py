@@ -256,7 +256,7 @@ def _is_new(highs: EquityHighs, parameters: TrailingDrawdownParameters) -> bool:
 
 
 def _is_day_best(book: Book, equity: Equity, day: date) -> bool:
-    """Tell whether the day's result is above its marked best, before fees or net of them."""
+    """Return whether the day's result is above its marked best, before fees or net of them."""
     if equity.unquoted:
         return False
     gross = FIXED.add(equity.realized, equity.unrealized)

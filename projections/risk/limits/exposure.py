@@ -92,7 +92,7 @@ class _WhileInBreach(Rule[P]):
 
 
 def _is_over(held: Lockout, required: Mapping[tuple[str, str], int | None]) -> bool:
-    """Tell whether no breach requires a lockout any more, or not for as long: then a shorter one replaces it."""
+    """Return whether no breach requires a lockout any more, or not for as long: then a shorter one replaces it."""
     if (held.rule_id, held.scope) not in required:
         return True
     until = required[held.rule_id, held.scope]

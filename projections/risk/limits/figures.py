@@ -225,7 +225,7 @@ class _PeriodTotals:
 
 
 def cannot_change(trigger: Trigger, limit: Limit, basis: Basis) -> bool:
-    """Tell whether a trigger cannot change the outcome of a limit, so that computing it would be wasted.
+    """Return whether a trigger cannot change the outcome of a limit, so that computing it would be wasted.
 
     A quote changes only what includes open positions. Time alone changes the outcome only where a limit comes into
     force later than it was recorded; the hour after that is ample for a tick to see it.

@@ -243,7 +243,7 @@ def read(limit: Limit, kind: type[P]) -> P:
 
 
 def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any parameter
-    """Tell whether there is neither a NaN nor an infinity: either can be written as text, and disables a limit."""
+    """Return whether there is neither a NaN nor an infinity: either can be written as text, and disables a limit."""
     if isinstance(value, Decimal):
         return value.is_finite()
     if isinstance(value, dict):

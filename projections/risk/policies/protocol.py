@@ -196,12 +196,12 @@ def check_depth(store: EventStore, policy: str, record: Record) -> None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Tell whether the store failed, so that the decision is retried, rather than the decision itself."""
+    """Return whether the store failed, so that the decision is retried, rather than the decision itself."""
     return isinstance(error, _STORE_ERRORS)
 
 
 def has_recovered(book: Book, error: BaseException) -> bool:
-    """Tell whether a policy may go on: its parked partition was retried with success, or the store alone had failed."""
+    """Return whether a policy may go on: its parked partition was retried, or only the store had failed."""
     if isinstance(error, PartitionParked):
         return (error.view, error.partition) not in book.parked
     return is_transient(error)

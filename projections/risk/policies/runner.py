@@ -189,7 +189,7 @@ class Policies:
         return self._is_running() and not self.stopped
 
     def is_caught_up_for(self, account: str) -> bool:
-        """Tell whether that is true for an account: a policy that stopped for another does not count."""
+        """Return whether that is true for an account: a policy that stopped for another does not count."""
         return self._is_running() and not any(name in {account, SHARED} for _, name in list(self.stopped))
 
     def _is_running(self) -> bool:
