@@ -69,6 +69,7 @@ class EventReader:
         """
         filtered = filter_of(stream, account, types)
         first = position_of("after", after)
+        # The head is read once: reading a log that grows ends at what it had when the call was made.
         last = self.head() if until is None else min(position_of("until", until), self.head())
         if start is not None:
             first = max(first, self._source.position_at(to_ns(start) - 1))
@@ -78,6 +79,7 @@ class EventReader:
         return self._pages(first, last, left, filtered)
 
     def _pages(self, after: int, last: int, left: int, filtered: Query) -> Iterator[Record]:
+        # Each page is a read of its own, so that an iterator that is held open holds no connection and no lock.
         while left > 0 and after < last:
             size = min(self._source.page, left)
             page = self._source.read(replace(filtered, after=after, until=last, limit=size))
@@ -110,7 +112,9 @@ class EventReader:
                 yield record
                 if cancel is not None and cancel.is_set():
                     return
+            # Also past records that the filter left out: they are not looked through again.
             after = max(after, head)
+            # A commit ends this wait, `cancel` does not: with it, the wait is short enough to notice it.
             self._source.wait(after, POLL_SECONDS if cancel is None else POLL_SECONDS / 10)
 
     def head(self) -> int:

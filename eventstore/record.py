@@ -19,6 +19,7 @@ _length = struct.Struct(">I").pack
 digest_place = struct.Struct(">IQIQIqIqI16sI").pack
 
 
+# gc=False: a draft refers to nothing that could refer back to it, so the collector need not visit millions of them.
 class Draft(msgspec.Struct, frozen=True, gc=False):
     """An event as bytes, with all that its writer knows. Times are UNIX ns, UTC; ids are 16 bytes."""
 
@@ -158,6 +159,7 @@ class Digester:
     def _beginning(self, stream: str) -> bytes:
         encoded = stream.encode()
         if len(self._streams) >= SHARED_MAX:
+            # Emptied as a whole: to evict the least recently used, each digest would have to keep an order of use.
             self._streams.clear()
         beginning = self._streams[stream] = self._head + _length(len(encoded)) + encoded
         return beginning

@@ -266,6 +266,7 @@ class EventStore(EventReader):
         return self._committer
 
     def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[PreparedBatch], int]:
+        # One reading of the clock for all: the events of one append happened at one time, and their ids say the same.
         now = check_now(self._clock.now_ns())
         prepared, count, size = [], 0, 0
         for batch in batches:
@@ -301,6 +302,7 @@ class EventStore(EventReader):
         allowed: EventType | None = None
         for id_, event in zip(ids, events, strict=True):
             kind, data = encode(event)
+            # What is asked of an event's class is asked once in a row of events of one class.
             if kind is not allowed:
                 check_allowed(kind, event, stream, durability, batch.actor)
                 allowed = kind if kind.durability_of is None else None

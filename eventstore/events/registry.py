@@ -111,6 +111,7 @@ def event(
             requires_actor=_flag(title, requires_actor),
             durability_of=durability_of,
         )
+        # Only now, when every setting has been checked: a refused class leaves nothing registered.
         _by_name[kind.name] = _by_class[kind.cls] = kind
         return cls
 

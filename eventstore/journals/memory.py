@@ -67,6 +67,7 @@ class MemoryJournal:
             if batch.expected is not None and batch.expected != found:
                 raise VersionConflict(batch.stream, batch.expected, found)
             versions[batch.stream] += len(batch.drafts)
+        # Placed beside the log and added to it at once: an error leaves no part of the group behind.
         new: list[Record] = []
         recorded_at = self._records[-1].recorded_at if self._records else 0
         now = check_now(self._clock.now_ns())

@@ -157,6 +157,7 @@ class _Records:
             return Fault(e.position or after + 1, e.reason)
 
     def _grow(self, leaves: list[bytes]) -> Fault | None:
+        # The stored nodes are what `root` and a start compute from: each must be the one that the records give.
         for node in self.grown.grow(leaves):
             if [node] != list(self._source.nodes(node.number, node.number, level=node.level)):
                 first = (node.number << node.level) + 1
