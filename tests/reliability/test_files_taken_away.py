@@ -308,7 +308,7 @@ def test_nothing_passes_however_short_after_the_last_look(data: Path, taking: Ta
     store.close()
 
 
-def test_a_folder_that_changes_all_the_time_is_no_cover(store: EventStore, data: Path) -> None:
+def test_a_folder_that_keeps_changing_hides_nothing(store: EventStore, data: Path) -> None:
     for number in range(20):
         (data / "main" / f"other {number}").touch()
         store.append(ORDER, rejected("a"))

@@ -246,7 +246,7 @@ def test_what_waits_is_counted_right_after_an_interruption(
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("place", ["commit", "_begin", "_store", "_commit", "_publish"])
-def test_an_interruption_inside_a_commit_stops_nobody_else(
+def test_an_interruption_inside_a_commit_stops_no_other_thread(
     place: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acked = acks_of(store.append("order/ACC1/1", submitted()))

@@ -127,7 +127,7 @@ def crowd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crowd]:
         yield crowd
 
 
-def test_an_interruption_at_each_moment_of_an_append_stops_nobody_else(crowd: Crowd) -> None:
+def test_an_interruption_at_each_moment_of_an_append_stops_no_other_thread(crowd: Crowd) -> None:
     for number in range(1, MOMENTS_MAX):
         crowd.meet(number)
         assert not crowd.errors, f"moment {number}: {crowd.errors}"
@@ -138,7 +138,7 @@ def test_an_interruption_at_each_moment_of_an_append_stops_nobody_else(crowd: Cr
     check(crowd.store, crowd.acked)
 
 
-def test_interruptions_at_any_moment_stop_nobody_else(tmp_path: Path) -> None:
+def test_interruptions_at_any_moment_stop_no_other_thread(tmp_path: Path) -> None:
     command = [*WORKER, "interrupt", str(tmp_path / "data"), str(tmp_path / "acks"), "20260721", "2.0"]
     done = subprocess.run(command, env=environment(), timeout=WAIT_SECONDS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -101,7 +101,7 @@ def test_what_may_be_a_torn_tail_is_dropped(tmp_path: Path) -> None:
     assert damage(place, 0, PAGE_BYTES) is None
 
 
-def test_what_is_no_log_is_no_damage(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_log_is_not_damage(tmp_path: Path) -> None:
     place = tmp_path / "wal"
     log = ModelLog(random.Random(1))
     log.commit(3)

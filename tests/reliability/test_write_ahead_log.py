@@ -83,7 +83,7 @@ def test_it_shrinks_when_a_foreign_reader_has_gone(tmp_path: Path, goes_on: bool
         assert store._journal.integrity() == []
 
 
-def test_it_stays_small_while_nobody_keeps_it(tmp_path: Path) -> None:
+def test_it_stays_small_without_a_reader_of_an_older_state(tmp_path: Path) -> None:
     journal = tmp_path / "main" / "journal.db"
     with eventstore.open(tmp_path) as store:
         for _ in range(40):
@@ -119,7 +119,7 @@ def test_where_the_system_does_not_say_it_is_not_known(tmp_path: Path, monkeypat
      "1: POSIX ADVISORY READ 5 fe:00:{inode} 128 128", "1: POSIX ADVISORY READ 5 fe:00:{inode} 0 EOF",
      "1: POSIX ADVISORY READ -1 fe:00:{inode} 124 124", "1: POSIX ADVISORY READ 0 fe:00:{inode} 124 124"],
 )  # fmt: skip
-def test_locks_of_another_kind_are_nobodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+def test_locks_of_another_kind_have_no_holder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     (tmp_path / "j.db-shm").touch()
     inode = (tmp_path / "j.db-shm").stat().st_ino
     (tmp_path / "locks").write_text(line.format(inode=inode) + "\n")
@@ -155,11 +155,11 @@ def test_it_is_found_behind_a_link(tmp_path: Path) -> None:
     assert wal.wal_bytes(tmp_path / "fifo.db") == 0
 
 
-def test_where_nobody_has_it_open_there_is_none(tmp_path: Path) -> None:
+def test_without_a_process_that_has_it_open_there_is_no_holder(tmp_path: Path) -> None:
     assert write_ahead_log(tmp_path / "nowhere.db") == WriteAheadLog(0, ())
 
 
-def test_the_keeper_waits_for_nobody_who_appends(tmp_path: Path) -> None:
+def test_the_background_thread_does_not_wait_for_appenders(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected())
         journal = store._journal

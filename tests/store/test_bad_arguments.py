@@ -182,13 +182,13 @@ def test_a_store_that_is_refused_creates_nothing(tmp_path: Path, given: dict[str
 
 
 @pytest.mark.parametrize("path", [HUGE, nested(), None, b"data", "", "\udcff", "a\0b"], ids=range(7))
-def test_a_place_that_is_no_path_is_refused(path: Any) -> None:  # noqa: ANN401 - anything wrong
+def test_a_place_that_is_not_a_path_is_refused(path: Any) -> None:  # noqa: ANN401 - anything wrong
     with pytest.raises(InvalidEvent, match=r"is a path, not|is not UTF-8"):
         eventstore.open(path)
 
 
 @pytest.mark.parametrize("url", [5, HUGE, b"http://x", ["http://x"], "", "data"], ids=range(6))
-def test_a_url_that_is_none_is_refused(url: Any) -> None:  # noqa: ANN401 - anything wrong
+def test_a_malformed_url_is_refused(url: Any) -> None:  # noqa: ANN401 - anything wrong
     with pytest.raises(InvalidEvent, match="begins with http"):
         eventstore.connect(url)
 
@@ -199,7 +199,7 @@ WRONG_TIMEOUTS: list[Any] = [NAN, "x", "1", -1, -0.5, -HUGE, float("-inf"), True
 
 
 @pytest.mark.parametrize("timeout", [*WRONG_TIMEOUTS[:-1], Decimal("NaN")], ids=range(len(WRONG_TIMEOUTS)))
-def test_a_timeout_that_is_none_is_refused_whether_the_events_are_written_or_not(
+def test_an_invalid_timeout_is_refused_whether_the_events_are_written_or_not(
     store: EventStore,
     timeout: Any,  # noqa: ANN401 - anything wrong
 ) -> None:
@@ -260,7 +260,7 @@ def test_text_that_is_almost_a_time_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("given", [None, 5, b"2020-01-01T00:00:00Z", HUGE], ids=range(4))
-def test_what_is_no_text_is_no_time_as_text(given: Any) -> None:  # noqa: ANN401 - anything wrong
+def test_a_time_that_is_not_text_is_not_parsed(given: Any) -> None:  # noqa: ANN401 - anything wrong
     with pytest.raises(InvalidEvent, match="is not an ISO 8601 time"):
         parse_time(given)
 
@@ -329,7 +329,7 @@ def test_a_setting_of_a_class_that_means_nothing_is_refused(setting: str, given:
 
 
 @pytest.mark.parametrize("cls", [5, 0, "Rain", None, int, dict, HUGE, [Event], Event.__init__], ids=range(9))
-def test_what_is_no_class_of_events_is_refused(cls: Any) -> None:  # noqa: ANN401 - anything wrong
+def test_a_class_that_is_not_an_event_is_refused(cls: Any) -> None:  # noqa: ANN401 - anything wrong
     with pytest.raises(InvalidEvent, match="is not a subclass of eventstore"):
         eventstore.event(schema=1)(cls)
     if cls is not None:

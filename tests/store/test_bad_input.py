@@ -62,7 +62,7 @@ STREAMS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("stream", "advice"), STREAMS.values(), ids=STREAMS)
-def test_a_stream_that_is_none(store: EventStore, stream: Any, advice: str) -> None:  # noqa: ANN401 - anything wrong
+def test_a_malformed_stream(store: EventStore, stream: Any, advice: str) -> None:  # noqa: ANN401 - anything wrong
     refused(store, InvalidEvent, advice, lambda: store.append(stream, rejected()))
     refused(store, InvalidEvent, advice, lambda: store.enqueue(stream, contract()))
     with pytest.raises(InvalidEvent, match=advice):

@@ -122,7 +122,7 @@ def test_a_writer_in_this_process_keeps_its_locks(tmp_path: Path) -> None:
         assert texts(store) == ["1", "2"]
 
 
-def test_who_begins_to_write_to_what_nobody_wrote_to_is_noticed(tmp_path: Path) -> None:
+def test_a_writer_that_starts_after_opening_is_noticed(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, [rejected(1), rejected(2)])
     with eventstore.open(tmp_path, read_only=True) as reader:

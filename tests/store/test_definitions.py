@@ -91,7 +91,7 @@ def test_a_definition_under_another_name_is_refused(journal: sqlite3.Connection,
     assert "event_by_id" in refusal(tmp_path)
 
 
-def test_a_definition_that_is_no_utf8_is_refused(journal: sqlite3.Connection, tmp_path: Path) -> None:
+def test_a_definition_that_is_not_utf8_is_refused(journal: sqlite3.Connection, tmp_path: Path) -> None:
     journal.execute("PRAGMA writable_schema = ON")
     journal.execute("UPDATE sqlite_schema SET sql = CAST(sql || ' -- ' || x'ff' AS TEXT) WHERE name = 'head'")
     journal.close()

@@ -187,7 +187,7 @@ def test_what_was_right_once_is_looked_at_again() -> None:
 
 
 @pytest.mark.parametrize("until", [datetime(2025, 7, 21), -1, TIME_MAX + 1, 1.5, "soon"])  # noqa: DTZ001 - refused
-def test_an_instant_that_is_none_is_refused(until: Any) -> None:  # noqa: ANN401 - anything wrong
+def test_an_invalid_instant_is_refused(until: Any) -> None:  # noqa: ANN401 - anything wrong
     with pytest.raises(InvalidEvent):
         encode(trading.LockoutSet(rule_id="r", until=until))
 
@@ -200,7 +200,7 @@ def test_a_duration_is_stored_in_nanoseconds() -> None:
 
 
 @pytest.mark.parametrize("duration", [timedelta(microseconds=-1), -1, TIME_MAX + 1, timedelta.max, 1.5, True, "soon"])
-def test_a_duration_that_is_none_is_refused(duration: Any) -> None:  # noqa: ANN401 - anything wrong
+def test_an_invalid_duration_is_refused(duration: Any) -> None:  # noqa: ANN401 - anything wrong
     with pytest.raises(InvalidEvent, match="a duration is a timedelta or an int of nanoseconds, 0 or more"):
         encode(trading.TimerStarted(name="cooldown", duration=duration))
 

@@ -166,7 +166,7 @@ def test_arguments_that_cannot_be_kept_are_refused(store: EventStore, given: dic
 
 
 @pytest.mark.parametrize("stream", ["t/A/1\0", "t/\0/1", "\0/A/1", "t/A/\ud800", "t/A/" + "x" * 10**6], ids=range(5))
-def test_a_stream_that_is_none_is_refused(store: EventStore, stream: str) -> None:
+def test_a_malformed_stream_is_refused(store: EventStore, stream: str) -> None:
     for ask in (lambda: store.append(stream, Extreme()), lambda: store.version(stream)):
         with pytest.raises(InvalidEvent):
             ask()
@@ -178,7 +178,7 @@ def test_a_stream_that_is_none_is_refused(store: EventStore, stream: str) -> Non
      {"account": "\ud800"}, {"stream": "a\0/"}, {"start": HUGE}, {"stop": -HUGE}],
     ids=repr_of,
 )  # fmt: skip
-def test_a_question_that_is_none_is_refused(store: EventStore, given: dict[str, Any]) -> None:
+def test_a_malformed_query_is_refused(store: EventStore, given: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
         list(store.read(**given))
 

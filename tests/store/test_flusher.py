@@ -61,7 +61,7 @@ def test_who_appends_gets_a_store_error_that_names_it(store: EventStore, error: 
 
 
 @pytest.mark.parametrize("error", [*FOREIGN, *INTERRUPTIONS], ids=repr)
-def test_nobody_who_shares_the_commit_waits_for_ever(store: EventStore, error: BaseException) -> None:
+def test_no_caller_that_shares_the_commit_waits_forever(store: EventStore, error: BaseException) -> None:
     """Of eight threads one leads; each has its records or an error within seconds."""
     failing = Failing(store, error, error)
     ends: list[object] = []
@@ -86,7 +86,7 @@ def test_nobody_who_shares_the_commit_waits_for_ever(store: EventStore, error: B
     assert store.append(ORDER, rejected("next"))
 
 
-def test_flush_and_close_raise_what_nobody_asked_for(store: EventStore) -> None:
+def test_flush_and_close_raise_errors_that_were_not_asked_for(store: EventStore) -> None:
     Failing(store, RuntimeError("odd"))
     store.enqueue(CONTRACT, contract("lost"))
     with pytest.raises(OutcomeUnknown, match="RuntimeError: odd"):
@@ -133,7 +133,7 @@ def test_a_thread_that_cannot_be_had_is_said(store: EventStore, monkeypatch: pyt
     assert texts(store) == ["next"]
 
 
-def test_trouble_of_the_keeper_is_seen_by_the_doctor(store: EventStore) -> None:
+def test_trouble_of_the_background_thread_is_seen_by_the_doctor(store: EventStore) -> None:
     journal = store._journal
     assert isinstance(journal, SqliteJournal)
 

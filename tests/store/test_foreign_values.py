@@ -60,7 +60,7 @@ def test_a_node_that_is_text_is_named(tmp_path: Path) -> None:
     assert caught.value.position == 1
 
 
-def test_a_time_that_is_no_number_is_named(tmp_path: Path) -> None:
+def test_a_time_that_is_not_a_number_is_named(tmp_path: Path) -> None:
     put(tmp_path / JOURNAL, "event", 5, 1.5)
     with eventstore.open(tmp_path) as store:
         found = store.verify()
@@ -70,7 +70,7 @@ def test_a_time_that_is_no_number_is_named(tmp_path: Path) -> None:
     assert caught.value.position == 1
 
 
-def test_a_version_that_is_no_number_is_named(tmp_path: Path) -> None:
+def test_a_version_that_is_not_a_number_is_named(tmp_path: Path) -> None:
     put(tmp_path / JOURNAL, "event", 2, "1")
     with eventstore.open(tmp_path) as store:
         assert store.verify().first_bad == 1
@@ -108,7 +108,7 @@ def test_types_that_are_no_utf8_are_named(tmp_path: Path) -> None:
             store._journal.types()
 
 
-def test_meta_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+def test_meta_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / JOURNAL, isolation_level=None)) as journal:
         journal.execute("INSERT INTO meta VALUES (CAST(x'ff' AS TEXT), 1)")
     with pytest.raises(CorruptJournal, match="not UTF-8"):

@@ -115,9 +115,7 @@ def test_a_record_that_an_index_does_not_have_is_named(journal: sqlite3.Connecti
 
 
 @pytest.mark.parametrize("index", INDEXES)
-def test_an_entry_of_an_index_that_is_no_records_is_named(
-    journal: sqlite3.Connection, tmp_path: Path, index: str
-) -> None:
+def test_an_index_entry_without_a_record_is_named(journal: sqlite3.Connection, tmp_path: Path, index: str) -> None:
     with without(journal, index):
         journal.execute("DELETE FROM event WHERE position = 302")
     log_id = journal.execute("SELECT value FROM meta WHERE key = 'log_id'").fetchone()[0]

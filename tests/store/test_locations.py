@@ -41,7 +41,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("given", [*URLS, *DRIVES, *NO_PATHS], ids=repr)
-def test_opening_what_is_no_directory_is_refused_and_makes_none(here: Path, given: Any) -> None:  # noqa: ANN401 - that is the test
+def test_opening_what_is_not_a_directory_is_refused_and_creates_nothing(here: Path, given: Any) -> None:  # noqa: ANN401 - that is the test
     with pytest.raises(InvalidEvent, match="a directory on this machine") as caught:
         eventstore.open(given)
     assert "hunter2" not in str(caught.value)
@@ -85,7 +85,7 @@ def test_a_directory_with_a_schemes_name_opens_by_a_path(here: Path) -> None:
 
 
 @pytest.mark.parametrize("given", ["postgresql://user:hunter2@host/db", "data", "", "C:\\x", "influx:8086"])
-def test_connecting_to_what_is_no_address_of_influxdb_is_refused(given: str) -> None:
+def test_connecting_to_an_invalid_address_is_refused(given: str) -> None:
     with pytest.raises(InvalidEvent, match=r"http:// or https://: eventstore\.open opens a directory") as caught:
         eventstore.connect(given)
     assert "hunter2" not in str(caught.value)

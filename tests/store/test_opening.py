@@ -129,7 +129,7 @@ def test_a_logs_folder_that_is_read_only(tmp_path: Path) -> None:
         assert listing(tmp_path / "main") == {}
 
 
-def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     (tmp_path / JOURNAL).write_bytes(b"position,stream\n1,order/ACC1/O-1\n" * 100)
     before = listing(tmp_path)
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     assert before.items() <= listing(tmp_path).items()
 
 
-def test_a_sqlite_file_that_is_no_journal(tmp_path: Path) -> None:
+def test_a_sqlite_file_that_is_not_a_journal(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     with closing(sqlite3.connect(tmp_path / JOURNAL)) as other:
         other.execute("CREATE TABLE event (position INTEGER PRIMARY KEY)")

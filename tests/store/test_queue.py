@@ -35,7 +35,7 @@ def test_what_is_enqueued_is_recorded_soon(store: EventStore) -> None:
     assert store.waiting == 0
 
 
-def test_nobody_has_to_ask_for_it(store: EventStore) -> None:
+def test_it_is_written_without_being_asked_for(store: EventStore) -> None:
     store.enqueue(CONTRACT, contract("a"))
     assert in_time(lambda: store.wait(0, 5.0))
     assert texts(store) == ["a"]
@@ -78,7 +78,7 @@ def test_closing_writes_what_is_enqueued(tmp_path: Path) -> None:
 # Failures
 
 
-def test_a_failure_is_told_to_who_asks(store: EventStore) -> None:
+def test_a_failure_is_raised_by_result(store: EventStore) -> None:
     pending = store.enqueue(CONTRACT, contract(), expected=3)
     with pytest.raises(VersionConflict) as conflict:
         pending.result(5)
@@ -87,7 +87,7 @@ def test_a_failure_is_told_to_who_asks(store: EventStore) -> None:
     store.flush()
 
 
-def test_flush_raises_the_first_failure_that_nobody_asked_for(store: EventStore) -> None:
+def test_flush_raises_the_first_failure_that_was_not_asked_for(store: EventStore) -> None:
     store.enqueue(CONTRACT, contract("a"), key="1")
     store.enqueue(CONTRACT, contract("b"), key="1")
     store.enqueue(CONTRACT, contract("c"), expected=9)
@@ -99,7 +99,7 @@ def test_flush_raises_the_first_failure_that_nobody_asked_for(store: EventStore)
     store.flush()
 
 
-def test_close_raises_a_failure_that_nobody_asked_for_and_closes_all_the_same(tmp_path: Path) -> None:
+def test_close_raises_a_failure_that_was_not_asked_for_and_closes_all_the_same(tmp_path: Path) -> None:
     store = eventstore.open(tmp_path)
     store.enqueue(CONTRACT, contract("a"), expected=9)
     with pytest.raises(VersionConflict):
@@ -117,7 +117,7 @@ def test_a_failure_does_not_touch_its_neighbours(store: EventStore) -> None:
         wrong.result(5)
 
 
-def test_who_asked_too_early_has_not_been_told(store: EventStore) -> None:
+def test_a_result_asked_for_too_early_does_not_count_as_asked_for(store: EventStore) -> None:
     with store._journal._lock:  # type: ignore[attr-defined] # holds every commit back, as a slow disk does
         pending = store.enqueue(CONTRACT, contract("a"), expected=9)
         with pytest.raises(Overloaded, match="ask again"):
@@ -189,7 +189,7 @@ def test_a_type_that_must_be_mirrored_is_not_merely_synced(store: EventStore) ->
         store.append(ORDER, Vital())
 
 
-def test_threads_that_append_at_once_are_each_told_their_own(store: EventStore) -> None:
+def test_threads_that_append_at_once_each_get_their_own_records(store: EventStore) -> None:
     outcomes: dict[int, object] = {}
 
     def append(number: int) -> None:

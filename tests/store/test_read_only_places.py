@@ -38,7 +38,7 @@ def test_nothing_is_created_to_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 50, b"x" * 5_000, b"SQLite format 3\0" + bytes(5_000)])
-def test_a_file_that_is_no_journal(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_journal(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "main" / "journal.db"
     path.parent.mkdir()
     path.write_bytes(content)
@@ -62,7 +62,7 @@ def test_another_database_and_another_log(tmp_path: Path) -> None:
         eventstore.open(tmp_path, read_only=True)
 
 
-def test_an_empty_database_is_no_log(tmp_path: Path) -> None:
+def test_an_empty_database_is_not_a_log(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     empty = apsw.Connection(str(tmp_path / "main" / "journal.db"))
     empty.execute("CREATE TABLE t (x)")
@@ -191,7 +191,7 @@ def test_a_connection_that_reads_makes_and_removes_no_file(killed: Path) -> None
     assert files.wal.read_bytes()[:1] != b"x"
 
 
-def test_on_a_network_only_what_nobody_else_can_write_to_is_read(
+def test_on_a_network_only_a_log_without_other_writers_is_read(
     killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "file_system", lambda _: "nfs4")
@@ -219,7 +219,7 @@ def test_any_name_of_a_directory_will_do(killed: Path, tmp_path: Path, name: str
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_name_that_is_no_text_is_refused(killed: Path, tmp_path: Path, read_only: bool) -> None:
+def test_a_name_that_is_not_text_is_refused(killed: Path, tmp_path: Path, read_only: bool) -> None:
     directory = tmp_path / os.fsdecode(b"\xff")
     shutil.copytree(killed, directory)
     with pytest.raises(InvalidEvent, match="is not UTF-8, which SQLite needs in file names"):

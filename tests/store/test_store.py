@@ -195,7 +195,7 @@ def test_what_a_batch_says_is_its_own(store: EventStore) -> None:
     assert store.verify().ok
 
 
-def test_occurred_at_is_now_where_nobody_says_otherwise(store: EventStore) -> None:
+def test_occurred_at_is_now_by_default(store: EventStore) -> None:
     (record,) = store.append(ORDER, rejected())
     assert (record.occurred_at, record.recorded_at) == (AT, AT)
 

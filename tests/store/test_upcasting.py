@@ -71,7 +71,7 @@ def test_a_newer_schema_reads_as_unknown() -> None:
     assert found == UnknownEvent(type="OrderRejected", schema=2, data={"reasons": ["a", 1.5, None]})
 
 
-def test_a_type_that_nobody_registered_reads_as_unknown_with_its_data() -> None:
+def test_an_unregistered_type_reads_as_unknown_with_its_data() -> None:
     found = stored("somebody.Else", 1, '{"a":{"b":"ü"}}'.encode()).event
     assert found == UnknownEvent(type="somebody.Else", schema=1, data={"a": {"b": "ü"}})
 
@@ -81,17 +81,17 @@ def test_a_member_that_came_later_takes_its_default() -> None:
     assert found == trading.LockoutSet(rule_id="daily-loss")
 
 
-def test_a_member_that_nobody_knows_is_passed_over() -> None:
+def test_an_unknown_member_is_ignored() -> None:
     assert stored("OrderRejected", 1, b'{"reason":"x","more":1}').event == trading.OrderRejected(reason="x")
 
 
 @pytest.mark.parametrize("data", [b'{"reason":5}', b"[]", b'{"reason":'])
-def test_data_that_does_not_fit_its_own_schema_is_told(data: bytes) -> None:
+def test_data_that_does_not_fit_its_own_schema_is_reported(data: bytes) -> None:
     with pytest.raises(InvalidEvent, match="OrderRejected of schema 1 does not fit its class"):
         _ = stored("OrderRejected", 1, data).event
 
 
-def test_what_an_upcaster_leaves_unfit_is_told() -> None:
+def test_invalid_data_from_an_upcaster_is_reported() -> None:
     registered({1: renamed, 2: lambda raw: {"symbol": raw["symbol"]}})
     with pytest.raises(InvalidEvent, match=r"tested\.Quoted of schema 1 does not fit its class"):
         _ = stored("tested.Quoted", 1, OLD[1]).event

@@ -89,12 +89,12 @@ def test_one_of_before_the_checksum_counts_as_sound(data: Path) -> None:
         eventstore.open(data)
 
 
-def test_an_empty_one_is_none(data: Path) -> None:
+def test_an_empty_file_is_not_a_watermark(data: Path) -> None:
     (folder(data) / "head").write_bytes(b"")
     assert opens(data) == []
 
 
-def test_what_is_no_watermark_is_passed_over_and_waits_for_nothing(data: Path) -> None:
+def test_a_file_that_is_not_a_watermark_is_ignored_without_waiting(data: Path) -> None:
     place = folder(data)
     (place / "directory").mkdir()
     os.mkfifo(place / "fifo")
@@ -127,7 +127,7 @@ def test_one_of_another_log_is_passed_over_beside_ones_own(data: Path) -> None:
     assert "of another log" in warning
 
 
-def test_a_folder_that_is_none_is_passed_over(data: Path) -> None:
+def test_a_folder_that_is_not_a_directory_is_ignored(data: Path) -> None:
     for path in folder(data).iterdir():
         path.unlink()
     folder(data).rmdir()
@@ -188,7 +188,9 @@ def test_one_that_is_read_by_name_is_there_or_none_or_damaged(data: Path) -> Non
         marks.read("torn")
 
 
-def test_one_that_goes_while_the_folder_is_listed_is_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watermark_removed_while_the_folder_is_listed_is_left_out(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "listdir", lambda _: ["gone", "head"])
     assert list(Watermarks(folder(data)).all()) == ["head"]
 
