@@ -48,7 +48,7 @@ OPENED: dict[str, tuple[dict[str, Any], str]] = {
     "a calendar of a number": ({"calendars": {5: None}}, "calendars is one Calendar"),
     "snapshots as a number": ({"snapshots": 5}, "snapshots must be a path"),
     "snapshots as True": ({"snapshots": True}, "snapshots must be a path"),
-    "tiers as a number": ({"tiers": 5}, "tiers is a TierSettings"),
+    "tiers as a number": ({"tiers": 5}, "tiers must be a TierSettings"),
 }
 
 

@@ -152,7 +152,7 @@ def fold_order(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
 def tiers_of(settings: object = None) -> Tiers[Order]:
     """Return tiers for the orders of one book."""
     if settings is not None and not isinstance(settings, TierSettings):
-        msg = f"tiers is a TierSettings, not {shown(settings)}"
+        msg = f"tiers must be a TierSettings, not {shown(settings)}"
         raise InvalidEvent(msg)
     return Tiers(Order, lambda order: order.order_id, settings)
 
