@@ -29,7 +29,7 @@ projections.open projections.as_of projections.diff projections.steps projection
 projections.Book.position projections.Book.append projections.Book.append_many projections.Book.observe
 projections.Book.refresh projections.Book.snapshot projections.Book.close
 projections.Worker projections.CutPolicy projections.Calendar projections.Policies projections.Policies.start
-projections.Policies.tick projections.Policies.stop projections.risk.limits.shipped_rules projections.risk.check
+projections.Policies.tick projections.Policies.stop projections.rules.shipped_rules projections.risk.check
 projections.seeds.load projections.reconciliation.reconcile projections.reconciliation.record
 """
 ASKED = """
