@@ -273,3 +273,9 @@ def test_the_root_is_that_of_the_digests(store: EventStore) -> None:
     (record,) = store.append(ORDER, rejected())
     assert store.root() == (1, record.digest)
     assert store.verify() == eventstore.Verification(ok=True, checked=1)
+
+
+def test_a_log_in_memory_has_nothing_to_copy(tmp_path: Path) -> None:
+    with EventStore(MemoryJournal()) as store, pytest.raises(InvalidEvent, match="in memory cannot be copied"):
+        store.backup(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
