@@ -314,6 +314,7 @@ def _mark_saved(parts: list[_Part], packed: list[dict[str, Packed]]) -> None:
     """Remember what the file has now; what changed again since it was encoded stays marked as changed."""
     for part, states in zip(parts, packed, strict=True):
         view_state = part.view_state
+        # Folding went on while the states were written: only those with the same count are still what was written.
         for partition, state in states.items():
             view_state.saved[partition] = state.digest
             if view_state.change_counts.get(partition, 0) == part.change_counts[partition]:

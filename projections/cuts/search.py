@@ -56,6 +56,7 @@ class Search:
         """Return a view's states, of some partitions or all, from the newest valid cut."""
         lineage = lineage_of(view, self._reader.log_id)
         parts = self._parts(view, lineage)
+        # From the newest back: an invalid cut costs only the records between it and the one before.
         for log_position, signer, signature in parts:
             where = f"the snapshot of {view.name} at {log_position}"
             if log_position not in self._history:
@@ -127,6 +128,7 @@ class Search:
     def _is_signed(
         self, view: View[Any], lineage: bytes, log_position: int, signature: object, digests: dict[str, bytes]
     ) -> bool:
+        # One read of the log for all views of a cut.
         if log_position not in self._digests:
             self._digests[log_position] = rows.digest_at(self._reader, log_position)
         digest = self._digests[log_position]
