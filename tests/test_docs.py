@@ -82,6 +82,15 @@ def test_the_architecture_names_what_is_there() -> None:
     assert sorted(name for name in named if not is_there(name)) == []
 
 
+def test_the_architecture_names_classes_that_are_there() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([A-Z][a-z]+[A-Z][A-Za-z]*)`", text))
+    assert {"BuiltinQueries", "CommonOptions", "TableRow"} <= named
+    folders = ("eventstore", "projections", "gateways")
+    code = "".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    assert sorted(name for name in named if not re.search(rf"\bclass {name}\b", code)) == []
+
+
 def is_there(name: str) -> bool:
     """Return whether a path names a folder, a file or a module; NAME in it stands for any."""
     pattern = name.rstrip("/").replace("NAME", "*")
