@@ -1,4 +1,4 @@
-"""The reading end of a log: pages, filters, times, and following what comes."""
+"""Reading a log: pages, filters, times, and following new records."""
 
 from __future__ import annotations
 

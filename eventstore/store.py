@@ -355,7 +355,7 @@ def connect(
     log: str = "main",
     settings: InfluxSettings | None = None,
 ) -> InfluxReader:
-    """Return a reading end on a log in InfluxDB: for analysts and auditors, who need no access to the journal.
+    """Return a reader of a log in InfluxDB: for analysts and auditors, who need no access to the journal.
 
     What is not given comes from `settings`, by default those of the environment and of ./eventstore.toml. Raises
     Unavailable if InfluxDB does not answer, Refused for a token, a bucket or a log that is not there, InvalidEvent.
