@@ -1,4 +1,4 @@
-"""The shipped rules under their public name; they live in `projections.risk.limits`."""
+"""The shipped rules: policies with parameters in limits, and those that keep the clock."""
 
 from projections.risk.limits.activity import Cooldown, TradeLimit
 from projections.risk.limits.base import Breach, Rule

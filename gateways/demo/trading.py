@@ -13,8 +13,8 @@ from eventstore.trading import EnforcementTaken
 from gateways.demo.day import ACCOUNTS, EVENTS_APART_NS, OPENS_AT, TICK_NS, ZONE, Fact, ticks
 from projections import Book, Calendar, Policies
 from projections import open as open_book
-from projections.risk.limits import shipped_rules
 from projections.risk.policies.protocol import ACTOR
+from projections.rules import shipped_rules
 
 Acknowledged = Callable[[Sequence[Record]], None]
 

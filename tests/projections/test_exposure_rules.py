@@ -32,9 +32,9 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.risk.limits import shipped_rules
 from projections.risk.limits.exposure import exposures, scopes_of
 from projections.risk.policies import Policies
+from projections.rules import shipped_rules
 from projections.sessions import Calendar
 
 SECOND = 1_000_000_000

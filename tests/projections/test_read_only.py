@@ -12,7 +12,7 @@ import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent, ReadOnly
 from eventstore.trading import OrderFilled, OrderSubmitted, Side
-from projections.risk.limits import shipped_rules
+from projections.rules import shipped_rules
 from tests.evidence import everything, give_back, protect
 
 ORDER = "order/ACC1/O-1"
