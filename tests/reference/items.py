@@ -1,0 +1,70 @@
+"""Reference: the items that a position is made of, with the figures each has had, and by how much splits scale them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from tests.reference.executions import Execution
+
+NOTHING = Fraction(0)
+
+
+@dataclass(eq=False)
+class Item:
+    """One change of a position: a FILL, a SPLIT, or another adjustment by its reason.
+
+    What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price). `history` are the figures (since,
+    quantity, price), the last in force.
+    """
+
+    kind: str
+    log: int
+    at: int
+    history: list[tuple[int, Fraction, Fraction | None]]
+    execution: Execution | None = None
+    fees: dict[str, Decimal] = field(default_factory=dict)
+    place: tuple[int, int] = (0, 0)
+
+    @property
+    def quantity(self) -> Fraction:
+        return self.history[-1][1]
+
+    @property
+    def price(self) -> Fraction | None:
+        return self.history[-1][2]
+
+    def state(self, quantity: Fraction, price: Fraction | None) -> None:
+        """Replace the figures, as if they had always been so."""
+        self.history[-1] = (self.history[-1][0], quantity, price)
+
+    def known_at(self, at: int) -> Fraction:
+        """Return the quantity as the venue had it at an instant: before any later bust or correction."""
+        return next((quantity for since, quantity, _ in reversed(self.history[1:]) if since <= at), self.history[0][1])
+
+
+def ratio(items: list[Item], index: int) -> Fraction:
+    """Return the ratio of a split: of the quantity that the venue held at its time, late reports included."""
+    split, base = items[index], NOTHING
+    for number, item in enumerate(items[:index]):
+        if item.kind == "SPLIT":
+            base *= ratio(items, number)
+        elif item.kind != "REPRICE":
+            base += item.known_at(split.at)
+    after = base + split.quantity
+    return after / base if base * after > 0 else Fraction(1)
+
+
+def scale(items: list[Item], place: tuple[int, int], until: int | None = None) -> Fraction:
+    """Return by how much the splits after a place have multiplied a quantity."""
+    product = Fraction(1)
+    for index, item in enumerate(items[:until]):
+        if item.kind == "SPLIT" and item.place > place:
+            product *= ratio(items, index)
+    return product
+
+
+def fractions(figures: tuple[Decimal, Decimal], by: Fraction = Fraction(1)) -> tuple[Fraction, Fraction]:
+    """Return a quantity and a price as exact numbers, on the base of a later time."""
+    return Fraction(figures[0]) * by, Fraction(figures[1]) / by

@@ -1,0 +1,86 @@
+"""Reference: what the venue and the trader say of one order, apart from its fills.
+
+Kinds of facts: SUBMIT, ACCEPT, REJECT, TRIGGER, CANCEL_REQUEST, CANCEL, CANCEL_REJECT, REPLACE_REQUEST, REPLACE,
+REPLACE_REJECT, REDUCE, EXPIRE, and REPORT (of the status in `reason`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from tests.reference.facts import ZERO, Fact
+
+ENDS = {"CANCEL": "CANCELED", "REJECT": "REJECTED", "EXPIRE": "EXPIRED"}
+WORKING = {"NEW", "PARTIALLY_FILLED"}
+
+
+@dataclass
+class OrderLife:
+    """What the venue and the trader said of one order; its fills are kept with the executions."""
+
+    quantity: Decimal | None = None
+    is_known: bool = False  # it was submitted or reported
+    is_accepted: bool = False
+    ended: str | None = None  # CANCELED, REJECTED or EXPIRED
+    is_complete: bool = False  # all was filled: it works again only if the venue says so
+    pending_cancels: int = 0
+    pending_replaces: int = 0
+
+    @property
+    def is_closed(self) -> bool:
+        return self.ended is not None or self.is_complete
+
+
+def said(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
+    match fact.kind:
+        case "SUBMIT":
+            life.is_known, life.quantity = True, fact.quantity if life.quantity is None else life.quantity
+        case "ACCEPT" | "TRIGGER" if not life.ended:
+            life.is_accepted, life.is_complete = True, False
+        case "CANCEL" | "REJECT" | "EXPIRE":
+            life.ended = life.ended if life.is_closed else ENDS[fact.kind]
+            life.pending_cancels = life.pending_replaces = 0
+        case "REDUCE" if not life.is_closed and life.quantity is not None:
+            life.quantity = max(life.quantity - (fact.quantity or ZERO), cumulative)
+            life.ended = None if life.quantity else "CANCELED"
+        case "REPORT":
+            _reported(life, fact)
+        case _:
+            _requested(life, fact, cumulative)
+
+
+def _requested(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
+    match fact.kind:
+        case "CANCEL_REQUEST" if not life.is_closed:
+            life.pending_cancels += 1
+        case "CANCEL_REJECT":
+            life.pending_cancels = max(0, life.pending_cancels - 1)
+        case "REPLACE_REQUEST" if not life.ended:
+            life.pending_replaces += 1
+        case "REPLACE" | "REPLACE_REJECT":
+            life.pending_replaces = max(0, life.pending_replaces - 1)
+            if fact.kind == "REPLACE":
+                _requantify(life, life.quantity if fact.quantity is None else max(fact.quantity, cumulative))
+
+
+def _requantify(life: OrderLife, quantity: Decimal | None) -> None:
+    if not life.ended:
+        # A larger quantity is the venue's word that the order works again.
+        life.is_complete &= quantity is None or life.quantity is None or quantity <= life.quantity
+        life.is_accepted = True
+    life.quantity = quantity
+
+
+def _reported(life: OrderLife, fact: Fact) -> None:
+    life.is_known, life.quantity = True, fact.quantity if life.quantity is None else life.quantity
+    life.pending_cancels, life.pending_replaces = (
+        int(fact.reason == "PENDING_CANCEL"),
+        int(fact.reason == "PENDING_REPLACE"),
+    )
+    if fact.reason in WORKING:
+        life.is_accepted, life.is_complete, life.ended = True, False, None
+    elif fact.reason in ENDS.values() and not life.is_complete:
+        life.ended = fact.reason
+    elif fact.reason == "FILLED":
+        life.is_complete, life.ended = True, None

@@ -1,0 +1,109 @@
+"""Reference: round trips, from flat to flat or through it; how many executions there were; by day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from tests.reference.days import day_of
+from tests.reference.facts import ZERO, Fact
+from tests.reference.items import Item, ratio
+from tests.reference.positions import Positions
+from tests.reference.sequence import Position
+
+
+@dataclass
+class Trip:
+    """One round trip.
+
+    `received` is what its sales brought less what its purchases cost, in points: once it has ended, what it made before
+    fees. None if a part of it has no price.
+    """
+
+    symbol: str
+    side: str
+    received: Fraction | None = Fraction(0)
+    fees: dict[str, Decimal] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+    ended_at: int | None = None
+
+    def trade(self, item: Item, quantity: Fraction, price: Fraction | None) -> None:
+        self.items.append(item)
+        self.received = None if self.received is None or price is None else self.received - quantity * price
+
+    def charge(self, fees: dict[str, Decimal]) -> None:
+        for currency, amount in fees.items():
+            self.fees[currency] = self.fees.get(currency, ZERO) + amount
+
+
+def trips(symbol: str, position: Position) -> list[Trip]:
+    """Return the round trips of a position that have ended, in the order they did; one in progress is left out."""
+    ended: list[Trip] = []
+    for items in (*position.older, position.items):
+        ended += _trips(symbol, position.side, items)
+    return sorted(ended, key=lambda trip: trip.items[-1].place)
+
+
+def _trips(symbol: str, side: str, items: list[Item]) -> list[Trip]:
+    ended: list[Trip] = []
+    held, trip = Fraction(0), Trip(symbol, side)
+    for index, item in enumerate(items):
+        if item.kind == "SPLIT":
+            # What was paid stays, for another quantity.
+            held *= ratio(items, index)
+            continue
+        if item.kind == "REPRICE":
+            _reprice(ended, trip, item)
+            continue
+        if not item.quantity:
+            continue
+        after = held + item.quantity
+        through = held * after < 0
+        trip.trade(item, -held if through else item.quantity, item.price)
+        # The whole fee of a fill through flat belongs to the trip that it ends.
+        trip.charge(item.fees if item.kind != "FILL" or item.execution is None else item.execution.fees)
+        held = after
+        if not after or through:
+            trip.ended_at = item.at
+            ended.append(trip)
+            trip = Trip(symbol, side)
+        if through:
+            trip.trade(item, after, item.price)
+    return ended
+
+
+def _reprice(ended: list[Trip], current: Trip, item: Item) -> None:
+    """A corrected price of a trade that is fixed counts for the trade's own trip."""
+    trade = item.execution
+    named = (trip for trip in ended if trade is not None and any(each.execution is trade for each in trip.items))
+    trip = next(named, current)
+    if trip.received is not None:
+        trip.received += item.quantity * (item.price or Fraction(0))
+
+
+def all_trips(account: Positions) -> list[Trip]:
+    """Return every round trip that has ended, sorted by when it did."""
+    found = [trip for (symbol, _), position in account.held.items() for trip in trips(symbol, position)]
+    return sorted(found, key=lambda trip: (trip.ended_at or 0, trip.items[-1].log))
+
+
+def executions_by_day(account: Positions, stated: list[Fact]) -> Counter[str]:
+    """Return how many executions each day had: a busted one counts, as venues count it, a repeated report does not."""
+    return Counter(day_of(execution.at, stated) for execution in account.executions.all)
+
+
+def trips_by_day(account: Positions, stated: list[Fact]) -> Counter[str]:
+    """Return how many round trips ended on each day."""
+    return Counter(day_of(trip.ended_at or 0, stated) for trip in all_trips(account))
+
+
+def volume(account: Positions, symbol: str) -> tuple[int, Decimal, Decimal, int]:
+    """Return the number of executions that count, the quantities bought and sold, and how many were busted."""
+    contract = account.executions.contract(symbol)
+    mine = [each for each in account.executions.all if account.executions.contract(each.symbol) == contract]
+    bought = sum((each.quantity for each in mine if each.quantity > 0), ZERO)
+    sold = sum((-each.quantity for each in mine if each.quantity < 0), ZERO)
+    busted = sum(each.busted for each in mine)
+    return len(mine) - busted, bought, sold, busted

@@ -1,0 +1,149 @@
+"""Reference: the items of one position in the order in which they happened, and what a late report does to them.
+
+Items before `start`, where the position was last flat, are fixed: what concerns them and is reported later becomes an
+item of its own at the end, on its own day.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+
+from tests.reference.executions import Execution
+from tests.reference.facts import Fact
+from tests.reference.items import NOTHING, Item, fractions, scale
+from tests.reference.lots import Totals, fold
+
+WINDOW_MAX = 10_000
+Figures = tuple[Fraction, Fraction]
+Fees = dict[str, Decimal]
+
+
+@dataclass
+class Position:
+    """A contract, under any of its names: NET, LONG or SHORT. `older` are fixed items of names that have merged."""
+
+    side: str = "NET"
+    items: list[Item] = field(default_factory=list)
+    start: int = 0
+    older: list[list[Item]] = field(default_factory=list)
+    marked: list[tuple[str, int]] = field(default_factory=list)
+    window_max: int = WINDOW_MAX
+
+    def totals(self) -> Totals:
+        return fold(self.items)
+
+    def entries(self) -> list[tuple[Item, Fraction, Fraction]]:
+        """Return each item with what it realized, by FIFO and by average cost."""
+        return [entry for items in (*self.older, self.items) for entry in fold(items).realized]
+
+    def marks(self) -> set[str]:
+        totals, marks = self.totals(), {kind for kind, _ in self.marked}
+        unpriced = [item for item, _, _ in self.entries() if item.kind == "RECONCILED" and item.price is None]
+        marks |= {"UNPRICED"} if any(item.quantity for item in unpriced) else set()
+        marks |= {"INEXACT"} if totals.inexact else set()
+        over = totals.quantity * {"NET": 0, "LONG": 1, "SHORT": -1}[self.side] < 0
+        return marks | ({"OVERCLOSED"} if over else set())
+
+    def item_of(self, execution: Execution) -> Item | None:
+        items = [item for items in (*self.older, self.items) for item in items]
+        return next((item for item in items if item.execution is execution and item.kind == "FILL"), None)
+
+    def is_open(self, item: Item) -> bool:
+        """Tell whether an item is within the window: not fixed."""
+        return item in self.items[self.start :]
+
+    def place(self, item: Item) -> None:
+        """Put an item where it happened; at the end, marked LATE, if that was before the position was last flat."""
+        item.place = (item.at, item.log)
+        fixed = [items[-1].place for items in (*self.older, self.items[: self.start]) if items]
+        late = item.place < max(fixed, default=item.place)
+        is_change = item.kind not in {"RECONCILED", "SPLIT", "REPRICE"}
+        standing_for_it = self.reconciled(item.at, item.log) if is_change else None
+        if late and standing_for_it is not None:
+            # A reconciliation has already stood for it: it comes just before that, and nothing later changes.
+            by = scale(self.items, item.place, self.items.index(standing_for_it))
+            item.state(item.quantity * by, None if item.price is None else item.price / by)
+            self._insert(item, self.items.index(standing_for_it), standing_for_it.place)
+        elif late:
+            self.marked.append(("LATE", item.log))
+            self._insert(item, len(self.items), max([item.place, *(each.place for each in self.items[-1:])]))
+        else:
+            self._insert(item, bisect_right(self.items, item.place, key=lambda each: each.place), item.place)
+        self.absorb(standing_for_it, item.place, item.quantity)
+
+    def _insert(self, item: Item, index: int, place: tuple[int, int]) -> None:
+        item.place = place
+        self.items.insert(index, item)
+        self.start += index < self.start
+        self._advance()
+
+    def _advance(self) -> None:
+        """Fix what lies before the position was last flat once the newest item opens it; what was fixed stays so."""
+        totals = self.totals()
+        if totals.opened == len(self.items) - 1:
+            self.start = max(self.start, totals.start)
+        self.start = max(self.start, len(self.items) - self.window_max)
+
+    def reconciled(self, at: int, log: int) -> Item | None:
+        """Return the reconciliation that stood for what happened before it and is reported after it."""
+        return next((i for i in self.items if i.kind == "RECONCILED" and i.at >= at and i.log < log), None)
+
+    def absorb(self, reconciled: Item | None, place: tuple[int, int], change: Fraction) -> None:
+        """Take a change that a reconciliation stood for out of it: after it, the broker's quantity holds as before."""
+        if reconciled is not None:
+            change *= scale(self.items, place, self.items.index(reconciled))
+            reconciled.state(reconciled.quantity - change, reconciled.price)
+
+    def change(self, item: Item, fact: Fact, after: Figures) -> None:
+        """Correct or bust an item within the window: as if it had been so from the start."""
+        before = item.quantity
+        item.history.append((fact.at, *after))
+        self.absorb(self.reconciled(fact.at, fact.log), item.place, item.quantity - before)
+
+    def book(self, fact: Fact, change: tuple[Figures, Figures], refund: Fees, trade: Execution | None = None) -> None:
+        """Book what a bust or correction changes of a trade that is fixed, at prices of its own, on the fact's day."""
+        (old, old_price), (new, new_price) = change
+        # What stays of the quantity changes only its price, which moves no lot.
+        same = NOTHING if old * new <= 0 else min(old, new, key=abs)
+        changes = [("REPRICE", same, old_price - new_price)] if same and old_price != new_price else []
+        changes += [("OPPOSITE", same - old, old_price)] if same != old else []
+        changes += [("OPPOSITE", new - same, new_price)] if same != new else []
+        for number, (kind, quantity, price) in enumerate(changes):
+            self.place(Item(kind, fact.log, fact.at, [(fact.at, quantity, price)], trade, {} if number else refund))
+        self.marked.append(("LATE", fact.log))
+
+    def unbook(self, fact: Fact) -> bool:
+        """Take out again what was booked for a fact; return False if that is fixed."""
+        mine = [item for item in self.items if item.log == fact.log and item.execution is None]
+        if not all(map(self.is_open, mine)):
+            return False
+        self.items = [item for item in self.items if item not in mine]
+        self.marked = [mark for mark in self.marked if mark != ("LATE", fact.log)]
+        return True
+
+    def drop(self, twin: Execution, fact: Fact) -> None:
+        """Take out an execution that turns out to be another one."""
+        item = self.item_of(twin)
+        assert item is not None
+        if self.is_open(item):
+            self.items.remove(item)
+            return
+        figures = fractions((twin.quantity, twin.price), scale(self.items, item.place))
+        self.book(fact, (figures, (NOTHING, figures[1])), {})
+
+    def joined(self, other: Position) -> Position:
+        """Return both as one: windows since flat are folded together, what is older stays as it was."""
+        one = Position(self.side, marked=self.marked + other.marked, older=self.older + other.older)
+        one.window_max = self.window_max
+        for each in (self, other):
+            # A reversal begins a window, too: what is open before it belongs to what is folded together.
+            start = next(number for number in range(each.start, -1, -1) if not fold(each.items[:number]).quantity)
+            one.older += [each.items[:start]] if start else []
+            one.items += each.items[start:]
+        if one.older and self.items and other.items:
+            one.marked.append(("MERGED", max(item.log for item in one.items)))
+        one.items.sort(key=lambda item: item.place)
+        return one
