@@ -115,7 +115,7 @@ class Desk:
         filled = order.quantity / 2 if 88 <= chance < 93 else filled
         self._held[place] = held + filled if side is Side.BUY else held - filled
         stream = f"order/{self._account(number)}/O-{number:08}"
-        return [(stream, event) for event in _told(order, number, chance, parts)]
+        return [(stream, event) for event in _order_events(order, number, chance, parts)]
 
     def beside(self, number: int) -> list[StreamEvent]:
         """Return what is reported and locked between this order and the next."""
@@ -137,7 +137,7 @@ def _symbol(number: int) -> str:
     return _SYMBOLS[number // 7 % len(_SYMBOLS)]
 
 
-def _told(order: OrderSubmitted, number: int, chance: int, parts: int) -> list[Event]:
+def _order_events(order: OrderSubmitted, number: int, chance: int, parts: int) -> list[Event]:
     events: list[Event] = [order, OrderAccepted(broker_order_id=f"B{number:09}")]
     if chance < 55:
         events += _fills(order, number, parts)

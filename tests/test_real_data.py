@@ -278,14 +278,14 @@ def test_the_strategy_s_daily_return_is_the_known_one(strategy: Strategy, ends: 
     for (row_before, before), (row, after) in itertools.pairwise(zip(strategy.days, ends, strict=True)):
         is_known, symbols = known[row["index"]], strategy.symbols
         by_book.append(abs(value(after, row, symbols) / value(before, row_before, symbols) - 1 - is_known))
-        by_file.append(abs(told(row, symbols) / told(row_before, symbols) - 1 - is_known))
+        by_file.append(abs(listed_value(row, symbols) / listed_value(row_before, symbols) - 1 - is_known))
     assert len(by_book) == 1_505
     # Cash is within 4.2e-6 of 100,000, which is 4.2e-11: the days' returns are nearer than that.
     assert max(by_book) < Decimal("4.6e-12")
     assert max(by_file) < Decimal("9.1e-13")
 
 
-def told(row: dict[str, str], symbols: list[str]) -> Decimal:
+def listed_value(row: dict[str, str], symbols: list[str]) -> Decimal:
     return sum((Decimal(row[name] or 0) for name in ("cash", *symbols)), ZERO)
 
 

@@ -323,7 +323,7 @@ class JournalContract(SourceContract):
         assert in_time(lambda: journal.wait(0, 60.0)) is True
         later.join()
 
-    def test_who_waits_is_told_when_the_journal_is_closed(self, journal: Journal) -> None:
+    def test_closing_the_journal_wakes_a_waiting_thread(self, journal: Journal) -> None:
         later = threading.Timer(0.05, journal.close)
         later.start()
         with pytest.raises(Closed):

@@ -98,8 +98,8 @@ def test_without_a_server_its_rows_are_left_out_with_one_line_that_says_how_to_h
     arguments = ["--only", "influx_mirror", "--only", "influx_lag", "--quick"]
     assert benchmarks.main([*arguments, "--output", str(output), "--scratch", str(scratch)]) == 0
     assert msgspec.json.decode(output.read_bytes(), type=Results).rows == []
-    told = [line for line in capsys.readouterr().err.splitlines() if "influx" in line]
-    assert told == [f"{LEFT_OUT}EVENTSTORE_TEST_INFLUX_URL is not set"]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "influx" in line]
+    assert lines == [f"{LEFT_OUT}EVENTSTORE_TEST_INFLUX_URL is not set"]
 
 
 def test_the_file_says_what_was_measured_on_and_names_nobody(tmp_path: Path, scratch: Path) -> None:

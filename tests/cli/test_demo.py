@@ -141,17 +141,17 @@ def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path
     # It waits for nothing that may never come; how long it takes is for the benchmarks, on a machine of their own.
     assert time.monotonic() - began < 120
     assert ended.code == 0, ended.err
-    told = ended.document
-    assert told["ok"] is True
-    assert all(told["checks"].values())
-    assert len(told["checks"]) == 11
-    assert told["found"] == told["acknowledged"] > 0
-    assert told["events"] == EVENTS
-    assert told["first_bad"] == told["tampered_position"] == told["lockout"]["cause"]
-    assert told["lockout"]["limit_set_by"] == DESK
+    result = ended.document
+    assert result["ok"] is True
+    assert all(result["checks"].values())
+    assert len(result["checks"]) == 11
+    assert result["found"] == result["acknowledged"] > 0
+    assert result["events"] == EVENTS
+    assert result["first_bad"] == result["tampered_position"] == result["lockout"]["cause"]
+    assert result["lockout"]["limit_set_by"] == DESK
     assert "verify: position" in ended.err
     assert facts_in(tmp_path / "kept" / "data") == facts_in(played)
-    check_what_it_left(tmp_path / "kept", shell, told["lockout"])
+    check_what_it_left(tmp_path / "kept", shell, result["lockout"])
 
 
 def check_what_it_left(directory: Path, shell: Run, lockout: dict[str, object]) -> None:

@@ -161,8 +161,8 @@ def test_each_command_is_tried() -> None:
 
 
 def test_what_is_shown_of_it_is_all_there(run: Run, hostile: Path) -> None:
-    told = run("state", "--account", "A", "--data", hostile).out
-    shown = "".join(told.split())
+    output = run("state", "--account", "A", "--data", hostile).out
+    shown = "".join(output.split())
     assert r"[red]\x1b]0;x\x07\x9b31m\x85\x7f\u202e\u2066\u200b\u200f\u061c\u2028\r\n\tend[/red]" in shown
     orders = run("state", "--account", "A", "--data", hostile, "--json").document["orders"]
     assert {order["symbol"] for order in orders} == {HOSTILE}
@@ -179,9 +179,9 @@ def test_a_file_s_name_that_is_no_text_is_printed_as_escapes(run: Run, hostile: 
 
 @pytest.mark.parametrize("arguments", [("tail",), ("state", "--account", "A"), ("tail", "--exact")], ids=" ".join)
 def test_on_a_terminal_there_are_only_its_own_styles(hostile: Path, arguments: tuple[str, ...]) -> None:
-    told = on_terminal([*arguments, "--data", str(hostile)], 60).out
+    output = on_terminal([*arguments, "--data", str(hostile)], 60).out
     # Bold titles and the bar that comes and goes; what the text of others would do begins in other ways.
-    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", told))
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output))
     assert [forbidden(line) for line in lines if forbidden(line)] == []
     assert max(map(width, lines)) <= 60
 

@@ -57,10 +57,10 @@ READING = [
 
 def test_these_are_the_commands(run: Run) -> None:
     named = sorted(command.name or "" for command in app.registered_commands if not command.hidden)
-    told = run("--help").out
+    help_text = run("--help").out
     assert len(named) == len(COMMANDS)
-    assert all(f" {name} " in told for name in COMMANDS)
-    assert "demo-day" not in told
+    assert all(f" {name} " in help_text for name in COMMANDS)
+    assert "demo-day" not in help_text
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -51,10 +51,10 @@ def test_state_tells_what_the_day_made_and_what_waits_for_an_answer(run: Run, da
     [pending] = state["pending"]
     assert (pending["request_id"], pending["action"]) == ("E-1", "FLATTEN")
     assert pending["requested_at"] == "2025-11-19T15:00:08.000000000Z"
-    told = run("state", "--at", NINE_O_CLOCK, "--data", data).out
-    assert "Profit and loss of the trading day" in told
-    assert "Enforcement requests without an answer" in told
-    assert "FLATTEN" in told
+    output = run("state", "--at", NINE_O_CLOCK, "--data", data).out
+    assert "Profit and loss of the trading day" in output
+    assert "Enforcement requests without an answer" in output
+    assert "FLATTEN" in output
 
 
 def test_state_sums_money_by_account_and_currency(run: Run, data: Path) -> None:

@@ -95,9 +95,9 @@ def test_doctor_judges_the_place(  # noqa: PLR0917 - a case's members
     monkeypatch.setattr(doctor, "file_system", lambda _: kind)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(total=10**12, used=0, free=free))
     ended = run("doctor", "--data", data, "--json")
-    told = {check["status"] for check in ended.document["checks"] if check["name"] in {"file system", "disk space"}}
+    statuses = {check["status"] for check in ended.document["checks"] if check["name"] in {"file system", "disk space"}}
     assert (ended.code, ended.document["ok"]) == (code, code == 0)
-    assert status in told
+    assert status in statuses
 
 
 def test_a_network_file_system_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -125,9 +125,9 @@ def test_a_limit_is_shown_in_the_zone_of_its_account(run: Run, zoned: Path) -> N
     with eventstore.open(zoned) as store:
         limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "5E+2"})
         store.append("limits/ACC2/daily-loss", limit, actor="desk", occurred_at=NINE)
-    told = run("limits", "--account", "ACC2", "--data", zoned).out
-    assert "+09:00  desk" in told
-    assert "limit 500" in told
+    output = run("limits", "--account", "ACC2", "--data", zoned).out
+    assert "+09:00  desk" in output
+    assert "limit 500" in output
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,8 @@ def test_a_tick_is_worth_its_size_times_the_contract_unit(root: str) -> None:
 
 def test_every_built_in_contract_is_reported_in_full() -> None:
     for root, entry in builtin_table().entries.items():
-        told = (entry.name, entry.product, entry.tick_size, entry.tick_value, entry.multiplier)
-        assert all(told), root
+        required = (entry.name, entry.product, entry.tick_size, entry.tick_value, entry.multiplier)
+        assert all(required), root
         assert entry.exchange in {"CME", "CBOT", "NYMEX", "COMEX"}, root
         assert entry.currency == "USD", root
 

@@ -72,11 +72,11 @@ def test_sides_have_many_words(store: EventStore, write: Write, word: str, side:
     assert [r.event.side for r in store.read(types=TradeExecuted)] == [side]  # type: ignore[attr-defined]
 
 
-def test_without_a_side_the_quantity_s_sign_tells_it(store: EventStore, write: Write) -> None:
+def test_without_a_side_the_quantity_s_sign_decides(store: EventStore, write: Write) -> None:
     path = write("fills.csv", "symbol,quantity,price,time", "ESZ5,2,1,1759329000", "ESZ5,-3,1,1759329001")
     import_file(store, path, "fills", account="F1")
-    told = [(r.event.side, r.event.quantity) for r in store.read(types=TradeExecuted)]  # type: ignore[attr-defined]
-    assert told == [(Side.BUY, 2), (Side.SELL, 3)]
+    imported = [(r.event.side, r.event.quantity) for r in store.read(types=TradeExecuted)]  # type: ignore[attr-defined]
+    assert imported == [(Side.BUY, 2), (Side.SELL, 3)]
 
 
 def test_a_sign_may_repeat_the_side_and_not_contradict_it(store: EventStore, write: Write) -> None:

@@ -187,10 +187,10 @@ def test_a_record_says_which_file_it_came_from(store: EventStore, write: Write) 
 
 
 def test_progress_is_reported_row_by_row_and_batch_by_batch(store: EventStore, write: Write) -> None:
-    told: list[tuple[str, int, int | None]] = []
+    steps: list[tuple[str, int, int | None]] = []
     path = write("fills.csv", HEADER, *rows(1, 2_500))
-    import_file(store, path, "fills", account="A1", progress=lambda *step: told.append(step))
-    assert told == [
+    import_file(store, path, "fills", account="A1", progress=lambda *step: steps.append(step))
+    assert steps == [
         (READING, 1_000, None),
         (READING, 2_000, None),
         (APPENDING, 1_000, 2_500),

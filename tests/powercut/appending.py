@@ -253,7 +253,7 @@ def _fork(order: Order, life: Life) -> int:
             _leave_out_syncs()
         live(life, root, recorder, random.Random(f"{order.seed} {life.name}"))
         code = 0
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+    except BaseException:  # noqa: BLE001 - printed for the parent, and the fork ends here
         traceback.print_exc()
     os._exit(code)
 

@@ -1,6 +1,6 @@
 """Real quotes at full speed: 155,470 of two perpetual futures, valued tick by tick.
 
-The files are no part of the project: where the folder beside the checkout is absent, these tests are skipped.
+The files are not part of the project: where the folder beside the checkout is absent, these tests are skipped.
 """
 
 import gc
@@ -103,12 +103,12 @@ def observe(book: Book, message: Heard, at: int) -> None:
     book.observe(f"quote/-/{message.body.s}", message.event, occurred_at=at)
 
 
-def is_told(quote: Quote, body: Body, at: int) -> bool:
-    """Tell whether a quote has all that a message says, and its time."""
+def is_current(quote: Quote, body: Body, at: int) -> bool:
+    """Return whether a quote has all that a message says, and its time."""
     if body.e == "trade":
         return (quote.last, quote.last_size, quote.last_at) == (body.p, body.q, at)
-    told = (quote.bid, quote.bid_size, quote.ask, quote.ask_size)
-    return told == (body.b, body.B, body.a, body.A) and quote.bid_at == quote.ask_at == at
+    sides = (quote.bid, quote.bid_size, quote.ask, quote.ask_size)
+    return sides == (body.b, body.B, body.a, body.A) and quote.bid_at == quote.ask_at == at
 
 
 def test_after_each_message_the_quote_is_what_it_says(book: Book, feed: list[Heard]) -> None:
@@ -117,7 +117,7 @@ def test_after_each_message_the_quote_is_what_it_says(book: Book, feed: list[Hea
         body = message.body
         observe(book, message, message.at)
         quote = book.quotes.fresh(body.s, message.at)
-        assert is_told(quote, body, message.at)
+        assert is_current(quote, body, message.at)
         newest[body.s][body.e] = body
         trade = newest[body.s].get("trade")
         assert trade is None or (quote.last, quote.last_size) == (trade.p, trade.q)
@@ -142,7 +142,7 @@ def test_by_the_exchange_s_times_too_though_trades_and_tickers_overtake_one_anot
         observe(book, message, at)
         quote = book.quotes.get(body.s, at)
         assert quote is not None
-        assert is_told(quote, body, at)
+        assert is_current(quote, body, at)
         assert quote.updated_at == newest[body.s]
     assert late > 1_000
 
@@ -158,24 +158,24 @@ def test_a_price_is_stale_at_just_those_messages_that_come_too_long_after_it(
     """Before each message, as of its time: the price is the last trade's, or the ticker's where there was none."""
     book.quotes.stale_after_ns = allowed
     traded: dict[str, int] = {}
-    told: dict[str, int] = {}
+    observed: dict[str, int] = {}
     stale = 0
     for message in feed[::every]:
         symbol = message.body.s
         quote = book.quotes.get(symbol, message.at)
-        if symbol in told:
-            gap = message.at - traded.get(symbol, told[symbol])
+        if symbol in observed:
+            gap = message.at - traded.get(symbol, observed[symbol])
             assert quote is not None
             assert (quote.age, quote.stale, message.at - quote.updated_at) == (
                 gap,
                 gap > allowed,
-                message.at - told[symbol],
+                message.at - observed[symbol],
             )
             stale += quote.stale
         else:
             assert quote is None
         observe(book, message, message.at)
-        told[symbol] = message.at
+        observed[symbol] = message.at
         if message.body.e == "trade":
             traded[symbol] = message.at
     assert (stale > 0) == ((allowed, every) != (10 * NANOSECONDS, 1))

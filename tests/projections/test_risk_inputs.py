@@ -94,7 +94,7 @@ def test_an_invalid_cause_id_is_rejected(day: Day) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_an_unreadable_limit_rejects_and_is_named(day: Day, kind: str) -> None:
-    day.limit(f"{kind}:mine", limit="much", surprise="1")
+    day.limit(f"{kind}:mine", limit="much", unexpected="1")
     assert rejection(day).startswith(f"the limit {kind}:mine of A, set at position ")
     day.fill(BUY, "5000")
     assert check_order(day, SELL).verdict is PASS

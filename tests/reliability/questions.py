@@ -50,7 +50,7 @@ def turned(book: Book) -> object:
     return days(book), mark and (mark.equity, mark.floor), book.sessions.next_reset("A", NOON + 10 * HOUR)
 
 
-def told(book: Book) -> object:
+def account_reported(book: Book) -> object:
     account = book.accounts.get("A")
     return account and (account.broker_balances["USD"].balance, account.can_trade)
 
@@ -72,7 +72,7 @@ def traded(book: Book) -> object:
     return [(trade.trade_id, trade.busted) for trade in book.trades.of("A")], book.positions.get("A", "ESZ5").quantity
 
 
-def pnl_told(book: Book) -> object:
+def pnl_reported(book: Book) -> object:
     return [(each.realized, each.currency) for each in book.pnl.reported("A")]
 
 

@@ -225,9 +225,9 @@ STATES: dict[str, State] = {
         ([_OPEN_DAY], _MARK, None),
         ([_CLOSED_DAY, ("2025-07-22", False, None)], (money(50_200), money(48_200)), _NEXT),
     ),
-    "account told": State(
+    "account updated": State(
         enqueued("account/A/-", trading.AccountUpdated(balance=money(50_300))),
-        ask.told,
+        ask.account_reported,
         (money(50_000), True),
         (money(50_300), True),
     ),
@@ -254,7 +254,7 @@ STATES: dict[str, State] = {
     ),
     "profit reported": State(
         flushed("pnl/A/-", trading.PnlReported(realized=money(7), trading_day=MONDAY, currency="USD")),
-        ask.pnl_told,
+        ask.pnl_reported,
         [(money(0), "USD")],
         [(money(7), "USD")],
     ),

@@ -147,7 +147,7 @@ def serve() -> None:
                 steps = Steps()
                 apsw.set_default_vfs("steps")
                 live(order, steps)
-            except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+            except BaseException:  # noqa: BLE001 - printed for the parent, and the fork ends here
                 traceback.print_exc()
             os._exit(1)
         status = os.waitpid(child, 0)[1]

@@ -63,7 +63,7 @@ def delays(chance: random.Random, longest: float) -> list[float]:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_no_kill_loses_what_was_acknowledged(part: int, killer: Killer, tmp_path: Path) -> None:
-    print(f"RELIABILITY_SEED={SEED}, part {part}")  # noqa: T201 - what a failure is told with
+    print(f"RELIABILITY_SEED={SEED}, part {part}")  # noqa: T201 - to repeat a failure
     chance = random.Random(SEED + part)
     data = tmp_path / "data"
     acked: list[Ack] = []
@@ -82,7 +82,7 @@ def test_no_kill_loses_what_was_acknowledged(part: int, killer: Killer, tmp_path
 
 @pytest.mark.slow
 def test_no_kill_while_a_log_is_created_keeps_it_from_opening(killer: Killer, tmp_path: Path) -> None:
-    print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - what a failure is told with
+    print(f"RELIABILITY_SEED={SEED}")  # noqa: T201 - to repeat a failure
     chance = random.Random(SEED)
     for number in range(ROUNDS):
         data = tmp_path / f"data{number}"

@@ -80,7 +80,7 @@ def test_no_increment_is_lost_where_each_expects_the_version_it_read(tmp_path: P
         records = check(store)
         assert store.version("order/ACC1/counter") == PROCESSES * INCREMENTS
     assert [label_of(record) for record in records] == [f"count:{n}" for n in range(1, len(records) + 1)]
-    assert sum(conflicts) > 0, "nobody got in another's way: the test shows nothing"
+    assert sum(conflicts) > 0, "there was no conflict: the test shows nothing"
 
 
 def increment(directory: Path, number: int, barrier: Any) -> int:  # noqa: ANN401 - its class is private
@@ -99,7 +99,7 @@ def increment(directory: Path, number: int, barrier: Any) -> int:  # noqa: ANN40
 
 def test_the_same_facts_from_several_processes_are_recorded_once(tmp_path: Path) -> None:
     answers = run_together(tmp_path, append_keyed)
-    assert all(answer == answers[0] for answer in answers), "two processes were told of two records for one fact"
+    assert all(answer == answers[0] for answer in answers), "two processes received two records for one fact"
     with eventstore.open(tmp_path / "data") as store:
         records = check(store, answers[0].values())
     assert len(records) == KEYS

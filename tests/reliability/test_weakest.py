@@ -84,10 +84,10 @@ def test_a_verb_below_the_weakest_refuses_and_the_weakest_takes_it(cls: type[Eve
 
 
 def test_one_event_that_may_not_wait_keeps_all_of_its_batch_out_of_the_queue(book: Book) -> None:
-    told = trading.AccountUpdated(can_trade=True)
+    allowed = trading.AccountUpdated(can_trade=True)
     locked = trading.AccountUpdated(can_trade=False)
     store, stream = store_of(book), "account/A/-"
-    for events in ([told, locked], [locked, told], [told, trading.LockoutCleared()]):
+    for events in ([allowed, locked], [locked, allowed], [allowed, trading.LockoutCleared()]):
         refusal = "must be at least SYNCED, not QUEUED"
         check_refused(book, refusal, lambda events=events: store.enqueue(stream, events))  # type: ignore[misc]
-    assert len(store.enqueue(stream, [told, told]).result()) == 2
+    assert len(store.enqueue(stream, [allowed, allowed]).result()) == 2

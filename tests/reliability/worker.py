@@ -79,7 +79,7 @@ class Writer:
         )
 
     def keyed(self) -> None:
-        """Append a fact that every writer knows: whoever comes first, all get the same record."""
+        """Append a fact that every writer knows: all get the record of the first one."""
         key = str(self._chance.randint(1, 5_000))
         self._acknowledge(self._store.append("order/shared/keyed", submitted(), key=key))
 
@@ -134,7 +134,7 @@ def limit(directory: str, acks: str, size: str, pages: str) -> None:
             for _ in range(10_000):
                 writer.single()
             answer = {"error": "none", "message": ""}
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test is told
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported to the test
             answer = {"error": type(error).__name__, "message": str(error)}
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         writer.shared()
@@ -241,7 +241,7 @@ def _fork(order: dict[str, str], number: int) -> int:
     name = f"{order['name']}.{number}"
     try:
         append_for_ever(order["directory"], Path(order["acks"]) / name, name, int(order["seed"]) + number)
-    except BaseException:  # noqa: BLE001 - whatever it is, the parent is told and the fork ends here
+    except BaseException:  # noqa: BLE001 - printed for the parent, and the fork ends here
         traceback.print_exc()
     os._exit(1)
 

@@ -265,28 +265,28 @@ def test_the_weakest_durability_of_the_vocabulary_is_as_written() -> None:
 
 @pytest.mark.parametrize("can_trade", [True, None])
 def test_what_an_account_may_do_can_wait_for_its_sync(can_trade: bool | None, store: eventstore.EventStore) -> None:
-    told = trading.AccountUpdated(balance=Decimal(1), can_trade=can_trade)
-    assert store.enqueue("account/ACC1/-", told).result(5)[0].event == told
+    update = trading.AccountUpdated(balance=Decimal(1), can_trade=can_trade)
+    assert store.enqueue("account/ACC1/-", update).result(5)[0].event == update
 
 
 def test_that_an_account_may_not_trade_is_on_disk_before_it_is_acknowledged(store: eventstore.EventStore) -> None:
-    told = trading.AccountUpdated(can_trade=False)
+    update = trading.AccountUpdated(can_trade=False)
     with pytest.raises(InvalidEvent, match="AccountUpdated must be at least SYNCED, not QUEUED: append it"):
-        store.enqueue("account/ACC1/-", told)
-    assert store.append("account/ACC1/-", told)[0].event == told
+        store.enqueue("account/ACC1/-", update)
+    assert store.append("account/ACC1/-", update)[0].event == update
     assert store.head() == 1
 
 
 def test_limits_are_set_by_somebody_who_is_named(store: eventstore.EventStore) -> None:
     stream, limits = "limits/ACC1/daily-loss", trading.LimitsSet(rule_id="daily-loss")
-    nobody = "LimitsSet requires an actor: give actor="
-    with pytest.raises(InvalidEvent, match=nobody):
+    message = "LimitsSet requires an actor: give actor="
+    with pytest.raises(InvalidEvent, match=message):
         store.append(stream, limits)
-    with pytest.raises(InvalidEvent, match=nobody):
+    with pytest.raises(InvalidEvent, match=message):
         store.append(stream, limits, actor="")
-    with pytest.raises(InvalidEvent, match=nobody):
+    with pytest.raises(InvalidEvent, match=message):
         store.append(stream, limits, actor=" ")
-    with pytest.raises(InvalidEvent, match=nobody):
+    with pytest.raises(InvalidEvent, match=message):
         store.append_many([Batch("limits/ACC1/other", limits, actor="risk@desk"), Batch(stream, limits)])
     assert store.head() == 0
     assert store.append(stream, limits, actor="risk@desk")[0].actor == "risk@desk"

@@ -285,7 +285,7 @@ def test_a_forks_child_finds_its_stores_closed(store: EventStore) -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        told = []
+        messages = []
         for call in (
             lambda: store.append(ORDER, rejected("b")),
             store.head,
@@ -294,22 +294,22 @@ def test_a_forks_child_finds_its_stores_closed(store: EventStore) -> None:
         ):
             try:
                 call()
-                told.append("done")
+                messages.append("done")
             except Closed as closed:
-                told.append(str(closed))
-            except BaseException as error:  # noqa: BLE001 - the parent is to be told
-                told.append(repr(error))
+                messages.append(str(closed))
+            except BaseException as error:  # noqa: BLE001 - reported to the parent
+                messages.append(repr(error))
         store.close()
-        os.write(writing, "\n".join([*told, "end"]).encode())
+        os.write(writing, "\n".join([*messages, "end"]).encode())
         os._exit(0)
     os.close(writing)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reading) as pipe:
-        *told, end = pipe.read().split("\n")
+        *messages, end = pipe.read().split("\n")
     assert (status, end) == (0, "end")
-    assert told.pop() == "these events were enqueued by the parent process: ask for their result there"
-    assert len(told) == 3
-    assert all("was opened by the parent process: open it again in this one" in text for text in told), told
+    assert messages.pop() == "these events were enqueued by the parent process: ask for their result there"
+    assert len(messages) == 3
+    assert all("was opened by the parent process: open it again in this one" in text for text in messages), messages
     store.append(ORDER, rejected("c"), expected=1)
     assert texts(store) == ["a", "c"]
 
