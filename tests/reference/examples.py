@@ -14,7 +14,7 @@ from tests.reference.positions import Positions
 DAY = 24 * 3_600 * 10**9
 FIRST = 1_767_571_200 * 10**9  # 2026-01-05 in UTC
 NOON = DAY // 2
-Told = Fact | tuple[int, Fact]
+Timed = Fact | tuple[int, Fact]
 
 
 def fill(trade_id: str, quantity: int | str, price: int | str, **more: Any) -> Fact:  # noqa: ANN401 - any member
@@ -43,7 +43,7 @@ def define(symbol: str = "ES", multiplier: int = 1, currency: str = "USD", names
     return Fact("DEFINE", 0, 0, symbol=symbol, multiplier=Decimal(multiplier), currency=currency, names=names)
 
 
-def told(*facts: Told, **bounds: int) -> Positions:
+def after(*facts: Timed, **bounds: int) -> Positions:
     """Return the model after facts in the order of the log: a minute apart, or at (minute, fact)."""
     account = Positions(**bounds)
     for log, each in enumerate(facts, 1):

@@ -1,12 +1,13 @@
 """Random histories of one account from a seed, as plain facts, and the project's events for them.
 
-A plain history is told in order, once and under one name, with full figures: what holds of it needs none of the rules
-about late, repeated or incomplete reports. `history` gives any other kind, too.
+Without any of RULES, a history is reported in order, once and under one name, with full figures, and changes only
+trades of orders that still work and of round trips that do not end by it.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,16 @@ DAY = 24 * 60 * MINUTE
 CONTRACTS = {"ESH6": ("50", "USD"), "NQH6": ("20", "USD"), "FDAX": ("25", "EUR"), "BTCUSDT": ("1", "USD")}
 NAMES = {"ESH6": ("CON.ES", "@ES"), "NQH6": ("CON.NQ",), "FDAX": (), "BTCUSDT": ()}
 HEDGED = "BTCUSDT"
+RULES = {
+    "late": "some facts are recorded later than others that happened after them",
+    "repeated": "an execution is reported again: under the broker's order id, as a trade, with a fee that was missing",
+    "identity": "ids are used again on another day or in another contract, figures conflict, times are missing",
+    "names": "contracts have several names, some of which are learned late",
+    "figures": "busts, corrections and fees state only an id, or only what is new",
+    "changes": "any trade is busted or corrected, whatever became of it since, and busted twice",
+    "missed": "a closing is reconciled without a price; its fill comes later, or only its price",
+}
+"""What makes a history difficult."""
 WORDS: dict[str, type[Event]] = {
     "ACCEPT": trading.OrderAccepted,
     "REJECT": trading.OrderRejected,
@@ -44,13 +55,13 @@ class Trade:
 
 
 class History:
-    """One account's life, and how it is told."""
+    """One account's life, and how it is reported."""
 
-    def __init__(self, seed: int, *, plain: bool) -> None:
+    def __init__(self, seed: int, rules: Collection[str]) -> None:
         self.chance = random.Random(seed)
-        self.plain = plain
+        self.rules = rules
         self.now = START + 9 * 60 * MINUTE
-        self.told: list[tuple[int, Fact]] = []
+        self.reported: list[tuple[int, Fact]] = []
         self.trades: list[Trade] = []
         self.newest: Trade | None = None
         self.trips: dict[tuple[str, str], list[tuple[str, Decimal]]] = {}
@@ -64,32 +75,35 @@ class History:
     def facts(self, length: int) -> list[Fact]:
         """Return that many steps, in the order of the log."""
         kinds = [self._order, self._order, self._order, self._trade, self._fee, self._bust, self._correct, self._adjust]
-        kinds += [self._split, self._restart, self._day] + [self._missed] * (not self.plain)
+        kinds += [self._split, self._restart, self._day] + [self._missed] * ("missed" in self.rules)
         for symbol in CONTRACTS:
-            self._define(symbol, self.now if self.plain else self.now + self.chance.choice((0, 0, 2 * DAY)))
+            self._define(symbol, self.now + (self.chance.choice((0, 0, 2 * DAY)) if "names" in self.rules else 0))
         for _ in range(length):
             self.now += self.chance.choice((1, 5, 60, 7 * 60)) * MINUTE
             self.chance.choice(kinds)()
-        self.told.sort(key=lambda each: each[0])
-        return [replace(fact, log=log) for log, (_, fact) in enumerate(self.told, 1)]
+        self.reported.sort(key=lambda each: each[0])
+        return [replace(fact, log=log) for log, (_, fact) in enumerate(self.reported, 1)]
 
-    def tell(self, fact: Fact, at: int | None = None) -> None:
-        """Report a fact at an instant, by default now; any but a plain history reports some late."""
-        late = 0 if self.plain or self.chance.random() < 0.7 else self.chance.randint(1, 2_000) * MINUTE
-        self.told.append(((self.now if at is None else at) + late, fact))
+    def report(self, fact: Fact, at: int | None = None) -> None:
+        """Report a fact at an instant, by default now, or late."""
+        late = self.chance.randint(1, 2_000) * MINUTE if self._happens("late", 0.3) else 0
+        self.reported.append(((self.now if at is None else at) + late, fact))
+
+    def _happens(self, rule: str, often: float) -> bool:
+        return rule in self.rules and self.chance.random() < often
 
     def _define(self, symbol: str, at: int) -> None:
         multiplier, currency = CONTRACTS[symbol]
         known = Fact("DEFINE", 0, at, symbol=symbol, multiplier=Decimal(multiplier), currency=currency)
-        self.told.append((START, known))
-        self.told.append((at, replace(known, names=NAMES[symbol])))
+        self.reported.append((START, known))
+        self.reported.append((at, replace(known, names=NAMES[symbol])))
 
     def _order(self) -> None:
         self.number += 1
         order, symbol, side = f"O-{self.number}", self.chance.choice(list(CONTRACTS)), self.chance.choice((1, -1))
         about = Fact("SUBMIT", 0, self.now, stream=f"order/{order}", symbol=symbol, side=side)
         quantity = Decimal(self.chance.randint(1, 6))
-        self.told += [(self.now, replace(about, quantity=quantity)), (self.now, replace(about, kind="ACCEPT"))]
+        self.reported += [(self.now, replace(about, quantity=quantity)), (self.now, replace(about, kind="ACCEPT"))]
         held, left = self._side(symbol), quantity
         for _ in range(self.chance.randint(0, 3)):
             part = min(left, Decimal(self.chance.randint(1, 4)))
@@ -102,7 +116,7 @@ class History:
             kinds = self.chance.choice((["CANCEL_REQUEST", "CANCEL"], ["REPLACE_REQUEST", "REPLACE"], ["EXPIRE"]))
             for kind in kinds:
                 fact = replace(about, kind=kind, at=self.now)
-                self.told.append((self.now, replace(fact, quantity=quantity + 1) if "REPLACE" in kind else fact))
+                self.reported.append((self.now, replace(fact, quantity=quantity + 1) if "REPLACE" in kind else fact))
             for trade in self.trades:
                 if trade.report.stream == about.stream:
                     trade.is_complete = True
@@ -127,15 +141,32 @@ class History:
         self.newest = Trade(fact, complete)
         self.trades.append(self.newest)
         self._hold((str(fact.symbol), fact.held), fact.id, (fact.side or 0) * (fact.quantity or ZERO))
-        if self.plain or self.chance.random() < 0.7:
-            self.tell(fact)
-            return
-        # Told twice: under the broker's order id, as a trade, under another name, or first without its fee or time.
-        again = self.chance.choice((f"order/B-{self.number}", f"trade/{fact.id}", fact.stream))
-        names = (str(fact.symbol), *NAMES[str(fact.symbol)])
-        twice = replace(fact, kind="TRADE" if again.startswith("trade") else "FILL", stream=again)
-        self.tell(replace(fact, fee=self.chance.choice((ZERO, fee))))
-        self.tell(replace(twice, symbol=self.chance.choice(names)), self.now + MINUTE)
+        if self._happens("repeated", 0.3):
+            again = self.chance.choice((f"order/B-{self.number}", f"trade/{fact.id}", fact.stream))
+            names = (str(fact.symbol), *(NAMES[str(fact.symbol)] if "names" in self.rules else ()))
+            twice = replace(fact, kind="TRADE" if again.startswith("trade") else "FILL", stream=again)
+            self.report(replace(twice, symbol=self.chance.choice(names)), self.now + MINUTE)
+            fact = replace(fact, fee=self.chance.choice((ZERO, fee)))
+        if self._happens("identity", 0.1):
+            self._confuse(fact)
+        if self._happens("identity", 0.1):
+            self.report(replace(fact, at=self.now + MINUTE, timed=False), self.now + MINUTE)
+            self.report(fact, self.now + 9 * MINUTE)
+        else:
+            self.report(fact)
+
+    def _confuse(self, fact: Fact) -> None:
+        """Report something else under the id of a trade."""
+        days = [(datetime(2026, 1, day, tzinfo=UTC)).date().isoformat() for day in (5, 6)]
+        other = self.chance.choice([symbol for symbol in CONTRACTS if symbol not in {fact.symbol, HEDGED}])
+        match self.chance.randint(0, 2):
+            case 0:
+                self.report(replace(fact, symbol=other, held="NET"), self.now + MINUTE)
+            case 1:
+                self.report(replace(fact, quantity=(fact.quantity or ZERO) + 1), self.now + MINUTE)
+            case _:
+                for day in days:
+                    self.report(replace(fact, trading_day=day), self.now + MINUTE)
 
     def _hold(self, key: tuple[str, str], trade_id: str, quantity: Decimal) -> None:
         trip = self.trips.setdefault(key, [])
@@ -152,11 +183,11 @@ class History:
         self.trips[key] = [("", after)] if after else []
 
     def _some_trade(self, *, ended: bool) -> Trade | None:
-        """Return a trade to change; in a plain history one of an order that still works.
+        """Return a trade to change; unless it may be any, one of an order that still works.
 
-        Its trip is in progress, or with `ended` an earlier one than that: the views disagree on one that just ended.
+        Its trip is in progress, or with `ended` an earlier one than the one before that.
         """
-        if not self.plain:
+        if "changes" in self.rules:
             return self.chance.choice(self.trades[-8:]) if self.trades else None
         changeable = {i for trip in self.trips.values() for i, _ in trip}
         if ended:
@@ -165,7 +196,7 @@ class History:
         return self.chance.choice(known[-8:]) if known else None
 
     def _changed(self, report: Fact, quantity: Decimal) -> bool:
-        """Change what a trip holds, unless a plain history's position would then have been flat in between."""
+        """Change what a trip holds; unless any change may be, only if the position was never flat in between then."""
         key = (str(report.symbol), report.held)
         before = self.trips.get(key, [])
         trip = [(i, quantity if i == report.id else each) for i, each in before]
@@ -173,30 +204,32 @@ class History:
             trip.append(("", quantity - (report.side or 0) * (report.quantity or ZERO)))
         sums = [sum((each for _, each in trip[: n + 1]), ZERO) for n in range(len(trip))]
         keeps_side = all(each > 0 for each in sums) or all(each < 0 for each in sums)
-        if keeps_side or not self.plain:
+        if keeps_side or "changes" in self.rules:
             self.trips[key] = [each for each in trip if each[1]]
-        return keeps_side or not self.plain
+        return keeps_side or "changes" in self.rules
 
     def _fee(self) -> None:
         trade = self.newest
         if trade is not None:
             trade.has_late_fee = True
             fee = Decimal(self.chance.randint(1, 9)) / 10
-            named = trade.report.symbol if self.plain or self.chance.random() < 0.5 else None
-            self.tell(replace(trade.report, kind="FEE", at=self.now, fee=fee, symbol=named))
+            named = None if self._happens("figures", 0.5) else trade.report.symbol
+            self.report(replace(trade.report, kind="FEE", at=self.now, fee=fee, symbol=named))
 
     def _bust(self) -> None:
         trade = self._some_trade(ended=self.chance.random() < 0.4)
-        if trade is None or (self.plain and trade.has_late_fee) or not self._changed(trade.report, ZERO):
+        if trade is None or (trade.has_late_fee and "changes" not in self.rules):
+            return
+        if not self._changed(trade.report, ZERO):
             return
         self.trades.remove(trade)
         self.newest = None
         fact = replace(trade.report, kind="BUST", at=self.now)
-        if not self.plain and self.chance.random() < 0.6:
+        if self._happens("figures", 0.6):
             fact = replace(fact, side=None, quantity=None, price=None, symbol=self.chance.choice((None, fact.symbol)))
-        self.tell(fact)
-        if not self.plain and self.chance.random() < 0.2:
-            self.tell(fact, self.now + MINUTE)
+        self.report(fact)
+        if self._happens("changes", 0.2):
+            self.report(fact, self.now + MINUTE)
 
     def _correct(self) -> None:
         trade = self._some_trade(ended=False)
@@ -209,9 +242,9 @@ class History:
             return
         trade.report = replace(report, quantity=quantity, price=price)
         fact = replace(trade.report, kind="CORRECT", at=self.now, before=(before, report.price or ZERO))
-        if not self.plain and self.chance.random() < 0.6:
+        if self._happens("figures", 0.6):
             fact = replace(fact, side=None, before=None, symbol=self.chance.choice((None, fact.symbol)))
-        self.tell(fact)
+        self.report(fact)
 
     def _adjust(self) -> None:
         symbol = self.chance.choice(list(CONTRACTS))
@@ -222,10 +255,10 @@ class History:
         fact = replace(fact, stream=f"position/{symbol}", held=self._side(symbol))
         self._hold((symbol, fact.held), "", quantity)
         self.newest = None
-        self.tell(fact)
+        self.report(fact)
 
     def _split(self) -> None:
-        """Split two for one. No trade before it is changed in a plain history."""
+        """Split two for one; unless any change may be, no trade before it is changed any more."""
         symbol = self.chance.choice(list(CONTRACTS))
         held = self._side(symbol)
         quantity = sum((each for _, each in self.trips.get((symbol, held), [])), ZERO)
@@ -234,35 +267,35 @@ class History:
             self.ended[symbol, held] = []
             self.newest = None
             fact = Fact("ADJUST", 0, self.now, symbol=symbol, quantity=quantity, reason="SPLIT", held=held)
-            self.tell(replace(fact, stream=f"position/{symbol}"))
+            self.report(replace(fact, stream=f"position/{symbol}"))
 
     def _missed(self) -> None:
         """Close a position while nobody listens: it is reconciled; a day later the fill comes, or only its price."""
         self._trade()
-        _, fact = self.told.pop()
+        _, fact = self.reported.pop()
         self.now += MINUTE
         signed = (fact.side or 0) * (fact.quantity or ZERO)
         stream = f"position/{fact.symbol}"
         gap = replace(fact, kind="ADJUST", at=self.now, quantity=signed, price=None, reason="RECONCILED", stream=stream)
-        self.told.append((self.now, replace(gap, side=None)))
+        self.reported.append((self.now, replace(gap, side=None)))
         later = fact if self.chance.random() < 0.7 else replace(gap, quantity=ZERO, price=fact.price)
-        self.told.append((self.now + DAY, later))
+        self.reported.append((self.now + DAY, later))
 
     def _restart(self) -> None:
-        self.told.append((self.now, Fact("RESTART", 0, self.now)))
+        self.reported.append((self.now, Fact("RESTART", 0, self.now)))
 
     def _day(self) -> None:
         """State the trading day from 17:00 to 17:00 that is in progress."""
         begun = self.now - (self.now - 17 * 60 * MINUTE) % DAY
         name = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=begun // DAY + 1)).date().isoformat()
-        self.told.append(
+        self.reported.append(
             (self.now, Fact("DAY", 0, begun, until=begun + DAY, trading_day=name, stream=f"session/{name}"))
         )
 
 
-def history(seed: int, length: int = 60, *, plain: bool = False) -> list[Fact]:
+def history(seed: int, length: int = 60, rules: Collection[str] = tuple(RULES)) -> list[Fact]:
     """Return the facts of a random history, in the order of the log; the same for the same seed."""
-    return History(seed, plain=plain).facts(length)
+    return History(seed, rules).facts(length)
 
 
 def event_of(fact: Fact) -> Event | None:

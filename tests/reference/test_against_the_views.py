@@ -1,4 +1,4 @@
-"""The views compared with the reference models, on histories told in order, once, under one name, with full figures."""
+"""The views compared with the reference models, on histories reported in order, once, with full figures."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def order_problems(both: Compared) -> list[str]:
 
 def test_the_views_agree_with_the_models(memory_path: Path) -> None:
     for seed in rounds("views against models", test=60, prove=5_000):
-        both = Compared(history(seed, plain=True), memory_path / f"{seed}.sqlite")
+        both = Compared(history(seed, rules=()), memory_path / f"{seed}.sqlite")
         assert position_problems(both) == []
         assert money_problems(both) == []
         assert trade_problems(both) == []

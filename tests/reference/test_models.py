@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tests.reference.days import Money, money
-from tests.reference.examples import DAY, FIRST, Told, bust, correct, define, figures, fill, made, told
+from tests.reference.examples import DAY, FIRST, Timed, after, bust, correct, define, figures, fill, made
 from tests.reference.facts import Fact
 
 # Lots, average cost, reversals.
@@ -15,21 +15,21 @@ from tests.reference.facts import Fact
 
 def test_lots_close_first_in_first_out_and_average_cost_takes_the_mean() -> None:
     # FIFO: 120 - 100 = 20, left 1 @ 110. Average: (100 + 110) / 2 = 105, 120 - 105 = 15, left 1 @ 105.
-    assert figures(told(fill("A", 1, 100), fill("B", 1, 110), fill("C", -1, 120))) == (1, 20, 15, 110, 105)
+    assert figures(after(fill("A", 1, 100), fill("B", 1, 110), fill("C", -1, 120))) == (1, 20, 15, 110, 105)
 
 
 def test_a_fill_through_flat_closes_all_and_opens_the_rest_at_its_price() -> None:
     # 2 x (110 - 100) = 20; the third sold is open: -1 @ 110.
-    assert figures(told(fill("A", 2, 100), fill("B", -3, 110))) == (-1, 20, 20, -110, -110)
+    assert figures(after(fill("A", 2, 100), fill("B", -3, 110))) == (-1, 20, 20, -110, -110)
 
 
 def test_a_short_position_makes_what_its_price_falls() -> None:
     # 2 sold @ 100, 1 bought @ 90: 100 - 90 = 10; open -1 @ 100.
-    assert figures(told(fill("A", -2, 100), fill("B", 1, 90))) == (-1, 10, 10, -100, -100)
+    assert figures(after(fill("A", -2, 100), fill("B", 1, 90))) == (-1, 10, 10, -100, -100)
 
 
 def test_long_and_short_sides_are_held_apart_and_marked_if_closed_beyond_flat() -> None:
-    account = told(fill("A", 2, 100, held="LONG"), fill("B", -1, 120, held="SHORT"), fill("C", 3, 110, held="SHORT"))
+    account = after(fill("A", 2, 100, held="LONG"), fill("B", -1, 120, held="SHORT"), fill("C", 3, 110, held="SHORT"))
     # SHORT: -1 @ 120 closed @ 110 makes 10, and 2 too many are bought @ 110.
     assert figures(account, side="LONG") == (2, 0, 0, 200, 200)
     assert figures(account, side="SHORT") == (2, 10, 10, 220, 220)
@@ -38,7 +38,7 @@ def test_long_and_short_sides_are_held_apart_and_marked_if_closed_beyond_flat() 
 
 
 def test_currencies_are_never_added() -> None:
-    account = told(
+    account = after(
         define(multiplier=50),
         define("FDAX", 25, "EUR"),
         fill("A", 1, 100, fee=Decimal(2)),
@@ -58,59 +58,59 @@ def test_currencies_are_never_added() -> None:
 
 def test_one_execution_under_two_order_ids_and_as_a_trade_counts_once() -> None:
     again = fill("X", 2, 100, stream="order/BROKER-77")
-    account = told(fill("X", 2, 100), again, replace(again, kind="TRADE", stream="trade/X"))
+    account = after(fill("X", 2, 100), again, replace(again, kind="TRADE", stream="trade/X"))
     assert figures(account)[0] == 2
     assert not account.is_uncertain("ES")
     assert account.executions.all[0].order == "O-X"
 
 
 def test_one_id_in_another_contract_is_another_trade() -> None:
-    account = told(fill("X", 2, 100), fill("X", 2, 100, symbol="NQ"))
+    account = after(fill("X", 2, 100), fill("X", 2, 100, symbol="NQ"))
     assert (figures(account)[0], figures(account, "NQ")[0]) == (2, 2)
 
 
 def test_one_id_on_the_other_side_is_another_trade() -> None:
     # Bought 2 @ 100 and sold 2 @ 100: flat, and two executions.
-    account = told(fill("X", 2, 100), fill("X", -2, 100))
+    account = after(fill("X", 2, 100), fill("X", -2, 100))
     assert (figures(account)[0], len(account.executions.all)) == (0, 2)
 
 
 def test_one_id_on_two_stated_trading_days_is_two_trades() -> None:
-    account = told(fill("X", 2, 100, trading_day="2026-01-05"), fill("X", 2, 100, trading_day="2026-01-06"))
+    account = after(fill("X", 2, 100, trading_day="2026-01-05"), fill("X", 2, 100, trading_day="2026-01-06"))
     assert figures(account)[0] == 4
 
 
 def test_a_trading_day_stated_once_is_no_difference() -> None:
-    account = told(fill("X", 2, 100), fill("X", 2, 100, trading_day="2026-01-06"))
+    account = after(fill("X", 2, 100), fill("X", 2, 100, trading_day="2026-01-06"))
     assert figures(account)[0] == 2
     assert account.executions.all[0].trading_day == "2026-01-06"
 
 
 def test_another_price_or_quantity_is_a_conflict_until_a_correction_or_bust() -> None:
     facts = [fill("X", 2, 100), fill("X", 3, 100)]
-    account = told(*facts)
+    account = after(*facts)
     # The first counts: 2 @ 100.
     assert figures(account) == (2, 0, 0, 200, 200)
     assert account.marks("ES") == {"CONFLICTING"}
     assert account.is_uncertain("ES")
-    corrected, busted = told(*facts, correct("X", 3, 100)), told(*facts, bust("X"))
+    corrected, busted = after(*facts, correct("X", 3, 100)), after(*facts, bust("X"))
     assert (figures(corrected)[0], corrected.is_uncertain("ES")) == (3, False)
     assert (figures(busted)[0], busted.is_uncertain("ES")) == (0, False)
 
 
 def test_the_figures_before_a_correction_are_the_same_execution() -> None:
     # Corrected to 3 @ 101; the old report and the new figures come once more.
-    account = told(fill("X", 2, 100), correct("X", 3, 101), fill("X", 2, 100), fill("X", 3, 101))
+    account = after(fill("X", 2, 100), correct("X", 3, 101), fill("X", 2, 100), fill("X", 3, 101))
     assert figures(account) == (3, 0, 0, 303, 303)
     assert not account.is_uncertain("ES")
 
 
 def test_a_busted_trade_reported_again_stays_busted() -> None:
-    assert figures(told(fill("X", 2, 100), bust("X"), fill("X", 2, 100)))[0] == 0
+    assert figures(after(fill("X", 2, 100), bust("X"), fill("X", 2, 100)))[0] == 0
 
 
 def test_a_fee_reported_later_completes_the_execution_once() -> None:
-    account = told(define(), fill("X", 2, 100), fill("X", 2, 100, fee=Decimal(3)), fill("X", 2, 100, fee=Decimal(4)))
+    account = after(define(), fill("X", 2, 100), fill("X", 2, 100, fee=Decimal(3)), fill("X", 2, 100, fee=Decimal(4)))
     assert made(account) == {"05": (0, 3)}
 
 
@@ -119,15 +119,15 @@ def test_a_time_reported_later_moves_the_execution_to_where_it_happened() -> Non
     # the sale closed 100 and not 110.
     sold = [(1, fill("A", 1, 110)), (2, fill("B", -1, 120))]
     first = (0, fill("X", 1, 100))
-    assert figures(told(*sold, fill("X", 1, 100, timed=False))) == (1, 10, 10, 100, 100)
-    assert figures(told(*sold[:1], fill("X", 1, 100, timed=False), *sold[1:], first)) == (1, 20, 15, 110, 105)
+    assert figures(after(*sold, fill("X", 1, 100, timed=False))) == (1, 10, 10, 100, 100)
+    assert figures(after(*sold[:1], fill("X", 1, 100, timed=False), *sold[1:], first)) == (1, 20, 15, 110, 105)
 
 
 def test_an_id_is_known_among_the_newest_executions_alone() -> None:
     # With two identities kept, X is forgotten after A and B: it counts again.
     facts = fill("X", 1, 100), fill("A", 1, 100), fill("B", 1, 100), fill("X", 1, 100)
-    assert figures(told(*facts, identities_max=3))[0] == 3
-    assert figures(told(*facts, identities_max=2))[0] == 4
+    assert figures(after(*facts, identities_max=3))[0] == 3
+    assert figures(after(*facts, identities_max=2))[0] == 4
 
 
 # Order.
@@ -135,7 +135,7 @@ def test_an_id_is_known_among_the_newest_executions_alone() -> None:
 
 def test_a_late_opening_fill_leaves_the_loss_on_the_day_of_the_closing_one() -> None:
     # Sold @ 5970 the next day is recorded first; bought @ 6000 the day before: -30, made when it was sold.
-    account = told(define(), (24 * 60, fill("B", -1, 5970)), (0, fill("A", 1, 6000)))
+    account = after(define(), (24 * 60, fill("B", -1, 5970)), (0, fill("A", 1, 6000)))
     assert made(account) == {"06": (-30, 0)}
     assert not account.marks("ES")
 
@@ -143,19 +143,19 @@ def test_a_late_opening_fill_leaves_the_loss_on_the_day_of_the_closing_one() -> 
 def test_a_late_fill_moves_what_each_later_one_realized_on_its_own_day() -> None:
     # In order: +1 @ 100, +1 @ 90, day 6: -1 @ 120, day 7: -1 @ 130. The fill @ 90 is recorded last. Until then: 20 on
     # day 6, and day 7 opens -1 @ 130. With it: day 6 120 - 100 = 20, day 7 130 - 90 = 40.
-    facts: list[Told] = [define(), (0, fill("A", 1, 100)), (24 * 60, fill("C", -1, 120))]
+    facts: list[Timed] = [define(), (0, fill("A", 1, 100)), (24 * 60, fill("C", -1, 120))]
     last = (48 * 60, fill("D", -1, 130))
     late = (1, fill("B", 1, 90))
-    assert made(told(*facts, late, last)) == {"06": (20, 0), "07": (40, 0)}
+    assert made(after(*facts, late, last)) == {"06": (20, 0), "07": (40, 0)}
     # Two days earlier, @ 110: it is the oldest lot. Day 6: 120 - 110 = 10, day 7: 130 - 100 = 30.
     oldest = (-48 * 60, fill("B", 1, 110))
-    assert made(told(*facts, oldest, last)) == {"06": (10, 0), "07": (30, 0)}
+    assert made(after(*facts, oldest, last)) == {"06": (10, 0), "07": (30, 0)}
 
 
 def test_what_happened_before_the_position_was_last_flat_counts_in_its_place_in_the_log_on_its_own_day() -> None:
     # Day 5: +1 @ 100, -1 @ 110 (flat, 10). Day 6: +1 @ 120. Then a sale @ 105 of minute 1 of day 5 is recorded: it
     # closes what is open when it is recorded, 105 - 120 = -15, and counts on day 5: 10 - 15 = -5.
-    account = told(
+    account = after(
         define(),
         (0, fill("A", 1, 100)),
         (2, fill("B", -1, 110)),
@@ -169,7 +169,7 @@ def test_what_happened_before_the_position_was_last_flat_counts_in_its_place_in_
 
 def test_what_happened_while_the_position_was_flat_is_within_the_window() -> None:
     # Flat at minute 2; opened at minute 10 @ 120. Bought @ 100 at minute 5: the oldest lot, so a sale @ 130 makes 30.
-    account = told(
+    account = after(
         (0, fill("A", 1, 100)),
         (2, fill("B", -1, 100)),
         (10, fill("C", 1, 120)),
@@ -183,8 +183,8 @@ def test_the_window_holds_so_many_executions() -> None:
     # With two in the window, a fill at minute 1 among those at 0, 2, 3, 4 comes before both of them.
     facts = [(minute, fill(f"T{minute}", 1, 100 + minute)) for minute in (0, 2, 3, 4)]
     late = (1, fill("L", 1, 90))
-    assert told(*facts, late, window_max=4).marks("ES") == set()
-    account = told(*facts, late, window_max=2)
+    assert after(*facts, late, window_max=4).marks("ES") == set()
+    account = after(*facts, late, window_max=2)
     assert account.marks("ES") == {"LATE"}
     # It is the newest lot: the first closed is 100, and the last left is 90.
     assert [price for _, price in account.get("ES").totals().lots] == [100, 102, 103, 104, 90]
@@ -193,5 +193,5 @@ def test_the_window_holds_so_many_executions() -> None:
 def test_days_are_those_that_are_stated() -> None:
     # 17:00 to 17:00: noon of the 5th is in the day of the 5th, a sale at 18:00 in that of the 6th.
     day = Fact("DAY", 0, FIRST + 17 * DAY // 24, until=FIRST + DAY + 17 * DAY // 24, trading_day="2026-01-06")
-    account = told(define(), (0, fill("A", 1, 100)), (6 * 60, fill("B", -1, 110)))
+    account = after(define(), (0, fill("A", 1, 100)), (6 * 60, fill("B", -1, 110)))
     assert made(account, day) == {"2026-01-06": (10, 0)}

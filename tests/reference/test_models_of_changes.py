@@ -6,14 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.examples import Told, adjust, bust, correct, define, figures, fill, made, told
+from tests.reference.examples import Timed, adjust, after, bust, correct, define, figures, fill, made
 
 # Busts and corrections.
 
 
 def test_a_bust_within_the_window_is_as_if_the_trade_had_never_been() -> None:
     # Without B: 2 @ 100 less 1 sold @ 120 makes 20, and 1 @ 100 is open.
-    account = told(fill("A", 2, 100), fill("B", 1, 90), fill("C", -1, 120), bust("B"))
+    account = after(fill("A", 2, 100), fill("B", 1, 90), fill("C", -1, 120), bust("B"))
     assert figures(account) == (1, 20, 20, 100, 100)
     assert account.marks("ES") == set()
 
@@ -21,7 +21,7 @@ def test_a_bust_within_the_window_is_as_if_the_trade_had_never_been() -> None:
 def test_a_bust_of_an_earlier_trip_by_its_id_alone_books_the_opposite() -> None:
     # 6740 -> 6750 made 10, then 2 @ 6745. The opposite of T1, -1 @ 6740, closes one of them: -5. 10 - 5 = 5 points x 50
     # = 250, and 1 @ 6745 is open: bought 2, sold 1.
-    account = told(fill("T1", 1, 6740), fill("T2", -1, 6750), fill("T3", 2, 6745), bust("T1", stream="order/O-T1"))
+    account = after(fill("T1", 1, 6740), fill("T2", -1, 6750), fill("T3", 2, 6745), bust("T1", stream="order/O-T1"))
     assert figures(account) == (1, 5, 5, 6745, 6745)
     assert account.marks("ES") == {"LATE"}
     assert not account.is_uncertain("ES")
@@ -29,65 +29,65 @@ def test_a_bust_of_an_earlier_trip_by_its_id_alone_books_the_opposite() -> None:
 
 def test_a_correction_of_an_earlier_trip_by_its_new_figures_alone_changes_what_that_made() -> None:
     # 6740 -> 6750 made 10; bought @ 6700 it made 50. The position, 1 @ 6745, has nothing to do with it.
-    account = told(fill("T1", 1, 6740), fill("T2", -1, 6750), fill("T3", 1, 6745), correct("T1", 1, 6700))
+    account = after(fill("T1", 1, 6740), fill("T2", -1, 6750), fill("T3", 1, 6745), correct("T1", 1, 6700))
     assert figures(account) == (1, 50, 50, 6745, 6745)
 
 
 def test_a_correction_of_an_earlier_trips_quantity_books_the_difference_at_the_trades_price() -> None:
     # 2 @ 100 sold @ 110: 20; then 1 @ 120. Corrected to 1 @ 100: one is taken back, -1 @ 100: 100 - 120 = -20.
     facts = fill("A", 2, 100), fill("B", -2, 110), fill("C", 1, 120)
-    assert figures(told(*facts, correct("A", 1, 100))) == (0, 0, 0, 0, 0)
+    assert figures(after(*facts, correct("A", 1, 100))) == (0, 0, 0, 0, 0)
     # Corrected to 3 @ 105: two of them cost 10 more (20 - 10), the third is open @ 105.
-    assert figures(told(*facts, correct("A", 3, 105))) == (2, 10, 10, 225, 225)
+    assert figures(after(*facts, correct("A", 3, 105))) == (2, 10, 10, 225, 225)
 
 
 def test_a_correction_may_change_the_side() -> None:
     # Sold 1 @ 100 and not bought: then +1 @ 90 closes it for 10.
-    account = told(fill("A", 1, 100), correct("A", 1, 100, side=-1), fill("B", 1, 90))
+    account = after(fill("A", 1, 100), correct("A", 1, 100, side=-1), fill("B", 1, 90))
     assert figures(account) == (0, 10, 10, 0, 0)
 
 
 def test_a_bust_of_a_trade_before_a_split_takes_out_what_the_split_made_of_it() -> None:
     # 150 @ 400 become 300 @ 200 by +150. Of the 50 @ 400 there were 100: left 200 for 40,000.
-    account = told(fill("A", 100, 400), fill("B", 50, 400), adjust(150, "SPLIT"), bust("B", symbol="ES"))
+    account = after(fill("A", 100, 400), fill("B", 50, 400), adjust(150, "SPLIT"), bust("B", symbol="ES"))
     assert figures(account) == (200, 0, 0, 40_000, 40_000)
 
 
 def test_a_bust_of_an_earlier_trip_before_a_split_is_scaled_too() -> None:
     # A made 2 x 10 and is gone, C holds 4 @ 50 after 2:1. A's opposite: -2 @ 100 is -4 @ 50 today. It closes C's
     # 4 at no profit: 20 in all.
-    account = told(fill("A", 2, 100), fill("B", -2, 110), fill("C", 2, 100), adjust(2, "SPLIT"), bust("A"))
+    account = after(fill("A", 2, 100), fill("B", -2, 110), fill("C", 2, 100), adjust(2, "SPLIT"), bust("A"))
     assert figures(account) == (0, 20, 20, 0, 0)
 
 
 def test_a_fill_before_a_split_that_is_reported_after_it_was_split_too() -> None:
     # The venue split its 150 by +150, two for one, whatever was recorded here by then.
-    account = told((0, fill("A", 100, 400)), (9, adjust(150, "SPLIT")), (1, fill("B", 50, 400)))
+    account = after((0, fill("A", 100, 400)), (9, adjust(150, "SPLIT")), (1, fill("B", 50, 400)))
     assert figures(account) == (300, 0, 0, 60_000, 60_000)
 
 
 def test_a_correction_of_a_trade_before_a_split_states_the_figures_of_its_own_time() -> None:
     # 100 @ 400 corrected to 90 @ 390: 180 @ 195 after two for one, for 35,100.
-    account = told(fill("A", 100, 400), adjust(100, "SPLIT"), correct("A", 90, 390))
+    account = after(fill("A", 100, 400), adjust(100, "SPLIT"), correct("A", 90, 390))
     assert figures(account) == (180, 0, 0, 35_100, 35_100)
 
 
 def test_a_bust_of_an_unknown_trade_leaves_the_position_uncertain_until_the_trade_is_reported() -> None:
     facts = [(0, fill("A", 1, 100)), (9, bust("X", symbol="ES"))]
-    account = told(*facts)
+    account = after(*facts)
     assert account.marks("ES") == {"UNKNOWN_BUST"}
     assert account.is_uncertain("ES")
     assert not account.is_uncertain("NQ")
     # X happened before its bust: it is busted at once.
-    account = told(*facts, (5, fill("X", 1, 90)))
+    account = after(*facts, (5, fill("X", 1, 90)))
     assert (figures(account)[0], account.is_uncertain("ES")) == (1, False)
     # A trade of that id after the bust is another one.
-    account = told(*facts, (10, fill("X", 1, 90)))
+    account = after(*facts, (10, fill("X", 1, 90)))
     assert (figures(account)[0], account.is_uncertain("ES")) == (2, True)
 
 
 def test_a_bust_without_a_symbol_leaves_every_position_uncertain() -> None:
-    account = told(fill("A", 1, 100), fill("B", 1, 100, symbol="NQ"), bust("X"))
+    account = after(fill("A", 1, 100), fill("B", 1, 100, symbol="NQ"), bust("X"))
     assert account.is_uncertain("ES")
     assert account.is_uncertain("NQ")
 
@@ -95,14 +95,14 @@ def test_a_bust_without_a_symbol_leaves_every_position_uncertain() -> None:
 def test_a_bust_of_a_forgotten_trade_is_booked_by_its_own_figures_once() -> None:
     # Bought 1 @ 100 long ago: sold back @ 100, and the fee of 2 returned.
     figures_of_x = {"symbol": "ES", "side": 1, "quantity": Decimal(1), "price": Decimal(100), "fee": Decimal(2)}
-    account = told(define(), fill("A", 2, 110), bust("X", **figures_of_x), bust("X", **figures_of_x))
+    account = after(define(), fill("A", 2, 110), bust("X", **figures_of_x), bust("X", **figures_of_x))
     assert figures(account) == (1, -10, -10, 110, 110)
     assert made(account) == {"05": (-10, -2)}
     assert account.marks("ES") == {"LATE", "DUPLICATE_BUST"}
 
 
 def test_a_second_bust_changes_nothing() -> None:
-    account = told(fill("A", 2, 100), fill("B", 1, 100), bust("B"), bust("B"))
+    account = after(fill("A", 2, 100), fill("B", 1, 100), bust("B"), bust("B"))
     assert figures(account)[0] == 2
     assert account.marks("ES") == {"DUPLICATE_BUST"}
 
@@ -110,21 +110,21 @@ def test_a_second_bust_changes_nothing() -> None:
 def test_fees_of_a_busted_trade_go_with_it() -> None:
     # 2 with the fill and 1 later are gone, those of A stay; a fee that comes after the bust does not count either.
     charged = replace(bust("B"), kind="FEE", fee=Decimal(1))
-    facts: list[Told] = [define(), fill("A", 1, 100, fee=Decimal(5)), fill("B", 1, 100, fee=Decimal(2)), charged]
-    assert made(told(*facts)) == {"05": (0, 8)}
-    assert made(told(*facts, bust("B"), charged)) == {"05": (0, 5)}
+    facts: list[Timed] = [define(), fill("A", 1, 100, fee=Decimal(5)), fill("B", 1, 100, fee=Decimal(2)), charged]
+    assert made(after(*facts)) == {"05": (0, 8)}
+    assert made(after(*facts, bust("B"), charged)) == {"05": (0, 5)}
 
 
 def test_fees_of_an_earlier_trip_are_returned_on_the_day_of_the_bust() -> None:
     # Day 5: 10 made, fee 2. Day 6: 1 @ 120 is open; A's opposite, -1 @ 100, makes -20, and its fee comes back.
     facts = [(0, fill("A", 1, 100, fee=Decimal(2))), (1, fill("B", -1, 110))]
-    account = told((0, define()), *facts, (24 * 60, fill("C", 1, 120)), (25 * 60, bust("A")))
+    account = after((0, define()), *facts, (24 * 60, fill("C", 1, 120)), (25 * 60, bust("A")))
     assert made(account) == {"05": (10, 2), "06": (-20, -2)}
 
 
 def test_a_fee_that_comes_later_counts_on_the_day_of_its_trade() -> None:
     charged = replace(bust("A"), kind="FEE", fee=Decimal(3))
-    account = told(define(), (0, fill("A", 1, 100)), (24 * 60, charged))
+    account = after(define(), (0, fill("A", 1, 100)), (24 * 60, charged))
     assert made(account) == {"05": (0, 3)}
 
 
@@ -134,45 +134,45 @@ def test_a_fee_that_comes_later_counts_on_the_day_of_its_trade() -> None:
 def test_an_addition_without_a_price_costs_the_average_and_a_reduction_realizes_nothing() -> None:
     # 1 @ 100 and 1 @ 110; one more at 105 by both methods. Two leave: FIFO keeps the one @ 105, as does the average.
     facts = fill("A", 1, 100), fill("B", 1, 110), adjust(1, "TRANSFER")
-    assert figures(told(*facts)) == (3, 0, 0, 315, 315)
-    assert figures(told(*facts, adjust(-2, "EXPIRY"))) == (1, 0, 0, 105, 105)
+    assert figures(after(*facts)) == (3, 0, 0, 315, 315)
+    assert figures(after(*facts, adjust(-2, "EXPIRY"))) == (1, 0, 0, 105, 105)
 
 
 def test_a_split_keeps_the_cost_and_one_of_a_flat_position_does_nothing() -> None:
     # 3 @ 100 become 6 @ 50; one sold @ 60 makes 10.
-    assert figures(told(fill("A", 3, 100), adjust(3, "SPLIT"), fill("B", -1, 60))) == (5, 10, 10, 250, 250)
-    assert figures(told(adjust(3, "SPLIT"))) == (0, 0, 0, 0, 0)
+    assert figures(after(fill("A", 3, 100), adjust(3, "SPLIT"), fill("B", -1, 60))) == (5, 10, 10, 250, 250)
+    assert figures(after(adjust(3, "SPLIT"))) == (0, 0, 0, 0, 0)
 
 
 def test_a_reconciled_closing_is_unpriced_until_its_fill_comes_which_replaces_it() -> None:
     # 2 @ 6740, closed while nobody listened: at first nothing is realized. Then the fill, 2 @ 6690 at minute 1, comes:
     # 2 x -50 = -100.
-    gap: list[Told] = [define(), (0, fill("A", 2, 6740)), (5, adjust(-2, "RECONCILED"))]
-    account = told(*gap)
+    gap: list[Timed] = [define(), (0, fill("A", 2, 6740)), (5, adjust(-2, "RECONCILED"))]
+    account = after(*gap)
     assert figures(account) == (0, 0, 0, 0, 0)
     assert account.marks("ES") == {"UNPRICED"}
     assert account.is_uncertain("ES")
-    account = told(*gap, (1, fill("B", -2, 6690)))
+    account = after(*gap, (1, fill("B", -2, 6690)))
     assert figures(account) == (0, -100, -100, 0, 0)
     assert account.marks("ES") == set()
 
 
 def test_a_price_that_is_stated_later_ends_the_mark() -> None:
-    account = told(fill("A", 2, 6740), adjust(-2, "RECONCILED"), adjust(0, "RECONCILED", 6690))
+    account = after(fill("A", 2, 6740), adjust(-2, "RECONCILED"), adjust(0, "RECONCILED", 6690))
     assert figures(account) == (0, -100, -100, 0, 0)
     assert account.marks("ES") == set()
 
 
 def test_a_part_of_the_missing_fill_replaces_a_part() -> None:
     # 1 of 2 closed @ 6690: -50; the other is still unpriced.
-    account = told((0, fill("A", 2, 6740)), (5, adjust(-2, "RECONCILED")), (1, fill("B", -1, 6690)))
+    account = after((0, fill("A", 2, 6740)), (5, adjust(-2, "RECONCILED")), (1, fill("B", -1, 6690)))
     assert figures(account) == (0, -50, -50, 0, 0)
     assert account.marks("ES") == {"UNPRICED"}
 
 
 def test_the_missing_fill_replaces_it_even_after_the_position_was_opened_again() -> None:
     # As above, but 1 @ 6700 has been bought since: that lot stays, and the loss counts on the day of the fill.
-    account = told(
+    account = after(
         define(),
         (0, fill("A", 2, 6740)),
         (5, adjust(-2, "RECONCILED")),
@@ -185,7 +185,7 @@ def test_the_missing_fill_replaces_it_even_after_the_position_was_opened_again()
 
 
 def test_a_fill_after_the_reconciliation_is_no_missing_one() -> None:
-    account = told((0, fill("A", 2, 6740)), (5, adjust(-1, "RECONCILED")), (6, fill("B", -1, 6690)))
+    account = after((0, fill("A", 2, 6740)), (5, adjust(-1, "RECONCILED")), (6, fill("B", -1, 6690)))
     # 2 - 1 - 1; the reconciled one realized nothing, the sale 6690 - 6740.
     assert figures(account) == (0, -50, -50, 0, 0)
     assert account.marks("ES") == {"UNPRICED"}
@@ -195,34 +195,34 @@ def test_a_fill_after_the_reconciliation_is_no_missing_one() -> None:
 
 
 def test_all_names_of_a_contract_net_together() -> None:
-    account = told(define(names=("CON.ES",)), fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"))
+    account = after(define(names=("CON.ES",)), fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"))
     assert figures(account) == figures(account, "CON.ES") == (1, 10, 10, 100, 100)
 
 
 def test_a_name_that_is_learned_later_merges() -> None:
     # +2 under one name and -1 under the other: 1 left, and 110 - 100 = 10 by what was open apart.
-    account = told(fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"), define(names=("CON.ES",)))
+    account = after(fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"), define(names=("CON.ES",)))
     assert figures(account) == (1, 10, 10, 100, 100)
     assert account.marks("ES") == set()
 
 
 def test_one_execution_under_two_names_counts_once_when_the_name_is_learned() -> None:
     again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
-    account = told(fill("A", 2, 100, fee=Decimal(3)), again, define(names=("CON.ES",)))
+    account = after(fill("A", 2, 100, fee=Decimal(3)), again, define(names=("CON.ES",)))
     assert figures(account) == (2, 0, 0, 200, 200)
     assert made(account) == {"05": (0, 3)}
 
 
 def test_a_bust_under_the_other_name_is_of_the_one_execution() -> None:
     again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
-    account = told(fill("A", 2, 100), again, bust("A", symbol="CON.ES"), define(names=("CON.ES",)))
+    account = after(fill("A", 2, 100), again, bust("A", symbol="CON.ES"), define(names=("CON.ES",)))
     assert (figures(account)[0], account.marks("ES")) == (0, set())
 
 
 def test_what_was_realized_before_the_position_was_last_flat_stays_when_names_merge_and_is_marked() -> None:
     # ES: +1 @ 100, -1 @ 110: 10. CON.ES: +1 @ 105 meanwhile, still open; then ES +1 @ 120. Had the name been known, the
     # sale would have made the same 10 by FIFO; by average cost 110 - 102.5. What was realized apart stays: 10, 10.
-    account = told(
+    account = after(
         (0, fill("A", 1, 100)),
         (1, fill("X", 1, 105, symbol="CON.ES")),
         (2, fill("B", -1, 110)),
@@ -235,7 +235,7 @@ def test_what_was_realized_before_the_position_was_last_flat_stays_when_names_me
 
 def test_what_is_late_stays_late_when_a_name_is_learned() -> None:
     # Flat since minute 1, opened at minute 3: the sale of minute 0 closes what is open, 90 - 120 = -30, after 10.
-    account = told(
+    account = after(
         (0, fill("A", 1, 100, symbol="CON.ES")),
         (1, fill("B", -1, 110, symbol="CON.ES")),
         (3, fill("C", 1, 120, symbol="CON.ES")),
@@ -249,8 +249,8 @@ def test_what_is_late_stays_late_when_a_name_is_learned() -> None:
 def test_a_quantity_of_more_than_34_digits_is_marked() -> None:
     # 10^17 + 10^-18 has 36 digits.
     large, small = "1" + "0" * 17, "0." + "0" * 17 + "1"
-    account = told(fill("A", large, 1), fill("B", small, 1))
+    account = after(fill("A", large, 1), fill("B", small, 1))
     assert account.marks("ES") == {"INEXACT"}
     assert account.is_uncertain("ES")
     assert figures(account)[0] == Fraction(large) + Fraction(small)
-    assert told(fill("A", large, 1)).marks("ES") == set()
+    assert after(fill("A", large, 1)).marks("ES") == set()

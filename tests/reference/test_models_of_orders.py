@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.reference.examples import FIRST, NOON, adjust, bust, correct, define, fill, told
+from tests.reference.examples import FIRST, NOON, adjust, after, bust, correct, define, fill
 from tests.reference.facts import Fact
 from tests.reference.orders import Orders
 from tests.reference.positions import Positions
@@ -96,41 +96,41 @@ def trips_of(account: Positions) -> list[tuple[Any, ...]]:
 
 def test_a_round_trip_ends_when_the_position_is_flat_or_goes_through_it() -> None:
     # 2 @ 100 sold @ 110: 20, with the whole fee of the reversing fill. Then -1 @ 110 bought @ 105: 5.
-    account = told(define(), fill("A", 2, 100, fee=Decimal(1)), fill("B", -3, 110, fee=Decimal(2)), fill("C", 1, 105))
+    account = after(define(), fill("A", 2, 100, fee=Decimal(1)), fill("B", -3, 110, fee=Decimal(2)), fill("C", 1, 105))
     assert trips_of(account) == [(20, {"": 3}), (5, {})]
     assert trips_by_day(account, []) == {"~2026-01-05": 2}
 
 
 def test_a_round_trip_with_an_unpriced_part_made_nobody_knows_what() -> None:
-    account = told((0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED")))
+    account = after((0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED")))
     assert trips_of(account) == [(None, {})]
     # The fill that was missing: 2 x (90 - 100).
-    assert trips_of(told((0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED")), (1, fill("B", -2, 90)))) == [(-20, {})]
+    assert trips_of(after((0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED")), (1, fill("B", -2, 90)))) == [(-20, {})]
 
 
 def test_a_late_fill_joins_the_round_trip_it_belongs_to() -> None:
     # In order +1, +1, -2: one trip of 2 x 120 - 100 - 110 = 30.
-    account = told((0, fill("A", 1, 100)), (2, fill("C", -2, 120)), (1, fill("B", 1, 110)))
+    account = after((0, fill("A", 1, 100)), (2, fill("C", -2, 120)), (1, fill("B", 1, 110)))
     assert trips_of(account) == [(30, {})]
 
 
 def test_a_corrected_price_counts_for_the_round_trip_of_its_trade() -> None:
     # The first trip made 10 and, bought @ 95, 15; the second, in progress, is none of its business.
-    account = told(fill("A", 1, 100), fill("B", -1, 110), fill("C", 1, 120), correct("A", 1, 95), fill("D", -1, 121))
+    account = after(fill("A", 1, 100), fill("B", -1, 110), fill("C", 1, 120), correct("A", 1, 95), fill("D", -1, 121))
     assert trips_of(account) == [(15, {}), (1, {})]
 
 
 def test_a_bust_that_undoes_the_closing_undoes_the_round_trip() -> None:
-    assert trips_of(told(fill("A", 1, 100), fill("B", -1, 110), bust("B"))) == []
+    assert trips_of(after(fill("A", 1, 100), fill("B", -1, 110), bust("B"))) == []
 
 
 def test_a_split_changes_no_round_trip() -> None:
     # 2 @ 100, split into 4, sold @ 60: 240 - 200.
-    assert trips_of(told(fill("A", 2, 100), adjust(2, "SPLIT"), fill("B", -4, 60))) == [(40, {})]
+    assert trips_of(after(fill("A", 2, 100), adjust(2, "SPLIT"), fill("B", -4, 60))) == [(40, {})]
 
 
 def test_executions_are_counted_once_and_busted_ones_too() -> None:
-    account = told(
+    account = after(
         fill("A", 2, 100), fill("A", 2, 100, stream="trade/A"), fill("B", -1, 110), fill("C", 4, 90), bust("C")
     )
     assert executions_by_day(account, []) == {"~2026-01-05": 3}
