@@ -98,5 +98,5 @@ def _restart(directory: Path, events: int, *, from_zero: bool) -> None:
         book = projections.open(store, snapshots=False if from_zero else None)
         assert book.position == events
         assert from_zero is (book.recovery.cut == 0)
-        # Not closed before the store: what closing writes is no part of a restart.
+        # Not closed before the store: what closing writes is not part of a restart.
         book.freeze()

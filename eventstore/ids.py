@@ -12,7 +12,7 @@ from eventstore.errors import InvalidEvent, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Fixed for ever: ids of keyed events are recomputed by other programs (docs/FORMAT.md).
+# Fixed forever: ids of keyed events are recomputed by other programs (docs/FORMAT.md).
 NAMESPACE = uuid.UUID("6f0a6d3c-6b1e-5d0b-9a53-2f5f3a3c7e11")
 KEY_BYTES_MAX = 1024
 

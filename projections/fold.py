@@ -294,7 +294,7 @@ def _fold_partition(view_state: ViewState) -> None:
             # Within `try`: interrupted before this line, the partition parks instead of folding these records twice.
             del view_state.waiting[partition]
         except BaseException as error:
-            # An interruption (Ctrl-C) parks too: nobody knows how much of this record the state already has.
+            # An interruption (Ctrl-C) parks too: how much of this record the state already has is unknown.
             view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
             view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
             view_state.waiting.pop(partition, None)

@@ -81,7 +81,7 @@ class Worker:
 
     def wait(self, position: int, timeout: float) -> bool:
         """Wait at most `timeout` seconds until the book has reached a position, and return whether it has."""
-        # Real time: a clock that is set by hand, as in a test, would wait for ever.
+        # Real time: a clock that is set by hand, as in a test, would wait forever.
         deadline = time.monotonic() + timeout
         while self.book.position < position and self.error is None:
             left = deadline - time.monotonic()

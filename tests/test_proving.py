@@ -75,6 +75,6 @@ def test_a_failure_names_its_seed_once() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../flips", "a/b", ".hidden"])
-def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
+def test_a_name_that_is_not_a_file_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot name"):
         next(rounds(name, test=1, prove=1))

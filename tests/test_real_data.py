@@ -1,6 +1,6 @@
 """Real data, folded: a NASDAQ day and six years of a strategy give their independently known figures.
 
-The files are no part of the project: where the folder beside the checkout is absent, these tests are skipped.
+The files are not part of the project: where the folder beside the checkout is absent, these tests are skipped.
 """
 
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.

@@ -32,7 +32,7 @@ BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_LARGE, UNPROCESSABLE = 400,
 REJECTED = frozenset({BAD_REQUEST, TOO_LARGE, UNPROCESSABLE})
 """Statuses of a write that blame its content, not the token, bucket or organisation."""
 CONNECT_SECONDS = 5.0
-# A shorter secret is no protection, and replacing it would garble ordinary words.
+# A shorter secret does not protect, and replacing it would garble ordinary words.
 SECRET_CHARACTERS_MIN = 4
 RESPONSE_BYTES_MAX = 40_000_000
 MSGPACK = "application/x-msgpack"

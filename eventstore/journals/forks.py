@@ -15,7 +15,7 @@ class Inheritable(Protocol):
 
 
 _open: weakref.WeakSet[Inheritable] = weakref.WeakSet()
-# Kept for ever: garbage collection would close the connections, which drops the locks that the parent holds.
+# Kept forever: garbage collection would close the connections, which drops the locks that the parent holds.
 _inherited: list[Inheritable] = []
 
 

@@ -168,7 +168,7 @@ def test_what_is_shown_of_it_is_all_there(run: Run, hostile: Path) -> None:
     assert {order["symbol"] for order in orders} == {HOSTILE}
 
 
-def test_a_file_s_name_that_is_no_text_is_printed_as_escapes(run: Run, hostile: Path) -> None:
+def test_a_file_s_name_that_is_not_text_is_printed_as_escapes(run: Run, hostile: Path) -> None:
     target = os.fsdecode(os.fsencode(hostile.parent) + b"/copy-\xff\x1b[2J")
     for arguments in (("backup", target), ("backup", target, "--json"), ("state", "--account", "\udcff")):
         ended = run(*arguments, "--data", hostile)

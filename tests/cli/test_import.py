@@ -89,7 +89,7 @@ def test_columns_are_mapped(run: Run, tmp_path: Path) -> None:
         (("--format", "fills", "FILE", "--contracts", "nowhere.toml"), "nowhere.toml"),
     ],
 )
-def test_a_misused_import_says_how(
+def test_a_wrong_use_of_import_says_why(
     run: Run, tmp_path: Path, fills: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     given = [str(fills) if argument == "FILE" else argument for argument in arguments]

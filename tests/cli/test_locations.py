@@ -29,7 +29,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("way", ["option", "environment"])
-def test_a_url_is_no_directory(
+def test_a_url_is_not_a_directory(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], way: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

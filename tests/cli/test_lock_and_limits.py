@@ -204,7 +204,7 @@ def test_times_are_written_as_people_do(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2h 30m", "0h", "2H"])
-def test_other_texts_are_no_times(text: str) -> None:
+def test_other_texts_are_not_times(text: str) -> None:
     with pytest.raises(InvalidEvent, match="invalid duration"):
         duration(text)
 

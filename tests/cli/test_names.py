@@ -29,7 +29,7 @@ def head(data: Path) -> int:
 
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("command", ASKING, ids=" ".join)
-def test_an_answer_about_an_unknown_account_is_no_success(
+def test_an_answer_about_an_unknown_account_is_not_a_success(
     run: Run, data: Path, command: tuple[str, ...], as_json: bool
 ) -> None:
     ended = run(*command, "--account", "ACC3", "--data", data, *(["--json"] if as_json else []))

@@ -125,7 +125,7 @@ def test_misuse_is_one_line_on_stderr_and_exit_code_2(run: Run, data: Path, argu
     assert ended.err.count("\n") == 1
 
 
-def test_without_a_command_it_tells_what_there_is(run: Run) -> None:
+def test_without_a_command_it_lists_the_commands(run: Run) -> None:
     ended = run()
     assert ended.code == 2
     assert "verify" in ended.out

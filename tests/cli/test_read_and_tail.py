@@ -72,7 +72,7 @@ def test_start_is_included_and_stop_is_not_by_times_of_recording(run: Run, data:
     assert positions(run, "read", "--start", third, "--stop", fifth, "--data", data) == [3, 4]
 
 
-def test_a_type_that_nobody_knows_is_named_with_those_close_to_it(run: Run, data: Path) -> None:
+def test_an_unknown_type_is_named_with_those_close_to_it(run: Run, data: Path) -> None:
     ended = run("read", "--type", "OrderFiled", "--data", data)
     assert (ended.code, ended.out) == (0, "")
     assert "no matching records" in ended.err

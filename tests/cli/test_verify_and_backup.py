@@ -130,7 +130,7 @@ def test_a_changed_log_is_found_by_whoever_opens_it(run: Run, data: Path) -> Non
     assert ended.err.count("\n") == 1
 
 
-def test_a_file_that_is_no_journal_is_misuse(run: Run, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal_is_a_usage_error(run: Run, tmp_path: Path) -> None:
     journal = tmp_path / "main" / "journal.db"
     journal.parent.mkdir()
     journal.write_bytes(b"something else entirely, and long enough to be looked at" * 100)

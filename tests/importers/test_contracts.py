@@ -145,7 +145,7 @@ def test_a_wrong_table_says_which_entry_and_why(tmp_path: Path, text: str, why: 
     assert "wrong.toml" in str(caught.value)
 
 
-def test_a_table_in_another_encoding_is_no_table(tmp_path: Path) -> None:
+def test_a_table_in_another_encoding_is_not_a_table(tmp_path: Path) -> None:
     path = tmp_path / "latin.toml"
     path.write_bytes(b'[contracts.A]\nname = "\xe9"\nmultiplier = 1\n')
     with pytest.raises(InvalidEvent, match="UTF-8"):

@@ -220,7 +220,7 @@ def test_a_gzipped_file_is_read_in_place(store: EventStore, tmp_path: Path) -> N
         b"trade_id,symbol,quantity,price,price,time\n",
     ],
 )
-def test_a_file_that_is_no_table_is_refused(store: EventStore, tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_table_is_refused(store: EventStore, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "fills.csv"
     path.write_bytes(content)
     with pytest.raises(InvalidEvent, match=r"fills\.csv"):

@@ -113,7 +113,7 @@ def test_the_file_names_the_account_where_the_caller_does_not(store: EventStore,
     assert {record.account for record in store.read(types=OrderSubmitted)} == {"TX-1", "TX-2"}
 
 
-def test_an_account_name_that_is_no_name_is_a_bad_cell(store: EventStore, write: Write) -> None:
+def test_an_invalid_account_name_is_a_bad_cell(store: EventStore, write: Write) -> None:
     path = write("orders.csv", HEADER, OPEN.replace("TX-1", "My account"))
     with pytest.raises(BadRow) as caught:
         import_file(store, path, "topstepx-orders")

@@ -202,6 +202,6 @@ def test_a_trading_day_is_chicago_s_in_whatever_offset_it_is_written(text: str, 
 
 
 @pytest.mark.parametrize("text", ["yesterday", "13/21/2025", "07/21/2025 25:00:00 +00:00"])
-def test_what_is_no_day_is_refused(text: str) -> None:
+def test_what_is_not_a_day_is_refused(text: str) -> None:
     with pytest.raises(CellError):
         to_trading_day(text)

@@ -33,7 +33,7 @@ def test_jitter_spreads_each_pause_from_the_shortest_to_its_length(seed: int) ->
         assert max(drawn) > 0.9 * length
 
 
-def test_a_million_failures_are_no_error() -> None:
+def test_a_million_failures_are_not_an_error() -> None:
     pauses = Backoff(0.1, 5.0)
     pauses.failures = 1_000_000
     assert pauses.next() == 5.0

@@ -168,7 +168,7 @@ def test_records_after_the_cursor_may_be_present_or_not(shipped: Shipped) -> Non
     assert not shipped.compare(shipped=51).ok
 
 
-def test_records_shipped_during_a_comparison_are_no_difference(shipped: Shipped, tmp_path: Path) -> None:
+def test_records_shipped_during_a_comparison_are_not_a_difference(shipped: Shipped, tmp_path: Path) -> None:
     """They are neither missing nor foreign."""
     original = shipped.journal.head
     with eventstore.open(tmp_path) as store:

@@ -124,7 +124,7 @@ def test_an_error_has_the_message_of_the_body_in_one_line(body: bytes, words: st
             assert f" responds with 500 ({words})" in str(caught.value)
 
 
-def test_a_page_in_another_encoding_is_no_response() -> None:
+def test_a_page_in_another_encoding_is_not_a_response() -> None:
     """A proxy may have one for its own errors."""
     answer = (502, {"Content-Type": "text/html; charset=latin-1"}, "Schlüssel".encode("latin-1"))
     calls: list[Callable[[Client], object]] = [Client.ping, Client.check_bucket]

@@ -106,7 +106,7 @@ def test_the_history_has_each_symbol_at_its_own_times(server: Server, history: s
     assert len(by(rows, "symbol")) == 7
 
 
-def test_the_history_says_what_there_is_whatever_the_range(server: Server, history: str) -> None:
+def test_the_history_shows_its_extent_whatever_the_range(server: Server, history: str) -> None:
     rows = shown(server, panel("history", "Contents"), years(history)._replace(start="2024-01-01T00:00:00Z"))
     assert len(rows) == 7
     assert sum(row["fills"] for row in rows) == 9_367

@@ -33,7 +33,7 @@ from tests.projections.policy_scene import Loss
 from tests.reliability.checking import reported, submitted
 from tests.reliability.worker import Writer
 
-# The log, a backup of it and what is written anew from its records, below the recorded directory.
+# The log, a backup of it and what is written again from its records, below the recorded directory.
 DATA, COPY, RESTORED = "data", "copies/first", "copies/restored"
 KEYS = 30
 # Small enough that the write-ahead log is moved over, and given back, several times in each life.

@@ -151,7 +151,7 @@ def check_image(image: Path, done: list[Operation]) -> None:
             with eventstore.open(image / copy.name) as store:
                 found = [record.digest for record in check(store)]
                 assert len(found) >= copy.position, f"{copy.name} has lost its tail"
-                assert found == digests[: len(found)], f"{copy.name} is no copy"
+                assert found == digests[: len(found)], f"{copy.name} is not a copy"
 
 
 def check_log(place: Path, done: list[Operation], policies: list[str]) -> list[bytes]:

@@ -115,7 +115,7 @@ def test_figures_of_data_are_shown_without_powers_of_ten(recorded: Callable[[Eve
     }
 
 
-def test_data_that_is_no_json_is_shown_as_it_is(recorded: Callable[[Event], Record]) -> None:
+def test_data_that_is_not_json_is_shown_as_it_is(recorded: Callable[[Event], Record]) -> None:
     record = msgspec.structs.replace(recorded(LockoutSet(rule_id="r", until=AT)), data=b'{"until":17')
     assert readable_data(record, str) == '{"until":17'
     foreign = msgspec.structs.replace(record, type="NobodyKnows", data=b'{"until":17}')

@@ -31,7 +31,7 @@ def test_in_json_it_is_an_escape_that_means_the_same(sign: str) -> None:
     assert text.isprintable()
     meant = f"a{sign}b"
     if unicodedata.category(sign) == "Cs":
-        meant = f"a\\u{ord(sign):04x}b"  # half of a pair is no character: JSON gets its escape as text
+        meant = f"a\\u{ord(sign):04x}b"  # half of a pair is not a character: JSON gets its escape as text
     assert json.loads(text) == {"text": meant}
 
 

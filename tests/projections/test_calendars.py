@@ -281,7 +281,7 @@ def test_a_calendar_that_makes_no_sense_is_refused_and_says_why(members: dict[st
         (date(2200, 1, 1), "a trading day must be a datetime.date from 1970-01-01 to 2199-12-31"),
     ],
 )
-def test_a_date_that_is_no_trading_day_has_no_instants(day: date, why: str) -> None:
+def test_a_date_that_is_not_a_trading_day_has_no_instants(day: date, why: str) -> None:
     calendar = Calendar(zone="UTC", open=time(0), reset=time(0), holidays=frozenset({date(2026, 12, 25)}))
     assert not calendar.is_trading_day(day) or day.year == 2200
     with pytest.raises(InvalidEvent, match=re.escape(why)):

@@ -118,7 +118,7 @@ def test_an_account_that_is_not_there_differs_in_nothing(store: EventStore, cloc
         ({"occurred_at": True, "known_by": datetime(2025, 6, 2)}, "no time zone"),  # noqa: DTZ001 - that is the test
     ],
 )
-def test_knowledge_that_is_no_instant_is_refused(store: EventStore, given: dict[str, Any], advice: str) -> None:
+def test_knowledge_that_is_not_an_instant_is_refused(store: EventStore, given: dict[str, Any], advice: str) -> None:
     with pytest.raises(InvalidEvent, match=advice):
         projections.diff(store, START, START + 1, **given)
 

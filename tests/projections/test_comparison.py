@@ -123,7 +123,7 @@ def test_a_view_that_the_newest_cut_lacks_is_compared_in_an_older_one(store: Eve
     assert compare_snapshots(store, views=[RainByAccount()]).differences == ()
 
 
-def test_a_cut_of_another_format_or_damaged_is_no_cut(store: EventStore, file: Path) -> None:
+def test_a_cut_of_another_format_or_damaged_is_not_used(store: EventStore, file: Path) -> None:
     cut(store)
     executed(file, "PRAGMA user_version = 1")
     with pytest.warns(SnapshotWarning, match="whose cuts are not signed"):

@@ -25,7 +25,7 @@ def day(tmp_path: Path) -> Iterator[Day]:
     day.close()
 
 
-def test_a_best_day_below_the_share_is_no_breach(day: Day) -> None:
+def test_a_best_day_below_the_share_is_not_a_breach(day: Day) -> None:
     for amount in ("399", "301", "300"):
         day.make(amount)
         day.end()

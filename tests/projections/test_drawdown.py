@@ -175,7 +175,7 @@ def test_no_high_is_marked_while_a_position_has_no_price(day: Day) -> None:
     assert marks(day)[-1].equity == 51_000
 
 
-def test_a_guessed_equity_is_no_high_even_if_something_else_is_marked(day: Day) -> None:
+def test_a_guessed_equity_is_not_a_high_even_if_something_else_is_marked(day: Day) -> None:
     day.limit("trailing-drawdown", distance="2500", basis="equity")
     day.fill(Side.BUY, "5000")
     day.define("ES2")
@@ -364,7 +364,7 @@ def test_the_floor_survives_a_kill(tmp_path: Path) -> None:
         assert mark.floor == 49_000
         assert mark.high_water == 51_500
         policies = Policies(book, [TrailingDrawdown(), EquityMarks()]).start(ticking=False)
-        # The quote is gone, and a new price below it is no new high.
+        # The quote is gone, and a new price below it is not a new high.
         assert book.equity.now(ACCOUNT).unquoted == ("ES",)
         book.observe("quote/-/ES", QuoteReceived(symbol="ES", last=Decimal("4980.25")))
         assert not book.lockouts.active(ACCOUNT, book.now_ns())

@@ -217,7 +217,7 @@ def test_a_lockout_set_after_the_clock_change_ends_by_the_new_clock(
     assert recorded(store, ClockJumped) == []
 
 
-def test_a_step_by_a_time_server_is_no_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
+def test_a_step_by_a_time_server_is_not_a_jump(store: EventStore, book: Book, clock: ManualClock) -> None:
     policies = running(book, LockoutExpiry())
     book.append(STREAM, LockoutSet(rule_id="loss", until=NOON + MINUTE))
     clock.set(NOON + 2 * SECOND)
@@ -288,7 +288,7 @@ def test_two_processes_record_a_jump_once(store: EventStore, book: Book, clock: 
         assert other.lockouts.active("A", NOON + DAY) == book.lockouts.active("A", NOON + DAY)
 
 
-def test_a_suspended_machine_is_no_clock_change() -> None:
+def test_a_suspended_machine_is_not_a_clock_change() -> None:
     kind = getattr(time, "CLOCK_BOOTTIME", None)
     before = SystemClock.monotonic_ns()
     between = time.monotonic_ns() if kind is None else time.clock_gettime_ns(kind)

@@ -114,7 +114,7 @@ def test_a_fixed_view_folds_on(store: EventStore, book: Book, view: RainByAccoun
     assert book.state("rain", "A").total == 20
 
 
-def test_a_partition_that_is_no_account_is_retried_by_its_own_records(store: EventStore) -> None:
+def test_a_partition_that_is_not_an_account_is_retried_by_its_own_records(store: EventStore) -> None:
     view = RainByPlace()
     view.bad = {13}
     book = projections.open(store, views=[view])

@@ -95,7 +95,7 @@ def test_as_of_an_instant_in_the_world_takes_what_had_happened_by_then(store: Ev
     assert [trade.trade_id for trade in known_before.trades.of("A")] == ["T1", "T2"]
 
 
-def test_a_cut_is_no_start_for_a_question_about_the_world(store: EventStore) -> None:
+def test_a_cut_does_not_serve_a_question_about_the_world(store: EventStore) -> None:
     book = projections.open(store)
     book.snapshot()
     assert held(projections.as_of(store, occurred_at=START)) == 1
@@ -182,7 +182,7 @@ def test_a_difference_names_what_changed_and_the_records_that_changed_it(store: 
     assert projections.diff(store, second, second + 1) == ()
 
 
-def test_what_did_not_change_in_the_end_is_no_difference(store: EventStore, clock: ManualClock) -> None:
+def test_what_did_not_change_in_the_end_is_not_a_difference(store: EventStore, clock: ManualClock) -> None:
     first = clock.now_ns()
     clock.advance(MINUTE)
     store.append("mark/-/x", Marked(name="x"))

@@ -83,7 +83,7 @@ def test_without_a_trading_day_the_key_has_the_date_in_utc(store: EventStore, bo
         clock.advance(DAY)
 
 
-def test_a_policy_name_that_is_no_file_name_is_rejected(book: Book) -> None:
+def test_a_policy_name_that_is_not_a_file_name_is_rejected(book: Book) -> None:
     with pytest.raises(InvalidEvent, match="policy"):
         Policies(book, [Loss("a/b")])
 

@@ -83,7 +83,7 @@ def test_a_position_differs_in_one_of_four_ways_and_is_booked(
     assert reconcile(book, "A") == ()
 
 
-def test_what_agrees_is_no_difference_and_neither_is_what_nobody_reported(book: Book) -> None:
+def test_what_agrees_is_not_a_difference_and_neither_is_what_nobody_reported(book: Book) -> None:
     book.append(ORDER, [fill("T-1", 3, 50), fill("T-2", 1, 50, "NQZ5")])
     book.append(POSITION, reported(3, "50"))
     assert reconcile(book, "A") == reconcile(book, "B") == ()
@@ -114,7 +114,7 @@ def test_a_report_is_compared_with_what_was_known_when_it_was_recorded(book: Boo
     assert reconcile(book, "A") == ()
 
 
-def test_later_fills_alone_are_no_difference(book: Book, clock: ManualClock) -> None:
+def test_later_fills_alone_are_not_a_difference(book: Book, clock: ManualClock) -> None:
     book.append(ORDER, fill("T-1", 3, 50))
     book.append(POSITION, reported(3))
     clock.advance(SECOND)

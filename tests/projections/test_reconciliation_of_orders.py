@@ -73,24 +73,24 @@ def test_a_fill_that_the_broker_does_not_know_of(book: Book) -> None:
     assert [(each.kind, each.difference) for each in reconcile(book, "A")] == [(DifferenceKind.FILLED_QUANTITY, -1)]
 
 
-def test_fills_after_the_report_are_no_difference(book: Book) -> None:
+def test_fills_after_the_report_are_not_a_difference(book: Book) -> None:
     book.append(
         ORDER, [submitted(), fill("T-1", 1, 50), order_report(OrderStatus.PARTIALLY_FILLED, 1), fill("T-2", 1, 50)]
     )
     assert reconcile(book, "A") == ()
 
 
-def test_a_report_that_says_nothing_new_is_no_difference(book: Book) -> None:
+def test_a_report_that_says_nothing_new_is_not_a_difference(book: Book) -> None:
     book.append("order/A/O%2F1", [submitted(), order_report(OrderStatus.PENDING_NEW), order_report()])
     assert reconcile(book, "A") == ()
 
 
-def test_fills_that_go_beyond_what_was_missing_are_no_difference(book: Book) -> None:
+def test_fills_that_go_beyond_what_was_missing_are_not_a_difference(book: Book) -> None:
     book.append(ORDER, [submitted(), order_report(OrderStatus.PARTIALLY_FILLED, 1), fill("T-1", 2, 50)])
     assert reconcile(book, "A") == ()
 
 
-def test_an_order_that_ended_after_its_report_is_no_difference(book: Book) -> None:
+def test_an_order_that_ended_after_its_report_is_not_a_difference(book: Book) -> None:
     book.append(ORDER, [submitted(), order_report(OrderStatus.NEW), trading.OrderCanceled()])
     assert reconcile(book, "A") == ()
 

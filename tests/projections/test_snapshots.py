@@ -129,7 +129,7 @@ def test_the_next_cut_after_damage_is_a_good_one(store: EventStore, file: Path) 
 
 
 @pytest.mark.parametrize("garbage", [b"this is not a database", b"SQLite format 3\0" + b"\xff" * 8_000])
-def test_a_file_that_is_garbage_is_kept_aside_and_begun_anew(store: EventStore, file: Path, garbage: bytes) -> None:
+def test_a_file_that_is_garbage_is_kept_aside_and_replaced(store: EventStore, file: Path, garbage: bytes) -> None:
     filled_with(store)
     file.write_bytes(garbage)
     book = opened(store, "damaged")
@@ -159,7 +159,7 @@ def test_whatever_byte_is_flipped_the_book_is_right(store: EventStore, file: Pat
         book.close()
 
 
-def test_a_file_cut_short_is_no_start(store: EventStore, file: Path, tmp_path: Path) -> None:
+def test_a_file_cut_short_is_not_used(store: EventStore, file: Path, tmp_path: Path) -> None:
     filled_with(store)
     whole, truth = file.read_bytes(), from_zero(store)
     for number, length in enumerate(range(0, len(whole), 1 + len(whole) // 12)):
@@ -268,7 +268,7 @@ def test_thinning_leaves_no_state_behind_that_no_cut_needs(
     connection.close()
 
 
-def test_a_file_of_cuts_of_another_format_is_begun_anew(store: EventStore, file: Path) -> None:
+def test_a_file_of_cuts_of_another_format_is_replaced(store: EventStore, file: Path) -> None:
     filled_with(store)
     changed(file, "PRAGMA user_version = 99")
     book = opened(store, "it has format 99")

@@ -40,10 +40,10 @@ class Disk(apsw.VFS):
         self._fail: tuple[Operation, int, bool] | None = None
         super().__init__(self.name, "")
 
-    def fail(self, operation: Operation, number: int = 1, *, for_ever: bool = False) -> None:
+    def fail(self, operation: Operation, number: int = 1, *, forever: bool = False) -> None:
         """Fail the operation of this number, counted from now on: it alone, or with all after it, writes and syncs."""
         self.done.clear()
-        self._fail = (operation, number, for_ever)
+        self._fail = (operation, number, forever)
 
     def heal(self) -> None:
         self._fail = None
@@ -68,8 +68,8 @@ class Disk(apsw.VFS):
             msg = f"the disk failed at {operation} {self.done[operation]}"
             raise apsw.IOError(msg)
 
-    def _is_to_fail(self, operation: Operation, failing: Operation, number: int, for_ever: bool) -> bool:
-        if for_ever and self.done[failing] >= number:
+    def _is_to_fail(self, operation: Operation, failing: Operation, number: int, forever: bool) -> bool:
+        if forever and self.done[failing] >= number:
             return True
         return operation == failing and self.done[operation] == number
 

@@ -64,7 +64,7 @@ def test_a_copy_taken_among_appends_holds_all_that_was_acknowledged_before(store
                 assert copy.log_id == store.log_id
                 records = check(copy, before)
                 assert len(records) <= after
-                assert records == list(store.read(until=len(records))), "a copy is no prefix"
+                assert records == list(store.read(until=len(records))), "a copy is not a prefix"
                 assert copy.doctor() == []
     finally:
         stop.set()

@@ -193,7 +193,7 @@ def test_a_damaged_log_is_refused_beside_one_who_took_no_notice(left: Path, copy
             eventstore.open(copy)
 
 
-def test_a_file_that_is_no_journal_says_so_itself(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_journal_says_so_itself(tmp_path: Path) -> None:
     (tmp_path / "main").mkdir()
     journal_of(tmp_path).write_bytes(b"no database" * 1_000)
     wal_of(tmp_path).write_bytes(b"no log" * 1_000)

@@ -75,7 +75,7 @@ def crowd(work: Callable[[int], object]) -> None:
         thread.start()
     for thread in threads:
         thread.join(WAIT_SECONDS)
-        assert not thread.is_alive(), "a thread waits for ever"
+        assert not thread.is_alive(), "a thread waits forever"
     for error in errors:
         raise error
 

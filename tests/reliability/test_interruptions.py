@@ -74,7 +74,7 @@ class Crowd:
         self._comes_late.set()
         for thread in threads:
             thread.join(WAIT_SECONDS)
-            assert not thread.is_alive(), f"moment {number}: a thread waits for ever"
+            assert not thread.is_alive(), f"moment {number}: a thread waits forever"
 
     def come_late(self) -> None:
         """Have the fourth come while the second writes."""

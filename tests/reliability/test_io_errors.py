@@ -88,16 +88,16 @@ def run_on(disk: Disk, data: Path) -> Script | None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of errors that SQLite takes lightly
-@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
+@pytest.mark.parametrize("forever", [False, True], ids=["once", "forever"])
 @pytest.mark.parametrize("operation", ["sync", "write"])
 def test_an_operation_that_fails_costs_no_acknowledged_record(
-    operation: Operation, for_ever: bool, memory_path: Path, monkeypatch: pytest.MonkeyPatch
+    operation: Operation, forever: bool, memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpointing, "CHECKPOINT_PAGES", 30)
     for number in itertools.count(1):
         data = memory_path / str(number)
         disk = Disk()
-        disk.fail(operation, number, for_ever=for_ever)
+        disk.fail(operation, number, forever=forever)
         script = run_on(disk, data)
         with eventstore.open(data) as store:
             records = check(store, script.acked if script else ())

@@ -64,7 +64,7 @@ def test_a_header_that_lies_across_two_sectors_can_be_of_two_writes(tmp_path: Pa
     assert damage(place, log.frames, PAGE_BYTES) is None
 
 
-def test_frames_that_came_while_they_were_looked_at_are_no_damage(tmp_path: Path) -> None:
+def test_frames_that_came_while_they_were_looked_at_are_not_damage(tmp_path: Path) -> None:
     place = tmp_path / "wal"
     log = ModelLog(random.Random(1))
     for _ in range(4):

@@ -197,7 +197,7 @@ def _until(writer: Writer, ends: float) -> None:
     writer.finished = True
 
 
-def append_for_ever(directory: str, acks: Path, name: str, seed: int) -> None:
+def append_forever(directory: str, acks: Path, name: str, seed: int) -> None:
     """Append from two threads, which share commits, and reopen the store now and then."""
     chance = random.Random(seed)
     life = 0
@@ -240,7 +240,7 @@ def _fork(order: dict[str, str], number: int) -> int:
         return child
     name = f"{order['name']}.{number}"
     try:
-        append_for_ever(order["directory"], Path(order["acks"]) / name, name, int(order["seed"]) + number)
+        append_forever(order["directory"], Path(order["acks"]) / name, name, int(order["seed"]) + number)
     except BaseException:  # noqa: BLE001 - printed for the parent, and the fork ends here
         traceback.print_exc()
     os._exit(1)

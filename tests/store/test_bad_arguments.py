@@ -110,7 +110,7 @@ REFUSED: dict[str, tuple[Call, str]] = {
     "a zone of days": (zoned(timedelta(days=2)), "cannot be expressed in UTC"),
     "a zone without offset": (zoned(None), "has no time zone"),
     "a backup to a lone surrogate": (lambda store: store.backup("\ud800"), "is not UTF-8"),
-    "a backup to bytes that are no text": (lambda store: store.backup("\udcff"), "is not UTF-8"),
+    "a backup to bytes that are not text": (lambda store: store.backup("\udcff"), "is not UTF-8"),
     "a backup to a number": (lambda store: store.backup(HUGE), "is a path, not <int>"),  # type: ignore[arg-type]
     "a root of a huge size": (lambda store: store.root(HUGE), "the log has 0 records"),
     "a type that is a list": (lambda store: store.read(types=[[]]), "types are event classes or their names"),  # type: ignore[list-item]

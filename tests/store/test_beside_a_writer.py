@@ -48,7 +48,7 @@ def test_beside_a_writer_all_that_it_commits_is_read(tmp_path: Path) -> None:
 def half_written(tmp_path: Path) -> Iterator[Callable[[bool], None]]:
     """Leave three records whose shared memory's header is half written, open in another process; return its switch.
 
-    SQLite would write the header anew, and a reader may not while another one has it open.
+    SQLite would rewrite the header, and a reader may not while another one has it open.
     """
     writer = Writer(tmp_path)
     writer.append(3)

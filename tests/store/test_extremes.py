@@ -193,7 +193,7 @@ def test_numbers_beyond_every_log_are_beyond_every_log(store: EventStore) -> Non
 @pytest.mark.parametrize(
     "text", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "\0", "", "9" * 10**5], ids=range(5)
 )
-def test_texts_that_are_no_time(text: str) -> None:
+def test_texts_that_are_not_a_time(text: str) -> None:
     with pytest.raises(InvalidEvent):
         parse_time(text)
 

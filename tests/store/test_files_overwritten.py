@@ -46,7 +46,7 @@ def test_another_log_copied_over_the_journal_is_noticed(tmp_path: Path) -> None:
     with eventstore.open(tmp_path / "other") as other:
         marked(other, 3_000)
         copy = other.backup(tmp_path / "copy") / "journal.db"
-    # Of a log that was opened anew, the tables are in the journal's file alone.
+    # Of a log that was opened again, the tables are in the journal's file alone.
     with eventstore.open(tmp_path / "data") as store:
         marked(store, 2_000)
     store = eventstore.open(tmp_path / "data")

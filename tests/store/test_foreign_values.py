@@ -97,7 +97,7 @@ def test_an_index_that_has_a_version_as_another_kind_of_number_is_named(tmp_path
     assert found.reason == f"the versions of {ORDER} are not 1 to 300"
 
 
-def test_types_that_are_no_utf8_are_named(tmp_path: Path) -> None:
+def test_types_that_are_not_utf8_are_named(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / JOURNAL, isolation_level=None)) as journal:
         journal.execute("INSERT INTO type VALUES (CAST(x'ff' AS TEXT), 1, 'SYNCED', '[]')")
     with eventstore.open(tmp_path) as store:

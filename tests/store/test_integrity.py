@@ -170,7 +170,7 @@ SMALL = {
         """UPDATE type SET measures = '["reason"]' WHERE name = 'OrderRejected'""",
         'measures ["reason"]',
     ),
-    "measures that are no JSON": ("UPDATE type SET measures = '[' WHERE name = 'OrderFilled'", "measures [,"),
+    "measures that are not JSON": ("UPDATE type SET measures = '[' WHERE name = 'OrderFilled'", "measures [,"),
     "a node below those that are stored": ("INSERT INTO node VALUES (7, 0, zeroblob(32))", "node 0 of level 7"),
     "a node past the head": ("INSERT INTO node VALUES (8, 2, zeroblob(32))", "node 2 of level 8"),
     "a node of a level that no tree has": ("INSERT INTO node VALUES (64, 0, zeroblob(32))", "node 0 of level 64"),

@@ -24,7 +24,7 @@ from eventstore.journals.sqlite import read_only_files, schema
 from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import HEAD, MOVED, ROOT, everything, obeying_modes, warned_of_tail
 
-# What is no evidence
+# What is not evidence
 
 
 def test_nothing_is_created_to_be_read(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_who_waits_gets_the_connection_that_is_given_back(
     assert heads == [1_200]
 
 
-def test_a_connection_that_got_lost_is_not_counted_for_ever(
+def test_a_connection_that_got_lost_is_not_counted_forever(
     store: EventStore, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "READERS_MAX", 1)

@@ -86,9 +86,9 @@ CHANGES = {
     "no digest": "digest = x''",
     "a negative version": "version = -1",
     "a negative schema": "schema = -1",
-    "an actor that is no UTF-8": "actor = CAST(x'ff' AS TEXT)",
-    "a stream that is no UTF-8": "stream = CAST(x'6fff' AS TEXT)",
-    "data that is no UTF-8": "data = CAST(x'ff' AS TEXT)",
+    "an actor that is not UTF-8": "actor = CAST(x'ff' AS TEXT)",
+    "a stream that is not UTF-8": "stream = CAST(x'6fff' AS TEXT)",
+    "data that is not UTF-8": "data = CAST(x'ff' AS TEXT)",
 }
 
 

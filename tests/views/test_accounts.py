@@ -173,7 +173,7 @@ def test_a_balance_needs_the_multiplier_of_what_was_realized(book: Book) -> None
         book.accounts.balances("A")
 
 
-def test_what_others_report_is_no_part_of_the_account(book: Book) -> None:
+def test_what_others_report_is_not_part_of_the_account(book: Book) -> None:
     book.append("pnl/A/-", PnlReported(realized=Decimal(5), currency="USD"))
     assert book.accounts.get("A") is None
     assert book.accounts.balances("A") == ()

@@ -72,7 +72,7 @@ def test_a_clock_that_was_set_back_does_not_open_the_account() -> None:
     assert book.holds(5) == [("account", NOTHING, 100)]
 
 
-def test_a_lockout_without_an_end_holds_for_ever_and_an_aware_time_is_taken() -> None:
+def test_a_lockout_without_an_end_holds_forever_and_an_aware_time_is_taken() -> None:
     book = Locks()
     book.at(10, lock(None))
     assert len(book.lockouts.active("A", datetime(2199, 1, 1, tzinfo=UTC))) == 1

@@ -177,7 +177,7 @@ parameters = st.dictionaries(st.sampled_from([*COMPARISONS, "max_x", "warn", "ot
 
 
 @given(parameters, parameters)
-def test_any_two_sets_of_parameters_can_be_compared_and_the_same_is_no_loosening(
+def test_any_two_sets_of_parameters_can_be_compared_and_the_same_is_not_looser(
     one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     assert loosened(one, one) == ()

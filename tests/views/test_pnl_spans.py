@@ -162,7 +162,7 @@ def test_an_account_without_a_fill_made_nothing(book: Book) -> None:
     assert book.pnl.span("nobody", by_symbol=True) == ()
 
 
-def test_a_symbol_without_a_contract_is_no_zero(book: Book) -> None:
+def test_a_symbol_without_a_contract_is_unknown_not_zero(book: Book) -> None:
     trade(book, 1, noon(MONDAY), ("GCZ5", 1, "100"))
     trade(book, 2, noon(MONDAY), ("GCZ5", -1, "101"))
     with pytest.raises(UnknownContract):

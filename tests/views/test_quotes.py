@@ -146,7 +146,7 @@ def test_the_mid_is_as_old_as_the_older_of_bid_and_ask(market: Market) -> None:
     assert seconds(market.ask(12)) == (8, 4)
 
 
-def test_sizes_alone_are_no_price(market: Market) -> None:
+def test_sizes_alone_are_not_a_price(market: Market) -> None:
     market.quote(0, bid_size=5)
     quote = market.ask(0)
     assert (quote.price, quote.bid_size, quote.stale) == (None, 5, True)
@@ -212,7 +212,7 @@ def test_a_price_from_ahead_of_the_clock_does_not_stand_for_good(market: Market)
 
 @pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_figure_that_is_no_number_is_refused_and_changes_nothing(market: Market, name: str, value: str) -> None:
+def test_a_figure_that_is_not_a_number_is_refused_and_changes_nothing(market: Market, name: str, value: str) -> None:
     market.quote(0, last=10, bid=9)
     before = market.ask(0)
     with pytest.raises(InvalidEvent, match=rf"QuoteReceived\.{name}"):
