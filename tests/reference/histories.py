@@ -141,12 +141,13 @@ class History:
         self.newest = Trade(fact, complete)
         self.trades.append(self.newest)
         self._hold((str(fact.symbol), fact.held), fact.id, (fact.side or 0) * (fact.quantity or ZERO))
+        names = (str(fact.symbol), *(NAMES[str(fact.symbol)] if "names" in self.rules else ()))
         if self._happens("repeated", 0.3):
             again = self.chance.choice((f"order/B-{self.number}", f"trade/{fact.id}", fact.stream))
-            names = (str(fact.symbol), *(NAMES[str(fact.symbol)] if "names" in self.rules else ()))
             twice = replace(fact, kind="TRADE" if again.startswith("trade") else "FILL", stream=again)
             self.report(replace(twice, symbol=self.chance.choice(names)), self.now + MINUTE)
             fact = replace(fact, fee=self.chance.choice((ZERO, fee)))
+        fact = replace(fact, symbol=self.chance.choice(names))
         if self._happens("identity", 0.1):
             self._confuse(fact)
         if self._happens("identity", 0.1):
@@ -158,7 +159,7 @@ class History:
     def _confuse(self, fact: Fact) -> None:
         """Report something else under the id of a trade."""
         days = [(datetime(2026, 1, day, tzinfo=UTC)).date().isoformat() for day in (5, 6)]
-        other = self.chance.choice([symbol for symbol in CONTRACTS if symbol not in {fact.symbol, HEDGED}])
+        other = self.chance.choice([name for name in CONTRACTS if name not in {fact.symbol, HEDGED}])
         match self.chance.randint(0, 2):
             case 0:
                 self.report(replace(fact, symbol=other, held="NET"), self.now + MINUTE)

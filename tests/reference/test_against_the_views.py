@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -90,8 +91,9 @@ def position_problems(both: Compared) -> list[str]:
                 "average cost": (found.average_cost, totals.average_total / totals.priced if totals.priced else None),
             }
             problems += [f"{symbol} {side} {what}: {a}, not {b}" for what, (a, b) in pairs.items() if not near(a, b)]
-            lots = [(Fraction(lot.quantity), None if lot.price is None else Fraction(lot.price)) for lot in found.lots]
-            if [size for size, _ in lots] != [size for size, _ in totals.lots]:
+            lots = [(lot.quantity, lot.price) for lot in found.lots]
+            same = [near(a, c) and near(b, d) for (a, b), (c, d) in zip(lots, totals.lots, strict=False)]
+            if len(lots) != len(totals.lots) or not all(same):
                 problems.append(f"{symbol} {side} lots: {lots}, not {totals.lots}")
     return problems
 
@@ -124,10 +126,11 @@ def trade_problems(both: Compared) -> list[str]:
             problems.append(f"{symbol} trades: {found}, not {volume(both.positions, symbol)}")
     executions, ended = executions_by_day(both.positions, both.days), trips_by_day(both.positions, both.days)
     for name in sorted(executions.keys() | ended.keys()):
-        counted = both.book.state("counters", both.account).ledger.of_day(name).get("")
-        count = (0, 0) if counted is None else (counted.fills, counted.round_trips)
-        if count != (executions[name], ended[name]):
-            problems.append(f"{name} fills and round trips: {count}, not {(executions[name], ended[name])}")
+        # A date in UTC can be asked for unless it is a trading day, too.
+        if name.removeprefix("~") == name or name[1:] not in {fact.trading_day for fact in both.days}:
+            counted = both.book.counters.day(both.account, date.fromisoformat(name.removeprefix("~")))
+            if (counted.fills, counted.round_trips) != (executions[name], ended[name]):
+                problems.append(f"{name}: {counted}, not {executions[name]} fills and {ended[name]} round trips")
     return problems
 
 
