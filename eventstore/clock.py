@@ -52,7 +52,7 @@ def _uptime_clock() -> Callable[[], int]:
 
 
 class SystemClock:
-    """The machine's clocks. Both go on while it is suspended."""
+    """The machine's clocks. Both advance while it is suspended."""
 
     now_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(_uptime_clock())

@@ -81,7 +81,7 @@ class Pending:
         self._outcome = outcome
 
     def wake(self) -> None:
-        """Wake whoever waits for the outcome, once."""
+        """Wake the threads that wait for the outcome, once."""
         if not self._woken:
             self._woken = True
             self.latch.release()
@@ -105,7 +105,7 @@ class Committer:
 
     `_mutex` guards the queue, the counts and the lead, and is never held during a commit. An interruption
     (KeyboardInterrupt) may come between any two bytecodes, so each step leaves a state that `_leave` can finish: no
-    request is lost, nobody sleeps forever, and what may be on disk is reported as OutcomeUnknown.
+    request is lost, no thread sleeps forever, and what may be on disk is reported as OutcomeUnknown.
     """
 
     def __init__(self, journal: Journal, *, flush_seconds: float = FLUSH_SECONDS) -> None:

@@ -150,7 +150,7 @@ class EventReader:
         size: int | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> Verification:
-        """Check that positions, versions and times go on as a journal writes them.
+        """Check that positions, versions and times continue as a journal writes them.
 
         A source that stores no digests proves nothing by itself: give the `root` that the log had when it had `size`
         records, as bytes or in hex, as the journal or a checkpoint has it; without `size` it is today's.

@@ -179,7 +179,7 @@ class Fold:
                 # Not a loop over items: a partition leaves the queue only once it is folded.
                 while view_state.waiting:
                     _fold_partition(view_state)
-        # Nobody sees the new position before every view has reached it.
+        # The new position becomes visible only after every view has reached it.
         self._folded = self._collected[0]
 
     def _discard_incomplete(self) -> None:
@@ -288,8 +288,8 @@ def _fold_partition(view_state: ViewState) -> None:
                 if event.__class__ is Undecodable:
                     raise event.error  # noqa: TRY301 - as if the view had raised it
                 apply(state, event, record)
-            # After the fold, never before it: whoever read the count earlier derived from the old state, or from a part
-            # of the new one, and must find that the count has changed since.
+            # After the fold, never before it: a reader that took the count earlier derived from the old state, or from
+            # a part of the new one, and must find that the count has changed since.
             view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
             # Within `try`: interrupted before this line, the partition parks instead of folding these records twice.
             del view_state.waiting[partition]

@@ -114,7 +114,7 @@ class Snapshots:
         error: DamagedError | None = None
         # Others may change the file at any time, or it proves damaged: encode what it lacks and try again.
         for _ in range(ATTEMPTS_MAX):
-            # Only encoding needs the lock: folding goes on while states are compressed and written.
+            # Only encoding needs the lock: folding continues while states are compressed and written.
             with lock:
                 log_position, parts = self._collected_parts(fold, reader.log_id, leave_out, missing)
             digest = rows.digest_at(reader, log_position)

@@ -44,7 +44,7 @@ for line in sys.stdin:
 
 
 def warned_of_tail(*, lacking: bool = True) -> contextlib.AbstractContextManager[object]:
-    """Expect that whoever opens a log is warned of the tail that it lacks, or of nothing."""
+    """Expect a warning, on opening a log, of the tail that it lacks; or none."""
     if lacking:
         return pytest.warns(StorageWarning, match=f"saw position {HEAD}, the journal ends at")
     return contextlib.nullcontext()
@@ -111,5 +111,5 @@ def _folders(directory: Path) -> Iterator[Path]:
 
 
 def obeying_modes(*command: str) -> list[str]:
-    """Return a command that does only what modes allow, whoever runs it: the superuser without the right to more."""
+    """Return a command that does only what file modes allow, even when the superuser runs it."""
     return [sys.executable, "-I", "-c", _OBEY, *command]

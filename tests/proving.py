@@ -40,7 +40,7 @@ def rounds(name: str, *, test: int, prove: int) -> Iterator[int]:
     for seed in seeds:
         in_work[name] = seed
         yield seed
-        # Reached only when the round has passed: whoever fails or stops leaves the loop at the line above.
+        # Reached only when the round has passed: a failure or a stop leaves the loop at the line above.
         if proving:
             _write(progress, f"{seed + 1} of {prove}\n")
     in_work.pop(name, None)

@@ -89,7 +89,7 @@ def event(
     `schema`: at most 10,000, raised by one with each incompatible change, also of durability or measures; `upcasters`
     maps each older number to a function from the raw dict of that schema to one of the next. `durability`: the weakest
     it may be given. `measures`: numeric members that charts want as plain numbers. `categories`: those of the streams
-    that it may be appended to, the usual one first; none: any. `requires_actor`: whoever appends one must be named, by
+    that it may be appended to, the usual one first; none: any. `requires_actor`: an append must name its author, by
     `actor`. `durability_of`: returns the weakest durability for one event, where that is stronger than the class's.
     Raises InvalidEvent for a class that cannot be stored, a name that is taken, and settings that mean nothing.
     """

@@ -57,7 +57,7 @@ def history_of(connection: apsw.Connection, reader: EventReader, *, forget: bool
         msg = "a cut has an impossible log position"
         raise DamagedError(msg)
     dead: list[int] = []
-    # From the newest back to the first valid one: whoever wrote that one had deleted all invalid cuts before it.
+    # From the newest back to the first valid one: its writer had deleted all invalid cuts before it.
     for log_position, digest in reversed(rows):
         if log_position <= head and digest_at(reader, log_position) == digest:
             break

@@ -71,7 +71,7 @@ def test_the_day_is_as_promised(played: Path) -> None:
 
 
 @pytest.mark.parametrize("cut_at", [9_800, 14_626])
-def test_a_day_that_was_cut_short_goes_on_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
+def test_a_day_that_was_cut_short_continues_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
     """Also just after the lockout."""
     with eventstore.open(tmp_path) as store:
         with pytest.raises(CutShort):
@@ -125,7 +125,7 @@ def test_the_log_itself_says_who_set_the_limit_and_which_fill_reached_it(played:
     assert [answer.account for answer in answers] == [lockout.account]
 
 
-def test_whoever_is_locked_out_opens_nothing_more(played: Path) -> None:
+def test_a_locked_account_opens_nothing_more(played: Path) -> None:
     with eventstore.open(played) as store:
         (lockout,) = store.read(types=LockoutSet)
         assert isinstance(lockout.event, LockoutSet)

@@ -82,7 +82,7 @@ def test_a_state_edited_without_the_key_is_named(run: Run, data: Path) -> None:
         "view orders, partition ACC1, at 8: it differs from the fold of the log's records",
     ) in checks
     assert any(name == "signature" and "orders" in detail for name, _, detail in checks)
-    # Nobody believes it, so it may stay where it is.
+    # It is never used, so it may stay where it is.
     assert (data / "main" / "snapshots.sqlite").exists()
 
 

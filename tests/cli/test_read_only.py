@@ -47,7 +47,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def evidence(killed: Path, tmp_path: Path) -> Iterator[Path]:
-    """Return a copy of the killed log that nobody may write to."""
+    """Return a copy of the killed log without write permission."""
     directory = tmp_path / "evidence"
     shutil.copytree(killed, directory)
     protect(directory)
@@ -93,8 +93,8 @@ def test_all_records_are_read_those_of_the_write_ahead_log_too(run: Run, evidenc
     assert not {"disk sync", "disk space"} & set(checks)
 
 
-def test_whoever_may_not_write_asks_all_the_same(evidence: Path, tmp_path: Path) -> None:
-    """In a process that obeys modes, whoever runs it."""
+def test_a_user_without_write_permission_can_still_ask(evidence: Path, tmp_path: Path) -> None:
+    """In a process that obeys file modes, even for the superuser."""
     asked = [[*command, "--data", str(evidence)] for command in (*ASKING, ("limits",), ("backup", str(tmp_path / "b")))]
     script = (
         "import json, sys\n"

@@ -190,7 +190,7 @@ def test_figures_of_any_size_are_shown_in_a_readable_length(run: Run, data: Path
     assert len(run("state", "--data", data, "--json").out) < 10_000
 
 
-def test_what_has_stopped_is_said_and_the_rest_goes_on(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_stopped_is_said_and_the_rest_continues(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     apply = OrdersView.apply
 
     def failing(self: OrdersView, state: OrdersState, event: Event, record: Record) -> None:

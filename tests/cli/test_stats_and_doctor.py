@@ -65,7 +65,7 @@ def test_doctor_says_where_a_log_was_changed(run: Run, data: Path) -> None:
     assert "wrong    opening      position 4" in ended.out
 
 
-def test_doctor_finds_a_damaged_snapshots_file_and_goes_on(run: Run, data: Path) -> None:
+def test_doctor_finds_a_damaged_snapshots_file_and_continues(run: Run, data: Path) -> None:
     (data / "main" / "snapshots.sqlite").write_bytes(b"no database at all" * 300)
     ended = run("doctor", "--data", data)
     assert ended.code == 0

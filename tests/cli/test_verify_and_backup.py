@@ -122,7 +122,7 @@ def test_verify_names_the_first_bad_position(run: Run, data: Path, later: int) -
     assert (found.code, found.document["ok"], found.document["first_bad"]) == (1, False, 4)
 
 
-def test_a_changed_log_is_found_by_whoever_opens_it(run: Run, data: Path) -> None:
+def test_a_changed_log_is_found_on_opening(run: Run, data: Path) -> None:
     flip(data, 4)
     ended = run("state", "--data", data)
     assert (ended.code, ended.out) == (1, "")

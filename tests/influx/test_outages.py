@@ -180,7 +180,7 @@ def test_no_outage_loses_repeats_or_reorders_an_event(
             head = store.head()
             outages.run()
             assert store.head() < EVENTS, "the appends were over before the outages"
-            assert store.head() > head + EVENTS / 4, "the appends did not go on all the while"
+            assert store.head() > head + EVENTS / 4, "the appends did not continue during the outage"
             assert appending.stdin is not None
             appending.stdin.write("hurry")
             appending.stdin.flush()

@@ -1,7 +1,7 @@
 """File operations of all processes below a directory, recorded in order in one log.
 
 SQLite's files are seen by a VFS over the real one, all others by wrappers of the functions in `os` and `io`. An entry
-is written after its operation and before the process goes on, so whatever follows from an operation stands after it.
+is written after its operation and before the process continues, so whatever follows from an operation stands after it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from eventstore import Record
 VFS_NAME = "recorded"
 _LENGTH = struct.Struct("<I")
 _JOURNALS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL | apsw.SQLITE_OPEN_SUPER_JOURNAL
-# The originals, which the recorder itself goes on using.
+# The originals, which the recorder itself keeps using.
 _open, _write, _fsync, _io_open = os.open, os.write, os.fsync, io.open
 
 

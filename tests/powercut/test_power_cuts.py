@@ -188,7 +188,7 @@ def check_cursors(place: Path, policies: list[str], head: int) -> None:
 
 
 def check_book(store: eventstore.EventStore, policies: list[str]) -> None:
-    """The book from the cuts is the book from the log, and the policies go on where they were."""
+    """The book from the cuts is the book from the log, and the policies resume where they were."""
     with projections.open(store) as book:
         whole = projections.open(store, snapshots=False)
         assert {name: view_state.states for name, view_state in book._fold.views.items()} == {

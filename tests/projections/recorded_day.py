@@ -62,7 +62,7 @@ def quote(at: int, price: str) -> Step:
 
 
 def the_day(basis: str) -> list[Step]:
-    """Return a day that makes 1,000, gives it back, goes through its limit of 2,000 and tries to go on.
+    """Return a day that makes 1,000, gives it back, goes through its limit of 2,000 and tries to continue.
 
     On realized figures the fill `crossing` comes to the limit to the cent, on equity the quote before it does.
     """

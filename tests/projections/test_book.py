@@ -179,11 +179,11 @@ def test_opening_does_not_wait_for_its_first_cut(
 
 def test_a_store_closed_before_its_first_cut_ends_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening_module, "FIRST_CUT_EVENTS_MIN", 3)
-    reached, may_go_on = threading.Event(), threading.Event()
+    reached, may_continue = threading.Event(), threading.Event()
 
     def held_up(self: projections.Snapshots, *given: Any, **named: Any) -> int:  # noqa: ANN401 - as save takes them
         reached.set()
-        assert may_go_on.wait(30)
+        assert may_continue.wait(30)
         return saved(self, *given, **named)
 
     saved = projections.Snapshots.save
@@ -194,7 +194,7 @@ def test_a_store_closed_before_its_first_cut_ends_quietly(tmp_path: Path, monkey
         assert reached.wait(30)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        may_go_on.set()
+        may_continue.set()
         book.close()
     assert [str(warning.message) for warning in caught] == []
 
@@ -361,7 +361,7 @@ def test_closing_writes_no_cut_where_little_came_since_the_last(store: EventStor
             assert book.recovery.cut == book_module.LAST_CUT_EVENTS_MIN
 
 
-def test_a_view_whose_events_nobody_sends_holds_nothing(store: EventStore) -> None:
+def test_a_view_without_events_holds_nothing(store: EventStore) -> None:
     with projections.open(store) as book:
         book.append("order/A/O1", submitted())
         wanting = {view.name for view in builtin_views() if view.types is not None and OrderSubmitted in view.types}

@@ -39,7 +39,7 @@ from tests.projections.histories import (
 
 histories = st.builds(history, st.randoms(use_true_random=False), st.integers(1, 60))
 chances = st.randoms(use_true_random=False)
-# A broken law fails at once, with any history: to find the shortest takes minutes, and is left to whoever fixes it.
+# A broken law fails at once, with any history: finding the shortest takes minutes, and is left for the fix.
 without_shrinking = (Phase.explicit, Phase.reuse, Phase.generate)
 law = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], phases=without_shrinking)
 

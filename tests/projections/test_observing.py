@@ -164,7 +164,7 @@ def test_only_views_that_want_the_type_are_left_out_of_the_next_cut(store: Event
     assert book._observed == {"quotes", "rain"}
 
 
-def test_a_view_that_fails_stops_its_own_partition_and_the_others_go_on(store: EventStore) -> None:
+def test_a_view_that_fails_stops_its_own_partition_and_the_others_continue(store: EventStore) -> None:
     view = RainByAccount()
     view.bad = {13}
     book = projections.open(store, views=[view, Everything()])

@@ -306,7 +306,9 @@ def test_the_states_of_an_older_revision_are_not_in_a_later_one_s_cut(store: Eve
     assert sorted(again.partitions("rain")) == ["hill", "vale"]
 
 
-def test_rebuilding_goes_on_beside_the_state_in_use(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rebuild_keeps_the_old_state_in_use_until_it_is_complete(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("projections.reading.PAGE", 2)
     book = projections.open(store, views=[RainByAccount()])
     book.append("rain/A/x", [rain(number) for number in (1, 2, 3, 4, 5)])

@@ -126,7 +126,7 @@ def test_a_small_state_that_says_it_is_large_takes_no_memory(store: EventStore, 
     assert peak < 20_000_000
 
 
-def test_a_file_of_cuts_that_nobody_uses_is_not_even_made(store: EventStore, tmp_path: Path) -> None:
+def test_an_unused_file_of_cuts_is_not_created(store: EventStore, tmp_path: Path) -> None:
     snapshots = Snapshots(tmp_path / "none")
     assert snapshots.cuts() == []
     snapshots.close()

@@ -16,7 +16,7 @@ from tests.projections.cutting import digest, from_zero
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Run as a user to whom file modes apply, whoever runs the tests; yield that user's directory."""
+    """Run as a user to whom file modes apply, even where root runs the tests; yield that user's directory."""
     home = tmp_path / "home"
     home.mkdir()
     for path in (tmp_path, *tmp_path.parents):

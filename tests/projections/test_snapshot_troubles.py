@@ -1,4 +1,4 @@
-"""Whatever is wrong with the snapshot file, book, worker and appends go on, and the next cut is complete."""
+"""Whatever is wrong with the snapshot file, book, worker and appends continue, and the next cut is complete."""
 
 import os
 import resource
@@ -130,7 +130,7 @@ def test_a_locked_file_keeps_no_book_from_opening_and_the_next_cut_holds_all(
 ) -> None:
     move_on(book)
     if mode == EXCLUSIVE_LOCK:
-        # Nobody else can have it open then.
+        # Nothing else can have it open then.
         assert book._snapshots is not None
         book._snapshots.close()
     holder = held(file, mode)

@@ -87,7 +87,7 @@ class Nosy(Everything):
 
 
 def test_a_book_is_at_a_position_once_every_view_has_folded_it(store: EventStore) -> None:
-    """Whoever waits for a position in another thread finds there what was recorded at it."""
+    """A thread that waits for a position finds there what was recorded at it."""
     view = Nosy()
     view.book = book = projections.open(store, views=[view], snapshots=False)
     store.append("trade/A/T", [bought(f"T{number}") for number in range(3)])

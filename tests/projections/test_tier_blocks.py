@@ -28,7 +28,7 @@ def test_of_the_oldest_blocks_those_stay_in_memory_that_are_asked_for() -> None:
     assert folding.orders.tiers.log == was + 2
 
 
-def test_of_orders_that_nobody_asks_for_the_newest_stay() -> None:
+def test_of_orders_that_are_never_asked_for_the_newest_stay() -> None:
     folding = tiered(decoded_max=0, compressed_max=8, block_orders=3)
     names = [f"X{number}" for number in range(36)]
     close(folding, *names)

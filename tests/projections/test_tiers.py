@@ -180,7 +180,7 @@ def test_an_order_that_moves_while_it_is_looked_for_is_found_and_not_kept() -> N
 
 
 class Ahead(OrderFolding):
-    """A book whose fold goes on while the log is read: states are ahead of what the book says it is at."""
+    """A book that keeps folding while the log is read: states are ahead of what the book says it is at."""
 
     reached = 0
     meanwhile: tuple[str, Event] | None = None

@@ -36,7 +36,7 @@ class Positions:
         return self.get(symbol, side).marks() | {f"UNKNOWN_{WORDS[each.kind]}" for each in mine}
 
     def is_uncertain(self, symbol: str, side: str = "NET") -> bool:
-        """Tell whether something about a position is open: a conflict, an unknown bust, a missing price, a rounding."""
+        """Return whether something about a position is open: a conflict, unknown bust, missing price or rounding."""
         contract = self.executions.contract
         mine = [each for each in self.executions.all if contract(each.symbol) == contract(symbol) and each.held == side]
         return any(each.conflicts for each in mine) or bool(self.marks(symbol, side) & UNCERTAIN)

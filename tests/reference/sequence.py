@@ -52,7 +52,7 @@ class Position:
         return next((item for item in items if item.execution is execution and item.kind == "FILL"), None)
 
     def is_open(self, item: Item) -> bool:
-        """Tell whether an item is within the window: not fixed."""
+        """Return whether an item is within the window: not fixed."""
         return item in self.items[self.start :]
 
     def place(self, item: Item) -> None:

@@ -80,7 +80,7 @@ def test_one_id_on_two_stated_trading_days_is_two_trades() -> None:
     assert figures(account)[0] == 4
 
 
-def test_a_trading_day_stated_once_is_no_difference() -> None:
+def test_a_trading_day_stated_once_is_not_a_difference() -> None:
     account = after(fill("X", 2, 100), fill("X", 2, 100, trading_day="2026-01-06"))
     assert figures(account)[0] == 2
     assert account.executions.all[0].trading_day == "2026-01-06"

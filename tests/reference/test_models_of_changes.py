@@ -184,7 +184,7 @@ def test_the_missing_fill_replaces_it_even_after_the_position_was_opened_again()
     assert not account.is_uncertain("ES")
 
 
-def test_a_fill_after_the_reconciliation_is_no_missing_one() -> None:
+def test_a_fill_after_the_reconciliation_is_not_the_missing_one() -> None:
     account = after((0, fill("A", 2, 6740)), (5, adjust(-1, "RECONCILED")), (6, fill("B", -1, 6690)))
     # 2 - 1 - 1; the reconciled one realized nothing, the sale 6690 - 6740.
     assert figures(account) == (0, -50, -50, 0, 0)

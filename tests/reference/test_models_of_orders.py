@@ -101,7 +101,7 @@ def test_a_round_trip_ends_when_the_position_is_flat_or_goes_through_it() -> Non
     assert trips_by_day(account, []) == {"~2026-01-05": 2}
 
 
-def test_a_round_trip_with_an_unpriced_part_made_nobody_knows_what() -> None:
+def test_a_round_trip_with_an_unpriced_part_has_an_unknown_result() -> None:
     account = after((0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED")))
     assert trips_of(account) == [(None, {})]
     # The fill that was missing: 2 x (90 - 100).

@@ -159,7 +159,7 @@ class Altering:
         return self._replaced(page, at, parts, what, must_be_found=True)
 
     def _widened(self, _chance: random.Random, page: Page, at: int, _other: int, what: str) -> Alteration | None:
-        """The same number with more bytes: nobody who reads it can tell."""
+        """The same number with more bytes: a reader cannot see the difference."""
         parts = columns(page.cells[at].payload)
         old = value_of(parts[-1])
         assert isinstance(old, int)

@@ -73,7 +73,7 @@ def append_until_full(store: EventStore, number: int = 1) -> tuple[list[Ack], St
 
 @pytest.mark.parametrize("checkpoint_pages", [checkpointing.CHECKPOINT_PAGES, 50])
 @pytest.mark.parametrize("room", [0, 4_096, 16_384, 40_960, 73_728, 200_704, 501_760])
-def test_a_full_disk_refuses_loses_nothing_and_goes_on_after(
+def test_a_full_disk_refuses_loses_nothing_and_continues_after(
     room: int, checkpoint_pages: int, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpointing, "CHECKPOINT_PAGES", checkpoint_pages)

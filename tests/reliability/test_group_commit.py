@@ -260,7 +260,7 @@ def test_an_interruption_inside_a_commit_stops_no_other_thread(
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("place", ["_gather", "_take", "_write", "_hand_over"])
-def test_an_interruption_of_the_leader_stops_nobody_else(
+def test_an_interruption_of_the_leader_stops_no_other_thread(
     place: str, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupt_once(monkeypatch, commits.Committer, place)
@@ -272,7 +272,7 @@ def test_an_interruption_of_the_leader_stops_nobody_else(
 
 
 @pytest.mark.usefixtures("quick")
-def test_an_interruption_of_a_follower_stops_nobody_else(
+def test_an_interruption_of_a_follower_stops_no_other_thread(
     disk: Disk, store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outcomes: list[object] = []

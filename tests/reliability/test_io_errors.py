@@ -24,7 +24,7 @@ BACKGROUND_SECONDS = 0.1
 
 
 class Script:
-    """Appends in every way, notes what came of it, and goes on after an error as a program would."""
+    """Appends in every way, notes the outcome, and continues after an error as a program would."""
 
     def __init__(self, store: EventStore) -> None:
         self.acked: list[Ack] = []

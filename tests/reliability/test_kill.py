@@ -54,7 +54,7 @@ def killer(tmp_path: Path) -> Iterator[Killer]:
 
 
 def delays(chance: random.Random, longest: float) -> list[float]:
-    """Return when each is killed: all at one moment, or one after another, while the others go on."""
+    """Return when each is killed: all at one moment, or one after another, while the others continue."""
     if chance.randint(0, 1):
         return [chance.uniform(0, longest)] * WRITERS
     return [chance.uniform(0, longest) for _ in range(WRITERS)]

@@ -106,7 +106,7 @@ def test_each_changed_member_is_found(change: str, case: Case) -> None:
 
 
 def test_a_nothing_in_the_place_of_no_value_is_found(tmp_path: Path) -> None:
-    """An empty id is not the same as none: whoever reads the row sees the difference."""
+    """An empty id is not the same as none: a reader of the row sees the difference."""
     with eventstore.open(tmp_path / "sound") as store:
         store.append("order/ACC1/1", [submitted()] * 300)
         records = list(store.read())

@@ -65,8 +65,8 @@ def shrinks(journal: Path, store: EventStore | None = None) -> bool:
     return wal.wal_bytes(journal) <= schema.WAL_BYTES_MAX
 
 
-@pytest.mark.parametrize("goes_on", [True, False], ids=["and appends go on", "and nobody appends"])
-def test_it_shrinks_when_a_foreign_reader_has_gone(tmp_path: Path, goes_on: bool) -> None:
+@pytest.mark.parametrize("appending", [True, False], ids=["while appends continue", "without appends"])
+def test_it_shrinks_when_a_foreign_reader_has_gone(tmp_path: Path, appending: bool) -> None:
     journal = tmp_path / "main" / "journal.db"
     with eventstore.open(tmp_path) as store:
         store.append(ORDER, rejected())
@@ -77,7 +77,7 @@ def test_it_shrinks_when_a_foreign_reader_has_gone(tmp_path: Path, goes_on: bool
             assert found.holders is not None
             assert [holder.pid for holder in found.holders] == [pid]
             assert found.holders[0].program.startswith("python")
-        assert shrinks(journal, store if goes_on else None)
+        assert shrinks(journal, store if appending else None)
         assert write_ahead_log(journal).holders == ()
         assert store.verify().ok
         assert store._journal.integrity() == []

@@ -15,7 +15,7 @@ from tests.store.facts import CONTRACT, ORDER, OTHER, contract, filled, rejected
 
 
 class Forgotten(Event, frozen=True, kw_only=True):
-    """Nobody registered it."""
+    """It is not registered."""
 
 
 def refused(opened: EventStore, error: type[StoreError], advice: str, append: Callable[[], object]) -> None:

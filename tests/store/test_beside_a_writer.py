@@ -112,7 +112,7 @@ def test_a_writer_in_this_process_keeps_its_locks(tmp_path: Path) -> None:
         store.append(ORDER, rejected(1))
         with eventstore.open(tmp_path, read_only=True) as reader:
             assert texts(reader) == ["1"]
-        # Whoever believes to be the last one moves the write-ahead log over and removes it.
+        # A connection that believes it is the last one checkpoints the write-ahead log and removes it.
         last = (
             "import apsw, sys; c = apsw.Connection(sys.argv[1]); c.execute('SELECT * FROM head').fetchall(); c.close()"
         )

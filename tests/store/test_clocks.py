@@ -54,7 +54,7 @@ def test_a_clock_beyond_the_times_there_are(tmp_path: Path, wrong: int) -> None:
             with pytest.raises(Unavailable, match="set the clock right"):
                 append()
         assert store.head() == 1
-        # All that asks goes on.
+        # Queries still work.
         assert [each.rule_id for each in book.lockouts.active("A", clock.now_ns())] == ["loss"]
         book.observe("quote/-/ESZ5", QuoteReceived(symbol="ESZ5"))
         assert book.quotes.get("ESZ5") is not None

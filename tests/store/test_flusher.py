@@ -1,4 +1,4 @@
-"""Whatever the journal raises, nobody waits forever, the flusher goes on, and the error is reported."""
+"""Whatever the journal raises, no thread waits forever, the flusher continues, and the error is reported."""
 
 from __future__ import annotations
 

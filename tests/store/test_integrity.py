@@ -66,7 +66,7 @@ DERIVED = {
     "no account": "account = ''",
     "a longer account": "account = account || '1'",
     "a shorter account": "account = substr(account, 1, 3)",
-    "an account that goes on into the entity": "account = account || '/O-2'",
+    "an account that extends into the entity": "account = account || '/O-2'",
     "an account with a NUL": "account = account || char(0) || 'x'",
     "an account in small letters": "account = lower(account)",
 }
@@ -103,7 +103,7 @@ INDEXES = ["event_by_account", "event_by_stream", "event_by_id"]
 
 @pytest.mark.parametrize("index", INDEXES)
 def test_a_record_that_an_index_does_not_have_is_named(journal: sqlite3.Connection, tmp_path: Path, index: str) -> None:
-    """It is hidden from whoever asks by that index, and its row is as it was."""
+    """It is hidden from queries by that index, and its row is as it was."""
     row = journal.execute("SELECT * FROM event WHERE position = 302").fetchone()
     journal.execute("DELETE FROM event WHERE position = 302")
     with without(journal, index):
@@ -231,7 +231,7 @@ def test_types_that_cannot_be_read_are_a_corrupt_journal(journal: sqlite3.Connec
         store._journal.types()
 
 
-# Order, which whoever rewrites digests and tree could change
+# Order, which an attacker who rewrites digests and tree could change
 
 
 def later(record: Record, **members: int) -> Record:

@@ -1,4 +1,4 @@
-"""Reading connections are few, however many read, and nobody waits for one forever."""
+"""Reading connections are few, however many read, and no thread waits for one forever."""
 
 from __future__ import annotations
 

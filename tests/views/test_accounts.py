@@ -179,7 +179,7 @@ def test_what_others_report_is_not_part_of_the_account(book: Book) -> None:
     assert book.accounts.balances("A") == ()
 
 
-def test_a_snapshot_gives_the_state_back_and_the_fold_goes_on() -> None:
+def test_a_snapshot_gives_the_state_back_and_the_fold_continues() -> None:
     log, view = Folding(), AccountsView()
     whole, resumed = view.initial(), view.initial()
     events: list[Event] = [

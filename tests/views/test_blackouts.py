@@ -148,7 +148,7 @@ events = st.one_of(
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), events, times), max_size=20), st.integers(0, 20))
-def test_the_fold_goes_on_from_a_snapshot_at_any_cut(given_events: list[tuple[str, Any, int]], cut: int) -> None:
+def test_the_fold_continues_from_a_snapshot_at_any_cut(given_events: list[tuple[str, Any, int]], cut: int) -> None:
     view, log = BlackoutsView(), Folding()
     whole, resumed = view.initial(), view.initial()
     for number, (name, event, at) in enumerate(given_events):

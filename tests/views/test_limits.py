@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 @pytest.mark.parametrize("actor", [None, ""])
-def test_whoever_sets_a_limit_must_be_named(store: EventStore, actor: str | None) -> None:
+def test_setting_a_limit_requires_an_actor(store: EventStore, actor: str | None) -> None:
     event = LimitsSet(rule_id="loss", parameters={"limit": Decimal(500)})
     batches = [Batch("limits/A/other", event, actor="desk"), Batch("limits/A/loss", event, actor=actor)]
     with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):

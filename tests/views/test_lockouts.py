@@ -365,7 +365,7 @@ def test_no_sequence_of_events_weakens_an_irrevocable_lockout(
 
 
 @given(st.lists(st.tuples(attempts, times, times), max_size=25), st.integers(0, 25))
-def test_the_fold_goes_on_from_a_snapshot_at_any_cut(events: list[tuple[Event, int, int]], cut: int) -> None:
+def test_the_fold_continues_from_a_snapshot_at_any_cut(events: list[tuple[Event, int, int]], cut: int) -> None:
     view, log = LockoutsView(), Folding()
     whole, resumed = view.initial(), view.initial()
     for number, (event, occurred_at, recorded_at) in enumerate(events):

@@ -1,4 +1,4 @@
-"""Bounds on resident orders, evicted ones, and answers to both while folding goes on."""
+"""Bounds on resident orders, evicted ones, and answers to both while folding continues."""
 
 import sys
 import threading

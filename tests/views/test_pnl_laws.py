@@ -121,7 +121,7 @@ def test_the_days_add_up_to_the_positions_whatever_is_busted_corrected_or_late(
 
 
 @given(st.lists(st.tuples(changes, times), max_size=30), st.integers(0, 30))
-def test_the_ledger_goes_on_from_a_snapshot_at_any_cut(happened: list[tuple[Event, int]], cut: int) -> None:
+def test_the_ledger_continues_from_a_snapshot_at_any_cut(happened: list[tuple[Event, int]], cut: int) -> None:
     records = logged(happened)
     resumed = folded(records[cut:], round_tripped(folded(records[:cut]), PositionsState))
     assert resumed == folded(records)

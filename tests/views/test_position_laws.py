@@ -97,7 +97,7 @@ def unique(records: list[Record]) -> list[Record]:
 
 
 @given(st.lists(changes(), max_size=40), st.integers(0, 40))
-def test_a_fold_goes_on_from_a_snapshot_at_any_cut_as_if_there_had_been_none(events: list[Event], cut: int) -> None:
+def test_a_fold_continues_from_a_snapshot_at_any_cut_as_if_there_had_been_none(events: list[Event], cut: int) -> None:
     records = logged(events)
     resumed = folded(records[cut:], round_tripped(folded(records[:cut]), PositionsState))
     assert resumed == folded(records)

@@ -238,7 +238,7 @@ def test_a_report_stands_beside_the_fold_and_names_the_difference() -> None:
     assert book.fills(fill("T2", 1, 100)).difference == 0
 
 
-def test_an_answer_does_not_change_while_the_fold_goes_on() -> None:
+def test_an_answer_does_not_change_while_the_fold_continues() -> None:
     book = Folding()
     before = book.fills(fill("T1", 2, 100))
     same = book.positions.get("A", "ESZ5")

@@ -293,7 +293,7 @@ session_events = st.one_of(
 
 
 @given(st.lists(st.tuples(session_events, instants), max_size=12), st.integers(0, 12))
-def test_the_fold_goes_on_from_a_snapshot_at_any_cut(events: list[tuple[Event, int]], cut: int) -> None:
+def test_the_fold_continues_from_a_snapshot_at_any_cut(events: list[tuple[Event, int]], cut: int) -> None:
     view, log = SessionsView(), Folding()
     whole, resumed = view.initial(), view.initial()
     for number, (event, occurred_at) in enumerate(events):

@@ -200,7 +200,7 @@ def happenings(draw: st.DrawFn) -> Event:
 
 
 @given(st.lists(happenings(), max_size=30), st.integers(0, 30))
-def test_the_fold_goes_on_from_a_snapshot_at_any_cut(events: list[Event], cut: int) -> None:
+def test_the_fold_continues_from_a_snapshot_at_any_cut(events: list[Event], cut: int) -> None:
     view, log = TradesView(), Folding()
     records = [log.record("order/A/O-1", event) for event in events]
     whole, resumed = view.initial(), view.initial()

@@ -86,8 +86,8 @@ class QueryClient:
     def deadline(self, *, seen: bool) -> Deadline:
         """Return how long to wait for missing points: long if they were seen before, or InfluxDB just failed.
 
-        A killed server may lose points that it had shown, and its mirror then ships them again. Points that nobody saw
-        and that no failure explains are simply missing: waiting would only delay the error.
+        A killed server may lose points that it had shown, and its mirror then ships them again. Points that were never
+        seen and that no failure explains are simply missing: waiting would only delay the error.
         """
         expected = seen or time.monotonic() - self._failed_at < GAP_SECONDS
         return Deadline(GAP_SECONDS if expected else OLD_GAP_SECONDS, self.closed)

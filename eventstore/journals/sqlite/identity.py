@@ -24,7 +24,7 @@ INDEX_BYTES_MIN = 32_768
 class Identity:
     """A journal's file, its write-ahead log and that one's index, as they were when the store was opened.
 
-    SQLite goes on writing to a file that was deleted, moved or replaced, and to one that was cut off. So device and
+    SQLite keeps writing to a file that was deleted, moved or replaced, and to one that was cut off. So device and
     inode of each name are compared with the first ones, and the sizes with what must be there.
 
     A name that goes changes the folder's time. While that stands still, a look at the folder is enough; for a tick

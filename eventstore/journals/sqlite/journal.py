@@ -253,7 +253,7 @@ class SqliteJournal(SqliteSource):
 
     def _check_files(self) -> None:
         """Check that the files are still the ones that were opened, so that an idle store notices too."""
-        # Whoever holds the lock is appending, and checks by itself.
+        # The thread that holds the lock is appending, and checks the files itself.
         if self._lock.acquire(blocking=False):
             try:
                 if not self._closed:

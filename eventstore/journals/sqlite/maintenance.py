@@ -55,7 +55,7 @@ class DamagedWal(NamedTuple):
 def damaged_wal(path: Path) -> DamagedWal | None:
     """Return what is damaged in the write-ahead log of a journal, None where nothing is known; nothing is changed.
 
-    Not through the connections that go on: what SQLite ignores when it recovers the log is written over by the next
+    Not through the connections that stay open: what SQLite ignores when it recovers the log is written over by the next
     commit.
     """
     first = _inspect_wal(path)

@@ -135,7 +135,7 @@ class ReadOnlyJournal(SqliteSource):
             self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        """Close for good if a file that was opened without locks, because nobody wrote to it, has changed."""
+        """Close for good if a file that was opened without locks, because it had no writer, has changed."""
         if self._state_at_opening is not None:
             try:
                 if self._state_at_opening != read_only_files.state_of(self._files):

@@ -33,7 +33,7 @@ class Files(NamedTuple):
 
 
 class State(NamedTuple):
-    """By what a change of the files is noticed while nobody should write to them; None for a missing file."""
+    """What reveals a change of the files while no process should write to them; None for a missing file."""
 
     database: tuple[int, ...] | None
     wal: tuple[int, ...] | None
@@ -140,7 +140,7 @@ def is_without_writer(files: Files) -> bool:
             msg = f"{needed} is not a regular file: this is not a log, or not all of one"
             raise Unavailable(msg)
         if not os.access(needed, os.R_OK):
-            msg = f"{needed} cannot be read: get the right to read it, or ask whoever has it for a backup"
+            msg = f"{needed} cannot be read: get the right to read it, or ask its owner for a backup"
             raise Unavailable(msg)
     versions = _versions(files.database)
     if os.path.lexists(files.shared_memory):

@@ -177,7 +177,7 @@ class SessionKeeper(Policy):
         try:
             known = _newest(book, account)
         except PartitionParked:
-            return ()  # This account's view failed: the others go on.
+            return ()  # This account's view failed: the others continue.
         if known is None:
             return [_first(account, calendar.day_at(now))]
         began_at = known.began_at or 0

@@ -40,7 +40,7 @@ class Cursors:
         self._written_at = 0
         self._written: dict[str, int] = {}
         self._held: dict[str, int] = {}
-        """The position past which a failed policy's cursor does not move, though the others go on."""
+        """The position past which a failed policy's cursor does not move, though the others continue."""
 
     def begin(self, policy: str, head: int) -> int:
         """Return the position up to which a policy has seen the log; a new policy begins at the head, durably."""

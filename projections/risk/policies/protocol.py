@@ -201,7 +201,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def has_recovered(book: Book, error: BaseException) -> bool:
-    """Return whether a policy may go on: its parked partition was retried, or only the store had failed."""
+    """Return whether a policy may continue: its parked partition was retried, or only the store had failed."""
     if isinstance(error, PartitionParked):
         return (error.view, error.partition) not in book.parked
     return is_transient(error)

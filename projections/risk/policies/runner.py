@@ -65,7 +65,7 @@ class Policies:
     processes with the same policies, decide once. When `book.append` or `book.observe` returns, the decisions that
     it caused are appended. Reading the past (`as_of`, `steps`, a rebuild or retry of a view) evaluates nothing: its
     records were decided on when they were new. A policy that raises is not evaluated for that account again
-    (`stopped`) and goes on for all others; what could not be appended is retried (`error`).
+    (`stopped`) and continues for all others; what could not be appended is retried (`error`).
     """
 
     def __init__(self, book: Book, policies: Sequence[Policy]) -> None:
@@ -221,7 +221,7 @@ class Policies:
                 self._evaluate(policy, self.book, trigger)
 
     def flush(self) -> None:
-        """Append pending decisions; returns when those that the calling thread caused are appended, whoever does it."""
+        """Append pending decisions; returns when those that the calling thread caused are appended, by any thread."""
         if not self._pending:
             return
         with self._append_lock:
@@ -370,7 +370,7 @@ class Policies:
             except Closed as error:
                 self.error = error
                 return
-            except Exception as error:  # noqa: BLE001 - reported by `error`, `is_caught_up` and `stop`; the thread goes on
+            except Exception as error:  # noqa: BLE001 - reported by `error`, `is_caught_up` and `stop`; the thread continues
                 self.error = error
                 self._stop.wait(WAIT_SECONDS)
 

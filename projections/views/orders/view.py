@@ -158,7 +158,7 @@ def tiers_of(settings: object = None) -> Tiers[Order]:
 
 
 class Orders:
-    """Queries about orders. Every Order is a value: it does not change under the caller while folding goes on.
+    """Queries about orders. Every Order is a value: it does not change under the caller while folding continues.
 
     Each raises PartitionParked if the account's fold has stopped.
     """
