@@ -62,8 +62,9 @@ class Compared:
             self.book.close()
             self.book = projections.open(self._store, snapshots=self._snapshots)
             return
-        self._clock.advance(max(0, fact.at - self._clock.now_ns()) + 1)
-        self.book.append(place_of(fact, self.account), event, occurred_at=fact.at)
+        # A fact without a time is recorded when it is: `at`. Nothing is recorded before it has happened.
+        self._clock.advance(max(0, fact.at - self._clock.now_ns()))
+        self.book.append(place_of(fact, self.account), event, occurred_at=fact.at if fact.timed else None)
 
 
 def near(found: Decimal | None, expected: Fraction | None) -> bool:

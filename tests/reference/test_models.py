@@ -179,6 +179,15 @@ def test_what_happened_while_the_position_was_flat_is_within_the_window() -> Non
     assert figures(account) == (1, 30, 20, 120, 110)
 
 
+def test_a_fill_through_flat_begins_a_window_of_its_own() -> None:
+    # +1 @ 100, -2 @ 110 at minute 2: 10, and -1 @ 110. Bought @ 90 at minute 1, it closes that: 110 - 90 = 20 more.
+    account = after((0, fill("A", 1, 100)), (2, fill("B", -2, 110)), (1, fill("C", 1, 90)))
+    assert figures(account) == (0, 30, 30, 0, 0)
+    assert account.marks("ES") == {"LATE"}
+    # At minute 3 it would be just the next fill.
+    assert after((0, fill("A", 1, 100)), (2, fill("B", -2, 110)), (3, fill("C", 1, 90))).marks("ES") == set()
+
+
 def test_the_window_holds_so_many_executions() -> None:
     # With two in the window, a fill at minute 1 among those at 0, 2, 3, 4 comes before both of them.
     facts = [(minute, fill(f"T{minute}", 1, 100 + minute)) for minute in (0, 2, 3, 4)]

@@ -33,6 +33,14 @@ def test_a_correction_of_an_earlier_trip_by_its_new_figures_alone_changes_what_t
     assert figures(account) == (1, 50, 50, 6745, 6745)
 
 
+def test_a_correction_of_an_earlier_trip_counts_on_its_own_day() -> None:
+    # Day 5: 110 - 100 = 10. Corrected on day 6 to 95: 5 more, then.
+    facts = [(0, fill("A", 1, 100)), (1, fill("B", -1, 110)), (2, fill("C", 1, 120)), (24 * 60, correct("A", 1, 95))]
+    assert made(after((0, define()), *facts)) == {"05": (10, 0), "06": (5, 0)}
+    # Within the window it changes what was made on day 5.
+    assert made(after((0, define()), *facts[:2], facts[3])) == {"05": (15, 0)}
+
+
 def test_a_correction_of_an_earlier_trips_quantity_books_the_difference_at_the_trades_price() -> None:
     # 2 @ 100 sold @ 110: 20; then 1 @ 120. Corrected to 1 @ 100: one is taken back, -1 @ 100: 100 - 120 = -20.
     facts = fill("A", 2, 100), fill("B", -2, 110), fill("C", 1, 120)
