@@ -180,12 +180,15 @@ def test_what_happened_while_the_position_was_flat_is_within_the_window() -> Non
 
 
 def test_a_fill_through_flat_begins_a_window_of_its_own() -> None:
-    # +1 @ 100, -2 @ 110 at minute 2: 10, and -1 @ 110. Bought @ 90 at minute 1, it closes that: 110 - 90 = 20 more.
-    account = after((0, fill("A", 1, 100)), (2, fill("B", -2, 110)), (1, fill("C", 1, 90)))
+    # +1 @ 100, -2 @ 110 at minute 2: 10, and -1 @ 110. Bought @ 90 before that trip, it closes the short one: 20 more.
+    facts = [(0, fill("A", 1, 100)), (2, fill("B", -2, 110))]
+    account = after(*facts, (-1, fill("C", 1, 90)))
     assert figures(account) == (0, 30, 30, 0, 0)
     assert account.marks("ES") == {"LATE"}
-    # At minute 3 it would be just the next fill.
-    assert after((0, fill("A", 1, 100)), (2, fill("B", -2, 110)), (3, fill("C", 1, 90))).marks("ES") == set()
+    # Just before the reversal, it is a part of what that closed: 110 - 100 and 110 - 90.
+    account = after(*facts, (1, fill("C", 1, 90)))
+    assert figures(account) == (0, 30, 30, 0, 0)
+    assert account.marks("ES") == set()
 
 
 def test_the_window_holds_so_many_executions() -> None:
