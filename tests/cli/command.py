@@ -71,7 +71,7 @@ def on_terminal(arguments: list[str], columns: int, **settings: str) -> Ended:
             if not part:
                 break
             said += part
-        child.wait(timeout=60)
+        child.wait(timeout=300)
     os.close(ours)
     return Ended(child.returncode, said.decode(), "")
 

@@ -40,7 +40,7 @@ def shell(tmp_path: Path) -> Run:
     def shell(*arguments: object, stdin: str | None = None) -> Ended:
         command = [sys.executable, "-m", "eventstore", *map(str, arguments)]
         done = subprocess.run(  # noqa: PLW1510 - the exit code is what is looked at
-            command, capture_output=True, text=True, input=stdin, timeout=60, cwd=tmp_path, env=plain_environment()
+            command, capture_output=True, text=True, input=stdin, timeout=300, cwd=tmp_path, env=plain_environment()
         )
         return Ended(done.returncode, done.stdout, done.stderr)
 

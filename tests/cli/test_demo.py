@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -136,10 +135,7 @@ def test_a_locked_account_opens_nothing_more(played: Path) -> None:
 
 
 def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path: Path, played: Path) -> None:
-    began = time.monotonic()
     ended = shell("demo", "--keep", tmp_path / "kept", "--json")
-    # It waits for nothing that may never come; how long it takes is for the benchmarks, on a machine of their own.
-    assert time.monotonic() - began < 120
     assert ended.code == 0, ended.err
     result = ended.document
     assert result["ok"] is True

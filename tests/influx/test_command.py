@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import eventstore
 from eventstore import InfluxSettings
 from eventstore.influx import status
+from gateways.cli import app
 from tests.cli.command import Ended, plain_environment, small_log
 from tests.influx.api import Server
 from tests.influx.test_checking import instant
@@ -36,18 +38,19 @@ def variables(server: Server, bucket: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def command(variables: dict[str, str], tmp_path: Path) -> Command:
-    """Run a command in a process of its own, InfluxDB's settings in its environment."""
+def command(variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run a command in this process, InfluxDB's settings in its environment."""
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str | Path, **changes: str) -> Ended:
-        line = [sys.executable, "-m", "eventstore", *map(str, arguments)]
-        environment = plain_environment() | variables | changes
-        ended = subprocess.run(
-            line, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path, timeout=WAIT_SECONDS * 2
-        )
-        assert "Traceback" not in ended.stderr
-        assert variables["EVENTSTORE_INFLUX_TOKEN"] not in ended.stdout + ended.stderr
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        with monkeypatch.context() as patched:
+            for name, value in (variables | changes).items():
+                patched.setenv(name, value)
+            result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert variables["EVENTSTORE_INFLUX_TOKEN"] not in result.stdout + result.stderr
+        return Ended(result.exit_code, result.stdout, result.stderr)
 
     return run
 

@@ -4,7 +4,6 @@
 # mypy: disable-error-code="comparison-overlap"
 
 import gc
-import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
+import apsw
 import msgspec
 import pytest
 
@@ -166,7 +166,7 @@ def test_opening_does_not_wait_for_its_first_cut(
     projections.open(store, snapshots=tmp_path / "cuts.sqlite").snapshot()
     store.append("trade/A/T1", [bought("T4"), bought("T5"), bought("T6")])
     monkeypatch.setattr(opening_module, "FIRST_CUT_EVENTS_MIN", 3)
-    other = sqlite3.connect(tmp_path / "cuts.sqlite", isolation_level=None)
+    other = apsw.Connection(str(tmp_path / "cuts.sqlite"))
     other.execute("BEGIN IMMEDIATE")
     book = projections.open(store, snapshots=tmp_path / "cuts.sqlite")
     book.append("trade/A/T1", bought("T7"))

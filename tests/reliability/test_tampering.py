@@ -73,7 +73,7 @@ CHANGES = [
     "recorded_at = recorded_at + 1",
     "occurred_at = occurred_at - 1",
     "occurred_at = -occurred_at",
-    "id = CAST(substr(id, 1, 15) || x'ff' AS BLOB)",
+    "id = CAST(substr(id, 1, 15) || iif(substr(id, 16) = x'ff', x'00', x'ff') AS BLOB)",
     "id = CAST(substr(id, 1, 15) AS BLOB)",
     "id = CAST(id || x'00' AS BLOB)",
     "id = x''",
