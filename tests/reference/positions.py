@@ -107,7 +107,9 @@ class Positions:
         bust = fact.kind == "BUST"
         quantity, price = (fact.quantity, fact.price) if bust else fact.before or (None, None)
         again = [each for each in self.booked if (each.kind, each.id, each.symbol) == (fact.kind, fact.id, fact.symbol)]
-        if fact.symbol is not None and any(bust or each.price == fact.price for each in again):
+        # A correction may restore what an earlier one replaced: it is repeated only if it states what the last one did.
+        same = [each for each in again[-1:] if (each.quantity, each.price) == (fact.quantity, fact.price)]
+        if fact.symbol is not None and (again if bust else same):
             self.get(fact.symbol, fact.held).marked.append((f"DUPLICATE_{WORDS[fact.kind]}", fact.log))
         elif fact.symbol is None or fact.side is None or quantity is None or price is None:
             self.unknown.append(fact)

@@ -109,6 +109,19 @@ def test_a_bust_of_a_forgotten_trade_is_booked_by_its_own_figures_once() -> None
     assert account.marks("ES") == {"LATE", "DUPLICATE_BUST"}
 
 
+def test_corrections_of_a_forgotten_trade_may_restore_each_other() -> None:
+    # Bought 1 @ 100 long ago; 105 costs 5, 100 again gives them back, 105 costs 5; said once more, it costs nothing.
+    stated = {"symbol": "ES", "side": 1}
+    to_105 = correct("X", 1, 105, before=(Decimal(1), Decimal(100)), **stated)
+    back = correct("X", 1, 100, before=(Decimal(1), Decimal(105)), **stated)
+    account = after(to_105, back, to_105)
+    assert figures(account) == (0, -5, -5, 0, 0)
+    assert account.marks("ES") == {"LATE"}
+    account = after(to_105, back, to_105, to_105)
+    assert figures(account) == (0, -5, -5, 0, 0)
+    assert account.marks("ES") == {"LATE", "DUPLICATE_CORRECTION"}
+
+
 def test_a_second_bust_changes_nothing() -> None:
     account = after(fill("A", 2, 100), fill("B", 1, 100), bust("B"), bust("B"))
     assert figures(account)[0] == 2
