@@ -132,7 +132,7 @@ class Position:
             self.items.remove(item)
             return
         figures = fractions((twin.quantity, twin.price), scale(self.items, item.place))
-        self.book(fact, (figures, (NOTHING, figures[1])), {})
+        self.book(fact, (figures, (NOTHING, figures[1])), {}, twin)
 
     def joined(self, other: Position) -> Position:
         """Return both as one: windows since flat are folded together, what is older stays as it was."""
