@@ -69,6 +69,7 @@ def test_the_day_is_as_promised(played: Path) -> None:
     assert max(occurred_at for _, _, occurred_at, *_ in day) < CLOSES_AT
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("cut_at", [9_800, 14_626])
 def test_a_day_that_was_cut_short_continues_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
     """Also just after the lockout."""
@@ -80,6 +81,7 @@ def test_a_day_that_was_cut_short_continues_to_the_same_end(tmp_path: Path, play
     assert facts_in(tmp_path) == facts_in(played)
 
 
+@pytest.mark.untraced
 def test_a_day_that_was_cut_short_just_before_the_lockout_gets_it(
     tmp_path: Path, played: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +136,7 @@ def test_a_locked_account_opens_nothing_more(played: Path) -> None:
     assert all(getattr(record.event, "reduce_only", False) for record in later)
 
 
+@pytest.mark.untraced
 def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path: Path, played: Path) -> None:
     ended = shell("demo", "--keep", tmp_path / "kept", "--json")
     assert ended.code == 0, ended.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,9 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from projections.risk.limits.schedule import LockoutExpiry
 from projections.risk.policies import Policies
+
+# What it runs over and over is covered elsewhere, and would take twice as long.
+pytestmark = pytest.mark.untraced
 
 START = 1_790_000_000_000_000_000
 MINUTE = 60_000_000_000

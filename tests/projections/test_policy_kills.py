@@ -22,6 +22,9 @@ from tests.projections.policy_lives import LEAST, MADE, SECOND, START, Loss, Ord
 from tests.reliability.checking import WAIT_SECONDS, environment
 from tests.reliability.steps import Moment
 
+# What it runs over and over is covered elsewhere, and would take twice as long.
+pytestmark = pytest.mark.untraced
+
 KILLED, ALIVE = -9, 0
 WHOLE = 1_000_000
 

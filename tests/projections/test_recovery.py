@@ -20,6 +20,9 @@ from tests.projections.cutting import digest, from_zero
 from tests.projections.examples import bought, snapshots_file
 from tests.projections.histories import states, store_of
 
+# What it runs over and over is covered elsewhere, and would take twice as long.
+pytestmark = pytest.mark.untraced
+
 ROUNDS = 12
 
 

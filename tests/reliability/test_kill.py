@@ -16,6 +16,9 @@ import eventstore
 from tests.reliability.checking import WAIT_SECONDS, WORKER, Ack, check, environment, read_acks, submitted
 from tests.reliability.worker import WRITERS
 
+# What it runs over and over is covered elsewhere, and would take twice as long.
+pytestmark = pytest.mark.untraced
+
 ROUNDS = int(os.environ.get("RELIABILITY_ROUNDS", "50"))
 SEED = int(os.environ.get("RELIABILITY_SEED", "20260721"))
 LIFE_SECONDS_MAX = 0.15

@@ -22,6 +22,9 @@ from tests.reliability.questions import REOPENED_AT
 from tests.reliability.states import BEFORE, CUT_AFTER, STATES, State, make_base
 from tests.reliability.steps import CUT, IN_A_CUT, Ack, Moment, Order
 
+# What it runs over and over is covered elsewhere, and would take twice as long.
+pytestmark = pytest.mark.untraced
+
 STEPS_MAX = 1_000
 LASTING = [name for name, state in STATES.items() if state.lasts]
 VOLATILE = [name for name, state in STATES.items() if not state.lasts]

@@ -38,6 +38,7 @@ def case(sound: tuple[Path, Path], tmp_path: Path) -> Case:
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_each_flipped_byte_of_a_payload_is_found(case: Case) -> None:
     chance = random.Random(SEED)
     wholly = set(chance.sample(range(1, RECORDS + 1), WHOLLY_FLIPPED))
@@ -316,6 +317,7 @@ def test_a_damaged_watermark_is_named(sound: tuple[Path, Path], tmp_path: Path) 
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_no_flipped_byte_of_the_file_goes_by(case: Case) -> None:
     """Found by name on opening, by verifying or by SQLite's own check; or it was nothing: all reads as before."""
     chance = random.Random(SEED)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from typing_extensions import override
@@ -16,6 +17,9 @@ from eventstore.journals.sqlite import SqliteJournal
 from eventstore.record import Draft, PreparedBatch, Record
 from eventstore.testing import LATER, draft
 from tests.memory import directory_in_memory
+
+# What it runs over and over is covered elsewhere, and would take twice as long.
+pytestmark = pytest.mark.untraced
 
 STREAMS = ("order/ACC1/1", "order/ACC1/2", "order/ACC2/1", "orders/ACC1/1", "quote/-/1", "quote/-/ü😀")
 PATTERNS = (*STREAMS, "order/", "order/ACC1/", "quote/-/", "orders/ACC2/", "order/ACC1/3")
