@@ -71,7 +71,7 @@ def measure(setting: Setting) -> list[Row]:
         }
         in_turns(1, measures)
         figures = in_turns(rounds, measures, setting.rounds("quotes", rounds))
-        views = len(book._fold.views)  # noqa: SLF001 - how many views each quote goes by
+        views = len(book._fold.slots)  # noqa: SLF001 - how many views each quote goes by
     ours = figures.pop("observed")
     return [
         row(

@@ -80,7 +80,7 @@ def _folded(store: EventStore, fold: Fold) -> None:
     for page in tail(store, 0, store.head(), None):
         fold.apply(page)
     assert fold.log_position == store.head()
-    assert not any(view_state.parked for view_state in fold.views.values())
+    assert not any(view_state.parked for view_state in fold.slots.values())
 
 
 def _decoded(store: EventStore) -> int:

@@ -115,7 +115,7 @@ class Book(BuiltinQueries):
     def views(self) -> list[View[Any]]:
         """The views that were added to the built-in ones."""
         builtin = {view.name for view in builtin_views()}
-        return [view_state.view for name, view_state in self._fold.views.items() if name not in builtin]
+        return [view_state.view for name, view_state in self._fold.slots.items() if name not in builtin]
 
     def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
         """Return how often records changed each (view, partition): derived figures are valid while that is the same."""
@@ -257,9 +257,9 @@ class Book(BuiltinQueries):
 
         It is the view's own object: read it, do not change it, and rely only on what the view publishes by replacement.
         """
-        view_state = self._fold.views.get(view)
+        view_state = self._fold.slots.get(view)
         if view_state is None:
-            msg = f"this book has no view {view!r}, only {', '.join(self._fold.views)}: name it in open(views=...)"
+            msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
             raise InvalidEvent(msg)
         if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
             # A new exception each time: one that is raised again keeps the traceback of every raise.
@@ -268,7 +268,7 @@ class Book(BuiltinQueries):
 
     def partitions(self, view: str) -> list[str]:
         """Return the partitions of a view that have a state."""
-        view_state = self._fold.views.get(view)
+        view_state = self._fold.slots.get(view)
         return [] if view_state is None else list(view_state.states)
 
     def read(
@@ -289,7 +289,7 @@ class Book(BuiltinQueries):
         """The (view, partition) pairs where a view failed: queries of these raise until `retry` succeeds."""
         return {
             (name, partition): error
-            for name, view_state in self._fold.views.items()
+            for name, view_state in self._fold.slots.items()
             for partition, error in list(view_state.parked.items())
         }
 
@@ -298,7 +298,7 @@ class Book(BuiltinQueries):
     def retry(self, view: str, partition: str) -> bool:
         """Fold a parked partition again from its first record; return whether it is now as current as the book."""
         with self._lock:
-            view_state = self._fold.views[view]
+            view_state = self._fold.slots[view]
             single = refolded(
                 view_state.view,
                 partition,
@@ -320,7 +320,7 @@ class Book(BuiltinQueries):
         # Only what was appended meanwhile is folded under the lock.
         with self._lock:
             catch_up(rebuilt, self._reader, self.position, self._accounts)
-            new = rebuilt.views[view.name]
+            new = rebuilt.slots[view.name]
             view_state = self._fold.add(new.view, new.states)
             view_state.changed.update(new.states)
             view_state.parked.update(new.parked)

@@ -68,7 +68,7 @@ def compare_snapshots(
     for part in parts:
         for page in tail(store, fold.log_position, part.log_position, None):
             fold.apply(page)
-        differences += _differences(part, fold.views[part.view.name])
+        differences += _differences(part, fold.slots[part.view.name])
     if kept is not None and kept is not snapshots:
         kept.close()
     return SnapshotComparison(

@@ -86,7 +86,7 @@ class Fold:
         # The position up to which records are queued or folded, and whether more are being collected: in one value, so
         # that an interruption never finds one without the other.
         self._collected = (0, False)
-        self.views: dict[str, ViewState] = {}
+        self.slots: dict[str, ViewState] = {}
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
         for view in views:
@@ -105,7 +105,7 @@ class Fold:
         self, view: View[Any], states: Mapping[str, Any] | None = None, saved: Mapping[str, bytes] | None = None
     ) -> ViewState:
         """Add a view, or replace it: with its states at this fold's position and their digests in a cut, or empty."""
-        before = self.views.get(view.name)
+        before = self.slots.get(view.name)
         # Every partition counts as changed once more, also one that only the old or only the new view has: what was
         # derived from the replaced view's states is void.
         known = () if before is None else {*before.change_counts, *before.states, *(states or ())}
@@ -113,14 +113,14 @@ class Fold:
             {} if before is None else {partition: before.change_counts.get(partition, 0) + 1 for partition in known}
         )
         added = ViewState(view, dict(states or {}), set(), {}, defaultdict(list), counts, dict(saved or {}))
-        self.views[view.name] = added
+        self.slots[view.name] = added
         self._routes.clear()
         return added
 
     def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
         """Return how often records changed each of some (view, partition) pairs."""
-        views = self.views
-        return tuple([views[view].change_counts.get(partition, 0) for view, partition in wanted])
+        slots = self.slots
+        return tuple([slots[view].change_counts.get(partition, 0) for view, partition in wanted])
 
     def unchanged_since(self, log_position: int) -> bool:
         """Return whether no record after a position has changed any state, or is about to."""
@@ -168,14 +168,14 @@ class Fold:
             return view.partition(record)
         except Exception as error:  # noqa: BLE001 - as for any failure of a view: it stops no other
             parked = PartitionParked(view.name, record.account, record.position, error)
-            self.views[view.name].parked.setdefault(record.account, parked)
+            self.slots[view.name].parked.setdefault(record.account, parked)
             return None
 
     def fold_waiting(self) -> None:
         """Fold what is queued: the page just collected, or what an interruption left of the last one."""
         self._discard_incomplete()
         with decimal.localcontext(FIXED):
-            for view_state in self.views.values():
+            for view_state in self.slots.values():
                 # Not a loop over items: a partition leaves the queue only once it is folded.
                 while view_state.waiting:
                     _fold_partition(view_state)
@@ -186,7 +186,7 @@ class Fold:
         """Empty the queue if an interruption came while it was filled: the same records come again."""
         last, is_collecting = self._collected
         if is_collecting:
-            for view_state in self.views.values():
+            for view_state in self.slots.values():
                 view_state.waiting.clear()
             self._collected = (last, False)
 
@@ -210,7 +210,7 @@ class Fold:
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
-        wanting = tuple((each, is_by_account(each.view)) for each in self.views.values() if _wants(each.view, name))
+        wanting = tuple((each, is_by_account(each.view)) for each in self.slots.values() if _wants(each.view, name))
         handlers = tuple((each.waiting, None if is_account else each.view) for each, is_account in wanting)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         names = frozenset(each.view.name for each, _ in wanting)
@@ -226,8 +226,8 @@ class Fold:
 
     @override
     def __repr__(self) -> str:
-        parked = sum(len(view_state.parked) for view_state in self.views.values())
-        return f"<Fold of {', '.join(self.views)} at {self.log_position}{f', {parked} parked' if parked else ''}>"
+        parked = sum(len(view_state.parked) for view_state in self.slots.values())
+        return f"<Fold of {', '.join(self.slots)} at {self.log_position}{f', {parked} parked' if parked else ''}>"
 
 
 def as_decoded(kind: EventType, event: Event, data: bytes) -> Event:

@@ -38,7 +38,7 @@ def refolded(
     chosen = frozenset({check_name("partition", partition)}) if by_account else accounts
     for page in tail(reader, 0, until, chosen):
         fold.apply([record for record in page if belongs(record)])
-    return fold.views[view.name]
+    return fold.slots[view.name]
 
 
 def catch_up(

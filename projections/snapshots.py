@@ -149,7 +149,7 @@ class Snapshots:
         # After an interruption some states are ahead of the position: complete the fold first.
         fold.fold_waiting()
         parts = []
-        for name, view_state in fold.views.items():
+        for name, view_state in fold.slots.items():
             if view_state.parked or name in leave_out:
                 continue
             unsaved = view_state.states.keys() - view_state.saved.keys()

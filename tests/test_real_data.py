@@ -80,8 +80,8 @@ def orders(lobster: EventStore) -> OrdersState:
     """Return every order of the day, also those that a book would look up in the log."""
     fold = Fold([OrdersView(closed_max=1_000_000, unknown_max=1_000_000)])
     fold.apply(list(lobster.read()))
-    assert not fold.views["orders"].parked
-    state: OrdersState = fold.views["orders"].states["N1"]
+    assert not fold.slots["orders"].parked
+    state: OrdersState = fold.slots["orders"].states["N1"]
     return state
 
 

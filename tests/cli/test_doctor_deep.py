@@ -24,7 +24,7 @@ def swap(data: Path, view: str, partition: str, other: str, *, signed: bool) -> 
     """Put another account's state in the place of one in the newest cut, with the key or without it."""
     with eventstore.open(data) as store, projections.open(store) as book:
         state = book.state(view, other)
-        view_state = book._fold.views[view]
+        view_state = book._fold.slots[view]
         if signed:
             view_state.states[partition] = state
             view_state.changed.add(partition)

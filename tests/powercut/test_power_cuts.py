@@ -191,8 +191,8 @@ def check_book(store: eventstore.EventStore, policies: list[str]) -> None:
     """The book from the cuts is the book from the log, and the policies resume where they were."""
     with projections.open(store) as book:
         whole = projections.open(store, snapshots=False)
-        assert {name: view_state.states for name, view_state in book._fold.views.items()} == {
-            name: view_state.states for name, view_state in whole._fold.views.items()
+        assert {name: view_state.states for name, view_state in book._fold.slots.items()} == {
+            name: view_state.states for name, view_state in whole._fold.slots.items()
         }
         running = Policies(book, [Loss(name) for name in policies]).start(ticking=False)
         for account in ("T0", "T1") if policies else ():

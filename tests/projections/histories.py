@@ -124,7 +124,7 @@ def states(fold: Fold) -> dict[tuple[str, str], bytes]:
     """Return every state of a fold as the bytes in a snapshot."""
     return {
         (name, partition): msgspec.msgpack.encode(state)
-        for name, view_state in fold.views.items()
+        for name, view_state in fold.slots.items()
         for partition, state in view_state.states.items()
     }
 

@@ -82,10 +82,10 @@ def edit(file: Path, view: str, partition: str, store: EventStore) -> None:
 def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) -> None:
     cut(store)
     with projections.open(store) as book:
-        state = book._fold.views["positions"].states["A"]
+        state = book._fold.slots["positions"].states["A"]
         other = msgspec.msgpack.decode(encoded(book.state("positions", "B")), type=type(state))
-        book._fold.views["positions"].states["A"] = other
-        book._fold.views["positions"].changed.add("A")
+        book._fold.slots["positions"].states["A"] = other
+        book._fold.slots["positions"].changed.add("A")
         move_on(book)
         assert book.snapshot()
     with projections.open(store) as book:

@@ -122,7 +122,7 @@ def test_an_account_with_a_failed_view_does_not_keep_others_from_expiring(
     for account in "AB":
         book.append(f"lockout/{account}/loss", LockoutSet(rule_id="loss", until=NOON + 1))
     clock.advance(SECOND)
-    book._fold.views["lockouts"].parked["A"] = PartitionParked("lockouts", "A", 1, LookupError("broken"))
+    book._fold.slots["lockouts"].parked["A"] = PartitionParked("lockouts", "A", 1, LookupError("broken"))
     policies = running(book, LockoutExpiry())
     assert [record.account for record in store.read(types=(LockoutExpired,))] == ["B"]
     assert policies.is_caught_up

@@ -173,7 +173,7 @@ def test_a_view_that_fails_stops_its_own_partition_and_the_others_continue(store
     book.observe("rain/B/x", Glimpsed(millimetres=4))
     with pytest.raises(PartitionParked, match="13 is too much"):
         book.state("rain", "A")
-    assert book._fold.views["rain"].states["A"] == Water(1, [0])
+    assert book._fold.slots["rain"].states["A"] == Water(1, [0])
     assert (book.state("rain", "B").total, book.state("everything", "A").total) == (4, 3)
 
 

@@ -72,7 +72,7 @@ def test_a_view_that_raises_stops_its_own_partition_and_no_other(store: EventSto
 def test_a_partition_that_stopped_stays_as_it_was_and_tells_its_first_failure(book: Book) -> None:
     book.append("rain/A/x", [rain(4), rain(13)])
     assert book.parked["rain", "A"].position == 2
-    assert book._fold.views["rain"].states["A"] == Water(1, [1])
+    assert book._fold.slots["rain"].states["A"] == Water(1, [1])
 
 
 def test_a_shipped_view_s_questions_raise_too_for_the_account_that_stopped(

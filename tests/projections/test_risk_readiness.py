@@ -95,7 +95,7 @@ def test_a_parked_input_rejects_new_exposure_and_no_reduction(
 
 def park(day: Day, view: str) -> None:
     """Let a view fail on the next record of the account."""
-    slot = day.book._fold.views[view]
+    slot = day.book._fold.slots[view]
     error = projections.view.PartitionParked(view, "A", day.book.position, ValueError("broken"))
     slot.parked["A"] = error
     slot.change_counts["A"] = slot.change_counts.get("A", 0) + 1

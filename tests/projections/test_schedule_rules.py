@@ -338,7 +338,7 @@ def test_an_undefined_contract_does_not_keep_a_day_from_closing(
 
 
 def parked(book: Book, view: str, account: str = "A") -> None:
-    book._fold.views[view].parked[account] = PartitionParked(view, account, 1, LookupError("broken"))
+    book._fold.slots[view].parked[account] = PartitionParked(view, account, 1, LookupError("broken"))
 
 
 def test_an_account_with_failed_sessions_does_not_affect_others(store: EventStore, book: Book) -> None:

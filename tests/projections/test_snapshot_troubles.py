@@ -288,7 +288,7 @@ def test_what_an_interruption_left_half_folded_is_in_no_cut(store: EventStore) -
         at, _ = fold._collect(list(store.read()))
         # As where Ctrl-C hits between two views: one has folded, the next has not, the position is the old one.
         fold._collected = (at, False)
-        waiting = [view_state for view_state in fold.views.values() if view_state.waiting]
+        waiting = [view_state for view_state in fold.slots.values() if view_state.waiting]
         first = waiting[0]
         [(partition, pairs)] = first.waiting.items()
         state = first.states[partition] = first.view.initial()

@@ -264,7 +264,7 @@ def test_thinning_leaves_no_state_behind_that_no_cut_needs(
     connection = apsw.Connection(str(file))
     kept = connection.execute("SELECT count(*) FROM state").get
     # At most one state of each partition for each cut, and most stand for several.
-    assert kept <= 4 * sum(len(view_state.states) for view_state in book._fold.views.values())
+    assert kept <= 4 * sum(len(view_state.states) for view_state in book._fold.slots.values())
     connection.close()
 
 
