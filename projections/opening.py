@@ -66,7 +66,7 @@ def open(
     pending = [request for account in _not_parked(book, "enforcement") for request in book.enforcement.pending(account)]
     seconds = (clock.monotonic_ns() - began) / 1e9
     book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
-    if tail_length >= FIRST_CUT_EVENTS_MIN:
+    if kept is not None and tail_length >= FIRST_CUT_EVENTS_MIN:
         book.first_cut.start()
     return book
 
