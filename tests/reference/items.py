@@ -35,6 +35,11 @@ class Item:
     def price(self) -> Fraction | None:
         return self.history[-1][2]
 
+    @property
+    def is_unpriced(self) -> bool:
+        """Return whether a price is missing that may still be stated."""
+        return self.kind in {"RECONCILED", "EXPIRY"} and bool(self.quantity) and self.price is None
+
     def state(self, quantity: Fraction, price: Fraction | None) -> None:
         """Replace the figures, as if they had always been so."""
         self.history[-1] = (self.history[-1][0], quantity, price)

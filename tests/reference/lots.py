@@ -17,14 +17,13 @@ class Totals:
 
     `lots` are open quantities with their prices, None if none was stated; `average_total` is the cost of the priced
     ones by average cost. `realized` has an entry for each item. The item at `opened` was the last to open the position,
-    or to reverse it; the items from `start` on are those since it was last flat.
+    or to reverse it.
     """
 
     quantity: Fraction = NOTHING
     lots: list[tuple[Fraction, Fraction | None]] = field(default_factory=list)
     average_total: Fraction = NOTHING
     realized: list[tuple[Item, Fraction, Fraction]] = field(default_factory=list)
-    start: int = 0
     opened: int = 0
     inexact: bool = False
 
@@ -45,7 +44,7 @@ class Totals:
 
 def fold(items: list[Item]) -> Totals:
     """Return a position after its items, one after the other."""
-    held, after_flat = Totals(), 0
+    held = Totals()
     for index, item in enumerate(items):
         before, first, average = held.quantity, NOTHING, NOTHING
         if item.kind == "SPLIT":
@@ -56,12 +55,8 @@ def fold(items: list[Item]) -> Totals:
             first, average = _change(held, item.quantity, item.price)
             held.inexact |= not _fits(held.quantity)
         held.realized.append((item, first, average))
-        if not before and held.quantity:
-            held.start, held.opened = after_flat, index
-        elif before * held.quantity < 0:
-            held.start = held.opened = index
-        elif before and not held.quantity:
-            after_flat = index + 1
+        if held.quantity and before * held.quantity <= 0:
+            held.opened = index
     return held
 
 

@@ -1,13 +1,13 @@
 """Reference: the items of one position in the order in which they happened, and what a late report does to them.
 
-Items before `start`, where the position was last flat, are fixed: what concerns them and is reported later becomes an
-item of its own at the end, on its own day.
+Items before `start` are fixed: what concerns them and is reported later becomes an item of its own at the end, on its
+own day. The window begins at the item that opened or reversed the position.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -56,7 +56,7 @@ class Position:
         return item in self.items[self.start :]
 
     def place(self, item: Item) -> None:
-        """Put an item where it happened; at the end, marked LATE, if that was before the position was last flat."""
+        """Put an item where it happened; at the end, marked LATE, if that was before the window."""
         item.place = (item.at, item.log)
         fixed = [items[-1].place for items in (*self.older, self.items[: self.start]) if items]
         late = item.place < max(fixed, default=item.place)
@@ -78,14 +78,10 @@ class Position:
         item.place = place
         self.items.insert(index, item)
         self.start += index < self.start
-        self._advance()
-
-    def _advance(self) -> None:
-        """Fix what lies before the position was last flat once the newest item opens it; what was fixed stays so."""
-        totals = self.totals()
-        if totals.opened == len(self.items) - 1:
-            self.start = max(self.start, totals.start)
-        self.start = max(self.start, len(self.items) - self.window_max)
+        if index == len(self.items) - 1 == self.totals().opened:
+            self.start = index
+        if len(self.items) - self.start > self.window_max:
+            self.start += self.window_max // 2
 
     def reconciled(self, at: int, log: int) -> Item | None:
         """Return the reconciliation that stood for what happened before it and is reported after it."""
@@ -136,8 +132,7 @@ class Position:
 
     def joined(self, other: Position) -> Position:
         """Return both as one: windows since flat are folded together, what is older stays as it was."""
-        one = Position(self.side, marked=self.marked + other.marked, older=self.older + other.older)
-        one.window_max = self.window_max
+        one = replace(self, items=[], start=0, marked=self.marked + other.marked, older=self.older + other.older)
         for each in (self, other):
             # A reversal begins a window, too: what is open before it belongs to what is folded together.
             start = next(number for number in range(each.start, -1, -1) if not fold(each.items[:number]).quantity)

@@ -191,6 +191,28 @@ def test_a_fill_through_flat_begins_a_window_of_its_own() -> None:
     assert account.marks("ES") == set()
 
 
+def test_the_window_begins_at_the_item_that_opens_the_position() -> None:
+    # Flat since minute 1; X of minute 3 is busted, and C opens at minute 10. So X is the last that is fixed: a fill of
+    # minute 2 is late and closes C, 105 - 120 = -15; one of minute 4 comes before C, which closes it: 105 - 120 = -15.
+    facts = [(0, fill("A", 1, 100)), (1, fill("B", -1, 110)), (3, fill("X", 1, 115))]
+    facts += [(5, bust("X")), (10, fill("C", 1, 120))]
+    late, while_flat = (after(*facts, (minute, fill("D", -1, 105))) for minute in (2, 4))
+    assert figures(late) == figures(while_flat) == (0, -5, -5, 0, 0)
+    assert (late.marks("ES"), while_flat.marks("ES")) == ({"LATE"}, set())
+    assert [item.log for item in late.get("ES").items] == [1, 2, 3, 5, 6]
+    assert [item.log for item in while_flat.get("ES").items] == [1, 2, 3, 6, 5]
+
+
+def test_only_an_item_at_the_end_begins_a_window() -> None:
+    # A of minute 1 and C of minute 9 are one trip until the sale of minute 5 parts them; the window stays as it was, so
+    # a bust of A is as if it had never been: -1 @ 110, closed by C @ 120.
+    facts = [(1, fill("A", 1, 100)), (9, fill("C", 1, 120)), (5, fill("B", -1, 110))]
+    assert figures(after(*facts)) == (1, 10, 10, 120, 120)
+    account = after(*facts, (10, bust("A")))
+    assert figures(account) == (0, -10, -10, 0, 0)
+    assert account.marks("ES") == set()
+
+
 def test_the_window_holds_so_many_executions() -> None:
     # With two in the window, a fill at minute 1 among those at 0, 2, 3, 4 comes before both of them.
     facts = [(minute, fill(f"T{minute}", 1, 100 + minute)) for minute in (0, 2, 3, 4)]
@@ -200,6 +222,18 @@ def test_the_window_holds_so_many_executions() -> None:
     assert account.marks("ES") == {"LATE"}
     # It is the newest lot: the first closed is 100, and the last left is 90.
     assert [price for _, price in account.get("ES").totals().lots] == [100, 102, 103, 104, 90]
+
+
+def test_a_full_window_is_fixed_by_half() -> None:
+    # The fifth is one too many for four: those of minutes 0 and 2 are fixed, so one of minute 1 is late, one of 3 not.
+    facts = [(minute, fill(f"T{minute}", 1, 100 + minute)) for minute in (0, 2, 4, 6, 8)]
+    assert after(*facts, window_max=4).get("ES").start == 2
+    assert after(*facts, (1, fill("L", 1, 90)), window_max=4).marks("ES") == {"LATE"}
+    account = after(*facts, (3, fill("L", 1, 90)), window_max=4)
+    assert account.marks("ES") == set()
+    assert [price for _, price in account.get("ES").totals().lots] == [100, 102, 90, 104, 106, 108]
+    # That makes four in the window, which may hold four.
+    assert account.get("ES").start == 2
 
 
 def test_days_are_those_that_are_stated() -> None:
