@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.facts import Fact
+from tests.reference.facts import SECOND, Fact
 from tests.reference.positions import Positions
-
-SECOND = 10**9
 
 
 @dataclass

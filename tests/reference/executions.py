@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from tests.reference.facts import ZERO, Fact
+from tests.reference.facts import SECOND, ZERO, Fact
 
 IDENTITIES_MAX = 2_000
 
@@ -143,6 +143,6 @@ def completed(known: Execution, again: Execution) -> bool:
         known.fee_stated = True
         for currency, amount in again.fees.items():
             known.charge(currency, amount)
-    if again.timed and not known.timed:
+    if again.timed and not known.timed and abs(again.at - known.at) >= SECOND:
         known.at, known.timed = again.at, True
     return before != (known.fee_stated, known.timed, known.trading_day, known.order)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 ZERO = Decimal(0)
+SECOND = 10**9
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ class Item:
     """One change of a position: a FILL, a SPLIT, or another adjustment by its reason.
 
     What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price). `history` are the figures (since,
-    quantity, price), the last in force.
+    quantity, price), the last in force. A split that is fixed keeps its ratio.
     """
 
     kind: str
@@ -26,6 +26,7 @@ class Item:
     execution: Execution | None = None
     fees: dict[str, Decimal] = field(default_factory=dict)
     place: tuple[int, int] = (0, 0)
+    fixed_ratio: Fraction | None = None
 
     @property
     def quantity(self) -> Fraction:
@@ -50,8 +51,13 @@ class Item:
 
 
 def ratio(items: list[Item], index: int) -> Fraction:
-    """Return the ratio of a split: of the quantity that the venue held at its time, late reports included."""
+    """Return the ratio of a split: of the quantity that the venue held at its time, late reports included.
+
+    A split of nothing, or one through flat, is impossible: 1.
+    """
     split, base = items[index], NOTHING
+    if split.fixed_ratio is not None:
+        return split.fixed_ratio
     for number, item in enumerate(items[:index]):
         if item.kind == "SPLIT":
             base *= ratio(items, number)
@@ -59,6 +65,15 @@ def ratio(items: list[Item], index: int) -> Fraction:
             base += item.known_at(split.at)
     after = base + split.quantity
     return after / base if base * after > 0 else Fraction(1)
+
+
+def fix(items: list[Item]) -> None:
+    """Fix items for good, with the figures in force: nothing tells any more what they were before."""
+    for index, item in enumerate(items):
+        if item.kind == "SPLIT":
+            item.fixed_ratio = ratio(items, index)
+    for item in items:
+        item.history = item.history[-1:]
 
 
 def scale(items: list[Item], place: tuple[int, int], until: int | None = None) -> Fraction:

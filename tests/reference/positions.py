@@ -7,11 +7,12 @@ from fractions import Fraction
 
 from tests.reference.executions import IDENTITIES_MAX, Execution, Executions
 from tests.reference.facts import ZERO, Fact
-from tests.reference.items import Item, fractions, scale
+from tests.reference.items import Item, fractions
+from tests.reference.joining import joined
 from tests.reference.sequence import WINDOW_MAX, Position
 
 WORDS = {"BUST": "BUST", "CORRECT": "CORRECTION"}
-UNCERTAIN = {"UNPRICED", "INEXACT", "UNKNOWN_BUST", "UNKNOWN_CORRECTION"}
+UNCERTAIN = {"UNPRICED", "INEXACT", "IMPOSSIBLE_SPLIT", "UNKNOWN_BUST", "UNKNOWN_CORRECTION"}
 
 
 class Positions:
@@ -36,7 +37,7 @@ class Positions:
         return self.get(symbol, side).marks() | {f"UNKNOWN_{WORDS[each.kind]}" for each in mine}
 
     def is_uncertain(self, symbol: str, side: str = "NET") -> bool:
-        """Return whether something about a position is open: a conflict, unknown bust, missing price or rounding."""
+        """Return whether something about a position is open: a conflict, bust, split, price or rounding."""
         contract = self.executions.contract
         mine = [each for each in self.executions.all if contract(each.symbol) == contract(symbol) and each.held == side]
         return any(each.conflicts for each in mine) or bool(self.marks(symbol, side) & UNCERTAIN)
@@ -98,7 +99,7 @@ class Positions:
                 execution.fees.clear()
             return
         # Figures are on the base of the trade's own time: splits have multiplied it since.
-        by = scale(position.items, item.place) if item in position.items else Fraction(1)
+        by = position.scale_since(item.place)
         refund = {currency: -amount for currency, amount in execution.fees.items()} if bust else {}
         position.book(fact, (fractions(before, by), fractions(after, by)), refund, execution)
 
@@ -125,9 +126,9 @@ class Positions:
         if fact.quantity:
             position.place(Item(fact.reason, fact.log, fact.at, [(fact.at, Fraction(fact.quantity), price)]))
             return
-        # A reconciliation of nothing, with a price: it states the price that earlier ones lacked.
-        for item, _, _ in position.entries():
-            if item.kind == fact.reason == "RECONCILED" and item.price is None:
+        # An adjustment by nothing, with a price: it states the price that earlier ones lacked.
+        for item in position.items[position.start :]:
+            if item.kind == fact.reason and item.is_unpriced:
                 item.state(item.quantity, price)
 
     def _define(self, fact: Fact) -> None:
@@ -137,7 +138,7 @@ class Positions:
         for name, side in list(self.held):
             if self.executions.contract(name) != name:
                 other = self.held.pop((name, side))
-                self.held[self.executions.contract(name), side] = self.get(name, side).joined(other)
+                self.held[self.executions.contract(name), side] = joined(self.get(name, side), other)
         for twin, known, verdict in self.executions.twins():
             position = self.get(known.symbol, known.held)
             if verdict == "CONFLICTING":

@@ -7,13 +7,14 @@ own day. The window begins at the item that opened or reversed the position.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from math import prod
 
 from tests.reference.executions import Execution
 from tests.reference.facts import Fact
-from tests.reference.items import NOTHING, Item, fractions, scale
+from tests.reference.items import NOTHING, Item, fix, fractions, ratio, scale
 from tests.reference.lots import Totals, fold
 
 WINDOW_MAX = 10_000
@@ -35,21 +36,38 @@ class Position:
     def totals(self) -> Totals:
         return fold(self.items)
 
+    @property
+    def lists(self) -> list[list[Item]]:
+        return [*self.older, self.items]
+
     def entries(self) -> list[tuple[Item, Fraction, Fraction]]:
         """Return each item with what it realized, by FIFO and by average cost."""
-        return [entry for items in (*self.older, self.items) for entry in fold(items).realized]
+        return [entry for items in self.lists for entry in fold(items).realized]
 
     def marks(self) -> set[str]:
         totals, marks = self.totals(), {kind for kind, _ in self.marked}
-        unpriced = [item for item, _, _ in self.entries() if item.kind == "RECONCILED" and item.price is None]
-        marks |= {"UNPRICED"} if any(item.quantity for item in unpriced) else set()
-        marks |= {"INEXACT"} if totals.inexact else set()
-        over = totals.quantity * {"NET": 0, "LONG": 1, "SHORT": -1}[self.side] < 0
-        return marks | ({"OVERCLOSED"} if over else set())
+        numbered = [(items, index, item) for items in self.lists for index, item in enumerate(items)]
+        has_unpriced_lots = totals.priced != totals.quantity
+        is_over = totals.quantity * {"NET": 0, "LONG": 1, "SHORT": -1}[self.side] < 0
+        found = {
+            "UNPRICED": has_unpriced_lots or any(item.is_unpriced for *_, item in numbered),
+            "IMPOSSIBLE_SPLIT": any(
+                item.kind == "SPLIT" and ratio(items, index) == 1 for items, index, item in numbered
+            ),
+            "INEXACT": totals.inexact,
+            "OVERCLOSED": is_over,
+        }
+        return marks | {kind for kind, is_so in found.items() if is_so}
+
+    def scale_since(self, place: tuple[int, int]) -> Fraction:
+        """Return by how much all splits after a place have multiplied a quantity."""
+        return prod((scale(items, place) for items in self.lists), start=Fraction(1))
 
     def item_of(self, execution: Execution) -> Item | None:
-        items = [item for items in (*self.older, self.items) for item in items]
-        return next((item for item in items if item.execution is execution and item.kind == "FILL"), None)
+        return next(
+            (item for items in self.lists for item in items if item.execution is execution and item.kind == "FILL"),
+            None,
+        )
 
     def is_open(self, item: Item) -> bool:
         """Return whether an item is within the window: not fixed."""
@@ -82,6 +100,7 @@ class Position:
             self.start = index
         if len(self.items) - self.start > self.window_max:
             self.start += self.window_max // 2
+        fix(self.items[: self.start])
 
     def reconciled(self, at: int, log: int) -> Item | None:
         """Return the reconciliation that stood for what happened before it and is reported after it."""
@@ -127,18 +146,5 @@ class Position:
         if self.is_open(item):
             self.items.remove(item)
             return
-        figures = fractions((twin.quantity, twin.price), scale(self.items, item.place))
+        figures = fractions((twin.quantity, twin.price), self.scale_since(item.place))
         self.book(fact, (figures, (NOTHING, figures[1])), {}, twin)
-
-    def joined(self, other: Position) -> Position:
-        """Return both as one: windows since flat are folded together, what is older stays as it was."""
-        one = replace(self, items=[], start=0, marked=self.marked + other.marked, older=self.older + other.older)
-        for each in (self, other):
-            # A reversal begins a window, too: what is open before it belongs to what is folded together.
-            start = next(number for number in range(each.start, -1, -1) if not fold(each.items[:number]).quantity)
-            one.older += [each.items[:start]] if start else []
-            one.items += each.items[start:]
-        if one.older and self.items and other.items:
-            one.marked.append(("MERGED", max(item.log for item in one.items)))
-        one.items.sort(key=lambda item: item.place)
-        return one

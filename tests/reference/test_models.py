@@ -8,7 +8,8 @@ from fractions import Fraction
 
 from tests.reference.days import Money, money
 from tests.reference.examples import DAY, FIRST, Timed, after, bust, correct, define, figures, fill, made
-from tests.reference.facts import Fact
+from tests.reference.facts import SECOND, Fact
+from tests.reference.positions import Positions
 
 # Lots, average cost, reversals.
 
@@ -121,6 +122,23 @@ def test_a_time_reported_later_moves_the_execution_to_where_it_happened() -> Non
     first = (0, fill("X", 1, 100))
     assert figures(after(*sold, fill("X", 1, 100, timed=False))) == (1, 10, 10, 100, 100)
     assert figures(after(*sold[:1], fill("X", 1, 100, timed=False), *sold[1:], first)) == (1, 20, 15, 110, 105)
+
+
+def test_a_time_within_a_second_of_the_known_one_completes_nothing() -> None:
+    # X, without a time, is recorded at second 10. One nanosecond less than a second before is no other time than that.
+    for before, moved in ((SECOND - 1, False), (SECOND, True)):
+        account = Positions()
+        facts = [fill("A", 1, 100), fill("B", -1, 110), fill("X", 1, 90, timed=False), fill("X", 1, 90)]
+        times = [0, 10 * SECOND, 10 * SECOND, 10 * SECOND - before]
+        for log, (fact, at) in enumerate(zip(facts, times, strict=True), 1):
+            account.apply(replace(fact, log=log, at=FIRST + at))
+        assert (account.executions.all[-1].at == FIRST + 10 * SECOND - before) is moved
+        assert account.executions.all[-1].timed is moved
+
+
+def test_a_stated_time_is_not_replaced_by_another() -> None:
+    account = after((5, fill("X", 1, 100)), (1, fill("X", 1, 100)))
+    assert account.executions.all[0].at == FIRST + DAY // 2 + 5 * 60 * SECOND
 
 
 def test_an_id_is_known_among_the_newest_executions_alone() -> None:

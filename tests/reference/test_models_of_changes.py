@@ -80,6 +80,48 @@ def test_a_correction_of_a_trade_before_a_split_states_the_figures_of_its_own_ti
     assert figures(account) == (180, 0, 0, 35_100, 35_100)
 
 
+def test_a_fixed_trade_that_was_split_under_another_name_is_scaled_too() -> None:
+    # ES made 2 x 10 with A and B, then 2 @ 100 are open under each name, and the name is learned: 4 @ 100, split into
+    # 8 @ 50. A's opposite, -2 @ 100, is -4 @ 50 by then and closes four of them at no profit.
+    facts = [fill("A", 2, 100), fill("B", -2, 110), fill("C", 2, 100), fill("D", 2, 100, symbol="CON.ES")]
+    account = after(*facts, define(names=("CON.ES",)), adjust(4, "SPLIT"), bust("A"))
+    assert figures(account) == (4, 20, 20, 200, 200)
+
+
+def test_a_split_that_is_fixed_keeps_its_ratio() -> None:
+    # 2 + 2 are split into 8, then 2 are busted: 2 before the split, 4 after. 6 sold reverse it: -2, and the window
+    # begins there. It was two for one, though of the two that count today +4 would make six.
+    facts = [(0, fill("A", 2, 100)), (1, fill("B", 2, 100)), (5, adjust(4, "SPLIT")), (6, bust("B"))]
+    assert figures(after(*facts))[0] == 4
+    assert figures(after(*facts, (7, fill("C", -6, 60))))[0] == -2
+
+
+def test_a_split_within_the_window_is_of_what_counts_before_the_window() -> None:
+    # Of 1 + 1 one was busted at minute 6, then 3 are sold: 1 before the window, -2. A split by +1 at minute 5 made two
+    # of the one that counts, whatever the venue held at minute 5: 2 - 3.
+    facts = [(0, fill("A", 1, 100)), (1, fill("B", 1, 100)), (6, bust("B")), (7, fill("C", -3, 60))]
+    account = after(*facts, (5, adjust(1, "SPLIT")))
+    assert figures(account)[0] == -1
+    assert account.marks("ES") == set()
+
+
+def test_an_impossible_split_does_nothing_and_is_marked_while_it_is() -> None:
+    # Nothing to split; then +2 through flat of a short position.
+    assert figures(after(adjust(3, "SPLIT"))) == (0, 0, 0, 0, 0)
+    assert after(adjust(3, "SPLIT")).marks("ES") == {"IMPOSSIBLE_SPLIT"}
+    facts: list[Timed] = [(1, fill("A", -1, 100)), (2, adjust(2, "SPLIT"))]
+    account = after(*facts)
+    assert figures(account) == (-1, 0, 0, -100, -100)
+    assert account.marks("ES") == {"IMPOSSIBLE_SPLIT"}
+    assert account.is_uncertain("ES")
+    # A late purchase of 3 before it: 2 become 4.
+    account = after(*facts, (0, fill("B", 3, 100)))
+    assert (figures(account)[0], account.marks("ES")) == (4, set())
+    # Bought 2 @ 100 instead, and it is fixed as it is: 1 @ 100.
+    account = after(*facts, (3, fill("B", 2, 100)))
+    assert (figures(account)[0], account.get("ES").start, account.marks("ES")) == (1, 2, {"IMPOSSIBLE_SPLIT"})
+
+
 def test_a_bust_of_an_unknown_trade_leaves_the_position_uncertain_until_the_trade_is_reported() -> None:
     facts = [(0, fill("A", 1, 100)), (9, bust("X", symbol="ES"))]
     account = after(*facts)
@@ -159,10 +201,9 @@ def test_an_addition_without_a_price_costs_the_average_and_a_reduction_realizes_
     assert figures(after(*facts, adjust(-2, "EXPIRY"))) == (1, 0, 0, 105, 105)
 
 
-def test_a_split_keeps_the_cost_and_one_of_a_flat_position_does_nothing() -> None:
+def test_a_split_keeps_the_cost() -> None:
     # 3 @ 100 become 6 @ 50; one sold @ 60 makes 10.
     assert figures(after(fill("A", 3, 100), adjust(3, "SPLIT"), fill("B", -1, 60))) == (5, 10, 10, 250, 250)
-    assert figures(after(adjust(3, "SPLIT"))) == (0, 0, 0, 0, 0)
 
 
 def test_a_reconciled_closing_is_unpriced_until_its_fill_comes_which_replaces_it() -> None:
@@ -182,6 +223,38 @@ def test_a_price_that_is_stated_later_ends_the_mark() -> None:
     account = after(fill("A", 2, 6740), adjust(-2, "RECONCILED"), adjust(0, "RECONCILED", 6690))
     assert figures(account) == (0, -100, -100, 0, 0)
     assert account.marks("ES") == set()
+
+
+def test_each_reason_has_its_own_prices_and_zero_is_one() -> None:
+    # 3 @ 100: one expired, one was closed while nobody listened. It expired at 0: 0 - 100. The other's price is missing.
+    facts = [fill("A", 3, 100), adjust(-1, "EXPIRY"), adjust(-1, "RECONCILED"), adjust(0, "EXPIRY", 0)]
+    account = after(*facts)
+    assert figures(account) == (1, -100, -100, 100, 100)
+    assert account.marks("ES") == {"UNPRICED"}
+    # What has a price keeps it: 110 - 100 = 10 for the other, and a third statement changes nothing.
+    account = after(*facts, adjust(0, "RECONCILED", 110), adjust(0, "RECONCILED", 120), adjust(0, "EXPIRY", 120))
+    assert figures(account) == (1, -90, -90, 100, 100)
+    assert account.marks("ES") == set()
+
+
+def test_what_was_opened_without_a_price_is_marked_until_it_is_closed() -> None:
+    # Two came without a price; what closes one realizes nothing.
+    facts = [adjust(2, "TRANSFER"), fill("A", -1, 110)]
+    account = after(*facts)
+    assert figures(account) == (1, 0, 0, 0, 0)
+    assert account.marks("ES") == {"UNPRICED"}
+    # A stated price is of reconciliations and expiries alone.
+    assert after(*facts, adjust(0, "RECONCILED", 100)).marks("ES") == {"UNPRICED"}
+    assert after(*facts, fill("B", -1, 110)).marks("ES") == set()
+
+
+def test_a_price_that_is_stated_after_the_window_changes_nothing_and_the_mark_stays() -> None:
+    # Two items at most: the reconciliation is the older half of three.
+    facts = [adjust(-2, "RECONCILED"), fill("A", -1, 100), fill("B", -1, 100), adjust(0, "RECONCILED", 90)]
+    account = after(*facts, window_max=2)
+    assert account.get("ES").start == 1
+    assert account.marks("ES") == {"UNPRICED"}
+    assert [price for _, price in account.get("ES").totals().lots] == [None, 100, 100]
 
 
 def test_a_part_of_the_missing_fill_replaces_a_part() -> None:
