@@ -125,7 +125,7 @@ def test_a_time_reported_later_moves_the_execution_to_where_it_happened() -> Non
 
 
 def test_a_time_within_a_second_of_the_known_one_completes_nothing() -> None:
-    # X, without a time, is recorded at second 10. One nanosecond less than a second before is no other time than that.
+    # X, without a time, is recorded at second 10. Less than a second before is not another time.
     for before, moved in ((SECOND - 1, False), (SECOND, True)):
         account = Positions()
         facts = [fill("A", 1, 100), fill("B", -1, 110), fill("X", 1, 90, timed=False), fill("X", 1, 90)]

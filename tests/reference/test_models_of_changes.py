@@ -226,7 +226,7 @@ def test_a_price_that_is_stated_later_ends_the_mark() -> None:
 
 
 def test_each_reason_has_its_own_prices_and_zero_is_one() -> None:
-    # 3 @ 100: one expired, one was closed while nobody listened. It expired at 0: 0 - 100. The other's price is missing.
+    # 3 @ 100: one expired at 0, 0 - 100; one was closed while nobody listened, and its price is missing.
     facts = [fill("A", 3, 100), adjust(-1, "EXPIRY"), adjust(-1, "RECONCILED"), adjust(0, "EXPIRY", 0)]
     account = after(*facts)
     assert figures(account) == (1, -100, -100, 100, 100)
