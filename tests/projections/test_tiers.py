@@ -16,7 +16,7 @@ import eventstore
 import projections
 from eventstore import Event, EventStore, Record
 from eventstore.streams import stream_of
-from eventstore.trading import OrderCanceled, OrderStatus, TradeBusted
+from eventstore.trading import OrderCanceled, OrderReplaced, OrderStatus, TradeBusted
 from projections import tiers as module
 from projections.tiers import Stats, TierSettings
 from projections.views.orders.view import Order, OrdersState, OrdersView, fold_order, tiers_of
@@ -136,11 +136,11 @@ def test_an_order_that_is_touched_again_is_never_returned_as_it_was(tier: str) -
     before = folding.orders.get("A", "X")
     assert folding.orders.get("A", "X") == before
     assert getattr(folding.orders.tiers, tier) >= 1
-    folding.deliver(folding.record("order/A/X", TradeBusted(trade_id="t")))
+    folding.deliver(folding.record("order/A/X", OrderReplaced(quantity=Decimal(20))))
     after = folding.orders.get("A", "X")
     assert before is not None
     assert after is not None
-    assert (before.status, after.status) == (OrderStatus.FILLED, OrderStatus.NEW)
+    assert (before.status, after.status) == (OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED)
     assert folding.orders.open("A") == (after,)
     folding.deliver(folding.record("order/A/X", OrderCanceled()))
     assert folding.orders.get("A", "X") == from_log(folding, "A", "X") != after
@@ -209,12 +209,12 @@ def test_what_the_log_recorded_while_the_fold_went_on_is_not_kept(before: bool) 
     close(folding, "X")
     folding.orders = type(folding.orders)(folding, held)
     folding.reached = 2
-    bust = ("order/A/X", TradeBusted(trade_id="t"))
+    change = ("order/A/X", OrderReplaced(quantity=Decimal(20)))
     if before:
-        folding.deliver(folding.record(*bust))
+        folding.deliver(folding.record(*change))
     else:
-        folding.meanwhile = bust
-    # The book has not come to the bust yet, so either answer would be right now, and only the later one afterwards.
+        folding.meanwhile = change
+    # The book has not come to the change yet, so either answer would be right now, and only the later one afterwards.
     answers = folding.orders.get("A", "X"), folding.orders.open("A")
     folding.reached = 3
     now = from_log(folding, "A", "X")
@@ -282,7 +282,7 @@ def test_a_book_starts_again_with_empty_tiers_and_fills_them_from_the_log(store:
         book.append("order/A/X0", TradeBusted(trade_id="T0"))
         late = book.orders.get("A", "X0")
         assert late is not None
-        assert (late.status, late.cumulative) == (OrderStatus.NEW, Decimal(0))
+        assert (late.status, late.cumulative) == (OrderStatus.FILLED, Decimal(0))
 
 
 def test_a_view_built_again_is_not_distinguished_from_what_the_old_one_left(store: EventStore) -> None:
@@ -295,7 +295,7 @@ def test_a_view_built_again_is_not_distinguished_from_what_the_old_one_left(stor
         book.append("order/A/X0", TradeBusted(trade_id="T0"))
         order = book.orders.get("A", "X0")
         assert order is not None
-        assert order.status is OrderStatus.NEW
+        assert (order.status, order.cumulative) == (OrderStatus.FILLED, Decimal(0))
         assert book.orders.tiers.log == before + 1
 
 

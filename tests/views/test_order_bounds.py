@@ -82,9 +82,11 @@ def test_an_evicted_order_is_answered_from_its_own_stream_and_seen_when_it_opens
     assert (was.order_id, was.status, was.first_position, was.last_position) == ("X/1", OrderStatus.FILLED, 1, 4)
     assert folding.states["A"].closed == {}
     assert folding.orders.open("A") == ()
-    order = folding.add("X/1", TradeBusted(trade_id="2"))
+    assert folding.add("X/1", TradeBusted(trade_id="2")).status is OrderStatus.FILLED
+    assert folding.orders.open("A") == ()
+    order = folding.add("X/1", OrderAccepted())
     assert (order.status, order.cumulative, order.leaves) == (OrderStatus.PARTIALLY_FILLED, D(4), D(6))
-    assert folding.states["A"].late == {"X/1": 5}
+    assert folding.states["A"].late == {"X/1": 6}
     assert folding.orders.open("A") == (order,)
     reads = folding.reads
     assert folding.orders.open("A") == (order,)
@@ -100,7 +102,9 @@ def test_late_orders_are_right_when_there_are_more_than_are_remembered(monkeypat
     folding = OrderFolding(OrdersView(closed_max=0))
     for number in range(3):
         for account in ("A", "B"):
-            folding.add(f"X{number}", submit(), fill("1", "10"), TradeBusted(trade_id="1"), account=account)
+            folding.add(
+                f"X{number}", submit(), fill("1", "10"), TradeBusted(trade_id="1"), OrderAccepted(), account=account
+            )
     for _ in range(2):
         found = [(order.account, order.order_id, order.status.value) for order in folding.orders.open()]
         assert found == [(account, order_id, "NEW") for account in ("A", "B") for order_id in ("X1", "X2")]

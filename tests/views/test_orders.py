@@ -9,11 +9,13 @@ from eventstore import Event, trading
 from eventstore.trading import (
     OrderAccepted,
     OrderCanceled,
+    OrderCancelRejected,
     OrderCancelRequested,
     OrderExpired,
     OrderReduced,
     OrderRejected,
     OrderReplaced,
+    OrderReplaceRejected,
     OrderReplaceRequested,
     OrderReported,
     OrderStatus,
@@ -91,6 +93,50 @@ def test_an_order_that_is_filled_while_its_cancel_is_pending_stays_filled_when_t
     assert (figures(order), order.is_open) == (("PENDING_CANCEL", D(10), D(0)), False)
     order = folding.add("X", OrderCanceled())
     assert (order.status, kinds(order)) == (OrderStatus.FILLED, ["EVENT_AFTER_CLOSE"])
+
+
+def test_a_bust_of_a_filled_order_leaves_nothing_to_be_filled_until_the_venue_says_so(folding: OrderFolding) -> None:
+    filled = [submit(), fill("1", "4"), fill("2", "6"), TradeBusted(trade_id="2")]
+    words = [
+        OrderAccepted(),
+        OrderTriggered(),
+        report("NEW"),
+        report("PARTIALLY_FILLED"),
+        OrderReplaced(quantity=D(11)),
+    ]
+    for number, word in enumerate(words):
+        assert figures(folding.add(f"X{number}", *filled)) == ("FILLED", D(4), D(0))
+        left = D(7) if number == len(words) - 1 else D(6)
+        order = folding.add(f"X{number}", word)
+        assert (figures(order), order.is_open) == (("PARTIALLY_FILLED", D(4), left), True)
+    silent = [report(), report("PENDING_CANCEL"), OrderCancelRejected(), OrderReplaceRejected(), OrderReduced(by=D(1))]
+    order = folding.add("Y", *filled, *silent)
+    assert (order.leaves, order.is_open) == (D(0), False)
+
+
+def test_what_is_filled_of_a_busted_order_counts_and_does_not_reopen_it(folding: OrderFolding) -> None:
+    order = folding.add("X", submit(), fill("1", "10"), TradeBusted(trade_id="1"), fill("2", "4"))
+    assert (figures(order), kinds(order)) == (("FILLED", D(4), D(0)), ["FILL_AFTER_CLOSE"])
+    assert figures(folding.add("X", OrderAccepted())) == ("PARTIALLY_FILLED", D(4), D(6))
+
+
+def test_an_acceptance_that_comes_late_reopens_no_filled_order(folding: OrderFolding) -> None:
+    order = folding.add("X", submit(), report("FILLED", "10"), fill("1", "4"), OrderAccepted(), OrderTriggered())
+    assert (figures(order), kinds(order)) == (("FILLED", D(4), D(0)), ["EVENT_AFTER_CLOSE"] * 2)
+    # What a bust took back was filled again, or reported as filled.
+    busted = [submit(), fill("1", "10"), TradeBusted(trade_id="1")]
+    order = folding.add("Y", *busted, fill("2", "10"), OrderAccepted())
+    assert figures(order) == ("FILLED", D(10), D(0))
+    order = folding.add("Z", *busted, report("FILLED", "10"), OrderAccepted())
+    assert figures(order) == ("FILLED", D(0), D(0))
+    # It worked again, was reported as filled, and the fills are missing.
+    order = folding.add("V", *busted, report("NEW"), report("FILLED", "10"), OrderAccepted())
+    assert figures(order) == ("FILLED", D(0), D(0))
+
+
+def test_a_correction_that_makes_the_order_complete_again_ends_what_a_bust_took_back(folding: OrderFolding) -> None:
+    order = folding.add("X", submit(), fill("1", "10"), correct("1", "4"), correct("1", "10"), OrderAccepted())
+    assert (figures(order), kinds(order)) == (("FILLED", D(10), D(0)), ["EVENT_AFTER_CLOSE"])
 
 
 def test_every_message_about_an_unknown_order_is_one_anomaly_until_it_is_submitted_or_reported(

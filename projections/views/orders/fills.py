@@ -1,4 +1,10 @@
-"""What fills, busts and corrections make of an order; each trade id counts once per order."""
+"""What fills, busts and corrections make of an order; each trade id counts once per order.
+
+A bust of a working order leaves more to be filled. A filled order stays filled, and leaves nothing: the venue does not
+reinstate it unless it says so. In FIX 4.4 that is said by OrdStatus (39) and LeavesQty (151): a Trade Cancel (150=H) or
+Trade Correct (150=G) that states a working order, as in matrix J.1.a, is a bust and a report here, and so is a
+restatement (150=D); CME's Trade Cancel states 39=H and no LeavesQty, so it is a bust alone.
+"""
 
 from __future__ import annotations
 
@@ -129,9 +135,9 @@ def _refilled(order: Order, state: OrdersState, trade_id: str, change: tuple[Fil
     quantity, base = order.quantity, filled_if_complete(order.base, order.quantity, cumulative)
     if quantity is not None and cumulative > quantity and cumulative > order.cumulative:
         found.append(OrderAnomalyKind.OVERFILL)
-    # A filled order reopens when one of its trades shrinks; one that was canceled, rejected or expired does not.
-    shrunk = cumulative < order.cumulative and quantity is not None and cumulative < quantity
-    if base is PARTIALLY_FILLED or (base is FILLED and shrunk):
+    if base is PARTIALLY_FILLED:
         base = working_status(quantity, cumulative)
-    order = replace(order, cumulative=cumulative, notional=notional)
+    shrunk = cumulative < order.cumulative and quantity is not None and cumulative < quantity
+    undone = base is FILLED and (order.undone or shrunk)
+    order = replace(order, cumulative=cumulative, notional=notional, undone=undone)
     return with_quantities(order, order.last_position, base, quantity)

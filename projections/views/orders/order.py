@@ -9,8 +9,8 @@ from eventstore.trading import OrderStatus, OrderSubmitted, OrderType, PositionS
 from projections.decimals import FIXED, ZERO
 
 ENDED = frozenset({OrderStatus.CANCELED, OrderStatus.REJECTED, OrderStatus.EXPIRED})
-"""Only a report takes these back. FILLED is not among them: the order can be replaced by a larger one, or a trade of
-it busted."""
+"""Only a report takes these back. FILLED is not among them: the venue can replace the order by a larger one, or let it
+work again after a bust."""
 CLOSED = ENDED | {OrderStatus.FILLED}
 LIVE = frozenset(OrderStatus) - CLOSED - {OrderStatus.UNKNOWN}
 """Neither closed nor UNKNOWN."""
@@ -87,6 +87,8 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     submitted: bool = False
     reported: bool = False
     reduce_only: bool = False
+    undone: bool = False
+    """Whether a bust or correction took back a part of the filled order: it works again only if the venue says so."""
 
     @property
     def average_price(self) -> Decimal | None:

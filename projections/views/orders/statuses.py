@@ -45,6 +45,17 @@ def activated(base: OrderStatus, quantity: Decimal | None, cumulative: Decimal) 
     return base if base is PARTIALLY_FILLED and working is NEW else working
 
 
+def works_again(order: Order) -> bool:
+    """Return whether an acceptance makes the order work again: it was filled, and a bust took back a part of it."""
+    return order.undone and order.base is FILLED and working_status(order.quantity, order.cumulative) is not FILLED
+
+
+def reopened(order: Order, log_position: int) -> Order:
+    """Return the order working on what is not filled, as the venue has said that it does."""
+    base = working_status(order.quantity, order.cumulative)
+    return with_quantities(replace(order, undone=False), log_position, base, order.quantity)
+
+
 def filled_if_complete(base: OrderStatus, quantity: Decimal | None, cumulative: Decimal) -> OrderStatus:
     """Return FILLED where the quantities say that all is filled, else the base; an ended order stays ended."""
     return FILLED if base not in ENDED and quantity is not None and cumulative >= quantity else base

@@ -22,11 +22,13 @@ from projections.views.orders.statuses import (
     activated,
     closed,
     filled_if_complete,
+    reopened,
     shown_status,
     subtract,
     with_pending,
     with_quantities,
     working_status,
+    works_again,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 ANOMALIES_PER_ORDER_MAX = 1_000
 
 PENDING_NEW, CANCELED, SUSPENDED = OrderStatus.PENDING_NEW, OrderStatus.CANCELED, OrderStatus.SUSPENDED
+PENDING = frozenset({PENDING_NEW, PENDING_CANCEL, PENDING_REPLACE})
 
 Transition = Callable[[Order, OrdersState, Any, int, Found], Order]
 
@@ -94,6 +97,8 @@ def _submitted(
 def _accepted(
     order: Order, _state: OrdersState, event: trading.OrderAccepted, log_position: int, found: Found
 ) -> Order:
+    if works_again(order):
+        order = reopened(order, log_position)
     base, status = order.base, order.status
     if base in CLOSED:
         found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
@@ -138,6 +143,8 @@ def _triggered(
     order: Order, _state: OrdersState, _event: trading.OrderTriggered, log_position: int, found: Found
 ) -> Order:
     order = replace(order, triggered=True)
+    if works_again(order):
+        return reopened(order, log_position)
     if order.base in CLOSED:
         found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
         return replace(order, last_position=log_position)
@@ -171,6 +178,7 @@ def _replaced(
         # confirmed after it; one that was never requested is an anomaly.
         if quantity is not None and order.quantity is not None and quantity > order.quantity:
             base = working_status(quantity, order.cumulative)
+            order = replace(order, undone=False)
         elif not order.pending_replaces:
             found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
     elif base in ENDED:
@@ -246,6 +254,7 @@ def _reported(
         reported_filled=order.reported_filled if event.filled_quantity is None else event.filled_quantity,
         pending_cancels=int(event.status is PENDING_CANCEL) if known else order.pending_cancels,
         pending_replaces=int(event.status is PENDING_REPLACE) if known else order.pending_replaces,
+        undone=order.undone and base is FILLED and event.status is not FILLED,
     )
     return with_quantities(order, log_position, base, quantity)
 
@@ -255,6 +264,9 @@ def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) 
     base = order.base
     if status is UNKNOWN:
         return filled_if_complete(base, quantity, order.cumulative)
+    # A pending request does not say that what a bust took back is filled again.
+    if order.undone and base is FILLED and status in PENDING:
+        return FILLED
     working = working_status(quantity, order.cumulative)
     # Reports lag behind fills: a report of NEW does not take a fill back.
     if working is FILLED or (order.cumulative and (status is NEW or status is PENDING_NEW)):

@@ -41,7 +41,7 @@ class OrdersView(View[OrdersState]):
     """
 
     name: ClassVar[str] = "orders"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     types: ClassVar[tuple[type[Event], ...] | None] = tuple(TRANSITIONS)
 
     def __init__(
