@@ -310,7 +310,9 @@ class Book(BuiltinQueries):
             if (failed := single.parked.get(partition)) is not None:
                 view_state.parked[partition] = failed
                 return False
-            self._fold.replace_state(view_state, partition, single.states.get(partition, view_state.view.initial()))
+            # A view that broadcasts has folded SHARED as well: it is repaired along if it had failed.
+            for folded in {partition, *(view_state.parked.keys() & single.states.keys())} - single.parked.keys():
+                self._fold.replace_state(view_state, folded, single.states.get(folded, view_state.view.initial()))
             return True
 
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:

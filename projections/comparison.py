@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from eventstore import EventReader
     from projections.cuts.search import StoredPart
-    from projections.fold import ViewState
     from projections.snapshots import Snapshots
     from projections.view import View
+    from projections.view_states import ViewState
 
 
 class SnapshotDifference(msgspec.Struct, frozen=True):

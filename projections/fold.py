@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import decimal
+import functools
 import gc
 from collections import defaultdict
 from decimal import Decimal
@@ -14,43 +15,39 @@ from typing_extensions import override
 
 from eventstore.events.registry import by_name
 from projections.decimals import FIXED
-from projections.view import SHARED, PartitionParked, View, is_by_account
+from projections.view import SHARED, View, is_by_account, overrides
+from projections.view_states import (
+    Unusual,
+    ViewState,
+    broadcast,
+    fold_observed,
+    fold_partition,
+    is_parked,
+    own_partition,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from eventstore import Event, Record
     from eventstore.events.registry import EventType
+    from projections.view_states import Pair
 
-
-class ViewState(NamedTuple):
-    """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on.
-
-    `waiting` holds each partition's events while a page is folded: a view folds one partition after the other.
-    `change_counts` has how often records changed each partition: a figure derived from its state is valid as long as
-    its count stays. `saved` has the digest of each partition's state that is in the snapshots' file.
-    """
-
-    view: View[Any]
-    states: dict[str, Any]
-    changed: set[str]
-    parked: dict[str, PartitionParked]
-    waiting: dict[str, list[tuple[Any, Record]]]
-    change_counts: dict[str, int]
-    saved: dict[str, bytes]
+RECORDS_MAX = 4_000
+"""How many records are decoded before they are folded: more are folded in several pages."""
 
 
 class Route(NamedTuple):
     """Where records of one type go, and how they are decoded: looked up once, not for each record.
 
-    `handlers` has `waiting` of each view that wants the type, and the view itself where it partitions records its own
-    way. `view_states` has the same views, each with whether its partitions are the accounts; `names` has their names.
+    `handlers` has `waiting` of each view that wants the type, and what gives a record's partition where that is not the
+    account. `view_states` has the same for the views themselves; `names` has their names.
     """
 
-    handlers: tuple[tuple[dict[str, list[tuple[Any, Record]]], View[Any] | None], ...]
+    handlers: tuple[tuple[dict[str, list[Pair]], Callable[[Pair], str | None] | None], ...]
     decode: Any
     schema: int
-    view_states: tuple[tuple[ViewState, bool], ...]
+    view_states: tuple[tuple[ViewState, Callable[[Pair], str | None] | None], ...]
     names: frozenset[str]
 
 
@@ -67,12 +64,6 @@ def gc_disabled() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-class Undecodable(NamedTuple):
-    """Stands for an event that could not be decoded, until the views that want it are parked."""
-
-    error: Exception
 
 
 class Fold:
@@ -112,7 +103,17 @@ class Fold:
         counts = (
             {} if before is None else {partition: before.change_counts.get(partition, 0) + 1 for partition in known}
         )
-        added = ViewState(view, dict(states or {}), set(), {}, defaultdict(list), counts, dict(saved or {}))
+        added = ViewState(
+            view,
+            dict(states or {}),
+            set(),
+            {},
+            defaultdict(list),
+            counts,
+            dict(saved or {}),
+            bool(view.broadcast),
+            view.finish if overrides(view, "finish") else None,
+        )
         self.slots[view.name] = added
         self._routes.clear()
         return added
@@ -128,6 +129,9 @@ class Fold:
 
     def apply(self, records: Sequence[Record]) -> int:
         """Fold records, oldest first, and return how many were new."""
+        if len(records) > RECORDS_MAX:
+            pages = range(0, len(records), RECORDS_MAX)
+            return sum([self.apply(records[start : start + RECORDS_MAX]) for start in pages])
         self.fold_waiting()
         self._collected = (self._collected[0], True)
         last, new = self._collect(records)
@@ -154,22 +158,13 @@ class Fold:
                 # The usual case of codec.decode, without its calls.
                 event = route.decode(record.data) if record.schema == route.schema else record.event
             except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
-                event = Undecodable(error)
+                event = Unusual(error)
             pair = (event, record)
-            for waiting, view in route.handlers:
-                partition = account if view is None else self._partition(view, record)
+            for waiting, partition_of in route.handlers:
+                partition = account if partition_of is None else partition_of(pair)
                 if partition is not None:
                     waiting[partition].append(pair)
         return last, new
-
-    def _partition(self, view: View[Any], record: Record) -> str | None:
-        """Return the partition of a record in a view of its own partitions; None, and parked, where that fails."""
-        try:
-            return view.partition(record)
-        except Exception as error:  # noqa: BLE001 - as for any failure of a view: it stops no other
-            parked = PartitionParked(view.name, record.account, record.position, error)
-            self.slots[view.name].parked.setdefault(record.account, parked)
-            return None
 
     def fold_waiting(self) -> None:
         """Fold what is queued: the page just collected, or what an interruption left of the last one."""
@@ -178,7 +173,7 @@ class Fold:
             for view_state in self.slots.values():
                 # Not a loop over items: a partition leaves the queue only once it is folded.
                 while view_state.waiting:
-                    _fold_partition(view_state)
+                    fold_partition(view_state)
         # The new position becomes visible only after every view has reached it.
         self._folded = self._collected[0]
 
@@ -199,19 +194,22 @@ class Fold:
         if not route.view_states or (self._accounts is not None and account not in self._accounts):
             return route.names
         with decimal.localcontext(FIXED):
-            for view_state, is_account in route.view_states:
-                partition = account if is_account else self._partition(view_state.view, record)
+            for view_state, partition_of in route.view_states:
                 # Stored records that an interruption left come first: they are older than what is observed.
                 while view_state.waiting:
-                    _fold_partition(view_state)
-                if partition is not None and partition not in view_state.parked:
-                    _fold_observed(view_state, partition, event, record)
+                    fold_partition(view_state)
+                partition = account if partition_of is None else partition_of((event, record))
+                if partition is not None and not is_parked(view_state, partition):
+                    fold_observed(view_state, partition, event, record)
+                # Where it is broadcast, it waits for the other partitions that it concerns.
+                while view_state.waiting:
+                    fold_partition(view_state)
         return route.names
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
-        wanting = tuple((each, is_by_account(each.view)) for each in self.slots.values() if _wants(each.view, name))
-        handlers = tuple((each.waiting, None if is_account else each.view) for each, is_account in wanting)
+        wanting = tuple((each, _placing(each, name)) for each in self.slots.values() if _wants(each.view, name))
+        handlers = tuple((each.waiting, partition_of) for each, partition_of in wanting)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         names = frozenset(each.view.name for each, _ in wanting)
         route = self._routes[name] = Route(handlers, decode, schema, wanting, names)
@@ -259,46 +257,9 @@ def _wants(view: View[Any], name: str) -> bool:
     return view.types is None or (kind is not None and kind.cls in view.types)
 
 
-def _fold_observed(view_state: ViewState, partition: str, event: Event, record: Record) -> None:
-    """Fold one event at once; a failure parks that partition and no other."""
-    # Not counted as a change: the counts are of stored records, and no figure of quotes or timers is cached by them.
-    state = view_state.states.get(partition)
-    if state is None:
-        state = view_state.states[partition] = view_state.view.initial()
-    view_state.changed.add(partition)
-    try:
-        view_state.view.apply(state, event, record)
-    except BaseException as error:
-        view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
-        if not isinstance(error, Exception):
-            raise
-
-
-def _fold_partition(view_state: ViewState) -> None:
-    """Fold what waits for one partition of a view; a failure parks that partition and no other."""
-    partition, pairs = next(iter(view_state.waiting.items()))
-    if partition not in view_state.parked:
-        state = view_state.states.get(partition)
-        if state is None:
-            state = view_state.states[partition] = view_state.view.initial()
-        view_state.changed.add(partition)
-        apply, record = view_state.view.apply, pairs[0][1]
-        try:
-            for event, record in pairs:
-                if event.__class__ is Undecodable:
-                    raise event.error  # noqa: TRY301 - as if the view had raised it
-                apply(state, event, record)
-            # After the fold, never before it: a reader that took the count earlier derived from the old state, or from
-            # a part of the new one, and must find that the count has changed since.
-            view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
-            # Within `try`: interrupted before this line, the partition parks instead of folding these records twice.
-            del view_state.waiting[partition]
-        except BaseException as error:
-            # An interruption (Ctrl-C) parks too: how much of this record the state already has is unknown.
-            view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
-            view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
-            view_state.waiting.pop(partition, None)
-            if not isinstance(error, Exception):
-                raise
-    else:
-        del view_state.waiting[partition]
+def _placing(view_state: ViewState, name: str) -> Callable[[Pair], str | None] | None:
+    """Return what gives the partition of records of a type in a view; None where it is the account."""
+    kind = by_name(name)
+    if kind is not None and kind.cls in view_state.view.broadcast:
+        return functools.partial(broadcast, view_state)
+    return None if is_by_account(view_state.view) else functools.partial(own_partition, view_state)

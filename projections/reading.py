@@ -11,17 +11,28 @@ from projections.view import SHARED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eventstore import EventReader, Record
+    from eventstore import Event, EventReader, Record
 
 PAGE = 500
 
 
-def tail(reader: EventReader, after: int, until: int, accounts: frozenset[str] | None) -> Iterator[list[Record]]:
-    """Yield pages of the records after a log position and up to another; some accounts are read by their index."""
+def tail(
+    reader: EventReader,
+    after: int,
+    until: int,
+    accounts: frozenset[str] | None,
+    also: tuple[type[Event], ...] = (),
+) -> Iterator[list[Record]]:
+    """Yield pages of the records after a log position and up to another; some accounts are read by their index.
+
+    `also` names types to read of all other accounts, too: records may then come twice, and a fold skips the second.
+    """
     if accounts is None:
         records = reader.read(after=after, until=until)
     else:
         parts = [reader.read(after=after, until=until, account=account) for account in sorted(accounts | {SHARED})]
+        if also:
+            parts.append(reader.read(after=after, until=until, types=also))
         records = heapq.merge(*parts, key=lambda record: record.position)
     while page := list(itertools.islice(records, PAGE)):
         yield page

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from eventstore.events.registry import by_class
 from eventstore.streams import check_name
-from projections.fold import Fold, ViewState
+from projections.fold import Fold
 from projections.reading import tail
-from projections.view import View, is_by_account
+from projections.view import SHARED, View, is_by_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from eventstore import EventReader, Record
+    from projections.view_states import ViewState
 
     Progress = Callable[[int, int], None]
 
@@ -26,17 +28,25 @@ def refolded(
     accounts: frozenset[str] | None,
     occurred_until: int | None,
 ) -> ViewState:
-    """Return a view with only one partition, folded from the log's first record up to a log position."""
+    """Return a view with only one partition, folded from the log's first record up to a log position.
+
+    A view that broadcasts has SHARED as well: the partition cannot be folded without it.
+    """
     by_account = is_by_account(view)
+    broadcast = {by_class(cls).name for cls in view.broadcast}
+    wanted = {partition, SHARED} if broadcast else {partition}
 
     def belongs(record: Record) -> bool:
-        in_time = occurred_until is None or record.occurred_at <= occurred_until
-        return in_time and (by_account or view.partition(record) == partition)
+        if occurred_until is not None and record.occurred_at > occurred_until:
+            return False
+        if record.type in broadcast:
+            return accounts is None or record.account == SHARED or record.account in accounts
+        return by_account or view.partition(record) in wanted
 
     fold = Fold([view])
     # A partition that is an account can be read by the accounts' index; any other needs every record.
     chosen = frozenset({check_name("partition", partition)}) if by_account else accounts
-    for page in tail(reader, 0, until, chosen):
+    for page in tail(reader, 0, until, chosen, view.broadcast):
         fold.apply([record for record in page if belongs(record)])
     return fold.slots[view.name]
 

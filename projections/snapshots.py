@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     import apsw
 
     from eventstore import Clock, EventReader
-    from projections.fold import Fold, ViewState
+    from projections.fold import Fold
     from projections.view import View
+    from projections.view_states import ViewState
 
     Cut = tuple[bytes, int, bytes]
 

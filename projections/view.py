@@ -41,6 +41,12 @@ class View(Protocol[S]):
 
     shared: ClassVar[bool] = False
     """Whether `partition` returns SHARED for every record, whatever account its stream names."""
+    broadcast: ClassVar[tuple[type[Event], ...]] = ()
+    """Those of `types` that belong to SHARED, whatever account their stream names, and to every partition concerned.
+
+    A view that has any is folded by `apply_beside`. SHARED is folded first in each page, so what it keeps of these
+    events must be asked by log position: it may be ahead of the record that is folded.
+    """
 
     def initial(self) -> S:
         """Return the state of a partition before its first record."""
@@ -52,6 +58,27 @@ class View(Protocol[S]):
         """Return the partition of a record: by default its stream's account."""
         return record.stream.split("/", 2)[1]
 
+    def apply_beside(self, shared_state: S, state: S, event: Event, record: Record) -> None:
+        """Change the state by one record's event, given SHARED's, which is the same object while SHARED is folded.
+
+        Only `state` may be changed. SHARED's is the initial one where it has no record.
+        """
+        self.apply(state, event, record)
+
+    def concerns(self, state: S, event: Event) -> bool:
+        """Return whether a broadcast event may change a partition's state: asked of each, so it must be fast.
+
+        It is also asked between `apply` and `finish`, and changes nothing.
+        """
+        return True
+
+    def finish(self, state: S) -> None:
+        """Complete what `apply` postponed, after the last record of a partition in a page.
+
+        Afterwards the state must not show where pages ended. An observed event is a page of its own.
+        """
+        return
+
 
 class _Completed(View[Any]):
     """A view that has only the required members, with defaults for the others."""
@@ -60,30 +87,48 @@ class _Completed(View[Any]):
         self.name, self.revision = view.name, view.revision
         self.types = getattr(view, "types", None)  # type: ignore[misc]
         self.shared = getattr(view, "shared", False)  # type: ignore[misc]
-        self._view = view
+        self.broadcast = tuple(getattr(view, "broadcast", ()))  # type: ignore[misc]
+        self.given = view
 
     @override
     def initial(self) -> Any:
-        return self._view.initial()
+        return self.given.initial()
 
     @override
     def apply(self, state: Any, event: Event, record: Record) -> None:
-        self._view.apply(state, event, record)
-
-
-class _Partitioned(_Completed):
-    """The same for a view that partitions records its own way."""
+        self.given.apply(state, event, record)
 
     @override
     def partition(self, record: Record) -> str:
-        return str(self._view.partition(record))
+        return str(self.given.partition(record)) if overrides(self, "partition") else super().partition(record)
+
+    @override
+    def apply_beside(self, shared_state: Any, state: Any, event: Event, record: Record) -> None:
+        if overrides(self, "apply_beside"):
+            self.given.apply_beside(shared_state, state, event, record)
+        else:
+            self.given.apply(state, event, record)
+
+    @override
+    def concerns(self, state: Any, event: Event) -> bool:
+        return bool(self.given.concerns(state, event)) if overrides(self, "concerns") else True
+
+    @override
+    def finish(self, state: Any) -> None:
+        if overrides(self, "finish"):
+            self.given.finish(state)
 
 
 def completed(view: Any) -> View[Any]:  # noqa: ANN401 - a View, or anything with the required members
     """Return a view with all members: name, revision, initial and apply are required, the others have defaults."""
-    if isinstance(view, View):
-        return view
-    return _Partitioned(view) if hasattr(view, "partition") else _Completed(view)
+    return view if isinstance(view, View) else _Completed(view)
+
+
+def overrides(view: View[Any], member: str) -> bool:
+    """Return whether a view has a method of its own in place of the default."""
+    if isinstance(view, _Completed):
+        return hasattr(view.given, member)
+    return getattr(type(view), member) is not getattr(View, member)
 
 
 def views_of(given: object) -> list[View[Any]]:
@@ -98,12 +143,16 @@ def views_of(given: object) -> list[View[Any]]:
         if isinstance(view, type) or not all(hasattr(view, member) for member in _REQUIRED):
             msg = f"{shown(view)} is not a view: give an object that has {', '.join(_REQUIRED)}"
             raise InvalidEvent(msg)
+        types, broadcast = getattr(view, "types", None), getattr(view, "broadcast", ())
+        if types is not None and (unfolded := [cls.__name__ for cls in broadcast if cls not in types]):
+            msg = f"view {view.name} broadcasts {', '.join(unfolded)}, but does not fold it: add it to its types"
+            raise InvalidEvent(msg)
     return views
 
 
 def is_by_account(view: View[Any]) -> bool:
     """Return whether a view's partitions are the accounts of the streams."""
-    return type(view).partition is View.partition
+    return not overrides(view, "partition")
 
 
 class BookReader(Protocol):

@@ -18,7 +18,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import Event, EventStore, Record
-from projections import Book, PartitionParked, SnapshotWarning, fold
+from projections import Book, PartitionParked, SnapshotWarning, fold, view_states
 from projections.views.lockouts.view import LockoutsView
 from tests.projections.examples import (
     Everything,
@@ -28,6 +28,7 @@ from tests.projections.examples import (
     bought,
     rain,
 )
+from tests.projections.naming import CountedByName, defined
 
 
 @pytest.fixture
@@ -202,13 +203,13 @@ def test_an_interrupted_fold_takes_nothing_twice(store: EventStore) -> None:
 
 
 class Lines:
-    """A trace that presses Ctrl-C at the line of this number in the module of the fold."""
+    """A trace that presses Ctrl-C at the line of this number in the modules of the fold."""
 
     def __init__(self, number: int) -> None:
         self.left = number
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> Lines | None:
-        if frame.f_code.co_filename != fold.__file__:
+        if frame.f_code.co_filename not in {fold.__file__, view_states.__file__}:
             return None
         if event == "line":
             self.left -= 1
@@ -219,8 +220,13 @@ class Lines:
 
 def test_an_interruption_at_any_line_of_the_fold_takes_nothing_twice(store: EventStore) -> None:
     store.append("rain/A/x", [rain(1), rain(2)])
-    for number in range(1, 200):
-        book = Book(store, fold.Fold([RainByAccount(), Everything()]))
+    store.append("trade/A/1", bought("1", symbol="1"))
+    store.append("trade/B/2", bought("2", symbol="1"))
+    store.append("contract/-/ES", [defined("ES"), defined("ES", "1"), defined("ES")])
+    for number in range(1, 1_000):
+        book = Book(store, fold.Fold([RainByAccount(), Everything(), CountedByName()]))
+        # A page before, so that one account has a state when the definitions come.
+        book._fold.apply(list(store.read(until=3)))
         lines, before = Lines(number), sys.gettrace()
         sys.settrace(lines)
         try:
@@ -231,8 +237,10 @@ def test_an_interruption_at_any_line_of_the_fold_takes_nothing_twice(store: Even
             sys.settrace(before)
         book.refresh()
         assert all(book.retry(*place) for place in list(book.parked))
-        totals = [book.state(view, "A").total for view in ("rain", "everything")]
-        assert (book.position, totals) == (2, [3, 2]), f"interrupted at line {number}"
+        totals = [book.state(view, "A").total for view in ("rain", "everything", "counted")]
+        totals += [book.state("counted", "B").total, len(book.state("counted", "-").directory.names["1"])]
+        assert (book.position, totals) == (7, [3, 3, 1, 1, 2]), f"interrupted at line {number}"
+        assert [book.state("counted", account).counts for account in "AB"] == [{"ES": 1}] * 2
         if lines.left > 0:
             break
     else:

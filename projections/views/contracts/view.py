@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar
@@ -106,11 +106,25 @@ class ContractsView(View[ContractsState]):
             expiry=event.expiry,
             position=record.position,
         )
-        for alias in event.broker_ids:
-            state.aliases[alias] = symbol
-        for alias in earlier.broker_ids if earlier is not None else ():
-            if alias not in event.broker_ids and state.aliases.get(alias) == symbol:
+        listed = () if earlier is None else earlier.broker_ids
+        for alias, meant in renamed(event, listed, state.aliases):
+            if meant is None:
                 del state.aliases[alias]
+            else:
+                state.aliases[alias] = meant
+
+
+def renamed(event: ContractDefined, listed: Iterable[str], meanings: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    """Return the broker ids whose meaning a definition changes, with the symbol that each means from now on, or None.
+
+    `listed` are the ids of the symbol's definition before, `meanings` the symbols that ids mean so far. An id that
+    several contracts list means the one that listed it last, and none once that one lists it no longer.
+    """
+    # A definition may list an id twice.
+    symbol, ids = event.symbol, dict.fromkeys(event.broker_ids)
+    gained: list[tuple[str, str | None]] = [(name, symbol) for name in ids if meanings.get(name) != symbol]
+    lost = [name for name in dict.fromkeys(listed) if name not in ids and meanings.get(name) == symbol]
+    return [*gained, *((name, None) for name in lost)]
 
 
 class Contracts:

@@ -1,0 +1,168 @@
+"""One view's part of a fold: its states by partition, what waits for them, and how a partition is folded."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from projections.view import SHARED, PartitionParked, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventstore import Event, Record
+
+    Pair = tuple[Any, Record]
+
+
+class ViewState(NamedTuple):
+    """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on.
+
+    `waiting` holds each partition's events while a page is folded: a view folds one partition after the other.
+    `change_counts` has how often records changed each partition: a figure derived from its state is valid as long as
+    its count stays. `saved` has the digest of each partition's state that is in the snapshots' file. `is_beside` says
+    whether the view broadcasts, so that its partitions are folded beside SHARED; `finish` is None where it has none.
+    """
+
+    view: View[Any]
+    states: dict[str, Any]
+    changed: set[str]
+    parked: dict[str, PartitionParked]
+    waiting: dict[str, list[Pair]]
+    change_counts: dict[str, int]
+    saved: dict[str, bytes]
+    is_beside: bool
+    finish: Callable[[Any], None] | None
+
+
+class Unusual(NamedTuple):
+    """Stands for an event that is not simply applied.
+
+    It could not be decoded, and parks the views that want it; or it belongs to SHARED and is applied to another
+    partition as well, if it still concerns that one when its turn comes.
+    """
+
+    error: Exception | None
+    broadcast: Any = None
+
+
+def fold_partition(view_state: ViewState) -> None:
+    """Fold what waits for one partition of a view, SHARED first; a failure parks that partition and no other."""
+    waiting = view_state.waiting
+    # Only where others are folded beside it: a partition's turn is otherwise when its first record came.
+    partition = SHARED if view_state.is_beside and SHARED in waiting else next(iter(waiting))
+    if is_parked(view_state, partition):
+        view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+        del waiting[partition]
+        return
+    pairs = waiting[partition]
+    state = view_state.states.get(partition)
+    if state is None:
+        state = view_state.states[partition] = view_state.view.initial()
+    view_state.changed.add(partition)
+    record = pairs[0][1]
+    try:
+        apply = _applying(view_state, partition, state)
+        for event, record in pairs:
+            if event.__class__ is Unusual:
+                _apply_unusual(view_state, state, event, record, apply)
+            else:
+                apply(state, event, record)
+        if view_state.finish is not None:
+            view_state.finish(state)
+        # After the fold, never before it: a reader that took the count earlier derived from the old state, or from
+        # a part of the new one, and must find that the count has changed since.
+        view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+        # Within `try`: interrupted before this line, the partition parks instead of folding these records twice.
+        del waiting[partition]
+    except BaseException as error:
+        # An interruption (Ctrl-C) parks too: how much of this record the state already has is unknown.
+        view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
+        view_state.change_counts[partition] = view_state.change_counts.get(partition, 0) + 1
+        waiting.pop(partition, None)
+        if not isinstance(error, Exception):
+            raise
+
+
+def fold_observed(view_state: ViewState, partition: str, event: Event, record: Record) -> None:
+    """Fold one event at once; a failure parks that partition and no other."""
+    # Not counted as a change: the counts are of stored records, and no figure of quotes or timers is cached by them.
+    state = view_state.states.get(partition)
+    if state is None:
+        state = view_state.states[partition] = view_state.view.initial()
+    view_state.changed.add(partition)
+    try:
+        _applying(view_state, partition, state)(state, event, record)
+        if view_state.finish is not None:
+            view_state.finish(state)
+    except BaseException as error:
+        view_state.parked[partition] = PartitionParked(view_state.view.name, partition, record.position, error)
+        if not isinstance(error, Exception):
+            raise
+
+
+def broadcast(view_state: ViewState, pair: Pair) -> str:
+    """Queue a record of SHARED for all other partitions that it may concern; return SHARED."""
+    event, record = pair
+    waiting, parked = view_state.waiting, view_state.parked
+    unusual = (event if event.__class__ is Unusual else Unusual(None, event), record)
+    # What precedes it in the page is not folded yet, so whether it concerns these is asked when its turn comes.
+    for partition, pairs in waiting.items():
+        if partition != SHARED:
+            pairs.append(unusual)
+    # Not `waiting` itself: it grows meanwhile.
+    idle = view_state.states.keys() - waiting.keys() - parked.keys() - {SHARED}
+    for partition in idle:
+        if _may_concern(view_state, partition, event):
+            waiting[partition].append(unusual)
+    return SHARED
+
+
+def own_partition(view_state: ViewState, pair: Pair) -> str | None:
+    """Return the partition of a record in a view of its own partitions; None, and parked, where that fails."""
+    _, record = pair
+    try:
+        return view_state.view.partition(record)
+    except Exception as error:  # noqa: BLE001 - as for any failure of a view: it stops no other
+        parked = PartitionParked(view_state.view.name, record.account, record.position, error)
+        view_state.parked.setdefault(record.account, parked)
+        return None
+
+
+def is_parked(view_state: ViewState, partition: str) -> bool:
+    """Return whether a partition is parked; it is parked too where it is folded beside SHARED, and SHARED is parked."""
+    parked = view_state.parked
+    if partition in parked:
+        return True
+    if not view_state.is_beside or SHARED not in parked:
+        return False
+    # Without what SHARED lacks it would be folded wrongly, and nothing would tell.
+    shared = parked[SHARED]
+    parked[partition] = PartitionParked(view_state.view.name, partition, shared.position, shared.error)
+    return True
+
+
+def _applying(view_state: ViewState, partition: str, state: Any) -> Callable[[Any, Any, Record], None]:  # noqa: ANN401 - each view has a state of its own
+    """Return what applies an event to a partition's state."""
+    view = view_state.view
+    if not view_state.is_beside:
+        return view.apply
+    shared_state = state if partition == SHARED else view_state.states.get(SHARED)
+    return functools.partial(view.apply_beside, view.initial() if shared_state is None else shared_state)
+
+
+def _apply_unusual(view_state: ViewState, state: Any, unusual: Unusual, record: Record, apply: Any) -> None:  # noqa: ANN401 - each view has a state of its own
+    """Apply what is broadcast, if it concerns the state; raise the error of what could not be decoded."""
+    if unusual.error is not None:
+        raise unusual.error
+    if view_state.view.concerns(state, unusual.broadcast):
+        apply(state, unusual.broadcast, record)
+
+
+def _may_concern(view_state: ViewState, partition: str, event: Any) -> bool:  # noqa: ANN401 - an event, or what stands for one
+    if event.__class__ is Unusual:
+        return True
+    try:
+        return view_state.view.concerns(view_state.states[partition], event)
+    except Exception:  # noqa: BLE001 - it is asked again where the partition is folded, which parks it
+        return True
