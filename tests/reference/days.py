@@ -33,7 +33,7 @@ def money(account: Positions, stated: list[Fact]) -> dict[tuple[str, str], Money
     """Return what each day made in each currency; what comes to nothing is left out."""
     made: dict[tuple[str, str], Money] = defaultdict(Money)
     for execution in account.executions.all:
-        _charge(made, day_of(execution.at, stated), execution.fees, _contract(account, execution.symbol))
+        _charge(made, day_of(execution.at, stated), execution.fees, _contract(account, execution.contract))
     for fact in account.charged:
         _charge(made, day_of(fact.at, stated), {fact.currency: fact.fee}, _contract(account, fact.symbol))
     for (symbol, _), position in account.held.items():
@@ -50,7 +50,8 @@ def money(account: Positions, stated: list[Fact]) -> dict[tuple[str, str], Money
 
 
 def _contract(account: Positions, symbol: str | None) -> Fact:
-    return account.contracts.get(account.executions.contract(symbol or ""), Fact("DEFINE", 0, 0))
+    contracts = account.executions.contracts
+    return contracts.defined.get(contracts.of(symbol or ""), Fact("DEFINE", 0, 0))
 
 
 def _charge(made: dict[tuple[str, str], Money], day: str, fees: dict[str, Decimal], contract: Fact) -> None:

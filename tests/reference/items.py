@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.executions import Execution
+from tests.reference.trades import Execution
 
 NOTHING = Fraction(0)
 
@@ -15,8 +15,9 @@ NOTHING = Fraction(0)
 class Item:
     """One change of a position: a FILL, a SPLIT, or another adjustment by its reason.
 
-    What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price). `history` are the figures (since,
-    quantity, price), the last in force. A split that is fixed keeps its ratio.
+    What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price); a lot that comes from a position
+    that has merged is CARRIED, with its price by average cost. `history` are the figures (since, quantity, price), the
+    last in force. A split that is fixed keeps its ratio.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Item:
     execution: Execution | None = None
     fees: dict[str, Decimal] = field(default_factory=dict)
     place: tuple[int, int] = (0, 0)
+    average_price: Fraction | None = None
     fixed_ratio: Fraction | None = None
 
     @property

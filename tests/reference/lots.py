@@ -52,7 +52,7 @@ def fold(items: list[Item]) -> Totals:
         elif item.kind == "REPRICE":
             first = average = item.quantity * (item.price or NOTHING)
         elif item.quantity:
-            first, average = _change(held, item.quantity, item.price)
+            first, average = _change(held, item.quantity, item.price, item.average_price)
             held.inexact |= not _fits(held.quantity)
         held.realized.append((item, first, average))
         if held.quantity and before * held.quantity <= 0:
@@ -60,8 +60,11 @@ def fold(items: list[Item]) -> Totals:
     return held
 
 
-def _change(held: Totals, quantity: Fraction, price: Fraction | None) -> tuple[Fraction, Fraction]:
+def _change(
+    held: Totals, quantity: Fraction, price: Fraction | None, average_price: Fraction | None
+) -> tuple[Fraction, Fraction]:
     """Close the oldest lots of the other side, open the rest; return what that realized. Without a price: nothing."""
+    by_average = price if average_price is None else average_price
     first = average = NOTHING
     left, pool, pool_cost = quantity, held.priced, held.average_total
     while left and held.lots and held.lots[0][0] * left < 0:
@@ -72,11 +75,11 @@ def _change(held: Totals, quantity: Fraction, price: Fraction | None) -> tuple[F
             held.lots.insert(0, (size - part, opened_at))
         if opened_at is not None:
             held.average_total -= pool_cost * part / pool
-            if price is not None:
+            if price is not None and by_average is not None:
                 first += part * (price - opened_at)
-                average += part * price - pool_cost * part / pool
-    if left and price is not None:
-        held.average_total += left * price
+                average += part * by_average - pool_cost * part / pool
+    if left and by_average is not None:
+        held.average_total += left * by_average
     elif left and held.priced:
         # An addition without a price costs the average, so that the averages stay.
         price = held.cost / held.priced

@@ -9,6 +9,7 @@ from fractions import Fraction
 from tests.reference.executions import IDENTITIES_MAX, Executions
 from tests.reference.facts import ZERO, Fact
 from tests.reference.order_lives import OrderLife, said
+from tests.reference.trades import inherited
 
 
 @dataclass
@@ -54,21 +55,25 @@ class Orders:
 
     def _executed(self, fact: Fact) -> None:
         if fact.kind in {"FILL", "TRADE"}:
-            _, execution = self.executions.report(fact)
-            # A bust may be recorded before its trade.
-            for early in [each for each in self._unknown if each.at >= execution.at]:
-                if self.executions.about(early) is execution:
-                    self._unknown.remove(early)
-                    self._executed(early)
+            self._report(fact)
         elif fact.kind == "DEFINE":
-            self.executions.define(fact)
-            self.executions.twins()
+            twins = self.executions.define(fact)
+            for later in [each for twin, known, _ in twins for each in inherited(twin, known, fact.log)]:
+                self._executed(later)
         else:
             changed = self.executions.about(fact)
             if changed is None:
                 self._unknown.append(fact)
             elif not changed.busted:
                 changed.change(fact)
+
+    def _report(self, fact: Fact) -> None:
+        _, execution = self.executions.report(fact)
+        # A bust may be recorded before its trade.
+        for early in [each for each in self._unknown if each.at >= execution.at]:
+            if self.executions.about(early) is execution:
+                self._unknown.remove(early)
+                self._executed(early)
 
     def _fills(self, order_id: str) -> list[tuple[Decimal, Decimal]]:
         """Return what counts of an order: each execution once, for the order it was first reported for."""

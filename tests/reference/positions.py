@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 
-from tests.reference.executions import IDENTITIES_MAX, Execution, Executions
+from tests.reference.executions import IDENTITIES_MAX, Executions
 from tests.reference.facts import ZERO, Fact
 from tests.reference.items import Item, fractions
 from tests.reference.joining import joined
+from tests.reference.marks import UNCERTAIN, marks_of
 from tests.reference.sequence import WINDOW_MAX, Position
+from tests.reference.trades import Execution, inherited
 
 WORDS = {"BUST": "BUST", "CORRECT": "CORRECTION"}
-UNCERTAIN = {"UNPRICED", "INEXACT", "IMPOSSIBLE_SPLIT", "UNKNOWN_BUST", "UNKNOWN_CORRECTION"}
 
 
 class Positions:
@@ -23,23 +23,22 @@ class Positions:
         self.held: dict[tuple[str, str], Position] = {}
         # Of trades that are not known: busts and corrections, those that say enough to be booked, and fees.
         self.unknown, self.booked, self.charged = list[Fact](), list[Fact](), list[Fact]()
-        self.contracts: dict[str, Fact] = {}
         self._window_max = window_max
 
     def get(self, symbol: str, side: str = "NET") -> Position:
-        key = (self.executions.contract(symbol), side)
+        key = (self.executions.contracts.of(symbol), side)
         return self.held.setdefault(key, Position(side, window_max=self._window_max))
 
     def marks(self, symbol: str, side: str = "NET") -> set[str]:
         """Return what is marked on a position; UNKNOWN_… until the trade is reported."""
-        contract = self.executions.contract
+        contract = self.executions.contracts.of
         mine = [each for each in self.unknown if each.symbol is None or contract(each.symbol) == contract(symbol)]
-        return self.get(symbol, side).marks() | {f"UNKNOWN_{WORDS[each.kind]}" for each in mine}
+        return marks_of(self.get(symbol, side)) | {f"UNKNOWN_{WORDS[each.kind]}" for each in mine}
 
     def is_uncertain(self, symbol: str, side: str = "NET") -> bool:
         """Return whether something about a position is open: a conflict, bust, split, price or rounding."""
-        contract = self.executions.contract
-        mine = [each for each in self.executions.all if contract(each.symbol) == contract(symbol) and each.held == side]
+        contract = self.executions.contracts.of(symbol)
+        mine = [each for each in self.executions.all if (each.contract, each.held) == (contract, side)]
         return any(each.conflicts for each in mine) or bool(self.marks(symbol, side) & UNCERTAIN)
 
     def apply(self, fact: Fact) -> None:
@@ -58,7 +57,7 @@ class Positions:
 
     def _report(self, fact: Fact) -> None:
         verdict, execution = self.executions.report(fact)
-        position, figures = self.get(execution.symbol, execution.held), fractions(execution.figures[0][1:])
+        position, figures = self.get(execution.contract, execution.held), fractions(execution.figures[0][1:])
         if verdict == "CONFLICTING":
             position.marked.append((verdict, fact.log))
         elif verdict == "NEW":
@@ -86,7 +85,7 @@ class Positions:
         if execution is None:
             self._change_unknown(fact)
             return
-        position = self.get(execution.symbol, execution.held)
+        position = self.get(execution.contract, execution.held)
         if execution.busted:
             position.marked.append(("DUPLICATE_BUST" if bust else "UNKNOWN_CORRECTION", fact.log))
             return
@@ -133,18 +132,16 @@ class Positions:
 
     def _define(self, fact: Fact) -> None:
         """Learn a contract's names: positions under several of them become one, and so do two reports of one trade."""
-        self.contracts[str(fact.symbol)] = fact
-        self.executions.define(fact)
+        found = self.executions.define(fact)
         for name, side in list(self.held):
-            if self.executions.contract(name) != name:
+            if self.executions.contracts.of(name) != name:
                 other = self.held.pop((name, side))
-                self.held[self.executions.contract(name), side] = joined(self.get(name, side), other)
-        for twin, known, verdict in self.executions.twins():
-            position = self.get(known.symbol, known.held)
+                contract = self.executions.contracts.of(name)
+                self.held[contract, side] = joined(self.get(contract, side), other, fact.log)
+        for twin, known, verdict in found:
+            position = self.get(twin.contract, twin.held)
             if verdict == "CONFLICTING":
                 position.marked.append((verdict, twin.log))
             position.drop(twin, fact)
-            # A bust or correction of the one is of the other.
-            for since, quantity, price in twin.figures[1:]:
-                later = Fact("CORRECT" if quantity else "BUST", fact.log, since, id=known.id, stream=known.streams[0])
-                self._change(replace(later, symbol=known.symbol, quantity=abs(quantity), price=price))
+            for later in inherited(twin, known, fact.log):
+                self._change(later)

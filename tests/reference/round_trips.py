@@ -33,6 +33,16 @@ class Trip:
         self.items.append(item)
         self.received = None if self.received is None or price is None else self.received - quantity * price
 
+    def resume(self, begun: Trip, carried: list[Item]) -> None:
+        """Take over a trip of another name, whose open lots are carried: what it has made until then, and its fees."""
+        self.items = begun.items + self.items
+        self.charge(begun.fees)
+        prices = [item.price for item in carried]
+        if self.received is None or begun.received is None or None in prices:
+            self.received = None
+        else:
+            self.received += begun.received + sum(item.quantity * (item.price or 0) for item in carried)
+
     def charge(self, fees: dict[str, Decimal]) -> None:
         for currency, amount in fees.items():
             self.fees[currency] = self.fees.get(currency, ZERO) + amount
@@ -41,14 +51,17 @@ class Trip:
 def trips(symbol: str, position: Position) -> list[Trip]:
     """Return the round trips of a position that have ended, in the order they did; one in progress is left out."""
     ended: list[Trip] = []
-    for items in (*position.older, position.items):
-        ended += _trips(symbol, position.side, items)
+    begun: dict[tuple[int, int], Trip] = {}
+    for items in position.lists:
+        trip = _trips(Trip(symbol, position.side), items, ended, begun)
+        if items:
+            begun[items[-1].place] = trip
     return sorted(ended, key=lambda trip: trip.items[-1].place)
 
 
-def _trips(symbol: str, side: str, items: list[Item]) -> list[Trip]:
-    ended: list[Trip] = []
-    held, trip = Fraction(0), Trip(symbol, side)
+def _trips(trip: Trip, items: list[Item], ended: list[Trip], begun: dict[tuple[int, int], Trip]) -> Trip:
+    """Add the trips of one list that have ended; return the one in progress."""
+    held = Fraction(0)
     for index, item in enumerate(items):
         if item.kind == "SPLIT":
             # What was paid stays, for another quantity.
@@ -59,6 +72,8 @@ def _trips(symbol: str, side: str, items: list[Item]) -> list[Trip]:
             continue
         if not item.quantity:
             continue
+        if item.kind == "CARRIED" and item.place in begun:
+            trip.resume(begun.pop(item.place), [each for each in items if each.place == item.place])
         after = held + item.quantity
         through = held * after < 0
         trip.trade(item, -held if through else item.quantity, item.price)
@@ -68,10 +83,10 @@ def _trips(symbol: str, side: str, items: list[Item]) -> list[Trip]:
         if not after or through:
             trip.ended_at = item.at
             ended.append(trip)
-            trip = Trip(symbol, side)
+            trip = Trip(trip.symbol, trip.side)
         if through:
             trip.trade(item, after, item.price)
-    return ended
+    return trip
 
 
 def _reprice(ended: list[Trip], current: Trip, item: Item) -> None:
@@ -101,8 +116,8 @@ def trips_by_day(account: Positions, stated: list[Fact]) -> Counter[str]:
 
 def volume(account: Positions, symbol: str) -> tuple[int, Decimal, Decimal, int]:
     """Return the number of executions that count, the quantities bought and sold, and how many were busted."""
-    contract = account.executions.contract(symbol)
-    mine = [each for each in account.executions.all if account.executions.contract(each.symbol) == contract]
+    contract = account.executions.contracts.of(symbol)
+    mine = [each for each in account.executions.all if each.contract == contract]
     bought = sum((each.quantity for each in mine if each.quantity > 0), ZERO)
     sold = sum((-each.quantity for each in mine if each.quantity < 0), ZERO)
     busted = sum(each.busted for each in mine)

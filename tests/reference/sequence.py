@@ -12,10 +12,10 @@ from decimal import Decimal
 from fractions import Fraction
 from math import prod
 
-from tests.reference.executions import Execution
 from tests.reference.facts import Fact
-from tests.reference.items import NOTHING, Item, fix, fractions, ratio, scale
+from tests.reference.items import NOTHING, Item, fix, fractions, scale
 from tests.reference.lots import Totals, fold
+from tests.reference.trades import Execution
 
 WINDOW_MAX = 10_000
 Figures = tuple[Fraction, Fraction]
@@ -24,7 +24,7 @@ Fees = dict[str, Decimal]
 
 @dataclass
 class Position:
-    """A contract, under any of its names: NET, LONG or SHORT. `older` are fixed items of names that have merged."""
+    """A contract, under any of its names: NET, LONG or SHORT. `older` are fixed items of positions that have merged."""
 
     side: str = "NET"
     items: list[Item] = field(default_factory=list)
@@ -43,21 +43,6 @@ class Position:
     def entries(self) -> list[tuple[Item, Fraction, Fraction]]:
         """Return each item with what it realized, by FIFO and by average cost."""
         return [entry for items in self.lists for entry in fold(items).realized]
-
-    def marks(self) -> set[str]:
-        totals, marks = self.totals(), {kind for kind, _ in self.marked}
-        numbered = [(items, index, item) for items in self.lists for index, item in enumerate(items)]
-        has_unpriced_lots = totals.priced != totals.quantity
-        is_over = totals.quantity * {"NET": 0, "LONG": 1, "SHORT": -1}[self.side] < 0
-        found = {
-            "UNPRICED": has_unpriced_lots or any(item.is_unpriced for *_, item in numbered),
-            "IMPOSSIBLE_SPLIT": any(
-                item.kind == "SPLIT" and ratio(items, index) == 1 for items, index, item in numbered
-            ),
-            "INEXACT": totals.inexact,
-            "OVERCLOSED": is_over,
-        }
-        return marks | {kind for kind, is_so in found.items() if is_so}
 
     def scale_since(self, place: tuple[int, int]) -> Fraction:
         """Return by how much all splits after a place have multiplied a quantity."""
@@ -132,7 +117,8 @@ class Position:
 
     def unbook(self, fact: Fact) -> bool:
         """Take out again what was booked for a fact; return False if that is fixed."""
-        mine = [item for item in self.items if item.log == fact.log and item.execution is None]
+        booked = [item for items in self.lists for item in items if item.kind in {"OPPOSITE", "REPRICE"}]
+        mine = [item for item in booked if item.log == fact.log and item.execution is None]
         if not all(map(self.is_open, mine)):
             return False
         self.items = [item for item in self.items if item not in mine]

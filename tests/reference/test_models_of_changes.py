@@ -285,61 +285,6 @@ def test_a_fill_after_the_reconciliation_is_not_the_missing_one() -> None:
     assert account.marks("ES") == {"UNPRICED"}
 
 
-# Names.
-
-
-def test_all_names_of_a_contract_net_together() -> None:
-    account = after(define(names=("CON.ES",)), fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"))
-    assert figures(account) == figures(account, "CON.ES") == (1, 10, 10, 100, 100)
-
-
-def test_a_name_that_is_learned_later_merges() -> None:
-    # +2 under one name and -1 under the other: 1 left, and 110 - 100 = 10 by what was open apart.
-    account = after(fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"), define(names=("CON.ES",)))
-    assert figures(account) == (1, 10, 10, 100, 100)
-    assert account.marks("ES") == set()
-
-
-def test_one_execution_under_two_names_counts_once_when_the_name_is_learned() -> None:
-    again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
-    account = after(fill("A", 2, 100, fee=Decimal(3)), again, define(names=("CON.ES",)))
-    assert figures(account) == (2, 0, 0, 200, 200)
-    assert made(account) == {"05": (0, 3)}
-
-
-def test_a_bust_under_the_other_name_is_of_the_one_execution() -> None:
-    again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
-    account = after(fill("A", 2, 100), again, bust("A", symbol="CON.ES"), define(names=("CON.ES",)))
-    assert (figures(account)[0], account.marks("ES")) == (0, set())
-
-
-def test_what_was_realized_before_the_position_was_last_flat_stays_when_names_merge_and_is_marked() -> None:
-    # ES: +1 @ 100, -1 @ 110: 10. CON.ES: +1 @ 105 meanwhile, still open; then ES +1 @ 120. Had the name been known, the
-    # sale would have made the same 10 by FIFO; by average cost 110 - 102.5. What was realized apart stays: 10, 10.
-    account = after(
-        (0, fill("A", 1, 100)),
-        (1, fill("X", 1, 105, symbol="CON.ES")),
-        (2, fill("B", -1, 110)),
-        (3, fill("C", 1, 120)),
-        (4, define(names=("CON.ES",))),
-    )
-    assert figures(account) == (2, 10, 10, 225, 225)
-    assert account.marks("ES") == {"MERGED"}
-
-
-def test_what_is_late_stays_late_when_a_name_is_learned() -> None:
-    # Flat since minute 1, opened at minute 3: the sale of minute 0 closes what is open, 90 - 120 = -30, after 10.
-    account = after(
-        (0, fill("A", 1, 100, symbol="CON.ES")),
-        (1, fill("B", -1, 110, symbol="CON.ES")),
-        (3, fill("C", 1, 120, symbol="CON.ES")),
-        (4, define(names=("CON.ES",))),
-        (0, fill("D", -1, 90)),
-    )
-    assert figures(account) == (0, -20, -20, 0, 0)
-    assert account.marks("ES") == {"LATE"}
-
-
 def test_a_quantity_of_more_than_34_digits_is_marked() -> None:
     # 10^17 + 10^-18 has 36 digits.
     large, small = "1" + "0" * 17, "0." + "0" * 17 + "1"

@@ -1,0 +1,156 @@
+"""The reference models of a contract's names and terms, against examples computed by hand."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+
+from tests.reference.examples import Timed, after, bust, correct, define, figures, fill, made
+from tests.reference.round_trips import all_trips, volume
+
+
+def test_all_names_of_a_contract_net_together() -> None:
+    account = after(define(names=("CON.ES",)), fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"))
+    assert figures(account) == figures(account, "CON.ES") == (1, 10, 10, 100, 100)
+
+
+def test_a_name_that_is_learned_later_merges() -> None:
+    # +2 under one name and -1 under the other: 1 left, and 110 - 100 = 10 by what was open apart.
+    account = after(fill("A", 2, 100), fill("B", -1, 110, symbol="CON.ES"), define(names=("CON.ES",)))
+    assert figures(account) == (1, 10, 10, 100, 100)
+    # Both had items: the mark is at the log position of the definition.
+    assert account.get("ES").marked == [("MERGED", 3)]
+
+
+def test_one_execution_under_two_names_counts_once_when_the_name_is_learned() -> None:
+    again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
+    account = after(fill("A", 2, 100, fee=Decimal(3)), again, define(names=("CON.ES",)))
+    assert figures(account) == (2, 0, 0, 200, 200)
+    assert made(account) == {"05": (0, 3)}
+
+
+def test_a_bust_under_the_other_name_is_of_the_one_execution() -> None:
+    again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
+    account = after(fill("A", 2, 100), again, bust("A", symbol="CON.ES"), define(names=("CON.ES",)))
+    assert (figures(account)[0], account.marks("ES")) == (0, {"MERGED"})
+
+
+def test_what_was_realized_before_the_position_was_last_flat_stays_when_names_merge_and_is_marked() -> None:
+    # ES: +1 @ 100, -1 @ 110: 10. CON.ES: +1 @ 105 meanwhile, still open; then ES +1 @ 120. Had the name been known, the
+    # sale would have made the same 10 by FIFO; by average cost 110 - 102.5. What was realized apart stays: 10, 10.
+    account = after(
+        (0, fill("A", 1, 100)),
+        (1, fill("X", 1, 105, symbol="CON.ES")),
+        (2, fill("B", -1, 110)),
+        (3, fill("C", 1, 120)),
+        (4, define(names=("CON.ES",))),
+    )
+    assert figures(account) == (2, 10, 10, 225, 225)
+    assert account.marks("ES") == {"MERGED"}
+
+
+def test_what_is_late_stays_late_when_a_name_is_learned() -> None:
+    # Flat since minute 1, opened at minute 3: the sale of minute 0 closes what is open, 90 - 120 = -30, after 10.
+    account = after(
+        (0, fill("A", 1, 100, symbol="CON.ES")),
+        (1, fill("B", -1, 110, symbol="CON.ES")),
+        (3, fill("C", 1, 120, symbol="CON.ES")),
+        (4, define(names=("CON.ES",))),
+        (0, fill("D", -1, 90)),
+    )
+    assert figures(account) == (0, -20, -20, 0, 0)
+    assert account.marks("ES") == {"LATE"}
+
+
+def test_a_symbol_that_is_defined_means_itself_even_if_another_lists_it() -> None:
+    facts = [fill("A", 2, 100), fill("B", 1, 100, symbol="NQ")]
+    for defined in ([define("NQ"), define(names=("NQ",))], [define(names=("NQ",)), define("NQ")]):
+        account = after(*defined, *facts)
+        assert (figures(account)[0], figures(account, "NQ")[0]) == (2, 1)
+    # What was netted while it was a name stays with that contract.
+    account = after(define(names=("NQ",)), *facts, define("NQ"), fill("C", 5, 100, symbol="NQ"))
+    assert (figures(account)[0], figures(account, "NQ")[0]) == (3, 5)
+    assert (volume(account, "ES")[1], volume(account, "NQ")[1]) == (3, 5)
+
+
+def test_a_name_that_is_no_longer_listed_means_itself_from_then_on() -> None:
+    # 2 + 1 under both names; then 4 more under CON.ES alone, until it is listed again: 7.
+    facts: list[Timed] = [define(names=("CON.ES",)), fill("A", 2, 100), fill("B", 1, 100, symbol="CON.ES")]
+    facts += [define(), fill("C", 4, 100, symbol="CON.ES")]
+    account = after(*facts)
+    assert (figures(account)[0], figures(account, "CON.ES")[0]) == (3, 4)
+    # The bust of B by its id finds it where it is.
+    assert figures(after(*facts, bust("B")))[0] == 2
+    assert figures(after(*facts, define(names=("CON.ES",))))[0] == 7
+
+
+def test_a_name_that_moves_means_the_other_contract_from_then_on() -> None:
+    facts = [define(names=("@1",)), fill("A", 2, 100, symbol="@1"), define("NQ", names=("@1",))]
+    account = after(*facts, fill("B", 5, 100, symbol="@1"))
+    assert (figures(account)[0], figures(account, "NQ")[0]) == (2, 5)
+    # The same id under that name is another trade now, and a definition of ES without it changes nothing.
+    account = after(*facts, define(), fill("A", 2, 100, symbol="@1"))
+    assert (figures(account)[0], figures(account, "NQ")[0]) == (2, 2)
+
+
+def test_what_is_open_before_the_one_window_is_what_both_windows_are_folded_on() -> None:
+    # ES: +1 @ 100, then -2 @ 110 reverses it, so the purchase is fixed. CON.ES: +2 @ 105 at minute 1, or even before A:
+    # after it either way. B sells A and one of C: 10 + 5, and 1 @ 105 is open. By average cost 310 / 3 each: 220 less
+    # two of them.
+    for minute in (1, -1):
+        account = after(
+            (0, fill("A", 1, 100)),
+            (2, fill("B", -2, 110)),
+            (minute, fill("C", 2, 105, symbol="CON.ES")),
+            (3, define(names=("CON.ES",))),
+        )
+        assert figures(account) == (1, 15, Fraction(40, 3), 105, Fraction(310, 3))
+        assert account.marks("ES") == {"MERGED"}
+        # A is not in the window.
+        assert [item.log for item in account.get("ES").items[account.get("ES").start :]] == [3, 2]
+
+
+def test_of_two_positions_that_were_open_before_their_windows_the_later_ones_lots_are_carried() -> None:
+    # ES: +1 @ 100, -2 @ 110. CON.ES: +1 @ 80, +1 @ 100, -1 @ 120 (40 by FIFO; 30 by average cost, which leaves one
+    # @ 90), -2 @ 120. Before the windows: A, and 1 @ 100, by average cost @ 90. The first reversal closes both: 10 + 10;
+    # by average cost 220 - 100 - 90. Then 2 are sold @ 120. 40 + 20 and 30 + 30.
+    apart: list[Timed] = [(0, fill("A", 1, 100)), (1, fill("B", -2, 110))]
+    for minute, quantity, price in ((2, 1, 80), (3, 1, 100), (4, -1, 120), (5, -2, 120)):
+        apart.append((minute, fill(f"X{minute}", quantity, price, symbol="CON.ES")))
+    account = after(*apart, (6, define(names=("CON.ES",))))
+    assert figures(account) == (-2, 60, 60, -240, -240)
+    assert account.get("ES").marked == [("MERGED", 7)]
+    assert [item.kind for item in account.get("ES").items] == ["FILL", "CARRIED", "FILL", "FILL"]
+    # Until minute 4, it is all fixed: a sale of minute 3 is late, and closes nothing.
+    account = after(*apart, (6, define(names=("CON.ES",))), (3, fill("L", -1, 130)))
+    assert figures(account) == (-3, 60, 60, -370, -370)
+    assert account.marks("ES") == {"MERGED", "LATE"}
+
+
+def test_what_is_carried_realizes_what_it_closes_on_its_own_day_and_continues_its_round_trip() -> None:
+    # ES: -1 @ 100, day 5: +2 @ 90. CON.ES: day 6: +1 @ 105, day 7: -2 @ 120. What is carried, +1 @ 105, closes A: -5 on
+    # day 6; the 2 @ 90 are sold on day 7: 60. A's trip ends with what is carried, and has the fees of A and X.
+    account = after(
+        define(),
+        (0, fill("A", -1, 100, fee=Decimal(1))),
+        (1, fill("B", 2, 90)),
+        (24 * 60, fill("X", 1, 105, symbol="CON.ES", fee=Decimal(2))),
+        (48 * 60, fill("Y", -2, 120, symbol="CON.ES")),
+        (49 * 60, define(names=("CON.ES",))),
+    )
+    assert figures(account) == (0, 55, 55, 0, 0)
+    assert made(account) == {"05": (0, 1), "06": (-5, 2), "07": (60, 0)}
+    assert [(trip.received, trip.fees) for trip in all_trips(account)] == [(-5, {"": 3}), (60, {})]
+
+
+def test_one_execution_under_two_names_is_taken_out_of_where_it_was() -> None:
+    # Reported for the long side as well, under the other name: it counts once, where it was first.
+    again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A", held="LONG")
+    account = after(fill("A", 2, 100), again, define(names=("CON.ES",)))
+    assert (figures(account)[0], figures(account, side="LONG")[0]) == (2, 0)
+
+
+def test_executions_that_were_two_under_one_name_stay_two() -> None:
+    # A corrected to the other side looks like B, but they were known apart under one name.
+    facts = [fill("X", 1, 100), fill("X", -1, 100, stream="trade/X"), correct("X", 1, 100, side=-1, stream="order/O-X")]
+    assert figures(after(*facts, define(names=("CON.ES",))))[0] == -2

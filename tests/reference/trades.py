@@ -1,0 +1,88 @@
+"""Reference: one trade: what was reported of it, and what a fee, a bust or a correction makes of that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from tests.reference.facts import SECOND, ZERO, Fact
+
+
+@dataclass
+class Execution:
+    """One trade. `figures` are all that were ever in force, as (since, signed quantity, price); a bust leaves zero.
+
+    `contract` is what its symbol meant when it was reported, or what that contract has become a name of since.
+    """
+
+    id: str
+    contract: str
+    held: str
+    at: int
+    timed: bool
+    log: int
+    streams: list[str]
+    trading_day: str | None
+    figures: list[tuple[int, Decimal, Decimal]]
+    fees: dict[str, Decimal] = field(default_factory=dict)
+    fee_stated: bool = False
+    conflicts: list[int] = field(default_factory=list)
+
+    @property
+    def quantity(self) -> Decimal:
+        return self.figures[-1][1]
+
+    @property
+    def price(self) -> Decimal:
+        return self.figures[-1][2]
+
+    @property
+    def busted(self) -> bool:
+        return not self.quantity
+
+    @property
+    def order(self) -> str | None:
+        """The order it was first reported for."""
+        return next((stream.removeprefix("order/") for stream in self.streams if stream.startswith("order/")), None)
+
+    def charge(self, currency: str, amount: Decimal) -> None:
+        """Add a fee; the fees of a busted trade are gone with it."""
+        if not self.busted:
+            self.fees[currency] = self.fees.get(currency, ZERO) + amount
+
+    def change(self, fact: Fact) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
+        """Bust or correct it by what the fact states; return the figures before and after. This ends any conflict."""
+        before = (self.quantity, self.price)
+        size = ZERO if fact.kind == "BUST" else abs(self.quantity) if fact.quantity is None else fact.quantity
+        sign = fact.side or (1 if self.quantity > 0 else -1)
+        after = (sign * size, self.price if fact.kind == "BUST" or fact.price is None else fact.price)
+        self.figures.append((fact.at, *after))
+        self.conflicts.clear()
+        return before, after
+
+
+def inherited(twin: Execution, known: Execution, log: int) -> list[Fact]:
+    """Return the busts and corrections of an execution as those of the one that it turned out to be."""
+    about = Fact("BUST", log, 0, id=known.id, symbol=known.contract, stream=known.streams[0])
+    return [
+        replace(about, at=since)
+        if not quantity
+        else replace(
+            about, kind="CORRECT", at=since, side=1 if quantity > 0 else -1, quantity=abs(quantity), price=price
+        )
+        for since, quantity, price in twin.figures[1:]
+    ]
+
+
+def completed(known: Execution, again: Execution) -> bool:
+    """Take over what was missing from a repeated report; return whether anything was."""
+    before = (known.fee_stated, known.timed, known.trading_day, known.order)
+    known.streams += [stream for stream in again.streams if stream not in known.streams]
+    known.trading_day = known.trading_day or again.trading_day
+    if again.fee_stated and not known.fee_stated:
+        known.fee_stated = True
+        for currency, amount in again.fees.items():
+            known.charge(currency, amount)
+    if again.timed and not known.timed and abs(again.at - known.at) >= SECOND:
+        known.at, known.timed = again.at, True
+    return before != (known.fee_stated, known.timed, known.trading_day, known.order)
