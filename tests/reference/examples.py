@@ -10,6 +10,7 @@ from typing import Any
 from tests.reference.days import money
 from tests.reference.facts import Fact
 from tests.reference.positions import Positions
+from tests.reference.round_trips import all_trips
 
 DAY = 24 * 3_600 * 10**9
 FIRST = 1_767_571_200 * 10**9  # 2026-01-05 in UTC
@@ -67,3 +68,8 @@ def made(account: Positions, *stated: Fact) -> dict[str, tuple[Any, Any]]:
     """Return by day what was realized and the fees, in dollars."""
     found = money(account, list(stated))
     return {day.removeprefix("~2026-01-"): (each.realized, each.fees) for (day, _), each in found.items()}
+
+
+def trips_of(account: Positions) -> list[tuple[Any, ...]]:
+    """Return what each round trip that has ended received, and its fees."""
+    return [(trip.received, trip.fees) for trip in all_trips(account)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.examples import Timed, after, bust, correct, define, figures, fill, made
-from tests.reference.round_trips import all_trips, volume
+from tests.reference.examples import Timed, after, bust, correct, define, figures, fill, made, trips_of
+from tests.reference.round_trips import volume
 
 
 def test_all_names_of_a_contract_net_together() -> None:
@@ -70,7 +70,7 @@ def test_a_symbol_that_is_defined_means_itself_even_if_another_lists_it() -> Non
     # What was netted while it was a name stays with that contract.
     account = after(define(names=("NQ",)), *facts, define("NQ"), fill("C", 5, 100, symbol="NQ"))
     assert (figures(account)[0], figures(account, "NQ")[0]) == (3, 5)
-    assert (volume(account, "ES")[1], volume(account, "NQ")[1]) == (3, 5)
+    assert [volume(account, symbol)[1] for symbol in ("ES", "NQ")] == [Decimal(3), Decimal(5)]
 
 
 def test_a_name_that_is_no_longer_listed_means_itself_from_then_on() -> None:
@@ -112,8 +112,8 @@ def test_what_is_open_before_the_one_window_is_what_both_windows_are_folded_on()
 
 def test_of_two_positions_that_were_open_before_their_windows_the_later_ones_lots_are_carried() -> None:
     # ES: +1 @ 100, -2 @ 110. CON.ES: +1 @ 80, +1 @ 100, -1 @ 120 (40 by FIFO; 30 by average cost, which leaves one
-    # @ 90), -2 @ 120. Before the windows: A, and 1 @ 100, by average cost @ 90. The first reversal closes both: 10 + 10;
-    # by average cost 220 - 100 - 90. Then 2 are sold @ 120. 40 + 20 and 30 + 30.
+    # @ 90), -2 @ 120. Before the windows: A, and 1 @ 100, by average cost @ 90. B closes both: 10 + 10; by average cost
+    # 220 - 100 - 90. Then 2 are sold @ 120. 40 + 20 and 30 + 30.
     apart: list[Timed] = [(0, fill("A", 1, 100)), (1, fill("B", -2, 110))]
     for minute, quantity, price in ((2, 1, 80), (3, 1, 100), (4, -1, 120), (5, -2, 120)):
         apart.append((minute, fill(f"X{minute}", quantity, price, symbol="CON.ES")))
@@ -140,7 +140,7 @@ def test_what_is_carried_realizes_what_it_closes_on_its_own_day_and_continues_it
     )
     assert figures(account) == (0, 55, 55, 0, 0)
     assert made(account) == {"05": (0, 1), "06": (-5, 2), "07": (60, 0)}
-    assert [(trip.received, trip.fees) for trip in all_trips(account)] == [(-5, {"": 3}), (60, {})]
+    assert trips_of(account) == [(-5, {"": 3}), (60, {})]
 
 
 def test_one_execution_under_two_names_is_taken_out_of_where_it_was() -> None:

@@ -6,11 +6,10 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from tests.reference.examples import FIRST, NOON, adjust, after, bust, correct, define, fill
+from tests.reference.examples import FIRST, NOON, adjust, after, bust, correct, define, fill, trips_of
 from tests.reference.facts import Fact
 from tests.reference.orders import Orders
-from tests.reference.positions import Positions
-from tests.reference.round_trips import all_trips, executions_by_day, trips_by_day, volume
+from tests.reference.round_trips import executions_by_day, trips_by_day, volume
 
 
 def word(kind: str, order: str = "O-1", quantity: int | None = None, reason: str = "") -> Fact:
@@ -88,10 +87,6 @@ def test_an_order_is_replaced_and_reduced() -> None:
     assert order_after(*asked, word("REPLACE", quantity=1)) == ("FILLED", 2, 0, 100)
     assert order_after(*WORKING, word("REDUCE", quantity=2)) == ("NEW", 0, 3, None)
     assert order_after(*WORKING, word("REDUCE", quantity=5)) == ("CANCELED", 0, 0, None)
-
-
-def trips_of(account: Positions) -> list[tuple[Any, ...]]:
-    return [(trip.received, trip.fees) for trip in all_trips(account)]
 
 
 def test_a_round_trip_ends_when_the_position_is_flat_or_goes_through_it() -> None:
