@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from fractions import Fraction
 
 from tests.reference.facts import SECOND, Fact
 from tests.reference.positions import Positions
+from tests.reference.trades import Fee
 
 
 @dataclass
@@ -33,28 +33,21 @@ def money(account: Positions, stated: list[Fact]) -> dict[tuple[str, str], Money
     """Return what each day made in each currency; what comes to nothing is left out."""
     made: dict[tuple[str, str], Money] = defaultdict(Money)
     for execution in account.executions.all:
-        _charge(made, day_of(execution.at, stated), execution.fees, _contract(account, execution.contract))
-    for fact in account.charged:
-        _charge(made, day_of(fact.at, stated), {fact.currency: fact.fee}, _contract(account, fact.symbol))
-    for (symbol, _), position in account.held.items():
-        contract = _contract(account, symbol)
-        for item, first, average in position.entries():
-            day = day_of(item.at, stated)
-            _charge(made, day, item.fees, contract)
-            if first or average:
-                # Without a known multiplier there is no amount of money: this fails.
-                total, multiplier = made[day, contract.currency], Fraction(str(contract.multiplier))
-                total.realized += first * multiplier
-                total.realized_average_cost += average * multiplier
+        _charge(made, day_of(execution.at, stated), execution.fees)
+    for fact in account.executions.charged:
+        _charge(made, day_of(fact.at, stated), [account.executions.fees[fact.log]])
+    for item, first, average in (entry for position in account.held.values() for entry in position.entries()):
+        day, terms = day_of(item.at, stated), item.terms or Fact("DEFINE", 0, 0)
+        _charge(made, day, item.fees)
+        if first or average:
+            # Without a known multiplier there is no amount of money: this fails.
+            total, multiplier = made[day, terms.currency], Fraction(str(terms.multiplier))
+            total.realized += first * multiplier
+            total.realized_average_cost += average * multiplier
     return {key: each for key, each in made.items() if each != Money()}
 
 
-def _contract(account: Positions, symbol: str | None) -> Fact:
-    contracts = account.executions.contracts
-    return contracts.defined.get(contracts.of(symbol or ""), Fact("DEFINE", 0, 0))
-
-
-def _charge(made: dict[tuple[str, str], Money], day: str, fees: dict[str, Decimal], contract: Fact) -> None:
-    """Count fees; one that names no currency is in its contract's."""
-    for currency, amount in fees.items():
-        made[day, currency or contract.currency].fees += Fraction(amount)
+def _charge(made: dict[tuple[str, str], Money], day: str, fees: list[Fee]) -> None:
+    """Count fees; one that states no currency is in its contract's."""
+    for fee in fees:
+        made[day, fee.currency or (fee.terms.currency if fee.terms else "")].fees += Fraction(fee.amount)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tests.reference.contracts import Contracts
 from tests.reference.facts import ZERO, Fact
-from tests.reference.trades import Execution, completed
+from tests.reference.trades import Execution, Fee, completed, state_terms
 
 IDENTITIES_MAX = 2_000
 
@@ -18,6 +18,9 @@ class Executions:
     def __init__(self, identities_max: int = IDENTITIES_MAX) -> None:
         self.all: list[Execution] = []
         self.contracts = Contracts()
+        # Fees of trades that are not known, and every fee that was recorded by itself, by its log position.
+        self.charged: list[Fact] = []
+        self.fees: dict[int, Fee] = {}
         self._max = identities_max
 
     def report(self, fact: Fact) -> tuple[str, Execution]:
@@ -27,7 +30,7 @@ class Executions:
         contract = self.contracts.of(str(fact.symbol))
         fresh = Execution(fact.id, contract, fact.held, *times, [fact.stream], fact.trading_day, figures)
         if fact.fee:
-            fresh.charge(fact.currency, fact.fee)
+            fresh.charge(Fee(fact.currency, fact.fee, self.contracts.defined.get(contract)))
             fresh.fee_stated = True
         verdict, known = self.compared(fresh, self.all[-self._max :])
         if known is None:
@@ -74,6 +77,7 @@ class Executions:
         apart = [(each, each.contract) for each in self.all]
         for each in self.all:
             each.contract = self.contracts.of(each.contract)
+        self._state_terms(fact)
         found, kept = [], list[tuple[Execution, str]]()
         for twin, name in apart[-self._max :]:
             verdict, known = self.compared(twin, [each for each, other in kept if other != name])
@@ -85,3 +89,18 @@ class Executions:
                 known.conflicts.append(twin.log)
             found.append((twin, known, verdict))
         return found
+
+    def charge(self, fact: Fact) -> None:
+        """Charge a fee to its execution; one that is not known may still be reported."""
+        execution = self.about(fact)
+        contract = self.contracts.of(fact.symbol or "") if execution is None else execution.contract
+        # A fee that is recorded before its trade keeps the terms of then.
+        fee = self.fees.setdefault(fact.log, Fee(fact.currency, fact.fee, None))
+        fee.terms = fee.terms or self.contracts.defined.get(contract)
+        self.charged.append(fact) if execution is None else execution.charge(fee)
+
+    def _state_terms(self, fact: Fact) -> None:
+        """State a contract's terms for the fees that were recorded before there were any."""
+        mine = [each for each in self.all if each.contract == fact.symbol]
+        early = [each for each in self.charged if self.contracts.of(each.symbol or "") == fact.symbol]
+        state_terms([fee for each in mine for fee in each.fees] + [self.fees[each.log] for each in early], fact)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.trades import Execution
+from tests.reference.facts import Fact
+from tests.reference.trades import Execution, Fee
 
 NOTHING = Fraction(0)
 
@@ -17,7 +18,8 @@ class Item:
 
     What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price); a lot that comes from a position
     that has merged is CARRIED, with its price by average cost. `history` are the figures (since, quantity, price), the
-    last in force. A split that is fixed keeps its ratio.
+    last in force. A split that is fixed keeps its ratio. `terms` is the contract's definition when the item was
+    recorded, or the first one after that.
     """
 
     kind: str
@@ -25,7 +27,8 @@ class Item:
     at: int
     history: list[tuple[int, Fraction, Fraction | None]]
     execution: Execution | None = None
-    fees: dict[str, Decimal] = field(default_factory=dict)
+    fees: list[Fee] = field(default_factory=list)
+    terms: Fact | None = None
     place: tuple[int, int] = (0, 0)
     average_price: Fraction | None = None
     fixed_ratio: Fraction | None = None

@@ -41,6 +41,7 @@ def carried(position: Position) -> list[Item]:
             last.log,
             last.at,
             [(last.at, quantity, price)],
+            terms=last.terms,
             place=last.place,
             average_price=None if price is None else average,
         )

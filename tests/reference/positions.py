@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from tests.reference.booking import book, drop, stated, unbook
 from tests.reference.executions import IDENTITIES_MAX, Executions
-from tests.reference.facts import ZERO, Fact
+from tests.reference.facts import Fact
 from tests.reference.items import Item, fractions
 from tests.reference.joining import joined
 from tests.reference.marks import UNCERTAIN, marks_of
 from tests.reference.sequence import WINDOW_MAX, Position
-from tests.reference.trades import Execution, inherited
+from tests.reference.trades import Execution, Fee, inherited
 
 WORDS = {"BUST": "BUST", "CORRECT": "CORRECTION"}
 
@@ -21,13 +22,14 @@ class Positions:
     def __init__(self, identities_max: int = IDENTITIES_MAX, window_max: int = WINDOW_MAX) -> None:
         self.executions = Executions(identities_max)
         self.held: dict[tuple[str, str], Position] = {}
-        # Of trades that are not known: busts and corrections, those that say enough to be booked, and fees.
-        self.unknown, self.booked, self.charged = list[Fact](), list[Fact](), list[Fact]()
+        # Busts and corrections of trades that are not known, and those of them that say enough to be booked.
+        self.unknown, self.booked = list[Fact](), list[Fact]()
         self._window_max = window_max
 
     def get(self, symbol: str, side: str = "NET") -> Position:
         key = (self.executions.contracts.of(symbol), side)
-        return self.held.setdefault(key, Position(side, window_max=self._window_max))
+        terms = self.executions.contracts.defined.get(key[0])
+        return self.held.setdefault(key, Position(side, terms=terms, window_max=self._window_max))
 
     def marks(self, symbol: str, side: str = "NET") -> set[str]:
         """Return what is marked on a position; UNKNOWN_… until the trade is reported."""
@@ -46,8 +48,7 @@ class Positions:
             case "FILL" | "TRADE":
                 self._report(fact)
             case "FEE":
-                execution = self.executions.about(fact)
-                self.charged.append(fact) if execution is None else execution.charge(fact.currency, fact.fee)
+                self.executions.charge(fact)
             case "BUST" | "CORRECT":
                 self._change(fact)
             case "ADJUST":
@@ -63,20 +64,17 @@ class Positions:
         elif verdict == "NEW":
             position.place(Item("FILL", fact.log, fact.at, [(fact.at, *figures)], execution))
             self._apply_early(execution, position)
-        elif (item := position.item_of(execution)) is not None and item.at != execution.at:
-            # Its time was missing: it counts on its own day, and moves to where it happened unless it is fixed.
-            item.at = execution.at
-            if position.is_open(item):
-                position.items.remove(item)
-                position.place(item)
+        else:
+            position.move(execution)
 
     def _apply_early(self, execution: Execution, position: Position) -> None:
         """Apply what was recorded before the trade that it is about, by another process."""
-        early = [fact for fact in (*self.charged, *self.unknown, *self.booked) if fact.at >= execution.at]
+        lists = (self.executions.charged, self.unknown, self.booked)
+        early = [fact for waiting in lists for fact in waiting if fact.at >= execution.at]
         for fact in sorted(early, key=lambda each: each.log):
-            waiting = next(each for each in (self.charged, self.unknown, self.booked) if fact in each)
+            waiting = next(each for each in lists if fact in each)
             # What was booked for a trade that was not known is taken out again, unless it is fixed.
-            if self.executions.about(fact) is execution and (waiting is not self.booked or position.unbook(fact)):
+            if self.executions.about(fact) is execution and (waiting is not self.booked or unbook(position, fact)):
                 waiting.remove(fact)
                 self.apply(fact)
 
@@ -99,49 +97,50 @@ class Positions:
             return
         # Figures are on the base of the trade's own time: splits have multiplied it since.
         by = position.scale_since(item.place)
-        refund = {currency: -amount for currency, amount in execution.fees.items()} if bust else {}
-        position.book(fact, (fractions(before, by), fractions(after, by)), refund, execution)
+        refund = [fee.refund() for fee in execution.fees] if bust else []
+        book(position, fact, (fractions(before, by), fractions(after, by)), refund, execution)
 
     def _change_unknown(self, fact: Fact) -> None:
         """Book a change of a trade that is not known by what it says of it; if that is not enough, remember it."""
-        bust = fact.kind == "BUST"
-        quantity, price = (fact.quantity, fact.price) if bust else fact.before or (None, None)
+        bust, change = fact.kind == "BUST", stated(fact)
         again = [each for each in self.booked if (each.kind, each.id, each.symbol) == (fact.kind, fact.id, fact.symbol)]
         # A correction may restore what an earlier one replaced: it is repeated only if it states what the last one did.
         same = [each for each in again[-1:] if (each.quantity, each.price) == (fact.quantity, fact.price)]
         if fact.symbol is not None and (again if bust else same):
             self.get(fact.symbol, fact.held).marked.append((f"DUPLICATE_{WORDS[fact.kind]}", fact.log))
-        elif fact.symbol is None or fact.side is None or quantity is None or price is None:
+        elif change is None:
             self.unknown.append(fact)
         else:
             self.booked.append(fact)
-            after = (ZERO, price) if bust else (fact.side * (fact.quantity or ZERO), fact.price or ZERO)
-            change = fractions((fact.side * quantity, price)), fractions(after)
-            refund = {fact.currency: -fact.fee} if bust and fact.fee else {}
-            self.get(fact.symbol, fact.held).book(fact, change, refund)
+            position = self.get(str(fact.symbol), fact.held)
+            refund = [Fee(fact.currency, -fact.fee, position.terms)] if bust and fact.fee else []
+            book(position, fact, change, refund)
 
     def _adjust(self, fact: Fact) -> None:
         position, price = self.get(str(fact.symbol), fact.held), None if fact.price is None else Fraction(fact.price)
         if fact.quantity:
             position.place(Item(fact.reason, fact.log, fact.at, [(fact.at, Fraction(fact.quantity), price)]))
-            return
-        # An adjustment by nothing, with a price: it states the price that earlier ones lacked.
-        for item in position.items[position.start :]:
-            if item.kind == fact.reason and item.is_unpriced:
-                item.state(item.quantity, price)
+        else:
+            # An adjustment by nothing, with a price: it states the price that earlier ones lacked.
+            position.state_price(fact.reason, price)
 
     def _define(self, fact: Fact) -> None:
         """Learn a contract's names: positions under several of them become one, and so do two reports of one trade."""
-        found = self.executions.define(fact)
-        for name, side in list(self.held):
-            if self.executions.contracts.of(name) != name:
-                other = self.held.pop((name, side))
-                contract = self.executions.contracts.of(name)
-                self.held[contract, side] = joined(self.get(contract, side), other, fact.log)
-        for twin, known, verdict in found:
-            position = self.get(twin.contract, twin.held)
-            if verdict == "CONFLICTING":
-                position.marked.append((verdict, twin.log))
-            position.drop(twin, fact)
-            for later in inherited(twin, known, fact.log):
-                self._change(later)
+        twins, contract = self.executions.define(fact), self.executions.contracts.of
+        for name, side in [key for key in self.held if contract(key[0]) != key[0]]:
+            other = self.held.pop((name, side))
+            self.held[contract(name), side] = joined(self.get(name, side), other, fact.log)
+        for position in [position for (name, _), position in self.held.items() if name == fact.symbol]:
+            position.define(fact)
+        for twin, known, verdict in twins:
+            self._merge(twin, known, verdict, fact)
+
+    def _merge(self, twin: Execution, known: Execution, verdict: str, fact: Fact) -> None:
+        """Take out an execution that turns out to be another one: its time, busts and corrections are of that."""
+        position = self.get(known.contract, known.held)
+        if verdict == "CONFLICTING":
+            position.marked.append((verdict, twin.log))
+        drop(self.get(twin.contract, twin.held), twin, fact)
+        position.move(known)
+        for later in inherited(twin, known, fact.log):
+            self._change(later)

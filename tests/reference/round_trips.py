@@ -12,6 +12,7 @@ from tests.reference.facts import ZERO, Fact
 from tests.reference.items import Item, ratio
 from tests.reference.positions import Positions
 from tests.reference.sequence import Position
+from tests.reference.trades import Fee
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Trip:
     symbol: str
     side: str
     received: Fraction | None = Fraction(0)
-    fees: dict[str, Decimal] = field(default_factory=dict)
+    charged: list[Fee] = field(default_factory=list)
     items: list[Item] = field(default_factory=list)
     ended_at: int | None = None
 
@@ -36,16 +37,18 @@ class Trip:
     def resume(self, begun: Trip, carried: list[Item]) -> None:
         """Take over a trip of another name, whose open lots are carried: what it has made until then, and its fees."""
         self.items = begun.items + self.items
-        self.charge(begun.fees)
+        self.charged += begun.charged
         prices = [item.price for item in carried]
         if self.received is None or begun.received is None or None in prices:
             self.received = None
         else:
             self.received += begun.received + sum(item.quantity * (item.price or 0) for item in carried)
 
-    def charge(self, fees: dict[str, Decimal]) -> None:
-        for currency, amount in fees.items():
-            self.fees[currency] = self.fees.get(currency, ZERO) + amount
+    @property
+    def fees(self) -> dict[str, Decimal]:
+        """Return the fees by the currency that was stated."""
+        stated = dict.fromkeys((fee.currency for fee in self.charged), ZERO)
+        return {key: sum((fee.amount for fee in self.charged if fee.currency == key), ZERO) for key in stated}
 
 
 def trips(symbol: str, position: Position) -> list[Trip]:
@@ -78,7 +81,7 @@ def _trips(trip: Trip, items: list[Item], ended: list[Trip], begun: dict[tuple[i
         through = held * after < 0
         trip.trade(item, -held if through else item.quantity, item.price)
         # The whole fee of a fill through flat belongs to the trip that it ends.
-        trip.charge(item.fees if item.kind != "FILL" or item.execution is None else item.execution.fees)
+        trip.charged += item.fees if item.kind != "FILL" or item.execution is None else item.execution.fees
         held = after
         if not after or through:
             trip.ended_at = item.at

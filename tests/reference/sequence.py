@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from decimal import Decimal
 from fractions import Fraction
 from math import prod
 
 from tests.reference.facts import Fact
-from tests.reference.items import NOTHING, Item, fix, fractions, scale
+from tests.reference.items import Item, fix, scale
 from tests.reference.lots import Totals, fold
-from tests.reference.trades import Execution
+from tests.reference.trades import Execution, state_terms
 
 WINDOW_MAX = 10_000
 Figures = tuple[Fraction, Fraction]
-Fees = dict[str, Decimal]
 
 
 @dataclass
@@ -31,6 +29,7 @@ class Position:
     start: int = 0
     older: list[list[Item]] = field(default_factory=list)
     marked: list[tuple[str, int]] = field(default_factory=list)
+    terms: Fact | None = None
     window_max: int = WINDOW_MAX
 
     def totals(self) -> Totals:
@@ -60,7 +59,7 @@ class Position:
 
     def place(self, item: Item) -> None:
         """Put an item where it happened; at the end, marked LATE, if that was before the window."""
-        item.place = (item.at, item.log)
+        item.place, item.terms = (item.at, item.log), item.terms or self.terms
         fixed = [items[-1].place for items in (*self.older, self.items[: self.start]) if items]
         late = item.place < max(fixed, default=item.place)
         is_change = item.kind not in {"RECONCILED", "SPLIT", "REPRICE"}
@@ -103,34 +102,24 @@ class Position:
         item.history.append((fact.at, *after))
         self.absorb(self.reconciled(fact.at, fact.log), item.place, item.quantity - before)
 
-    def book(self, fact: Fact, change: tuple[Figures, Figures], refund: Fees, trade: Execution | None = None) -> None:
-        """Book what a bust or correction changes of a trade that is fixed, at prices of its own, on the fact's day."""
-        (old, old_price), (new, new_price) = change
-        # What stays of the quantity changes only its price, which moves no lot.
-        same = NOTHING if old * new <= 0 else min(old, new, key=abs)
-        changes = [("REPRICE", same, old_price - new_price)] if same and old_price != new_price else []
-        changes += [("OPPOSITE", same - old, old_price)] if same != old else []
-        changes += [("OPPOSITE", new - same, new_price)] if same != new else []
-        for number, (kind, quantity, price) in enumerate(changes):
-            self.place(Item(kind, fact.log, fact.at, [(fact.at, quantity, price)], trade, {} if number else refund))
-        self.marked.append(("LATE", fact.log))
+    def define(self, terms: Fact) -> None:
+        """Take the terms for what is recorded from now on, and for what was recorded before there were any."""
+        self.terms = terms
+        for item in (item for items in self.lists for item in items):
+            item.terms = item.terms or terms
+            state_terms(item.fees, terms)
 
-    def unbook(self, fact: Fact) -> bool:
-        """Take out again what was booked for a fact; return False if that is fixed."""
-        booked = [item for items in self.lists for item in items if item.kind in {"OPPOSITE", "REPRICE"}]
-        mine = [item for item in booked if item.log == fact.log and item.execution is None]
-        if not all(map(self.is_open, mine)):
-            return False
-        self.items = [item for item in self.items if item not in mine]
-        self.marked = [mark for mark in self.marked if mark != ("LATE", fact.log)]
-        return True
+    def state_price(self, reason: str, price: Fraction | None) -> None:
+        """State the price that reconciliations or expiries within the window lack."""
+        for item in self.items[self.start :]:
+            if item.kind == reason and item.is_unpriced:
+                item.state(item.quantity, price)
 
-    def drop(self, twin: Execution, fact: Fact) -> None:
-        """Take out an execution that turns out to be another one."""
-        item = self.item_of(twin)
-        assert item is not None
-        if self.is_open(item):
-            self.items.remove(item)
-            return
-        figures = fractions((twin.quantity, twin.price), self.scale_since(item.place))
-        self.book(fact, (figures, (NOTHING, figures[1])), {}, twin)
+    def move(self, execution: Execution) -> None:
+        """Count an execution on its own day once its time is known, and where it happened unless it is fixed."""
+        item = self.item_of(execution)
+        if item is not None and item.at != execution.at:
+            item.at = execution.at
+            if self.is_open(item):
+                self.items.remove(item)
+                self.place(item)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.examples import Timed, after, bust, correct, define, figures, fill, made, trips_of
+from tests.reference.days import Money, money
+from tests.reference.examples import FIRST, NOON, Timed, after, bust, correct, define, figures, fill, made, trips_of
 from tests.reference.round_trips import volume
 
 
@@ -150,7 +152,76 @@ def test_one_execution_under_two_names_is_taken_out_of_where_it_was() -> None:
     assert (figures(account)[0], figures(account, side="LONG")[0]) == (2, 0)
 
 
+def test_a_time_that_is_stated_under_the_other_name_moves_the_execution() -> None:
+    # Bought 1 @ 100 without a time, recorded at minute 2; under the other name it happened at minute 0, before A: it is
+    # what B sold, 120 - 100. By average cost 120 - 105.
+    account = after(
+        (1, fill("A", 1, 110)),
+        (2, fill("X", 1, 100, timed=False)),
+        (3, fill("B", -1, 120)),
+        (0, fill("X", 1, 100, symbol="CON.ES", stream="trade/X")),
+        (4, define(names=("CON.ES",))),
+    )
+    assert figures(account) == (1, 20, 15, 110, 105)
+    assert account.executions.all[1].at == FIRST + NOON
+
+
 def test_executions_that_were_two_under_one_name_stay_two() -> None:
     # A corrected to the other side looks like B, but they were known apart under one name.
     facts = [fill("X", 1, 100), fill("X", -1, 100, stream="trade/X"), correct("X", 1, 100, side=-1, stream="order/O-X")]
     assert figures(after(*facts, define(names=("CON.ES",))))[0] == -2
+
+
+# Terms.
+
+FIFTY, FIVE = define(multiplier=50), define(multiplier=5, currency="EUR")
+ON_DAY_5 = "~2026-01-05"
+
+
+def test_what_was_realized_keeps_the_terms_in_force_when_it_was_recorded() -> None:
+    # 10 x 50 dollars; then the contract is 5 euros a point: 10 x 5. A's fee of 2 was charged in dollars, the 3 that are
+    # recorded after the change in euros.
+    trip = [fill("A", 1, 100, fee=Decimal(2)), fill("B", -1, 110)]
+    later = replace(bust("A"), kind="FEE", fee=Decimal(3))
+    account = after(FIFTY, *trip, FIVE, fill("C", 1, 100), fill("D", -1, 110), later)
+    assert money(account, []) == {
+        (ON_DAY_5, "USD"): Money(Fraction(500), Fraction(500), Fraction(2)),
+        (ON_DAY_5, "EUR"): Money(Fraction(50), Fraction(50), Fraction(3)),
+    }
+
+
+def test_a_late_fill_changes_what_another_one_realized_at_that_ones_terms() -> None:
+    # 20 x 50. Bought @ 90 before it, but recorded after the change, it is what B closes: 30 x 50. C realizes nothing.
+    facts: list[Timed] = [(0, FIFTY), (1, fill("A", 1, 100)), (2, fill("B", -1, 120)), (3, FIVE)]
+    assert made(after(*facts)) == {"05": (1_000, 0)}
+    assert made(after(*facts, (0, fill("C", 1, 90)))) == {"05": (1_500, 0)}
+
+
+def test_what_is_booked_for_a_fixed_trade_has_the_terms_of_when_it_is_recorded_and_refunds_what_was_charged() -> None:
+    # A and B made 10 x 50 and were charged 2 dollars; C is open @ 100. Then A is busted: its opposite, -1 @ 100, closes
+    # C at no profit. Corrected to 95 instead, 5 more at 5 euros.
+    facts = [FIFTY, fill("A", 1, 100, fee=Decimal(2)), fill("B", -1, 110), fill("C", 1, 100), FIVE]
+    busted, corrected = after(*facts, bust("A")), after(*facts, correct("A", 1, 95))
+    assert money(busted, []) == {(ON_DAY_5, "USD"): Money(Fraction(500), Fraction(500), Fraction(0))}
+    assert money(corrected, []) == {
+        (ON_DAY_5, "USD"): Money(Fraction(500), Fraction(500), Fraction(2)),
+        (ON_DAY_5, "EUR"): Money(Fraction(25), Fraction(25), Fraction(0)),
+    }
+
+
+def test_what_was_recorded_before_any_terms_has_the_first_ones() -> None:
+    # A fee of an unknown trade, too; it keeps them when its trade is reported.
+    early = replace(bust("E", symbol="ES"), kind="FEE", fee=Decimal(3))
+    account = after(early, fill("A", 1, 100, fee=Decimal(2)), fill("B", -1, 110), FIFTY, FIVE)
+    expected = {(ON_DAY_5, "USD"): Money(Fraction(500), Fraction(500), Fraction(5))}
+    assert money(account, []) == expected
+    account.apply(replace(fill("E", 1, 100), log=9, at=FIRST))
+    assert account.executions.charged == []
+    assert {key: each.fees for key, each in money(account, []).items() if each.fees} == {(ON_DAY_5, "USD"): 5}
+
+
+def test_a_name_that_is_learned_later_has_the_terms_of_the_definition_that_lists_it() -> None:
+    # ES was 50 dollars when CON.ES was traded, and is 5 euros when it is learned that they are one: 10 x 5.
+    trip = [fill("A", 1, 100, symbol="CON.ES"), fill("B", -1, 110, symbol="CON.ES")]
+    account = after(FIFTY, *trip, FIVE, replace(FIVE, names=("CON.ES",)), replace(FIFTY, names=("CON.ES",)))
+    assert money(account, []) == {(ON_DAY_5, "EUR"): Money(Fraction(50), Fraction(50), Fraction(0))}

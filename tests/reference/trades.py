@@ -8,6 +8,21 @@ from decimal import Decimal
 from tests.reference.facts import SECOND, ZERO, Fact
 
 
+@dataclass(eq=False)
+class Fee:
+    """An amount in the currency that was stated, or else in the contract's.
+
+    `terms` is the contract's definition when the fee was recorded, or the first one after that.
+    """
+
+    currency: str
+    amount: Decimal
+    terms: Fact | None
+
+    def refund(self) -> Fee:
+        return replace(self, amount=-self.amount)
+
+
 @dataclass
 class Execution:
     """One trade. `figures` are all that were ever in force, as (since, signed quantity, price); a bust leaves zero.
@@ -24,7 +39,7 @@ class Execution:
     streams: list[str]
     trading_day: str | None
     figures: list[tuple[int, Decimal, Decimal]]
-    fees: dict[str, Decimal] = field(default_factory=dict)
+    fees: list[Fee] = field(default_factory=list)
     fee_stated: bool = False
     conflicts: list[int] = field(default_factory=list)
 
@@ -45,10 +60,10 @@ class Execution:
         """The order it was first reported for."""
         return next((stream.removeprefix("order/") for stream in self.streams if stream.startswith("order/")), None)
 
-    def charge(self, currency: str, amount: Decimal) -> None:
+    def charge(self, fee: Fee) -> None:
         """Add a fee; the fees of a busted trade are gone with it."""
         if not self.busted:
-            self.fees[currency] = self.fees.get(currency, ZERO) + amount
+            self.fees.append(fee)
 
     def change(self, fact: Fact) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
         """Bust or correct it by what the fact states; return the figures before and after. This ends any conflict."""
@@ -74,6 +89,12 @@ def inherited(twin: Execution, known: Execution, log: int) -> list[Fact]:
     ]
 
 
+def state_terms(fees: list[Fee], terms: Fact) -> None:
+    """State the terms of fees that were recorded before there were any."""
+    for fee in fees:
+        fee.terms = fee.terms or terms
+
+
 def completed(known: Execution, again: Execution) -> bool:
     """Take over what was missing from a repeated report; return whether anything was."""
     before = (known.fee_stated, known.timed, known.trading_day, known.order)
@@ -81,8 +102,8 @@ def completed(known: Execution, again: Execution) -> bool:
     known.trading_day = known.trading_day or again.trading_day
     if again.fee_stated and not known.fee_stated:
         known.fee_stated = True
-        for currency, amount in again.fees.items():
-            known.charge(currency, amount)
+        for fee in again.fees:
+            known.charge(fee)
     if again.timed and not known.timed and abs(again.at - known.at) >= SECOND:
         known.at, known.timed = again.at, True
     return before != (known.fee_stated, known.timed, known.trading_day, known.order)

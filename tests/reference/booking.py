@@ -1,0 +1,55 @@
+"""Reference: what a later fact changes of a trade that is fixed or not known: items of its own, on its day."""
+
+from __future__ import annotations
+
+from tests.reference.facts import ZERO, Fact
+from tests.reference.items import NOTHING, Item, fractions
+from tests.reference.sequence import Figures, Position
+from tests.reference.trades import Execution, Fee
+
+
+def stated(fact: Fact) -> tuple[Figures, Figures] | None:
+    """Return the figures before and after that a bust or correction states by itself; None if it says too little."""
+    bust = fact.kind == "BUST"
+    quantity, price = (fact.quantity, fact.price) if bust else fact.before or (None, None)
+    if fact.symbol is None or fact.side is None or quantity is None or price is None:
+        return None
+    after = (ZERO, price) if bust else (fact.side * (fact.quantity or ZERO), fact.price or ZERO)
+    return fractions((fact.side * quantity, price)), fractions(after)
+
+
+def book(
+    position: Position, fact: Fact, change: tuple[Figures, Figures], refund: list[Fee], trade: Execution | None = None
+) -> None:
+    """Book what a bust or correction changes, at prices of its own."""
+    (old, old_price), (new, new_price) = change
+    # What stays of the quantity changes only its price, which moves no lot.
+    same = NOTHING if old * new <= 0 else min(old, new, key=abs)
+    changes = [("REPRICE", same, old_price - new_price)] if same and old_price != new_price else []
+    changes += [("OPPOSITE", same - old, old_price)] if same != old else []
+    changes += [("OPPOSITE", new - same, new_price)] if same != new else []
+    for number, (kind, quantity, price) in enumerate(changes):
+        position.place(Item(kind, fact.log, fact.at, [(fact.at, quantity, price)], trade, [] if number else refund))
+    position.marked.append(("LATE", fact.log))
+
+
+def unbook(position: Position, fact: Fact) -> bool:
+    """Take out again what was booked for a fact; return False if that is fixed."""
+    booked = [item for items in position.lists for item in items if item.kind in {"OPPOSITE", "REPRICE"}]
+    mine = [item for item in booked if item.log == fact.log and item.execution is None]
+    if not all(map(position.is_open, mine)):
+        return False
+    position.items = [item for item in position.items if item not in mine]
+    position.marked = [mark for mark in position.marked if mark != ("LATE", fact.log)]
+    return True
+
+
+def drop(position: Position, twin: Execution, fact: Fact) -> None:
+    """Take out an execution that turns out to be another one."""
+    item = position.item_of(twin)
+    assert item is not None
+    if position.is_open(item):
+        position.items.remove(item)
+        return
+    figures = fractions((twin.quantity, twin.price), position.scale_since(item.place))
+    book(position, fact, (figures, (NOTHING, figures[1])), [], twin)
