@@ -10,7 +10,7 @@ from tests.reference.facts import Fact
 from tests.reference.items import Item, fractions
 from tests.reference.joining import joined
 from tests.reference.marks import UNCERTAIN, marks_of
-from tests.reference.sequence import WINDOW_MAX, Position
+from tests.reference.sequence import RECONCILED_MAX, WINDOW_MAX, Position
 from tests.reference.trades import Execution, Fee, inherited
 
 WORDS = {"BUST": "BUST", "CORRECT": "CORRECTION"}
@@ -19,17 +19,20 @@ WORDS = {"BUST": "BUST", "CORRECT": "CORRECTION"}
 class Positions:
     """One account: `apply` takes its facts in the order of the log."""
 
-    def __init__(self, identities_max: int = IDENTITIES_MAX, window_max: int = WINDOW_MAX) -> None:
+    def __init__(
+        self, identities_max: int = IDENTITIES_MAX, window_max: int = WINDOW_MAX, reconciled_max: int = RECONCILED_MAX
+    ) -> None:
         self.executions = Executions(identities_max)
         self.held: dict[tuple[str, str], Position] = {}
         # Busts and corrections of trades that are not known, and those of them that say enough to be booked.
         self.unknown, self.booked = list[Fact](), list[Fact]()
-        self._window_max = window_max
+        self._window_max, self._reconciled_max = window_max, reconciled_max
 
     def get(self, symbol: str, side: str = "NET") -> Position:
         key = (self.executions.contracts.of(symbol), side)
         terms = self.executions.contracts.defined.get(key[0])
-        return self.held.setdefault(key, Position(side, terms=terms, window_max=self._window_max))
+        empty = Position(side, terms=terms, window_max=self._window_max, reconciled_max=self._reconciled_max)
+        return self.held.setdefault(key, empty)
 
     def marks(self, symbol: str, side: str = "NET") -> set[str]:
         """Return what is marked on a position; UNKNOWN_… until the trade is reported."""

@@ -1,7 +1,7 @@
 """Reference: the items of one position in the order in which they happened, and what a late report does to them.
 
 Items before `start` are fixed: what concerns them and is reported later becomes an item of its own at the end, on its
-own day. The window begins at the item that opened or reversed the position.
+own day. The window begins at the item that opened or reversed the position, or earlier if a reconciliation holds it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tests.reference.lots import Totals, fold
 from tests.reference.trades import Execution, state_terms
 
 WINDOW_MAX = 10_000
+RECONCILED_MAX = 1_000
 Figures = tuple[Fraction, Fraction]
 
 
@@ -31,6 +32,7 @@ class Position:
     marked: list[tuple[str, int]] = field(default_factory=list)
     terms: Fact | None = None
     window_max: int = WINDOW_MAX
+    reconciled_max: int = RECONCILED_MAX
 
     def totals(self) -> Totals:
         return fold(self.items)
@@ -79,16 +81,23 @@ class Position:
     def _insert(self, item: Item, index: int, place: tuple[int, int]) -> None:
         item.place = place
         self.items.insert(index, item)
-        self.start += index < self.start
-        if index == len(self.items) - 1 == self.totals().opened:
+        opens = index == len(self.items) - 1 == self.totals().opened
+        if opens and not any(self._holds(number) for number in range(self.start, index)):
             self.start = index
         if len(self.items) - self.start > self.window_max:
             self.start += self.window_max // 2
         fix(self.items[: self.start])
 
+    def _holds(self, index: int) -> bool:
+        """Return whether an item keeps the window open: its price, or the fill that it stands for, may still come."""
+        item, following = self.items[index], len(self.items) - 1 - index
+        is_recent = item.kind == "RECONCILED" and following < self.reconciled_max
+        return item.is_unpriced or (is_recent and bool(item.quantity))
+
     def reconciled(self, at: int, log: int) -> Item | None:
-        """Return the reconciliation that stood for what happened before it and is reported after it."""
-        return next((i for i in self.items if i.kind == "RECONCILED" and i.at >= at and i.log < log), None)
+        """Return the reconciliation, within the window, that stood for what happened before and is reported later."""
+        window = self.items[self.start :]
+        return next((each for each in window if each.kind == "RECONCILED" and each.at >= at and each.log < log), None)
 
     def absorb(self, reconciled: Item | None, place: tuple[int, int], change: Fraction) -> None:
         """Take a change that a reconciliation stood for out of it: after it, the broker's quantity holds as before."""

@@ -278,6 +278,66 @@ def test_the_missing_fill_replaces_it_even_after_the_position_was_opened_again()
     assert not account.is_uncertain("ES")
 
 
+def test_what_has_no_price_holds_the_window_open() -> None:
+    # 2 @ 100, closed without a price, and a new trip. What the trip before made changes until the price is stated: at
+    # first A is corrected as if it had always been 90, and when 110 is stated that made 40.
+    for reason in ("EXPIRY", "RECONCILED"):
+        facts: list[Timed] = [(0, fill("A", 2, 100)), (5, adjust(-2, reason)), (9, fill("B", 1, 120))]
+        account = after(*facts, (10, correct("A", 2, 90)), (11, adjust(0, reason, 110)))
+        assert figures(account) == (1, 40, 40, 120, 120)
+        assert account.marks("ES") == set()
+        assert account.get("ES").start == 0
+    # An expiry with a price holds nothing: what A was corrected by is booked, 2 x 10 more than 2 x 10.
+    facts = [(0, fill("A", 2, 100)), (5, adjust(-2, "EXPIRY", 110)), (9, fill("B", 1, 120))]
+    account = after(*facts, (10, correct("A", 2, 90)))
+    assert figures(account) == (1, 40, 40, 120, 120)
+    assert account.marks("ES") == {"LATE"}
+
+
+def test_a_window_that_is_no_longer_held_begins_at_the_next_item_that_opens_or_reverses() -> None:
+    # Held until the price of minute 11, and then until C reverses the position.
+    facts: list[Timed] = [(0, fill("A", 2, 100)), (5, adjust(-2, "EXPIRY")), (9, fill("B", 1, 120))]
+    facts += [(11, adjust(0, "EXPIRY", 110)), (12, fill("C", 1, 120))]
+    assert after(*facts).get("ES").start == 0
+    assert after(*facts, (13, fill("D", -3, 120))).get("ES").start == 4
+    assert after(*facts, (13, fill("D", -2, 120)), (14, fill("E", 1, 120))).get("ES").start == 5
+
+
+def test_a_reconciliation_with_a_price_holds_the_window_open_for_so_many_items() -> None:
+    # -2 @ 95 stood for a fill: 2 x -5. B, which opens, is the first that follows, C, which reverses, the second.
+    facts: list[Timed] = [(0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED", 95)), (9, fill("B", 1, 120))]
+    reversed_by_c: list[Timed] = [*facts, (10, fill("C", -3, 120))]
+    missing = (1, fill("M", -2, 90))
+    assert after(*facts, reconciled_max=2).get("ES").start == 0
+    assert after(*reversed_by_c, reconciled_max=3).get("ES").start == 0
+    assert after(*reversed_by_c, reconciled_max=2).get("ES").start == 3
+    # If C begins the window, M is late and adds to what is short: -2 @ 120 and -2 @ 90.
+    account = after(*reversed_by_c, missing, reconciled_max=2)
+    assert figures(account) == (-4, -10, -10, -420, -420)
+    assert account.marks("ES") == {"LATE"}
+    # Within the window it is what the reconciliation stood for: 2 x -10.
+    account = after(*reversed_by_c, missing, reconciled_max=3)
+    assert figures(account) == (-2, -20, -20, -240, -240)
+    assert account.marks("ES") == set()
+
+
+def test_a_reconciliation_that_every_missing_fill_has_replaced_holds_nothing() -> None:
+    # Its quantity is zero after M: the next item that opens the position begins the window.
+    facts: list[Timed] = [(0, fill("A", 2, 100)), (5, adjust(-2, "RECONCILED")), (1, fill("M", -2, 90))]
+    assert after(*facts, (9, fill("B", 1, 120))).get("ES").start == 3
+
+
+def test_a_full_window_is_fixed_whatever_holds_it() -> None:
+    # The reconciliation is in the older half of five.
+    facts = [fill("A", 2, 100), adjust(-2, "RECONCILED"), *(fill(f"T{price}", 1, price) for price in (120, 121, 122))]
+    account = after(*facts, window_max=4)
+    assert account.get("ES").start == 2
+    # The missing fill is late, then, and closes two of three: 90 - 120 and 90 - 121.
+    account = after(*facts, (1, fill("M", -2, 90)), window_max=4)
+    assert figures(account)[:2] == (1, -61)
+    assert account.marks("ES") == {"LATE", "UNPRICED"}
+
+
 def test_a_fill_after_the_reconciliation_is_not_the_missing_one() -> None:
     account = after((0, fill("A", 2, 6740)), (5, adjust(-1, "RECONCILED")), (6, fill("B", -1, 6690)))
     # 2 - 1 - 1; the reconciled one realized nothing, the sale 6690 - 6740.
