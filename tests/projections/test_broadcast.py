@@ -14,7 +14,7 @@ import projections
 from eventstore import Event, EventStore, InvalidEvent, Record
 from eventstore.events.registry import by_class
 from eventstore.trading import ContractDefined
-from projections import Book, PartitionParked
+from projections import Book, PartitionParked, fold
 from projections.fold import Fold
 from projections.view import SHARED
 from tests.projections.examples import Glimpsed, RainByAccount, Water, bought, rain
@@ -91,6 +91,32 @@ def test_a_partition_without_a_shared_record_is_folded_beside_the_initial_state(
     trade(book, "A", 1, "1")
     assert book.partitions(VIEW) == ["A"]
     assert book.state(VIEW, SHARED) is None
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_shared_takes_a_definition_once_though_it_has_trades_of_its_own(store: EventStore, at_once: bool) -> None:
+    view = CountedByName()
+    book = projections.open(store, views=[view])
+    store.append("trade/-/1", bought("1", symbol="1"))
+    if not at_once:
+        book.refresh()
+    store.append("contract/-/ES", defined("ES", "1"))
+    book.refresh()
+    assert view.applied == [1, 2]
+    assert counts_of(book, SHARED) == [{"ES": 1}]
+
+
+def test_more_records_than_a_page_has_are_folded_in_pages(
+    store: EventStore, book: Book, view: CountedByName, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fold, "RECORDS_MAX", 2)
+    events = [bought(str(number)) for number in range(3)]
+    store.append("trade/A/1", events)
+    store.append("contract/-/NQ", defined("NQ", "2"))
+    book._fold.apply(list(store.read()))
+    # In one page the definition would come first.
+    assert view.applied == [1, 2, 4, 3]
+    assert book.position == 4
 
 
 # Failures
@@ -210,6 +236,18 @@ def test_partitions_that_are_not_accounts_are_reached_too(seed: int) -> None:
     for record in store.read():
         stepped.apply([record])
     assert states(stepped) == {key: state for key, state in whole.items() if key[0] == VIEW}
+
+
+def test_shared_is_repaired_with_its_own_records(store: EventStore) -> None:
+    view = ByFirstLetter()
+    book = projections.open(store, views=[view])
+    book.append("trade/A/x", bought("1", symbol="1"))
+    book.append("trade/A/-", bought("2", symbol="1"))
+    view.bad = {3}
+    book.append("contract/-/ES", defined("ES", "1"))
+    view.bad = set()
+    assert book.retry(VIEW, "x")
+    assert counts_of(book, "x", SHARED) == [{"ES": 1}, {"ES": 1}]
 
 
 class Plain:
