@@ -13,9 +13,10 @@ SECOND = 10**9
 class Fact:
     """One record, as plain data: what it says (`kind`), its place in the log, and when it happened (ns).
 
-    `kind` is FILL or TRADE (reports of an execution), FEE, BUST, CORRECT, ADJUST, DEFINE (a contract's names), DAY (a
-    trading day from `at` until `until`), RESTART, or a word of an order's life (see orders.py). `side` is 1 for bought,
-    -1 for sold. What a report does not state is None, and `timed` is False where `at` is only when it was recorded.
+    `kind` is FILL or TRADE (reports of an execution), FEE, BUST, CORRECT, ADJUST, DEFINE (a contract's terms and
+    names), DAY (a trading day from `at` until `until`), RESTART, or a word of an order's life (see orders.py). `side`
+    is 1 for bought, -1 for sold. What a report does not state is None, and `timed` is False where `at` is only when it
+    was recorded.
     """
 
     kind: str

@@ -10,6 +10,7 @@ from fractions import Fraction
 from tests.reference.days import day_of
 from tests.reference.facts import ZERO, Fact
 from tests.reference.items import Item, ratio
+from tests.reference.lots import fold
 from tests.reference.positions import Positions
 from tests.reference.sequence import Position
 from tests.reference.trades import Fee
@@ -54,11 +55,13 @@ class Trip:
 def trips(symbol: str, position: Position) -> list[Trip]:
     """Return the round trips of a position that have ended, in the order they did; one in progress is left out."""
     ended: list[Trip] = []
-    begun: dict[tuple[int, int], Trip] = {}
+    trip, begun = Trip(symbol, position.side), dict[tuple[int, int], Trip]()
     for items in position.lists:
-        trip = _trips(Trip(symbol, position.side), items, ended, begun)
-        if items:
-            begun[items[-1].place] = trip
+        trip = _trips(trip, items, ended, begun)
+        if fold(items).quantity:
+            # Its open lots are carried into a later list, and the trip with them. If it is flat, what was corrected
+            # since counts for the next trip.
+            begun[items[-1].place], trip = trip, Trip(symbol, position.side)
     return sorted(ended, key=lambda trip: trip.items[-1].place)
 
 

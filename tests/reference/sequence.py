@@ -45,9 +45,9 @@ class Position:
         """Return each item with what it realized, by FIFO and by average cost."""
         return [entry for items in self.lists for entry in fold(items).realized]
 
-    def scale_since(self, place: tuple[int, int]) -> Fraction:
-        """Return by how much all splits after a place have multiplied a quantity."""
-        return prod((scale(items, place) for items in self.lists), start=Fraction(1))
+    def scale_since(self, place: tuple[int, int], until: int | None = None) -> Fraction:
+        """Return by how much all splits after a place have multiplied a quantity, up to the item at an index."""
+        return prod((scale(items, place) for items in self.older), start=scale(self.items, place, until))
 
     def item_of(self, execution: Execution) -> Item | None:
         return next(
@@ -68,7 +68,7 @@ class Position:
         standing_for_it = self.reconciled(item.at, item.log) if is_change else None
         if late and standing_for_it is not None:
             # A reconciliation has already stood for it: it comes just before that, and nothing later changes.
-            by = scale(self.items, item.place, self.items.index(standing_for_it))
+            by = self.scale_since(item.place, self.items.index(standing_for_it))
             item.state(item.quantity * by, None if item.price is None else item.price / by)
             self._insert(item, self.items.index(standing_for_it), standing_for_it.place)
         elif late:

@@ -327,6 +327,13 @@ def test_a_reconciliation_that_every_missing_fill_has_replaced_holds_nothing() -
     assert after(*facts, (9, fill("B", 1, 120))).get("ES").start == 3
 
 
+def test_a_reconciliation_that_opens_the_position_begins_a_window_that_it_holds() -> None:
+    # The window begins with it, which is not past it; C, which reverses the position, does not begin another one.
+    facts = [fill("A", 2, 100), fill("B", -2, 110), adjust(1, "RECONCILED")]
+    assert after(*facts).get("ES").start == 2
+    assert after(*facts, fill("C", -3, 120)).get("ES").start == 2
+
+
 def test_a_full_window_is_fixed_whatever_holds_it() -> None:
     # The reconciliation is in the older half of five.
     facts = [fill("A", 2, 100), adjust(-2, "RECONCILED"), *(fill(f"T{price}", 1, price) for price in (120, 121, 122))]

@@ -7,7 +7,20 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tests.reference.days import Money, money
-from tests.reference.examples import FIRST, NOON, Timed, after, bust, correct, define, figures, fill, made, trips_of
+from tests.reference.examples import (
+    FIRST,
+    NOON,
+    Timed,
+    adjust,
+    after,
+    bust,
+    correct,
+    define,
+    figures,
+    fill,
+    made,
+    trips_of,
+)
 from tests.reference.round_trips import volume
 
 
@@ -145,6 +158,16 @@ def test_what_is_carried_realizes_what_it_closes_on_its_own_day_and_continues_it
     assert trips_of(account) == [(-5, {"": 3}), (60, {})]
 
 
+def test_what_was_corrected_while_one_name_was_flat_counts_for_the_next_round_trip() -> None:
+    # ES was flat when an unknown trade was corrected from 100 to 105: -5. B opened it, so that is fixed. The trip of B
+    # and of C, of the other name, makes 10, and 5 less.
+    corrected = correct("X", 1, 105, before=(Decimal(1), Decimal(100)), symbol="ES", side=1)
+    facts = [corrected, fill("B", 1, 110), fill("C", -1, 120, symbol="CON.ES"), define(names=("CON.ES",))]
+    account = after(*facts)
+    assert figures(account) == (0, 5, 5, 0, 0)
+    assert trips_of(account) == [(5, {})]
+
+
 def test_one_execution_under_two_names_is_taken_out_of_where_it_was() -> None:
     # Reported for the long side as well, under the other name: it counts once, where it was first.
     again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A", held="LONG")
@@ -164,6 +187,23 @@ def test_a_time_that_is_stated_under_the_other_name_moves_the_execution() -> Non
     )
     assert figures(account) == (1, 20, 15, 110, 105)
     assert account.executions.all[1].at == FIRST + NOON
+
+
+def test_a_missing_fill_from_before_a_split_under_another_name_was_split_too() -> None:
+    # ES: 1 @ 100 is 2 @ 50 and makes 20, then D is open. CON.ES: 4 @ 60 and a gap of -4. The missing fill, -1 @ 100, is
+    # from before the split, -2 @ 50 for that gap: 2 x -10 by FIFO. By average cost, 310 / 5, 2 x -12.
+    account = after(
+        (0, fill("A", 1, 100)),
+        (5, adjust(1, "SPLIT")),
+        (6, fill("B", -2, 60)),
+        (7, fill("C", 4, 60, symbol="CON.ES")),
+        (8, fill("D", 1, 70)),
+        (9, replace(adjust(-4, "RECONCILED"), symbol="CON.ES")),
+        (10, define(names=("CON.ES",))),
+        (1, fill("X", -1, 100)),
+    )
+    assert figures(account) == (1, 0, -4, 70, 62)
+    assert account.marks("ES") == {"MERGED", "UNPRICED"}
 
 
 def test_executions_that_were_two_under_one_name_stay_two() -> None:
