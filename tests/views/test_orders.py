@@ -169,9 +169,11 @@ def test_a_terminal_event_closes_an_unknown_order(folding: OrderFolding) -> None
     assert "X" in folding.states["A"].closed
 
 
-def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(folding: OrderFolding) -> None:
+def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(
+    folding: OrderFolding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.views.orders.fills.FILLS_PER_ORDER_MAX", 1)
     order = folding.add("X", submit(), fill("1", "4", "50"), fill("2", "2", "56"))
-    del folding.states["A"].fills["X"]
     folding.add("X", TradeBusted(trade_id="1", quantity=D(4), price=D(50)))
     again = TradeBusted(trade_id="1", quantity=D(4), price=D(50))
     order = folding.add("X", again)
@@ -181,6 +183,49 @@ def test_a_bust_or_correction_of_a_trade_not_kept_uses_the_figures_it_repeats(fo
     assert (order.cumulative, order.average_price) == (D(3), D(60))
     order = folding.add("X", TradeBusted(trade_id="9", quantity=D(5), price=D(1)))
     assert (order.cumulative, kinds(order)[-1]) == (D(3), "UNKNOWN_TRADE")
+
+
+def test_a_bust_or_correction_that_comes_before_its_trade_counts_once_the_trade_is_recorded(
+    folding: OrderFolding,
+) -> None:
+    early = TradeBusted(trade_id="2", quantity=D(2), price=D(56))
+    order = folding.add("X", submit(), OrderAccepted(), fill("1", "3"), early)
+    assert (figures(order), kinds(order)) == (("PARTIALLY_FILLED", D(3), D(7)), ["UNKNOWN_TRADE"])
+    order = folding.add("X", fill("2", "2", "56"))
+    assert (figures(order), kinds(order)) == (("PARTIALLY_FILLED", D(3), D(7)), ["UNKNOWN_TRADE"])
+    order = folding.add("X", fill("2", "2", "56"), early)
+    assert (order.cumulative, kinds(order)) == (D(3), ["UNKNOWN_TRADE", "DUPLICATE_TRADE", "DUPLICATE_TRADE"])
+    order = folding.add("Y", submit(), OrderAccepted(), TradeBusted(trade_id="1"), fill("1", "10"))
+    assert (figures(order), order.symbol) == (("NEW", D(0), D(10)), "ESZ5")
+    order = folding.add("Z", submit(), correct("1", "3", "60"), fill("1", "10", "50"))
+    assert (figures(order), order.average_price) == (("PARTIALLY_FILLED", D(3), D(7)), D(60))
+    assert figures(folding.add("Z", TradeBusted(trade_id="1"))) == ("NEW", D(0), D(10))
+
+
+def test_a_busted_trade_is_not_corrected(folding: OrderFolding) -> None:
+    order = folding.add("X", submit(), fill("1", "4"), TradeBusted(trade_id="1"), correct("1", "4"))
+    assert (figures(order), kinds(order)) == (("NEW", D(0), D(10)), ["UNKNOWN_TRADE"])
+
+
+def test_a_trade_reported_again_counts_once_and_is_marked_by_what_the_report_says(folding: OrderFolding) -> None:
+    with_fee = msgspec.structs.replace(fill("1", "4.0", "50"), fee=D("1.25"))
+    order = folding.add("X", submit(), fill("1", "4"), with_fee)
+    # The fee was missing: the report completes the trade.
+    assert (figures(order), order.anomalies) == (("PARTIALLY_FILLED", D(4), D(6)), ())
+    assert kinds(folding.add("X", with_fee)) == ["DUPLICATE_TRADE"]
+    assert kinds(folding.add("X", fill("1", "4"))) == ["DUPLICATE_TRADE"] * 2
+    order = folding.add("X", fill("1", "5"), fill("1", "4", "51"))
+    assert (order.cumulative, order.average_price) == (D(4), D(50))
+    assert kinds(order)[2:] == ["CONFLICTING_TRADE"] * 2
+    # A report of the figures before a correction is a report of the same trade, and so is one of a busted trade.
+    order = folding.add("X", correct("1", "3", "51"), fill("1", "4"), TradeBusted(trade_id="1"), fill("1", "3", "51"))
+    assert (order.cumulative, kinds(order)[4:]) == (D(0), ["DUPLICATE_TRADE"] * 2)
+
+
+def test_the_figures_before_corrections_are_bounded(folding: OrderFolding) -> None:
+    folding.add("X", submit("200"), *[fill("1", "1"), *[correct("1", str(number)) for number in range(2, 120)]])
+    assert len(folding.states["A"].fills["X"]["1"].earlier) == 100
+    assert kinds(folding.add("X", fill("1", "100"), fill("1", "1"))) == ["DUPLICATE_TRADE", "CONFLICTING_TRADE"]
 
 
 def test_a_trade_stands_in_an_order_only_where_its_record_is_in_the_order_stream(folding: OrderFolding) -> None:

@@ -28,23 +28,29 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from eventstore import trading
+    from projections.views.executions.order_changes import OrderChange
 
 FILLS_PER_ORDER_MAX = 10_000
+EARLIER_MAX = 100
 
-BUSTED = Fill(ZERO, ZERO)
 NO_FILLS: dict[str, Fill] = {}
 
 # Bound once: whatever the thread's own context is, a fold computes in this one.
 add, subtract, multiply_add = FIXED.add, FIXED.subtract, FIXED.fma
 
 Found = list[OrderAnomalyKind]
+Figures = tuple["Decimal", "Decimal"]
+"""A quantity and a price."""
 
 
 def filled(order: Order, state: OrdersState, event: trading.OrderFilled, log_position: int, found: Found) -> Order:
-    trade_id, quantity, price = event.trade_id, event.quantity, event.price
-    if not _is_first(state, order.order_id, trade_id, Fill(quantity, price)):
-        found.append(OrderAnomalyKind.DUPLICATE_TRADE)
+    fill = _counted(state, order.order_id, event, found)
+    if fill is None:
         return replace(order, last_position=log_position)
+    quantity = fill.quantity
+    if not quantity:
+        # It was busted before it was recorded, or counts for another order.
+        return _described(replace(order, last_position=log_position), event)
     base, status, leaves = order.base, order.status, order.leaves
     cumulative = add(order.cumulative, quantity)
     # A fill is a fact whatever the order's state: it counts on a closed order too, but does not reopen it.
@@ -66,12 +72,17 @@ def filled(order: Order, state: OrdersState, event: trading.OrderFilled, log_pos
         base=base,
         cumulative=cumulative,
         leaves=leaves,
-        notional=multiply_add(quantity, price, order.notional),
+        notional=multiply_add(quantity, fill.price, order.notional),
         last_position=log_position,
     )
-    if order.symbol is None:
-        return replace(order, symbol=event.symbol, side=event.side, position_side=event.position_side)
-    return order
+    return order if order.symbol is not None else _described(order, event)
+
+
+def _described(order: Order, event: trading.OrderFilled) -> Order:
+    """Return the order with the instrument of its fill, where nothing else has stated it."""
+    if order.symbol is not None:
+        return order
+    return replace(order, symbol=event.symbol, side=event.side, position_side=event.position_side)
 
 
 def _mark_late_fill(order: Order, cumulative: Decimal, found: Found) -> None:
@@ -82,16 +93,29 @@ def _mark_late_fill(order: Order, cumulative: Decimal, found: Found) -> None:
         found.append(OrderAnomalyKind.FILL_AFTER_CLOSE)
 
 
-def _is_first(state: OrdersState, order_id: str, trade_id: str, fill: Fill) -> bool:
-    """Remember a trade's quantity and price; return False if the order has this trade already."""
+def _counted(state: OrdersState, order_id: str, event: trading.OrderFilled, found: Found) -> Fill | None:
+    """Remember a reported trade and return what it fills; None, and marked, if the order has this trade already."""
+    trade_id, fill = event.trade_id, Fill(event.quantity, event.price, bool(event.fee))
     fills = state.fills.get(order_id)
     if fills is None:
         state.fills[order_id] = {trade_id: fill}
-    elif trade_id in fills:
-        return False
-    else:
+        return fill
+    known = fills.get(trade_id)
+    if known is None:
         _remember(fills, trade_id, fill)
-    return True
+        return fill
+    if not known.recorded:
+        # Its bust or correction was recorded first.
+        known = replace(known, has_fee=fill.has_fee, recorded=True, earlier=((fill.quantity, fill.price),))
+        fills[trade_id] = known
+        return known
+    if (fill.quantity, fill.price) not in {(known.quantity, known.price), *known.earlier}:
+        found.append(OrderAnomalyKind.CONFLICTING_TRADE)
+    elif fill.has_fee and not known.has_fee:
+        fills[trade_id] = replace(known, has_fee=True)
+    else:
+        found.append(OrderAnomalyKind.DUPLICATE_TRADE)
+    return None
 
 
 def _remember(fills: dict[str, Fill], trade_id: str, fill: Fill) -> None:
@@ -101,37 +125,69 @@ def _remember(fills: dict[str, Fill], trade_id: str, fill: Fill) -> None:
 
 
 def busted(order: Order, state: OrdersState, event: trading.TradeBusted, log_position: int, found: Found) -> Order:
-    before = state.fills.get(order.order_id, NO_FILLS).get(event.trade_id)
-    if before is not None and not before.quantity:
+    order = replace(order, last_position=log_position)
+    known = state.fills.get(order.order_id, NO_FILLS).get(event.trade_id)
+    if known is not None and not known.quantity:
         found.append(OrderAnomalyKind.DUPLICATE_TRADE)
-        return replace(order, last_position=log_position)
-    # A trade that is no longer remembered can be taken out where the bust repeats its figures.
-    if before is None and event.quantity is not None and event.price is not None:
-        before = Fill(event.quantity, event.price)
-    return _refilled(replace(order, last_position=log_position), state, event.trade_id, (before, BUSTED), found)
+        return order
+    stated = None if event.quantity is None or event.price is None else (event.quantity, event.price)
+    return _changed(order, state, event.trade_id, (stated, (ZERO, ZERO)), found)
 
 
 def corrected(
     order: Order, state: OrdersState, event: trading.TradeCorrected, log_position: int, found: Found
 ) -> Order:
-    before = state.fills.get(order.order_id, NO_FILLS).get(event.trade_id)
-    if before is None and event.previous_quantity is not None and event.previous_price is not None:
-        before = Fill(event.previous_quantity, event.previous_price)
-    after = Fill(event.quantity, event.price)
-    return _refilled(replace(order, last_position=log_position), state, event.trade_id, (before, after), found)
-
-
-def _refilled(order: Order, state: OrdersState, trade_id: str, change: tuple[Fill | None, Fill], found: Found) -> Order:
-    """Return the order with one trade's earlier figures replaced by its later ones."""
-    before, after = change
-    if before is None or before.quantity > order.cumulative:
+    order = replace(order, last_position=log_position)
+    known = state.fills.get(order.order_id, NO_FILLS).get(event.trade_id)
+    if known is not None and not known.quantity:
+        # What is busted has no figures to correct: the venue reports another trade instead.
         found.append(OrderAnomalyKind.UNKNOWN_TRADE)
         return order
-    _remember(state.fills.setdefault(order.order_id, {}), trade_id, after)
-    cumulative = add(subtract(order.cumulative, before.quantity), after.quantity)
+    quantity, price = event.previous_quantity, event.previous_price
+    stated = None if quantity is None or price is None else (quantity, price)
+    return _changed(order, state, event.trade_id, (stated, (event.quantity, event.price)), found)
+
+
+def changed_elsewhere(order: Order, state: OrdersState, change: OrderChange, found: Found) -> Order:
+    """Return the order after what another stream says of one of its trades."""
+    fills = state.fills.setdefault(order.order_id, {})
+    known, after = fills.get(change.trade_id), (change.quantity, change.price)
+    if known is None or not known.recorded:
+        _remember(fills, change.trade_id, Fill(*after, recorded=False))
+        return order
+    order = replace(order, last_position=change.log_position)
+    return _refilled(order, fills, change.trade_id, (known, after), found)
+
+
+def _changed(
+    order: Order, state: OrdersState, trade_id: str, change: tuple[Figures | None, Figures], found: Found
+) -> Order:
+    """Return the order with one trade's figures, which the change may state, replaced by later ones."""
+    stated, after = change
+    fills = state.fills.setdefault(order.order_id, {})
+    known = fills.get(trade_id)
+    if known is None and len(fills) >= FILLS_PER_ORDER_MAX:
+        # A trade that is no longer remembered can be changed where its figures are repeated.
+        if stated is None or stated[0] > order.cumulative:
+            found.append(OrderAnomalyKind.UNKNOWN_TRADE)
+            return order
+        known = Fill(*stated)
+    if known is None or not known.recorded:
+        found.append(OrderAnomalyKind.UNKNOWN_TRADE)
+        _remember(fills, trade_id, Fill(*after, recorded=False))
+        return order
+    return _refilled(order, fills, trade_id, (known, after), found)
+
+
+def _refilled(order: Order, fills: dict[str, Fill], trade_id: str, change: tuple[Fill, Figures], found: Found) -> Order:
+    """Return the order with what one trade filled replaced by other figures."""
+    before, (filled_now, price) = change
+    earlier = (*before.earlier, (before.quantity, before.price))[-EARLIER_MAX:]
+    _remember(fills, trade_id, replace(before, quantity=filled_now, price=price, earlier=earlier))
+    cumulative = add(subtract(order.cumulative, before.quantity), filled_now)
     notional = multiply_add(before.quantity.copy_negate(), before.price, order.notional)
     # Without a fill left the notional is zero exactly, whatever was rounded on the way.
-    notional = multiply_add(after.quantity, after.price, notional) if cumulative else ZERO
+    notional = multiply_add(filled_now, price, notional) if cumulative else ZERO
     quantity, base = order.quantity, filled_if_complete(order.base, order.quantity, cumulative)
     if quantity is not None and cumulative > quantity and cumulative > order.cumulative:
         found.append(OrderAnomalyKind.OVERFILL)

@@ -34,9 +34,11 @@ class OrderAnomalyKind(enum.StrEnum):
     EVENT_AFTER_CLOSE = "EVENT_AFTER_CLOSE"
     """An event that only an open order can have, on a closed one; or a report that contradicts how it closed."""
     DUPLICATE_TRADE = "DUPLICATE_TRADE"
-    """A trade id was filled or busted twice: the first time counts."""
+    """A trade id was filled or busted twice, or reported for another order before: the first time counts."""
+    CONFLICTING_TRADE = "CONFLICTING_TRADE"
+    """A trade id was filled again with another quantity or price: the first counts, until the venue corrects it."""
     UNKNOWN_TRADE = "UNKNOWN_TRADE"
-    """A bust or correction of an unknown trade whose figures are missing or exceed what was filled."""
+    """A bust or correction of a trade that is not recorded, and counts once it is; or a correction of a busted one."""
 
 
 class OrderAnomaly(msgspec.Struct, frozen=True, gc=False):

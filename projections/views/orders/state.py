@@ -7,11 +7,19 @@ import msgspec
 from projections.views.orders.order import Order
 
 
-class Fill(msgspec.Struct, frozen=True, gc=False):
-    """What one trade filled of an order (FIX 32, 31). A busted trade keeps quantity zero: its id still counts once."""
+class Fill(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What one trade filled of an order (FIX 32, 31), as it counts now.
+
+    A trade that is busted, or that counts for another order, keeps quantity zero: its id still counts once. `earlier`
+    has the figures before busts and corrections, the last 100 of them.
+    """
 
     quantity: Decimal
     price: Decimal
+    has_fee: bool = False
+    recorded: bool = True
+    """False while only a bust or a correction of the trade is recorded."""
+    earlier: tuple[tuple[Decimal, Decimal], ...] = ()
 
 
 class OrdersState(msgspec.Struct, dict=True):
