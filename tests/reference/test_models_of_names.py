@@ -158,6 +158,14 @@ def test_what_is_carried_realizes_what_it_closes_on_its_own_day_and_continues_it
     assert trips_of(account) == [(-5, {"": 3}), (60, {})]
 
 
+def test_forgotten_executions_are_not_compared_when_a_name_is_learned() -> None:
+    # Of four executions, two or all are known when it is learned that the first two are one: 2 + 2 + 1 + 1, or 2 less.
+    again = fill("X", 2, 100, symbol="CON.ES", stream="trade/X")
+    facts = [fill("X", 2, 100), again, fill("A", 1, 100), fill("B", 1, 100), define(names=("CON.ES",))]
+    assert figures(after(*facts, identities_max=2))[0] == 6
+    assert figures(after(*facts, identities_max=4))[0] == 4
+
+
 def test_what_was_corrected_while_one_name_was_flat_counts_for_the_next_round_trip() -> None:
     # ES was flat when an unknown trade was corrected from 100 to 105: -5. B opened it, so that is fixed. The trip of B
     # and of C, of the other name, makes 10, and 5 less.
