@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from eventstore.errors import InvalidEvent, Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import date, tzinfo
 
 NANOSECONDS = 1_000_000_000
@@ -20,8 +23,15 @@ TIME_MAX = 7_258_118_400 * NANOSECONDS - 1  # 2199-12-31T23:59:59.999999999Z
 # No correct clock comes near. The last day is left for records that follow a wrong time by a nanosecond each, so that a
 # clock that was wrong once does not end a log.
 NOW_MAX = TIME_MAX - 86_400 * NANOSECONDS
+GIVEN_MIN = 631_152_000 * NANOSECONDS  # 1990-01-01T00:00:00Z
+"""The earliest int that is accepted from a caller: times in s, ms and µs, taken for ns, lie before it until 2199."""
 Times = datetime | str | int
-"""What an instant is given as: an aware datetime, ISO 8601 text with a zone, or UNIX ns."""
+"""What an instant is given as: an aware datetime, ISO 8601 text with a zone, or UNIX ns from 1990 on."""
+# An instant's week, and what else is derived from it, begins at most so much earlier.
+_DERIVED_MIN = GIVEN_MIN + 366 * 86_400 * NANOSECONDS
+_UNITS = (("seconds", NANOSECONDS), ("milliseconds", 1_000_000), ("microseconds", 1_000), ("nanoseconds", 1))
+_derived: ContextVar[bool] = ContextVar("_derived", default=False)
+_AS_GIVEN = contextlib.nullcontext()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OFFSET = len("1970-01-01T00:00:00")
 # datetime.fromisoformat accepts digits of any script and drops what is below a microsecond.
@@ -96,40 +106,101 @@ def check_now(now_ns: int) -> int:
     raise Unavailable(msg)
 
 
-def question_ns(instant: Times) -> int:
-    """Return what `to_ns` does; an int outside the valid times, as of a wrong clock, is clamped to them."""
-    if type(instant) is not int:
-        return to_ns(instant)
-    return instant if TIME_MIN <= instant <= TIME_MAX else min(max(instant, TIME_MIN), TIME_MAX)
+def question_ns(instant: Times, now_ns: Callable[[], int] | None = None) -> int:
+    """Return what `to_ns` does; an int outside the valid times, as of a wrong clock, is clamped to them.
+
+    One before 1990 is from a wrong clock only where the clock of the log that is asked, `now_ns`, says so as well.
+    """
+    if type(instant) is int:
+        if GIVEN_MIN <= instant <= TIME_MAX:
+            return instant
+        if instant > TIME_MAX or (now_ns is not None and now_ns() < GIVEN_MIN):
+            return min(max(instant, TIME_MIN), TIME_MAX)
+    return to_ns(instant)
+
+
+def asked_ns(instant: Times | None, now_ns: Callable[[], int]) -> int:
+    """Return the instant that a question is about, by default now, which is also what a wrong clock says."""
+    if instant is None:
+        return now_ns()
+    return question_ns(instant, now_ns) if type(instant) is int and instant < GIVEN_MIN else to_ns(instant)
 
 
 def to_ns(instant: Times) -> int:
     """Return an instant as UNIX ns: an aware datetime, ISO 8601 text with a zone, or UNIX ns already.
 
-    Raises InvalidEvent for one without a zone or outside 1970 to 2199.
+    Raises InvalidEvent for one without a zone or outside 1970 to 2199, and for an int before 1990: it is in another
+    unit, which the message names. Inside `derived_times` such an int is accepted.
     """
-    if type(instant) is int and TIME_MIN <= instant <= TIME_MAX:
+    if type(instant) is int and GIVEN_MIN <= instant <= TIME_MAX:
         return instant
     if isinstance(instant, str):
         return parse_time(instant)
     if isinstance(instant, datetime):
-        if instant.tzinfo is None or _offset(instant) is None:
-            msg = f"{shown(instant)} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
-            raise InvalidEvent(msg)
-        # Integers all the way: a float has too few digits for nanoseconds since 1970.
-        try:
-            instant = (instant - _EPOCH) // timedelta(microseconds=1) * 1000
-        except Exception as e:  # as in _offset, which is asked once more
-            msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
-            raise InvalidEvent(msg) from e
+        return _in_range(_datetime_ns(instant))
     if type(instant) is not int:
         expected = "an aware datetime, ISO 8601 text with a zone or an int of UNIX nanoseconds"
         msg = f"a time is {expected}, not {type(instant).__name__}"
         raise InvalidEvent(msg)
+    if instant < GIVEN_MIN and not _derived.get():
+        raise InvalidEvent(_in_another_unit(instant))
+    return _in_range(instant)
+
+
+def derived_ns(instant: Times) -> int:
+    """Return what `to_ns` does, also for an int before 1990: it is from a clock or a record, not from a caller."""
+    return _in_range(instant) if type(instant) is int else to_ns(instant)
+
+
+@contextlib.contextmanager
+def derived_times() -> Iterator[None]:
+    """Accept ints before 1990 as times within this context: they come from a clock, a record or text."""
+    token = _derived.set(True)
+    try:
+        yield
+    finally:
+        _derived.reset(token)
+
+
+def derived_from(instant: int) -> AbstractContextManager[None]:
+    """Return a context whose times are derived from an instant: `derived_times` where they may lie before 1990."""
+    return derived_times() if instant < _DERIVED_MIN else _AS_GIVEN
+
+
+def likely_unit(number: int) -> tuple[str, int] | None:
+    """Return the unit in which a number looks like a UNIX time from 1990 on, and that time in ns; None if in none."""
+    found = ((name, number * unit) for name, unit in _UNITS)
+    return next(((name, instant) for name, instant in found if GIVEN_MIN <= instant <= TIME_MAX), None)
+
+
+def _in_another_unit(number: int) -> str:
+    looks, give = "no unit that I know", "an int of UNIX nanoseconds"
+    if (unit := likely_unit(number)) is not None:
+        name, instant = unit
+        looks, give = f"{name}, in which it is {format_time(instant)}", str(instant)
+    return (
+        f"{shown(number)} as UNIX nanoseconds is before 1990, and it looks like {looks}: give {give}, an aware "
+        "datetime or ISO 8601 text with a zone, which may be before 1990"
+    )
+
+
+def _in_range(instant: int) -> int:
     if not TIME_MIN <= instant <= TIME_MAX:
         msg = f"{shown(instant)} ns lies outside 1970 to 2199: times are UNIX nanoseconds"
         raise InvalidEvent(msg)
     return instant
+
+
+def _datetime_ns(instant: datetime) -> int:
+    if instant.tzinfo is None or _offset(instant) is None:
+        msg = f"{shown(instant)} has no time zone: give an aware datetime, for example datetime(..., tzinfo=UTC)"
+        raise InvalidEvent(msg)
+    # Integers all the way: a float has too few digits for nanoseconds since 1970.
+    try:
+        return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+    except Exception as e:  # as in _offset, which is asked once more
+        msg = f"{shown(instant)} cannot be expressed in UTC ({e}): times are 1970 to 2199"
+        raise InvalidEvent(msg) from e
 
 
 def duration_ns(duration: timedelta | int) -> int:
@@ -175,7 +246,7 @@ def parse_time(text: str) -> int:
         whole = datetime.fromisoformat(found["head"] + (found["zone"] or ""))
     except ValueError as e:
         raise InvalidEvent(_not_a_time(text)) from e
-    return to_ns(to_ns(whole) + int((found["digits"] or "").ljust(9, "0")))
+    return _in_range(_datetime_ns(whole) + int((found["digits"] or "").ljust(9, "0")))
 
 
 def _not_a_time(given: object) -> str:

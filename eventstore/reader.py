@@ -30,7 +30,7 @@ POLL_SECONDS = 0.25
 
 
 class EventReader:
-    """Reads one log. Positions count from 1; times go in as aware datetimes or int UNIX ns and come out as ns."""
+    """Reads one log. Positions count from 1; times go in as `Times` and come out as UNIX ns."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -65,7 +65,7 @@ class EventReader:
         """Yield records oldest first: those past `after` up to the head as it is now, or up to position `until`.
 
         `stream` is a name, or a prefix with a trailing slash; `types` are event classes or names; `start`
-        (included) and `stop` (not) bound `recorded_at`. Pages are fetched as they are used.
+        (included) and `stop` (not) bound `recorded_at`, None does not. Pages are fetched as they are used.
         """
         filtered = filter_of(stream, account, types)
         first = position_of("after", after)

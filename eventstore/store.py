@@ -26,7 +26,7 @@ from eventstore.arguments import (
     text_of,
 )
 from eventstore.batch import Batch
-from eventstore.clock import Clock, SystemClock, check_clock, check_now, to_ns
+from eventstore.clock import Clock, SystemClock, check_clock, check_now, derived_from, to_ns
 from eventstore.commits import Committer, Pending
 from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
 from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
@@ -268,6 +268,13 @@ class EventStore(EventReader):
     def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[PreparedBatch], int]:
         # One reading of the clock for all: the events of one append happened at one time, and their ids say the same.
         now = check_now(self._clock.now_ns())
+        # By a clock that is wrong by decades, times before 1990 are those of today.
+        with derived_from(now):
+            return self._prepare_at(now, batches, durability)
+
+    def _prepare_at(
+        self, now: int, batches: Sequence[Batch], durability: Durability
+    ) -> tuple[list[PreparedBatch], int]:
         prepared, count, size = [], 0, 0
         for batch in batches:
             drafts = self._drafts(batch, durability, now)

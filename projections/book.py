@@ -21,7 +21,7 @@ from eventstore import (
     SystemClock,
 )
 from eventstore.arguments import check_allowed
-from eventstore.clock import to_ns, wall_ns
+from eventstore.clock import derived_from, to_ns, wall_ns
 from eventstore.events import encode
 from eventstore.streams import account_of
 from projections.builtin import BuiltinQueries, builtin_views
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from eventstore import Clock, Durability, Event
     from eventstore.batch import AppendOptions
+    from eventstore.clock import Times
     from projections.cuts.search import Loaded
     from projections.listener import Listener
     from projections.snapshots import Snapshots
@@ -191,15 +192,16 @@ class Book(BuiltinQueries):
             self._fold_appended(list(e.records))
             raise
 
-    def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
+    def observe(self, stream: str, event: Event, *, occurred_at: Times | None = None) -> Record:
         """Fold an event that is never stored, nor snapshotted: only for types that allow VOLATILE."""
         store = self._store()
         account_of(stream)
-        kind, data = encode(event)
+        now = wall_ns(store.clock)
+        with derived_from(now):
+            kind, data = encode(event)
+            at = now if occurred_at is None else to_ns(occurred_at)
         check_allowed(kind, event, stream, VOLATILE, None)
         event = as_decoded(kind, event, data)
-        now = wall_ns(store.clock)
-        at = now if occurred_at is None else to_ns(occurred_at)
         with self._lock:
             record = Record(
                 bytes(16), stream, kind.name, kind.schema, at, data, "", "",

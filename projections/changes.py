@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore import EventReader, InvalidEvent
-from eventstore.clock import to_ns
+from eventstore.clock import derived_times, to_ns
 from eventstore.streams import unescaped
 from eventstore.trading import (
     AccountUpdated,
@@ -69,7 +69,8 @@ class Past(msgspec.Struct, frozen=True, order=True):
         return in_time and record.position <= self.log_position
 
     def book(self, store: EventReader, account: str | None) -> Book:
-        return as_of(store, position=self.log_position, occurred_at=self.occurred_at, account=account)
+        with derived_times():
+            return as_of(store, position=self.log_position, occurred_at=self.occurred_at, account=account)
 
 
 def diff(

@@ -7,14 +7,14 @@ import functools
 import math
 import operator
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from eventstore.clock import duration_ns, to_ns
+from eventstore.clock import derived_ns, duration_ns, to_ns
 from eventstore.errors import InvalidEvent, shown
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -36,7 +36,9 @@ _EXACT: dict[type[inspect.Type], frozenset[type]] = {
 Positive = Annotated[Decimal, msgspec.Meta(extra={"positive": True})]
 """A finite Decimal above zero: a quantity, a multiplier, a tick."""
 Instant = Annotated[int, msgspec.Meta(extra={"instant": True})]
-"""UNIX ns, UTC; an aware datetime given for it is stored as such."""
+"""UNIX ns, UTC; an aware datetime or text given for it is stored as such, and an int before 1990 is refused."""
+DerivedInstant = Annotated[int, msgspec.Meta(extra={"instant": True, "derived": True})]
+"""An Instant that is from a clock or a record, right or wrong: not from a caller, who may mistake the unit."""
 Duration = Annotated[int, msgspec.Meta(extra={"duration": True})]
 """Nanoseconds, not below 0; a timedelta given for it is stored as such."""
 
@@ -61,10 +63,7 @@ class Validator:
             (index, _lower_bound(infos[name])) for index, name in enumerate(self._fields) if _is_decimal(infos[name])
         )
         self._times = tuple(
-            (name, convert)
-            for name in self._fields
-            for mark, convert in (("instant", to_ns), ("duration", duration_ns))
-            if _is_marked(infos[name], mark)
+            (name, convert) for name in self._fields for convert in (_converter(infos[name]),) if convert is not None
         )
         timed = {name for name, _ in self._times}
         self._integers = tuple(
@@ -104,8 +103,15 @@ class Validator:
         raise InvalidEvent(msg)
 
     def _with_times(self, event: S) -> S:
-        given = [(name, convert, getattr(event, name)) for name, convert in self._times]
-        times = {name: convert(value) for name, convert, value in given if value is not None}
+        times, name = {}, ""
+        try:
+            for name, convert in self._times:
+                value = getattr(event, name)
+                if value is not None:
+                    times[name] = convert(value)
+        except InvalidEvent as e:
+            msg = f"{self._name}.{name}: {e}"
+            raise InvalidEvent(msg) from e
         return msgspec.structs.replace(event, **times) if times else event
 
     def _check_types(self, values: tuple[Any, ...], classes: tuple[type, ...]) -> None:
@@ -218,6 +224,13 @@ def _is_decimal(info: inspect.Type) -> bool:
 
 def _is_integer(info: inspect.Type) -> bool:
     return any(isinstance(part, inspect.IntType) for part in _parts(info))
+
+
+def _converter(info: inspect.Type) -> Callable[[Any], int] | None:
+    """Return what makes an int of a time or a duration; None for any other member."""
+    if _is_marked(info, "instant"):
+        return derived_ns if _is_marked(info, "derived") else to_ns
+    return duration_ns if _is_marked(info, "duration") else None
 
 
 def _is_marked(info: inspect.Type, mark: str) -> bool:

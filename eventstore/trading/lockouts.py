@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from eventstore.events import Event, Instant, event
+from eventstore.events import DerivedInstant, Event, Instant, event
 from eventstore.trading.enums import Allows
 
 
@@ -63,5 +63,5 @@ class ClockJumped(Event, frozen=True, kw_only=True):
     What was in force lasts as much longer by that clock, and no longer again when it is moved back.
     """
 
-    before: Instant
-    after: Instant
+    before: DerivedInstant
+    after: DerivedInstant

@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import msgspec
 
-from eventstore.events import QUEUED, Event, Instant, event
+from eventstore.events import QUEUED, DerivedInstant, Event, event
 
 
 class QuoteUsed(msgspec.Struct, frozen=True):
     """The price of a quote that a figure was made with, and when it was quoted."""
 
     price: Decimal
-    at: Instant
+    at: DerivedInstant
 
 
 @event(categories=("pnl", "position", "account"), durability=QUEUED, measures=("realized", "unrealized", "fees"))

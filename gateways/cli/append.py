@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from eventstore import InvalidEvent
+from eventstore.clock import derived_times
 from eventstore.events.registry import by_class
 from eventstore.store import journal_path
 from eventstore.streams import account_of
@@ -54,7 +55,8 @@ def append(
         raise InvalidEvent(msg)
     if isinstance(event, Marked):
         instants.check_mark_name(event.name)
-    with stores.open_or_create(common) as store:
+    # What is given as a number is checked by now; the other times are read from text, or taken from the log.
+    with derived_times(), stores.open_or_create(common) as store:
         head = store.head()
         appended = store.append(
             stream,

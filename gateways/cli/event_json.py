@@ -7,6 +7,7 @@ from datetime import UTC, tzinfo
 import msgspec
 
 from eventstore import Event, InvalidEvent, SystemClock, trading
+from eventstore.clock import to_ns
 from eventstore.events.registry import EventType, by_name
 from gateways.cli.names import close_to
 from gateways.presenting.documents import annotations_of, is_instant
@@ -14,7 +15,10 @@ from gateways.presenting.times import parse_local
 
 
 def event_of(name: str, text: str, zone: tzinfo = UTC) -> Event:
-    """Return an event; its instants may be text, read in a zone. Raises InvalidEvent for what does not fit the type."""
+    """Return an event; its instants may be text, read in a zone, or UNIX ns from 1990 on.
+
+    Raises InvalidEvent for what does not fit the type.
+    """
     kind = by_name(name)
     if kind is None:
         msg = f"unknown event type {name!r}: {close_to(name, known_types())}"
@@ -26,13 +30,26 @@ def event_of(name: str, text: str, zone: tzinfo = UTC) -> Event:
         if member not in hints:
             msg = f"{name} has no member {member!r}: {close_to(member, list(hints))}"
             raise InvalidEvent(msg)
-        if is_instant(hints[member]) and bytes(value).startswith(b'"'):
-            members[member] = msgspec.Raw(str(parse_local(msgspec.json.decode(value, type=str), zone, now)).encode())
+        if is_instant(hints[member]):
+            members[member] = _instant(f"{name}.{member}", value, zone, now)
     try:
         return kind.decoder.decode(msgspec.json.encode(members))  # type: ignore[no-any-return]
     except msgspec.ValidationError as e:
         msg = f"{kind.name}: {e}".replace("`$.", "`")
         raise InvalidEvent(msg) from e
+
+
+def _instant(where: str, value: msgspec.Raw, zone: tzinfo, now: int) -> msgspec.Raw:
+    given = msgspec.json.decode(value)
+    if isinstance(given, str):
+        return msgspec.Raw(str(parse_local(given, zone, now)).encode())
+    if type(given) is int:
+        try:
+            to_ns(given)
+        except InvalidEvent as e:
+            msg = f"{where}: {e}"
+            raise InvalidEvent(msg) from e
+    return value  # what else it is, the type's decoder refuses
 
 
 def known_types() -> list[str]:

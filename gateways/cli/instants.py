@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, tzinfo
 import msgspec
 
 from eventstore import EventReader, InvalidEvent, Record
+from eventstore.clock import format_time, likely_unit
 from gateways.cli.stores import clock_of
 from gateways.presenting.output import note
 from gateways.presenting.presenter import Presenter
@@ -121,6 +122,9 @@ def record_at(store: EventReader, position: int) -> Record:
         if record.position == position:
             return record
     msg = f"position {position} is not in the log, which ends at {store.head()}"
+    if (unit := likely_unit(position)) is not None:
+        name, at = unit
+        msg += f"; a number is a position, and this one looks like a time in {name}: write it as {format_time(at)}"
     raise InvalidEvent(msg)
 
 

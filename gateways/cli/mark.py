@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from eventstore.clock import derived_times
 from eventstore.streams import stream_of
 from eventstore.trading import Marked
 from gateways.cli import instants, options, records, stores, zones
@@ -30,5 +31,6 @@ def mark(
         head = store.head()
         at = None if occurred_at is None else instants.time_of(store, occurred_at, shown.zone)
         stream = stream_of("mark", "-", name)
-        appended = store.append(stream, Marked(name=name), occurred_at=at, actor=actor, note=note)
+        with derived_times():  # read from text, or taken from the log
+            appended = store.append(stream, Marked(name=name), occurred_at=at, actor=actor, note=note)
         records.put_appended(appended[0], head, shown, as_json=common.as_json)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventstore import EventReader
+from eventstore.clock import derived_times
 from gateways.cli import names, stores, zones
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -47,7 +48,8 @@ class LogQuery:
 @contextlib.contextmanager
 def open_query(common: CommonOptions, account: str | None = None) -> Iterator[LogQuery]:
     """Open a log to read."""
-    with stores.open_reader(common) as store:
+    # Times of a command are read from text, or taken from the log: none is an int in a unit that may be mistaken.
+    with derived_times(), stores.open_reader(common) as store:
         yield LogQuery(store, zones.presenter(common, store, account), account)
 
 

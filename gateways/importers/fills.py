@@ -8,7 +8,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar
 
-from eventstore.clock import NANOSECONDS, parse_time, to_ns
+from eventstore.clock import NANOSECONDS, derived_ns, parse_time
 from eventstore.errors import InvalidEvent
 from eventstore.streams import SEPARATOR, stream_of
 from eventstore.trading import OrderFilled, Side, TradeExecuted
@@ -125,4 +125,4 @@ def to_time(text: str) -> int:
     if instant != int(instant):
         msg = "has more than nine decimals of a second"
         raise CellError(msg)
-    return to_ns(int(instant))
+    return derived_ns(int(instant))

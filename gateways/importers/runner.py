@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore.batch import Batch
+from eventstore.clock import derived_times
 from eventstore.errors import InvalidEvent
 from eventstore.events import encode
 from eventstore.ids import keyed_id
@@ -126,8 +127,10 @@ def import_file(
             raise InvalidEvent(msg)
     reader = kind(Path(path), options)
     plan = _Plan(reader, keep_going=keep_going)
-    plan.read(progress)
-    return _Appending(store, plan, progress).run()
+    # Times are read from text, in the unit of their column: none is an int in a unit that may be mistaken.
+    with derived_times():
+        plan.read(progress)
+        return _Appending(store, plan, progress).run()
 
 
 class _Plan:

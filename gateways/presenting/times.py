@@ -9,7 +9,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from eventstore import InvalidEvent
-from eventstore.clock import NANOSECONDS, TIME_MAX, TIME_MIN, format_time, parse_time, to_ns
+from eventstore.clock import NANOSECONDS, TIME_MAX, TIME_MIN, derived_ns, format_time, parse_time, to_ns
 from projections import sessions
 
 _NAMED_MAX = 3
@@ -60,7 +60,7 @@ def parse_local(text: str, zone: tzinfo, now: int) -> int:
     _check_range(text, datetime.combine(day, clock or time(0)), zone)
     if clock is None:
         return _first_instant(day, zone)
-    return to_ns(_instant(text, datetime.combine(day, clock), zone) + int((found["digits"] or "").ljust(9, "0")))
+    return derived_ns(_instant(text, datetime.combine(day, clock), zone) + int((found["digits"] or "").ljust(9, "0")))
 
 
 def _with_two_digits(clock: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from eventstore import StoreError
-from eventstore.clock import question_ns
+from eventstore.clock import derived_from, question_ns
 from eventstore.ids import as_id
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
@@ -68,20 +68,24 @@ def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = Fa
     All findings are of one log position, whatever other threads append meanwhile. `record`: append the answer as
     RiskChecked.
     """
-    at = question_ns(now)
+    at = question_ns(now, book.now_ns)
+    with derived_from(at):
+        checked = _undisturbed(book, order, at)
+    if record:
+        _append_answer(book, order, checked)
+    return checked
+
+
+def _undisturbed(book: Book, order: Proposal | Cancel, at: int) -> Checked:
     for _ in range(ATTEMPTS):
         position = book.position
         checked = _evaluate(book, order, at)
         # Without a lock, another thread may have folded a record between two lookups: such an answer is discarded.
         if book.unchanged_since(position):
-            break
-    else:
-        # The log moves on faster than a check takes: only now is it worth making other threads wait.
-        with book.paused():
-            checked = _evaluate(book, order, at)
-    if record:
-        _append_answer(book, order, checked)
-    return checked
+            return checked
+    # The log moves on faster than a check takes: only now is it worth making other threads wait.
+    with book.paused():
+        return _evaluate(book, order, at)
 
 
 def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:

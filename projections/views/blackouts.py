@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import Times, to_ns
+from eventstore.clock import Times, asked_ns
 from eventstore.streams import unescaped
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
 from projections.view import SHARED, BookReader, View
@@ -93,7 +93,7 @@ class BlackoutSchedule:
 
         With a symbol, or a broker's name for one: those of all symbols, of this one and of its root.
         """
-        at_ns = to_ns(at)
+        at_ns = asked_ns(at, self._book.now_ns)
         found = [blackout for blackout in self._of(account) if blackout.is_active(at_ns)]
         if symbol is not None and found:
             contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
@@ -104,7 +104,7 @@ class BlackoutSchedule:
 
     def scheduled(self, account: str, at: Times) -> tuple[Blackout, ...]:
         """Return the blackouts that start after an instant, earliest start first."""
-        at_ns = to_ns(at)
+        at_ns = asked_ns(at, self._book.now_ns)
         return tuple(sorted([each for each in self._of(account) if at_ns < each.start], key=_start))
 
     def _of(self, account: str) -> list[Blackout]:

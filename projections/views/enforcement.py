@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import Times, to_ns, utc_date
+from eventstore.clock import Times, asked_ns, utc_date
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import BookReader, View
@@ -192,8 +192,8 @@ class Enforcements:
         state = self._state(account)
         if state is None:
             return ()
-        start_ns = None if start is None else to_ns(start)
-        stop_ns = None if stop is None else to_ns(stop)
+        start_ns = None if start is None else asked_ns(start, self._book.now_ns)
+        stop_ns = None if stop is None else asked_ns(stop, self._book.now_ns)
         # An answer moves a request from pending to answered, so the latter takes precedence.
         known = {each.position: each for each in list(state.pending.values())}
         known |= {each.position: each for each in list(state.answered.values())}

@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
-from eventstore.clock import Times, to_ns
+from eventstore.clock import Times, asked_ns
 from eventstore.trading import EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
 from projections.view import BookReader, View
@@ -133,7 +133,7 @@ class Equities:
         Raises UnknownContract if the multiplier of a position or of a realized figure is not known.
         """
         book = self._book
-        at_ns = book.now_ns() if at is None else to_ns(at)
+        at_ns = asked_ns(at, book.now_ns)
         own = own_currency(book, account)
         with decimal.localcontext(FIXED):
             tally = _Tally(book, own, at_ns)
@@ -216,7 +216,7 @@ class _Tally:
             self._value(totals, symbol, multiplier(symbol, contract))
 
     def _value(self, totals: PositionTotals, symbol: str, point_value: Decimal) -> None:
-        quote = self._quotes.get(symbol, self.at)
+        quote = self._quotes.quote_at(symbol, self.at)
         if quote is None or quote.price is None:
             self.unquoted.add(symbol)
             return

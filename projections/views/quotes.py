@@ -8,7 +8,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import NANOSECONDS, Times, duration_ns, to_ns
+from eventstore.clock import NANOSECONDS, Times, asked_ns, duration_ns
 from eventstore.trading import QuoteReceived
 from projections.decimals import FIXED
 from projections.view import SHARED, BookReader, View
@@ -171,7 +171,10 @@ class Quotes:
 
         For a symbol quoted under several names, the quote with the newest price.
         """
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        return self.quote_at(symbol, asked_ns(at, self._book.now_ns))
+
+    def quote_at(self, symbol: str, at_ns: int) -> Quote | None:
+        """Return what `get` does, as of an instant in UNIX ns that another answer is of."""
         state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         if state is None:
             return None
@@ -198,7 +201,7 @@ class Quotes:
         if known is not None and (contract is None or (contract.symbol == symbol and not contract.broker_ids)):
             price, quoted_at = _priced(known)
             return price, at - quoted_at
-        quote = self.get(symbol, at)
+        quote = self.quote_at(symbol, at)
         return (None, 0) if quote is None else (quote.price, quote.age)
 
     def fresh(self, symbol: str, at: Times | None = None) -> Quote:
@@ -212,7 +215,7 @@ class Quotes:
 
     def all(self, at: Times | None = None) -> tuple[Quote, ...]:
         """Return the quotes of all symbols, each under the name it was received with, sorted."""
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        at_ns = asked_ns(at, self._book.now_ns)
         state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         known = {} if state is None else dict(state.symbols)
         return tuple(self._quote(symbol, known[symbol], at_ns) for symbol in sorted(known))

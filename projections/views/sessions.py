@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, InvalidEvent, Record
-from eventstore.clock import Times, to_ns
+from eventstore.clock import Times, asked_ns, derived_from
 from eventstore.errors import shown
 from eventstore.streams import check_name
 from eventstore.trading import SessionClosed, SessionOpened, SessionReset
@@ -113,7 +113,9 @@ class Sessions:
 
     def current(self, account: str, at: Times | None = None) -> Session | None:
         """Return the trading day that an instant lies in, None if no event states one."""
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        return self._at(account, asked_ns(at, self._book.now_ns))
+
+    def _at(self, account: str, at_ns: int) -> Session | None:
         for session in reversed(self._known(account)):
             if session.began_at is None or session.began_at <= at_ns:
                 return session if session.holds(at_ns) else None
@@ -153,8 +155,8 @@ class Sessions:
     def _next(
         self, account: str, at: Times | None, member: str, of: Callable[[Calendar, int], int | None]
     ) -> int | None:
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
-        session = self.current(account, at_ns)
+        at_ns = asked_ns(at, self._book.now_ns)
+        session = self._at(account, at_ns)
         from_ns = at_ns
         while session is not None:
             instant: int | None = getattr(session, member)
@@ -164,10 +166,11 @@ class Sessions:
                 break
             # The recorded one has passed: a calendar that changed since must not give another one for the same day.
             from_ns = session.resets_at - 1
-            session = self.current(account, session.resets_at)
+            session = self._at(account, session.resets_at)
         calendar = self.calendar(account)
         if calendar is not None:
-            return of(calendar, from_ns)
+            with derived_from(from_ns):
+                return of(calendar, from_ns)
         return None
 
     def _known(self, account: str) -> tuple[Session, ...]:

@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import Times, duration_ns, format_time, to_ns
+from eventstore.clock import Times, asked_ns, duration_ns, format_time
 from eventstore.streams import stream_of
 from eventstore.trading import TimerCanceled, TimerStarted
 from projections.view import BookReader, View
@@ -158,7 +158,9 @@ class Timers:
 
     def get(self, account: str, name: str, at: Times | None = None) -> Timer | None:
         """Return a timer as of an instant, by default now; None if none is known, which does not mean it is over."""
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        return self._get(account, name, asked_ns(at, self._book.now_ns))
+
+    def _get(self, account: str, name: str, at_ns: int) -> Timer | None:
         state: TimersState | None = self._book.state(TimersView.name, account)
         known = None if state is None else state.timers.get(name)
         return None if known is None else _timer(account, name, known, at_ns)
@@ -172,11 +174,11 @@ class Timers:
 
     def lost(self, started_at: Times) -> bool:
         """Return whether a timer that was started at an instant is lost, because this book was opened later."""
-        return to_ns(started_at) < self.known_since
+        return asked_ns(started_at, self._book.now_ns) < self.known_since
 
     def of(self, account: str, at: Times | None = None) -> tuple[Timer, ...]:
         """Return an account's timers as of an instant, including those whose time is over, sorted by name."""
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        at_ns = asked_ns(at, self._book.now_ns)
         state: TimersState | None = self._book.state(TimersView.name, account)
         timers = {} if state is None else dict(state.timers)
         return tuple(_timer(account, name, timers[name], at_ns) for name in sorted(timers))
@@ -186,7 +188,7 @@ class Timers:
 
         One that raises does not stop the others: after all were called, raises an ExceptionGroup of what failed.
         """
-        at_ns = self._book.now_ns() if at is None else to_ns(at)
+        at_ns = asked_ns(at, self._book.now_ns)
         ended: list[Timer] = []
         errors: list[Exception] = []
         for timer, waiting in self._expired(at_ns, errors):
@@ -210,7 +212,7 @@ class Timers:
         expired = []
         for (account, name), waiting in entries:
             try:
-                timer = self.get(account, name, at_ns)
+                timer = self._get(account, name, at_ns)
             except StoreError as error:
                 errors.append(error)
                 continue

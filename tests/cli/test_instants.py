@@ -174,3 +174,48 @@ def test_the_edges_of_the_range_are_those_in_utc(run: Run, data: Path, text: str
     ended = run("as-of", text, "--zone", zone, "--data", data)
     assert ("is out of range" in ended.err) is not is_in_range
     assert ended.code == (0 if is_in_range else 2)
+
+
+@pytest.mark.parametrize(
+    ("number", "unit"),
+    [
+        ("1763600000", "seconds"),
+        ("1763600000000", "milliseconds"),
+        ("1763600000000000", "microseconds"),
+        ("1763600000000000000", "nanoseconds"),
+    ],
+)
+def test_a_unix_time_in_place_of_a_position_is_named(run: Run, data: Path, number: str, unit: str) -> None:
+    for command in (("as-of", number), ("diff", "1", number), ("read", "--start", number), ("state", "--at", number)):
+        ended = run(*command, "--data", data)
+        assert (ended.code, ended.out) == (2, "")
+        assert (
+            f"position {number} is not in the log, which ends at 8; a number is a position, and this one looks like a "
+            f"time in {unit}: write it as 2025-11-20T00:53:20.000000000Z" in ended.err
+        )
+    ended = run("as-of", "9", "--data", data)
+    assert "which ends at 8\n" in ended.err
+
+
+def test_text_before_1990_is_the_time_it_says(run: Run, tmp_path: Path) -> None:
+    until = '{"rule_id": "r", "until": "1985-07-02T12:00:00Z"}'
+    occurred = ("--occurred-at", "1985-07-01T12:00:00.000000001Z", "--data", tmp_path, "--json")
+    record = run("append", "lockout/A/r", "LockoutSet", until, *occurred).document
+    assert record["occurred_at"] == "1985-07-01T12:00:00.000000001Z"
+    assert record["data"]["until"] == 489_153_600_000_000_000
+    assert run("mark", "then", *occurred).document["occurred_at"] == "1985-07-01T12:00:00.000000001Z"
+    for instant in ("1985-07-01 12:00:01", "1", "then"):
+        past = run("as-of", instant, "--occurred-at", "--data", tmp_path, "--json").document
+        assert [held["rule_id"] for held in past["lockouts"]] == ["r"]
+    changed = run("diff", "1985-07-01", "then", "--occurred-at", "--data", tmp_path, "--json").document["changes"]
+    assert [change["view"] for change in changed] == ["lockouts"]
+    assert run("read", "--start", "1985-07-01", "--data", tmp_path).out.count("\n") == 2
+    assert run("state", "--at", "1985-07-01", "--data", tmp_path).code == 0
+
+
+@pytest.mark.parametrize("number", ["1763600000000", "0", "-5"])
+def test_an_int_in_json_is_in_nanoseconds(run: Run, tmp_path: Path, number: str) -> None:
+    ended = run("append", "lockout/A/r", "LockoutSet", f'{{"rule_id": "r", "until": {number}}}', "--data", tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert f"LockoutSet.until: {number} as UNIX nanoseconds is before 1990" in ended.err
+    assert not (tmp_path / "main").exists()

@@ -187,3 +187,15 @@ def test_a_bad_cell_is_named(store: EventStore, write: Write, *, old: str, new: 
         import_file(store, write("fills.csv", HEADER, BUY.replace(old, new)), "fills", account="F1")
     assert (caught.value.line, caught.value.column, caught.value.value) == (2, column, value)
     assert store.head() == 0
+
+
+@pytest.mark.parametrize("time", ["489067200", "489067200.0", "1985-07-01T12:00:00Z"])
+def test_a_fill_before_1990_is_of_the_time_its_column_says(store: EventStore, write: Write, time: str) -> None:
+    import_file(
+        store,
+        write("fills.csv", "trade_id,symbol,side,quantity,price,time", f"T1,MNQZ5,buy,2,25000.25,{time}"),
+        "fills",
+        account="F1",
+    )
+    assert [record.occurred_at for record in store.read()] == [parse_time("1985-07-01T12:00:00Z")] * 2
+    assert to_time(time) == parse_time("1985-07-01T12:00:00Z")

@@ -12,6 +12,7 @@ from eventstore import EventStore
 from eventstore.clock import NANOSECONDS, ManualClock
 from eventstore.influx.ship.batches import RECORDS_MAX
 from eventstore.influx.ship.pace import INTERVAL_SECONDS_MIN, LIVE_RECORDS_MAX, LIVE_SECONDS, SAMPLE_SECONDS, Pace
+from tests.clocks import EpochClock
 from tests.influx.api import Server
 from tests.influx.mirroring import event, fill, settings_for, ship
 
@@ -22,7 +23,7 @@ SLOWLY = 4_000.0
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock(0)
+    return EpochClock(0)
 
 
 @pytest.fixture

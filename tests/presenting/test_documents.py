@@ -92,12 +92,16 @@ def test_the_instants_of_data_are_shown_as_times_and_nothing_else_changes(record
     record = recorded(LockoutSet(rule_id="r", until=AT, details={"until": AT}))
     assert shown(record) == json.loads(record.data) | {"until": f"<{AT}>"}
     planned = LegsPlanned(
-        legs=(Leg(AT, 7, Decimal(1)),), by_name={"x": Leg(8, 9, Decimal(2))}, moments=[AT], at=AT, anything={"at": AT}
+        legs=(Leg(AT, 7, Decimal(1)),),
+        by_name={"x": Leg(AT + 8, 9, Decimal(2))},
+        moments=[AT],
+        at=AT,
+        anything={"at": AT},
     )
     record = recorded(planned)
     assert shown(record) == {
         "legs": [{"opened_at": f"<{AT}>", "until": 7, "price": "1"}],
-        "by_name": {"x": {"opened_at": "<8>", "until": 9, "price": "2"}},
+        "by_name": {"x": {"opened_at": f"<{AT + 8}>", "until": 9, "price": "2"}},
         "moments": [f"<{AT}>"],
         "at": AT,
         "anything": {"at": AT},

@@ -10,6 +10,7 @@ from pathlib import Path
 import eventstore
 import projections
 from eventstore import EventStore, ManualClock, Record
+from eventstore.clock import Times
 from eventstore.trading import (
     AccountOpened,
     ContractDefined,
@@ -46,7 +47,9 @@ NEXT_RESET = at(23, 23)
 class Day:
     """A store with a book and policies, whose clock is set by hand; each fill has an order of its own."""
 
-    def __init__(self, directory: Path, policies: Sequence[Policy], *, now: int = NOON, account: str = ACCOUNT) -> None:
+    def __init__(
+        self, directory: Path, policies: Sequence[Policy], *, now: Times = NOON, account: str = ACCOUNT
+    ) -> None:
         self.clock = ManualClock(now)
         self.account = account
         self.store: EventStore = eventstore.open(directory, clock=self.clock)
@@ -100,7 +103,7 @@ class Day:
         *,
         quantity: str = "1",
         fee: str = "0",
-        when: int | None = None,
+        when: Times | None = None,
     ) -> Record:
         self.number += 1
         event = OrderFilled(
@@ -113,7 +116,7 @@ class Day:
         )
         return self.book.append(f"order/{self.account}/O{self.number}", event, occurred_at=when)[0]
 
-    def make(self, amount: str, symbol: str = "ES", *, fee: str = "0", when: int | None = None) -> Record:
+    def make(self, amount: str, symbol: str = "ES", *, fee: str = "0", when: Times | None = None) -> Record:
         """Realize an amount of money by a round trip in one contract of 50 a point, and return its last fill."""
         price = Decimal(5_000) + Decimal(amount) / 50
         self.fill(Side.BUY, "5000", symbol, when=when)

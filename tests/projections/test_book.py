@@ -18,6 +18,7 @@ import pytest
 import eventstore
 import projections
 from eventstore import Batch, Closed, EventReader, EventStore, InvalidEvent, ReadOnly
+from eventstore.clock import GIVEN_MIN
 from eventstore.trading import Allows, ContractDefined, LockoutSet, OrderStatus, OrderSubmitted
 from projections import book as book_module
 from projections import opening as opening_module
@@ -122,7 +123,8 @@ def test_what_a_lookup_returned_does_not_change_under_the_caller(store: EventSto
     book.append("order/A/O1", submitted(5))
     book.append("lockout/A/loss", LockoutSet(rule_id="loss"))
     order, position, orders = book.orders.get("A", "O1"), book.positions.get("A", "ESZ5"), book.orders.open()
-    locks, trades, totals = book.lockouts.active("A", 0), book.trades.of("A"), book.trades.totals("A", "ESZ5")
+    locks = book.lockouts.active("A", store.clock.now_ns())
+    trades, totals = book.trades.of("A"), book.trades.totals("A", "ESZ5")
     values = (order, position, orders, locks, trades, totals)
     before = msgspec.msgpack.encode(values)
     book.append("order/A/O1", [filled("T1", 2), filled("T2", 3)])
@@ -139,7 +141,7 @@ def test_opening_starts_from_the_newest_cut_and_reads_the_tail(store: EventStore
     assert book.snapshot()
     assert not book.snapshot()
     locked = book.append("lockout/B/loss", LockoutSet(rule_id="loss"))[0]
-    book.append("lockout/B/news", LockoutSet(rule_id="news", until=1))
+    book.append("lockout/B/news", LockoutSet(rule_id="news", until=GIVEN_MIN))
     book.close()
     assert snapshots_file(tmp_path / "data").exists()
     again = projections.open(store)
@@ -301,8 +303,8 @@ def test_a_view_that_is_new_folds_the_log_and_the_others_use_their_cut(store: Ev
 
 def test_what_is_observed_is_folded_and_never_stored(store: EventStore) -> None:
     book = projections.open(store, views=[RainByAccount()])
-    record = book.observe("rain/A/x", Glimpsed(millimetres=3), occurred_at=5)
-    assert (record.occurred_at, record.event) == (5, Glimpsed(millimetres=3))
+    record = book.observe("rain/A/x", Glimpsed(millimetres=3), occurred_at=GIVEN_MIN + 5)
+    assert (record.occurred_at, record.event) == (GIVEN_MIN + 5, Glimpsed(millimetres=3))
     assert (book.state("rain", "A").total, book.position, store.head()) == (3, 0, 0)
     with pytest.raises(InvalidEvent, match="Rained must be at least SYNCED"):
         book.observe("rain/A/x", rain(1))

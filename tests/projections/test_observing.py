@@ -13,7 +13,7 @@ from typing_extensions import override
 import eventstore
 import projections
 from eventstore import SYNCED, VOLATILE, Event, EventStore, InvalidEvent, Record
-from eventstore.clock import NANOSECONDS
+from eventstore.clock import GIVEN_MIN
 from eventstore.trading import QuoteReceived
 from projections import PartitionParked, View, fold
 from projections.fold import Fold
@@ -251,7 +251,7 @@ def test_a_view_that_is_rebuilt_takes_what_is_observed_from_then_on(store: Event
 
 
 def test_a_fold_without_views_takes_anything(store: EventStore) -> None:
-    record = projections.open(store).observe("rain/A/x", Glimpsed(millimetres=1), occurred_at=NANOSECONDS)
+    record = projections.open(store).observe("rain/A/x", Glimpsed(millimetres=1), occurred_at=GIVEN_MIN)
     assert Fold().observe(record, record.event) == frozenset()
 
 

@@ -304,7 +304,7 @@ def test_no_edit_without_the_key_gets_into_a_book(store: EventStore, file: Path,
     cut(store, 2)
     executed(file, edit)
     book, _ = opened(store)
-    assert book.lockouts.active("L", 1)
+    assert book.lockouts.active("L", store.clock.now_ns())
     assert book.positions.get("A", "ESZ5").quantity == 6
     healed(store, book)
 

@@ -17,11 +17,12 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import Event, EventStore, ManualClock, Record
+from eventstore import Event, EventStore, Record
 from eventstore.clock import TIME_MAX, TIME_MIN
 from eventstore.trading import LockoutSet
 from projections import CutPolicy, SnapshotWarning, Worker
 from projections import worker as worker_module
+from tests.clocks import EpochClock
 from tests.projections.cut_files import EXCLUSIVE_LOCK, SHARED_LOCK, again, executed, held, let_go, move_on
 from tests.projections.cutting import digest, from_zero
 from tests.projections.examples import bought, snapshots_file, until
@@ -335,7 +336,7 @@ def test_a_state_that_cannot_be_stored_leaves_its_view_out_and_says_so_once(stor
 @pytest.mark.parametrize("far", [TIME_MIN, TIME_MAX - 10**18])
 def test_a_clock_that_jumps_leaves_snapshots_as_they_are(tmp_path: Path, far: int) -> None:
     start = 1_750_000_000_000_000_000
-    clock = ManualClock(start)
+    clock = EpochClock(start)
     with eventstore.open(tmp_path / "data", clock=clock) as store, projections.open(store) as book:
         for step in range(6):
             clock.set(far if step % 2 else start)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventstore import Batch, Event, EventStore, EventTooLarge, InvalidEvent, ManualClock, StoreError, trading
-from eventstore.clock import TIME_MAX, to_ns
+from eventstore.clock import GIVEN_MIN, TIME_MAX, to_ns
 from eventstore.events.codec import EVENT_BYTES_MAX
 from eventstore.journal import BATCH_EVENTS_MAX
 from tests.store.facts import CONTRACT, ORDER, OTHER, contract, filled, rejected
@@ -127,7 +127,8 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "a key that is a lone surrogate": ({"key": "\ud800"}, "give Unicode text"),
     "a long key": ({"key": "x" * 1025}, "at most 1024 bytes"),
     "a naive datetime": ({"occurred_at": datetime(2025, 1, 1)}, "has no time zone: give an aware datetime"),  # noqa: DTZ001 - refused
-    "a time before 1970": ({"occurred_at": -1}, "outside 1970 to 2199: times are UNIX nanoseconds"),
+    "a time before 1970": ({"occurred_at": -1}, "before 1990, and it looks like no unit that I know"),
+    "a time in milliseconds": ({"occurred_at": 1_753_099_200_000}, "milliseconds, in which it is 2025-07-21"),
     "a time after 2199": ({"occurred_at": TIME_MAX + 1}, "outside 1970 to 2199"),
     "a datetime before 1970": ({"occurred_at": datetime.fromisoformat("1969-12-31T23:59:59Z")}, "outside 1970"),
     "a datetime after 2199": ({"occurred_at": datetime.fromisoformat("2200-01-01T00:00:00Z")}, "outside 1970"),
@@ -150,7 +151,7 @@ def test_an_argument_that_means_nothing(store: EventStore, given: dict[str, Any]
 
 
 def test_the_ends_of_time_are_taken(store: EventStore) -> None:
-    for instant in (0, TIME_MAX, datetime.fromisoformat("2199-12-31T23:59:59.999999Z")):
+    for instant in ("1970-01-01T00:00:00Z", GIVEN_MIN, TIME_MAX, datetime.fromisoformat("2199-12-31T23:59:59.999999Z")):
         assert store.append(ORDER, rejected(), occurred_at=instant)[0].occurred_at == to_ns(instant)
 
 

@@ -14,7 +14,7 @@ from msgspec import inspect as shapes
 
 import eventstore
 from eventstore import Batch, Event, InvalidEvent, trading
-from eventstore.clock import TIME_MAX
+from eventstore.clock import GIVEN_MIN, TIME_MAX
 from eventstore.events import QUEUED, SYNCED, VOLATILE, encode
 from eventstore.events.registry import by_class, by_name, type_names
 from eventstore.record import Draft
@@ -56,7 +56,7 @@ def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
         case shapes.Metadata(extra={"positive": True}):
             return st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False)
         case shapes.Metadata(extra={"instant": True} | {"duration": True}):
-            return st.integers(0, TIME_MAX)
+            return st.integers(0 if (kind.extra or {}).get("duration") else GIVEN_MIN, TIME_MAX)
         case shapes.UnionType(types=members):
             return st.one_of([strategy_of(member) for member in members])
         case shapes.EnumType(cls=cls):

@@ -13,6 +13,7 @@ import pytest
 
 import eventstore
 from eventstore import EventStore, InvalidEvent, ManualClock, Record, SystemClock, trading
+from eventstore.clock import GIVEN_MIN
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.journals.sqlite import reading as sqlite_reading
 from eventstore.testing import in_time
@@ -85,9 +86,9 @@ def positions(records: Iterator[Record]) -> list[int]:
         ({"start": AT + 5 * SECOND + 1, "stop": AT + 6 * SECOND}, [6]),
         ({"start": AT + 5 * SECOND, "stop": AT + 5 * SECOND}, []),
         ({"start": AT + 9 * SECOND, "stop": AT + 5 * SECOND}, []),
-        ({"start": 0, "stop": AT}, []),
+        ({"start": "1970-01-01T00:00:00Z", "stop": AT}, []),
         ({"start": AT + 99 * SECOND}, []),
-        ({"stop": 0}, []),
+        ({"stop": GIVEN_MIN}, []),
         ({"start": AT + 3 * SECOND, "after": 6, "until": 8}, [7, 8]),
         ({"start": AT + 8 * SECOND, "after": 2, "account": "ACC1"}, [8, 10, 12]),
     ],

@@ -185,12 +185,12 @@ def test_a_record_is_found_by_its_id(store: EventStore, as_bytes: bool) -> None:
 def test_what_a_batch_says_is_its_own(store: EventStore) -> None:
     store.append_many(
         [
-            Batch(ORDER, rejected("a"), actor="me", note="one", occurred_at=5, key="k"),
+            Batch(ORDER, rejected("a"), actor="me", note="one", occurred_at=AT - 5, key="k"),
             Batch(POSITION, adjusted("b"), causation_id=bytes(16)),
         ]
     )
     first, second = store.read()
-    assert (first.actor, first.note, first.occurred_at, first.causation_id) == ("me", "one", 5, None)
+    assert (first.actor, first.note, first.occurred_at, first.causation_id) == ("me", "one", AT - 5, None)
     assert (second.note, second.occurred_at, second.causation_id) == ("", AT, bytes(16))
     assert store.verify().ok
 

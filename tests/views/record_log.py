@@ -6,6 +6,7 @@ from typing import Unpack
 
 from eventstore import Event, Record
 from eventstore.batch import AppendOptions
+from eventstore.clock import derived_times
 from eventstore.events import encode
 
 
@@ -21,7 +22,8 @@ class RecordLog(ABC):
         self, stream: str, event: Event, *, occurred_at: int | None = None, recorded_at: int | None = None
     ) -> Record:
         """Return the next record, at the next position and version, without folding it."""
-        kind, data = encode(event)
+        with derived_times():  # small numbers are its times, as its positions are
+            kind, data = encode(event)
         position = len(self.records) + 1
         version = self._versions[stream] = self._versions.get(stream, 0) + 1
         record = Record(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import projections
-from eventstore import Event, EventStore, ManualClock, UnknownContract
+from eventstore import Event, EventStore, UnknownContract
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AccountOpened,
@@ -25,6 +25,7 @@ from eventstore.trading import (
 from projections.book import Book
 from projections.views import accounts as module
 from projections.views.accounts import AccountsState, AccountsView, TooManyCurrencies
+from tests.clocks import EpochClock
 from tests.views.position_folding import Folding, fill, round_tripped
 
 ACCOUNT = "account/A/-"
@@ -38,7 +39,7 @@ def cash(amount: int | str, kind: CashKind, currency: str = "USD") -> CashMoved:
 @pytest.fixture
 def book() -> Iterator[Book]:
     with (
-        EventStore(MemoryJournal(), clock=ManualClock(1_000)) as store,
+        EventStore(MemoryJournal(), clock=EpochClock(1_000)) as store,
         projections.open(store, snapshots=False) as opened,
     ):
         for symbol, currency in (("ESZ5", "USD"), ("FDAX", "EUR")):

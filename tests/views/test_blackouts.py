@@ -8,19 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import projections
-from eventstore import EventStore, InvalidEvent, ManualClock
+from eventstore import EventStore, InvalidEvent
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled, ContractDefined
 from projections import Book
 from projections.view import PartitionParked
 from projections.views import blackouts
 from projections.views.blackouts import BlackoutsState, BlackoutsView
+from tests.clocks import EpochClock
 from tests.views.position_folding import Folding, round_tripped
 
 
 @pytest.fixture
 def book() -> Book:
-    clock = ManualClock(1_000)
+    clock = EpochClock(1_000)
     return projections.open(EventStore(MemoryJournal(clock=clock), clock=clock))
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import eventstore
 import projections
 from eventstore import EventStore, ManualClock
+from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections import Book
@@ -23,6 +24,7 @@ from projections.views.enforcement import EnforcementAnomalyKind, EnforcementSta
 from tests.views.position_folding import Folding, round_tripped
 
 NOON = datetime(2025, 7, 21, 12, tzinfo=UTC)
+BEGAN = to_ns(NOON)
 UNKNOWN, TWICE = EnforcementAnomalyKind.UNKNOWN_REQUEST, EnforcementAnomalyKind.TAKEN_TWICE
 SAME_ID = EnforcementAnomalyKind.SAME_ID
 
@@ -74,7 +76,7 @@ def test_a_request_is_pending_until_it_is_answered(book: Book) -> None:
     assert book.enforcement.pending("A") == ()
     (done,) = book.enforcement.of("A")
     assert (done.taken, done.success, done.taken_details, done.taken_by) == (True, True, "flat", "trader@host")
-    assert (done.taken_at, done.taken_position) == (eventstore.clock.to_ns(NOON), 2)
+    assert (done.taken_at, done.taken_position) == (BEGAN, 2)
     assert book.enforcement.get("A", "R1") == done
 
 
@@ -86,9 +88,9 @@ def test_an_answer_without_success_is_an_answer(book: Book) -> None:
 
 
 def test_pending_of_all_accounts_is_in_the_order_it_was_asked(book: Book) -> None:
-    ask(book, "R1", account="B", occurred_at=20)
-    ask(book, "R2", account="A", occurred_at=10)
-    ask(book, "R3", account="-", occurred_at=30)
+    ask(book, "R1", account="B", occurred_at=BEGAN + 20)
+    ask(book, "R2", account="A", occurred_at=BEGAN + 10)
+    ask(book, "R3", account="-", occurred_at=BEGAN + 30)
     assert [each.request_id for each in book.enforcement.pending()] == ["R2", "R1", "R3"]
     assert [each.request_id for each in book.enforcement.pending("B")] == ["R1"]
     assert book.enforcement.pending("C") == book.enforcement.of("C") == ()
@@ -154,16 +156,16 @@ def test_another_account_s_answer_is_none(book: Book) -> None:
 
 def test_requests_are_found_by_rule_and_time_with_the_start_and_without_the_stop(book: Book) -> None:
     for at, rule_id in ((10, "loss"), (20, "news"), (30, "loss"), (40, "loss")):
-        ask(book, f"R{at}", asked(rule_id), occurred_at=at)
+        ask(book, f"R{at}", asked(rule_id), occurred_at=BEGAN + at)
     answer(book, "R30")
 
     def found(*asked_for: Any) -> list[int]:  # noqa: ANN401 - a rule, then times
-        return [each.requested_at for each in book.enforcement.of("A", *asked_for)]
+        return [each.requested_at - BEGAN for each in book.enforcement.of("A", *asked_for)]
 
     assert found() == [10, 20, 30, 40]
     assert found("loss") == [10, 30, 40]
-    assert found("loss", 30) == [30, 40]
-    assert found(None, 20, 40) == [20, 30]
+    assert found("loss", BEGAN + 30) == [30, 40]
+    assert found(None, BEGAN + 20, BEGAN + 40) == [20, 30]
     assert found(None, None, datetime.fromtimestamp(0, UTC)) == []
 
 
@@ -188,30 +190,31 @@ def test_the_counts_of_the_oldest_days_are_forgotten(book: Book, monkeypatch: py
 def test_what_the_state_forgets_is_read_from_the_log(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enforcement, "ANSWERED_MAX", 2)
     monkeypatch.setattr(enforcement, "ANOMALIES_MAX", 2)
-    ask(book, "stays", occurred_at=1)
+    ask(book, "stays", occurred_at=BEGAN + 1)
     for number in range(10, 15):
-        ask(book, f"R{number}", occurred_at=number)
+        ask(book, f"R{number}", occurred_at=BEGAN + number)
         answer(book, f"R{number}")
     for _ in range(3):
         answer(book, "R14")
     state: EnforcementState = book.state("enforcement", "A")
     assert list(state.answered) == ["R13", "R14"]
     assert (len(state.anomalies), state.anomaly_count) == (2, 3)
-    assert [each.requested_at for each in book.enforcement.of("A")] == [1, 10, 11, 12, 13, 14]
-    assert [each.requested_at for each in book.enforcement.of("A", start=12)] == [12, 13, 14]
+    requested = [BEGAN + number for number in (1, 10, 11, 12, 13, 14)]
+    assert [each.requested_at for each in book.enforcement.of("A")] == requested
+    assert [each.requested_at for each in book.enforcement.of("A", start=BEGAN + 12)] == requested[-3:]
     forgotten = book.enforcement.get("A", "R10")
     assert forgotten is not None
-    assert (forgotten.taken, forgotten.requested_at) == (True, 10)
+    assert (forgotten.taken, forgotten.requested_at) == (True, BEGAN + 10)
     assert book.enforcement.get("A", "R9") is None
 
 
 def test_what_the_state_holds_is_answered_without_the_log(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(enforcement, "ANSWERED_MAX", 1)
     for number in (10, 11):
-        ask(book, f"R{number}", occurred_at=number)
+        ask(book, f"R{number}", occurred_at=BEGAN + number)
         answer(book, f"R{number}")
     monkeypatch.delattr(Book, "read")
-    assert [each.requested_at for each in book.enforcement.of("A", start=11)] == [11]
+    assert [each.requested_at for each in book.enforcement.of("A", start=BEGAN + 11)] == [BEGAN + 11]
     assert len(book.enforcement.of("B")) == 0
 
 

@@ -33,7 +33,7 @@ from projections.views.equity import EquityMark, EquityState, EquityView
 from tests.views.position_folding import LONG, SHORT, Folding, fill, round_tripped
 
 SECOND = 10**9
-NOW = 1_000 * SECOND
+NOW = 1_763_600_000 * SECOND
 CONTRACTS = (("ESZ5", 50, "USD"), ("NQZ5", 20, "USD"), ("FDAX", 25, "EUR"))
 
 
@@ -84,11 +84,11 @@ def test_the_high_water_is_the_highest_mark_and_the_floor_never_falls(book: Book
 
 
 def test_a_mark_that_comes_late_raises_the_high_water_and_is_not_the_last(book: Book) -> None:
-    book.append("equity/A/-", marked(50_000, 50_000), occurred_at=200)
-    book.append("equity/A/-", marked(60_000, 60_000, 58_000), occurred_at=100)
+    book.append("equity/A/-", marked(50_000, 50_000), occurred_at=NOW - 100)
+    book.append("equity/A/-", marked(60_000, 60_000, 58_000), occurred_at=NOW - 200)
     last = book.equity.get("A")
     assert last is not None
-    assert (last.equity, last.high_water, last.floor, last.at) == (50_000, 60_000, 58_000, 200)
+    assert (last.equity, last.high_water, last.floor, last.at) == (50_000, 60_000, 58_000, NOW - 100)
 
 
 def test_marks_of_another_currency_are_apart_and_those_of_none_are_the_accounts(book: Book) -> None:

@@ -10,13 +10,14 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import QUEUED, Batch, Event, EventStore, InvalidEvent, ManualClock, Record
+from eventstore import QUEUED, Batch, Event, EventStore, InvalidEvent, Record
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
 from projections import Book
 from projections.view import PartitionParked
 from projections.views.limits import view as limits
 from projections.views.limits.view import LimitsState
+from tests.clocks import EpochClock
 
 DAY = date(2025, 7, 21)
 
@@ -30,7 +31,7 @@ class LimitsLog:
     """A store and its book, with settings and sessions recorded at chosen times."""
 
     def __init__(self) -> None:
-        self.clock = ManualClock(1)
+        self.clock = EpochClock(1)
         self.book = projections.open(EventStore(MemoryJournal(clock=self.clock), clock=self.clock))
 
     def set(self, at: int, limit: int | str | None = None, *, effective_from: int | None = None, **more: Any) -> Record:  # noqa: ANN401 - any parameter
@@ -63,7 +64,7 @@ def log() -> LimitsLog:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[EventStore]:
-    with eventstore.open(tmp_path / "data", clock=ManualClock(100)) as opened:
+    with eventstore.open(tmp_path / "data", clock=EpochClock(100)) as opened:
         yield opened
 
 
@@ -270,7 +271,7 @@ def test_a_clock_that_was_set_back_does_not_undo_a_limit(log: LimitsLog) -> None
 
 
 def test_limits_and_what_waits_survive_a_restart(tmp_path: Path) -> None:
-    clock = ManualClock(100)
+    clock = EpochClock(100)
     with eventstore.open(tmp_path / "data", clock=clock) as store, projections.open(store) as book:
         for limit in (500, 400):
             book.append("limits/A/loss", LimitsSet(rule_id="loss", parameters={"limit": limit}), actor="desk")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventstore import Event, EventStore, ManualClock, Record
+from eventstore import Event, EventStore, Record
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
     AdjustmentReason,
@@ -30,6 +30,7 @@ from projections.views.executions import position_state
 from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
 from projections.views.executions.pnl import PnlTotals, Unrealized
 from projections.views.executions.position_state import PositionsState
+from tests.clocks import EpochClock
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, folded, round_tripped
 
 HOUR = 3_600 * 10**9
@@ -179,7 +180,7 @@ def test_realized_and_unrealized_are_cash_flow_and_market_value(
         worth = signed * (Fraction(quoted[deal.symbol]) - Fraction(deal.price)) * Fraction(MULTIPLIERS[deal.symbol])
         key = deal.symbol, deal.position_side
         flows[key] = flows.get(key, Fraction(0)) + worth
-    with EventStore(MemoryJournal(), clock=ManualClock(0)) as store, open_book(store, snapshots=False) as book:
+    with EventStore(MemoryJournal(), clock=EpochClock(0)) as store, open_book(store, snapshots=False) as book:
         for symbol, multiplier in MULTIPLIERS.items():
             contract = ContractDefined(symbol=symbol, multiplier=multiplier, currency=CURRENCIES[symbol])
             book.append(f"contract/-/{symbol}", contract)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import EventStore, SystemClock, UnknownContract
-from eventstore.clock import NANOSECONDS, wall_ns
+from eventstore.clock import NANOSECONDS, derived_from, wall_ns
 from eventstore.streams import stream_of
 from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionClosed, SessionOpened
 from projections.decimals import FIXED, ZERO
@@ -181,7 +181,8 @@ class SessionKeeper(Policy):
         if known is None:
             return [_first(account, calendar.day_at(now))]
         began_at = known.began_at or 0
-        resets_at = calendar.next_reset(began_at) if known.resets_at is None else known.resets_at
+        with derived_from(began_at):
+            resets_at = calendar.next_reset(began_at) if known.resets_at is None else known.resets_at
         if now < resets_at:
             return self._opening(book, known, now)
         days = _missed(calendar, known, resets_at, now)
@@ -238,7 +239,8 @@ def _first(account: str, day: TradingDay) -> Decision:
 
 def _missed(calendar: Calendar, known: Session, resets_at: int, now: int) -> list[TradingDay]:
     """Return the days that began since a known one's reset, oldest first; the first begins exactly at that reset."""
-    day = calendar.day_at(resets_at)
+    with derived_from(resets_at):
+        day = calendar.day_at(resets_at)
     while day.trading_day <= known.trading_day:
         day = calendar.following(day)
     days = [replace(day, began_at=resets_at)]

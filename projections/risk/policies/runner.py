@@ -20,7 +20,7 @@ from eventstore import (
     StoreError,
     VersionConflict,
 )
-from eventstore.clock import wall_ns
+from eventstore.clock import derived_from, wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
 from projections.replay import steps
@@ -214,11 +214,12 @@ class Policies:
         if holders is None:
             holders = self._holders[symbol] = holders_of(self.book, symbol)
         at = record.occurred_at
-        for account in holders:
-            key = day_key(self.book, account, at)
-            trigger = Trigger(TriggerKind.QUOTE, account, at, key, record, event, symbol)
-            for policy in self._on_quote:
-                self._evaluate(policy, self.book, trigger)
+        with derived_from(at):
+            for account in holders:
+                key = day_key(self.book, account, at)
+                trigger = Trigger(TriggerKind.QUOTE, account, at, key, record, event, symbol)
+                for policy in self._on_quote:
+                    self._evaluate(policy, self.book, trigger)
 
     def flush(self) -> None:
         """Append pending decisions; returns when those that the calling thread caused are appended, by any thread."""
@@ -246,7 +247,7 @@ class Policies:
             self._evaluate_account(account, policies, kind, at)
 
     def _evaluate_account(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
-        with self.book.paused():
+        with self.book.paused(), derived_from(at):
             trigger = Trigger(kind, account, at, day_key(self.book, account, at))
             for policy in policies:
                 self._evaluate(policy, self.book, trigger)
@@ -282,8 +283,9 @@ class Policies:
             return
         symbol = getattr(event, "symbol", None)
         trigger = Trigger(TriggerKind.RECORD, trigger.account, trigger.at, trigger.key, record, event, symbol)
-        for policy in policies:
-            self._evaluate(policy, book, trigger)
+        with derived_from(record.occurred_at):
+            for policy in policies:
+                self._evaluate(policy, book, trigger)
 
     def _evaluate(self, policy: Policy, book: Book, trigger: Trigger) -> None:
         if (policy.name, trigger.account) in self.stopped:
@@ -313,7 +315,8 @@ class Policies:
         while self._pending:
             for identity, pending in list(self._pending.items()):
                 try:
-                    self._append(pending)
+                    with derived_from(pending.trigger.at):
+                        self._append(pending)
                 except Exception as error:
                     if is_transient(error):
                         raise

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import Times, to_ns
+from eventstore.clock import Times, asked_ns
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
 from projections.view import BookReader, View
 from projections.views.limits.loosening import loosened
@@ -227,7 +227,7 @@ class Limits:
 
     def _at(self, account: str, at: Times | None) -> int:
         if at is not None:
-            return to_ns(at)
+            return asked_ns(at, self._book.now_ns)
         state = self._state(account)
         return max(self._book.now_ns(), 0 if state is None else state.recorded_to)
 

@@ -116,7 +116,7 @@ class Lockouts:
         With a symbol, or a broker's name for one: those that apply to it, by account, symbol or root. Raises
         InvalidEvent for an account that the book was not opened for, which would look unlocked.
         """
-        at_ns = question_ns(at)
+        at_ns = question_ns(at, self._book.now_ns)
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
         if state is None and account != SHARED and not self._book.covers(account):
             msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
