@@ -69,6 +69,13 @@ def test_a_fill_reported_under_another_order_id_counts_for_the_first() -> None:
     assert order_after(*facts, order="BROKER-77") == ("UNKNOWN", 0, None, None)
 
 
+def test_a_bust_under_another_name_is_of_the_orders_fill() -> None:
+    again = fill("A", 2, 100, symbol="CON.ES", stream="trade/A")
+    facts = (*WORKING, part("A", 2, 100), again, bust("A", symbol="CON.ES", stream="trade/A"))
+    assert order_after(*facts) == ("PARTIALLY_FILLED", 2, 3, 100)
+    assert order_after(*facts, define(names=("CON.ES",))) == ("NEW", 0, 5, None)
+
+
 def test_a_trade_without_an_order_counts_for_the_order_that_is_reported_later() -> None:
     trade = replace(part("A", 2, 100), kind="TRADE", stream="trade/A")
     assert order_after(*WORKING, trade) == ("NEW", 0, 5, None)
