@@ -3,8 +3,16 @@ PYTHON ?= python3
 UPGRADE ?=
 FRESH ?=
 PROVE_SEED ?=
+# More than cores: tests also wait, for syncs, processes and servers.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
 BIN := .venv/bin
 MAKEFLAGS += --no-print-directory
+
+ifdef PYTHONDONTWRITEBYTECODE
+# Tests start hundreds of processes, and each would compile every module: bytecode is kept, but not in the checkout.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test prove lint influx package bench up down lock clean .desk
@@ -18,7 +26,7 @@ demo: .venv/.installed  ## play a trading day: append, kill, recover, look back,
 test: .venv/.installed  ## run all tests on all cores, with coverage
 	@$(BIN)/python -m tests.influx.servers
 	@echo "test: pytest on all cores, with coverage"
-	@$(BIN)/pytest -n auto --dist worksteal --cov
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov
 
 prove: .venv/.installed  ## run the long random tests in full: prints seeds, resumable; FRESH=1 starts over
 	@echo "prove: long random tests on all cores; PROVE_SEED=N runs one seed alone"
@@ -35,7 +43,7 @@ lint: .venv/.installed  ## check style, format, types and import directions
 
 influx: .venv/.installed  ## run only the InfluxDB tests; INFLUXDB_IMAGE=influxdb:2.7 runs them on that image
 	@$(BIN)/python -m tests.influx.servers
-	@$(BIN)/pytest -n auto --dist worksteal tests/influx
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/influx
 
 package: .venv/.installed  ## build the distributions; install them, and the lock, in empty environments
 	@echo "package: pytest -m install"

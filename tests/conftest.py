@@ -57,10 +57,17 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of each module that takes seeds from `rounds`: they are what `make prove` runs."""
+    """Mark the tests of each module that takes seeds from `rounds`, and put the modules that take long first.
+
+    Where whole modules are given to workers, one that takes long must not begin when all others are done.
+    """
+    long: set[Path] = set()
     for item in items:
         if getattr(getattr(item, "module", None), "rounds", None) is proving.rounds:
             item.add_marker("prove")
+        if item.get_closest_marker("slow") or item.get_closest_marker("untraced"):
+            long.add(item.path)
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,6 +15,7 @@ from eventstore.influx.read import queries
 from eventstore.journal import Query, append
 from eventstore.journals.memory import MemoryJournal
 from tests.influx import dashboards
+from tests.influx.dashboards import DemoDay
 from tests.influx.mirroring import fill, settings_for
 from tests.influx.proxy import Proxy
 from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
@@ -86,13 +87,19 @@ def proxy(server: Server) -> Iterator[Proxy]:
         yield proxy
 
 
-@pytest.fixture(scope="module")
-def demo(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def demo_day(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoDay]:
+    """The demo day, in a journal and in a bucket."""
+    day = DemoDay(tmp_path_factory.mktemp("demo"), server.make_bucket())
+    dashboards.fill_with_demo_day(server, day.bucket, day.directory)
+    yield day
+    server.delete_bucket(day.bucket)
+
+
+@pytest.fixture
+def demo(demo_day: DemoDay) -> str:
     """A bucket with the demo day."""
-    bucket = server.make_bucket()
-    dashboards.fill_with_demo_day(server, bucket, tmp_path_factory.mktemp("demo"))
-    yield bucket
-    server.delete_bucket(bucket)
+    return demo_day.bucket
 
 
 @pytest.fixture

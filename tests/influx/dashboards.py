@@ -43,6 +43,13 @@ class Screen(NamedTuple):
     values: Values
 
 
+class DemoDay(NamedTuple):
+    """Where the demo day is: a journal's directory, and a bucket."""
+
+    directory: Path
+    bucket: str
+
+
 class Panel(NamedTuple):
     """One panel of a dashboard file, and its queries by letter."""
 

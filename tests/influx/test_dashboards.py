@@ -18,7 +18,10 @@ from eventstore.trading import Allows, LockoutCleared, LockoutExpired, LockoutEx
 from gateways.demo.day import ACCOUNTS, INSTRUMENTS
 from tests.influx import dashboards
 from tests.influx.api import Refused, Server
-from tests.influx.dashboards import ALL, HISTORY, ROOT, Panel, Row, Screen, Values
+from tests.influx.dashboards import ALL, HISTORY, ROOT, DemoDay, Panel, Row, Screen, Values
+
+# What fills the buckets is covered elsewhere.
+pytestmark = pytest.mark.untraced
 
 DAY: Final = ("2025-11-19T14:00:00Z", "2025-11-20T00:00:00Z")
 YEARS: Final = ("2003-01-01T00:00:00Z", "2011-01-01T00:00:00Z")
@@ -150,16 +153,15 @@ def test_a_read_token_is_enough_for_a_dashboard(server: Server, demo: str) -> No
             assert [row["_value"] for row in rows] == [demo]
 
 
-def test_the_positions_end_as_in_the_book(server: Server, bucket: str, tmp_path: Path, demo: str) -> None:
-    dashboards.fill_with_demo_day(server, bucket, tmp_path)
-    with eventstore.open(tmp_path) as store, projections.open(store) as book:
+def test_the_positions_end_as_in_the_book(server: Server, demo_day: DemoDay) -> None:
+    with eventstore.open(demo_day.directory) as store, projections.open(store) as book:
         held = {
             (account, position.symbol): float(position.quantity)
             for account in ACCOUNTS
             for position in book.positions.of(account)
         }
     for dashboard in ("trading", "history"):
-        rows = shown(server, panel(dashboard, "Positions"), day(bucket))
+        rows = shown(server, panel(dashboard, "Positions"), day(demo_day.bucket))
         assert {key: series[-1]["_value"] for key, series in by(rows, "account", "symbol").items()} == held
 
 

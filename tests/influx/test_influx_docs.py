@@ -29,12 +29,14 @@ def test_there_are_examples_of_both_languages() -> None:
     assert len(texts("influxql")) >= 3
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("query", texts("flux"))
 def test_the_flux_has_rows(server: Server, demo: str, query: str) -> None:
     assert 'bucket: "events"' in query
     assert server.flux(query.replace('bucket: "events"', f'bucket: "{demo}"'))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("query", texts("influxql"))
 def test_the_influxql_has_rows(server: Server, demo: str, query: str) -> None:
     answer = server.influxql(demo, " ".join(query.split()))
@@ -42,12 +44,14 @@ def test_the_influxql_has_rows(server: Server, demo: str, query: str) -> None:
     assert any(value is not None for row in values for value in row[1:])
 
 
+@pytest.mark.untraced
 def test_the_positions_are_as_many_as_the_last_one_s_number(server: Server, demo: str) -> None:
     (query,) = (text for text in texts("influxql") if "max(position)" in text)
     ((_, count, first, last),) = server.influxql(demo, query)["results"][0]["series"][0]["values"]
     assert (first, last) == (1, count)
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("measurement", ["events", "mirror"])
 def test_the_tags_and_fields_are_the_documented_ones(server: Server, demo: str, measurement: str) -> None:
     tags, fields = {name: (tags, fields) for name, tags, fields in MEASUREMENT.findall(TEXT)}[measurement]

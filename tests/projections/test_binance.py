@@ -148,37 +148,39 @@ def test_by_the_exchange_s_times_too_though_trades_and_tickers_overtake_one_anot
 
 
 @pytest.mark.parametrize(
-    ("allowed", "every"),
-    [(10 * NANOSECONDS, 1), (100 * MILLISECONDS, 1), (10 * NANOSECONDS, 3_000)],
-    ids=["as it is", "of which a tenth of a second is too old", "thinned out to pauses of many seconds"],
+    ("every", "allowed"),
+    [(1, (10 * NANOSECONDS, 100 * MILLISECONDS)), (3_000, (10 * NANOSECONDS,))],
+    ids=["as it is, by ten seconds and by a tenth of one", "thinned out to pauses of many seconds"],
 )
 def test_a_price_is_stale_at_just_those_messages_that_come_too_long_after_it(
-    book: Book, feed: list[Heard], allowed: int, every: int
+    book: Book, feed: list[Heard], every: int, allowed: tuple[int, ...]
 ) -> None:
     """Before each message, as of its time: the price is the last trade's, or the ticker's where there was none."""
-    book.quotes.stale_after_ns = allowed
     traded: dict[str, int] = {}
     observed: dict[str, int] = {}
-    stale = 0
+    stale = dict.fromkeys(allowed, 0)
     for message in feed[::every]:
         symbol = message.body.s
-        quote = book.quotes.get(symbol, message.at)
-        if symbol in observed:
-            gap = message.at - traded.get(symbol, observed[symbol])
-            assert quote is not None
-            assert (quote.age, quote.stale, message.at - quote.updated_at) == (
-                gap,
-                gap > allowed,
-                message.at - observed[symbol],
-            )
-            stale += quote.stale
-        else:
-            assert quote is None
+        for longest in allowed:
+            book.quotes.stale_after_ns = longest
+            quote = book.quotes.get(symbol, message.at)
+            if symbol in observed:
+                gap = message.at - traded.get(symbol, observed[symbol])
+                assert quote is not None
+                assert (quote.age, quote.stale, message.at - quote.updated_at) == (
+                    gap,
+                    gap > longest,
+                    message.at - observed[symbol],
+                )
+                stale[longest] += quote.stale
+            else:
+                assert quote is None
         observe(book, message, message.at)
         observed[symbol] = message.at
         if message.body.e == "trade":
             traded[symbol] = message.at
-    assert (stale > 0) == ((allowed, every) != (10 * NANOSECONDS, 1))
+    for longest, count in stale.items():
+        assert (count > 0) == ((longest, every) != (10 * NANOSECONDS, 1))
 
 
 def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard]) -> None:
