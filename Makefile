@@ -10,8 +10,8 @@ MAKEFLAGS += --no-print-directory
 
 ifdef PYTHONDONTWRITEBYTECODE
 # Tests start hundreds of processes, and each would compile every module: bytecode is kept, but not in the checkout.
-unexport PYTHONDONTWRITEBYTECODE
-export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
+test prove influx: export PYTHONDONTWRITEBYTECODE :=
+test prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
