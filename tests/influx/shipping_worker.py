@@ -30,11 +30,12 @@ import eventstore
 from eventstore import MIRRORED, InfluxSettings, NotMirrored
 from eventstore.influx.ship import mirror
 from eventstore.influx.ship.shipper import Shipper
+from eventstore.influx.status import read_cursor
 from eventstore.journals.sqlite import SqliteJournal
 from tests.influx.mirroring import as_lines, batches, event
 
 PACED, PACED_SECONDS, SLOW_BELOW = 100, 0.06, 10_000
-LIFE_SECONDS = 0.01, 0.35
+LIFE_SECONDS, LONGER = (0.01, 0.35), 1.2
 FORK_SECONDS = 20.0
 
 
@@ -91,18 +92,23 @@ def pace(settings: InfluxSettings, directory: str, last: str) -> None:
 
 
 def forks(settings: InfluxSettings, directory: str, kills: str, seed: str) -> None:
-    """Fork a shipping process and kill it at a random moment, several times; print how many were killed."""
+    """Fork a shipping process and kill it at a random moment, several times; print how many were killed.
+
+    On a busy machine they live longer, until one has shipped something.
+    """
     chance = random.Random(int(seed))
-    killed = 0
+    killed, (shortest, longest) = 0, LIFE_SECONDS
     for _ in range(int(kills)):
         child = os.fork()
         if not child:
             with contextlib.suppress(BaseException):
                 ship(settings, directory)
             os._exit(1)
-        time.sleep(chance.uniform(*LIFE_SECONDS))
+        time.sleep(chance.uniform(shortest, longest))
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        if read_cursor(Path(directory) / "main") is None:
+            longest *= LONGER
     print_line(str(killed))
 
 
