@@ -336,10 +336,11 @@ def _other_event(fact: Fact, side: trading.Side | None, figures: dict[str, Any])
             return trading.SessionReset(trading_day=day, scheduled_for=fact.at, resets_at=fact.until)
         case "SUBMIT":
             return trading.OrderSubmitted(symbol=str(fact.symbol), side=side, quantity=fact.quantity)  # type: ignore[arg-type]
-        case "REPLACE_REQUEST":
-            return trading.OrderReplaceRequested(quantity=fact.quantity)
-        case "REPLACE":
-            return trading.OrderReplaced(quantity=fact.quantity)
+        case "REPLACE_REQUEST" | "REPLACE":
+            kind = trading.OrderReplaced if fact.kind == "REPLACE" else trading.OrderReplaceRequested
+            return kind(quantity=fact.quantity)
+        case "REDUCE":
+            return trading.OrderReduced(by=fact.quantity or ZERO)
         case "REPORT":
             return trading.OrderReported(status=trading.OrderStatus(fact.reason), quantity=fact.quantity)
         case _:

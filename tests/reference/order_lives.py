@@ -24,6 +24,8 @@ class OrderLife:
     is_accepted: bool = False
     ended: str | None = None  # CANCELED, REJECTED or EXPIRED
     is_complete: bool = False  # all was filled: it works again only if the venue says so
+    is_undone: bool = False  # a part of what was complete is busted: an acceptance says that it works again
+    is_partly: bool = False  # reported as partially filled, whatever fills are missing
     pending_cancels: int = 0
     pending_replaces: int = 0
 
@@ -36,8 +38,9 @@ def said(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
     match fact.kind:
         case "SUBMIT":
             life.is_known, life.quantity = True, fact.quantity if life.quantity is None else life.quantity
-        case "ACCEPT" | "TRIGGER" if not life.ended:
-            life.is_accepted, life.is_complete = True, False
+        case "ACCEPT" | "TRIGGER" if not life.ended and (life.is_undone or not life.is_complete):
+            # One that comes late, after a report of FILLED, opens nothing.
+            life.is_accepted, life.is_complete, life.is_undone = True, False, False
         case "CANCEL" | "REJECT" | "EXPIRE":
             life.ended = life.ended if life.is_closed else ENDS[fact.kind]
             life.pending_cancels = life.pending_replaces = 0
@@ -45,7 +48,7 @@ def said(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
             life.quantity = max(life.quantity - (fact.quantity or ZERO), cumulative)
             life.ended = None if life.quantity else "CANCELED"
         case "REPORT":
-            _reported(life, fact)
+            _reported(life, fact, cumulative)
         case _:
             _requested(life, fact, cumulative)
 
@@ -68,19 +71,26 @@ def _requantify(life: OrderLife, quantity: Decimal | None) -> None:
     if not life.ended:
         # A larger quantity is the venue's word that the order works again.
         life.is_complete &= quantity is None or life.quantity is None or quantity <= life.quantity
+        life.is_undone &= life.is_complete
         life.is_accepted = True
     life.quantity = quantity
 
 
-def _reported(life: OrderLife, fact: Fact) -> None:
+def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
+    """Believe a report, unless all is filled: reports lag behind fills."""
+    began = not life.is_known or life.is_closed
     life.is_known, life.quantity = True, fact.quantity if life.quantity is None else life.quantity
     life.pending_cancels, life.pending_replaces = (
         int(fact.reason == "PENDING_CANCEL"),
         int(fact.reason == "PENDING_REPLACE"),
     )
-    if fact.reason in WORKING:
-        life.is_accepted, life.is_complete, life.ended = True, False, None
-    elif fact.reason in ENDS.values() and not life.is_complete:
-        life.ended = fact.reason
-    elif fact.reason == "FILLED":
-        life.is_complete, life.ended = True, None
+    pending = life.pending_cancels or life.pending_replaces
+    life.is_partly = fact.reason == "PARTIALLY_FILLED" or (life.is_partly and bool(pending))
+    if fact.reason == "FILLED" or (life.quantity is not None and cumulative >= life.quantity):
+        life.is_complete, life.is_undone, life.ended = True, False, None
+    elif fact.reason in ENDS.values():
+        life.is_complete, life.is_undone, life.ended = False, False, fact.reason
+    elif not (pending and life.is_undone):
+        # A pending request does not say that what was busted is filled again.
+        life.is_accepted |= fact.reason in WORKING or began
+        life.is_complete, life.is_undone, life.ended = False, False, None

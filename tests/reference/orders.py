@@ -43,15 +43,22 @@ class Orders:
         )
 
     def apply(self, fact: Fact) -> None:
+        named = fact.stream.removeprefix("order/")
+        if fact.stream.startswith("order/"):
+            self.lives.setdefault(named, OrderLife())
+        before = {order_id: self._cumulative(order_id) for order_id in self.lives}
         if fact.kind in {"FILL", "TRADE", "BUST", "CORRECT", "DEFINE"}:
             self._executed(fact)
-        elif fact.stream.startswith("order/"):
-            order_id = fact.stream.removeprefix("order/")
-            said(self.lives.setdefault(order_id, OrderLife()), fact, self._cumulative(order_id))
+        elif named in before:
+            said(self.lives[named], fact, before[named])
         # An ended order stays ended, whatever is filled late.
         for order_id, life in self.lives.items():
-            if life.ended is None and life.quantity is not None and self._cumulative(order_id) >= life.quantity:
-                life.is_complete = True
+            cumulative = self._cumulative(order_id)
+            if cumulative < before[order_id]:
+                life.is_undone, life.is_partly = life.is_complete, False
+            if life.ended is None and life.quantity is not None and cumulative >= life.quantity:
+                life.is_complete, life.is_undone = True, False
+            life.is_accepted |= cumulative > 0
 
     def _executed(self, fact: Fact) -> None:
         if fact.kind in {"FILL", "TRADE"}:
@@ -94,4 +101,4 @@ def _status(life: OrderLife, cumulative: Decimal) -> str:
         return "PENDING_CANCEL" if life.pending_cancels else "PENDING_REPLACE"
     if life.is_complete:
         return "FILLED"
-    return "PARTIALLY_FILLED" if cumulative else "NEW" if life.is_accepted else "PENDING_NEW"
+    return "PARTIALLY_FILLED" if cumulative or life.is_partly else "NEW" if life.is_accepted else "PENDING_NEW"

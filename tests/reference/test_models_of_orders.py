@@ -53,6 +53,22 @@ def test_a_bust_of_a_filled_order_leaves_nothing_to_be_filled_until_the_venue_sa
     assert order_after(*filled, word("REPORT", reason="NEW"), part("B", -1, 90)) == ("FILLED", 1, 0, 90)
 
 
+def test_an_acceptance_opens_a_busted_order_and_none_that_was_only_reported_as_filled() -> None:
+    filled = (word("SUBMIT", quantity=3), word("ACCEPT"), part("A", 3, 100), bust("A"))
+    assert order_after(*filled, word("ACCEPT")) == ("NEW", 0, 3, None)
+    assert order_after(*filled, word("REPORT", reason="FILLED"), word("ACCEPT")) == ("FILLED", 0, 0, None)
+    assert order_after(*filled, word("REPORT", reason="PENDING_CANCEL")) == ("PENDING_CANCEL", 0, 0, None)
+    reported = (word("SUBMIT", quantity=3), word("REPORT", reason="FILLED"), word("ACCEPT"))
+    assert order_after(*reported) == ("FILLED", 0, 0, None)
+
+
+def test_a_report_is_believed_unless_all_is_filled() -> None:
+    assert order_after(*WORKING, word("CANCEL"), word("REPORT", reason="NEW")) == ("NEW", 0, 5, None)
+    assert order_after(*WORKING, word("REPORT", reason="PARTIALLY_FILLED")) == ("PARTIALLY_FILLED", 0, 5, None)
+    assert order_after(*WORKING, part("A", 5, 100), word("REPORT", reason="NEW")) == ("FILLED", 5, 0, 100)
+    assert order_after(*WORKING, part("A", 5, 100), word("REPORT", reason="CANCELED")) == ("FILLED", 5, 0, 100)
+
+
 def test_a_bust_of_a_working_order_leaves_more_to_be_filled() -> None:
     assert order_after(*WORKING, part("A", 2, 100), part("B", 1, 130), bust("A")) == ("PARTIALLY_FILLED", 1, 4, 130)
 

@@ -134,6 +134,12 @@ def test_an_acceptance_that_comes_late_reopens_no_filled_order(folding: OrderFol
     assert figures(order) == ("FILLED", D(0), D(0))
 
 
+def test_a_busted_order_of_unknown_quantity_works_again_when_it_is_accepted(folding: OrderFolding) -> None:
+    order = folding.add("X", report("FILLED", "4"), fill("1", "4"), TradeBusted(trade_id="1"))
+    assert figures(order) == ("FILLED", D(0), D(0))
+    assert figures(folding.add("X", OrderAccepted())) == ("NEW", D(0), None)
+
+
 def test_a_correction_that_makes_the_order_complete_again_ends_what_a_bust_took_back(folding: OrderFolding) -> None:
     order = folding.add("X", submit(), fill("1", "10"), correct("1", "4"), correct("1", "10"), OrderAccepted())
     assert (figures(order), kinds(order)) == (("FILLED", D(10), D(0)), ["EVENT_AFTER_CLOSE"])

@@ -193,7 +193,7 @@ def _refilled(order: Order, fills: dict[str, Fill], trade_id: str, change: tuple
         found.append(OrderAnomalyKind.OVERFILL)
     if base is PARTIALLY_FILLED:
         base = working_status(quantity, cumulative)
-    shrunk = cumulative < order.cumulative and quantity is not None and cumulative < quantity
+    shrunk = cumulative < order.cumulative and (quantity is None or cumulative < quantity)
     undone = base is FILLED and (order.undone or shrunk)
     order = replace(order, cumulative=cumulative, notional=notional, undone=undone)
     return with_quantities(order, order.last_position, base, quantity)
