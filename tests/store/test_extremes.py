@@ -13,7 +13,7 @@ from typing_extensions import override
 
 import eventstore
 from eventstore import Duration, Event, EventStore, Instant, InvalidEvent
-from eventstore.clock import TIME_MAX, parse_time, to_ns
+from eventstore.clock import GIVEN_MIN, TIME_MAX, parse_time, to_ns
 from eventstore.errors import shown
 from eventstore.events.validation import DEPTH_MAX
 
@@ -34,7 +34,7 @@ class Extreme(Event, frozen=True, kw_only=True):
     perhaps: Decimal | None = None
     count: int = 0
     counts: tuple[int, ...] = ()
-    at: Instant = 0
+    at: Instant = GIVEN_MIN
     lasts: Duration = 0
     day: date | None = None
 
