@@ -85,7 +85,7 @@ def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
         int(fact.reason == "PENDING_REPLACE"),
     )
     pending = life.pending_cancels or life.pending_replaces
-    life.is_partly = fact.reason == "PARTIALLY_FILLED" or (life.is_partly and bool(pending))
+    was_partly, life.is_partly = life.is_partly and not began, False
     if fact.reason == "FILLED" or (life.quantity is not None and cumulative >= life.quantity):
         life.is_complete, life.is_undone, life.ended = True, False, None
     elif fact.reason in ENDS.values():
@@ -94,3 +94,4 @@ def _reported(life: OrderLife, fact: Fact, cumulative: Decimal) -> None:
         # A pending request does not say that what was busted is filled again.
         life.is_accepted |= fact.reason in WORKING or began
         life.is_complete, life.is_undone, life.ended = False, False, None
+        life.is_partly = fact.reason == "PARTIALLY_FILLED" or (was_partly and bool(pending))
