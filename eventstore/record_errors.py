@@ -30,7 +30,8 @@ class NotMirrored(Unavailable):
 
     def __init__(self, records: Sequence[Record], why: str) -> None:
         self.records = tuple(records)
-        place = f"up to position {self.records[-1].position}" if self.records else "asked for"
+        # In the order of the call, not of the log: what the log has had before is among them.
+        place = f"up to position {max(record.position for record in records)}" if self.records else "asked for"
         super().__init__(
             f"the events {place} are durable in the journal and will be shipped, but InfluxDB has not confirmed them "
             f"yet ({why}): do not append them again"
