@@ -167,8 +167,10 @@ class Journal(StoredSource, Protocol):
 
         Each group is all or nothing and does not notice another's failure. Ids are looked up before `expected`:
         a group whose ids are all recorded with the same content returns the first records; a group that is only
-        partly known, or with other content, is a DuplicateEvent. Raises Overloaded, StorageFull, OutcomeUnknown
-        and Closed, which hit all groups alike.
+        partly known, or with other content, is a DuplicateEvent. An execution report without a key that repeats one of
+        its stream's newest is left out before that, and the first record returned in its place; `expected` counts
+        what remains, if anything does. Raises Overloaded, StorageFull, OutcomeUnknown and Closed, which hit all groups
+        alike.
         """
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from eventstore.errors import InvalidEvent
 from eventstore.events import Event, Instant, codec
 
 ID_BYTES = 16
@@ -63,7 +64,13 @@ class Draft(msgspec.Struct, frozen=True, gc=False):
         """
         if (self.stream, self.type, self.schema) != (other.stream, other.type, other.schema):
             return False
-        return self.data == other.data or self.event == other.event
+        if self.data == other.data:
+            return True
+        try:
+            return self.event == other.event
+        except InvalidEvent:
+            # What its class cannot read is the same as its own bytes alone.
+            return False
 
 
 class Record(Draft, frozen=True, gc=False):
@@ -77,11 +84,16 @@ class Record(Draft, frozen=True, gc=False):
 
 
 class PreparedBatch(msgspec.Struct, frozen=True):
-    """Drafts for one stream, in order, as a journal takes them. `expected`: the stream's version before them."""
+    """Drafts for one stream, in order, as a journal takes them. `expected`: the stream's version before them.
+
+    `occurred_at_given`: whether their `occurred_at` was stated, not taken from the clock. An execution report that
+    repeats another one has to have its time only then.
+    """
 
     stream: str
     drafts: Sequence[Draft]
     expected: int | None = None
+    occurred_at_given: bool = True
 
 
 def digest_prefix(log_id: bytes, draft: Draft) -> bytes:

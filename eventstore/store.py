@@ -128,7 +128,9 @@ class EventStore(EventReader):
         """Append one event or several to a stream, all or nothing; return their records once they are on disk.
 
         `expected`: the version that the stream must have, 0 for a new one. `key`: a text for each event that
-        names the fact: appended again under it, the same fact returns its first record. Raises InvalidEvent,
+        names the fact: appended again under it, the same fact returns its first record. So does an execution report
+        without a key that the stream has with the same content and, if given, `occurred_at`: it is left out of its
+        batch. `expected` applies if anything is appended. Raises InvalidEvent,
         EventTooLarge, VersionConflict, DuplicateEvent, Overloaded, StorageFull, OutcomeUnknown.
         """
         batch = Batch(
@@ -280,7 +282,8 @@ class EventStore(EventReader):
             drafts = self._drafts(batch, durability, now)
             if not drafts:
                 continue
-            prepared.append(PreparedBatch(batch.stream, drafts, expected_of(batch.expected)))
+            is_time_given = batch.occurred_at is not None
+            prepared.append(PreparedBatch(batch.stream, drafts, expected_of(batch.expected), is_time_given))
             count += len(drafts)
             size += sum([len(draft.data) for draft in drafts])
             if count > BATCH_EVENTS_MAX:

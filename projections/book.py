@@ -332,8 +332,8 @@ class Book(BuiltinQueries):
     def _fold_appended(self, records: list[Record]) -> list[Record]:
         with self._lock:
             self._redeliver()
-            # The records follow the book's position unless others appended in between, or a repeated key returned
-            # records that the log has had for long.
+            # The records follow the book's position unless others appended in between, or a repeated key or execution
+            # report returned records that the log has had for long.
             following = enumerate(records, self.position + 1)
             if all(record.position == expected for expected, record in following):
                 self._apply(records)

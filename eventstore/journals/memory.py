@@ -14,6 +14,7 @@ from typing_extensions import override
 from eventstore.clock import Clock, SystemClock, check_now
 from eventstore.errors import Closed, StoreError, VersionConflict
 from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
+from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, is_unkeyed_report, repeats
 from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
 from eventstore.record_errors import DuplicateEvent
@@ -41,6 +42,7 @@ class MemoryJournal:
         self._by_id: dict[bytes, Record] = {}
         self._versions: dict[str, int] = {}
         self._types: dict[tuple[str, int], TypeRow] = {}
+        self._reports: dict[str, list[Record]] = {}
         self._grown = threading.Condition()
         self._closed = False
 
@@ -57,9 +59,10 @@ class MemoryJournal:
             return outcomes
 
     def _write(self, group: Group) -> Sequence[Record]:
+        ids, group = self._without_repetitions(group)
         drafts = drafts_of(group)
-        if known := self._known_records(drafts):
-            return known
+        if not drafts or self._known_records(drafts):
+            return [self._by_id[id] for id in ids]
         versions: dict[str, int] = {}
         for batch in group:
             account_of(batch.stream)
@@ -84,7 +87,31 @@ class MemoryJournal:
         self._records += new
         self._versions |= versions
         self._by_id |= {record.id: record for record in new}
-        return new
+        for record in new:
+            if record.type in REPORTS:
+                self._reports.setdefault(record.stream, []).append(record)
+        return [self._by_id[id] for id in ids]
+
+    def _without_repetitions(self, group: Group) -> tuple[list[bytes], Group]:
+        """Return the id of the record that each draft is or becomes, and the group without the repeated reports."""
+        ids: list[bytes] = []
+        reports: dict[str, list[Draft]] = {}
+        rest = []
+        for batch in group:
+            drafts = []
+            known = reports.setdefault(batch.stream, list(self._reports.get(batch.stream, ())))
+            for draft in batch.drafts:
+                first = None
+                if is_unkeyed_report(draft):
+                    newest = known[-REPORTS_MAX:]
+                    first = next((fact for fact in newest if repeats(draft, fact, timed=batch.occurred_at_given)), None)
+                if first is None:
+                    drafts.append(draft)
+                    if draft.type in REPORTS:
+                        known.append(draft)
+                ids.append((first or draft).id)
+            rest.append(msgspec.structs.replace(batch, drafts=drafts))
+        return ids, rest
 
     def _known_records(self, drafts: Sequence[Draft]) -> list[Record] | None:
         known = self.find([draft.id for draft in drafts])

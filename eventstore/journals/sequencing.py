@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from eventstore.clock import TIME_MAX, check_now
 from eventstore.errors import StoreError, Unavailable, VersionConflict
 from eventstore.journal import BATCH_EVENTS_MAX, drafts_of
+from eventstore.journals.repetitions import Repetitions, may_repeat
 from eventstore.record import Record, digest_place, digest_prefix
 from eventstore.record_errors import DuplicateEvent
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventstore.journal import Group, Outcome
+    from eventstore.journals.repetitions import RepetitionSearch, Tails
     from eventstore.record import PreparedBatch
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
@@ -39,6 +41,7 @@ class Sequencer:
         now_ns: int,
         version: Version,
         find: Find,
+        tails: Tails,
         check_ids: bool,
     ) -> None:
         self.records: list[Record] = []
@@ -48,9 +51,46 @@ class Sequencer:
         self._log, self._log_id, self._now = log, log_id, now_ns
         self._version, self._find, self._check_ids = version, find, check_ids
         self._placed: dict[bytes, Record] = {}
+        self._tails = tails
+        self._repetitions: Repetitions | None = None
 
     def place(self, group: Group) -> Outcome:
-        """Place a group, or return the error that keeps all of it out. Nothing of a refused group is left behind."""
+        """Place a group, or return the error that keeps all of it out. Nothing of a refused group is left behind.
+
+        Execution reports that repeat a record are left out, and that record is returned in their place. What remains
+        is then judged as if it were the whole group, unless nothing remains.
+        """
+        try:
+            if not may_repeat(group, self._begun_version):
+                return self._place(group)
+            search = self._search(group)
+        except StoreError as error:
+            return error
+        position = self.position
+        outcome = self._place(search.rest) if search.rest else []
+        if isinstance(outcome, StoreError):
+            search.undo()
+            return outcome
+        records = search.answer(outcome)
+        if self.position == position:
+            search.undo()
+        else:
+            search.keep(self.versions)
+        return records
+
+    def end(self) -> None:
+        """End the transaction: what was placed is stored."""
+        if self._repetitions is not None:
+            self._tails.end()
+
+    def _search(self, group: Group) -> RepetitionSearch:
+        if self._repetitions is None:
+            self._tails.begin()
+            self._repetitions = Repetitions(self._tails, self._begun_version, self.records)
+        return self._repetitions.search(group)
+
+    def _place(self, group: Group) -> Outcome:
+        """Place a group without repeated reports, return its known records, or the error that keeps it out."""
         try:
             self._check_time()
             if self._check_ids and (known := self._known_records(group)):
@@ -87,6 +127,11 @@ class Sequencer:
     def _stream_version(self, stream: str) -> int:
         version = self.versions.get(stream)
         return self._version(stream) if version is None else version
+
+    def _begun_version(self, stream: str) -> int:
+        """Return a stream's version, and keep it: placing the group will ask again."""
+        version = self.versions[stream] = self._stream_version(stream)
+        return version
 
     def _place_batch(self, batch: PreparedBatch, version: int) -> None:
         stream, log, now = batch.stream, self._log, self._now

@@ -9,44 +9,28 @@ import msgspec
 import pytest
 
 from eventstore.clock import ManualClock
-from eventstore.errors import Closed, StoreError, VersionConflict
-from eventstore.journal import Query, append
+from eventstore.errors import Closed, VersionConflict
+from eventstore.journal import append
 from eventstore.record import PreparedBatch
 from eventstore.record_errors import DuplicateEvent
+from eventstore.testing.committed import everything, failed, leaves, recorded
 from eventstore.testing.drafts import HISTORY, LATER, OCCURRED_AT, batch, draft, drafts
 from eventstore.testing.naive import naive_digest, naive_root
+from eventstore.testing.repetition_contract import RepetitionContract
 from eventstore.testing.source_contract import SourceContract
 from eventstore.testing.threads import in_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventstore.journal import Journal, Outcome, Source
+    from eventstore.journal import Journal, Source
     from eventstore.record import Record
 
 ORDER = "order/ACC1/O-1"
 POSITION = "position/ACC1/ESZ5"
 
 
-def everything(journal: Journal) -> list[Record]:
-    return list(journal.read(Query(limit=10_000)))
-
-
-def leaves(journal: Journal) -> list[bytes]:
-    return [record.digest for record in everything(journal)]
-
-
-def failed(outcome: Outcome) -> StoreError:
-    assert isinstance(outcome, StoreError), f"expected an error, not {outcome}"
-    return outcome
-
-
-def recorded(outcome: Outcome) -> Sequence[Record]:
-    assert not isinstance(outcome, StoreError), f"expected records, not {outcome!r}"
-    return outcome
-
-
-class JournalContract(SourceContract):
+class JournalContract(RepetitionContract, SourceContract):
     """Subclass it with a fixture `journal`: empty, of log 'main', and made with the fixture `clock`."""
 
     @pytest.fixture

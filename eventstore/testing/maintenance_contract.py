@@ -9,8 +9,9 @@ import pytest
 from eventstore.errors import Closed
 from eventstore.journal import Journal, Maintenance, Query, append
 from eventstore.proofs.merkle import STORED_LEVEL, TILE
+from eventstore.testing.committed import everything, leaves
 from eventstore.testing.drafts import batch
-from eventstore.testing.journal_contract import ORDER, JournalContract, everything, leaves
+from eventstore.testing.journal_contract import ORDER, JournalContract
 from eventstore.testing.naive import naive_root
 
 if TYPE_CHECKING:

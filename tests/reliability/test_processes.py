@@ -6,11 +6,13 @@ import multiprocessing
 import subprocess
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import eventstore
 from eventstore import Record, VersionConflict
+from eventstore.trading import OrderFilled, Side
 from tests.reliability.checking import (
     WAIT_SECONDS,
     WORKER,
@@ -27,6 +29,7 @@ SPAWN = multiprocessing.get_context("spawn")
 PROCESSES = 4
 INCREMENTS = 60
 KEYS = 200
+REPORTS = 200
 CREATIONS = 25
 
 
@@ -110,6 +113,32 @@ def append_keyed(directory: Path, number: int, barrier: Any) -> dict[str, Ack]: 
         barrier.wait(WAIT_SECONDS)
         keys = [f"execution-{count}" for count in range(KEYS)]
         return {key: acks_of(store.append("order/ACC1/1", submitted(), key=key))[0] for key in keys}
+
+
+def test_the_same_reports_from_several_processes_are_recorded_once(tmp_path: Path) -> None:
+    answers = run_together(tmp_path, append_reports)
+    assert all(answer == answers[0] for answer in answers), "two processes received two records for one report"
+    with eventstore.open(tmp_path / "data") as store:
+        assert [record.version for record in store.read()] == list(range(1, REPORTS + 1))
+        assert store.verify().ok
+
+
+def append_reports(directory: Path, number: int, barrier: Any) -> dict[str, int]:  # noqa: ANN401 - its class is private
+    positions: dict[str, int] = {}
+    with eventstore.open(directory) as store:
+        barrier.wait(WAIT_SECONDS)
+        for count in range(0, REPORTS, 2):
+            # Half of the processes have another order.
+            fills = [filled(f"T-{trade}") for trade in (count, count + 1)][:: (-1) ** number]
+            for record in store.append("order/ACC1/1", fills):
+                event = record.event
+                assert isinstance(event, OrderFilled)
+                assert positions.setdefault(event.trade_id, record.position) == record.position
+    return positions
+
+
+def filled(trade_id: str) -> OrderFilled:
+    return OrderFilled(trade_id=trade_id, symbol="ESZ5", side=Side.BUY, quantity=Decimal(1), price=Decimal(5_000))
 
 
 def test_a_follower_in_another_process_sees_each_position_once_in_order(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from eventstore.errors import Closed, InvalidEvent, OutcomeUnknown, StorageFull,
 from eventstore.journal import declared, drafts_of
 from eventstore.journals import forks
 from eventstore.journals.background import BackgroundTasks
+from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, Tails
 from eventstore.journals.sequencing import Sequencer
 from eventstore.journals.sqlite import checkpointing, maintenance, rows, schema
 from eventstore.journals.sqlite.checkpointing import Checkpoints
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from eventstore.journal import Group, Outcome
     from eventstore.proofs import merkle
+    from eventstore.record import Record
 
 VERSIONS_MAX = 100_000
 
@@ -49,6 +51,7 @@ class SqliteJournal(SqliteSource):
         self._lock = threading.RLock()
         self._versions: dict[str, int] = {}
         self._types: set[tuple[str, int]] = set()
+        self._tails = Tails(self._recent_reports)
         self._data_version = -1
         self._is_stopped = False
         self._checkpoints = Checkpoints(self.path, self._connect)
@@ -116,11 +119,13 @@ class SqliteJournal(SqliteSource):
                 now_ns=self._clock.now_ns(),
                 version=self._version,
                 find=lambda ids: rows.find(self._writer, self.log, ids),
+                tails=self._tails,
                 check_ids=check_ids,
             )
             outcomes = [work.place(group) for group in groups]
             if not work.records:
                 self._writer.execute("ROLLBACK")
+                work.end()
                 return outcomes
             frontier = self._store(work, head)
         except apsw.ConstraintError:
@@ -137,6 +142,7 @@ class SqliteJournal(SqliteSource):
             self._commit(groups)
             last = work.records[-1]
             self._publish(Head(last.position, last.recorded_at, last.digest, frontier), work)
+            work.end()
         except BaseException:
             # Interrupted at COMMIT or just after it: whether it was committed is unknown, so the cached head, versions
             # and types must be read again.
@@ -224,6 +230,9 @@ class SqliteJournal(SqliteSource):
     def _version(self, stream: str) -> int:
         version = self._versions.get(stream)
         return rows.version(self._writer, stream) if version is None else version
+
+    def _recent_reports(self, stream: str, version: int) -> list[Record]:
+        return rows.newest(self._writer, self.log, stream, version, types=REPORTS, limit=REPORTS_MAX)
 
     @property
     @override
