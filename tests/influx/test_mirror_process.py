@@ -184,6 +184,22 @@ def test_closing_while_the_process_is_restarted_leaves_none(
     assert "closed" in repr(store.mirror)
 
 
+def test_the_process_runs_the_package_that_started_it(
+    data: Path, dead: InfluxSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    class Seen(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - as they come
+            given.append(named["env"])
+            super().__init__(*arguments, **named)
+
+    monkeypatch.setattr(subprocess, "Popen", Seen)
+    eventstore.open(data, influx=dead).close()
+    first = given[0]["PYTHONPATH"].split(os.pathsep)[0]
+    assert Path(first, "eventstore", "__init__.py").samefile(eventstore.__file__)
+
+
 def test_ctrl_c_in_the_parents_terminal_does_not_end_the_shipping(
     data: Path, settings: InfluxSettings, server: Server, bucket: str
 ) -> None:

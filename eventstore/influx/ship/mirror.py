@@ -174,7 +174,7 @@ class Mirror:
         # The settings go through a pipe: arguments and environment, and so the token, are visible to other processes.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         # The child must import this very package, wherever this process imported it from.
-        root = str(Path(__file__).parent.parent.parent)
+        root = str(Path(__file__).parents[3])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
         with self._process_lock:
             if self._closing.is_set():
