@@ -48,6 +48,14 @@ class PointMeta(msgspec.Struct, frozen=True, gc=False):
     causation_id: str | None = None
 
 
+class PointKey(msgspec.Struct, frozen=True, gc=False):
+    """Where InfluxDB stores the point of a position: its time and all its tags by name."""
+
+    position: int
+    recorded_at: int
+    tags: dict[str, str]
+
+
 class PointRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A point of `events` with the columns EVENT_COLUMNS. A field that is missing, or not written yet, is None."""
 
@@ -109,11 +117,12 @@ class Encoder:
             f'meta="{self._meta(record)}"{measures} {record.recorded_at}'
         )
 
-    def tags(self, record: Record) -> dict[str, str]:
-        """Return the tags of a record's point by name."""
+    def key(self, record: Record) -> PointKey:
+        """Return where InfluxDB stores a record's point."""
         extract = self._extracts.get((record.type, record.schema)) or self._extract(record.type, record.schema)
         category, account, _ = record.stream.split("/", 2)
-        return self._named((category, account, record.type, extract(record.data)[0]))
+        tags = self._named((category, account, record.type, extract(record.data)[0]))
+        return PointKey(record.position, record.recorded_at, tags)
 
     def _named(self, key: tuple[str, str, str, str | None]) -> dict[str, str]:
         category, account, type_, symbol = key

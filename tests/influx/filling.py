@@ -129,12 +129,12 @@ class JsonClient(Client):
 
     def __init__(self, settings: InfluxSettings) -> None:
         super().__init__(settings)
-        send = self._pool.request
+        send = self._pool.urlopen
 
-        def request(method: str, url: str, **given: Any) -> Any:  # noqa: ANN401 - as urllib3 has it
+        def urlopen(method: str, url: str, **given: Any) -> Any:  # noqa: ANN401 - as urllib3 has it
             return send(method, url, **{**given, "headers": {**given.get("headers", {}), "Accept": "application/json"}})
 
-        self._pool.request = request
+        self._pool.urlopen = urlopen  # type: ignore[method-assign, assignment]
 
     @override
     def fetch(self, query: str, values: Mapping[str, object] | None = None) -> RawResponse:

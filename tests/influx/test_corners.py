@@ -52,7 +52,7 @@ class RejectingClient(Client):
 
 def batch_of(size: int, types: Sequence[str]) -> EncodedBatch:
     lines = filling.lines_of(filling.records_at(filling.seconds(size)))
-    return EncodedBatch(1, size, "", "", tuple(types), tuple(lines))
+    return EncodedBatch(1, size, "", "", tuple(types), tuple(lines), ())
 
 
 @pytest.mark.parametrize("types", [[], ["types,log=main a=1 1"]])

@@ -124,6 +124,17 @@ def test_an_error_has_the_message_of_the_body_in_one_line(body: bytes, words: st
             assert f" responds with 500 ({words})" in str(caught.value)
 
 
+def test_a_response_to_a_write_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "RESPONSE_BYTES_MAX", 10)
+    with (
+        answering({WRITE: (400, {"Content-Type": "text/plain"}, b"x" * 10_000)}) as client,
+        pytest.raises(Refused, match=f"rejects this: {'x' * 11}$"),
+    ):
+        client.write(b"a b=1 1")
+    with answering({WRITE: (200, {}, b"x" * 10_000)}) as client, pytest.raises(Unavailable, match="with 200, not 204"):
+        client.write(b"a b=1 1")
+
+
 def test_a_page_in_another_encoding_is_not_a_response() -> None:
     """A proxy may have one for its own errors."""
     answer = (502, {"Content-Type": "text/html; charset=latin-1"}, "Schlüssel".encode("latin-1"))

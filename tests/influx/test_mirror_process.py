@@ -17,7 +17,8 @@ import pytest
 import eventstore
 from eventstore import MIRRORED, InfluxSettings, NotMirrored
 from eventstore.influx import status
-from eventstore.influx.ship import mirror
+from eventstore.influx.ship import child, mirror
+from eventstore.influx.ship.shipper import Shipper
 from tests.influx.api import Server
 from tests.influx.mirroring import (
     WAIT_SECONDS,
@@ -198,6 +199,64 @@ def test_the_process_runs_the_package_that_started_it(
     eventstore.open(data, influx=dead).close()
     first = given[0]["PYTHONPATH"].split(os.pathsep)[0]
     assert Path(first, "eventstore", "__init__.py").samefile(eventstore.__file__)
+
+
+# Waking it
+
+
+def test_a_wait_wakes_the_process(data: Path) -> None:
+    with (
+        eventstore.open(data) as store,
+        subprocess.Popen(["head", "-n", "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+    ):
+        store.mirror._process = process
+        assert not store.mirror.wait(1, timeout=0.01)
+        store.close()
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"\n"
+
+
+def test_a_process_that_does_not_read_blocks_neither_waiting_nor_closing(data: Path, dead: InfluxSettings) -> None:
+    with eventstore.open(data, influx=dead) as store:
+        pid = shipping_pid(data)
+        os.kill(pid, signal.SIGSTOP)
+        began = time.monotonic()
+        for _ in range(70_000):  # more than a pipe holds
+            store.mirror._wake()
+    assert time.monotonic() - began < mirror.END_SECONDS + SLACK_SECONDS
+    assert is_gone(pid)
+
+
+def test_a_killed_or_closed_process_is_not_woken(data: Path, dead: InfluxSettings) -> None:
+    with eventstore.open(data, influx=dead) as store:
+        pid = shipping_pid(data)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: is_gone(pid), "it is gone")
+        assert not store.mirror.wait(1, timeout=0.01)
+    assert not store.mirror.wait(1, timeout=0.01)
+
+
+@pytest.mark.parametrize("last", [b"end\n", b"\n\nend\n", None], ids=["a word", "a word after empty lines", "its end"])
+def test_empty_lines_wake_the_shipper_and_anything_else_stops_it(
+    last: bytes | None, data: Path, dead: InfluxSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(Shipper, "wake", lambda _: done.append("wake"))
+    monkeypatch.setattr(Shipper, "stop", lambda _, *, drain_seconds: done.append(f"stop after {drain_seconds:g} s"))
+    reading, writing = os.pipe()
+    with eventstore.open(data) as store, os.fdopen(reading, "rb", 0), os.fdopen(writing, "wb", 0) as pipe:
+        shipper = Shipper(store._journal, data / "main", dead)
+        thread = threading.Thread(target=child.follow_parent, args=(shipper, os.getppid(), reading))
+        thread.start()
+        for number in range(1, 4):
+            pipe.write(b"\n")
+            until(lambda expected=number: len(done) == expected, "it is woken")  # type: ignore[misc]
+        if last is None:
+            pipe.close()
+        else:
+            pipe.write(last)
+        thread.join(WAIT_SECONDS)
+    assert done == ["wake"] * 3 + [f"stop after {child.DRAIN_SECONDS:g} s"]
 
 
 def test_ctrl_c_in_the_parents_terminal_does_not_end_the_shipping(

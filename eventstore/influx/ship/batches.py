@@ -1,4 +1,4 @@
-"""Batches: records read from the journal, verified and encoded while the batch before is being sent."""
+"""Batches: records read from the journal, verified and encoded in a thread of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore.errors import CorruptJournal
-from eventstore.influx.points import Encoder, JournalTypes, type_line
+from eventstore.influx.points import Encoder, JournalTypes, PointKey, type_line
 from eventstore.journal import Query
 from eventstore.record import Digester
 
@@ -24,6 +24,7 @@ RECORDS_MAX = 5_000
 BYTES_MAX = 2_000_000
 LIMIT_MIN = 100
 WAIT_SECONDS = 0.05
+POLL_SECONDS = 0.004
 
 
 class EncodedBatch(msgspec.Struct, frozen=True):
@@ -36,6 +37,8 @@ class EncodedBatch(msgspec.Struct, frozen=True):
     types: tuple[str, ...]
     lines: tuple[str, ...]
     """One line per position, from `first` on."""
+    keys: tuple[PointKey, ...]
+    """The points to read back: the one before `first`, if there is one, and the last."""
 
     @property
     def body(self) -> bytes:
@@ -43,7 +46,11 @@ class EncodedBatch(msgspec.Struct, frozen=True):
 
 
 class BatchEncoder:
-    """Encodes the records of a journal after a position, in its own thread: one batch ready, one being encoded."""
+    """Encodes the records of a journal after a position, in its own thread.
+
+    While records are waiting, one batch is ready and one is being encoded. Otherwise nothing is read before a batch is
+    requested: it then has everything that was appended while the batch before was sent.
+    """
 
     def __init__(self, journal: Maintenance, tree: merkle.Frontier, *, symbols: bool) -> None:
         self._journal, self._tree, self._stop = journal, tree, threading.Event()
@@ -53,6 +60,8 @@ class BatchEncoder:
         self._first_recorded_at, self._limit = 0, LIMIT_MIN
         self._digester = Digester(journal.log_id)
         self._encoder = Encoder(journal.log, journal.log_id, self._types.measures, symbols=symbols)
+        self._last_key: PointKey | None = None
+        self._requested, self._woken = threading.Event(), threading.Event()
         self._ready: queue.Queue[EncodedBatch | BaseException] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name=f"encoder of {journal.log}", daemon=True)
         self._thread.start()
@@ -60,16 +69,25 @@ class BatchEncoder:
     def next(self, seconds: float) -> EncodedBatch | None:
         """Return the next batch, None if none is ready within so many seconds; raise what ended the thread."""
         try:
-            found = self._ready.get(timeout=seconds)
+            found = self._ready.get_nowait()
         except queue.Empty:
-            return None
+            self._requested.set()
+            try:
+                found = self._ready.get(timeout=seconds)
+            except queue.Empty:
+                return None
         if isinstance(found, BaseException):
             raise found
         return found
 
+    def wake(self) -> None:
+        """Look for new records now, not only at the next poll."""
+        self._woken.set()
+
     def close(self) -> None:
         """End the thread and wait for it."""
         self._stop.set()
+        self._woken.set()
         self._thread.join()
 
     def _run(self) -> None:
@@ -80,7 +98,7 @@ class BatchEncoder:
                 for part in _parts(records):
                     self._put(self._batch(part))
                 if len(records) < limit:
-                    self._journal.wait(self._tree.size, WAIT_SECONDS)
+                    self._wait()
                 elif records:
                     # Read as many as fill a batch: RECORDS_MAX of the largest events would take 300 MB.
                     fitting = BYTES_MAX * len(records) // max(sum([len(record.data) for record in records]), 1)
@@ -88,24 +106,45 @@ class BatchEncoder:
         except Exception as error:  # noqa: BLE001 - not swallowed: `next` raises it
             self._put(error)
 
+    def _wait(self) -> None:
+        """Wait until a batch is requested and there are records for it."""
+        while not self._stop.is_set():
+            if self._requested.wait(WAIT_SECONDS):
+                if self._journal.head() > self._tree.size:
+                    return
+                self._woken.wait(POLL_SECONDS)
+                self._woken.clear()
+
     def _batch(self, records: Sequence[Record]) -> EncodedBatch:
         # Verified before it is shipped: InfluxDB must never confirm what the journal did not hold.
-        for expected, record in enumerate(records, self._tree.size + 1):
+        self._verify(records, self._tree.size + 1)
+        self._first_recorded_at = self._first_recorded_at or self._read_first_time()
+        types = [self._type_line(*key) for key in dict.fromkeys([(r.type, r.schema) for r in records])]
+        lines = self._encoder.lines(records)
+        before = self._last_key or self._read_key(self._tree.size)
+        self._tree.grow([record.digest for record in records])
+        last = records[-1]
+        self._last_key = self._encoder.key(last)
+        return EncodedBatch(
+            records[0].position, last.position, last.digest.hex(), self._tree.root().hex(),
+            tuple(filter(None, types)), tuple(lines), (*filter(None, [before]), self._last_key),
+        )  # fmt: skip
+
+    def _verify(self, records: Sequence[Record], first: int) -> None:
+        for expected, record in enumerate(records, first):
             if record.position != expected:
                 raise CorruptJournal(expected, "the record is missing")
             if not self._digester.is_sound(record):
                 raise CorruptJournal(
                     expected, "the record does not match its digest: it was changed after it was written"
                 )
-        self._first_recorded_at = self._first_recorded_at or self._read_first_time()
-        types = [self._type_line(*key) for key in dict.fromkeys([(r.type, r.schema) for r in records])]
-        lines = self._encoder.lines(records)
-        self._tree.grow([record.digest for record in records])
-        last = records[-1]
-        return EncodedBatch(
-            records[0].position, last.position, last.digest.hex(), self._tree.root().hex(),
-            tuple(filter(None, types)), tuple(lines),
-        )  # fmt: skip
+
+    def _read_key(self, position: int) -> PointKey | None:
+        if not position:
+            return None
+        records = self._journal.read(Query(after=position - 1, limit=1))
+        self._verify(records, position)
+        return self._encoder.key(records[0])
 
     def _type_line(self, name: str, schema: int) -> str:
         if (name, schema) in self._shipped_types:
@@ -126,6 +165,8 @@ class BatchEncoder:
         return self._journal.read(Query(limit=1))[0].recorded_at
 
     def _put(self, item: EncodedBatch | BaseException) -> None:
+        # Before the item is visible: its reader may request the next one at once.
+        self._requested.clear()
         while not self._stop.is_set():
             try:
                 self._ready.put(item, timeout=WAIT_SECONDS)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.errors import CorruptJournal, Refused
 from eventstore.influx import status
-from eventstore.influx.client import EVENT_ROWS, UNTYPED_ROWS
-from eventstore.influx.points import EVENT_COLUMNS, EVENTS, Decoder, Encoder, ForeignPoint, JournalTypes
+from eventstore.influx.client import EVENT_ROWS
+from eventstore.influx.points import EVENT_COLUMNS, EVENTS, Decoder, ForeignPoint
 from eventstore.influx.repair.check import Comparison
 from eventstore.influx.ship.batches import RECORDS_MAX
 from eventstore.journal import Query
@@ -19,7 +19,7 @@ from eventstore.proofs.verify import tree_at
 from eventstore.watermarks import Watermark, Watermarks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from eventstore.influx.client import Client
@@ -49,8 +49,6 @@ class History:
     def __init__(self, journal: Maintenance, directory: Path) -> None:
         self._journal, self._directory = journal, directory
         self._decoder = Decoder(journal.log, journal.log_id)
-        self._types = JournalTypes(journal)
-        self._encoders: dict[bool, Encoder] = {}
         self._scrubbed_to = 0
         self._marks = Watermarks(directory / "watermarks").hold()
 
@@ -105,29 +103,6 @@ class History:
             # synced.
             position = self._advance_by_count(client, position, since, newest.position - RECORDS_MAX)
         return ResumePoint(position, loss)
-
-    def first_missing(self, client: Client, positions: Sequence[int], *, symbols: bool) -> int:
-        """Return the first of some positions that InfluxDB does not have, 0 if it has all.
-
-        Queried by all tags and the exact time of each, which costs the server least.
-        """
-        if symbols not in self._encoders:
-            self._encoders[symbols] = Encoder(
-                self._journal.log, self._journal.log_id, self._types.measures, symbols=symbols
-            )
-        queries: list[str] = []
-        values: dict[str, object] = {}
-        for position in positions:
-            record = self._journal_record(position)
-            tags = self._encoders[symbols].tags(record)
-            where = " AND ".join(f'"{name}" = ${name}{position}' for name in tags)
-            values |= {f"{name}{position}": value for name, value in tags.items()}
-            queries.append(f"SELECT position FROM {EVENTS} WHERE {where} AND time = {record.recorded_at}")  # noqa: S608 - bound values
-        rows = [
-            row for series in UNTYPED_ROWS.series(client.fetch("; ".join(queries), values)) for row in series.values
-        ]
-        found = {row[1] for row in rows}
-        return next((position for position in positions if position not in found), 0)
 
     def scrub(self, client: Client, confirmed: int) -> bool:
         """Count the next part of the confirmed positions, in turn through the log; return whether it is complete."""

@@ -112,6 +112,7 @@ class Mirror:
     def _wait(self, target: int, timeout: float) -> str | None:
         """Wait for a position; return None when it is reached, else the reason why not."""
         path = self._directory / "watermarks" / status.CURSOR
+        self._wake()
         began = checked_at = time.monotonic()
         seen = -1
         while True:
@@ -137,6 +138,12 @@ class Mirror:
                     return f"not confirmed within {timeout:g} s; {_describe(shipper, self._process_error)}"
             time.sleep(POLL_SECONDS)
 
+    def _wake(self) -> None:
+        """Make the shipping process look for new records now, if this store started it: any other one polls."""
+        with self._process_lock:
+            if self._process is not None and not self._closing.is_set():
+                _write(self._process, b"\n")
+
     def close(self) -> None:
         """Let the shipping process send what is left, for a few seconds at most, and end it."""
         with self._process_lock:
@@ -147,9 +154,7 @@ class Mirror:
             assert process.stdin is not None
             # A line, because a fork of this process may hold the pipe open. If this process is killed, the end of the
             # pipe has the same effect.
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(b"end\n")
-                process.stdin.flush()
+            _write(process, b"end\n")
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
             try:
@@ -194,6 +199,7 @@ class Mirror:
             with contextlib.suppress(BrokenPipeError):  # it has ended already: the supervisor restarts it
                 self._process.stdin.write(msgspec.json.encode(settings) + b"\n")
                 self._process.stdin.flush()
+            os.set_blocking(self._process.stdin.fileno(), False)
 
     def _supervise(self, settings: InfluxSettings) -> None:
         """Restart the shipping process whenever it ends by itself, after growing pauses while it ends at once."""
@@ -221,6 +227,13 @@ class Mirror:
             return f"<Mirror of {self._directory}, closed>"
         found = self.status
         return f"<Mirror {found.state} at {found.position}, {found.lag_events} behind>"
+
+
+def _write(process: subprocess.Popen[bytes], line: bytes) -> None:
+    """Write a line to a process, unless it has ended or the pipe is full: one that does not read blocks nobody."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError, BlockingIOError):
+        os.write(process.stdin.fileno(), line)
 
 
 def _file_version(path: Path) -> int:

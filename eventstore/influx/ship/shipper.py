@@ -18,7 +18,7 @@ from eventstore.influx.ship.batches import BatchEncoder
 from eventstore.influx.ship.conditions import Preconditions
 from eventstore.influx.ship.history import History
 from eventstore.influx.ship.pace import Pace
-from eventstore.influx.ship.sending import CircuitBreaker, send
+from eventstore.influx.ship.sending import CircuitBreaker, first_missing, send
 from eventstore.proofs.verify import tree_at
 from eventstore.watermarks import Watermark, Watermarks
 
@@ -35,6 +35,7 @@ CHECK_SECONDS = 10
 LOSS_REPORTED_SECONDS = 3_600
 WRITE_CHECK_SECONDS = 30
 IDLE_SECONDS = 0.05
+ENCODING_NS_MAX = 1_000_000
 SECOND = NANOSECONDS
 
 
@@ -86,6 +87,12 @@ class Shipper:
         else:
             self._stop.set()
 
+    def wake(self) -> None:
+        """Look for new records now: somebody has appended them and waits. Any thread may call this."""
+        encoder = self._encoder
+        if encoder is not None:
+            encoder.wake()
+
     def run(self, *, once: bool = False, patience_seconds: float | None = None) -> int:
         """Ship until stopped, or with `once` until caught up; return the position that InfluxDB has confirmed.
 
@@ -133,9 +140,10 @@ class Shipper:
     def _step(self) -> bool:
         """Send the next batch, if there is one within IDLE_SECONDS; return whether one was sent."""
         client = self._checked_client()
+        self._wait_for_turn()
         batch = self._batch = self._batch or self._next()
         if batch is not None:
-            self._keep_pace(batch)
+            self._plan_next_turn(batch)
             send(client, batch, self._breaker)
             self._read_back(client, batch)
             self._written_at = self._clock.monotonic_ns()
@@ -155,8 +163,7 @@ class Shipper:
         The response to a write proves neither: a bucket that was recreated, or restored from an older copy, accepts
         the next batch just the same, without those before it.
         """
-        positions = [position for position in (batch.first - 1, batch.position) if position]
-        missing = self._history.first_missing(client, positions, symbols=self._symbols)
+        missing = first_missing(client, batch.keys)
         if missing:
             msg = (
                 f"InfluxDB lacks position {missing} of log {self._journal.log!r}, whose write it had confirmed: "
@@ -187,10 +194,14 @@ class Shipper:
         if encoder is not None:
             encoder.close()
 
-    def _keep_pace(self, batch: EncodedBatch) -> None:
+    def _wait_for_turn(self) -> None:
         while not self._past(self._next_at) and not self._stop.is_set() and self._drain_until is None:
             self._stop.wait(min((self._next_at - self._clock.monotonic_ns()) / SECOND, LOCK_SECONDS))
-        self._next_at = self._clock.monotonic_ns() + int(self._pace.seconds(len(batch.lines)) * SECOND)
+
+    def _plan_next_turn(self, batch: EncodedBatch) -> None:
+        # From when it was due, unless it came late: encoding it must not delay each turn after it.
+        began = max(self._next_at, self._clock.monotonic_ns() - ENCODING_NS_MAX)
+        self._next_at = began + int(self._pace.seconds(len(batch.lines)) * SECOND)
         assert self._encoder is not None  # it encoded this batch
         self._encoder.records_max = self._pace.records_max
 
