@@ -34,11 +34,14 @@ _decode_raw = msgspec.json.Decoder().decode
 def encode(event: Event) -> tuple[EventType, bytes]:
     """Return what is registered for an event, and its data: compact JSON, defaults left out.
 
-    Raises InvalidEvent for an unregistered class, a wrong member or text that is not Unicode, EventTooLarge for
-    more than 60,000 bytes.
+    Raises InvalidEvent for an unregistered class, a wrong member, members that do not fit one another or text that is
+    not Unicode, EventTooLarge for more than 60,000 bytes.
     """
     kind = by_class(type(event))
     event = kind.validator.check(event)
+    if kind.problem_of is not None and (problem := kind.problem_of(event)) is not None:
+        msg = f"{kind.name}: {problem}"
+        raise InvalidEvent(msg)
     try:
         data = _encode(event)
     except (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError) as e:

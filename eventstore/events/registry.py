@@ -28,7 +28,8 @@ SCHEMA_MAX = 10_000
 class EventType(msgspec.Struct, frozen=True):
     """One registered class of events. `upcasters[n]` turns a raw dict of schema n into one of schema n + 1.
 
-    `durability_of` is asked for one event, where the weakest it may be given depends on its members.
+    `durability_of` is asked for one event, where the weakest it may be given depends on its members, `problem_of` where
+    its members must fit one another.
     """
 
     name: str
@@ -44,6 +45,7 @@ class EventType(msgspec.Struct, frozen=True):
     """The categories as streams begin with them: asked of each event that is appended."""
     requires_actor: bool = False
     durability_of: Callable[[Any], Durability] | None = None
+    problem_of: Callable[[Any], str | None] | None = None
 
     def check_category(self, stream: str) -> None:
         """Raise InvalidEvent, naming the right stream, for a well-formed one in which nothing reads this event."""
@@ -70,6 +72,7 @@ def event(
     categories: tuple[str, ...] = (),
     requires_actor: bool = False,
     durability_of: Callable[[Any], Durability] | None = None,
+    problem_of: Callable[[Any], str | None] | None = None,
 ) -> Callable[[E], E]: ...
 def event(
     cls: E | None = None,
@@ -83,6 +86,7 @@ def event(
     categories: tuple[str, ...] = (),
     requires_actor: bool = False,
     durability_of: Callable[[Any], Durability] | None = None,
+    problem_of: Callable[[Any], str | None] | None = None,
 ) -> E | Callable[[E], E]:
     """Register a subclass of Event under its name, bare or with settings.
 
@@ -91,12 +95,15 @@ def event(
     it may be given. `measures`: numeric members that charts want as plain numbers. `categories`: those of the streams
     that it may be appended to, the usual one first; none: any. `requires_actor`: an append must name its author, by
     `actor`. `durability_of`: returns the weakest durability for one event, where that is stronger than the class's.
+    `problem_of`: returns what is wrong with the members of one event together, None if nothing is; asked when an event
+    is written, never when one is read.
     Raises InvalidEvent for a class that cannot be stored, a name that is taken, and settings that mean nothing.
     """
 
     def register(cls: E) -> E:
         title = _title(cls, name)
-        _check_asked(title, durability_of)
+        _check_asked(title, "durability_of", durability_of)
+        _check_asked(title, "problem_of", problem_of)
         kind = EventType(
             name=title,
             cls=_free(cls, title, _schema(title, schema)),
@@ -110,6 +117,7 @@ def event(
             prefixes=tuple(f"{category}/" for category in categories),
             requires_actor=_flag(title, requires_actor),
             durability_of=durability_of,
+            problem_of=problem_of,
         )
         # Only now, when every setting has been checked: a refused class leaves nothing registered.
         _by_name[kind.name] = _by_class[kind.cls] = kind
@@ -183,9 +191,9 @@ def _flag(name: str, given: object) -> bool:
     return given
 
 
-def _check_asked(name: str, given: object) -> None:
+def _check_asked(name: str, setting: str, given: object) -> None:
     if given is not None and not callable(given):
-        msg = f"{name}: durability_of is a function of an event, not {shown(given)}"
+        msg = f"{name}: {setting} is a function of an event, not {shown(given)}"
         raise InvalidEvent(msg)
 
 

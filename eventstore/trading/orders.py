@@ -13,6 +13,7 @@ from eventstore.trading.enums import (
     Side,
     TimeInForce,
 )
+from eventstore.trading.trade_ids import unidentified
 
 
 @event(categories=("order",), measures=("quantity", "limit_price", "stop_price"))
@@ -58,7 +59,7 @@ class OrderTriggered(Event, frozen=True, kw_only=True):
     """A stop or if-touched order became active."""
 
 
-@event(categories=("order", "trade", "position"), measures=("quantity", "price", "fee"))
+@event(categories=("order", "trade", "position"), measures=("quantity", "price", "fee"), problem_of=unidentified)
 class OrderFilled(Event, frozen=True, kw_only=True):
     """A part of an order, or all of it, was executed. `fee` is what was paid: below zero is a rebate."""
 

@@ -5,9 +5,10 @@ from decimal import Decimal
 
 from eventstore.events import Event, Positive, event
 from eventstore.trading.enums import Liquidity, PositionSide, Side
+from eventstore.trading.trade_ids import unidentified
 
 
-@event(categories=("trade", "order", "position"), measures=("quantity", "price", "fee"))
+@event(categories=("trade", "order", "position"), measures=("quantity", "price", "fee"), problem_of=unidentified)
 class TradeExecuted(Event, frozen=True, kw_only=True):
     """A trade that belongs to no order in this log: stream `trade/ACCOUNT/TRADE_ID`."""
 

@@ -313,6 +313,7 @@ SETTINGS: list[tuple[str, Any, str]] = [
     *[("categories", given, "Rain: categories are a tuple of names") for given in NO_CATEGORIES],
     *[("requires_actor", given, "Rain: requires_actor is True or False") for given in NO_FLAGS],
     *[("durability_of", given, "Rain: durability_of is a function") for given in NO_FUNCTIONS],
+    *[("problem_of", given, "Rain: problem_of is a function") for given in NO_FUNCTIONS],
 ]
 
 

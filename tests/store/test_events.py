@@ -72,7 +72,8 @@ def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
 
 
 def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
-    return strategy_of(shapes.type_info(cls))
+    problem_of = by_class(cls).problem_of
+    return strategy_of(shapes.type_info(cls)).filter(lambda event: problem_of is None or problem_of(event) is None)
 
 
 # The codec
