@@ -30,7 +30,8 @@ def book(
     changes += [("OPPOSITE", new - same, new_price)] if same != new else []
     for number, (kind, quantity, price) in enumerate(changes):
         position.place(Item(kind, fact.log, fact.at, [(fact.at, quantity, price)], trade, [] if number else refund))
-    position.marked.append(("LATE", fact.log))
+    if changes:
+        position.marked.append(("LATE", fact.log))
 
 
 def unbook(position: Position, fact: Fact) -> bool:
@@ -39,7 +40,8 @@ def unbook(position: Position, fact: Fact) -> bool:
     mine = [item for item in booked if item.log == fact.log and item.execution is None]
     if not all(map(position.is_open, mine)):
         return False
-    position.items = [item for item in position.items if item not in mine]
+    for item in mine:
+        position.take_out(item)
     position.marked = [mark for mark in position.marked if mark != ("LATE", fact.log)]
     return True
 
@@ -49,7 +51,10 @@ def drop(position: Position, twin: Execution, fact: Fact) -> None:
     item = position.item_of(twin)
     assert item is not None
     if position.is_open(item):
-        position.items.remove(item)
+        position.take_out(item)
         return
-    figures = fractions((twin.quantity, twin.price), position.scale_since(item.place))
+    for booked in (each for items in position.lists for each in items if each.execution is twin and each is not item):
+        # The fees that its bust gave back are gone with it.
+        booked.fees = []
+    figures = fractions((twin.quantity, twin.price), item.scale * position.scale_since(item.place))
     book(position, fact, (figures, (NOTHING, figures[1])), [], twin)

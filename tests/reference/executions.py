@@ -17,11 +17,18 @@ class Executions:
 
     def __init__(self, identities_max: int = IDENTITIES_MAX) -> None:
         self.all: list[Execution] = []
+        self.dropped: list[Execution] = []
         self.contracts = Contracts()
         # Fees of trades that are not known, and every fee that was recorded by itself, by its log position.
         self.charged: list[Fact] = []
         self.fees: dict[int, Fee] = {}
         self._max = identities_max
+
+    @property
+    def recent(self) -> list[Execution]:
+        """Return the executions that are compared: of the newest, whatever has turned out to be another one."""
+        newest = sorted(self.all + self.dropped, key=lambda each: each.log)[-self._max :]
+        return [each for each in newest if each not in self.dropped]
 
     def report(self, fact: Fact) -> tuple[str, Execution]:
         """Return NEW, REPEATED, COMPLETED or CONFLICTING, and the execution that a report is of."""
@@ -32,7 +39,7 @@ class Executions:
         if fact.fee:
             fresh.charge(Fee(fact.currency, fact.fee, self.contracts.defined.get(contract)))
             fresh.fee_stated = True
-        verdict, known = self.compared(fresh, self.all[-self._max :])
+        verdict, known = self.compared(fresh, self.recent)
         if known is None:
             self.all.append(fresh)
             return verdict, fresh
@@ -52,6 +59,7 @@ class Executions:
         ]
         # A report of the figures before a correction is a report of the same execution.
         same = [each for each in rivals if fresh.figures[0][1:] in [figure[1:] for figure in each.figures]]
+        same = [each for each in same if "NET" in {each.held, fresh.held} or each.held == fresh.held]
         same.sort(key=lambda each: each.trading_day == fresh.trading_day)
         if same:
             return ("COMPLETED" if completed(same[-1], fresh) else "REPEATED"), same[-1]
@@ -59,14 +67,19 @@ class Executions:
 
     def about(self, fact: Fact) -> Execution | None:
         """Return the execution that a later fact names: of its own stream, else the newest with all that is stated."""
+        return max(self.candidates(fact), key=lambda each: each.log, default=None)
+
+    def candidates(self, fact: Fact) -> list[Execution]:
+        """Return all executions that a later fact may name."""
         known = [
             each
-            for each in self.all[-self._max :]
+            for each in self.recent
             if each.id == fact.id
             and (fact.symbol is None or each.contract == self.contracts.of(fact.symbol))
             and (fact.kind != "BUST" or fact.side is None or each.busted or (each.quantity > 0) is (fact.side > 0))
         ]
-        return max(known, key=lambda each: (fact.stream in each.streams, each.log), default=None)
+        ranks = [(fact.stream in each.streams, has_had(each, fact)) for each in known]
+        return [each for each, rank in zip(known, ranks, strict=True) if rank == max(ranks)]
 
     def define(self, fact: Fact) -> list[tuple[Execution, Execution, str]]:
         """Learn a contract's names. Of executions known apart until now, take out each that is another, earlier one.
@@ -79,14 +92,15 @@ class Executions:
             each.contract = self.contracts.of(each.contract)
         self._state_terms(fact)
         found, kept = [], list[tuple[Execution, str]]()
-        for twin, name in apart[-self._max :]:
+        recent = [(each, name) for each, name in apart if each in self.recent]
+        first = {each.id: each.log for each, _ in reversed(recent)}
+        for twin, name in sorted(recent, key=lambda each: (first[each[0].id], each[0].log)):
             verdict, known = self.compared(twin, [each for each, other in kept if other != name])
             if known is None:
                 kept.append((twin, name))
                 continue
             self.all.remove(twin)
-            if verdict == "CONFLICTING":
-                known.conflicts.append(twin.log)
+            self.dropped.append(twin)
             found.append((twin, known, verdict))
         return found
 
@@ -101,6 +115,16 @@ class Executions:
 
     def _state_terms(self, fact: Fact) -> None:
         """State a contract's terms for the fees that were recorded before there were any."""
-        mine = [each for each in self.all if each.contract == fact.symbol]
+        mine = [each for each in self.all + self.dropped if each.contract == fact.symbol]
         early = [each for each in self.charged if self.contracts.of(each.symbol or "") == fact.symbol]
-        state_terms([fee for each in mine for fee in each.fees] + [self.fees[each.log] for each in early], fact)
+        fees = [fee for each in mine for fee in [*each.fees, *(spent for _, spent in each.spent)]]
+        state_terms(fees + [self.fees[each.log] for each in early], fact)
+
+
+def has_had(execution: Execution, fact: Fact) -> bool:
+    """Return whether an execution has had the figures that a bust or correction repeats of it."""
+    quantity, price = (fact.quantity, fact.price) if fact.kind == "BUST" else fact.before or (None, None)
+    return any(
+        (quantity is None or abs(each) == quantity) and (price is None or other == price)
+        for _, each, other in execution.figures
+    )

@@ -82,7 +82,12 @@ class History:
             self.now += self.chance.choice((1, 5, 60, 7 * 60)) * MINUTE
             self.chance.choice(kinds)()
         self.reported.sort(key=lambda each: each[0])
-        return [replace(fact, log=log) for log, (_, fact) in enumerate(self.reported, 1)]
+        now, facts = START, list[Fact]()
+        for log, (_, fact) in enumerate(self.reported, 1):
+            now = max(now, fact.at)
+            # What states no time counts from when it is recorded.
+            facts.append(replace(fact, log=log, at=fact.at if fact.timed else now))
+        return facts
 
     def report(self, fact: Fact, at: int | None = None) -> None:
         """Report a fact at an instant, by default now, or late."""

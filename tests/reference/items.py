@@ -16,10 +16,11 @@ NOTHING = Fraction(0)
 class Item:
     """One change of a position: a FILL, a SPLIT, or another adjustment by its reason.
 
-    What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price); a lot that comes from a position
-    that has merged is CARRIED, with its price by average cost. `history` are the figures (since, quantity, price), the
-    last in force. A split that is fixed keeps its ratio. `terms` is the contract's definition when the item was
-    recorded, or the first one after that.
+    What changes a trade that is fixed is OPPOSITE (a quantity) or REPRICE (a price). Of a position that has merged, and
+    its `older` items, a lot is CARRIED, with its price by average cost; BROUGHT is what those leave to count for the
+    next round trip. `history` are the figures (since, quantity, price), the last in force. A split that is fixed keeps
+    its ratio. `terms` is the contract's definition when the item was recorded, or the first one after that. `scale` is
+    by how much splits multiplied the figures until its place; `reconciled` is the reconciliation that stood for it.
     """
 
     kind: str
@@ -32,6 +33,9 @@ class Item:
     place: tuple[int, int] = (0, 0)
     average_price: Fraction | None = None
     fixed_ratio: Fraction | None = None
+    scale: Fraction = Fraction(1)
+    reconciled: Item | None = None
+    older: list[Item] = field(default_factory=list)
 
     @property
     def quantity(self) -> Fraction:
@@ -49,6 +53,13 @@ class Item:
     def state(self, quantity: Fraction, price: Fraction | None) -> None:
         """Replace the figures, as if they had always been so."""
         self.history[-1] = (self.history[-1][0], quantity, price)
+
+    def rescale(self, by: Fraction) -> None:
+        """Bring the figures to the base of another place: splits have multiplied a quantity by so much until there."""
+        more, self.scale = by / self.scale, by
+        self.history = [
+            (since, quantity * more, None if price is None else price / more) for since, quantity, price in self.history
+        ]
 
     def known_at(self, at: int) -> Fraction:
         """Return the quantity as the venue had it at an instant: before any later bust or correction."""

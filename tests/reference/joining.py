@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.reference.items import Item
+from tests.reference.items import NOTHING, Item
 from tests.reference.lots import Totals, fold
 from tests.reference.sequence import Position
 
@@ -18,11 +18,13 @@ def joined(position: Position, other: Position, log: int) -> Position:
     older, marked = position.older + other.older, position.marked + other.marked
     if all(each.items[each.start :] or base(each).lots for each in both):
         marked.append(("MERGED", log))
-    held = sorted((each for each in both if base(each).lots), key=lambda each: each.items[each.start - 1].place)
+    held = sorted((each for each in both if base(each).lots), key=lambda each: each.fixed)
     front = held[0].items[: held[0].start] if held else []
-    older += [each.items[: each.start] for each in both if each.start and each not in held[:1]]
-    window = sorted((item for each in both for item in each.items[each.start :]), key=lambda item: item.place)
-    window[:0] = [lot for each in held[1:] for lot in carried(each)]
+    gone = [(each, each.items[: each.start]) for each in both if each.start and each not in held[:1]]
+    older += [items for _, items in gone]
+    front += [brought(max(each.fixed for each in both), items) for _, items in gone if not fold(items).lots]
+    window = sorted((item for each in both for item in each.items[each.start :]), key=_order)
+    window[:0] = [lot for each, items in gone if each in held for lot in carried(each, items)]
     return replace(position, items=front + window, start=len(front), older=older, marked=marked)
 
 
@@ -31,19 +33,31 @@ def base(position: Position) -> Totals:
     return fold(position.items[: position.start])
 
 
-def carried(position: Position) -> list[Item]:
+def brought(place: tuple[int, int], items: list[Item]) -> Item:
+    """Return an item for what a flat position's fixed items leave to count for its next round trip."""
+    at, log = place
+    return Item("BROUGHT", log, at, [(at, NOTHING, NOTHING)], place=place, older=items)
+
+
+def carried(position: Position, items: list[Item]) -> list[Item]:
     """Return the lots that were open before the window, as items with the place and time of the last fixed one."""
-    totals, last = base(position), position.items[position.start - 1]
+    totals, last, (at, log) = fold(items), items[-1], position.fixed
     average = totals.average_total / totals.priced if totals.priced else None
     return [
         Item(
             "CARRIED",
-            last.log,
-            last.at,
-            [(last.at, quantity, price)],
+            log,
+            at,
+            [(at, quantity, price)],
             terms=last.terms,
-            place=last.place,
+            place=(at, log),
             average_price=None if price is None else average,
+            older=items,
         )
         for quantity, price in totals.lots
     ]
+
+
+def _order(item: Item) -> tuple[int, int]:
+    # Lots that were carried earlier stay first.
+    return (-1, 0) if item.kind == "CARRIED" else item.place

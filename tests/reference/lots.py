@@ -17,7 +17,7 @@ class Totals:
 
     `lots` are open quantities with their prices, None if none was stated; `average_total` is the cost of the priced
     ones by average cost. `realized` has an entry for each item. The item at `opened` was the last to open the position,
-    or to reverse it.
+    or to reverse it. `went` has 1 if a purchase led above zero, -1 if a sale led below.
     """
 
     quantity: Fraction = NOTHING
@@ -26,6 +26,8 @@ class Totals:
     realized: list[tuple[Item, Fraction, Fraction]] = field(default_factory=list)
     opened: int = 0
     inexact: bool = False
+    unpriced: bool = False
+    went: set[int] = field(default_factory=set)
 
     @property
     def cost(self) -> Fraction:
@@ -47,6 +49,7 @@ def fold(items: list[Item]) -> Totals:
     held = Totals()
     for index, item in enumerate(items):
         before, first, average = held.quantity, NOTHING, NOTHING
+        lacking = abs(held.quantity - held.priced)
         if item.kind == "SPLIT":
             _scale(held, ratio(items, index))
         elif item.kind == "REPRICE":
@@ -54,6 +57,9 @@ def fold(items: list[Item]) -> Totals:
         elif item.quantity:
             first, average = _change(held, item.quantity, item.price, item.average_price)
             held.inexact |= not _fits(held.quantity)
+            held.went |= {sign for sign in (1, -1) if held.quantity * sign > 0 and item.quantity * sign > 0}
+            # What was opened without a price realizes nothing, which may be wrong.
+            held.unpriced |= item.is_unpriced or (item.price is None and abs(held.quantity - held.priced) > lacking)
         held.realized.append((item, first, average))
         if held.quantity and before * held.quantity <= 0:
             held.opened = index

@@ -11,16 +11,15 @@ UNCERTAIN = {"UNPRICED", "INEXACT", "IMPOSSIBLE_SPLIT", "UNKNOWN_BUST", "UNKNOWN
 
 def marks_of(position: Position) -> set[str]:
     """Return what happened to a position, and what its items are as they stand, fixed ones included."""
-    totals = position.totals()
-    has_unpriced_lots = totals.priced != totals.quantity
+    wrong_way = {"NET": 0, "LONG": -1, "SHORT": 1}[position.side]
     found = {
-        "UNPRICED": has_unpriced_lots or any(item.is_unpriced for items in position.lists for item in items),
+        "UNPRICED": any(fold(items).unpriced for items in position.lists),
         "IMPOSSIBLE_SPLIT": any(
             item.kind == "SPLIT" and ratio(items, index) == 1
             for items in position.lists
             for index, item in enumerate(items)
         ),
         "INEXACT": any(fold(items).inexact for items in position.lists),
-        "OVERCLOSED": totals.quantity * {"NET": 0, "LONG": 1, "SHORT": -1}[position.side] < 0,
+        "OVERCLOSED": any(wrong_way in fold(items).went for items in position.lists),
     }
     return {kind for kind, _ in position.marked} | {kind for kind, is_so in found.items() if is_so}

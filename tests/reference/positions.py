@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from tests.reference.booking import book, drop, stated, unbook
-from tests.reference.executions import IDENTITIES_MAX, Executions
+from tests.reference.executions import IDENTITIES_MAX, Executions, has_had
 from tests.reference.facts import Fact
 from tests.reference.items import Item, fractions
 from tests.reference.joining import joined
@@ -69,6 +69,8 @@ class Positions:
             self._apply_early(execution, position)
         else:
             position.move(execution)
+            # If it happened earlier than it seemed, what was recorded before it may be about it.
+            self._apply_early(execution, position)
 
     def _apply_early(self, execution: Execution, position: Position) -> None:
         """Apply what was recorded before the trade that it is about, by another process."""
@@ -82,15 +84,29 @@ class Positions:
                 self.apply(fact)
 
     def _change(self, fact: Fact) -> None:
-        execution, bust = self.executions.about(fact), fact.kind == "BUST"
+        named = self.executions.about(fact)
+        others = [each for each in self.executions.candidates(fact) if each is not named and not each.busted]
+        self._change_execution(fact, named)
+        for execution in [named, *others] if named is not None and others else []:
+            execution.conflicts.append(fact.log)
+            self.get(execution.contract, execution.held).marked.append(("CONFLICTING", fact.log))
+
+    def _change_execution(self, fact: Fact, execution: Execution | None) -> None:
+        bust = fact.kind == "BUST"
         if execution is None:
             self._change_unknown(fact)
             return
         position = self.get(execution.contract, execution.held)
+        is_conflict = bust and not has_had(execution, fact)
         if execution.busted:
             position.marked.append(("DUPLICATE_BUST" if bust else "UNKNOWN_CORRECTION", fact.log))
+            if bust and not is_conflict:
+                execution.conflicts.clear()
             return
         before, after = execution.change(fact)
+        if is_conflict:
+            execution.conflicts.append(fact.log)
+            position.marked.append(("CONFLICTING", fact.log))
         item = position.item_of(execution)
         assert item is not None
         if position.is_open(item):
@@ -99,17 +115,21 @@ class Positions:
                 execution.fees.clear()
             return
         # Figures are on the base of the trade's own time: splits have multiplied it since.
-        by = position.scale_since(item.place)
+        by = item.scale * position.scale_since(item.place)
         refund = [fee.refund() for fee in execution.fees] if bust else []
+        if bust:
+            execution.spent = [(execution.at, fee) for fee in execution.fees]
+            execution.fees.clear()
         book(position, fact, (fractions(before, by), fractions(after, by)), refund, execution)
 
     def _change_unknown(self, fact: Fact) -> None:
         """Book a change of a trade that is not known by what it says of it; if that is not enough, remember it."""
         bust, change = fact.kind == "BUST", stated(fact)
-        again = [each for each in self.booked if (each.kind, each.id, each.symbol) == (fact.kind, fact.id, fact.symbol)]
+        waiting = [each for each in self.unknown + self.booked if (each.kind, each.id) == (fact.kind, fact.id)]
+        waiting = sorted((each for each in waiting if each.symbol in {fact.symbol, None}), key=lambda each: each.log)
         # A correction may restore what an earlier one replaced: it is repeated only if it states what the last one did.
-        same = [each for each in again[-1:] if (each.quantity, each.price) == (fact.quantity, fact.price)]
-        if fact.symbol is not None and (again if bust else same):
+        same = [each for each in waiting[-1:] if (each.quantity, each.price) == (fact.quantity, fact.price)]
+        if fact.symbol is not None and any(each in self.booked for each in (waiting if bust else same)):
             self.get(fact.symbol, fact.held).marked.append((f"DUPLICATE_{WORDS[fact.kind]}", fact.log))
         elif change is None:
             self.unknown.append(fact)
@@ -137,13 +157,24 @@ class Positions:
             position.define(fact)
         for twin, known, verdict in twins:
             self._merge(twin, known, verdict, fact)
+        # What named a trade by a contract that was not known to be its own.
+        waiting = (self.executions.charged, self.unknown, self.booked)
+        first = {each.id: each.log for each in sorted((each for facts in waiting for each in facts), key=_newest_first)}
+        for execution in sorted(self.executions.all, key=lambda each: first.get(each.id, 0)):
+            self._apply_early(execution, self.get(execution.contract, execution.held))
 
     def _merge(self, twin: Execution, known: Execution, verdict: str, fact: Fact) -> None:
         """Take out an execution that turns out to be another one: its time, busts and corrections are of that."""
         position = self.get(known.contract, known.held)
         if verdict == "CONFLICTING":
             position.marked.append((verdict, twin.log))
+            known.conflicts.append(twin.log)
+        known.conflicts += twin.conflicts
         drop(self.get(twin.contract, twin.held), twin, fact)
         position.move(known)
         for later in inherited(twin, known, fact.log):
-            self._change(later)
+            self._change_execution(later, known)
+
+
+def _newest_first(fact: Fact) -> int:
+    return -fact.log

@@ -10,7 +10,6 @@ from fractions import Fraction
 from tests.reference.days import day_of
 from tests.reference.facts import ZERO, Fact
 from tests.reference.items import Item, ratio
-from tests.reference.lots import fold
 from tests.reference.positions import Positions
 from tests.reference.sequence import Position
 from tests.reference.trades import Fee
@@ -54,19 +53,14 @@ class Trip:
 
 def trips(symbol: str, position: Position) -> list[Trip]:
     """Return the round trips of a position that have ended, in the order they did; one in progress is left out."""
-    ended: list[Trip] = []
-    trip, begun = Trip(symbol, position.side), dict[tuple[int, int], Trip]()
+    ended, begun = list[Trip](), dict[int, Trip]()
     for items in position.lists:
-        trip = _trips(trip, items, ended, begun)
-        if fold(items).quantity:
-            # Its open lots are carried into a later list, and the trip with them. If it is flat, what was corrected
-            # since counts for the next trip.
-            begun[items[-1].place], trip = trip, Trip(symbol, position.side)
+        begun[id(items)] = _trips(Trip(symbol, position.side), items, ended, begun)
     return sorted(ended, key=lambda trip: trip.items[-1].place)
 
 
-def _trips(trip: Trip, items: list[Item], ended: list[Trip], begun: dict[tuple[int, int], Trip]) -> Trip:
-    """Add the trips of one list that have ended; return the one in progress."""
+def _trips(trip: Trip, items: list[Item], ended: list[Trip], begun: dict[int, Trip]) -> Trip:
+    """Add the trips of one list that have ended; return the one in progress, which a later list may go on with."""
     held = Fraction(0)
     for index, item in enumerate(items):
         if item.kind == "SPLIT":
@@ -76,15 +70,16 @@ def _trips(trip: Trip, items: list[Item], ended: list[Trip], begun: dict[tuple[i
         if item.kind == "REPRICE":
             _reprice(ended, trip, item)
             continue
+        if id(item.older) in begun:
+            trip.resume(begun.pop(id(item.older)), [each for each in items if each.older is item.older])
         if not item.quantity:
             continue
-        if item.kind == "CARRIED" and item.place in begun:
-            trip.resume(begun.pop(item.place), [each for each in items if each.place == item.place])
         after = held + item.quantity
         through = held * after < 0
         trip.trade(item, -held if through else item.quantity, item.price)
         # The whole fee of a fill through flat belongs to the trip that it ends.
-        trip.charged += item.fees if item.kind != "FILL" or item.execution is None else item.execution.fees
+        trade = item.execution if item.kind == "FILL" else None
+        trip.charged += item.fees if trade is None else trade.fees + [fee for _, fee in trade.spent]
         held = after
         if not after or through:
             trip.ended_at = item.at
@@ -121,10 +116,22 @@ def trips_by_day(account: Positions, stated: list[Fact]) -> Counter[str]:
 
 
 def volume(account: Positions, symbol: str) -> tuple[int, Decimal, Decimal, int]:
-    """Return the number of executions that count, the quantities bought and sold, and how many were busted."""
-    contract = account.executions.contracts.of(symbol)
-    mine = [each for each in account.executions.all if each.contract == contract]
-    bought = sum((each.quantity for each in mine if each.quantity > 0), ZERO)
-    sold = sum((-each.quantity for each in mine if each.quantity < 0), ZERO)
-    busted = sum(each.busted for each in mine)
-    return len(mine) - busted, bought, sold, busted
+    """Return the number of executions that count, the quantities bought and sold, and how many were busted.
+
+    What is booked for a trade that is not known, by what a bust or correction says of it, counts as if it were known.
+    """
+    of = account.executions.contracts.of
+    signed = [each.quantity for each in account.executions.all if each.contract == of(symbol)]
+    before: list[Decimal] = []
+    for fact in account.booked:
+        if of(str(fact.symbol)) == of(symbol):
+            side, quantity = fact.side or 0, fact.quantity or ZERO
+            before.append(side * (fact.before[0] if fact.before else quantity))
+            signed.append(side * quantity if fact.kind == "CORRECT" else ZERO)
+    after, less = _both(signed), _both(before)
+    busted = sum(not each for each in signed)
+    return len(signed) - busted - len(before), after[0] - less[0], after[1] - less[1], busted
+
+
+def _both(signed: list[Decimal]) -> tuple[Decimal, Decimal]:
+    return sum((each for each in signed if each > 0), ZERO), sum((-each for each in signed if each < 0), ZERO)

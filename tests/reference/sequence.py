@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import prod
 
 from tests.reference.facts import Fact
-from tests.reference.items import Item, fix, scale
+from tests.reference.items import Item, fix, ratio, scale
 from tests.reference.lots import Totals, fold
 from tests.reference.trades import Execution, state_terms
 
@@ -41,6 +41,11 @@ class Position:
     def lists(self) -> list[list[Item]]:
         return [*self.older, self.items]
 
+    @property
+    def fixed(self) -> tuple[int, int]:
+        """Return the place up to which everything is fixed."""
+        return max((items[-1].place for items in (*self.older, self.items[: self.start]) if items), default=(0, 0))
+
     def entries(self) -> list[tuple[Item, Fraction, Fraction]]:
         """Return each item with what it realized, by FIFO and by average cost."""
         return [entry for items in self.lists for entry in fold(items).realized]
@@ -62,31 +67,40 @@ class Position:
     def place(self, item: Item) -> None:
         """Put an item where it happened; at the end, marked LATE, if that was before the window."""
         item.place, item.terms = (item.at, item.log), item.terms or self.terms
-        fixed = [items[-1].place for items in (*self.older, self.items[: self.start]) if items]
-        late = item.place < max(fixed, default=item.place)
+        late = item.place < self.fixed
         is_change = item.kind not in {"RECONCILED", "SPLIT", "REPRICE"}
-        standing_for_it = self.reconciled(item.at, item.log) if is_change else None
-        if late and standing_for_it is not None:
+        gap = item.reconciled = self.reconciled(item.at, item.log) if is_change else None
+        index = bisect_right(self.items, item.place, key=lambda each: each.place)
+        if late and gap is not None:
             # A reconciliation has already stood for it: it comes just before that, and nothing later changes.
-            by = self.scale_since(item.place, self.items.index(standing_for_it))
-            item.state(item.quantity * by, None if item.price is None else item.price / by)
-            self._insert(item, self.items.index(standing_for_it), standing_for_it.place)
+            index = self.items.index(gap)
+            item.rescale(self.scale_since(item.place, index))
+            item.place = gap.place
         elif late:
             self.marked.append(("LATE", item.log))
-            self._insert(item, len(self.items), max([item.place, *(each.place for each in self.items[-1:])]))
-        else:
-            self._insert(item, bisect_right(self.items, item.place, key=lambda each: each.place), item.place)
-        self.absorb(standing_for_it, item.place, item.quantity)
-
-    def _insert(self, item: Item, index: int, place: tuple[int, int]) -> None:
-        item.place = place
+            index = len(self.items)
+            item.place = max([item.place, *(each.place for each in self.items[-1:])])
         self.items.insert(index, item)
+        self.absorb(gap, item, item.quantity)
         opens = index == len(self.items) - 1 == self.totals().opened
         if opens and not any(self._holds(number) for number in range(self.start, index)):
             self.start = index
         if len(self.items) - self.start > self.window_max:
-            self.start += self.window_max // 2
+            self._fix_oldest()
         fix(self.items[: self.start])
+
+    def _fix_oldest(self) -> None:
+        first, self.start = self.start, self.start + self.window_max // 2
+        if any(len(item.history) > 1 for item in self.items[first : self.start]):
+            # What the venue held at the time of a split must not be forgotten before the split is fixed, too.
+            splits = [index for index, item in enumerate(self.items) if item.kind == "SPLIT"]
+            self.start = max([self.start, *(index + 1 for index in splits)])
+
+    def take_out(self, item: Item) -> None:
+        """Take an item out again, as if it had never been."""
+        if item.reconciled is not None and self.is_open(item.reconciled):
+            self.absorb(item.reconciled, item, -item.quantity)
+        self.items.remove(item)
 
     def _holds(self, index: int) -> bool:
         """Return whether an item keeps the window open: its price, or the fill that it stands for, may still come."""
@@ -99,17 +113,33 @@ class Position:
         window = self.items[self.start :]
         return next((each for each in window if each.kind == "RECONCILED" and each.at >= at and each.log < log), None)
 
-    def absorb(self, reconciled: Item | None, place: tuple[int, int], change: Fraction) -> None:
+    def absorb(self, reconciled: Item | None, item: Item, change: Fraction) -> None:
         """Take a change that a reconciliation stood for out of it: after it, the broker's quantity holds as before."""
         if reconciled is not None:
-            change *= scale(self.items, place, self.items.index(reconciled))
+            between = range(self.items.index(item) + 1, self.items.index(reconciled))
+            change *= prod(ratio(self.items, index) for index in between if self.items[index].kind == "SPLIT")
+            # One that closes and opens has a record for each: each gives what it stands for, the first takes the rest.
+            for part in self._parts(reconciled):
+                if part.quantity * change > 0:
+                    taken = min(part.quantity, change, key=abs)
+                    part.state(part.quantity - taken, part.price)
+                    change -= taken
             reconciled.state(reconciled.quantity - change, reconciled.price)
+
+    def _parts(self, reconciled: Item) -> list[Item]:
+        """Return the reconciliations of one instant that follow one another in the log, from a first one on."""
+        parts = [reconciled]
+        for item in self.items[self.items.index(reconciled) + 1 :]:
+            if item.kind != "RECONCILED" or (item.at, item.log) != (parts[-1].at, parts[-1].log + 1):
+                break
+            parts.append(item)
+        return parts
 
     def change(self, item: Item, fact: Fact, after: Figures) -> None:
         """Correct or bust an item within the window: as if it had been so from the start."""
-        before = item.quantity
-        item.history.append((fact.at, *after))
-        self.absorb(self.reconciled(fact.at, fact.log), item.place, item.quantity - before)
+        before, (quantity, price) = item.quantity, after
+        item.history.append((fact.at, quantity * item.scale, price / item.scale))
+        self.absorb(self.reconciled(fact.at, fact.log), item, item.quantity - before)
 
     def define(self, terms: Fact) -> None:
         """Take the terms for what is recorded from now on, and for what was recorded before there were any."""
@@ -125,10 +155,10 @@ class Position:
                 item.state(item.quantity, price)
 
     def move(self, execution: Execution) -> None:
-        """Count an execution on its own day once its time is known, and where it happened unless it is fixed."""
+        """Put an execution where it happened once its time is known; what it realized stays if it is fixed."""
         item = self.item_of(execution)
-        if item is not None and item.at != execution.at:
+        if item is not None and item.at != execution.at and self.is_open(item):
+            self.take_out(item)
             item.at = execution.at
-            if self.is_open(item):
-                self.items.remove(item)
-                self.place(item)
+            item.rescale(Fraction(1))
+            self.place(item)

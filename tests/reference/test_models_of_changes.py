@@ -237,7 +237,7 @@ def test_each_reason_has_its_own_prices_and_zero_is_one() -> None:
     assert account.marks("ES") == set()
 
 
-def test_what_was_opened_without_a_price_is_marked_until_it_is_closed() -> None:
+def test_what_was_opened_without_a_price_stays_marked() -> None:
     # Two came without a price; what closes one realizes nothing.
     facts = [adjust(2, "TRANSFER"), fill("A", -1, 110)]
     account = after(*facts)
@@ -245,7 +245,8 @@ def test_what_was_opened_without_a_price_is_marked_until_it_is_closed() -> None:
     assert account.marks("ES") == {"UNPRICED"}
     # A stated price is of reconciliations and expiries alone.
     assert after(*facts, adjust(0, "RECONCILED", 100)).marks("ES") == {"UNPRICED"}
-    assert after(*facts, fill("B", -1, 110)).marks("ES") == set()
+    # Once both are closed, what they realized is still not known.
+    assert after(*facts, fill("B", -1, 110)).marks("ES") == {"UNPRICED"}
 
 
 def test_a_price_that_is_stated_after_the_window_changes_nothing_and_the_mark_stays() -> None:
@@ -262,6 +263,21 @@ def test_a_part_of_the_missing_fill_replaces_a_part() -> None:
     account = after((0, fill("A", 2, 6740)), (5, adjust(-2, "RECONCILED")), (1, fill("B", -1, 6690)))
     assert figures(account) == (0, -50, -50, 0, 0)
     assert account.marks("ES") == {"UNPRICED"}
+
+
+def test_a_gap_of_two_parts_gives_way_to_its_fills() -> None:
+    # 3 bought @ 100; the broker reports -2 @ 90: 3 closed without a price, 2 sold @ 90. What was sold comes later.
+    gap: list[Timed] = [(0, fill("A", 3, 100)), (5, adjust(-3, "RECONCILED")), (5, adjust(-2, "RECONCILED", 90))]
+    account = after(*gap)
+    assert figures(account) == (-2, 0, 0, -180, -180)
+    assert account.marks("ES") == {"UNPRICED"}
+    for missing in ([(-5, 95)], [(-3, 95), (-2, 95)], [(-1, 95), (-4, 95)]):
+        fills = [(number, fill(f"M{number}", *figures)) for number, figures in enumerate(missing, 1)]
+        account = after(*gap, *fills)
+        assert figures(account) == (-2, -15, -15, -190, -190)
+        assert account.marks("ES") == set()
+    # One more than both parts stood for: the first part takes it, without a price.
+    assert after(*gap, (1, fill("M", -6, 95))).marks("ES") == {"UNPRICED"}
 
 
 def test_the_missing_fill_replaces_it_even_after_the_position_was_opened_again() -> None:

@@ -273,3 +273,38 @@ def test_a_name_that_is_learned_later_has_the_terms_of_the_definition_that_lists
     trip = [fill("A", 1, 100, symbol="CON.ES"), fill("B", -1, 110, symbol="CON.ES")]
     account = after(FIFTY, *trip, FIVE, replace(FIVE, names=("CON.ES",)), replace(FIFTY, names=("CON.ES",)))
     assert money(account, []) == {(ON_DAY_5, "EUR"): Money(Fraction(50), Fraction(50), Fraction(0))}
+
+
+def test_the_lots_of_a_third_name_come_first_too() -> None:
+    # ES was short 1 @ 105 and @ES 1 @ 100 before B and D, which reversed them; CON.ES is short 3 @ 90, since earlier.
+    # Without B, D closes the two: 1 - 4 points, and E's 3 are left.
+    es, other = (
+        [fill("A", -1, 105), fill("B", 6, 103)],
+        [fill("C", -1, 100, symbol="@ES"), fill("D", 2, 104, symbol="@ES")],
+    )
+    third: Timed = (0, fill("E", -3, 90, symbol="CON.ES"))
+    account = after(*es, *other, third, define(names=("@ES", "CON.ES")), bust("B"))
+    assert figures(account)[:2] == (-3, -3)
+    assert account.get("ES").totals().cost == -270
+
+
+def test_a_correction_of_an_earlier_name_counts_for_the_trip_in_progress() -> None:
+    # The correction says of T what makes -1 @ 10 more, before it is known that ES and CON.ES are one. It counts for the
+    # trip that is in progress then, not for the one that CON.ES had ended.
+    change = correct("T", 1, 110, symbol="ES", side=1, before=(Decimal(1), Decimal(100)))
+    ended = [
+        fill("A", 1, 100, symbol="CON.ES"),
+        fill("B", -1, 120, symbol="CON.ES"),
+        fill("E", 1, 100, symbol="CON.ES"),
+    ]
+    account = after(*ended, change, fill("C", 1, 100), define(names=("CON.ES",)), fill("D", -2, 130))
+    assert trips_of(account) == [(20, {}), (50, {})]
+
+
+def test_a_twin_leaves_its_conflict_and_its_correction_to_the_trade_that_it_is() -> None:
+    # CON.ES's A is reported with 2 and with 3; ES's A, with 2, is the same trade.
+    known = [fill("A", 2, 100), fill("A", 2, 100, symbol="CON.ES"), fill("A", 3, 100, symbol="CON.ES")]
+    assert after(*known, define(names=("CON.ES",))).is_uncertain("ES")
+    corrected = after(*known, correct("A", 2, 110, symbol="CON.ES"), define(names=("CON.ES",)))
+    assert figures(corrected) == (2, 0, 0, 220, 220)
+    assert not corrected.is_uncertain("ES")

@@ -27,6 +27,7 @@ class Fee:
 class Execution:
     """One trade. `figures` are all that were ever in force, as (since, signed quantity, price); a bust leaves zero.
 
+    `spent` are fees, and when they were charged, that were refunded later since the trade was fixed when it was busted.
     `contract` is what its symbol meant when it was reported, or what that contract has become a name of since.
     """
 
@@ -40,6 +41,7 @@ class Execution:
     trading_day: str | None
     figures: list[tuple[int, Decimal, Decimal]]
     fees: list[Fee] = field(default_factory=list)
+    spent: list[tuple[int, Fee]] = field(default_factory=list)
     fee_stated: bool = False
     conflicts: list[int] = field(default_factory=list)
 
@@ -102,7 +104,7 @@ def completed(known: Execution, again: Execution) -> bool:
     known.trading_day = known.trading_day or again.trading_day
     if again.fee_stated and not known.fee_stated:
         known.fee_stated = True
-        for fee in again.fees:
+        for fee in [*again.fees, *(spent for _, spent in again.spent)]:
             known.charge(fee)
     if again.timed and not known.timed and abs(again.at - known.at) >= SECOND:
         known.at, known.timed = again.at, True
