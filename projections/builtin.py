@@ -11,9 +11,10 @@ from projections.views.enforcement import Enforcements, EnforcementView
 from projections.views.equity import Equities, EquityView
 from projections.views.executions.counters import Counters, CountersView
 from projections.views.executions.pnl import Pnl
-from projections.views.executions.positions import Positions, PositionsView
-from projections.views.executions.round_trips import RoundTrips, RoundTripsView
-from projections.views.executions.trades import Trades, TradesView
+from projections.views.executions.positions import Positions
+from projections.views.executions.round_trips import RoundTrips
+from projections.views.executions.trades import Trades
+from projections.views.executions.view import ExecutionsView
 from projections.views.high_water_marks import HighWaterMarks, HighWaterMarksView
 from projections.views.limits.view import Limits, LimitsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
@@ -33,8 +34,7 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
     """Return the views that every book has; `tiers` keeps the closed orders that leave the orders view's state."""
     return (
         OrdersView(tiers=tiers),
-        TradesView(),
-        PositionsView(),
+        ExecutionsView(),
         LockoutsView(),
         ContractsView(),
         AccountsView(),
@@ -43,7 +43,6 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         EquityView(),
         HighWaterMarksView(),
         CountersView(),
-        RoundTripsView(),
         EnforcementView(),
         BlackoutsView(),
         PairsView(),

@@ -30,7 +30,10 @@ from eventstore.trading import (
 from projections.reading import tail
 from projections.replay import as_of, only
 from projections.views.executions.positions import Position
+from projections.views.executions.state import VIEW as EXECUTIONS
+from projections.views.executions.state import key_of
 from projections.views.lockouts.view import BROKER
+from projections.views.orders.joining import changes_of_orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,9 +45,11 @@ if TYPE_CHECKING:
     Key = tuple[str, str, str]
 
 _ABOUT_TRADES = FeeCharged | TradeBusted | TradeCorrected
-_UNKNOWN = "/"
-"""Instead of a position's name: wherever a trade was booked of which an event gives only the id."""
+_EXECUTED = OrderFilled | TradeExecuted
 _FIGURES = OrderFilled | PositionAdjusted | PositionReported | TradeExecuted
+_UNKNOWN = "/"
+"""Instead of a position's name: wherever a trade was booked of which an event gives only the id. After a symbol:
+whatever side it was booked on."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -99,12 +104,13 @@ def diff(
             concerned.setdefault(key, []).append(record)
     changes = []
     # Also what no record names: a contract defined later, for example, changes the positions in its symbol.
-    for key in dict.fromkeys([*(key for key in concerned if key[2] != _UNKNOWN), *books.known_keys]):
+    for key in dict.fromkeys([*(key for key in concerned if not key[2].endswith(_UNKNOWN)), *books.known_keys]):
         was, is_now = _value_in(books.before, *key), _value_in(books.after, *key)
         if was != is_now and not (_was_never_traded(was) and _was_never_traded(is_now)):
-            # A correction may have moved a trade to another position than the one the trade itself was in.
-            records = concerned.get(key) or concerned.get((key[0], key[1], _UNKNOWN), [])
-            changes.append(Change(*key, was, is_now, tuple(records)))
+            # What an event changes may be booked on another side than it names, or wherever its trade was.
+            names = (key[2], key[2].rpartition("/")[0] + _UNKNOWN, _UNKNOWN)
+            found = (concerned.get((key[0], key[1], name)) for name in names)
+            changes.append(Change(*key, was, is_now, tuple(next(filter(None, found), []))))
     return tuple(changes)
 
 
@@ -144,32 +150,64 @@ class _Books:
     def __init__(self, before: Book, after: Book) -> None:
         self.before, self.after = before, after
         self._booked_in: dict[str, dict[str, set[str]]] = {}
+        self._symbols: dict[tuple[str, str], set[str]] = {}
 
     @functools.cached_property
     def known_keys(self) -> list[Key]:
         """The positions and lockouts in either book."""
         found: list[Key] = []
         for book in (self.before, self.after):
-            for name in book.partitions("positions"):
+            for name in book.partitions("executions"):
                 found += [("positions", name, f"{each.symbol}/{each.side}") for each in book.positions.of(name)]
             for name in book.partitions("lockouts"):
                 found += [("lockouts", name, each.rule_id) for each in book.lockouts.history(name)]
         return list(dict.fromkeys(found))
+
+    @functools.cached_property
+    def orders_changed_at(self) -> dict[int, list[Key]]:
+        """The orders of whose trades a record of another stream says something in either book, by its log position."""
+        found: dict[int, list[Key]] = {}
+        for book in (self.before, self.after):
+            for name in book.partitions(EXECUTIONS):
+                for order_id, changes in changes_of_orders(book, name).items():
+                    for change in changes:
+                        found.setdefault(change.log_position, []).append(("orders", name, order_id))
+        return found
 
     def booked_in(self, account: str, trade_id: str) -> set[str]:
         """Return the positions of an account that a trade was booked in."""
         if account not in self._booked_in:
             known: dict[str, set[str]] = {}
             for trade in chain(self.before.trades.of(account), self.after.trades.of(account)):
-                known.setdefault(trade.trade_id, set()).add(f"{trade.symbol}/{trade.position_side}")
+                names = self.symbols(account, trade.symbol)
+                known.setdefault(trade.trade_id, set()).update(f"{name}/{trade.position_side}" for name in names)
             self._booked_in[account] = known
         return self._booked_in[account].get(trade_id, set())
+
+    def remembered_in(self, account: str, trade_id: str) -> set[str]:
+        """Return the positions of the trades of an id that either book remembers."""
+        states = [book.state(EXECUTIONS, account) for book in (self.before, self.after)]
+        held = [
+            state.holdings[key_of(item)]
+            for state in states
+            if state is not None
+            for item in state.recent.find(trade_id)
+        ]
+        return {f"{each.symbol}/{each.side}" for each in held}
+
+    def symbols(self, account: str, name: str) -> set[str]:
+        """Return the symbols that an account's positions have in either book under a name of their contract."""
+        if (account, name) not in self._symbols:
+            found = {book.positions.get(account, name).symbol for book in (self.before, self.after)}
+            self._symbols[account, name] = found
+        return self._symbols[account, name]
 
 
 def _concerned_by(record: Record, books: _Books) -> Iterator[Key]:
     account, event = record.account, record.event
     if record.category == "order":
         yield "orders", account, unescaped(record.entity)
+    yield from books.orders_changed_at.get(record.position, ())
     match event:
         case LockoutSet() | LockoutExtended() | LockoutCleared() | LockoutExpired():
             yield "lockouts", account, event.rule_id or unescaped(record.entity)
@@ -186,15 +224,21 @@ def _concerned_by(record: Record, books: _Books) -> Iterator[Key]:
 
 
 def _positions(event: Event, account: str, books: _Books) -> Iterator[str]:
-    if isinstance(event, _FIGURES):
-        yield f"{event.symbol}/{event.position_side}"
-    elif isinstance(event, _ABOUT_TRADES):
+    if not isinstance(event, _FIGURES | _ABOUT_TRADES):
+        return
+    symbols = set() if event.symbol is None else books.symbols(account, event.symbol)
+    yield from sorted(f"{symbol}/{event.position_side}" for symbol in symbols)
+    if isinstance(event, _ABOUT_TRADES):
         booked_in = books.booked_in(account, event.trade_id)
         # The event may have only the trade's id.
-        yield from sorted(key for key in booked_in if event.symbol in {None, key.rpartition("/")[0]})
-        if event.symbol is not None:
-            yield f"{event.symbol}/{event.position_side}"
+        yield from sorted(key for key in booked_in if not symbols or key.rpartition("/")[0] in symbols)
         yield _UNKNOWN
+    elif isinstance(event, _EXECUTED):
+        # A report that names another side is of the same trade: what it adds counts where that was booked.
+        found = books.remembered_in(account, event.trade_id)
+        yield from sorted(key for key in found if key.rpartition("/")[0] in symbols)
+        # And a bust of no known trade may have been of any position until then.
+        yield from (*(symbol + _UNKNOWN for symbol in sorted(symbols)), _UNKNOWN)
 
 
 def _value_in(book: Book, view: str, account: str, key: str) -> object:

@@ -11,3 +11,6 @@ FIXED = decimal.Context(
     traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow],
 )
 ZERO = Decimal(0)
+EXACTLY = FIXED.copy()
+"""For sums of results that may be corrected later: it has digits for the largest and the smallest number together."""
+EXACTLY.prec = 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from projections.view import SHARED
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
     from eventstore import Event, EventReader, Record
 
-PAGE = 500
+PAGE = 2_000
+
+Progress = Callable[[int, int], None]
+"""Called after each page with the number of records that are done, and of all."""
 
 
 def tail(

@@ -16,7 +16,7 @@ from projections.views.blackouts import BlackoutsView
 from projections.views.contracts.names import all_names
 from projections.views.contracts.view import ContractsView
 from projections.views.executions.pnl_totals import Rates, to_currency
-from projections.views.executions.positions import PositionsView
+from projections.views.executions.state import VIEW as EXECUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -115,7 +115,7 @@ class RiskCache:
         return since, until
 
     def _ledger_span(self) -> tuple[int, int]:
-        at, state = self._at, self._book.state(PositionsView.name, self._name)
+        at, state = self._at, self._book.state(EXECUTIONS, self._name)
         if state is None:
             # Without any trade the day is the date in UTC.
             return at - at % _DAY_NS, at - at % _DAY_NS + _DAY_NS
@@ -195,7 +195,7 @@ class RiskCache:
     def day_totals(self) -> tuple[PnlTotals, ...]:
         """The trading day's results by currency; a day that no session records begins when the calendar says."""
         book, name, at = self._book, self._name, self._at
-        state, planned = book.state(PositionsView.name, name), calendar_day_if_missing(book, name, at)
+        state, planned = book.state(EXECUTIONS, name), calendar_day_if_missing(book, name, at)
         if state is None:
             return ()
         if planned is None or planned.began_at < state.ledger.steps_from:
@@ -206,7 +206,7 @@ class RiskCache:
     @cached("pnl")
     def week_totals(self) -> tuple[PnlTotals, ...]:
         """The results of the week's trading days by currency."""
-        state = self._book.state(PositionsView.name, self._name)
+        state = self._book.state(EXECUTIONS, self._name)
         if state is None:
             return ()
         published = state.ledger.published

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
 # of them). So a group is valid while the counts of its views stay the same, whatever the records were. What else a
 # value depends on is the instant (see `RiskCache.is_valid`), or part of the name that it is memoized under.
 DEPENDENCIES = {
-    "day_bounds": ("positions",),
+    "day_bounds": ("executions",),
     "sessions": ("sessions",),
     "limits": ("limits",),
-    "pnl": ("positions", "accounts", "contracts*", "sessions"),
-    "positions": ("positions", "contracts*"),
-    "orders": ("orders", "contracts*"),
-    "exposure": ("positions", "orders", "contracts*"),
-    "counts": ("counters",),
+    "pnl": ("executions", "accounts", "contracts*", "sessions"),
+    "positions": ("executions", "contracts*"),
+    "orders": ("orders", "executions", "contracts*"),
+    "exposure": ("executions", "orders", "contracts*"),
+    "counts": ("counters", "executions"),
     "opening": ("accounts",),
-    "account": ("accounts", "positions", "contracts*"),
-    "marks": ("equity", "accounts", "positions", "contracts*"),
+    "account": ("accounts", "executions", "contracts*"),
+    "marks": ("equity", "accounts", "executions", "contracts*"),
     "highs": ("bests",),
-    "day_best": ("positions", "accounts", "contracts*", "bests", "sessions"),
+    "day_best": ("executions", "accounts", "contracts*", "bests", "sessions"),
     "names": ("contracts*",),
     "blackouts": ("blackouts", "blackouts*"),
 }

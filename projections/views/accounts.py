@@ -142,8 +142,8 @@ class AccountsView(View[AccountsState]):
 
 
 # Policies are evaluated for an account that has state in one of these.
-_VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "positions", "sessions")
-_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs", "trades")
+_VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "executions", "sessions")
+_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs")
 
 
 class Accounts:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Instant, Record
+from eventstore import Event, Instant, Record, UnknownContract
 from eventstore.clock import Times, asked_ns
 from eventstore.trading import EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
@@ -17,9 +17,9 @@ from projections.views.accounts import cash_in, own_currency, starting_balance
 from projections.views.executions.fees import Fees
 from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.pnl import quotes_of
-from projections.views.executions.pnl_totals import Rates, multiplier, to_currency
-from projections.views.executions.position_state import VIEW, Holding, PositionsState
+from projections.views.executions.pnl_totals import Rates, multiplier, since_inception, to_currency
 from projections.views.executions.position_totals import PositionTotals
+from projections.views.executions.state import VIEW, ExecutionsState, Holding
 
 CURRENCIES_MAX = 1_000
 
@@ -138,12 +138,14 @@ class Equities:
         with decimal.localcontext(FIXED):
             tally = _Tally(book, own, at_ns)
             tally.balance = cash_in(book, account, own)
-            state: PositionsState | None = book.state(VIEW, account)
+            state: ExecutionsState | None = book.state(VIEW, account)
             realized = fees = ZERO
             if state is not None:
-                tally.charge(state.fees, None)
+                for key, entry in since_inception(book, account):
+                    tally.add(key, entry)
                 for holding in list(state.holdings.values()):
-                    tally.add(holding)
+                    if holding.totals.quantity:
+                        tally.value(holding)
                 realized, fees = _of_today(state.ledger.at(at_ns), tally.rates)
             equity = tally.balance + tally.unrealized
             # The highest of the marks, the starting balance and this equity; the first two may be missing.
@@ -199,21 +201,24 @@ class _Tally:
             if (named or currency or self.own) == self.own:
                 self.balance -= amount
 
-    def add(self, holding: Holding) -> None:
-        totals, symbol = holding.totals, holding.symbol
+    def add(self, key: str, entry: LedgerEntry) -> None:
+        """Add what was realized, less fees, in the account's own currency."""
+        symbol, _, currency, point_value = self.rates.of_key(key)
+        self.charge(entry.fees, currency)
+        if entry.points and currency == self.own:
+            if point_value is None:
+                raise UnknownContract(symbol)
+            self.balance += entry.points * point_value
+
+    def value(self, holding: Holding) -> None:
+        """Add the value of an open position at its quote."""
+        symbol = holding.symbol
         contract = self.rates.find(symbol)
-        currency = self.rates.currency_of(contract)
-        if holding.fees:
-            self.charge(holding.fees, currency)
         # Without an exchange rate an amount in another currency cannot be added: the position is listed instead.
-        if currency != self.own:
-            if totals.quantity:
-                self.elsewhere.add(symbol)
-            return
-        if totals.realized_points:
-            self.balance += totals.realized_points * multiplier(symbol, contract)
-        if totals.quantity:
-            self._value(totals, symbol, multiplier(symbol, contract))
+        if self.rates.currency_of(contract) != self.own:
+            self.elsewhere.add(symbol)
+        else:
+            self._value(holding.totals, symbol, multiplier(symbol, contract))
 
     def _value(self, totals: PositionTotals, symbol: str, point_value: Decimal) -> None:
         quote = self._quotes.quote_at(symbol, self.at)

@@ -8,9 +8,8 @@ from typing import ClassVar
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Record, UnknownContract
+from eventstore import Event, Record
 from eventstore.clock import NANOSECONDS
-from eventstore.streams import SEPARATOR
 from eventstore.trading import EquityMarked, SessionClosed
 from projections.decimals import FIXED, ZERO
 from projections.view import BookReader, View
@@ -18,7 +17,7 @@ from projections.views.accounts import own_currency
 from projections.views.executions.ledger import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
-from projections.views.executions.position_state import VIEW, PositionsState
+from projections.views.executions.state import VIEW, ExecutionsState
 
 DAYS_MAX = 10
 CLOSINGS_MAX = 100
@@ -112,7 +111,7 @@ class HighWaterMarks:
         Symbols without a known multiplier count as zero. `bounds`: when that day begins and ends, if no event states
         the day.
         """
-        state: PositionsState | None = self._book.state(VIEW, account)
+        state: ExecutionsState | None = self._book.state(VIEW, account)
         if state is None:
             return ZERO
         own = own_currency(self._book, account)
@@ -139,7 +138,7 @@ class HighWaterMarks:
 
         Known as far back as the account's ledger keeps steps: for the newest days.
         """
-        state: PositionsState | None = self._book.state(VIEW, account)
+        state: ExecutionsState | None = self._book.state(VIEW, account)
         steps = [] if state is None else state.ledger.steps_of(at, None)
         own = own_currency(self._book, account)
         rates = Rates(self._book, own)
@@ -168,12 +167,8 @@ def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
 
 
 def _amount(step: PnlStep, rates: Rates, in_currency: str | None, *, net: bool) -> Decimal:
-    symbol = step.key.partition(SEPARATOR)[0]
-    named = rates.currency(symbol)
-    try:
-        amount = rates.money(symbol, step.entry.points) if named == in_currency else ZERO
-    except UnknownContract:
-        amount = ZERO
+    _, _, named, multiplier = rates.of_key(step.key)
+    amount = ZERO if multiplier is None or named != in_currency else step.entry.points * multiplier
     if net:
         for currency, fee in step.entry.fees:
             amount -= fee if (currency or named) == in_currency else ZERO

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 from typing_extensions import override
@@ -9,6 +10,8 @@ from typing_extensions import override
 from eventstore import Event, Record, trading
 from eventstore.streams import stream_of
 from projections.tiers import Tiers
+from projections.views.executions.order_changes import OrderChange
+from projections.views.executions.state import VIEW
 from projections.views.orders.view import Order, Orders, OrdersState, OrdersView
 from tests.views.record_log import RecordLog
 
@@ -20,6 +23,7 @@ class OrderFolding(RecordLog):
         super().__init__()
         self.view = view or OrdersView()
         self.states: dict[str, OrdersState] = {}
+        self.changes: dict[str, dict[str, tuple[OrderChange, ...]]] = {}
         self.orders = Orders(self, tiers)
 
     def add(self, order_id: str, *events: Event, account: str = "A", category: str = "order") -> Order:
@@ -39,8 +43,15 @@ class OrderFolding(RecordLog):
         self.view.apply(self.states[partition], record.event, record)
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
+        if view == VIEW:
+            return SimpleNamespace(order_changes=self.changes[partition]) if partition in self.changes else None
         assert view == OrdersView.name
         return self.states.get(partition)
+
+    def say(self, order_id: str, *said: tuple[int, str, str, str], account: str = "A") -> None:
+        """Say what other streams say of an order's trades: log position, trade id, quantity and price of each."""
+        changes = tuple(OrderChange(at, trade_id, Decimal(each), Decimal(price)) for at, trade_id, each, price in said)
+        self.changes.setdefault(account, {})[order_id] = changes
 
     def partitions(self, view: str) -> Sequence[str]:
         assert view == OrdersView.name

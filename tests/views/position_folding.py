@@ -1,4 +1,4 @@
-"""Records made by hand, and a small book of the views of positions, trades, contracts and lockouts."""
+"""Records made by hand, and a small book of the views of executions, contracts and lockouts."""
 
 import decimal
 from collections.abc import Iterable, Sequence
@@ -10,19 +10,20 @@ from typing_extensions import override
 
 from eventstore import Event, Record, trading
 from projections.decimals import FIXED
-from projections.view import View
+from projections.view import SHARED, View
 from projections.views.contracts.view import Contracts, ContractsView
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.position_state import PositionsState
-from projections.views.executions.positions import Position, Positions, PositionsView
-from projections.views.executions.trades import Trades, TradesView
+from projections.views.executions.positions import Position, Positions
+from projections.views.executions.state import ExecutionsState
+from projections.views.executions.trades import Trades
+from projections.views.executions.view import ExecutionsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
 from tests.views.record_log import RecordLog
 
 BUY, SELL = trading.Side.BUY, trading.Side.SELL
 NET, LONG, SHORT = trading.PositionSide.NET, trading.PositionSide.LONG, trading.PositionSide.SHORT
 
-VIEWS: tuple[View[Any], ...] = (PositionsView(), TradesView(), ContractsView(), LockoutsView())
+VIEWS: tuple[View[Any], ...] = (ExecutionsView(), ContractsView(), LockoutsView())
 
 
 def fill(trade_id: str, quantity: int | str, price: int | str, symbol: str = "ESZ5", **more: Any) -> Event:  # noqa: ANN401 - any member
@@ -68,9 +69,9 @@ def adjusted(quantity: int | str, reason: str, price: int | str | None = None, *
     )
 
 
-def folded(records: Iterable[Record], state: PositionsState | None = None) -> PositionsState:
-    """Return the state of the positions view after these records, from its initial state or from a given one."""
-    view = PositionsView()
+def folded(records: Iterable[Record], state: ExecutionsState | None = None) -> ExecutionsState:
+    """Return the state of the executions view after these records, from its initial state or from a given one."""
+    view = ExecutionsView()
     state = view.initial() if state is None else state
     with decimal.localcontext(FIXED):
         for record in records:
@@ -79,10 +80,14 @@ def folded(records: Iterable[Record], state: PositionsState | None = None) -> Po
 
 
 class Folding(RecordLog):
-    """A log folded by the views of positions, trades, contracts and lockouts: the BookReader that their queries ask."""
+    """A log folded by the views of executions, contracts and lockouts: the BookReader that their queries ask.
 
-    def __init__(self) -> None:
+    Each record is a page of its own. `views` are those that fold it.
+    """
+
+    def __init__(self, views: Sequence[View[Any]] = VIEWS) -> None:
         super().__init__()
+        self.views = views
         self.states: dict[tuple[str, str], Any] = {}
         self.positions = Positions(self)
         self.trades = Trades(self)
@@ -102,13 +107,21 @@ class Folding(RecordLog):
 
     @override
     def deliver(self, record: Record) -> None:
+        event = record.event
         with decimal.localcontext(FIXED):
-            for view in VIEWS:
-                if view.types is None or type(record.event) in view.types:
-                    key = view.name, view.partition(record)
-                    if key not in self.states:
-                        self.states[key] = view.initial()
-                    view.apply(self.states[key], record.event, record)
+            for view in self.views:
+                if view.types is not None and type(event) not in view.types:
+                    continue
+                partitions = [view.partition(record)]
+                if isinstance(event, view.broadcast):
+                    concerned = view.concerns
+                    others = [name for name in self.partitions(view.name) if name != SHARED]
+                    partitions = [SHARED, *(name for name in others if concerned(self.state(view.name, name), event))]
+                shared = self.state(view.name, SHARED) or view.initial()
+                for name in partitions:
+                    state = self.states.setdefault((view.name, name), shared if name == SHARED else view.initial())
+                    view.apply_beside(shared, state, event, record)
+                    view.finish(state)
 
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - as the BookReader has it
         return self.states.get((view, partition))

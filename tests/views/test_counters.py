@@ -1,6 +1,5 @@
 """Counters: orders, fills and round trips, in windows that never undercount, and by trading day."""
 
-import decimal
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,16 +7,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typing_extensions import override
 
 import projections
-from eventstore import Event, EventStore, ManualClock, Record, trading
+from eventstore import Event, EventStore, ManualClock, trading
 from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
-from projections.decimals import FIXED
-from projections.views.contracts.view import TooManySymbols
-from projections.views.executions import counters
+from projections.views.executions import counters, seconds
 from projections.views.executions.counters import Count, Counters, CountersState, CountersView
+from projections.views.executions.seconds import SecondCounts
+from projections.views.executions.state import ExecutionsState
+from projections.views.executions.view import ExecutionsView
 from tests.views.position_folding import LONG, SHORT, Folding, fill, round_tripped
 
 SECOND = 1_000_000_000
@@ -30,17 +29,10 @@ DAY = 86_400 * SECOND
 class Counting(Folding):
     """A log that counts; what is added happens, and is recorded, when its clock says so."""
 
-    def __init__(self, view: CountersView | None = None) -> None:
-        super().__init__()
-        self.view = view or CountersView()
+    def __init__(self) -> None:
+        super().__init__([CountersView(), ExecutionsView()])
         self.counters = Counters(self)
         self.now = NOON
-
-    @override
-    def deliver(self, record: Record) -> None:
-        state = self.states.setdefault(("counters", record.account), self.view.initial())
-        with decimal.localcontext(FIXED):
-            self.view.apply(state, record.event, record)
 
     def happen(self, *events: Event, at: int | None = None, stream: str = "order/A/O-1") -> None:
         self.now = max(self.now + 1, at or 0)
@@ -57,9 +49,13 @@ class Counting(Folding):
         return figures(self.counters.of("A", self.now).day)
 
     @property
-    def held(self) -> CountersState:
+    def sent(self) -> SecondCounts:
+        """The orders by second, as far as they are kept."""
         state: CountersState = self.states["counters", "A"]
-        return state
+        return state.orders
+
+    def held(self, symbol: str = "ESZ5") -> Decimal:
+        return self.positions.get("A", symbol).quantity
 
 
 def figures(count: Count) -> tuple[int, int, int]:
@@ -137,7 +133,7 @@ def test_a_trade_that_is_recorded_twice_counts_once() -> None:
     book.happen(fill("T-1", 2, 50), fill("T-1", 2, 50), fill("T-2", -2, 50))
     assert book.today() == (0, 2, 1)
     book.happen(fill("T-1", 2, 50), stream="order/A/O-2")
-    assert book.today() == (0, 3, 1)
+    assert book.today() == (0, 2, 1)
 
 
 # What changes a position beside its fills
@@ -158,7 +154,9 @@ def test_an_expiry_ends_a_round_trip_without_a_fill() -> None:
 
 def test_an_adjustment_by_nothing_and_a_split_of_nothing_change_nothing() -> None:
     book = Counting()
-    book.happen(adjusted(0, trading.AdjustmentReason.RECONCILED), adjusted(5, trading.AdjustmentReason.SPLIT))
+    book.happen(
+        adjusted(0, trading.AdjustmentReason.RECONCILED, price=Decimal(50)), adjusted(5, trading.AdjustmentReason.SPLIT)
+    )
     assert book.trade(1, -1).today() == (0, 2, 1)
     book.trade(2).happen(adjusted(-2, trading.AdjustmentReason.SPLIT), adjusted(2, trading.AdjustmentReason.SPLIT))
     assert book.today() == (0, 3, 1)
@@ -180,7 +178,7 @@ def test_a_bust_of_a_trade_long_gone_goes_by_its_own_figures_once() -> None:
         book.happen(trading.TradeBusted(**members, price=Decimal(50)), stream="order/A/old")
     assert book.trade(-1).today() == (0, 2, 1)
     book.happen(trading.TradeBusted(trade_id="never"), trading.TradeCorrected(trade_id="never", **PAIR))
-    assert book.held.quantities == {}
+    assert book.held() == 0
 
 
 PAIR: dict[str, Any] = {"quantity": Decimal(3), "price": Decimal(50)}
@@ -192,10 +190,11 @@ def test_a_correction_changes_what_is_held() -> None:
     assert book.trade(-2).today() == (0, 2, 0)
     assert book.trade(-1).today() == (0, 3, 1)
     members: dict[str, Any] = {"symbol": "ESZ5", "side": trading.Side.SELL, "previous_quantity": Decimal(2)}
+    members["previous_price"] = Decimal(50)
     book.happen(trading.TradeCorrected(trade_id="old", **PAIR, **members), stream="order/A/old")
-    assert book.held.quantities == {"ESZ5\0NET": -1}
+    assert book.held() == -1
     book.happen(trading.TradeBusted(trade_id="T-1"))
-    assert book.held.quantities == {"ESZ5\0NET": -4}
+    assert book.held() == -4
 
 
 def test_a_bust_in_another_stream_finds_its_trade_by_id_and_symbol() -> None:
@@ -203,25 +202,23 @@ def test_a_bust_in_another_stream_finds_its_trade_by_id_and_symbol() -> None:
     book.happen(fill("1", 2, 50, "NQZ5"), stream="order/A/O-1")
     book.happen(fill("1", 1, 50), stream="order/A/O-2")
     book.happen(trading.TradeBusted(trade_id="1", symbol="NQZ5"), stream="trade/A/1")
-    assert book.held.quantities == {"ESZ5\0NET": 1}
-
-
-def test_one_open_symbol_too_many_is_an_error_and_a_flat_one_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counters, "SYMBOLS_MAX", 1)
-    book = Counting().trade(1)
-    with pytest.raises(TooManySymbols, match="NQZ5"):
-        book.trade(1, symbol="NQZ5")
-    assert book.trade(-1).trade(1, symbol="NQZ5").today() == (0, 3, 1)
+    assert [book.held(symbol) for symbol in ("ESZ5", "NQZ5")] == [1, 0]
 
 
 # Windows
 
 
+def _shorten(monkeypatch: pytest.MonkeyPatch, hour: int) -> None:
+    """Let an hour have so many seconds."""
+    for module in (counters, seconds):
+        monkeypatch.setattr(module, "HOUR", hour)
+
+
 def test_a_window_ends_with_the_instant_that_is_asked_for() -> None:
     book = Counting()
-    for seconds in (0, 30, 60, 3_600):
-        book.happen(order(), at=NOON + seconds * SECOND)
-    found = [book.counters.of("A", NOON + seconds * SECOND) for seconds in (59, 60, 91, 121, 3_600, 3_631)]
+    for second in (0, 30, 60, 3_600):
+        book.happen(order(), at=NOON + second * SECOND)
+    found = [book.counters.of("A", NOON + second * SECOND) for second in (59, 60, 91, 121, 3_600, 3_631)]
     assert [counts.minute.orders for counts in found] == [2, 3, 1, 0, 1, 1]
     assert [counts.hour.orders for counts in found] == [2, 3, 3, 3, 4, 2]
 
@@ -260,14 +257,14 @@ def test_what_is_recorded_late_counts_in_the_second_it_happened() -> None:
 
 def test_seconds_before_the_newest_hour_are_dropped_and_older_windows_read_the_log() -> None:
     book = Counting()
-    count = counters.SECONDS_MAX + 2
+    count = seconds.SECONDS_MAX + 2
     for number in range(count):
         book.happen(order(), at=NOON + number * SECOND)
-    assert len(book.held.orders) == counters.HOUR + 1
+    assert len(book.sent.counts) == seconds.HOUR + 1
     assert book.counters.of("A", book.now).hour.orders == 3_601
     early = book.counters.of("A", NOON + 60 * SECOND)
     assert (early.minute.orders, early.hour.orders) == (61, 61)
-    edge = book.held.dropped_to
+    edge = book.sent.dropped_to
     assert edge is not None
     # The last window that begins with a second that was dropped, and the first that does not.
     assert [book.counters.of("A", (edge + more) * SECOND).hour.orders for more in (3_600, 3_601)] == [3_601, 3_601]
@@ -279,21 +276,21 @@ def test_a_clock_that_was_ahead_once_takes_nothing_from_the_present(monkeypatch:
     book.add("order/A/ahead", order(), occurred_at=NOON + DAY, recorded_at=NOON)
     for number in range(1, 60):
         book.happen(order(), at=NOON + number * SECOND)
-    assert set(book.held.orders) == {NOON // SECOND + number for number in range(1, 60)} | {(NOON + DAY) // SECOND}
+    assert set(book.sent.counts) == {NOON // SECOND + number for number in range(1, 60)} | {(NOON + DAY) // SECOND}
     assert book.counters.of("A", book.now).minute.orders == 59
     assert book.counters.of("A", NOON + DAY).minute.orders == 1
 
 
 def test_what_is_dropped_of_the_future_is_read_from_the_log_when_it_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "SECONDS_MAX", 10)
-    monkeypatch.setattr(counters, "HOUR", 20)
+    _shorten(monkeypatch, hour=20)
     book = Counting()
     book.happen(order(), at=NOON)
     for number in range(200):
         book.add("order/A/ahead", order(), occurred_at=NOON + DAY + number * SECOND, recorded_at=NOON + number)
-    edge = book.held.dropped_from
+    edge = book.sent.dropped_from
     assert edge is not None
-    assert book.held.dropped_to is None
+    assert book.sent.dropped_to is None
     assert [book.counters.of("A", (edge + more) * SECOND).hour.orders for more in (-1, 0)] == [20, 20]
 
 
@@ -303,36 +300,36 @@ def test_a_log_whose_own_clock_was_ahead_keeps_the_present_too(monkeypatch: pyte
     book.add("order/A/ahead", order(), occurred_at=NOON + DAY, recorded_at=NOON + DAY)
     for number in range(1, 60):
         book.add("order/A/O", order(), occurred_at=NOON + number * SECOND, recorded_at=NOON + DAY + number)
-    assert book.held.dropped_to is None
+    assert book.sent.dropped_to is None
     assert book.counters.of("A", NOON + 59 * SECOND).minute.orders == 59
 
 
 def test_an_import_of_the_past_takes_nothing_from_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "SECONDS_MAX", 10)
-    monkeypatch.setattr(counters, "HOUR", 20)
+    _shorten(monkeypatch, hour=20)
     book = Counting()
     for number in range(60):
         book.happen(order(), at=NOON + number * SECOND)
     now = book.now // SECOND
     for number in range(500):
         book.add("order/A/old", order(), occurred_at=NOON - DAY + number * SECOND, recorded_at=book.now + number)
-        assert set(range(now - 19, now + 1)) <= set(book.held.orders)
+        assert set(range(now - 19, now + 1)) <= set(book.sent.counts)
     assert book.counters.of("A", book.now).hour.orders == 20
-    assert len(book.held.orders) < 120
+    assert len(book.sent.counts) < 120
 
 
 def test_the_seconds_are_bounded_whatever_the_clocks_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counters, "SECONDS_MAX", 10)
-    monkeypatch.setattr(counters, "HOUR", 20)
+    _shorten(monkeypatch, hour=20)
     book = Counting()
-    seconds = [number * 7_919 % 401 for number in range(300)]
-    for number, second in enumerate(seconds):
+    sent = [number * 7_919 % 401 for number in range(300)]
+    for number, second in enumerate(sent):
         book.add("order/A/O", order(), occurred_at=NOON + second * SECOND, recorded_at=NOON + number * SECOND)
-        assert len(book.held.orders) <= 5 * 20
-    assert book.held.dropped_to is not None
-    assert book.held.dropped_from is not None
+        assert len(book.sent.counts) <= 5 * 20
+    assert book.sent.dropped_to is not None
+    assert book.sent.dropped_from is not None
     for stop in range(410):
-        expected = [second for second in seconds if stop - 19 <= second <= stop]
+        expected = [second for second in sent if stop - 19 <= second <= stop]
         assert book.counters.of("A", NOON + stop * SECOND).hour.orders == len(expected)
 
 
@@ -391,7 +388,8 @@ def test_what_happened_before_its_session_was_recorded_moves_there() -> None:
 def test_the_state_survives_a_snapshot_and_counts_on() -> None:
     book = Counting().trade(2)
     book.happen(order(), reset(MONDAY, RESET - DAY, resets_at=RESET))
-    restored = round_tripped(book.held, CountersState)
-    assert restored == book.held
-    book.states["counters", "A"] = restored
+    for name, kind in (("counters", CountersState), ("executions", ExecutionsState)):
+        restored = round_tripped(book.states[name, "A"], kind)
+        assert restored == book.states[name, "A"]
+        book.states[name, "A"] = restored
     assert book.trade(-2).today() == (1, 2, 1)

@@ -54,7 +54,7 @@ def trip(book: Book, number: int, symbol: str, points: int, at: int, *, fee: str
     """Buy and sell one contract at an instant, for a fee each."""
     for side, price in ((Side.BUY, 1_000), (Side.SELL, 1_000 + points)):
         event = OrderFilled(
-            trade_id=side.value,
+            trade_id=f"{number}-{side}",
             symbol=symbol,
             side=side,
             quantity=Decimal(1),
@@ -99,7 +99,7 @@ def test_an_account_keeps_steps_only_once_it_is_opened_limited_or_has_sessions(c
     book.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
     trip(book, 1, "ES", 10, START)
     trip(book, 2, "ES", -4, START + SECOND)
-    ledger = book.state("positions", "A").ledger
+    ledger = book.state("executions", "A").ledger
     assert not ledger.steps
     stream = "limits/A/daily-loss" if isinstance(care, LimitsSet) else "account/A/-"
     book.append(stream, care, actor="boss")
@@ -120,7 +120,7 @@ def test_what_was_realized_since_an_instant_is_none_if_nothing_was(book: Book) -
 
 def test_a_busted_fill_makes_no_high(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
-    event = TradeBusted(trade_id="SELL", symbol="ES", side=Side.SELL, quantity=Decimal(1), price=Decimal(1_010))
+    event = TradeBusted(trade_id="1-SELL", symbol="ES", side=Side.SELL, quantity=Decimal(1), price=Decimal(1_010))
     book.append("order/A/1", event, occurred_at=START + SECOND)
     assert book.bests.realized("A", START) == 0
 
@@ -129,7 +129,7 @@ def test_a_day_older_than_the_kept_steps_is_known_by_its_sum(book: Book, monkeyp
     monkeypatch.setattr(pnl_path, "STEPS_MAX", 8)
     for number in range(20):
         trip(book, number, "ES", 1, START + number * SECOND)
-    state = book.state("positions", "A")
+    state = book.state("executions", "A")
     assert len(state.ledger.steps) <= 8
     assert book.bests.realized("A", START, net=False) == 1_000
     trip(book, 20, "ES", -5, START + 20 * SECOND)
@@ -142,7 +142,7 @@ def test_what_came_before_the_steps_that_are_kept_is_where_they_begin(
     monkeypatch.setattr(pnl_path, "STEPS_MAX", 8)
     for number in range(24):
         trip(book, number, "ES", 1 if number < 12 else -1, START + number * SECOND, fee="0")
-    kept = (book.state("positions", "A").ledger.steps_from - START) // SECOND + 1
+    kept = (book.state("executions", "A").ledger.steps_from - START) // SECOND + 1
     assert kept > 12
     assert book.bests.realized("A", START, net=False) == (24 - kept) * 50
 

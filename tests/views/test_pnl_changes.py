@@ -3,14 +3,20 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
+import decimal
+from datetime import date
 from decimal import Decimal
 
-from eventstore.trading import FeeCharged, TradeBusted, TradeCorrected
-from tests.views.position_folding import BUY, fill
-from tests.views.trading_book import MONDAY, TUESDAY, Trading, amounts
+from eventstore import Event
+from eventstore.trading import FeeCharged, SessionReset, TradeBusted, TradeCorrected
+from projections.decimals import FIXED
+from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.view import ExecutionsView
+from tests.views.position_folding import BUY, Folding, fill, folded
+from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading, amounts
 
 
-def test_a_fee_that_comes_later_counts_on_its_trades_day_while_that_is_known(trading: Trading) -> None:
+def test_a_fee_that_comes_later_counts_on_its_trades_day(trading: Trading) -> None:
     trading.at(MONDAY, fill("T1", 1, 100, fee=Decimal(2)))
     trading.at(TUESDAY, FeeCharged(trade_id="T1", amount=Decimal("0.50")), stream="trade/A/T1")
     trading.at(TUESDAY, FeeCharged(trade_id="T1", amount=Decimal("-0.25"), currency="EUR", symbol="ESZ5"))
@@ -19,11 +25,24 @@ def test_a_fee_that_comes_later_counts_on_its_trades_day_while_that_is_known(tra
         ("USD", 0, Decimal("2.50"), 0),
     ]
     assert trading.book.pnl.day("A", TUESDAY) == ()
-    # Once the position was flat and is opened again, the old trade's day is not known any more.
+    # Also once the position was flat and is opened again: Monday's 2.50 and 3 more.
     trading.at(TUESDAY, fill("T2", -1, 100), fill("T3", 1, 100))
     trading.at(TUESDAY, FeeCharged(trade_id="T1", amount=Decimal(3)))
-    assert [made.fees for made in trading.book.pnl.day("A", TUESDAY)] == [3]
-    assert [made.fees for made in trading.book.pnl.day("A", MONDAY)] == [Decimal("-0.25"), Decimal("2.50")]
+    assert [made.fees for made in trading.book.pnl.day("A", TUESDAY)] == [0]
+    assert [made.fees for made in trading.book.pnl.day("A", MONDAY)] == [Decimal("-0.25"), Decimal("5.50")]
+
+
+def test_a_price_that_is_absurd_until_it_is_corrected_hides_no_loss(trading: Trading) -> None:
+    """A sum of 34 digits would lose the first result beside the second, and keep only what the correction leaves."""
+    trading.at(MONDAY, fill("T1", 1, 100), fill("T2", -1, 80), fill("T3", 1, 100))
+    trading.at(MONDAY, fill("T4", -1, "3.4e38"))
+    assert {each.kind for each in trading.book.positions.get("A", "ESZ5").anomalies} == {TradeAnomalyKind.INEXACT}
+    trading.at(MONDAY, TradeCorrected(trade_id="T4", quantity=Decimal(1), price=Decimal(101)))
+    # 80 - 100 = -20, then 101 - 100 = 1.
+    multiplier = trading.book.contracts.get("ESZ5").multiplier
+    assert [made.realized for made in trading.book.pnl.day("A", MONDAY)] == [-19 * (multiplier or 0)]
+    assert trading.book.positions.get("A", "ESZ5").realized_points == -19
+    assert not trading.book.positions.get("A", "ESZ5").is_uncertain
 
 
 def test_a_fee_of_an_unknown_trade_counts_all_the_same(trading: Trading) -> None:
@@ -66,6 +85,24 @@ def test_a_late_bust_counts_on_the_day_it_happened_in(trading: Trading) -> None:
     assert trading.book.pnl.total("A")[0].net == -500
 
 
+def test_a_late_fill_and_its_day_in_one_page_give_the_same_days_as_one_after_the_other() -> None:
+    log = Folding()
+    happened: list[tuple[Event, int]] = [
+        (fill("T1", 2, 100), MONDAY),
+        (fill("T2", -1, 110), MONDAY + 2 * HOUR),
+        (fill("T3", -1, 105, fee=Decimal(1)), MONDAY + HOUR),
+        (SessionReset(trading_day=date(2026, 1, 5), scheduled_for=MONDAY, resets_at=MONDAY + HOUR), MONDAY),
+    ]
+    records = [log.record("order/A/O-1", event, occurred_at=at) for event, at in happened]
+    view = ExecutionsView()
+    paged, shared = view.initial(), view.initial()
+    with decimal.localcontext(FIXED):
+        for record in records:
+            view.apply_beside(shared, paged, record.event, record)
+        view.finish(paged)
+    assert paged == folded(records)
+
+
 def test_a_correction_changes_the_day_of_what_it_corrects(trading: Trading) -> None:
     trading.at(MONDAY, fill("T1", 2, 100), fill("T2", -1, 103))
     trading.at(TUESDAY, fill("T3", -1, 104))
@@ -92,6 +129,7 @@ def test_a_late_correction_counts_on_the_day_it_happened_in(trading: Trading) ->
         previous_price=Decimal(100),
     )
     trading.at(TUESDAY, correction)
-    # Sold 2 @ 100: closes T3 at −20, short 1 @ 100; bought 2 @ 101: closes that at −1, long 1 @ 101.
+    # Only its price is another: 2 × (100 − 101) = −2 points, and no lot moves: 1 @ 120 is held as before.
     monday, tuesday = (trading.book.pnl.day("A", at)[0] for at in (MONDAY, TUESDAY))
-    assert (monday.realized, tuesday.realized, tuesday.trades, tuesday.volume) == (1000, -1050, 0, 0)
+    assert (monday.realized, tuesday.realized, tuesday.trades, tuesday.volume) == (1000, -100, 0, 0)
+    assert trading.book.positions.get("A", "ESZ5").average_price == 120

@@ -3,12 +3,13 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
 from eventstore.trading import TradeBusted, TradeCorrected
-from projections.views.executions import position_state
+from projections.views.executions import window
 from projections.views.executions.anomalies import TradeAnomalyKind
 from tests.views.position_folding import BUY, Folding, decimals, figures, fill, kinds
 
@@ -52,7 +53,9 @@ def test_a_bust_without_figures_of_a_trade_not_known_changes_nothing() -> None:
     book.add("trade/A/T8", TradeBusted(trade_id="T8", symbol="ESZ5", side=BUY))
     after = book.positions.get("A", "ESZ5")
     assert figures(after) == figures(before)
-    assert after.anomalies == ((TradeAnomalyKind.UNKNOWN_BUST, 3),)
+    # The first names no contract, so it may be of any position.
+    assert after.anomalies == ((TradeAnomalyKind.UNKNOWN_BUST, 2), (TradeAnomalyKind.UNKNOWN_BUST, 3))
+    assert after.is_uncertain
     assert book.positions.anomalies("A") == ((TradeAnomalyKind.UNKNOWN_BUST, 2),)
 
 
@@ -85,7 +88,8 @@ def test_a_correction_of_an_older_trade_books_the_difference_once() -> None:
     book.add("trade/A/T1", correction)
     again = book.positions.get("A", "ESZ5")
     assert (again.quantity, again.realized_points) == (1, 18)
-    assert kinds(again) == [TradeAnomalyKind.LATE_CORRECTION, TradeAnomalyKind.DUPLICATE_CORRECTION]
+    # Each repetition is marked, whether the trade is in the window or not.
+    assert kinds(again) == [TradeAnomalyKind.LATE_CORRECTION, *[TradeAnomalyKind.DUPLICATE_CORRECTION] * 2]
 
 
 def test_of_two_trades_with_one_id_the_symbol_decides_which_is_meant() -> None:
@@ -111,11 +115,63 @@ def test_a_correction_of_a_trade_not_known_or_busted_changes_nothing() -> None:
     assert kinds(position) == [TradeAnomalyKind.UNKNOWN_CORRECTION] * 2
 
 
-def test_an_overfull_window_folds_its_older_half_and_forgets_how_to_bust_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position_state, "WINDOW_MAX", 4)
+def test_an_overfull_window_fixes_its_older_half_and_books_the_opposite_of_what_is_busted_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(window, "WINDOW_MAX", 4)
     book = Folding()
     before = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(5)])
     assert before.cost == 510
     book.add(ONE_ORDER, TradeBusted(trade_id="T4"), TradeBusted(trade_id="T0"))
     after = book.positions.get("A", "ESZ5")
-    assert (after.quantity, kinds(after)) == (4, [TradeAnomalyKind.UNKNOWN_BUST])
+    # T4 is as if it had never been; of T0, which is fixed, the opposite at its own price closes the oldest lot: itself.
+    assert (after.quantity, after.cost, after.realized_points) == (3, 306, 0)
+    assert kinds(after) == [TradeAnomalyKind.LATE_BUST]
+
+
+DAYS = (date(2025, 11, 18), date(2025, 11, 19))
+"""A simulator that counts from 1 each day: trades of one id, distinct by their trading day."""
+
+
+@pytest.mark.parametrize(("quantity", "price"), [("5", "100"), ("5", None), (None, "100")])
+def test_a_bust_is_of_the_trade_whose_figures_it_repeats(quantity: str | None, price: str | None) -> None:
+    book = Folding()
+    book.fills(fill("1", 5, 100, trading_day=DAYS[0]), fill("1", 3, 101, trading_day=DAYS[1]))
+    size, at = (None if each is None else Decimal(each) for each in (quantity, price))
+    book.add("trade/A/1", TradeBusted(trade_id="1", symbol="ESZ5", quantity=size, price=at))
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, position.average_price, position.is_uncertain) == (3, 101, False)
+
+
+def test_a_correction_is_of_the_trade_whose_earlier_figures_it_repeats() -> None:
+    book = Folding()
+    book.fills(fill("1", 5, 100, trading_day=DAYS[0]), fill("1", 3, 101, trading_day=DAYS[1]))
+    correction = TradeCorrected(
+        trade_id="1", quantity=Decimal(4), price=Decimal(90), previous_quantity=Decimal(5), previous_price=Decimal(100)
+    )
+    book.add("trade/A/1", correction)
+    assert [(lot.quantity, lot.price) for lot in book.positions.get("A", "ESZ5").lots] == [(4, 90), (3, 101)]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_bust_of_other_figures_is_a_conflict_until_it_repeats_the_trades_own(ended: bool) -> None:
+    book = Folding()
+    book.fills(fill("T1", 5, 100), *([fill("T2", -5, 100), fill("T3", 1, 100)] if ended else []))
+    # Of a part of it? The venue's word is kept, and the position is not certain.
+    book.add("trade/A/T1", TradeBusted(trade_id="T1", symbol="ESZ5", side=BUY, quantity=Decimal(2), price=Decimal(100)))
+    marked = book.positions.get("A", "ESZ5")
+    assert (marked.quantity, marked.conflicts, marked.is_uncertain) == (-4 if ended else 0, (1,), True)
+    assert TradeAnomalyKind.CONFLICTING in kinds(marked)
+    for quantity, is_uncertain in ((2, True), (5, False)):
+        again = TradeBusted(trade_id="T1", symbol="ESZ5", side=BUY, quantity=Decimal(quantity), price=Decimal(100))
+        book.add("trade/A/T1", again)
+        assert book.positions.get("A", "ESZ5").is_uncertain is is_uncertain
+
+
+def test_a_bust_of_the_figures_before_a_correction_does_not_conflict() -> None:
+    book = Folding()
+    book.fills(fill("T1", 5, 100))
+    book.add("trade/A/T1", TradeCorrected(trade_id="T1", quantity=Decimal(4), price=Decimal(90)))
+    book.add("trade/A/T1", TradeBusted(trade_id="T1", symbol="ESZ5", quantity=Decimal(5), price=Decimal(100)))
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, position.is_uncertain) == (0, False)

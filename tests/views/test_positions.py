@@ -15,11 +15,13 @@ from eventstore.trading import (
     FeeCharged,
     PositionReported,
     PositionSide,
+    TradeCorrected,
     TradeExecuted,
 )
 from projections.views.contracts.view import TooManySymbols
-from projections.views.executions import position_state, position_totals, recent_trades
+from projections.views.executions import appending, position_totals, state, window
 from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.view import ExecutionsView
 from tests.views.position_folding import LONG, SELL, SHORT, Folding, adjusted, decimals, figures, fill, kinds
 
 ONE_ORDER = "order/A/O-1"
@@ -128,7 +130,21 @@ def test_the_same_trade_id_again_in_its_stream_counts_once_even_after_flat() -> 
     assert figures(position)[:2] == decimals(0, 10)
     assert position.anomalies == ((TradeAnomalyKind.DUPLICATE_TRADE, 3),)
     book.add("order/A/O-2", fill("T2", -1, 110))
-    assert book.positions.get("A", "ESZ5").quantity == -1
+    # Another order's stream reports the same execution, which has been counted and needs no mark.
+    assert book.positions.get("A", "ESZ5").quantity == 0
+    assert book.positions.get("A", "ESZ5").anomalies == position.anomalies
+
+
+def test_other_figures_of_a_trade_do_not_count_and_leave_its_position_uncertain_until_it_is_corrected() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100))
+    book.add("order/A/O-2", fill("T1", 3, 100))
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, position.conflicts, kinds(position)) == (2, (1,), [TradeAnomalyKind.CONFLICTING])
+    assert position.is_uncertain
+    book.add("trade/A/T1", TradeCorrected(trade_id="T1", quantity=Decimal(3), price=Decimal(100)))
+    corrected = book.positions.get("A", "ESZ5")
+    assert (corrected.quantity, corrected.conflicts, corrected.is_uncertain) == (3, (), False)
 
 
 def test_hedged_sides_are_held_apart() -> None:
@@ -158,7 +174,7 @@ def test_a_trade_without_an_order_and_a_priced_adjustment_book_like_fills() -> N
     book.add("trade/A/T1", trade)
     book.add(OF_POSITION, adjusted(-2, "EXPIRY", 90))
     assert figures(book.positions.get("A", "ESZ5"))[:2] == decimals(0, -16)
-    book.add(OF_POSITION, adjusted(0, "RECONCILED"))
+    book.add(OF_POSITION, adjusted(0, "RECONCILED", 100))
     assert book.positions.get("A", "ESZ5").last_position == 4
 
 
@@ -207,6 +223,37 @@ def test_a_split_scales_the_lots_at_an_unchanged_cost() -> None:
     assert (reverse.quantity, reverse.cost, sum(lot.quantity for lot in reverse.lots)) == (10, 1650, 10)
 
 
+def test_one_execution_on_both_sides_of_a_hedged_position_is_a_conflict() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100, position_side=LONG), fill("T1", 2, 100))
+    assert not book.positions.get("A", "ESZ5", LONG).is_uncertain
+    book.add("order/A/O-2", fill("T1", 2, 100, position_side=SHORT))
+    assert book.positions.get("A", "ESZ5", LONG).conflicts == (1,)
+    assert book.positions.get("A", "ESZ5", SHORT).quantity == 0
+
+
+def test_a_reconciliation_from_a_clock_that_runs_ahead_takes_in_no_later_fill() -> None:
+    book = Folding()
+    book.fills(fill("T1", 5, 100))
+    book.add(OF_POSITION, adjusted(-1, "RECONCILED", 100), occurred_at=1_000)
+    assert book.fills(fill("T2", 1, 100), fill("T3", 1, 100)).quantity == 6
+    # What happened before it was recorded and is reported after it is still what it stood for.
+    book.add("order/A/O-2", fill("T4", -1, 90), occurred_at=1)
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, position.realized_points) == (6, -10)
+
+
+def test_many_splits_of_one_position_take_no_longer_each() -> None:
+    # A feed that reports its split again each day: if each doubled the time, these would take years.
+    book = Folding()
+    book.fills(fill("T1", 1, 64))
+    for _ in range(63):
+        book.add(OF_POSITION, adjusted(1, "SPLIT"))
+    book.add("trade/A/T1", TradeCorrected(trade_id="T1", quantity=Decimal(1), price=Decimal(128)))
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, position.cost, kinds(position)) == (64, 128, [])
+
+
 @pytest.mark.parametrize("held", [0, 2, -2])
 def test_a_split_that_cannot_be_is_marked_and_changes_nothing(held: int) -> None:
     book = Folding()
@@ -215,6 +262,7 @@ def test_a_split_that_cannot_be_is_marked_and_changes_nothing(held: int) -> None
     book.add(OF_POSITION, adjusted(-held if held else 5, "SPLIT"))
     position = book.positions.get("A", "ESZ5")
     assert (position.quantity, kinds(position)) == (held, [TradeAnomalyKind.IMPOSSIBLE_SPLIT])
+    assert position.is_uncertain
 
 
 def test_an_unpriced_lot_splits_and_stays_unpriced() -> None:
@@ -257,8 +305,8 @@ def test_figures_do_not_depend_on_the_threads_own_context() -> None:
 
 
 def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position_totals, "LOTS_MAX", 6)
-    monkeypatch.setattr(position_state, "LOTS_MAX", 6)
+    for module in (position_totals, window, appending):
+        monkeypatch.setattr(module, "LOTS_MAX", 6)
     book = Folding()
     book.add(OF_POSITION, adjusted(1, "OPENING"))
     position = book.fills(*[fill(f"T{n}", 1, 100 + n) for n in range(1, 7)])
@@ -267,18 +315,29 @@ def test_too_many_lots_merge_at_their_average_price(monkeypatch: pytest.MonkeyPa
     assert (position.quantity, kinds(position)) == (7, [TradeAnomalyKind.UNPRICED, TradeAnomalyKind.LOTS_MERGED])
 
 
-def test_a_trade_is_known_as_a_duplicate_for_the_last_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recent_trades, "RECENT_MAX", 3)
-    book = Folding()
+def test_a_trade_is_known_as_a_duplicate_for_as_many_as_are_remembered() -> None:
+    book = Folding([ExecutionsView(trades_max=3)])
     book.fills(*[fill(f"T{n}", 1 if n % 2 else -1, 100) for n in range(1, 9)])
-    assert book.fills(fill("T5", 1, 100)).quantity == 0
-    assert book.fills(fill("T1", 1, 100)).quantity == 1
+    assert book.fills(fill("T6", -1, 100)).quantity == 0
+    assert book.fills(fill("T5", 1, 100)).quantity == 1
 
 
 def test_one_symbol_too_many_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position_state, "SYMBOLS_MAX", 1)
+    monkeypatch.setattr(state, "SYMBOLS_MAX", 1)
     book = Folding()
     book.fills(fill("T1", 1, 100))
     with pytest.raises(TooManySymbols, match="NQZ5"):
         book.fills(fill("T2", 1, 100, "NQZ5"))
     assert book.positions.of("A")[0].quantity == 1
+
+
+def test_what_makes_a_position_uncertain_outlasts_any_number_of_other_marks() -> None:
+    book = Folding()
+    book.add(OF_POSITION, adjusted(5, "SPLIT"))
+    book.fills(*[fill("T1", 1, 100)] * 250)
+    position = book.positions.get("A", "ESZ5")
+    assert (position.is_uncertain, len(position.anomalies), len(set(kinds(position)))) == (True, 100, 2)
+    # Once it lies before the position was last flat, too.
+    after = book.fills(fill("T2", -1, 100), fill("T3", 1, 100), *[fill("T3", 1, 100)] * 250)
+    assert (after.is_uncertain, after.anomalies[0]) == (True, (TradeAnomalyKind.IMPOSSIBLE_SPLIT, 1))
+    assert book.trades.anomalies("A")[0] == after.anomalies[0]

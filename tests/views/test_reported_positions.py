@@ -76,3 +76,21 @@ def test_a_report_of_a_position_that_was_never_held_stands() -> None:
         False,
         Decimal(3),
     )
+
+
+def test_an_older_report_that_is_recorded_later_replaces_no_newer_one() -> None:
+    book = Folding()
+    book.fills(fill("T1", 2, 100))
+    for at, quantity in ((30, 3), (20, 2)):
+        report = PositionReported(symbol="ESZ5", quantity=Decimal(quantity))
+        book.deliver(book.record("position/A/ESZ5", report, occurred_at=at, recorded_at=40))
+    position = book.positions.get("A", "ESZ5")
+    assert (position.reported, position.reported_at, position.difference) == (Decimal(3), 30, Decimal(1))
+
+
+def test_a_report_from_a_clock_that_runs_ahead_is_replaced_by_the_next_one() -> None:
+    book = Folding()
+    for at, recorded_at, quantity in ((9_000, 30, 3), (40, 41, 2)):
+        report = PositionReported(symbol="ESZ5", quantity=Decimal(quantity))
+        book.deliver(book.record("position/A/ESZ5", report, occurred_at=at, recorded_at=recorded_at))
+    assert book.positions.get("A", "ESZ5").reported == 2

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import UnknownContract
 from eventstore.clock import NANOSECONDS
+from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     Allows,
     EnforcementAction,
@@ -31,6 +31,7 @@ from projections.risk.limits.figures import day_of, sentence
 from projections.risk.limits.parameters import CooldownParameters, Parameters, TradeLimitParameters
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind
+from projections.views.executions.ledger_entry import ledger_key
 from projections.views.executions.pnl_totals import Rates
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
-    from projections.views.executions.round_trips import RoundTrip
+    from projections.views.executions.trip import RoundTrip
     from projections.views.limits.view import Limit
 
 _MINUTE = 60 * NANOSECONDS
@@ -157,15 +158,13 @@ def _results(book: Book, trips: Sequence[RoundTrip], own: str | None) -> list[_T
 
 
 def _result(trip: RoundTrip, rates: Rates) -> _TripResult:
-    currency = rates.currency(trip.symbol)
+    _, _, currency, multiplier = rates.of_key(ledger_key(trip.symbol + SEPARATOR + trip.side, trip.terms))
     if trip.points is None:
         return None, currency, False
-    try:
-        gross = rates.money(trip.symbol, trip.points)
-    except UnknownContract:
+    if multiplier is None:
         # The sign is known without a multiplier, the amount is not.
         return None, currency, trip.points < ZERO
-    net = gross - sum((amount for name, amount in trip.fees if name in {"", currency}), ZERO)
+    net = trip.points * multiplier - sum((amount for name, amount in trip.fees if name in {"", currency}), ZERO)
     return net, currency, net < ZERO
 
 

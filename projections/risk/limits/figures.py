@@ -11,7 +11,6 @@ import msgspec
 
 from eventstore import UnknownContract
 from eventstore.clock import NANOSECONDS, utc_date
-from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     ContractDefined,
     FeeCharged,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     )
     from projections.risk.policies import Trigger
     from projections.sessions import TradingDay
-    from projections.views.executions.position_state import PositionsState
+    from projections.views.executions.state import ExecutionsState
     from projections.views.limits.view import Limit
 
     OnResult = DailyLossParameters | WeeklyLossParameters | DailyProfitParameters
@@ -155,11 +154,11 @@ class _PeriodTotals:
         self.fees: dict[str | None, Decimal] = {}
         self.unrealized: dict[str | None, Decimal] = {}
         self.quotes: dict[str, dict[str, Any]] = {}
-        self.uncertain: dict[str, list[str]] = {"stale": [], "unquoted": [], "unknown": []}
+        self.uncertain: dict[str, list[str]] = {"stale": [], "unquoted": [], "unknown": [], "unpriced": []}
 
     def add_realized(self, at: int, *, week: bool) -> None:
         """Add the realized results of the day or week around an instant."""
-        state: PositionsState | None = self.book.state("positions", self.account)
+        state: ExecutionsState | None = self.book.state("executions", self.account)
         if state is None:
             return
         ledger, planned = state.ledger, calendar_day_if_missing(self.book, self.account, at)
@@ -172,9 +171,10 @@ class _PeriodTotals:
             entries = list(ledger.at(at).items())
         known = []
         for key, entry in entries:
-            symbol = key.partition(SEPARATOR)[0]
-            contract = self.rates.find(symbol)
-            if entry.points and (contract is None or contract.multiplier is None):
+            symbol, _, _, multiplier = self.rates.of_key(key)
+            if entry.unpriced:
+                self.uncertain["unpriced"].append(symbol)
+            if entry.points and multiplier is None:
                 # A symbol without a multiplier must not hide what all others lost.
                 self.uncertain["unknown"].append(symbol)
             else:

@@ -146,9 +146,19 @@ def _evaluations(
 
 
 def _affected_periods(book: Book, trigger: Trigger, *, of_week: bool) -> Iterator[_Evaluated]:
-    """Yield the day or week of a trigger, and the day before it, if a trade that may be of that day was changed."""
+    """Yield the days or weeks that a trigger may have changed.
+
+    Its own; the present one, because what is recorded late changes what later trades realized; and the day before, if
+    a trade that may be of that day was changed.
+    """
     account, at, now = trigger.account, effective_time(trigger), now_of(trigger)
-    yield _Evaluated(at, week_of(book, account, at, now) if of_week else day_of(book, account, at, now))
+    period_of = week_of if of_week else day_of
+    period = period_of(book, account, at, now)
+    yield _Evaluated(at, period)
+    if not period.is_current and at < now:
+        present = period_of(book, account, now, now)
+        if present.trading_day != period.trading_day:
+            yield _Evaluated(now, present)
     session = book.sessions.current(account, at)
     if of_week or session is None or session.began_at is None or not isinstance(trigger.event, _ABOUT_TRADES):
         return

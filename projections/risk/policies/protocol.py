@@ -25,7 +25,7 @@ from eventstore import (
 )
 from eventstore.clock import utc_date
 from projections.book import Book
-from projections.view import PartitionParked
+from projections.view import SHARED, PartitionParked
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
@@ -228,7 +228,8 @@ def holders_of(book: Book, symbol: str) -> tuple[str, ...]:
     except PartitionParked:
         contract = None
     names = {symbol} if contract is None else {symbol, contract.symbol}
-    return tuple(account for account in book.partitions("positions") if _may_hold(book, account, names))
+    accounts = [name for name in book.partitions("executions") if name != SHARED]
+    return tuple(account for account in accounts if _may_hold(book, account, names))
 
 
 def _may_hold(book: Book, account: str, names: set[str]) -> bool:

@@ -10,27 +10,44 @@ class TradeAnomalyKind(enum.StrEnum):
     """Why a record was anomalous."""
 
     DUPLICATE_TRADE = "DUPLICATE_TRADE"
-    """The same trade id was recorded again in the same stream: it counts once."""
+    """The same execution was recorded again in the same stream: it counts once."""
+    CONFLICTING = "CONFLICTING"
+    """The same execution was reported with another quantity, price or side of a hedged position: the first report
+    counts, until it is corrected or busted. Or it was busted with other figures than its own, or it was busted or
+    corrected by an id that it shares with others, the newest of which is meant."""
     DUPLICATE_BUST = "DUPLICATE_BUST"
     """The trade had been busted before."""
     DUPLICATE_CORRECTION = "DUPLICATE_CORRECTION"
     """The trade had been corrected to these figures before."""
     UNKNOWN_BUST = "UNKNOWN_BUST"
-    """The trade is not remembered and the bust does not repeat its figures: nothing changed."""
+    """No trade of this id is known and the bust does not repeat its figures: nothing changed until it is reported."""
     UNKNOWN_CORRECTION = "UNKNOWN_CORRECTION"
-    """The trade is not remembered, or was busted, and its earlier figures are not repeated: nothing changed."""
+    """No trade of this id is known, or it was busted, and its earlier figures are not repeated: nothing changed."""
+    LATE = "LATE"
+    """It happened before the window, and was counted at its place in the log, on its own day."""
     LATE_BUST = "LATE_BUST"
-    """The trade was too old to be taken out of the fold: the opposite trade was booked."""
+    """The trade lies before the window: the opposite trade was booked, on the day of the bust."""
     LATE_CORRECTION = "LATE_CORRECTION"
-    """The trade was too old to be changed in the fold: its opposite and the corrected trade were booked."""
+    """The trade lies before the window: the difference was booked, on the day of the correction."""
+    MERGED = "MERGED"
+    """The contract has another name, under which there was a position too: both are one from here on."""
     OVERCLOSED = "OVERCLOSED"
     """More was closed than the LONG or SHORT side held."""
     UNPRICED = "UNPRICED"
-    """A position was opened without a price: this quantity will realize nothing."""
+    """A position was opened, expired or reconciled without a price: what that realized is not known."""
     IMPOSSIBLE_SPLIT = "IMPOSSIBLE_SPLIT"
     """A split of a flat position, or one that would reverse its side: nothing changed."""
+    INEXACT = "INEXACT"
+    """The quantity, or what was realized, has more than 34 digits and was rounded."""
     LOTS_MERGED = "LOTS_MERGED"
     """There were too many open lots: the older half was merged into one at its average price."""
+
+
+UNCERTAIN = frozenset({
+    TradeAnomalyKind.UNKNOWN_BUST, TradeAnomalyKind.UNKNOWN_CORRECTION, TradeAnomalyKind.UNPRICED,
+    TradeAnomalyKind.IMPOSSIBLE_SPLIT, TradeAnomalyKind.INEXACT,
+})  # fmt: skip
+"""What leaves a position's figures uncertain."""
 
 
 class TradeAnomaly(NamedTuple):
@@ -43,5 +60,20 @@ class TradeAnomaly(NamedTuple):
 def with_anomaly(
     anomalies: tuple[TradeAnomaly, ...], kind: TradeAnomalyKind, log_position: int
 ) -> tuple[TradeAnomaly, ...]:
-    """Return the anomalies with one more, bounded to the last 100."""
-    return (*anomalies[1 - ANOMALIES_MAX :], TradeAnomaly(kind, log_position))
+    """Return the anomalies with one more, bounded to 100."""
+    return bounded((*anomalies, TradeAnomaly(kind, log_position)))
+
+
+def bounded(anomalies: tuple[TradeAnomaly, ...]) -> tuple[TradeAnomaly, ...]:
+    """Return the last 100 anomalies, oldest first; what leaves figures uncertain goes after everything else."""
+    excess = len(anomalies) - ANOMALIES_MAX
+    if excess <= 0:
+        return anomalies
+    kept = []
+    for each in anomalies:
+        # A broker that repeats a hundred reports must not make an uncertain position look certain.
+        if excess and each.kind not in UNCERTAIN:
+            excess -= 1
+        else:
+            kept.append(each)
+    return tuple(kept[-ANOMALIES_MAX:])

@@ -16,3 +16,20 @@ def with_fee(fees: Fees, currency: str, amount: Decimal) -> Fees:
     sums = dict(fees)
     sums[currency] = sums.get(currency, ZERO) + amount
     return tuple(sorted(item for item in sums.items() if item[1]))
+
+
+def with_fees(fees: Fees, more: Fees) -> Fees:
+    """Return both together."""
+    if not fees:
+        return more
+    if len(fees) == len(more) == 1 and fees[0][0] == more[0][0]:
+        # The usual case: all fees are in one currency.
+        total = fees[0][1] + more[0][1]
+        return ((fees[0][0], total),) if total else ()
+    for currency, amount in more:
+        fees = with_fee(fees, currency, amount)
+    return fees
+
+
+def negated(fees: Fees) -> Fees:
+    return tuple((currency, -amount) for currency, amount in fees)

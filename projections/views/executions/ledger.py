@@ -187,7 +187,8 @@ class Ledger(msgspec.Struct, Generic[E]):
         if not span.ended:
             # The day may still turn out to be another one: keep what it takes to move the entry.
             minute = at - at % _MINUTE
-            minute = max(minute, span.since)
+            if minute < span.since:  # noqa: PLR1730 - max() costs a call for every fill
+                minute = span.since
             kept = self.minutes.get(minute)
             if kept is None:
                 kept = self._new_minute(minute)
@@ -202,6 +203,16 @@ class Ledger(msgspec.Struct, Generic[E]):
             before = kept.get(key)
             # As long as a day has a single minute both sums are the same, and are not computed twice.
             kept[key] = after if before is known else entry if before is None else before.plus(entry)
+
+    def drop_empty(self, at: int, key: str, nothing: E) -> None:
+        """Drop the sums of a key around an instant that have come to nothing: as if nothing had been added."""
+        name = self.name_at(at)
+        for sums in (self.published.closed, self.published.open):
+            _drop(sums, name, key, nothing)
+        minute = at - at % _MINUTE
+        if self.span is not None and self.span.since <= at:
+            minute = max(minute, self.span.since)
+        _drop(self.minutes, minute, key, nothing)
 
     def _new_minute(self, minute: int) -> dict[str, E]:
         """Return a new minute's entries, empty; at the limit, fix the oldest minutes in their days first."""
@@ -267,6 +278,14 @@ def _add(sums: dict[T, dict[str, E]], name: T, key: str, entry: E) -> None:
         entries = sums[name] = {}
     known = entries.get(key)
     entries[key] = entry if known is None else known.plus(entry)
+
+
+def _drop(sums: dict[T, dict[str, E]], name: T, key: str, nothing: E) -> None:
+    entries = sums.get(name)
+    if entries is not None and entries.get(key) == nothing:
+        del entries[key]
+        if not entries:
+            del sums[name]
 
 
 def _drop_oldest(sums: dict[str, dict[str, E]]) -> None:

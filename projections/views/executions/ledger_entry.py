@@ -1,44 +1,79 @@
-"""The entries of the ledger of profit and loss: what one execution realized, in points, and its fees."""
+"""The entries of the ledger of profit and loss: what one execution realized, in points, its fees, and counts."""
 
 from __future__ import annotations
 
+import functools
 from decimal import Decimal
 
 import msgspec
 
-from projections.decimals import ZERO
-from projections.views.executions.fees import Fees, with_fee
+from eventstore.streams import SEPARATOR
+from projections.decimals import EXACTLY, ZERO
+from projections.views.executions.fees import Fees, negated, with_fees
 
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
-    """Realized points before fees, by FIFO and by average cost; fees by currency; the number of fills, their volume."""
+    """Realized points before fees, by FIFO and by average cost; fees by currency; counts.
+
+    `fills` and their `volume` leave out busted trades, `executions` counts them too, as venues do. `unpriced` counts
+    changes without a price: as long as there are any, the points are not certain.
+    """
 
     points: Decimal = ZERO
     points_average_cost: Decimal = ZERO
     fees: Fees = ()
     fills: int = 0
     volume: Decimal = ZERO
+    executions: int = 0
+    round_trips: int = 0
+    unpriced: int = 0
 
     def plus(self, other: LedgerEntry) -> LedgerEntry:
         # This runs for every fill, and most fills realize nothing and are charged in one currency.
         points, average, fees, more = self.points, self.points_average_cost, self.fees, other.fees
         if other.points:
-            points += other.points
+            points = EXACTLY.add(points, other.points)
         if other.points_average_cost:
-            average += other.points_average_cost
-        if not fees:
-            fees = more
-        elif len(more) == len(fees) == 1 and more[0][0] == fees[0][0]:
-            total = fees[0][1] + more[0][1]
-            fees = ((more[0][0], total),) if total else ()
-        else:
-            for currency, amount in more:
-                fees = with_fee(fees, currency, amount)
-        return LedgerEntry(points, average, fees, self.fills + other.fills, self.volume + other.volume)
-
-    def minus(self, other: LedgerEntry) -> LedgerEntry:
-        fees = tuple((currency, -amount) for currency, amount in other.fees)
-        return self.plus(LedgerEntry(-other.points, -other.points_average_cost, fees, -other.fills, -other.volume))
+            average = EXACTLY.add(average, other.points_average_cost)
+        if more:
+            fees = with_fees(fees, more)
+        return LedgerEntry(
+            points,
+            average,
+            fees,
+            self.fills + other.fills,
+            self.volume + other.volume,
+            self.executions + other.executions,
+            self.round_trips + other.round_trips,
+            self.unpriced + other.unpriced,
+        )
 
 
 NO_ENTRY = LedgerEntry()
+
+
+def negative(entry: LedgerEntry) -> LedgerEntry:
+    """Return what takes an entry back."""
+    return LedgerEntry(
+        -entry.points,
+        -entry.points_average_cost,
+        negated(entry.fees),
+        -entry.fills,
+        -entry.volume,
+        -entry.executions,
+        -entry.round_trips,
+        -entry.unpriced,
+    )
+
+
+def ledger_key(key: str, terms: int) -> str:
+    """Return the ledger's key of a holding's key (symbol, NUL, side) under a contract's terms."""
+    return f"{key}{SEPARATOR}{terms}" if terms else key
+
+
+@functools.lru_cache(maxsize=100_000)
+def split_key(key: str) -> tuple[str, str, int]:
+    """Return symbol, side and terms of a ledger's key; symbol and side are empty for fees of no known symbol."""
+    symbol, _, rest = key.partition(SEPARATOR)
+    side, _, terms = rest.partition(SEPARATOR)
+    return symbol, side, int(terms or 0)

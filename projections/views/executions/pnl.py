@@ -8,8 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from eventstore import Instant, InvalidEvent
-from eventstore.clock import Times, to_ns
-from eventstore.streams import SEPARATOR
+from eventstore.clock import Times, asked_ns
 from eventstore.trading import PositionSide
 from projections.decimals import FIXED
 from projections.view import BookReader
@@ -24,8 +23,7 @@ from projections.views.executions.pnl_totals import (
     since_inception,
     to_currency,
 )
-from projections.views.executions.position_state import VIEW, Holding, PositionsState
-from projections.views.executions.trades import TradesState, TradesView
+from projections.views.executions.state import VIEW, ExecutionsState, Holding
 from projections.views.quotes import Quote, Quotes
 
 __all__ = ["Pnl", "PnlTotals", "ReportedPnl", "Unrealized"]
@@ -109,7 +107,7 @@ class Pnl:
 
     def total(self, account: str) -> tuple[PnlTotals, ...]:
         """Return the totals since the account's first event."""
-        return self._totals(account, lambda _: [*since_inception(self._book, account), *self._counts(account)])
+        return self._totals(account, lambda _: since_inception(self._book, account))
 
     def by_symbol(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
@@ -133,7 +131,7 @@ class Pnl:
         rates, quotes = Rates(self._book, own_currency(self._book, account)), quotes_of(self._book)
         held = [holding for holding in holdings_of(self._book, account) if holding.totals.quantity]
         with decimal.localcontext(FIXED):
-            found = [_valued(holding, rates, quotes.get(holding.symbol, at_ns)) for holding in held]
+            found = [_valued(holding, rates, quotes.quote_at(holding.symbol, at_ns)) for holding in held]
         return tuple(sorted(found, key=lambda each: (each.symbol, each.side)))
 
     def reported(self, account: str) -> tuple[ReportedPnl, ...]:
@@ -159,23 +157,12 @@ class Pnl:
         with decimal.localcontext(FIXED):
             return to_currency(choose(self._ledger(account)), rates, by_symbol=by_symbol)
 
-    def _counts(self, account: str) -> list[tuple[str, LedgerEntry]]:
-        state: TradesState | None = self._book.state(TradesView.name, account)
-        totals = [] if state is None else list(state.totals.values())
-        return [
-            (
-                f"{each.symbol}{SEPARATOR}{PositionSide.NET.value}",
-                LedgerEntry(fills=each.count, volume=each.bought + each.sold),
-            )
-            for each in totals
-        ]
-
     def _ledger(self, account: str) -> Ledger[LedgerEntry]:
-        state: PositionsState | None = self._book.state(VIEW, account)
+        state: ExecutionsState | None = self._book.state(VIEW, account)
         return _EMPTY if state is None else state.ledger
 
     def _ns(self, at: Times | None) -> int:
-        return self._book.now_ns() if at is None else to_ns(at)
+        return asked_ns(at, self._book.now_ns)
 
 
 def quotes_of(book: BookReader) -> Quotes:

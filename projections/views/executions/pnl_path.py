@@ -11,7 +11,7 @@ from eventstore import Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import SessionOpened, SessionReset
 from projections.views.executions.ledger import Ledger
-from projections.views.executions.ledger_entry import LedgerEntry
+from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
@@ -54,10 +54,11 @@ class PnlLedger(Ledger[LedgerEntry]):
     def add_entry(self, at: int, log_position: int, key: str, entry: LedgerEntry) -> None:
         """Add an entry to the day that an instant lies in, and to the steps where they are kept."""
         self.add(at, key, entry)
-        if not self.keeps_steps or (not entry.points and not entry.fees):
-            return
-        steps = self.steps
-        step = PnlStep(at, log_position, key, entry)
+        if self.keeps_steps and _is_money(entry):
+            self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+
+    def _add_step(self, step: PnlStep) -> None:
+        steps, at = self.steps, step.at
         if steps and _order(step) < _order(steps[-1]):
             insort(steps, step, key=_order)
         else:
@@ -67,12 +68,49 @@ class PnlLedger(Ledger[LedgerEntry]):
         if count > STEPS_MAX or (count > _FEW and steps[count // 4].at < at - KEPT_NS):
             self.steps, self.steps_from = steps[count // 4 :], steps[count // 4 - 1].at + 1
 
+    def correct(self, at: int, log_position: int, key: str, entry: LedgerEntry) -> None:
+        """Add a correction of an earlier entry to its day and its step; what comes to nothing is dropped.
+
+        So the ledger is the same whether it was corrected once or step by step.
+        """
+        span = self.span
+        self.add(at, key, entry)
+        self.drop_empty(at, key, NO_ENTRY)
+        # What is cached stays that of the newest entry.
+        self.span = span
+        if not self.keeps_steps or not _is_money(entry):
+            return
+        steps = self.steps
+        place = (at, log_position)
+        for index in range(bisect_left(steps, place, key=_order), len(steps)):
+            step = steps[index]
+            if _order(step) != place:
+                break
+            if step.key == key:
+                after = step.entry.plus(_money_of(entry))
+                if _is_money(after):
+                    steps[index] = PnlStep(at, log_position, key, after)
+                else:
+                    del steps[index]
+                return
+        self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+
     def steps_of(self, since: int, until: int | None) -> list[PnlStep]:
         """Return the steps from an instant on to before another, oldest first."""
         # Copied in one step: the fold may insert another meanwhile.
         steps = self.steps[:]
         first = bisect_left(steps, since, key=_time)
         return steps[first:] if until is None else steps[first : bisect_left(steps, until, key=_time)]
+
+
+def _is_money(entry: LedgerEntry) -> bool:
+    """Return whether an entry makes a step: of money, or of a change whose money is not known."""
+    return bool(entry.points or entry.fees or entry.points_average_cost or entry.unpriced)
+
+
+def _money_of(entry: LedgerEntry) -> LedgerEntry:
+    """Return an entry without its counts, which a step does not have."""
+    return LedgerEntry(entry.points, entry.points_average_cost, entry.fees, unpriced=entry.unpriced)
 
 
 def _order(step: PnlStep) -> tuple[int, int]:

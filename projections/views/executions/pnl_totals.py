@@ -1,6 +1,6 @@
 """Money from points: the profit and loss of a day, a week or an account; by currency, never summed across them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
@@ -10,15 +10,19 @@ from eventstore.streams import SEPARATOR
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
 from projections.view import SHARED, BookReader
+from projections.views.contracts.directory import Directory, Terms
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
-from projections.views.executions.ledger_entry import LedgerEntry
-from projections.views.executions.position_state import VIEW, Holding, PositionsState
+from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, split_key
+from projections.views.executions.state import VIEW, ExecutionsState, Holding
 
 
 class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     """Profit and loss in one currency: realized (first in, first out) before fees, and `net` of fees.
 
-    `trades` counts fills, `volume` is the sum of their quantities. `symbol` and `side` are None for all together.
+    `trades` counts fills, `volume` is the sum of their quantities; busted ones are in neither. `unpriced` counts
+    changes of positions without a price: if there are any, what is realized is not certain. `symbol` and `side` are
+    None for all together.
     """
 
     currency: str | None
@@ -31,6 +35,10 @@ class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     volume: Decimal = ZERO
     symbol: str | None = None
     side: PositionSide | None = None
+    unpriced: int = 0
+
+
+_NO_TERMS = Terms(0, None, None)
 
 
 class Rates:
@@ -42,9 +50,21 @@ class Rates:
     def __init__(self, book: BookReader, own: str | None) -> None:
         self.own = own
         self._contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
+        shared: ExecutionsState | None = book.state(VIEW, SHARED)
+        self._directory: Directory | None = None if shared is None else shared.directory
 
     def find(self, symbol: str) -> Contract | None:
         return None if self._contracts is None else self._contracts.find(symbol)
+
+    def symbol(self, name: str) -> str:
+        """Return the symbol of the contract that a name means now, or the name where none is known."""
+        contract = self.find(name)
+        return name if contract is None else contract.symbol
+
+    def terms(self, symbol: str, index: int) -> Terms:
+        """Return a contract's terms by their index: those that its results were made under."""
+        found = None if self._directory is None else self._directory.terms_of(self.symbol(symbol), index)
+        return _NO_TERMS if found is None else found
 
     def currency(self, symbol: str) -> str | None:
         return self.currency_of(self.find(symbol))
@@ -55,8 +75,15 @@ class Rates:
     def multiplier(self, symbol: str) -> Decimal:
         return multiplier(symbol, self.find(symbol))
 
-    def money(self, symbol: str, points: Decimal) -> Decimal:
-        return points * self.multiplier(symbol) if points else ZERO
+    def of_key(self, key: str) -> tuple[str, str, str | None, Decimal | None]:
+        """Return symbol, side, currency and multiplier of a ledger's key: those that its results were made under."""
+        symbol, side, index = split_key(key)
+        contract = None if self._contracts is None else self._contracts.find(symbol)
+        name = symbol if contract is None else contract.symbol
+        known = () if self._directory is None else self._directory.terms.get(name, ())
+        # Nearly every contract has kept the terms that it was defined with.
+        terms = known[0] if len(known) == 1 else self.terms(name, index)
+        return symbol, side, self.own if terms.currency is None else terms.currency, terms.multiplier
 
 
 def multiplier(symbol: str, contract: Contract | None) -> Decimal:
@@ -74,6 +101,7 @@ class _CurrencyTotals(msgspec.Struct):
     fees: Decimal = ZERO
     trades: int = 0
     volume: Decimal = ZERO
+    unpriced: int = 0
 
 
 def to_currency(
@@ -85,17 +113,17 @@ def to_currency(
     """
     sums: dict[tuple[str, str, str | None], _CurrencyTotals] = {}
     for key, entry in entries:
-        symbol, _, side = key.partition(SEPARATOR)
-        contract = rates.find(symbol)
-        currency = rates.currency_of(contract)
-        group = (symbol, side) if by_symbol else ("", "")
+        symbol, side, currency, point_value = rates.of_key(key)
+        group = (rates.symbol(symbol), side) if by_symbol else ("", "")
         total = sums.setdefault((*group, currency), _CurrencyTotals())
         if entry.points or entry.points_average_cost:
-            point_value = multiplier(symbol, contract)
+            if point_value is None:
+                raise UnknownContract(symbol)
             total.realized += entry.points * point_value
             total.average_cost += entry.points_average_cost * point_value
         total.trades += entry.fills
         total.volume += entry.volume
+        total.unpriced += entry.unpriced
         # A fee may be in another currency than its contract; it then has totals of its own.
         for named, amount in entry.fees:
             fee_currency = named or currency
@@ -121,22 +149,32 @@ def _pnl_totals(symbol: str, side: str, currency: str | None, total: _CurrencyTo
         volume=total.volume,
         symbol=symbol or None,
         side=PositionSide(side) if side else None,
+        unpriced=total.unpriced,
     )
 
 
 def holdings_of(book: BookReader, account: str) -> list[Holding]:
     """Return every holding that the account has or ever had, in no particular order."""
-    state: PositionsState | None = book.state(VIEW, account)
+    state: ExecutionsState | None = book.state(VIEW, account)
     return [] if state is None else list(state.holdings.values())
 
 
 def since_inception(book: BookReader, account: str) -> list[tuple[str, LedgerEntry]]:
-    """Return the entries of every holding since the account's first event, without counts."""
-    state: PositionsState | None = book.state(VIEW, account)
+    """Return the entries of every holding since the account's first event."""
+    state: ExecutionsState | None = book.state(VIEW, account)
     if state is None:
         return []
-    entries = [
-        (key, LedgerEntry(holding.totals.realized_points, holding.totals.realized_points_average_cost, holding.fees))
-        for key, holding in list(state.holdings.items())
-    ]
+    entries = [each for key, holding in list(state.holdings.items()) for each in _of_holding(key, holding)]
     return [*entries, (SEPARATOR, LedgerEntry(fees=state.fees))] if state.fees else entries
+
+
+def _of_holding(key: str, holding: Holding) -> Iterator[tuple[str, LedgerEntry]]:
+    totals, traded = holding.totals, holding.traded
+    points, average = totals.realized_points, totals.realized_points_average_cost
+    for each in holding.by_terms:
+        points, average = points - each.points, average - each.points_average_cost
+        yield ledger_key(key, each.terms), LedgerEntry(each.points, each.points_average_cost)
+    marks = (*holding.anomalies, *holding.marks)
+    unpriced = sum(each.kind is TradeAnomalyKind.UNPRICED for each in marks) if marks else 0
+    volume = traded.bought + traded.sold
+    yield key, LedgerEntry(points, average, holding.fees, traded.count, volume, unpriced=unpriced)

@@ -9,10 +9,14 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from eventstore import Instant
 from projections.decimals import ZERO
 
 LOTS_MAX = 10_000
+_DECIMALS = Decimal("1e-20")
+_WHOLE_DIGITS_MAX = 13
+RESIDUE_DIGITS = -15
+"""What is smaller than this power of ten may be what rounding has left."""
+_RESIDUE, _RESIDUE_EXPONENT = Decimal("1e-15"), -19
 
 
 class Lot(msgspec.Struct, frozen=True, gc=False):
@@ -25,24 +29,6 @@ class Lot(msgspec.Struct, frozen=True, gc=False):
     price: Decimal | None
     trade_id: str | None
     position: int
-
-
-class Execution(msgspec.Struct, frozen=True, gc=False):
-    """One change of a position: a trade, or an adjustment, which is folded the same way.
-
-    An adjustment without a price is booked at the position's own average cost, or is a `split`. `fills` is 1 for a
-    trade, -1 for the opposite of a trade that is taken back, 0 for an adjustment.
-    """
-
-    quantity: Decimal
-    price: Decimal | None
-    trade_id: str | None
-    log_position: int
-    occurred_at: Instant
-    fills: int = 0
-    fee: Decimal = ZERO
-    currency: str = ""
-    split: bool = False
 
 
 class PositionTotals(msgspec.Struct, frozen=True, gc=False):
@@ -62,15 +48,6 @@ class PositionTotals(msgspec.Struct, frozen=True, gc=False):
 
 
 FLAT = PositionTotals()
-
-
-def applied(held: PositionTotals, execution: Execution) -> PositionTotals:
-    """Return the totals after one more execution or adjustment."""
-    if execution.split:
-        return split(held, execution.quantity)
-    if execution.price is None:
-        return moved(held, execution.quantity, execution.log_position)
-    return traded(held, execution.quantity, execution.price, execution.trade_id, execution.log_position)
 
 
 def traded(
@@ -142,7 +119,7 @@ def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, price: Deci
         priced -= gone
         unpriced -= gone
     # The average-cost method takes the same share of the cost as of the priced quantity.
-    average_cost = held.average_cost_total * priced / pool if pool else ZERO
+    average_cost = quotient(held.average_cost_total * priced, pool) if pool else ZERO
     first, average = held.realized_points, held.realized_points_average_cost
     if price is not None:
         proceeds = priced * price
@@ -150,6 +127,25 @@ def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, price: Deci
         average += proceeds - average_cost
     cost, average_cost = held.cost - cost, held.average_cost_total - average_cost
     return PositionTotals(after, lots, cost, first, average_cost, average, unpriced)
+
+
+def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
+    """Return a quotient, rounded to 20 decimals where it has no end.
+
+    So the sums that it enters stay exact, and do not depend on the order in which they are made.
+    """
+    exact = dividend / divisor
+    if exact * divisor == dividend or exact.adjusted() >= _WHOLE_DIGITS_MAX:
+        return exact
+    return exact.quantize(_DECIMALS) or exact
+
+
+def is_residue(left: Decimal, before: Decimal) -> bool:
+    """Return whether only the rounding of splits has left a quantity of what there was before."""
+    if not left or left.adjusted() >= RESIDUE_DIGITS:
+        return False
+    # No venue states as many decimals as a quotient has.
+    return int(left.as_tuple().exponent) <= _RESIDUE_EXPONENT and abs(left) < abs(before) * _RESIDUE
 
 
 def take_from_lots(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, ...], Decimal, Decimal]:
@@ -165,6 +161,15 @@ def take_from_lots(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, 
             unpriced += gone
         else:
             cost += gone * price
+        if (
+            partial
+            and index < len(lots)
+            and is_residue(rest, quantity)
+            and (lots[index].price is None) is (price is None)
+        ):
+            # No lot is left of what only rounding keeps: the next one takes it.
+            following = lots[index]
+            return (replace(following, quantity=following.quantity + rest), *lots[index + 1 :]), cost, unpriced
         if partial:
             return (Lot(rest, price, lot.trade_id, lot.position), *lots[index:]), cost, unpriced
         if not rest:
@@ -174,28 +179,20 @@ def take_from_lots(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, 
     return (), cost, unpriced
 
 
-def can_split(held: PositionTotals, quantity: Decimal) -> bool:
-    """Return whether a split by this additional quantity leaves a position on the same side."""
-    total = held.quantity + quantity
-    return bool(held.quantity) and bool(total) and (total > ZERO) is (held.quantity > ZERO)
-
-
-def split(held: PositionTotals, quantity: Decimal) -> PositionTotals:
-    """Return the totals with each lot scaled to the new quantity at an unchanged cost."""
-    if not can_split(held, quantity):
-        return held
-    total = held.quantity + quantity
+def split(held: PositionTotals, after: Decimal, before: Decimal) -> PositionTotals:
+    """Return the totals with each lot scaled by after ÷ before, at an unchanged cost."""
+    total = after if held.quantity == before else quotient(held.quantity * after, before)
     left, unpriced = total, ZERO
     lots = []
     for index, lot in enumerate(held.lots, 1):
         # The last lot takes the rounding error, so that the lots still add up to the quantity.
-        scaled = left if index == len(held.lots) else lot.quantity * total / held.quantity
+        scaled = left if index == len(held.lots) else quotient(lot.quantity * after, before)
         left -= scaled
         if lot.price is None:
             unpriced += scaled
             lots.append(Lot(scaled, None, lot.trade_id, lot.position))
         else:
-            lots.append(Lot(scaled, lot.quantity * lot.price / scaled, lot.trade_id, lot.position))
+            lots.append(Lot(scaled, quotient(lot.price * before, after), lot.trade_id, lot.position))
     return replace(held, quantity=total, lots=tuple(lots), unpriced=unpriced)
 
 
@@ -210,7 +207,7 @@ def merged(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
             priced += lot.quantity
             cost += lot.quantity * lot.price
     log_position = lots[half - 1].position
-    one = (Lot(priced, cost / priced, None, log_position),) if priced else ()
+    one = (Lot(priced, quotient(cost, priced), None, log_position),) if priced else ()
     other = (Lot(unpriced, None, None, log_position),) if unpriced else ()
     return (*other, *one, *lots[half:])
 
@@ -221,11 +218,11 @@ def _grown(held: PositionTotals, quantity: Decimal, log_position: int) -> Positi
     if not pool:
         lots = (*held.lots, Lot(quantity, None, None, log_position))
         return replace(held, quantity=held.quantity + quantity, lots=lots, unpriced=held.unpriced + quantity)
-    price = held.cost / pool
+    price = quotient(held.cost, pool)
     return replace(
         held,
         quantity=held.quantity + quantity,
         lots=(*held.lots, Lot(quantity, price, None, log_position)),
         cost=held.cost + quantity * price,
-        average_cost_total=held.average_cost_total + held.average_cost_total * quantity / pool,
+        average_cost_total=held.average_cost_total + quotient(held.average_cost_total * quantity, pool),
     )

@@ -1,35 +1,22 @@
-"""The positions view: quantity, lots, cost and realized points from fills, beside the broker's reports; and queries."""
+"""Queries about positions: quantity, lots, cost and realized points from executions, beside the broker's reports."""
 
 from decimal import Decimal
-from typing import ClassVar
 
 import msgspec
-from typing_extensions import override
+from msgspec.structs import replace
 
-from eventstore import Event, Instant, Record, UnknownContract
+from eventstore import Instant, UnknownContract
 from eventstore.streams import SEPARATOR
-from eventstore.trading import (
-    AccountOpened,
-    FeeCharged,
-    LimitsSet,
-    OrderFilled,
-    PositionAdjusted,
-    PositionReported,
-    PositionSide,
-    SessionOpened,
-    SessionReset,
-    TradeBusted,
-    TradeCorrected,
-    TradeExecuted,
-)
+from eventstore.trading import PositionSide
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, BookReader, View
+from projections.view import SHARED, BookReader
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
-from projections.views.executions.anomalies import TradeAnomaly
+from projections.views.executions.anomalies import UNCERTAIN, TradeAnomaly, bounded
 from projections.views.executions.fees import Fees
-from projections.views.executions.position_state import VIEW, Holding, PositionsState
+from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.position_totals import Lot
-from projections.views.executions.position_transitions import adjust, bust, charge_fee, correct, fill, set_report
+from projections.views.executions.state import VIEW, ExecutionsState, Holding, TermsPoints
+from projections.views.executions.unknown_trades import UNKNOWN
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -38,8 +25,10 @@ class Position(msgspec.Struct, frozen=True):
     `quantity` is negative when short. `average_price` is that of the open lots (first in, first out), `average_cost`
     that of the average-cost method; both are None when flat, and leave out `unpriced`: the quantity that was opened
     without a price, which realizes nothing. `fees` are those in the contract's currency and those that name none.
-    `anomalies` are the last 100 anomalous records: kind and log position. `reported` is the broker's report as of
-    `reported_at`, `superseded` if a fill came after it. `first_position` and `last_position` are log positions.
+    `anomalies` are the last 100 anomalous records: kind and log position; of more than 100, what leaves the figures
+    uncertain stays. `reported` is the broker's report as of
+    `reported_at`, `superseded` if a fill came after it. `conflicts` are the log positions of trades that were reported
+    with other figures too. `first_position` and `last_position` are log positions.
     """
 
     account: str
@@ -65,6 +54,14 @@ class Position(msgspec.Struct, frozen=True):
     anomalies: tuple[TradeAnomaly, ...] = ()
     first_position: int | None = None
     last_position: int | None = None
+    conflicts: tuple[int, ...] = ()
+    by_terms: tuple[tuple[Decimal, Decimal, Decimal], ...] = ()
+    """Multiplier, points and points by average cost of what was realized under other terms of the contract."""
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether a figure may be wrong: a conflict, an unknown bust or correction, a missing price, a rounded sum."""
+        return bool(self.conflicts) or any(each.kind in UNCERTAIN for each in self.anomalies)
 
     @property
     def difference(self) -> Decimal | None:
@@ -74,12 +71,22 @@ class Position(msgspec.Struct, frozen=True):
     @property
     def realized(self) -> Decimal:
         """Money, first in, first out, before fees; raises UnknownContract if no multiplier is known."""
-        return FIXED.multiply(self.realized_points, self._known_multiplier())
+        return self._money(self.realized_points, [(multiplier, points) for multiplier, points, _ in self.by_terms])
 
     @property
     def realized_average_cost(self) -> Decimal:
         """Money by average cost, before fees; raises UnknownContract if no multiplier is known."""
-        return FIXED.multiply(self.realized_points_average_cost, self._known_multiplier())
+        return self._money(
+            self.realized_points_average_cost, [(multiplier, points) for multiplier, _, points in self.by_terms]
+        )
+
+    def _money(self, total: Decimal, parts: list[tuple[Decimal, Decimal]]) -> Decimal:
+        if not parts:
+            return FIXED.multiply(total, self._known_multiplier())
+        amount = ZERO
+        for multiplier, points in parts:
+            amount, total = FIXED.fma(points, multiplier, amount), FIXED.subtract(total, points)
+        return FIXED.fma(total, self._known_multiplier(), amount) if total else amount
 
     def unrealized_points(self, price: Decimal) -> Decimal:
         """Return what closing the open lots at a price would realize, in points."""
@@ -96,54 +103,6 @@ class Position(msgspec.Struct, frozen=True):
         return self.multiplier
 
 
-class PositionsView(View[PositionsState]):
-    """Fills, fees, busts, corrections and adjustments of one account, folded into its holdings and its ledger.
-
-    The ledger counts what each execution realized on the trading day it happened in. A bust or correction of a fill
-    since the position was last flat changes the days of all fills whose result it changes; one of an older fill is
-    booked as the opposite fill, on its own day. A fee that comes later counts on its trade's day while the trade is
-    among the fills since flat, else on its own day.
-    """
-
-    name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 2
-    types: ClassVar[tuple[type[Event], ...] | None] = (
-        OrderFilled,
-        TradeExecuted,
-        FeeCharged,
-        TradeBusted,
-        TradeCorrected,
-        PositionAdjusted,
-        PositionReported,
-        SessionOpened,
-        SessionReset,
-        AccountOpened,
-        LimitsSet,
-    )
-
-    @override
-    def initial(self) -> PositionsState:
-        return PositionsState()
-
-    @override
-    def apply(self, state: PositionsState, event: Event, record: Record) -> None:
-        match event:
-            case OrderFilled() | TradeExecuted():
-                fill(state, event, record)
-            case PositionReported():
-                set_report(state, event, record)
-            case FeeCharged():
-                charge_fee(state, event, record)
-            case PositionAdjusted():
-                adjust(state, event, record)
-            case TradeBusted():
-                bust(state, event, record)
-            case TradeCorrected():
-                correct(state, event, record)
-            case _:
-                state.ledger.follow(event, record)
-
-
 class Positions:
     """Queries about positions. The contract's multiplier is joined on reading, so that it may be defined late."""
 
@@ -151,85 +110,137 @@ class Positions:
         self._book = book
 
     def get(self, account: str, symbol: str, side: str = PositionSide.NET) -> Position:
-        """Return the position in a symbol, or a broker's name for one; a flat one if there never was any.
+        """Return the position in a contract, by any of its names; a flat one if there never was any.
 
         `side`: NET, or LONG and SHORT where the venue keeps both; anything else raises ValueError.
         """
-        state: PositionsState | None = self._book.state(VIEW, account)
+        state: ExecutionsState | None = self._book.state(VIEW, account)
         contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         contract = None if contracts is None else contracts.find(symbol)
-        holdings = {} if state is None else state.holdings
-        holding = holdings.get(symbol + SEPARATOR + side)
-        # Trades keep the symbol they were recorded with, so a holding may also stand under the contract's own symbol.
-        if holding is None and contract is not None:
-            symbol = contract.symbol
-            holding = holdings.get(symbol + SEPARATOR + side)
-        if holding is None:
-            multiplier, currency = (None, None) if contract is None else (contract.multiplier, contract.currency)
-            flat_side = PositionSide(side)
-            return Position(account=account, symbol=symbol, side=flat_side, multiplier=multiplier, currency=currency)
-        return _position(account, holding, contract)
+        if state is not None:
+            holding = state.holdings.get(symbol + SEPARATOR + side)
+            if holding is None:
+                name = state.symbols.get(symbol) or (symbol if contract is None else contract.symbol)
+                holding = state.holdings.get(name + SEPARATOR + side)
+            if holding is not None:
+                return self._position(account, state, holding, contract)
+        name = symbol if contract is None else contract.symbol
+        flat = Position(account, name, PositionSide(side), anomalies=() if state is None else _unknown_of(state, name))
+        if contract is None:
+            return flat
+        return replace(flat, multiplier=contract.multiplier, currency=contract.currency)
 
     def of(self, account: str) -> tuple[Position, ...]:
         """Return every position the account ever had, including flat ones, sorted by symbol and side."""
-        state: PositionsState | None = self._book.state(VIEW, account)
+        state: ExecutionsState | None = self._book.state(VIEW, account)
         contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         if state is None:
             return ()
         found = sorted(state.holdings.values(), key=lambda holding: (holding.symbol, holding.side))
         return tuple(
-            _position(account, holding, None if contracts is None else contracts.find(holding.symbol))
+            self._position(account, state, holding, None if contracts is None else contracts.find(holding.symbol))
             for holding in found
         )
 
     def unassigned_fees(self, account: str) -> Fees:
         """Return, by currency, the fees of trades that belong to no position."""
-        state: PositionsState | None = self._book.state(VIEW, account)
+        state: ExecutionsState | None = self._book.state(VIEW, account)
         return () if state is None else state.fees
 
     def anomalies(self, account: str) -> tuple[TradeAnomaly, ...]:
         """Return the anomalies of busts and corrections that belong to no position."""
-        state: PositionsState | None = self._book.state(VIEW, account)
-        return () if state is None else state.anomalies
+        state: ExecutionsState | None = self._book.state(VIEW, account)
+        return () if state is None else bounded((*state.anomalies, *unknown_amendments(state, None)))
+
+    def _position(self, account: str, state: ExecutionsState, holding: Holding, contract: Contract | None) -> Position:
+        totals, fees_by_currency, report = holding.totals, holding.fees, holding.report
+        average_price = average_cost = multiplier = currency = None
+        if contract is not None:
+            multiplier, currency = contract.multiplier, contract.currency
+        if totals.lots:
+            priced = FIXED.subtract(totals.quantity, totals.unpriced) if totals.unpriced else totals.quantity
+            if priced:
+                average_price = FIXED.divide(totals.cost, priced)
+                average_cost = FIXED.divide(totals.average_cost_total, priced)
+        fees = ZERO
+        for name, amount in fees_by_currency:
+            if not name or name == currency:
+                fees = FIXED.add(fees, amount)
+        # In the order of the members: by name it takes a lookup twice as long.
+        return Position(
+            account,
+            holding.symbol,
+            holding.side,
+            totals.quantity,
+            report.frozen,
+            average_price,
+            totals.lots,
+            totals.cost,
+            totals.realized_points,
+            average_cost,
+            totals.realized_points_average_cost,
+            totals.unpriced,
+            fees,
+            fees_by_currency,
+            report.quantity,
+            report.average_price,
+            report.at,
+            report.superseded,
+            multiplier,
+            currency,
+            anomalies_of(state, holding) if holding.anomalies or holding.marks or state.waiting else (),
+            holding.first_record,
+            holding.last_record,
+            holding.conflicts,
+            self._by_terms(state, holding),
+        )
+
+    def _by_terms(self, state: ExecutionsState, holding: Holding) -> tuple[tuple[Decimal, Decimal, Decimal], ...]:
+        """Return what was realized under other terms of the contract; nearly every contract has kept its first ones."""
+        window = state.windows.get(holding.symbol + SEPARATOR + holding.side)
+        if window is not None and not window.terms:
+            return ()
+        return _terms(holding, Rates(self._book, None))
 
 
-def _position(account: str, holding: Holding, contract: Contract | None) -> Position:
-    totals, fees_by_currency, report = holding.totals, holding.fees, holding.report
-    average_price = average_cost = multiplier = currency = None
-    if contract is not None:
-        multiplier, currency = contract.multiplier, contract.currency
-    if totals.lots:
-        priced = FIXED.subtract(totals.quantity, totals.unpriced) if totals.unpriced else totals.quantity
-        if priced:
-            average_price = FIXED.divide(totals.cost, priced)
-            average_cost = FIXED.divide(totals.average_cost_total, priced)
-    fees = ZERO
-    for name, amount in fees_by_currency:
-        if not name or name == currency:
-            fees = FIXED.add(fees, amount)
-    # In the order of the members: by name it takes a lookup twice as long.
-    return Position(
-        account,
-        holding.symbol,
-        holding.side,
-        totals.quantity,
-        report.frozen,
-        average_price,
-        totals.lots,
-        totals.cost,
-        totals.realized_points,
-        average_cost,
-        totals.realized_points_average_cost,
-        totals.unpriced,
-        fees,
-        fees_by_currency,
-        report.quantity,
-        report.average_price,
-        report.at,
-        report.superseded,
-        multiplier,
-        currency,
-        holding.anomalies,
-        holding.first_record,
-        holding.last_record,
-    )
+def unknown_amendments(state: ExecutionsState, symbol: str | None) -> list[TradeAnomaly]:
+    """Return the busts and corrections of unknown trades that name a contract, or with None those that name none."""
+    return [
+        TradeAnomaly(UNKNOWN[each.kind], each.log_position)
+        for waiting in list(state.waiting.values())
+        for each in waiting
+        if each.unknown
+        and (each.symbol is None if symbol is None else state.symbols.get(each.symbol or "", each.symbol) == symbol)
+    ]
+
+
+def _unknown_of(state: ExecutionsState, symbol: str) -> tuple[TradeAnomaly, ...]:
+    """Return the anomalies that a position may have of which nothing else is known."""
+    unknown = [*unknown_amendments(state, symbol), *unknown_amendments(state, None)]
+    unknown += [each for each in state.anomalies if each.kind in UNCERTAIN]
+    return bounded(tuple(sorted(unknown, key=lambda each: each.position)))
+
+
+def anomalies_of(state: ExecutionsState, holding: Holding) -> tuple[TradeAnomaly, ...]:
+    """Return the anomalies of a holding, in the order of the log; an unknown bust may be of any position."""
+    found = holding.anomalies + holding.marks
+    if state.waiting or state.anomalies:
+        found += _unknown_of(state, holding.symbol)
+    if not holding.marks and found is holding.anomalies:
+        return found
+    return bounded(tuple(sorted(found, key=lambda each: each.position)))
+
+
+def _terms(holding: Holding, rates: Rates) -> tuple[tuple[Decimal, Decimal, Decimal], ...]:
+    """Return what was realized under each of the contract's terms where that is not what is in force now."""
+    parts: list[tuple[Decimal, Decimal, Decimal]] = []
+    rest, average = holding.totals.realized_points, holding.totals.realized_points_average_cost
+    for each in (*holding.by_terms, TermsPoints(0, ZERO, ZERO)):
+        points, by_average = (each.points, each.points_average_cost) if each.terms else (rest, average)
+        multiplier = rates.terms(holding.symbol, each.terms).multiplier
+        rest, average = FIXED.subtract(rest, points), FIXED.subtract(average, by_average)
+        if multiplier is not None and (points or by_average):
+            parts.append((multiplier, points, by_average))
+    contract = rates.find(holding.symbol)
+    in_force = None if contract is None else contract.multiplier
+    return tuple(parts) if any(multiplier != in_force for multiplier, _, _ in parts) else ()

@@ -1,67 +1,85 @@
-"""What is remembered of an account's recent trades, to recognize duplicates and to find what a later event names."""
+"""The account's recent trades by id: to recognize repeated reports, and to find what a later event names."""
 
-from collections.abc import Iterator
-from typing import Generic, Protocol, TypeVar
+from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
-from eventstore.streams import SEPARATOR
-from eventstore.trading import FeeCharged, OrderFilled, TradeBusted, TradeCorrected, TradeExecuted
+from projections.views.executions.items import Item
 
-RECENT_MAX = 1_000
-
-TradeEvent = OrderFilled | TradeExecuted
-AboutTrade = FeeCharged | TradeBusted | TradeCorrected
-"""The events that change a trade, which may stand in another stream than the trade itself."""
+RECENT_MAX = 2_000
+NONE: tuple[Item, ...] = ()
 
 
-class Remembered(Protocol):
-    """What a view remembers of a trade."""
+class RecentTrades(msgspec.Struct):
+    """The account's last 2,000 trades by trade id; several may have one id, in the order of their first reports.
 
-    @property
-    def symbol(self) -> str: ...
-
-
-V = TypeVar("V")
-R = TypeVar("R", bound=Remembered)
-
-
-class TwoGenerationCache(msgspec.Struct, Generic[V]):
-    """The last 1,000 to 2,000 keys with their values: two generations, the older of which is dropped as a whole.
-
-    Dropping a whole generation keeps `put` cheap: nothing is moved or evicted one by one.
+    They are kept in two generations, the older of which is dropped as a whole, so that nothing is evicted one by one;
+    `ordinal` decides which are still known. `limit` is the number of trades, `count` how many there ever were.
     """
 
-    newer: dict[str, V] = {}
-    older: dict[str, V] = {}
+    newer: dict[str, tuple[Item, ...]] = {}
+    older: dict[str, tuple[Item, ...]] = {}
+    count: int = 0
+    limit: int = RECENT_MAX
 
-    def put(self, key: str, value: V, most: int | None = None) -> None:
-        if len(self.newer) >= (most or RECENT_MAX):
-            self.older = self.newer
-            self.newer = {}
-        self.newer[key] = value
+    def add(self, trade_id: str, item: Item, known: tuple[Item, ...]) -> None:
+        """Remember a new trade beside the known ones of its id; its ordinal is the count with it."""
+        self.count += 1
+        newer = self.newer
+        if len(newer) >= self.limit:
+            self.older, self.newer = newer, {}
+            newer = self.newer
+        newer[trade_id] = (*known, item) if known else (item,)
 
-    def get(self, key: str) -> V | None:
-        value = self.newer.get(key)
-        return self.older.get(key) if value is None else value
+    def find(self, trade_id: str) -> tuple[Item, ...]:
+        """Return the known trades of an id."""
+        items = self.newer.get(trade_id)
+        if items is None:
+            items = self.older.get(trade_id)
+            if items is None:
+                return NONE
+        oldest = self.count - self.limit
+        if items[0].ordinal > oldest:
+            return items
+        return tuple([item for item in items if item.ordinal > oldest])
 
-    def ending_with(self, suffix: str) -> Iterator[tuple[str, V]]:
-        """Yield the keys with this ending and their values, newest first."""
+    def put(self, item: Item) -> None:
+        """Replace a known trade by its changed self."""
         for generation in (self.newer, self.older):
-            for key, value in reversed(generation.items()):
-                if key.endswith(suffix):
-                    yield key, value
+            known = generation.get(item.trade_id or "")
+            if known is not None:
+                generation[item.trade_id or ""] = tuple(
+                    [item if each.number == item.number else each for each in known]
+                )
 
+    def rename(self, name: tuple[str, str], symbol: str) -> None:
+        """Let the trades of a symbol and side stand under another symbol."""
+        for generation in (self.newer, self.older):
+            for trade_id, items in generation.items():
+                if any((each.symbol, each.side) == name for each in items):
+                    generation[trade_id] = tuple(
+                        [replace(each, symbol=symbol) if (each.symbol, each.side) == name else each for each in items]
+                    )
 
-def find_trade(recent: TwoGenerationCache[R], event: AboutTrade, stream: str) -> tuple[str, R | None]:
-    """Return the trade that an event is about, and its key: the one of this stream, else the newest with its id.
+    def remove(self, item: Item) -> None:
+        """Forget a trade that is another one."""
+        for generation in (self.newer, self.older):
+            known = generation.get(item.trade_id or "")
+            if known is not None:
+                left = tuple([each for each in known if each.number != item.number])
+                if left:
+                    generation[item.trade_id or ""] = left
+                else:
+                    del generation[item.trade_id or ""]
 
-    If the event names a symbol, a trade of another stream must have it.
-    """
-    key = stream + SEPARATOR + event.trade_id
-    trade = recent.get(key)
-    if trade is None:
-        for other, found in recent.ending_with(SEPARATOR + event.trade_id):
-            if event.symbol in {None, found.symbol}:
-                return other, found
-    return key, trade
+    def all(self) -> list[Item]:
+        """Return the known trades."""
+        oldest = self.count - self.limit
+        known = {item.number: item for each in (self.older, self.newer) for items in each.values() for item in items}
+        return [item for item in known.values() if item.ordinal > oldest]
+
+    def shared_ids(self) -> list[tuple[Item, ...]]:
+        """Return the known trades of each id that several have, in the order of their first reports."""
+        known = {trade_id: self.find(trade_id) for trade_id in (*self.older, *self.newer)}
+        return sorted((items for items in known.values() if len(items) > 1), key=lambda items: items[0].log_position)

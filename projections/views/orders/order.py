@@ -34,7 +34,7 @@ class OrderAnomalyKind(enum.StrEnum):
     EVENT_AFTER_CLOSE = "EVENT_AFTER_CLOSE"
     """An event that only an open order can have, on a closed one; or a report that contradicts how it closed."""
     DUPLICATE_TRADE = "DUPLICATE_TRADE"
-    """A trade id was filled or busted twice, or reported for another order before: the first time counts."""
+    """A trade id was filled or busted twice, here or, before, in another stream or order: the first time counts."""
     CONFLICTING_TRADE = "CONFLICTING_TRADE"
     """A trade id was filled again with another quantity or price: the first counts, until the venue corrects it."""
     UNKNOWN_TRADE = "UNKNOWN_TRADE"

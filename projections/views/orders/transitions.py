@@ -53,10 +53,11 @@ def step(state: OrdersState, transition: Transition, order: Order, event: Event,
     order = transition(order, state, event, log_position, found)
     if not (order.submitted or order.reported):
         found.append(OrderAnomalyKind.UNKNOWN_ORDER)
-    return _marked(state, order, log_position, found) if found else order
+    return marked(state, order, log_position, found) if found else order
 
 
-def _marked(state: OrdersState, order: Order, log_position: int, found: Found) -> Order:
+def marked(state: OrdersState, order: Order, log_position: int, found: Found) -> Order:
+    """Return the order with the anomalies that one record caused, and count them."""
     counts = state.anomaly_counts
     for kind in found:
         counts[kind.value] = counts.get(kind.value, 0) + 1

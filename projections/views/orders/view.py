@@ -13,18 +13,28 @@ from eventstore.streams import stream_of, unescaped
 from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.tiers import Stats, Tiers, TierSettings, part_of
 from projections.view import View
+from projections.views.executions.state import VIEW
+from projections.views.orders.joining import (
+    ORDER_TYPES,
+    changes_of_orders,
+    fold_order,
+    forget_joined,
+    history_of,
+    joined,
+)
 from projections.views.orders.order import CLOSED, LIVE, Order, OrderAnomaly, OrderAnomalyKind, submitted_order
 from projections.views.orders.state import Fill, OrdersState
 from projections.views.orders.transitions import TRANSITIONS, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Mapping
 
     from eventstore import Event, Record
     from projections.tiers import Part
     from projections.view import BookReader
+    from projections.views.orders.joining import Changes
 
-__all__ = ["Fill", "Order", "OrderAnomaly", "OrderAnomalyKind", "Orders", "OrdersState", "OrdersView", "fold_order"]
+__all__ = ["Fill", "Order", "OrderAnomaly", "OrderAnomalyKind", "Orders", "OrdersState", "OrdersView"]
 
 CLOSED_MAX = 1_000
 UNKNOWN_MAX = 10_000
@@ -37,12 +47,12 @@ class OrdersView(View[OrdersState]):
     Bounds per account: the last `closed_max` closed orders (an eighth more before some are evicted), 10,000 UNKNOWN
     orders and 1,000 late ids; per order 10,000 fills. An evicted order is folded from its own stream when it is
     looked up, unless the tiers, a cache beside the fold, still hold it. A record that was folded already changes
-    nothing.
+    nothing. The state lacks what other streams say of an order's trades: `Orders` joins it.
     """
 
     name: ClassVar[str] = "orders"
     revision: ClassVar[int] = 3
-    types: ClassVar[tuple[type[Event], ...] | None] = tuple(TRANSITIONS)
+    types: ClassVar[tuple[type[Event], ...] | None] = ORDER_TYPES
 
     def __init__(
         self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX, tiers: Tiers[Order] | None = None
@@ -130,23 +140,9 @@ def _remember_late(state: OrdersState, order_id: str, log_position: int) -> None
     part = part_of(state)
     if part is not None:
         part.forget(order_id)
+    forget_joined(state, order_id)
     if len(state.late) > LATE_MAX:
         del state.late[next(iter(state.late))]
-
-
-def fold_order(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
-    """Yield one order's records, each with the order after it, whether or not a view would have evicted it."""
-    order: Order | None = None
-    state = OrdersState()
-    for record in records:
-        event = record.event
-        transition = TRANSITIONS.get(type(event))
-        if transition is None:
-            continue
-        if order is None:
-            order = Order(record.account, unescaped(record.entity), record.position, 0)
-        order = step(state, transition, order, event, record.position)
-        yield record, order
 
 
 def tiers_of(settings: object = None) -> Tiers[Order]:
@@ -181,6 +177,10 @@ class Orders:
         """Return an order (FIX 11) as it is now, however old, or None if there is no such order."""
         state = self._book.state(OrdersView.name, account)
         if state is not None:
+            executions = self._book.state(VIEW, account)
+            if executions is not None and (changes := executions.order_changes.get(order_id)) is not None:
+                self._live()
+                return joined(self._book, state, account, order_id, changes).order
             order = state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
             if order is not None:
                 self._live()
@@ -215,12 +215,17 @@ class Orders:
     def anomalies(self, account: str) -> dict[OrderAnomalyKind, int]:
         """Return how often each kind of anomaly was found in an account, evicted orders included."""
         state = self._book.state(OrdersView.name, account)
-        return {} if state is None else {OrderAnomalyKind(kind): count for kind, count in state.anomaly_counts.items()}
+        if state is None:
+            return {}
+        counts = dict(state.anomaly_counts)
+        for order_id, changes in list(changes_of_orders(self._book, account).items()):
+            for kind, more in joined(self._book, state, account, order_id, changes).anomalies.items():
+                counts[kind] = counts.get(kind, 0) + more
+        return {OrderAnomalyKind(kind): count for kind, count in counts.items() if count > 0}
 
     def history(self, account: str, order_id: str) -> Iterator[tuple[Record, Order]]:
-        """Yield an order's records, oldest first, each with the order after it."""
-        stream = stream_of("order", account, order_id)
-        return fold_order(self._book.read(stream=stream, types=OrdersView.types))
+        """Yield an order's records, and those of other streams that change its trades, each with the order after it."""
+        return history_of(self._book, account, order_id)
 
     def _from_tiers(self, state: OrdersState, account: str, order_id: str, part: Part[Order]) -> Order | None:
         order = part.get(order_id)
@@ -240,7 +245,8 @@ class Orders:
 
     def _folded(self, account: str, order_id: str) -> Order | None:
         order = None
-        for _, order in self.history(account, order_id):  # noqa: B007 - the last one is returned
+        records = self._book.read(stream=stream_of("order", account, order_id), types=ORDER_TYPES)
+        for _, order in fold_order(records):  # noqa: B007 - the last one is returned
             pass
         return order
 
@@ -248,12 +254,26 @@ class Orders:
         state = self._book.state(OrdersView.name, account)
         if state is None:
             return []
+        changes = changes_of_orders(self._book, account)
         orders: list[Order] = list(state.open.values())
         for order_id, log_position in list(state.late.items()):
-            order = self._late_order(account, order_id, log_position)
+            order = None if order_id in changes else self._late_order(account, order_id, log_position)
             if order is not None:
                 orders.append(order)
-        return orders
+        return self._joined(state, account, orders, changes) if changes else orders
+
+    def _joined(
+        self, state: OrdersState, account: str, orders: list[Order], changes: Mapping[str, Changes]
+    ) -> list[Order]:
+        """Return these orders with what other streams say of their trades, and others of which they say anything."""
+        found: dict[str, Order | None] = {
+            # No trade opens an order that was neither submitted nor reported.
+            order_id: joined(self._book, state, account, order_id, each).order
+            for order_id, each in list(changes.items())
+            if order_id not in state.unknown
+        }
+        replaced = [found.pop(order.order_id, order) for order in orders]
+        return [order for order in (*replaced, *found.values()) if order is not None]
 
     def _late_order(self, account: str, order_id: str, log_position: int) -> Order | None:
         known = self._late.get((account, order_id))

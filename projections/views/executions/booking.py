@@ -1,0 +1,163 @@
+"""Booking what changes of a trade before the window, as items of their own on the day of the change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore.streams import SEPARATOR
+from projections.decimals import ZERO
+from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.appending import with_figures
+from projections.views.executions.fees import Fees, negated, with_fees
+from projections.views.executions.items import Figures, Item, ItemKind, Place, in_position, place_of
+from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
+from projections.views.executions.position_totals import quotient
+from projections.views.executions.settling import place
+from projections.views.executions.state import (
+    Amendment,
+    AmendmentKind,
+    ExecutionsState,
+    mark,
+)
+from projections.views.executions.trip import repriced
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from eventstore import Record
+    from projections.views.executions.window import Window
+
+_OPPOSITE, _REPRICE = ItemKind.OPPOSITE, ItemKind.REPRICE
+BOOKED = frozenset({_OPPOSITE, _REPRICE})
+LATE = {AmendmentKind.BUST: TradeAnomalyKind.LATE_BUST, AmendmentKind.CORRECTION: TradeAnomalyKind.LATE_CORRECTION}
+_NO_ENTRY = LedgerEntry()
+
+
+def book(
+    state: ExecutionsState,
+    key: str,
+    amendment: Amendment,
+    change: tuple[Figures, Figures],
+    *,
+    trade: Item | None = None,
+    fees: Fees = (),
+    terms: int = 0,
+) -> int:
+    """Book what a change does to a position as items of their own, the first with the fees; return how many there are.
+
+    What stays of the quantity moves no lot, only its price.
+    """
+    (_, old, old_price), (_, new, new_price) = map(msgspec.structs.astuple, change)
+    same = ZERO if old * new <= ZERO else min(old, new, key=abs)
+    changes: list[tuple[ItemKind, Decimal, Decimal]] = []
+    if same and old_price != new_price:
+        changes.append((_REPRICE, same, old_price - new_price))
+    if same != old:
+        changes.append((_OPPOSITE, same - old, old_price))
+    if same != new:
+        changes.append((_OPPOSITE, new - same, new_price))
+    holding, trip = state.holdings[key], 0 if trade is None else trip_of(state, key, trade)
+    # One record may change several trades, where a definition shows that they are others.
+    mine = [each.part for each in state.windows[key].items if each.log_position == amendment.log_position]
+    first = max(mine, default=0) + 1
+    for number, (kind, quantity, price) in enumerate(changes, first):
+        item = Item(
+            kind, amendment.log_position, amendment.at, quantity, price, holding.symbol, holding.side,
+            fees=fees if number == first else (), terms=terms, part=number, trip=trip if kind is _REPRICE else 0,
+        )  # fmt: skip
+        if item.trip:
+            state.trips = tuple(repriced(state.trips, item))
+        place(state, key, item, amendment.recorded_at)
+    if changes:
+        mark(state, key, LATE[amendment.kind], amendment.log_position)
+    return len(changes)
+
+
+def book_back(state: ExecutionsState, key: str, twin: Item, record: Record) -> None:
+    """Book the opposite of a trade before the window that was none, and take back its fees and counts."""
+    window, where = state.windows[key], place_of(twin)
+    before = scaled(window, twin, where)
+    at, log_position = record.occurred_at, record.position
+    back = Amendment(
+        AmendmentKind.BUST,
+        log_position,
+        at,
+        record.recorded_at,
+        record.stream,
+        twin.trade_id or "",
+        twin.symbol,
+        twin.side,
+    )
+    book(state, key, back, (before, Figures(before.since, ZERO, before.price)), trade=twin, terms=twin.terms)
+    counts = LedgerEntry(
+        fees=negated(twin.fees), fills=-int(not twin.busted), volume=-abs(twin.quantity), executions=-1
+    )
+    day = ledger_key(key, twin.terms)
+    state.ledger.correct(twin.at, twin.log_position, day, counts)
+    state.seconds.add(twin.at, record.recorded_at, -1)
+    holding, fees = state.holdings[key], twin.fees
+    if twin.busted:
+        # Its fees were given back on the day of the bust: both go.
+        since, bust = twin.figures[-1].since
+        state.ledger.correct(since, bust, day, LedgerEntry(fees=fees))
+        fees = ()
+    sums = with_figures(holding.traded, twin.quantity, twin.price or ZERO, -1)
+    state.holdings[key] = replace(holding, fees=with_fees(holding.fees, negated(fees)), traded=sums)
+
+
+def count_change(
+    state: ExecutionsState,
+    key: str,
+    day: Item | Amendment,
+    before: Item | Figures,
+    after: Item | Figures,
+    *,
+    by: int = 1,
+    fees: Fees = (),
+    key_of_day: str | None = None,
+) -> None:
+    """Count a trade's later figures instead of its earlier ones, on the day of `day`."""
+    was, now = before.quantity, after.quantity
+    entry = LedgerEntry(fees=fees, fills=by * (bool(now) - bool(was)), volume=by * (abs(now) - abs(was)))
+    terms = day.terms
+    if entry != _NO_ENTRY:
+        state.ledger.correct(day.at, day.log_position, key_of_day or ledger_key(key, terms), entry)
+    holding = state.holdings[key]
+    sums = holding.traded
+    for figures, sign in ((before, -by), (after, by)):
+        sums = with_figures(sums, figures.quantity, figures.price or ZERO, sign)
+    state.holdings[key] = replace(holding, traded=sums, fees=with_fees(holding.fees, fees) if fees else holding.fees)
+
+
+def scaled(window: Window, item: Item, where: Place) -> Figures:
+    item = in_position(item)
+    quantity, price = window.scaled(item.quantity, where), item.price
+    if price is not None and quantity != item.quantity:
+        price = quotient(price * item.quantity, quantity)
+    return Figures((item.at, item.log_position), quantity, price)
+
+
+def trip_of(state: ExecutionsState, key: str, trade: Item) -> int:
+    """Return the number of the round trip of a trade before the window, 0 for one that is not remembered."""
+    found, window = ended_trip(state, key, trade), state.windows[key]
+    if found is not None:
+        return state.trips[found].number
+    if trade.trip:
+        return trade.trip if trade.trip == window.base_trip.number else 0
+    begun = window.base_trip
+    return begun.number if (place_of(trade), trade.log_position) >= (begun.first, begun.number) else 0
+
+
+def ended_trip(state: ExecutionsState, key: str, trade: Item) -> int | None:
+    """Return the index of the round trip before the window that a trade belongs to, None if it has not ended there."""
+    # Late reports lie at the place of the item before them.
+    where = place_of(trade), trade.log_position
+    for index, trip in enumerate(state.trips):
+        within = (trip.first, trip.number) <= where <= (trip.last, trip.position)
+        is_its = trip.number == trade.trip if trade.trip else within
+        if is_its and trip.symbol + SEPARATOR + trip.side == key:
+            return index
+    return None

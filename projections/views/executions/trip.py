@@ -1,0 +1,123 @@
+"""Round trips of a position: from flat to flat or through it, with what they made in points, and their fees."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore import Instant
+from projections.decimals import ZERO
+from projections.views.executions.fees import Fees, with_fees
+from projections.views.executions.items import Item, ItemKind, Place, in_position, place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_SPLIT, _REPRICE = ItemKind.SPLIT, ItemKind.REPRICE
+
+
+class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
+    """One round trip that ended at `ended_at` (UNIX ns) with the record at log position `position`.
+
+    `points` are before fees, None if any part of it had no price; `fees` by currency, "" for those that named none. A
+    fill through zero ends a round trip, which takes its fee, and begins the next. `number` is the log position of the
+    record that began it; `first` and `last` are the places of its first and last trade in the position's order, zero
+    if the position has merged since, and `terms` those of the contract at its end (`Directory.terms_of`).
+    """
+
+    symbol: str
+    side: str
+    points: Decimal | None
+    fees: Fees = ()
+    ended_at: Instant
+    position: int
+    number: int
+    first: Place = (0, 0)
+    last: Place = (0, 0)
+    terms: int = 0
+
+
+class OpenTrip(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A round trip in progress: what was received less what was paid, None if a part has no price, and its fees.
+
+    The window's items from `index` on, which may belong to it, are not counted yet.
+    """
+
+    number: int = 0
+    first: Place = (0, 0)
+    received: Decimal | None = ZERO
+    fees: Fees = ()
+    index: int = 0
+
+
+NO_TRIP = OpenTrip()
+NO_NUMBER = -1
+"""The number of the round trip of a trade that is in none that is remembered."""
+NOWHERE: Place = (0, 0)
+"""Where the trades of a round trip lie that are found by its number."""
+
+
+def points_of(item: Item) -> Decimal:
+    """Return the difference in points that a REPRICE makes."""
+    return item.quantity * (item.price or ZERO)
+
+
+def repriced(trips: Sequence[RoundTrip], item: Item) -> list[RoundTrip]:
+    """Return round trips that have ended, with what a REPRICE changes of the one that it counts for."""
+    return [
+        replace(trip, points=trip.points + points_of(item))
+        if trip.number == item.trip and trip.points is not None
+        else trip
+        for trip in trips
+    ]
+
+
+def counted(trip: OpenTrip, items: Iterable[Item], index: int) -> OpenTrip:
+    """Return a trip with these items, none of which ends it; `index` is that of what comes next."""
+    number, first, received, fees = trip.number, trip.first, trip.received, trip.fees
+    for each in items:
+        item = in_position(each)
+        kind = item.kind
+        # A split changes the quantity, and what was paid for it stays.
+        if kind is _SPLIT:
+            continue
+        if kind is _REPRICE:
+            if item.trip in {0, number} and received is not None:
+                received += points_of(item)
+            continue
+        if not item.quantity:
+            continue
+        if not number:
+            number, first = item.log_position, place_of(item)
+        received = None if received is None or item.price is None else received - item.quantity * item.price
+        fees = with_fees(fees, item.fees)
+    return OpenTrip(number, first, received, fees, index)
+
+
+def ended(key: tuple[str, str], trip: OpenTrip, item: Item, held: Decimal, index: int) -> tuple[RoundTrip, OpenTrip]:
+    """Return the round trip that an item ends, which held a quantity before it, and the trip that begins.
+
+    `trip` counts all items before this one, which is the window's at `index`.
+    """
+    through, price = held + item.quantity, item.price
+    received = None if trip.received is None or price is None else trip.received + held * price
+    place = place_of(item)
+    done = RoundTrip(
+        symbol=key[0],
+        side=key[1],
+        points=received,
+        # The whole fee of a fill through zero counts for the round trip that it ends.
+        fees=with_fees(trip.fees, item.fees),
+        ended_at=item.at,
+        position=item.log_position,
+        number=trip.number,
+        first=trip.first,
+        last=place,
+        terms=item.terms,
+    )
+    if not through:
+        return done, OpenTrip(index=index + 1)
+    return done, OpenTrip(item.log_position, place, None if price is None else -through * price, (), index + 1)

@@ -1,0 +1,67 @@
+"""Trades that turn out to be another one, once another name of its contract is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from projections.decimals import ZERO
+from projections.views.executions.amendments import change, complete, mark_conflict
+from projections.views.executions.booking import book_back
+from projections.views.executions.identity import completed
+from projections.views.executions.order_changes import OrderChange
+from projections.views.executions.settling import take_out
+from projections.views.executions.state import (
+    Amendment,
+    AmendmentKind,
+    ExecutionsState,
+    key_of,
+    tell_order,
+)
+
+if TYPE_CHECKING:
+    from eventstore import Record
+    from projections.views.executions.items import Item
+
+_BUST, _CORRECTION = AmendmentKind.BUST, AmendmentKind.CORRECTION
+
+
+def drop_twin(state: ExecutionsState, known: Item, twin: Item, record: Record, *, is_conflict: bool) -> None:
+    """Take out a trade that turns out to be another one; a bust or correction of it is of that one."""
+    key, log_position, recorded_at = key_of(known), record.position, record.recorded_at
+    if is_conflict:
+        mark_conflict(state, key, known, twin.log_position)
+    else:
+        complete(state, key, known, completed(known, twin), record)
+    twin_key = key_of(twin)
+    index = state.windows[twin_key].find(twin)
+    if index is not None:
+        take_out(state, twin_key, index, recorded_at)
+    else:
+        book_back(state, twin_key, twin, record)
+    state.recent.remove(twin)
+    _inherit_conflicts(state, known, twin)
+    if twin.order_stream != known.order_stream:
+        said = OrderChange(log_position, twin.trade_id or "", ZERO, twin.price or ZERO)
+        tell_order(state, twin.order_stream, said)
+    for each in twin.history[1:]:
+        now = next(item for item in state.recent.find(known.trade_id or "") if item.number == known.number)
+        kind = _CORRECTION if each.quantity else _BUST
+        later = Amendment(
+            kind, log_position, each.since[0], recorded_at, known.streams[0], known.trade_id or "", known.symbol,
+            known.side, quantity=abs(each.quantity) or None, price=each.price if each.quantity else None,
+        )  # fmt: skip
+        change(state, now, later)
+
+
+def _inherit_conflicts(state: ExecutionsState, known: Item, twin: Item) -> None:
+    """Let what is uncertain of a trade that is another one be uncertain of that one."""
+    for key in {key_of(known), key_of(twin)}:
+        holding = state.holdings[key]
+        if twin.log_position in holding.conflicts:
+            left = tuple([each for each in holding.conflicts if each != twin.log_position])
+            state.holdings[key] = replace(holding, conflicts=left)
+    for log_position in twin.conflicts:
+        now = next(item for item in state.recent.find(known.trade_id or "") if item.number == known.number)
+        mark_conflict(state, key_of(known), now, log_position)
