@@ -109,7 +109,7 @@ def test_a_report_is_compared_with_what_was_known_when_it_was_recorded(book: Boo
     assert (difference.here, difference.there, difference.difference) == (3, 5, 2)
     (done,) = booked(book)
     assert isinstance(done.event, trading.PositionAdjusted)
-    assert done.event.price == Decimal("50.5")
+    assert (done.event.price, done.occurred_at) == (Decimal("51.25"), NOON)
     assert book.positions.get("A", "ESZ5").quantity == 4
     assert reconcile(book, "A") == ()
 
@@ -219,7 +219,17 @@ def test_a_fill_in_between_that_explains_it_leaves_nothing_to_book(book: Book, s
     assert book.positions.get("A", "ESZ5").quantity == 2
 
 
-def test_a_fill_that_is_reported_after_it_was_booked_counts_twice_until_the_next_report(
+def test_a_fill_that_is_reported_after_it_was_booked_replaces_it(book: Book, clock: ManualClock) -> None:
+    book.append(POSITION, reported(2, "50"))
+    clock.advance(SECOND)
+    booked(book)
+    book.append(ORDER, fill("T-1", 2, 49), occurred_at=NOON - SECOND)
+    assert reconcile(book, "A") == ()
+    position = book.positions.get("A", "ESZ5")
+    assert (position.quantity, position.average_price, position.is_uncertain) == (2, 49, False)
+
+
+def test_a_fill_that_is_recorded_while_it_is_booked_counts_twice_until_the_next_report(
     book: Book, store: EventStore, clock: ManualClock
 ) -> None:
     book.append(POSITION, reported(2))
@@ -257,8 +267,12 @@ def test_what_was_booked_wrongly_by_hand_still_differs_when_the_fill_comes(book:
     wrong = trading.PositionAdjusted(symbol="ESZ5", quantity=Decimal(-2), reason=AdjustmentReason.RECONCILED)
     book.append(POSITION, wrong)
     clock.advance(SECOND)
+    # It is taken out of what was booked by hand, and changes nothing.
     book.append(ORDER, fill("T-1", 2, 50), occurred_at=NOON)
-    assert (only(book).here, only(book).there, only(book).stale) == (0, 2, True)
+    assert (only(book).here, only(book).there, only(book).stale) == (-2, 2, False)
+    booked(book)
+    assert book.positions.get("A", "ESZ5").quantity == 2
+    assert reconcile(book, "A") == ()
 
 
 def test_a_newer_report_in_another_stream_is_followed_there(book: Book) -> None:
