@@ -7,6 +7,7 @@ from projections.comparison import SnapshotComparison, SnapshotDifference, compa
 from projections.cuts.troubles import SnapshotWarning
 from projections.decimals import FIXED
 from projections.opening import open
+from projections.parallel import ParallelWarning
 from projections.recovery import Recovery
 from projections.replay import as_of, steps
 from projections.risk.policies import Policies
@@ -27,6 +28,7 @@ __all__ = [
     "CutPolicy",
     "Decision",
     "Lag",
+    "ParallelWarning",
     "PartitionParked",
     "Policies",
     "Policy",

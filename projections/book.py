@@ -24,17 +24,19 @@ from eventstore.arguments import check_allowed
 from eventstore.clock import derived_from, to_ns, wall_ns
 from eventstore.events import encode
 from eventstore.streams import account_of
+from projections import completion
 from projections.builtin import BuiltinQueries, builtin_views
 from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded, gc_disabled
-from projections.reading import tail
+from projections.parallel import fold_in_processes
+from projections.reading import Progress, tail
 from projections.rebuilding import catch_up, refolded
 from projections.recovery import Recovery
 from projections.starts import is_volatile, starts_of
 from projections.view import PartitionParked, View, completed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -44,8 +46,6 @@ if TYPE_CHECKING:
     from projections.cuts.search import Loaded
     from projections.listener import Listener
     from projections.snapshots import Snapshots
-
-    Progress = Callable[[int, int], None]
 
 LAST_CUT_EVENTS_MIN = 1_000
 """Closing a book writes a cut if at least so many events came after the newest one."""
@@ -69,6 +69,7 @@ class Book(BuiltinQueries):
         live: bool = True,
     ) -> None:
         self.recovery = Recovery(0, 0, 0.0)
+        self.processes: int | None = 1
         self._reader, self._fold, self._accounts = reader, fold, accounts
         self._clock: Clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
         self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
@@ -76,9 +77,8 @@ class Book(BuiltinQueries):
         self._observed: set[str] = set()
         self._listener: Listener | None = None
         self._notifying: Record | None = None
-        self._last_cut = 0
         self.first_cut = BackgroundCut(self.snapshot, reader.log)
-        self._closed = False
+        self._last_cut, self._closed = 0, False
         super().__init__(self)
 
     @property
@@ -101,6 +101,7 @@ class Book(BuiltinQueries):
             self._fold.log_position = start
             for view, found in starts[start]:
                 self._fold.add(view, found.states, found.digests)
+            fold_in_processes(self._fold, self._reader, stop, self.processes, progress)
             self._fold_until(stop, progress)
         self._last_cut = max(cuts) if len(cuts) == 1 else 0
         return order[0]
@@ -174,14 +175,14 @@ class Book(BuiltinQueries):
     # Writing
 
     def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
-        """Append as `EventStore.append` does, then fold up to what was appended: read your own writes."""
+        """Append as `EventStore.append` does, busts and corrections completed; then fold: read your own writes."""
         with self._folding_unconfirmed():
-            return self._fold_appended(self._store().append(stream, events, **options))
+            return self._fold_appended(completion.append(self, self._store(), stream, events, options))
 
     def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
-        """Append as `EventStore.append_many` does, then fold up to what was appended."""
+        """Append as `EventStore.append_many` does, busts and corrections completed; then fold."""
         with self._folding_unconfirmed():
-            return self._fold_appended(self._store().append_many(batches, durability=durability))
+            return self._fold_appended(completion.append_many(self, self._store(), batches, durability))
 
     @contextlib.contextmanager
     def _folding_unconfirmed(self) -> Iterator[None]:
@@ -320,7 +321,7 @@ class Book(BuiltinQueries):
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
         """Fold a view from the first record while the current one stays in use, then replace that one."""
         rebuilt = Fold([completed(view)], accounts=self._accounts)
-        catch_up(rebuilt, self._reader, self.position, self._accounts, progress)
+        catch_up(rebuilt, self._reader, self.position, self._accounts, progress, processes=self.processes)
         # Only what was appended meanwhile is folded under the lock.
         with self._lock:
             catch_up(rebuilt, self._reader, self.position, self._accounts)
@@ -332,8 +333,7 @@ class Book(BuiltinQueries):
     def _fold_appended(self, records: list[Record]) -> list[Record]:
         with self._lock:
             self._redeliver()
-            # The records follow the book's position unless others appended in between, or a repeated key or execution
-            # report returned records that the log has had for long.
+            # They follow the book's position unless others appended in between, or a repetition returned old records.
             following = enumerate(records, self.position + 1)
             if all(record.position == expected for expected, record in following):
                 self._apply(records)

@@ -215,6 +215,11 @@ class Fold:
         route = self._routes[name] = Route(handlers, decode, schema, wanting, names)
         return route
 
+    def take_over(self, other: Fold) -> None:
+        """Have another fold's views, with all their states, in place of this one's of the same names."""
+        self.slots.update(other.slots)
+        self._routes.clear()
+
     def replace_state(self, view_state: ViewState, partition: str, state: Any) -> None:  # noqa: ANN401 - each view has its own
         """Replace a parked partition's state by one that was folded again."""
         view_state.states[partition] = state

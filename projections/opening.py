@@ -12,6 +12,7 @@ from eventstore.errors import shown
 from projections.book import Book
 from projections.builtin import builtin_views
 from projections.fold import Fold
+from projections.parallel import processes_of
 from projections.recovery import Recovery
 from projections.snapshots import Snapshots
 from projections.view import views_of
@@ -20,13 +21,12 @@ from projections.views.orders.view import Orders, tiers_of
 from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from projections.reading import Progress
     from projections.sessions import Calendar
     from projections.tiers import TierSettings
     from projections.view import View
-
-    Progress = Callable[[int, int], None]
 
 FIRST_CUT_EVENTS_MIN = 10_000
 """Opening a book writes a cut if at least so many events had to be folded."""
@@ -41,16 +41,18 @@ def open(
     progress: Progress | None = None,
     calendars: Calendar | Mapping[str, Calendar] | None = None,
     tiers: TierSettings | None = None,
+    processes: int | None = None,
 ) -> Book:
     """Return a book at the log's head: from the newest valid cut, and the records after it.
 
     `views`: in addition to the built-in ones. `accounts`: only these, and what belongs to none. `snapshots`: where cuts
     are stored, by default beside the journal; False for none. `calendars`: one for all accounts, or by account, with
     `*` for all others. `tiers`: how many closed orders stay in memory, decoded and compressed, beside the last ones.
-    Raises InvalidEvent for other values.
+    `processes`: how many fold a log that has no cut yet, by default as many as pays, 1 for this one alone. Raises
+    InvalidEvent for other values.
     """
     chosen, own, held = accounts_of(accounts), views_of(views), tiers_of(tiers)
-    by_account = calendars_of(calendars)
+    by_account, several = calendars_of(calendars), processes_of(processes)
     clock = store.clock if isinstance(store, EventStore) else SystemClock()
     began = clock.monotonic_ns()
     kept = snapshots_of(store, snapshots)
@@ -58,6 +60,7 @@ def open(
     book = Book(store, fold, accounts=chosen, snapshots=kept)
     book.sessions.calendars.update(by_account)
     book.orders = Orders(book, held)
+    book.processes = several if chosen is None else 1
     head = store.head()
     cut = book.load([*builtin_views(held), *own], head, progress)
     tail_length = head - cut

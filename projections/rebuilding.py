@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Any
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
 from projections.fold import Fold
-from projections.reading import tail
+from projections.parallel import fold_in_processes
+from projections.reading import Progress, tail
 from projections.view import SHARED, View, is_by_account
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from eventstore import EventReader, Record
     from projections.view_states import ViewState
-
-    Progress = Callable[[int, int], None]
 
 
 def refolded(
@@ -52,9 +49,16 @@ def refolded(
 
 
 def catch_up(
-    fold: Fold, reader: EventReader, until: int, accounts: frozenset[str] | None, progress: Progress | None = None
+    fold: Fold,
+    reader: EventReader,
+    until: int,
+    accounts: frozenset[str] | None,
+    progress: Progress | None = None,
+    *,
+    processes: int | None = 1,
 ) -> None:
-    """Fold what the log has after a fold's position, up to another."""
+    """Fold what the log has after a fold's position, up to another; an empty fold also in several processes."""
+    fold_in_processes(fold, reader, until, processes, progress)
     for page in tail(reader, fold.log_position, until, accounts):
         fold.apply(page)
         if progress is not None:

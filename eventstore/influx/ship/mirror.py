@@ -9,14 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from typing_extensions import override
 
-from eventstore import files
-from eventstore.config import PREFIX
+from eventstore import children, files
 from eventstore.errors import CorruptJournal, Unavailable
 from eventstore.extras import missing
 from eventstore.influx import status
@@ -26,6 +24,7 @@ from eventstore.record_errors import NotMirrored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from eventstore.clock import Clock
     from eventstore.config import InfluxSettings
@@ -176,22 +175,11 @@ class Mirror:
         return mark.position
 
     def _spawn(self, settings: InfluxSettings) -> None:
-        # The settings go through a pipe: arguments and environment, and so the token, are visible to other processes.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        # The child must import this very package, wherever this process imported it from.
-        root = str(Path(__file__).parents[3])
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root, environment.get("PYTHONPATH", "")]))
         with self._process_lock:
             if self._closing.is_set():
                 return
             before = self._process
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "eventstore.influx.ship.child", str(self._directory.absolute())],
-                stdin=subprocess.PIPE,
-                env=environment,
-                # Ctrl-C must reach the trading process only, which then closes its store and so this process.
-                start_new_session=True,
-            )
+            self._process = children.start("eventstore.influx.ship.child", str(self._directory.absolute()))
             if before is not None and before.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     before.stdin.close()

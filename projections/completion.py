@@ -1,0 +1,227 @@
+"""Completing busts and corrections that name little more than their trade, before a book appends them."""
+
+from __future__ import annotations
+
+import decimal
+import itertools
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from msgspec.structs import replace
+
+from eventstore import SYNCED, Batch, DuplicateEvent, Event, InvalidEvent
+from eventstore.arguments import batches_of, events_of, keyed_ids
+from eventstore.events import encode
+from eventstore.journal import BATCH_EVENTS_MAX
+from eventstore.streams import account_of
+from eventstore.trading import (
+    FeeCharged,
+    OrderFilled,
+    PositionSide,
+    Side,
+    TradeBusted,
+    TradeCorrected,
+    TradeExecuted,
+)
+from projections.decimals import FIXED
+from projections.view import SHARED, BookReader, PartitionParked
+from projections.views.executions.identity import fitting
+from projections.views.executions.items import Figures
+from projections.views.executions.state import VIEW, Amendment, AmendmentKind, ExecutionsState, holding_key
+from projections.views.executions.view import ExecutionsView
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventstore import Durability, EventStore, Record
+    from eventstore.batch import AppendOptions
+    from projections.views.executions.items import Item
+
+Amending: TypeAlias = TradeBusted | TradeCorrected
+
+RECORDS_MAX = 10_000
+"""How many records of its stream are read for a trade that the book does not know any more."""
+_TYPES = (OrderFilled, TradeExecuted, FeeCharged, TradeBusted, TradeCorrected)
+_NAMES: dict[type[Event], tuple[str, ...]] = {
+    TradeBusted: ("symbol", "side", "quantity", "price"),
+    TradeCorrected: ("symbol", "side", "previous_quantity", "previous_price"),
+}
+_ONE = Decimal(1)
+
+
+class Refreshable(BookReader, Protocol):
+    """A book that can fold what others have appended."""
+
+    def refresh(self) -> int:
+        """Fold what the log has beyond the book's position."""
+
+
+def append(
+    book: Refreshable, store: EventStore, stream: str, events: Event | Sequence[Event], options: AppendOptions
+) -> list[Record]:
+    """Append to one stream as the store does, busts and corrections completed."""
+    if isinstance(events, Event) and type(events) not in _NAMES:
+        return store.append(stream, events, **options)
+    given: dict[str, Any] = dict(options)
+    durability = given.pop("durability", SYNCED)
+    return append_many(book, store, [Batch(stream, events, **given)], durability)
+
+
+def append_many(
+    book: Refreshable, store: EventStore, batches: Sequence[Batch], durability: Durability = SYNCED
+) -> list[Record]:
+    """Append as the store does, busts and corrections completed.
+
+    What they do not say of their trade is taken from the fold, else from the records of their own stream; where no
+    trade is found, or several fit, they are appended as given. Under a known key the recorded content decides, so that
+    a repetition is one, whatever became of the trade since.
+    """
+    batches = [_read_once(batch) for batch in batches_of(batches)]
+    if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
+        return store.append_many(batches, durability=durability)
+    completed = _completed(book, store, batches)
+    try:
+        return store.append_many(completed, durability=durability)
+    except DuplicateEvent:
+        # Somebody else may have appended it under this key in between, with other figures.
+        again = _completed(book, store, batches)
+        if again == completed:
+            raise
+        return store.append_many(again, durability=durability)
+
+
+def _read_once(batch: Batch) -> Batch:
+    """Return a batch whose events and keys can be read several times."""
+    if isinstance(batch.events, Event | list | tuple) and (batch.key is None or isinstance(batch.key, str | tuple)):
+        return batch
+    key = batch.key
+    if isinstance(key, Iterable) and not isinstance(key, str):
+        key = tuple(itertools.islice(key, BATCH_EVENTS_MAX + 1))
+    return replace(batch, events=events_of(batch.events), key=key)
+
+
+def _lacks_something(event: Event) -> bool:
+    names = _NAMES.get(type(event))
+    return names is not None and any(getattr(event, name) is None for name in names)
+
+
+def _completed(book: Refreshable, store: EventStore, batches: Sequence[Batch]) -> list[Batch]:
+    book.refresh()
+    found: list[Batch] = []
+    # What precedes an event in the same call is not folded yet: only the first one about a trade is completed.
+    seen: set[tuple[str, object]] = set()
+    for batch in batches:
+        account, events = account_of(batch.stream), events_of(batch.events)
+        ids = [None] * len(events) if batch.key is None else keyed_ids(batch.stream, batch.key, len(events))
+        fresh: list[Event] = []
+        for event, id_ in zip(events, ids, strict=True):
+            complete = event
+            if isinstance(event, TradeBusted | TradeCorrected) and _lacks_something(event):
+                encode(event)  # A malformed one is refused before anything is looked up by it.
+                recorded = None if id_ is None else store.find(id_)
+                if recorded is not None:
+                    complete = _as_recorded(event, recorded)
+                elif (account, event.trade_id) not in seen:
+                    complete = _as_known(book, account, batch.stream, event)
+            trade_id = getattr(event, "trade_id", None)
+            if isinstance(trade_id, str):
+                seen.add((account, trade_id))
+            fresh.append(complete)
+        found.append(replace(batch, events=fresh))
+    return found
+
+
+def _as_recorded(event: Amending, recorded: Record) -> Event:
+    """Return an event with what it lacks as it was recorded under its key."""
+    try:
+        known = recorded.event
+    except InvalidEvent:
+        return event
+    if type(known) is not type(event):
+        return event
+    return _with(event, {name: getattr(known, name) for name in known.__struct_fields__})
+
+
+def _as_known(book: BookReader, account: str, stream: str, event: Amending) -> Event:
+    """Return an event with what it lacks as its trade has it, or as it is: no trade, or several, or one of no use."""
+    try:
+        state: ExecutionsState | None = book.state(VIEW, account)
+        shared: ExecutionsState | None = book.state(VIEW, SHARED)
+    except PartitionParked:
+        return event
+    if state is None:
+        return event
+    kind = AmendmentKind.BUST if isinstance(event, TradeBusted) else AmendmentKind.CORRECTION
+    sign = None if event.side is None else 1 if event.side is Side.BUY else -1
+    amendment = Amendment(
+        kind, 0, 0, 0, stream, event.trade_id, event.symbol, event.position_side, sign, *_repeated(event)
+    )
+    with decimal.localcontext(FIXED):
+        found = fitting(state.recent.find(event.trade_id), amendment, state.symbols)
+        if not found or stream not in found[0].streams:
+            own = fitting(_of_stream(book, shared, amendment), amendment, state.symbols)
+            if len(own) == 1 and not _may_be_stated(state, own[0]):
+                return event
+            found = own or found
+    return _filled(event, found[0], state.symbols) if len(found) == 1 else event
+
+
+def _repeated(event: Amending) -> tuple[Decimal | None, Decimal | None, Figures | None]:
+    """Return quantity, price and earlier figures, as far as an event repeats them of its trade."""
+    if isinstance(event, TradeBusted):
+        return event.quantity, event.price, None
+    if event.previous_quantity is None or event.previous_price is None:
+        return None, None, None
+    return None, None, Figures((0, 0), event.previous_quantity, event.previous_price)
+
+
+def _of_stream(book: BookReader, shared: ExecutionsState | None, amendment: Amendment) -> tuple[Item, ...]:
+    """Return the trades of an id in its own stream, with what that stream says became of them."""
+    view = ExecutionsView()
+    state = view.initial()
+    records = list(itertools.islice(book.read(stream=amendment.stream, types=_TYPES), RECORDS_MAX + 1))
+    if len(records) > RECORDS_MAX:
+        return ()
+    for record in records:
+        event = record.event
+        if getattr(event, "trade_id", None) == amendment.trade_id:
+            view.apply_beside(ExecutionsState() if shared is None else shared, state, event, record)
+    view.finish(state)
+    return state.recent.find(amendment.trade_id)
+
+
+def _may_be_stated(state: ExecutionsState, item: Item) -> bool:
+    """Return whether a trade that the fold does not know can be booked by its figures.
+
+    They are those of its own time, which a split has changed since, and an event has room for fees in one currency.
+    """
+    window = state.windows.get(holding_key(state, item.symbol, item.side))
+    is_split = window is not None and window.scaled(_ONE, (item.at, item.log_position)) != _ONE
+    return not is_split and len(item.fees) <= 1
+
+
+def _filled(event: Amending, item: Item, names: dict[str, str]) -> Event:
+    side = Side.BUY if item.quantity > 0 else Side.SELL
+    # A correction of the side has no room for the earlier one.
+    if item.busted or (event.side is not None and event.side is not side):
+        return event
+    quantity, price = abs(item.quantity), item.price
+    members: dict[str, Any] = {
+        "symbol": names.get(item.symbol, item.symbol), "side": side, "position_side": item.side,
+        "quantity": quantity, "price": price, "previous_quantity": quantity, "previous_price": price,
+    }  # fmt: skip
+    if len(item.fees) == 1:
+        ((currency, members["fee"]),) = item.fees
+        members["fee_currency"] = currency or None
+    return _with(event, members)
+
+
+def _with(event: Amending, members: dict[str, Any]) -> Event:
+    """Return an event with members that it does not state: it states no side NET, and no fee of 0."""
+    changed = {name: members[name] for name in _NAMES[type(event)] if getattr(event, name) is None}
+    if event.position_side is PositionSide.NET:
+        changed["position_side"] = members["position_side"]
+    if isinstance(event, TradeBusted) and not event.fee and event.fee_currency is None and "fee" in members:
+        changed |= {"fee": members["fee"], "fee_currency": members["fee_currency"]}
+    return replace(event, **changed)
