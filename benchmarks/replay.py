@@ -15,7 +15,7 @@ from eventstore import Event
 from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.reading import tail
-from projections.views.executions.positions import PositionsView
+from projections.views.executions.view import ExecutionsView
 from projections.views.orders.view import OrdersView
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ TIMES_MIN = 2.0
 FILLS_MAX = 3
 ACCOUNTS = 10
 
-TWO = "orders and positions"
+TWO = "orders and executions"
 ALL = "all of a book's views"
 NONE = "read and decoded only"
 RIVAL = "eventsourcing, read and decoded only"
@@ -44,15 +44,15 @@ def measure(setting: Setting) -> list[Row]:
         lived = lives(random.Random(1), accounts=ACCOUNTS, alive=setting.scaled(2_000, 20), fills_max=FILLS_MAX)
         facts = list(itertools.islice(lived, events))
         append_all(store, facts)
-        rival = _rival(directory / "rival.db", facts)
+        rival = rival_of(directory / "rival.db", facts)
         del facts
 
         def rate(action: Callable[[], object]) -> Callable[[], float]:
             return lambda: events / seconds(action)
 
         measures = {
-            TWO: rate(lambda: _folded(store, Fold([OrdersView(), PositionsView()]))),
-            ALL: rate(lambda: _folded(store, Fold(builtin_views()))),
+            TWO: rate(lambda: folded(store, Fold([OrdersView(), ExecutionsView()]))),
+            ALL: rate(lambda: folded(store, Fold(builtin_views()))),
             NONE: rate(lambda: _decoded(store)),
             RIVAL: rate(rival.read_all),
         }
@@ -65,7 +65,7 @@ def measure(setting: Setting) -> list[Row]:
     return [
         row(
             "replay",
-            "replay: read, decode, fold orders and positions",
+            "replay: read, decode, fold orders and executions",
             unit="events/s",
             figures=ours,
             beside=compared(ours, others),
@@ -76,7 +76,7 @@ def measure(setting: Setting) -> list[Row]:
     ]
 
 
-def _folded(store: EventStore, fold: Fold) -> None:
+def folded(store: EventStore, fold: Fold) -> None:
     for page in tail(store, 0, store.head(), None):
         fold.apply(page)
     assert fold.log_position == store.head()
@@ -87,7 +87,7 @@ def _decoded(store: EventStore) -> int:
     return sum([isinstance(record.event, Event) for record in store.read()])
 
 
-def _rival(path: Path, facts: list[StreamEvent]) -> Rival:
+def rival_of(path: Path, facts: list[StreamEvent]) -> Rival:
     rival = Rival(path)
     versions: dict[str, int] = {}
     events = []

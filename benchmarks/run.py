@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 
     from tests.influx.api import Server
 
-WITHOUT_SERVER = ("append", "batches", "threads", "replay", "lookup", "quotes", "restart", "past", "tiers", "risk")
+WITHOUT_SERVER = (
+    "append",
+    "batches",
+    "threads",
+    "replay",
+    "folding",
+    "lookup",
+    "quotes",
+    "restart",
+    "past",
+    "tiers",
+    "risk",
+)
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)
 FORMAT = 1

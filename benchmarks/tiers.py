@@ -10,7 +10,7 @@ import tracemalloc
 from bisect import bisect
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -23,12 +23,14 @@ from projections import Book
 from projections.fold import Fold
 from projections.reading import tail
 from projections.tiers import TierSettings
+from projections.views.executions.view import ExecutionsView
+from projections.views.orders.joining import fold_order
 from projections.views.orders.order import CLOSED
-from projections.views.orders.view import CLOSED_MAX, Orders, OrdersView, fold_order, tiers_of
+from projections.views.orders.view import CLOSED_MAX, Orders, OrdersView, tiers_of
 
 if TYPE_CHECKING:
     from benchmarks.setting import Setting
-    from eventstore import EventStore, Record
+    from eventstore import Event, EventStore, Record
 
     Streams = dict[str, list[Record]]
     Name = tuple[str, str]
@@ -249,12 +251,19 @@ def _book(store: EventStore, _: Streams, names: list[Name]) -> object:
     return _asked(projections.open(store, snapshots=False, tiers=settings), names, settings)
 
 
+class NoExecutions(ExecutionsView):
+    """Folds nothing: orders ask this view what other streams say of them, and only their memory is measured."""
+
+    types: ClassVar[tuple[type[Event], ...] | None] = ()
+    broadcast: ClassVar[tuple[type[Event], ...]] = ()
+
+
 def _tiered(store: EventStore, _: Streams, names: list[Name]) -> object:
     settings = _tiers(len(names))
     held = tiers_of(settings)
     book = Book(store, Fold(), live=False)
     book.orders = Orders(book, held)
-    book.load([OrdersView(tiers=held)], store.head())
+    book.load([OrdersView(tiers=held), NoExecutions()], store.head())
     return _asked(book, names, settings)
 
 

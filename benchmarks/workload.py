@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from eventstore import Batch, Event
@@ -82,18 +82,29 @@ def lives(
             running.pop()
 
 
+def five_events(*, accounts: int) -> Iterator[StreamEvent]:
+    """Yield (stream, event) without end: orders of five events, one after the other; every second one closes."""
+    for number in count():
+        # Each account's next order closes what its last one opened, in the next of the symbols.
+        turn = number // accounts
+        order = submitted(turn // 2 * 7, 3, Side.SELL if turn % 2 else Side.BUY)
+        stream = f"order/ACC{number % accounts:03}/O-{number:08}"
+        for event in (order, OrderAccepted(broker_order_id=f"B{number:09}"), *_fills(order, number, 3)):
+            yield stream, event
+
+
 def order_of(stream: str) -> str:
     return stream.split("/", 2)[2]
 
 
 def append_all(store: EventStore, facts: Iterable[StreamEvent]) -> int:
     """Append events in commits of 1,000 and return how many they were."""
-    count = 0
+    written = 0
     events = iter(facts)
     while some := list(islice(events, BATCH_EVENTS)):
         store.append_many([Batch(stream, event) for stream, event in some])
-        count += len(some)
-    return count
+        written += len(some)
+    return written
 
 
 class Desk:

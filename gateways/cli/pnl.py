@@ -16,7 +16,7 @@ from gateways.cli.queries import open_account_query
 from gateways.presenting.documents import plain
 from gateways.presenting.output import note, put_json, put_table
 from gateways.presenting.presenter import Presenter
-from gateways.presenting.rows import PNL_COLUMNS, pnl_row
+from gateways.presenting.rows import PNL_COLUMNS, pnl_row, unpriced_line
 from projections import Book, PartitionParked
 from projections.views.executions.pnl import PnlTotals
 
@@ -57,7 +57,10 @@ def pnl(
             put_json([_document(line, query.shown) for line in lines])
         else:
             rows_of_lines = [pnl_row(line.account, line.day, line.totals, query.shown) for line in lines]
-            put_table("Realized, first in, first out", PNL_COLUMNS, rows_of_lines, shown=rows)
+            notes = [
+                unpriced_line(line.account, _what(line), line.totals.unpriced) for line in lines if line.totals.unpriced
+            ]
+            put_table("Realized, first in, first out", PNL_COLUMNS, rows_of_lines, shown=rows, notes=notes)
         if failed:
             end_with_problem()
 
@@ -93,6 +96,10 @@ def _of_days(book: Book, account: str, span: Span) -> list[PnlLine]:
         if (first or "") <= name.removeprefix("~") <= (last or "~")
         for each in totals
     ]
+
+
+def _what(line: PnlLine) -> str:
+    return " ".join(each for each in (line.day, line.totals.symbol) if each is not None)
 
 
 def _document(line: PnlLine, shown: Presenter) -> dict[str, Any]:

@@ -50,7 +50,9 @@ def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
 def _put_positions(summary: BookSummary, shown: Presenter, rows: int) -> None:
     """Print positions, and what the broker reported of them."""
     positions = [cells.position_row(position, shown) for position in summary.positions]
-    put_table("Positions; realized first in, first out, before fees", cells.POSITION_COLUMNS, positions, shown=rows)
+    title = "Positions; realized first in, first out, before fees"
+    notes = [cells.uncertain_line(position) for position in summary.positions if position.is_uncertain]
+    put_table(title, cells.POSITION_COLUMNS, positions, shown=rows, notes=notes)
     reports = [cells.report_row(position, shown) for position in summary.positions if position.reported is not None]
     if reports:
         put_table("Positions as the broker reported them", cells.REPORT_COLUMNS, reports, shown=rows)
@@ -72,7 +74,10 @@ def _put_totals(summary: BookSummary, shown: Presenter, rows: int) -> None:
         for day in summary.days
     ]
     if days:
-        put_table("Profit and loss of the trading day", _DAY_COLUMNS, days, shown=rows)
+        notes = [
+            cells.unpriced_line(day.account, day.trading_day, day.unpriced) for day in summary.days if day.unpriced
+        ]
+        put_table("Profit and loss of the trading day", _DAY_COLUMNS, days, shown=rows, notes=notes)
 
 
 def _last_positions(log_positions: tuple[int, ...]) -> str:

@@ -47,6 +47,8 @@ class DayTotal(msgspec.Struct, frozen=True):
     fees: Decimal
     net: Decimal
     trades: int
+    unpriced: int = 0
+    """How many changes of positions had no price: if there are any, what is realized is not certain."""
 
 
 class AnomalyCount(msgspec.Struct, frozen=True):
@@ -139,7 +141,7 @@ def _day_totals(book: Book, account: str, at: int) -> Iterable[DayTotal]:
     day = utc_date(at) if session is None else session.trading_day
     for totals in book.pnl.day(account, at):
         amounts = (totals.realized, totals.fees, totals.net)
-        yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades)
+        yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades, totals.unpriced)
 
 
 def _anomalies(book: Book, account: str) -> list[AnomalyCount]:

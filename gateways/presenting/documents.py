@@ -45,7 +45,7 @@ def realized_or_none(position: Position) -> Decimal | None:
 # Figures that the classes compute, in addition to the members that they store.
 _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Order: {"average_price": attrgetter("average_price"), "shortfall": attrgetter("shortfall")},
-    Position: {"difference": reported_difference},
+    Position: {"difference": reported_difference, "uncertain": attrgetter("is_uncertain")},
 }
 _UUID_BYTES = 16
 _POWER_OF_TEN = re.compile(rb"\dE[+-]?\d")

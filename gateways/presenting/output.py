@@ -75,8 +75,13 @@ def put_json(document: object) -> None:
     sys.stdout.write(json_text(document) + "\n")
 
 
-def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], *, shown: int = 0) -> None:
-    """Print a table with its number of rows, then an empty line; `shown` limits the rows printed, 0 for all."""
+def put_table(
+    title: str, columns: Sequence[str], rows: Iterable[Iterable[str]], *, shown: int = 0, notes: Sequence[str] = ()
+) -> None:
+    """Print a table with its number of rows and notes, then an empty line.
+
+    `shown` limits the rows printed, and the notes, 0 for all.
+    """
     lines = list(rows)
     if not lines:
         put(f"{title}: none")
@@ -91,6 +96,10 @@ def put_table(title: str, columns: Sequence[str], rows: Iterable[Iterable[str]],
         put(line)
     if len(kept) < len(lines):
         put(f"… and {len(lines) - len(kept):,} more: --rows 0 shows all")
+    for line in notes[:shown] if shown else notes:
+        put(line)
+    if shown and len(notes) > shown:
+        put(f"… and {len(notes) - shown:,} more of these: --rows 0 shows all")
     put()
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.trading import Allows
+from eventstore.trading import Allows, PositionSide
 from gateways.presenting.documents import readable_data, realized_or_none
 from gateways.presenting.escaping import escaped_json
 from gateways.presenting.numbers import without_powers
 from gateways.presenting.presenter import NONE
+from projections.views.executions.anomalies import UNCERTAIN
 from projections.views.executions.positions import Position
 from projections.views.lockouts.view import Lockout
 from projections.views.orders.view import Order
@@ -32,6 +33,7 @@ LIMIT_COLUMNS = ("account", "rule", "~parameters", "in force from", "set by", ">
 CHANGE_COLUMNS = ("account", "in", "what", "~before", "~after", "by log positions")
 PNL_COLUMNS = ("account", "day", "symbol", "side", "in", ">realized", ">fees", ">net", ">fills", ">volume")
 _RECORDS_SHOWN = 4
+_REASONS_SHOWN = 3
 
 
 def record_fields(record: Record, shown: Presenter) -> Cells:
@@ -55,6 +57,24 @@ def position_row(position: Position, shown: Presenter) -> Cells:
         *(position.account, position.symbol, shown.quantity(position.quantity), shown.mean(position.average_price)),
         *(_realized(position, shown), shown.money(position.fees, currency), currency or NONE),
     )
+
+
+def uncertain_line(position: Position) -> str:
+    """Return why a position is not certain: its conflicting trades and its anomalies, by log position."""
+    side = "" if position.side is PositionSide.NET else f"/{position.side}"
+    found = [f"{each.kind} by {each.position}" for each in position.anomalies if each.kind in UNCERTAIN]
+    found = [*(f"other figures reported of the trade at {each}" for each in position.conflicts), *found]
+    return f"not certain: {position.account} {position.symbol}{side}: {_first_of(found)}"
+
+
+def unpriced_line(account: str, what: str, count: int) -> str:
+    """Return that the profit and loss of a day, or of a symbol, is not certain."""
+    return f"not certain: {account} {what}: {count:,} {'change' if count == 1 else 'changes'} without a price"
+
+
+def _first_of(reasons: list[str]) -> str:
+    more = len(reasons) - _REASONS_SHOWN
+    return "; ".join(reasons[:_REASONS_SHOWN]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def report_row(position: Position, shown: Presenter) -> Cells:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import eventstore
-from eventstore.trading import Side
+from eventstore.trading import AdjustmentReason, PositionAdjusted, Side
 from tests.cli.command import NINE, Run, filled
 
 DAY_NS = 86_400 * 10**9
@@ -48,6 +49,39 @@ def test_what_cannot_be_said_of_one_account_leaves_the_others(run: Run, data: Pa
     assert ended.code == 1
     assert ended.err.startswith("note: ACC2: no contract is defined for CLZ5")
     assert [line["account"] for line in ended.document] == ["ACC1"]
+
+
+def expire(data: Path, quantity: int, price: str | None = None) -> None:
+    """Let ACC1's position expire a day later."""
+    expired = PositionAdjusted(
+        symbol="ESZ5",
+        quantity=Decimal(quantity),
+        reason=AdjustmentReason.EXPIRY,
+        price=None if price is None else Decimal(price),
+    )
+    with eventstore.open(data) as store:
+        store.append("position/ACC1/ESZ5", expired, occurred_at=NINE + DAY_NS)
+
+
+def test_what_has_no_price_leaves_its_day_uncertain_until_it_has_one(run: Run, data: Path) -> None:
+    expire(data, -1)
+    asked = ("pnl", "--days", "--account", "ACC1", "--data", data)
+    assert [(each["day"], each["realized"], each["unpriced"]) for each in run(*asked, "--json").document] == [
+        ("~2025-11-19", "100.00", 0),
+        ("~2025-11-20", "0", 1),
+    ]
+    said = run(*asked).out.splitlines()
+    assert [line for line in said if "not certain" in line] == [
+        "not certain: ACC1 ~2025-11-20 ESZ5: 1 change without a price"
+    ]
+    assert "not certain: ACC1 ESZ5: 1 change without a price" in run("pnl", "--data", data, "--account", "ACC1").out
+    # Settled 1 point above what it was bought for.
+    expire(data, 0, "6651.25")
+    assert [(each["realized"], each["unpriced"]) for each in run(*asked, "--json").document] == [
+        ("100.00", 0),
+        ("50.00", 0),
+    ]
+    assert "not certain" not in run(*asked).out
 
 
 def test_a_span_that_is_none_is_refused(run: Run, data: Path) -> None:

@@ -10,7 +10,16 @@ import pytest
 import eventstore
 from eventstore import Event, Record
 from eventstore.clock import format_time
-from eventstore.trading import EnforcementAction, EnforcementRequested, LockoutCleared, PositionReported, Side
+from eventstore.trading import (
+    AdjustmentReason,
+    EnforcementAction,
+    EnforcementRequested,
+    LockoutCleared,
+    PositionAdjusted,
+    PositionReported,
+    Side,
+    TradeBusted,
+)
 from projections.views.orders.view import OrdersState, OrdersView
 from tests.cli.command import NINE, SECOND, Run, filled
 
@@ -103,6 +112,32 @@ def test_a_broker_s_report_is_shown_with_its_time_and_its_difference_until_the_n
     assert "2025-11-19T15:00:09.000Z" in table[3]
     [held] = run("state", "--account", "ACC1", "--data", data, "--json").document["positions"]
     assert (held["superseded"], held["difference"]) == (True, None)
+
+
+def test_a_position_that_is_not_certain_is_shown_as_such_with_the_reasons(run: Run, data: Path) -> None:
+    asked = ("state", "--account", "ACC1", "--at", NINE_O_CLOCK, "--data", data)
+    assert "not certain" not in run(*asked).out
+    with eventstore.open(data) as store:
+        again = filled("T-1", Side.BUY, 3, "6650.25")
+        store.append("order/ACC1/O-4", again, occurred_at=NINE + 8 * SECOND)
+        expired = PositionAdjusted(symbol="ESZ5", quantity=Decimal(-1), reason=AdjustmentReason.EXPIRY)
+        store.append("position/ACC1/ESZ5", expired, occurred_at=NINE + 9 * SECOND)
+    state = run(*asked, "--json").document
+    [held], [day] = state["positions"], state["days"]
+    assert (held["quantity"], held["uncertain"], held["conflicts"], day["unpriced"]) == ("0", True, [4], 1)
+    assert [(each["kind"], each["positions"]) for each in state["anomalies"] if each["view"] == "positions"] == [
+        ("CONFLICTING", [9]),
+        ("UNPRICED", [10]),
+    ]
+    assert [line for line in run(*asked).out.splitlines() if "not certain" in line] == [
+        "not certain: ACC1 ESZ5: other figures reported of the trade at 4; UNPRICED by 10",
+        "not certain: ACC1 2025-11-19: 1 change without a price",
+    ]
+    with eventstore.open(data) as store:
+        for name in "abc":
+            store.append(f"trade/ACC1/{name}", TradeBusted(trade_id=name))
+    said = run(*asked).out
+    assert "UNPRICED by 10; UNKNOWN_BUST by 11; and 2 more" in said
 
 
 def test_state_of_one_account_leaves_the_others_out(run: Run, data: Path) -> None:

@@ -54,7 +54,8 @@ def book_of(reader: EventReader) -> str:
     """Return a digest of the states of all views, folded from the beginning."""
     past = projections.as_of(reader, position=reader.head())
     assert not past.parked
-    return digested(repr(key).encode() + content for key, content in sorted(states(past._fold).items()))
+    found = states(past._fold)
+    return digested(repr(key).encode() + msgspec.msgpack.encode(found[key]) for key in sorted(found))
 
 
 def summary_elsewhere(settings: InfluxSettings) -> Summary:

@@ -1,7 +1,8 @@
-"""Fixtures of the tests of policies and checks: a store with the module's clock, a book on it, an account's day."""
+"""Fixtures: a store with the module's clock, a book on it, an account's day; the processes that a fold starts."""
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import EventStore, ManualClock
+from eventstore import EventStore, ManualClock, children
 from projections import Book
+from tests.projections.dividing import InThisProcess
 from tests.projections.rules_day import Day, trading_day
 
 
@@ -31,3 +33,30 @@ def day(tmp_path: Path) -> Iterator[Day]:
     day = trading_day(tmp_path / "data")
     yield day
     day.close()
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[InThisProcess]:
+    """Answer in this process; return what was started."""
+    found: list[InThisProcess] = []
+
+    def start(*_: object, **__: object) -> InThisProcess:
+        found.append(InThisProcess())
+        return found[-1]
+
+    monkeypatch.setattr(children, "start", start)
+    return found
+
+
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Return the processes that are started, real ones."""
+    found: list[subprocess.Popen[bytes]] = []
+    real = children.start
+
+    def start(*arguments: str, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        found.append(real(*arguments, stdout=stdout))
+        return found[-1]
+
+    monkeypatch.setattr(children, "start", start)
+    return found

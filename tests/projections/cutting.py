@@ -6,6 +6,7 @@ python -m tests.projections.cutting DIRECTORY NAME STEPS CHANCE
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import eventstore
 import projections
@@ -39,12 +40,12 @@ def one_step(book: projections.Book, name: str, chance: random.Random) -> None:
         book.append(f"trade/{account}/{name}", bought(name, chance.randint(1, 9)))
 
 
-def digest(book: projections.Book) -> dict[tuple[str, str], bytes]:
-    """Return all states of a book as bytes."""
+def digest(book: projections.Book) -> dict[tuple[str, str], Any]:
+    """Return all states of a book as a snapshot would give them back."""
     return states(book._fold)
 
 
-def from_zero(store: EventStore, position: int | None = None) -> dict[tuple[str, str], bytes]:
+def from_zero(store: EventStore, position: int | None = None) -> dict[tuple[str, str], Any]:
     """Return all states of the log's first records, folded without any snapshot."""
     book = projections.Book(store, Fold(), live=False)
     book.load(builtin_views(), store.head() if position is None else position)

@@ -120,10 +120,10 @@ def folded(records: Iterable[Record], accounts: frozenset[str] | None = None) ->
     return fold
 
 
-def states(fold: Fold) -> dict[tuple[str, str], bytes]:
-    """Return every state of a fold as the bytes in a snapshot."""
+def states(fold: Fold) -> dict[tuple[str, str], Any]:
+    """Return every state of a fold as a snapshot gives it back; equal values may be encoded in different bytes."""
     return {
-        (name, partition): msgspec.msgpack.encode(state)
+        (name, partition): msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state))
         for name, view_state in fold.slots.items()
         for partition, state in view_state.states.items()
     }
@@ -134,7 +134,7 @@ def fingerprint_of(seed: int, length: int) -> str:
     found = states(folded(store_of(history(random.Random(seed), length)).read()))
     digest = hashlib.sha256()
     for key in sorted(found):
-        digest.update(repr(key).encode() + found[key])
+        digest.update(repr(key).encode() + msgspec.msgpack.encode(found[key]))
     return digest.hexdigest()
 
 
@@ -233,7 +233,10 @@ def _position(chance: random.Random, account: str) -> Fact:
     if chance.randint(0, 2) == 0:
         return stream, PositionReported(symbol=symbol, quantity=quantity, frozen=Decimal(1), position_side=held)
     reason = chance.choice(list(AdjustmentReason))
-    price = chance.choice((_price(chance), None))
+    price = None if reason is AdjustmentReason.SPLIT else chance.choice((_price(chance), None))
+    if not quantity:
+        # It states the price of those that had none.
+        reason, price = chance.choice((AdjustmentReason.RECONCILED, AdjustmentReason.EXPIRY)), _price(chance)
     return stream, PositionAdjusted(symbol=symbol, quantity=quantity, reason=reason, price=price, position_side=held)
 
 

@@ -23,6 +23,7 @@ from tests.projections.histories import SECOND, history, store_of
 from tests.proving import rounds
 
 START = to_ns(datetime(2025, 6, 2, 14, tzinfo=UTC))
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
@@ -94,16 +95,16 @@ def test_later_known_less_is_reported_as_it_is(store: EventStore, clock: ManualC
 @pytest.mark.parametrize("occurred_at", [False, True])
 def test_an_instant_does_not_differ_from_itself(store: EventStore, clock: ManualClock, occurred_at: bool) -> None:
     imported(store, clock)
-    for instant in (START, START + 2 * HOUR, clock.now_ns(), clock.now_ns() + HOUR, 0):
+    for instant in (START, START + 2 * HOUR, clock.now_ns(), clock.now_ns() + HOUR, EPOCH):
         assert projections.diff(store, instant, instant, occurred_at=occurred_at) == ()
 
 
 def test_an_account_that_is_not_there_differs_in_nothing(store: EventStore, clock: ManualClock) -> None:
     imported(store, clock)
-    assert projections.diff(store, 0, clock.now_ns(), account="B") == ()
-    assert projections.diff(store, 0, clock.now_ns(), account="B", occurred_at=True) == ()
+    assert projections.diff(store, EPOCH, clock.now_ns(), account="B") == ()
+    assert projections.diff(store, EPOCH, clock.now_ns(), account="B", occurred_at=True) == ()
     with pytest.raises(InvalidEvent):
-        projections.diff(store, 0, clock.now_ns(), account="no/account")
+        projections.diff(store, EPOCH, clock.now_ns(), account="no/account")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_an_account_that_is_not_there_differs_in_nothing(store: EventStore, cloc
         ({"occurred_at": True, "known_by": (START,)}, "one instant or two, one for each, not 1"),
         ({"occurred_at": True, "known_by": (START, START, START)}, "one instant or two, one for each, not 3"),
         ({"occurred_at": True, "known_by": "2025-06-02"}, "no time zone"),
-        ({"occurred_at": True, "known_by": (START, -1)}, "outside 1970 to 2199"),
+        ({"occurred_at": True, "known_by": (START, -1)}, "before 1990"),
         ({"occurred_at": True, "known_by": datetime(2025, 6, 2)}, "no time zone"),  # noqa: DTZ001 - that is the test
     ],
 )
@@ -155,6 +156,24 @@ def test_a_bust_without_a_symbol_names_the_side_that_the_trade_was_on(store: Eve
     clock.advance(MINUTE)
     store.append("trade/A/L", TradeBusted(trade_id="L"))
     assert named(projections.diff(store, START + 1, clock.now_ns())) == {("positions", "A", "ESZ5/LONG"): [3]}
+
+
+def test_a_report_changes_the_position_that_its_trade_is_in_whatever_it_is_called_there(
+    store: EventStore, clock: ManualClock
+) -> None:
+    store.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", multiplier=Decimal(50), broker_ids=("CON.ES",)))
+    first = _members(bought("T1")) | {"position_side": PositionSide.LONG}
+    store.append("trade/A/T1", eventstore.trading.TradeExecuted(**first))
+    clock.advance(MINUTE)
+    # The same execution with another price: under the broker's name, and without a side.
+    again = _members(bought("T1")) | {"symbol": "CON.ES", "price": Decimal(1)}
+    store.append("trade/A/again", eventstore.trading.TradeExecuted(**again))
+    assert named(projections.diff(store, START + 1, clock.now_ns())) == {("positions", "A", "ESZ5/LONG"): [3]}
+    # And a new trade under the broker's name.
+    clock.advance(MINUTE)
+    other = _members(bought("T2")) | {"symbol": "CON.ES", "position_side": PositionSide.LONG}
+    store.append("trade/A/T2", eventstore.trading.TradeExecuted(**other))
+    assert named(projections.diff(store, START + 1, clock.now_ns())) == {("positions", "A", "ESZ5/LONG"): [3, 4]}
 
 
 def _members(event: eventstore.Event) -> dict[str, Any]:
@@ -251,3 +270,21 @@ def _answer(book: Book, key: tuple[str, str, str]) -> object:
 
 def _held(value: Any) -> object:  # noqa: ANN401 - whatever a view answers
     return None if getattr(value, "first_position", 0) is None else value
+
+
+def test_a_record_of_another_stream_is_named_with_the_orders_whose_trades_it_changes(
+    store: EventStore, clock: ManualClock
+) -> None:
+    store.append("order/A/O", [submitted(2), filled("T", 2)])
+    store.append("order/A/P", submitted(2))
+    for hour, (stream, event) in enumerate(
+        [("order/A/P", filled("T", 2)), ("trade/A/T", TradeBusted(trade_id="T"))], 1
+    ):
+        clock.set(START + hour * HOUR)
+        store.append(stream, event)
+    (first,) = [each for each in projections.diff(store, START + MINUTE, START + HOUR) if each.view == "orders"]
+    # The fill is of the first order: it fills nothing of the second, and is marked there.
+    assert (first.key, first.after.cumulative, [record.position for record in first.records]) == ("P", 0, [4])
+    (second,) = [each for each in projections.diff(store, START + HOUR, START + 2 * HOUR) if each.view == "orders"]
+    found = second.key, second.before.cumulative, second.after.cumulative
+    assert (found, [record.position for record in second.records]) == (("O", 2, 0), [5])

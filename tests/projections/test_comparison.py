@@ -56,15 +56,16 @@ def test_where_there_is_no_cut_nothing_is_compared(store: EventStore, tmp_path: 
 
 def test_a_state_edited_without_the_key_is_named_and_not_believed(store: EventStore, file: Path) -> None:
     cut(store)
-    edit(file, "trades", "A", store)
+    edit(file, "executions", "A", store)
     found = compare_snapshots(store)
-    assert found.differences == (SnapshotDifference("trades", "A", 4, "it differs from the fold of the log's records"),)
-    assert found.unsigned == ("trades",)
+    why = "it differs from the fold of the log's records"
+    assert found.differences == (SnapshotDifference("executions", "A", 4, why),)
+    assert found.unsigned == ("executions",)
     assert found.signed_differences == ()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         book = projections.open(store)
-    assert ["snapshot of trades at" in str(each.message) for each in warned] == [True, True]
+    assert ["snapshot of executions at" in str(each.message) for each in warned] == [True, True]
     assert digest(book) == from_zero(store)
 
 
@@ -82,33 +83,33 @@ def edit(file: Path, view: str, partition: str, store: EventStore) -> None:
 def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) -> None:
     cut(store)
     with projections.open(store) as book:
-        state = book._fold.slots["positions"].states["A"]
-        other = msgspec.msgpack.decode(encoded(book.state("positions", "B")), type=type(state))
-        book._fold.slots["positions"].states["A"] = other
-        book._fold.slots["positions"].changed.add("A")
+        state = book._fold.slots["executions"].states["A"]
+        other = msgspec.msgpack.decode(encoded(book.state("executions", "B")), type=type(state))
+        book._fold.slots["executions"].states["A"] = other
+        book._fold.slots["executions"].changed.add("A")
         move_on(book)
         assert book.snapshot()
     with projections.open(store) as book:
         # This is why somebody has to ask.
         assert book.positions.get("A", "ESZ5").quantity == Decimal(10)
     found = compare_snapshots(store)
-    assert [(each.view, each.partition, each.cut) for each in found.differences] == [("positions", "A", 5)]
+    assert [(each.view, each.partition, each.cut) for each in found.differences] == [("executions", "A", 5)]
     assert found.signed_differences == found.differences
 
 
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        ("DELETE FROM state WHERE view = 'trades' AND partition = 'A'", "it is missing from the cut"),
-        ("UPDATE state SET partition = 'C' WHERE view = 'trades' AND partition = 'A'", "has no such state"),
-        ("UPDATE state SET data = x'00' WHERE view = 'trades' AND partition = 'A'", "it cannot be read"),
+        ("DELETE FROM state WHERE view = 'executions' AND partition = 'A'", "it is missing from the cut"),
+        ("UPDATE state SET partition = 'C' WHERE view = 'executions' AND partition = 'A'", "has no such state"),
+        ("UPDATE state SET data = x'00' WHERE view = 'executions' AND partition = 'A'", "it cannot be read"),
     ],
 )
 def test_what_is_missing_made_up_or_unreadable_is_named(store: EventStore, file: Path, harm: str, reason: str) -> None:
     cut(store)
     executed(file, harm)
     found = compare_snapshots(store)
-    assert {each.view for each in found.differences} == {"trades"}
+    assert {each.view for each in found.differences} == {"executions"}
     assert any(reason in each.reason for each in found.differences)
 
 

@@ -81,14 +81,15 @@ def test_a_shipped_view_s_questions_raise_too_for_the_account_that_stopped(
 ) -> None:
     book = projections.open(store)
     with monkeypatch.context() as broken:
-        broken.setattr("projections.views.executions.positions.fill", None)
+        broken.setattr("projections.views.executions.view.report", None)
         book.append("trade/A/T1", bought("T1"))
     book.append("trade/B/T1", bought("T1"))
-    with pytest.raises(PartitionParked):
-        book.positions.of("A")
+    for ask in (book.positions.of, book.trades.totals, book.trips.of, book.counters.of):
+        with pytest.raises(PartitionParked):
+            ask("A")
     assert book.positions.get("B", "ESZ5").quantity == 1
-    assert book.trades.totals("A", "ESZ5").count == 1
-    assert book.retry("positions", "A")
+    assert book.orders.open("A") == ()
+    assert book.retry("executions", "A")
     assert book.positions.get("A", "ESZ5").quantity == 1
 
 

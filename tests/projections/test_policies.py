@@ -33,7 +33,7 @@ from projections.risk.policies import (
     Trigger,
     TriggerKind,
 )
-from projections.views.executions.positions import PositionsView
+from projections.views.executions.view import ExecutionsView
 from tests.projections.policy_scene import START, fill, no_room, running
 
 STREAM = "lockout/A/loss"
@@ -296,7 +296,7 @@ def steps(book: Book) -> None:
 
 
 def rebuilt(book: Book) -> None:
-    book.rebuild(PositionsView())
+    book.rebuild(ExecutionsView())
 
 
 def opened(book: Book) -> None:

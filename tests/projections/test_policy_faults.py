@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from typing_extensions import override
@@ -20,8 +20,9 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, LockoutSet, OrderFilled, SessionReset, Side
 from projections import Book, PartitionParked
 from projections.risk.policies import Decision, Policies, PolicyStopped, Trigger, TriggerKind
+from projections.view import View
 from projections.views.contracts.view import ContractsView
-from projections.views.executions.positions import PositionsView
+from projections.views.executions.view import ExecutionsView
 from projections.views.sessions import SessionsView
 from tests.projections.policy_scene import (
     START,
@@ -48,10 +49,10 @@ def clock() -> ManualClock:
     return ManualClock(START)
 
 
-def parked(monkeypatch: pytest.MonkeyPatch, view: type, book: Book, stream: str, event: Event) -> None:
+def parked(monkeypatch: pytest.MonkeyPatch, view: type[View[Any]], book: Book, stream: str, event: Event) -> None:
     """Let a view fail on one event, and work again afterwards."""
     with monkeypatch.context() as patched:
-        patched.setattr(view, "apply", fail)
+        patched.setattr(view, "apply_beside" if view.broadcast else "apply", fail)
         book.append(stream, event)
     assert book.parked
 
@@ -64,7 +65,7 @@ def test_a_parked_account_stops_a_policy_for_that_account_alone(
 ) -> None:
     policies = running(book, Loss())
     book.append("order/B/O", fill(Side.BUY, 100, 1))
-    parked(monkeypatch, PositionsView, book, "order/A/O", fill(Side.BUY, 100, 1))
+    parked(monkeypatch, ExecutionsView, book, "order/A/O", fill(Side.BUY, 100, 1))
     assert [(key, type(stopped.error)) for key, stopped in policies.stopped.items()] == [
         (("loss", "A"), PartitionParked)
     ]
@@ -80,11 +81,11 @@ def test_a_parked_account_stops_a_policy_for_that_account_alone(
 def test_a_retried_account_is_evaluated_again(store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = Loss()
     policies = running(book, policy)
-    parked(monkeypatch, PositionsView, book, "order/A/O", fill(Side.BUY, 100, 1))
+    parked(monkeypatch, ExecutionsView, book, "order/A/O", fill(Side.BUY, 100, 1))
     sold = book.append("order/A/O", fill(Side.SELL, 90, 2))[0]
     policies.tick()
     assert not lockouts(store)
-    assert book.retry("positions", "A")
+    assert book.retry("executions", "A")
     policies.tick()
     assert policies.is_caught_up
     assert [record.account for record in lockouts(store)] == ["A"]

@@ -15,7 +15,7 @@ from eventstore import EventStore
 from projections import Snapshots
 from projections import snapshots as module
 from projections.fold import Fold
-from projections.views.executions.trades import TradesView
+from projections.views.executions.view import ExecutionsView
 from tests.projections.cutting import digest, from_zero
 from tests.projections.examples import bought, snapshots_file
 from tests.projections.histories import states, store_of
@@ -87,7 +87,7 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
         store = store_of((f"trade/{chance.choice('AABBCDEFG')}/T", bought(f"T{number}")) for number in range(200))
         records = list(store.read())
         files = [Snapshots(tmp_path / str(seed)) for _ in "PQ"]
-        folds = [Fold([TradesView()]) for _ in files]
+        folds = [Fold([ExecutionsView()]) for _ in files]
         for _ in range(30):
             which = chance.randrange(2)
             fold = folds[which]
@@ -97,7 +97,7 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
             if chance.random() < 0.1:
                 folds[which] = loaded(files[which], store, 200)
         for cut in files[0].cuts():
-            whole = Fold([TradesView()])
+            whole = Fold([ExecutionsView()])
             whole.apply(records[:cut])
             fold = loaded(files[0], store, cut)
             assert (fold.log_position, states(fold)) == (cut, states(whole)), seed
@@ -106,7 +106,7 @@ def test_folds_that_cut_into_one_file_at_their_own_pace_leave_only_right_cuts(
 
 
 def loaded(snapshots: Snapshots, store: EventStore, until: int) -> Fold:
-    fold, view = Fold(), TradesView()
+    fold, view = Fold(), ExecutionsView()
     found = snapshots.load(view, store, until=until)
     fold.log_position = found.log_position
     fold.add(view, found.states)

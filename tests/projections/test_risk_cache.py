@@ -32,7 +32,7 @@ from eventstore.trading import (
 from projections import risk
 from projections.risk import checking
 from projections.sessions import Calendar
-from projections.views.executions.positions import PositionsView
+from projections.views.executions.view import ExecutionsView
 from projections.views.limits.view import LimitsView
 from tests.projections.checked_orders import BUY, PASS, REJECT, SELL, check_order, lock, proposal, work
 from tests.projections.examples import in_thread
@@ -184,11 +184,16 @@ def test_a_broker_s_report_changes_the_next_answer(day: Day) -> None:
     assert check_order(day).verdict is REJECT
 
 
-def test_realized_money_follows_the_contract(day: Day) -> None:
+def test_realized_money_follows_the_contract_as_it_was_defined_then(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-500")
     assert check_order(day).verdict is PASS
     day.define("ES", "100")
+    # What was realized at 50 a point stays: 500 lost.
+    assert check_order(day).verdict is PASS
+    day.fill(BUY, "5000")
+    day.fill(SELL, "4995")
+    # 5 points at 100 each more: 1,000 lost.
     assert check_order(day).verdict is REJECT
 
 
@@ -273,10 +278,10 @@ def test_a_retried_partition_invalidates_the_cache(day: Day, monkeypatch: pytest
     day.limit("maximum-position", limit="2")
     assert check_order(day, quantity="2").passed
     with monkeypatch.context() as broken:
-        broken.setattr(PositionsView, "apply", _fail)
+        broken.setattr(ExecutionsView, "apply_beside", _fail)
         day.fill(BUY, "5000")
-    assert "view positions stopped for A" in check_order(day).reason
-    assert day.book.retry("positions", "A")
+    assert "view executions stopped for A" in check_order(day).reason
+    assert day.book.retry("executions", "A")
     day.quote("5000")
     assert check_order(day, quantity="2").rule_id == "maximum-position"
     assert check_order(day, quantity="1").passed

@@ -51,7 +51,7 @@ def test_a_closed_book_rejects_and_one_of_the_past_does_not(day: Day) -> None:
     assert risk.check(past, proposal(quantity="5"), NOON).verdict is PASS
 
 
-@pytest.mark.parametrize("view", ["lockouts", "positions", "orders"])
+@pytest.mark.parametrize("view", ["lockouts", "executions", "orders"])
 def test_a_parked_partition_rejects_every_order_that_needs_it(day: Day, view: str) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")

@@ -25,7 +25,7 @@ from projections import worker as worker_module
 from tests.clocks import EpochClock
 from tests.projections.cut_files import EXCLUSIVE_LOCK, SHARED_LOCK, again, executed, held, let_go, move_on
 from tests.projections.cutting import digest, from_zero
-from tests.projections.examples import bought, snapshots_file, until
+from tests.projections.examples import bought, filled, snapshots_file, until
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_a_full_disk_costs_a_cut_and_nothing_else(store: EventStore, book: proje
 def test_what_an_interruption_left_half_folded_is_in_no_cut(store: EventStore) -> None:
     """States that are ahead of the book's position would be folded twice after a restart."""
     with projections.open(store) as book:
-        store.append("trade/A/T", [bought(f"T{number}") for number in range(4)])
+        store.append("order/A/O", [filled(f"T{number}", 1) for number in range(4)])
         fold = book._fold
         at, _ = fold._collect(list(store.read()))
         # As where Ctrl-C hits between two views: one has folded, the next has not, the position is the old one.

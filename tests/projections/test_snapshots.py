@@ -74,7 +74,7 @@ def test_a_damaged_state_is_passed_over_for_an_older_cut(store: EventStore, file
         connection.execute("UPDATE state SET data = ? WHERE position = ? AND partition = ? AND digest = ?", key)
     connection.close()
     # Only the views that the damage touches start further back.
-    assert opened(store, f"snapshot of trades at {cuts[-1]} is damaged").recovery.cut == cuts[-2]
+    assert opened(store, f"snapshot of executions at {cuts[-1]} is damaged").recovery.cut == cuts[-2]
 
 
 def test_a_state_that_is_whole_and_no_state_is_passed_over(store: EventStore, file: Path) -> None:

@@ -19,7 +19,8 @@ from eventstore.streams import stream_of
 from eventstore.trading import OrderCanceled, OrderReplaced, OrderStatus, TradeBusted
 from projections import tiers as module
 from projections.tiers import Stats, TierSettings
-from projections.views.orders.view import Order, OrdersState, OrdersView, fold_order, tiers_of
+from projections.views.orders.joining import fold_order
+from projections.views.orders.view import Order, OrdersState, OrdersView, tiers_of
 from tests.projections.examples import filled, in_thread, submitted
 from tests.views.order_folding import OrderFolding, event_of, fill, submit
 from tests.views.test_order_laws import EVENTS
