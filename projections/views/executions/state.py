@@ -100,8 +100,8 @@ class AmendmentKind(enum.StrEnum):
 class Amendment(msgspec.Struct, frozen=True, gc=False):
     """What a later record says of a trade: a fee, a bust or a correction, by the trade's id and whatever it states.
 
-    `quantity` and `price` are the trade's own for a bust, the new ones for a
-    correction, whose earlier ones are `previous`. `signed` is 1 for a purchase, -1 for a sale.
+    `quantity` and `price` are the trade's own for a bust, the new ones for a correction, whose earlier ones are
+    `previous`. `signed` is 1 for a purchase, -1 for a sale.
     """
 
     kind: AmendmentKind
