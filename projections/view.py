@@ -121,7 +121,8 @@ class _Completed(View[Any]):
 
 def completed(view: Any) -> View[Any]:  # noqa: ANN401 - a View, or anything with the required members
     """Return a view with all members: name, revision, initial and apply are required, the others have defaults."""
-    return view if isinstance(view, View) else _Completed(view)
+    # The base class is looked for first: to check a protocol looks up each of its members, for each view of each book.
+    return view if View in type(view).__mro__ or isinstance(view, View) else _Completed(view)
 
 
 def overrides(view: View[Any], member: str) -> bool:

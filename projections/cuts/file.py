@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-FORMAT = 2
+FORMAT = 3
 _FORMAT_UNSIGNED = 1
 _APPLICATION = 0x65766373
 READ_WAIT_MS, WRITE_WAIT_MS = 500, 1_500
@@ -25,7 +25,9 @@ READ_WAIT_MS, WRITE_WAIT_MS = 500, 1_500
 _LENGTH_MAX = 300 << 20
 
 # `lineage` identifies log, revision and schema of a state: another one's rows are never read. A cut that was thinned
-# out stays, with `kept` 0, while a later cut needs one of its states as the newest of its partition.
+# out stays, with `kept` 0, while a later cut needs one of its states as the newest of its partition. The keys of states
+# are in an index of their own, and `data` is last: SQLite would read whole states to compare keys beside them, or to
+# reach a digest behind them.
 _TABLES = {
     "cut": """CREATE TABLE cut (
   log_id BLOB NOT NULL, position INTEGER NOT NULL, digest BLOB NOT NULL, kept INTEGER NOT NULL,
@@ -38,9 +40,9 @@ _TABLES = {
 ) STRICT, WITHOUT ROWID""",
     "state": """CREATE TABLE state (
   view TEXT NOT NULL, lineage BLOB NOT NULL, partition TEXT NOT NULL, position INTEGER NOT NULL,
-  data BLOB NOT NULL, size INTEGER NOT NULL, digest BLOB NOT NULL,
+  digest BLOB NOT NULL, size INTEGER NOT NULL, data BLOB NOT NULL,
   PRIMARY KEY (view, lineage, partition, position)
-) STRICT, WITHOUT ROWID""",
+) STRICT""",
 }
 _UNUSABLE = (apsw.CantOpenError, apsw.IOError, apsw.PermissionsError, apsw.AuthError, apsw.ProtocolError)
 
@@ -248,7 +250,7 @@ def _format(connection: apsw.Connection) -> int:
 
 
 def _schema(connection: apsw.Connection) -> dict[str, Any]:
-    # ANALYZE may have added the planner's statistics.
-    sql = "SELECT name, sql FROM sqlite_schema WHERE substr(name, 1, 11) <> 'sqlite_stat'"
+    # ANALYZE may have added the planner's statistics. A primary key's index has no text.
+    sql = "SELECT name, sql FROM sqlite_schema WHERE substr(name, 1, 11) <> 'sqlite_stat' AND sql IS NOT NULL"
     rows: list[Any] = connection.execute(sql).fetchall()
     return dict(rows)

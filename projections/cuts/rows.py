@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 _PURPOSE = "eventstore cut 2"
 _DIGEST_BYTES = 32
 
-# The newest state of each partition as of a cut, from cuts of this log's own history only. SQLite takes a bare column
-# beside max() from the row that has the maximum.
+# The newest state of each partition as of a cut, from cuts of this log's own history only: found by one seek for each
+# partition and one for its newest state, however many cuts there are. `+` keeps SQLite from trying each cut instead.
 _NEWEST = (
-    "SELECT partition, digest, max(position) FROM state WHERE view = ? AND lineage = ? AND position <= ? "
-    "AND position IN (SELECT value FROM json_each(?)) GROUP BY partition ORDER BY partition"
+    "WITH RECURSIVE named (name) AS (SELECT min(partition) FROM state WHERE view = ?1 AND lineage = ?2 UNION ALL "
+    "SELECT (SELECT min(partition) FROM state WHERE view = ?1 AND lineage = ?2 AND partition > name) "
+    "FROM named WHERE name IS NOT NULL) "
+    "SELECT partition, digest, position FROM named CROSS JOIN state ON state.rowid = (SELECT rowid FROM state "
+    "WHERE view = ?1 AND lineage = ?2 AND partition = name AND position <= ?3 "
+    "AND +position IN (SELECT value FROM json_each(?4)) ORDER BY position DESC LIMIT 1) ORDER BY partition"
+)
+_PUT = (
+    "INSERT OR REPLACE INTO state (view, lineage, partition, position, data, size, digest) VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 # A state is unused if a newer one of its partition is at or before the first kept cut that could need it.
 _DELETE_UNUSED = (
@@ -102,7 +109,7 @@ def put_states(
     connection: apsw.Connection, view: str, lineage: bytes, log_position: int, states: Mapping[str, Packed]
 ) -> None:
     rows = [(view, lineage, partition, log_position, *packed) for partition, packed in states.items()]
-    connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(_PUT, rows)
 
 
 def remove_partitions(connection: apsw.Connection, view: str, lineage: bytes, partitions: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Snapshots are a cache: damaged, foreign or older ones are skipped with a warning, never believed."""
 
+import functools
 import hashlib
 import random
 import shutil
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import apsw
 import pytest
+from typing_extensions import override
 
 import eventstore
 import projections
 from eventstore import EventStore
 from projections import Snapshots, SnapshotWarning
 from projections import snapshots as module
+from projections.views.executions.view import ExecutionsView
 from tests.projections.cutting import digest, from_zero, one_step
 from tests.projections.examples import bought, snapshots_file
 
@@ -107,6 +110,44 @@ def test_a_cut_holds_the_states_that_changed_since_the_last_one(store: EventStor
     kept = connection.execute("SELECT position, partition FROM state WHERE position > 3 GROUP BY 1, 2").fetchall()
     connection.close()
     assert kept == [(4, "C"), (5, "B")]
+
+
+class Reads(apsw.VFS):
+    """Counts the bytes that SQLite reads from files."""
+
+    def __init__(self) -> None:
+        super().__init__("reads", "")
+        self.size = 0
+
+    @override
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - apsw's name
+        return _File(self, name, flags)
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, reads: Reads, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__("", name, flags)
+        self._reads = reads
+
+    @override
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
+        self._reads.size += amount
+        return super().xRead(amount, offset)
+
+
+def test_no_other_state_is_read_than_those_that_are_asked_for(
+    store: EventStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large others are, and however many cuts there are."""
+    *_, last = filled_with(store, cuts=20)
+    changed(file, "UPDATE state SET data = zeroblob(100000) WHERE partition <> 'A' OR position < ?", last)
+    reads, snapshots = Reads(), Snapshots(file)
+    monkeypatch.setattr(apsw, "Connection", functools.partial(apsw.Connection, vfs="reads"))
+    loaded = snapshots.load(ExecutionsView(), store, until=last, partitions={"A"})
+    snapshots.close()
+    assert (loaded.log_position, set(loaded.states)) == (last, {"A"})
+    assert 0 < reads.size < 100_000
+    reads.unregister()
 
 
 def test_without_any_good_cut_the_log_is_folded(store: EventStore, file: Path) -> None:
