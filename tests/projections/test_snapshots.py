@@ -120,7 +120,7 @@ class Reads(apsw.VFS):
         self.size = 0
 
     @override
-    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - apsw's name
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
         return _File(self, name, flags)
 
 
@@ -130,7 +130,7 @@ class _File(apsw.VFSFile):
         self._reads = reads
 
     @override
-    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name
+    def xRead(self, amount: int, offset: int) -> bytes:
         self._reads.size += amount
         return super().xRead(amount, offset)
 
