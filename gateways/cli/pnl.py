@@ -16,7 +16,7 @@ from gateways.cli.queries import open_account_query
 from gateways.presenting.documents import plain
 from gateways.presenting.output import note, put_json, put_table
 from gateways.presenting.presenter import Presenter
-from gateways.presenting.rows import PNL_COLUMNS, pnl_row, unpriced_line
+from gateways.presenting.rows import PNL_COLUMNS, pnl_row, uncertain_pnl_lines
 from projections import Book, PartitionParked
 from projections.views.executions.pnl import PnlTotals
 
@@ -58,7 +58,14 @@ def pnl(
         else:
             rows_of_lines = [pnl_row(line.account, line.day, line.totals, query.shown) for line in lines]
             notes = [
-                unpriced_line(line.account, _what(line), line.totals.unpriced) for line in lines if line.totals.unpriced
+                text
+                for line in lines
+                for text in uncertain_pnl_lines(
+                    line.account,
+                    _what(line),
+                    unpriced=line.totals.unpriced,
+                    uncertain_fees=line.totals.uncertain_fees,
+                )
             ]
             put_table("Realized, first in, first out", PNL_COLUMNS, rows_of_lines, shown=rows, notes=notes)
         if failed:

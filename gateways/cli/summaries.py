@@ -75,7 +75,11 @@ def _put_totals(summary: BookSummary, shown: Presenter, rows: int) -> None:
     ]
     if days:
         notes = [
-            cells.unpriced_line(day.account, day.trading_day, day.unpriced) for day in summary.days if day.unpriced
+            line
+            for day in summary.days
+            for line in cells.uncertain_pnl_lines(
+                day.account, day.trading_day, unpriced=day.unpriced, uncertain_fees=day.uncertain_fees
+            )
         ]
         put_table("Profit and loss of the trading day", _DAY_COLUMNS, days, shown=rows, notes=notes)
 

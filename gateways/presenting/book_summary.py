@@ -49,6 +49,8 @@ class DayTotal(msgspec.Struct, frozen=True):
     trades: int
     unpriced: int = 0
     """How many changes of positions had no price: if there are any, what is realized is not certain."""
+    uncertain_fees: int = 0
+    """How many trades were reported with several fees."""
 
 
 class AnomalyCount(msgspec.Struct, frozen=True):
@@ -140,8 +142,8 @@ def _day_totals(book: Book, account: str, at: int) -> Iterable[DayTotal]:
     session = book.sessions.current(account, at)
     day = utc_date(at) if session is None else session.trading_day
     for totals in book.pnl.day(account, at):
-        amounts = (totals.realized, totals.fees, totals.net)
-        yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades, totals.unpriced)
+        amounts, uncertain = (totals.realized, totals.fees, totals.net), (totals.unpriced, totals.uncertain_fees)
+        yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades, *uncertain)
 
 
 def _anomalies(book: Book, account: str) -> list[AnomalyCount]:

@@ -67,9 +67,12 @@ def uncertain_line(position: Position) -> str:
     return f"not certain: {position.account} {position.symbol}{side}: {_first_of(found)}"
 
 
-def unpriced_line(account: str, what: str, count: int) -> str:
-    """Return that the profit and loss of a day, or of a symbol, is not certain."""
-    return f"not certain: {account} {what}: {count:,} {'change' if count == 1 else 'changes'} without a price"
+def uncertain_pnl_lines(account: str, what: str, *, unpriced: int, uncertain_fees: int) -> list[str]:
+    """Return why the profit and loss of a day, or of a symbol, is not certain; nothing if it is."""
+    changes = f"{unpriced:,} {'change' if unpriced == 1 else 'changes'} without a price"
+    trades = f"{uncertain_fees:,} {'trade' if uncertain_fees == 1 else 'trades'} reported with several fees"
+    reasons = [text for count, text in ((unpriced, changes), (uncertain_fees, trades)) if count]
+    return [f"not certain: {account} {what}: {'; '.join(reasons)}"] if reasons else []
 
 
 def _first_of(reasons: list[str]) -> str:

@@ -17,7 +17,17 @@ from tests.reference.histories import CONTRACTS
 
 Sums = dict[str, dict[str, Decimal]]
 """Figures by what they are of, and by name."""
-MONEY = ("realized", "fees", "net", "realized_average_cost", "net_average_cost", "trades", "volume", "unpriced")
+MONEY = (
+    "realized",
+    "fees",
+    "net",
+    "realized_average_cost",
+    "net_average_cost",
+    "trades",
+    "volume",
+    "unpriced",
+    "uncertain_fees",
+)
 
 
 def _summed(totals: Iterable[PnlTotals]) -> Sums:

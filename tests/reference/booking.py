@@ -42,7 +42,8 @@ def unbook(position: Position, fact: Fact) -> bool:
         return False
     for item in mine:
         position.take_out(item)
-    position.marked = [mark for mark in position.marked if mark != ("LATE", fact.log)]
+    marks = {("LATE", fact.log), ("AT_RECONCILIATION", fact.log)}
+    position.marked = [mark for mark in position.marked if mark not in marks]
     return True
 
 
@@ -54,7 +55,7 @@ def drop(position: Position, twin: Execution, fact: Fact) -> None:
         position.take_out(item)
         return
     for booked in (each for items in position.lists for each in items if each.execution is twin and each is not item):
-        # The fees that its bust gave back are gone with it.
-        booked.fees = []
+        # The fees that its bust gave back are gone with it; the round trips keep both.
+        booked.is_of_twin = True
     figures = fractions((twin.quantity, twin.price), item.scale * position.scale_since(item.place))
     book(position, fact, (figures, (NOTHING, figures[1])), [], twin)

@@ -132,7 +132,7 @@ class Compared:
         event, head = event_of(fact), self.store.head()
         assert event is not None
         # A fact without a time is recorded when it is: `at`. Nothing is recorded before it has happened.
-        self._clock.advance(max(0, fact.at - self._clock.now_ns()))
+        self._clock.advance(max(0, (fact.recorded or fact.at) - self._clock.now_ns()))
         # A book completes busts and corrections by what it knows, another process does not.
         append = self.store.append if self._is_ahead or fact.log % 2 else self.book.append
         (record,) = append(place_of(fact, account), event, occurred_at=fact.at if fact.timed else None)
@@ -140,7 +140,8 @@ class Compared:
             self.book.refresh()
         # A report that is recorded already, in the same stream and with the same words, is that record.
         if record.position > head:
-            fact = as_recorded(replace(fact, log=record.position, at=record.occurred_at), record.event)
+            placed = replace(fact, log=record.position, at=record.occurred_at, recorded=record.recorded_at)
+            fact = as_recorded(placed, record.event)
             self.applied.append((account, fact))
             _apply_to(self.models, account, fact)
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 
-from tests.reference.facts import SECOND, Fact
+from tests.reference.facts import Fact, day_of
 from tests.reference.positions import Positions
 from tests.reference.trades import Fee
 
@@ -22,14 +21,6 @@ class Money:
     realized: Fraction = Fraction(0)
     realized_average_cost: Fraction = Fraction(0)
     fees: Fraction = Fraction(0)
-
-
-def day_of(at: int, stated: list[Fact]) -> str:
-    """Return the stated trading day that an instant lies in, or `~` and its date in UTC."""
-    for fact in stated:
-        if fact.at <= at < fact.until:
-            return str(fact.trading_day)
-    return "~" + datetime.fromtimestamp(at // SECOND, UTC).date().isoformat()
 
 
 def money(account: Positions, stated: list[Fact]) -> dict[tuple[str, str], Money]:
@@ -56,7 +47,7 @@ def money_by_position(account: Positions, stated: list[Fact]) -> dict[Place, Mon
     for name, position in account.held.items():
         for item, first, average in position.entries():
             day, terms = day_of(item.at, stated), item.terms or Fact("DEFINE", 0, 0)
-            _charge(made, day, name, item.fees)
+            _charge(made, day, name, [] if item.is_of_twin else item.fees)
             if first or average:
                 # Without a known multiplier there is no amount of money: this fails.
                 total, multiplier = made[day, terms.currency, *name], Fraction(str(terms.multiplier))

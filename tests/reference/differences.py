@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
@@ -12,6 +13,7 @@ from projections.views.accounts import own_currency
 from projections.views.executions.state import TRIPS_MAX
 from tests.reference.compared import Pair
 from tests.reference.days import Money, Place, money, money_by_position
+from tests.reference.facts import day_of
 from tests.reference.histories import CONTRACTS
 from tests.reference.round_trips import all_trips, executions_by_day, trips_by_day, volume
 
@@ -82,7 +84,20 @@ def money_problems(pair: Pair) -> list[str]:
     return [
         *_of_money(together, _in_own(expected, own)),
         *_of_money(apart, _in_own(money_by_position(model, days), own)),
+        *_of_fees(pair),
     ]
+
+
+def _of_fees(pair: Pair) -> list[str]:
+    """Compare how many trades of each day were reported with several fees."""
+    found = {
+        day: sum(each.uncertain_fees for each in totals)
+        for day, totals in pair.book.pnl.days(pair.account)
+        if any(each.uncertain_fees for each in totals)
+    }
+    mine = [each for each in pair.models.positions.executions.all if each.fee_conflict]
+    expected = Counter(day_of(each.at, pair.models.days) for each in mine)
+    return [] if found == expected else [f"uncertain fees: {found}, not {expected}"]
 
 
 def _in_own(made: dict[Place, Money], own: str) -> dict[Place, Money]:

@@ -22,6 +22,8 @@ class Executions:
         # Fees of trades that are not known, and every fee that was recorded by itself, by its log position.
         self.charged: list[Fact] = []
         self.fees: dict[int, Fee] = {}
+        # What is not certain of the report that was taken last, or of what has turned out to be another execution.
+        self.doubts: list[str] = []
         self._max = identities_max
 
     @property
@@ -38,7 +40,7 @@ class Executions:
         fresh = Execution(fact.id, contract, fact.held, *times, [fact.stream], fact.trading_day, figures)
         if fact.fee:
             fresh.charge(Fee(fact.currency, fact.fee, self.contracts.defined.get(contract)))
-            fresh.fee_stated = True
+            fresh.stated_fee = fresh.fees[0]
         verdict, known = self.compared(fresh, self.recent)
         if known is None:
             self.all.append(fresh)
@@ -57,11 +59,13 @@ class Executions:
             and any((quantity > 0) is (fresh.figures[0][1] > 0) for _, quantity, _ in each.figures if quantity)
             and (None in {each.trading_day, fresh.trading_day} or each.trading_day == fresh.trading_day)
         ]
+        self.doubts = []
         # A report of the figures before a correction is a report of the same execution.
         same = [each for each in rivals if fresh.figures[0][1:] in [figure[1:] for figure in each.figures]]
         same = [each for each in same if "NET" in {each.held, fresh.held} or each.held == fresh.held]
         same.sort(key=lambda each: each.trading_day == fresh.trading_day)
         if same:
+            self.doubts = same[-1].doubts(fresh)
             return ("COMPLETED" if completed(same[-1], fresh) else "REPEATED"), same[-1]
         return ("CONFLICTING", rivals[-1]) if rivals else ("NEW", None)
 
@@ -81,10 +85,10 @@ class Executions:
         ranks = [(fact.stream in each.streams, has_had(each, fact)) for each in known]
         return [each for each, rank in zip(known, ranks, strict=True) if rank == max(ranks)]
 
-    def define(self, fact: Fact) -> list[tuple[Execution, Execution, str]]:
+    def define(self, fact: Fact) -> list[tuple[Execution, Execution, str, list[str]]]:
         """Learn a contract's names. Of executions known apart until now, take out each that is another, earlier one.
 
-        Return each with that one and the verdict.
+        Return each with that one, the verdict, and what is not certain of it.
         """
         self.contracts.define(fact)
         apart = [(each, each.contract) for each in self.all]
@@ -101,17 +105,23 @@ class Executions:
                 continue
             self.all.remove(twin)
             self.dropped.append(twin)
-            found.append((twin, known, verdict))
+            found.append((twin, known, verdict, self.doubts))
         return found
 
-    def charge(self, fact: Fact) -> None:
-        """Charge a fee to its execution; one that is not known may still be reported."""
+    def charge(self, fact: Fact) -> Execution | None:
+        """Charge a fee to its execution, and return that; one that is not known may still be reported."""
         execution = self.about(fact)
         contract = self.contracts.of(fact.symbol or "") if execution is None else execution.contract
         # A fee that is recorded before its trade keeps the terms of then.
         fee = self.fees.setdefault(fact.log, Fee(fact.currency, fact.fee, None))
         fee.terms = fee.terms or self.contracts.defined.get(contract)
-        self.charged.append(fact) if execution is None else execution.charge(fee)
+        if execution is None:
+            self.charged.append(fact)
+            return None
+        execution.charge(fee)
+        # What the venue charges after several fees were reported settles which it is.
+        execution.fee_conflict = False
+        return execution
 
     def _state_terms(self, fact: Fact) -> None:
         """State a contract's terms for the fees that were recorded before there were any."""

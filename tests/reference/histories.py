@@ -30,7 +30,8 @@ RULES = {
     "names": "contracts have several names, some of which are learned late",
     "figures": "busts, corrections and fees state only an id, or only what is new",
     "changes": "any trade is busted or corrected, whatever became of it since, and busted twice",
-    "missed": "a closing is reconciled without a price; its fill comes later, or only its price",
+    "missed": "a closing is reconciled without a price, maybe at its very instant; its fill comes later, or its price",
+    "ahead": "some facts state a time that has not come when they are recorded",
 }
 """What makes a history difficult."""
 WORDS: dict[str, type[Event]] = {
@@ -84,7 +85,7 @@ class History:
         self.reported.sort(key=lambda each: each[0])
         now, facts = START, list[Fact]()
         for log, (_, fact) in enumerate(self.reported, 1):
-            now = max(now, fact.at)
+            now = max(now, fact.recorded or fact.at)
             # What states no time counts from when it is recorded.
             facts.append(replace(fact, log=log, at=fact.at if fact.timed else now))
         return facts
@@ -92,7 +93,10 @@ class History:
     def report(self, fact: Fact, at: int | None = None) -> None:
         """Report a fact at an instant, by default now, or late."""
         late = self.chance.randint(1, 2_000) * MINUTE if self._happens("late", 0.3) else 0
-        self.reported.append(((self.now if at is None else at) + late, fact))
+        recorded = (self.now if at is None else at) + late
+        if self._happens("ahead", 0.05):
+            fact = replace(fact, at=recorded + self.chance.randint(1, 4_000) * MINUTE // 2, recorded=recorded)
+        self.reported.append((recorded, fact))
 
     def _happens(self, rule: str, often: float) -> bool:
         return rule in self.rules and self.chance.random() < often
@@ -165,11 +169,17 @@ class History:
         """Report something else under the id of a trade."""
         days = [(datetime(2026, 1, day, tzinfo=UTC)).date().isoformat() for day in (5, 6)]
         other = self.chance.choice([name for name in CONTRACTS if name not in {fact.symbol, HEDGED}])
-        match self.chance.randint(0, 2):
+        match self.chance.randint(0, 4):
             case 0:
                 self.report(replace(fact, symbol=other, held="NET"), self.now + MINUTE)
             case 1:
                 self.report(replace(fact, quantity=(fact.quantity or ZERO) + 1), self.now + MINUTE)
+            case 2:
+                fee = replace(fact, fee=fact.fee + 1, currency=self.chance.choice(("", "USD", "EUR")))
+                self.report(fee, self.now + MINUTE)
+            case 3:
+                later = self.now + self.chance.choice((DAY // 2, 3 * DAY))
+                self.report(replace(fact, at=later, kind="TRADE", stream=f"trade/{fact.id}"), later + MINUTE)
             case _:
                 for day in days:
                     self.report(replace(fact, trading_day=day), self.now + MINUTE)
@@ -279,7 +289,7 @@ class History:
         """Close a position while nobody listens: it is reconciled; a day later the fill comes, or only its price."""
         self._trade()
         _, fact = self.reported.pop()
-        self.now += MINUTE
+        self.now += self.chance.choice((0, MINUTE, MINUTE))
         signed = (fact.side or 0) * (fact.quantity or ZERO)
         stream = f"position/{fact.symbol}"
         gap = replace(fact, kind="ADJUST", at=self.now, quantity=signed, price=None, reason="RECONCILED", stream=stream)

@@ -20,7 +20,8 @@ class Item:
     its `older` items, a lot is CARRIED, with its price by average cost; BROUGHT is what those leave to count for the
     next round trip. `history` are the figures (since, quantity, price), the last in force. A split that is fixed keeps
     its ratio. `terms` is the contract's definition when the item was recorded, or the first one after that. `scale` is
-    by how much splits multiplied the figures until its place; `reconciled` is the reconciliation that stood for it.
+    by how much splits multiplied the figures until its place; `reconciled` is the reconciliation that stood for it;
+    `is_of_twin`: it changes an execution that turned out to be another one.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Item:
     fixed_ratio: Fraction | None = None
     scale: Fraction = Fraction(1)
     reconciled: Item | None = None
+    is_of_twin: bool = False
     older: list[Item] = field(default_factory=list)
 
     @property

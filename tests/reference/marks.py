@@ -6,7 +6,7 @@ from tests.reference.items import ratio
 from tests.reference.lots import fold
 from tests.reference.sequence import Position
 
-UNCERTAIN = {"UNPRICED", "INEXACT", "IMPOSSIBLE_SPLIT", "UNKNOWN_BUST", "UNKNOWN_CORRECTION"}
+UNCERTAIN = {"UNPRICED", "INEXACT", "IMPOSSIBLE_SPLIT", "UNKNOWN_BUST", "UNKNOWN_CORRECTION", "AT_RECONCILIATION"}
 
 
 def marks_of(position: Position) -> set[str]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tests.reference.executions import IDENTITIES_MAX, Executions
-from tests.reference.facts import ZERO, Fact
+from tests.reference.facts import ZERO, Fact, counted
 from tests.reference.order_lives import OrderLife, said
 from tests.reference.trades import inherited
 
@@ -43,7 +43,7 @@ class Orders:
         )
 
     def apply(self, fact: Fact) -> None:
-        named = fact.stream.removeprefix("order/")
+        fact, named = counted(fact), fact.stream.removeprefix("order/")
         if fact.stream.startswith("order/"):
             self.lives.setdefault(named, OrderLife())
         before = {order_id: self._cumulative(order_id) for order_id in self.lives}
@@ -65,7 +65,7 @@ class Orders:
             self._report(fact)
         elif fact.kind == "DEFINE":
             twins = self.executions.define(fact)
-            for later in [each for twin, known, _ in twins for each in inherited(twin, known, fact.log)]:
+            for later in [each for twin, known, *_ in twins for each in inherited(twin, known, fact.log)]:
                 self._executed(later)
         else:
             changed = self.executions.about(fact)

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from tests.reference.booking import book, drop, stated, unbook
 from tests.reference.executions import IDENTITIES_MAX, Executions, has_had
-from tests.reference.facts import Fact
+from tests.reference.facts import Fact, counted
 from tests.reference.items import Item, fractions
 from tests.reference.joining import joined
 from tests.reference.marks import UNCERTAIN, marks_of
@@ -26,6 +26,7 @@ class Positions:
         self.held: dict[tuple[str, str], Position] = {}
         # Busts and corrections of trades that are not known, and those of them that say enough to be booked.
         self.unknown, self.booked = list[Fact](), list[Fact]()
+        self.days: list[Fact] = []
         self._window_max, self._reconciled_max = window_max, reconciled_max
 
     def get(self, symbol: str, side: str = "NET") -> Position:
@@ -47,17 +48,46 @@ class Positions:
         return any(each.conflicts for each in mine) or bool(self.marks(symbol, side) & UNCERTAIN)
 
     def apply(self, fact: Fact) -> None:
+        fact = counted(fact)
         match fact.kind:
             case "FILL" | "TRADE":
                 self._report(fact)
             case "FEE":
-                self.executions.charge(fact)
+                self._charge(fact)
             case "BUST" | "CORRECT":
                 self._change(fact)
             case "ADJUST":
                 self._adjust(fact)
             case "DEFINE":
                 self._define(fact)
+            case "DAY":
+                self.days.append(fact)
+
+    def _mark(self, execution: Execution | None, kind: str, log: int) -> None:
+        if execution is not None:
+            self.get(execution.contract, execution.held).marked.append((kind, log))
+
+    def _mark_ahead(self, execution: Execution | None, fact: Fact) -> None:
+        if fact.ahead:
+            self._mark(execution, "AHEAD", fact.log)
+
+    def _charge(self, fact: Fact) -> None:
+        execution = self.executions.charge(fact)
+        if execution is not None and execution.busted:
+            self._mark(execution, "FEE_OF_BUSTED", fact.log)
+        self._mark_ahead(execution, fact)
+
+    def _take_over(self, execution: Execution, doubts: list[str], log: int, moved_by: int) -> None:
+        """Put an execution where it happened once its time is known, and mark what is not certain of a report."""
+        position = self.get(execution.contract, execution.held)
+        if "DAYS_APART" in doubts:
+            execution.conflicts.append(log)
+        if "MOVED" in doubts and position.moves(execution, self.days):
+            self._mark(execution, "MOVED", moved_by)
+        for kind in doubts:
+            if kind != "MOVED":
+                self._mark(execution, kind, log)
+        position.move(execution)
 
     def _report(self, fact: Fact) -> None:
         verdict, execution = self.executions.report(fact)
@@ -68,9 +98,10 @@ class Positions:
             position.place(Item("FILL", fact.log, fact.at, [(fact.at, *figures)], execution))
             self._apply_early(execution, position)
         else:
-            position.move(execution)
+            self._take_over(execution, self.executions.doubts, fact.log, fact.log)
             # If it happened earlier than it seemed, what was recorded before it may be about it.
             self._apply_early(execution, position)
+        self._mark_ahead(execution, fact)
 
     def _apply_early(self, execution: Execution, position: Position) -> None:
         """Apply what was recorded before the trade that it is about, by another process."""
@@ -89,7 +120,8 @@ class Positions:
         self._change_execution(fact, named)
         for execution in [named, *others] if named is not None and others else []:
             execution.conflicts.append(fact.log)
-            self.get(execution.contract, execution.held).marked.append(("CONFLICTING", fact.log))
+            self._mark(execution, "CONFLICTING", fact.log)
+        self._mark_ahead(named, fact)
 
     def _change_execution(self, fact: Fact, execution: Execution | None) -> None:
         bust = fact.kind == "BUST"
@@ -146,6 +178,9 @@ class Positions:
         else:
             # An adjustment by nothing, with a price: it states the price that earlier ones lacked.
             position.state_price(fact.reason, price)
+            return
+        if fact.ahead:
+            position.marked.append(("AHEAD", fact.log))
 
     def _define(self, fact: Fact) -> None:
         """Learn a contract's names: positions under several of them become one, and so do two reports of one trade."""
@@ -155,23 +190,23 @@ class Positions:
             self.held[contract(name), side] = joined(self.get(name, side), other, fact.log)
         for position in [position for (name, _), position in self.held.items() if name == fact.symbol]:
             position.define(fact)
-        for twin, known, verdict in twins:
-            self._merge(twin, known, verdict, fact)
+        for twin, known, verdict, doubts in twins:
+            self._merge(twin, known, (verdict, doubts), fact)
         # What named a trade by a contract that was not known to be its own.
         waiting = (self.executions.charged, self.unknown, self.booked)
         first = {each.id: each.log for each in sorted((each for facts in waiting for each in facts), key=_newest_first)}
         for execution in sorted(self.executions.all, key=lambda each: first.get(each.id, 0)):
             self._apply_early(execution, self.get(execution.contract, execution.held))
 
-    def _merge(self, twin: Execution, known: Execution, verdict: str, fact: Fact) -> None:
+    def _merge(self, twin: Execution, known: Execution, found: tuple[str, list[str]], fact: Fact) -> None:
         """Take out an execution that turns out to be another one: its time, busts and corrections are of that."""
-        position = self.get(known.contract, known.held)
+        verdict, doubts = found
         if verdict == "CONFLICTING":
-            position.marked.append((verdict, twin.log))
+            self._mark(known, verdict, twin.log)
             known.conflicts.append(twin.log)
         known.conflicts += twin.conflicts
         drop(self.get(twin.contract, twin.held), twin, fact)
-        position.move(known)
+        self._take_over(known, doubts, twin.log, fact.log)
         for later in inherited(twin, known, fact.log):
             self._change_execution(later, known)
 

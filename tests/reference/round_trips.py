@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 
-from tests.reference.days import day_of
-from tests.reference.facts import ZERO, Fact
+from tests.reference.facts import ZERO, Fact, day_of
 from tests.reference.items import Item, ratio
 from tests.reference.positions import Positions
 from tests.reference.sequence import Position

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 
-from tests.reference.facts import Fact
+from tests.reference.facts import Fact, day_of
 from tests.reference.items import Item, fix, ratio, scale
 from tests.reference.lots import Totals, fold
 from tests.reference.trades import Execution, state_terms
@@ -70,6 +70,10 @@ class Position:
         late = item.place < self.fixed
         is_change = item.kind not in {"RECONCILED", "SPLIT", "REPRICE"}
         gap = item.reconciled = self.reconciled(item.at, item.log) if is_change else None
+        self.mark_instant(gap, item.at, item.log)
+        if item.kind == "RECONCILED" and item.at > (self.items[-1].place if self.items else self.fixed)[0]:
+            # What was open about the quantity is settled.
+            self.marked = [each for each in self.marked if each[0] != "AT_RECONCILIATION"]
         index = bisect_right(self.items, item.place, key=lambda each: each.place)
         if late and gap is not None:
             # A reconciliation has already stood for it: it comes just before that, and nothing later changes.
@@ -139,7 +143,23 @@ class Position:
         """Correct or bust an item within the window: as if it had been so from the start."""
         before, (quantity, price) = item.quantity, after
         item.history.append((fact.at, quantity * item.scale, price / item.scale))
-        self.absorb(self.reconciled(fact.at, fact.log), item, item.quantity - before)
+        gap = self.reconciled(fact.at, fact.log)
+        self.mark_instant(gap, fact.at, fact.log)
+        self.absorb(gap, item, item.quantity - before)
+
+    def mark_instant(self, gap: Item | None, at: int, log: int) -> None:
+        """Mark what happened at the very instant of the reconciliation that stands for it."""
+        if gap is not None and gap.at == at:
+            self.marked.append(("AT_RECONCILIATION", log))
+
+    def moves(self, execution: Execution, days: list[Fact]) -> bool:
+        """Return whether an execution counts for another day once its time is known, or earlier than others."""
+        item = self.item_of(execution)
+        assert item is not None
+        if day_of(item.at, days) != day_of(execution.at, days):
+            return True
+        before = self.items[self.start : self.items.index(item)] if self.is_open(item) else []
+        return any(each.place > (execution.at, execution.log) for each in before)
 
     def define(self, terms: Fact) -> None:
         """Take the terms for what is recorded from now on, and for what was recorded before there were any."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from tests.reference.facts import SECOND, ZERO, Fact
+from tests.reference.facts import DAY, SECOND, ZERO, Fact
 
 
 @dataclass(eq=False)
@@ -42,7 +42,8 @@ class Execution:
     figures: list[tuple[int, Decimal, Decimal]]
     fees: list[Fee] = field(default_factory=list)
     spent: list[tuple[int, Fee]] = field(default_factory=list)
-    fee_stated: bool = False
+    stated_fee: Fee | None = None
+    fee_conflict: bool = False
     conflicts: list[int] = field(default_factory=list)
 
     @property
@@ -67,6 +68,17 @@ class Execution:
         if not self.busted:
             self.fees.append(fee)
 
+    def doubts(self, again: Execution) -> list[str]:
+        """Return what is marked when it is reported again; ask before the report is taken over."""
+        found = []
+        if self.busted and again.stated_fee and not self.stated_fee:
+            found.append("FEE_OF_BUSTED")
+        if not same_fee(self, again) and not self.busted:
+            found.append("CONFLICTING_FEE")
+        if again.timed and not self.timed and self.at - again.at >= SECOND:
+            found.append("MOVED")
+        return [*found, "DAYS_APART"] if days_apart(self, again) else found
+
     def change(self, fact: Fact) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
         """Bust or correct it by what the fact states; return the figures before and after. This ends any conflict."""
         before = (self.quantity, self.price)
@@ -75,6 +87,7 @@ class Execution:
         after = (sign * size, self.price if fact.kind == "BUST" or fact.price is None else fact.price)
         self.figures.append((fact.at, *after))
         self.conflicts.clear()
+        self.fee_conflict &= fact.kind != "BUST"
         return before, after
 
 
@@ -99,13 +112,33 @@ def state_terms(fees: list[Fee], terms: Fact) -> None:
 
 def completed(known: Execution, again: Execution) -> bool:
     """Take over what was missing from a repeated report; return whether anything was."""
-    before = (known.fee_stated, known.timed, known.trading_day, known.order)
+    before = (bool(known.stated_fee), known.timed, known.trading_day, known.order)
     known.streams += [stream for stream in again.streams if stream not in known.streams]
     known.trading_day = known.trading_day or again.trading_day
-    if again.fee_stated and not known.fee_stated:
-        known.fee_stated = True
+    if not known.busted:
+        known.fee_conflict |= again.fee_conflict or not same_fee(known, again)
+    if again.stated_fee and not known.stated_fee:
+        known.stated_fee = again.stated_fee
         for fee in [*again.fees, *(spent for _, spent in again.spent)]:
             known.charge(fee)
-    if again.timed and not known.timed and abs(again.at - known.at) >= SECOND:
+    if again.timed and not known.timed and known.at - again.at >= SECOND:
         known.at, known.timed = again.at, True
-    return before != (known.fee_stated, known.timed, known.trading_day, known.order)
+    return before != (bool(known.stated_fee), known.timed, known.trading_day, known.order)
+
+
+def same_fee(known: Execution, again: Execution) -> bool:
+    """Return whether two reports may state the same fee: neither a fee nor its currency need be stated."""
+    one, other = known.stated_fee, again.stated_fee
+    if one is None or other is None:
+        return True
+    return one.amount == other.amount and ("" in {one.currency, other.currency} or one.currency == other.currency)
+
+
+def days_apart(known: Execution, again: Execution) -> bool:
+    """Return whether two reports are more than a day apart in time: the id may have been used twice.
+
+    What states no time happened when it was recorded, or before. A trading day that both state decides.
+    """
+    if known.trading_day is not None and known.trading_day == again.trading_day:
+        return False
+    return again.timed and (known.timed or again.at > known.at) and abs(again.at - known.at) > DAY

@@ -82,7 +82,7 @@ def test_the_high_is_the_highest_of_the_sums_in_order_of_time(trips: list[tuple[
 
 def test_a_day_has_its_own_high(book: Book) -> None:
     trip(book, 1, "ES", 10, START)
-    end = START + 100 * SECOND
+    end = START + 50 * SECOND
     book.append("session/A/1", SessionOpened(trading_day=TODAY, began_at=START + SECOND, resets_at=end))
     trip(book, 2, "ES", 4, START + 2 * SECOND)
     trip(book, 3, "ES", 6, end)

@@ -278,7 +278,7 @@ def test_money_does_not_depend_on_the_threads_own_context(trading: Trading) -> N
 
 
 def test_a_book_opened_again_has_the_same_days(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path, clock=ManualClock(MONDAY)) as store:
+    with eventstore.open(tmp_path, clock=ManualClock(TUESDAY + 24 * HOUR)) as store:
         with projections.open(store) as book:
             book.append("contract/-/ESZ5", contract("ESZ5", 50))
             reset = SessionReset(trading_day=date(2026, 1, 5), scheduled_for=MONDAY, resets_at=TUESDAY)

@@ -28,7 +28,7 @@ Naive = dict[tuple[date, str], list[Fraction]]
 
 @pytest.fixture
 def book() -> Iterator[Book]:
-    clock = ManualClock(to_ns(datetime(2025, 6, 1, tzinfo=UTC)))
+    clock = ManualClock(to_ns(datetime(2028, 1, 1, tzinfo=UTC)))
     with projections.open(EventStore(MemoryJournal(clock=clock), clock=clock)) as opened:
         for symbol, multiplier in MULTIPLIERS.items():
             contract = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency="USD")

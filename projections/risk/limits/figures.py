@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from projections.risk.policies import Trigger
     from projections.sessions import TradingDay
+    from projections.views.executions.ledger_entry import LedgerEntry
     from projections.views.executions.state import ExecutionsState
     from projections.views.limits.view import Limit
 
@@ -154,7 +155,8 @@ class _PeriodTotals:
         self.fees: dict[str | None, Decimal] = {}
         self.unrealized: dict[str | None, Decimal] = {}
         self.quotes: dict[str, dict[str, Any]] = {}
-        self.uncertain: dict[str, list[str]] = {"stale": [], "unquoted": [], "unknown": [], "unpriced": []}
+        reasons = ("stale", "unquoted", "unknown", "unpriced", "uncertain_fees")
+        self.uncertain: dict[str, list[str]] = {reason: [] for reason in reasons}
 
     def add_realized(self, at: int, *, week: bool) -> None:
         """Add the realized results of the day or week around an instant."""
@@ -172,8 +174,7 @@ class _PeriodTotals:
         known = []
         for key, entry in entries:
             symbol, _, _, multiplier = self.rates.of_key(key)
-            if entry.unpriced:
-                self.uncertain["unpriced"].append(symbol)
+            self._note_uncertain(symbol, entry)
             if entry.points and multiplier is None:
                 # A symbol without a multiplier must not hide what all others lost.
                 self.uncertain["unknown"].append(symbol)
@@ -181,6 +182,12 @@ class _PeriodTotals:
                 known.append((key, entry))
         for total in to_currency(known, self.rates):
             self.realized[total.currency], self.fees[total.currency] = total.realized, total.fees
+
+    def _note_uncertain(self, symbol: str, entry: LedgerEntry) -> None:
+        if entry.unpriced:
+            self.uncertain["unpriced"].append(symbol)
+        if entry.uncertain_fees:
+            self.uncertain["uncertain_fees"].append(symbol)
 
     def add_unrealized(self, at: int) -> None:
         """Add the result of closing the open positions at the newest quotes."""

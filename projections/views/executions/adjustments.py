@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from projections.views.executions.items import Item, ItemKind
+from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.items import Item, ItemKind, counted_at, is_ahead
 from projections.views.executions.reported import report_of
 from projections.views.executions.settling import change_items, place, settle_now
-from projections.views.executions.state import ExecutionsState, opened
+from projections.views.executions.state import ExecutionsState, mark, opened
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -26,18 +27,30 @@ def adjust(state: ExecutionsState, shared: ExecutionsState, event: PositionAdjus
     key = opened(state, shared, event.symbol, event.position_side, log_position)
     kind = ItemKind(event.reason.value)
     if event.quantity:
-        terms, symbol = state.windows[key].terms, state.holdings[key].symbol
-        at = record.occurred_at
-        if kind is _RECONCILED and at > recorded_at:
-            # It stands for whatever happened before it: from a clock that runs ahead it would take in fills to come.
-            at = recorded_at
+        window, symbol, at = state.windows[key], state.holdings[key].symbol, counted_at(record)
+        terms = window.terms
+        if kind is _RECONCILED:
+            # It stands for whatever happened before it: ahead of time it would take in fills to come.
+            at = min(at, recorded_at)
+            if at > window.last_at:
+                confirm(state, key)
         item = Item(
             kind, log_position, at, event.quantity, event.price, symbol, event.position_side, terms=terms,
         )  # fmt: skip
         place(state, key, item, recorded_at)
+        if is_ahead(record):
+            mark(state, key, TradeAnomalyKind.AHEAD, log_position)
     elif event.price is not None:
         _price(state, key, kind, event.price, recorded_at)
     state.holdings[key] = replace(state.holdings[key], last_record=log_position)
+
+
+def confirm(state: ExecutionsState, key: str) -> None:
+    """Take the quantity of a position for certain, which something at the instant of a reconciliation left open."""
+    holding = state.holdings[key]
+    if any(each.kind is TradeAnomalyKind.AT_RECONCILIATION for each in holding.anomalies):
+        kept = [each for each in holding.anomalies if each.kind is not TradeAnomalyKind.AT_RECONCILIATION]
+        state.holdings[key] = replace(holding, anomalies=tuple(kept))
 
 
 def _price(state: ExecutionsState, key: str, kind: ItemKind, price: Decimal, recorded_at: int) -> None:
@@ -62,4 +75,6 @@ def set_report(state: ExecutionsState, shared: ExecutionsState, event: PositionR
     trades = (each for each in reversed(state.windows[key].items) if each.kind is ItemKind.TRADE)
     last = next(trades, None)
     report = report_of(event, record.occurred_at, None if last is None else last.at)
+    if report.quantity == state.holdings[key].totals.quantity and record.occurred_at > state.windows[key].last_at:
+        confirm(state, key)
     state.holdings[key] = replace(state.holdings[key], report=report, last_record=record.position)

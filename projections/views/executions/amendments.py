@@ -11,11 +11,11 @@ from projections.decimals import ZERO
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.booking import book, count_change, ended_trip, scaled, trip_of
 from projections.views.executions.fees import Fees, negated, with_fees
-from projections.views.executions.identity import about, fitting, has_had
-from projections.views.executions.items import CHANGES_MAX, Figures, Item, in_position, place_of
+from projections.views.executions.identity import about, are_days_apart, completed, fitting, has_had, same_fee
+from projections.views.executions.items import CHANGES_MAX, Figures, Item, counted_at, in_position, is_ahead, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
 from projections.views.executions.order_changes import OrderChange
-from projections.views.executions.settling import absorb, change_items, place, settle_now, take_out
+from projections.views.executions.settling import absorb, change_items, mark_instant, place, settle_now, take_out
 from projections.views.executions.state import (
     CONFLICTS_MAX,
     Amendment,
@@ -58,27 +58,29 @@ def apply_waiting(state: ExecutionsState, shared: ExecutionsState, trade: Item, 
     if kept:
         state.waiting[trade_id] = tuple(kept)
     if changed:
-        now = next((item for item in state.recent.find(trade_id) if item.number == trade.number), trade)
+        now = state.recent.current(trade)
         tell_order(
             state, now.order_stream, OrderChange(record.position, trade_id, abs(now.quantity), now.price or ZERO)
         )
 
 
 def _amendment_of(event: FeeCharged | TradeBusted | TradeCorrected, record: Record) -> Amendment:
-    at, stream = record.occurred_at, record.stream
+    at, ahead, stream = counted_at(record), is_ahead(record), record.stream
     common = (record.position, at, record.recorded_at, stream, event.trade_id, event.symbol, event.position_side)
     match event:
         case FeeCharged():
             fees: Fees = ((event.currency or "", event.amount),) if event.amount else ()
-            return Amendment(_FEE, *common, fees=fees)
+            return Amendment(_FEE, *common, fees=fees, is_ahead=ahead)
         case TradeBusted():
             fees = ((event.fee_currency or "", event.fee),) if event.fee else ()
-            return Amendment(_BUST, *common, _sign(event.side), event.quantity, event.price, fees=fees)
+            figures = _sign(event.side), event.quantity, event.price
+            return Amendment(_BUST, *common, *figures, fees=fees, is_ahead=ahead)
         case TradeCorrected():
             previous = None
             if event.previous_quantity is not None and event.previous_price is not None:
                 previous = Figures((at, record.position), event.previous_quantity, event.previous_price)
-            return Amendment(_CORRECTION, *common, _sign(event.side), event.quantity, event.price, previous)
+            figures = _sign(event.side), event.quantity, event.price
+            return Amendment(_CORRECTION, *common, *figures, previous, is_ahead=ahead)
 
 
 def _sign(side: Side | None) -> int | None:
@@ -93,23 +95,48 @@ def _apply(state: ExecutionsState, shared: ExecutionsState, amendment: Amendment
         else:
             change_unknown(state, shared, amendment)
     elif amendment.kind is not _FEE:
-        candidates = fitting(state.recent.find(amendment.trade_id), amendment, state.symbols)
-        change(state, trade, amendment)
-        numbers = [each.number for each in candidates if not each.busted or each.number == trade.number]
-        if len(numbers) > 1:
-            # It may be of each of them: the newest is meant, and none is certain.
-            for each in state.recent.find(amendment.trade_id):
-                if each.number in numbers:
-                    mark_conflict(state, key_of(each), each, amendment.log_position)
-    elif not trade.busted:
-        fresh = replace(trade, fees=with_fees(trade.fees, amendment.fees))
+        _change_newest(state, trade, amendment)
+    elif trade.busted:
+        mark(state, key_of(trade), TradeAnomalyKind.FEE_OF_BUSTED, amendment.log_position)
+    else:
+        # What the venue charges after several fees were reported settles which of them it is.
+        fresh = replace(trade, fees=with_fees(trade.fees, amendment.fees), fee_conflict=0)
         complete(state, key_of(trade), trade, fresh, record)
+    if amendment.is_ahead:
+        mark(state, "" if trade is None else key_of(trade), TradeAnomalyKind.AHEAD, amendment.log_position)
+
+
+def _change_newest(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
+    """Bust or correct the newest trade that an amendment may be of; where it may be of others too, none is certain."""
+    candidates = fitting(state.recent.find(amendment.trade_id), amendment, state.symbols)
+    change(state, trade, amendment)
+    numbers = [each.number for each in candidates if not each.busted or each.number == trade.number]
+    if len(numbers) > 1:
+        for each in state.recent.find(amendment.trade_id):
+            if each.number in numbers:
+                mark_conflict(state, key_of(each), each, amendment.log_position)
+
+
+def complete_by(state: ExecutionsState, trade: Item, again: Item, record: Record) -> None:
+    """Take over what another report states of a trade, and mark what in it is not certain."""
+    key, log_position = key_of(trade), again.log_position
+    fresh = completed(trade, again)
+    complete(state, key, trade, fresh, record)
+    if trade.busted and again.stated_fees and not trade.stated_fees:
+        mark(state, key, TradeAnomalyKind.FEE_OF_BUSTED, log_position)
+    if fresh.fee_conflict and not same_fee(trade, again):
+        mark(state, key, TradeAnomalyKind.CONFLICTING_FEE, log_position)
+    if are_days_apart(trade, again):
+        mark_conflict(state, key, state.recent.current(trade), log_position, TradeAnomalyKind.DAYS_APART)
 
 
 def complete(state: ExecutionsState, key: str, trade: Item, fresh: Item, record: Record) -> None:
     """Replace a trade by itself with what was missing of it: a fee, or the time that it happened."""
     settle_now(state, key, record.recorded_at)
     more, terms = with_fees(fresh.fees, negated(trade.fees)), ledger_key(key, trade.terms)
+    uncertain = bool(fresh.fee_conflict) - bool(trade.fee_conflict)
+    if fresh.at != trade.at and _moves(state, key, trade, fresh):
+        mark(state, key, TradeAnomalyKind.MOVED, record.position)
     index = state.windows[key].find(trade)
     if index is not None and fresh.at != trade.at:
         # It moves to where it happened, with its fees and its counts.
@@ -119,32 +146,54 @@ def complete(state: ExecutionsState, key: str, trade: Item, fresh: Item, record:
         if fresh.at != trade.at:
             fresh = replace(fresh, place=place_of(trade))
             _move_counts(state, terms, trade, fresh, record.recorded_at)
-        elif more:
-            state.ledger.correct(trade.at, trade.log_position, terms, LedgerEntry(fees=more))
+        elif more or uncertain:
+            entry = LedgerEntry(fees=more, uncertain_fees=uncertain)
+            state.ledger.correct(trade.at, trade.log_position, terms, entry)
         replace_trade(state, key, trade, fresh)
         if more:
             holding = state.holdings[key]
             state.holdings[key] = replace(holding, fees=with_fees(holding.fees, more))
             _charge_trip(state, key, trade, more, record.recorded_at)
-    if record.position > state.holdings[key].last_record:
-        state.holdings[key] = replace(state.holdings[key], last_record=record.position)
+    holding = state.holdings[key]
+    if uncertain or record.position > holding.last_record:
+        last, count = max(record.position, holding.last_record), holding.uncertain_fees + uncertain
+        state.holdings[key] = replace(holding, last_record=last, uncertain_fees=count)
 
 
-def mark_conflict(state: ExecutionsState, key: str, trade: Item, log_position: int) -> None:
-    """Mark a trade that a record reports with other figures: its position is uncertain until it is amended."""
+def _moves(state: ExecutionsState, key: str, trade: Item, fresh: Item) -> bool:
+    """Return whether a trade counts for another day once its time is known, or at another place among others."""
+    ledger, window = state.ledger, state.windows[key]
+    if ledger.name_at(trade.at) != ledger.name_at(fresh.at):
+        return True
+    index, where = window.find(trade), (fresh.at, fresh.log_position)
+    return index is not None and any(place_of(each) > where for each in window.items[:index])
+
+
+def mark_conflict(
+    state: ExecutionsState,
+    key: str,
+    trade: Item,
+    log_position: int,
+    kind: TradeAnomalyKind = TradeAnomalyKind.CONFLICTING,
+) -> None:
+    """Mark a trade that a record reports otherwise: its position is uncertain until it is amended."""
     replace_trade(state, key, trade, replace(trade, conflicts=(*trade.conflicts, log_position)[-CHANGES_MAX:]))
     holding = state.holdings[key]
     if trade.log_position not in holding.conflicts:
         state.holdings[key] = replace(holding, conflicts=(*holding.conflicts, trade.log_position)[-CONFLICTS_MAX:])
-    mark(state, key, TradeAnomalyKind.CONFLICTING, log_position)
+    mark(state, key, kind, log_position)
 
 
 def _move_counts(state: ExecutionsState, key: str, trade: Item, fresh: Item, recorded_at: int) -> None:
     """Count a trade before the window, and its fees, on the day that it happened; what it realized stays."""
     fills, volume = int(not trade.busted), abs(trade.quantity)
-    entry = LedgerEntry(fees=trade.fees, fills=fills, volume=volume, executions=1)
-    state.ledger.correct(trade.at, trade.log_position, key, negative(entry))
-    state.ledger.correct(fresh.at, fresh.log_position, key, replace(entry, fees=fresh.fees))
+    entry = LedgerEntry(fills=fills, volume=volume, executions=1)
+    # The fees of a busted trade stay where they were charged: they are given back on the day of the bust.
+    fees, charged = ((), ()) if trade.busted else (trade.fees, fresh.fees)
+    before = replace(entry, fees=fees, uncertain_fees=int(bool(trade.fee_conflict)))
+    after = replace(entry, fees=charged, uncertain_fees=int(bool(fresh.fee_conflict)))
+    state.ledger.correct(trade.at, trade.log_position, key, negative(before))
+    state.ledger.correct(fresh.at, fresh.log_position, key, after)
     state.seconds.add(trade.at, recorded_at, -1)
     state.seconds.add(fresh.at, recorded_at)
 
@@ -180,18 +229,15 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
             replace_trade(state, key, trade, replace(trade, conflicts=()))
             _end_conflict(state, key, trade)
         return
-    sign = amendment.signed or (1 if trade.quantity > ZERO else -1)
-    size = ZERO if bust else abs(trade.quantity) if amendment.quantity is None else amendment.quantity
-    price = trade.price if bust or amendment.price is None else amendment.price
-    after = Figures((amendment.at, log_position), sign * size, price)
-    fresh = replace(trade, quantity=after.quantity, price=price, history=_kept((*trade.figures, after)), conflicts=())
-    if bust:
-        fresh = replace(fresh, fees=())
+    trade = settle_fee(state, key, trade) if bust else trade
+    after = _changed(trade, amendment)
+    history, price = _kept((*trade.figures, after)), after.price
+    fresh = replace(trade, quantity=after.quantity, price=price, history=history, conflicts=())
     _end_conflict(state, key, trade)
     holding = state.holdings[key]
     state.holdings[key] = replace(holding, last_record=max(holding.last_record, log_position))
     if amendment.stream != trade.order_stream:
-        change = OrderChange(log_position, amendment.trade_id, size, price or ZERO)
+        change = OrderChange(log_position, amendment.trade_id, abs(after.quantity), price or ZERO)
         tell_order(state, trade.order_stream, change)
     if (trade.quantity, trade.price) == (fresh.quantity, fresh.price):
         mark(state, key, TradeAnomalyKind.DUPLICATE_CORRECTION, log_position)
@@ -201,8 +247,27 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     else:
         _change_before_window(state, key, trade, fresh, amendment)
     if is_conflict:
-        now = next((each for each in state.recent.find(amendment.trade_id) if each.number == trade.number), fresh)
-        mark_conflict(state, key, now, log_position)
+        mark_conflict(state, key, state.recent.current(fresh), log_position)
+
+
+def _changed(trade: Item, amendment: Amendment) -> Figures:
+    """Return a trade's figures after a bust or correction."""
+    bust, sign = amendment.is_bust, amendment.signed or (1 if trade.quantity > ZERO else -1)
+    size = ZERO if bust else abs(trade.quantity) if amendment.quantity is None else amendment.quantity
+    price = trade.price if bust or amendment.price is None else amendment.price
+    return Figures((amendment.at, amendment.log_position), sign * size, price)
+
+
+def settle_fee(state: ExecutionsState, key: str, trade: Item) -> Item:
+    """Return a trade of which it does not matter any more that several fees were reported."""
+    if not trade.fee_conflict:
+        return trade
+    fresh, holding = replace(trade, fee_conflict=0), state.holdings[key]
+    replace_trade(state, key, trade, fresh)
+    entry = LedgerEntry(uncertain_fees=-1)
+    state.ledger.correct(trade.at, trade.log_position, ledger_key(key, trade.terms), entry)
+    state.holdings[key] = replace(holding, uncertain_fees=holding.uncertain_fees - 1)
+    return fresh
 
 
 def _end_conflict(state: ExecutionsState, key: str, trade: Item) -> None:
@@ -218,7 +283,9 @@ def _kept(history: tuple[Figures, ...]) -> tuple[Figures, ...]:
 def _change_in_window(state: ExecutionsState, key: str, trade: Item, fresh: Item, amendment: Amendment) -> None:
     window = change_items(state, key, amendment.recorded_at)
     index, standing = window.find(trade), window.reconciliation_of(amendment.at, amendment.log_position)
+    fresh = replace(fresh, fees=()) if amendment.is_bust else fresh
     replace_trade(state, key, trade, fresh)
+    mark_instant(state, key, standing, amendment.at, amendment.log_position)
     if standing is not None and index is not None:
         absorb(window, standing, index, in_position(fresh).quantity - in_position(trade).quantity)
     fees = with_fees(fresh.fees, negated(trade.fees))
@@ -227,7 +294,10 @@ def _change_in_window(state: ExecutionsState, key: str, trade: Item, fresh: Item
 
 
 def _change_before_window(state: ExecutionsState, key: str, trade: Item, fresh: Item, amendment: Amendment) -> None:
-    """Book what changes of a trade that is fixed, at prices of its own, on the amendment's day."""
+    """Book what changes of a trade that is fixed, at prices of its own, on the amendment's day.
+
+    A busted one keeps the fees that were charged for it, so that it can be taken out as a whole.
+    """
     state.recent.put(fresh)
     window, where = state.windows[key], place_of(trade)
     # Figures are on the base of the trade's own time: splits have multiplied it since.

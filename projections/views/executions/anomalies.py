@@ -15,6 +15,14 @@ class TradeAnomalyKind(enum.StrEnum):
     """The same execution was reported with another quantity, price or side of a hedged position: the first report
     counts, until it is corrected or busted. Or it was busted with other figures than its own, or it was busted or
     corrected by an id that it shares with others, the newest of which is meant."""
+    CONFLICTING_FEE = "CONFLICTING_FEE"
+    """The same execution was reported with another fee: the first one counts, and the day's fees are uncertain until
+    the trade is charged again, if only with 0, or busted."""
+    DAYS_APART = "DAYS_APART"
+    """The same execution was reported with times more than a day apart. It counts once; if the venue's ids begin again
+    every day, it is two trades: the position is uncertain until a bust or a correction, if only to the same figures."""
+    FEE_OF_BUSTED = "FEE_OF_BUSTED"
+    """A fee of a busted trade: it does not count, because a bust takes a trade's fees with it."""
     DUPLICATE_BUST = "DUPLICATE_BUST"
     """The trade had been busted before."""
     DUPLICATE_CORRECTION = "DUPLICATE_CORRECTION"
@@ -25,6 +33,14 @@ class TradeAnomalyKind(enum.StrEnum):
     """No trade of this id is known, or it was busted, and its earlier figures are not repeated: nothing changed."""
     LATE = "LATE"
     """It happened before the window, and was counted at its place in the log, on its own day."""
+    AHEAD = "AHEAD"
+    """It states a time more than a minute ahead of the log's: it counts when it was recorded."""
+    MOVED = "MOVED"
+    """A later report states when the trade happened: on another day than it was counted for, or before others of its
+    position that it was counted after. What these realized, and the days, are as if that had been known."""
+    AT_RECONCILIATION = "AT_RECONCILIATION"
+    """It happened at the very instant of a reconciliation that was recorded before it, and is taken out of that: the
+    quantity is uncertain until a later report of the broker agrees, or the position is reconciled again."""
     LATE_BUST = "LATE_BUST"
     """The trade lies before the window: the opposite trade was booked, on the day of the bust."""
     LATE_CORRECTION = "LATE_CORRECTION"
@@ -45,7 +61,7 @@ class TradeAnomalyKind(enum.StrEnum):
 
 UNCERTAIN = frozenset({
     TradeAnomalyKind.UNKNOWN_BUST, TradeAnomalyKind.UNKNOWN_CORRECTION, TradeAnomalyKind.UNPRICED,
-    TradeAnomalyKind.IMPOSSIBLE_SPLIT, TradeAnomalyKind.INEXACT,
+    TradeAnomalyKind.IMPOSSIBLE_SPLIT, TradeAnomalyKind.INEXACT, TradeAnomalyKind.AT_RECONCILIATION,
 })  # fmt: skip
 """What leaves a position's figures uncertain."""
 

@@ -75,8 +75,9 @@ def append(state: ExecutionsState, key: str, window: Window, item: Item, recorde
     if count or fees or turns or points or average or unpriced:
         # In the order of the members, here and below: by name it takes longer, and this runs for every fill.
         entry = LedgerEntry(
-            points, average, fees, 1 if volume else 0, volume, count, 1 if turns else 0, 1 if unpriced else 0
-        )
+            points, average, fees, 1 if volume else 0, volume, count, 1 if turns else 0, 1 if unpriced else 0,
+            1 if item.fee_conflict else 0,
+        )  # fmt: skip
         terms_key = ledger_key(key, item.terms) if item.terms else key
         state.ledger.add_entry(item.at, log_position, terms_key, entry)
     report = holding.report
@@ -93,6 +94,7 @@ def append(state: ExecutionsState, key: str, window: Window, item: Item, recorde
         max(log_position, holding.last_record),
         holding.conflicts,
         with_terms(holding.by_terms, item, Outcome(points, average, unpriced)) if item.terms else holding.by_terms,
+        holding.uncertain_fees,
     )
     if (left and (turns or not held)) or index >= window_limits.WINDOW_MAX:
         _advance(state, key, before, base_trip, opens=bool(left) and (turns or not held))
@@ -208,8 +210,10 @@ def fix(state: ExecutionsState, key: str, count: int) -> None:
     window.fixed = max(window.fixed, place_of(gone[-1]))
     window.base, window.base_trip, window.items = folded.totals, trip, left
     if folded.trips:
-        state.trips = (*state.trips, *folded.trips)[-TRIPS_MAX:]
-        window.trips = window.trips[len(folded.trips) :]
+        # The window's own: a later item that stays may have changed the price of one.
+        number = len(folded.trips)
+        state.trips = (*state.trips, *window.trips[:number])[-TRIPS_MAX:]
+        window.trips = window.trips[number:]
     index = window.trip.index - count
     window.trip = replace(window.trip, index=index) if index > 0 else trip
     if not window.plain:

@@ -93,7 +93,11 @@ def book_back(state: ExecutionsState, key: str, twin: Item, record: Record) -> N
     )
     book(state, key, back, (before, Figures(before.since, ZERO, before.price)), trade=twin, terms=twin.terms)
     counts = LedgerEntry(
-        fees=negated(twin.fees), fills=-int(not twin.busted), volume=-abs(twin.quantity), executions=-1
+        fees=negated(twin.fees),
+        fills=-int(not twin.busted),
+        volume=-abs(twin.quantity),
+        executions=-1,
+        uncertain_fees=-int(bool(twin.fee_conflict)),
     )
     day = ledger_key(key, twin.terms)
     state.ledger.correct(twin.at, twin.log_position, day, counts)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from projections.views.executions.items import Item
     from projections.views.executions.state import Amendment, ExecutionsState
 
+DAY = 24 * 3_600 * NANOSECONDS
 _NET = PositionSide.NET
 
 
@@ -63,13 +64,16 @@ def compared(fresh: Item, known: Sequence[Item]) -> tuple[ReportVerdict, Item | 
 def completed(known: Item, again: Item) -> Item:
     """Return a trade with what was missing of it and a repeated report states, that report's stream included.
 
-    A report that states no time was recorded within a second of it; one that differs by less states no other.
+    A report that states no time was recorded within a second of it; one that differs by less states no other, and none
+    happened after it was reported. Of several fees the first counts.
     """
-    at, timed, fees, fee_stated = known.at, known.timed, known.fees, known.fee_stated
-    if again.timed and not timed and abs(again.at - at) >= NANOSECONDS:
+    at, timed, fees, stated_fees, conflict = known.at, known.timed, known.fees, known.stated_fees, known.fee_conflict
+    if again.timed and not timed and at - again.at >= NANOSECONDS:
         at, timed = again.at, True
-    if again.fee_stated and not fee_stated:
-        fee_stated = True
+    if not known.busted and (again.fee_conflict or not same_fee(known, again)):
+        conflict = conflict or again.log_position
+    if again.stated_fees and not stated_fees:
+        stated_fees = again.stated_fees
         fees = fees if known.busted else with_fees(fees, again.fees)
     return replace(
         known,
@@ -77,13 +81,34 @@ def completed(known: Item, again: Item) -> Item:
         timed=timed,
         trading_day=known.trading_day or again.trading_day,
         fees=fees,
-        fee_stated=fee_stated,
+        stated_fees=stated_fees,
+        fee_conflict=conflict,
         streams=(known.streams + tuple([each for each in again.streams if each not in known.streams]))[:CHANGES_MAX],
     )
 
 
 def _stated(item: Item) -> tuple[bool, bool, date | None, str | None]:
-    return item.fee_stated, item.timed, item.trading_day, item.order_stream
+    return bool(item.stated_fees), item.timed, item.trading_day, item.order_stream
+
+
+def same_fee(known: Item, again: Item) -> bool:
+    """Return whether two reports may state the same fee: a report need not state one, nor name its currency."""
+    if not known.stated_fees or not again.stated_fees:
+        return True
+    ((currency, amount),), ((named, other),) = known.stated_fees, again.stated_fees
+    return amount == other and (currency == named or "" in {currency, named})
+
+
+def are_days_apart(known: Item, again: Item) -> bool:
+    """Return whether two reports of one trade state times more than a day apart: its id may stand for two trades.
+
+    A trading day that both state decides. A report without a time was recorded when it came, or later.
+    """
+    if known.trading_day is not None and known.trading_day == again.trading_day:
+        return False
+    if not again.timed or not (known.timed or again.at > known.at):
+        return False
+    return abs(again.at - known.at) > DAY
 
 
 def about(state: ExecutionsState, amendment: Amendment) -> Item | None:

@@ -9,13 +9,17 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import astuple, replace
 
-from eventstore import Instant
+from eventstore import Instant, Record
+from eventstore.clock import NANOSECONDS
 from eventstore.trading import PositionSide
 from projections.views.executions.fees import Fees
 from projections.views.executions.position_totals import quotient
 
 CHANGES_MAX = 100
 """How many later figures, conflicting reports and streams of one trade are kept: the first, and the newest."""
+
+AHEAD_MAX = 60 * NANOSECONDS
+"""How far ahead of the log's time a venue's clock may run: what lies further ahead has not happened yet."""
 
 Place = tuple[int, int]
 """Where an item lies in the order of its position: an instant (UNIX ns) and a log position."""
@@ -56,7 +60,8 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     figure since the first, empty if they never changed; `conflicts` the log positions of reports with other figures.
     `trip` is the number of the round trip that a REPRICE counts for, 0 for the one in progress, and of a trade that
     was fixed when its position merged. `part` tells items of
-    one record apart; `average_price` is what a CARRIED lot cost by average cost; `fee_stated`: a report stated a fee.
+    one record apart; `average_price` is what a CARRIED lot cost by average cost. `stated_fees` are what a report stated
+    first, and `fee_conflict` is the log position of one that stated another fee, 0 if there is none.
     `scale`, after ÷ before, is by how much splits had multiplied a quantity between when it happened and its place;
     `gap` is the log position of the reconciliation that stood for it, 0 if none did.
     """
@@ -74,7 +79,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     terms: int = 0
     ordinal: int = 0
     timed: bool = True
-    fee_stated: bool = False
+    stated_fees: Fees = ()
     trading_day: date | None = None
     place: Place | None = None
     history: tuple[Figures, ...] = ()
@@ -84,6 +89,7 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     average_price: Decimal | None = None
     scale: tuple[Decimal, Decimal] | None = None
     gap: int = 0
+    fee_conflict: int = 0
 
     @property
     def number(self) -> tuple[int, int]:
@@ -116,6 +122,16 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
         if not history:
             return in_position(self).quantity
         return next((each.quantity for each in reversed(history[1:]) if each.since <= place), history[0].quantity)
+
+
+def is_ahead(record: Record) -> bool:
+    """Return whether a record states a time that the log has not reached: what it records counts when it came."""
+    return record.occurred_at - record.recorded_at > AHEAD_MAX
+
+
+def counted_at(record: Record) -> Instant:
+    """Return when what is recorded happened, as it counts."""
+    return record.recorded_at if is_ahead(record) else record.occurred_at
 
 
 def in_position(item: Item) -> Item:

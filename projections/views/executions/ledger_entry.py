@@ -16,7 +16,8 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """Realized points before fees, by FIFO and by average cost; fees by currency; counts.
 
     `fills` and their `volume` leave out busted trades, `executions` counts them too, as venues do. `unpriced` counts
-    changes without a price: as long as there are any, the points are not certain.
+    changes without a price: as long as there are any, the points are not certain. `uncertain_fees` counts trades that
+    were reported with several fees.
     """
 
     points: Decimal = ZERO
@@ -27,6 +28,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     executions: int = 0
     round_trips: int = 0
     unpriced: int = 0
+    uncertain_fees: int = 0
 
     def plus(self, other: LedgerEntry) -> LedgerEntry:
         # This runs for every fill, and most fills realize nothing and are charged in one currency.
@@ -46,6 +48,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
             self.executions + other.executions,
             self.round_trips + other.round_trips,
             self.unpriced + other.unpriced,
+            self.uncertain_fees + other.uncertain_fees,
         )
 
 
@@ -63,6 +66,7 @@ def negative(entry: LedgerEntry) -> LedgerEntry:
         -entry.executions,
         -entry.round_trips,
         -entry.unpriced,
+        -entry.uncertain_fees,
     )
 
 

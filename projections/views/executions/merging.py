@@ -200,6 +200,7 @@ def _one(into: Holding, moved: Holding) -> Holding:
         last_record=max(into.last_record, moved.last_record),
         conflicts=(into.conflicts + moved.conflicts)[-CONFLICTS_MAX:],
         by_terms=tuple(sums[terms] for terms in sorted(sums)),
+        uncertain_fees=into.uncertain_fees + moved.uncertain_fees,
     )
 
 

@@ -105,12 +105,15 @@ class PnlLedger(Ledger[LedgerEntry]):
 
 def _is_money(entry: LedgerEntry) -> bool:
     """Return whether an entry makes a step: of money, or of a change whose money is not known."""
-    return bool(entry.points or entry.fees or entry.points_average_cost or entry.unpriced)
+    return bool(entry.points or entry.fees or entry.points_average_cost or entry.unpriced or entry.uncertain_fees)
 
 
 def _money_of(entry: LedgerEntry) -> LedgerEntry:
     """Return an entry without its counts, which a step does not have."""
-    return LedgerEntry(entry.points, entry.points_average_cost, entry.fees, unpriced=entry.unpriced)
+    points, average, unpriced, uncertain = (
+        entry.points, entry.points_average_cost, entry.unpriced, entry.uncertain_fees
+    )  # fmt: skip
+    return LedgerEntry(points, average, entry.fees, unpriced=unpriced, uncertain_fees=uncertain)
 
 
 def _order(step: PnlStep) -> tuple[int, int]:

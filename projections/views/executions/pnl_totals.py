@@ -21,8 +21,8 @@ class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     """Profit and loss in one currency: realized (first in, first out) before fees, and `net` of fees.
 
     `trades` counts fills, `volume` is the sum of their quantities; busted ones are in neither. `unpriced` counts
-    changes of positions without a price: if there are any, what is realized is not certain. `symbol` and `side` are
-    None for all together.
+    changes of positions without a price: if there are any, what is realized is not certain. `uncertain_fees` counts
+    trades that were reported with several fees. `symbol` and `side` are None for all together.
     """
 
     currency: str | None
@@ -36,6 +36,7 @@ class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str | None = None
     side: PositionSide | None = None
     unpriced: int = 0
+    uncertain_fees: int = 0
 
 
 _NO_TERMS = Terms(0, None, None)
@@ -102,6 +103,7 @@ class _CurrencyTotals(msgspec.Struct):
     trades: int = 0
     volume: Decimal = ZERO
     unpriced: int = 0
+    uncertain_fees: int = 0
 
 
 def to_currency(
@@ -124,6 +126,7 @@ def to_currency(
         total.trades += entry.fills
         total.volume += entry.volume
         total.unpriced += entry.unpriced
+        total.uncertain_fees += entry.uncertain_fees
         # A fee may be in another currency than its contract; it then has totals of its own.
         for named, amount in entry.fees:
             fee_currency = named or currency
@@ -150,6 +153,7 @@ def _pnl_totals(symbol: str, side: str, currency: str | None, total: _CurrencyTo
         symbol=symbol or None,
         side=PositionSide(side) if side else None,
         unpriced=total.unpriced,
+        uncertain_fees=total.uncertain_fees,
     )
 
 
@@ -177,4 +181,5 @@ def _of_holding(key: str, holding: Holding) -> Iterator[tuple[str, LedgerEntry]]
     marks = (*holding.anomalies, *holding.marks)
     unpriced = sum(each.kind is TradeAnomalyKind.UNPRICED for each in marks) if marks else 0
     volume = traded.bought + traded.sold
-    yield key, LedgerEntry(points, average, holding.fees, traded.count, volume, unpriced=unpriced)
+    fees, uncertain = holding.fees, holding.uncertain_fees
+    yield key, LedgerEntry(points, average, fees, traded.count, volume, unpriced=unpriced, uncertain_fees=uncertain)

@@ -44,6 +44,10 @@ class RecentTrades(msgspec.Struct):
             return items
         return tuple([item for item in items if item.ordinal > oldest])
 
+    def current(self, item: Item) -> Item:
+        """Return a trade as it is now, or as it is given where it is not known any more."""
+        return next((each for each in self.find(item.trade_id or "") if each.number == item.number), item)
+
     def put(self, item: Item) -> None:
         """Replace a known trade by its changed self."""
         for generation in (self.newer, self.older):

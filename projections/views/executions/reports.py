@@ -10,10 +10,10 @@ from eventstore.clock import NANOSECONDS
 from eventstore.streams import SEPARATOR
 from eventstore.trading import Side
 from projections.decimals import ZERO
-from projections.views.executions.amendments import apply_waiting, complete, mark_conflict
+from projections.views.executions.amendments import apply_waiting, complete_by, mark_conflict
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.identity import ReportVerdict, compared, completed
-from projections.views.executions.items import Item, ItemKind
+from projections.views.executions.identity import ReportVerdict, compared
+from projections.views.executions.items import Item, ItemKind, counted_at, is_ahead
 from projections.views.executions.order_changes import OrderChange
 from projections.views.executions.settling import place, settle_now
 from projections.views.executions.state import ExecutionsState, key_of, mark, named, opened, tell_order
@@ -27,6 +27,13 @@ _BUY, _TRADE = Side.BUY, ItemKind.TRADE
 
 def report(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
     """Fold a report of an execution."""
+    trade = _fold(state, shared, event, record)
+    if record.occurred_at > record.recorded_at and is_ahead(record):
+        mark(state, key_of(trade), TradeAnomalyKind.AHEAD, record.position)
+
+
+def _fold(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | TradeExecuted, record: Record) -> Item:
+    """Fold a report; return the trade that it is of."""
     trade_id, recent, symbol, fee = event.trade_id, state.recent, event.symbol, event.fee
     key = symbol + SEPARATOR + event.position_side
     window = state.windows.get(key)
@@ -37,7 +44,10 @@ def report(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled |
             key = opened(state, shared, symbol, event.position_side, record.position)
             window = state.windows[key]
         # Otherwise it may be of a trade that is held on another side: only a new trade opens a position.
-    at = record.occurred_at
+    fees = ((event.fee_currency or "", fee),) if fee else ()
+    at, recorded_at = record.occurred_at, record.recorded_at
+    if at > recorded_at:
+        at = counted_at(record)
     item = Item(
         _TRADE,
         record.position,
@@ -48,33 +58,33 @@ def report(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled |
         event.position_side,
         trade_id,
         (record.stream,),
-        ((event.fee_currency or "", fee),) if fee else (),
+        fees,
         0 if window is None else window.terms,
         recent.count + 1,
-        not 0 <= record.recorded_at - at < NANOSECONDS,
-        bool(fee),
+        not 0 <= recorded_at - at < NANOSECONDS,
+        fees,
         event.trading_day,
     )
     if known:
         verdict, trade = compared(item, known)
         if trade is not None:
-            _report_again(state, verdict, trade, item, record)
-            if state.waiting and trade_id in state.waiting and verdict is not ReportVerdict.CONFLICTING:
-                # It may have happened earlier than it seemed: what was recorded before it may be about it.
-                now = next(each for each in recent.find(trade_id) if each.number == trade.number)
-                apply_waiting(state, shared, now, record)
-            return
+            _report_again(state, shared, (verdict, trade, item), record)
+            return trade
         if window is None:
             key = opened(state, shared, symbol, event.position_side, record.position)
             item = replace(item, terms=state.windows[key].terms)
-    placed = place(state, key, item, record.recorded_at)
+    placed = place(state, key, item, recorded_at)
     recent.add(trade_id, placed, known)
     if state.waiting and trade_id in state.waiting:
         apply_waiting(state, shared, placed, record)
+    return placed
 
 
-def _report_again(state: ExecutionsState, verdict: ReportVerdict, trade: Item, again: Item, record: Record) -> None:
-    """Fold a report of a trade that is known."""
+def _report_again(
+    state: ExecutionsState, shared: ExecutionsState, found: tuple[ReportVerdict, Item, Item], record: Record
+) -> None:
+    """Fold a report of a trade that is known; `found` has the verdict, the trade and the report."""
+    verdict, trade, again = found
     key = key_of(trade)
     settle_now(state, key, record.recorded_at)
     _tell_order(state, trade, again)
@@ -83,7 +93,10 @@ def _report_again(state: ExecutionsState, verdict: ReportVerdict, trade: Item, a
         return
     if verdict is ReportVerdict.REPEATED and record.stream in trade.streams:
         mark(state, key, TradeAnomalyKind.DUPLICATE_TRADE, record.position)
-    complete(state, key, trade, completed(trade, again), record)
+    complete_by(state, trade, again, record)
+    if trade.trade_id in state.waiting:
+        # It may have happened earlier than it seemed: what was recorded before it may be about it.
+        apply_waiting(state, shared, state.recent.current(trade), record)
 
 
 def _tell_order(state: ExecutionsState, trade: Item, again: Item) -> None:

@@ -47,6 +47,7 @@ def place(state: ExecutionsState, key: str, item: Item, recorded_at: int) -> Ite
         return item
     where = place_of(item)
     standing = window.reconciliation_of(item.at, item.log_position) if stands_for(item) else None
+    mark_instant(state, key, standing, item.at, item.log_position)
     last = place_of(window.items[-1]) if window.items else window.fixed
     is_late = where < window.fixed
     if standing is None and (is_late or where >= last):
@@ -57,6 +58,12 @@ def place(state: ExecutionsState, key: str, item: Item, recorded_at: int) -> Ite
         append(state, key, window, item, recorded_at)
         return item
     return _insert(state, key, item, recorded_at, standing, is_late=is_late)
+
+
+def mark_instant(state: ExecutionsState, key: str, standing: int | None, at: int, log_position: int) -> None:
+    """Mark what happened at the very instant of the reconciliation that stands for it: it may not have."""
+    if standing is not None and state.windows[key].items[standing].at == at:
+        mark(state, key, TradeAnomalyKind.AT_RECONCILIATION, log_position)
 
 
 def _is_last(window: Window, item: Item) -> bool:
@@ -161,7 +168,8 @@ def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int) -
 
 def _counts(item: Item) -> LedgerEntry | None:
     if item.kind is _TRADE:
-        return LedgerEntry(ZERO, ZERO, item.fees, int(not item.busted), abs(item.quantity), 1)
+        uncertain = int(bool(item.fee_conflict))
+        return LedgerEntry(ZERO, ZERO, item.fees, int(not item.busted), abs(item.quantity), 1, uncertain_fees=uncertain)
     return LedgerEntry(fees=item.fees) if item.fees else None
 
 

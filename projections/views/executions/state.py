@@ -87,6 +87,8 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
     last_record: int
     conflicts: tuple[int, ...] = ()
     by_terms: tuple[TermsPoints, ...] = ()
+    uncertain_fees: int = 0
+    """How many trades were reported with several fees."""
 
 
 class AmendmentKind(enum.StrEnum):
@@ -122,6 +124,8 @@ class Amendment(msgspec.Struct, frozen=True, gc=False):
     """The holding that a fee was charged to, or a bust or correction booked in, before its trade was known."""
     parts: int = 0
     """Of how many items what was booked consists."""
+    is_ahead: bool = False
+    """Whether it states a time that the log has not reached."""
 
     @property
     def is_bust(self) -> bool:

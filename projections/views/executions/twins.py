@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from projections.decimals import ZERO
-from projections.views.executions.amendments import change, complete, mark_conflict
+from projections.views.executions.amendments import change, complete_by, mark_conflict
 from projections.views.executions.booking import book_back
-from projections.views.executions.identity import completed
 from projections.views.executions.order_changes import OrderChange
 from projections.views.executions.settling import take_out
 from projections.views.executions.state import (
@@ -30,23 +29,26 @@ _BUST, _CORRECTION = AmendmentKind.BUST, AmendmentKind.CORRECTION
 def drop_twin(state: ExecutionsState, known: Item, twin: Item, record: Record, *, is_conflict: bool) -> None:
     """Take out a trade that turns out to be another one; a bust or correction of it is of that one."""
     key, log_position, recorded_at = key_of(known), record.position, record.recorded_at
-    if is_conflict:
-        mark_conflict(state, key, known, twin.log_position)
-    else:
-        complete(state, key, known, completed(known, twin), record)
     twin_key = key_of(twin)
+    if twin.fee_conflict:
+        holding = state.holdings[twin_key]
+        state.holdings[twin_key] = replace(holding, uncertain_fees=holding.uncertain_fees - 1)
     index = state.windows[twin_key].find(twin)
     if index is not None:
         take_out(state, twin_key, index, recorded_at)
     else:
         book_back(state, twin_key, twin, record)
     state.recent.remove(twin)
+    if is_conflict:
+        mark_conflict(state, key, known, twin.log_position)
+    else:
+        complete_by(state, known, twin, record)
     _inherit_conflicts(state, known, twin)
     if twin.order_stream != known.order_stream:
         said = OrderChange(log_position, twin.trade_id or "", ZERO, twin.price or ZERO)
         tell_order(state, twin.order_stream, said)
     for each in twin.history[1:]:
-        now = next(item for item in state.recent.find(known.trade_id or "") if item.number == known.number)
+        now = state.recent.current(known)
         kind = _CORRECTION if each.quantity else _BUST
         later = Amendment(
             kind, log_position, each.since[0], recorded_at, known.streams[0], known.trade_id or "", known.symbol,
@@ -63,5 +65,4 @@ def _inherit_conflicts(state: ExecutionsState, known: Item, twin: Item) -> None:
             left = tuple([each for each in holding.conflicts if each != twin.log_position])
             state.holdings[key] = replace(holding, conflicts=left)
     for log_position in twin.conflicts:
-        now = next(item for item in state.recent.find(known.trade_id or "") if item.number == known.number)
-        mark_conflict(state, key_of(known), now, log_position)
+        mark_conflict(state, key_of(known), state.recent.current(known), log_position)

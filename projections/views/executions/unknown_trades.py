@@ -83,8 +83,9 @@ def taken_back(state: ExecutionsState, amendment: Amendment, recorded_at: int) -
         assert index is not None, "it was found among the window's items"
         take_out(state, key, index, recorded_at)
     count_change(state, key, amendment, *stated(amendment), by=-1)
-    holding, late = state.holdings[key], {TradeAnomalyKind.LATE, LATE[amendment.kind]}
-    kept = [each for each in holding.anomalies if each.position != amendment.log_position or each.kind not in late]
+    holding = state.holdings[key]
+    marks = {TradeAnomalyKind.LATE, TradeAnomalyKind.AT_RECONCILIATION, LATE[amendment.kind]}
+    kept = [each for each in holding.anomalies if each.position != amendment.log_position or each.kind not in marks]
     state.holdings[key] = replace(holding, anomalies=tuple(kept))
     return True
 
