@@ -26,6 +26,8 @@ REPORTS_MAX = 1_000
 """How many of a stream's newest execution reports a new one is compared with."""
 REMEMBERED_MAX = 20_000
 """How many streams and execution reports a journal remembers, at less than a kilobyte each."""
+WITHOUT_MAX = 100_000
+"""How many streams without an execution report a journal remembers, at 200 bytes each."""
 
 
 class _Trade(msgspec.Struct):
@@ -70,6 +72,12 @@ class Report(msgspec.Struct, gc=False):
     fact: Draft
     number: int
 
+    @property
+    def record(self) -> Record:
+        """The record that the report is, once that is placed."""
+        assert isinstance(self.fact, Record)
+        return self.fact
+
 
 class Tail:
     """The newest execution reports of a stream, up to a version of it.
@@ -84,16 +92,23 @@ class Tail:
         self.version = self.count = self.kept = 0
         self._by_trade: dict[str | None, list[Report]] = {}
 
+    def find(self, draft: Draft, *, timed: bool) -> Report | None:
+        """Return the oldest of the newest REPORTS_MAX reports that a draft without a key repeats, None without one."""
+        return self._oldest(draft, self._by_trade.get(_trade_id(draft)), timed=timed)
+
     def meet(self, draft: Draft, *, timed: bool) -> Report:
-        """Return the oldest of the newest REPORTS_MAX reports that a draft without a key repeats; else add it."""
+        """Return the report that a draft without a key repeats; else add it."""
         trade_id = _trade_id(draft)
         reports = self._by_trade.get(trade_id)
+        return self._oldest(draft, reports, timed=timed) or self._add(draft, trade_id, reports)
+
+    def _oldest(self, draft: Draft, reports: list[Report] | None, *, timed: bool) -> Report | None:
         if reports is not None:
             oldest = self.count - REPORTS_MAX
             for report in reports:
                 if report.number > oldest and repeats(draft, report.fact, timed=timed):
                     return report
-        return self._add(draft, trade_id, reports)
+        return None
 
     def add(self, record: Record) -> None:
         """Add the stream's next report; one with a key is only counted."""
@@ -142,13 +157,16 @@ class Tails:
     """The tails that a journal remembers: what a stream held up to a version stays true.
 
     While a transaction places reports, tails have what may never be stored. So each is begun and ended, and what one
-    that failed has left is forgotten when the next one begins. `recent` reads what is not remembered.
+    that failed has left is forgotten when the next one begins. `recent` reads what is not remembered. Of streams that
+    this journal has begun, it is also remembered up to which version they have no report: an order's first fill then
+    reads nothing.
     """
 
     def __init__(self, recent: Recent) -> None:
         self.recent = recent
         self._is_begun = False
         self._tails: dict[str, Tail] = {}
+        self._without: dict[str, int] = {}
         self._size = 0
 
     def begin(self) -> None:
@@ -162,11 +180,24 @@ class Tails:
         """End the transaction that was begun: what it has placed is stored."""
         self._is_begun = False
 
+    def note(self, stored: Sequence[Record]) -> None:
+        """Remember which streams still have no report, after records were stored."""
+        without = self._without
+        if len(without) + len(stored) > WITHOUT_MAX:
+            without.clear()
+        for record in stored:
+            stream, version = record.stream, record.version
+            # From the first version on, without a gap: any other process may have begun or continued the stream.
+            if record.type not in REPORTS and version == without.get(stream, 0) + 1:
+                without[stream] = version
+
     def take(self, stream: str) -> Tail:
         """Return what is remembered of a stream, possibly nothing, and remember it no longer."""
         tail = self._tails.pop(stream, None)
         if tail is None:
-            return Tail()
+            tail = Tail()
+            tail.version = self._without.get(stream, 0)
+            return tail
         self._size -= tail.kept + 1
         return tail
 
@@ -190,9 +221,18 @@ class Repetitions:
     def search(self, group: Group) -> RepetitionSearch:
         """Find what a group repeats. Each search is ended before the next one."""
         streams = dict.fromkeys(batch.stream for batch in group if any(map(is_unkeyed_report, batch.drafts)))
-        return RepetitionSearch(group, {stream: self._tail(stream) for stream in streams}, self._tails)
+        return RepetitionSearch(group, {stream: self.tail(stream) for stream in streams}, self._tails)
 
-    def _tail(self, stream: str) -> Tail:
+    def keep(self, stream: str, tail: Tail, record: Record | None = None) -> None:
+        """Remember a tail that was taken, with the record that a report of its stream has become."""
+        if record is not None:
+            tail.add(record)
+            tail.version = record.version
+            tail.trim()
+        self._tails.keep(stream, tail)
+
+    def tail(self, stream: str) -> Tail:
+        """Take the stream's tail, up to its version: `keep` it before it is asked for again."""
         tail, version = self._tails.take(stream), self._version(stream)
         if tail.version < version:
             for fact in self._tails.recent(stream, tail.version):
@@ -257,7 +297,7 @@ class RepetitionSearch:
         if not self._repeated:
             return placed
         following = iter(placed)
-        return [_recorded(self._repeated[at]) if at in self._repeated else next(following) for at in range(self._size)]
+        return [self._repeated[at].record if at in self._repeated else next(following) for at in range(self._size)]
 
     def keep(self, versions: Mapping[str, int]) -> None:
         """End the search of a group whose rest was placed; remember its reports."""
@@ -273,8 +313,3 @@ class RepetitionSearch:
         for stream, tail in self._tails.items():
             tail.count = self._counts[stream]
             self._remembered.keep(stream, tail)
-
-
-def _recorded(report: Report) -> Record:
-    assert isinstance(report.fact, Record)
-    return report.fact

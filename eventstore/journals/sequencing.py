@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventstore.journal import Group, Outcome
-    from eventstore.journals.repetitions import RepetitionSearch, Tails
+    from eventstore.journals.repetitions import Tails
     from eventstore.record import PreparedBatch
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
@@ -63,7 +63,10 @@ class Sequencer:
         try:
             if not may_repeat(group, self._begun_version):
                 return self._place(group)
-            search = self._search(group)
+            repetitions = self._begun_repetitions()
+            if len(group) == 1 and len(group[0].drafts) == 1:
+                return self._place_report(group, repetitions)
+            search = repetitions.search(group)
         except StoreError as error:
             return error
         position = self.position
@@ -82,12 +85,24 @@ class Sequencer:
         """End the transaction: what was placed is stored."""
         if self._repetitions is not None:
             self._tails.end()
+        self._tails.note(self.records)
 
-    def _search(self, group: Group) -> RepetitionSearch:
+    def _begun_repetitions(self) -> Repetitions:
         if self._repetitions is None:
             self._tails.begin()
             self._repetitions = Repetitions(self._tails, self._begun_version, self.records)
-        return self._repetitions.search(group)
+        return self._repetitions
+
+    def _place_report(self, group: Group, repetitions: Repetitions) -> Outcome:
+        """Place a group of one execution report: the usual case, in which nothing has to be undone."""
+        (batch,) = group
+        (draft,) = batch.drafts
+        tail = repetitions.tail(batch.stream)
+        report = tail.find(draft, timed=batch.occurred_at_given)
+        position = self.position
+        outcome = self._place(group) if report is None else [report.record]
+        repetitions.keep(batch.stream, tail, None if self.position == position else self.records[-1])
+        return outcome
 
     def _place(self, group: Group) -> Outcome:
         """Place a group without repeated reports, return its known records, or the error that keeps it out."""

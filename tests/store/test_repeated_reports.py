@@ -172,6 +172,19 @@ def test_what_another_process_appended_in_between_is_found(tmp_path: Path) -> No
         assert here.head() == 10
 
 
+def test_what_another_process_reported_of_an_order_that_this_one_began_is_found(tmp_path: Path) -> None:
+    with eventstore.open(tmp_path) as here, eventstore.open(tmp_path) as there:
+        here.append(ORDER, rejected("a"))
+        first = there.append(ORDER, filled())
+        here.append(ORDER, rejected("b"))
+        assert here.append(ORDER, filled()) == first
+        here.append(OTHER, rejected("a"))
+        there.append(OTHER, rejected("b"))
+        first = here.append(OTHER, filled())
+        assert there.append(OTHER, filled()) == first
+        assert here.head() == 6
+
+
 def test_an_enqueued_report_resolves_with_the_first_record(store: EventStore) -> None:
     # The vocabulary's reports have to be appended, so this is asked of what the store enqueues with.
     committer = store._writable()
@@ -221,6 +234,24 @@ def test_a_report_of_a_failed_transaction_was_not_recorded(
         records = store.append(ORDER, [filled(2), filled(4), filled(3)])
         assert [record.position for record in records] == [2, head + 1, head + 2]
         assert store.verify().ok
+
+
+@pytest.mark.parametrize("step", ["_store", "_commit"])
+def test_an_order_that_was_not_recorded_says_nothing_of_its_stream(tmp_path: Path, step: str) -> None:
+    with eventstore.open(tmp_path) as here, eventstore.open(tmp_path) as there:
+        journal = here._journal
+        assert isinstance(journal, SqliteJournal)
+
+        def fail(*_: object) -> None:
+            journal._rollback()
+            raise StorageFull
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal, step, fail)
+            with pytest.raises(StorageFull):
+                here.append(ORDER, rejected())
+        first = there.append(ORDER, filled())
+        assert here.append(ORDER, filled()) == first
 
 
 def test_a_refused_index_repeats_the_search_from_what_is_stored(tmp_path: Path) -> None:
@@ -293,4 +324,28 @@ def test_a_stream_is_read_once_however_many_reports_it_gets(tmp_path: Path, monk
     journal.commit([[reports(accepted)], [reports(report("new", stream=OTHER))]])
     journal.commit([[reports(report("newer", stream=OTHER))]])
     assert asked[2:] == [(OTHER, 100)]
+    journal.close()
+
+
+def test_an_order_that_this_journal_began_is_not_read_for_its_first_fill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = SqliteJournal(tmp_path / "journal.db")
+    monkeypatch.setattr(journal._tails, "recent", lambda *_: pytest.fail("the stream was read"))
+    journal.commit([[reports(report(type="OrderSubmitted"), report(type="OrderAccepted"))]])
+    journal.commit([[reports(report(type="OrderReported"))]])
+    first = journal.commit([[reports(report())]])
+    assert journal.commit([[reports(report())]]) == first
+    journal.close()
+
+
+def test_more_orders_than_a_journal_remembers_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repetitions, "WITHOUT_MAX", 5)
+    journal = SqliteJournal(tmp_path / "journal.db")
+    streams = [f"order/ACC1/O-{number}" for number in range(12)]
+    for kind in ("OrderSubmitted", "OrderFilled", "OrderFilled"):
+        for stream in streams:
+            journal.commit([[reports(report(type=kind, stream=stream))]])
+            assert len(journal._tails._without) <= 5
+    assert journal.head() == 24
     journal.close()
