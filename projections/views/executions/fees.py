@@ -22,10 +22,12 @@ def with_fees(fees: Fees, more: Fees) -> Fees:
     """Return both together."""
     if not fees:
         return more
-    if len(fees) == len(more) == 1 and fees[0][0] == more[0][0]:
-        # The usual case: all fees are in one currency.
-        total = fees[0][1] + more[0][1]
-        return ((fees[0][0], total),) if total else ()
+    if len(fees) == 1 and len(more) == 1:
+        ((currency, amount),), ((other, added),) = fees, more
+        if currency == other:
+            # The usual case: all fees are in one currency.
+            total = amount + added
+            return ((currency, total),) if total else ()
     for currency, amount in more:
         fees = with_fee(fees, currency, amount)
     return fees

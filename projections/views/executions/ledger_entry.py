@@ -11,6 +11,8 @@ from eventstore.streams import SEPARATOR
 from projections.decimals import EXACTLY, ZERO
 from projections.views.executions.fees import Fees, negated, with_fees
 
+_add = EXACTLY.add
+
 
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """Realized points before fees, by FIFO and by average cost; fees by currency; counts.
@@ -33,10 +35,11 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     def plus(self, other: LedgerEntry) -> LedgerEntry:
         # This runs for every fill, and most fills realize nothing and are charged in one currency.
         points, average, fees, more = self.points, self.points_average_cost, self.fees, other.fees
-        if other.points:
-            points = EXACTLY.add(points, other.points)
-        if other.points_average_cost:
-            average = EXACTLY.add(average, other.points_average_cost)
+        realized, realized_average = other.points, other.points_average_cost
+        if realized is not ZERO and realized:
+            points = _add(points, realized)
+        if realized_average is not ZERO and realized_average:
+            average = _add(average, realized_average)
         if more:
             fees = with_fees(fees, more)
         return LedgerEntry(

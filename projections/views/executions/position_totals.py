@@ -54,12 +54,18 @@ def traded(
     held: PositionTotals, quantity: Decimal, price: Decimal, trade_id: str | None, log_position: int
 ) -> PositionTotals:
     """Return the totals after a fill of a signed quantity, which opens, closes, or closes and reverses."""
+    return traded_to(held, quantity, held.quantity + quantity, price, trade_id, log_position)
+
+
+def traded_to(  # noqa: PLR0917 - by name it takes longer, and this runs for every fill
+    held: PositionTotals, quantity: Decimal, after: Decimal, price: Decimal, trade_id: str | None, log_position: int
+) -> PositionTotals:
+    """Return the totals after a fill, as `traded` does; `after` is the sum of both quantities."""
     before = held.quantity
     if not before:
         value = quantity * price
         one = (Lot(quantity, price, trade_id, log_position),)
         return PositionTotals(quantity, one, value, held.realized_points, value, held.realized_points_average_cost)
-    after = before + quantity
     # Members are passed in order here and below: keyword arguments cost more, and this runs for every fill.
     long = before > ZERO
     if long is (quantity > ZERO):

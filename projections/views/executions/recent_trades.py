@@ -34,11 +34,9 @@ class RecentTrades(msgspec.Struct):
 
     def find(self, trade_id: str) -> tuple[Item, ...]:
         """Return the known trades of an id."""
-        items = self.newer.get(trade_id)
+        items = self.newer.get(trade_id) or self.older.get(trade_id)
         if items is None:
-            items = self.older.get(trade_id)
-            if items is None:
-                return NONE
+            return NONE
         oldest = self.count - self.limit
         if items[0].ordinal > oldest:
             return items

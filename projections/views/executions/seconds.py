@@ -28,9 +28,11 @@ class SecondCounts(msgspec.Struct):
         """Count what happened at an instant (UNIX ns)."""
         second = at // NANOSECONDS
         counts = self.counts
-        if second in counts:
-            counts[second] += by
-            if not counts[second]:
+        count = counts.get(second)
+        if count is not None:
+            if count + by:
+                counts[second] = count + by
+            else:
                 del counts[second]
             return
         counts[second] = by

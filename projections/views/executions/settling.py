@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from projections.decimals import ZERO
 from projections.views.executions import window as window_limits
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.appending import append, fix, fix_oldest, with_terms, with_trade
+from projections.views.executions.appending import append, append_trade, fix, fix_oldest, with_terms, with_trade
 from projections.views.executions.fees import negated, with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
@@ -38,12 +38,12 @@ _SPLIT, _TRADE, _RECONCILED = ItemKind.SPLIT, ItemKind.TRADE, ItemKind.RECONCILE
 
 def place(state: ExecutionsState, key: str, item: Item, recorded_at: int) -> Item:
     """Put a new item where it happened, or at the end, marked LATE, if that was before the window; return it there."""
-    window = state.windows[key]
-    if _is_last(window, item) and item.at > window.gap_at and item.place is None:
+    window, at = state.windows[key], item.at
+    if (at > window.last_at or _is_last(window, item)) and at > window.gap_at and item.place is None:
         # The usual case: nothing has happened later.
         if state.unsettled:
             settle_now(state, key, recorded_at)
-        append(state, key, window, item, recorded_at)
+        (append_trade if item.kind is _TRADE else append)(state, key, window, item, recorded_at)
         return item
     where = place_of(item)
     standing = window.reconciliation_of(item.at, item.log_position) if stands_for(item) else None

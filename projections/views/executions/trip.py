@@ -79,7 +79,7 @@ def counted(trip: OpenTrip, items: Iterable[Item], index: int) -> OpenTrip:
     """Return a trip with these items, none of which ends it; `index` is that of what comes next."""
     number, first, received, fees = trip.number, trip.first, trip.received, trip.fees
     for each in items:
-        item = in_position(each)
+        item = each if each.scale is None else in_position(each)
         kind = item.kind
         # A split changes the quantity, and what was paid for it stays.
         if kind is _SPLIT:

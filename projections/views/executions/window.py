@@ -44,6 +44,7 @@ Ratio = tuple[Decimal, Decimal]
 # A sum of quantities must be exact: what is rounded is marked.
 _EXACT = FIXED.copy()
 _EXACT.traps[decimal.Inexact] = True
+_add = _EXACT.add
 
 
 class SplitRatio(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -306,10 +307,15 @@ def realizes_exactly(before: PositionTotals, after: PositionTotals) -> bool:
 
 def is_exact(before: Decimal, quantity: Decimal, after: Decimal) -> bool:
     """Return whether the sum of two quantities is what was reached, with no more digits than are kept."""
+    return exact_sum(before, quantity) == after
+
+
+def exact_sum(one: Decimal, other: Decimal) -> Decimal | None:
+    """Return the sum of two quantities, None if it has more digits than are kept."""
     try:
-        return _EXACT.add(before, quantity) == after
+        return _add(one, other)
     except decimal.Inexact:
-        return False
+        return None
 
 
 def is_overclosed(side: str, after: Decimal, quantity: Decimal) -> bool:
