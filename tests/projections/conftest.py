@@ -13,7 +13,14 @@ import projections
 from eventstore import EventStore, ManualClock, children
 from projections import Book
 from tests.projections.dividing import InThisProcess
+from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Return the clock of a module that has none of its own."""
+    return ManualClock(NOON)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 
 import projections
 from eventstore import Batch, DuplicateEvent, Event, EventStore, InvalidEvent, ManualClock, ReadOnly, Record, trading
-from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AdjustmentReason, PositionSide, Side
 from projections import Book, completion
 from projections.views.executions.anomalies import TradeAnomalyKind
@@ -22,23 +21,6 @@ from tests.projections.reconciling import NOON, ORDER, SECOND
 from tests.views.position_folding import LONG, fill
 
 BUST = trading.TradeBusted(trade_id="T-1")
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[EventStore]:
-    with EventStore(MemoryJournal(clock=clock), clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as opened:
-        yield opened
 
 
 @pytest.fixture

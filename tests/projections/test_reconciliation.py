@@ -3,7 +3,7 @@
 # A Decimal equals the int that stands for it here, which mypy does not know of members of a tuple.
 # mypy: disable-error-code="comparison-overlap"
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Unpack
@@ -15,7 +15,6 @@ import eventstore
 import projections
 from eventstore import Event, EventStore, InvalidEvent, ManualClock, Record, VersionConflict, trading
 from eventstore.batch import AppendOptions
-from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AdjustmentReason, OrderStatus, PositionSide
 from projections import Book
 from projections.reconciliation import DifferenceKind, reconcile, record
@@ -32,23 +31,6 @@ from tests.projections.reconciling import (
     submitted,
 )
 from tests.views.position_folding import LONG, SHORT, fill
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[EventStore]:
-    with EventStore(MemoryJournal(clock=clock), clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
-def book(store: EventStore) -> Iterator[Book]:
-    with projections.open(store) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize(

@@ -24,17 +24,6 @@ Parts = list[tuple[Decimal, Decimal | None]]
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[EventStore]:
-    with EventStore(MemoryJournal(clock=clock), clock=clock) as opened:
-        yield opened
-
-
-@pytest.fixture
 def book(store: EventStore) -> Iterator[Book]:
     with projections.open(store) as opened:
         opened.append("contract/-/ESZ5", contract("ESZ5"))

@@ -126,5 +126,34 @@ def trips_and_positions(pair: Pair) -> list[str]:
     return problems
 
 
-AGREEMENT = (days_and_totals, positions_and_totals, trades_and_totals, counts_and_trades, trips_and_positions)
+def positions_and_trades(pair: Pair) -> list[str]:
+    """Compare each contract's positions with what was bought less what was sold, and the adjustments on record.
+
+    A split multiplies, a name may have meant another contract when it was adjusted, and a reconciliation gives way to
+    what it stood for: contracts with any of these are left out.
+    """
+    problems, contract = [], pair.models.positions.executions.contracts.of
+    adjusted = [fact for fact in pair.models.facts if fact.kind == "ADJUST" and fact.quantity]
+    for symbol in CONTRACTS:
+        mine = [fact for fact in adjusted if contract(fact.symbol or "") == symbol]
+        if any(fact.reason in {"SPLIT", "RECONCILED"} for fact in mine):
+            continue
+        totals = pair.book.trades.totals(pair.account, symbol)
+        held = sum(
+            (each.quantity for each in pair.book.positions.of(pair.account) if each.symbol == symbol), Decimal(0)
+        )
+        expected = totals.bought - totals.sold + sum((fact.quantity or Decimal(0) for fact in mine), Decimal(0))
+        if held != expected:
+            problems.append(f"{symbol}: {held} held, {expected} bought less sold and adjusted")
+    return problems
+
+
+AGREEMENT = (
+    days_and_totals,
+    positions_and_trades,
+    positions_and_totals,
+    trades_and_totals,
+    counts_and_trades,
+    trips_and_positions,
+)
 """Each compares two views of one account."""

@@ -47,6 +47,8 @@ class Executions:
             return verdict, fresh
         if verdict == "CONFLICTING":
             known.conflicts.append(fact.log)
+            # Whatever it filled, it is of the order that reports it.
+            known.streams += [stream for stream in fresh.streams if stream not in known.streams]
         return verdict, known
 
     def compared(self, fresh: Execution, among: list[Execution]) -> tuple[str, Execution | None]:

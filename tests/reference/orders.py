@@ -9,7 +9,7 @@ from fractions import Fraction
 from tests.reference.executions import IDENTITIES_MAX, Executions
 from tests.reference.facts import ZERO, Fact, counted
 from tests.reference.order_lives import OrderLife, said
-from tests.reference.trades import inherited
+from tests.reference.trades import Execution, inherited
 
 
 @dataclass
@@ -67,6 +67,9 @@ class Orders:
             twins = self.executions.define(fact)
             for later in [each for twin, known, *_ in twins for each in inherited(twin, known, fact.log)]:
                 self._executed(later)
+            # What named a trade by a contract that was not known to be its own.
+            for execution in self.executions.all:
+                self._apply_early(execution)
         else:
             changed = self.executions.about(fact)
             if changed is None:
@@ -75,8 +78,10 @@ class Orders:
                 changed.change(fact)
 
     def _report(self, fact: Fact) -> None:
-        _, execution = self.executions.report(fact)
-        # A bust may be recorded before its trade.
+        self._apply_early(self.executions.report(fact)[1])
+
+    def _apply_early(self, execution: Execution) -> None:
+        """Apply busts and corrections that were recorded before their trade."""
         for early in [each for each in self._unknown if each.at >= execution.at]:
             if self.executions.about(early) is execution:
                 self._unknown.remove(early)

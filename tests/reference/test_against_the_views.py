@@ -60,7 +60,7 @@ def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) 
 
 def test_the_views_agree_with_the_models_of_orders(memory_path: Path) -> None:
     for seed in rounds("views against models of orders", test=40, prove=2_000):
-        both = Compared(recorded(seed, rules=()), memory_path / f"{seed}.sqlite")
+        both = Compared(recorded(seed), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT, order_problems)) == []
         both.close()
 

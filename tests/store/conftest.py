@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 import eventstore
+from eventstore import EventStore, ManualClock
+from eventstore.journals.memory import MemoryJournal
 from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import HEAD, MOVED, Writer
-from tests.store.facts import ORDER, rejected
+from tests.store.facts import AT, ORDER, rejected
 
 # The shipped suites explain a failed assertion as a test of one's own does.
 pytest.register_assert_rewrite("eventstore.testing")
@@ -17,6 +19,23 @@ pytest.register_assert_rewrite("eventstore.testing")
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[eventstore.EventStore]:
     with eventstore.open(tmp_path / "data") as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Return the clock of a module that has none of its own."""
+    return ManualClock(AT)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def in_each_journal(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
+    """Yield a store in memory, and one in files."""
+    if request.param == "memory":
+        opened = EventStore(MemoryJournal(clock=clock), clock=clock)
+    else:
+        opened = eventstore.open(tmp_path / "data", clock=clock)
+    with opened:
         yield opened
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from eventstore import Batch, EventStore, InvalidEvent, ManualClock, OutcomeUnkn
 from eventstore.clock import SystemClock
 from eventstore.errors import CorruptJournal, StorageFull
 from eventstore.journals import repetitions
-from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import SqliteJournal
 from eventstore.record import PreparedBatch
 from eventstore.testing.repetition_contract import STREAM, report, reports
@@ -24,18 +22,8 @@ from tests.store.facts import AT, HOUR, ORDER, OTHER, filled, rejected
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    if request.param == "memory":
-        opened = EventStore(MemoryJournal(clock=clock), clock=clock)
-    else:
-        opened = eventstore.open(tmp_path / "data", clock=clock)
-    with opened:
-        yield opened
+def store(in_each_journal: EventStore) -> EventStore:
+    return in_each_journal
 
 
 def test_a_fill_that_comes_again_is_its_first_record(store: EventStore, clock: ManualClock) -> None:

@@ -4,7 +4,6 @@ import getpass
 import socket
 import sys
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -18,18 +17,8 @@ from tests.store.facts import AT, HOUR, ORDER, OTHER, POSITION, adjusted, filled
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(AT)
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
-    if request.param == "memory":
-        opened = EventStore(MemoryJournal(clock=clock), clock=clock)
-    else:
-        opened = eventstore.open(tmp_path / "data", clock=clock)
-    with opened:
-        yield opened
+def store(in_each_journal: EventStore) -> EventStore:
+    return in_each_journal
 
 
 # One and many

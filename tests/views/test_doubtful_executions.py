@@ -16,9 +16,12 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import FeeCharged, PositionReported, SessionReset, TradeBusted, TradeCorrected, TradeExecuted
 from projections import Book
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.items import AHEAD_MAX
+from projections.views.executions.items import AHEAD_MAX, Item, ItemKind
 from projections.views.executions.positions import Position
-from tests.views.position_folding import SELL, adjusted, fill
+from projections.views.executions.recent_trades import RecentTrades
+from projections.views.executions.state import VIEW
+from projections.views.executions.unknown_trades import WAITING_MAX
+from tests.views.position_folding import NET, SELL, adjusted, fill
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, contract
 
 SECOND = 10**9
@@ -348,3 +351,30 @@ def test_a_session_that_ends_later_does_not_unsettle_what_is_marked(book: Book, 
     reset = SessionReset(trading_day=date(2026, 1, 5), scheduled_for=MONDAY, resets_at=TUESDAY)
     book.append("session/A/2026-01-05", reset)
     assert days(book) == [("2026-01-05", 0, 1, 1)]
+
+
+# Bounds
+
+
+def test_an_id_that_thousands_of_trades_share_is_kept_for_the_newest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = RecentTrades(limit=10, full_at=10)
+    for number in range(1, 1_000):
+        item = Item(
+            ItemKind.TRADE, number, number, Decimal(1), Decimal(1), "X", NET, f"T{number // 20}", ordinal=number
+        )
+        known.add(item.trade_id or "", item, known.find(item.trade_id or ""))
+        # Those of an id, of the last ten trades.
+        found = [each.log_position for each in known.find(item.trade_id or "")]
+        assert found == list(range(max(number // 20 * 20, number - 9, 1), number + 1))
+        assert sum(len(items) for items in (*known.newer.values(), *known.older.values())) <= 60
+    monkeypatch.setattr(known, "limit", 5)
+    assert len(known.all()) == 5
+
+
+def test_of_many_busts_of_an_unknown_trade_the_oldest_go_and_stay_marked(book: Book) -> None:
+    busts = [TradeBusted(trade_id="T1", symbol="ESZ5", reason=str(number)) for number in range(WAITING_MAX + 2)]
+    book.append("trade/A/T1", busts)
+    waiting = book.state(VIEW, "A").waiting["T1"]
+    assert len(waiting) == WAITING_MAX
+    # Two are not looked for any more, but every one of them leaves its position uncertain.
+    assert [each.kind for each in held(book).anomalies] == ["UNKNOWN_BUST"] * (WAITING_MAX + 2)

@@ -14,7 +14,7 @@ from projections.views.executions.fees import Fees, negated, with_fees
 from projections.views.executions.identity import about, are_days_apart, completed, fitting, has_had, same_fee
 from projections.views.executions.items import CHANGES_MAX, Figures, Item, counted_at, in_position, is_ahead, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
-from projections.views.executions.order_changes import OrderChange
+from projections.views.executions.order_trades import redirect, tell_order
 from projections.views.executions.settling import absorb, change_items, mark_instant, place, settle_now, take_out
 from projections.views.executions.state import (
     CONFLICTS_MAX,
@@ -24,7 +24,6 @@ from projections.views.executions.state import (
     key_of,
     mark,
     replace_trade,
-    tell_order,
 )
 from projections.views.executions.unknown_trades import change_unknown, charge_unknown, taken_back
 
@@ -45,23 +44,33 @@ def amend(
 def apply_waiting(state: ExecutionsState, shared: ExecutionsState, trade: Item, record: Record) -> None:
     """Apply what was recorded before the trade that it is about, by another process."""
     trade_id = trade.trade_id or ""
-    kept: list[Amendment] = []
-    changed = False
-    for each in state.waiting.pop(trade_id, ()):
+    waiting, kept, its = state.waiting.pop(trade_id, ()), list[Amendment](), list[Amendment]()
+    for each in waiting:
         # Only what happened after the trade, and is about this one, not about another of the same id.
         found = about(state, each) if each.at >= trade.at else None
-        if found is None or found.number != trade.number or not taken_back(state, each, record.recorded_at):
+        is_its = found is not None and found.number == trade.number
+        if is_its and each.kind is not _FEE:
+            its.append(each)
+        if is_its and taken_back(state, each, record.recorded_at):
+            _apply(state, shared, replace(each, key="", parts=0, recorded_at=record.recorded_at), record)
+        else:
             kept.append(each)
-            continue
-        _apply(state, shared, replace(each, key="", parts=0, recorded_at=record.recorded_at), record)
-        changed |= each.kind is not _FEE
     if kept:
         state.waiting[trade_id] = tuple(kept)
-    if changed:
-        now = state.recent.current(trade)
-        tell_order(
-            state, now.order_stream, OrderChange(record.position, trade_id, abs(now.quantity), now.price or ZERO)
-        )
+    if any(each.kind is not _FEE for each in waiting):
+        _tell_order(state, trade, its, record)
+
+
+def _tell_order(state: ExecutionsState, trade: Item, its: list[Amendment], record: Record) -> None:
+    """Say what became of a trade before it was recorded: its order may have what is of another one of its id.
+
+    For its position, what was booked and is fixed is not of the trade any more; for its order it is.
+    """
+    for each in its:
+        if not trade.busted:
+            after = _changed(trade, each)
+            trade = replace(trade, quantity=after.quantity, price=after.price)
+    tell_order(state, trade.order_stream, trade, record.position)
 
 
 def _amendment_of(event: FeeCharged | TradeBusted | TradeCorrected, record: Record) -> Amendment:
@@ -222,6 +231,7 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     key, log_position, bust = key_of(trade), amendment.log_position, amendment.is_bust
     settle_now(state, key, amendment.recorded_at)
     is_conflict = bust and not has_had(trade, amendment)
+    redirect(state, trade, amendment.stream, log_position)
     if trade.busted:
         kind = TradeAnomalyKind.DUPLICATE_BUST if bust else TradeAnomalyKind.UNKNOWN_CORRECTION
         mark(state, key, kind, log_position)
@@ -237,8 +247,7 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     holding = state.holdings[key]
     state.holdings[key] = replace(holding, last_record=max(holding.last_record, log_position))
     if amendment.stream != trade.order_stream:
-        change = OrderChange(log_position, amendment.trade_id, abs(after.quantity), price or ZERO)
-        tell_order(state, trade.order_stream, change)
+        tell_order(state, trade.order_stream, fresh, log_position)
     if (trade.quantity, trade.price) == (fresh.quantity, fresh.price):
         mark(state, key, TradeAnomalyKind.DUPLICATE_CORRECTION, log_position)
         replace_trade(state, key, trade, fresh)

@@ -83,8 +83,13 @@ def completed(known: Item, again: Item) -> Item:
         fees=fees,
         stated_fees=stated_fees,
         fee_conflict=conflict,
-        streams=(known.streams + tuple([each for each in again.streams if each not in known.streams]))[:CHANGES_MAX],
+        streams=with_streams(known, again),
     )
+
+
+def with_streams(known: Item, again: Item) -> tuple[str, ...]:
+    """Return the streams that a trade was reported in, with those of another report."""
+    return (known.streams + tuple([each for each in again.streams if each not in known.streams]))[:CHANGES_MAX]
 
 
 def _stated(item: Item) -> tuple[bool, bool, date | None, str | None]:

@@ -15,20 +15,23 @@ class RecentTrades(msgspec.Struct):
     """The account's last 2,000 trades by trade id; several may have one id, in the order of their first reports.
 
     They are kept in two generations, the older of which is dropped as a whole, so that nothing is evicted one by one;
-    `ordinal` decides which are still known. `limit` is the number of trades, `count` how many there ever were.
+    `ordinal` decides which are still known. `limit` is the number of trades, `count` how many there ever were, and
+    `full_at` what that is when the newer generation is full.
     """
 
     newer: dict[str, tuple[Item, ...]] = {}
     older: dict[str, tuple[Item, ...]] = {}
     count: int = 0
     limit: int = RECENT_MAX
+    full_at: int = RECENT_MAX
 
     def add(self, trade_id: str, item: Item, known: tuple[Item, ...]) -> None:
         """Remember a new trade beside the known ones of its id; its ordinal is the count with it."""
         self.count += 1
         newer = self.newer
-        if len(newer) >= self.limit:
-            self.older, self.newer = newer, {}
+        # By trades, not by ids: an id that thousands of trades share would keep them all, again and again.
+        if self.count > self.full_at:
+            self.older, self.newer, self.full_at = newer, {}, self.count + self.limit - 1
             newer = self.newer
         newer[trade_id] = (*known, item) if known else (item,)
 

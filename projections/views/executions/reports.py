@@ -9,14 +9,13 @@ from msgspec.structs import replace
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import SEPARATOR
 from eventstore.trading import Side
-from projections.decimals import ZERO
 from projections.views.executions.amendments import apply_waiting, complete_by, mark_conflict
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.identity import ReportVerdict, compared
+from projections.views.executions.identity import ReportVerdict, compared, with_streams
 from projections.views.executions.items import Item, ItemKind, counted_at, is_ahead
-from projections.views.executions.order_changes import OrderChange
+from projections.views.executions.order_trades import has_id, others_of, take_report_from_order, tell_order
 from projections.views.executions.settling import place, settle_now
-from projections.views.executions.state import ExecutionsState, key_of, mark, named, opened, tell_order
+from projections.views.executions.state import ExecutionsState, key_of, mark, named, opened
 
 if TYPE_CHECKING:
     from eventstore import Record
@@ -73,11 +72,22 @@ def _fold(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | 
         if window is None:
             key = opened(state, shared, symbol, event.position_side, record.position)
             item = replace(item, terms=state.windows[key].terms)
+        item = _apart(state, item, known)
     placed = place(state, key, item, recorded_at)
     recent.add(trade_id, placed, known)
     if state.waiting and trade_id in state.waiting:
         apply_waiting(state, shared, placed, record)
     return placed
+
+
+def _apart(state: ExecutionsState, item: Item, known: tuple[Item, ...]) -> Item:
+    """Return a new trade, apart from another one of its id that its order has; say so to the order."""
+    stream = item.streams[0]
+    if not has_id(state, stream, item.trade_id or "", known):
+        return item
+    item = replace(item, is_apart=True)
+    tell_order(state, stream, item, item.log_position)
+    return item
 
 
 def _report_again(
@@ -87,9 +97,10 @@ def _report_again(
     verdict, trade, again = found
     key = key_of(trade)
     settle_now(state, key, record.recorded_at)
-    _tell_order(state, trade, again)
+    trade = _tell_order(state, trade, again)
     if verdict is ReportVerdict.CONFLICTING:
-        mark_conflict(state, key, trade, record.position)
+        # Whatever it filled, it is of the order that reports it.
+        mark_conflict(state, key, replace(trade, streams=with_streams(trade, again)), record.position)
         return
     if verdict is ReportVerdict.REPEATED and record.stream in trade.streams:
         mark(state, key, TradeAnomalyKind.DUPLICATE_TRADE, record.position)
@@ -99,13 +110,19 @@ def _report_again(
         apply_waiting(state, shared, state.recent.current(trade), record)
 
 
-def _tell_order(state: ExecutionsState, trade: Item, again: Item) -> None:
-    """Say what an order's own stream does not: that its trade is another order's, or has changed since."""
-    stream, order = again.streams[0], trade.order_stream
+def _tell_order(state: ExecutionsState, trade: Item, again: Item) -> Item:
+    """Say what an order's own stream does not: that its trade is another order's, or has changed since.
+
+    Return the trade: the order may have another one of its id.
+    """
+    stream, order, trade_id = again.streams[0], trade.order_stream, trade.trade_id or ""
     if stream == order:
-        return
-    same = (trade.quantity, trade.price) == (again.quantity, again.price)
-    if order is not None or not same:
-        quantity = abs(trade.quantity) if order is None else ZERO
-        change = OrderChange(again.log_position, trade.trade_id or "", quantity, trade.price or ZERO)
-        tell_order(state, stream, change)
+        return trade
+    if order is not None:
+        take_report_from_order(state, trade, again)
+        return trade
+    if has_id(state, stream, trade_id, others_of(state, trade)):
+        trade = replace(trade, is_apart=True)
+    if trade.is_apart or (trade.quantity, trade.price) != (again.quantity, again.price):
+        tell_order(state, stream, trade, again.log_position)
+    return trade

@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import Instant
-from eventstore.streams import SEPARATOR, unescaped
+from eventstore.streams import SEPARATOR
 from eventstore.trading import PositionSide
 from projections.decimals import ZERO
 from projections.views.contracts.directory import Directory
@@ -29,8 +29,7 @@ from projections.views.executions.window import Window
 VIEW = "executions"
 TRIPS_MAX = 100
 AMENDMENTS_MAX = 1_000
-ORDERS_MAX = 10_000
-ORDER_CHANGES_MAX = 1_000
+
 CONFLICTS_MAX = 1_000
 SIDES = tuple(side.value for side in PositionSide)
 
@@ -159,6 +158,7 @@ class ExecutionsState(msgspec.Struct):
     recent: RecentTrades = msgspec.field(default_factory=RecentTrades)
     waiting: dict[str, tuple[Amendment, ...]] = {}
     order_changes: dict[str, tuple[OrderChange, ...]] = {}
+    order_changes_count: int = 0
     fees: Fees = ()
     anomalies: tuple[TradeAnomaly, ...] = ()
     trips: tuple[RoundTrip, ...] = ()
@@ -217,14 +217,3 @@ def replace_trade(state: ExecutionsState, key: str, trade: Item, fresh: Item) ->
         window.items[index] = fresh
     state.recent.put(fresh)
     return index is not None
-
-
-def tell_order(state: ExecutionsState, stream: str | None, change: OrderChange) -> None:
-    """Say of an order's trade what the order's own stream does not say; a stream of no order changes nothing."""
-    if stream is None or not stream.startswith("order/"):
-        return
-    order_id = unescaped(stream.split("/", 2)[2])
-    changes = state.order_changes
-    changes[order_id] = (*changes.get(order_id, ()), change)[-ORDER_CHANGES_MAX:]
-    if len(changes) > ORDERS_MAX:
-        del changes[next(iter(changes))]

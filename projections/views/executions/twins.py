@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from projections.decimals import ZERO
 from projections.views.executions.amendments import change, complete_by, mark_conflict
 from projections.views.executions.booking import book_back
-from projections.views.executions.order_changes import OrderChange
+from projections.views.executions.order_trades import take_from_order, tell_order
 from projections.views.executions.settling import take_out
 from projections.views.executions.state import (
     Amendment,
     AmendmentKind,
     ExecutionsState,
     key_of,
-    tell_order,
+    replace_trade,
 )
 
 if TYPE_CHECKING:
@@ -44,17 +43,28 @@ def drop_twin(state: ExecutionsState, known: Item, twin: Item, record: Record, *
     else:
         complete_by(state, known, twin, record)
     _inherit_conflicts(state, known, twin)
-    if twin.order_stream != known.order_stream:
-        said = OrderChange(log_position, twin.trade_id or "", ZERO, twin.price or ZERO)
-        tell_order(state, twin.order_stream, said)
+    _tell_order(state, known, twin, log_position)
     for each in twin.history[1:]:
         now = state.recent.current(known)
         kind = _CORRECTION if each.quantity else _BUST
         later = Amendment(
-            kind, log_position, each.since[0], recorded_at, known.streams[0], known.trade_id or "", known.symbol,
+            kind, log_position, each.since[0], recorded_at, record.stream, known.trade_id or "", known.symbol,
             known.side, quantity=abs(each.quantity) or None, price=each.price if each.quantity else None,
         )  # fmt: skip
         change(state, now, later)
+
+
+def _tell_order(state: ExecutionsState, known: Item, twin: Item, log_position: int) -> None:
+    """Say to a twin's order that its trade is another one: of another order, or the same one twice, or one without."""
+    now, order = state.recent.current(known), twin.order_stream
+    if order is None:
+        return
+    if order != now.order_stream or (known.order_stream == order and twin.is_apart):
+        take_from_order(state, order, twin, log_position)
+    elif known.order_stream is None:
+        fresh = replace(now, is_apart=twin.is_apart)
+        replace_trade(state, key_of(now), now, fresh)
+        tell_order(state, order, fresh, log_position)
 
 
 def _inherit_conflicts(state: ExecutionsState, known: Item, twin: Item) -> None:

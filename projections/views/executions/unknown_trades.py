@@ -11,7 +11,7 @@ from projections.decimals import ZERO
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.booking import BOOKED, LATE, book, count_change
 from projections.views.executions.fees import Fees, negated, with_fees
-from projections.views.executions.items import CHANGES_MAX, Figures
+from projections.views.executions.items import Figures
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
 from projections.views.executions.settling import settle_now, take_out
 from projections.views.executions.state import (
@@ -24,6 +24,8 @@ from projections.views.executions.state import (
     opened,
 )
 
+WAITING_MAX = 20
+"""How many fees, busts and corrections of one unknown trade are kept."""
 _FEE, _BUST, _CORRECTION = AmendmentKind.FEE, AmendmentKind.BUST, AmendmentKind.CORRECTION
 _DUPLICATE = {_BUST: TradeAnomalyKind.DUPLICATE_BUST, _CORRECTION: TradeAnomalyKind.DUPLICATE_CORRECTION}
 UNKNOWN = {_BUST: TradeAnomalyKind.UNKNOWN_BUST, _CORRECTION: TradeAnomalyKind.UNKNOWN_CORRECTION}
@@ -108,13 +110,15 @@ def _charge_no_trade(state: ExecutionsState, amendment: Amendment, fees: Fees) -
 def _wait(state: ExecutionsState, amendment: Amendment) -> None:
     """Remember an amendment until its trade is reported."""
     waiting, trade_id = state.waiting, amendment.trade_id
-    waiting[trade_id] = (*waiting.get(trade_id, ()), amendment)[-CHANGES_MAX:]
+    known = (*waiting.get(trade_id, ()), amendment)
+    gone, waiting[trade_id] = known[:-WAITING_MAX], known[-WAITING_MAX:]
     if len(waiting) > AMENDMENTS_MAX:
-        for each in waiting.pop(next(iter(waiting))):
-            if each.unknown:
-                # It is not looked for any more, but what it leaves uncertain stays marked.
-                key = "" if each.symbol is None else holding_key(state, each.symbol, each.side)
-                mark(state, key, UNKNOWN[each.kind], each.log_position)
+        gone += waiting.pop(next(iter(waiting)))
+    for each in gone:
+        if each.unknown:
+            # It is not looked for any more, but what it leaves uncertain stays marked.
+            key = "" if each.symbol is None else holding_key(state, each.symbol, each.side)
+            mark(state, key, UNKNOWN[each.kind], each.log_position)
 
 
 def stated(amendment: Amendment) -> tuple[Figures, Figures]:

@@ -57,7 +57,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
@@ -77,7 +77,7 @@ class ExecutionsView(View[ExecutionsState]):
     @override
     def initial(self) -> ExecutionsState:
         return ExecutionsState(
-            recent=RecentTrades(limit=self._trades_max),
+            recent=RecentTrades(limit=self._trades_max, full_at=self._trades_max),
             seconds=SecondCounts(room=self._room),
             trip_seconds=SecondCounts(room=self._room),
         )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore.streams import stream_of, unescaped
 from eventstore.trading import ContractDefined, OrderFilled, TradeBusted, TradeCorrected, TradeExecuted
 from projections.view import SHARED
@@ -54,8 +56,8 @@ class OrderFold:
         transition = TRANSITIONS.get(type(event))
         if transition is None:
             return None
-        # What other streams say of this very trade comes before it: it is folded with these figures, never its own.
-        fills_nothing = self.change_until(record.position) and isinstance(event, OrderFilled)
+        self.change_until(record.position - 1)
+        event, fills_nothing = self._as_said(event, record.position)
         order = self.order or Order(self._account, self._order_id, record.position, 0)
         order = step(self._state, transition, order, event, record.position)
         if fills_nothing:
@@ -63,18 +65,33 @@ class OrderFold:
         self.order, self.last_record = order, record.position
         return order
 
-    def change_until(self, log_position: int | None = None) -> bool:
-        """Apply what other streams say up to a record; return whether they say that its own trade fills nothing."""
-        fills_nothing = False
+    def change_until(self, log_position: int | None = None) -> None:
+        """Apply what other streams say up to a record."""
         while self._changes and (log_position is None or self._changes[-1].log_position <= log_position):
-            change = self._changes.pop()
-            fills_nothing = change.log_position == log_position and not change.quantity
-            found: Found = []
-            order = self.order or Order(self._account, self._order_id, change.log_position, 0)
-            order = changed_elsewhere(order, self._state, change, found)
-            if self.order is not None:
-                self.order = marked(self._state, order, change.log_position, found) if found else order
-        return fills_nothing
+            self._change(self._changes.pop())
+
+    def _as_said(self, event: Event, log_position: int) -> tuple[Event, bool]:
+        """Return one of its own events with the id under which its trade counts, and whether that fills nothing.
+
+        What is said of this very trade comes before it: it is folded with these figures, never its own.
+        """
+        said: list[OrderChange] = []
+        while self._changes and self._changes[-1].log_position == log_position:
+            said.append(self._changes.pop())
+        if not said or not isinstance(event, OrderFilled | TradeBusted | TradeCorrected):
+            return event, False
+        is_fill = isinstance(event, OrderFilled)
+        if is_fill:
+            for change in said:
+                self._change(change)
+        return replace(event, trade_id=said[-1].trade_id), is_fill and not said[-1].quantity
+
+    def _change(self, change: OrderChange) -> None:
+        found: Found = []
+        order = self.order or Order(self._account, self._order_id, change.log_position, 0)
+        order = changed_elsewhere(order, self._state, change, found)
+        if self.order is not None:
+            self.order = marked(self._state, order, change.log_position, found) if found else order
 
 
 def fold_order(records: Iterable[Record]) -> Iterator[tuple[Record, Order]]:
