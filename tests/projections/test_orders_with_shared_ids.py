@@ -15,6 +15,7 @@ from eventstore.journals.memory import MemoryJournal
 from projections import Book
 from projections.views.executions import order_trades
 from projections.views.executions.state import VIEW
+from projections.views.executions.view import ExecutionsView
 from tests.projections.reconciling import NOON, ORDER
 from tests.views.position_folding import fill
 
@@ -128,3 +129,15 @@ def test_what_is_said_to_orders_is_bounded_and_goes_by_the_order_that_changed_fi
         book.append("order/A/Y1", fill(f"T{number}", 1, 100))
     said = {order_id: len(each) for order_id, each in state.order_changes.items()}
     assert (said, state.order_changes_count) == ({"Y1": 4}, 4)
+
+
+def test_an_id_that_an_order_had_of_a_forgotten_trade_fills_it(monkeypatch: pytest.MonkeyPatch, book: Book) -> None:
+    monkeypatch.setattr(ExecutionsView.__init__, "__kwdefaults__", {"trades_max": 2, "bounded": True})
+    with projections.open(book.reader, snapshots=False) as forgetful:
+        # Another order's trade, of which the order has said nothing since; two more, and it is forgotten.
+        forgetful.append(OTHER, fill("1", 3, 50, "NQZ5"))
+        forgetful.append(ORDER, fill("1", 3, 50, "NQZ5", fee=Decimal(1)))
+        forgetful.append(OTHER, fill("2", 1, 50, "NQZ5"))
+        forgetful.append(OTHER, fill("1", 1, 50, "CLZ5"))
+        forgetful.append(ORDER, fill("1", 2, 100))
+        assert (filled(forgetful), filled(forgetful, "B-1")) == (2, 5)
