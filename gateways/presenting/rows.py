@@ -63,7 +63,7 @@ def uncertain_line(position: Position) -> str:
     """Return why a position is not certain: its conflicting trades and its anomalies, by log position."""
     side = "" if position.side is PositionSide.NET else f"/{position.side}"
     found = [f"{each.kind} by {each.position}" for each in position.anomalies if each.kind in UNCERTAIN]
-    found = [*(f"other figures reported of the trade at {each}" for each in position.conflicts), *found]
+    found = [*(f"other figures or days reported of the trade at {each}" for each in position.conflicts), *found]
     return f"not certain: {position.account} {position.symbol}{side}: {_first_of(found)}"
 
 

@@ -130,7 +130,7 @@ def test_a_position_that_is_not_certain_is_shown_as_such_with_the_reasons(run: R
         ("UNPRICED", [10]),
     ]
     assert [line for line in run(*asked).out.splitlines() if "not certain" in line] == [
-        "not certain: ACC1 ESZ5: other figures reported of the trade at 4; UNPRICED by 10",
+        "not certain: ACC1 ESZ5: other figures or days reported of the trade at 4; UNPRICED by 10",
         "not certain: ACC1 2025-11-19: 1 change without a price",
     ]
     with eventstore.open(data) as store:

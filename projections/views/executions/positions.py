@@ -28,7 +28,7 @@ class Position(msgspec.Struct, frozen=True):
     `anomalies` are the last 100 anomalous records: kind and log position; of more than 100, what leaves the figures
     uncertain stays. `reported` is the broker's report as of
     `reported_at`, `superseded` if a fill came after it. `conflicts` are the log positions of trades that were reported
-    with other figures too. `first_position` and `last_position` are log positions.
+    with other figures too, or with times days apart. `first_position` and `last_position` are log positions.
     """
 
     account: str
@@ -60,7 +60,7 @@ class Position(msgspec.Struct, frozen=True):
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether a figure may be wrong: a conflict, an unknown bust or correction, a missing price, a rounded sum."""
+        """Whether a figure may be wrong: by reports that differ, an unknown bust, a missing price or a rounded sum."""
         return bool(self.conflicts) or any(each.kind in UNCERTAIN for each in self.anomalies)
 
     @property
