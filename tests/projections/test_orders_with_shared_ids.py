@@ -12,6 +12,7 @@ import pytest
 import projections
 from eventstore import EventStore, ManualClock, trading
 from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import OrderStatus
 from projections import Book
 from projections.views.executions import order_trades
 from projections.views.executions.state import VIEW
@@ -141,3 +142,21 @@ def test_an_id_that_an_order_had_of_a_forgotten_trade_fills_it(monkeypatch: pyte
         forgetful.append(OTHER, fill("1", 1, 50, "CLZ5"))
         forgetful.append(ORDER, fill("1", 2, 100))
         assert (filled(forgetful), filled(forgetful, "B-1")) == (2, 5)
+
+
+def test_a_bust_in_an_order_of_a_trade_of_none_is_not_of_the_order_s_own_of_its_id(book: Book) -> None:
+    traded = trading.TradeExecuted(
+        trade_id="1", symbol="ES", side=trading.Side.BUY, quantity=Decimal(9), price=Decimal(100)
+    )
+    book.append(ELSEWHERE, traded)
+    book.append(ORDER, trading.TradeBusted(trade_id="1"))
+    # The order's own is of another contract, as far as is known.
+    book.append(ORDER, fill("1", 9, 100))
+    order = book.orders.get("A", "O-1")
+    assert order is not None
+    assert (filled(book), order.status, book.positions.get("A", "ESZ5").quantity) == (9, OrderStatus.FILLED, 9)
+    # They were one trade, which is busted: a filled order stays filled.
+    book.append("contract/-/ESZ5", trading.ContractDefined(symbol="ESZ5", broker_ids=("ES",)))
+    order = book.orders.get("A", "O-1")
+    assert order is not None
+    assert (filled(book), order.status, book.positions.get("A", "ESZ5").quantity) == (0, OrderStatus.FILLED, 0)

@@ -49,12 +49,13 @@ def take_report_from_order(state: ExecutionsState, trade: Item, again: Item) -> 
 
 
 def redirect(state: ExecutionsState, trade: Item, stream: str, log_position: int) -> None:
-    """Say which trade a bust or correction in an order's stream is of, where the order has another one of its id."""
+    """Say which trade a bust or correction in an order's stream is of, if it is not the order's one of its id."""
     trade_id = trade.trade_id or ""
     if stream == trade.order_stream:
         if trade.is_apart:
             tell_order(state, stream, trade, log_position)
-    elif has_id(state, stream, trade_id, others_of(state, trade), is_repeated=True):
+    elif stream not in trade.streams or has_id(state, stream, trade_id, others_of(state, trade), is_repeated=True):
+        # That one may be reported later: what is said of this trade is not said of it.
         _tell(state, stream, _apart(trade_id, log_position), log_position, (ZERO, ZERO))
 
 
