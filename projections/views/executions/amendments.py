@@ -312,6 +312,9 @@ def _change_before_window(state: ExecutionsState, key: str, trade: Item, fresh: 
     # Figures are on the base of the trade's own time: splits have multiplied it since.
     before = scaled(window, trade, where)
     after = scaled(window, fresh, where) if fresh.quantity else Figures(before.since, ZERO, before.price)
+    if fresh.price == trade.price:
+        # Of two quantities the same price may be rounded to two.
+        after = Figures(after.since, after.quantity, before.price)
     refund = negated(trade.fees) if amendment.is_bust else ()
     book(state, key, amendment, (before, after), trade=trade, fees=refund, terms=trade.terms)
     count_change(state, key, amendment, trade, fresh, key_of_day=ledger_key(key, trade.terms))

@@ -31,10 +31,12 @@ from projections.views.executions.window import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from projections.views.executions.anomalies import TradeAnomalyKind
     from projections.views.executions.position_totals import PositionTotals
+    from projections.views.executions.trip import RoundTrip
     from projections.views.executions.window import Window
 
 _SPLIT, _TRADE, _NET = ItemKind.SPLIT, ItemKind.TRADE, PositionSide.NET
@@ -238,21 +240,24 @@ def _keep_marks(state: ExecutionsState, key: str, marks: list[tuple[TradeAnomaly
     state.holdings[key] = replace(holding, anomalies=anomalies, marks=window.marks)
 
 
-def fix_oldest(state: ExecutionsState, key: str) -> None:
-    """Fix the older half of a window that has too many items."""
+def fix_oldest(state: ExecutionsState, key: str) -> list[Item]:
+    """Fix the older half of a window that has too many items; return what `fix` does."""
     items, count = state.windows[key].items, window_limits.WINDOW_MAX // 2
     if not state.windows[key].plain and any(item.history for item in items[:count]):
         # A split multiplies what the venue held at its time, which nothing tells any more of what is fixed.
         splits = (index for index in range(len(items) - 1, count - 1, -1) if items[index].kind is _SPLIT)
         count = next(splits, count - 1) + 1
-    fix(state, key, count)
+    return fix(state, key, count)
 
 
-def fix(state: ExecutionsState, key: str, count: int) -> None:
-    """Fix the oldest items of a window: what concerns them from now on is booked at the end."""
+def fix(state: ExecutionsState, key: str, count: int) -> list[Item]:
+    """Fix the oldest items of a window: what concerns them from now on is booked at the end.
+
+    Return the trades among them on which their round trips are written now.
+    """
     window, holding = state.windows[key], state.holdings[key]
     if not count:
-        return
+        return []
     gone, left = window.items[:count], window.items[count:]
     folded = run(window, (holding.symbol, str(holding.side)), gone)
     if not window.plain:
@@ -275,3 +280,24 @@ def fix(state: ExecutionsState, key: str, count: int) -> None:
             window.note(each)
     if folded.marks:
         _keep_marks(state, key, list(folded.marks))
+    if all(item.place is None for item in (*gone, *left)):
+        return []
+    return _write_trips(state, gone, folded.trips, trip.number)
+
+
+def _write_trips(
+    state: ExecutionsState, items: Sequence[Item], ended_trips: Sequence[RoundTrip], number: int
+) -> list[Item]:
+    """Write the round trip of each trade on it, and return these.
+
+    Where items lie elsewhere than where they happened, several are at one place: it does not tell which belong to which
+    trip. `number` is that of the trip in progress after the items.
+    """
+    written, left = [], list(ended_trips[::-1])
+    for item in items:
+        if item.kind is _TRADE:
+            written.append(replace(item, trip=left[-1].number if left else number))
+            state.recent.put(written[-1])
+        if left and left[-1].position == item.log_position:
+            left.pop()
+    return written

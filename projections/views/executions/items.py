@@ -59,10 +59,10 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     report stated when it happened; `terms` are those of the contract (`Directory.terms_of`). `history` has every
     figure since the first, empty if they never changed; `conflicts` the log positions of reports with other figures.
     `trip` is the number of the round trip that a REPRICE counts for, 0 for the one in progress, and of a trade that
-    was fixed when its position merged. `part` tells items of
-    one record apart; `average_price` is what a CARRIED lot cost by average cost. `stated_fees` are what a report stated
-    first, and `fee_conflict` is the log position of one that stated another fee, 0 if there is none. `is_apart`: its
-    order has another trade of its id.
+    was fixed before its position merged, or among items that lie elsewhere than where they happened. `part` tells items
+    of one record apart; `average_price` is what a CARRIED lot cost by average cost. `stated_fees` are what a report
+    stated first, and `fee_conflict` is the log position of one that stated another fee, 0 if there is none. `is_apart`:
+    its order has another trade of its id.
     `scale`, after ÷ before, is by how much splits had multiplied a quantity between when it happened and its place;
     `gap` is the log position of the reconciliation that stood for it, 0 if none did.
     """

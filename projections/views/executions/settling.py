@@ -55,6 +55,7 @@ def place(state: ExecutionsState, key: str, item: Item, recorded_at: int) -> Ite
         if is_late:
             mark(state, key, TradeAnomalyKind.LATE, item.log_position)
             item = replace(item, place=max(where, last))
+            window.note(item)
         append(state, key, window, item, recorded_at)
         return item
     return _insert(state, key, item, recorded_at, standing, is_late=is_late)
@@ -100,13 +101,14 @@ def _insert(
     if standing is not None:
         absorb(window, standing + (index <= standing), index, in_position(item).quantity)
     state.unsettled[key] = before
+    fixed: list[Item] = []
     if scales or index == len(window.items) - 1 or len(window.items) > window_limits.WINDOW_MAX:
         folded = settle_now(state, key, recorded_at)
         if folded is not None and index == folded.opened == len(window.items) - 1 and not window.is_held_open(index):
             fix(state, key, index)
         elif len(window.items) > window_limits.WINDOW_MAX:
-            fix_oldest(state, key)
-    return item
+            fixed = fix_oldest(state, key)
+    return next((each for each in fixed if each.number == item.number), item)
 
 
 def take_out(state: ExecutionsState, key: str, index: int, recorded_at: int) -> Item:
