@@ -161,7 +161,7 @@ def _advance(
     """Let a window begin with its last item if that opened or reversed the position; keep the window bounded."""
     window = state.windows[key]
     index = len(window.items) - 1
-    if opens and window.plain and index:
+    if opens and window.plain and index and window.in_place:
         _begin_window(state, key, before, base_trip)
     elif opens and not window.is_held_open(index):
         fix(state, key, index)
@@ -280,8 +280,9 @@ def fix(state: ExecutionsState, key: str, count: int) -> list[Item]:
             window.note(each)
     if folded.marks:
         _keep_marks(state, key, list(folded.marks))
-    if all(item.place is None for item in (*gone, *left)):
+    if window.in_place:
         return []
+    window.in_place = all(each.place is None for each in left)
     return _write_trips(state, gone, folded.trips, trip.number)
 
 

@@ -61,8 +61,8 @@ class Window(msgspec.Struct):
     `base` are the totals before the first item and `fixed` is the place of the last item before it; `base_trip` is the
     round trip in progress there, `trip` the one after the last item, `trips` those that ended in between. `marks` are
     anomalies that follow from the items. `last_at` is when the last item happened. `plain`: no split, reconciliation
-    or expiry is among the items, and all lie where they happened. `gap_at` is when the newest reconciliation among them
-    happened. `terms` are the contract's for the next item.
+    or expiry is among the items; `in_place`: all lie where they happened. `gap_at` is when the newest reconciliation
+    among them happened. `terms` are the contract's for the next item.
     """
 
     base: PositionTotals = FLAT
@@ -74,6 +74,7 @@ class Window(msgspec.Struct):
     trips: tuple[RoundTrip, ...] = ()
     marks: tuple[TradeAnomaly, ...] = ()
     plain: bool = True
+    in_place: bool = True
     gap_at: Instant = BEFORE_ALL[0]
     terms: int = 0
     splits: tuple[SplitRatio, ...] = ()
@@ -110,6 +111,8 @@ class Window(msgspec.Struct):
 
     def note(self, item: Item) -> None:
         """Remember what a new item is, so that the usual case needs no search."""
+        if item.place is not None:
+            self.in_place = False
         if not is_plain(item):
             self.plain = False
             if item.kind is _RECONCILED and item.at > self.gap_at:
@@ -343,8 +346,5 @@ def stands_for(item: Item) -> bool:
 
 
 def is_plain(item: Item) -> bool:
-    """Return whether an item is one that nothing later refers to, and lies where it happened.
-
-    Later items refer to splits, reconciliations and expiries.
-    """
-    return item.kind not in _REFERRED_TO and item.place is None
+    """Return whether an item is one that nothing later refers to: not a split, a reconciliation or an expiry."""
+    return item.kind not in _REFERRED_TO
