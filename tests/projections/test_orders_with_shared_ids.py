@@ -160,3 +160,9 @@ def test_a_bust_in_an_order_of_a_trade_of_none_is_not_of_the_order_s_own_of_its_
     order = book.orders.get("A", "O-1")
     assert order is not None
     assert (filled(book), order.status, book.positions.get("A", "ESZ5").quantity) == (0, OrderStatus.FILLED, 0)
+
+
+def test_a_bust_that_names_another_contract_is_not_of_the_order_s_trade_of_its_id(book: Book) -> None:
+    book.append(ORDER, fill("1", 2, 100))
+    book.append(ORDER, trading.TradeBusted(trade_id="1", symbol="NQZ5"))
+    assert (filled(book), book.positions.get("A", "ESZ5").quantity) == (2, 2)

@@ -102,6 +102,7 @@ def _apply(state: ExecutionsState, shared: ExecutionsState, amendment: Amendment
         if amendment.kind is _FEE:
             charge_unknown(state, shared, amendment)
         else:
+            redirect(state, None, amendment)
             change_unknown(state, shared, amendment)
     elif amendment.kind is not _FEE:
         _change_newest(state, trade, amendment)
@@ -231,7 +232,7 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
     key, log_position, bust = key_of(trade), amendment.log_position, amendment.is_bust
     settle_now(state, key, amendment.recorded_at)
     is_conflict = bust and not has_had(trade, amendment)
-    redirect(state, trade, amendment.stream, log_position)
+    redirect(state, trade, amendment)
     if trade.busted:
         kind = TradeAnomalyKind.DUPLICATE_BUST if bust else TradeAnomalyKind.UNKNOWN_CORRECTION
         mark(state, key, kind, log_position)

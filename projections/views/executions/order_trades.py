@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from projections.views.executions.items import Item
-    from projections.views.executions.state import ExecutionsState
+    from projections.views.executions.state import Amendment, ExecutionsState
 
 ORDER_CHANGES_MAX = 20_000
 """How many changes of orders' trades are kept of an account, those of the orders that changed last."""
@@ -48,14 +48,21 @@ def take_report_from_order(state: ExecutionsState, trade: Item, again: Item) -> 
     _tell(state, stream, trade_id, again.log_position, (ZERO, trade.price or ZERO))
 
 
-def redirect(state: ExecutionsState, trade: Item, stream: str, log_position: int) -> None:
+def redirect(state: ExecutionsState, trade: Item | None, amendment: Amendment) -> None:
     """Say which trade a bust or correction in an order's stream is of, if it is not the order's one of its id."""
-    trade_id = trade.trade_id or ""
-    if stream == trade.order_stream:
+    stream, trade_id, log_position = amendment.stream, amendment.trade_id, amendment.log_position
+    if trade is None:
+        is_other = has_id(state, stream, trade_id, state.recent.find(trade_id), is_repeated=True)
+    elif stream == trade.order_stream:
         if trade.is_apart:
             tell_order(state, stream, trade, log_position)
-    elif stream not in trade.streams or has_id(state, stream, trade_id, others_of(state, trade), is_repeated=True):
-        # That one may be reported later: what is said of this trade is not said of it.
+        return
+    else:
+        # The order's one may be reported later: what is said of this trade is not said of it.
+        is_other = stream not in trade.streams or has_id(
+            state, stream, trade_id, others_of(state, trade), is_repeated=True
+        )
+    if is_other:
         _tell(state, stream, _apart(trade_id, log_position), log_position, (ZERO, ZERO))
 
 

@@ -57,7 +57,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
