@@ -166,3 +166,6 @@ def test_a_bust_that_names_another_contract_is_not_of_the_order_s_trade_of_its_i
     book.append(ORDER, fill("1", 2, 100))
     book.append(ORDER, trading.TradeBusted(trade_id="1", symbol="NQZ5"))
     assert (filled(book), book.positions.get("A", "ESZ5").quantity) == (2, 2)
+    # The other name was of the same contract.
+    book.append("contract/-/ESZ5", trading.ContractDefined(symbol="ESZ5", broker_ids=("NQZ5",)))
+    assert (filled(book), book.positions.get("A", "ESZ5").quantity) == (0, 0)

@@ -54,7 +54,7 @@ def define(state: ExecutionsState, shared: ExecutionsState, event: ContractDefin
 
 
 def _rename(state: ExecutionsState, directory: Directory, record: Record) -> bool:
-    """Take over what names mean now; return whether that moved any position to another symbol."""
+    """Take over what names mean now; return whether any position, or any change that waits, is of another symbol."""
     log_position = record.position
     for name in list(state.symbols):
         symbol = directory.symbol_at(name, log_position)
@@ -69,7 +69,16 @@ def _rename(state: ExecutionsState, directory: Directory, record: Record) -> boo
             state.symbols[holding.symbol] = symbol
             _merge(state, key, symbol + SEPARATOR + holding.side, record)
             renamed = True
-    return renamed
+    return _rename_waiting(state, directory, log_position) or renamed
+
+
+def _rename_waiting(state: ExecutionsState, directory: Directory, log_position: int) -> bool:
+    """Take over what the names mean that only busts and corrections have; return whether any is another symbol's."""
+    named = {each.symbol for waiting in state.waiting.values() for each in waiting} - state.symbols.keys()
+    meant = {name: directory.symbol_at(name, log_position) for name in named if name is not None}
+    fresh = {name: symbol for name, symbol in sorted(meant.items()) if name != symbol}
+    state.symbols.update(fresh)
+    return bool(fresh)
 
 
 def _merge(state: ExecutionsState, key: str, into: str, record: Record) -> None:

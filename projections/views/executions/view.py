@@ -57,7 +57,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
