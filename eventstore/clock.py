@@ -42,6 +42,8 @@ _TIME = re.compile(
     r"(?P<zone>Z|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
+_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
+_UNIT_SECONDS = (86_400, 3_600, 60, 1)
 TIMEOUT_SECONDS_MAX = 86_400.0
 
 
@@ -211,6 +213,18 @@ def duration_ns(duration: timedelta | int) -> int:
         msg = f"a duration is a timedelta or an int of nanoseconds, 0 or more, not {shown(duration)}"
         raise InvalidEvent(msg)
     return duration
+
+
+def parse_duration(text: str) -> int:
+    """Return a duration such as 2h, 90m or 1d12h in ns; raise InvalidEvent for any other text."""
+    found = _DURATION.fullmatch(text)
+    seconds = (
+        0 if found is None else sum(int(n or 0) * unit for n, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
+    )
+    if not seconds:
+        msg = f"invalid duration {text!r}: write it like 2h, 90m or 1d12h"
+        raise InvalidEvent(msg)
+    return seconds * NANOSECONDS
 
 
 def timeout_of(seconds: object) -> float:

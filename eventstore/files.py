@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import stat
 import threading
@@ -18,6 +19,32 @@ if TYPE_CHECKING:
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 SHARED_FILE, SHARED_DIRECTORY = 0o660, 0o770
+
+
+class FileLock:
+    """A lock that one process at a time holds, by a file. The system releases it when that process ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._handle: int | None = None
+
+    def take(self) -> bool:
+        """Take the lock unless another process holds it; return whether this one holds it."""
+        if self._handle is not None:
+            return True
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(self._path.parent))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._handle = handle
+        return True
+
+    def release(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 class Folder:

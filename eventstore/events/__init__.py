@@ -3,19 +3,21 @@
 from eventstore.events.base import MIRRORED, QUEUED, SYNCED, VOLATILE, Durability, Event, UnknownEvent
 from eventstore.events.codec import decode, encode
 from eventstore.events.registry import event
-from eventstore.events.validation import DerivedInstant, Duration, Instant, Positive
+from eventstore.events.validation import Currency, DerivedInstant, Duration, Instant, Positive, RecordId
 
 __all__ = [
     "MIRRORED",
     "QUEUED",
     "SYNCED",
     "VOLATILE",
+    "Currency",
     "DerivedInstant",
     "Durability",
     "Duration",
     "Event",
     "Instant",
     "Positive",
+    "RecordId",
     "UnknownEvent",
     "decode",
     "encode",

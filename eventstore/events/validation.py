@@ -6,7 +6,9 @@ import datetime
 import functools
 import math
 import operator
+import re
 import typing
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
@@ -16,6 +18,7 @@ from msgspec import inspect
 
 from eventstore.clock import derived_ns, duration_ns, to_ns
 from eventstore.errors import InvalidEvent, shown
+from eventstore.ids import as_id
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -41,6 +44,11 @@ DerivedInstant = Annotated[int, msgspec.Meta(extra={"instant": True, "derived": 
 """An Instant that is from a clock or a record, right or wrong: not from a caller, who may mistake the unit."""
 Duration = Annotated[int, msgspec.Meta(extra={"duration": True})]
 """Nanoseconds, not below 0; a timedelta given for it is stored as such."""
+RecordId = Annotated[uuid.UUID, msgspec.Meta(extra={"record_id": True})]
+"""A record's id; its 16 bytes, or its text, given for it are stored as such."""
+Currency = Annotated[str, msgspec.Meta(extra={"currency": True})]
+"""A currency's code: three to ten upper-case letters or digits, such as USD, JPY or USDT (ISO 4217, and coins)."""
+_CURRENCY = re.compile(r"[A-Z0-9]{3,10}", re.ASCII)
 
 
 class Validator:
@@ -66,8 +74,12 @@ class Validator:
             (name, convert) for name in self._fields for convert in (_converter(infos[name]),) if convert is not None
         )
         timed = {name for name, _ in self._times}
-        self._integers = tuple(
-            index for index, name in enumerate(self._fields) if _is_integer(infos[name]) and name not in timed
+        integers = (name for name in self._fields if _is_integer(infos[name]) and name not in timed)
+        currencies = (name for name in self._fields if _is_marked(infos[name], "currency"))
+        self._checks = tuple(
+            (self._fields.index(name), f"{self._name}.{name}", check)
+            for names, check in ((integers, _check_integer), (currencies, _check_currency))
+            for name in names
         )
         self._proved: set[tuple[type, ...]] = set()
 
@@ -79,8 +91,8 @@ class Validator:
         classes = tuple(map(type, values))
         if classes not in self._proved:
             self._check_types(values, classes)
-        for index in self._integers:
-            _check_number(f"{self._name}.{self._fields[index]}", values[index], None)
+        for index, where, check in self._checks:
+            check(where, values[index])
         for index, above in self._numbers:
             value = values[index]
             if value is None:
@@ -133,6 +145,17 @@ class Validator:
             msg = f"{where}: {e}"
             raise InvalidEvent(msg) from e
         _check_numbers(where, value, converted)
+
+
+def _check_integer(where: str, value: object) -> None:
+    _check_number(where, value, None)
+
+
+def _check_currency(where: str, value: str | None) -> None:
+    """Refuse what is not a code: misspelt, it would be another currency, in which no limit is judged."""
+    if value is not None and not _CURRENCY.fullmatch(value):
+        msg = f"{where} = {shown(value)}: expected a currency's code, 3 to 10 upper-case letters or digits, such as USD"
+        raise InvalidEvent(msg)
 
 
 def _check_nesting(where: str, value: object) -> None:
@@ -226,11 +249,27 @@ def _is_integer(info: inspect.Type) -> bool:
     return any(isinstance(part, inspect.IntType) for part in _parts(info))
 
 
-def _converter(info: inspect.Type) -> Callable[[Any], int] | None:
-    """Return what makes an int of a time or a duration; None for any other member."""
+def _converter(info: inspect.Type) -> Callable[[Any], Any] | None:
+    """Return what makes an int of a time or a duration, and a UUID of an id; None for any other member."""
+    if _is_marked(info, "record_id"):
+        return _as_uuid
     if _is_marked(info, "instant"):
         return derived_ns if _is_marked(info, "derived") else to_ns
     return duration_ns if _is_marked(info, "duration") else None
+
+
+def _as_uuid(value: object) -> uuid.UUID:
+    if isinstance(value, str):
+        try:
+            return uuid.UUID(value)
+        except ValueError as e:
+            msg = f"{shown(value)} is not an id: give the record's uuid, or its 16 bytes"
+            raise InvalidEvent(msg) from e
+    id_ = as_id(value)
+    if id_ is None:
+        msg = "expected an id"
+        raise InvalidEvent(msg)
+    return uuid.UUID(bytes=id_)
 
 
 def _is_marked(info: inspect.Type, mark: str) -> bool:

@@ -95,30 +95,9 @@ def lag_seconds(journal: Source, position: int, now_ns: int) -> float:
     return max(now_ns - oldest[0].recorded_at, 0) / NANOSECONDS if oldest else 0.0
 
 
-class MirrorLock:
-    """The lock of the one process that may ship a log. The system releases it when that process ends."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / LOCK_FILE
-        self._handle: int | None = None
-
-    def take(self) -> bool:
-        """Take the lock unless another process holds it; return whether this one holds it."""
-        if self._handle is not None:
-            return True
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, files.file_mode(self._path.parent))
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return False
-        self._handle = handle
-        return True
-
-    def release(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+def mirror_lock(directory: Path) -> files.FileLock:
+    """Return the lock of the one process that may ship a log."""
+    return files.FileLock(directory / LOCK_FILE)
 
 
 @contextlib.contextmanager

@@ -1,21 +1,28 @@
 """The vocabulary of trading: orders, trades, positions, accounts, lockouts, limits, sessions, quotes and the rest."""
 
-from eventstore.trading.accounts import AccountOpened, AccountUpdated, CashMoved
+from eventstore.trading.accounts import AccountConfigured, AccountOpened, AccountUpdated, CashMoved, EquityCorrected
 from eventstore.trading.contracts import ContractDefined, Marked
-from eventstore.trading.enforcement import EnforcementRequested, EnforcementTaken
+from eventstore.trading.enforcement import EnforcementRequested, EnforcementTaken, QuotesWanted
 from eventstore.trading.enums import (
     AdjustmentReason,
     Allows,
+    Asset,
+    Baseline,
+    CashAtReset,
     CashKind,
+    Cost,
     EnforcementAction,
     Liquidity,
     OrderStatus,
     OrderType,
+    Payoff,
     PositionEffect,
     PositionSide,
     Severity,
     Side,
     TimeInForce,
+    Unpriced,
+    Valuation,
     Verdict,
 )
 from eventstore.trading.limits import LimitBreached, LimitsSet
@@ -38,7 +45,7 @@ from eventstore.trading.orders import (
 )
 from eventstore.trading.pnl import EquityMarked, PnlReported, QuoteUsed
 from eventstore.trading.positions import PositionAdjusted, PositionReported
-from eventstore.trading.quotes import QuoteReceived
+from eventstore.trading.quotes import FeedAlive, KeptQuote, QuoteReceived, QuotesKept, RateQuoted
 from eventstore.trading.risk import BlackoutCanceled, BlackoutScheduled, RiskChecked
 from eventstore.trading.sessions import SessionClosed, SessionOpened, SessionReset
 from eventstore.trading.strategies import PairStateSaved, PortfolioSaved
@@ -46,21 +53,29 @@ from eventstore.trading.timers import TimerCanceled, TimerStarted
 from eventstore.trading.trades import FeeCharged, TradeBusted, TradeCorrected, TradeExecuted
 
 __all__ = [
+    "AccountConfigured",
     "AccountOpened",
     "AccountUpdated",
     "AdjustmentReason",
     "Allows",
+    "Asset",
+    "Baseline",
     "BlackoutCanceled",
     "BlackoutScheduled",
+    "CashAtReset",
     "CashKind",
     "CashMoved",
     "ClockJumped",
     "ContractDefined",
+    "Cost",
     "EnforcementAction",
     "EnforcementRequested",
     "EnforcementTaken",
+    "EquityCorrected",
     "EquityMarked",
     "FeeCharged",
+    "FeedAlive",
+    "KeptQuote",
     "LimitBreached",
     "LimitsSet",
     "Liquidity",
@@ -86,6 +101,7 @@ __all__ = [
     "OrderTriggered",
     "OrderType",
     "PairStateSaved",
+    "Payoff",
     "PnlReported",
     "PortfolioSaved",
     "PositionAdjusted",
@@ -94,6 +110,9 @@ __all__ = [
     "PositionSide",
     "QuoteReceived",
     "QuoteUsed",
+    "QuotesKept",
+    "QuotesWanted",
+    "RateQuoted",
     "RiskChecked",
     "SessionClosed",
     "SessionOpened",
@@ -106,5 +125,7 @@ __all__ = [
     "TradeBusted",
     "TradeCorrected",
     "TradeExecuted",
+    "Unpriced",
+    "Valuation",
     "Verdict",
 ]

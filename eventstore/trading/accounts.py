@@ -1,9 +1,10 @@
 """What an account is, what its broker says it holds, and the cash that moves: stream `account/ACCOUNT/-`."""
 
+import re
 from decimal import Decimal
 
-from eventstore.events import QUEUED, SYNCED, Durability, Event, event
-from eventstore.trading.enums import CashKind
+from eventstore.events import QUEUED, SYNCED, Currency, Durability, Duration, Event, RecordId, event
+from eventstore.trading.enums import Baseline, CashKind, Cost, Unpriced, Valuation
 
 
 @event(categories=("account",), measures=("starting_balance",))
@@ -11,7 +12,7 @@ class AccountOpened(Event, frozen=True, kw_only=True):
     """An account began. `program` is what it is run under, for example a prop firm's plan."""
 
     starting_balance: Decimal
-    currency: str
+    currency: Currency
     program: str | None = None
 
 
@@ -37,17 +38,71 @@ class AccountUpdated(Event, frozen=True, kw_only=True):
     frozen: Decimal | None = None
     margin: Decimal | None = None
     can_trade: bool | None = None
-    currency: str | None = None
+    currency: Currency | None = None
 
 
 @event(categories=("account",), measures=("amount",))
 class CashMoved(Event, frozen=True, kw_only=True):
     """Cash came or went. The kind says which way a DEPOSIT, a WITHDRAWAL and a PAYOUT go, whatever the sign.
 
-    A FEE's amount is what was paid, below zero a rebate; FUNDING, INTEREST and DIVIDEND are above zero when received.
+    A FEE's amount is what was paid, below zero a rebate; FUNDING, INTEREST, DIVIDEND and a TRANSFER are above zero when
+    received. These four kinds of result count in the trading day's; the other four move the balance, the high-water
+    mark and the floor alike, a PAYOUT by the account's rule.
     """
 
     amount: Decimal
-    currency: str
+    currency: Currency
     kind: CashKind
     reference: str | None = None
+
+
+_PAYOUT = re.compile(r"moves-floor|keeps-floor|floor-to=-?\d{1,30}(\.\d{1,20})?", re.ASCII)
+
+
+def _problem_of(event: "AccountConfigured") -> str | None:
+    """Return which setting means nothing."""
+    if event.payout is not None and not _PAYOUT.fullmatch(event.payout):
+        return f"payout {event.payout!r:.80} is unknown: expected moves-floor, keeps-floor or floor-to=AMOUNT"
+    if event.haircut is not None and not 0 <= event.haircut < 1:
+        return f"haircut {event.haircut} is not a share: expected 0 or more, and less than 1"
+    if event.balance_tolerance is not None and event.balance_tolerance < 0:
+        return f"balance_tolerance {event.balance_tolerance} is below zero"
+    return None
+
+
+@event(categories=("account",), requires_actor=True, problem_of=_problem_of)
+class AccountConfigured(Event, frozen=True, kw_only=True):
+    """How an account is valued and judged: what changes of it; what is left out stands as it was set before.
+
+    `valuation`: the price of positions. `baseline`: what a day's result on equity basis is measured from. `payout`:
+    what a PAYOUT does to high-water mark and floor, `moves-floor`, `keeps-floor` or `floor-to=0`, which also sets the
+    floor to an amount. `cost`: the realized result that limits and reports use. `unpriced`: what happens when a
+    position has had no usable price for `unpriced_after` ns in trading hours. `haircut`: the share (0 to 1) of
+    converted amounts by which headroom is narrowed. `balance_kind`, `balance_tolerance` and `second_approver` say how
+    a broker's balance is compared, and who must approve what needs two.
+    """
+
+    valuation: Valuation | None = None
+    baseline: Baseline | None = None
+    payout: str | None = None
+    cost: Cost | None = None
+    unpriced: Unpriced | None = None
+    unpriced_after: Duration | None = None
+    haircut: Decimal | None = None
+    balance_kind: str | None = None
+    balance_tolerance: Decimal | None = None
+    second_approver: str | None = None
+
+
+@event(categories=("account",), requires_actor=True, measures=("high_water", "floor"))
+class EquityCorrected(Event, frozen=True, kw_only=True):
+    """High-water mark and floor were wrong, and are from now on as stated; a figure left out stands.
+
+    `wrong` is the id of the record that was: an EquityMarked, or a LockoutSet that a wrong price led to. The lockouts
+    that it caused are released, irrevocable ones too; one that no price, mark or rate led to stays.
+    """
+
+    reason: str
+    high_water: Decimal | None = None
+    floor: Decimal | None = None
+    wrong: RecordId | None = None

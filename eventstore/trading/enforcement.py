@@ -29,6 +29,14 @@ class EnforcementRequested(Event, frozen=True, kw_only=True):
 
 
 @event(categories=("enforcement",), durability=QUEUED)
+class QuotesWanted(Event, frozen=True, kw_only=True):
+    """Positions in these symbols have no usable price: the trading process should get quotes of them."""
+
+    symbols: tuple[str, ...]
+    reason: str = ""
+
+
+@event(categories=("enforcement",), durability=QUEUED)
 class EnforcementTaken(Event, frozen=True, kw_only=True):
     """The trading process answered a request; without `success` it tried, and the request stays pending no longer."""
 

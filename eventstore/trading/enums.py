@@ -114,10 +114,11 @@ class EnforcementAction(enum.StrEnum):
 
 
 class CashKind(enum.StrEnum):
-    """Why cash moved."""
+    """Why cash moved: the first four bring or take capital, the others are a result."""
 
     DEPOSIT = "DEPOSIT"
     WITHDRAWAL = "WITHDRAWAL"
+    TRANSFER = "TRANSFER"
     PAYOUT = "PAYOUT"
     FEE = "FEE"
     FUNDING = "FUNDING"
@@ -125,11 +126,74 @@ class CashKind(enum.StrEnum):
     DIVIDEND = "DIVIDEND"
 
 
+class CashAtReset(enum.StrEnum):
+    """To which trading day cash that moves exactly at a reset belongs."""
+
+    DAY_THAT_ENDS = "day-that-ends"
+    DAY_THAT_BEGINS = "day-that-begins"
+
+
 class Severity(enum.StrEnum):
     """What reaching a limit leads to: a warning that is recorded, or a lockout with what its rule enforces."""
 
     WARNING = "WARNING"
     LOCKOUT = "LOCKOUT"
+
+
+class Payoff(enum.StrEnum):
+    """How a contract's result follows from its prices."""
+
+    LINEAR = "LINEAR"
+    """Quantity × multiplier × (exit − entry)."""
+    INVERSE = "INVERSE"
+    """Quantity × multiplier × (1 ÷ entry − 1 ÷ exit), in the base currency: a coin-margined contract."""
+
+
+class Asset(enum.StrEnum):
+    """What kind of instrument a contract is."""
+
+    FUTURE = "FUTURE"
+    OPTION = "OPTION"
+    STOCK = "STOCK"
+    FX = "FX"
+    CRYPTO = "CRYPTO"
+
+
+class Valuation(enum.StrEnum):
+    """Which price an account's positions are valued at."""
+
+    MARK = "mark"
+    """The mark or settlement price that the venue states."""
+    LAST_WITHIN_SPREAD = "last-within-spread"
+    """The last price, held within bid and ask where these are newer."""
+    LAST = "last"
+    MID = "mid"
+    LIQUIDATION = "liquidation"
+    """The bid for what is long, the ask for what is short."""
+
+
+class Baseline(enum.StrEnum):
+    """What a trading day's result on equity basis is measured from."""
+
+    BALANCE_AT_RESET = "balance-at-reset"
+    EQUITY_AT_RESET = "equity-at-reset"
+    MAXIMUM = "maximum"
+    """The greater of the two, and so the strictest."""
+
+
+class Cost(enum.StrEnum):
+    """Which realized result limits and reports use."""
+
+    FIFO = "fifo"
+    AVERAGE = "average"
+
+
+class Unpriced(enum.StrEnum):
+    """What an account with an open position and no usable price is locked to, or asked for, after a while."""
+
+    REDUCE_ONLY = "REDUCE_ONLY"
+    NOTHING = "NOTHING"
+    FLATTEN = "FLATTEN"
 
 
 class Verdict(enum.StrEnum):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from eventstore.events import Event, Instant, event
+from eventstore.events import Currency, Event, Instant, event
 from eventstore.trading.enums import Severity
 
 
@@ -33,7 +33,7 @@ class LimitBreached(Event, frozen=True, kw_only=True):
     limit: Decimal
     severity: Severity = Severity.WARNING
     basis: str = ""
-    currency: str | None = None
+    currency: Currency | None = None
     trading_day: date | None = None
     reason: str = ""
     details: dict[str, Any] | str = msgspec.field(default_factory=dict)

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from eventstore.events import QUEUED, Event, Instant, Positive, event
+from eventstore.events import QUEUED, Currency, Event, Instant, Positive, event
 from eventstore.trading.enums import (
     Liquidity,
     OrderStatus,
@@ -69,7 +69,7 @@ class OrderFilled(Event, frozen=True, kw_only=True):
     quantity: Positive
     price: Decimal
     fee: Decimal = Decimal(0)
-    fee_currency: str | None = None
+    fee_currency: Currency | None = None
     position_side: PositionSide = PositionSide.NET
     exchange_trade_id: str | None = None
     liquidity: Liquidity | None = None

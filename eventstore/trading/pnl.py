@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
-from eventstore.events import QUEUED, DerivedInstant, Event, event
+from eventstore.events import QUEUED, Currency, DerivedInstant, Event, Instant, event
 
 
 class QuoteUsed(msgspec.Struct, frozen=True):
@@ -22,7 +22,7 @@ class PnlReported(Event, frozen=True, kw_only=True):
     realized: Decimal | None = None
     unrealized: Decimal | None = None
     fees: Decimal | None = None
-    currency: str | None = None
+    currency: Currency | None = None
     symbol: str | None = None
     trading_day: date | None = None
 
@@ -32,7 +32,8 @@ class EquityMarked(Event, frozen=True, kw_only=True):
     """Equity at an instant: a new high of it, or a session's end. The quotes it was made with are in the event.
 
     `realized` (before fees), `unrealized` and `fees` are the trading day's; `floor` is where the trailing drawdown
-    stands after it, None where no such limit is set.
+    stands after it, None where no such limit is set. `reset_at`: the reset of the trading day that this equity is the
+    baseline of, None for any other mark.
     """
 
     balance: Decimal
@@ -43,5 +44,6 @@ class EquityMarked(Event, frozen=True, kw_only=True):
     fees: Decimal = Decimal(0)
     floor: Decimal | None = None
     quotes: dict[str, QuoteUsed] = msgspec.field(default_factory=dict)
-    currency: str | None = None
+    currency: Currency | None = None
     trading_day: date | None = None
+    reset_at: Instant | None = None

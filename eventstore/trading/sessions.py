@@ -1,13 +1,15 @@
 """An account's trading days, with their instants resolved when they were written: stream `session/ACCOUNT/DAY`.
 
 A trading day lasts from one reset (`began_at`, `scheduled_for`) to the next (`resets_at`), and is named by the date
-of the latter; `week` is the date of the first day of its week.
+of the latter; `week` is the date of the first day of its week. Cash that moves exactly at one of its resets belongs to
+the day that ends there, unless `cash_at_reset` says otherwise.
 """
 
 from datetime import date
 from decimal import Decimal
 
-from eventstore.events import Event, Instant, event
+from eventstore.events import Currency, Event, Instant, event
+from eventstore.trading.enums import CashAtReset
 
 
 @event(categories=("session",))
@@ -21,6 +23,7 @@ class SessionOpened(Event, frozen=True, kw_only=True):
     resets_at: Instant | None = None
     week: date | None = None
     zone: str | None = None
+    cash_at_reset: CashAtReset | None = None
 
 
 @event(categories=("session",))
@@ -35,11 +38,14 @@ class SessionReset(Event, frozen=True, kw_only=True):
     resets_at: Instant | None = None
     week: date | None = None
     zone: str | None = None
+    cash_at_reset: CashAtReset | None = None
 
 
 @event(categories=("session",), measures=("balance", "realized", "fees", "high_water"))
 class SessionClosed(Event, frozen=True, kw_only=True):
     """A trading day was over: what it came to, as known then. `realized` is before `fees`, `trades` are fills.
+
+    `cash` is what it received less what it paid without a trade: funding, interest, dividends, fees.
 
     Without a `trading_day` it is the one that the account was in.
     """
@@ -48,6 +54,7 @@ class SessionClosed(Event, frozen=True, kw_only=True):
     balance: Decimal | None = None
     realized: Decimal | None = None
     fees: Decimal | None = None
+    cash: Decimal | None = None
     high_water: Decimal | None = None
     trades: int | None = None
-    currency: str | None = None
+    currency: Currency | None = None

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from eventstore.events import Event, Positive, event
+from eventstore.events import Currency, Event, Positive, event
 from eventstore.trading.enums import Liquidity, PositionSide, Side
 from eventstore.trading.trade_ids import unidentified
 
@@ -18,7 +18,7 @@ class TradeExecuted(Event, frozen=True, kw_only=True):
     quantity: Positive
     price: Decimal
     fee: Decimal = Decimal(0)
-    fee_currency: str | None = None
+    fee_currency: Currency | None = None
     position_side: PositionSide = PositionSide.NET
     exchange_trade_id: str | None = None
     liquidity: Liquidity | None = None
@@ -32,7 +32,7 @@ class FeeCharged(Event, frozen=True, kw_only=True):
 
     trade_id: str
     amount: Decimal
-    currency: str | None = None
+    currency: Currency | None = None
     symbol: str | None = None
     position_side: PositionSide = PositionSide.NET
 
@@ -47,7 +47,7 @@ class TradeBusted(Event, frozen=True, kw_only=True):
     quantity: Positive | None = None
     price: Decimal | None = None
     fee: Decimal = Decimal(0)
-    fee_currency: str | None = None
+    fee_currency: Currency | None = None
     position_side: PositionSide = PositionSide.NET
     reason: str = ""
 

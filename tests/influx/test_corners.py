@@ -199,7 +199,7 @@ def test_a_drain_ends_at_its_time_limit(
 
 def test_shipping_once_is_done_if_another_process_has_shipped_everything(store: EventStore, data: Path) -> None:
     last = list(store.read())[-1]
-    lock = status.MirrorLock(data / "main")
+    lock = status.mirror_lock(data / "main")
     assert lock.take()
     status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, last.digest.hex()), synced=True)
     assert Shipper(store._journal, data / "main", NOWHERE).run(once=True, patience_seconds=WAIT_SECONDS) == 10
@@ -207,7 +207,7 @@ def test_shipping_once_is_done_if_another_process_has_shipped_everything(store: 
 
 
 def test_a_damaged_cursor_is_left_to_the_shipping_process(store: EventStore, data: Path) -> None:
-    lock = status.MirrorLock(data / "main")
+    lock = status.mirror_lock(data / "main")
     assert lock.take()
     status.write_cursor(data / "main", Watermark(store.log_id.hex(), 10, ""), synced=True)
     path = data / "main" / "watermarks" / status.CURSOR
@@ -219,7 +219,7 @@ def test_a_damaged_cursor_is_left_to_the_shipping_process(store: EventStore, dat
 
 
 def test_a_lock_can_be_taken_again_by_its_holder_only(tmp_path: Path) -> None:
-    one, other = status.MirrorLock(tmp_path), status.MirrorLock(tmp_path)
+    one, other = status.mirror_lock(tmp_path), status.mirror_lock(tmp_path)
     assert one.take()
     assert one.take()
     assert not other.take()

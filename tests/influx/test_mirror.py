@@ -13,7 +13,7 @@ import eventstore
 from eventstore import MIRRORED, Batch, CorruptJournal, InfluxSettings, NotMirrored, Unavailable
 from eventstore.clock import NANOSECONDS, ManualClock
 from eventstore.influx.ship.shipper import Shipper
-from eventstore.influx.status import CURSOR, MirrorLock
+from eventstore.influx.status import CURSOR, mirror_lock
 from tests.influx.api import Server
 from tests.influx.mirroring import (
     WAIT_SECONDS,
@@ -126,7 +126,7 @@ def test_mirrored_waits_for_the_last_record_that_a_repeated_append_returns(
     with eventstore.open(data) as store:
         first = store.append("order/ACC1/1", event(1), key="1")
         second = store.append("order/ACC1/2", event(2), key="2")
-        lock = MirrorLock(data / "main")
+        lock = mirror_lock(data / "main")
         assert lock.take()
         lock.release()
         asked: list[int] = []

@@ -14,7 +14,8 @@ from eventstore import QUEUED, SYNCED, VOLATILE, Durability, Event, EventStore, 
 from eventstore.events.registry import by_class
 from projections import Book
 from tests.projections.histories import states
-from tests.store.test_events import VOCABULARY, events_of
+from tests.store.event_strategies import events_of
+from tests.store.test_events import VOCABULARY
 
 ACTOR = "risk@desk"
 FLAGGED = "append is at least SYNCED"

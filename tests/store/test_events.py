@@ -6,18 +6,17 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-import hypothesis.strategies as st
 import msgspec
 import pytest
 from hypothesis import given, settings
-from msgspec import inspect as shapes
 
 import eventstore
 from eventstore import Batch, Event, InvalidEvent, trading
-from eventstore.clock import GIVEN_MIN, TIME_MAX
+from eventstore.clock import TIME_MAX
 from eventstore.events import QUEUED, SYNCED, VOLATILE, encode
 from eventstore.events.registry import by_class, by_name, type_names
 from eventstore.record import Draft
+from tests.store.event_strategies import events_of
 
 NOON = datetime(2025, 7, 21, 12, tzinfo=UTC)
 VOCABULARY = [cls for _, cls in inspect.getmembers(trading, inspect.isclass) if issubclass(cls, Event)]
@@ -30,50 +29,6 @@ def stored(name: str, schema: int, data: bytes) -> Draft:
 def read_back(event: Event) -> Event:
     kind, data = encode(event)
     return stored(kind.name, kind.schema, data).event
-
-
-TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
-INTEGERS = st.integers(-(2**63), 2**63 - 1)
-# What a member of any type may hold and get back as it was: JSON has no tuples, no decimals and no keys but texts.
-JSON = st.recursive(
-    st.none() | st.booleans() | INTEGERS | TEXTS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
-    max_leaves=5,
-)
-PLAIN: dict[type[shapes.Type], st.SearchStrategy[Any]] = {
-    shapes.AnyType: JSON,
-    shapes.DecimalType: st.decimals("-9.99e99", "9.99e99", allow_nan=False, allow_infinity=False),
-    shapes.StrType: TEXTS,
-    shapes.IntType: INTEGERS,
-    shapes.BoolType: st.booleans(),
-    shapes.DateType: st.dates(),
-    shapes.NoneType: st.none(),
-}
-
-
-def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
-    match kind:
-        case shapes.Metadata(extra={"positive": True}):
-            return st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False)
-        case shapes.Metadata(extra={"instant": True} | {"duration": True}):
-            return st.integers(0 if (kind.extra or {}).get("duration") else GIVEN_MIN, TIME_MAX)
-        case shapes.UnionType(types=members):
-            return st.one_of([strategy_of(member) for member in members])
-        case shapes.EnumType(cls=cls):
-            return st.sampled_from(list(cls))
-        case shapes.VarTupleType(item_type=item):
-            return st.lists(strategy_of(item), max_size=3).map(tuple)
-        case shapes.DictType(key_type=key, value_type=value):
-            return st.dictionaries(strategy_of(key), strategy_of(value), max_size=3)
-        case shapes.StructType(cls=cls, fields=fields):
-            return st.builds(cls, **{field.name: strategy_of(field.type) for field in fields})
-        case _:
-            return PLAIN[type(kind)]
-
-
-def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
-    problem_of = by_class(cls).problem_of
-    return strategy_of(shapes.type_info(cls)).filter(lambda event: problem_of is None or problem_of(event) is None)
 
 
 # The codec
@@ -258,8 +213,10 @@ def test_settings_are_kept() -> None:
 def test_the_weakest_durability_of_the_vocabulary_is_as_written() -> None:
     written = {cls: QUEUED for cls in VOCABULARY if cls.__name__.endswith("Reported")}
     written |= dict.fromkeys((trading.EnforcementRequested, trading.EnforcementTaken), QUEUED)
-    written |= dict.fromkeys((trading.ContractDefined, trading.AccountUpdated), QUEUED)
+    written |= dict.fromkeys((trading.QuotesWanted, trading.QuotesKept), QUEUED)
+    written |= dict.fromkeys((trading.ContractDefined, trading.AccountUpdated, trading.RateQuoted), QUEUED)
     written |= dict.fromkeys((trading.QuoteReceived, trading.TimerStarted, trading.TimerCanceled), VOLATILE)
+    written[trading.FeedAlive] = VOLATILE
     for cls in VOCABULARY:
         assert by_class(cls).durability == written.get(cls, SYNCED), cls
 

@@ -79,7 +79,7 @@ for place in sys.argv[1:]:
     store.backup(place + "/copy")
     claims.home_of(store.directory)
     status.write_status(store.directory, status.ShipperStatus(1, "shipping"))
-    lock = status.MirrorLock(store.directory)
+    lock = status.mirror_lock(store.directory)
     lock.take()
     kept += [store, lock]
 print("there", flush=True)

@@ -51,7 +51,7 @@ class Shipper:
     ) -> None:
         self._journal, self._directory, self._settings = journal, directory, settings
         self._clock = clock or SystemClock()
-        self._lock = status.MirrorLock(directory)
+        self._lock = status.mirror_lock(directory)
         self._stop = threading.Event()
         self._drain_until: int | None = None
         self._breaker = CircuitBreaker()

@@ -1,0 +1,58 @@
+"""Hypothesis strategies for every event of the vocabulary, from the types of its members."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+from msgspec import inspect as shapes
+
+from eventstore import Event
+from eventstore.clock import GIVEN_MIN, TIME_MAX
+from eventstore.events.registry import by_class
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+# What a member of any type may hold and get back as it was: JSON has no tuples, no decimals and no keys but texts.
+JSON = st.recursive(
+    st.none() | st.booleans() | INTEGERS | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+PLAIN: dict[type[shapes.Type] | str, st.SearchStrategy[Any]] = {
+    shapes.AnyType: JSON,
+    shapes.DecimalType: st.decimals("-9.99e99", "9.99e99", allow_nan=False, allow_infinity=False),
+    shapes.StrType: TEXTS,
+    shapes.IntType: INTEGERS,
+    shapes.BoolType: st.booleans(),
+    shapes.DateType: st.dates(),
+    shapes.NoneType: st.none(),
+    "positive": st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False),
+    "currency": st.sampled_from(["USD", "EUR", "USDT", "1000PEPE"]),
+    "duration": st.integers(0, TIME_MAX),
+    "record_id": st.uuids(),
+    "instant": st.integers(GIVEN_MIN, TIME_MAX),
+}
+
+
+def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
+    match kind:
+        case shapes.Metadata(extra=dict(extra)):
+            return PLAIN[next(name for name in extra if extra[name])]
+        case shapes.UnionType(types=members):
+            return st.one_of([strategy_of(member) for member in members])
+        case shapes.EnumType(cls=cls):
+            return st.sampled_from(list(cls))
+        case shapes.VarTupleType(item_type=item):
+            return st.lists(strategy_of(item), max_size=3).map(tuple)
+        case shapes.DictType(key_type=key, value_type=value):
+            return st.dictionaries(strategy_of(key), strategy_of(value), max_size=3)
+        case shapes.StructType(cls=cls, fields=fields):
+            return st.builds(cls, **{field.name: strategy_of(field.type) for field in fields})
+        case _:
+            return PLAIN[type(kind)]
+
+
+def events_of(cls: type[Event]) -> st.SearchStrategy[Event]:
+    problem_of = by_class(cls).problem_of
+    return strategy_of(shapes.type_info(cls)).filter(lambda event: problem_of is None or problem_of(event) is None)
