@@ -30,10 +30,10 @@ from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded, gc_disabled
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
-from projections.rebuilding import catch_up, refolded
+from projections.rebuilding import catch_up, retry
 from projections.recovery import Recovery
-from projections.starts import is_volatile, starts_of
-from projections.view import PartitionParked, View, completed
+from projections.starts import starts_of
+from projections.view import PartitionParked, View, completed, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -75,6 +75,8 @@ class Book(BuiltinQueries):
         self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
         self._lock = threading.RLock()
         self._observed: set[str] = set()
+        self.evaluating: object | None = None
+        """What policies are evaluated for, under this book's lock; None while they are not."""
         self._listener: Listener | None = None
         self._notifying: Record | None = None
         self.first_cut = BackgroundCut(self.snapshot, reader.log)
@@ -100,6 +102,7 @@ class Book(BuiltinQueries):
             # A new view, or one of a raised revision, starts from an older cut: the others join once it has caught up.
             self._fold.log_position = start
             for view, found in starts[start]:
+                view.attach(self)
                 self._fold.add(view, found.states, found.digests)
             fold_in_processes(self._fold, self._reader, stop, self.processes, progress)
             self._fold_until(stop, progress)
@@ -131,8 +134,7 @@ class Book(BuiltinQueries):
     def unchanged_since(self, position: int) -> bool:
         """Return whether every answer since the book was at a position belongs to that position.
 
-        For several questions at one position without the lock: ask them, then this; where it is False, another thread
-        has folded in between, so ask all of them again.
+        For several questions without the lock: ask this after them. False: another thread has folded; ask all again.
         """
         return self._fold.unchanged_since(position)
 
@@ -171,6 +173,7 @@ class Book(BuiltinQueries):
         if self._snapshots is not None:
             self._snapshots.close()
         self._live, self._snapshots = False, None
+        self._fold.end_volatile()
 
     # Writing
 
@@ -299,28 +302,22 @@ class Book(BuiltinQueries):
     # Repair
 
     def retry(self, view: str, partition: str) -> bool:
-        """Fold a parked partition again from its first record; return whether it is now as current as the book."""
+        """Fold a parked partition again, a volatile one from nothing; return whether it is as current as the book."""
         with self._lock:
-            view_state = self._fold.slots[view]
-            single = refolded(
-                view_state.view,
-                partition,
-                self._reader,
-                self.position,
-                accounts=self._accounts,
-                occurred_until=self._occurred_until,
-            )
-            if (failed := single.parked.get(partition)) is not None:
-                view_state.parked[partition] = failed
-                return False
-            # A view that broadcasts has folded SHARED as well: it is repaired along if it had failed.
-            for folded in {partition, *(view_state.parked.keys() & single.states.keys())} - single.parked.keys():
-                self._fold.replace_state(view_state, folded, single.states.get(folded, view_state.view.initial()))
-            return True
+            return retry(self._fold, view, partition, self._reader, self._occurred_until)
 
     def rebuild(self, view: View[Any], progress: Progress | None = None) -> None:
-        """Fold a view from the first record while the current one stays in use, then replace that one."""
-        rebuilt = Fold([completed(view)], accounts=self._accounts)
+        """Fold a view from the first record while the current one stays in use, then replace that one.
+
+        A volatile view starts empty again.
+        """
+        fresh = completed(view)
+        if is_volatile(fresh):
+            fresh.attach(self)
+            with self._lock:
+                self._fold.add(fresh)
+            return
+        rebuilt = Fold([fresh], accounts=self._accounts)
         catch_up(rebuilt, self._reader, self.position, self._accounts, progress, processes=self.processes)
         # Only what was appended meanwhile is folded under the lock.
         with self._lock:

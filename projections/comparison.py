@@ -12,8 +12,7 @@ from projections.cuts.troubles import DamagedError
 from projections.fold import Fold
 from projections.opening import snapshots_of
 from projections.reading import tail
-from projections.starts import is_volatile
-from projections.view import completed
+from projections.view import completed, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from eventstore.events.registry import by_name
 from projections.decimals import FIXED
-from projections.view import SHARED, View, is_by_account, overrides
+from projections.view import SHARED, View, is_by_account, is_volatile, overrides
 from projections.view_states import (
     Unusual,
     ViewState,
@@ -78,8 +78,10 @@ class Fold:
         # that an interruption never finds one without the other.
         self._collected = (0, False)
         self.slots: dict[str, ViewState] = {}
+        self.accounts = accounts
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
+        self._has_volatile = True
         for view in views:
             self.add(view)
 
@@ -117,6 +119,11 @@ class Fold:
         self.slots[view.name] = added
         self._routes.clear()
         return added
+
+    def end_volatile(self) -> None:
+        """Fold nothing more into volatile views, as in a book of the past: what was observed then is not known."""
+        self._has_volatile = False
+        self._routes.clear()
 
     def change_counts(self, wanted: Iterable[tuple[str, str]]) -> tuple[int, ...]:
         """Return how often records changed each of some (view, partition) pairs."""
@@ -208,7 +215,8 @@ class Fold:
 
     def _route(self, name: str) -> Route:
         kind = by_name(name)
-        wanting = tuple((each, _placing(each, name)) for each in self.slots.values() if _wants(each.view, name))
+        views = [each for each in self.slots.values() if self._has_volatile or not is_volatile(each.view)]
+        wanting = tuple((each, _placing(each, name)) for each in views if _wants(each.view, name))
         handlers = tuple((each.waiting, partition_of) for each, partition_of in wanting)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         names = frozenset(each.view.name for each, _ in wanting)

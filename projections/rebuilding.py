@@ -9,11 +9,38 @@ from eventstore.streams import check_name
 from projections.fold import Fold
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
-from projections.view import SHARED, View, is_by_account
+from projections.view import SHARED, View, is_by_account, is_volatile
 
 if TYPE_CHECKING:
     from eventstore import EventReader, Record
     from projections.view_states import ViewState
+
+
+def retry(fold: Fold, view: str, partition: str, reader: EventReader, occurred_until: int | None) -> bool:
+    """Fold a parked partition again up to a fold's position; return whether it is now as current as the others.
+
+    One of a volatile view starts empty again.
+    """
+    view_state = fold.slots[view]
+    initial = view_state.view.initial
+    if is_volatile(view_state.view):
+        fold.replace_state(view_state, partition, initial())
+        return True
+    single = refolded(
+        view_state.view,
+        partition,
+        reader,
+        fold.log_position,
+        accounts=fold.accounts,
+        occurred_until=occurred_until,
+    )
+    if (failed := single.parked.get(partition)) is not None:
+        view_state.parked[partition] = failed
+        return False
+    # A view that broadcasts has folded SHARED as well: it is repaired along if it had failed.
+    for folded in {partition, *(view_state.parked.keys() & single.states.keys())} - single.parked.keys():
+        fold.replace_state(view_state, folded, single.states.get(folded, initial()))
+    return True
 
 
 def refolded(

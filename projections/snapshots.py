@@ -17,6 +17,7 @@ from projections.cuts.keys import signing_key
 from projections.cuts.search import Loaded, Search, StoredPart
 from projections.cuts.states import Packed, encoded, lineage_of, pack
 from projections.cuts.troubles import DamagedError, Kind, SnapshotWarning, Troubles, UnusableError
+from projections.view import is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -96,7 +97,7 @@ class Snapshots:
         """Write a cut at the fold's log position, with all states that the file lacks; return it, or 0 without one.
 
         None is written where the file has a later cut of this log, or, without `wait`, while another thread writes one.
-        Views in `leave_out` and those with a parked partition are left out: their states are not a fold of the log.
+        Volatile views, those in `leave_out` and those with a parked partition are left out: none is a fold of the log.
         `lock` keeps others from folding: it is held while states are encoded, not while they are written. Raises
         Unavailable where the log cannot be read.
         """
@@ -151,7 +152,7 @@ class Snapshots:
         fold.fold_waiting()
         parts = []
         for name, view_state in fold.slots.items():
-            if view_state.parked or name in leave_out:
+            if view_state.parked or name in leave_out or is_volatile(view_state.view):
                 continue
             unsaved = view_state.states.keys() - view_state.saved.keys()
             lacking = view_state.changed | unsaved | set(missing.get(name, ()))

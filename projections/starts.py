@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventstore import VOLATILE
-from eventstore.events.registry import by_class
 from projections.cuts.search import Loaded
-from projections.view import SHARED, View, completed, is_by_account
+from projections.view import SHARED, View, completed, is_by_account, is_volatile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +31,5 @@ def starts_of(
         stored = [view for view in separable if not is_volatile(view)]
         partitions = None if accounts is None else accounts | {SHARED}
         found = snapshots.load_all(stored, reader, until=until, partitions=partitions)
-    # Observed events are not in the log: their views start empty, with nothing to fold.
+    # Observed events are not in the log: a view that rests on them starts empty, with nothing to fold.
     return [(view, found.get(view.name) or Loaded(until if is_volatile(view) else 0, {})) for view in chosen]
-
-
-def is_volatile(view: View[Any]) -> bool:
-    """Return whether a view folds observed events only, none that are stored."""
-    return view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types)

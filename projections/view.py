@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, runtime_chec
 
 from typing_extensions import override
 
-from eventstore import InvalidEvent, StoreError
+from eventstore import VOLATILE, InvalidEvent, StoreError
 from eventstore.errors import shown
+from eventstore.events.registry import by_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,6 +49,12 @@ class View(Protocol[S]):
     events must be asked by log position: it may be ahead of the record that is folded.
     """
 
+    volatile: ClassVar[bool] = False
+    """Whether its states are never stored, since they rest on observed events: a book is opened without them.
+
+    Such a view may fold stored records as well, from the book's opening on. It is empty in books of the past.
+    """
+
     def initial(self) -> S:
         """Return the state of a partition before its first record."""
 
@@ -72,6 +79,10 @@ class View(Protocol[S]):
         """
         return True
 
+    def attach(self, book: BookReader) -> None:
+        """Take the book whose states a volatile view may ask while it folds: called before its first event."""
+        return
+
     def finish(self, state: S) -> None:
         """Complete what `apply` postponed, after the last record of a partition in a page.
 
@@ -88,6 +99,7 @@ class _Completed(View[Any]):
         self.types = getattr(view, "types", None)  # type: ignore[misc]
         self.shared = getattr(view, "shared", False)  # type: ignore[misc]
         self.broadcast = tuple(getattr(view, "broadcast", ()))  # type: ignore[misc]
+        self.volatile = getattr(view, "volatile", False)  # type: ignore[misc]
         self.given = view
 
     @override
@@ -112,6 +124,11 @@ class _Completed(View[Any]):
     @override
     def concerns(self, state: Any, event: Event) -> bool:
         return bool(self.given.concerns(state, event)) if overrides(self, "concerns") else True
+
+    @override
+    def attach(self, book: BookReader) -> None:
+        if overrides(self, "attach"):
+            self.given.attach(book)
 
     @override
     def finish(self, state: Any) -> None:
@@ -154,6 +171,11 @@ def views_of(given: object) -> list[View[Any]]:
 def is_by_account(view: View[Any]) -> bool:
     """Return whether a view's partitions are the accounts of the streams."""
     return not overrides(view, "partition")
+
+
+def is_volatile(view: View[Any]) -> bool:
+    """Return whether a view's states are never stored: it says so, or it folds observed events only."""
+    return view.volatile or (view.types is not None and all(by_class(cls).durability is VOLATILE for cls in view.types))
 
 
 class BookReader(Protocol):

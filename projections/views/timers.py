@@ -78,6 +78,7 @@ class TimersView(View[TimersState]):
     name: ClassVar[str] = "timers"
     revision: ClassVar[int] = 1
     types: ClassVar[tuple[type[Event], ...] | None] = (TimerStarted, TimerCanceled)
+    volatile: ClassVar[bool] = True
 
     @override
     def initial(self) -> TimersState:

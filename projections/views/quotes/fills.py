@@ -1,0 +1,158 @@
+"""Own fills as last prices: each execution once, at its own time, and no longer once it is busted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec.structs import replace
+
+from projections.views.quotes.acceptance import beside_spread, confirms, price_fault
+from projections.views.quotes.receiving import extend, set_back
+from projections.views.quotes.values import FILL, LAST, Observed, Prices, Received, Value
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from projections.views.quotes.acceptance import Four
+    from projections.views.quotes.state import PriceLimits, QuotesState, SymbolQuotes
+    from projections.views.quotes.values import Unconfirmed
+
+V = TypeVar("V", Value, Observed)
+
+EXECUTIONS_MAX = 20_000
+REPLACED_MAX = 10
+
+
+def is_new(state: QuotesState, key: tuple[str, str], symbol: str) -> bool:
+    """Return whether a report is the first of its execution, and remember it: a repetition is not a newer price."""
+    known = state.executions.get(key, ())
+    busted = state.busted.get(key, ())
+    if symbol in known or symbol in busted or None in busted:
+        return False
+    state.executions[key] = (*known, symbol)
+    if len(state.executions) > EXECUTIONS_MAX:
+        del state.executions[next(iter(state.executions))]
+    return True
+
+
+def note_busted(state: QuotesState, key: tuple[str, str], symbol: str | None) -> None:
+    """Remember a bust: a report of the trade that comes later is not a price."""
+    known = state.busted.get(key, ())
+    if symbol not in known:
+        state.busted[key] = (*known, symbol)
+        if len(state.busted) > EXECUTIONS_MAX:
+            del state.busted[next(iter(state.busted))]
+
+
+def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:
+    """Take an own fill as a last price, unless a newer one is known: it is accepted at once, and settles what is not.
+
+    What is unconfirmed is confirmed by a fill near it, and dropped by any other.
+    """
+    set_back(quotes, now)
+    limits, known = quotes.limits, quotes.received
+    before = known.prices
+    last = before.last
+    if price_fault(limits, "fill", fill.price) or (
+        last is not None and not (fill.at >= last.at or last.at > now >= fill.at)
+    ):
+        return
+    if last is not None:
+        quotes.replaced = (*quotes.replaced, last)[-REPLACED_MAX:]
+    at = min(fill.at, now)
+    values: Four = (fill, before.bid, before.ask, before.mark)
+    if at < before.at:
+        # It happened before the newest observation: it confirms nothing, and later prices are not compared with it.
+        prices = replace(before, seen=0, last=fill)
+    else:
+        pending = before.pending
+        if pending is not None and confirms(limits, (fill.price, fill.price), pending):
+            values = _with_confirmed(values, pending)
+        low, high = before.low, before.high
+        if fill.at - now <= limits.stale_after:
+            low, high = beside_spread(limits, (fill.price, fill.price), values[1], values[2])
+        prices = Prices(at, LAST | FILL, *values, low, high)
+    received_last = fill if known.last is None or fill.at >= known.last.at else known.last
+    quotes.received = replace(known, last=received_last, updated_at=max(known.updated_at, fill.at), prices=prices)
+    extend(quotes, prices)
+
+
+def without_fill(quotes: SymbolQuotes, key: tuple[str, str], corrected: Decimal | None = None) -> None:
+    """Let a busted fill be no price any more, where it is the last one; or give it its corrected price."""
+    quotes.replaced = tuple(value for value in quotes.replaced if value.fill != key)
+    known = quotes.received
+    before = known.prices
+    if before.last is None or before.last.fill != key:
+        return
+    last: Value | None = None
+    if corrected is not None and not price_fault(quotes.limits, "fill", corrected):
+        last = replace(before.last, price=corrected)
+    elif quotes.replaced:
+        last = max(quotes.replaced, key=_time)
+        quotes.replaced = tuple(value for value in quotes.replaced if value is not last)
+    is_received = known.last is not None and known.last.fill == key
+    prices = replace(before, seen=0, last=last)
+    quotes.received = replace(known, last=last if is_received else known.last, prices=prices)
+    restart(quotes, prices, "its only price was that of a trade that was busted")
+
+
+def restart(quotes: SymbolQuotes, prices: Prices, why: str) -> None:
+    """Go on from prices of which some were taken away: what came before confirms nothing any more."""
+    low, high = _newest_span(quotes.limits, prices)
+    has_any = any((prices.last, prices.bid, prices.mark))
+    prices = replace(prices, seen=0, low=low, high=high, why="" if has_any else why)
+    quotes.received = replace(quotes.received, prices=prices)
+    quotes.history = [replace(prices, seen=_ALL)] if has_any else []
+
+
+_ALL = 7
+
+
+def usable_after(quotes: SymbolQuotes, at: int, now: int, why: str) -> None:
+    """Drop all values up to an instant, and those of the future that were received before now."""
+    known = quotes.received
+    before = known.prices
+
+    def kept(value: V | None) -> V | None:
+        return None if value is None or not at < value.at <= now else value
+
+    bid, ask = kept(before.bid), kept(before.ask)
+    if bid is None or ask is None:
+        bid = ask = None
+    prices = Prices(before.at, 0, kept(before.last), bid, ask, kept(before.mark))
+    quotes.replaced = tuple(value for value in quotes.replaced if kept(value) is not None)
+    quotes.received = Received(
+        kept(known.last),
+        kept(known.bid),
+        kept(known.ask),
+        kept(known.mark),
+        kept(known.last_sized),
+        kept(known.bid_sized),
+        kept(known.ask_sized),
+        known.updated_at,
+        prices,
+    )
+    restart(quotes, prices, why)
+
+
+def _with_confirmed(values: Four, pending: Unconfirmed) -> Four:
+    """Return values with those that a fill confirms, where they are newer; the fill itself is the last price."""
+    last, *others = values
+    found = [new if new is not None and (old is None or new.at >= old.at) else old
+             for old, new in zip(others, pending.values[1:], strict=True)]  # fmt: skip
+    return last, found[0], found[1], found[2]
+
+
+def _newest_span(limits: PriceLimits, prices: Prices) -> tuple[Decimal | None, Decimal | None]:
+    last, bid, ask, mark = prices.last, prices.bid, prices.ask, prices.mark
+    singles = [value for value in (last, mark) if value is not None]
+    newest = max(singles, key=_time) if singles else None
+    if bid is not None and ask is not None and (newest is None or bid.at > newest.at):
+        return bid.price, ask.price
+    if newest is None:
+        return None, None
+    return beside_spread(limits, (newest.price, newest.price), bid, ask)
+
+
+def _time(value: Value) -> int:
+    return value.at

@@ -1,0 +1,381 @@
+"""Queries about quotes: the price that a position is valued at, with its status; and what was received."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from typing_extensions import override
+
+from eventstore import StoreError
+from eventstore.clock import NANOSECONDS, Times, asked_ns
+from eventstore.trading import KeptQuote, QuoteUsed, Valuation
+from projections.valuation import KNOWN, Standing, stale, unknown, worst
+from projections.view import SHARED, BookReader
+from projections.views.contracts.names import all_names
+from projections.views.contracts.view import ContractsState, ContractsView
+from projections.views.quotes.acceptance import band_at
+from projections.views.quotes.bounds import STALE_AFTER_NS, Bounds, BoundSettings
+from projections.views.quotes.feeds import good_at
+from projections.views.quotes.last_good import MarkedPrices
+from projections.views.quotes.prices import MISSING, Now, Valued, extremes_of, valued
+from projections.views.quotes.values import Observed, Price, Quote, Tick
+from projections.views.quotes.view import TICKS_MAX, QuotesView, Surroundings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+    from decimal import Decimal
+
+    from projections.views.quotes.state import QuotesState, SymbolQuotes
+
+KEPT_MAX = 400
+KEPT_BYTES_MAX = 50_000
+
+
+class UnknownQuote(StoreError):
+    """No price of this symbol was received since the book was opened: quotes are never stored."""
+
+    def __init__(self, symbol: str) -> None:
+        self.symbol = symbol
+        super().__init__(
+            f"no price of {symbol} is known: quotes are never stored, so observe one on quote/-/{symbol}, or check "
+            "whether the feed has the symbol"
+        )
+
+
+class StaleQuote(StoreError):
+    """The price of a symbol must not be acted upon: it is too old, from the future, unconfirmed or of another kind."""
+
+    def __init__(self, symbol: str, age_ns: int, stale_after_ns: int = STALE_AFTER_NS, why: str = "") -> None:
+        self.symbol, self.age_ns, self.stale_after_ns, self.why = symbol, age_ns, stale_after_ns, why
+        super().__init__(
+            f"the newest price of {symbol} is {age_ns / NANOSECONDS:,.3f} s old and {stale_after_ns / NANOSECONDS:g} s "
+            "are allowed: check the feed, or set quotes.stale_after_ns"
+            if abs(age_ns) > stale_after_ns or not why
+            else why
+        )
+
+
+class Quotes:
+    """Queries about quotes. A symbol may also be a broker's name for one, and be quoted under any of its names."""
+
+    def __init__(self, book: BookReader) -> None:
+        self._book = book
+        self.surroundings = Surroundings(book)
+        self._marked_prices = MarkedPrices(book)
+
+    @property
+    def bounds(self) -> BoundSettings:
+        """How old and how far apart prices may be, by default and by symbol."""
+        return self.surroundings.bounds
+
+    @property
+    def stale_after_ns(self) -> int:
+        """How old a price may be by default, in ns; 10 s unless set. Set it in ns or as a timedelta."""
+        return _ns(self.bounds.default.stale_after)
+
+    @stale_after_ns.setter
+    def stale_after_ns(self, duration: timedelta | int) -> None:
+        self.bounds.default = msgspec.structs.replace(self.bounds.default, stale_after=duration)
+
+    @property
+    def change_count(self) -> int:
+        """How often anything was taken that may change a price; it never falls. The settings' changes count too."""
+        return self.surroundings.changes + self.bounds.version
+
+    def price(self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool) -> Price:
+        """Return the price that a long or short position is valued at, as of an instant in UNIX ns.
+
+        It is KNOWN only if it is of the kind that was chosen, of a time within the bounds, and nothing is unconfirmed.
+        """
+        found = self._newest(symbol, at_ns, valuation, long=long)
+        if found is None:
+            why = f"{symbol} was not quoted since the book was opened"
+            return Price(None, 0, unknown(why), self._marked(symbol))
+        quotes, of = found
+        if of is None:
+            why = f"{symbol} has no price: {quotes.received.prices.why or 'no price was received'}"
+            return Price(None, quotes.received.updated_at, unknown(why), quotes.last_good or self._marked(symbol))
+        at = min([value.at for value in of.of])
+        standing = self._standing(quotes, of, at_ns, valuation)
+        return Price(of.price, at, standing, QuoteUsed(of.price, at))
+
+    def extremes(self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool) -> tuple[Decimal, Decimal] | None:
+        """Return the lowest and the highest price in force during the confirming window; None before it is complete.
+
+        The window ends with the newest observation, and is `confirm_after` long by the quotes' own times, or reaches
+        back to the observation before where the newest is an own fill.
+        """
+        found = self._window(symbol, at_ns, valuation, long=long)
+        return None if found is None else found[:2]
+
+    def confirmed_since(self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool) -> int | None:
+        """Return when the oldest price of the confirming window was observed; None before it is complete."""
+        found = self._window(symbol, at_ns, valuation, long=long)
+        return None if found is None else found[2]
+
+    def _window(
+        self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool
+    ) -> tuple[Decimal, Decimal, int] | None:
+        found = self._newest(symbol, at_ns, valuation, long=long)
+        if found is None or found[1] is None:
+            return None
+        quotes = found[0]
+        if self._contradiction(quotes, found[1], at_ns, valuation):
+            return None
+        # A slice is a copy made in one step, whatever is appended meanwhile.
+        history = quotes.history[:]
+        return extremes_of(history, valuation, quotes.limits, long=long)
+
+    def get(
+        self, symbol: str, at: Times | None = None, valuation: Valuation = Valuation.LAST_WITHIN_SPREAD
+    ) -> Quote | None:
+        """Return what is known of a symbol, with its age as of an instant, by default now; None if nothing is known.
+
+        For a symbol quoted under several names, the quote with the newest price.
+        """
+        return self.quote_at(symbol, asked_ns(at, self._book.now_ns), valuation)
+
+    def quote_at(self, symbol: str, at_ns: int, valuation: Valuation = Valuation.LAST_WITHIN_SPREAD) -> Quote | None:
+        """Return what `get` does, as of an instant in UNIX ns that another answer is of."""
+        found = self._newest(symbol, at_ns, valuation, long=True)
+        if found is None:
+            return None
+        contracts = self._contracts()
+        contract = None if contracts is None else contracts.find(symbol)
+        return self._quote(symbol if contract is None else contract.symbol, *found, at_ns, valuation)
+
+    def priced(self, symbol: str, at: int) -> tuple[Decimal | None, int]:
+        """Return only a quote's price, or None, and its age in ns at an instant (UNIX ns)."""
+        found = self._newest(symbol, at, Valuation.LAST_WITHIN_SPREAD, long=True)
+        if found is None or found[1] is None:
+            return None, 0
+        return found[1].price, at - self._good_at(found[1], at)
+
+    def fresh(self, symbol: str, at: Times | None = None) -> Quote:
+        """Return a quote whose price may be acted upon; raise UnknownQuote or StaleQuote if there is none."""
+        quote = self.get(symbol, at)
+        if quote is None or quote.price is None:
+            raise UnknownQuote(symbol)
+        if quote.stale:
+            raise StaleQuote(quote.symbol, quote.age, self._stale_after(symbol), quote.why)
+        return quote
+
+    def all(self, at: Times | None = None) -> tuple[Quote, ...]:
+        """Return the quotes of all symbols, each under the name it was received with, sorted."""
+        at_ns = asked_ns(at, self._book.now_ns)
+        state = self._state()
+        known = {} if state is None else dict(state.symbols)
+        default = Valuation.LAST_WITHIN_SPREAD
+        return tuple(
+            self._quote(name, known[name], self._valued(known[name], at_ns, default, long=True), at_ns, default)
+            for name in sorted(known)
+        )
+
+    def ticks(self, symbol: str) -> tuple[Tick, ...]:
+        """Return a symbol's last 1,000 events in the order received; those of several names by time."""
+        # A slice is a copy made in one step, whatever is appended meanwhile.
+        found = [quotes.ticks[-TICKS_MAX:] for quotes in self._named(symbol) if quotes.ticks]
+        if len(found) == 1:
+            return tuple(map(_tick, found[0]))
+        together = sorted((observed for ticks in found for observed in ticks), key=_time)
+        return tuple(map(_tick, together[-TICKS_MAX:]))
+
+    def is_newest_ignored(self, symbol: str) -> bool:
+        """Return whether the newest event under exactly this name was not used as a price."""
+        state = self._state()
+        quotes = None if state is None else state.symbols.get(symbol)
+        return quotes is not None and bool(quotes.ticks) and bool(quotes.ticks[-1].ignored)
+
+    def kept(self, symbols: Iterable[str], since_ns: int) -> tuple[KeptQuote, ...]:
+        """Return the quotes of some symbols since an instant as they were received, newest first, as evidence.
+
+        At most 400, and about 50 KB; `ignored` says why one was not used as a price.
+        """
+        names = dict.fromkeys(quotes.name for symbol in symbols for quotes in self._named(symbol))
+        state = self._state()
+        found: list[Observed] = []
+        for name in names:
+            quotes = None if state is None else state.symbols.get(name)
+            if quotes is not None:
+                found += [each for each in quotes.ticks[-TICKS_MAX:] if each.at >= since_ns]
+        kept: list[KeptQuote] = []
+        size = 0
+        # Of those of one time the one received last comes first, as sorting keeps their order.
+        found.reverse()
+        found.sort(key=_time, reverse=True)
+        for observed in found[:KEPT_MAX]:
+            quote = _kept(observed)
+            size += len(msgspec.json.encode(quote)) + 1
+            if size > KEPT_BYTES_MAX:
+                break
+            kept.append(quote)
+        return tuple(kept)
+
+    # Finding
+
+    def _state(self) -> QuotesState | None:
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
+        return state
+
+    def _contracts(self) -> ContractsState | None:
+        state: ContractsState | None = self._book.state(ContractsView.name, SHARED)
+        return state
+
+    def _named(self, symbol: str) -> list[SymbolQuotes]:
+        """Return what is known under all names that mean the instrument; a broker's name may mean another by now."""
+        state = self._state()
+        if state is None:
+            return []
+        contracts = self._contracts()
+        contract = None if contracts is None else contracts.find(symbol)
+        if contracts is None or contract is None:
+            known = state.symbols.get(symbol)
+            return [] if known is None else [known]
+        aliases = [name for name in contract.broker_ids if contracts.find(name) is contract]
+        found = (state.symbols.get(name) for name in dict.fromkeys((contract.symbol, *aliases)))
+        return [quotes for quotes in found if quotes is not None]
+
+    def _newest(
+        self, symbol: str, at: int, valuation: Valuation, *, long: bool
+    ) -> tuple[SymbolQuotes, Valued | None] | None:
+        """Return the quotes under the name that has the newest price, and that price; None if nothing is known."""
+        best: tuple[SymbolQuotes, Valued | None] | None = None
+        best_rank = (False, 0)
+        for quotes in self._named(symbol):
+            of = self._valued(quotes, at, valuation, long=long)
+            rank = (False, quotes.received.updated_at) if of is None else (True, self._good_at(of, at))
+            if best is None or rank > best_rank:
+                best, best_rank = (quotes, of), rank
+        return best
+
+    # Valuing
+
+    def _valued(self, quotes: SymbolQuotes, at: int, valuation: Valuation, *, long: bool) -> Valued | None:
+        now = Now(at, self._feeds(), self._stale_after(quotes.name))
+        return valued(quotes.received.prices, valuation, long=long, now=now)
+
+    def _feeds(self) -> dict[str, int]:
+        state = self._state()
+        return {} if state is None else state.feeds
+
+    def _good_at(self, of: Valued, at: int) -> int:
+        """Return until when, as of an instant, all values of a price were what their feeds say."""
+        feeds = self._feeds()
+        return min([good_at(feeds, value, at) for value in of.of])
+
+    def _stale_after(self, name: str) -> int:
+        if not self.bounds.has_names:
+            return _ns(self.bounds.default.stale_after)
+        return _ns(self._bounds(name).stale_after)
+
+    def _bounds(self, name: str) -> Bounds:
+        return self.bounds.of(all_names(self._contracts(), name))
+
+    def _standing(self, quotes: SymbolQuotes, of: Valued, at: int, valuation: Valuation) -> Standing:
+        age, allowed = at - self._good_at(of, at), self._stale_after(quotes.name)
+        pending = quotes.received.prices.pending
+        contradiction = self._contradiction(quotes, of, at, valuation)
+        if abs(age) <= allowed and not of.instead and pending is None and not contradiction:
+            return KNOWN
+        name, found = quotes.name, []
+        if age > allowed:
+            found.append(f"the price of {name} is {_seconds(age)} s old and {_seconds(allowed)} s are allowed")
+        elif -age > allowed:
+            found.append(f"the price of {name} has a time {_seconds(-age)} s in the future")
+        if of.instead:
+            found.append(f"{name} has no {MISSING[valuation]}: {of.instead} stands in for valuation {valuation.value}")
+        if pending is not None:
+            span = f"{pending.low}" if pending.low == pending.high else f"{pending.low}/{pending.high}"
+            found.append(f"a price of {name}, {span}, is too far from {of.price} and unconfirmed")
+        if contradiction:
+            found.append(contradiction)
+        return worst([stale(why, max(age, 0)) for why in found])
+
+    def _contradiction(self, quotes: SymbolQuotes, of: Valued, at: int, valuation: Valuation) -> str:
+        """Return which fresh price under another name of the instrument is too far from this one, "" for none."""
+        for other in self._named(quotes.name):
+            found = None if other is quotes else self._valued(other, at, valuation, long=True)
+            if found is None or abs(at - self._good_at(found, at)) > self._stale_after(other.name):
+                continue
+            band = max(band_at(quotes.limits, price) for price in (of.price, found.price))
+            if abs(of.price - found.price) > band:
+                return f"the price of {quotes.name}, {of.price}, is too far from that of {other.name}, {found.price}"
+        return ""
+
+    def _quote(self, symbol: str, quotes: SymbolQuotes, of: Valued | None, at: int, valuation: Valuation) -> Quote:
+        received = quotes.received
+        prices = received.prices
+        last, bid, ask, mark = prices.last, prices.bid, prices.ask, prices.mark
+        quoted_at = received.updated_at if of is None else min([value.at for value in of.of])
+        missing = unknown(prices.why or "no price was received")
+        standing = missing if of is None else self._standing(quotes, of, at, valuation)
+        # Positional, in the order of the members: keyword arguments take twice as long.
+        return Quote(
+            symbol,
+            None if last is None else last.price,
+            None if bid is None else bid.price,
+            None if ask is None else ask.price,
+            None if received.last_sized is None else received.last_sized.event.last_size,
+            None if received.bid_sized is None else received.bid_sized.event.bid_size,
+            None if received.ask_sized is None else received.ask_sized.event.ask_size,
+            None if of is None else of.price,
+            quoted_at,
+            at - (quoted_at if of is None else self._good_at(of, at)),
+            standing is not KNOWN,
+            None if last is None else last.at,
+            None if bid is None else bid.at,
+            None if ask is None else ask.at,
+            received.updated_at,
+            None if mark is None else mark.price,
+            None if mark is None else mark.at,
+            standing.why,
+        )
+
+    def _marked(self, symbol: str) -> QuoteUsed | None:
+        contracts = self._contracts()
+        contract = None if contracts is None else contracts.find(symbol)
+        return self._marked_prices.get(symbol if contract is None else contract.symbol)
+
+    @override
+    def __repr__(self) -> str:
+        state = self._state()
+        count = 0 if state is None else len(state.symbols)
+        return f"<Quotes of {count} symbols, stale after {self.stale_after_ns / NANOSECONDS:g} s>"
+
+
+def _tick(observed: Observed) -> Tick:
+    event = observed.event
+    return Tick(
+        observed.at,
+        event.last,
+        event.bid,
+        event.ask,
+        event.last_size,
+        event.bid_size,
+        event.ask_size,
+        event.mark,
+        event.source,
+        observed.ignored,
+    )
+
+
+def _kept(observed: Observed) -> KeptQuote:
+    event = observed.event
+    return KeptQuote(
+        event.symbol, observed.at, event.last, event.bid, event.ask, event.mark, event.source, observed.ignored
+    )
+
+
+def _time(observed: Observed) -> int:
+    return observed.at
+
+
+def _seconds(duration: int) -> str:
+    return f"{duration / NANOSECONDS:,.1f}".removesuffix(".0")
+
+
+def _ns(duration: int | timedelta) -> int:
+    assert isinstance(duration, int)
+    return duration
