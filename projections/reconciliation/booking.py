@@ -12,7 +12,7 @@ from projections.decimals import FIXED, ZERO
 from projections.reconciliation.difference import ADJUSTABLE
 from projections.reconciliation.positions import position_difference, reported_positions
 from projections.view import SHARED
-from projections.views.executions.position_totals import quotient
+from projections.views.executions.prices import has_value, price_of, quotient, value_of
 from projections.views.executions.state import VIEW, ExecutionsState
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ def _opening_price(report: ReportedPosition, missing: Decimal, *, is_closing: bo
     known = figures.quantity and not figures.unpriced and report.adjusted is None and report.replaced is None
     if is_closing or not known:
         return average
-    price = quotient(report.there * average - figures.cost, missing)
+    if not has_value(average, inverse=figures.inverse):
+        return average
+    value = quotient(report.there * value_of(average, inverse=figures.inverse) - figures.cost, missing)
+    price = price_of(value, inverse=figures.inverse) if value else value
     # Below zero it means that the broker counts otherwise, or rounds its averages.
     return price if average > ZERO and price > ZERO else average

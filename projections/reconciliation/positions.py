@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from eventstore import Instant, Record
 from eventstore.trading import (
     AdjustmentReason,
+    ContractDefined,
     OrderFilled,
     PositionAdjusted,
     PositionReported,
@@ -24,6 +26,7 @@ from projections.reconciliation.difference import EVIDENCE_MAX, Difference, Diff
 from projections.view import SHARED
 from projections.views.contracts.directory import Directory, Meaning
 from projections.views.executions.position_totals import PositionTotals
+from projections.views.executions.prices import price_of
 from projections.views.executions.state import ExecutionsState, holding_key
 from projections.views.executions.view import ExecutionsView
 
@@ -90,6 +93,9 @@ class _PositionHistory:
 
     def read(self, record: Record) -> None:
         event = record.event
+        if isinstance(event, ContractDefined):
+            self._define(event, record)
+            return
         self._view.apply_beside(self._shared, self._state, event, record)
         self._view.finish(self._state)
         if isinstance(event, PositionReported):
@@ -102,6 +108,13 @@ class _PositionHistory:
             if before != after:
                 self._quantities[key] = after
                 self._changed(key, before, after - before, record)
+
+    def _define(self, event: ContractDefined, record: Record) -> None:
+        """Take a contract's terms: the first ones also count for what was traded before."""
+        if self._view.concerns(self._state, event):
+            self._view.apply_beside(self._shared, self._state, event, record)
+            self._view.finish(self._state)
+            self._quantities |= {key: holding.totals.quantity for key, holding in self._state.holdings.items()}
 
     def finish(self) -> list[ReportedPosition]:
         """Return the newest reports, by symbol and side."""
@@ -168,9 +181,14 @@ def _meanings(name: str, known: Sequence[Meaning]) -> tuple[Meaning, ...]:
 def reported_positions(book: Book, account: str) -> list[ReportedPosition]:
     """Return the newest report of each of an account's positions; every record of the positions is read."""
     history = _PositionHistory(book)
-    for each in book.read(account=account, types=_TYPES):
+    contracts = book.read(account=SHARED, types=(ContractDefined,))
+    for each in heapq.merge(book.read(account=account, types=_TYPES), contracts, key=_log_position):
         history.read(each)
     return history.finish()
+
+
+def _log_position(record: Record) -> int:
+    return record.position
 
 
 def position_difference(book: Book, report: ReportedPosition, tolerance: Decimal | None = None) -> Difference | None:
@@ -208,7 +226,8 @@ def _differing_average(book: Book, report: ReportedPosition, tolerance: Decimal 
     priced = figures.quantity - figures.unpriced
     if reported is None or not priced or figures.unpriced or report.adjusted is not None or report.late:
         return None
-    averages = (figures.cost / priced, figures.average_cost_total / priced)
+    costs = figures.cost, figures.average_cost_total
+    averages = [price_of(cost / priced, inverse=figures.inverse) for cost in costs]
     ours = min(averages, key=lambda average: abs(average - reported))
     if tolerance is None:
         contract = book.contracts.find(report.symbol)

@@ -13,7 +13,7 @@ from projections.views.executions.pnl_totals import PnlTotals
 from projections.views.executions.state import TRIPS_MAX
 from tests.reference.compared import Pair
 from tests.reference.differences import NEAR
-from tests.reference.histories import CONTRACTS
+from tests.reference.histories import COIN, CONTRACTS, SPOT
 
 Sums = dict[str, dict[str, Decimal]]
 """Figures by what they are of, and by name."""
@@ -126,6 +126,20 @@ def trips_and_positions(pair: Pair) -> list[str]:
     return problems
 
 
+def _coin_fees(pair: Pair) -> Decimal:
+    """Return what fees took of the coins bought, less what the busts of unknown trades gave back."""
+    charged = [
+        (each.quantity, sum((fee for name, fee in fees if name == COIN), Decimal(0)))
+        for each in pair.book.trades.of(pair.account, SPOT)
+        for fees in [((each.fee_currency, each.fee), *each.other_fees)]
+        if each.side is Side.BUY and not each.busted
+    ]
+    busts = [fact for fact in pair.models.positions.booked if (fact.kind, fact.side) == ("BUST", 1)]
+    back = [(fact.quantity or Decimal(0), fact.fee) for fact in busts if fact.currency == COIN]
+    taken, given = (sum((fee for size, fee in each if fee < size), Decimal(0)) for each in (charged, back))
+    return taken - given
+
+
 def positions_and_trades(pair: Pair) -> list[str]:
     """Compare each contract's positions with what was bought less what was sold, and the adjustments on record.
 
@@ -143,6 +157,7 @@ def positions_and_trades(pair: Pair) -> list[str]:
             (each.quantity for each in pair.book.positions.of(pair.account) if each.symbol == symbol), Decimal(0)
         )
         expected = totals.bought - totals.sold + sum((fact.quantity or Decimal(0) for fact in mine), Decimal(0))
+        expected -= _coin_fees(pair) if symbol == SPOT else 0
         if held != expected:
             problems.append(f"{symbol}: {held} held, {expected} bought less sold and adjusted")
     return problems

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from tests.reference.facts import ZERO, Fact
-from tests.reference.items import NOTHING, Item, fractions
+from tests.reference.items import NOTHING, Item, fractions, worth
 from tests.reference.sequence import Figures, Position
 from tests.reference.trades import Execution, Fee
 
@@ -18,14 +20,28 @@ def stated(fact: Fact) -> tuple[Figures, Figures] | None:
     return fractions((fact.side * quantity, price)), fractions(after)
 
 
+def refunded(position: Position, fact: Fact) -> tuple[Fraction, list[Fee]]:
+    """Return what a bust of a trade that is not known gives back: of the coin bought, and of its fees."""
+    if fact.kind != "BUST" or not fact.fee:
+        return NOTHING, []
+    coin, quantity = position.terms.coin if position.terms else "", fact.quantity or ZERO
+    if coin and coin == fact.currency and (fact.side or 0) > 0 and fact.fee < quantity:
+        return Fraction(fact.fee), [Fee("", -fact.fee * (fact.price or ZERO), position.terms)]
+    return NOTHING, [Fee(fact.currency, -fact.fee, position.terms)]
+
+
 def book(
     position: Position, fact: Fact, change: tuple[Figures, Figures], refund: list[Fee], trade: Execution | None = None
 ) -> None:
     """Book what a bust or correction changes, at prices of its own."""
     (old, old_price), (new, new_price) = change
+    inverse = position.terms is not None and position.terms.inverse
+    was, now = worth(old_price, inverse=inverse), worth(new_price, inverse=inverse)
     # What stays of the quantity changes only its price, which moves no lot.
     same = NOTHING if old * new <= 0 else min(old, new, key=abs)
-    changes = [("REPRICE", same, old_price - new_price)] if same and old_price != new_price else []
+    if old_price != new_price and None in {was, now}:
+        same = NOTHING
+    changes = [("REPRICE", same, (was or NOTHING) - (now or NOTHING))] if same and old_price != new_price else []
     changes += [("OPPOSITE", same - old, old_price)] if same != old else []
     changes += [("OPPOSITE", new - same, new_price)] if same != new else []
     for number, (kind, quantity, price) in enumerate(changes):
@@ -57,5 +73,6 @@ def drop(position: Position, twin: Execution, fact: Fact) -> None:
     for booked in (each for items in position.lists for each in items if each.execution is twin and each is not item):
         # The fees that its bust gave back are gone with it; the round trips keep both.
         booked.is_of_twin = True
-    figures = fractions((twin.quantity, twin.price), item.scale * position.scale_since(item.place))
+    by = item.scale * position.scale_since(item.place)
+    figures = fractions((twin.quantity, twin.price), by, inverse=item.inverse)
     book(position, fact, (figures, (NOTHING, figures[1])), [], twin)

@@ -38,7 +38,7 @@ def money_by_position(account: Positions, stated: list[Fact]) -> dict[Place, Mon
     """Return what each day made in each currency by contract and side, both empty for what names no contract."""
     made: dict[Place, Money] = defaultdict(Money)
     for execution in account.executions.all:
-        _charge(made, day_of(execution.at, stated), (execution.contract, execution.held), execution.fees)
+        _charge(made, day_of(execution.at, stated), (execution.contract, execution.held), execution.costs)
         for at, fee in execution.spent:
             _charge(made, day_of(at, stated), (execution.contract, execution.held), [fee])
     for fact in account.executions.charged:

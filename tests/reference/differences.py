@@ -46,8 +46,8 @@ def _of_position(pair: Pair, symbol: str, side: str) -> list[str]:
         "unpriced": (found.unpriced, totals.quantity - totals.priced),
         "realized": (found.realized_points, first),
         "realized by average cost": (found.realized_points_average_cost, average),
-        "average price": (found.average_price, totals.cost / totals.priced if totals.priced else None),
-        "average cost": (found.average_cost, totals.average_total / totals.priced if totals.priced else None),
+        "average price": (found.average_price, totals.average(totals.cost) if totals.priced else None),
+        "average cost": (found.average_cost, totals.average(totals.average_total) if totals.priced else None),
     }
     problems = [f"{symbol} {side} {what}: {a}, not {b}" for what, (a, b) in pairs.items() if not near(a, b)]
     lots = [(lot.quantity, lot.price) for lot in found.lots]

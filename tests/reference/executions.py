@@ -38,6 +38,7 @@ class Executions:
         times = (fact.at, fact.timed, fact.log)
         contract = self.contracts.of(str(fact.symbol))
         fresh = Execution(fact.id, contract, fact.held, *times, [fact.stream], fact.trading_day, figures)
+        fresh.coin = self.contracts.defined[contract].coin if contract in self.contracts.defined else ""
         if fact.fee:
             fresh.charge(Fee(fact.currency, fact.fee, self.contracts.defined.get(contract)))
             fresh.stated_fee = fresh.fees[0]

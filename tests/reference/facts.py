@@ -20,7 +20,8 @@ class Fact:
     names), DAY (a trading day from `at` until `until`), RESTART, or a word of an order's life (see orders.py). `side`
     is 1 for bought, -1 for sold. What a report does not state is None, and `timed` is False where `at` is only when it
     was recorded. `recorded` is when the log took it, 0 if it took it when it happened; `ahead` is whether it stated a
-    time that the log had not reached.
+    time that the log had not reached. Of a contract, `inverse` is its payoff, and `coin` what a purchase brings if fees
+    are taken from it.
     """
 
     kind: str
@@ -41,6 +42,8 @@ class Fact:
     reason: str = ""
     names: tuple[str, ...] = ()
     multiplier: Decimal | None = None
+    inverse: bool = False
+    coin: str = ""
     until: int = 0
     recorded: int = 0
     ahead: bool = False

@@ -20,9 +20,14 @@ from tests.reference.facts import ZERO, Fact
 START = 1_767_571_200 * 10**9  # 2026-01-05, a Monday, UTC
 MINUTE = 60 * 10**9
 DAY = 24 * 60 * MINUTE
-CONTRACTS = {"ESH6": ("50", "USD"), "NQH6": ("20", "USD"), "FDAX": ("25", "EUR"), "BTCUSDT": ("1", "USD")}
-NAMES = {"ESH6": ("CON.ES", "@ES"), "NQH6": ("CON.NQ",), "FDAX": (), "BTCUSDT": ()}
+CONTRACTS = {
+    "ESH6": ("50", "USD"), "NQH6": ("20", "USD"), "FDAX": ("25", "EUR"), "BTCUSDT": ("1", "USD"),
+    "XBTUSD": ("100", "BTC"), "ETHUSD": ("1", "USD"),
+}  # fmt: skip
+NAMES = {"ESH6": ("CON.ES", "@ES"), "NQH6": ("CON.NQ",), "FDAX": (), "BTCUSDT": (), "XBTUSD": (), "ETHUSD": ()}
 HEDGED = "BTCUSDT"
+INVERSE, SPOT = "XBTUSD", "ETHUSD"
+COIN = "ETH"
 RULES = {
     "late": "some facts are recorded later than others that happened after them",
     "repeated": "an execution is reported again: under the broker's order id, as a trade, with a fee that was missing",
@@ -58,7 +63,7 @@ class Trade:
 class History:
     """One account's life, and how it is reported."""
 
-    def __init__(self, seed: int, rules: Collection[str]) -> None:
+    def __init__(self, seed: int, rules: Collection[str], symbols: Collection[str]) -> None:
         self.chance = random.Random(seed)
         self.rules = rules
         self.now = START + 9 * 60 * MINUTE
@@ -72,12 +77,13 @@ class History:
         self.ended: dict[tuple[str, str], list[str]] = {}
         """Trade ids of earlier trips."""
         self.number = 0
+        self.symbols = list(symbols)
 
     def facts(self, length: int) -> list[Fact]:
         """Return that many steps, in the order of the log."""
         kinds = [self._order, self._order, self._order, self._trade, self._fee, self._bust, self._correct, self._adjust]
         kinds += [self._split, self._restart, self._day] + [self._missed] * ("missed" in self.rules)
-        for symbol in CONTRACTS:
+        for symbol in self.symbols:
             self._define(symbol, self.now + (self.chance.choice((0, 0, 2 * DAY)) if "names" in self.rules else 0))
         for _ in range(length):
             self.now += self.chance.choice((1, 5, 60, 7 * 60)) * MINUTE
@@ -104,12 +110,13 @@ class History:
     def _define(self, symbol: str, at: int) -> None:
         multiplier, currency = CONTRACTS[symbol]
         known = Fact("DEFINE", 0, at, symbol=symbol, multiplier=Decimal(multiplier), currency=currency)
+        known = replace(known, inverse=symbol == INVERSE, coin=COIN if symbol == SPOT else "")
         self.reported.append((START, known))
         self.reported.append((at, replace(known, names=NAMES[symbol])))
 
     def _order(self) -> None:
         self.number += 1
-        order, symbol, side = f"O-{self.number}", self.chance.choice(list(CONTRACTS)), self.chance.choice((1, -1))
+        order, symbol, side = f"O-{self.number}", self.chance.choice(self.symbols), self.chance.choice((1, -1))
         about = Fact("SUBMIT", 0, self.now, stream=f"order/{order}", symbol=symbol, side=side)
         quantity = Decimal(self.chance.randint(1, 6))
         self.reported += [(self.now, replace(about, quantity=quantity)), (self.now, replace(about, kind="ACCEPT"))]
@@ -131,7 +138,7 @@ class History:
                     trade.is_complete = True
 
     def _trade(self) -> None:
-        symbol, quantity = self.chance.choice(list(CONTRACTS)), Decimal(self.chance.randint(1, 6))
+        symbol, quantity = self.chance.choice(self.symbols), Decimal(self.chance.randint(1, 6))
         fact = Fact("TRADE", 0, self.now, symbol=symbol, side=self.chance.choice((1, -1)), quantity=quantity)
         self._fill(replace(fact, held=self._side(symbol)), ZERO)
 
@@ -142,6 +149,11 @@ class History:
         self.number += 1
         fee, currency = self.chance.choice(((ZERO, ""), (Decimal("1.25"), "USD"), (Decimal("0.7"), "")))
         price = Decimal(self.chance.randint(400, 440)) / 4
+        if fact.symbol == INVERSE and self.chance.random() < 1 / 50:
+            price = ZERO
+        if fact.symbol == SPOT and self.chance.random() < 2 / 3:
+            # The last one is as much as was bought, or more.
+            fee, currency = Decimal(self.chance.choice(("0.25", "-0.01", "0.003", "2"))), COIN
         fact = replace(fact, id=f"T{self.number}", price=price, fee=fee, currency=currency)
         fact = fact if fact.stream else replace(fact, stream=f"trade/{fact.id}")
         complete = fact.kind == "FILL" and not room
@@ -168,7 +180,7 @@ class History:
     def _confuse(self, fact: Fact) -> None:
         """Report something else under the id of a trade."""
         days = [(datetime(2026, 1, day, tzinfo=UTC)).date().isoformat() for day in (5, 6)]
-        other = self.chance.choice([name for name in CONTRACTS if name not in {fact.symbol, HEDGED}])
+        other = self.chance.choice([name for name in self.symbols if name not in {fact.symbol, HEDGED}])
         match self.chance.randint(0, 4):
             case 0:
                 self.report(replace(fact, symbol=other, held="NET"), self.now + MINUTE)
@@ -263,7 +275,7 @@ class History:
         self.report(fact)
 
     def _adjust(self) -> None:
-        symbol = self.chance.choice(list(CONTRACTS))
+        symbol = self.chance.choice(self.symbols)
         reason = self.chance.choice(("OPENING", "TRANSFER", "EXPIRY", "RECONCILED"))
         quantity = Decimal(self.chance.choice((-2, -1, 1, 2)))
         price = self.chance.choice((None, Decimal(self.chance.randint(400, 440)) / 4))
@@ -275,7 +287,7 @@ class History:
 
     def _split(self) -> None:
         """Split two for one; unless any change may be, no trade before it is changed any more."""
-        symbol = self.chance.choice(list(CONTRACTS))
+        symbol = self.chance.choice(self.symbols)
         held = self._side(symbol)
         quantity = sum((each for _, each in self.trips.get((symbol, held), [])), ZERO)
         if quantity:
@@ -309,9 +321,11 @@ class History:
         )
 
 
-def history(seed: int, length: int = 60, rules: Collection[str] = tuple(RULES)) -> list[Fact]:
+def history(
+    seed: int, length: int = 60, rules: Collection[str] = tuple(RULES), symbols: Collection[str] = tuple(CONTRACTS)
+) -> list[Fact]:
     """Return the facts of a random history, in the order of the log; the same for the same seed."""
-    return History(seed, rules).facts(length)
+    return History(seed, rules, symbols).facts(length)
 
 
 def event_of(fact: Fact) -> Event | None:
@@ -344,8 +358,7 @@ def _other_event(fact: Fact, side: trading.Side | None, figures: dict[str, Any])
             reason, held = trading.AdjustmentReason(fact.reason), trading.PositionSide(fact.held)
             return trading.PositionAdjusted(symbol=str(fact.symbol), **figures, reason=reason, position_side=held)
         case "DEFINE":
-            known = {"multiplier": fact.multiplier, "currency": fact.currency, "broker_ids": fact.names}
-            return trading.ContractDefined(symbol=str(fact.symbol), **known)  # type: ignore[arg-type]
+            return _definition(fact)
         case "DAY":
             day = date.fromisoformat(str(fact.trading_day))
             return trading.SessionReset(trading_day=day, scheduled_for=fact.at, resets_at=fact.until)
@@ -360,6 +373,15 @@ def _other_event(fact: Fact, side: trading.Side | None, figures: dict[str, Any])
             return trading.OrderReported(status=trading.OrderStatus(fact.reason), quantity=fact.quantity)
         case _:
             return WORDS[fact.kind]()
+
+
+def _definition(fact: Fact) -> trading.ContractDefined:
+    known: dict[str, Any] = {"multiplier": fact.multiplier, "currency": fact.currency, "broker_ids": fact.names}
+    if fact.inverse:
+        known["payoff"] = trading.Payoff.INVERSE
+    if fact.coin:
+        known |= {"base_currency": fact.coin, "asset": trading.Asset.CRYPTO}
+    return trading.ContractDefined(symbol=str(fact.symbol), **known)
 
 
 def place_of(fact: Fact, account: str) -> str:

@@ -21,7 +21,8 @@ class Item:
     next round trip. `history` are the figures (since, quantity, price), the last in force. A split that is fixed keeps
     its ratio. `terms` is the contract's definition when the item was recorded, or the first one after that. `scale` is
     by how much splits multiplied the figures until its place; `reconciled` is the reconciliation that stood for it;
-    `is_of_twin`: it changes an execution that turned out to be another one.
+    `is_of_twin`: it changes an execution that turned out to be another one. Quantities are net of what fees have taken
+    from the coin bought.
     """
 
     kind: str
@@ -40,12 +41,21 @@ class Item:
     older: list[Item] = field(default_factory=list)
 
     @property
+    def inverse(self) -> bool:
+        return self.terms is not None and self.terms.inverse
+
+    @property
     def quantity(self) -> Fraction:
         return self.history[-1][1]
 
     @property
     def price(self) -> Fraction | None:
         return self.history[-1][2]
+
+    @property
+    def value(self) -> Fraction | None:
+        """What its price counts for."""
+        return worth(self.price, inverse=self.inverse)
 
     @property
     def is_unpriced(self) -> bool:
@@ -60,7 +70,14 @@ class Item:
         """Bring the figures to the base of another place: splits have multiplied a quantity by so much until there."""
         more, self.scale = by / self.scale, by
         self.history = [
-            (since, quantity * more, None if price is None else price / more) for since, quantity, price in self.history
+            (since, quantity * more, split_price(price, more, inverse=self.inverse))
+            for since, quantity, price in self.history
+        ]
+
+    def lose(self, coin: Fraction) -> None:
+        """Let a fee take more from the coin that it bought, as if it had always done so."""
+        self.history = [
+            (since, quantity - coin if quantity > 0 else quantity, price) for since, quantity, price in self.history
         ]
 
     def known_at(self, at: int) -> Fraction:
@@ -103,6 +120,23 @@ def scale(items: list[Item], place: tuple[int, int], until: int | None = None) -
     return product
 
 
-def fractions(figures: tuple[Decimal, Decimal], by: Fraction = Fraction(1)) -> tuple[Fraction, Fraction]:
+def fractions(
+    figures: tuple[Decimal, Decimal], by: Fraction = Fraction(1), *, inverse: bool = False
+) -> tuple[Fraction, Fraction]:
     """Return a quantity and a price as exact numbers, on the base of a later time."""
-    return Fraction(figures[0]) * by, Fraction(figures[1]) / by
+    price = Fraction(figures[1])
+    return Fraction(figures[0]) * by, price * by if inverse else price / by
+
+
+def worth(price: Fraction | None, *, inverse: bool) -> Fraction | None:
+    """Return what a price counts for: of an inverse contract -1 ÷ price, which is nothing known at zero or below."""
+    if price is None or not inverse:
+        return price
+    return -1 / price if price > 0 else None
+
+
+def split_price(price: Fraction | None, by: Fraction, *, inverse: bool) -> Fraction | None:
+    """Return a price after a split that multiplies quantities: what was paid stays."""
+    if price is None:
+        return None
+    return price * by if inverse else price / by

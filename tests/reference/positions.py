@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from tests.reference.booking import book, drop, stated, unbook
+from tests.reference.booking import book, drop, refunded, stated, unbook
 from tests.reference.executions import IDENTITIES_MAX, Executions, has_had
-from tests.reference.facts import Fact, counted
-from tests.reference.items import Item, fractions
+from tests.reference.facts import ZERO, Fact, counted
+from tests.reference.items import NOTHING, Item, fractions
 from tests.reference.joining import joined
 from tests.reference.marks import UNCERTAIN, marks_of
 from tests.reference.sequence import RECONCILED_MAX, WINDOW_MAX, Position
-from tests.reference.trades import Execution, Fee, inherited
+from tests.reference.trades import Execution, inherited
 
 WORDS = {"BUST": "BUST", "CORRECT": "CORRECTION"}
 
@@ -28,6 +28,7 @@ class Positions:
         self.unknown, self.booked = list[Fact](), list[Fact]()
         self.days: list[Fact] = []
         self._window_max, self._reconciled_max = window_max, reconciled_max
+        self._head = 0
 
     def get(self, symbol: str, side: str = "NET") -> Position:
         key = (self.executions.contracts.of(symbol), side)
@@ -48,6 +49,8 @@ class Positions:
         return any(each.conflicts for each in mine) or bool(self.marks(symbol, side) & UNCERTAIN)
 
     def apply(self, fact: Fact) -> None:
+        # What was recorded before its trade takes effect with it.
+        self._head = max(self._head, fact.log)
         fact = counted(fact)
         match fact.kind:
             case "FILL" | "TRADE":
@@ -72,12 +75,19 @@ class Positions:
             self._mark(execution, "AHEAD", fact.log)
 
     def _charge(self, fact: Fact) -> None:
+        named = self.executions.about(fact)
+        was = ZERO if named is None else named.taken
         execution = self.executions.charge(fact)
         if execution is not None and execution.busted:
             self._mark(execution, "FEE_OF_BUSTED", fact.log)
+        if execution is not None and execution.taken != was:
+            taken = Fraction(execution.taken - was)
+            self.get(execution.contract, execution.held).move(execution, self._head, taken)
         self._mark_ahead(execution, fact)
 
-    def _take_over(self, execution: Execution, doubts: list[str], log: int, moved_by: int) -> None:
+    def _take_over(
+        self, execution: Execution, doubts: list[str], log: int, moved_by: int, taken: Fraction = NOTHING
+    ) -> None:
         """Put an execution where it happened once its time is known, and mark what is not certain of a report."""
         position = self.get(execution.contract, execution.held)
         if "DAYS_APART" in doubts:
@@ -87,18 +97,22 @@ class Positions:
         for kind in doubts:
             if kind != "MOVED":
                 self._mark(execution, kind, log)
-        position.move(execution)
+        position.move(execution, moved_by, taken)
 
     def _report(self, fact: Fact) -> None:
+        was = {id(each): each.taken for each in self.executions.all}
         verdict, execution = self.executions.report(fact)
-        position, figures = self.get(execution.contract, execution.held), fractions(execution.figures[0][1:])
+        position = self.get(execution.contract, execution.held)
         if verdict == "CONFLICTING":
             position.marked.append((verdict, fact.log))
         elif verdict == "NEW":
-            position.place(Item("FILL", fact.log, fact.at, [(fact.at, *figures)], execution))
+            quantity, price = fractions(execution.figures[0][1:])
+            net = quantity - Fraction(execution.taken)
+            position.place(Item("FILL", fact.log, fact.at, [(fact.at, net, price)], execution))
             self._apply_early(execution, position)
         else:
-            self._take_over(execution, self.executions.doubts, fact.log, fact.log)
+            taken = Fraction(execution.taken - was[id(execution)])
+            self._take_over(execution, self.executions.doubts, fact.log, fact.log, taken)
             # If it happened earlier than it seemed, what was recorded before it may be about it.
             self._apply_early(execution, position)
         self._mark_ahead(execution, fact)
@@ -135,7 +149,9 @@ class Positions:
             if bust and not is_conflict:
                 execution.conflicts.clear()
             return
-        before, after = execution.change(fact)
+        was, costs = execution.taken, execution.costs
+        (quantity, price), after = execution.change(fact)
+        before, after = (quantity - was, price), (after[0] - execution.taken, after[1])
         if is_conflict:
             execution.conflicts.append(fact.log)
             position.marked.append(("CONFLICTING", fact.log))
@@ -148,11 +164,12 @@ class Positions:
             return
         # Figures are on the base of the trade's own time: splits have multiplied it since.
         by = item.scale * position.scale_since(item.place)
-        refund = [fee.refund() for fee in execution.fees] if bust else []
+        refund = [fee.refund() for fee in costs] if bust else []
         if bust:
-            execution.spent = [(execution.at, fee) for fee in execution.fees]
+            execution.spent = [(execution.at, fee) for fee in costs]
             execution.fees.clear()
-        book(position, fact, (fractions(before, by), fractions(after, by)), refund, execution)
+        figures = [fractions(each, by, inverse=item.inverse) for each in (before, after)]
+        book(position, fact, (figures[0], figures[1]), refund, execution)
 
     def _change_unknown(self, fact: Fact) -> None:
         """Book a change of a trade that is not known by what it says of it; if that is not enough, remember it."""
@@ -168,8 +185,8 @@ class Positions:
         else:
             self.booked.append(fact)
             position = self.get(str(fact.symbol), fact.held)
-            refund = [Fee(fact.currency, -fact.fee, position.terms)] if bust and fact.fee else []
-            book(position, fact, change, refund)
+            taken, refund = refunded(position, fact)
+            book(position, fact, ((change[0][0] - taken, change[0][1]), change[1]), refund)
 
     def _adjust(self, fact: Fact) -> None:
         position, price = self.get(str(fact.symbol), fact.held), None if fact.price is None else Fraction(fact.price)

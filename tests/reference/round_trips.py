@@ -29,19 +29,19 @@ class Trip:
     items: list[Item] = field(default_factory=list)
     ended_at: int | None = None
 
-    def trade(self, item: Item, quantity: Fraction, price: Fraction | None) -> None:
+    def trade(self, item: Item, quantity: Fraction, value: Fraction | None) -> None:
         self.items.append(item)
-        self.received = None if self.received is None or price is None else self.received - quantity * price
+        self.received = None if self.received is None or value is None else self.received - quantity * value
 
     def resume(self, begun: Trip, carried: list[Item]) -> None:
         """Take over a trip of another name, whose open lots are carried: what it has made until then, and its fees."""
         self.items = begun.items + self.items
         self.charged += begun.charged
-        prices = [item.price for item in carried]
-        if self.received is None or begun.received is None or None in prices:
+        values = [item.value for item in carried]
+        if self.received is None or begun.received is None or None in values:
             self.received = None
         else:
-            self.received += begun.received + sum(item.quantity * (item.price or 0) for item in carried)
+            self.received += begun.received + sum(item.quantity * (item.value or 0) for item in carried)
 
     @property
     def fees(self) -> dict[str, Decimal]:
@@ -75,17 +75,17 @@ def _trips(trip: Trip, items: list[Item], ended: list[Trip], begun: dict[int, Tr
             continue
         after = held + item.quantity
         through = held * after < 0
-        trip.trade(item, -held if through else item.quantity, item.price)
+        trip.trade(item, -held if through else item.quantity, item.value)
         # The whole fee of a fill through flat belongs to the trip that it ends.
         trade = item.execution if item.kind == "FILL" else None
-        trip.charged += item.fees if trade is None else trade.fees + [fee for _, fee in trade.spent]
+        trip.charged += item.fees if trade is None else trade.costs + [fee for _, fee in trade.spent]
         held = after
         if not after or through:
             trip.ended_at = item.at
             ended.append(trip)
             trip = Trip(trip.symbol, trip.side)
         if through:
-            trip.trade(item, after, item.price)
+            trip.trade(item, after, item.value)
     return trip
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from math import prod
 
 from tests.reference.facts import Fact, day_of
-from tests.reference.items import Item, fix, ratio, scale
+from tests.reference.items import Item, fix, fractions, ratio, scale, split_price
 from tests.reference.lots import Totals, fold
 from tests.reference.trades import Execution, state_terms
 
@@ -142,7 +142,7 @@ class Position:
     def change(self, item: Item, fact: Fact, after: Figures) -> None:
         """Correct or bust an item within the window: as if it had been so from the start."""
         before, (quantity, price) = item.quantity, after
-        item.history.append((fact.at, quantity * item.scale, price / item.scale))
+        item.history.append((fact.at, quantity * item.scale, split_price(price, item.scale, inverse=item.inverse)))
         gap = self.reconciled(fact.at, fact.log)
         self.mark_instant(gap, fact.at, fact.log)
         self.absorb(gap, item, item.quantity - before)
@@ -174,11 +174,23 @@ class Position:
             if item.kind == reason and item.is_unpriced:
                 item.state(item.quantity, price)
 
-    def move(self, execution: Execution) -> None:
-        """Put an execution where it happened once its time is known; what it realized stays if it is fixed."""
+    def move(self, execution: Execution, log: int, taken: Fraction = Fraction(0)) -> None:
+        """Put an execution where it happened once its time is known; what it realized stays if it is fixed.
+
+        `taken` is how much more a fee takes from the coin that it bought.
+        """
         item = self.item_of(execution)
         if item is not None and item.at != execution.at and self.is_open(item):
             self.take_out(item)
             item.at = execution.at
             item.rescale(Fraction(1))
+            item.lose(taken)
             self.place(item)
+        elif item is not None and taken and self.is_open(item):
+            item.lose(taken * item.scale)
+            self.absorb(self.reconciled(item.at, log), item, -taken * item.scale)
+        elif item is not None and taken:
+            by = item.scale * self.scale_since(item.place)
+            lost, price = fractions((execution.quantity, execution.price), by)
+            lost *= taken / Fraction(execution.quantity)
+            self.place(Item("OPPOSITE", log, execution.at, [(execution.at, -lost, price)], execution))

@@ -18,6 +18,7 @@ from tests.proving import rounds
 from tests.reference.agreement import AGREEMENT
 from tests.reference.compared import ACCOUNTS, Compared, Pair, recorded
 from tests.reference.differences import FIGURES, money_problems, order_problems, position_problems, trip_problems
+from tests.reference.histories import INVERSE, SPOT
 
 pytestmark = pytest.mark.untraced
 
@@ -53,6 +54,14 @@ def other_books(both: Compared, chance: random.Random) -> list[str]:
 def test_the_views_agree_with_the_models_and_with_each_other(memory_path: Path) -> None:
     for seed in rounds("views against models", test=200, prove=20_000):
         both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
+        assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
+        assert other_books(both, random.Random(seed)) == []
+        both.close()
+
+
+def test_the_views_agree_with_the_models_of_inverse_contracts_and_coin_fees(memory_path: Path) -> None:
+    for seed in rounds("views against models of payoffs", test=30, prove=20_000):
+        both = Compared(recorded(seed, 40, symbols=(INVERSE, SPOT)), memory_path / f"{seed}.sqlite")
         assert problems_of(both.pairs, (*FIGURES, *AGREEMENT)) == []
         assert other_books(both, random.Random(seed)) == []
         both.close()

@@ -13,8 +13,9 @@ import pytest
 
 from tests.proving import rounds
 from tests.reference.days import Money, money
-from tests.reference.facts import Fact
-from tests.reference.histories import CONTRACTS, RULES, START, history
+from tests.reference.facts import ZERO, Fact
+from tests.reference.histories import CONTRACTS, INVERSE, RULES, START, history
+from tests.reference.items import worth
 from tests.reference.positions import Positions
 from tests.reference.round_trips import all_trips, volume
 from tests.reference.sequence import Position
@@ -48,7 +49,8 @@ def test_a_position_is_what_was_bought_less_what_was_sold_with_its_adjustments()
             items = [item for position in held for item, _, _ in position.entries()]
             others = {"FILL", "OPPOSITE", "REPRICE", "CARRIED"}
             adjusted = sum((item.quantity for item in items if item.kind not in others), Fraction(0))
-            assert sum(position.totals().quantity for position in held) == Fraction(bought - sold) + adjusted
+            taken = sum((each.taken for each in account.executions.all if each.contract == symbol), ZERO)
+            assert sum(position.totals().quantity for position in held) == Fraction(bought - sold - taken) + adjusted
 
 
 def test_what_was_realized_and_what_is_open_are_the_cash_flow() -> None:
@@ -58,12 +60,19 @@ def test_what_was_realized_and_what_is_open_are_the_cash_flow() -> None:
         for symbol, held in exact(account):
             items = [item for position in held for item, _, _ in position.entries()]
             adjustments = [item for item in items if item.execution is None and item.kind != "CARRIED"]
-            if any(item.price is None for item in adjustments):
+            mine = [each for each in account.executions.all if each.contract == symbol]
+            inverse = symbol == INVERSE
+            # A trade at no price that counts realizes nothing, whatever became of it.
+            ever = [worth(Fraction(price), inverse=inverse) for each in mine for *_, price in each.figures]
+            stated = [worth(item.price, inverse=inverse) for item in adjustments]
+            if None in ever or None in stated:
                 continue
             checked += 1
-            mine = [each for each in account.executions.all if each.contract == symbol]
-            paid = sum((Fraction(each.quantity) * Fraction(each.price) for each in mine), Fraction(0))
-            paid += sum((item.quantity * (item.price or 0) for item in adjustments), Fraction(0))
+            parts = [
+                (Fraction(each.quantity - each.taken), worth(Fraction(each.price), inverse=inverse)) for each in mine
+            ]
+            parts += [(item.quantity, value) for item, value in zip(adjustments, stated, strict=True)]
+            paid = sum((quantity * (value or 0) for quantity, value in parts), Fraction(0))
             entries = [entry for position in held for entry in position.entries()]
             totals = [position.totals() for position in held]
             assert sum(each.cost for each in totals) - sum(first for _, first, _ in entries) == paid

@@ -28,7 +28,8 @@ class Execution:
     """One trade. `figures` are all that were ever in force, as (since, signed quantity, price); a bust leaves zero.
 
     `spent` are fees, and when they were charged, that were refunded later since the trade was fixed when it was busted.
-    `contract` is what its symbol meant when it was reported, or what that contract has become a name of since.
+    `contract` is what its symbol meant when it was reported, or what that contract has become a name of since; `coin`
+    is the one that its fees are taken from.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Execution:
     stated_fee: Fee | None = None
     fee_conflict: bool = False
     conflicts: list[int] = field(default_factory=list)
+    coin: str = ""
 
     @property
     def quantity(self) -> Decimal:
@@ -57,6 +59,22 @@ class Execution:
     @property
     def busted(self) -> bool:
         return not self.quantity
+
+    @property
+    def taken(self) -> Decimal:
+        """What its fees in the coin bought take from it; fees of as much as was bought, or more, are not taken."""
+        mine = sum((fee.amount for fee in self.fees if self.coin and fee.currency == self.coin), ZERO)
+        return mine if self.quantity > 0 and mine < self.quantity else ZERO
+
+    @property
+    def costs(self) -> list[Fee]:
+        """Return its fees as they count: what is taken from the coin bought as money, at the trade's price."""
+        if not self.taken:
+            return self.fees
+        return [
+            replace(fee, currency="", amount=fee.amount * self.price) if fee.currency == self.coin else fee
+            for fee in self.fees
+        ]
 
     @property
     def order(self) -> str | None:

@@ -357,7 +357,7 @@ def test_a_session_that_ends_later_does_not_unsettle_what_is_marked(book: Book, 
 
 
 def test_an_id_that_thousands_of_trades_share_is_kept_for_the_newest_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = RecentTrades(limit=10, full_at=10)
+    known = RecentTrades(limit=10, full_count=10)
     for number in range(1, 1_000):
         item = Item(
             ItemKind.TRADE, number, number, Decimal(1), Decimal(1), "X", NET, f"T{number // 20}", ordinal=number

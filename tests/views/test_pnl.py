@@ -244,15 +244,17 @@ def test_what_is_open_is_valued_at_its_quote_which_has_an_age(trading: Trading) 
     trading.at(MONDAY, fill("T1", 2, 100), fill("T2", 2, 110), fill("T3", -3, 120))
     trading.at(MONDAY, fill("T4", -1, 1000, "FDAX"), fill("T5", 1, 5, "NQZ5"), fill("T6", -1, 5, "NQZ5"))
     (es, dax) = trading.book.pnl.unrealized("A", MONDAY)
-    assert (dax.amount, dax.price, dax.quoted_at, dax.age, dax.stale) == (None, None, None, None, True)
-    trading.quote(MONDAY, "ESZ5", 112)
-    trading.quote(MONDAY - 20 * 10**9, "FDAX", 990)
+    # A fill is a price, too.
+    assert (dax.amount, dax.price, dax.quoted_at, dax.age, dax.stale) == (0, 1000, MONDAY, 0, False)
+    trading.quote(MONDAY, "ESZ5", 115)
+    trading.quote(MONDAY + 10**9, "FDAX", 990)
     (es, dax) = trading.book.pnl.unrealized("A", MONDAY + 10**9)
-    assert (es.symbol, es.currency, es.quantity, es.price) == ("ESZ5", "USD", 1, 112)
-    assert (es.amount, es.amount_average_cost, es.quoted_at, es.age, es.stale) == (100, 350, MONDAY, 10**9, False)
-    assert (dax.currency, dax.amount, dax.age, dax.stale) == ("EUR", 250, 21 * 10**9, True)
+    assert (es.symbol, es.currency, es.quantity, es.price) == ("ESZ5", "USD", 1, 115)
+    assert (es.amount, es.amount_average_cost, es.quoted_at, es.age, es.stale) == (250, 500, MONDAY, 10**9, False)
+    assert (dax.currency, dax.amount, dax.age, dax.stale) == ("EUR", 250, 0, False)
+    assert [each.stale for each in trading.book.pnl.unrealized("A", MONDAY + 11 * 10**9)] == [True, False]
     trading.book.quotes.stale_after_ns = 30 * 10**9
-    assert not trading.book.pnl.unrealized("A", MONDAY)[0].stale
+    assert not trading.book.pnl.unrealized("A", MONDAY + 11 * 10**9)[0].stale
 
 
 def test_what_others_report_stands_beside_and_the_newest_of_each_counts(trading: Trading) -> None:

@@ -31,6 +31,7 @@ from projections.views.executions import window
 from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
 from projections.views.executions.pnl import PnlTotals, Unrealized
 from projections.views.executions.state import VIEW, ExecutionsState, key_of
+from projections.views.quotes import Bounds
 from tests.clocks import EpochClock
 from tests.views.position_folding import BUY, LONG, NET, SELL, SHORT, Folding, fill, folded, round_tripped
 
@@ -190,10 +191,15 @@ def test_realized_and_unrealized_are_cash_flow_and_market_value(
         flows[key] = flows.get(key, Fraction(0)) + worth
     with EventStore(MemoryJournal(), clock=EpochClock(0)) as store, open_book(store, snapshots=False) as book:
         for symbol, multiplier in MULTIPLIERS.items():
-            contract = ContractDefined(symbol=symbol, multiplier=multiplier, currency=CURRENCIES[symbol])
+            contract = ContractDefined(
+                symbol=symbol, multiplier=multiplier, currency=CURRENCIES[symbol], may_be_negative=True
+            )
             book.append(f"contract/-/{symbol}", contract)
-            book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=quoted[symbol]))
         book.append("order/A/O-1", dealt)
+        # However far from what was paid: the second one confirms the first.
+        book.quotes.bounds.default = Bounds(confirm_after=0)
+        for symbol in [*MULTIPLIERS, *MULTIPLIERS]:
+            book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=quoted[symbol]))
         realized: dict[Any, PnlTotals] = {(made.symbol, made.side): made for made in book.pnl.by_symbol("A")}
         open_now: dict[Any, Unrealized] = {(each.symbol, each.side): each for each in book.pnl.unrealized("A")}
         whole = book.pnl.total("A")

@@ -5,7 +5,7 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import replace
 
-from eventstore.trading import ContractDefined
+from eventstore.trading import ContractDefined, Payoff
 from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols, renamed
 
 VIEW = "executions"
@@ -30,11 +30,22 @@ class Meaning(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Terms(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What a contract's points are worth from a log position on; None is what its definition does not state."""
+    """What a contract's points are worth from a log position on; None is what its definition does not state.
+
+    `payoff` is how points follow from prices.
+    """
 
     since: int
     multiplier: Decimal | None
     currency: str | None
+    payoff: Payoff = Payoff.LINEAR
+
+
+class Coin(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The coin that a purchase brings from a log position on, which fees in it are taken from; empty without one."""
+
+    since: int
+    name: str
 
 
 class Directory(msgspec.Struct):
@@ -42,7 +53,8 @@ class Directory(msgspec.Struct):
 
     `names` has only names that have meant something else than themselves, and `terms` is by symbol: both oldest first.
     `symbols` has the broker ids of each symbol's newest definition. `dropped` has the names that mean only themselves
-    again, and since when, the first one first; `merged` how many terms of a symbol were merged into its oldest.
+    again, and since when, the first one first; `merged` how many terms of a symbol were merged into its oldest. `coins`
+    is by symbol, only of contracts that have had one.
     """
 
     names: dict[str, tuple[Meaning, ...]] = {}
@@ -50,6 +62,7 @@ class Directory(msgspec.Struct):
     symbols: dict[str, tuple[str, ...]] = {}
     dropped: dict[str, int] = {}
     merged: dict[str, int] = {}
+    coins: dict[str, tuple[Coin, ...]] = {}
 
     def define(self, event: ContractDefined, log_position: int) -> None:
         """Take a definition, later than all before; one that repeats the newest adds nothing. Raises TooManySymbols."""
@@ -64,7 +77,10 @@ class Directory(msgspec.Struct):
         for name, meant in renamed(event, listed, aliases):
             if name not in self.symbols:
                 self._name(name, name if meant is None else meant, log_position)
-        self._define_terms(symbol, Terms(log_position, event.point_value, event.currency))
+        self._define_terms(symbol, Terms(log_position, event.point_value, event.result_currency, event.payoff))
+        coins, coin = self.coins.get(symbol, ()), event.bought_coin or ""
+        if (coins[-1].name if coins else "") != coin:
+            self.coins[symbol] = (*coins, Coin(log_position, coin))[-VERSIONS_MAX:]
 
     def symbol_at(self, name: str, log_position: int) -> str:
         """Return the symbol of the contract that a name means at a log position, or the name where it means none."""
@@ -84,6 +100,30 @@ class Directory(msgspec.Struct):
         while index > 0 and known[index].since > log_position:
             index -= 1
         return index + self.merged.get(symbol, 0)
+
+    def is_inverse_at(self, symbol: str, log_position: int) -> bool:
+        """Return whether a contract's payoff at a log position is INVERSE; it is LINEAR before any definition."""
+        known = self.terms.get(symbol, ())
+        payoff = next((each.payoff for each in reversed(known) if each.since <= log_position), Payoff.LINEAR)
+        return payoff is Payoff.INVERSE
+
+    def coin_at(self, symbol: str, log_position: int) -> str:
+        """Return the coin that a purchase brings at a log position, which fees in it are taken from; empty if none."""
+        known = self.coins.get(symbol, ())
+        return next((each.name for each in reversed(known) if each.since <= log_position), "")
+
+    def is_first_at(self, symbol: str, log_position: int) -> bool:
+        """Return whether a contract was defined for the first time at a log position."""
+        known = self.terms.get(symbol, ())
+        return any(each.since == log_position for each in known[: 1 + _has_no_payoff(known)])
+
+    def first_terms(self, symbol: str, log_position: int) -> tuple[int, bool, str]:
+        """Return what counts for what precedes a contract's definition: index of terms, whether inverse, and the coin.
+
+        The coin is the one in force at a log position.
+        """
+        index = int(_has_no_payoff(self.terms.get(symbol, ())))
+        return index, bool(index), self.coin_at(symbol, log_position)
 
     def terms_of(self, symbol: str, index: int) -> Terms | None:
         """Return a contract's terms by their index; None where no definition has any.
@@ -111,15 +151,25 @@ class Directory(msgspec.Struct):
     def _define_terms(self, symbol: str, terms: Terms) -> None:
         known = self.terms.get(symbol)
         if known is None:
-            self.terms[symbol] = (terms,)
+            first = (Terms(0, None, terms.currency),) if terms.payoff is Payoff.INVERSE else ()
+            self.terms[symbol] = (*first, terms)
             return
         last = known[-1]
-        if (last.multiplier, last.currency) == (terms.multiplier, terms.currency):
+        if (last.multiplier, last.currency, last.payoff) == (terms.multiplier, terms.currency, terms.payoff):
             return
-        if last.multiplier in {None, terms.multiplier} and last.currency in {None, terms.currency}:
+        is_compatible = last.multiplier in {None, terms.multiplier} and last.currency in {None, terms.currency}
+        if is_compatible and last.payoff is terms.payoff:
             # It states only what they lacked: they are completed, for what was folded under them as well.
             self.terms[symbol] = (*known[:-1], replace(terms, since=last.since))
             return
         self.terms[symbol] = (*known, terms)[-VERSIONS_MAX:]
         if len(known) == VERSIONS_MAX:
             self.merged[symbol] = self.merged.get(symbol, 0) + 1
+
+
+def _has_no_payoff(known: tuple[Terms, ...]) -> bool:
+    """Return whether the first terms are those of an inverse contract before it was defined.
+
+    Points that were folded then followed from another payoff: without a multiplier, they are never taken for money.
+    """
+    return bool(known) and not known[0].since

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from eventstore import DuplicateEvent, Event, Record, StoreError, UnknownContract
 from eventstore.streams import stream_of
-from eventstore.trading import ContractDefined
+from eventstore.trading import Asset, ContractDefined, Payoff
 from projections.view import SHARED, BookReader, View
 
 SYMBOLS_MAX = 100_000
@@ -36,6 +36,7 @@ class TooManySymbols(StoreError):
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """One instrument. `multiplier` is money per point and unit, None if the definition does not state it.
 
+    `currency` is that of its results: of an inverse contract the base currency.
     `position` is the log position of the definition, which replaced any earlier one as a whole.
     """
 
@@ -50,7 +51,15 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     exchange: str | None = None
     product: str | None = None
     expiry: date | None = None
+    may_be_negative: bool = False
     position: int
+    payoff: Payoff = Payoff.LINEAR
+    base_currency: str | None = None
+    asset: Asset | None = None
+
+    @property
+    def inverse(self) -> bool:
+        return self.payoff is Payoff.INVERSE
 
 
 class ContractsState(msgspec.Struct):
@@ -72,7 +81,7 @@ class ContractsView(View[ContractsState]):
     """The newest definition of each symbol. All contracts are one partition, whatever account their stream names."""
 
     name: ClassVar[str] = "contracts"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     types: ClassVar[tuple[type[Event], ...] | None] = (ContractDefined,)
     shared: ClassVar[bool] = True
 
@@ -97,14 +106,18 @@ class ContractsView(View[ContractsState]):
             multiplier=event.point_value,
             tick_size=event.tick_size,
             tick_value=event.tick_value,
-            currency=event.currency,
+            currency=event.result_currency,
             root=event.root,
             name=event.name,
             broker_ids=event.broker_ids,
             exchange=event.exchange,
             product=event.product,
             expiry=event.expiry,
+            may_be_negative=event.may_be_negative,
             position=record.position,
+            payoff=event.payoff,
+            base_currency=event.base_currency,
+            asset=event.asset,
         )
         listed = () if earlier is None else earlier.broker_ids
         for alias, meant in renamed(event, listed, state.aliases):
@@ -206,7 +219,12 @@ def _completed(definition: ContractDefined, symbol: str, known: Contract | None)
         return definition
     if definition.point_value is None:
         definition = replace(definition, multiplier=known.multiplier)
-    kept = ("tick_size", "tick_value", "currency", "root", "name", "exchange", "product", "expiry")
+    if known.inverse:
+        # A source that does not know payoffs says LINEAR, which must not decide how the contract's money is computed.
+        definition = replace(definition, payoff=known.payoff)
+    kept = (
+        "tick_size", "tick_value", "currency", "root", "name", "exchange", "product", "expiry", "base_currency", "asset"
+    )  # fmt: skip
     return replace(
         definition, **{name: getattr(known, name) for name in kept if getattr(definition, name) is None}
     )  # fmt: skip

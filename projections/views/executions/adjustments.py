@@ -28,14 +28,14 @@ def adjust(state: ExecutionsState, shared: ExecutionsState, event: PositionAdjus
     kind = ItemKind(event.reason.value)
     if event.quantity:
         window, symbol, at = state.windows[key], state.holdings[key].symbol, counted_at(record)
-        terms = window.terms
         if kind is _RECONCILED:
             # It stands for whatever happened before it: ahead of time it would take in fills to come.
             at = min(at, recorded_at)
             if at > window.last_at:
                 confirm(state, key)
         item = Item(
-            kind, log_position, at, event.quantity, event.price, symbol, event.position_side, terms=terms,
+            kind, log_position, at, event.quantity, event.price, symbol, event.position_side, terms=window.terms,
+            inverse=window.inverse,
         )  # fmt: skip
         place(state, key, item, recorded_at)
         if is_ahead(record):

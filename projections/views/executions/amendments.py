@@ -12,7 +12,16 @@ from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.booking import book, count_change, ended_trip, scaled, trip_of
 from projections.views.executions.fees import Fees, negated, with_fees
 from projections.views.executions.identity import about, are_days_apart, completed, fitting, has_had, same_fee
-from projections.views.executions.items import CHANGES_MAX, Figures, Item, counted_at, in_position, is_ahead, place_of
+from projections.views.executions.items import (
+    CHANGES_MAX,
+    Figures,
+    Item,
+    counted_at,
+    in_position,
+    is_ahead,
+    place_of,
+    with_fees_taken,
+)
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
 from projections.views.executions.order_trades import redirect, tell_order
 from projections.views.executions.settling import absorb, change_items, mark_instant, place, settle_now, take_out
@@ -142,8 +151,9 @@ def complete_by(state: ExecutionsState, trade: Item, again: Item, record: Record
 
 def complete(state: ExecutionsState, key: str, trade: Item, fresh: Item, record: Record) -> None:
     """Replace a trade by itself with what was missing of it: a fee, or the time that it happened."""
+    fresh = with_fees_taken(fresh, trade)
     settle_now(state, key, record.recorded_at)
-    more, terms = with_fees(fresh.fees, negated(trade.fees)), ledger_key(key, trade.terms)
+    more, terms = with_fees(fresh.charged, negated(trade.charged)), ledger_key(key, trade.terms)
     uncertain = bool(fresh.fee_conflict) - bool(trade.fee_conflict)
     if fresh.at != trade.at and _moves(state, key, trade, fresh):
         mark(state, key, TradeAnomalyKind.MOVED, record.position)
@@ -152,6 +162,9 @@ def complete(state: ExecutionsState, key: str, trade: Item, fresh: Item, record:
         # It moves to where it happened, with its fees and its counts.
         take_out(state, key, index, record.recorded_at)
         state.recent.put(place(state, key, replace(fresh, place=None, scale=None, gap=0), record.recorded_at))
+    elif index is not None and fresh.taken != trade.taken:
+        _take_in_window(state, key, trade, fresh, record)
+        state.ledger.correct(trade.at, trade.log_position, terms, LedgerEntry(uncertain_fees=uncertain))
     else:
         if fresh.at != trade.at:
             fresh = replace(fresh, place=place_of(trade))
@@ -164,6 +177,7 @@ def complete(state: ExecutionsState, key: str, trade: Item, fresh: Item, record:
             holding = state.holdings[key]
             state.holdings[key] = replace(holding, fees=with_fees(holding.fees, more))
             _charge_trip(state, key, trade, more, record.recorded_at)
+        _take_before_window(state, key, trade, fresh, record)
     holding = state.holdings[key]
     if uncertain or record.position > holding.last_record:
         last, count = max(record.position, holding.last_record), holding.uncertain_fees + uncertain
@@ -177,6 +191,30 @@ def _moves(state: ExecutionsState, key: str, trade: Item, fresh: Item) -> bool:
         return True
     index, where = window.find(trade), (fresh.at, fresh.log_position)
     return index is not None and any(place_of(each) > where for each in window.items[:index])
+
+
+def _take_in_window(state: ExecutionsState, key: str, trade: Item, fresh: Item, record: Record) -> None:
+    """Take a fee from the coin bought, as if it had been known from the start."""
+    window = change_items(state, key, record.recorded_at)
+    # The coin never arrived: whatever was reconciled since the trade stood for it.
+    index, standing = window.find(trade), window.reconciliation_of(trade.at, record.position)
+    replace_trade(state, key, trade, fresh)
+    if standing is not None and index is not None:
+        absorb(window, standing, index, in_position(fresh).quantity - in_position(trade).quantity)
+    fees = with_fees(fresh.charged, negated(trade.charged))
+    count_change(state, key, trade, trade, fresh, fees=fees)
+    settle_now(state, key, record.recorded_at)
+
+
+def _take_before_window(state: ExecutionsState, key: str, trade: Item, fresh: Item, record: Record) -> None:
+    """Book what a fee takes from the coin that a trade before the window has bought, at the trade's price and time."""
+    if fresh.taken == trade.taken:
+        return
+    window, where = state.windows[key], place_of(trade)
+    change = scaled(window, trade, where), scaled(window, fresh, where)
+    about_trade = record.stream, fresh.trade_id or "", fresh.symbol, fresh.side
+    amendment = Amendment(_FEE, record.position, fresh.at, record.recorded_at, *about_trade)
+    book(state, key, amendment, change, trade=trade, terms=trade.terms)
 
 
 def mark_conflict(
@@ -199,13 +237,21 @@ def _move_counts(state: ExecutionsState, key: str, trade: Item, fresh: Item, rec
     fills, volume = int(not trade.busted), abs(trade.quantity)
     entry = LedgerEntry(fills=fills, volume=volume, executions=1)
     # The fees of a busted trade stay where they were charged: they are given back on the day of the bust.
-    fees, charged = ((), ()) if trade.busted else (trade.fees, fresh.fees)
+    fees, charged = ((), ()) if trade.busted else (trade.charged, fresh.charged)
     before = replace(entry, fees=fees, uncertain_fees=int(bool(trade.fee_conflict)))
     after = replace(entry, fees=charged, uncertain_fees=int(bool(fresh.fee_conflict)))
     state.ledger.correct(trade.at, trade.log_position, key, negative(before))
     state.ledger.correct(fresh.at, fresh.log_position, key, after)
     state.seconds.add(trade.at, recorded_at, -1)
     state.seconds.add(fresh.at, recorded_at)
+
+
+def _charge(state: ExecutionsState, key: str, trade: Item, fees: Fees, recorded_at: int) -> None:
+    """Add fees to a trade's day, to its position and to its round trip."""
+    state.ledger.correct(trade.at, trade.log_position, ledger_key(key, trade.terms), LedgerEntry(fees=fees))
+    holding = state.holdings[key]
+    state.holdings[key] = replace(holding, fees=with_fees(holding.fees, fees))
+    _charge_trip(state, key, trade, fees, recorded_at)
 
 
 def _charge_trip(state: ExecutionsState, key: str, trade: Item, fees: Fees, recorded_at: int) -> None:
@@ -242,7 +288,8 @@ def change(state: ExecutionsState, trade: Item, amendment: Amendment) -> None:
         return
     trade = settle_fee(state, key, trade) if bust else trade
     after = _changed(trade, amendment)
-    history, price = _kept((*trade.figures, after)), after.price
+    *earlier, last = trade.figures
+    history, price = _kept((*earlier, replace(last, taken=trade.taken), after)), after.price
     fresh = replace(trade, quantity=after.quantity, price=price, history=history, conflicts=())
     _end_conflict(state, key, trade)
     holding = state.holdings[key]
@@ -298,7 +345,7 @@ def _change_in_window(state: ExecutionsState, key: str, trade: Item, fresh: Item
     mark_instant(state, key, standing, amendment.at, amendment.log_position)
     if standing is not None and index is not None:
         absorb(window, standing, index, in_position(fresh).quantity - in_position(trade).quantity)
-    fees = with_fees(fresh.fees, negated(trade.fees))
+    fees = with_fees(fresh.charged, negated(trade.charged))
     count_change(state, key, trade, trade, fresh, fees=fees)
     settle_now(state, key, amendment.recorded_at)
 
@@ -316,6 +363,10 @@ def _change_before_window(state: ExecutionsState, key: str, trade: Item, fresh: 
     if fresh.price == trade.price:
         # Of two quantities the same price may be rounded to two.
         after = Figures(after.since, after.quantity, before.price)
-    refund = negated(trade.fees) if amendment.is_bust else ()
+    more, terms = with_fees(fresh.charged, negated(trade.charged)), ledger_key(key, trade.terms)
+    refund = negated(trade.charged) if amendment.is_bust else ()
     book(state, key, amendment, (before, after), trade=trade, fees=refund, terms=trade.terms)
-    count_change(state, key, amendment, trade, fresh, key_of_day=ledger_key(key, trade.terms))
+    if more:
+        # What was taken from the coin bought is worth what the trade's price says.
+        _charge(state, key, trade, more, amendment.recorded_at)
+    count_change(state, key, amendment, trade, fresh, key_of_day=terms)

@@ -11,7 +11,7 @@ from projections.decimals import ZERO
 from projections.views.executions import window as window_limits
 from projections.views.executions.anomalies import with_anomaly
 from projections.views.executions.fees import with_fees
-from projections.views.executions.items import Item, ItemKind, place_of
+from projections.views.executions.items import Item, ItemKind, in_position, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
 from projections.views.executions.position_totals import LOTS_MAX, RESIDUE_DIGITS, traded, traded_to
 from projections.views.executions.reported import superseded
@@ -45,28 +45,29 @@ _SPLIT, _TRADE, _NET = ItemKind.SPLIT, ItemKind.TRADE, PositionSide.NET
 def append(state: ExecutionsState, key: str, window: Window, item: Item, recorded_at: int) -> None:
     """Add an item that comes last in its position, with what it realizes, its fees and counts, and what it ends."""
     holding, items = state.holdings[key], window.items
-    before = holding.totals
-    index = len(items)
+    before, index = holding.totals, len(items)
     items.append(item)
-    quantity, held, fees = item.quantity, before.quantity, item.fees
     count, volume, unpriced, price, log_position = 0, ZERO, False, item.price, item.log_position
+    plain = not (item.inverse or item.coin or before.inverse)
+    net = item if plain else in_position(item)
+    quantity, held, fees = item.quantity, before.quantity, net.fees
     if item.kind is _TRADE and price is not None:
         count, volume = 1, abs(quantity)
         state.seconds.add(item.at, recorded_at)
         # A busted trade that moves to where it happened has no quantity.
-        after = traded(before, quantity, price, item.trade_id, log_position) if quantity else before
-        if after.quantity and after.quantity.adjusted() < RESIDUE_DIGITS:
-            after = stepped(before, item)
+        after = traded(before, quantity, price, item.trade_id, log_position) if quantity and plain else None
+        if after is None or (after.quantity and after.quantity.adjusted() < RESIDUE_DIGITS):
+            after = stepped(before, net)
     else:
         window.note(item)
         if item.trip:
             window.trips = tuple(repriced(window.trips, item))
         after = stepped(before, item, window.ratios(items)[index] if item.kind is _SPLIT else None)
     left = after.quantity
-    unusual = price is None or not count or holding.side is not _NET or len(before.lots) >= LOTS_MAX
+    unusual = not plain or not count or holding.side is not _NET or len(before.lots) >= LOTS_MAX
     if unusual or not is_exact(held, quantity, left) or not realizes_exactly(before, after):
-        window.marks = (*window.marks, *marks_of(before, after, item, holding.side))
-        unpriced = outcome(before, after, item).unpriced
+        window.marks = (*window.marks, *marks_of(before, after, net, holding.side))
+        unpriced = outcome(before, after, net).unpriced
     window.last_at = item.at if item.place is None else item.place[0]
     # Through flat or to it a round trip ends, through it or from it a window begins.
     turns = bool(held) and (not left or (left > ZERO) is not (held > ZERO))
@@ -110,7 +111,8 @@ def append_trade(state: ExecutionsState, key: str, window: Window, item: Item, r
     held = before.quantity
     left = exact_sum(held, quantity)
     unusual = holding.side is not _NET or len(before.lots) >= LOTS_MAX or item.fee_conflict or not quantity
-    if left is None or price is None or unusual or (left and left.adjusted() < RESIDUE_DIGITS):
+    differs = item.inverse or item.coin or before.inverse
+    if left is None or price is None or unusual or differs or (left and left.adjusted() < RESIDUE_DIGITS):
         append(state, key, window, item, recorded_at)
         return
     after = traded_to(before, quantity, left, price, item.trade_id, log_position)
@@ -173,7 +175,7 @@ def _end_trip(state: ExecutionsState, key: str, held: Decimal, recorded_at: int)
     """End the round trip in progress with the window's last item; return it as it was before that."""
     holding, window = state.holdings[key], state.windows[key]
     index = len(window.items) - 1
-    item = window.items[index]
+    item = in_position(window.items[index])
     trip = counted(window.trip, window.items[window.trip.index : index], index)
     done, window.trip = ended((holding.symbol, holding.side), trip, item, held, index)
     window.trips = (*window.trips, done)

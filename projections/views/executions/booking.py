@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from eventstore.streams import SEPARATOR
@@ -14,7 +13,8 @@ from projections.views.executions.appending import with_figures
 from projections.views.executions.fees import Fees, negated, with_fees
 from projections.views.executions.items import Figures, Item, ItemKind, Place, in_position, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
-from projections.views.executions.position_totals import quotient
+from projections.views.executions.position_totals import scaled_price
+from projections.views.executions.prices import has_value, value_of
 from projections.views.executions.settling import place
 from projections.views.executions.state import (
     Amendment,
@@ -50,15 +50,8 @@ def book(
 
     What stays of the quantity moves no lot, only its price.
     """
-    (_, old, old_price), (_, new, new_price) = map(msgspec.structs.astuple, change)
-    same = ZERO if old * new <= ZERO else min(old, new, key=abs)
-    changes: list[tuple[ItemKind, Decimal, Decimal]] = []
-    if same and old_price != new_price:
-        changes.append((_REPRICE, same, old_price - new_price))
-    if same != old:
-        changes.append((_OPPOSITE, same - old, old_price))
-    if same != new:
-        changes.append((_OPPOSITE, new - same, new_price))
+    inverse = (state.windows[key] if trade is None else trade).inverse
+    changes = _parts(*change, inverse=inverse)
     holding, trip = state.holdings[key], 0 if trade is None else trip_of(state, key, trade)
     # One record may change several trades, where a definition shows that they are others.
     mine = [each.part for each in state.windows[key].items if each.log_position == amendment.log_position]
@@ -67,13 +60,37 @@ def book(
         item = Item(
             kind, amendment.log_position, amendment.at, quantity, price, holding.symbol, holding.side,
             fees=fees if number == first else (), terms=terms, part=number, trip=trip if kind is _REPRICE else 0,
+            inverse=inverse,
         )  # fmt: skip
         if item.trip:
             state.trips = tuple(repriced(state.trips, item))
         place(state, key, item, amendment.recorded_at)
-    if changes:
+    if changes and amendment.kind in LATE:
         mark(state, key, LATE[amendment.kind], amendment.log_position)
     return len(changes)
+
+
+def _parts(before: Figures, after: Figures, *, inverse: bool) -> list[tuple[ItemKind, Decimal, Decimal | None]]:
+    """Return what leads from figures to later ones: a REPRICE by the difference in value, and quantities at prices."""
+    old, new = before.quantity, after.quantity
+    was, now = _value(before.price, inverse=inverse), _value(after.price, inverse=inverse)
+    same = ZERO if old * new <= ZERO else min(old, new, key=abs)
+    changes: list[tuple[ItemKind, Decimal, Decimal | None]] = []
+    if same and before.price != after.price:
+        if was is None or now is None:
+            # Nothing can be said of the difference: all is booked back, and again.
+            same = ZERO
+        else:
+            changes.append((_REPRICE, same, was - now))
+    if same != old:
+        changes.append((_OPPOSITE, same - old, before.price))
+    if same != new:
+        changes.append((_OPPOSITE, new - same, after.price))
+    return changes
+
+
+def _value(price: Decimal | None, *, inverse: bool) -> Decimal | None:
+    return value_of(price, inverse=inverse) if price is not None and has_value(price, inverse=inverse) else None
 
 
 def book_back(state: ExecutionsState, key: str, twin: Item, record: Record) -> None:
@@ -93,7 +110,7 @@ def book_back(state: ExecutionsState, key: str, twin: Item, record: Record) -> N
     )
     book(state, key, back, (before, Figures(before.since, ZERO, before.price)), trade=twin, terms=twin.terms)
     counts = LedgerEntry(
-        fees=negated(twin.fees),
+        fees=negated(twin.charged),
         fills=-int(not twin.busted),
         volume=-abs(twin.quantity),
         executions=-1,
@@ -102,7 +119,7 @@ def book_back(state: ExecutionsState, key: str, twin: Item, record: Record) -> N
     day = ledger_key(key, twin.terms)
     state.ledger.correct(twin.at, twin.log_position, day, counts)
     state.seconds.add(twin.at, record.recorded_at, -1)
-    holding, fees = state.holdings[key], twin.fees
+    holding, fees = state.holdings[key], twin.charged
     if twin.busted:
         # Its fees were given back on the day of the bust: both go.
         since, bust = twin.figures[-1].since
@@ -140,7 +157,7 @@ def scaled(window: Window, item: Item, where: Place) -> Figures:
     item = in_position(item)
     quantity, price = window.scaled(item.quantity, where), item.price
     if price is not None and quantity != item.quantity:
-        price = quotient(price * item.quantity, quantity)
+        price = scaled_price(price, quantity, item.quantity, inverse=item.inverse)
     return Figures((item.at, item.log_position), quantity, price)
 
 

@@ -7,13 +7,15 @@ from datetime import date
 from decimal import Decimal
 
 import msgspec
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from eventstore import Instant, Record
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import PositionSide
-from projections.views.executions.fees import Fees
-from projections.views.executions.position_totals import quotient
+from projections.decimals import ZERO
+from projections.views.executions.fees import Fees, with_fee
+from projections.views.executions.position_totals import scaled_price
+from projections.views.executions.prices import has_value, quotient, value_of
 
 CHANGES_MAX = 100
 """How many later figures, conflicting reports and streams of one trade are kept: the first, and the newest."""
@@ -44,11 +46,15 @@ class ItemKind(enum.StrEnum):
 
 
 class Figures(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A signed quantity and a price that a trade has had since a place; a bust leaves a quantity of zero."""
+    """A signed quantity and a price that a trade has had since a place; a bust leaves a quantity of zero.
+
+    `taken` is what a fee in the coin bought had taken from earlier ones.
+    """
 
     since: Place
     quantity: Decimal
     price: Decimal | None
+    taken: Decimal = ZERO
 
 
 class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -64,7 +70,8 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     stated first, and `fee_conflict` is the log position of one that stated another fee, 0 if there is none. `is_apart`:
     its order has another trade of its id.
     `scale`, after ÷ before, is by how much splits had multiplied a quantity between when it happened and its place;
-    `gap` is the log position of the reconciliation that stood for it, 0 if none did.
+    `gap` is the log position of the reconciliation that stood for it, 0 if none did. `inverse`: its price counts as
+    that of an inverse contract. `coin` is the currency bought where a fee in it reduces what was bought, else empty.
     """
 
     kind: ItemKind
@@ -82,6 +89,8 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     timed: bool = True
     stated_fees: Fees = ()
     trading_day: date | None = None
+    inverse: bool = False
+    coin: str = ""
     place: Place | None = None
     history: tuple[Figures, ...] = ()
     conflicts: tuple[int, ...] = ()
@@ -92,6 +101,34 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
     gap: int = 0
     fee_conflict: int = 0
     is_apart: bool = False
+
+    @property
+    def value(self) -> Decimal | None:
+        """What its price counts for; None without a price, or with one that has no value."""
+        price = self.price
+        if price is None or not self.inverse:
+            return price
+        return value_of(price, inverse=True) if has_value(price, inverse=True) else None
+
+    @property
+    def taken(self) -> Decimal:
+        """How much of the coin bought its fee has taken: not more than there was, for that no purchase pays."""
+        if not self.coin or self.quantity <= ZERO:
+            return ZERO
+        amount = next((amount for currency, amount in self.fees if currency == self.coin), ZERO)
+        return amount if amount < self.quantity else ZERO
+
+    @property
+    def charged(self) -> Fees:
+        """Its fees as they count: what was taken from the coin bought at its price, in the contract's currency."""
+        taken = self.taken
+        if self.busted and self.fees and len(self.history) > 1:
+            # Those that a busted trade keeps are what they were before.
+            taken = self.history[-2].taken
+        if not taken or self.price is None:
+            return self.fees
+        others = tuple([each for each in self.fees if each[0] != self.coin])
+        return with_fee(others, "", taken * self.price)
 
     @property
     def number(self) -> tuple[int, int]:
@@ -137,18 +174,38 @@ def counted_at(record: Record) -> Instant:
 
 
 def in_position(item: Item) -> Item:
-    """Return an item with figures on the base of its place, where it has those of the time that it happened."""
-    if item.scale is None:
+    """Return an item as it counts in its position: net of a fee in the coin bought, on the base of its place."""
+    if item.scale is None and not item.coin:
         return item
-    _, quantity, price = astuple(_scaled(Figures((0, 0), item.quantity, item.price), item.scale))
-    history = tuple([_scaled(each, item.scale) for each in item.history])
-    return replace(item, quantity=quantity, price=price, history=history, scale=None)
+    now = (item.quantity - item.taken, item.price)
+    # The last of the figures are those of now.
+    figures = [now, *[(each.quantity - each.taken, each.price) for each in item.history[:-1]], now]
+    if item.scale is not None:
+        figures = [_scaled(*each, item.scale, inverse=item.inverse) for each in figures]
+    quantity, price = figures[0]
+    history = tuple(
+        [Figures(each.since, *net) for each, net in zip(item.history, figures[1:], strict=False)]
+    )  # fmt: skip
+    return replace(
+        item, quantity=quantity, price=price, history=history, scale=None, fees=item.charged, coin=""
+    )  # fmt: skip
 
 
-def _scaled(figures: Figures, scale: tuple[Decimal, Decimal]) -> Figures:
-    (after, before), price = scale, figures.price
-    quantity = quotient(figures.quantity * after, before)
-    return Figures(figures.since, quantity, None if price is None else quotient(price * before, after))
+def with_fees_taken(item: Item, before: Item) -> Item:
+    """Return a trade whose fees now take more of the coin bought than before, as if they had always done so."""
+    more = item.taken - before.taken
+    if not more or not item.history:
+        return item
+    history = [replace(each, taken=each.taken + more) if each.quantity > ZERO else each for each in item.history]
+    return replace(item, history=tuple(history))
+
+
+def _scaled(
+    quantity: Decimal, price: Decimal | None, scale: tuple[Decimal, Decimal], *, inverse: bool
+) -> tuple[Decimal, Decimal | None]:
+    after, before = scale
+    changed = None if price is None else scaled_price(price, after, before, inverse=inverse)
+    return quotient(quantity * after, before), changed
 
 
 def place_of(item: Item) -> Place:

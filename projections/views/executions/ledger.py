@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from eventstore import Instant
 from eventstore.clock import NANOSECONDS, utc_date
-from eventstore.trading import SessionOpened, SessionReset
+from eventstore.trading import CashAtReset, SessionOpened, SessionReset
 
 DAYS_MAX = 400
 MINUTES_MAX = 10_000
@@ -32,12 +32,16 @@ E = TypeVar("E", bound=Summable)
 
 
 class Day(msgspec.Struct, frozen=True):
-    """One trading day: from `began_at` until `resets_at`, or until the next day begins where its reset is not known."""
+    """One trading day: from `began_at` until `resets_at`, or until the next day begins where its reset is not known.
+
+    `begins_with_cash`: cash that moves exactly at a reset is of the day that begins, not of the one that ends.
+    """
 
     trading_day: date
     began_at: Instant
     resets_at: Instant | None = None
     week: date | None = None
+    begins_with_cash: bool = False
 
     @property
     def name(self) -> str:
@@ -228,7 +232,8 @@ class Ledger(msgspec.Struct, Generic[E]):
         else:
             instants = (event.began_at, event.opens_at, occurred_at)
             began_at = next(instant for instant in instants if instant is not None)
-        fresh = Day(event.trading_day, began_at, event.resets_at, event.week)
+        begins_with_cash = event.cash_at_reset is CashAtReset.DAY_THAT_BEGINS
+        fresh = Day(event.trading_day, began_at, event.resets_at, event.week, begins_with_cash)
         known = self.day_named(fresh.name)
         if known is not None:
             # Stated again, for example by its opening after its reset: it began when it first did.
@@ -237,6 +242,7 @@ class Ledger(msgspec.Struct, Generic[E]):
                 min(known.began_at, fresh.began_at),
                 known.resets_at if fresh.resets_at is None else fresh.resets_at,
                 fresh.week or known.week,
+                fresh.begins_with_cash or known.begins_with_cash,
             )
         days = [fresh, *(day for day in self.published.days if day is not known)]
         days.sort(key=lambda day: day.began_at)

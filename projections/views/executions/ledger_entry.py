@@ -17,6 +17,7 @@ _add = EXACTLY.add
 class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     """Realized points before fees, by FIFO and by average cost; fees by currency; counts.
 
+    `cash` is what was received less what was paid without a trade, by currency, and not in `fees`.
     `fills` and their `volume` leave out busted trades, `executions` counts them too, as venues do. `unpriced` counts
     changes without a price: as long as there are any, the points are not certain. `uncertain_fees` counts trades that
     were reported with several fees.
@@ -31,6 +32,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
     round_trips: int = 0
     unpriced: int = 0
     uncertain_fees: int = 0
+    cash: Fees = ()
 
     def plus(self, other: LedgerEntry) -> LedgerEntry:
         # This runs for every fill, and most fills realize nothing and are charged in one currency.
@@ -52,6 +54,7 @@ class LedgerEntry(msgspec.Struct, frozen=True, gc=False):
             self.round_trips + other.round_trips,
             self.unpriced + other.unpriced,
             self.uncertain_fees + other.uncertain_fees,
+            with_fees(self.cash, other.cash) if other.cash else self.cash,
         )
 
 
@@ -70,6 +73,7 @@ def negative(entry: LedgerEntry) -> LedgerEntry:
         -entry.round_trips,
         -entry.unpriced,
         -entry.uncertain_fees,
+        negated(entry.cash),
     )
 
 
@@ -80,7 +84,7 @@ def ledger_key(key: str, terms: int) -> str:
 
 @functools.lru_cache(maxsize=100_000)
 def split_key(key: str) -> tuple[str, str, int]:
-    """Return symbol, side and terms of a ledger's key; symbol and side are empty for fees of no known symbol."""
+    """Return symbol, side and terms of a ledger's key; symbol and side are empty for cash, and fees of no symbol."""
     symbol, _, rest = key.partition(SEPARATOR)
     side, _, terms = rest.partition(SEPARATOR)
     return symbol, side, int(terms or 0)

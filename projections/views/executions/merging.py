@@ -15,10 +15,19 @@ from projections.views.executions.booking import trip_of
 from projections.views.executions.fees import with_fees
 from projections.views.executions.identity import ReportVerdict, compared
 from projections.views.executions.items import Item, ItemKind, place_of
-from projections.views.executions.position_totals import quotient
+from projections.views.executions.prices import price_of, quotient
 from projections.views.executions.reported import NO_REPORT
-from projections.views.executions.settling import refold, settle_now
-from projections.views.executions.state import CONFLICTS_MAX, SIDES, ExecutionsState, Holding, TermsPoints, key_of, mark
+from projections.views.executions.settling import refold, restate, settle_now
+from projections.views.executions.state import (
+    CONFLICTS_MAX,
+    SIDES,
+    ExecutionsState,
+    Holding,
+    TermsPoints,
+    key_of,
+    mark,
+    take_terms,
+)
 from projections.views.executions.trip import NO_NUMBER, NOWHERE, OpenTrip
 from projections.views.executions.twins import drop_twin
 from projections.views.executions.window import BEFORE_ALL, Window, run
@@ -41,10 +50,14 @@ def concerned(state: ExecutionsState, event: ContractDefined) -> bool:
 def define(state: ExecutionsState, shared: ExecutionsState, event: ContractDefined, record: Record) -> None:
     """Merge the positions that a definition shows to be of one contract, and the trades that it shows to be one."""
     renamed = _rename(state, shared.directory, record)
+    directory, symbol = shared.directory, event.symbol
     for side in SIDES:
-        window = state.windows.get(event.symbol + SEPARATOR + side)
+        key = symbol + SEPARATOR + side
+        window = state.windows.get(key)
         if window is not None:
-            window.terms = shared.directory.terms_at(event.symbol, record.position)
+            if directory.is_first_at(symbol, record.position):
+                _take_first_terms(state, key, symbol, directory, record)
+            take_terms(window, directory, symbol, record.position)
     if renamed:
         _drop_twins(state, record)
         # What named a trade by a contract that was not known to be its own.
@@ -67,6 +80,8 @@ def _rename(state: ExecutionsState, directory: Directory, record: Record) -> boo
         symbol = directory.symbol_at(holding.symbol, log_position)
         if symbol != holding.symbol:
             state.symbols[holding.symbol] = symbol
+            # What stood under a name that meant no contract counts under the terms of the one that it means.
+            _take_first_terms(state, key, symbol, directory, record)
             _merge(state, key, symbol + SEPARATOR + holding.side, record)
             renamed = True
     return _rename_waiting(state, directory, log_position) or renamed
@@ -79,6 +94,20 @@ def _rename_waiting(state: ExecutionsState, directory: Directory, log_position: 
     fresh = {name: symbol for name, symbol in sorted(meant.items()) if name != symbol}
     state.symbols.update(fresh)
     return bool(fresh)
+
+
+def _take_first_terms(
+    state: ExecutionsState, key: str, symbol: str, directory: Directory, record: Record
+) -> None:  # fmt: skip
+    """Let what has been traded without any terms count under the first ones, as far as it is not fixed."""
+    terms, inverse, coin = directory.first_terms(symbol, record.position)
+    if inverse or coin:
+        restate(
+            state,
+            key,
+            record.recorded_at,
+            lambda item: item if item.terms else replace(item, terms=terms, inverse=inverse, coin=coin),
+        )
 
 
 def _merge(state: ExecutionsState, key: str, into: str, record: Record) -> None:
@@ -155,11 +184,12 @@ def _joined(one: Window, other: Window) -> Window:
         # Only one base can come first: the lots of the other are items, which close what they can.
         (at, log_position), totals = second.fixed, second.base
         priced = totals.quantity - totals.unpriced
-        average = quotient(totals.average_cost_total, priced) if priced else None
+        average = price_of(quotient(totals.average_cost_total, priced), inverse=totals.inverse) if priced else None
         carried = [
             Item(
                 ItemKind.CARRIED, log_position, at, lot.quantity, lot.price, "", PositionSide.NET,
                 place=BEFORE_ALL, part=-1 - number, average_price=None if lot.price is None else average,
+                inverse=totals.inverse,
             )
             for number, lot in enumerate(second.base.lots)
         ]  # fmt: skip
@@ -175,6 +205,8 @@ def _joined(one: Window, other: Window) -> Window:
         base_trip=_one_trip(first.base_trip, second.base_trip, carried),
         splits=(*first.splits, *second.splits),
         terms=one.terms,
+        inverse=one.inverse,
+        coin=one.coin,
     )
     for item in window.items:
         window.note(item)
@@ -183,11 +215,14 @@ def _joined(one: Window, other: Window) -> Window:
 
 def _one_trip(one: OpenTrip, other: OpenTrip, carried: list[Item]) -> OpenTrip:
     """Return the round trips in progress of two bases as one; the lots carried are items, which count once more."""
-    values = [None if item.price is None else item.quantity * item.price for item in carried]
+    values = [None if item.value is None else item.quantity * item.value for item in carried]
     parts = [one.received, other.received, *values]
     received = None if None in parts else sum((each for each in parts if each is not None), ZERO)
     number, first = one.number or other.number, BEFORE_ALL
-    return OpenTrip(number, first, received, with_fees(one.fees, other.fees))
+    begun = [each for each in (one, other) if each.number]
+    is_known = len({each.inverse for each in begun} | {item.inverse for item in carried}) <= 1
+    inverse = any(each.inverse for each in begun)
+    return OpenTrip(number, first, received if is_known else None, with_fees(one.fees, other.fees), 0, inverse)
 
 
 def _one(into: Holding, moved: Holding) -> Holding:

@@ -7,24 +7,33 @@ from decimal import Decimal
 
 import msgspec
 
-from eventstore import Instant, InvalidEvent
+from eventstore import Instant, InvalidEvent, UnknownContract
 from eventstore.clock import Times, asked_ns
-from eventstore.trading import PositionSide
-from projections.decimals import FIXED
+from eventstore.streams import SEPARATOR
+from eventstore.trading import Cost, PositionSide, Valuation
+from projections.decimals import FIXED, ZERO
+from projections.valuation import Standing, Status, unknown, worst
 from projections.view import BookReader
-from projections.views.accounts import AccountsState, AccountsView, ReportedPnl, own_currency
+from projections.views.accounts import (
+    AccountsState,
+    AccountsView,
+    ReportedPnl,
+    account_rates,
+    cash_results,
+    configuration_of,
+)
 from projections.views.executions.ledger import Ledger
 from projections.views.executions.ledger_entry import LedgerEntry
+from projections.views.executions.payoffs import certainty, is_price, unrealized
 from projections.views.executions.pnl_totals import (
     PnlTotals,
     Rates,
     holdings_of,
-    multiplier,
     since_inception,
     to_currency,
 )
 from projections.views.executions.state import VIEW, ExecutionsState, Holding
-from projections.views.quotes import Quote, Quotes
+from projections.views.quotes import Quotes
 
 __all__ = ["Pnl", "PnlTotals", "ReportedPnl", "Unrealized"]
 
@@ -36,8 +45,8 @@ class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
     """What closing an open position at its quote's price would realize, before fees.
 
     `amount` is in money, first in first out, `amount_average_cost` against the average cost; both are None without a
-    price. A quantity that was opened without a price is in `unpriced` and realizes nothing. `age` is the price's, in
-    ns.
+    price. `result` is the one of the account's method, `cost`. A quantity that was opened without a price is in
+    `unpriced` and realizes nothing. `age` is the price's, in ns; `status` and `why` say how far the amount is known.
     """
 
     symbol: str
@@ -49,8 +58,27 @@ class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None
     quoted_at: Instant | None
     age: int | None
-    stale: bool
     unpriced: Decimal
+    standing: Standing
+    cost: Cost = Cost.FIFO
+
+    @property
+    def status(self) -> Status:
+        return self.standing.status
+
+    @property
+    def why(self) -> str:
+        return self.standing.why
+
+    @property
+    def stale(self) -> bool:
+        """Whether the amount is not KNOWN."""
+        return self.standing.status is not Status.KNOWN
+
+    @property
+    def result(self) -> Decimal | None:
+        """The amount by the account's method."""
+        return self.amount if self.cost is Cost.FIFO else self.amount_average_cost
 
 
 class Pnl:
@@ -107,7 +135,9 @@ class Pnl:
 
     def total(self, account: str) -> tuple[PnlTotals, ...]:
         """Return the totals since the account's first event."""
-        return self._totals(account, lambda _: since_inception(self._book, account))
+        cash = cash_results(self._book, account)
+        of_cash = [(SEPARATOR, LedgerEntry(cash=cash))] if cash else []
+        return self._totals(account, lambda _: [*since_inception(self._book, account), *of_cash])
 
     def by_symbol(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None
@@ -126,12 +156,16 @@ class Pnl:
         )
 
     def unrealized(self, account: str, at: Times | None = None) -> tuple[Unrealized, ...]:
-        """Return, for each open position, what closing it at its quote would realize; the quote's age is as of `at`."""
+        """Return, for each open position, what closing it at the price of the account's valuation would realize.
+
+        The price's age and status are as of `at`. Raises UnknownContract for a contract without a multiplier.
+        """
         at_ns = self._ns(at)
-        rates, quotes = Rates(self._book, own_currency(self._book, account)), quotes_of(self._book)
+        rates, quotes = account_rates(self._book, account), quotes_of(self._book)
         held = [holding for holding in holdings_of(self._book, account) if holding.totals.quantity]
+        valuation = configuration_of(self._book, account).valuation
         with decimal.localcontext(FIXED):
-            found = [_valued(holding, rates, quotes.quote_at(holding.symbol, at_ns)) for holding in held]
+            found = [_valued(holding, rates, quotes, at_ns, valuation) for holding in held]
         return tuple(sorted(found, key=lambda each: (each.symbol, each.side)))
 
     def reported(self, account: str) -> tuple[ReportedPnl, ...]:
@@ -153,7 +187,7 @@ class Pnl:
     def _totals(
         self, account: str, choose: Callable[[Ledger[LedgerEntry]], Entries], *, by_symbol: bool = False
     ) -> tuple[PnlTotals, ...]:
-        rates = Rates(self._book, own_currency(self._book, account))
+        rates = account_rates(self._book, account)
         with decimal.localcontext(FIXED):
             return to_currency(choose(self._ledger(account)), rates, by_symbol=by_symbol)
 
@@ -171,15 +205,19 @@ def quotes_of(book: BookReader) -> Quotes:
     return found if isinstance(found, Quotes) else Quotes(book)
 
 
-def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
+def _valued(holding: Holding, rates: Rates, quotes: Quotes, at: int, valuation: Valuation) -> Unrealized:
     totals, contract = holding.totals, rates.find(holding.symbol)
-    point_value = multiplier(holding.symbol, contract)
+    if contract is None or contract.multiplier is None:
+        raise UnknownContract(holding.symbol)
+    found = quotes.price(holding.symbol, at, valuation, long=totals.quantity > ZERO)
     price = amount = average = None
-    if quote is not None and quote.price is not None:
-        price = quote.price
-        value = (totals.quantity - totals.unpriced) * price
-        amount = (value - totals.cost) * point_value
-        average = (value - totals.average_cost_total) * point_value
+    standing = worst([certainty(holding.symbol, totals, contract), found.standing])
+    if found.price is not None and not is_price(found.price, contract):
+        standing = unknown(f"a price of {found.price} gives the inverse contract {holding.symbol} no value")
+    elif found.price is not None:
+        price = found.price
+        amount = unrealized(totals, price, contract)
+        average = unrealized(totals, price, contract, Cost.AVERAGE)
     return Unrealized(
         symbol=holding.symbol,
         side=holding.side,
@@ -188,10 +226,11 @@ def _valued(holding: Holding, rates: Rates, quote: Quote | None) -> Unrealized:
         amount=amount,
         amount_average_cost=average,
         price=price,
-        quoted_at=None if quote is None or price is None else quote.quoted_at,
-        age=None if quote is None or price is None else quote.age,
-        stale=quote is None or quote.stale,
+        quoted_at=None if price is None else found.at,
+        age=None if price is None else at - found.at,
         unpriced=totals.unpriced,
+        standing=standing,
+        cost=rates.cost,
     )
 
 

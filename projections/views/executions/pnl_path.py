@@ -9,25 +9,34 @@ import msgspec
 
 from eventstore import Instant
 from eventstore.clock import NANOSECONDS
+from eventstore.streams import SEPARATOR
 from eventstore.trading import SessionOpened, SessionReset
-from projections.views.executions.ledger import Ledger
-from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
+from projections.decimals import ZERO
+from projections.views.executions.ledger import Day, Ledger
+from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry, negative
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
+    from projections.sessions import TradingDay
+    from projections.views.executions.fees import Fees
 
 STEPS_MAX = 5_000
+CASH_MAX = 100
 KEPT_NS = 4 * 24 * 3_600 * NANOSECONDS
 _FEW = 500
 
 
 class PnlStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A ledger entry with its time (UNIX ns), the log position of its record, and its key in the ledger."""
+    """A ledger entry with its time (UNIX ns), the log position of its record, and its key in the ledger.
+
+    `moved_back`: `at` is a nanosecond before its time, so that cash at a reset is of the day that ends.
+    """
 
     at: Instant
     log_position: int
     key: str
     entry: LedgerEntry
+    moved_back: bool = False
 
 
 class PnlLedger(Ledger[LedgerEntry]):
@@ -41,11 +50,15 @@ class PnlLedger(Ledger[LedgerEntry]):
     steps: list[PnlStep] = msgspec.field(default_factory=list)
     steps_from: int = 0
     keeps_steps: bool = False
+    cash: tuple[PnlStep, ...] = ()
+    """The newest movements of cash, which a day that is recorded later may begin with."""
 
     def follow(self, event: Event, record: Record) -> None:
         """Begin to keep steps, as AccountOpened, LimitsSet and session events ask for; add a session's day."""
         if isinstance(event, SessionOpened | SessionReset):
-            self.add_day(event, record.occurred_at)
+            day = self.add_day(event, record.occurred_at)
+            if day.begins_with_cash:
+                self._begin_with_cash(day)
         if not self.keeps_steps:
             self.keeps_steps = True
             # Earlier entries are in the sums only; if there are none, no step will be missing.
@@ -56,6 +69,34 @@ class PnlLedger(Ledger[LedgerEntry]):
         self.add(at, key, entry)
         if self.keeps_steps and _is_money(entry):
             self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+
+    def add_cash(self, at: int, log_position: int, cash: Fees) -> None:
+        """Add cash that was received or paid. At a reset it is of the day that ends, unless a day states otherwise."""
+        days = (self.day_at(at), self.day_at(at - 1))
+        begins = any(day is not None and day.begins_with_cash and at in {day.began_at, day.resets_at} for day in days)
+        step = PnlStep(at - (not begins), log_position, SEPARATOR, LedgerEntry(cash=cash), not begins)
+        span = self.span
+        self.add(step.at, step.key, step.entry)
+        # Cash is often recorded late: what is cached stays that of the newest entry.
+        self.span = span or self.span
+        if self.keeps_steps:
+            self._add_step(step)
+        self.cash = (*self.cash[1 - CASH_MAX :], step)
+
+    def _begin_with_cash(self, day: Day) -> None:
+        """Move the cash at a day's beginning into it, and the cash at its reset out of it."""
+        kept = []
+        for step in self.cash:
+            if step.moved_back and step.at + 1 in {day.began_at, day.resets_at}:
+                self.correct(step.at, step.log_position, step.key, negative(step.entry))
+                moved = PnlStep(step.at + 1, step.log_position, step.key, step.entry)
+                self.add(moved.at, moved.key, moved.entry)
+                if self.keeps_steps:
+                    self._add_step(moved)
+                kept.append(moved)
+            else:
+                kept.append(step)
+        self.cash = tuple(kept)
 
     def _add_step(self, step: PnlStep) -> None:
         steps, at = self.steps, step.at
@@ -95,25 +136,35 @@ class PnlLedger(Ledger[LedgerEntry]):
                 return
         self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
 
-    def steps_of(self, since: int, until: int | None) -> list[PnlStep]:
-        """Return the steps from an instant on to before another, oldest first."""
+    def entries_of(self, day: TradingDay) -> list[tuple[str, LedgerEntry]]:
+        """Return keys and entries of a day that no session event states, from the steps."""
+        steps = self.steps_of(day.began_at, day.resets_at, begins_with_cash=day.begins_with_cash)
+        return [(step.key, step.entry) for step in steps]
+
+    def steps_of(self, since: int, until: int | None, *, begins_with_cash: bool = False) -> list[PnlStep]:
+        """Return the steps from an instant on to before another, oldest first.
+
+        Cash at either instant is of what ends there or, with `begins_with_cash`, of what begins.
+        """
         # Copied in one step: the fold may insert another meanwhile.
         steps = self.steps[:]
+        if begins_with_cash:
+            first = bisect_left(steps, since - 1, key=_time)
+            return [step for step in steps[first:] if since <= _stamp(step) and (until is None or _stamp(step) < until)]
         first = bisect_left(steps, since, key=_time)
         return steps[first:] if until is None else steps[first : bisect_left(steps, until, key=_time)]
 
 
 def _is_money(entry: LedgerEntry) -> bool:
     """Return whether an entry makes a step: of money, or of a change whose money is not known."""
-    return bool(entry.points or entry.fees or entry.points_average_cost or entry.unpriced or entry.uncertain_fees)
+    uncertain = entry.unpriced or entry.uncertain_fees
+    return bool(entry.points or entry.fees or entry.points_average_cost or uncertain or entry.cash)
 
 
 def _money_of(entry: LedgerEntry) -> LedgerEntry:
     """Return an entry without its counts, which a step does not have."""
-    points, average, unpriced, uncertain = (
-        entry.points, entry.points_average_cost, entry.unpriced, entry.uncertain_fees
-    )  # fmt: skip
-    return LedgerEntry(points, average, entry.fees, unpriced=unpriced, uncertain_fees=uncertain)
+    counts = 0, ZERO, 0, 0, entry.unpriced, entry.uncertain_fees
+    return LedgerEntry(entry.points, entry.points_average_cost, entry.fees, *counts, entry.cash)
 
 
 def _order(step: PnlStep) -> tuple[int, int]:
@@ -122,3 +173,8 @@ def _order(step: PnlStep) -> tuple[int, int]:
 
 def _time(step: PnlStep) -> int:
     return step.at
+
+
+def _stamp(step: PnlStep) -> int:
+    """Return the time that a step was reported with."""
+    return step.at + step.moved_back

@@ -7,8 +7,8 @@ import msgspec
 
 from eventstore import UnknownContract
 from eventstore.streams import SEPARATOR
-from eventstore.trading import PositionSide
-from projections.decimals import ZERO
+from eventstore.trading import Cost, PositionSide
+from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, BookReader
 from projections.views.contracts.directory import Directory, Terms
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
@@ -18,8 +18,10 @@ from projections.views.executions.state import VIEW, ExecutionsState, Holding
 
 
 class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Profit and loss in one currency: realized (first in, first out) before fees, and `net` of fees.
+    """Profit and loss in one currency: realized (first in, first out) before fees, and `net` of fees, with `cash`.
 
+    `cash` is funding, interest and dividends received less fees that no trade had; in totals by symbol it has none.
+    `cost` is the account's method, by which `result` and `net_result` are: limits and reports use these.
     `trades` counts fills, `volume` is the sum of their quantities; busted ones are in neither. `unpriced` counts
     changes of positions without a price: if there are any, what is realized is not certain. `uncertain_fees` counts
     trades that were reported with several fees. `symbol` and `side` are None for all together.
@@ -28,6 +30,7 @@ class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None
     realized: Decimal = ZERO
     fees: Decimal = ZERO
+    cash: Decimal = ZERO
     net: Decimal = ZERO
     realized_average_cost: Decimal = ZERO
     net_average_cost: Decimal = ZERO
@@ -37,19 +40,37 @@ class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
     side: PositionSide | None = None
     unpriced: int = 0
     uncertain_fees: int = 0
+    cost: Cost = Cost.FIFO
+
+    @property
+    def result(self) -> Decimal:
+        """Realized before fees, by the account's method."""
+        return self.realized if self.cost is Cost.FIFO else self.realized_average_cost
+
+    @property
+    def net_result(self) -> Decimal:
+        """Realized net of fees, with cash, by the account's method."""
+        return self.net if self.cost is Cost.FIFO else self.net_average_cost
+
+    @property
+    def before_fees(self) -> Decimal:
+        """The result by the account's method, with cash and without the trades' fees."""
+        return FIXED.add(self.result, self.cash)
 
 
 _NO_TERMS = Terms(0, None, None)
+_RESIDUE = Decimal("1e-15")
 
 
 class Rates:
     """The money value of a point of each symbol: its contract's multiplier, in its contract's currency.
 
-    A contract that names no currency is in the account's own; a fee that names none is in its contract's.
+    A contract that names no currency is in the account's own; a fee that names none is in its contract's. `cost` is the
+    method by which the account's results count.
     """
 
-    def __init__(self, book: BookReader, own: str | None) -> None:
-        self.own = own
+    def __init__(self, book: BookReader, own: str | None, cost: Cost = Cost.FIFO) -> None:
+        self.own, self.cost = own, cost
         self._contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
         shared: ExecutionsState | None = book.state(VIEW, SHARED)
         self._directory: Directory | None = None if shared is None else shared.directory
@@ -72,6 +93,10 @@ class Rates:
 
     def currency_of(self, contract: Contract | None) -> str | None:
         return self.own if contract is None or contract.currency is None else contract.currency
+
+    def points(self, entry: LedgerEntry) -> Decimal:
+        """Return what an entry realized by the account's method, in points."""
+        return entry.points if self.cost is Cost.FIFO else entry.points_average_cost
 
     def multiplier(self, symbol: str) -> Decimal:
         return multiplier(symbol, self.find(symbol))
@@ -100,6 +125,7 @@ class _CurrencyTotals(msgspec.Struct):
     realized: Decimal = ZERO
     average_cost: Decimal = ZERO
     fees: Decimal = ZERO
+    cash: Decimal = ZERO
     trades: int = 0
     volume: Decimal = ZERO
     unpriced: int = 0
@@ -117,6 +143,11 @@ def to_currency(
     for key, entry in entries:
         symbol, side, currency, point_value = rates.of_key(key)
         group = (rates.symbol(symbol), side) if by_symbol else ("", "")
+        if entry.cash:
+            for named, amount in entry.cash:
+                sums.setdefault((*group, named), _CurrencyTotals()).cash += amount
+            if entry == LedgerEntry(cash=entry.cash):
+                continue
         total = sums.setdefault((*group, currency), _CurrencyTotals())
         if entry.points or entry.points_average_cost:
             if point_value is None:
@@ -132,7 +163,7 @@ def to_currency(
             fee_currency = named or currency
             other = total if fee_currency == currency else sums.setdefault((*group, fee_currency), _CurrencyTotals())
             other.fees += amount
-    return tuple(_pnl_totals(*group, sums[group]) for group in sorted(sums, key=_order))
+    return tuple(_pnl_totals(*group, sums[group], rates.cost) for group in sorted(sums, key=_order))
 
 
 def _order(group: tuple[str, str, str | None]) -> tuple[str, str, str]:
@@ -140,20 +171,24 @@ def _order(group: tuple[str, str, str | None]) -> tuple[str, str, str]:
     return symbol, side, currency or ""
 
 
-def _pnl_totals(symbol: str, side: str, currency: str | None, total: _CurrencyTotals) -> PnlTotals:
+def _pnl_totals(
+    symbol: str, side: str, currency: str | None, total: _CurrencyTotals, cost: Cost
+) -> PnlTotals:  # fmt: skip
     return PnlTotals(
         currency=currency,
         realized=total.realized,
         fees=total.fees,
-        net=total.realized - total.fees,
+        cash=total.cash,
+        net=total.realized - total.fees + total.cash,
         realized_average_cost=total.average_cost,
-        net_average_cost=total.average_cost - total.fees,
+        net_average_cost=total.average_cost - total.fees + total.cash,
         trades=total.trades,
         volume=total.volume,
         symbol=symbol or None,
         side=PositionSide(side) if side else None,
         unpriced=total.unpriced,
         uncertain_fees=total.uncertain_fees,
+        cost=cost,
     )
 
 
@@ -164,22 +199,39 @@ def holdings_of(book: BookReader, account: str) -> list[Holding]:
 
 
 def since_inception(book: BookReader, account: str) -> list[tuple[str, LedgerEntry]]:
-    """Return the entries of every holding since the account's first event."""
+    """Return the entries of every holding since the account's first event, without cash that no trade had."""
     state: ExecutionsState | None = book.state(VIEW, account)
     if state is None:
         return []
-    entries = [each for key, holding in list(state.holdings.items()) for each in _of_holding(key, holding)]
+    rates = Rates(book, None)
+    entries = [each for key, holding in list(state.holdings.items()) for each in _of_holding(key, holding, rates)]
     return [*entries, (SEPARATOR, LedgerEntry(fees=state.fees))] if state.fees else entries
 
 
-def _of_holding(key: str, holding: Holding) -> Iterator[tuple[str, LedgerEntry]]:
-    totals, traded = holding.totals, holding.traded
+def points_under_first_terms(holding: Holding, rates: Rates) -> tuple[Decimal, Decimal]:
+    """Return what was realized under a contract's first terms, by FIFO and by average cost.
+
+    Where these give no amount of money, what only rounding has left of all others is nothing.
+    """
+    totals = holding.totals
     points, average = totals.realized_points, totals.realized_points_average_cost
+    if not holding.by_terms:
+        return points, average
+    most = ZERO
     for each in holding.by_terms:
-        points, average = points - each.points, average - each.points_average_cost
+        points, average = FIXED.subtract(points, each.points), FIXED.subtract(average, each.points_average_cost)
+        most = max(most, abs(each.points), abs(each.points_average_cost))
+    if rates.terms(holding.symbol, 0).multiplier is None:
+        points, average = (ZERO if abs(each) <= FIXED.multiply(most, _RESIDUE) else each for each in (points, average))
+    return points, average
+
+
+def _of_holding(key: str, holding: Holding, rates: Rates) -> Iterator[tuple[str, LedgerEntry]]:
+    traded, first = holding.traded, points_under_first_terms(holding, rates)
+    for each in holding.by_terms:
         yield ledger_key(key, each.terms), LedgerEntry(each.points, each.points_average_cost)
     marks = (*holding.anomalies, *holding.marks)
     unpriced = sum(each.kind is TradeAnomalyKind.UNPRICED for each in marks) if marks else 0
     volume = traded.bought + traded.sold
     fees, uncertain = holding.fees, holding.uncertain_fees
-    yield key, LedgerEntry(points, average, fees, traded.count, volume, unpriced=unpriced, uncertain_fees=uncertain)
+    yield key, LedgerEntry(*first, fees, traded.count, volume, unpriced=unpriced, uncertain_fees=uncertain)

@@ -1,7 +1,8 @@
 """The arithmetic of a position: lots first in, first out, beside the average-cost method; pure functions of values.
 
-Quantities are signed: negative is short. Costs are sums of price × quantity, in points; they are kept as sums and
-divided only when an average is asked for. Callers have set the context projections.decimals.FIXED.
+Quantities are signed: negative is short. Costs are sums of quantity × what the price counts for (`prices.value_of`), in
+points; they are kept as sums and divided only when an average is asked for. Callers have set the context
+projections.decimals.FIXED, and pass no price that has no value.
 """
 
 from decimal import Decimal
@@ -10,10 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from projections.decimals import ZERO
+from projections.views.executions.prices import has_value, price_of, quotient, value_of
 
 LOTS_MAX = 10_000
-_DECIMALS = Decimal("1e-20")
-_WHOLE_DIGITS_MAX = 13
 RESIDUE_DIGITS = -15
 """What is smaller than this power of ten may be what rounding has left."""
 _RESIDUE, _RESIDUE_EXPONENT = Decimal("1e-15"), -19
@@ -35,7 +35,7 @@ class PositionTotals(msgspec.Struct, frozen=True, gc=False):
     """A position's sums by both methods. `unpriced` is the part of the quantity that has no known price.
 
     `cost` is what the open lots cost, `average_cost_total` the same by average cost; unpriced lots are in neither and
-    realize nothing when they are closed.
+    realize nothing when they are closed. `inverse`: prices count as those of an inverse contract.
     """
 
     quantity: Decimal = ZERO
@@ -45,6 +45,7 @@ class PositionTotals(msgspec.Struct, frozen=True, gc=False):
     average_cost_total: Decimal = ZERO
     realized_points_average_cost: Decimal = ZERO
     unpriced: Decimal = ZERO
+    inverse: bool = False
 
 
 FLAT = PositionTotals()
@@ -61,31 +62,34 @@ def traded_to(  # noqa: PLR0917 - by name it takes longer, and this runs for eve
     held: PositionTotals, quantity: Decimal, after: Decimal, price: Decimal, trade_id: str | None, log_position: int
 ) -> PositionTotals:
     """Return the totals after a fill, as `traded` does; `after` is the sum of both quantities."""
-    before = held.quantity
+    before, inverse = held.quantity, held.inverse
+    value = value_of(price, inverse=True) if inverse else price
     if not before:
-        value = quantity * price
+        cost = quantity * value
         one = (Lot(quantity, price, trade_id, log_position),)
-        return PositionTotals(quantity, one, value, held.realized_points, value, held.realized_points_average_cost)
+        first, average = held.realized_points, held.realized_points_average_cost
+        return PositionTotals(quantity, one, cost, first, cost, average, ZERO, inverse)
     # Members are passed in order here and below: keyword arguments cost more, and this runs for every fill.
     long = before > ZERO
     if long is (quantity > ZERO):
-        value = quantity * price
-        lots = held.lots if len(held.lots) < LOTS_MAX else merged(held.lots)
+        cost = quantity * value
+        lots = held.lots if len(held.lots) < LOTS_MAX else merged(held.lots, inverse=inverse)
         return PositionTotals(
             after,
             lots + (Lot(quantity, price, trade_id, log_position),),  # noqa: RUF005 - half the time of unpacking
-            held.cost + value,
+            held.cost + cost,
             held.realized_points,
-            held.average_cost_total + value,
+            held.average_cost_total + cost,
             held.realized_points_average_cost,
             held.unpriced,
+            inverse,
         )
     if not after:
-        return closed(held, price)
+        return closed(held, value)
     if (after > ZERO) is long:
-        return reduced(held, quantity, after, price)
+        return reduced(held, quantity, after, value)
     # Through zero: everything is closed at this price, and the rest opens the other side.
-    return traded(closed(held, price), after, price, trade_id, log_position)
+    return traded(closed(held, value), after, price, trade_id, log_position)
 
 
 def moved(held: PositionTotals, quantity: Decimal, log_position: int) -> PositionTotals:
@@ -100,26 +104,26 @@ def moved(held: PositionTotals, quantity: Decimal, log_position: int) -> Positio
     return _grown(closed(held, None), after, log_position)
 
 
-def closed(held: PositionTotals, price: Decimal | None) -> PositionTotals:
-    """Return the totals after closing the position; without a price nothing is realized."""
+def closed(held: PositionTotals, value: Decimal | None) -> PositionTotals:
+    """Return the totals after closing the position at a price of this value; without one nothing is realized."""
     first, average = held.realized_points, held.realized_points_average_cost
-    if price is not None:
-        proceeds = (held.quantity - held.unpriced) * price
+    if value is not None:
+        proceeds = (held.quantity - held.unpriced) * value
         first += proceeds - held.cost
         average += proceeds - held.average_cost_total
-    return PositionTotals(ZERO, (), ZERO, first, ZERO, average)
+    return PositionTotals(ZERO, (), ZERO, first, ZERO, average, ZERO, held.inverse)
 
 
-def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, price: Decimal | None) -> PositionTotals:
-    """Return the totals after closing a part, which leaves `after`; without a price nothing is realized."""
-    lots, pool, priced, unpriced = held.lots, held.quantity, -quantity, held.unpriced
+def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, value: Decimal | None) -> PositionTotals:
+    """Return the totals after closing a part, which leaves `after`; without a price's value nothing is realized."""
+    lots, pool, priced, unpriced, inverse = held.lots, held.quantity, -quantity, held.unpriced, held.inverse
     lot = lots[0]
     if len(lots) == 1 and lot.price is not None:
         # Scaling out of one entry is the usual case; take_from_lots() would cost three times as much.
-        cost = priced * lot.price
+        cost = priced * (value_of(lot.price, inverse=True) if inverse else lot.price)
         lots = (Lot(after, lot.price, lot.trade_id, lot.position),)
     else:
-        lots, cost, gone = take_from_lots(lots, priced)
+        lots, cost, gone = take_from_lots(lots, priced, inverse=inverse)
         # Unpriced lots have no cost: what is closed of them takes no part in the average.
         pool -= unpriced
         priced -= gone
@@ -127,23 +131,12 @@ def reduced(held: PositionTotals, quantity: Decimal, after: Decimal, price: Deci
     # The average-cost method takes the same share of the cost as of the priced quantity.
     average_cost = quotient(held.average_cost_total * priced, pool) if pool else ZERO
     first, average = held.realized_points, held.realized_points_average_cost
-    if price is not None:
-        proceeds = priced * price
+    if value is not None:
+        proceeds = priced * value
         first += proceeds - cost
         average += proceeds - average_cost
     cost, average_cost = held.cost - cost, held.average_cost_total - average_cost
-    return PositionTotals(after, lots, cost, first, average_cost, average, unpriced)
-
-
-def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
-    """Return a quotient, rounded to 20 decimals where it has no end.
-
-    So the sums that it enters stay exact, and do not depend on the order in which they are made.
-    """
-    exact = dividend / divisor
-    if exact * divisor == dividend or exact.adjusted() >= _WHOLE_DIGITS_MAX:
-        return exact
-    return exact.quantize(_DECIMALS) or exact
+    return PositionTotals(after, lots, cost, first, average_cost, average, unpriced, inverse)
 
 
 def is_residue(left: Decimal, before: Decimal) -> bool:
@@ -154,7 +147,9 @@ def is_residue(left: Decimal, before: Decimal) -> bool:
     return int(left.as_tuple().exponent) <= _RESIDUE_EXPONENT and abs(left) < abs(before) * _RESIDUE
 
 
-def take_from_lots(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, ...], Decimal, Decimal]:
+def take_from_lots(
+    lots: tuple[Lot, ...], leaving: Decimal, *, inverse: bool
+) -> tuple[tuple[Lot, ...], Decimal, Decimal]:
     """Take a quantity from the oldest lots; return the lots left, the cost of what was taken, and its unpriced part."""
     cost = unpriced = ZERO
     for index, lot in enumerate(lots, 1):
@@ -166,7 +161,7 @@ def take_from_lots(lots: tuple[Lot, ...], leaving: Decimal) -> tuple[tuple[Lot, 
         if price is None:
             unpriced += gone
         else:
-            cost += gone * price
+            cost += gone * (value_of(price, inverse=True) if inverse else price)
         if (
             partial
             and index < len(lots)
@@ -198,11 +193,42 @@ def split(held: PositionTotals, after: Decimal, before: Decimal) -> PositionTota
             unpriced += scaled
             lots.append(Lot(scaled, None, lot.trade_id, lot.position))
         else:
-            lots.append(Lot(scaled, quotient(lot.price * before, after), lot.trade_id, lot.position))
+            price = scaled_price(lot.price, after, before, inverse=held.inverse)
+            lots.append(Lot(scaled, price, lot.trade_id, lot.position))
     return replace(held, quantity=total, lots=tuple(lots), unpriced=unpriced)
 
 
-def merged(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
+def scaled_price(price: Decimal, after: Decimal, before: Decimal, *, inverse: bool) -> Decimal:
+    """Return a price after a split: what the same money buys of a quantity that is now after ÷ before as large."""
+    return quotient(price * after, before) if inverse else quotient(price * before, after)
+
+
+def revalued(held: PositionTotals, *, inverse: bool) -> PositionTotals:
+    """Return the totals of a contract whose payoff has changed: lots keep their prices, which now count otherwise.
+
+    What was realized stays. A lot whose price has no value any more has none.
+    """
+    if held.inverse is inverse:
+        return held
+    pool, was = held.quantity - held.unpriced, held.inverse
+    lots = tuple([
+        lot if lot.price is None or has_value(lot.price, inverse=inverse) else replace(lot, price=None)
+        for lot in held.lots
+    ])  # fmt: skip
+    left = [(lot.quantity, lot.price) for lot in lots if lot.price is not None]
+    priced = sum((quantity for quantity, _ in left), ZERO)
+    cost = sum((quantity * value_of(price, inverse=inverse) for quantity, price in left), ZERO)
+    average_cost = cost
+    if priced and priced == pool:
+        average = price_of(quotient(held.average_cost_total, pool), inverse=was)
+        if has_value(average, inverse=inverse):
+            average_cost = priced * value_of(average, inverse=inverse)
+    return replace(
+        held, lots=lots, cost=cost, average_cost_total=average_cost, unpriced=held.quantity - priced, inverse=inverse
+    )
+
+
+def merged(lots: tuple[Lot, ...], *, inverse: bool) -> tuple[Lot, ...]:
     """Return the lots with the older half merged into one at its average price, and one of those without a price."""
     half = len(lots) // 2
     priced = unpriced = cost = ZERO
@@ -211,9 +237,10 @@ def merged(lots: tuple[Lot, ...]) -> tuple[Lot, ...]:
             unpriced += lot.quantity
         else:
             priced += lot.quantity
-            cost += lot.quantity * lot.price
+            cost += lot.quantity * value_of(lot.price, inverse=inverse)
     log_position = lots[half - 1].position
-    one = (Lot(priced, quotient(cost, priced), None, log_position),) if priced else ()
+    average = price_of(quotient(cost, priced), inverse=inverse) if priced else None
+    one = (Lot(priced, average, None, log_position),) if priced else ()
     other = (Lot(unpriced, None, None, log_position),) if unpriced else ()
     return (*other, *one, *lots[half:])
 
@@ -224,11 +251,11 @@ def _grown(held: PositionTotals, quantity: Decimal, log_position: int) -> Positi
     if not pool:
         lots = (*held.lots, Lot(quantity, None, None, log_position))
         return replace(held, quantity=held.quantity + quantity, lots=lots, unpriced=held.unpriced + quantity)
-    price = quotient(held.cost, pool)
+    price = price_of(quotient(held.cost, pool), inverse=held.inverse)
     return replace(
         held,
         quantity=held.quantity + quantity,
         lots=(*held.lots, Lot(quantity, price, None, log_position)),
-        cost=held.cost + quantity * price,
+        cost=held.cost + quantity * value_of(price, inverse=held.inverse),
         average_cost_total=held.average_cost_total + quotient(held.average_cost_total * quantity, pool),
     )

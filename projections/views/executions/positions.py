@@ -7,13 +7,14 @@ from msgspec.structs import replace
 
 from eventstore import Instant, UnknownContract
 from eventstore.streams import SEPARATOR
-from eventstore.trading import PositionSide
+from eventstore.trading import Cost, PositionSide
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, BookReader
 from projections.views.contracts.view import Contract, ContractsState, ContractsView
 from projections.views.executions.anomalies import UNCERTAIN, TradeAnomaly, bounded
 from projections.views.executions.fees import Fees
-from projections.views.executions.pnl_totals import Rates
+from projections.views.executions.payoffs import average, closing_points, in_force
+from projections.views.executions.pnl_totals import Rates, points_under_first_terms
 from projections.views.executions.position_totals import Lot
 from projections.views.executions.state import VIEW, ExecutionsState, Holding, TermsPoints
 from projections.views.executions.unknown_trades import UNKNOWN
@@ -22,9 +23,11 @@ from projections.views.executions.unknown_trades import UNKNOWN
 class Position(msgspec.Struct, frozen=True):
     """One account's position in one symbol and side. Points are price × quantity, before fees and multiplier.
 
+    Those of an inverse contract are quantity × (-1 ÷ price), and its average prices are harmonic means.
     `quantity` is negative when short. `average_price` is that of the open lots (first in, first out), `average_cost`
     that of the average-cost method; both are None when flat, and leave out `unpriced`: the quantity that was opened
-    without a price, which realizes nothing. `fees` are those in the contract's currency and those that name none.
+    without a price, which realizes nothing. `cost` is what the lots cost in points, `average_cost_total` the same by
+    average cost. `fees` are those in the contract's currency and those that name none.
     `anomalies` are the last 100 anomalous records: kind and log position; of more than 100, what leaves the figures
     uncertain stays. `reported` is the broker's report as of
     `reported_at`, `superseded` if a fill came after it. `conflicts` are the log positions of trades that were reported
@@ -55,8 +58,10 @@ class Position(msgspec.Struct, frozen=True):
     first_position: int | None = None
     last_position: int | None = None
     conflicts: tuple[int, ...] = ()
-    by_terms: tuple[tuple[Decimal, Decimal, Decimal], ...] = ()
+    by_terms: tuple[tuple[Decimal | None, Decimal, Decimal], ...] = ()
     """Multiplier, points and points by average cost of what was realized under other terms of the contract."""
+    average_cost_total: Decimal = ZERO
+    inverse: bool = False
 
     @property
     def is_uncertain(self) -> bool:
@@ -80,22 +85,30 @@ class Position(msgspec.Struct, frozen=True):
             self.realized_points_average_cost, [(multiplier, points) for multiplier, _, points in self.by_terms]
         )
 
-    def _money(self, total: Decimal, parts: list[tuple[Decimal, Decimal]]) -> Decimal:
+    def _money(self, total: Decimal, parts: list[tuple[Decimal | None, Decimal]]) -> Decimal:
         if not parts:
             return FIXED.multiply(total, self._known_multiplier())
         amount = ZERO
         for multiplier, points in parts:
+            if not points:
+                continue
+            if multiplier is None:
+                raise UnknownContract(self.symbol)
             amount, total = FIXED.fma(points, multiplier, amount), FIXED.subtract(total, points)
         return FIXED.fma(total, self._known_multiplier(), amount) if total else amount
 
-    def unrealized_points(self, price: Decimal) -> Decimal:
-        """Return what closing the open lots at a price would realize, in points."""
-        priced = FIXED.subtract(self.quantity, self.unpriced)
-        return FIXED.subtract(FIXED.multiply(priced, price), self.cost)
+    def unrealized_points(self, price: Decimal, cost: Cost = Cost.FIFO) -> Decimal:
+        """Return what closing the open lots at a price would realize, in points, by default first in, first out.
 
-    def unrealized(self, price: Decimal) -> Decimal:
-        """Return what closing the open lots at a price would realize, in money; raises UnknownContract."""
-        return FIXED.multiply(self.unrealized_points(price), self._known_multiplier())
+        Raises NoValue for a price of zero or below of an inverse contract.
+        """
+        priced = FIXED.subtract(self.quantity, self.unpriced)
+        paid = self.cost if cost is Cost.FIFO else self.average_cost_total
+        return closing_points(priced, paid, price, inverse=self.inverse, symbol=self.symbol)
+
+    def unrealized(self, price: Decimal, cost: Cost = Cost.FIFO) -> Decimal:
+        """Return the same in money; raises UnknownContract if no multiplier is known."""
+        return FIXED.multiply(self.unrealized_points(price, cost), self._known_multiplier())
 
     def _known_multiplier(self) -> Decimal:
         if self.multiplier is None:
@@ -128,7 +141,9 @@ class Positions:
         flat = Position(account, name, PositionSide(side), anomalies=() if state is None else _unknown_of(state, name))
         if contract is None:
             return flat
-        return replace(flat, multiplier=contract.multiplier, currency=contract.currency)
+        return replace(
+            flat, multiplier=contract.multiplier, currency=contract.currency, inverse=contract.inverse
+        )  # fmt: skip
 
     def of(self, account: str) -> tuple[Position, ...]:
         """Return every position the account ever had, including flat ones, sorted by symbol and side."""
@@ -153,15 +168,13 @@ class Positions:
         return () if state is None else bounded((*state.anomalies, *unknown_amendments(state, None)))
 
     def _position(self, account: str, state: ExecutionsState, holding: Holding, contract: Contract | None) -> Position:
-        totals, fees_by_currency, report = holding.totals, holding.fees, holding.report
+        totals, fees_by_currency, report = in_force(holding.totals, contract), holding.fees, holding.report
         average_price = average_cost = multiplier = currency = None
         if contract is not None:
             multiplier, currency = contract.multiplier, contract.currency
         if totals.lots:
-            priced = FIXED.subtract(totals.quantity, totals.unpriced) if totals.unpriced else totals.quantity
-            if priced:
-                average_price = FIXED.divide(totals.cost, priced)
-                average_cost = FIXED.divide(totals.average_cost_total, priced)
+            average_price = average(totals, totals.cost)
+            average_cost = average(totals, totals.average_cost_total)
         fees = ZERO
         for name, amount in fees_by_currency:
             if not name or name == currency:
@@ -193,9 +206,13 @@ class Positions:
             holding.last_record,
             holding.conflicts,
             self._by_terms(state, holding),
+            totals.average_cost_total,
+            totals.inverse,
         )
 
-    def _by_terms(self, state: ExecutionsState, holding: Holding) -> tuple[tuple[Decimal, Decimal, Decimal], ...]:
+    def _by_terms(
+        self, state: ExecutionsState, holding: Holding
+    ) -> tuple[tuple[Decimal | None, Decimal, Decimal], ...]:  # fmt: skip
         """Return what was realized under other terms of the contract; nearly every contract has kept its first ones."""
         window = state.windows.get(holding.symbol + SEPARATOR + holding.side)
         if window is not None and not window.terms:
@@ -231,16 +248,14 @@ def anomalies_of(state: ExecutionsState, holding: Holding) -> tuple[TradeAnomaly
     return bounded(tuple(sorted(found, key=lambda each: each.position)))
 
 
-def _terms(holding: Holding, rates: Rates) -> tuple[tuple[Decimal, Decimal, Decimal], ...]:
+def _terms(holding: Holding, rates: Rates) -> tuple[tuple[Decimal | None, Decimal, Decimal], ...]:
     """Return what was realized under each of the contract's terms where that is not what is in force now."""
-    parts: list[tuple[Decimal, Decimal, Decimal]] = []
-    rest, average = holding.totals.realized_points, holding.totals.realized_points_average_cost
-    for each in (*holding.by_terms, TermsPoints(0, ZERO, ZERO)):
-        points, by_average = (each.points, each.points_average_cost) if each.terms else (rest, average)
-        multiplier = rates.terms(holding.symbol, each.terms).multiplier
-        rest, average = FIXED.subtract(rest, points), FIXED.subtract(average, by_average)
-        if multiplier is not None and (points or by_average):
-            parts.append((multiplier, points, by_average))
+    first = TermsPoints(0, *points_under_first_terms(holding, rates))
+    parts = [
+        (rates.terms(holding.symbol, each.terms).multiplier, each.points, each.points_average_cost)
+        for each in (*holding.by_terms, first)
+        if each.points or each.points_average_cost
+    ]
     contract = rates.find(holding.symbol)
     in_force = None if contract is None else contract.multiplier
     return tuple(parts) if any(multiplier != in_force for multiplier, _, _ in parts) else ()

@@ -16,22 +16,22 @@ class RecentTrades(msgspec.Struct):
 
     They are kept in two generations, the older of which is dropped as a whole, so that nothing is evicted one by one;
     `ordinal` decides which are still known. `limit` is the number of trades, `count` how many there ever were, and
-    `full_at` what that is when the newer generation is full.
+    `full_count` what that is when the newer generation is full.
     """
 
     newer: dict[str, tuple[Item, ...]] = {}
     older: dict[str, tuple[Item, ...]] = {}
     count: int = 0
     limit: int = RECENT_MAX
-    full_at: int = RECENT_MAX
+    full_count: int = RECENT_MAX
 
     def add(self, trade_id: str, item: Item, known: tuple[Item, ...]) -> None:
         """Remember a new trade beside the known ones of its id; its ordinal is the count with it."""
         self.count += 1
         newer = self.newer
         # By trades, not by ids: an id that thousands of trades share would keep them all, again and again.
-        if self.count > self.full_at:
-            self.older, self.newer, self.full_at = newer, {}, self.count + self.limit - 1
+        if self.count > self.full_count:
+            self.older, self.newer, self.full_count = newer, {}, self.count + self.limit - 1
             newer = self.newer
         newer[trade_id] = (*known, item) if known else (item,)
 

@@ -63,6 +63,8 @@ def _fold(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | 
         not 0 <= recorded_at - at < NANOSECONDS,
         fees,
         event.trading_day,
+        False if window is None else window.inverse,
+        "" if window is None else window.coin,
     )
     if known:
         verdict, trade = compared(item, known)
@@ -71,7 +73,8 @@ def _fold(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | 
             return trade
         if window is None:
             key = opened(state, shared, symbol, event.position_side, record.position)
-            item = replace(item, terms=state.windows[key].terms)
+            window = state.windows[key]
+            item = replace(item, terms=window.terms, inverse=window.inverse, coin=window.coin)
         item = _apart(state, item, known)
     placed = place(state, key, item, recorded_at)
     recent.add(trade_id, placed, known)

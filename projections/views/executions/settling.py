@@ -12,9 +12,9 @@ from projections.views.executions import window as window_limits
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.appending import append, append_trade, fix, fix_oldest, with_terms, with_trade
 from projections.views.executions.fees import negated, with_fees
-from projections.views.executions.items import Item, ItemKind, in_position, place_of
+from projections.views.executions.items import Item, ItemKind, in_position, place_of, with_fees_taken
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
-from projections.views.executions.position_totals import quotient
+from projections.views.executions.prices import quotient
 from projections.views.executions.reported import superseded
 from projections.views.executions.state import ExecutionsState, Holding, Unsettled, mark
 from projections.views.executions.window import (
@@ -27,7 +27,7 @@ from projections.views.executions.window import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from decimal import Decimal
 
     from projections.views.executions.trip import RoundTrip
@@ -128,9 +128,30 @@ def take_out(state: ExecutionsState, key: str, index: int, recorded_at: int) -> 
         state.seconds.add(item.at, recorded_at, -1)
     settle_now(state, key, recorded_at)
     holding = state.holdings[key]
-    fees, sums = with_fees(holding.fees, negated(item.fees)), with_trade(holding.traded, item, by=-1)
+    fees, sums = with_fees(holding.fees, negated(item.charged)), with_trade(holding.traded, item, by=-1)
     state.holdings[key] = replace(holding, fees=fees, traded=sums)
     return item
+
+
+def restate(state: ExecutionsState, key: str, recorded_at: int, restated: Callable[[Item], Item]) -> None:
+    """Replace the items of a window by what they are under terms that have become known, with their fees and counts."""
+    window = change_items(state, key, recorded_at)
+    for index, item in enumerate(window.items):
+        fresh = restated(item)
+        if fresh is item:
+            continue
+        fresh = with_fees_taken(fresh, item)
+        for each, sign in ((item, -1), (fresh, 1)):
+            entry = _counts(each)
+            if entry is not None:
+                name = ledger_key(key, each.terms)
+                state.ledger.correct(each.at, each.log_position, name, entry if sign > 0 else negative(entry))
+            holding = state.holdings[key]
+            fees = each.charged if sign > 0 else negated(each.charged)
+            state.holdings[key] = replace(holding, fees=with_fees(holding.fees, fees))
+        window.items[index] = fresh
+        state.recent.put(fresh)
+    settle_now(state, key, recorded_at)
 
 
 def absorb(window: Window, standing: int, index: int, change: Decimal) -> None:
@@ -161,7 +182,7 @@ def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int) -
         state.seconds.add(item.at, recorded_at)
     state.holdings[key] = replace(
         holding,
-        fees=with_fees(holding.fees, item.fees) if item.fees else holding.fees,
+        fees=with_fees(holding.fees, item.charged) if item.fees else holding.fees,
         traded=with_trade(holding.traded, item),
         report=superseded(holding.report, holding.totals.quantity + item.quantity, by_fill=item.kind is _TRADE),
         last_record=max(holding.last_record, item.log_position),
@@ -170,8 +191,8 @@ def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int) -
 
 def _counts(item: Item) -> LedgerEntry | None:
     if item.kind is _TRADE:
-        uncertain = int(bool(item.fee_conflict))
-        return LedgerEntry(ZERO, ZERO, item.fees, int(not item.busted), abs(item.quantity), 1, uncertain_fees=uncertain)
+        uncertain, fills = int(bool(item.fee_conflict)), int(not item.busted)
+        return LedgerEntry(ZERO, ZERO, item.charged, fills, abs(item.quantity), 1, uncertain_fees=uncertain)
     return LedgerEntry(fees=item.fees) if item.fees else None
 
 

@@ -193,11 +193,19 @@ def opened(state: ExecutionsState, shared: ExecutionsState, symbol: str, side: s
     if key not in state.holdings:
         if len(state.holdings) >= SYMBOLS_MAX:
             raise TooManySymbols(VIEW, name)
-        state.windows[key] = Window(terms=shared.directory.terms_at(name, log_position))
+        state.windows[key] = window = Window()
+        take_terms(window, shared.directory, name, log_position)
         state.holdings[key] = Holding(
             name, PositionSide(side), FLAT, (), NO_REPORT, (), (), NOTHING_TRADED, log_position, log_position
         )
     return key
+
+
+def take_terms(window: Window, directory: Directory, symbol: str, log_position: int) -> None:
+    """Let the terms of a contract that are in force at a log position be those of a window's next item."""
+    window.terms = directory.terms_at(symbol, log_position)
+    window.inverse = directory.is_inverse_at(symbol, log_position)
+    window.coin = directory.coin_at(symbol, log_position)
 
 
 def mark(state: ExecutionsState, key: str, kind: TradeAnomalyKind, log_position: int) -> None:

@@ -43,7 +43,8 @@ class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
 class OpenTrip(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A round trip in progress: what was received less what was paid, None if a part has no price, and its fees.
 
-    The window's items from `index` on, which may belong to it, are not counted yet.
+    The window's items from `index` on, which may belong to it, are not counted yet. `inverse`: prices count as those of
+    an inverse contract; if the payoff changes while it lasts, what it makes is not known.
     """
 
     number: int = 0
@@ -51,6 +52,7 @@ class OpenTrip(msgspec.Struct, frozen=True, gc=False, array_like=True):
     received: Decimal | None = ZERO
     fees: Fees = ()
     index: int = 0
+    inverse: bool = False
 
 
 NO_TRIP = OpenTrip()
@@ -77,33 +79,38 @@ def repriced(trips: Sequence[RoundTrip], item: Item) -> list[RoundTrip]:
 
 def counted(trip: OpenTrip, items: Iterable[Item], index: int) -> OpenTrip:
     """Return a trip with these items, none of which ends it; `index` is that of what comes next."""
-    number, first, received, fees = trip.number, trip.first, trip.received, trip.fees
+    number, first, received, fees, inverse = trip.number, trip.first, trip.received, trip.fees, trip.inverse
     for each in items:
-        item = each if each.scale is None else in_position(each)
+        item = each if each.scale is None and not each.coin else in_position(each)
         kind = item.kind
         # A split changes the quantity, and what was paid for it stays.
         if kind is _SPLIT:
             continue
+        if not number and not received:
+            # Nothing has been counted yet.
+            inverse = item.inverse
         if kind is _REPRICE:
             if item.trip in {0, number} and received is not None:
-                received += points_of(item)
+                received = received + points_of(item) if item.inverse is inverse else None
             continue
         if not item.quantity:
             continue
         if not number:
             number, first = item.log_position, place_of(item)
-        received = None if received is None or item.price is None else received - item.quantity * item.price
+        value = item.price if not (item.inverse or inverse) else item.value if item.inverse is inverse else None
+        received = None if received is None or value is None else received - item.quantity * value
         fees = with_fees(fees, item.fees)
-    return OpenTrip(number, first, received, fees, index)
+    return OpenTrip(number, first, received, fees, index, inverse)
 
 
 def ended(key: tuple[str, str], trip: OpenTrip, item: Item, held: Decimal, index: int) -> tuple[RoundTrip, OpenTrip]:
     """Return the round trip that an item ends, which held a quantity before it, and the trip that begins.
 
-    `trip` counts all items before this one, which is the window's at `index`.
+    `trip` counts all items before this one, which is the window's at `index`, as it counts in its position.
     """
-    through, price = held + item.quantity, item.price
-    received = None if trip.received is None or price is None else trip.received + held * price
+    through, value = held + item.quantity, item.value if item.inverse else item.price
+    is_other = item.inverse is not trip.inverse
+    received = None if trip.received is None or value is None or is_other else trip.received + held * value
     place = place_of(item)
     done = RoundTrip(
         symbol=key[0],
@@ -120,4 +127,5 @@ def ended(key: tuple[str, str], trip: OpenTrip, item: Item, held: Decimal, index
     )
     if not through:
         return done, OpenTrip(index=index + 1)
-    return done, OpenTrip(item.log_position, place, None if price is None else -through * price, (), index + 1)
+    begun = None if value is None else -through * value
+    return done, OpenTrip(item.log_position, place, begun, (), index + 1, item.inverse)

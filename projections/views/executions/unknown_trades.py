@@ -11,7 +11,7 @@ from projections.decimals import ZERO
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.booking import BOOKED, LATE, book, count_change
 from projections.views.executions.fees import Fees, negated, with_fees
-from projections.views.executions.items import Figures
+from projections.views.executions.items import Figures, Item, ItemKind, in_position
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
 from projections.views.executions.settling import settle_now, take_out
 from projections.views.executions.state import (
@@ -60,9 +60,15 @@ def change_unknown(state: ExecutionsState, shared: ExecutionsState, amendment: A
         return
     settle_now(state, key, amendment.recorded_at)
     before, after = stated(amendment)
-    refund = negated(amendment.fees) if bust else ()
-    terms = state.windows[key].terms
-    parts = book(state, key, amendment, (before, after), fees=refund, terms=terms)
+    terms, coin = state.windows[key].terms, state.windows[key].coin
+    # A fee that was taken from the coin bought is given back with it.
+    item = Item(
+        ItemKind.TRADE, amendment.log_position, amendment.at, before.quantity, before.price, key, amendment.side,
+        fees=amendment.fees, coin=coin,
+    )  # fmt: skip
+    net = replace(before, quantity=in_position(item).quantity)
+    refund = negated(item.charged) if bust else ()
+    parts = book(state, key, amendment, (net, after), fees=refund, terms=terms)
     count_change(state, key, amendment, before, after)
     _wait(state, replace(amendment, key=key, parts=parts, terms=terms))
 

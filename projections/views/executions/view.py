@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from eventstore.trading import (
     AccountOpened,
+    CashMoved,
     ContractDefined,
     FeeCharged,
     LimitsSet,
@@ -21,6 +22,7 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.view import View
+from projections.views.cash import is_result, received
 from projections.views.executions.adjustments import adjust, set_report
 from projections.views.executions.amendments import amend
 from projections.views.executions.merging import concerned, define
@@ -57,7 +59,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
@@ -66,6 +68,7 @@ class ExecutionsView(View[ExecutionsState]):
         SessionReset,
         AccountOpened,
         LimitsSet,
+        CashMoved,
     )
     broadcast: ClassVar[tuple[type[Event], ...]] = (ContractDefined,)
 
@@ -77,7 +80,7 @@ class ExecutionsView(View[ExecutionsState]):
     @override
     def initial(self) -> ExecutionsState:
         return ExecutionsState(
-            recent=RecentTrades(limit=self._trades_max, full_at=self._trades_max),
+            recent=RecentTrades(limit=self._trades_max, full_count=self._trades_max),
             seconds=SecondCounts(room=self._room),
             trip_seconds=SecondCounts(room=self._room),
         )
@@ -105,10 +108,9 @@ class ExecutionsView(View[ExecutionsState]):
             case PositionAdjusted():
                 adjust(state, shared, event, record)
             case ContractDefined():
-                if state is shared:
-                    state.directory.define(event, record.position)
-                else:
-                    define(state, shared, event, record)
+                _define(state, shared, event, record)
+            case CashMoved():
+                _move_cash(state, event, record)
             case _:
                 # What is postponed belongs to the days, and to the steps, as they were before this event.
                 self.finish(state)
@@ -124,3 +126,18 @@ class ExecutionsView(View[ExecutionsState]):
         """Fold the windows again that late reports have changed."""
         if state.unsettled:
             settle(state)
+
+
+def _define(state: ExecutionsState, shared: ExecutionsState, event: ContractDefined, record: Record) -> None:
+    if state is shared:
+        state.directory.define(event, record.position)
+    else:
+        define(state, shared, event, record)
+
+
+def _move_cash(state: ExecutionsState, event: CashMoved, record: Record) -> None:
+    """Add what counts in a day's result; its time cannot be later than its recording, whatever it says."""
+    amount = received(event)
+    if amount and is_result(event):
+        at = min(record.occurred_at, record.recorded_at)
+        state.ledger.add_cash(at, record.position, ((event.currency, amount),))

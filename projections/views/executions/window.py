@@ -21,10 +21,11 @@ from projections.views.executions.position_totals import (
     PositionTotals,
     is_residue,
     moved,
-    quotient,
+    revalued,
     split,
     traded,
 )
+from projections.views.executions.prices import has_value, quotient, value_of
 from projections.views.executions.trip import NO_TRIP, OpenTrip, RoundTrip, counted, ended, points_of, repriced
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class Window(msgspec.Struct):
     round trip in progress there, `trip` the one after the last item, `trips` those that ended in between. `marks` are
     anomalies that follow from the items. `last_at` is when the last item happened. `plain`: no split, reconciliation
     or expiry is among the items; `in_place`: all lie where they happened. `gap_at` is when the newest reconciliation
-    among them happened. `terms` are the contract's for the next item.
+    among them happened. `terms` are the contract's for the next item, `inverse` its payoff, and `coin` the currency
+    bought where fees in it are taken from what was bought.
     """
 
     base: PositionTotals = FLAT
@@ -78,6 +80,8 @@ class Window(msgspec.Struct):
     gap_at: Instant = BEFORE_ALL[0]
     terms: int = 0
     splits: tuple[SplitRatio, ...] = ()
+    inverse: bool = False
+    coin: str = ""
 
     def find(self, item: Item) -> int | None:
         """Return the index of an item, None if it is fixed."""
@@ -235,7 +239,7 @@ def stepped(held: PositionTotals, item: Item, ratio: Ratio | None = None) -> Pos
     """Return the totals after an item; `ratio` is that of a possible split."""
     kind = item.kind
     if kind is _SPLIT:
-        return held if ratio is None else split(held, *ratio)
+        return held if ratio is None else split(revalued(held, inverse=item.inverse), *ratio)
     if not item.quantity:
         return held
     if kind is _REPRICE:
@@ -245,12 +249,17 @@ def stepped(held: PositionTotals, item: Item, ratio: Ratio | None = None) -> Pos
             realized_points=held.realized_points + points,
             realized_points_average_cost=held.realized_points_average_cost + points,
         )
+    held = revalued(held, inverse=item.inverse)
     if is_residue(held.quantity + item.quantity, held.quantity):
         item = replace(item, quantity=-held.quantity)
-    if item.price is None:
+    price, average = item.price, item.average_price
+    if price is None or not has_value(price, inverse=item.inverse):
         return moved(held, item.quantity, item.log_position)
-    after = traded(held, item.quantity, item.price, item.trade_id, item.log_position)
-    return after if item.average_price is None else _at_average(held, after, item, item.average_price - item.price)
+    after = traded(held, item.quantity, price, item.trade_id, item.log_position)
+    if average is None:
+        return after
+    more = value_of(average, inverse=item.inverse) - value_of(price, inverse=item.inverse)
+    return _at_average(held, after, item, more)
 
 
 def _at_average(held: PositionTotals, after: PositionTotals, item: Item, more: Decimal) -> PositionTotals:
@@ -268,7 +277,7 @@ def _at_average(held: PositionTotals, after: PositionTotals, item: Item, more: D
 
 def outcome(before: PositionTotals, after: PositionTotals, item: Item) -> Outcome:
     """Return what the item that led from one totals to the other realized."""
-    unpriced = item.price is None and _lacks_price(before, after, item)
+    unpriced = _lacks_price(before, after, item)
     if after.realized_points is before.realized_points and not unpriced:
         return NOTHING
     return Outcome(
@@ -279,8 +288,10 @@ def outcome(before: PositionTotals, after: PositionTotals, item: Item) -> Outcom
 
 
 def _lacks_price(before: PositionTotals, after: PositionTotals, item: Item) -> bool:
-    if item.kind is _SPLIT or not item.quantity:
+    if item.kind is _SPLIT or item.kind is _REPRICE or not item.quantity:
         return False
+    if item.price is not None:
+        return not has_value(item.price, inverse=item.inverse)
     return item.kind is _RECONCILED or item.kind is _EXPIRY or abs(after.unpriced) > abs(before.unpriced)
 
 
@@ -291,7 +302,7 @@ def marks_of(before: PositionTotals, after: PositionTotals, item: Item, side: st
         return [TradeAnomaly(TradeAnomalyKind.IMPOSSIBLE_SPLIT, log_position)] if after is before else []
     if kind is _REPRICE or not item.quantity:
         return []
-    if item.price is None and _lacks_price(before, after, item):
+    if _lacks_price(before, after, item):
         found.append(TradeAnomaly(TradeAnomalyKind.UNPRICED, log_position))
     if not is_exact(before.quantity, item.quantity, after.quantity) or not realizes_exactly(before, after):
         found.append(TradeAnomaly(TradeAnomalyKind.INEXACT, log_position))
