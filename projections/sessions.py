@@ -15,7 +15,7 @@ from msgspec.structs import force_setattr
 
 from eventstore import Instant, InvalidEvent
 from eventstore.clock import NANOSECONDS, to_ns
-from eventstore.trading import SessionOpened, SessionReset
+from eventstore.trading import CashAtReset, SessionOpened, SessionReset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,12 @@ class TradingDay(msgspec.Struct, frozen=True):
     resets_at: Instant
     week: date
     zone: str
+    begins_with_cash: bool = False
+    """Whether cash that moves exactly at a reset is of the day that begins there."""
+
+    @property
+    def _cash_at_reset(self) -> CashAtReset | None:
+        return CashAtReset.DAY_THAT_BEGINS if self.begins_with_cash else None
 
     @property
     def name(self) -> str:
@@ -68,6 +74,7 @@ class TradingDay(msgspec.Struct, frozen=True):
             resets_at=self.resets_at,
             week=self.week,
             zone=self.zone,
+            cash_at_reset=self._cash_at_reset,
         )
 
     def reset(self, *, late: bool = False) -> SessionReset:
@@ -81,6 +88,7 @@ class TradingDay(msgspec.Struct, frozen=True):
             resets_at=self.resets_at,
             week=self.week,
             zone=self.zone,
+            cash_at_reset=self._cash_at_reset,
         )
 
 
@@ -97,6 +105,8 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
 
     A time in the hour that daylight saving skips means the first instant after it, one in the hour that it repeats its
     first occurrence.
+
+    Cash that moves exactly at a reset belongs to the day that ends, or by `cash_at_reset` to the day that begins.
     """
 
     zone: str
@@ -107,6 +117,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
     early_closes: dict[date, time] = {}
     holidays: frozenset[date] = frozenset()
     week_start: int = 0
+    cash_at_reset: CashAtReset = CashAtReset.DAY_THAT_ENDS
 
     def __post_init__(self) -> None:
         zone_of(self.zone)
@@ -115,6 +126,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
         _check_weekdays(self.weekdays, self.week_start)
         _check_dates("holidays", self.holidays)
         _check_dates("early_closes", self.early_closes)
+        _check_cash_at_reset(self.cash_at_reset)
         # Copies: the caller may change the collections later, but not this calendar.
         force_setattr(self, "weekdays", tuple(sorted(self.weekdays)))
         force_setattr(self, "holidays", frozenset(self.holidays))
@@ -195,6 +207,7 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True):
             resets_at=self._resets_at(day),
             week=day - timedelta(days=(day.weekday() - self.week_start) % 7),
             zone=self.zone,
+            begins_with_cash=self.cash_at_reset is CashAtReset.DAY_THAT_BEGINS,
         )
 
     def _step(self, day: date, days: int) -> date:
@@ -313,4 +326,10 @@ def _check_weekdays(weekdays: object, week_start: object) -> None:
         raise InvalidEvent(msg)
     if type(week_start) is not int or not 0 <= week_start <= _SUNDAY:
         msg = f"week_start must be 0 (Monday) to 6 (Sunday), not {week_start!r:.80}"
+        raise InvalidEvent(msg)
+
+
+def _check_cash_at_reset(cash_at_reset: object) -> None:
+    if not isinstance(cash_at_reset, CashAtReset):
+        msg = f"cash_at_reset must be a trading.CashAtReset, not {cash_at_reset!r:.80}"
         raise InvalidEvent(msg)

@@ -11,16 +11,22 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.streams import SEPARATOR
-from eventstore.trading import AccountOpened, AccountUpdated, CashKind, CashMoved, PnlReported
+from eventstore.trading import (
+    AccountConfigured,
+    AccountOpened,
+    AccountUpdated,
+    CashMoved,
+    PnlReported,
+)
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, BookReader, View
+from projections.views.cash import is_result, moves_high, received
+from projections.views.configuration import DEFAULTS, Configuration, configured
 from projections.views.executions.fees import Fees, with_fee
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
 
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000
-
-_OUTFLOWS = {CashKind.WITHDRAWAL, CashKind.PAYOUT}
 
 
 class TooManyCurrencies(StoreError):
@@ -93,6 +99,8 @@ class Balance(NamedTuple):
 class AccountsState(msgspec.Struct):
     """One account. `broker_balances` by currency, "" for the account's own as long as that is not known.
 
+    `cash` is what came from outside, `results` what counts in a trading day's result, `kept_payouts` the payouts in
+    `cash` that left the high-water mark as it was, all by currency.
     `first_record` and `last_record` are log positions.
     """
 
@@ -101,7 +109,10 @@ class AccountsState(msgspec.Struct):
     broker_balances: dict[str, BrokerBalance] = {}
     can_trade: bool | None = None
     cash: Fees = ()
+    results: Fees = ()
+    kept_payouts: Fees = ()
     reported: dict[str, ReportedPnl] = {}
+    configuration: Configuration = DEFAULTS
     first_record: int = 0
     last_record: int = 0
 
@@ -113,8 +124,14 @@ class AccountsView(View[AccountsState]):
     """
 
     name: ClassVar[str] = "accounts"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (AccountOpened, AccountUpdated, CashMoved, PnlReported)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        AccountOpened,
+        AccountConfigured,
+        AccountUpdated,
+        CashMoved,
+        PnlReported,
+    )
 
     @override
     def initial(self) -> AccountsState:
@@ -129,12 +146,11 @@ class AccountsView(View[AccountsState]):
                 _report(state, event, record)
                 return
             case CashMoved():
-                cash = with_fee(state.cash, event.currency, _signed(event))
-                if len(cash) > CURRENCIES_MAX:
-                    raise TooManyCurrencies(record.account, event.currency)
-                state.cash = cash
+                _move(state, event, record)
             case AccountOpened():
                 _open(state, event, record)
+            case AccountConfigured():
+                state.configuration = configured(state.configuration, event)
             case _:
                 return
         state.first_record = state.first_record or record.position
@@ -186,19 +202,24 @@ class Accounts:
             last_position=state.last_record,
         )
 
+    def configuration(self, account: str) -> Configuration:
+        """Return an account's settings, with the defaults where nobody has set one."""
+        return configuration_of(self._book, account)
+
     def balance(self, account: str, currency: str | None = None) -> Decimal:
         """Return cash plus realized profit and loss less fees, in a currency, by default the account's own.
 
+        Realized is by the account's method (`Configuration.cost`).
         Raises UnknownContract if anything was realized in a contract whose multiplier is not known.
         """
         own = own_currency(self._book, account)
-        return self._folded(account, own).get(currency or own, ZERO)
+        return folded_balances(self._book, account, own).get(currency or own, ZERO)
 
     def balances(self, account: str) -> tuple[Balance, ...]:
         """Return, for each currency, the balance as reported and as folded, and the difference of both."""
         own = own_currency(self._book, account)
         state: AccountsState | None = self._book.state(AccountsView.name, account)
-        folded = self._folded(account, own)
+        folded = folded_balances(self._book, account, own)
         reported = {} if state is None else _broker_balances(state, own)
         found = []
         for currency in sorted({*folded, *reported}, key=lambda name: name or ""):
@@ -207,13 +228,16 @@ class Accounts:
             found.append(Balance(currency, there, here, difference))
         return tuple(found)
 
-    def _folded(self, account: str, own: str | None) -> dict[str | None, Decimal]:
-        state: AccountsState | None = self._book.state(AccountsView.name, account)
-        with decimal.localcontext(FIXED):
-            sums = {} if state is None else _cash(state, own)
-            for totals in to_currency(since_inception(self._book, account), Rates(self._book, own)):
-                sums[totals.currency] = sums.get(totals.currency, ZERO) + totals.net
-        return sums
+
+def configuration_of(book: BookReader, account: str) -> Configuration:
+    """Return an account's settings."""
+    state: AccountsState | None = book.state(AccountsView.name, account)
+    return DEFAULTS if state is None else state.configuration
+
+
+def account_rates(book: BookReader, account: str) -> Rates:
+    """Return the money value of points for an account: in its currency where none is named, by its cost method."""
+    return Rates(book, own_currency(book, account), configuration_of(book, account).cost)
 
 
 def own_currency(book: BookReader, account: str) -> str | None:
@@ -226,15 +250,49 @@ def own_currency(book: BookReader, account: str) -> str | None:
     named = {rates.currency(holding.symbol) for holding in held}
     named |= {currency for holding in held for currency, _ in holding.fees}
     if state is not None:
-        named |= {*state.broker_balances, *(currency for currency, _ in state.cash)}
+        named |= {*state.broker_balances, *(currency for currency, _ in (*state.cash, *state.results))}
     found = [currency for currency in named if currency]
     return found[0] if len(found) == 1 else None
 
 
+def folded_balances(book: BookReader, account: str, own: str | None) -> dict[str | None, Decimal]:
+    """Return cash plus realized profit and loss less fees, by currency; raise UnknownContract."""
+    with decimal.localcontext(FIXED):
+        sums = cash_by_currency(book, account, own)
+        rates = Rates(book, own, configuration_of(book, account).cost)
+        for totals in to_currency(since_inception(book, account), rates):
+            sums[totals.currency] = sums.get(totals.currency, ZERO) + totals.net_result
+    return sums
+
+
+def capital(book: BookReader, account: str, own: str | None) -> dict[str | None, Decimal]:
+    """Return what high-water marks begin with, by currency: the starting balance, and cash that came from outside.
+
+    No part of it is performance. Payouts that leave the high-water mark as it is are left out.
+    """
+    state: AccountsState | None = book.state(AccountsView.name, account)
+    with decimal.localcontext(FIXED):
+        sums = {} if state is None else _capital(state, own)
+        for currency, amount in () if state is None else state.kept_payouts:
+            sums[currency] = sums.get(currency, ZERO) - amount
+    return sums
+
+
+def cash_results(book: BookReader, account: str) -> Fees:
+    """Return the funding, interest and dividends received less the fees that no trade had, by currency."""
+    state: AccountsState | None = book.state(AccountsView.name, account)
+    return () if state is None else state.results
+
+
 def cash_in(book: BookReader, account: str, own: str | None) -> Decimal:
     """Return the starting balance plus the cash moved, in the account's own currency."""
+    return cash_by_currency(book, account, own).get(own, ZERO)
+
+
+def cash_by_currency(book: BookReader, account: str, own: str | None) -> dict[str | None, Decimal]:
+    """Return the starting balance plus the cash moved, by currency. Callers have set the context FIXED."""
     state: AccountsState | None = book.state(AccountsView.name, account)
-    return ZERO if state is None else _cash(state, own).get(own, ZERO)
+    return {} if state is None else _cash(state, own)
 
 
 def starting_balance(book: BookReader, account: str) -> Decimal | None:
@@ -243,6 +301,13 @@ def starting_balance(book: BookReader, account: str) -> Decimal | None:
 
 
 def _cash(state: AccountsState, own: str | None) -> dict[str | None, Decimal]:
+    sums = _capital(state, own)
+    for currency, amount in state.results:
+        sums[currency] = sums.get(currency, ZERO) + amount
+    return sums
+
+
+def _capital(state: AccountsState, own: str | None) -> dict[str | None, Decimal]:
     sums: dict[str | None, Decimal] = {}
     opened = state.opened
     if opened is not None:
@@ -283,6 +348,19 @@ def _merged(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
     )
 
 
+def _move(state: AccountsState, event: CashMoved, record: Record) -> None:
+    held = state.results if is_result(event) else state.cash
+    sums = with_fee(held, event.currency, received(event))
+    if len(sums) > CURRENCIES_MAX:
+        raise TooManyCurrencies(record.account, event.currency)
+    if is_result(event):
+        state.results = sums
+    else:
+        state.cash = sums
+        if not moves_high(event, state.configuration.payout):
+            state.kept_payouts = with_fee(state.kept_payouts, event.currency, received(event))
+
+
 def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None:
     if event.can_trade is not None:
         state.can_trade = event.can_trade
@@ -319,11 +397,3 @@ def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
     if len(reported) > REPORTED_MAX:
         del reported[next(iter(reported))]
     state.reported = reported
-
-
-def _signed(event: CashMoved) -> Decimal:
-    if event.kind is CashKind.DEPOSIT:
-        return abs(event.amount)
-    if event.kind in _OUTFLOWS:
-        return -abs(event.amount)
-    return -event.amount if event.kind is CashKind.FEE else event.amount

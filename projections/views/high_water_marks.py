@@ -3,29 +3,50 @@
 import decimal
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Record
 from eventstore.clock import NANOSECONDS
-from eventstore.trading import EquityMarked, SessionClosed
+from eventstore.trading import (
+    AccountConfigured,
+    AccountOpened,
+    CashMoved,
+    EquityCorrected,
+    EquityMarked,
+    SessionClosed,
+)
 from projections.decimals import FIXED, ZERO
+from projections.sessions import TradingDay
 from projections.view import BookReader, View
-from projections.views.accounts import own_currency
+from projections.views.accounts import account_rates, own_currency
+from projections.views.cash import moves_high
+from projections.views.configuration import MOVES_FLOOR
 from projections.views.executions.ledger import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW, ExecutionsState
+from projections.views.moved_marks import Marks, MovedMark, highest, lowered, moved, raised
+from projections.views.rates import ExchangeRates, rates_of
 
 DAYS_MAX = 10
 CLOSINGS_MAX = 100
+DAY_MARKS_MAX = 20
 
 
 class DayHigh(msgspec.Struct, frozen=True):
     """The highest mark of one trading day's realized plus unrealized result, before fees and net of fees."""
 
+    gross: Decimal
+    net: Decimal
+
+
+class DayMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A mark that raised a trading day's highest result, by the id of its record."""
+
+    record: bytes
     gross: Decimal
     net: Decimal
 
@@ -38,25 +59,55 @@ class Highs(msgspec.Struct, frozen=True):
     close: Decimal | None = None
 
 
-class HighWaterMarksState(msgspec.Struct):
-    """One account. `days` by name; `closings` are the ids of the newest closings, to recognize marks they caused."""
+class HighMarks(msgspec.Struct, frozen=True):
+    """The same, with what moves them."""
 
-    highs: Highs = Highs()
+    balance: Marks = ()
+    equity: Marks = ()
+    close: Marks = ()
+
+    def moved(self, currency: str, amount: Decimal, own: str | None) -> Self:
+        return type(self)(*(moved(marks, currency, amount, own) for marks in (self.balance, self.equity, self.close)))
+
+    def highest(self, rates: ExchangeRates, own: str | None, at: int) -> Highs:
+        return Highs(*(highest(marks, rates, own, at) for marks in (self.balance, self.equity, self.close)))
+
+
+class HighWaterMarksState(msgspec.Struct):
+    """One account. `days` by name; `closings` are the ids of the newest closings, to recognize marks they caused.
+
+    `day_marks` are the newest marks that raised each day's highest result, for a correction of one. `own` is the
+    currency that it was opened in, `payout` its rule for payouts.
+    """
+
+    highs: HighMarks = HighMarks()
     days: dict[str, DayHigh] = {}
+    day_marks: dict[str, tuple[DayMark, ...]] = {}
     closings: tuple[bytes, ...] = ()
+    own: str | None = None
+    payout: str = MOVES_FLOOR
 
 
 class HighWaterMarksView(View[HighWaterMarksState]):
     """The highs that EquityMarked states. A mark caused by a SessionClosed counts for the close only.
 
     It is made when the closing is recorded, possibly long after it, with the quotes of that time: it does not say how
-    high the equity was.
+    high the equity was. Cash that comes from outside moves the highs that are recorded before it; a day's are results.
+    A correction of the high water leaves none above it, and the wrong mark no longer counts in its day.
+    Marks in another currency than the account's do not count.
     """
 
     # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, SessionClosed)
+    revision: ClassVar[int] = 4
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        EquityMarked,
+        EquityCorrected,
+        SessionClosed,
+        CashMoved,
+        AccountOpened,
+        AccountConfigured,
+    )
 
     @override
     def initial(self) -> HighWaterMarksState:
@@ -64,16 +115,22 @@ class HighWaterMarksView(View[HighWaterMarksState]):
 
     @override
     def apply(self, state: HighWaterMarksState, event: Event, record: Record) -> None:
-        if isinstance(event, SessionClosed):
-            state.closings = (*state.closings[1 - CLOSINGS_MAX :], record.id)
-        elif isinstance(event, EquityMarked):
-            held = state.highs
-            balance = _higher(held.balance, event.balance)
-            if record.causation_id is not None and record.causation_id in state.closings:
-                state.highs = Highs(balance, held.equity, _higher(held.close, event.balance))
+        match event:
+            case SessionClosed():
+                state.closings = (*state.closings[1 - CLOSINGS_MAX :], record.id)
+            case EquityMarked():
+                _mark(state, event, record)
+            case EquityCorrected():
+                _correct(state, event, record)
+            case CashMoved():
+                amount = moves_high(event, state.payout)
+                state.highs = state.highs.moved(event.currency, amount, state.own)
+            case AccountOpened():
+                state.own = event.currency
+            case AccountConfigured():
+                state.payout = event.payout or state.payout
+            case _:
                 return
-            state.highs = Highs(balance, _higher(held.equity, event.equity), held.close)
-            state.days = _marked(state.days, day_name(event.trading_day, record.occurred_at), event)
 
 
 class HighWaterMarks:
@@ -83,18 +140,27 @@ class HighWaterMarks:
         self._book = book
 
     def highs(self, account: str) -> Highs:
-        """Return the highest marks of an account."""
+        """Return the highest marks of an account, with the cash that has moved since each."""
+        own = own_currency(self._book, account)
+        return self.high_marks(account).highest(rates_of(self._book), own, self._book.now_ns())
+
+    def high_marks(self, account: str) -> HighMarks:
+        """Return the same before cash in other currencies is converted: what only the log can change."""
         state: HighWaterMarksState | None = self._book.state(HighWaterMarksView.name, account)
-        return Highs() if state is None else state.highs
+        return HighMarks() if state is None else state.highs
 
-    def marked(self, account: str, trading_day: date | None, at: int, *, net: bool = True) -> Decimal:
-        """Return the highest mark of a day, by its date or else the date in UTC; ZERO without one.
-
-        A day begins at zero: its high is never below that.
-        """
+    def marked(self, account: str, trading_day: date | None, at: int, *, net: bool = True) -> Decimal | None:
+        """Return the highest mark of a day, by its date or else the date in UTC; None without one."""
         state: HighWaterMarksState | None = self._book.state(HighWaterMarksView.name, account)
         high = None if state is None else state.days.get(day_name(trading_day, at))
-        return ZERO if high is None else max(ZERO, high.net if net else high.gross)
+        return None if high is None else high.net if net else high.gross
+
+    def mark_record(self, account: str, trading_day: date | None, at: int, *, net: bool = True) -> bytes | None:
+        """Return the id of the record that marked a day's highest result, None without one."""
+        state: HighWaterMarksState | None = self._book.state(HighWaterMarksView.name, account)
+        marks = () if state is None else state.day_marks.get(day_name(trading_day, at), ())
+        best = max(marks, key=lambda each: each.net if net else each.gross, default=None)
+        return None if best is None else best.record
 
     def realized(
         self,
@@ -103,21 +169,22 @@ class HighWaterMarks:
         currency: str | None = None,
         *,
         net: bool = True,
-        bounds: tuple[int, int] | None = None,
+        planned: TradingDay | None = None,
     ) -> Decimal:
         """Return the highest realized result so far of the trading day around an instant, never below zero.
 
         It follows the fills in the order they happened, as known now: a profit that a bust took back never counts.
-        Symbols without a known multiplier count as zero. `bounds`: when that day begins and ends, if no event states
-        the day.
+        Symbols without a known multiplier count as zero. `planned`: that day by the calendar, if no event states it.
         """
         state: ExecutionsState | None = self._book.state(VIEW, account)
         if state is None:
             return ZERO
         own = own_currency(self._book, account)
-        in_currency, rates = currency or own, Rates(self._book, own)
-        since, until = _bounds(state.ledger, at) if bounds is None else bounds
-        steps = state.ledger.steps_of(max(since, state.ledger.steps_from), until)
+        in_currency, rates = currency or own, account_rates(self._book, account)
+        since, until = _bounds(state.ledger, at) if planned is None else (planned.began_at, planned.resets_at)
+        begins_with_cash = planned is not None and planned.begins_with_cash
+        kept_since = max(since, state.ledger.steps_from)
+        steps = state.ledger.steps_of(kept_since, until, begins_with_cash=begins_with_cash)
         with decimal.localcontext(FIXED):
             sums = [_amount(step, rates, in_currency, net=net) for step in steps]
             total = ZERO
@@ -141,7 +208,7 @@ class HighWaterMarks:
         state: ExecutionsState | None = self._book.state(VIEW, account)
         steps = [] if state is None else state.ledger.steps_of(at, None)
         own = own_currency(self._book, account)
-        rates = Rates(self._book, own)
+        rates = account_rates(self._book, account)
         with decimal.localcontext(FIXED):
             return sum((_amount(step, rates, currency or own, net=True) for step in steps), ZERO) if steps else None
 
@@ -168,7 +235,8 @@ def _bounds(ledger: PnlLedger, at: int) -> tuple[int, int | None]:
 
 def _amount(step: PnlStep, rates: Rates, in_currency: str | None, *, net: bool) -> Decimal:
     _, _, named, multiplier = rates.of_key(step.key)
-    amount = ZERO if multiplier is None or named != in_currency else step.entry.points * multiplier
+    amount = ZERO if multiplier is None or named != in_currency else rates.points(step.entry) * multiplier
+    amount += sum((cash for currency, cash in step.entry.cash if currency == in_currency), ZERO)
     if net:
         for currency, fee in step.entry.fees:
             amount -= fee if (currency or named) == in_currency else ZERO
@@ -180,15 +248,46 @@ def _total(ledger: PnlLedger, at: int, rates: Rates, in_currency: str | None, *,
     return sum((_amount(PnlStep(at, 0, key, entry), rates, in_currency, net=net) for key, entry in entries), ZERO)
 
 
-def _higher(one: Decimal | None, other: Decimal) -> Decimal:
-    return other if one is None else max(one, other)
+def _mark(state: HighWaterMarksState, event: EquityMarked, record: Record) -> None:
+    if event.currency is not None and state.own not in {None, event.currency}:
+        # A figure in another currency says nothing about the account's own.
+        return
+    held = state.highs
+    balance = raised(held.balance, event.balance, record.id)
+    if record.causation_id is not None and record.causation_id in state.closings:
+        state.highs = HighMarks(balance, held.equity, raised(held.close, event.balance, record.id))
+        return
+    state.highs = HighMarks(balance, raised(held.equity, event.equity, record.id), held.close)
+    name, gross = day_name(event.trading_day, record.occurred_at), event.realized + event.unrealized
+    fresh, marks = DayMark(record.id, gross, gross - event.fees), state.day_marks.get(name, ())
+    if any(each.gross >= fresh.gross for each in marks) and any(each.net >= fresh.net for each in marks):
+        return
+    _set_day(state, name, (*marks, fresh)[-DAY_MARKS_MAX:])
 
 
-def _marked(days: dict[str, DayHigh], name: str, event: EquityMarked) -> dict[str, DayHigh]:
-    gross = event.realized + event.unrealized
-    net, known = gross - event.fees, days.get(name)
-    high = DayHigh(gross, net) if known is None else DayHigh(max(known.gross, gross), max(known.net, net))
-    kept = {**days, name: high}
-    while len(kept) > DAYS_MAX:
-        del kept[min(kept, key=lambda each: each.removeprefix("~"))]
-    return kept
+def _correct(state: HighWaterMarksState, event: EquityCorrected, record: Record) -> None:
+    if event.high_water is not None:
+        held, most = state.highs, event.high_water
+        state.highs = HighMarks(
+            lowered(held.balance, most, record.id),
+            (MovedMark(most, (), record.id),),
+            lowered(held.close, most, record.id),
+        )
+    if event.wrong is not None:
+        for name, marks in list(state.day_marks.items()):
+            left = tuple(each for each in marks if each.record != event.wrong.bytes)
+            if left != marks:
+                _set_day(state, name, left)
+
+
+def _set_day(state: HighWaterMarksState, name: str, marks: tuple[DayMark, ...]) -> None:
+    """Set the marks of a day, and its highest result by them; a day without any is forgotten."""
+    days, kept = dict(state.days), {**state.day_marks, name: marks}
+    if marks:
+        days[name] = DayHigh(max(each.gross for each in marks), max(each.net for each in marks))
+    else:
+        del days[name], kept[name]
+    while len(days) > DAYS_MAX:
+        oldest = min(days, key=lambda each: each.removeprefix("~"))
+        del days[oldest], kept[oldest]
+    state.days, state.day_marks = days, kept

@@ -43,6 +43,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     balance: Decimal | None = None
     realized: Decimal | None = None
     fees: Decimal | None = None
+    cash: Decimal | None = None
     high_water: Decimal | None = None
     trades: int | None = None
     currency: str | None = None
@@ -73,7 +74,7 @@ class SessionsView(View[SessionsState]):
     """
 
     name: ClassVar[str] = "sessions"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     types: ClassVar[tuple[type[Event], ...] | None] = (SessionOpened, SessionReset, SessionClosed)
 
     def __init__(self, days_max: int | None = DAYS_MAX) -> None:

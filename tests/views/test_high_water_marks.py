@@ -25,6 +25,7 @@ from eventstore.trading import (
     TradeBusted,
 )
 from projections import Book
+from projections.sessions import TradingDay
 from projections.views.executions import pnl_path
 from projections.views.executions.ledger_entry import LedgerEntry
 from projections.views.executions.pnl_path import PnlLedger
@@ -87,7 +88,8 @@ def test_a_day_has_its_own_high(book: Book) -> None:
     trip(book, 2, "ES", 4, START + 2 * SECOND)
     trip(book, 3, "ES", 6, end)
     assert [book.bests.realized("A", at) for at in (START, START + SECOND, end - 1, end)] == [499, 199, 199, 299]
-    assert book.bests.realized("A", START, bounds=(START, end)) == 698
+    planned = TradingDay(TODAY, START, START, None, end, TODAY, "UTC")
+    assert book.bests.realized("A", START, planned=planned) == 698
     assert book.bests.realized("A", START, "EUR") == 0
     assert book.bests.realized("B", START) == 0
 
@@ -178,18 +180,18 @@ def test_the_highs_are_the_highest_marks(book: Book) -> None:
     assert book.bests.highs("A") == Highs(Decimal(50_500), Decimal(50_900), None)
     assert book.bests.marked("A", TODAY, START, net=False) == 900
     assert book.bests.marked("A", TODAY, START) == 870
-    assert book.bests.marked("A", date(2026, 9, 22), START) == 0
+    assert book.bests.marked("A", date(2026, 9, 22), START) is None
 
 
 def test_a_mark_of_the_close_does_not_count_for_the_equity(book: Book) -> None:
     [closed] = book.append("session/A/1", SessionClosed(trading_day=TODAY))
     book.append("equity/A/-", mark(50_200, 51_000), causation_id=closed.id)
     assert book.bests.highs("A") == Highs(Decimal(50_200), None, Decimal(50_200))
-    assert book.bests.marked("A", TODAY, START) == 0
+    assert book.bests.marked("A", TODAY, START) is None
 
 
 def test_the_newest_days_are_kept(book: Book) -> None:
     for number in range(1, DAYS_MAX + 3):
         book.append("equity/A/-", mark(50_000, 50_000 + number, date(2026, 9, number)))
     marked = [book.bests.marked("A", date(2026, 9, number), START) for number in range(1, DAYS_MAX + 3)]
-    assert marked == [0, 0, *range(3, DAYS_MAX + 3)]
+    assert marked == [None, None, *range(3, DAYS_MAX + 3)]

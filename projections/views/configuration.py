@@ -1,0 +1,45 @@
+"""How an account is valued and judged: what AccountConfigured has set, and the defaults."""
+
+from decimal import Decimal
+
+import msgspec
+from msgspec.structs import replace
+
+from eventstore.clock import NANOSECONDS
+from eventstore.trading import AccountConfigured, Baseline, Cost, Unpriced, Valuation
+from projections.decimals import ZERO
+
+UNPRICED_AFTER_NS = 30 * NANOSECONDS
+MOVES_FLOOR = "moves-floor"
+KEEPS_FLOOR = "keeps-floor"
+FLOOR_TO = "floor-to="
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account is valued and judged, as AccountConfigured describes each setting; the defaults where none is set.
+
+    `stated` has the names of the settings that somebody has set. `unpriced_after` is in ns.
+    """
+
+    valuation: Valuation = Valuation.LAST_WITHIN_SPREAD
+    baseline: Baseline = Baseline.MAXIMUM
+    payout: str = MOVES_FLOOR
+    cost: Cost = Cost.FIFO
+    unpriced: Unpriced = Unpriced.REDUCE_ONLY
+    unpriced_after: int = UNPRICED_AFTER_NS
+    haircut: Decimal = ZERO
+    balance_kind: str | None = None
+    balance_tolerance: Decimal | None = None
+    second_approver: str | None = None
+    stated: frozenset[str] = frozenset()
+
+
+DEFAULTS = Configuration()
+"""What holds for an account that nobody has configured."""
+
+
+def configured(held: Configuration, event: AccountConfigured) -> Configuration:
+    """Return the settings after an event: what it leaves out stands."""
+    given = msgspec.structs.asdict(event)
+    members = {name: value for name, value in given.items() if value is not None}
+    return replace(held, **members, stated=held.stated | members.keys())
