@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from projections.views.accounts import Accounts, AccountsView
+from projections.views.baselines import BaselinesView
 from projections.views.blackouts import BlackoutSchedule, BlackoutsView
 from projections.views.contracts.view import Contracts, ContractsView
 from projections.views.enforcement import Enforcements, EnforcementView
@@ -21,6 +22,7 @@ from projections.views.lockouts.view import Lockouts, LockoutsView
 from projections.views.orders.view import Orders, OrdersView
 from projections.views.pairs import Pairs, PairsView
 from projections.views.quotes import Quotes, QuotesView
+from projections.views.rates import ExchangeRates, RatesView
 from projections.views.sessions import Sessions, SessionsView
 from projections.views.timers import Timers, TimersView
 
@@ -42,11 +44,13 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         LimitsView(),
         EquityView(),
         HighWaterMarksView(),
+        BaselinesView(),
         CountersView(),
         EnforcementView(),
         BlackoutsView(),
         PairsView(),
         QuotesView(),
+        RatesView(),
         TimersView(),
     )
 
@@ -64,6 +68,7 @@ class BuiltinQueries:
         self.equity = Equities(book)
         self.bests = HighWaterMarks(book)
         self.quotes = Quotes(book)
+        self.rates = ExchangeRates(book)
         self.sessions = Sessions(book)
         self.limits = Limits(book)
         self.lockouts = Lockouts(book)

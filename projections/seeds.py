@@ -1,14 +1,12 @@
-"""Seeds: starting balances, calendars and first limits of accounts, from a TOML file, appended once."""
+"""Seeds: starting balances, settings, calendars and first limits of accounts, from a TOML file, appended once."""
 
 from __future__ import annotations
 
-import contextlib
-import re
 import tomllib
-from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from collections import Counter
+from datetime import date, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -16,8 +14,18 @@ from eventstore import Batch, DuplicateEvent, Event, InvalidEvent, Record, Versi
 from eventstore.events import encode
 from eventstore.events.registry import by_class
 from eventstore.streams import account_of, check_name, stream_of
-from eventstore.trading import AccountOpened, LimitsSet
-from projections.sessions import WEEKDAYS, Calendar
+from eventstore.trading import (
+    AccountConfigured,
+    AccountOpened,
+    Baseline,
+    CashAtReset,
+    Cost,
+    LimitsSet,
+    Unpriced,
+    Valuation,
+)
+from projections.sessions import Calendar
+from projections.toml_table import TomlTable
 from projections.view import SHARED
 from projections.views.sessions import EVERYONE
 
@@ -28,12 +36,10 @@ if TYPE_CHECKING:
 KEY = "seed"
 ATTEMPTS_MAX = 10
 
-_ACCOUNT = ("starting_balance", "currency", "program", "calendar", "limits")
-_CALENDAR = ("zone", "open", "reset", "flat_by", "weekdays", "early_closes", "holidays", "week_start")
+_ACCOUNT = ("starting_balance", "currency", "program", "settings", "calendar", "limits")
+_SETTINGS = AccountConfigured.__struct_fields__
+_CALENDAR = ("zone", "open", "reset", "flat_by", "weekdays", "early_closes", "holidays", "week_start", "cash_at_reset")
 _TIMES = ("open", "reset", "flat_by")
-_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_TIME = re.compile(r"\d{2}:\d{2}(:\d{2})?", re.ASCII)
 
 
 class Target(Protocol):
@@ -47,7 +53,7 @@ class Target(Protocol):
 
 
 class Seeds(msgspec.Struct, frozen=True):
-    """The content of a file: calendars by account, `*` for all others; how accounts are opened; their first limits.
+    """The content of a file: calendars by account, `*` for all others; how accounts are opened; settings and limits.
 
     Calendars are configuration, for `projections.open(..., calendars=seeds.calendars)`. The rest is appended once, by
     `apply`; from then on only the log counts, whatever the file says.
@@ -57,24 +63,23 @@ class Seeds(msgspec.Struct, frozen=True):
     calendars: dict[str, Calendar] = {}
     accounts: dict[str, AccountOpened] = {}
     limits: dict[str, tuple[LimitsSet, ...]] = {}
+    settings: dict[str, AccountConfigured] = {}
 
     def apply(self, book: Target, actor: str) -> list[Record]:
-        """Append what the log lacks: an account that was never opened, a rule that was never set.
+        """Append what the log lacks: an account that was never opened or configured, a rule that was never set.
 
         An account's seeds are appended together or not at all. What another process seeds, or somebody sets, in the
         meantime stays as it is. Returns the appended records.
         """
         records: list[Record] = []
-        for account in sorted(self.accounts.keys() | self.limits.keys()):
+        for account in sorted(self.accounts.keys() | self.settings.keys() | self.limits.keys()):
             records += self._apply_to(account, book, actor)
         return records
 
     def _apply_to(self, account: str, book: Target, actor: str) -> list[Record]:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             book.refresh()
-            missing = [
-                batch for stream, event in self._of(account) for batch in self._batch(book, stream, event, actor)
-            ]
+            missing = list(self._missing(account, book, actor))
             if not missing:
                 return []
             try:
@@ -87,17 +92,43 @@ class Seeds(msgspec.Struct, frozen=True):
     def _of(self, account: str) -> Iterator[tuple[str, Event]]:
         if account in self.accounts:
             yield f"account/{account}/-", self.accounts[account]
+        if account in self.settings:
+            yield f"account/{account}/-", self.settings[account]
         for limit in self.limits.get(account, ()):
             yield _limits_stream(account, limit.rule_id), limit
 
-    def _batch(self, book: Target, stream: str, event: Event, actor: str) -> Iterator[Batch]:
-        version, kind = 0, by_class(type(event)).name
-        for record in book.read(stream=stream):
-            if record.type == kind:
-                return
-            version = record.version
-        # The key prevents a second seeding by another process, the version any other append in between.
-        yield Batch(stream, event, version, KEY, actor=actor, note=f"seeded from {self.source}")
+    def _missing(self, account: str, book: Target, actor: str) -> Iterator[Batch]:
+        placed: Counter[str] = Counter()
+        for stream, event in self._of(account):
+            missing, version, kind = event, 0, by_class(type(event)).name
+            for record in book.read(stream=stream):
+                version = record.version
+                if record.type == kind:
+                    left = _missing_of(missing, record.event)
+                    if left is None:
+                        break
+                    missing = left
+            else:
+                # The key prevents a second seeding by another process, the version any other append in between.
+                expected, note = version + placed[stream], f"seeded from {self.source}"
+                yield Batch(stream, missing, expected, _key(missing), actor=actor, note=note)
+                placed[stream] += 1
+
+
+def _missing_of(event: Event, recorded: Event) -> Event | None:
+    """Return what a recorded event leaves of a seed: of settings those it does not state, of anything else nothing."""
+    if not isinstance(event, AccountConfigured) or not isinstance(recorded, AccountConfigured):
+        return None
+    stated = {name: None for name in _SETTINGS if getattr(recorded, name) is not None}
+    left = msgspec.structs.replace(event, **stated)
+    return left if any(getattr(left, name) is not None for name in _SETTINGS) else None
+
+
+def _key(event: Event) -> str:
+    """Return a seed's key: of settings it has their names, as a file may state more of them later."""
+    if not isinstance(event, AccountConfigured):
+        return KEY
+    return " ".join([KEY, *(name for name in _SETTINGS if getattr(event, name) is not None)])
 
 
 def load(path: str | os.PathLike[str]) -> Seeds:
@@ -113,12 +144,18 @@ def load(path: str | os.PathLike[str]) -> Seeds:
     reset = "17:00"
     holidays = [2026-12-25]
     early_closes = {2026-11-27 = "12:00"}
+    [defaults.settings]               # how accounts are valued and judged, as AccountConfigured describes it
+    baseline = "equity-at-reset"
+    unpriced_after = "30s"
     [defaults.limits.daily-loss]      # the rule's parameters
     limit = "1000"
 
     [accounts.ACC1]
     starting_balance = "50000"
     program = "50K"
+    [accounts.ACC1.settings]          # the default ones count for what it leaves out
+    valuation = "mark"
+    payout = "floor-to=0"
     [accounts.ACC1.limits.daily-loss] # a calendar or a rule of its own replaces the default one as a whole
     limit = "500"
     ```
@@ -129,12 +166,13 @@ def load(path: str | os.PathLike[str]) -> Seeds:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         msg = f"{file} cannot be read: {e}"
         raise InvalidEvent(msg) from e
-    root = _Table(file.name, "", document, ("accounts", "defaults"))
+    root = TomlTable(file.name, "", document, ("accounts", "defaults"))
     defaults = root.table("defaults", _ACCOUNT)
     seeds = Seeds(file.name)
     _read_calendar(seeds, EVERYONE, defaults)
     rules = _rules(defaults)
     _limits("ANY", rules)
+    _settings({}, defaults)
     for account in root.table("accounts").members:
         table = root.table("accounts").table(account, _ACCOUNT)
         if account == SHARED:
@@ -145,94 +183,15 @@ def load(path: str | os.PathLike[str]) -> Seeds:
         opened = _opened(table, defaults)
         if opened is not None:
             seeds.accounts[account] = opened
+        settings = _settings(defaults.table("settings", _SETTINGS).members, table)
+        if settings is not None:
+            seeds.settings[account] = settings
         if limits := _limits(account, rules | _rules(table)):
             seeds.limits[account] = limits
     return seeds
 
 
-class _Table:
-    """A table of the file, which knows its name for error messages and refuses unknown keys.
-
-    By hand: msgspec's errors name neither the account nor the rule, the value or the cure.
-    """
-
-    def __init__(self, file: str, name: str, members: dict[str, Any], known: Sequence[str] | None = None) -> None:
-        self._file, self._name, self.members = file, name, members
-        unknown = [] if known is None else [key for key in members if key not in known]
-        if unknown:
-            self.refuse(f"unknown key {unknown[0]}: the keys are {', '.join(known or ())}")
-
-    def refuse(self, why: str) -> NoReturn:
-        msg = f"{self._file}: [{self._name}] {why}" if self._name else f"{self._file}: {why}"
-        raise InvalidEvent(msg)
-
-    @contextlib.contextmanager
-    def located_errors(self) -> Iterator[None]:
-        """Add file and table to errors of others."""
-        try:
-            yield
-        except InvalidEvent as e:
-            self.refuse(str(e))
-
-    def table(self, key: str, known: Sequence[str] | None = None) -> _Table:
-        """Return a table inside this one, an empty one if it is missing."""
-        plain = key if _BARE.fullmatch(key) else f'"{key}"'
-        name = f"{self._name}.{plain}" if self._name else plain
-        members = self.members.get(key, {})
-        if not isinstance(members, dict):
-            self.refuse(f"{key} = {members!r:.80}: write a table [{name}] instead")
-        return _Table(self._file, name, members, known)
-
-    def text(self, key: str) -> str | None:
-        value = self.members.get(key)
-        if value is not None and (not isinstance(value, str) or not value):
-            self.refuse(f'{key} = {value!r:.80}: expected text in quotes, as in {key} = "…"')
-        return value
-
-    def array(self, key: str) -> list[Any]:
-        value = self.members.get(key, [])
-        if not isinstance(value, list):
-            self.refuse(f"{key} = {value!r:.80}: expected an array in brackets")
-        return value
-
-    def amount(self, key: str) -> Decimal | None:
-        value = self.members.get(key)
-        if value is None:
-            return None
-        if isinstance(value, float):
-            self.refuse(f'{key} = {value} is a float, which is not exact: write it as text, {key} = "{value}"')
-        try:
-            # In Python a bool is an int, too.
-            amount = Decimal("" if isinstance(value, bool) or not isinstance(value, str | int) else value)
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if not amount.is_finite() or amount < 0:
-            self.refuse(f'{key} = {value!r:.80}: expected a number of 0 or more as text: {key} = "50000.00"')
-        return amount
-
-    def time_of(self, key: str, value: object) -> time:
-        if isinstance(value, time):
-            return value
-        try:
-            return time.fromisoformat(value if isinstance(value, str) and _TIME.fullmatch(value) else "")
-        except ValueError:
-            self.refuse(f'{key} = {value!r:.80}: expected a local time, as in {key} = "17:00"')
-
-    def date_of(self, key: str, value: object) -> date:
-        if isinstance(value, date) and not isinstance(value, datetime):
-            return value
-        try:
-            return date.fromisoformat(value if isinstance(value, str) and _DATE.fullmatch(value) else "")
-        except ValueError:
-            self.refuse(f"{key} {value!r:.80}: expected a date such as 2026-12-25")
-
-    def weekday_of(self, key: str, value: object) -> int:
-        if not isinstance(value, str) or value.title() not in WEEKDAYS:
-            self.refuse(f"{key} {value!r:.80}: expected one of {', '.join(WEEKDAYS)}")
-        return WEEKDAYS.index(value.title())
-
-
-def _read_calendar(seeds: Seeds, account: str, of: _Table) -> None:
+def _read_calendar(seeds: Seeds, account: str, of: TomlTable) -> None:
     if "calendar" not in of.members:
         return
     table = of.table("calendar", _CALENDAR)
@@ -250,11 +209,13 @@ def _read_calendar(seeds: Seeds, account: str, of: _Table) -> None:
         members["weekdays"] = tuple(table.weekday_of("weekdays", day) for day in table.array("weekdays"))
     if "week_start" in table.members:
         members["week_start"] = table.weekday_of("week_start", table.members["week_start"])
+    if "cash_at_reset" in table.members:
+        members["cash_at_reset"] = table.choice("cash_at_reset", CashAtReset)
     with table.located_errors():
         seeds.calendars[account] = Calendar(**members)
 
 
-def _opened(table: _Table, defaults: _Table) -> AccountOpened | None:
+def _opened(table: TomlTable, defaults: TomlTable) -> AccountOpened | None:
     """Return how an account is opened, None where neither it nor the defaults have a starting balance."""
     balance = table.amount("starting_balance")
     balance = defaults.amount("starting_balance") if balance is None else balance
@@ -273,12 +234,35 @@ def _opened(table: _Table, defaults: _Table) -> AccountOpened | None:
     return opened
 
 
-def _rules(of: _Table) -> dict[str, _Table]:
+def _settings(defaults: dict[str, Any], of: TomlTable) -> AccountConfigured | None:
+    """Return an account's settings, each its own or the default one; None where neither states any."""
+    own = of.table("settings", _SETTINGS)
+    table = own.with_defaults(defaults)
+    if not table.members:
+        return None
+    configured = AccountConfigured(
+        valuation=table.choice("valuation", Valuation),
+        baseline=table.choice("baseline", Baseline),
+        payout=table.text("payout"),
+        cost=table.choice("cost", Cost),
+        unpriced=table.choice("unpriced", Unpriced),
+        unpriced_after=table.duration("unpriced_after"),
+        haircut=table.amount("haircut"),
+        balance_kind=table.text("balance_kind"),
+        balance_tolerance=table.amount("balance_tolerance"),
+        second_approver=table.text("second_approver"),
+    )
+    with table.located_errors():
+        encode(configured)
+    return configured
+
+
+def _rules(of: TomlTable) -> dict[str, TomlTable]:
     limits = of.table("limits")
     return {rule_id: limits.table(rule_id) for rule_id in limits.members}
 
 
-def _limits(account: str, rules: dict[str, _Table]) -> tuple[LimitsSet, ...]:
+def _limits(account: str, rules: dict[str, TomlTable]) -> tuple[LimitsSet, ...]:
     limits = []
     for rule_id, table in rules.items():
         limit = LimitsSet(rule_id=rule_id, parameters={k: _parameter(table, k, v) for k, v in table.members.items()})
@@ -289,7 +273,7 @@ def _limits(account: str, rules: dict[str, _Table]) -> tuple[LimitsSet, ...]:
     return tuple(limits)
 
 
-def _parameter(table: _Table, key: str, value: Any) -> Any:  # noqa: ANN401 - whatever a rule takes
+def _parameter(table: TomlTable, key: str, value: Any) -> Any:  # noqa: ANN401 - whatever a rule takes
     """Return a rule's parameter as an event can store it: dates and times as text; floats are refused."""
     if isinstance(value, float):
         table.refuse(f'{key} = {value} is a float, which is not exact: write it as text, {key} = "{value}"')

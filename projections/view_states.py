@@ -154,6 +154,9 @@ def _beside(view_state: ViewState, partition: str, state: Any) -> Callable[[Any,
 def _apply_unusual(view_state: ViewState, state: Any, unusual: Unusual, record: Record, apply: Any) -> None:  # noqa: ANN401 - each view has a state of its own
     """Apply what is broadcast, if it concerns the state; raise the error of what could not be decoded."""
     if unusual.error is not None:
+        if view_state.view.volatile:
+            # The views that are a fold of it park; what was observed for all accounts must not be lost with them.
+            return
         raise unusual.error
     if view_state.view.concerns(state, unusual.broadcast):
         apply(state, unusual.broadcast, record)

@@ -5,35 +5,46 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from eventstore import InvalidEvent, StoreError
-from eventstore.streams import check_name
-from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBERS, VIEWS, cached
-from projections.risk.limits.figures import calendar_day_if_missing
-from projections.risk.limits.holdings import closing_quantities_of, exposure_of, open_positions_of, working_orders_of
+from eventstore import StoreError
+from eventstore.trading import Cost
+from projections.risk.days import calendar_day_if_missing, day_of, week_of
+from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBERS, cached
+from projections.risk.holdings import closing_quantities_of, exposure_of, open_positions_of, working_orders_of
+from projections.risk.policies.concerned import pairs_of
 from projections.view import SHARED
-from projections.views.accounts import own_currency
+from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
+from projections.views.balances import balances_of
+from projections.views.baselines import carried_over
 from projections.views.blackouts import BlackoutsView
 from projections.views.contracts.names import all_names
 from projections.views.contracts.view import ContractsView
-from projections.views.executions.pnl_totals import Rates, to_currency
+from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW as EXECUTIONS
+from projections.views.moved_marks import highest
+from projections.views.period_sums import NO_SUMS, PeriodSums, sums_of
+from projections.views.valuing import Amounts, open_holdings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from decimal import Decimal
 
-    from eventstore.trading import PositionSide, Side
+    from eventstore.trading import Cost, PositionSide, Side
     from projections.book import Book
-    from projections.risk.limits.holdings import AccountExposure, OpenOrder, OpenPosition
+    from projections.risk.days import TradingPeriod
+    from projections.risk.holdings import AccountExposure, OpenOrder, OpenPosition
     from projections.sessions import Calendar
     from projections.views.accounts import Account
+    from projections.views.balances import Balances
+    from projections.views.baselines import Carried
     from projections.views.blackouts import Blackout
+    from projections.views.configuration import Configuration
     from projections.views.executions.counters import Count
-    from projections.views.executions.pnl_totals import PnlTotals
-    from projections.views.high_water_marks import Highs
+    from projections.views.executions.ledger_entry import LedgerEntry
+    from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.view import Limit
+    from projections.views.moved_marks import Marks
+    from projections.views.valuing import OpenHolding
 
-ACCOUNTS_MAX = 10_000
 NAMES_MAX = 10_000
 _DAY_NS = 86_400_000_000_000
 _FOREVER = 2**63 - 1
@@ -80,7 +91,8 @@ class RiskCache:
         self.groups = groups
 
     @property
-    def _book(self) -> Book:
+    def book(self) -> Book:
+        """The book that the values are of."""
         book = self._weak_book()
         assert book is not None, "the caller of a check holds its book"
         return book
@@ -115,7 +127,7 @@ class RiskCache:
         return since, until
 
     def _ledger_span(self) -> tuple[int, int]:
-        at, state = self._at, self._book.state(EXECUTIONS, self._name)
+        at, state = self._at, self.book.state(EXECUTIONS, self._name)
         if state is None:
             # Without any trade the day is the date in UTC.
             return at - at % _DAY_NS, at - at % _DAY_NS + _DAY_NS
@@ -123,24 +135,24 @@ class RiskCache:
         return span.since, span.until
 
     def _session_span(self) -> tuple[int, int]:
-        at, state = self._at, self._book.state("sessions", self._name)
+        at, state = self._at, self.book.state("sessions", self._name)
         days = () if state is None else state.days
         instants = [instant for day in days for instant in (day.began_at, day.resets_at, day.closed_at)]
-        planned = calendar_day_if_missing(self._book, self._name, at)
+        planned = calendar_day_if_missing(self.book, self._name, at)
         if planned is not None:
             instants += [planned.began_at, planned.resets_at]
         return _around(at, [instant for instant in instants if instant is not None])
 
     def _limits_span(self) -> tuple[int, int]:
         at = self._limits_at()
-        limits = [*self.limits, *self._book.limits.pending(self._name, at)]
+        limits = [*self.limits, *self.book.limits.pending(self._name, at)]
         since, until = _around(at, [limit.in_force_at for limit in limits if limit.in_force_at is not None])
         # A clock behind the log sees the limits as of the log's newest time, however far behind it is.
         return (since if at == self._at else 0), until
 
     def _limits_at(self) -> int:
         """Return the instant to read limits at: with a clock behind the log, what is recorded already is in force."""
-        state = self._book.state("limits", self._name)
+        state = self.book.state("limits", self._name)
         return self._at if state is None else max(self._at, state.recorded_to)
 
     # Account, limits and results
@@ -148,12 +160,12 @@ class RiskCache:
     @cached("limits")
     def limits(self) -> tuple[Limit, ...]:
         """The limits in force, sorted by rule."""
-        return self._book.limits.of(self._name, self._limits_at())
+        return self.book.limits.of(self._name, self._limits_at())
 
     @cached("blackouts")
     def blackouts(self) -> tuple[Blackout, ...]:
         """The account's own blackouts and those of all accounts, past and future ones included."""
-        states = [self._book.state(BlackoutsView.name, partition) for partition in (SHARED, self._name)]
+        states = [self.book.state(BlackoutsView.name, partition) for partition in (SHARED, self._name)]
         return tuple(blackout for state in states if state is not None for blackout in state.blackouts.values())
 
     @property
@@ -164,12 +176,12 @@ class RiskCache:
     @cached("opening")
     def _opened_account(self) -> Account | None:
         # Its currency is stated, not derived from what it trades: a fill leaves this group valid.
-        state = self._book.state("accounts", self._name)
-        return None if state is None or state.opened is None else self._book.accounts.get(self._name)
+        state = self.book.state("accounts", self._name)
+        return None if state is None or state.opened is None else self.book.accounts.get(self._name)
 
     @cached("account")
     def _unopened_account(self) -> Account | None:
-        return self._book.accounts.get(self._name)
+        return self.book.accounts.get(self._name)
 
     @property
     def currency(self) -> str | None:
@@ -179,77 +191,141 @@ class RiskCache:
 
     @cached("account")
     def _derived_currency(self) -> str | None:
-        return own_currency(self._book, self._name)
+        return own_currency(self.book, self._name)
+
+    @cached("opening")
+    def cost(self) -> Cost:
+        """The method by which the account's results count."""
+        return self.book.accounts.configuration(self._name).cost
 
     def balance(self, currency: str | None = None) -> Decimal:
         """Return cash plus realized results less fees, in a currency, by default the account's own."""
         return self.memoize(
-            "pnl", f"balance {currency or ''}", lambda: self._book.accounts.balance(self._name, currency)
+            "pnl", f"balance {currency or ''}", lambda: self.book.accounts.balance(self._name, currency)
         )
 
     @cached("pnl")
     def _rates(self) -> Rates:
-        return Rates(self._book, self.currency)
+        return Rates(self.book, self.currency, self.cost)
 
     @cached("pnl")
-    def day_totals(self) -> tuple[PnlTotals, ...]:
-        """The trading day's results by currency; a day that no session records begins when the calendar says."""
-        book, name, at = self._book, self._name, self._at
+    def day_sums(self) -> PeriodSums:
+        """The trading day's results; a day that no session records begins when the calendar says."""
+        book, name, at = self.book, self._name, self._at
         state, planned = book.state(EXECUTIONS, name), calendar_day_if_missing(book, name, at)
         if state is None:
-            return ()
+            return NO_SUMS
         if planned is None or planned.began_at < state.ledger.steps_from:
-            return to_currency(state.ledger.at(at).items(), self._rates)
-        steps = state.ledger.steps_of(planned.began_at, planned.resets_at)
-        return to_currency([(step.key, step.entry) for step in steps], self._rates)
+            return self._sums(state.ledger.at(at).items())
+        return self._sums(state.ledger.entries_of(planned))
 
     @cached("pnl")
-    def week_totals(self) -> tuple[PnlTotals, ...]:
-        """The results of the week's trading days by currency."""
-        state = self._book.state(EXECUTIONS, self._name)
+    def week_sums(self) -> PeriodSums:
+        """The results of the week's trading days."""
+        state = self.book.state(EXECUTIONS, self._name)
         if state is None:
-            return ()
+            return NO_SUMS
         published = state.ledger.published
         # A fill drops this member, but adds no day: the names are found again only for another tuple of days.
         days, names = self.groups["sessions"].get("week", (None, ()))
         if days is not published.days:
             names = published.names_of_week(self._at)
             self.groups["sessions"]["week"] = (published.days, names)
-        return to_currency([each for name in names for each in published.of_day(name).items()], self._rates)
+        return self._sums(each for name in names for each in published.of_day(name).items())
+
+    def _sums(self, entries: Iterable[tuple[str, LedgerEntry]]) -> PeriodSums:
+        return sums_of(entries, self._rates)
+
+    @cached("pnl")
+    def balances(self) -> Balances:
+        """Cash and realized results less fees, by currency."""
+        return balances_of(self.book, self._name)
+
+    @cached("opening")
+    def capital(self) -> Amounts | None:
+        """The starting balance and what came from outside since, by currency; None for an account not opened."""
+        opened = starting_balance(self.book, self._name) is not None
+        return capital(self.book, self._name, self.currency) if opened else None
+
+    @cached("pnl")
+    def is_converted(self) -> bool:
+        """Whether amounts in other currencies than the account's own are part of its balance."""
+        own = {self.currency, None}
+        return any(amount and currency not in own for currency, amount in self.balances.amounts.items())
+
+    @cached("pnl")
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of currencies that the account converts at: each of its currencies, with its own."""
+        return pairs_of(self.book, self._name)
+
+    def realized(self, *, week: bool, net: bool) -> Amounts:
+        """Return the day's or week's realized result by currency, before fees or net of them."""
+        sums = self.week_sums if week else self.day_sums
+        return self.memoize("pnl", (week, net), lambda: sums.amounts(net=net))
+
+    @cached("opening")
+    def configuration(self) -> Configuration:
+        """How the account is valued and judged."""
+        return configuration_of(self.book, self._name)
+
+    @cached("sessions")
+    def day(self) -> TradingPeriod:
+        """The trading day."""
+        return day_of(self.book, self._name, self._at, self._at)
+
+    @cached("sessions")
+    def week(self) -> TradingPeriod:
+        """The week of trading days."""
+        return week_of(self.book, self._name, self._at, self._at)
+
+    @cached("pnl")
+    def carried(self) -> Carried:
+        """What the day's baseline has beyond the balance at its reset."""
+        return carried_over(self.book, self._name, self.configuration.baseline, self.day.began_at, self.day.opens_at)
+
+    @cached("pnl")
+    def carried_by_week(self) -> Carried:
+        """The same of the week's baseline."""
+        week = self.week
+        return carried_over(self.book, self._name, self.configuration.baseline, week.began_at, week.opens_at)
 
     @cached("counts")
     def counts(self) -> Count:
         """The day's numbers of orders, fills and round trips."""
-        return self._book.counters.today(self._name, self._at)
+        return self.book.counters.today(self._name, self._at)
+
+    @property
+    def marked_floor(self) -> Decimal | None:
+        """The highest drawdown floor that was recorded, with the cash that has moved since."""
+        return highest(self._floor_marks, self.book.rates, self.currency, self._at)
 
     @cached("marks")
-    def marked_floor(self) -> Decimal | None:
-        """The highest drawdown floor that was recorded."""
-        mark = self._book.equity.get(self._name)
-        return None if mark is None else mark.floor
+    def _floor_marks(self) -> Marks:
+        return self.book.equity.floor_marks(self._name)
+
+    @property
+    def highs(self) -> Highs:
+        """The account's recorded highs, with the cash that has moved since each."""
+        return self._high_marks.highest(self.book.rates, self.currency, self._at)
 
     @cached("highs")
-    def highs(self) -> Highs:
-        """The account's recorded highs."""
-        return self._book.bests.highs(self._name)
+    def _high_marks(self) -> HighMarks:
+        return self.book.bests.high_marks(self._name)
 
     def best_realized_of_day(self, currency: str | None, *, net: bool) -> Decimal:
         """Return the highest realized result of the day so far, in a currency."""
 
         def compute() -> Decimal:
-            planned = calendar_day_if_missing(self._book, self._name, self._at)
-            bounds = None if planned is None else (planned.began_at, planned.resets_at)
-            return self._book.bests.realized(self._name, self._at, currency, net=net, bounds=bounds)
+            planned = calendar_day_if_missing(self.book, self._name, self._at)
+            return self.book.bests.realized(self._name, self._at, currency, net=net, planned=planned)
 
         return self.memoize("day_best", (currency, net), compute)
 
-    def best_marked_of_day(self, *, net: bool) -> Decimal:
-        """Return the day's highest recorded result with open positions, in the account's own currency."""
+    def best_marked_of_day(self, *, net: bool) -> Decimal | None:
+        """Return the day's highest recorded result with open positions, in the account's own currency; None without."""
 
-        def compute() -> Decimal:
-            session = self._book.sessions.current(self._name, self._at)
-            day = None if session is None else session.trading_day
-            return self._book.bests.marked(self._name, day, self._at, net=net)
+        def compute() -> Decimal | None:
+            return self.book.bests.marked(self._name, self.day.trading_day, self._at, net=net)
 
         return self.memoize("day_best", net, compute)
 
@@ -258,22 +334,17 @@ class RiskCache:
     @cached("positions")
     def positions(self) -> tuple[OpenPosition, ...]:
         """The open positions."""
-        return open_positions_of(self._book, self._name)
+        return open_positions_of(self.book, self._name)
 
-    def unrealized(self, held: OpenPosition, price: Decimal) -> Decimal:
-        """Return the result of closing a position at a price, in money; raises UnknownContract."""
-        # By identity, which costs less than comparing decimals: an equal price of another quote only computes again.
-        values = self.groups["positions"]
-        known = values.get((held.symbol, held.side))
-        if known is None or known[0] is not held or known[1] is not price:
-            known = values[held.symbol, held.side] = (held, price, held.position.unrealized(price))
-        amount: Decimal = known[2]
-        return amount
+    @cached("positions")
+    def held(self) -> tuple[OpenHolding, ...]:
+        """The open positions as they are valued."""
+        return open_holdings(self.book, self._name)
 
     @cached("orders")
     def working_orders(self) -> tuple[OpenOrder, ...]:
         """The orders that may still be executed."""
-        return working_orders_of(self._book, self._name)
+        return working_orders_of(self.book, self._name)
 
     @cached("orders")
     def incomplete_orders(self) -> tuple[OpenOrder, ...]:
@@ -297,7 +368,7 @@ class RiskCache:
         if names is None:
             if len(known) >= NAMES_MAX:
                 known.clear()
-            names = known[symbol] = all_names(self._book.state(ContractsView.name, SHARED), symbol)
+            names = known[symbol] = all_names(self.book.state(ContractsView.name, SHARED), symbol)
         return names
 
 
@@ -310,53 +381,3 @@ def _around(at: int, instants: Iterable[int]) -> tuple[int, int]:
         else:
             until = min(until, instant)
     return since, until
-
-
-class _BookCaches:
-    """The newest cache of each account of a book, and the partitions whose change counts it compares."""
-
-    def __init__(self) -> None:
-        self.caches: dict[str, RiskCache] = {}
-        self.partitions: dict[str, tuple[tuple[str, str], ...]] = {}
-
-    def of(self, book: Book, account: str, at: int) -> RiskCache:
-        partitions = self.partitions.get(account)
-        if partitions is None:
-            partitions = self._admit(book, account)
-        # The fold raises a count after it has changed the state, and here counts are read before any state. They may be
-        # older than the values, never newer: at worst the next check computes something again.
-        change_counts = book.change_counts(partitions)
-        before = self.caches.get(account)
-        calendar = book.sessions.calendar(account)
-        if before is not None and not before.is_valid(at, calendar):
-            before = None
-        if before is not None and before.change_counts == change_counts:
-            return before
-        fresh = RiskCache(book, account, at, change_counts, before)
-        if not fresh.is_valid(at, calendar):
-            # A day or limit recorded since begins between the instant of the older cache and this one: what was taken
-            # over, though none of its views changed, is of the time before.
-            fresh = RiskCache(book, account, at, change_counts, None)
-        self.caches[account] = fresh
-        return fresh
-
-    def _admit(self, book: Book, account: str) -> tuple[tuple[str, str], ...]:
-        check_name("account", account)
-        if account == SHARED or not book.covers(account):
-            msg = f"{book!r} does not fold account {account}: use a book that does"
-            raise InvalidEvent(msg)
-        if len(self.partitions) >= ACCOUNTS_MAX:
-            self.partitions.clear()
-            self.caches.clear()
-        partitions = tuple((view.rstrip("*"), SHARED if view.endswith("*") else account) for view in VIEWS)
-        self.partitions[account] = partitions
-        return partitions
-
-
-_caches: weakref.WeakKeyDictionary[Book, _BookCaches] = weakref.WeakKeyDictionary()
-
-
-def risk_cache(book: Book, account: str, at: int) -> RiskCache:
-    """Return an account's cache for an instant, with the values of earlier checks that are still valid."""
-    caches = _caches.get(book) or _caches.setdefault(book, _BookCaches())
-    return caches.of(book, account, at)

@@ -16,7 +16,7 @@ from projections.decimals import FIXED
 from projections.risk.checks import CHECKS, Finding
 from projections.risk.limits.parameters import KINDS, BadLimit, kind_of, read
 from projections.risk.limits.sentences import until
-from projections.risk.proposals import Cancel, CheckContext, MissingInput, Proposal
+from projections.risk.proposals import Cancel, CheckContext, Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,7 +146,9 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
 
 def _limit_findings(context: CheckContext) -> list[Finding]:
     findings, groups = [], context.cache.groups
-    for limit, find, parameters, group, error in _ordered_checks(context.cache):
+    for limit, find, parameters, name, error in _ordered_checks(context.cache):
+        # What is converted changes with each rate.
+        group = None if context.cache.is_converted else name
         finding = groups[group].get(limit.position) if group is not None else None
         if finding is None:
             finding = _run_check(context, limit, find, parameters) if find is not None else _rejection(limit, error)
@@ -207,13 +209,11 @@ def _why_not_ready(book: Book, account: str) -> str | None:
 
 
 def _quote_findings(context: CheckContext) -> list[Finding]:
-    findings = []
-    for held in context.cache.positions:
-        try:
-            context.fresh_price(held.symbol)
-        except MissingInput as error:
-            findings.append(Finding(QUOTES, _REJECT, reason=f"an open position cannot be valued: {error}"))
-    return findings
+    standings = context.figures.positions.standings
+    return [
+        Finding(QUOTES, _REJECT, reason=f"an open position cannot be valued: {standing.why}")
+        for standing in standings.values()
+    ]
 
 
 class _OrderedCheck(NamedTuple):

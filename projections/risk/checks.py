@@ -5,10 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore.trading import Severity, Verdict
 from projections.decimals import ZERO
-from projections.risk.limits.drawdown import floor_at
-from projections.risk.limits.figures import TradingPeriod, amounts, day_of, week_of
+from projections.risk.days import TradingPeriod, day_of, week_of
+from projections.risk.limits.drawdown import Drawdown, floor_at
+from projections.risk.limits.figures import PeriodResult, amounts, period_results
+from projections.risk.limits.loss import best_of_day
 from projections.risk.limits.parameters import (
     AvailableBalanceParameters,
     Basis,
@@ -26,16 +30,16 @@ from projections.risk.limits.parameters import (
 )
 from projections.risk.limits.sentences import money, until
 from projections.risk.proposals import CheckContext, MissingInput
+from projections.valuation import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from projections.views.executions.pnl_totals import PnlTotals
     from projections.views.limits.view import Limit
 
 ONE = Decimal(1)
 # Looked up once: reading a member of an enumeration costs more than the comparison itself.
-_ADVISORY, _PASS, _REJECT, _EQUITY = Severity.WARNING, Verdict.PASS, Verdict.REJECT, Basis.EQUITY
+_ADVISORY, _PASS, _REJECT, _KNOWN = Severity.WARNING, Verdict.PASS, Verdict.REJECT, Status.KNOWN
 
 
 class Finding(NamedTuple):
@@ -122,30 +126,22 @@ def available_balance(context: CheckContext, limit: Limit, parameters: Available
 
 def daily_loss(context: CheckContext, limit: Limit, parameters: DailyLossParameters) -> Finding:
     """The day's loss must stay below the limit; trailing: measured from the day's best result."""
-    figure, currency = _pnl(context, context.cache.day_totals, parameters)
-    suffix = ""
+    result, suffix = _result(context, parameters), ""
+    figure = result.amount
     if parameters.trailing:
-        best = _best_of_day(context, parameters, figure, currency)
+        best = best_of_day(result, parameters)
+        bounds = result.bounds()
+        # One price is enough to reject, though not to lock.
+        best = best if bounds is None else max(best, bounds[1])
         figure -= best
         suffix = f" from the day's best {money(best)}"
-    return _loss_finding(context, limit, parameters, ("daily loss", suffix), (figure, currency))
-
-
-def _best_of_day(
-    context: CheckContext, parameters: DailyLossParameters, figure: Decimal, currency: str | None
-) -> Decimal:
-    if parameters.basis is not _EQUITY:
-        return context.cache.best_realized_of_day(currency, net=parameters.net_of_fees)
-    # Recorded highs are in the account's own currency; in another one, the day's best is at least its start.
-    marked = context.cache.best_marked_of_day(net=parameters.net_of_fees) if currency == context.currency else ZERO
-    return max(marked, figure)
+    return _loss_finding(context, limit, parameters, ("daily loss", suffix), replace(result, amount=figure))
 
 
 def weekly_loss(context: CheckContext, limit: Limit, parameters: WeeklyLossParameters) -> Finding:
     """The loss of the week's trading days must stay below the limit."""
-    return _loss_finding(
-        context, limit, parameters, ("weekly loss", ""), _pnl(context, context.cache.week_totals, parameters)
-    )
+    result = _result(context, parameters, week=True)
+    return _loss_finding(context, limit, parameters, ("weekly loss", ""), result)
 
 
 def _loss_finding(
@@ -153,14 +149,14 @@ def _loss_finding(
     limit: Limit,
     parameters: DailyLossParameters | WeeklyLossParameters,
     words: tuple[str, str],
-    result: tuple[Decimal, str | None],
+    result: PeriodResult,
 ) -> Finding:
-    figure, currency = result
-    verdict = _reached(parameters, -figure, parameters.limit)
+    figure, reserve = result.amount, _haircut(context, result.converted)
+    verdict = _reached(parameters, reserve - figure, parameters.limit)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, -figure, parameters.limit)
     what, suffix = words
-    sentence = f"{what} {amounts(figure, -parameters.limit, currency)}{suffix}"
+    sentence = f"{what} {amounts(figure, -parameters.limit, result.currency)}{suffix}{_reserved(reserve)}"
     find = week_of if isinstance(parameters, WeeklyLossParameters) else day_of
     sentence += _lock_suffix(context, verdict, -figure >= parameters.limit, find)
     return Finding(limit.rule_id, verdict, -figure, parameters.limit, sentence)
@@ -168,7 +164,8 @@ def _loss_finding(
 
 def daily_profit(context: CheckContext, limit: Limit, parameters: DailyProfitParameters) -> Finding:
     """The day's result must stay below the target."""
-    figure, currency = _pnl(context, context.cache.day_totals, parameters, best=True)
+    result = _result(context, parameters, best=True)
+    figure, currency = result.amount, result.currency
     verdict = _reached(parameters, figure, parameters.target)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, figure, parameters.target)
@@ -180,22 +177,23 @@ def daily_profit(context: CheckContext, limit: Limit, parameters: DailyProfitPar
 def trailing_drawdown(context: CheckContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Finding:
     """Equity, or with basis `realized` the balance, must stay above the floor.
 
-    The figure is the part of the distance that is used up.
+    The figure is the part of the distance that is used up. The floor that follows from the highest price of the
+    confirming window counts: one price is enough to reject, though not to lock.
     """
-    account, own = context.cache.account, context.currency
-    if account is None or account.starting_balance is None:
+    own, found = context.currency, Drawdown.of(context.figures, parameters)
+    if context.cache.capital is None:
         msg = f"account {context.account} has no starting balance"
         raise MissingInput(msg)
-    if parameters.currency not in {None, own}:
+    if found is None:
         msg = f"its currency is {parameters.currency}, but the account's is {own}"
         raise MissingInput(msg)
-    figure = context.cache.balance() if parameters.basis is Basis.REALIZED else context.equity()
-    floor = floor_at(_high(context, parameters.basis, figure, account.starting_balance), parameters)
-    if context.cache.marked_floor is not None and parameters.severity is not _ADVISORY:
-        # As in the rule: a marked floor never falls.
-        floor = max(floor, context.cache.marked_floor)
+    if found.standing.status is not _KNOWN:
+        raise MissingInput(found.standing.why)
+    figure = found.figure
+    floor = max(found.floor, floor_at(found.highest(), parameters))
     used = parameters.distance - (figure - floor)
-    verdict = _reached(parameters, used, parameters.distance)
+    reserve = _haircut(context, found.converted)
+    verdict = _reached(parameters, used + reserve, parameters.distance)
     if verdict is _PASS:
         return Finding(limit.rule_id, verdict, used, parameters.distance)
     what = "balance" if parameters.basis is Basis.REALIZED else "equity"
@@ -203,19 +201,11 @@ def trailing_drawdown(context: CheckContext, limit: Limit, parameters: TrailingD
     if figure > floor:
         sentence = (
             f"{what} {money(figure)}{_unit(own)}, {money(figure - floor)} above the drawdown floor {money(floor)}"
+            f"{_reserved(reserve)}"
         )
     elif verdict is _REJECT:
         sentence += f" reached; {until(context.book, context.account, None)}"
     return Finding(limit.rule_id, verdict, used, parameters.distance, sentence)
-
-
-def _high(context: CheckContext, basis: Basis, figure: Decimal, starting: Decimal) -> Decimal:
-    """Return the highest figure of a basis so far, this moment's included where it counts at once."""
-    highs = context.cache.highs
-    if basis is Basis.END_OF_DAY:
-        return starting if highs.close is None else max(starting, highs.close)
-    marked = highs.balance if basis is Basis.REALIZED else highs.equity
-    return max(starting, figure, figure if marked is None else marked)
 
 
 def concentration(context: CheckContext, limit: Limit, parameters: ConcentrationParameters) -> Finding:
@@ -265,26 +255,33 @@ def symbol_block(context: CheckContext, limit: Limit, parameters: SymbolBlockPar
     return Finding(limit.rule_id, _breach_verdict(parameters), reason=sentence)
 
 
-def _pnl(
+def _result(
     context: CheckContext,
-    totals: Iterable[PnlTotals],
     parameters: DailyLossParameters | WeeklyLossParameters | DailyProfitParameters,
     *,
+    week: bool = False,
     best: bool = False,
-) -> tuple[Decimal, str | None]:
-    """Return the result on the limit's basis, and its currency: the limit's or the account's own.
+) -> PeriodResult:
+    """Return the result on the limit's basis, in the limit's currency or the account's own.
 
-    If neither is known, no currency is preferred: the worst of all results counts, or for a profit the best.
+    If neither is known, no currency is preferred: the worst of all results counts, or for a profit the best. Raises
+    MissingInput while it is not KNOWN.
     """
-    sums = {one.currency: one.net if parameters.net_of_fees else one.realized for one in totals}
-    if parameters.basis is _EQUITY:
-        for currency, amount in context.unrealized().items():
-            sums[currency] = sums.get(currency, ZERO) + amount
-    chosen = parameters.currency or context.currency
-    if chosen is not None or not sums:
-        return sums.get(chosen, ZERO), chosen
-    currency = (max if best else min)(sums, key=lambda name: sums[name])
-    return sums[currency], currency
+    results = tuple(period_results(context.figures, parameters, basis=parameters.basis, week=week))
+    for each in results:
+        if not each.is_known:
+            raise MissingInput(each.standing.why)
+    return (max if best else min)(results, key=lambda each: each.amount)
+
+
+def _haircut(context: CheckContext, converted: Decimal) -> Decimal:
+    """Return by how much the account's haircut on converted amounts narrows headroom; it changes no figure."""
+    haircut = context.cache.configuration.haircut
+    return converted * haircut if haircut else ZERO
+
+
+def _reserved(reserve: Decimal) -> str:
+    return f", {money(reserve)} held back for converted amounts" if reserve else ""
 
 
 def _unit(currency: str | None) -> str:
@@ -338,7 +335,8 @@ class LimitCheck(NamedTuple):
         by_quotes = getattr(parameters, "basis", Basis.REALIZED) is not Basis.REALIZED or getattr(
             parameters, "trailing", False
         )
-        return None if by_quotes else self.group
+        # A limit in a currency of its own is compared at the newest rate.
+        return None if by_quotes or parameters.currency is not None else self.group
 
 
 CHECKS: dict[str, LimitCheck] = {

@@ -15,7 +15,7 @@ DEPENDENCIES = {
     "day_bounds": ("executions",),
     "sessions": ("sessions",),
     "limits": ("limits",),
-    "pnl": ("executions", "accounts", "contracts*", "sessions"),
+    "pnl": ("executions", "accounts", "contracts*", "sessions", "baselines"),
     "positions": ("executions", "contracts*"),
     "orders": ("orders", "executions", "contracts*"),
     "exposure": ("executions", "orders", "contracts*"),

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from eventstore import StoreError, UnknownContract
-from eventstore.clock import NANOSECONDS
 from eventstore.trading import OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import ZERO
-from projections.risk.cache import risk_cache
-from projections.risk.limits.holdings import FLAT, QUANTITY_MAX, with_order
+from projections.risk.account_figures import figures_of
+from projections.risk.holdings import FLAT, QUANTITY_MAX, with_order
+from projections.valuation import Status
+from projections.views.executions.payoffs import exposure_value
+from projections.views.valuing import currency_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from projections.book import Book
     from projections.views.contracts.view import Contract
+    from projections.views.valuing import Total
 
 D = TypeVar("D", Decimal, Decimal | None)
 
@@ -100,28 +103,30 @@ class MissingInput(StoreError):
     """A check is impossible: an input of it is missing, stale or not a number."""
 
 
+def known(total: Total) -> Decimal:
+    """Return an amount; raise MissingInput, with the reason, while it is not KNOWN."""
+    if total.standing.status is not Status.KNOWN:
+        raise MissingInput(total.standing.why)
+    return total.amount
+
+
 class CheckContext:
     """The inputs of one order's checks. Use it within the decimal context projections.decimals.FIXED."""
 
     def __init__(self, book: Book, order: Proposal, at: int) -> None:
         self.book, self.account, self.at = book, order.account, at
-        self.cache = risk_cache(book, order.account, at)
+        self.figures = figures_of(book, order.account, at)
+        self.cache = self.figures.cache
         self.contract: Contract | None = book.contracts.find(order.symbol)
         self.symbol = order.symbol if self.contract is None else self.contract.symbol
         self.side, self.position_side, self.quantity = order.side, order.position_side, order.quantity
         self.reduce_only = order.reduce_only
-        self._prices: dict[str, Decimal] = {}
-        self._unrealized: dict[str | None, Decimal] | None = None
         self._exposure: Decimal | None = None
-        self._currency: tuple[str | None] | None = None
 
     @property
     def currency(self) -> str | None:
         """The account's own currency."""
-        # In a tuple, because the currency itself may be None.
-        if self._currency is None:
-            self._currency = (self.cache.currency,)
-        return self._currency[0]
+        return self.figures.own
 
     @property
     def is_reduction(self) -> bool:
@@ -163,52 +168,27 @@ class CheckContext:
                 msg = f"working order {order.order_id} lacks symbol, side or quantity"
                 raise MissingInput(msg)
 
-    def unrealized(self) -> dict[str | None, Decimal]:
-        """Return the unrealized result by currency; raises MissingInput for a position without a fresh quote."""
-        if self._unrealized is None:
-            cache, own = self.cache, self.currency
-            totals: dict[str | None, Decimal] = {}
-            prices = self._prices
-            for held in cache.positions:
-                price = prices[held.symbol] if held.symbol in prices else self.fresh_price(held.symbol)
-                amount = cache.unrealized(held, price)
-                currency = held.position.currency or own
-                totals[currency] = totals.get(currency, ZERO) + amount
-            self._unrealized = totals
-        return self._unrealized
-
     def equity(self) -> Decimal:
-        """Return the balance plus the unrealized result at fresh quotes, in the account's own currency."""
-        return self.cache.balance() + self.unrealized().get(self.currency, ZERO)
+        """Return the equity in the account's own currency; raise MissingInput while it is not KNOWN."""
+        return known(self.figures.equity)
 
-    def fresh_price(self, symbol: str) -> Decimal:
-        """Return a symbol's price; raise MissingInput if it has no quote, or a stale one."""
-        known = self._prices.get(symbol)
-        if known is not None:
-            return known
-        quotes = self.book.quotes
-        price, age = quotes.priced(symbol, self.at)
-        if price is None:
-            msg = f"{symbol} has no quote"
-            raise MissingInput(msg)
-        # A quote from the future is as unreliable as an old one.
-        if abs(age) > quotes.stale_after_ns:
-            future = " (its time is in the future)" if age < 0 else ""
-            msg = f"the quote of {symbol} is stale, {age / NANOSECONDS:.1f} s old{future}"
-            raise MissingInput(msg)
-        self._prices[symbol] = price
-        return price
+    def balance(self) -> Decimal:
+        """Return the balance in the account's own currency; raise MissingInput while it is not KNOWN."""
+        return known(self.figures.balance)
 
     def exposure_value(self) -> Decimal:
-        """Return the value of the exposure in the order's symbol at a fresh quote, in the account's own currency."""
+        """Return the value of the exposure in the order's symbol at a known price, in the account's own currency."""
         contract, own = self.contract, self.currency
         if contract is None or contract.multiplier is None:
             raise UnknownContract(self.symbol)
-        if contract.currency not in {None, own}:
-            rate = "the account's currency is unknown" if own is None else f"there is no exchange rate to {own}"
-            msg = f"{self.symbol} is priced in {contract.currency}, and {rate}"
-            raise MissingInput(msg)
-        return self.exposure() * abs(self.fresh_price(self.symbol)) * contract.multiplier
+        exposure = self.exposure()
+        price = self.book.quotes.price(
+            self.symbol, self.at, self.cache.configuration.valuation, long=self.side is Side.BUY
+        )
+        if price.price is None or price.standing.status is not Status.KNOWN:
+            raise MissingInput(price.standing.why)
+        value = exposure_value(exposure, price.price, contract)
+        return known(self.figures.total({currency_of(contract, own): value}, target=own))
 
     def value_for(self, symbol: str, table: dict[str, Decimal], default: D) -> Decimal | D:
         """Return a table's value for a symbol, any other name of it or its root, else the default."""

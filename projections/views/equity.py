@@ -6,20 +6,24 @@ from decimal import Decimal
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Instant, Record, UnknownContract
+from eventstore import Event, Instant, Record
 from eventstore.clock import Times, asked_ns
-from eventstore.trading import EquityMarked, QuoteUsed
+from eventstore.trading import AccountConfigured, AccountOpened, CashMoved, EquityCorrected, EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
+from projections.valuation import Standing, Status, worst
 from projections.view import BookReader, View
-from projections.views.accounts import cash_in, own_currency, starting_balance
-from projections.views.executions.fees import Fees
-from projections.views.executions.ledger_entry import LedgerEntry
+from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
+from projections.views.balances import balances_of
+from projections.views.cash import moves_high, set_floor
+from projections.views.configuration import MOVES_FLOOR
 from projections.views.executions.pnl import quotes_of
-from projections.views.executions.pnl_totals import Rates, multiplier, since_inception, to_currency
-from projections.views.executions.position_totals import PositionTotals
-from projections.views.executions.state import VIEW, ExecutionsState, Holding
+from projections.views.moved_marks import Marks, MovedMark, highest, moved, raised
+from projections.views.period_sums import day_sums
+from projections.views.rates import rates_of
+from projections.views.valuing import added, bounds_in, extremes_of, open_holdings, total_in, value_of
 
 CURRENCIES_MAX = 1_000
 
@@ -45,12 +49,14 @@ class EquityMark(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Equity(msgspec.Struct, frozen=True, kw_only=True):
-    """Equity in the account's own currency at the newest quotes: `balance` + `unrealized`.
+    """Equity in the account's own currency at the newest prices and rates: `balance` + `unrealized`.
 
-    `realized` and `fees` are the trading day's; the balance is of all days. `high_water` is the highest of the marks,
-    the starting balance and this equity; `floor` is as marked. `quotes` are those used, by symbol, including those in
-    `stale`; a position in `unquoted` counts as zero. Positions in `elsewhere` are in other currencies and left out:
-    nothing is summed across currencies.
+    `status` is that of the equity, with `why` where it is not KNOWN, and `stale_seconds` if it is STALE. `realized`,
+    `fees` and `cash` are the trading day's; the balance is of all days. `high_water` is the highest of the marks, the
+    capital and, once two observations show it, this equity; `floor` is as marked. `quotes` are the prices used, by
+    symbol, including those of the symbols in `stale`; positions in `unquoted` are left out. `last_good` are the last
+    good prices of positions without a usable one: shown, never used. `converted` is the sum of the absolute amounts
+    that were converted from other currencies.
     """
 
     account: str
@@ -60,27 +66,62 @@ class Equity(msgspec.Struct, frozen=True, kw_only=True):
     realized: Decimal
     unrealized: Decimal
     fees: Decimal
+    cash: Decimal
     equity: Decimal
     high_water: Decimal
     floor: Decimal | None
     quotes: dict[str, QuoteUsed]
+    last_good: dict[str, QuoteUsed]
     stale: tuple[str, ...]
     unquoted: tuple[str, ...]
-    elsewhere: tuple[str, ...]
+    standing: Standing
+    converted: Decimal = ZERO
+
+    @property
+    def status(self) -> Status:
+        return self.standing.status
+
+    @property
+    def why(self) -> str:
+        return self.standing.why
+
+    @property
+    def stale_seconds(self) -> float | None:
+        """The age in seconds of the oldest stale input; None unless STALE."""
+        return self.standing.stale_seconds
 
 
 class EquityState(msgspec.Struct):
-    """One account: marks by currency, "" for those that named none."""
+    """One account: by currency, "" for marks that named none, the newest mark, the highs and the floors.
+
+    `own` is the currency that it was opened in, `payout` its rule for payouts. `corrected_record` is the log position
+    of the newest correction, 0 without one.
+    """
 
     marks: dict[str, EquityMark] = {}
+    highs: dict[str, Marks] = {}
+    floors: dict[str, Marks] = {}
+    own: str | None = None
+    payout: str = MOVES_FLOOR
+    corrected_record: int = 0
 
 
 class EquityView(View[EquityState]):
-    """The marks of an account. The high-water mark is the highest ever marked; the floor never falls."""
+    """The marks of an account. The high-water mark is the highest ever marked; the floor never falls.
+
+    Cash that comes from outside moves those that are recorded before it, a payout by the account's rule. A correction
+    replaces them, in the account's own currency.
+    """
 
     name: ClassVar[str] = "equity"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked,)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        EquityMarked,
+        EquityCorrected,
+        CashMoved,
+        AccountOpened,
+        AccountConfigured,
+    )
 
     @override
     def initial(self) -> EquityState:
@@ -88,29 +129,19 @@ class EquityView(View[EquityState]):
 
     @override
     def apply(self, state: EquityState, event: Event, record: Record) -> None:
-        if not isinstance(event, EquityMarked):
-            return
-        fresh = EquityMark(
-            balance=event.balance,
-            equity=event.equity,
-            high_water=max(event.high_water, event.equity),
-            floor=event.floor,
-            realized=event.realized,
-            unrealized=event.unrealized,
-            fees=event.fees,
-            quotes=event.quotes,
-            currency=event.currency,
-            trading_day=event.trading_day,
-            at=record.occurred_at,
-            position=record.position,
-        )
-        marks = dict(state.marks)
-        known = marks.pop(event.currency or "", None)
-        # Moved to the end: the currencies without a mark for the longest time are dropped first.
-        marks[event.currency or ""] = fresh if known is None else _highest(known, fresh)
-        if len(marks) > CURRENCIES_MAX:
-            del marks[next(iter(marks))]
-        state.marks = marks
+        match event:
+            case EquityMarked():
+                _mark(state, event, record)
+            case EquityCorrected():
+                _correct(state, event, record)
+            case CashMoved():
+                _move(state, event)
+            case AccountOpened():
+                state.own = event.currency
+            case AccountConfigured():
+                state.payout = event.payout or state.payout
+            case _:
+                return
 
 
 class Equities:
@@ -128,120 +159,162 @@ class Equities:
         return self._marked(account, currency or own, own)
 
     def now(self, account: str, at: Times | None = None) -> Equity:
-        """Return the equity at the newest quotes, with their ages as of an instant, by default now.
-
-        Raises UnknownContract if the multiplier of a position or of a realized figure is not known.
-        """
+        """Return the equity at the newest prices, with its status, as of an instant, by default now."""
         book = self._book
         at_ns = asked_ns(at, book.now_ns)
         own = own_currency(book, account)
+        configuration, quotes, rates = configuration_of(book, account), quotes_of(book), rates_of(book)
+        held = open_holdings(book, account)
         with decimal.localcontext(FIXED):
-            tally = _Tally(book, own, at_ns)
-            tally.balance = cash_in(book, account, own)
-            state: ExecutionsState | None = book.state(VIEW, account)
-            realized = fees = ZERO
-            if state is not None:
-                for key, entry in since_inception(book, account):
-                    tally.add(key, entry)
-                for holding in list(state.holdings.values()):
-                    if holding.totals.quantity:
-                        tally.value(holding)
-                realized, fees = _of_today(state.ledger.at(at_ns), tally.rates)
-            equity = tally.balance + tally.unrealized
-            # The highest of the marks, the starting balance and this equity; the first two may be missing.
-            marked = self._marked(account, own, own)
-            known = [starting_balance(book, account), None if marked is None else marked.high_water]
-            high_water = max((each for each in known if each is not None), default=equity)
+            balances = balances_of(book, account)
+            positions = value_of(held, quotes, at_ns, configuration, own)
+            balance = total_in(balances.amounts, own, rates, at_ns)
+            total = total_in(added(balances.amounts, positions.unrealized), own, rates, at_ns)
+            standing = worst([balances.standing, positions.standing, total.standing])
+            day = day_sums(book, account, at_ns)
+            realized, fees, cash = (
+                total_in(part, own, rates, at_ns).amount for part in (day.realized, day.fees, day.cash)
+            )
+            lowest = None
+            if standing.status is Status.KNOWN and (extremes := extremes_of(held, quotes, at_ns, configuration, own)):
+                least, most = added(balances.amounts, extremes.least), added(balances.amounts, extremes.most)
+                bounds = bounds_in(least, most, own, rates, at_ns)
+                lowest = None if bounds is None else bounds[0]
+            start = None
+            if starting_balance(book, account) is not None:
+                start = total_in(capital(book, account, own), own, rates, at_ns).amount
+        # Of the marks, the capital and what is confirmed now, each may be missing.
+        floor = highest(self.floor_marks(account), rates, own, at_ns)
+        known = (start, highest(self.high_marks(account), rates, own, at_ns), lowest)
+        uncertain = positions.uncertain
         return Equity(
             account=account,
             at=at_ns,
             currency=own,
-            balance=tally.balance,
+            balance=balance.amount,
             realized=realized,
-            unrealized=tally.unrealized,
+            unrealized=FIXED.subtract(total.amount, balance.amount),
             fees=fees,
-            equity=equity,
-            high_water=max(high_water, equity),
-            floor=None if marked is None else marked.floor,
-            quotes=tally.quotes,
-            stale=tuple(sorted(tally.stale)),
-            unquoted=tuple(sorted(tally.unquoted)),
-            elsewhere=tuple(sorted(tally.elsewhere)),
+            cash=cash,
+            equity=total.amount,
+            high_water=max((each for each in known if each is not None), default=total.amount),
+            floor=floor,
+            quotes=positions.quotes,
+            last_good=positions.last_good,
+            stale=tuple(uncertain["stale"]),
+            unquoted=tuple(uncertain["unquoted"]),
+            standing=standing,
+            converted=total.converted,
         )
+
+    def last_corrected(self, account: str) -> int:
+        """Return the log position of the newest EquityCorrected, 0 without one."""
+        state: EquityState | None = self._book.state(EquityView.name, account)
+        return 0 if state is None else state.corrected_record
+
+    def high_marks(self, account: str) -> Marks:
+        """Return the marks of the high water in the account's own currency: what only the log can change."""
+        state: EquityState | None = self._book.state(EquityView.name, account)
+        own = own_currency(self._book, account)
+        return () if state is None else _of(state.highs, own, own)
+
+    def floor_marks(self, account: str) -> Marks:
+        """Return the marks of the floor in the account's own currency: what only the log can change."""
+        state: EquityState | None = self._book.state(EquityView.name, account)
+        own = own_currency(self._book, account)
+        return () if state is None else _of(state.floors, own, own)
 
     def _marked(self, account: str, currency: str | None, own: str | None) -> EquityMark | None:
         state: EquityState | None = self._book.state(EquityView.name, account)
-        if state is None:
+        newest = None if state is None else _newest(state, currency, own)
+        if state is None or newest is None:
             return None
-        marks = state.marks
-        found = marks.get(currency or "")
-        unnamed = marks.get("") if currency == own else None
-        # The account's currency may have become known after the first marks, which named none.
-        if found is None or unnamed is None or found is unnamed:
-            return found or unnamed
-        older, newer = sorted((found, unnamed), key=lambda mark: (mark.at, mark.position))
-        return _highest(older, newer)
+        high_water, floor = (
+            self._highest(_of(marks, currency, own), currency) for marks in (state.highs, state.floors)
+        )
+        return replace(newest, high_water=newest.high_water if high_water is None else high_water, floor=floor)
+
+    def _highest(self, marks: Marks, currency: str | None) -> Decimal | None:
+        return highest(marks, rates_of(self._book), currency, self._book.now_ns())
 
 
-class _Tally:
-    """The value of an account's positions in one currency, added up one by one."""
-
-    def __init__(self, book: BookReader, own: str | None, at_ns: int) -> None:
-        self.rates, self.own, self.at = Rates(book, own), own, at_ns
-        self.balance = self.unrealized = ZERO
-        self.quotes: dict[str, QuoteUsed] = {}
-        self.stale: set[str] = set()
-        self.unquoted: set[str] = set()
-        self.elsewhere: set[str] = set()
-        self._quotes = quotes_of(book)
-
-    def charge(self, fees: Fees, currency: str | None) -> None:
-        """Subtract the fees that are in the account's own currency; `currency` is that of fees that name none."""
-        for named, amount in fees:
-            if (named or currency or self.own) == self.own:
-                self.balance -= amount
-
-    def add(self, key: str, entry: LedgerEntry) -> None:
-        """Add what was realized, less fees, in the account's own currency."""
-        symbol, _, currency, point_value = self.rates.of_key(key)
-        self.charge(entry.fees, currency)
-        if entry.points and currency == self.own:
-            if point_value is None:
-                raise UnknownContract(symbol)
-            self.balance += entry.points * point_value
-
-    def value(self, holding: Holding) -> None:
-        """Add the value of an open position at its quote."""
-        symbol = holding.symbol
-        contract = self.rates.find(symbol)
-        # Without an exchange rate an amount in another currency cannot be added: the position is listed instead.
-        if self.rates.currency_of(contract) != self.own:
-            self.elsewhere.add(symbol)
-        else:
-            self._value(holding.totals, symbol, multiplier(symbol, contract))
-
-    def _value(self, totals: PositionTotals, symbol: str, point_value: Decimal) -> None:
-        quote = self._quotes.quote_at(symbol, self.at)
-        if quote is None or quote.price is None:
-            self.unquoted.add(symbol)
-            return
-        self.quotes[symbol] = QuoteUsed(quote.price, quote.quoted_at)
-        if quote.stale:
-            self.stale.add(symbol)
-        priced = totals.quantity - totals.unpriced if totals.unpriced else totals.quantity
-        self.unrealized += (priced * quote.price - totals.cost) * point_value
+def _newest(state: EquityState, currency: str | None, own: str | None) -> EquityMark | None:
+    found = [mark for name in _names(currency, own) if (mark := state.marks.get(name)) is not None]
+    return max(found, key=lambda mark: (mark.at, mark.position), default=None)
 
 
-def _of_today(entries: dict[str, LedgerEntry], rates: Rates) -> tuple[Decimal, Decimal]:
-    for pnl in to_currency(entries.items(), rates):
-        if pnl.currency == rates.own:
-            return pnl.realized, pnl.fees
-    return ZERO, ZERO
+def _of(marks: dict[str, Marks], currency: str | None, own: str | None) -> Marks:
+    return tuple(mark for name in _names(currency, own) for mark in marks.get(name, ()))
 
 
-def _highest(known: EquityMark, fresh: EquityMark) -> EquityMark:
-    """Return the newer of two marks, with the higher high-water mark and the higher floor of both."""
-    newer = known if known.at > fresh.at else fresh
-    floors = [floor for floor in (known.floor, fresh.floor) if floor is not None]
-    high_water = max(known.high_water, fresh.high_water)
-    return msgspec.structs.replace(newer, high_water=high_water, floor=max(floors, default=None))
+def _names(currency: str | None, own: str | None) -> tuple[str, ...]:
+    """Return the names of a currency's marks: the account's may have become known after the first, which named none."""
+    return (currency, "") if currency and currency == own else (currency or "",)
+
+
+def _mark(state: EquityState, event: EquityMarked, record: Record) -> None:
+    name = event.currency or ""
+    fresh = EquityMark(
+        balance=event.balance,
+        equity=event.equity,
+        high_water=max(event.high_water, event.equity),
+        floor=event.floor,
+        realized=event.realized,
+        unrealized=event.unrealized,
+        fees=event.fees,
+        quotes=event.quotes,
+        currency=event.currency,
+        trading_day=event.trading_day,
+        at=record.occurred_at,
+        position=record.position,
+    )
+    marks, highs, floors = dict(state.marks), dict(state.highs), dict(state.floors)
+    known = marks.pop(name, None)
+    # Moved to the end: the currencies without a mark for the longest time are dropped first.
+    marks[name] = fresh if known is None or known.at <= fresh.at else known
+    highs[name] = raised(highs.get(name, ()), fresh.high_water, record.id)
+    if event.floor is not None:
+        floors[name] = raised(floors.get(name, ()), event.floor, record.id)
+    if len(marks) > CURRENCIES_MAX:
+        dropped = next(iter(marks))
+        del marks[dropped]
+        highs.pop(dropped, None)
+        floors.pop(dropped, None)
+    state.marks, state.highs, state.floors = marks, highs, floors
+
+
+def _correct(state: EquityState, event: EquityCorrected, record: Record) -> None:
+    """Replace the high water and the floor of the account's own currency by what a correction states."""
+    state.corrected_record = record.position
+    if event.high_water is not None:
+        state.highs = _stated(state, state.highs, event.high_water, record)
+    if event.floor is not None:
+        state.floors = _stated(state, state.floors, event.floor, record)
+
+
+def _stated(state: EquityState, marks: dict[str, Marks], amount: Decimal, record: Record) -> dict[str, Marks]:
+    # An account that was never opened has the currency of its newest mark.
+    own = state.own or next(reversed(state.marks), "")
+    names = {own, *(name for name in marks if not name)}
+    return {**marks, **dict.fromkeys(names, (MovedMark(amount, (), record.id),))}
+
+
+def _move(state: EquityState, event: CashMoved) -> None:
+    amount = moves_high(event, state.payout)
+    floor = set_floor(event, state.payout)
+    if amount:
+        state.highs = _moved(state, state.highs, event.currency, amount)
+        state.floors = _moved(state, state.floors, event.currency, amount)
+    if floor is not None:
+        # It is in the account's own currency, whatever the payout's.
+        names = {state.own or event.currency, *(name for name in state.floors if not name)}
+        state.floors = {**state.floors, **dict.fromkeys(names, (MovedMark(floor),))}
+
+
+def _moved(state: EquityState, marks: dict[str, Marks], currency: str, amount: Decimal) -> dict[str, Marks]:
+    """Return the marks after cash has moved: those of the account's own currency, and of the cash's."""
+    own = state.own
+    return {
+        name: moved(each, currency, amount, name or own) if name in {"", own, currency} else each
+        for name, each in marks.items()
+    }

@@ -12,7 +12,9 @@ import eventstore
 import projections
 from eventstore import EventStore, ManualClock, children
 from projections import Book
+from projections.sessions import Calendar
 from tests.projections.dividing import InThisProcess
+from tests.projections.programs import Begin, Program
 from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
 
@@ -67,3 +69,16 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
 
     monkeypatch.setattr(children, "start", start)
     return found
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    begun: list[Program] = []
+
+    def start(calendar: Calendar, balance: int) -> Program:
+        begun.append(Program(tmp_path / f"data{len(begun)}", calendar, balance))
+        return begun[-1]
+
+    yield start
+    for each in begun:
+        each.close()

@@ -35,6 +35,7 @@ from eventstore.trading import (
     PositionAdjusted,
     PositionReported,
     PositionSide,
+    RateQuoted,
     SessionClosed,
     SessionOpened,
     SessionReset,
@@ -46,6 +47,7 @@ from eventstore.trading import (
 from projections import View
 from projections.builtin import builtin_views
 from projections.fold import Fold
+from projections.view import is_volatile
 from projections.views.limits.view import LimitsView
 from projections.views.lockouts.view import LockoutsView
 from projections.views.orders.view import OrdersView
@@ -125,6 +127,8 @@ def states(fold: Fold) -> dict[tuple[str, str], Any]:
     return {
         (name, partition): msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=type(state))
         for name, view_state in fold.slots.items()
+        # What is volatile is each book's own.
+        if not is_volatile(view_state.view)
         for partition, state in view_state.states.items()
     }
 
@@ -261,11 +265,22 @@ def _lockout(chance: random.Random, account: str) -> Fact:
 
 
 def _shared(chance: random.Random, _account: str) -> Fact:
-    if chance.randint(0, 3) == 0:
-        return "mark/-/eod", Marked(name="eod")
+    match chance.randint(0, 7):
+        case 0 | 1:
+            return "mark/-/eod", Marked(name="eod")
+        case 2 | 3:
+            base, quote = chance.choice((("EUR", "USD"), ("USD", "EUR"), ("GBP", "USD")))
+            return f"rate/-/{base}{quote}", RateQuoted(base=base, quote=quote, rate=Decimal(chance.randint(9, 13)) / 10)
     symbol = chance.choice(SYMBOLS)
     alias = chance.choice((f"CON.{symbol}", "CON.ANY"))
-    event = ContractDefined(symbol=symbol, multiplier=_quantity(chance), broker_ids=(alias,), currency="USD")
+    base_currency = chance.choice((None, "EUR", "GBP"))
+    event = ContractDefined(
+        symbol=symbol,
+        multiplier=_quantity(chance),
+        broker_ids=(alias,),
+        currency="USD",
+        base_currency=base_currency,
+    )
     return f"contract/-/{symbol}", event
 
 
@@ -276,15 +291,16 @@ def _session(chance: random.Random, account: str) -> Fact:
     stream, began_at = f"session/{account}/{day}", START + (20 * number + chance.choice((0, 0, 0, 3))) * SECOND
     resets_at = chance.choice((None, began_at + 20 * SECOND))
     week = chance.choice((None, FIRST_DAY, FIRST_DAY + timedelta(days=3)))
+    stated: dict[str, Any] = {"week": week, "cash_at_reset": chance.choice((None, None, *trading.CashAtReset))}
     match chance.randint(0, 5):
         case 0 | 1:
             begun = chance.choice((None, began_at))
             opens_at = chance.choice((None, began_at + SECOND))
-            opened = SessionOpened(trading_day=day, began_at=begun, opens_at=opens_at, resets_at=resets_at, week=week)
+            opened = SessionOpened(trading_day=day, began_at=begun, opens_at=opens_at, resets_at=resets_at, **stated)
             return stream, opened
         case 2 | 3:
             late = bool(chance.randint(0, 1))
-            reset = SessionReset(trading_day=day, scheduled_for=began_at, late=late, resets_at=resets_at, week=week)
+            reset = SessionReset(trading_day=day, scheduled_for=began_at, late=late, resets_at=resets_at, **stated)
             return stream, reset
         case _:
             closed = SessionClosed(balance=_price(chance), realized=_price(chance) / 7)
@@ -305,9 +321,16 @@ def _limits(chance: random.Random, account: str) -> Fact:
 
 def _account(chance: random.Random, account: str) -> Fact:
     stream, currency, amount = f"account/{account}/-", chance.choice(("USD", "EUR")), _price(chance) / 7
-    match chance.randint(0, 6):
+    match chance.randint(0, 8):
+        case 8:
+            high_water, floor = (chance.choice((None, _price(chance))) for _ in range(2))
+            return stream, trading.EquityCorrected(reason="a wrong print", high_water=high_water, floor=floor)
         case 0:
             return stream, trading.AccountOpened(starting_balance=amount, currency=currency)
+        case 7:
+            payout = chance.choice((None, "moves-floor", "keeps-floor", "floor-to=0", "floor-to=1000.5"))
+            valuation = None if payout else chance.choice(list(trading.Valuation))
+            return stream, trading.AccountConfigured(payout=payout, valuation=valuation)
         case 1 | 2:
             members: dict[str, Any] = {chance.choice(("balance", "available", "frozen", "margin")): amount}
             may = chance.choice((None, True, False))

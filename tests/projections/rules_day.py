@@ -14,6 +14,7 @@ from eventstore.clock import Times
 from eventstore.trading import (
     AccountOpened,
     ContractDefined,
+    EquityMarked,
     LimitBreached,
     LimitsSet,
     LockoutSet,
@@ -125,6 +126,12 @@ class Day:
     def quote(self, price: str, symbol: str = "ES") -> None:
         self.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=Decimal(price)))
 
+    def confirm(self, price: str, symbol: str = "ES") -> None:
+        """Quote a price twice, a second apart: nothing irrevocable, and no high, follows from one observation."""
+        self.quote(price, symbol)
+        self.pass_seconds(1)
+        self.quote(price, symbol)
+
     def pass_seconds(self, seconds: int) -> None:
         self.clock.advance(seconds * SECOND)
 
@@ -154,6 +161,11 @@ def trading_day(directory: Path, *policies: Policy) -> Day:
     day.define("ES")
     day.begin()
     return day
+
+
+def marks(day: Day) -> list[EquityMarked]:
+    found = (record.event for record in day.store.read(types=(EquityMarked,)))
+    return [event for event in found if isinstance(event, EquityMarked)]
 
 
 def the_lockout(day: Day) -> LockoutSet:

@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from eventstore.events.registry import by_class
 from projections import Book, Snapshots, SnapshotWarning
 from projections.builtin import builtin_views
 from projections.fold import Fold
+from projections.views.quotes.view import QuotesView
 from tests.projections.examples import bought
 from tests.projections.histories import (
     ACCOUNTS,
@@ -137,6 +139,10 @@ def test_appending_a_history_again_changes_no_book(facts: list[Fact]) -> None:
     assert states(book._fold) == before
 
 
+def without_quotes(found: dict[tuple[str, str], Any]) -> dict[tuple[str, str], Any]:
+    return {key: state for key, state in found.items() if key[0] != QuotesView.name}
+
+
 @law
 @given(histories, chances)
 def test_a_live_book_is_a_replayed_one(facts: list[Fact], chance: random.Random) -> None:
@@ -148,7 +154,8 @@ def test_a_live_book_is_a_replayed_one(facts: list[Fact], chance: random.Random)
     book.refresh()
     replayed = projections.open(store)
     assert book.position == replayed.position == len(facts)
-    assert states(book._fold) == states(replayed._fold)
+    # An own fill is a price of the book that folds it as it happens, and of no other.
+    assert without_quotes(states(book._fold)) == without_quotes(states(replayed._fold))
     assert not book.parked
 
 

@@ -18,12 +18,13 @@ from eventstore.trading import (
     LockoutCleared,
     LockoutSet,
     OrderFilled,
+    RateQuoted,
     Severity,
     Side,
     TradeCorrected,
 )
-from projections.risk.limits.drawdown import EquityMarks
 from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.limits.marks import EquityMarks
 from projections.risk.policies import ACTOR
 from tests.projections.rules_day import (
     ACCOUNT,
@@ -144,24 +145,33 @@ def test_a_busted_profit_locks_and_a_busted_loss_unlocks_nothing(day: Day) -> No
     assert day.store.version("lockout/A/daily-loss") == 1
 
 
-def test_a_loss_in_another_currency_is_named_and_not_summed(day: Day) -> None:
+def test_a_loss_in_another_currency_is_converted_and_locks_nothing_without_a_rate(day: Day) -> None:
     day.define("FDAX", currency="EUR")
     day.limit("daily-loss", limit="1000")
     day.limit("daily-loss:eur", limit="700", currency="EUR")
     day.make("-600", "FDAX")
-    day.make("-600")
-    assert not day.lockouts()
     day.make("-400")
-    assert (details(day)["figure"], details(day)["other_currencies"]) == ("-1000", {"EUR": "-600"})
-    day.make("-100", "FDAX")
-    assert locked(day)[1].reason.startswith("daily loss -700.00 of -700.00 EUR reached; locked until ")
+    # Without a rate neither sum is known.
+    assert not day.lockouts()
+    [quoted] = day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
+    assert {record.causation_id for record in day.lockouts()} == {quoted.id}
+    assert [each.reason.partition(" reached")[0] for each in locked(day)] == [
+        "daily loss -1,150.00 of -1,000.00 USD",
+        "daily loss -920.00 of -700.00 EUR",
+    ]
+    found = locked(day)[0].details
+    assert isinstance(found, dict)
+    assert (found["figure"], found["other_currencies"]) == ("-1150.00", {"EUR": "-600"})
 
 
-def test_a_symbol_without_multiplier_hides_no_other_loss(day: Day) -> None:
+def test_a_symbol_without_multiplier_makes_the_day_unknown_and_locks_nothing(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     day.make("-100", "NQ")
     day.make("-1000")
-    assert details(day)["unknown"] == ["NQ"]
+    assert not day.lockouts()
+    [defined] = day.define("NQ")
+    assert [record.causation_id for record in day.lockouts()] == [defined.id]
+    assert details(day)["figure"] == "-1100"
 
 
 def test_a_contract_defined_later_is_evaluated_then(day: Day) -> None:

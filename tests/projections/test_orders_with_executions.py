@@ -12,7 +12,7 @@ from eventstore import EventStore
 from eventstore.trading import OrderAccepted, OrderReported, OrderStatus, TradeBusted
 from projections import PartitionParked
 from projections.reconciliation import DifferenceKind, reconcile
-from projections.risk.cache import risk_cache
+from projections.risk.caches import risk_cache
 from projections.views.executions.state import VIEW
 from tests.projections.examples import filled, submitted
 

@@ -61,6 +61,17 @@ def test_a_daily_loss_warns_at_four_fifths_and_rejects_when_reached(
     assert (finding.rule_id, finding.figure, finding.limit) == ("daily-loss", -Decimal(made), Decimal(20_000))
 
 
+@pytest.mark.parametrize("net", [True, False])
+def test_cash_that_no_trade_had_counts_in_the_days_loss(day: Day, *, net: bool) -> None:
+    day.limit("daily-loss", limit="100", net_of_fees=net)
+    for amount, kind in ((-60, CashKind.FUNDING), (-500, CashKind.TRANSFER), (39, CashKind.FEE)):
+        day.book.append("account/A/-", CashMoved(amount=Decimal(amount), currency="USD", kind=kind))
+    [finding] = check_order(day).findings
+    assert finding.figure == 99
+    day.book.append("account/A/-", CashMoved(amount=Decimal(1), currency="USD", kind=CashKind.FEE))
+    assert check_order(day).verdict is REJECT
+
+
 def test_the_lockout_of_a_rule_has_the_same_reason_as_the_check(tmp_path: Path) -> None:
     day = Day(tmp_path / "data", [DailyLoss()])
     day.open_account()
@@ -321,6 +332,8 @@ def test_rejections_have_one_order_whatever_the_limits_names(day: Day) -> None:
     day.limit("trailing-drawdown", distance="500")
     day.limit("weekly-loss", limit="1000")
     day.book.append("blackout/-/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR, reason="CPI"))
+    # The price of the open position, its fill's, is too old by now.
+    day.pass_seconds(11)
     checked = check_order(day, quantity="2")
     assert {finding.verdict for finding in checked.findings} == {REJECT}
     assert [finding.rule_id for finding in checked.findings] == [

@@ -115,7 +115,8 @@ def test_the_best_mark_of_a_day_ends_with_its_close(day: Day) -> None:
     """A day without a known end lasts until its close, an event that changes neither positions nor limits."""
     day.account = "B"
     day.book.append("account/B/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
-    planned = CALENDAR.day_at(NOON)
+    # Another day than the calendar's and than the date, of which the instant is once no session has it.
+    planned = CALENDAR.day_at(NEXT_RESET - 1)
     opened = SessionOpened(trading_day=planned.trading_day, began_at=NOON - HOUR)
     day.book.append(f"session/B/{planned.name}", opened)
     day.limit("daily-loss", limit="1000", trailing=True, basis="equity")

@@ -14,6 +14,7 @@ from eventstore.trading import (
     OrderReported,
     OrderStatus,
     QuoteReceived,
+    RateQuoted,
 )
 from projections import risk
 from projections.risk.limits.parameters import KINDS
@@ -23,6 +24,7 @@ from tests.projections.checked_orders import (
     PASS,
     REJECT,
     SELL,
+    WARNING,
     cancel,
     check_order,
     lock,
@@ -121,14 +123,20 @@ def test_a_limit_that_is_not_finite_rejects(day: Day, kind: str, parameters: dic
 def test_new_exposure_needs_a_fresh_quote_of_every_open_position(day: Day) -> None:
     day.define("NQ")
     day.fill(BUY, "5000")
-    assert rejection(day, symbol="NQ") == "an open position cannot be valued: ES has no quote"
+    # An own fill is a price, in the process that folds it as it happens.
+    assert check_order(day, symbol="NQ").verdict is PASS
+    day.policies.stop()
+    day.restart([])
+    unpriced = "an open position cannot be valued: ES was not quoted since the book was opened"
+    assert rejection(day, symbol="NQ") == unpriced
     assert check_order(day, SELL).verdict is PASS
     day.quote("5000")
     assert check_order(day, symbol="NQ").verdict is PASS
     day.pass_seconds(10)
     assert check_order(day, symbol="NQ").verdict is PASS
     day.clock.advance(1_000_000_00)
-    assert rejection(day, symbol="NQ") == "an open position cannot be valued: the quote of ES is stale, 10.1 s old"
+    stale = "an open position cannot be valued: the price of ES is 10.1 s old and 10 s are allowed"
+    assert rejection(day, symbol="NQ") == stale
     day.fill(SELL, "5000")
     assert check_order(day, symbol="NQ").verdict is PASS
 
@@ -137,15 +145,14 @@ def test_a_quote_from_the_future_is_stale(day: Day) -> None:
     day.fill(BUY, "5000")
     event = QuoteReceived(symbol="ES", last=Decimal(5_000))
     day.book.observe("quote/-/ES", event, occurred_at=NOON + 11 * SECOND)
-    assert (
-        rejection(day)
-        == "an open position cannot be valued: the quote of ES is stale, -11.0 s old (its time is in the future)"
-    )
+    assert rejection(day) == "an open position cannot be valued: the price of ES has a time 11 s in the future"
 
 
 def test_concentration_needs_a_quote_of_the_order_s_symbol(day: Day) -> None:
     day.limit("concentration", limit="9")
-    assert rejection(day, limit_price=Decimal(1)) == "concentration cannot be checked: ES has no quote"
+    assert rejection(day, limit_price=Decimal(1)) == (
+        "concentration cannot be checked: ES was not quoted since the book was opened"
+    )
 
 
 def test_concentration_rejects_without_equity(day: Day) -> None:
@@ -173,29 +180,53 @@ def test_an_unknown_contract_rejects_where_its_multiplier_is_needed(day: Day) ->
 def test_an_open_position_without_multiplier_rejects_with_basis_equity(day: Day) -> None:
     day.limit("daily-loss", limit="100", basis="equity")
     day.fill(BUY, "10", "XYZ")
-    day.quote("9", "XYZ")
-    assert "XYZ" in rejection(day)
+    day.quote("9.9", "XYZ")
+    why = "the multiplier of XYZ is not known"
+    assert [(each.rule_id, each.verdict, each.reason) for each in check_order(day).findings] == [
+        ("quotes", REJECT, f"an open position cannot be valued: {why}"),
+        ("daily-loss", REJECT, f"daily-loss cannot be checked: {why}"),
+    ]
 
 
-def test_amounts_in_different_currencies_are_never_summed(day: Day) -> None:
+def test_amounts_in_different_currencies_are_summed_at_a_rate_only(day: Day) -> None:
     day.define("FDAX", "25", "EUR")
-    day.limit("daily-loss", limit="1000")
+    day.limit("daily-loss", limit="2000")
     day.limit("daily-loss:eur", limit="1000", currency="EUR")
     day.fill(BUY, "15000", "FDAX")
     day.fill(SELL, "14960", "FDAX")
+    day.make("-500")
+    assert [(each.rule_id, each.verdict, each.reason) for each in check_order(day).findings] == [
+        (
+            "daily-loss",
+            REJECT,
+            "daily-loss cannot be checked: no rate from EUR to USD: quote EURUSD, or append RateQuoted",
+        ),
+        (
+            "daily-loss:eur",
+            REJECT,
+            "daily-loss:eur cannot be checked: no rate from USD to EUR: quote USDEUR, or append RateQuoted",
+        ),
+    ]
+    day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
     checked = check_order(day)
     assert [(each.rule_id, each.figure, each.verdict) for each in checked.findings] == [
-        ("daily-loss", Decimal(0), PASS),
-        ("daily-loss:eur", Decimal(1_000), REJECT),
+        ("daily-loss", Decimal(1_750), WARNING),
+        ("daily-loss:eur", Decimal(1_400), REJECT),
     ]
-    assert "daily loss -1,000.00 of -1,000.00 EUR reached" in checked.reason
+    assert "daily loss -1,400.00 of -1,000.00 EUR reached" in checked.reason
 
 
-def test_concentration_across_currencies_rejects(day: Day) -> None:
+def test_concentration_across_currencies_needs_a_rate(day: Day) -> None:
     day.define("FDAX", "25", "EUR")
     day.quote("15000", "FDAX")
     day.limit("concentration", limit="99")
-    assert "FDAX is priced in EUR, and there is no exchange rate to USD" in rejection(day, symbol="FDAX")
+    assert rejection(day, symbol="FDAX") == (
+        "concentration cannot be checked: no rate from EUR to USD: quote EURUSD, or append RateQuoted"
+    )
+    day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
+    [found] = check_order(day, symbol="FDAX").findings
+    # 15,000 × 25 × 1.25 of 50,000.
+    assert (found.verdict, found.figure) == (PASS, Decimal("9.375"))
 
 
 def test_a_drawdown_in_another_currency_rejects(day: Day) -> None:

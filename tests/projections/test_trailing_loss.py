@@ -13,8 +13,8 @@ from eventstore.trading import (
     Side,
 )
 from projections.risk.limits import loss
-from projections.risk.limits.drawdown import EquityMarks
 from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.limits.marks import EquityMarks
 from tests.projections.rules_day import (
     HOUR,
     NOON,
@@ -144,14 +144,29 @@ def test_a_quote_locks_and_the_prices_are_named(day: Day) -> None:
     assert "unquoted" not in found
 
 
-def test_a_quote_whose_clock_is_a_day_ahead_counts_for_today(day: Day) -> None:
+def test_a_quote_whose_clock_is_ahead_counts_for_today(tmp_path: Path) -> None:
+    last_second = RESET - SECOND
+    day = Day(tmp_path / "other", [DailyLoss()], now=last_second)
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.make("-400")
+    day.fill(Side.BUY, "5000")
+    quote = QuoteReceived(symbol="ES", last=Decimal(4_988))
+    day.book.observe("quote/-/ES", quote, occurred_at=RESET + 5 * SECOND)
+    assert the_lockout(day).until == RESET
+    day.close()
+
+
+def test_a_quote_whose_clock_is_a_day_ahead_is_stale_and_locks_nothing(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.make("-400")
     day.fill(Side.BUY, "5000")
     quote = QuoteReceived(symbol="ES", last=Decimal(4_988))
     day.book.observe("quote/-/ES", quote, occurred_at=NOON + 24 * HOUR)
-    assert the_lockout(day).until == RESET
-    assert details(day)["stale"] == ["ES"]
+    assert not day.lockouts()
+    assert day.book.equity.now("A").stale == ("ES",)
 
 
 def test_a_fill_recorded_late_is_evaluated_at_the_current_quotes(day: Day) -> None:
@@ -174,23 +189,26 @@ def test_with_basis_realized_a_quote_computes_nothing(day: Day, monkeypatch: pyt
     assert not day.lockouts()
 
 
-def test_stale_quotes_count_missing_ones_do_not_and_both_are_named(day: Day) -> None:
-    day.define("NQ", "20")
+def test_with_a_stale_or_a_missing_quote_the_day_is_not_known_and_nothing_locks(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity")
     day.fill(Side.BUY, "5000")
-    day.fill(Side.BUY, "100", "NQ")
     day.quote("4990")
     day.pass_seconds(11)
     day.define("ES2")
     day.make("-500", "ES2")
-    found = details(day)
-    assert (found["stale"], found["unquoted"], found["unrealized"]) == (["ES"], ["NQ"], "-500")
+    assert not day.lockouts()
+    day.policies.stop()
+    day.restart([DailyLoss()])
+    day.policies.tick()
+    assert not day.lockouts()
+    day.quote("4990")
+    assert (details(day)["unrealized"], "stale" in details(day)) == ("-500", False)
 
 
 def test_the_best_equity_of_the_day_is_marked_and_survives_a_restart(day: Day) -> None:
     day.limit("daily-loss", limit="1000", basis="equity", trailing=True)
     day.fill(Side.BUY, "5000")
-    day.quote("5010")
+    day.confirm("5010")
     day.quote("5009")
     day.policies.stop()
     day.restart([DailyLoss(), EquityMarks()])

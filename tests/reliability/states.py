@@ -238,7 +238,7 @@ STATES: dict[str, State] = {
         (False, ["broker", "news"]),
     ),
     "cash moved": State(
-        appended("account/A/-", trading.CashMoved(amount=money(1_000), currency="USD", kind=trading.CashKind.PAYOUT)),
+        appended("account/A/-", trading.CashMoved(amount=money(1_000), currency="USD", kind=trading.CashKind.FEE)),
         ask.balance,
         money(49_998),
         money(48_998),

@@ -26,8 +26,9 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
+from projections.risk.days import day_of
 from projections.risk.limits.base import Breach, Rule, now_of
-from projections.risk.limits.figures import day_of, sentence
+from projections.risk.limits.figures import sentence
 from projections.risk.limits.parameters import CooldownParameters, Parameters, TradeLimitParameters
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -18,17 +19,20 @@ from eventstore.trading import (
     EnforcementRequested,
     LimitBreached,
     LockoutSet,
+    RateQuoted,
     Severity,
 )
+from projections.risk.caches import risk_cache
 from projections.risk.limits.parameters import BadLimit, Parameters, kind_of, read
 from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from eventstore import Event
     from projections.book import Book
-    from projections.views.limits.view import Limit, LimitsState
+    from projections.views.limits.view import Limit
     from projections.views.lockouts.view import Lockout
 
 P = TypeVar("P", bound=Parameters)
@@ -38,6 +42,8 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     """A limit that is reached, and the lockout to set.
 
     `reason` is a sentence for the trader, `details` the inputs of the decision. `until` None: without end.
+    `is_confirmed` says whether more than one observation shows it: without that, nothing irrevocable or without end
+    follows.
     """
 
     figure: Decimal
@@ -51,6 +57,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str | None = None
     quantity: Decimal | None = None
     details: dict[str, Any] = {}
+    is_confirmed: Callable[[], bool] = lambda: True
 
 
 class Rule(Policy, Generic[P]):
@@ -79,7 +86,13 @@ class Rule(Policy, Generic[P]):
 
         An unreadable limit is skipped here; the check before an order rejects new exposure for it.
         """
-        for limit in in_force(book, trigger):
+        if trigger.account == SHARED:
+            return
+        cache = risk_cache(book, trigger.account, now_of(trigger))
+        yield from cache.memoize("limits", (self.name, self.parameters), lambda: tuple(self._readable(cache.limits)))
+
+    def _readable(self, limits: Iterable[Limit]) -> Iterator[tuple[Limit, P]]:
+        for limit in limits:
             if kind_of(limit.rule_id) != self.name:
                 continue
             try:
@@ -103,8 +116,8 @@ class ValuedRule(Rule[P]):
 
 
 def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
-    """Yield a trigger for each account that it affects: a contract affects every account with limits."""
-    if not isinstance(trigger.event, ContractDefined):
+    """Yield a trigger for each account that it affects: a contract or a rate affects every account with limits."""
+    if not isinstance(trigger.event, ContractDefined | RateQuoted):
         yield trigger
         return
     for account in sorted(book.partitions("limits")):
@@ -117,8 +130,9 @@ def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
     The trigger's own time is not enough: a quote or a tick has the wall clock's, which may be behind the log's newest
     record.
     """
-    state: LimitsState | None = book.state("limits", trigger.account)
-    return () if state is None else book.limits.of(trigger.account, max(now_of(trigger), state.recorded_to))
+    if trigger.account == SHARED:
+        return ()
+    return risk_cache(book, trigger.account, now_of(trigger)).limits
 
 
 def now_of(trigger: Trigger) -> int:
@@ -151,7 +165,14 @@ def breach_decision(
 
     if any(covers_breach(held) for held in book.lockouts.active(trigger.account, now)):
         return None
-    return Decision(_lockout_events(trigger, limit, parameters, breach), obsolete_if=was_locked)
+    if (breach.until is None or not parameters.revocable) and not breach.is_confirmed():
+        return None
+    corrected = book.equity.last_corrected(trigger.account)
+    if corrected and trigger.kind is not TriggerKind.RECORD:
+        # A quote's key is its day's, as one lockout a day is enough: not after the first was released as wrong.
+        trigger = replace(trigger, key=f"{trigger.key}+{corrected}")
+    events = _lockout_events(trigger, limit, parameters, breach)
+    return Decision(events, obsolete_if=was_locked, key=trigger.key)
 
 
 def _lockout_events(

@@ -10,8 +10,8 @@ from typing_extensions import override
 from eventstore import UnknownContract
 from eventstore.trading import SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
+from projections.risk.days import day_of
 from projections.risk.limits.base import Breach, Rule, now_of
-from projections.risk.limits.figures import day_of
 from projections.risk.limits.parameters import ConsistencyParameters, Parameters
 from projections.risk.limits.sentences import money, until
 
@@ -92,7 +92,7 @@ def _days(
         return {}, {}
     for name, totals in totals_by_day:
         for one in totals:
-            amount = one.net if net else one.realized
+            amount = one.net_result if net else one.before_fees
             if one.currency == currency:
                 days[name] = amount
             else:

@@ -1,49 +1,35 @@
-"""The trailing drawdown: a floor that follows the highs and never falls, and the marks that preserve it."""
+"""The trailing drawdown: a floor that follows the highs and never falls."""
 
 from __future__ import annotations
 
 import decimal
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import msgspec
 from typing_extensions import override
 
-from eventstore import UnknownContract
-from eventstore.trading import (
-    AccountOpened,
-    CashMoved,
-    EquityMarked,
-    SessionClosed,
-    Severity,
-)
+from eventstore.trading import AccountOpened, EquityMarked, SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
-from projections.risk.limits.base import Breach, ValuedRule, in_force, now_of, per_account
-from projections.risk.limits.figures import RESULT_EVENTS, cannot_change, day_of, sentence
-from projections.risk.limits.parameters import (
-    BadLimit,
-    Basis,
-    DailyLossParameters,
-    Parameters,
-    TrailingDrawdownParameters,
-    kind_of,
-    read,
-)
+from projections.risk.account_figures import AccountFigures, figures_of
+from projections.risk.days import day_of
+from projections.risk.limits.base import Breach, ValuedRule, now_of
+from projections.risk.limits.figures import RESULT_EVENTS, cannot_change, sentence
+from projections.risk.limits.parameters import Basis, Parameters, TrailingDrawdownParameters
 from projections.risk.limits.sentences import money
-from projections.risk.policies import Decision, Policy
-from projections.views.equity import Equity
+from projections.valuation import Status
+from projections.views.moved_marks import record_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from datetime import date
+    from collections.abc import Iterable
+    from decimal import Decimal
 
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
+    from projections.valuation import Standing
+    from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.view import Limit
-    from projections.views.sessions import Session
 
-EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, CashMoved, SessionClosed)
+EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, SessionClosed)
 
 
 class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
@@ -54,8 +40,8 @@ class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
     with it, otherwise the equity: with `end_of_day` the floor moves only at the session's close, but can be reached at
     any time. The highest floor of an account's locking limits applies to all of them.
 
-    It is evaluated in the account's own currency; a limit in another one is skipped. While a traded contract has no
-    multiplier the equity is unknown; the limit is evaluated once the contract is defined.
+    It is evaluated in the account's own currency; a limit in another one is skipped. It locks only while the figure is
+    KNOWN, and once more than one observation shows it.
     """
 
     name = "trailing-drawdown"
@@ -67,278 +53,140 @@ class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
         self, book: Book, trigger: Trigger, limit: Limit, parameters: TrailingDrawdownParameters
     ) -> Iterable[Breach]:
         basis = parameters.basis
-        if cannot_change(trigger, limit, Basis.REALIZED if basis is Basis.REALIZED else Basis.EQUITY):
+        if cannot_change(book, trigger, limit, Basis.REALIZED if basis is Basis.REALIZED else Basis.EQUITY):
             return
         account, now = trigger.account, now_of(trigger)
-        highs = equity_highs(book, account, now)
-        if highs is None or parameters.currency not in {None, highs.equity.currency}:
+        with decimal.localcontext(FIXED):
+            found = Drawdown.of(figures_of(book, account, now), parameters)
+        if found is None or found.standing.status is not Status.KNOWN or found.figure > found.floor:
             return
-        floor = highs.floor(parameters)
-        if parameters.severity is not Severity.WARNING and highs.equity.floor is not None:
-            # A marked floor never falls, even if the limit behind it was loosened since.
-            floor = max(floor, highs.equity.floor)
-        equity = highs.equity
-        what, figure = ("balance", highs.balance) if basis is Basis.REALIZED else ("equity", equity.equity)
-        if figure > floor:
-            return
-        reached = f"{what} {money(figure)} {equity.currency or ''}".rstrip() + f" at the drawdown floor {money(floor)}"
+        what, currency = ("balance" if basis is Basis.REALIZED else "equity"), found.figures.own
+        reached = f"{what} {money(found.figure)} {currency or ''}".rstrip()
+        reached += f" at the drawdown floor {money(found.floor)}"
         yield Breach(
-            figure=figure,
-            limit=floor,
+            figure=found.figure,
+            limit=found.floor,
             reason=sentence(book, trigger, parameters, reached, None),
-            currency=equity.currency,
+            currency=currency,
             basis=str(basis),
             trading_day=day_of(book, account, trigger.at, now).trading_day,
-            details=_details(book, parameters, highs),
+            details=found.details(),
+            is_confirmed=found.is_confirmed,
         )
 
 
-class EquityHighs(msgspec.Struct, frozen=True):
-    """An account's equity now, and its marked highs, each at least the starting balance."""
+class Drawdown(NamedTuple):
+    """How an account stands to a trailing drawdown: the balance or the equity, and the floor, both confirmed.
 
-    equity: Equity
-    marked_balance: Decimal
-    marked_equity: Decimal
-    marked_close: Decimal
+    `high` is the highest figure of the limit's basis so far: a mark, the capital or, where only closes do not count,
+    the lowest over the confirming window, so that one price moves no floor. `converted` is the sum of the absolute
+    amounts in the figure that were converted.
+    """
 
-    @property
-    def balance(self) -> Decimal:
-        return self.equity.balance
+    figures: AccountFigures
+    parameters: TrailingDrawdownParameters
+    figure: Decimal
+    standing: Standing
+    high: Decimal
+    floor: Decimal
+    converted: Decimal
 
-    def marked(self, basis: Basis) -> Decimal:
-        """Return the highest marked figure of a basis."""
+    @classmethod
+    def of(cls, figures: AccountFigures, parameters: TrailingDrawdownParameters) -> Drawdown | None:
+        """Return it; None for an account that was not opened, or a limit in another currency than the account's."""
+        if figures.cache.capital is None or parameters.currency not in {None, figures.own}:
+            return None
+        total = figures.balance if parameters.basis is Basis.REALIZED else figures.equity
+        high = high_of(figures, parameters.basis)
+        floor, marked = floor_at(high, parameters), figures.cache.marked_floor
+        if marked is not None and parameters.severity is not Severity.WARNING:
+            # A marked floor never falls, even if the limit behind it was loosened since.
+            floor = max(floor, marked)
+        return cls(figures, parameters, total.amount, total.standing, high, floor, total.converted)
+
+    def is_confirmed(self) -> bool:
+        """Return whether the figure is at the floor with every price of the confirming window."""
+        figures = self.figures
+        with decimal.localcontext(FIXED):
+            bounds = figures.balance_bounds if self.parameters.basis is Basis.REALIZED else figures.equity_bounds
+        return bounds is not None and bounds[1] <= self.floor
+
+    def highest(self) -> Decimal:
+        """Return the highest figure that any price of the confirming window gives, where it is not confirmed too."""
+        basis = self.parameters.basis
         if basis is Basis.END_OF_DAY:
-            return self.marked_close
-        return self.marked_balance if basis is Basis.REALIZED else self.marked_equity
+            return self.high
+        bounds = None if basis is Basis.REALIZED else self.figures.equity_bounds
+        return max(self.high, self.figure if bounds is None else bounds[1])
 
-    def high(self, basis: Basis) -> Decimal:
-        """Return the highest figure of a basis so far, including the current one unless only closes count."""
-        marked = self.marked(basis)
-        if basis is Basis.REALIZED:
-            return max(marked, self.balance)
-        # Without a price for a position the equity is a guess, and a floor raised by it would never fall again.
-        return max(marked, self.equity.equity) if basis is Basis.EQUITY and not self.equity.unquoted else marked
+    def details(self) -> dict[str, Any]:
+        """Return what the figure and the floor were made with, as text."""
+        figures, parameters, positions = self.figures, self.parameters, self.figures.positions
+        own = figures.own
+        with decimal.localcontext(FIXED):
+            balance, equity = figures.balance, figures.equity
+        details: dict[str, Any] = {
+            "balance": str(balance.amount),
+            "equity": str(equity.amount),
+            "unrealized": str(equity.amount - balance.amount),
+            "high": str(self.high),
+            "distance": str(parameters.distance),
+            "marks": self._marks(),
+            "locks_at": None if parameters.locks_at is None else str(parameters.locks_at),
+            "quotes": {symbol: {"price": str(used.price), "at": used.at} for symbol, used in positions.quotes.items()},
+            **positions.uncertain,
+            "other_currencies": {
+                currency: str(amount)
+                for currency, amount in figures.cache.balances.amounts.items()
+                if currency not in {own, None}
+            },
+        }
+        return {name: value for name, value in details.items() if value not in (None, [], {})}
 
-    def floor(self, parameters: TrailingDrawdownParameters) -> Decimal:
-        """Return a limit's floor by the highs alone, whatever floor was marked."""
-        return floor_at(self.high(parameters.basis), parameters)
+    def _marks(self) -> list[str]:
+        """Return the ids of the records that set the high and the floor, which a correction of one of them names."""
+        figures = self.figures
+        book, account, at = figures.book, figures.account, figures.at
+        highs, floors = book.bests.high_marks(account), book.equity.floor_marks(account)
+        found = {
+            record_of(_of_basis(highs, self.parameters.basis), self.high, book.rates, figures.own, at),
+            record_of(floors, self.floor, book.rates, figures.own, at),
+        }
+        return sorted(each.hex() for each in found if each is not None)
 
 
-def equity_highs(book: Book, account: str, at: int) -> EquityHighs | None:
-    """Return an account's equity and highs; None if it was not opened, or a contract's multiplier is unknown."""
-    known = book.accounts.get(account)
-    if known is None or known.starting_balance is None:
-        return None
-    try:
-        equity = book.equity.now(account, at)
-    except UnknownContract:
-        return None
-    recorded, starting = book.bests.highs(account), known.starting_balance
-    marked = (
-        starting if high is None else max(starting, high)
-        for high in (recorded.balance, recorded.equity, recorded.close)
-    )
-    return EquityHighs(equity, *marked)
+def marked_high(figures: AccountFigures, basis: Basis) -> Decimal | None:
+    """Return the highest marked figure of a basis, at least the capital; None for an account that was not opened."""
+    capital, highs = figures.capital, figures.cache.highs
+    marked: Decimal | None = _of_basis(highs, basis)
+    if capital is None or marked is None:
+        return capital
+    return max(capital, marked)
+
+
+def _of_basis(highs: Highs | HighMarks, basis: Basis) -> Any:  # noqa: ANN401 - an amount of Highs, marks of HighMarks
+    return {Basis.END_OF_DAY: highs.close, Basis.REALIZED: highs.balance, Basis.EQUITY: highs.equity}[basis]
+
+
+def high_of(figures: AccountFigures, basis: Basis) -> Decimal:
+    """Return the highest figure of a basis so far, as far as it is confirmed."""
+    marked = marked_high(figures, basis) or ZERO
+    if basis is Basis.EQUITY and figures.equity.amount <= marked:
+        # The lowest over the confirming window is not above the present one, and takes longer to find.
+        return marked
+    now = confirmed_now(figures, basis)
+    return marked if now is None else max(marked, now)
+
+
+def confirmed_now(figures: AccountFigures, basis: Basis) -> Decimal | None:
+    """Return the present figure of a basis that may become its high; None while it is not known and confirmed."""
+    if basis is Basis.REALIZED:
+        return None if figures.balance_bounds is None else figures.balance_bounds[0]
+    bounds = figures.equity_bounds if basis is Basis.EQUITY else None
+    return None if bounds is None else bounds[0]
 
 
 def floor_at(high: Decimal, parameters: TrailingDrawdownParameters) -> Decimal:
     """Return the floor that follows from a high."""
     floor = FIXED.subtract(high, parameters.distance)
     return floor if parameters.locks_at is None else min(floor, parameters.locks_at)
-
-
-class EquityMarks(Policy):
-    """Appends EquityMarked: at each session's close of an opened account, and at each new high that a limit follows.
-
-    That is a high that a trailing drawdown follows, at least `step` above the last, the day's best equity for a
-    trailing daily loss, or a floor raised by a new or tighter limit. It is appended in the call that brought the quote
-    or the fill: the high may depend on a quote, which no log has, and must survive a crash. No equity is marked as a
-    high while a position has no price.
-    """
-
-    name = "equity-marks"
-    types: ClassVar[tuple[type[Event], ...]] = EVENTS
-    quotes: ClassVar[bool] = True
-    timed: ClassVar[bool] = True
-
-    @override
-    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for each in per_account(book, trigger):
-            event = each.event
-            decision = _closing(book, each, event) if isinstance(event, SessionClosed) else _high(book, each)
-            if decision is not None:
-                yield decision
-
-
-class _Followed(msgspec.Struct, frozen=True):
-    """The drawdowns in the account's own currency, and whether a limit follows the day's best equity."""
-
-    drawdowns: tuple[TrailingDrawdownParameters, ...]
-    day_best: bool
-    cannot_change: bool
-    """Whether the trigger cannot change the outcome of any of these limits."""
-
-    def floors(self, high_of: Callable[[Basis], Decimal]) -> list[Decimal]:
-        """Return the floors of the limits that lock; the floor of a mere warning is not kept."""
-        locking = (each for each in self.drawdowns if each.severity is not Severity.WARNING)
-        return [floor_at(high_of(each.basis), each) for each in locking]
-
-
-def _followed(book: Book, trigger: Trigger) -> _Followed:
-    """Return what the limits in force follow."""
-    drawdowns, day_best, unaffected = [], False, True
-    own = book.accounts.get(trigger.account)
-    for limit in in_force(book, trigger):
-        kind = kind_of(limit.rule_id)
-        try:
-            if kind == TrailingDrawdown.name:
-                drawdown = read(limit, TrailingDrawdownParameters)
-                if drawdown.enabled and (own is None or drawdown.currency in {None, own.currency}):
-                    drawdowns.append(drawdown)
-                    unaffected = unaffected and cannot_change(trigger, limit, drawdown.basis)
-            elif kind == "daily-loss":
-                loss = read(limit, DailyLossParameters)
-                if loss.enabled and loss.trailing and loss.basis is Basis.EQUITY:
-                    day_best = True
-                    unaffected = unaffected and cannot_change(trigger, limit, loss.basis)
-        except BadLimit:
-            continue
-    return _Followed(tuple(drawdowns), day_best, unaffected)
-
-
-def _high(book: Book, trigger: Trigger) -> Decision | None:
-    """Mark a new high, or a floor that a limit has raised."""
-    followed = _followed(book, trigger)
-    highs = None if followed.cannot_change else equity_highs(book, trigger.account, now_of(trigger))
-    if highs is None:
-        return None
-    equity = highs.equity
-    now = now_of(trigger)
-    day = day_of(book, trigger.account, now, now).trading_day
-    raised = max(followed.floors(highs.marked), default=None)
-    is_raised = raised is not None and (equity.floor is None or raised > equity.floor)
-    is_high = any(_is_new(highs, each) for each in followed.drawdowns)
-    if not (is_raised or is_high or (followed.day_best and _is_day_best(book, equity, day))):
-        return None
-    floors = [floor for floor in (equity.floor, *followed.floors(highs.high)) if floor is not None]
-    mark = EquityMarked(
-        balance=equity.balance,
-        # Without a price for a position the equity is a guess, and must not become a high.
-        equity=min(equity.equity, highs.marked_equity) if equity.unquoted else equity.equity,
-        high_water=_high_water(book, highs) if equity.unquoted else equity.high_water,
-        realized=equity.realized,
-        unrealized=equity.unrealized,
-        fees=equity.fees,
-        floor=max(floors, default=None),
-        quotes=equity.quotes,
-        currency=equity.currency,
-        trading_day=day,
-    )
-
-    def is_covered(book: Book) -> bool:
-        head = equity_highs(book, trigger.account, now)
-        # Another process may have marked as much by now.
-        if head is None or head.marked_balance < mark.balance or head.marked_equity < mark.equity:
-            return False
-        floor = head.equity.floor
-        lacks_floor = mark.floor is not None and (floor is None or floor < mark.floor)
-        return not lacks_floor and not (followed.day_best and _is_day_best(book, equity, day))
-
-    # By the figures instead of the trigger: two processes that see the same high mark it once.
-    key = f"{trigger.account}/high/{day}/{mark.balance}/{mark.equity}/{mark.floor}"
-    return Decision(((f"equity/{trigger.account}/-", mark),), obsolete_if=is_covered, key=key)
-
-
-def _is_new(highs: EquityHighs, parameters: TrailingDrawdownParameters) -> bool:
-    basis = parameters.basis
-    gain = FIXED.subtract(highs.high(basis), highs.marked(basis))
-    return gain > ZERO and gain >= parameters.step
-
-
-def _is_day_best(book: Book, equity: Equity, day: date) -> bool:
-    """Return whether the day's result is above its marked best, before fees or net of them."""
-    if equity.unquoted:
-        return False
-    gross = FIXED.add(equity.realized, equity.unrealized)
-    results = {False: gross, True: FIXED.subtract(gross, equity.fees)}
-    return any(book.bests.marked(equity.account, day, equity.at, net=net) < result for net, result in results.items())
-
-
-def _high_water(book: Book, highs: EquityHighs) -> Decimal:
-    """Return the highest marked equity, at least the starting balance."""
-    marked = book.equity.get(highs.equity.account)
-    return highs.marked_equity if marked is None else max(highs.marked_equity, marked.high_water)
-
-
-def _closing(book: Book, trigger: Trigger, event: SessionClosed) -> Decision | None:
-    """Mark a trading day's close with the day's own figures, even if the next day has begun when it is recorded."""
-    account, now = trigger.account, now_of(trigger)
-    highs = equity_highs(book, account, now)
-    if highs is None:
-        return None
-    equity = highs.equity
-    session = _session_of(book, trigger, event)
-    day = event.trading_day if session is None else session.trading_day
-    ended_at = trigger.at if session is None or session.resets_at is None else session.resets_at
-    later = book.bests.realized_since(account, ended_at)
-    realized, fees = _realized_on(book, account, day, equity)
-    with decimal.localcontext(FIXED):
-        balance = equity.balance if later is None else equity.balance - later
-        # Open positions are priced now: after trades of a later day that says nothing about the close.
-        unrealized = ZERO if later is not None else equity.unrealized
-        high_water, marked_equity = _high_water(book, highs), balance + unrealized
-    # As in `_high`: a guess must not become a high.
-    marked_equity = min(marked_equity, high_water) if equity.unquoted else marked_equity
-
-    def high(basis: Basis) -> Decimal:
-        return max(highs.marked_close, balance) if basis is Basis.END_OF_DAY else highs.high(basis)
-
-    floors = [floor for floor in (equity.floor, *_followed(book, trigger).floors(high)) if floor is not None]
-    mark = EquityMarked(
-        balance=balance,
-        equity=marked_equity,
-        high_water=max(high_water, marked_equity),
-        realized=realized,
-        unrealized=unrealized,
-        fees=fees,
-        floor=max(floors, default=None),
-        quotes={} if later is not None else equity.quotes,
-        currency=equity.currency,
-        trading_day=day,
-    )
-    return Decision(((f"equity/{account}/-", mark),))
-
-
-def _session_of(book: Book, trigger: Trigger, event: SessionClosed) -> Session | None:
-    """Return the trading day that a close belongs to: the one it names, or the one it was recorded in."""
-    if event.trading_day is not None:
-        return book.sessions.day(trigger.account, event.trading_day)
-    # A close recorded exactly at the reset belongs to the day before, not to the next one.
-    return book.sessions.current(trigger.account, trigger.at - 1)
-
-
-def _realized_on(book: Book, account: str, day: date | None, equity: Equity) -> tuple[Decimal, Decimal]:
-    totals = book.pnl.day(account, equity.at) if day is None else book.pnl.day(account, trading_day=day)
-    found = next((each for each in totals if each.currency == equity.currency), None)
-    return (ZERO, ZERO) if found is None else (found.realized, found.fees)
-
-
-def _details(book: Book, parameters: TrailingDrawdownParameters, highs: EquityHighs) -> dict[str, Any]:
-    equity = highs.equity
-    details: dict[str, Any] = {
-        "balance": str(equity.balance),
-        "equity": str(equity.equity),
-        "unrealized": str(equity.unrealized),
-        "high": str(highs.high(parameters.basis)),
-        "distance": str(parameters.distance),
-        "locks_at": None if parameters.locks_at is None else str(parameters.locks_at),
-        "quotes": {symbol: {"price": str(used.price), "at": used.at} for symbol, used in equity.quotes.items()},
-        "stale": list(equity.stale),
-        "unquoted": list(equity.unquoted),
-        "other_currencies": {
-            one.currency or "": str(one.folded)
-            for one in book.accounts.balances(equity.account)
-            if one.currency != equity.currency
-        },
-    }
-    return {name: value for name, value in details.items() if value not in (None, [], {})}

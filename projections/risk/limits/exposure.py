@@ -35,9 +35,10 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
+from projections.risk.days import day_of
+from projections.risk.holdings import exposure_of, open_positions_of, working_orders_of
 from projections.risk.limits.base import Breach, Rule, breach_decision, now_of
-from projections.risk.limits.figures import day_of, sentence
-from projections.risk.limits.holdings import exposure_of, open_positions_of, working_orders_of
+from projections.risk.limits.figures import sentence
 from projections.risk.limits.parameters import (
     BlackoutParameters,
     MaximumContractsParameters,

@@ -1,22 +1,26 @@
-"""The results that rules compare: a day's or week's in a limit's currency, and which inputs are uncertain."""
+"""The results that limits are judged by: a day's or week's in a limit's currency, with its status and its parts."""
 
 from __future__ import annotations
 
 import decimal
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
-from eventstore import UnknownContract
-from eventstore.clock import NANOSECONDS, utc_date
+from eventstore.clock import NANOSECONDS
 from eventstore.trading import (
+    AccountConfigured,
+    Baseline,
+    CashMoved,
     ContractDefined,
+    EquityCorrected,
     FeeCharged,
     LimitsSet,
     OrderFilled,
     PositionAdjusted,
+    RateQuoted,
     SessionOpened,
     SessionReset,
     Severity,
@@ -25,11 +29,16 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
+from projections.risk.account_figures import AccountFigures
+from projections.risk.caches import risk_cache
 from projections.risk.limits.base import now_of
 from projections.risk.limits.parameters import Basis
 from projections.risk.limits.sentences import money, until
 from projections.risk.policies import TriggerKind
-from projections.views.executions.pnl_totals import Rates, to_currency
+from projections.valuation import KNOWN, Standing, Status, worst
+from projections.views.baselines import NOTHING_CARRIED, Carried
+from projections.views.period_sums import PeriodSums
+from projections.views.valuing import Amounts, Total, added
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +52,6 @@ if TYPE_CHECKING:
         WeeklyLossParameters,
     )
     from projections.risk.policies import Trigger
-    from projections.sessions import TradingDay
-    from projections.views.executions.ledger_entry import LedgerEntry
-    from projections.views.executions.state import ExecutionsState
     from projections.views.limits.view import Limit
 
     OnResult = DailyLossParameters | WeeklyLossParameters | DailyProfitParameters
@@ -57,71 +63,88 @@ RESULT_EVENTS: tuple[type[Event], ...] = (
     TradeBusted,
     TradeCorrected,
     PositionAdjusted,
+    CashMoved,
+    AccountConfigured,
+    EquityCorrected,
     LimitsSet,
     SessionOpened,
     SessionReset,
     ContractDefined,
+    RateQuoted,
 )
 """Events that may change a day's result or what it is compared with."""
-_DAY_NS = 24 * 3_600 * NANOSECONDS
-_WEEK_DAYS = 7
 _RECENTLY_NS = 3_600 * NANOSECONDS
 
 
 class PeriodResult(msgspec.Struct, frozen=True):
-    """A day's or week's result in one currency; `details` are its components, as text."""
+    """A day's or week's result in one currency; on basis `equity` with the open positions, less what was carried in.
+
+    `sums` are what was realized, `realized` the same by currency as the limit counts it, `converted` the sum of the
+    absolute amounts that were converted.
+    """
 
     amount: Decimal
     currency: str | None
     basis: Basis
-    details: dict[str, Any]
+    standing: Standing
+    figures: AccountFigures
+    sums: PeriodSums
+    realized: Amounts
+    carried: Carried = NOTHING_CARRIED
+    converted: Decimal = ZERO
+    ceiling: Decimal | None = None
+    """What the result is at most where only its baseline is not KNOWN, which is the greater of two; else None."""
 
+    def at_most(self) -> PeriodResult | None:
+        """Return the result, or what it is at most; None where neither is known."""
+        if self.is_known:
+            return self
+        if self.ceiling is None:
+            return None
+        return replace(self, amount=self.ceiling, standing=KNOWN, carried=NOTHING_CARRIED)
 
-class TradingPeriod(msgspec.Struct, frozen=True):
-    """A trading day or week: the date of its last day, and its end, None if unknown."""
+    @property
+    def is_known(self) -> bool:
+        return self.standing.status is Status.KNOWN
 
-    trading_day: date
-    ends_at: int | None
-    is_current: bool
+    def bounds(self) -> tuple[Decimal, Decimal] | None:
+        """Return the least and the greatest result over the confirming window; None if it is not confirmed."""
+        with decimal.localcontext(FIXED):
+            if self.basis is Basis.EQUITY:
+                found = self.figures.confirmed(self.realized, self.currency)
+            else:
+                found = self.figures.bounds_of(self.realized, self.currency)
+            if found is None or not self.is_known:
+                return None
+            carried = _carried_in(self.figures, self.carried, self.currency).amount
+            return found[0] - carried, found[1] - carried
 
-
-def day_of(book: Book, account: str, at: int, now: int) -> TradingPeriod:
-    """Return the trading day around an instant: as recorded, else by the calendar, else the date in UTC."""
-    session = book.sessions.current(account, at)
-    reset = book.sessions.next_reset(account, at)
-    if session is not None:
-        return TradingPeriod(session.trading_day, session.resets_at or reset, session.holds(now))
-    planned = calendar_day_if_missing(book, account, at)
-    if planned is not None:
-        return TradingPeriod(planned.trading_day, planned.resets_at, now < planned.resets_at)
-    ends_at = at - at % _DAY_NS + _DAY_NS if reset is None else reset
-    return TradingPeriod(utc_date(at), ends_at, now < ends_at)
-
-
-def calendar_day_if_missing(book: Book, account: str, at: int) -> TradingDay | None:
-    """Return the calendar's trading day if no session records it: no process was running at its reset."""
-    calendar = book.sessions.calendar(account)
-    return None if calendar is None or book.sessions.current(account, at) is not None else calendar.day_at(at)
-
-
-def week_of(book: Book, account: str, at: int, now: int) -> TradingPeriod:
-    """Return the week around an instant, up to its last day's reset, as far as sessions or a calendar know it."""
-    day = day_of(book, account, at, now)
-    session, calendar = book.sessions.current(account, at), book.sessions.calendar(account)
-    if session is None and calendar is None:
-        monday = day.trading_day - timedelta(days=day.trading_day.weekday())
-        start = datetime(monday.year, monday.month, monday.day, tzinfo=UTC)
-        ends_at = int(start.timestamp()) * NANOSECONDS + _WEEK_DAYS * _DAY_NS
-        return TradingPeriod(day.trading_day, ends_at, now < ends_at)
-    last = day.ends_at
-    if calendar is not None and last is not None:
-        # The current day ends as its session recorded; only the days after it come from the calendar.
-        week = calendar.day_at(last - 1).week
-        for following in calendar.days(last, last + _WEEK_DAYS * _DAY_NS):
-            if following.week != week:
-                break
-            last = following.resets_at
-    return TradingPeriod(day.trading_day, last, last is None or now < last)
+    def details(self) -> dict[str, Any]:
+        """Return the parts of the result, as text."""
+        currency, sums = self.currency, self.sums
+        details: dict[str, Any] = {
+            "realized": str(sums.realized.get(currency, ZERO)),
+            "fees": str(sums.fees.get(currency, ZERO)),
+        }
+        if any(sums.cash.values()):
+            details["cash"] = str(sums.cash.get(currency, ZERO))
+        others, uncertain = dict(self.realized), {
+            "unpriced": list(sums.unpriced), "uncertain_fees": list(sums.uncertain_fees)
+        }  # fmt: skip
+        if self.basis is Basis.EQUITY:
+            positions = self.figures.positions
+            others = added(others, positions.unrealized)
+            details["unrealized"] = str(positions.unrealized.get(currency, ZERO))
+            details["quotes"] = {
+                symbol: {"price": str(used.price), "at": used.at} for symbol, used in positions.quotes.items()
+            }
+            uncertain |= positions.uncertain
+        if self.carried.amount:
+            details["carried"] = str(self.carried.amount)
+        others = {other: amount for other, amount in others.items() if other not in {currency, None}}
+        details |= {"other_currencies": {other: str(amount) for other, amount in others.items()}} if others else {}
+        details |= {name: sorted(set(symbols)) for name, symbols in uncertain.items() if symbols}
+        return details if self.is_known else details | {"status": self.standing.status, "why": self.standing.why}
 
 
 def effective_time(trigger: Trigger) -> int:
@@ -130,115 +153,57 @@ def effective_time(trigger: Trigger) -> int:
 
 
 def period_results(
-    book: Book, trigger: Trigger, at: int, parameters: OnResult, *, basis: Basis, week: bool = False
+    figures: AccountFigures, parameters: OnResult, *, basis: Basis, week: bool = False
 ) -> Iterator[PeriodResult]:
     """Yield a day's or week's result in the limit's or the account's currency; if neither is known, in each."""
-    net = parameters.net_of_fees
+    cache, chosen = figures.cache, parameters.currency or figures.own
+    sums = cache.week_sums if week else cache.day_sums
     with decimal.localcontext(FIXED):
-        totals = _PeriodTotals(book, trigger.account)
-        totals.add_realized(at, week=week)
+        realized = cache.realized(week=week, net=parameters.net_of_fees)
+        parts, carried, standings = realized, NOTHING_CARRIED, [sums.standing]
         if basis is Basis.EQUITY:
-            totals.add_unrealized(now_of(trigger))
-        found = list(totals.results(parameters.currency, basis, net=net))
+            parts = added(realized, figures.positions.unrealized)
+            carried = cache.carried_by_week if week else cache.carried
+            standings.append(figures.positions.standing)
+        deducted = _carried_in(figures, carried, chosen)
+        is_least = cache.configuration.baseline is Baseline.MAXIMUM
+        # Without a currency of the account's own none is preferred: each is compared with the limit by itself.
+        groups = {chosen: parts} if chosen is not None else {each: {each: parts[each]} for each in sorted_names(parts)}
+        found = []
+        for currency, amounts in (groups or {chosen: {}}).items():
+            total = figures.total(amounts, target=currency)
+            apart = worst([*standings, total.standing])
+            standing = worst([apart, deducted.standing])
+            amount = total.amount - deducted.amount
+            ceiling = total.amount if is_least and apart is KNOWN and standing is not KNOWN else None
+            found.append(
+                PeriodResult(
+                    amount, currency, basis, standing, figures, sums, realized, carried, total.converted, ceiling
+                )
+            )
     yield from found
 
 
-class _PeriodTotals:
-    """Money by currency, and the symbols whose part is missing or uncertain, by the reason."""
-
-    def __init__(self, book: Book, account: str) -> None:
-        own = book.accounts.get(account)
-        self.own = None if own is None else own.currency
-        self.book, self.account = book, account
-        self.rates = Rates(book, self.own)
-        self.realized: dict[str | None, Decimal] = {}
-        self.fees: dict[str | None, Decimal] = {}
-        self.unrealized: dict[str | None, Decimal] = {}
-        self.quotes: dict[str, dict[str, Any]] = {}
-        reasons = ("stale", "unquoted", "unknown", "unpriced", "uncertain_fees")
-        self.uncertain: dict[str, list[str]] = {reason: [] for reason in reasons}
-
-    def add_realized(self, at: int, *, week: bool) -> None:
-        """Add the realized results of the day or week around an instant."""
-        state: ExecutionsState | None = self.book.state("executions", self.account)
-        if state is None:
-            return
-        ledger, planned = state.ledger, calendar_day_if_missing(self.book, self.account, at)
-        if week:
-            entries = [each for name in ledger.names_of_week(at) for each in ledger.of_day(name).items()]
-        elif planned is not None and planned.began_at >= ledger.steps_from:
-            # No session assigns fills to this day: those since the calendar's reset are taken from the path.
-            entries = [(step.key, step.entry) for step in ledger.steps_of(planned.began_at, planned.resets_at)]
-        else:
-            entries = list(ledger.at(at).items())
-        known = []
-        for key, entry in entries:
-            symbol, _, _, multiplier = self.rates.of_key(key)
-            self._note_uncertain(symbol, entry)
-            if entry.points and multiplier is None:
-                # A symbol without a multiplier must not hide what all others lost.
-                self.uncertain["unknown"].append(symbol)
-            else:
-                known.append((key, entry))
-        for total in to_currency(known, self.rates):
-            self.realized[total.currency], self.fees[total.currency] = total.realized, total.fees
-
-    def _note_uncertain(self, symbol: str, entry: LedgerEntry) -> None:
-        if entry.unpriced:
-            self.uncertain["unpriced"].append(symbol)
-        if entry.uncertain_fees:
-            self.uncertain["uncertain_fees"].append(symbol)
-
-    def add_unrealized(self, at: int) -> None:
-        """Add the result of closing the open positions at the newest quotes."""
-        for held in self.book.positions.of(self.account):
-            if not held.quantity:
-                continue
-            quote = self.book.quotes.get(held.symbol, at)
-            if quote is None or quote.price is None:
-                self.uncertain["unquoted"].append(held.symbol)
-                continue
-            try:
-                amount = held.unrealized(quote.price)
-            except UnknownContract:
-                self.uncertain["unknown"].append(held.symbol)
-                continue
-            currency = self.rates.currency(held.symbol)
-            self.unrealized[currency] = self.unrealized.get(currency, ZERO) + amount
-            self.quotes[held.symbol] = {"price": str(quote.price), "at": quote.quoted_at}
-            if quote.stale:
-                self.uncertain["stale"].append(held.symbol)
-
-    def results(self, preferred: str | None, basis: Basis, *, net: bool) -> Iterator[PeriodResult]:
-        known = {*self.realized, *self.fees, *self.unrealized}
-        chosen = preferred or self.own
-        # Without a currency of the account's own none is preferred: each is compared with the limit by itself.
-        for currency in sorted(known or {None}, key=lambda name: name or "") if chosen is None else [chosen]:
-            realized, fees = self.realized.get(currency, ZERO), self.fees.get(currency, ZERO)
-            amount = realized - fees if net else realized
-            details: dict[str, Any] = {"realized": str(realized), "fees": str(fees)}
-            if basis is Basis.EQUITY:
-                amount += self.unrealized.get(currency, ZERO)
-                details["unrealized"] = str(self.unrealized.get(currency, ZERO))
-                details["quotes"] = self.quotes
-            others = {other or "": str(self._sum(other, net=net)) for other in known - {currency}}
-            details |= {"other_currencies": others} if others else {}
-            details |= {name: sorted(set(symbols)) for name, symbols in self.uncertain.items() if symbols}
-            yield PeriodResult(amount, currency, basis, details)
-
-    def _sum(self, currency: str | None, *, net: bool) -> Decimal:
-        gross = self.realized.get(currency, ZERO) + self.unrealized.get(currency, ZERO)
-        return gross - self.fees.get(currency, ZERO) if net else gross
+def sorted_names(amounts: Amounts) -> list[str | None]:
+    return sorted(amounts, key=lambda name: name or "")
 
 
-def cannot_change(trigger: Trigger, limit: Limit, basis: Basis) -> bool:
+def _carried_in(figures: AccountFigures, carried: Carried, target: str | None) -> Total:
+    """Return what was carried into the day or week, in a currency."""
+    if carried is NOTHING_CARRIED:
+        return Total(ZERO)
+    total = figures.total({figures.own: carried.amount} if carried.amount else {}, target=target)
+    return total._replace(standing=worst([carried.standing, total.standing]))
+
+
+def cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis) -> bool:
     """Return whether a trigger cannot change the outcome of a limit, so that computing it would be wasted.
 
-    A quote changes only what includes open positions. Time alone changes the outcome only where a limit comes into
-    force later than it was recorded; the hour after that is ample for a tick to see it.
+    A quote changes only what includes open positions, or amounts that are converted. Time alone changes the outcome
+    only where a limit comes into force later than it was recorded; the hour after that is ample for a tick to see it.
     """
     if trigger.kind is TriggerKind.QUOTE:
-        return basis is not Basis.EQUITY
+        return basis is not Basis.EQUITY and not risk_cache(book, trigger.account, trigger.at).is_converted
     if trigger.kind is TriggerKind.TIME:
         begins_at = limit.in_force_at or 0
         return begins_at <= limit.set_at or trigger.at - begins_at > _RECENTLY_NS

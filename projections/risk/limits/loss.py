@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from typing_extensions import override
 
 from eventstore.trading import EquityMarked, FeeCharged, TradeBusted, TradeCorrected
-from projections.decimals import FIXED
+from projections.decimals import FIXED, ZERO
+from projections.risk.account_figures import figures_of
+from projections.risk.caches import risk_cache
+from projections.risk.days import TradingPeriod, day_of, week_of
 from projections.risk.limits.base import Breach, ValuedRule, now_of
 from projections.risk.limits.figures import (
     RESULT_EVENTS,
-    TradingPeriod,
     amounts,
-    calendar_day_if_missing,
     cannot_change,
-    day_of,
     effective_time,
     period_results,
     sentence,
-    week_of,
 )
 from projections.risk.limits.parameters import (
     BadLimit,
@@ -61,6 +60,8 @@ class _Reached(NamedTuple):
     limit: Decimal
     period: TradingPeriod
     figure: Decimal | None = None
+    details: dict[str, Any] | None = None
+    is_loss: bool = True
 
 
 class _OfResult(ValuedRule[P]):
@@ -85,7 +86,7 @@ class DailyLoss(_OfResult[DailyLossParameters]):
 
     @override
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: DailyLossParameters) -> Iterable[Breach]:
-        if cannot_change(trigger, limit, parameters.basis):
+        if cannot_change(book, trigger, limit, parameters.basis):
             return
         for then, result, evaluated in _evaluations(book, trigger, limit, parameters):
             breach = _daily_loss(book, trigger, then, result, evaluated)
@@ -106,7 +107,7 @@ class WeeklyLoss(_OfResult[WeeklyLossParameters]):
     def breaches(
         self, book: Book, trigger: Trigger, limit: Limit, parameters: WeeklyLossParameters
     ) -> Iterable[Breach]:
-        if cannot_change(trigger, limit, parameters.basis):
+        if cannot_change(book, trigger, limit, parameters.basis):
             return
         for then, result, evaluated in _evaluations(book, trigger, limit, parameters, of_week=True):
             if result.amount <= -then.limit:
@@ -124,16 +125,17 @@ class DailyProfit(_OfResult[DailyProfitParameters]):
     def breaches(
         self, book: Book, trigger: Trigger, limit: Limit, parameters: DailyProfitParameters
     ) -> Iterable[Breach]:
-        if cannot_change(trigger, limit, parameters.basis):
+        if cannot_change(book, trigger, limit, parameters.basis):
             return
-        for then, result, evaluated in _evaluations(book, trigger, limit, parameters):
+        for then, result, evaluated in _evaluations(book, trigger, limit, parameters, of_losses=False):
             if result.amount >= then.target:
                 what = f"daily profit {amounts(result.amount, then.target, result.currency)}"
-                yield _breach(book, trigger, then, result, _Reached(what, then.target, evaluated.period))
+                reached = _Reached(what, then.target, evaluated.period, is_loss=False)
+                yield _breach(book, trigger, then, result, reached)
 
 
 def _evaluations(
-    book: Book, trigger: Trigger, limit: Limit, parameters: P, *, of_week: bool = False
+    book: Book, trigger: Trigger, limit: Limit, parameters: P, *, of_week: bool = False, of_losses: bool = True
 ) -> Iterator[tuple[P, PeriodResult, _Evaluated]]:
     """Yield the results that a trigger may have changed, each with the parameters for it and its period."""
     for evaluated in _affected_periods(book, trigger, of_week=of_week):
@@ -141,8 +143,13 @@ def _evaluations(
         if then is not None:
             # The positions open now say nothing about a day that is over.
             basis = then.basis if evaluated.period.is_current else Basis.REALIZED
-            for result in period_results(book, trigger, evaluated.at, then, basis=basis, week=of_week):
-                yield then, result, evaluated
+            figures = figures_of(book, trigger.account, now_of(trigger), evaluated.at)
+            for result in period_results(figures, then, basis=basis, week=of_week):
+                # What is not known locks nothing: the check before an order rejects new exposure meanwhile. A loss is
+                # certain where even what the result is at most reaches the limit.
+                known = result.at_most() if of_losses else result if result.is_known else None
+                if known is not None:
+                    yield then, known, evaluated
 
 
 def _affected_periods(book: Book, trigger: Trigger, *, of_week: bool) -> Iterator[_Evaluated]:
@@ -152,6 +159,10 @@ def _affected_periods(book: Book, trigger: Trigger, *, of_week: bool) -> Iterato
     a trade that may be of that day was changed.
     """
     account, at, now = trigger.account, effective_time(trigger), now_of(trigger)
+    if at == now and not isinstance(trigger.event, _ABOUT_TRADES):
+        cache = risk_cache(book, account, now)
+        yield _Evaluated(now, cache.week if of_week else cache.day)
+        return
     period_of = week_of if of_week else day_of
     period = period_of(book, account, at, now)
     yield _Evaluated(at, period)
@@ -184,45 +195,63 @@ def _daily_loss(
     book: Book, trigger: Trigger, parameters: DailyLossParameters, result: PeriodResult, evaluated: _Evaluated
 ) -> Breach | None:
     figure, most, what = result.amount, -parameters.limit, ""
+    details: dict[str, Any] = {}
     if parameters.trailing:
-        best = _best_of_day(book, trigger.account, parameters, result, evaluated)
+        best = best_of_day(result, parameters)
         figure = FIXED.subtract(figure, best)
         what = f" from the day's best {money(best)}"
-        result.details.update(best=str(best), result=str(result.amount))
+        details = {"best": str(best), "result": str(result.amount)} | _marks_of(result, parameters, best)
     if figure > most:
         return None
     what = f"daily loss {amounts(figure, most, result.currency)}{what}"
-    return _breach(book, trigger, parameters, result, _Reached(what, most, evaluated.period, figure))
+    return _breach(book, trigger, parameters, result, _Reached(what, most, evaluated.period, figure, details))
 
 
-def _best_of_day(
-    book: Book, account: str, parameters: DailyLossParameters, result: PeriodResult, evaluated: _Evaluated
-) -> Decimal:
-    at, day = evaluated.at, evaluated.period
-    net = parameters.net_of_fees
-    planned = calendar_day_if_missing(book, account, at)
-    bounds = None if planned is None else (planned.began_at, planned.resets_at)
-    best = book.bests.realized(account, at, result.currency, net=net, bounds=bounds)
-    if parameters.basis is Basis.REALIZED or not day.is_current:
+def best_of_day(result: PeriodResult, parameters: DailyLossParameters) -> Decimal:
+    """Return the best result so far of a result's trading day, measured as it is; at least zero."""
+    cache, net = result.figures.cache, parameters.net_of_fees
+    if result.basis is Basis.REALIZED:
+        return cache.best_realized_of_day(result.currency, net=net)
+    best = max(result.amount, ZERO)
+    # Marks are in the account's own currency: in another one the best is only known to be at least zero.
+    if result.figures.own != result.currency:
         return best
-    own = book.accounts.get(account)
-    # Marks are in the account's own currency, and the realized best ignores positions that were open then: in another
-    # currency the best is only known to be at least zero.
-    if own is None or own.currency != result.currency:
-        return max(result.amount, FIXED.create_decimal(0))
-    marked = book.bests.marked(account, day.trading_day, at, net=net)
-    return max(marked, result.amount)
+    marked = cache.best_marked_of_day(net=net)
+    return best if marked is None else max(best, FIXED.subtract(marked, result.carried.amount))
+
+
+def _marks_of(result: PeriodResult, parameters: DailyLossParameters, best: Decimal) -> dict[str, list[str]]:
+    """Return the id of the record that set a day's best, where one did: a correction of it names it."""
+    figures, net = result.figures, parameters.net_of_fees
+    if result.basis is Basis.REALIZED or figures.own != result.currency:
+        return {}
+    marked = figures.cache.best_marked_of_day(net=net)
+    if marked is None or FIXED.subtract(marked, result.carried.amount) < best:
+        return {}
+    day = figures.cache.day.trading_day
+    record = figures.book.bests.mark_record(figures.account, day, figures.at, net=net)
+    return {} if record is None else {"marks": [record.hex()]}
 
 
 def _breach(book: Book, trigger: Trigger, parameters: Parameters, result: PeriodResult, reached: _Reached) -> Breach:
-    period = reached.period
+    period, figure = reached.period, result.amount if reached.figure is None else reached.figure
+
+    def is_confirmed() -> bool:
+        bounds = result.bounds()
+        # With every price of the confirming window the figure is at least as bad, or as good.
+        if bounds is None:
+            return False
+        least, most = (FIXED.add(figure, FIXED.subtract(bound, result.amount)) for bound in bounds)
+        return most <= reached.limit if reached.is_loss else least >= reached.limit
+
     return Breach(
-        figure=result.amount if reached.figure is None else reached.figure,
+        figure=figure,
         limit=reached.limit,
         reason=sentence(book, trigger, parameters, reached.what, period.ends_at),
         currency=result.currency,
         basis=str(result.basis),
         trading_day=period.trading_day,
         until=period.ends_at,
-        details=result.details,
+        details=result.details() | (reached.details or {}),
+        is_confirmed=is_confirmed,
     )

@@ -282,10 +282,10 @@ def _closed(book: Book, session: Session) -> SessionClosed:
         mark = book.equity.get(account)
         closed = replace(closed, currency=opened.currency, high_water=None if mark is None else mark.high_water)
         totals = [each for each in book.pnl.day(account, trading_day=day) if each.currency == opened.currency]
-        realized, fees = (totals[0].realized, totals[0].fees) if totals else (ZERO, ZERO)
+        realized, fees, cash = (totals[0].result, totals[0].fees, totals[0].cash) if totals else (ZERO, ZERO, ZERO)
         balance = book.accounts.balance(account)
         if session.resets_at is not None:
             # Recorded late, the balance has the next day's fills already: they are taken out.
             balance = FIXED.subtract(balance, book.bests.realized_since(account, session.resets_at) or ZERO)
-        closed = replace(closed, balance=balance, realized=realized, fees=fees)
+        closed = replace(closed, balance=balance, realized=realized, fees=fees, cash=cash or None)
     return closed

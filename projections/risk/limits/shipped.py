@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 from projections.risk.limits.activity import Cooldown, TradeLimit
 from projections.risk.limits.consistency import Consistency
-from projections.risk.limits.drawdown import EquityMarks, TrailingDrawdown
+from projections.risk.limits.drawdown import TrailingDrawdown
+from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.limits.exposure import Blackouts, MaximumContracts, SymbolBlock
 from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.limits.marks import EquityMarks
+from projections.risk.limits.rates import KeptRates
 from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
+from projections.risk.limits.unpriced import UnpricedPositions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +30,7 @@ def shipped_rules(calendars: Calendar | Mapping[str, Calendar] | None = None) ->
     return (
         SessionKeeper(calendars),
         LockoutExpiry(),
+        KeptRates(),
         EquityMarks(),
         DailyLoss(),
         WeeklyLoss(),
@@ -37,4 +42,6 @@ def shipped_rules(calendars: Calendar | Mapping[str, Calendar] | None = None) ->
         SymbolBlock(),
         Blackouts(),
         Consistency(),
+        UnpricedPositions(),
+        QuotesEvidence(),
     )

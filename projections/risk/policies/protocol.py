@@ -25,7 +25,7 @@ from eventstore import (
 )
 from eventstore.clock import utc_date
 from projections.book import Book
-from projections.view import SHARED, PartitionParked
+from projections.view import PartitionParked
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
@@ -90,6 +90,10 @@ class Policy(Protocol):
 
     def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
         """Return what to append, usually nothing."""
+
+
+class LeasedPolicy(Policy):
+    """One that only the process that holds the log's lease evaluates at quotes and as time passes."""
 
 
 class PolicyStopped(StoreError):
@@ -219,22 +223,3 @@ def day_key(book: Book, account: str, at: int) -> str:
         session = None
     day = utc_date(at) if session is None else session.trading_day
     return f"{account}/{day.isoformat()}"
-
-
-def holders_of(book: Book, symbol: str) -> tuple[str, ...]:
-    """Return the accounts that hold a symbol, under any of its names, and those whose positions are unavailable."""
-    try:
-        contract = book.contracts.find(symbol)
-    except PartitionParked:
-        contract = None
-    names = {symbol} if contract is None else {symbol, contract.symbol}
-    accounts = [name for name in book.partitions("executions") if name != SHARED]
-    return tuple(account for account in accounts if _may_hold(book, account, names))
-
-
-def _may_hold(book: Book, account: str, names: set[str]) -> bool:
-    try:
-        return any(held.quantity and held.symbol in names for held in book.positions.of(account))
-    except PartitionParked:
-        # Evaluated, its policies stop and say so; skipped, they would silently miss a breach.
-        return True

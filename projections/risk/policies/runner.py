@@ -24,8 +24,11 @@ from eventstore.clock import derived_from, wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
 from projections.replay import steps
+from projections.risk.policies.concerned import ConcernedAccounts
 from projections.risk.policies.cursors import PREFIX, Cursors
+from projections.risk.policies.lease import Lease
 from projections.risk.policies.protocol import (
+    LeasedPolicy,
     PendingDecision,
     Policy,
     PolicyStopped,
@@ -35,7 +38,6 @@ from projections.risk.policies.protocol import (
     check_depth,
     day_key,
     has_recovered,
-    holders_of,
     is_transient,
     keyed,
 )
@@ -50,10 +52,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MAX = 100
 WAIT_SECONDS = 0.25
-# After one of these, other accounts may hold a symbol: the accounts that a quote concerns are looked up again.
-_CHANGES_HOLDERS = frozenset(
-    {"OrderFilled", "TradeExecuted", "PositionAdjusted", "TradeBusted", "TradeCorrected", "ContractDefined"}
-)
 
 
 class Policies:
@@ -90,7 +88,9 @@ class Policies:
             for cls in policy.types:
                 self._by_type.setdefault(by_class(cls).name, []).append(policy)
         self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
-        self._holders: dict[str, tuple[str, ...]] = {}
+        self._leased = frozenset(name for name, policy in self._policies.items() if isinstance(policy, LeasedPolicy))
+        self.lease = Lease(self._store)
+        self._concerned = ConcernedAccounts(book)
         self._accounts: frozenset[str] | None = book._accounts  # noqa: SLF001 - the book's filter, needed here alone
         self._cursors = Cursors(self._store, self._accounts)
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
@@ -116,6 +116,8 @@ class Policies:
         """
         at = self.book.watch(self)
         try:
+            if self._leased:
+                self.lease.begin()
             # Other threads' appends wait in `flush`: their decisions must follow those on the records missed before.
             with self._append_lock:
                 self._replay_missed(at)
@@ -127,6 +129,7 @@ class Policies:
                 self._thread = thread
         except BaseException:
             self.book.unwatch(self)
+            self.lease.release()
             self.ready = False
             self._pending.clear()
             raise
@@ -150,6 +153,7 @@ class Policies:
             self._thread.join()
         self.book.unwatch(self)
         self._write_cursors()
+        self.lease.release()
         for failure in (*self.stopped.values(), self.error, self.timer_error):
             if failure is not None:
                 raise failure
@@ -200,26 +204,21 @@ class Policies:
 
     def folded(self, record: Record) -> None:
         """Evaluate the policies of this type of record; the book is at exactly this record, and its lock is held."""
-        if record.type in _CHANGES_HOLDERS:
-            self._holders.clear()
+        self._concerned.note(record)
         self._evaluate_record(record, self._by_type.get(record.type, ()), self.book)
         self._cursors.advance(record)
 
     def observed(self, record: Record, event: Event) -> None:
-        """Evaluate the policies on quotes for each account that holds the symbol; the book's lock is held."""
+        """Evaluate the policies on quotes for each account that the symbol concerns; the book's lock is held."""
         symbol: str | None = getattr(event, "symbol", None)
         if symbol is None or not self._on_quote:
             return
-        holders = self._holders.get(symbol)
-        if holders is None:
-            holders = self._holders[symbol] = holders_of(self.book, symbol)
         at = record.occurred_at
         with derived_from(at):
-            for account in holders:
+            for account in self._concerned.by(symbol):
                 key = day_key(self.book, account, at)
                 trigger = Trigger(TriggerKind.QUOTE, account, at, key, record, event, symbol)
-                for policy in self._on_quote:
-                    self._evaluate(policy, self.book, trigger)
+                self._evaluate_each(self._on_quote, self.book, trigger)
 
     def flush(self) -> None:
         """Append pending decisions; returns when those that the calling thread caused are appended, by any thread."""
@@ -249,8 +248,7 @@ class Policies:
     def _evaluate_account(self, account: str, policies: Sequence[Policy], kind: TriggerKind, at: int) -> None:
         with self.book.paused(), derived_from(at):
             trigger = Trigger(kind, account, at, day_key(self.book, account, at))
-            for policy in policies:
-                self._evaluate(policy, self.book, trigger)
+            self._evaluate_each(policies, self.book, trigger)
 
     def _catch_up(self, positions: dict[str, int], until: int) -> None:
         """Evaluate the records between the cursors and the book, each with a book of the past at that record.
@@ -284,13 +282,22 @@ class Policies:
         symbol = getattr(event, "symbol", None)
         trigger = Trigger(TriggerKind.RECORD, trigger.account, trigger.at, trigger.key, record, event, symbol)
         with derived_from(record.occurred_at):
+            self._evaluate_each(policies, book, trigger)
+
+    def _evaluate_each(self, policies: Sequence[Policy], book: Book, trigger: Trigger) -> None:
+        book.evaluating = trigger
+        try:
             for policy in policies:
                 self._evaluate(policy, book, trigger)
+        finally:
+            book.evaluating = None
 
     def _evaluate(self, policy: Policy, book: Book, trigger: Trigger) -> None:
         if (policy.name, trigger.account) in self.stopped:
             return
         try:
+            if policy.name in self._leased and trigger.kind is not TriggerKind.RECORD and not self.lease.is_held():
+                return
             decisions = tuple(policy.decide(book, trigger))
             if decisions and trigger.kind is TriggerKind.RECORD and trigger.record is not None:
                 check_depth(self._store, policy.name, trigger.record)
@@ -348,8 +355,6 @@ class Policies:
         streams = ", ".join(stream for stream, _ in decision.events)
         msg = f"policy {name} could not append: {ATTEMPTS_MAX} attempts conflicted with other writers of {streams}"
         raise Overloaded(msg)
-
-    # Time
 
     def _write_cursors(self, *, throttled: bool = False) -> None:
         # Read before `_pending` is tested: if nothing is pending then, all decisions up to this record are appended,

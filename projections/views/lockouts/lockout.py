@@ -37,7 +37,8 @@ class Lockout(msgspec.Struct, frozen=True, kw_only=True):
 
     `cause` is the id of the record that set it; `positions` are the log positions of the records that changed it (the
     first and the last 99 of them). `until` is None for a lockout without end date. `ended_by` is `cleared by …`,
-    `expired` or `replaced`, and None while it is in force. `details` are the figures it was decided on.
+    `released by …`, `expired` or `replaced`, and None while it is in force. `details` are the figures it was decided
+    on.
     """
 
     account: str

@@ -11,6 +11,7 @@ from eventstore.trading import (
     AccountUpdated,
     Allows,
     ClockJumped,
+    EquityCorrected,
     LockoutCleared,
     LockoutExpired,
     LockoutExtended,
@@ -21,6 +22,9 @@ from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutA
 LOCKOUTS_MAX = 10_000
 ANOMALIES_MAX = 1_000
 POSITIONS_MAX = 100
+CORRECTED = "released by the correction of"
+_FROM_PRICES = ("quotes", "marks", "other_currencies")
+"""What the details of a lockout name where it came of a price, a mark or a rate."""
 BROKER = "broker"
 """The rule of the lockout that an account is under while its broker reports that it may not trade."""
 
@@ -77,10 +81,12 @@ def is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> boo
     return True
 
 
-def apply_report(state: LockoutsState, update: AccountUpdated | ClockJumped, record: Record) -> None:
-    """Fold what somebody else reported: that the wall clock was moved, or whether the broker lets the account trade."""
+def apply_report(state: LockoutsState, update: AccountUpdated | ClockJumped | EquityCorrected, record: Record) -> None:
+    """Fold what somebody else reported: a moved wall clock, a wrong equity, whether the broker allows trading."""
     if isinstance(update, ClockJumped):
         _jump(state, update, record)
+    elif isinstance(update, EquityCorrected):
+        _release(state, update, record)
     elif update.can_trade:
         _end(state, _BROKER_KEY, record.occurred_at, "cleared by the broker", record)
     else:
@@ -156,6 +162,31 @@ def clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
             _end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
         else:
             _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, record.position)
+
+
+def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> None:
+    """End the lockouts that a wrong record led to, irrevocable ones too: the correction names who made it.
+
+    One that it names itself must have come of prices, marks or rates: a correction of those ends neither what a person
+    set nor what the broker reports.
+    """
+    if event.wrong is None:
+        return
+    wrong = event.wrong.bytes
+    for key, held in list(state.active.items()):
+        if event.wrong.hex in _marks_of(held) or (held.cause == wrong and _is_of_prices(held)):
+            _end(state, key, record.occurred_at, f"{CORRECTED} {record.actor}", record)
+
+
+def _is_of_prices(lockout: Lockout) -> bool:
+    details = lockout.details if isinstance(lockout.details, dict) else {}
+    return any(details.get(name) for name in _FROM_PRICES)
+
+
+def _marks_of(lockout: Lockout) -> tuple[str, ...]:
+    """Return the ids of the marks that a lockout was decided on."""
+    marks = lockout.details.get("marks") if isinstance(lockout.details, dict) else None
+    return tuple(marks) if isinstance(marks, list | tuple) else ()
 
 
 def expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None:

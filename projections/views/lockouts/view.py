@@ -13,6 +13,7 @@ from eventstore.streams import SEPARATOR
 from eventstore.trading import (
     AccountUpdated,
     ClockJumped,
+    EquityCorrected,
     LockoutCleared,
     LockoutExpired,
     LockoutExtended,
@@ -58,10 +59,13 @@ class LockoutsView(View[LockoutsState]):
 
     A broker's report that an account may not trade locks it, under the rule `broker`, until the broker reports that it
     may, or until somebody clears that lockout. It ends no other lockout, not even one of the same rule.
+
+    An EquityCorrected ends the lockouts that the record it names as wrong led to, irrevocable ones too: no other event
+    ends one of those before its time. It ends none that came of no price, mark or rate.
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LockoutSet,
         LockoutExtended,
@@ -69,6 +73,7 @@ class LockoutsView(View[LockoutsState]):
         LockoutExpired,
         ClockJumped,
         AccountUpdated,
+        EquityCorrected,
     )
 
     def __init__(self, ended_max: int | None = ENDED_MAX) -> None:
@@ -93,7 +98,7 @@ class LockoutsView(View[LockoutsState]):
                 clear(after, event, record)
             case LockoutExpired():
                 expire(after, event, record)
-            case AccountUpdated() | ClockJumped():
+            case AccountUpdated() | ClockJumped() | EquityCorrected():
                 apply_report(after, event, record)
             case _:
                 return

@@ -1,0 +1,50 @@
+"""Which accounts have a limit on equity and no stated baseline: they are judged by the strictest one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstore.trading import Baseline
+from projections.risk.limits.parameters import (
+    KINDS,
+    BadLimit,
+    Basis,
+    DailyLossParameters,
+    DailyProfitParameters,
+    WeeklyLossParameters,
+    kind_of,
+    read,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from projections.book import Book
+    from projections.views.limits.view import Limit
+
+_OF_RESULT = (DailyLossParameters, WeeklyLossParameters, DailyProfitParameters)
+
+
+def needs_baseline(limit: Limit) -> bool:
+    """Return whether a limit compares a day's or week's result on basis `equity`, which is measured from a baseline."""
+    kind = KINDS.get(kind_of(limit.rule_id))
+    try:
+        parameters = None if kind is None else read(limit, kind)
+    except BadLimit:
+        return False
+    return isinstance(parameters, _OF_RESULT) and parameters.enabled and parameters.basis is Basis.EQUITY
+
+
+def lacks_baseline(book: Book, account: str) -> bool:
+    return "baseline" not in book.accounts.configuration(account).stated
+
+
+def baseline_notes(book: Book, limits: Iterable[Limit]) -> list[str]:
+    """Return a sentence for each account that lacks a baseline which its limits need."""
+    accounts = sorted({limit.account for limit in limits if needs_baseline(limit)})
+    return [
+        f"{account}: no baseline is stated, so results on basis equity are judged by {Baseline.MAXIMUM}, "
+        "the strictest: state one in the account's settings"
+        for account in accounts
+        if lacks_baseline(book, account)
+    ]

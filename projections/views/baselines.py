@@ -1,0 +1,133 @@
+"""The baselines view: an account's equity at the resets of its days, as marked; and whether it was flat there."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+from typing_extensions import override
+
+from eventstore import Event, Instant, Record
+from eventstore.clock import NANOSECONDS
+from eventstore.trading import Baseline, EquityMarked
+from projections.decimals import FIXED, ZERO
+from projections.valuation import KNOWN, Standing, stale, unknown
+from projections.view import View
+from projections.views.executions.state import VIEW, ExecutionsState
+
+if TYPE_CHECKING:
+    from projections.view import BookReader
+    from projections.views.executions.trip import RoundTrip
+    from projections.views.executions.window import Window
+
+BASELINES_MAX = 20
+LATE_NS = 300 * NANOSECONDS
+"""How long after the reset, or the session's open, equity still counts as that at the reset."""
+
+
+class EquityAtReset(msgspec.Struct, frozen=True):
+    """What was marked for a reset: the equity, the balance in it, the currency, and when (UNIX ns)."""
+
+    equity: Decimal
+    balance: Decimal
+    currency: str | None
+    at: Instant
+
+
+class BaselinesState(msgspec.Struct):
+    """One account: the newest marks by the reset, as text, that they are of."""
+
+    marks: dict[str, EquityAtReset] = {}
+
+
+class BaselinesView(View[BaselinesState]):
+    """The equity at each reset that an EquityMarked states; the first mark of a reset counts."""
+
+    name: ClassVar[str] = "baselines"
+    revision: ClassVar[int] = 1
+    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked,)
+
+    @override
+    def initial(self) -> BaselinesState:
+        return BaselinesState()
+
+    @override
+    def apply(self, state: BaselinesState, event: Event, record: Record) -> None:
+        if not isinstance(event, EquityMarked) or event.reset_at is None:
+            return
+        name = str(event.reset_at)
+        if name in state.marks:
+            return
+        mark = EquityAtReset(event.equity, event.balance, event.currency, min(record.occurred_at, record.recorded_at))
+        kept = {**state.marks, name: mark}
+        while len(kept) > BASELINES_MAX:
+            del kept[min(kept, key=int)]
+        state.marks = kept
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """By how much a day's baseline exceeds the balance at its reset, in the account's own currency."""
+
+    amount: Decimal = ZERO
+    standing: Standing = KNOWN
+
+
+NOTHING_CARRIED = Carried()
+
+
+def mark_of(book: BookReader, account: str, reset_at: int) -> EquityAtReset | None:
+    """Return the equity that was marked for a reset, None without a mark."""
+    state: BaselinesState | None = book.state(BaselinesView.name, account)
+    return None if state is None else state.marks.get(str(reset_at))
+
+
+def carried_over(
+    book: BookReader, account: str, baseline: Baseline, began_at: int | None, opens_at: int | None
+) -> Carried:
+    """Return what a day's baseline has beyond the balance at its reset: the result of positions open then."""
+    if baseline is Baseline.BALANCE_AT_RESET:
+        return NOTHING_CARRIED
+    if began_at is None:
+        return Carried(ZERO, unknown("it is not known when the trading day began"))
+    if not held_over(book, account, began_at):
+        return NOTHING_CARRIED
+    mark = mark_of(book, account, began_at)
+    if mark is None:
+        why = "a position was open at the reset, and the equity there is not recorded: wait for two quotes of it"
+        return Carried(ZERO, unknown(f"{why}, or set the account's baseline to {Baseline.BALANCE_AT_RESET}"))
+    amount = FIXED.subtract(mark.equity, mark.balance)
+    if baseline is Baseline.MAXIMUM:
+        amount = max(amount, ZERO)
+    late = mark.at - max(began_at, opens_at or began_at)
+    if late <= LATE_NS:
+        return Carried(amount)
+    why = f"the equity at the reset was marked {late / NANOSECONDS:,.0f} s late"
+    return Carried(amount, stale(f"{why}: set the account's baseline to {Baseline.BALANCE_AT_RESET} to go on", late))
+
+
+def held_over(book: BookReader, account: str, at: int) -> bool:
+    """Return whether the account may have held a position at an instant: opened before it, and not closed by then."""
+    state: ExecutionsState | None = book.state(VIEW, account)
+    if state is None:
+        return False
+    for key, window in list(state.windows.items()):
+        holding = state.holdings.get(key)
+        if holding is not None and holding.totals.quantity and _opened_at(window) < at:
+            return True
+        if any(_spans(trip, at) for trip in window.trips):
+            return True
+    return any(_spans(trip, at) for trip in state.trips)
+
+
+def _opened_at(window: Window) -> int:
+    """Return when the open round trip began; the past if that is not remembered."""
+    trip = window.trip
+    if trip.number:
+        return trip.first[0]
+    # Its items may not be counted yet.
+    return next((item.at for item in window.items[trip.index :] if item.quantity), 0)
+
+
+def _spans(trip: RoundTrip, at: int) -> bool:
+    return trip.first[0] < at <= trip.ended_at

@@ -1,0 +1,85 @@
+"""What an account has realized, by currency: in a trading day or week, or since its first event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from projections.decimals import ZERO
+from projections.valuation import KNOWN, Standing, unknown, worst
+from projections.views.accounts import configuration_of, own_currency
+from projections.views.executions.pnl_totals import Rates, to_currency
+from projections.views.executions.state import VIEW
+from projections.views.valuing import Amounts, added
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from projections.view import BookReader
+    from projections.views.executions.ledger_entry import LedgerEntry
+    from projections.views.executions.state import ExecutionsState
+
+
+class PeriodSums(msgspec.Struct, frozen=True):
+    """Realized results before fees, fees, and cash that counts as a result, each by currency.
+
+    `standing` is UNKNOWN if a contract's multiplier is not known: its part is left out. `unpriced` are the symbols in
+    which a change of position had no price, `uncertain_fees` those in which a trade was reported with several fees.
+    """
+
+    realized: Amounts = {}
+    fees: Amounts = {}
+    cash: Amounts = {}
+    standing: Standing = KNOWN
+    unpriced: tuple[str, ...] = ()
+    uncertain_fees: tuple[str, ...] = ()
+
+    def amounts(self, *, net: bool) -> Amounts:
+        """Return the result by currency, before fees or net of them."""
+        gross = added(self.realized, self.cash)
+        return added(gross, {currency: -amount for currency, amount in self.fees.items()}) if net else gross
+
+
+NO_SUMS = PeriodSums()
+
+
+def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodSums:
+    """Return the sums of ledger entries, realized by the account's method.
+
+    Callers have set the context of projections.decimals.FIXED.
+    """
+    known, unpriced, missing = [], [], []
+    entries = list(entries)
+    uncertain = sorted({rates.of_key(key)[0] for key, entry in entries if entry.uncertain_fees})
+    for key, entry in entries:
+        symbol, _, _, multiplier = rates.of_key(key)
+        if entry.unpriced:
+            unpriced.append(symbol)
+        # A symbol without a multiplier must not hide what all others lost.
+        if multiplier is None and rates.points(entry):
+            missing.append(symbol)
+            known.append((key, replace(entry, points=ZERO, points_average_cost=ZERO)))
+        else:
+            known.append((key, entry))
+    realized: Amounts = {}
+    fees: Amounts = {}
+    cash: Amounts = {}
+    for total in to_currency(known, rates):
+        realized[total.currency] = total.result
+        if total.fees:
+            fees[total.currency] = total.fees
+        if total.cash:
+            cash[total.currency] = total.cash
+    reasons = [unknown(f"the multiplier of {symbol} is not known") for symbol in sorted(set(missing))]
+    return PeriodSums(realized, fees, cash, worst(reasons), tuple(sorted(set(unpriced))), tuple(uncertain))
+
+
+def day_sums(book: BookReader, account: str, at: int) -> PeriodSums:
+    """Return the sums of the trading day that an instant lies in, as sessions state it, else of the date in UTC."""
+    state: ExecutionsState | None = book.state(VIEW, account)
+    if state is None:
+        return NO_SUMS
+    rates = Rates(book, own_currency(book, account), configuration_of(book, account).cost)
+    return sums_of(state.ledger.at(at).items(), rates)
