@@ -1,4 +1,4 @@
-"""`demo`: a trading day appended, killed halfway, recovered, queried, explained, proved and tampered with."""
+"""`demo`: a trading day appended, killed, recovered, explained, proved and tampered with; and a feed that dies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eventstore.files import make_directory
 from eventstore.locations import local_path
 from gateways.cli import options
 from gateways.cli.exit_codes import end_with_problem
-from gateways.demo import child, past
+from gateways.demo import child, feed, outage, past
 from gateways.demo.day import ACCOUNTS, CLOSES_AT, EVENTS, INSTRUMENTS
 from gateways.demo.screen import Show, clock_time, put_lockouts, put_losses, put_orders, put_positions
 from gateways.presenting.output import progress, put_json
@@ -32,7 +32,7 @@ Keep = Annotated[
 
 
 def demo(keep: Keep = None, as_json: options.Json = False) -> None:
-    """Play a simulated futures day: append, kill, recover, look back, verify, tamper. It takes a few seconds.
+    """Play a simulated futures day: append, kill, recover, look back, verify, tamper, lose a feed. It takes seconds.
 
     Exit code 0 only if every check passed. The directory is kept, and named at the end.
     """
@@ -48,6 +48,7 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
             past.look_back(show, store)
             past.prove(show, store)
         past.tamper(show)
+        outage.lose_a_feed(show)
         _advise(show)
     else:
         show.say("The remaining steps need the whole day, which is not there: stopped here.")
@@ -62,6 +63,11 @@ def demo(keep: Keep = None, as_json: options.Json = False) -> None:
 def trade_day(data: options.LocalData = options.DATA) -> None:
     """Play the demo's day into a store, and print what is acknowledged: the demo's own child process."""
     child.trade(data, sys.stdout)
+
+
+def lose_the_feed(data: options.LocalData = options.DATA) -> None:
+    """Hold a position while its feed dies, in a store of its own: the demo's second child process."""
+    feed.lose_the_feed(data, sys.stdout)
 
 
 def _directory(keep: Path | None) -> Path:

@@ -34,6 +34,7 @@ from gateways.presenting.output import put_json, put_under
 from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_beside
+from projections.risk.limits.baseline import baseline_notes
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
@@ -228,6 +229,9 @@ def _mirror_checks(store: EventStore) -> Iterator[Check]:
 def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
     with _snapshot_warnings() as warned, open_book(store) as book:
         recovery, parked = book.recovery, book.parked
+        accounts = () if parked else book.partitions("limits")
+        now = store.clock.now_ns()
+        unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -239,6 +243,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         hint = "" if is_compared else "; not compared with the log: use --deep"
         yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
+    yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
 
 
 @contextlib.contextmanager

@@ -95,6 +95,7 @@ app.command(rich_help_panel=_MAINTAIN)(stats.stats)
 app.command(rich_help_panel=_MAINTAIN)(doctor.doctor)
 app.command(rich_help_panel=_MAINTAIN, context_settings=_EXTRA_ARGUMENTS)(bench.bench)
 app.command("demo-day", hidden=True)(demo.trade_day)
+app.command("demo-feed", hidden=True)(demo.lose_the_feed)
 
 
 def main() -> None:

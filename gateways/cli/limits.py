@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,8 +13,11 @@ from gateways.cli.queries import open_account_query
 from gateways.presenting.documents import plain
 from gateways.presenting.output import note, put_json, put_table
 from gateways.presenting.rows import LIMIT_COLUMNS, limit_row
+from projections import Book
 from projections import open as open_book
+from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
 from projections.seeds import load
+from projections.views.limits.view import Limit
 
 Seed = Annotated[
     Path | None, typer.Option(metavar="FILE", help="First append what this TOML file defines and the log lacks.")
@@ -40,11 +43,21 @@ def limits(
             ask = book.limits.pending if pending else book.limits.of
             accounts = sorted(book.partitions("limits")) if account is None else [account]
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
+            notes, baselines = baseline_notes(book, found), [_baseline(book, limit) for limit in found]
         if common.as_json:
-            put_json([plain(limit, query.shown.document_zone) | query.missing_tail for limit in found])
+            documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
+            put_json([each | more | query.missing_tail for each, more in zip(documents, baselines, strict=True)])
         else:
             title = "Pending limits" if pending else "Limits in force"
-            put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows)
+            put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)
+
+
+def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
+    """Return what a limit's result is measured from, and whether somebody has stated that; nothing for other limits."""
+    if not needs_baseline(limit):
+        return {}
+    baseline = book.accounts.configuration(limit.account).baseline
+    return {"baseline": str(baseline), "baseline_stated": not lacks_baseline(book, limit.account)}
 
 
 def _append_seed(path: Path, actor: str | None, common: CommonOptions) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import tzinfo
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated
 import typer
 
 from eventstore import InvalidEvent
-from eventstore.clock import NANOSECONDS, TIME_MAX
+from eventstore.clock import TIME_MAX, parse_duration
 from eventstore.streams import check_name, stream_of
 from eventstore.trading import Allows, LockoutSet
 from gateways.cli import instants, lockouts, names, options, stores, zones
@@ -26,9 +25,6 @@ from projections import open as open_book
 from projections.seeds import load
 from projections.views.lockouts.view import Lockout
 from projections.views.sessions import EVERYONE
-
-_DURATION = re.compile(r"(?:(\d{1,5})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
-_UNIT_SECONDS = (86_400, 3_600, 60, 1)
 
 Until = Annotated[
     str | None,
@@ -110,7 +106,7 @@ def _end(book: Book, account: str, until: str | None, for_: str | None, *, sessi
             raise InvalidEvent(msg)
         return reset
     if for_ is not None:
-        end = now + duration(for_)
+        end = now + parse_duration(for_)
         if end > TIME_MAX:
             msg = f"--for {for_} is out of range: a lockout ends by 2199-12-31; leave out --for for no end date"
             raise InvalidEvent(msg)
@@ -122,18 +118,6 @@ def _end(book: Book, account: str, until: str | None, for_: str | None, *, sessi
         msg = f"--until {until} is in the past: a lockout must end in the future"
         raise InvalidEvent(msg)
     return end
-
-
-def duration(text: str) -> int:
-    """Return a duration such as 2h, 90m or 1d12h in ns; raise InvalidEvent for any other text."""
-    found = _DURATION.fullmatch(text)
-    seconds = (
-        0 if found is None else sum(int(n or 0) * unit for n, unit in zip(found.groups(), _UNIT_SECONDS, strict=True))
-    )
-    if not seconds:
-        msg = f"invalid duration {text!r}: write it like 2h, 90m or 1d12h"
-        raise InvalidEvent(msg)
-    return seconds * NANOSECONDS
 
 
 def _calendar_zone(plan: Mapping[str, Calendar] | None, account: str) -> str | None:

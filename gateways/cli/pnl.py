@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from eventstore import InvalidEvent, UnknownContract
+from eventstore.trading import Cost
 from gateways.cli import options
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -67,9 +68,15 @@ def pnl(
                     uncertain_fees=line.totals.uncertain_fees,
                 )
             ]
-            put_table("Realized, first in, first out", PNL_COLUMNS, rows_of_lines, shown=rows, notes=notes)
+            put_table(_title({line.totals.cost for line in lines}), PNL_COLUMNS, rows_of_lines, shown=rows, notes=notes)
         if failed:
             end_with_problem()
+
+
+def _title(costs: set[Cost]) -> str:
+    if costs == {Cost.AVERAGE}:
+        return "Realized, by average cost"
+    return "Realized, by each account's method" if len(costs) > 1 else "Realized, first in, first out"
 
 
 def _day(option: str, text: str | None) -> date | None:

@@ -10,8 +10,9 @@ from gateways.presenting.book_summary import BookSummary
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 
-_TOTAL_COLUMNS = ("account", "in", ">realized", ">fees", ">net")
-_DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">net", ">fills")
+_TOTAL_COLUMNS = ("account", "in", ">realized", ">fees", ">cash", ">net")
+_DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">cash", ">net", ">fills")
+_EQUITY_COLUMNS = ("account", "in", ">balance", ">unrealized", ">equity", ">high water", ">floor", "status")
 _ANOMALY_COLUMNS = ("account", "in", "kind", ">count", "last log positions")
 _POSITIONS_SHOWN = 3
 
@@ -33,6 +34,7 @@ def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
     put_table("Open orders", cells.ORDER_COLUMNS, orders, shown=rows)
     _put_positions(summary, shown, rows)
     _put_totals(summary, shown, rows)
+    _put_equity(summary, shown, rows)
     lockouts = [cells.lockout_row(lockout, shown) for lockout in summary.lockouts]
     put_table(f"Lockouts in force at {shown.time(summary.at)}", cells.LOCKOUT_COLUMNS, lockouts, shown=rows)
     requests = [cells.request_row(request, shown) for request in summary.pending]
@@ -61,14 +63,17 @@ def _put_positions(summary: BookSummary, shown: Presenter, rows: int) -> None:
 def _put_totals(summary: BookSummary, shown: Presenter, rows: int) -> None:
     """Print the profit and loss of each account, in all and of the trading day."""
     totals = [
-        (t.account, t.currency or NONE, *(shown.money(amount, t.currency) for amount in (t.realized, t.fees, t.net)))
+        (
+            *(t.account, t.currency or NONE),
+            *(shown.money(amount, t.currency) for amount in (t.realized, t.fees, t.cash, t.net)),
+        )
         for t in summary.totals
     ]
     put_table("Profit and loss by currency", _TOTAL_COLUMNS, totals, shown=rows)
     days = [
         (
             *(day.account, day.trading_day, day.currency or NONE),
-            *(shown.money(amount, day.currency) for amount in (day.realized, day.fees, day.net)),
+            *(shown.money(amount, day.currency) for amount in (day.realized, day.fees, day.cash, day.net)),
             f"{day.trades:,}",
         )
         for day in summary.days
@@ -82,6 +87,24 @@ def _put_totals(summary: BookSummary, shown: Presenter, rows: int) -> None:
             )
         ]
         put_table("Profit and loss of the trading day", _DAY_COLUMNS, days, shown=rows, notes=notes)
+
+
+def _put_equity(summary: BookSummary, shown: Presenter, rows: int) -> None:
+    """Print each opened account's equity, with its status and why it is not KNOWN."""
+    lines = [
+        (
+            *(each.account, each.currency or NONE),
+            *(
+                NONE if amount is None else shown.money(amount, each.currency)
+                for amount in (each.balance, each.unrealized, each.equity, each.high_water, each.floor)
+            ),
+            each.status,
+        )
+        for each in summary.equity
+    ]
+    if lines:
+        notes = [f"{each.account} is {each.status}: {each.why}" for each in summary.equity if each.why]
+        put_table("Equity", _EQUITY_COLUMNS, lines, shown=rows, notes=notes)
 
 
 def _last_positions(log_positions: tuple[int, ...]) -> str:

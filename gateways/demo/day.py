@@ -28,6 +28,7 @@ from eventstore.trading import (
     OrderSubmitted,
     OrderType,
     PositionReported,
+    QuoteReceived,
     Side,
     TimeInForce,
 )
@@ -39,7 +40,7 @@ RESET_AT = parse_time("2025-11-19T17:00:00-06:00")
 CLOSES_AT = parse_time("2025-11-19T15:00:00-06:00")
 TICK_NS = 20 * NANOSECONDS
 TICKS = 1_170
-EVENTS = 19_648
+EVENTS = 19_649
 """The number of events of the day, with those that the policies and the trading loop append."""
 LOSS_MAX = Decimal(3_000)
 RULE = "daily-loss"
@@ -124,9 +125,9 @@ def accounts() -> list[Fact]:
     return facts
 
 
-def ticks(gate: Gate, seed: int = SEED) -> Iterator[list[Fact]]:
-    """Yield the day tick by tick: the facts of a tick are appended together."""
-    market = SimulatedMarket(random.Random(seed))
+def ticks(gate: Gate, seed: int = SEED, market: SimulatedMarket | None = None) -> Iterator[list[Fact]]:
+    """Yield the day tick by tick: the facts of a tick are appended together. `market` shows the prices of that tick."""
+    market = SimulatedMarket(random.Random(seed)) if market is None else market
     traders = [Trader(name, style, random.Random(seed + n)) for n, (name, style) in enumerate(ACCOUNTS.items(), 1)]
     yield [*contracts(), *accounts()]
     for number in range(TICKS):
@@ -172,6 +173,11 @@ class SimulatedMarket:
     def price(self, symbol: str, price: int) -> Decimal:
         """Return a price in ticks as the exchange writes it."""
         return price * self._sizes[symbol]
+
+    def quote(self, number: int) -> QuoteReceived:
+        """Return the newest price of one contract, of each in turn."""
+        symbol = list(self.prices)[number % len(self.prices)]
+        return QuoteReceived(symbol=symbol, last=self.price(symbol, self.prices[symbol]))
 
 
 def _tick_size(contract: ContractDefined) -> Decimal:

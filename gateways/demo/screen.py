@@ -31,7 +31,7 @@ class Show:
 
     def __init__(self, directory: Path, out: TextIO) -> None:
         self.directory = directory
-        self.data, self.tampered = directory / "data", directory / "tampered"
+        self.data, self.tampered, self.feed = directory / "data", directory / "tampered", directory / "feed"
         self.console = screen(out)
         self.checks: dict[str, bool] = {}
         self.facts: dict[str, Any] = {}

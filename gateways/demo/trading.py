@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
@@ -10,7 +11,18 @@ from decimal import Decimal
 import eventstore
 from eventstore import Batch, EventStore, ManualClock, Record
 from eventstore.trading import EnforcementTaken
-from gateways.demo.day import ACCOUNTS, EVENTS_APART_NS, OPENS_AT, TICK_NS, ZONE, Fact, ticks
+from gateways.demo.day import (
+    ACCOUNTS,
+    EVENTS_APART_NS,
+    INSTRUMENTS,
+    OPENS_AT,
+    SEED,
+    TICK_NS,
+    ZONE,
+    Fact,
+    SimulatedMarket,
+    ticks,
+)
 from projections import Book, Calendar, Policies
 from projections import open as open_book
 from projections.risk.policies.protocol import ACTOR
@@ -53,9 +65,15 @@ class TradingLoop:
                 self.refused += locked
                 return not locked
 
-            for facts in ticks(may_open):
+            market = SimulatedMarket(random.Random(SEED))
+            # The simulated feed has a price of one contract at each tick, in turn.
+            book.quotes.stale_after_ns = 2 * len(INSTRUMENTS) * TICK_NS
+            for number, facts in enumerate(ticks(may_open, market=market)):
                 at += len(facts)
                 _wait_until(clock, facts[-1].occurred_at + EVENTS_APART_NS)
+                # Also while the earlier part is replayed: the quotes of the last minute are evidence of a decision.
+                quote = market.quote(number)
+                book.observe(f"quote/-/{quote.symbol}", quote)
                 if at > found - SENT_AGAIN:
                     self.sent_again += sum(record.position <= head for record in _append(book, facts))
                 if at < found:

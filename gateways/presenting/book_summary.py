@@ -13,6 +13,8 @@ from eventstore.clock import utc_date
 from gateways.presenting.documents import plain, realized_or_none
 from projections import SHARED, PartitionParked
 from projections.decimals import FIXED
+from projections.valuation import Status
+from projections.views.accounts import cash_results
 from projections.views.enforcement import Enforcement
 from projections.views.executions.positions import Position
 from projections.views.lockouts.view import Lockout
@@ -28,12 +30,13 @@ T = TypeVar("T")
 
 
 class CurrencyTotal(msgspec.Struct, frozen=True):
-    """An account's realized profit and loss, fees and net, in one currency."""
+    """An account's realized profit and loss by its own method, fees, cash without a trade, and net, in one currency."""
 
     account: str
     currency: str
     realized: Decimal
     fees: Decimal
+    cash: Decimal
     net: Decimal
 
 
@@ -45,12 +48,30 @@ class DayTotal(msgspec.Struct, frozen=True):
     currency: str
     realized: Decimal
     fees: Decimal
+    cash: Decimal
     net: Decimal
     trades: int
     unpriced: int = 0
     """How many changes of positions had no price: if there are any, what is realized is not certain."""
     uncertain_fees: int = 0
     """How many trades were reported with several fees."""
+
+
+class EquityTotal(msgspec.Struct, frozen=True):
+    """An opened account's equity in its own currency. `status`: KNOWN, STALE or UNKNOWN, and `why` it is not KNOWN.
+
+    The balance is of all days; what is UNKNOWN is left out of the figures.
+    """
+
+    account: str
+    currency: str
+    balance: Decimal
+    unrealized: Decimal
+    equity: Decimal
+    high_water: Decimal
+    floor: Decimal | None
+    status: Status
+    why: str
 
 
 class AnomalyCount(msgspec.Struct, frozen=True):
@@ -76,6 +97,7 @@ class BookSummary(msgspec.Struct, frozen=True):
     positions: tuple[Position, ...]
     totals: tuple[CurrencyTotal, ...]
     days: tuple[DayTotal, ...]
+    equity: tuple[EquityTotal, ...]
     lockouts: tuple[Lockout, ...]
     pending: tuple[Enforcement, ...]
     anomalies: tuple[AnomalyCount, ...]
@@ -101,6 +123,7 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         positions=positions,
         totals=tuple(_totals(book, accounts, positions)),
         days=_each(accounts, lambda name: _day_totals(book, name, at)),
+        equity=_each(accounts, lambda name: _equity(book, name, at)),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
         pending=_each(accounts, book.enforcement.pending),
         anomalies=_each(accounts, lambda name: _anomalies(book, name)),
@@ -122,9 +145,10 @@ def _each(accounts: Iterable[str], ask: Callable[[str], Iterable[T]]) -> tuple[T
 def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) -> Iterable[CurrencyTotal]:
     realized: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     fees: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    cash: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for position in positions:
         account, currency = position.account, position.currency or ""
-        money = realized_or_none(position)
+        money = realized_or_none(position, book.accounts.configuration(account).cost)
         if money is not None:
             realized[account, currency] = FIXED.add(realized[account, currency], money)
         for fee_currency, amount in position.fees_by_currency:
@@ -133,17 +157,30 @@ def _totals(book: Book, accounts: Iterable[str], positions: Iterable[Position]) 
     for account in accounts:
         for fee_currency, amount in _each([account], book.positions.unassigned_fees):
             fees[account, fee_currency] = FIXED.add(fees[account, fee_currency], amount)
-    for account, currency in sorted({*realized, *fees}):
-        gross, paid = realized[account, currency], fees[account, currency]
-        yield CurrencyTotal(account, currency, gross, paid, FIXED.subtract(gross, paid))
+        for cash_currency, amount in _each([account], lambda name: cash_results(book, name)):
+            cash[account, cash_currency] = amount
+    for account, currency in sorted({*realized, *fees, *cash}):
+        gross, paid, received = (sums[account, currency] for sums in (realized, fees, cash))
+        net = FIXED.add(FIXED.subtract(gross, paid), received)
+        yield CurrencyTotal(account, currency, gross, paid, received, net)
 
 
 def _day_totals(book: Book, account: str, at: int) -> Iterable[DayTotal]:
     session = book.sessions.current(account, at)
     day = utc_date(at) if session is None else session.trading_day
     for totals in book.pnl.day(account, at):
-        amounts, uncertain = (totals.realized, totals.fees, totals.net), (totals.unpriced, totals.uncertain_fees)
+        amounts = (totals.result, totals.fees, totals.cash, totals.net_result)
+        uncertain = (totals.unpriced, totals.uncertain_fees)
         yield DayTotal(account, day.isoformat(), totals.currency or "", *amounts, totals.trades, *uncertain)
+
+
+def _equity(book: Book, account: str, at: int) -> Iterable[EquityTotal]:
+    known = book.accounts.get(account)
+    if known is None or known.starting_balance is None:
+        return
+    now = book.equity.now(account, at)
+    figures = (now.balance, now.unrealized, now.equity, now.high_water, now.floor)
+    yield EquityTotal(account, now.currency or "", *figures, now.status, now.why)
 
 
 def _anomalies(book: Book, account: str) -> list[AnomalyCount]:

@@ -23,8 +23,10 @@ import msgspec
 from eventstore import Record, UnknownContract
 from eventstore.clock import format_time
 from eventstore.events.registry import by_name
+from eventstore.trading import Cost
 from gateways.presenting.escaping import escaped_json
 from gateways.presenting.numbers import in_full, without_powers
+from projections.views.executions.pnl_totals import PnlTotals
 from projections.views.executions.positions import Position
 from projections.views.orders.view import Order
 
@@ -34,10 +36,10 @@ def reported_difference(position: Position) -> Decimal | None:
     return None if position.superseded else position.difference
 
 
-def realized_or_none(position: Position) -> Decimal | None:
+def realized_or_none(position: Position, cost: Cost = Cost.FIFO) -> Decimal | None:
     """Return a position's realized money; None if its contract is unknown."""
     try:
-        return position.realized
+        return position.realized if cost is Cost.FIFO else position.realized_average_cost
     except UnknownContract:
         return None
 
@@ -45,6 +47,7 @@ def realized_or_none(position: Position) -> Decimal | None:
 # Figures that the classes compute, in addition to the members that they store.
 _COMPUTED: dict[type, dict[str, Callable[[Any], Any]]] = {
     Order: {"average_price": attrgetter("average_price"), "shortfall": attrgetter("shortfall")},
+    PnlTotals: {"result": attrgetter("result"), "net_result": attrgetter("net_result")},
     Position: {"difference": reported_difference, "uncertain": attrgetter("is_uncertain")},
 }
 _UUID_BYTES = 16

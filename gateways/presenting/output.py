@@ -96,8 +96,9 @@ def put_table(
         put(line)
     if len(kept) < len(lines):
         put(f"… and {len(lines) - len(kept):,} more: --rows 0 shows all")
-    for line in notes[:shown] if shown else notes:
-        put(line)
+    for note in notes[:shown] if shown else notes:
+        for line in wrapped(escaped(note), console.width):
+            console.print(Text(line), soft_wrap=True)
     if shown and len(notes) > shown:
         put(f"… and {len(notes) - shown:,} more of these: --rows 0 shows all")
     put()

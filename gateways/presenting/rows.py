@@ -31,7 +31,7 @@ LOCKOUT_COLUMNS = ("account", "rule", "scope", "allows", "until", "~why")
 REQUEST_COLUMNS = ("account", "request", "action", "symbol", "since", "~why")
 LIMIT_COLUMNS = ("account", "rule", "~parameters", "in force from", "set by", ">position")
 CHANGE_COLUMNS = ("account", "in", "what", "~before", "~after", "by log positions")
-PNL_COLUMNS = ("account", "day", "symbol", "side", "in", ">realized", ">fees", ">net", ">fills", ">volume")
+PNL_COLUMNS = ("account", "day", "symbol", "side", "in", ">realized", ">fees", ">cash", ">net", ">fills", ">volume")
 _RECORDS_SHOWN = 4
 _REASONS_SHOWN = 3
 
@@ -127,7 +127,8 @@ def _parameter(value: object) -> str:
 
 def pnl_row(account: str, day: str | None, totals: PnlTotals, shown: Presenter) -> Cells:
     """Return the profit and loss of one symbol, side and currency, of one day or, without one, of all of them."""
-    amounts = (shown.money(amount, totals.currency) for amount in (totals.realized, totals.fees, totals.net))
+    figures = (totals.result, totals.fees, totals.cash, totals.net_result)
+    amounts = (shown.money(amount, totals.currency) for amount in figures)
     return (
         *(account, day or NONE, totals.symbol or NONE, totals.side or NONE, totals.currency or NONE),
         *(*amounts, f"{totals.trades:,}", shown.quantity(totals.volume)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,17 @@ import pytest
 import eventstore
 import projections
 from eventstore import EventStore, Record
-from eventstore.trading import EnforcementTaken, LimitsSet, LockoutSet, Marked, OrderFilled
+from eventstore.trading import EnforcementTaken, EquityMarked, LimitsSet, LockoutSet, Marked, OrderFilled, QuotesKept
 from gateways.cli import demo
-from gateways.demo import child
+from gateways.demo import child, outage
 from gateways.demo.child import ChildReport
 from gateways.demo.day import ACCOUNTS, CLOSES_AT, DESK, EVENTS, INSTRUMENTS, LOSS_MAX, RESET_AT, contracts
+from gateways.demo.feed import ACCOUNT, BEGINS_AT, LAST, Desk
+from gateways.demo.outage import ABSURD
+from gateways.demo.screen import Show
 from gateways.demo.trading import TradingLoop, net
 from projections import Policies
+from projections.valuation import Status
 from tests.cli.command import Run, on_terminal
 
 Facts = list[tuple[str, str, int, bytes, bytes]]
@@ -66,6 +72,9 @@ def test_the_day_is_as_promised(played: Path) -> None:
     kinds = {kind for _, kind, *_ in day}
     assert {"OrderSubmitted", "OrderAccepted", "OrderFilled", "OrderCanceled", "OrderReplaced"} <= kinds
     assert {"OrderRejected", "FeeCharged", "OrderReported", "PositionReported", "LockoutSet", "Marked"} <= kinds
+    # The prices behind the lockout are kept, and no price is missing at any time.
+    assert "QuotesKept" in kinds
+    assert "QuotesWanted" not in kinds
     assert max(occurred_at for _, _, occurred_at, *_ in day) < CLOSES_AT
 
 
@@ -143,7 +152,7 @@ def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path
     result = ended.document
     assert result["ok"] is True
     assert all(result["checks"].values())
-    assert len(result["checks"]) == 11
+    assert len(result["checks"]) == 24
     assert result["found"] == result["acknowledged"] > 0
     assert result["events"] == EVENTS
     assert result["first_bad"] == result["tampered_position"] == result["lockout"]["cause"]
@@ -151,6 +160,53 @@ def test_the_demo_holds_and_its_day_is_the_same_in_each_run(shell: Run, tmp_path
     assert "verify: position" in ended.err
     assert facts_in(tmp_path / "kept" / "data") == facts_in(played)
     check_what_it_left(tmp_path / "kept", shell, result["lockout"])
+    check_the_feed(tmp_path / "kept", result["outage"])
+
+
+def check_the_feed(directory: Path, result: dict[str, object]) -> None:
+    """The second log says by itself what happened while the feed was dead, and locks nothing any more."""
+    with eventstore.open(directory / "feed") as store:
+        records = list(store.read())
+        book = projections.as_of(store, position=store.head(), account=ACCOUNT)
+        locked = book.lockouts.active(ACCOUNT, records[-1].recorded_at)
+        history = book.lockouts.history(ACCOUNT)
+        assert store.verify().ok
+    assert (result["account"], result["events"]) == (ACCOUNT, len(records))
+    kinds = [record.type for record in records if record.actor.startswith("policy")]
+    asked, kept = kinds.index("QuotesWanted"), kinds.index("QuotesKept")
+    assert asked < kinds.index("LockoutSet") < kept < kinds.index("LockoutCleared")
+    assert "EnforcementRequested" not in kinds
+    assert [(each.rule_id, each.revocable) for each in history] == [("unpriced", True)]
+    assert locked == ()
+    marks = [record.event for record in records if isinstance(record.event, EquityMarked)]
+    assert max(mark.high_water for mark in marks) == Decimal(str(result["equity"])) == 50_400
+    evidence = [record.event for record in records if isinstance(record.event, QuotesKept)][-1]
+    assert [quote.last for quote in evidence.quotes if quote.ignored] == [ABSURD]
+
+
+def test_a_feed_whose_process_ends_early_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo fails, and continues to its end."""
+    monkeypatch.setattr(outage, "COMMAND", "no-such-command")
+    show = Show(tmp_path, io.StringIO())
+    outage.lose_a_feed(show)
+    assert show.checks == {"the feed's process": False}
+
+
+@pytest.mark.parametrize("last", ["6664.25", "6650.00"])
+def test_a_price_near_the_last_one_is_not_absurd(tmp_path: Path, last: str) -> None:
+    """The scene's checks can fail: an ordinary price in the place of the absurd one moves the equity."""
+    desk = Desk(tmp_path, BEGINS_AT)
+    desk.begin()
+    desk.quote(LAST)
+    desk.quote(LAST)
+    before = desk.see()
+    desk.quote(Decimal(last))
+    after = desk.see()
+    assert (before.status, after.status) == (Status.KNOWN, Status.KNOWN)
+    assert before.equity != after.equity
+    desk.quote(ABSURD)
+    assert desk.see().equity == after.equity
+    desk.close()
 
 
 def check_what_it_left(directory: Path, shell: Run, lockout: dict[str, object]) -> None:
@@ -190,7 +246,7 @@ def test_the_demo_leaves_a_directory_of_others_alone(run: Run, tmp_path: Path) -
 def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     screen = on_terminal(["demo", "--keep", str(tmp_path / "kept")], columns, NO_COLOR="1")
     assert screen.code == 0
-    assert "11 of 11 checks passed" in screen.out
+    assert "24 of 24 checks passed" in screen.out
     assert "\x1b[3" not in screen.out, "NO_COLOR is respected"
     lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rpartition("\r")[2] for line in screen.out.split("\r\n")]
     # What is there to be copied is in one piece, however long the directory's name makes it.

@@ -9,9 +9,8 @@ import pytest
 
 import eventstore
 from eventstore import InvalidEvent
-from eventstore.clock import parse_time
+from eventstore.clock import parse_duration, parse_time
 from eventstore.trading import Allows, LimitsSet, LockoutSet, SessionOpened
-from gateways.cli.lock import duration
 from tests.cli.command import NINE, SECOND, Run
 
 HOUR = 3_600 * SECOND
@@ -200,13 +199,13 @@ def test_unlocking_what_is_not_locked_names_what_is(run: Run, data: Path) -> Non
     ("text", "seconds"), [("2h", 7_200), ("90m", 5_400), ("1d12h", 129_600), ("45s", 45), ("1h30m15s", 5_415)]
 )
 def test_times_are_written_as_people_do(text: str, seconds: int) -> None:
-    assert duration(text) == seconds * SECOND
+    assert parse_duration(text) == seconds * SECOND
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2h 30m", "0h", "2H"])
 def test_other_texts_are_not_times(text: str) -> None:
     with pytest.raises(InvalidEvent, match="invalid duration"):
-        duration(text)
+        parse_duration(text)
 
 
 def test_limits_are_seeded_once_and_shown(run: Run, tmp_path: Path) -> None:
@@ -232,3 +231,28 @@ def test_a_loosening_is_shown_as_waiting(run: Run, data: Path) -> None:
     waiting = run("limits", "--pending", "--data", data).out
     assert "limit 2000" in waiting
     assert "the next session" in waiting
+
+
+EQUITY = SEEDS + 'basis = "equity"\n'
+
+
+def test_limits_and_doctor_say_where_a_limit_on_equity_lacks_a_baseline(run: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "risk.toml").write_text(EQUITY)
+    ended = run("limits", "--seed", tmp_path / "risk.toml", "--data", data)
+    why = "ACC1: no baseline is stated, so results on basis equity are judged by maximum, the strictest"
+    assert why in " ".join(ended.out.split())
+    assert why in " ".join(run("doctor", "--data", data).out.split())
+    [limit] = run("limits", "--data", data, "--json").document
+    assert (limit["baseline"], limit["baseline_stated"]) == ("maximum", False)
+
+
+def test_a_stated_baseline_and_a_limit_on_what_is_realized_need_no_word(run: Run, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "risk.toml").write_text(EQUITY + '[accounts.ACC1.settings]\nbaseline = "maximum"\n')
+    ended = run("limits", "--seed", tmp_path / "risk.toml", "--data", data)
+    assert "baseline is stated" not in ended.out + run("doctor", "--data", data).out
+    [limit] = run("limits", "--data", data, "--json").document
+    assert (limit["baseline"], limit["baseline_stated"]) == ("maximum", True)
+    other = tmp_path / "other"
+    (tmp_path / "risk.toml").write_text(SEEDS)
+    assert "baseline" not in run("limits", "--seed", tmp_path / "risk.toml", "--data", other).out
+    assert "baseline" not in run("limits", "--data", other, "--json").out

@@ -11,6 +11,7 @@ import eventstore
 from eventstore import Event, Record
 from eventstore.clock import format_time
 from eventstore.trading import (
+    AccountOpened,
     AdjustmentReason,
     EnforcementAction,
     EnforcementRequested,
@@ -69,9 +70,24 @@ def test_state_tells_what_the_day_made_and_what_waits_for_an_answer(run: Run, da
 def test_state_sums_money_by_account_and_currency(run: Run, data: Path) -> None:
     totals = run("state", "--data", data, "--json").document["totals"]
     assert totals == [
-        {"account": "ACC1", "currency": "USD", "realized": "100.00", "fees": "4.50", "net": "95.50"},
-        {"account": "ACC2", "currency": "", "realized": "0", "fees": "2.25", "net": "-2.25"},
+        {"account": "ACC1", "currency": "USD", "realized": "100.00", "fees": "4.50", "cash": "0", "net": "95.50"},
+        {"account": "ACC2", "currency": "", "realized": "0", "fees": "2.25", "cash": "0", "net": "-2.25"},
     ]
+
+
+def test_state_shows_equity_with_its_status_and_why(run: Run, data: Path) -> None:
+    with eventstore.open(data) as store:
+        opened = AccountOpened(starting_balance=Decimal(50_000), currency="USD")
+        store.append("account/ACC1/-", opened, occurred_at=NINE + 8 * SECOND)
+    [equity] = run("state", "--data", data, "--json").document["equity"]
+    assert (equity["account"], equity["balance"], equity["equity"]) == ("ACC1", "50095.50", "50095.50")
+    why = "ESZ5 was not quoted since the book was opened"
+    assert (equity["status"], equity["why"]) == ("UNKNOWN", why)
+    assert f"ACC1 is UNKNOWN: {why}" in " ".join(run("state", "--data", data).out.split())
+    with eventstore.open(data) as store:
+        store.append("order/ACC1/O-5", filled("T-5", Side.SELL, 1, "6650.25"), occurred_at=NINE + 9 * SECOND)
+    [equity] = run("state", "--data", data, "--json").document["equity"]
+    assert (equity["equity"], equity["status"], equity["why"]) == ("50093.25", "KNOWN", "")
 
 
 def test_state_names_anomalies(run: Run, data: Path) -> None:
