@@ -34,6 +34,7 @@ WITHOUT_SERVER = (
     "past",
     "tiers",
     "risk",
+    "judging",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)

@@ -8,6 +8,7 @@ import inspect
 import pickle  # noqa: TID251 - errors cross processes by it, and these bytes are this test's own
 import pkgutil
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ EXAMPLES = {
     "str | None": "x",
     "int": 7,
     "int | None": 7,
+    "Decimal": Decimal("6000.25"),
     "float": 0.5,
     "bool": True,
     "bytes": bytes(range(16)),

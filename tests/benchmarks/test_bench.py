@@ -45,6 +45,7 @@ ROWS = [
     "risk-quote",
     "risk-order",
     "risk-fill",
+    "judging",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [
