@@ -97,7 +97,8 @@ def put_table(
     if len(kept) < len(lines):
         put(f"… and {len(lines) - len(kept):,} more: --rows 0 shows all")
     for note in notes[:shown] if shown else notes:
-        for line in wrapped(escaped(note), console.width):
+        # On a pipe a note is one line, which a search finds whole.
+        for line in wrapped(escaped(note), console.width) if console.is_terminal else [escaped(note)]:
             console.print(Text(line), soft_wrap=True)
     if shown and len(notes) > shown:
         put(f"… and {len(notes) - shown:,} more of these: --rows 0 shows all")
