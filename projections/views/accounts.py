@@ -284,11 +284,6 @@ def cash_results(book: BookReader, account: str) -> Fees:
     return () if state is None else state.results
 
 
-def cash_in(book: BookReader, account: str, own: str | None) -> Decimal:
-    """Return the starting balance plus the cash moved, in the account's own currency."""
-    return cash_by_currency(book, account, own).get(own, ZERO)
-
-
 def cash_by_currency(book: BookReader, account: str, own: str | None) -> dict[str | None, Decimal]:
     """Return the starting balance plus the cash moved, by currency. Callers have set the context FIXED."""
     state: AccountsState | None = book.state(AccountsView.name, account)

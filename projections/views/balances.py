@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from projections.valuation import KNOWN, Standing
-from projections.views.accounts import cash_by_currency, configuration_of, own_currency
-from projections.views.executions.pnl_totals import Rates, since_inception
+from projections.views.accounts import account_rates, cash_by_currency
+from projections.views.executions.pnl_totals import since_inception
 from projections.views.period_sums import sums_of
 from projections.views.valuing import Amounts, added
 
@@ -25,8 +25,8 @@ class Balances(msgspec.Struct, frozen=True):
 
 def balances_of(book: BookReader, account: str) -> Balances:
     """Return an account's balances; callers have set the context of projections.decimals.FIXED."""
-    own = own_currency(book, account)
-    sums = sums_of(since_inception(book, account), Rates(book, own, configuration_of(book, account).cost))
+    rates = account_rates(book, account)
+    sums = sums_of(since_inception(book, account), rates)
     fees = {currency: -amount for currency, amount in sums.fees.items()}
     # Cash that counts as a day's result is in the account's cash already.
-    return Balances(added(cash_by_currency(book, account, own), sums.realized, fees), sums.standing)
+    return Balances(added(cash_by_currency(book, account, rates.own), sums.realized, fees), sums.standing)

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from projections.decimals import ZERO
 from projections.valuation import KNOWN, Standing, unknown, worst
-from projections.views.accounts import configuration_of, own_currency
-from projections.views.executions.pnl_totals import Rates, to_currency
+from projections.views.accounts import account_rates
+from projections.views.executions.pnl_totals import to_currency
 from projections.views.executions.state import VIEW
 from projections.views.valuing import Amounts, added
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from projections.view import BookReader
     from projections.views.executions.ledger_entry import LedgerEntry
+    from projections.views.executions.pnl_totals import Rates
     from projections.views.executions.state import ExecutionsState
 
 
@@ -50,13 +51,13 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
 
     Callers have set the context of projections.decimals.FIXED.
     """
-    known, unpriced, missing = [], [], []
-    entries = list(entries)
-    uncertain = sorted({rates.of_key(key)[0] for key, entry in entries if entry.uncertain_fees})
+    known, unpriced, uncertain, missing = [], [], [], []
     for key, entry in entries:
         symbol, _, _, multiplier = rates.of_key(key)
         if entry.unpriced:
             unpriced.append(symbol)
+        if entry.uncertain_fees:
+            uncertain.append(symbol)
         # A symbol without a multiplier must not hide what all others lost.
         if multiplier is None and rates.points(entry):
             missing.append(symbol)
@@ -72,8 +73,8 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
             fees[total.currency] = total.fees
         if total.cash:
             cash[total.currency] = total.cash
-    reasons = [unknown(f"the multiplier of {symbol} is not known") for symbol in sorted(set(missing))]
-    return PeriodSums(realized, fees, cash, worst(reasons), tuple(sorted(set(unpriced))), tuple(uncertain))
+    reasons = [unknown(f"the multiplier of {symbol} is not known") for symbol in _names(missing)]
+    return PeriodSums(realized, fees, cash, worst(reasons), _names(unpriced), _names(uncertain))
 
 
 def day_sums(book: BookReader, account: str, at: int) -> PeriodSums:
@@ -81,5 +82,8 @@ def day_sums(book: BookReader, account: str, at: int) -> PeriodSums:
     state: ExecutionsState | None = book.state(VIEW, account)
     if state is None:
         return NO_SUMS
-    rates = Rates(book, own_currency(book, account), configuration_of(book, account).cost)
-    return sums_of(state.ledger.at(at).items(), rates)
+    return sums_of(state.ledger.at(at).items(), account_rates(book, account))
+
+
+def _names(symbols: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(symbols)))

@@ -95,7 +95,8 @@ def value_of(
     for symbol, _, totals, contract in held:
         standing = certainty(symbol, totals, contract)
         price = quotes.price(symbol, at, configuration.valuation, long=totals.quantity > ZERO)
-        if price.price is not None and not is_price(price.price, contract):
+        has_worth = price.price is not None and is_price(price.price, contract)
+        if price.price is not None and not has_worth:
             standing = unknown(f"a price of {price.price} gives the inverse contract {symbol} no value")
         if price.standing.status is not Status.KNOWN:
             standing = worst([standing, price.standing])
@@ -104,9 +105,7 @@ def value_of(
         if standing.status is not Status.KNOWN:
             known = standings.get(symbol)
             standings[symbol] = standing if known is None else worst([known, standing])
-        if price.price is None or contract is None or contract.multiplier is None:
-            continue
-        if not is_price(price.price, contract):
+        if price.price is None or not has_worth or contract is None or contract.multiplier is None:
             continue
         used[symbol] = QuoteUsed(price.price, price.at)
         currency = currency_of(contract, own)
