@@ -23,7 +23,7 @@ from eventstore.trading import (
     Severity,
 )
 from projections.risk.caches import risk_cache
-from projections.risk.limits.parameters import BadLimit, Parameters, kind_of, read
+from projections.risk.limits.parameters import Parameters, kind_of, read_enabled
 from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
 from projections.view import SHARED
 
@@ -95,11 +95,8 @@ class Rule(Policy, Generic[P]):
         for limit in limits:
             if kind_of(limit.rule_id) != self.name:
                 continue
-            try:
-                parameters: P = read(limit, self.parameters)  # type: ignore[assignment]
-            except BadLimit:
-                continue
-            if parameters.enabled:
+            parameters: P | None = read_enabled(limit, self.parameters)  # type: ignore[assignment]
+            if parameters is not None:
                 yield limit, parameters
 
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.trading import Baseline
-from projections.risk.limits.parameters import (
-    KINDS,
-    BadLimit,
-    Basis,
-    DailyLossParameters,
-    DailyProfitParameters,
-    WeeklyLossParameters,
-    kind_of,
-    read,
-)
+from projections.risk.limits.parameters import is_on_equity_result, read_shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,17 +13,10 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.views.limits.view import Limit
 
-_OF_RESULT = (DailyLossParameters, WeeklyLossParameters, DailyProfitParameters)
-
 
 def needs_baseline(limit: Limit) -> bool:
-    """Return whether a limit compares a day's or week's result on basis `equity`, which is measured from a baseline."""
-    kind = KINDS.get(kind_of(limit.rule_id))
-    try:
-        parameters = None if kind is None else read(limit, kind)
-    except BadLimit:
-        return False
-    return isinstance(parameters, _OF_RESULT) and parameters.enabled and parameters.basis is Basis.EQUITY
+    """Return whether an enabled limit is measured from a baseline."""
+    return is_on_equity_result(read_shipped(limit))
 
 
 def lacks_baseline(book: Book, account: str) -> bool:

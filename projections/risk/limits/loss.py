@@ -21,13 +21,12 @@ from projections.risk.limits.figures import (
     sentence,
 )
 from projections.risk.limits.parameters import (
-    BadLimit,
     Basis,
     DailyLossParameters,
     DailyProfitParameters,
     Parameters,
     WeeklyLossParameters,
-    read,
+    read_enabled,
 )
 from projections.risk.limits.sentences import money
 
@@ -184,11 +183,7 @@ def _parameters_then(book: Book, limit: Limit, parameters: P, day: TradingPeriod
     if day.is_current or day.ends_at is None:
         return parameters
     last = book.limits.get(limit.account, limit.rule_id, day.ends_at - 1)
-    try:
-        then = None if last is None else read(last, type(parameters))
-    except BadLimit:
-        return None
-    return then if then is not None and then.enabled else None
+    return None if last is None else read_enabled(last, type(parameters))
 
 
 def _daily_loss(

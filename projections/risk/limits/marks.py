@@ -18,15 +18,11 @@ from projections.risk.limits.base import now_of, per_account
 from projections.risk.limits.drawdown import EVENTS, confirmed_now, floor_at, high_of, marked_high
 from projections.risk.limits.figures import cannot_change
 from projections.risk.limits.parameters import (
-    KINDS,
-    BadLimit,
     Basis,
     DailyLossParameters,
-    DailyProfitParameters,
     TrailingDrawdownParameters,
-    WeeklyLossParameters,
-    kind_of,
-    read,
+    is_on_equity_result,
+    read_shipped,
 )
 from projections.risk.policies import Decision, Policy
 from projections.valuation import Status
@@ -39,12 +35,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
-    from projections.risk.limits.parameters import Parameters
     from projections.risk.policies import Trigger
-    from projections.views.limits.view import Limit
     from projections.views.sessions import Session
-
-_OF_RESULT = (DailyLossParameters, WeeklyLossParameters, DailyProfitParameters)
 
 
 class EquityMarks(Policy):
@@ -96,7 +88,7 @@ def _followed(book: Book, trigger: Trigger) -> _Followed:
         return _Followed((), day_best=False, day_result=False, cannot_change=True)
     cache = risk_cache(book, trigger.account, now_of(trigger))
     readable = cache.memoize(
-        "limits", EquityMarks.name, lambda: tuple((each, _parameters(each)) for each in cache.limits)
+        "limits", EquityMarks.name, lambda: tuple((each, read_shipped(each)) for each in cache.limits)
     )
     own = cache.account
     for limit, parameters in readable:
@@ -104,22 +96,12 @@ def _followed(book: Book, trigger: Trigger) -> _Followed:
             if own is None or parameters.currency in {None, own.currency}:
                 drawdowns.append(parameters)
                 unaffected = unaffected and cannot_change(book, trigger, limit, parameters.basis)
-        elif isinstance(parameters, _OF_RESULT) and parameters.basis is Basis.EQUITY:
+        elif is_on_equity_result(parameters):
             day_result = True
             if isinstance(parameters, DailyLossParameters) and parameters.trailing:
                 day_best = True
                 unaffected = unaffected and cannot_change(book, trigger, limit, parameters.basis)
     return _Followed(tuple(drawdowns), day_best, day_result, unaffected)
-
-
-def _parameters(limit: Limit) -> Parameters | None:
-    """Return a limit's parameters where it is enabled and can be read."""
-    kind = KINDS.get(kind_of(limit.rule_id))
-    try:
-        parameters = None if kind is None else read(limit, kind)
-    except BadLimit:
-        return None
-    return parameters if parameters is not None and parameters.enabled else None
 
 
 class _Values(msgspec.Struct, frozen=True):

@@ -213,6 +213,8 @@ KINDS: dict[str, type[Parameters]] = {
 }
 """The shipped kinds. A limit's rule_id is a kind, alone or followed by a name: `trade-limit:fast`."""
 
+_ON_RESULT = (DailyLossParameters, WeeklyLossParameters, DailyProfitParameters)
+
 P = TypeVar("P", bound=Parameters)
 PARSED_MAX = 10_000
 
@@ -240,6 +242,26 @@ def read(limit: Limit, kind: type[P]) -> P:
         _parsed.clear()
     _parsed[key] = (limit.parameters, parameters)
     return parameters
+
+
+def read_enabled(limit: Limit, kind: type[P]) -> P | None:
+    """Return a limit's parameters; None where they cannot be read or the limit is disabled."""
+    try:
+        parameters = read(limit, kind)
+    except BadLimit:
+        return None
+    return parameters if parameters.enabled else None
+
+
+def read_shipped(limit: Limit) -> Parameters | None:
+    """Return what `read_enabled` returns for a limit of a shipped kind; None for any other kind."""
+    kind = KINDS.get(kind_of(limit.rule_id))
+    return None if kind is None else read_enabled(limit, kind)
+
+
+def is_on_equity_result(parameters: Parameters | None) -> bool:
+    """Return whether a limit compares a day's or week's result on basis `equity`, which is measured from a baseline."""
+    return isinstance(parameters, _ON_RESULT) and parameters.basis is Basis.EQUITY
 
 
 def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any parameter
