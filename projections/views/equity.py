@@ -3,6 +3,7 @@
 import decimal
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import ClassVar
 
 import msgspec
@@ -13,17 +14,19 @@ from eventstore import Event, Instant, Record
 from eventstore.clock import Times, asked_ns
 from eventstore.trading import AccountConfigured, AccountOpened, CashMoved, EquityCorrected, EquityMarked, QuoteUsed
 from projections.decimals import FIXED, ZERO
-from projections.valuation import Standing, Status, worst
+from projections.valuation import Standing, Status
 from projections.view import BookReader, View
+from projections.views.account_value import AccountValue
 from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
-from projections.views.balances import balances_of
+from projections.views.balances import Balances, balances_of
 from projections.views.cash import moves_high, set_floor
-from projections.views.configuration import MOVES_FLOOR
+from projections.views.configuration import MOVES_FLOOR, Configuration
 from projections.views.executions.pnl import quotes_of
 from projections.views.moved_marks import Marks, MovedMark, highest, moved, raised
 from projections.views.period_sums import day_sums
-from projections.views.rates import rates_of
-from projections.views.valuing import added, bounds_in, extremes_of, open_holdings, total_in, value_of
+from projections.views.quotes.queries import Quotes
+from projections.views.rates import ExchangeRates, rates_of
+from projections.views.valuing import Amounts, OpenHolding, open_holdings
 
 CURRENCIES_MAX = 1_000
 
@@ -162,27 +165,14 @@ class Equities:
         """Return the equity at the newest prices, with its status, as of an instant, by default now."""
         book = self._book
         at_ns = asked_ns(at, book.now_ns)
-        own = own_currency(book, account)
-        configuration, quotes, rates = configuration_of(book, account), quotes_of(book), rates_of(book)
-        held = open_holdings(book, account)
+        value = _BookValue(book, account, at_ns)
+        own, rates = value.own, value.rates
         with decimal.localcontext(FIXED):
-            balances = balances_of(book, account)
-            positions = value_of(held, quotes, at_ns, configuration, own)
-            balance = total_in(balances.amounts, own, rates, at_ns)
-            total = total_in(added(balances.amounts, positions.unrealized), own, rates, at_ns)
-            standing = worst([balances.standing, positions.standing, total.standing])
+            balance, total, positions = value.balance.amount, value.equity, value.positions
             day = day_sums(book, account, at_ns)
-            realized, fees, cash = (
-                total_in(part, own, rates, at_ns).amount for part in (day.realized, day.fees, day.cash)
-            )
-            lowest = None
-            if standing.status is Status.KNOWN and (extremes := extremes_of(held, quotes, at_ns, configuration, own)):
-                least, most = added(balances.amounts, extremes.least), added(balances.amounts, extremes.most)
-                bounds = bounds_in(least, most, own, rates, at_ns)
-                lowest = None if bounds is None else bounds[0]
-            start = None
-            if starting_balance(book, account) is not None:
-                start = total_in(capital(book, account, own), own, rates, at_ns).amount
+            realized, fees, cash = (value.total(part, target=own).amount for part in (day.realized, day.fees, day.cash))
+            lowest = None if value.equity_bounds is None else value.equity_bounds[0]
+            start = value.capital
         # Of the marks, the capital and what is confirmed now, each may be missing.
         floor = highest(self.floor_marks(account), rates, own, at_ns)
         known = (start, highest(self.high_marks(account), rates, own, at_ns), lowest)
@@ -191,9 +181,9 @@ class Equities:
             account=account,
             at=at_ns,
             currency=own,
-            balance=balance.amount,
+            balance=balance,
             realized=realized,
-            unrealized=FIXED.subtract(total.amount, balance.amount),
+            unrealized=FIXED.subtract(total.amount, balance),
             fees=fees,
             cash=cash,
             equity=total.amount,
@@ -203,7 +193,7 @@ class Equities:
             last_good=positions.last_good,
             stale=tuple(uncertain["stale"]),
             unquoted=tuple(uncertain["unquoted"]),
-            standing=standing,
+            standing=total.standing,
             converted=total.converted,
         )
 
@@ -236,6 +226,50 @@ class Equities:
 
     def _highest(self, marks: Marks, currency: str | None) -> Decimal | None:
         return highest(marks, rates_of(self._book), currency, self._book.now_ns())
+
+
+class _BookValue(AccountValue):
+    """An account's value from what a book's views have now."""
+
+    def __init__(self, book: BookReader, account: str, at: int) -> None:
+        super().__init__(account, at)
+        self._book = book
+
+    @cached_property
+    @override
+    def own(self) -> str | None:
+        return own_currency(self._book, self.account)
+
+    @cached_property
+    @override
+    def configuration(self) -> Configuration:
+        return configuration_of(self._book, self.account)
+
+    @cached_property
+    @override
+    def held(self) -> tuple[OpenHolding, ...]:
+        return open_holdings(self._book, self.account)
+
+    @cached_property
+    @override
+    def balances(self) -> Balances:
+        return balances_of(self._book, self.account)
+
+    @property
+    @override
+    def capital_amounts(self) -> Amounts | None:
+        opened = starting_balance(self._book, self.account) is not None
+        return capital(self._book, self.account, self.own) if opened else None
+
+    @property
+    @override
+    def quotes(self) -> Quotes:
+        return quotes_of(self._book)
+
+    @property
+    @override
+    def rates(self) -> ExchangeRates:
+        return rates_of(self._book)
 
 
 def _newest(state: EquityState, currency: str | None, own: str | None) -> EquityMark | None:
