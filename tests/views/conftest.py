@@ -1,9 +1,10 @@
-"""The book that the tests of profit and loss trade in."""
+"""The books that tests of views trade in or observe prices in."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.views.market import Market
 from tests.views.trading_book import Trading
 
 
@@ -13,3 +14,8 @@ def trading() -> Iterator[Trading]:
     yield made
     made.book.close()
     made.store.close()
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market()

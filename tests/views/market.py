@@ -13,6 +13,14 @@ from eventstore.trading import ContractDefined, FeedAlive, QuoteReceived, Side, 
 from projections import Book
 from projections.views.quotes import Price, Quote
 
+KNOWN, STALE, UNKNOWN = "KNOWN", "STALE", "UNKNOWN"
+MARK, WITHIN, LAST, MID, LIQUIDATION = (
+    Valuation.MARK,
+    Valuation.LAST_WITHIN_SPREAD,
+    Valuation.LAST,
+    Valuation.MID,
+    Valuation.LIQUIDATION,
+)
 START = 1_750_000_000 * NANOSECONDS
 
 

@@ -19,25 +19,9 @@ from eventstore.trading import (
     Side,
     TradeBusted,
     TradeCorrected,
-    Valuation,
 )
 from projections.views.quotes import QuotesView, receiving
-from tests.views.market import START, Market, at_second
-
-KNOWN, STALE, UNKNOWN = "KNOWN", "STALE", "UNKNOWN"
-MARK, WITHIN, LAST, MID, LIQUIDATION = (
-    Valuation.MARK,
-    Valuation.LAST_WITHIN_SPREAD,
-    Valuation.LAST,
-    Valuation.MID,
-    Valuation.LIQUIDATION,
-)
-
-
-@pytest.fixture
-def market() -> Market:
-    return Market()
-
+from tests.views.market import KNOWN, STALE, START, UNKNOWN, Market, at_second
 
 # Own fills
 

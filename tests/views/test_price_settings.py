@@ -11,26 +11,9 @@ import pytest
 
 from eventstore import InvalidEvent
 from eventstore.clock import NANOSECONDS
-from eventstore.trading import (
-    Valuation,
-)
 from projections.views.quotes import Bounds, QuotesView
 from projections.views.quotes.queries import KEPT_MAX
-from tests.views.market import Market, at_second
-
-KNOWN, STALE, UNKNOWN = "KNOWN", "STALE", "UNKNOWN"
-MARK, WITHIN, LAST, MID, LIQUIDATION = (
-    Valuation.MARK,
-    Valuation.LAST_WITHIN_SPREAD,
-    Valuation.LAST,
-    Valuation.MID,
-    Valuation.LIQUIDATION,
-)
-
-
-@pytest.fixture
-def market() -> Market:
-    return Market()
+from tests.views.market import KNOWN, STALE, Market, at_second
 
 
 def test_bounds_are_set_for_all_or_by_name_and_root(market: Market) -> None:

@@ -17,22 +17,7 @@ from eventstore.trading import (
     FeedAlive,
     Valuation,
 )
-from tests.views.market import START, Market, at_second
-
-KNOWN, STALE, UNKNOWN = "KNOWN", "STALE", "UNKNOWN"
-MARK, WITHIN, LAST, MID, LIQUIDATION = (
-    Valuation.MARK,
-    Valuation.LAST_WITHIN_SPREAD,
-    Valuation.LAST,
-    Valuation.MID,
-    Valuation.LIQUIDATION,
-)
-
-
-@pytest.fixture
-def market() -> Market:
-    return Market()
-
+from tests.views.market import KNOWN, LAST, LIQUIDATION, MARK, MID, STALE, START, UNKNOWN, WITHIN, Market, at_second
 
 # What is not a price
 

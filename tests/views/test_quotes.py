@@ -23,11 +23,6 @@ from tests.views.position_folding import decimals
 NAMES = ("last", "bid", "ask", "last_size", "bid_size", "ask_size")
 
 
-@pytest.fixture
-def market() -> Market:
-    return Market()
-
-
 def seconds(quote: Quote) -> tuple[float, float]:
     """Return when a quote's price was received, and its age."""
     return (quote.quoted_at - START) / NANOSECONDS, quote.age / NANOSECONDS
