@@ -1,4 +1,4 @@
-"""Completing busts and corrections that name little more than their trade, before a book appends them."""
+"""What a book does before it appends: it completes busts and corrections, and refuses limits that none can judge."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from eventstore.journal import BATCH_EVENTS_MAX
 from eventstore.streams import account_of
 from eventstore.trading import (
     FeeCharged,
+    LimitsSet,
     OrderFilled,
     PositionSide,
     Side,
@@ -30,6 +31,7 @@ from projections.views.executions.identity import fitting
 from projections.views.executions.items import Figures
 from projections.views.executions.state import VIEW, Amendment, AmendmentKind, ExecutionsState, holding_key
 from projections.views.executions.view import ExecutionsView
+from projections.views.limits.parameters import refuse_unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +62,9 @@ class Refreshable(BookReader, Protocol):
 def append(
     book: Refreshable, store: EventStore, stream: str, events: Event | Sequence[Event], options: AppendOptions
 ) -> list[Record]:
-    """Append to one stream as the store does, busts and corrections completed."""
+    """Append to one stream as the store does, busts and corrections completed, limits that none can judge refused."""
     if isinstance(events, Event) and type(events) not in _NAMES:
+        _refuse(events)
         return store.append(stream, events, **options)
     given: dict[str, Any] = dict(options)
     durability = given.pop("durability", SYNCED)
@@ -71,13 +74,16 @@ def append(
 def append_many(
     book: Refreshable, store: EventStore, batches: Sequence[Batch], durability: Durability = SYNCED
 ) -> list[Record]:
-    """Append as the store does, busts and corrections completed.
+    """Append as the store does, busts and corrections completed, limits that none can judge refused.
 
     What they do not say of their trade is taken from the fold, else from the records of their own stream; where no
     trade is found, or several fit, they are appended as given. Under a known key the recorded content decides, so that
     a repetition is one, whatever became of the trade since.
     """
     batches = [_read_once(batch) for batch in batches_of(batches)]
+    for batch in batches:
+        for event in events_of(batch.events):
+            _refuse(event)
     if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
         return store.append_many(batches, durability=durability)
     completed = _completed(book, store, batches)
@@ -89,6 +95,11 @@ def append_many(
         if again == completed:
             raise
         return store.append_many(again, durability=durability)
+
+
+def _refuse(event: Event) -> None:
+    if isinstance(event, LimitsSet):
+        refuse_unreadable(event)
 
 
 def _read_once(batch: Batch) -> Batch:

@@ -27,6 +27,7 @@ from eventstore.trading import (
 from projections.sessions import Calendar
 from projections.toml_table import TomlTable
 from projections.view import SHARED
+from projections.views.limits.parameters import refuse_unreadable
 from projections.views.sessions import EVERYONE
 
 if TYPE_CHECKING:
@@ -269,6 +270,7 @@ def _limits(account: str, rules: dict[str, TomlTable]) -> tuple[LimitsSet, ...]:
         with table.located_errors():
             account_of(_limits_stream(account, rule_id))
             encode(limit)
+            refuse_unreadable(limit)
         limits.append(limit)
     return tuple(limits)
 

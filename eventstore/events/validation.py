@@ -151,9 +151,14 @@ def _check_integer(where: str, value: object) -> None:
     _check_number(where, value, None)
 
 
+def is_currency(text: str) -> bool:
+    """Return whether a text is a currency's code: `Currency` says what that is."""
+    return _CURRENCY.fullmatch(text) is not None
+
+
 def _check_currency(where: str, value: str | None) -> None:
     """Refuse what is not a code: misspelt, it would be another currency, in which no limit is judged."""
-    if value is not None and not _CURRENCY.fullmatch(value):
+    if value is not None and not is_currency(value):
         msg = f"{where} = {shown(value)}: expected a currency's code, 3 to 10 upper-case letters or digits, such as USD"
         raise InvalidEvent(msg)
 

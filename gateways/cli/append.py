@@ -13,10 +13,11 @@ from eventstore.clock import derived_times
 from eventstore.events.registry import by_class
 from eventstore.store import journal_path
 from eventstore.streams import account_of
-from eventstore.trading import Marked
+from eventstore.trading import LimitsSet, Marked
 from gateways.cli import instants, options, records, stores, zones
 from gateways.cli.event_json import event_of
 from gateways.cli.options import CommonOptions
+from projections.views.limits.parameters import refuse_unreadable
 
 Stream = Annotated[
     str, typer.Argument(metavar="STREAM", help="Stream: category/account/entity, for example order/ACC1/O-17.")
@@ -55,6 +56,8 @@ def append(
         raise InvalidEvent(msg)
     if isinstance(event, Marked):
         instants.check_mark_name(event.name)
+    if isinstance(event, LimitsSet):
+        refuse_unreadable(event)
     # What is given as a number is checked by now; the other times are read from text, or taken from the log.
     with derived_times(), stores.open_or_create(common) as store:
         head = store.head()

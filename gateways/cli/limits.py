@@ -17,7 +17,7 @@ from projections import Book
 from projections import open as open_book
 from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
 from projections.seeds import load
-from projections.views.limits.view import Limit
+from projections.views.limits.limit import Limit
 
 Seed = Annotated[
     Path | None, typer.Option(metavar="FILE", help="First append what this TOML file defines and the log lacks.")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from projections import Change
     from projections.views.enforcement import Enforcement
     from projections.views.executions.pnl import PnlTotals
-    from projections.views.limits.view import Limit
+    from projections.views.limits.limit import Limit
 
 Cells = tuple[str, ...]
 

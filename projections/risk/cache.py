@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from projections.views.executions.counters import Count
     from projections.views.executions.ledger_entry import LedgerEntry
     from projections.views.high_water_marks import HighMarks, Highs
-    from projections.views.limits.view import Limit
+    from projections.views.limits.limit import Limit
     from projections.views.moved_marks import Marks
     from projections.views.valuing import OpenHolding
 

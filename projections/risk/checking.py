@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,23 +13,16 @@ from eventstore.ids import as_id
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
-from projections.risk.checks import CHECKS, Finding
-from projections.risk.limits.parameters import KINDS, BadLimit, kind_of, read
+from projections.risk.limits.judging import judges_of, message_of
+from projections.risk.limits.kind import Finding
 from projections.risk.limits.sentences import until
 from projections.risk.proposals import Cancel, CheckContext, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from eventstore.clock import Times
     from projections.book import Book
-    from projections.risk.cache import RiskCache
-    from projections.risk.limits.parameters import Parameters
     from projections.views.blackouts import Blackout
-    from projections.views.limits.view import Limit
     from projections.views.lockouts.view import Lockout
-
-    FindFunction = Callable[[CheckContext, Limit, Any], Finding | None]
 
 INPUT, READINESS, QUOTES, BLACKOUT = "input", "readiness", "quotes", "blackout"
 """Rule ids of findings that come from no limit; a lockout's finding has the lockout's own rule id."""
@@ -37,7 +30,6 @@ ATTEMPTS = 4
 FINDINGS_MAX = 200
 REASON_MAX = 500
 _PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
-_ORDER = {kind: number for number, kind in enumerate(CHECKS)}
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -94,7 +86,7 @@ def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:
             findings = _cancel_findings(book, order, at) if isinstance(order, Cancel) else _findings(book, order, at)
         except (StoreError, ArithmeticError) as error:
             # Fail closed: an input that cannot be read rejects the order.
-            findings = [Finding(READINESS, _REJECT, reason=_message(error))]
+            findings = [Finding(READINESS, _REJECT, reason=message_of(error))]
     worst = None
     for finding in findings:
         if finding.verdict is _REJECT:
@@ -107,11 +99,6 @@ def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:
     what = "Cancel" if isinstance(order, Cancel) else "Order"
     outcome = f"{what} blocked" if worst.verdict is _REJECT else f"{what} allowed, with a warning"
     return Checked(worst.verdict, tuple(findings), worst.rule_id, f"{outcome}: {worst.reason}")
-
-
-def _message(error: Exception) -> str:
-    """Return an error's message; an arithmetic error has none beyond its class."""
-    return str(error) if isinstance(error, StoreError) else f"it cannot be computed ({type(error).__name__})"
 
 
 def _cancel_findings(book: Book, order: Cancel, at: int) -> list[Finding]:
@@ -130,7 +117,7 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
     error = order.validation_error()
     if error is not None:
         return [Finding(INPUT, _REJECT, reason=error)]
-    context = CheckContext(book, order, at)
+    context = CheckContext(book, order.account, at, order)
     reduces = context.is_reduction
     locked = _lockout_findings(book, order, at, reduces=reduces)
     if locked or reduces:
@@ -146,32 +133,20 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
 
 def _limit_findings(context: CheckContext) -> list[Finding]:
     findings, groups = [], context.cache.groups
-    for limit, find, parameters, name, error in _ordered_checks(context.cache):
-        # What is converted changes with each rate.
-        group = None if context.cache.is_converted else name
-        finding = groups[group].get(limit.position) if group is not None else None
+    # What is converted changes with each rate.
+    is_converted = context.cache.is_converted
+    for judge in judges_of(context.cache):
+        group, position = None if is_converted else judge.group, judge.limit.position
+        finding = groups[group].get(position) if group is not None else None
         if finding is None:
-            finding = _run_check(context, limit, find, parameters) if find is not None else _rejection(limit, error)
+            finding = judge.find(context)
             if group is not None and finding is not None and finding.verdict is _PASS:
                 # A PASS does not depend on the order, so it is valid until the group's views change. Other verdicts
                 # are rare and carry a sentence: they are computed again.
-                groups[group][limit.position] = finding
+                groups[group][position] = finding
         if finding is not None:
             findings.append(finding)
     return findings
-
-
-def _run_check(
-    context: CheckContext, limit: Limit, find: FindFunction, parameters: Parameters | None
-) -> Finding | None:
-    try:
-        return find(context, limit, parameters)
-    except (StoreError, ArithmeticError) as error:
-        return _rejection(limit, f"{limit.rule_id} cannot be checked: {_message(error)}")
-
-
-def _rejection(limit: Limit, reason: str) -> Finding:
-    return Finding(limit.rule_id, _REJECT, reason=reason)
 
 
 def _lockout_findings(book: Book, order: Proposal | Cancel, at: int, *, reduces: bool) -> list[Finding]:
@@ -216,47 +191,9 @@ def _quote_findings(context: CheckContext) -> list[Finding]:
     ]
 
 
-class _OrderedCheck(NamedTuple):
-    """A limit and how it is checked, or the error if its parameters cannot be read.
-
-    `group`: the cache group whose change invalidates a PASS; None if each order is checked.
-    """
-
-    limit: Limit
-    find: FindFunction | None = None
-    parameters: Parameters | None = None
-    group: str | None = None
-    error: str = ""
-
-
-def _ordered_checks(cache: RiskCache) -> tuple[_OrderedCheck, ...]:
-    """Return the checks of the limits in force, in the order in which the first rejection counts."""
-    return cache.memoize("limits", "checks", lambda: tuple(sorted(_limit_checks(cache), key=_rank)))
-
-
-def _rank(check: _OrderedCheck) -> tuple[int, str]:
-    return _ORDER.get(kind_of(check.limit.rule_id), len(_ORDER)), check.limit.rule_id
-
-
-def _limit_checks(cache: RiskCache) -> Iterator[_OrderedCheck]:
-    for limit in cache.limits:
-        kind = kind_of(limit.rule_id)
-        check, parameters_class = CHECKS.get(kind), KINDS.get(kind)
-        if parameters_class is None:
-            # The limit of a rule that is not shipped: only that rule knows what it means.
-            continue
-        try:
-            parameters = read(limit, parameters_class)
-        except BadLimit as error:
-            yield _OrderedCheck(limit, error=str(error))
-            continue
-        if parameters.enabled and check is not None:
-            yield _OrderedCheck(limit, check.find, parameters, check.cache_group(parameters))
-
-
 def _blackout_findings(context: CheckContext) -> list[Finding]:
     book, account = context.book, context.account
-    names = set(context.cache.names(context.symbol))
+    names = set(context.cache.names(context.order.symbol if context.order is not None else ""))
     active = [
         blackout
         for blackout in context.cache.blackouts

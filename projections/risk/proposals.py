@@ -18,10 +18,12 @@ from projections.views.executions.payoffs import exposure_value
 from projections.views.valuing import currency_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Self
 
     from projections.book import Book
+    from projections.risk.account_figures import AccountFigures
+    from projections.risk.cache import RiskCache
     from projections.views.contracts.view import Contract
     from projections.views.valuing import Total
 
@@ -111,16 +113,23 @@ def known(total: Total) -> Decimal:
 
 
 class CheckContext:
-    """The inputs of one order's checks. Use it within the decimal context projections.decimals.FIXED."""
+    """The inputs of a limit's figure, of an order's or, without one, of the account as it is.
 
-    def __init__(self, book: Book, order: Proposal, at: int) -> None:
-        self.book, self.account, self.at = book, order.account, at
-        self.figures = figures_of(book, order.account, at)
+    Without an order `symbol` is None and `quantity` zero. Use it within the decimal context projections.decimals.FIXED.
+    """
+
+    def __init__(self, book: Book, account: str, at: int, order: Proposal | None = None) -> None:
+        self.book, self.account, self.at = book, account, at
+        self.figures = figures_of(book, account, at)
         self.cache = self.figures.cache
-        self.contract: Contract | None = book.contracts.find(order.symbol)
-        self.symbol = order.symbol if self.contract is None else self.contract.symbol
-        self.side, self.position_side, self.quantity = order.side, order.position_side, order.quantity
-        self.reduce_only = order.reduce_only
+        self.order = order
+        self.contract: Contract | None = None
+        self.symbol: str | None = None
+        self.quantity = ZERO
+        if order is not None:
+            self.contract = book.contracts.find(order.symbol)
+            self.symbol = order.symbol if self.contract is None else self.contract.symbol
+            self.quantity = order.quantity
         self._exposure: Decimal | None = None
 
     @property
@@ -134,31 +143,44 @@ class CheckContext:
 
         For a reduce-only order the venue guarantees that, whatever else is working: its own quantity must fit.
         """
-        held = self.cache.exposure.sides.get((self.symbol, self.position_side), FLAT).held
-        if not held or (held > ZERO) is (self.side is Side.BUY) or self.quantity > abs(held):
+        order, symbol = self.order, self.symbol
+        if order is None or symbol is None:
+            return False
+        held = self.cache.exposure.sides.get((symbol, order.position_side), FLAT).held
+        if not held or (held > ZERO) is (order.side is Side.BUY) or self.quantity > abs(held):
             return False
         # A fill of those could flatten the position first, and this order would then open one.
-        closing = self.cache.closing_quantities.get((self.symbol, self.position_side, self.side), ZERO)
-        return self.reduce_only or self.quantity + closing <= abs(held)
+        closing = self.cache.closing_quantities.get((symbol, order.position_side, order.side), ZERO)
+        return order.reduce_only or self.quantity + closing <= abs(held)
 
-    def exposure(self) -> Decimal:
-        """Return the worst-case position in the order's symbol, with this order and the working ones filled.
+    def symbols(self) -> tuple[str, ...]:
+        """Return the order's symbol; without an order, each that something is held or working in."""
+        return tuple(self.cache.exposure.worst_case) if self.symbol is None else (self.symbol,)
+
+    def exposure(self, symbol: str | None = None) -> Decimal:
+        """Return the worst-case position in a symbol, by default the order's, with it and the working ones filled.
 
         All buys and no sell, or all sells and no buy, whichever is more; where the venue keeps long and short
         positions separate, both together. Raises MissingInput for a working order of unknown quantity.
         """
+        asked = self.symbol if symbol is None else symbol
+        assert asked is not None, "without an order, a symbol is named"
+        total, order = self.cache.exposure, self.order
+        if order is None or asked != self.symbol:
+            self._require_complete_orders(asked)
+            return total.worst_case.get(asked, ZERO)
         if self._exposure is None:
-            total, key = self.cache.exposure, (self.symbol, self.position_side)
-            self._require_complete_orders(self.symbol)
+            self._require_complete_orders(asked)
+            key = asked, order.position_side
             before = total.sides.get(key, FLAT)
-            after = with_order(before, self.side, self.quantity)
-            worst_case = total.worst_case.get(self.symbol, ZERO)
+            after = with_order(before, order.side, self.quantity)
+            worst_case = total.worst_case.get(asked, ZERO)
             # Only this side of the position changes, so only its part of the symbol's worst case is replaced.
-            self._exposure = worst_case - before.worst_case(self.position_side) + after.worst_case(self.position_side)
+            self._exposure = worst_case - before.worst_case(order.position_side) + after.worst_case(order.position_side)
         return self._exposure
 
     def other_exposures(self) -> Iterable[tuple[str, Decimal]]:
-        """Return the worst-case position in every other symbol."""
+        """Return the worst-case position in every symbol but the order's."""
         self._require_complete_orders(None)
         return [each for each in self.cache.exposure.worst_case.items() if each[0] != self.symbol]
 
@@ -172,31 +194,36 @@ class CheckContext:
         """Return the equity in the account's own currency; raise MissingInput while it is not KNOWN."""
         return known(self.figures.equity)
 
-    def balance(self) -> Decimal:
-        """Return the balance in the account's own currency; raise MissingInput while it is not KNOWN."""
-        return known(self.figures.balance)
-
-    def exposure_value(self) -> Decimal:
-        """Return the value of the exposure in the order's symbol at a known price, in the account's own currency."""
-        contract, own = self.contract, self.currency
+    def exposure_value(self, symbol: str) -> Decimal:
+        """Return the value of the exposure in a symbol at a known price, in the account's own currency."""
+        contract = self.contract if symbol == self.symbol else self.book.contracts.find(symbol)
         if contract is None or contract.multiplier is None:
-            raise UnknownContract(self.symbol)
-        exposure = self.exposure()
-        price = self.book.quotes.price(
-            self.symbol, self.at, self.cache.configuration.valuation, long=self.side is Side.BUY
-        )
+            raise UnknownContract(symbol)
+        exposure = self.exposure(symbol)
+        price = self.book.quotes.price(symbol, self.at, self.cache.configuration.valuation, long=self._is_long(symbol))
         if price.price is None or price.standing.status is not Status.KNOWN:
             raise MissingInput(price.standing.why)
         value = exposure_value(exposure, price.price, contract)
-        return known(self.figures.total({currency_of(contract, own): value}, target=own))
+        return known(self.figures.total({currency_of(contract, self.currency): value}, target=self.currency))
 
-    def value_for(self, symbol: str, table: dict[str, Decimal], default: D) -> Decimal | D:
-        """Return a table's value for a symbol, any other name of it or its root, else the default."""
-        if table:
-            for name in self.cache.names(symbol):
-                if name in table:
-                    return table[name]
-        return default
+    def _is_long(self, symbol: str) -> bool:
+        if self.order is not None:
+            return self.order.side is Side.BUY
+        return sum((held.quantity for held in self.cache.positions if held.symbol == symbol), ZERO) >= ZERO
+
+
+def balance_of(figures: AccountFigures, currency: str | None) -> Decimal:
+    """Return the balance, by default in the account's own currency; raise MissingInput while it is not KNOWN."""
+    return known(figures.balance) if currency in {None, figures.own} else figures.cache.balance(currency)
+
+
+def by_name(cache: RiskCache, symbol: str, table: Mapping[str, Decimal], default: D) -> Decimal | D:
+    """Return a table's value for a symbol, any other name of it or its root, else the default."""
+    if table:
+        for name in cache.names(symbol):
+            if name in table:
+                return table[name]
+    return default
 
 
 def is_finite_decimal(value: object) -> bool:

@@ -28,10 +28,10 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.risk.limits.drawdown import TrailingDrawdown
-from projections.risk.limits.loss import DailyLoss
+from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
+from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from projections.risk.policies import Policies, Policy
 from tests.projections.rules_day import ACCOUNT, CALENDAR, NOON, RESET, SECOND
 

@@ -96,6 +96,12 @@ class Day:
         event = LimitsSet(rule_id=rule_id, parameters=parameters)
         return self.book.append(f"limits/{self.account}/{rule_id}", event, actor="risk@desk")[0]
 
+    def old_limit(self, rule_id: str, **parameters: object) -> None:
+        """Set a limit as a log may have it that was written before books refused what none can judge."""
+        event = LimitsSet(rule_id=rule_id, parameters=parameters)
+        self.store.append(f"limits/{self.account}/{rule_id}", event, actor="risk@desk")
+        self.book.refresh()
+
     def fill(
         self,
         side: Side,

@@ -31,9 +31,9 @@ from eventstore.trading import (
     TradeCorrected,
 )
 from projections import Book
-from projections.risk.limits.activity import Cooldown, TradeLimit
 from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
 from projections.risk.policies import Policies
+from projections.rules import Cooldown, TradeLimit
 from projections.sessions import Calendar
 
 SECOND = 1_000_000_000

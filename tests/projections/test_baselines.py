@@ -13,8 +13,8 @@ import pytest
 
 from eventstore import Record
 from eventstore.trading import AccountConfigured, Baseline, EquityMarked, LockoutSet, Side
-from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
 from projections.risk.limits.marks import EquityMarks
+from projections.rules import DailyLoss, DailyProfit, WeeklyLoss
 from tests.projections.checked_orders import PASS, REJECT, check_order
 from tests.projections.rules_day import ACCOUNT, HOUR, RESET, SECOND, Day, trading_day
 

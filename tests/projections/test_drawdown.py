@@ -28,8 +28,8 @@ from eventstore.trading import (
     QuoteReceived,
     Side,
 )
-from projections.risk.limits.drawdown import TrailingDrawdown
 from projections.risk.limits.marks import EquityMarks
+from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from projections.risk.policies import Policies
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, SECOND, Day, marks, the_lockout
 

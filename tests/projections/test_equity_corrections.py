@@ -22,9 +22,9 @@ from eventstore.trading import (
     LockoutSet,
     Side,
 )
-from projections.risk.limits.drawdown import TrailingDrawdown
-from projections.risk.limits.loss import DailyLoss
+from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.marks import EquityMarks
+from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from tests.projections.rules_day import ACCOUNT, Day, details, marks, trading_day
 
 RULES = (TrailingDrawdown(), DailyLoss(), EquityMarks())

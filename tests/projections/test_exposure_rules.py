@@ -32,7 +32,8 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.risk.limits.exposure import exposures, scopes_of
+from projections.risk.caches import risk_cache
+from projections.risk.limits.while_in_breach import scopes_of
 from projections.risk.policies import Policies
 from projections.rules import shipped_rules
 from projections.sessions import Calendar
@@ -103,6 +104,11 @@ def locks(book: Book) -> list[tuple[str, int | None]]:
 # Contracts
 
 
+def worst_cases(book: Book) -> dict[str, Decimal]:
+    worst = risk_cache(book, "A", book.now_ns()).exposure.worst_case
+    return {symbol: most for symbol, most in worst.items() if most}
+
+
 @pytest.mark.parametrize(
     ("held", "orders", "worst"),
     [
@@ -125,24 +131,24 @@ def test_working_orders_count_with_their_worst_case(
         hold(book, held)
     for quantity in orders:
         order(book, quantity)
-    assert exposures(book, "A") == ({} if worst is None else {"ESZ5": Decimal(worst)})
+    assert worst_cases(book) == ({} if worst is None else {"ESZ5": Decimal(worst)})
 
 
 def test_reduce_only_orders_and_closing_a_side_add_nothing(book: Book) -> None:
     hold(book, 2)
     order(book, -9, reduce_only=True)
-    assert exposures(book, "A") == {"ESZ5": Decimal(2)}
+    assert worst_cases(book) == {"ESZ5": Decimal(2)}
     hold(book, 3, "MESZ5", position_side=PositionSide.LONG)
     order(book, -3, "MESZ5", position_side=PositionSide.LONG)
     hold(book, -1, "MESZ5", position_side=PositionSide.SHORT)
     order(book, -4, "MESZ5", position_side=PositionSide.SHORT)
-    assert exposures(book, "A") == {"ESZ5": Decimal(2), "MESZ5": Decimal(8)}
+    assert worst_cases(book) == {"ESZ5": Decimal(2), "MESZ5": Decimal(8)}
 
 
 def test_a_broker_s_symbol_is_the_same_contract(book: Book) -> None:
     hold(book, 2)
     order(book, 1, "B.ESZ5")
-    assert exposures(book, "A") == {"ESZ5": Decimal(3)}
+    assert worst_cases(book) == {"ESZ5": Decimal(3)}
 
 
 def test_exceeding_the_limit_locks_and_requests_a_reduction(book: Book, policies: Policies) -> None:

@@ -23,9 +23,9 @@ from eventstore.trading import (
     Side,
     TradeCorrected,
 )
-from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.policies import ACTOR
+from projections.rules import DailyLoss, DailyProfit, WeeklyLoss
 from tests.projections.rules_day import (
     ACCOUNT,
     HOUR,

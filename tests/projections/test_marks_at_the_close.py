@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from eventstore.trading import EquityMarked, SessionClosed, Side
-from projections.risk.limits.drawdown import TrailingDrawdown
 from projections.risk.limits.marks import EquityMarks
+from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from tests.projections.rules_day import ACCOUNT, HOUR, RESET, SECOND, Day, marks, trading_day
 
 TODAY = date(2026, 11, 20)

@@ -15,8 +15,8 @@ import pytest
 import projections
 from eventstore import Record
 from eventstore.trading import ContractDefined, LimitBreached, LockoutSet, QuoteReceived, QuotesKept, Side
+from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.evidence import QuotesEvidence
-from projections.risk.limits.loss import DailyLoss
 from projections.risk.policies import Policies
 from projections.views.quotes.queries import KEPT_BYTES_MAX, KEPT_MAX, Quotes
 from tests.projections.policy_scene import fail

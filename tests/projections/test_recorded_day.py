@@ -30,7 +30,7 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book
-from projections.risk.limits.loss import DailyLoss
+from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.policies import Policies
 from tests.projections.recorded_day import (
     CROSSING,

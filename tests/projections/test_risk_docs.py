@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from projections.risk.limits.parameters import KINDS, Parameters
+from projections.risk.limits.shipped import SHIPPED
+from projections.views.limits.parameters import Parameters
 from tests.documents import ROOT
 
 TEXT = (ROOT / "docs" / "RISK.md").read_text(encoding="utf-8")
@@ -15,5 +16,5 @@ def test_the_table_lists_each_kind_of_rule_with_its_parameters() -> None:
     table = TEXT.partition("\n## The rules\n")[2].partition("\n## ")[0]
     listed = {found["kind"]: set(re.findall(r"`(\w+)`", found["parameters"])) for found in ROW.finditer(table)}
     common = set(Parameters.__struct_fields__)
-    assert listed == {kind: set(cls.__struct_fields__) - common for kind, cls in KINDS.items()}
+    assert listed == {kind.name: set(kind.parameters.__struct_fields__) - common for kind in SHIPPED}
     assert all(f"`{name}`" in TEXT for name in common)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import projections
+from eventstore import InvalidEvent
 from eventstore.trading import (
     CashKind,
     CashMoved,
@@ -17,7 +18,7 @@ from eventstore.trading import (
     RateQuoted,
 )
 from projections import risk
-from projections.risk.limits.parameters import KINDS
+from projections.risk.limits.kind import KINDS
 from projections.risk.proposals import Cancel, Proposal
 from tests.projections.checked_orders import (
     BUY,
@@ -96,7 +97,7 @@ def test_an_invalid_cause_id_is_rejected(day: Day) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_an_unreadable_limit_rejects_and_is_named(day: Day, kind: str) -> None:
-    day.limit(f"{kind}:mine", limit="much", unexpected="1")
+    day.old_limit(f"{kind}:mine", limit="much", unexpected="1")
     assert rejection(day).startswith(f"the limit {kind}:mine of A, set at position ")
     day.fill(BUY, "5000")
     assert check_order(day, SELL).verdict is PASS
@@ -113,7 +114,9 @@ def test_an_unreadable_limit_rejects_and_is_named(day: Day, kind: str) -> None:
     ],
 )
 def test_a_limit_that_is_not_finite_rejects(day: Day, kind: str, parameters: dict[str, object]) -> None:
-    day.limit(kind, **parameters)
+    with pytest.raises(InvalidEvent, match="expected finite numbers"):
+        day.limit(kind, **parameters)
+    day.old_limit(kind, **parameters)
     assert "expected finite numbers" in rejection(day)
 
 
@@ -151,7 +154,7 @@ def test_a_quote_from_the_future_is_stale(day: Day) -> None:
 def test_concentration_needs_a_quote_of_the_order_s_symbol(day: Day) -> None:
     day.limit("concentration", limit="9")
     assert rejection(day, limit_price=Decimal(1)) == (
-        "concentration cannot be checked: ES was not quoted since the book was opened"
+        "concentration cannot be judged: ES was not quoted since the book was opened"
     )
 
 
@@ -171,7 +174,7 @@ def test_an_unknown_contract_rejects_where_its_multiplier_is_needed(day: Day) ->
     day.fill(BUY, "10", "XYZ")
     day.fill(SELL, "9", "XYZ")
     day.limit("daily-loss", limit="100")
-    assert "daily-loss cannot be checked" in rejection(day)
+    assert "daily-loss cannot be judged" in rejection(day)
     assert "XYZ" in rejection(day)
     day.define("XYZ", "1")
     assert check_order(day).verdict is PASS
@@ -184,7 +187,7 @@ def test_an_open_position_without_multiplier_rejects_with_basis_equity(day: Day)
     why = "the multiplier of XYZ is not known"
     assert [(each.rule_id, each.verdict, each.reason) for each in check_order(day).findings] == [
         ("quotes", REJECT, f"an open position cannot be valued: {why}"),
-        ("daily-loss", REJECT, f"daily-loss cannot be checked: {why}"),
+        ("daily-loss", REJECT, f"daily-loss cannot be judged: {why}"),
     ]
 
 
@@ -199,12 +202,12 @@ def test_amounts_in_different_currencies_are_summed_at_a_rate_only(day: Day) -> 
         (
             "daily-loss",
             REJECT,
-            "daily-loss cannot be checked: no rate from EUR to USD: quote EURUSD, or append RateQuoted",
+            "daily-loss cannot be judged: no rate from EUR to USD: quote EURUSD, or append RateQuoted",
         ),
         (
             "daily-loss:eur",
             REJECT,
-            "daily-loss:eur cannot be checked: no rate from USD to EUR: quote USDEUR, or append RateQuoted",
+            "daily-loss:eur cannot be judged: no rate from USD to EUR: quote USDEUR, or append RateQuoted",
         ),
     ]
     day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
@@ -221,7 +224,7 @@ def test_concentration_across_currencies_needs_a_rate(day: Day) -> None:
     day.quote("15000", "FDAX")
     day.limit("concentration", limit="99")
     assert rejection(day, symbol="FDAX") == (
-        "concentration cannot be checked: no rate from EUR to USD: quote EURUSD, or append RateQuoted"
+        "concentration cannot be judged: no rate from EUR to USD: quote EURUSD, or append RateQuoted"
     )
     day.book.append("rate/-/EURUSD", RateQuoted(base="EUR", quote="USD", rate=Decimal("1.25")))
     [found] = check_order(day, symbol="FDAX").findings
@@ -248,8 +251,8 @@ def test_an_account_that_was_never_opened_is_checked_by_its_worst_currency(day: 
     day.limit("available-balance", minimum="1")
     day.limit("trailing-drawdown", distance="1000")
     reasons = [each.reason for each in check_order(day, account="B").findings if each.rule_id != "daily-loss"]
-    assert "available-balance cannot be checked: account B has no balance" in reasons
-    assert "trailing-drawdown cannot be checked: account B has no starting balance" in reasons
+    assert "available-balance cannot be judged: account B has no balance" in reasons
+    assert "trailing-drawdown cannot be judged: account B has no starting balance" in reasons
 
 
 def test_cash_alone_is_a_balance_but_no_starting_balance(day: Day) -> None:

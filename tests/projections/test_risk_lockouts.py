@@ -22,7 +22,7 @@ from eventstore.trading import (
 )
 from projections import risk
 from projections.risk.proposals import Cancel
-from projections.views.limits.view import Limit
+from projections.views.limits.limit import Limit
 from tests.projections.checked_orders import (
     BUY,
     PASS,
@@ -175,7 +175,7 @@ def test_new_exposure_of_a_request_is_checked_like_any_other(day: Day) -> None:
 def test_a_reduction_passes_every_other_check(day: Day) -> None:
     day.fill(BUY, "5000", quantity="2")
     day.limit("order-size", limit="1")
-    day.limit("daily-loss", limit="broken")
+    day.old_limit("daily-loss", limit="broken")
     day.book.append("blackout/-/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR))
     day.store.append("lockout/B/x", LockoutSet(rule_id="x"))
     assert check_order(day, SELL, "2").findings == ()

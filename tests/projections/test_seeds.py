@@ -44,10 +44,8 @@ program = "50K"
 [accounts.ACC1.limits.daily-loss]
 limit = "500"
 
-[accounts.ACC1.limits."news/no-trade"]
-minutes = 5
-until = 2026-12-31
-windows = [{from = 09:30:00, only = true}]
+[accounts.ACC1.limits."maximum-position:news/no trade"]
+limits = {ESZ5 = 3}
 
 [accounts.ACC2]
 starting_balance = 25000
@@ -98,11 +96,10 @@ def test_a_file_says_how_accounts_begin_their_calendars_and_their_limits(tmp_pat
         ),
         "ACC2": Calendar(zone="UTC", open=time(0), reset=time(0), weekdays=(0, 6)),
     }
-    windows = [{"from": "09:30:00", "only": True}]
     assert found.limits == {
         "ACC1": (
             LimitsSet(rule_id="daily-loss", parameters={"limit": "500"}),
-            LimitsSet(rule_id="news/no-trade", parameters={"minutes": 5, "until": "2026-12-31", "windows": windows}),
+            LimitsSet(rule_id="maximum-position:news/no trade", parameters={"limits": {"ESZ5": 3}}),
         ),
         "ACC2": (DAILY_LOSS,),
         "ACC3": (DAILY_LOSS,),
@@ -115,7 +112,7 @@ def test_seeding_appends_each_fact_with_who_did_it_and_a_second_time_nothing(sto
     assert [record.stream for record in records] == [
         "account/ACC1/-",
         "limits/ACC1/daily-loss",
-        "limits/ACC1/news%2Fno-trade",
+        "limits/ACC1/maximum-position:news%2Fno trade",
         "account/ACC2/-",
         "limits/ACC2/daily-loss",
         "limits/ACC3/daily-loss",
@@ -141,10 +138,10 @@ def test_a_changed_file_changes_nothing_that_was_seeded(store: EventStore, tmp_p
 def test_what_a_changed_file_adds_is_seeded(store: EventStore, tmp_path: Path) -> None:
     book = projections.open(store)
     written(tmp_path, RISK).apply(book, "risk desk")
-    more = '\n[accounts.ACC2.limits.max-orders]\nlimit = 9\n[accounts.ACC4]\nstarting_balance = "1"\n'
+    more = '\n[accounts.ACC2.limits.order-size]\nlimit = 9\n[accounts.ACC4]\nstarting_balance = "1"\n'
     records = written(tmp_path, RISK + more).apply(book, "risk desk")
     assert [record.stream for record in records] == [
-        "limits/ACC2/max-orders",
+        "limits/ACC2/order-size",
         "account/ACC4/-",
         "limits/ACC4/daily-loss",
     ]
@@ -157,7 +154,10 @@ def test_a_limit_that_was_set_by_hand_before_stays(store: EventStore, tmp_path: 
     store.append("account/ACC2/-", opened)
     book = projections.open(store)
     records = written(tmp_path, RISK).apply(book, "risk desk")
-    assert [record.stream for record in records][:2] == ["account/ACC1/-", "limits/ACC1/news%2Fno-trade"]
+    assert [record.stream for record in records][:2] == [
+        "account/ACC1/-",
+        "limits/ACC1/maximum-position:news%2Fno trade",
+    ]
     assert ("limits/ACC1/daily-loss", by_hand) in facts(store)
     assert [event for stream, event in facts(store) if stream == "account/ACC2/-"] == [opened]
 

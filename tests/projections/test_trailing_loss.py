@@ -12,9 +12,9 @@ from eventstore.trading import (
     QuoteReceived,
     Side,
 )
-from projections.risk.limits import loss
-from projections.risk.limits.loss import DailyLoss, DailyProfit, WeeklyLoss
+from projections.risk.limits import result_kind
 from projections.risk.limits.marks import EquityMarks
+from projections.rules import DailyLoss, DailyProfit, WeeklyLoss
 from tests.projections.rules_day import (
     HOUR,
     NOON,
@@ -183,7 +183,7 @@ def test_with_basis_realized_a_quote_computes_nothing(day: Day, monkeypatch: pyt
     day.limit("weekly-loss", limit="1000")
     day.limit("daily-profit", target="1000")
     day.fill(Side.BUY, "5000")
-    monkeypatch.setattr(loss, "period_results", None)
+    monkeypatch.setattr(result_kind, "period_results", None)
     day.quote("1")
     assert not day.policies.stopped
     assert not day.lockouts()

@@ -29,8 +29,8 @@ from eventstore.trading import (
 from projections import Policies
 from projections.decimals import FIXED
 from projections.risk.account_figures import figures_of
-from projections.risk.limits.figures import period_results
-from projections.risk.limits.parameters import Basis, DailyLossParameters
+from projections.risk.limits.daily_loss import DailyLossParameters
+from projections.risk.limits.results import Basis, period_results
 from projections.rules import shipped_rules
 from tests.proving import rounds
 from tests.reference.baselines import DAY, Account

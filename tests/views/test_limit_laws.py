@@ -86,16 +86,16 @@ def test_what_held_at_any_time_is_what_the_whole_history_says(
     for number, (verb, figure, at) in enumerate(steps):
         recorded = 4 * number + 1
         if verb == "set":
-            event: Event = LimitsSet(rule_id="loss", parameters={"limit": figure}, effective_from=at)
+            event: Event = LimitsSet(rule_id="daily-loss", parameters={"limit": figure}, effective_from=at)
             model.settings.append((recorded, figure, max(recorded, at or 0)))
         else:
             event = SessionReset(trading_day=DAY + timedelta(figure), scheduled_for=at or 0)
             model.sessions.append((recorded, figure, at or 0))
-        log.add("limits/A/loss", event, recorded_at=recorded)
+        log.add("limits/A/daily-loss", event, recorded_at=recorded)
         if number == cut:
             log.restart()
     for instant in range(50):
-        found = log.limits.get("A", "loss", instant)
+        found = log.limits.get("A", "daily-loss", instant)
         held = None if found is None else found.parameters["limit"]
         assert held == model.held_among(len(model.settings), instant)
         waiting = sorted(log.limits.pending("A", instant), key=lambda limit: limit.position)

@@ -37,8 +37,8 @@ class LimitsLog:
     def set(self, at: int, limit: int | str | None = None, *, effective_from: int | None = None, **more: Any) -> Record:  # noqa: ANN401 - any parameter
         self.clock.set(at)
         parameters = more if limit is None else {"limit": limit, **more}
-        event = LimitsSet(rule_id="loss", parameters=parameters, effective_from=effective_from)
-        return self.book.append("limits/A/loss", event, actor="desk")[0]
+        event = LimitsSet(rule_id="daily-loss", parameters=parameters, effective_from=effective_from)
+        return self.book.append("limits/A/daily-loss", event, actor="desk")[0]
 
     def session(self, at: int, begins: int | None = None, day: int = 0) -> None:
         """Tell at `at` of a session that began, or begins, at another time."""
@@ -50,7 +50,7 @@ class LimitsLog:
         self.book.append("session/A/day", event)
 
     def held(self, *instants: int) -> list[Any]:
-        found = [self.book.limits.get("A", "loss", at) for at in instants]
+        found = [self.book.limits.get("A", "daily-loss", at) for at in instants]
         return [None if limit is None else limit.parameters["limit"] for limit in found]
 
     def waits(self, at: int) -> list[Any]:
@@ -70,28 +70,28 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 @pytest.mark.parametrize("actor", [None, ""])
 def test_setting_a_limit_requires_an_actor(store: EventStore, actor: str | None) -> None:
-    event = LimitsSet(rule_id="loss", parameters={"limit": Decimal(500)})
-    batches = [Batch("limits/A/other", event, actor="desk"), Batch("limits/A/loss", event, actor=actor)]
+    event = LimitsSet(rule_id="daily-loss", parameters={"limit": Decimal(500)})
+    batches = [Batch("limits/A/other", event, actor="desk"), Batch("limits/A/daily-loss", event, actor=actor)]
     with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
-        store.append("limits/A/loss", event, actor=actor)
+        store.append("limits/A/daily-loss", event, actor=actor)
     with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
         store.append_many(batches)
     with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
-        projections.open(store).append("limits/A/loss", event, actor=actor)
+        projections.open(store).append("limits/A/daily-loss", event, actor=actor)
     with pytest.raises(InvalidEvent, match="Waived requires an actor"):
-        store.enqueue("limits/A/loss", Waived(), actor=actor)
+        store.enqueue("limits/A/daily-loss", Waived(), actor=actor)
     with pytest.raises(InvalidEvent, match="LimitsSet must be at least SYNCED"):
-        store.enqueue("limits/A/loss", event, actor="desk")
+        store.enqueue("limits/A/daily-loss", event, actor="desk")
     store.flush()
     assert store.head() == 0
 
 
 def test_a_rule_s_first_setting_holds_at_once_and_says_who_set_it(log: LimitsLog) -> None:
-    record = log.set(100, "500.00", warnings=["400"])
+    record = log.set(100, "500.00", warn_at="0.5")
     assert log.held(99, 100) == [None, "500.00"]
     (limit,) = log.book.limits.of("A")
-    assert (limit.account, limit.rule_id, limit.revision, limit.actor) == ("A", "loss", 1, "desk")
-    assert (limit.parameters, limit.position) == ({"limit": "500.00", "warnings": ["400"]}, record.position)
+    assert (limit.account, limit.rule_id, limit.revision, limit.actor) == ("A", "daily-loss", 1, "desk")
+    assert (limit.parameters, limit.position) == ({"limit": "500.00", "warn_at": "0.5"}, record.position)
     assert (limit.set_at, limit.effective_from, limit.in_force_at) == (100, None, 100)
     assert (limit.loosens, limit.superseded_at) == (False, None)
     assert log.book.limits.of("B") == log.book.limits.pending("B") == ()
@@ -100,8 +100,10 @@ def test_a_rule_s_first_setting_holds_at_once_and_says_who_set_it(log: LimitsLog
 
 def test_figures_given_as_decimals_are_kept_exactly(log: LimitsLog) -> None:
     log.clock.set(100)
-    event = LimitsSet(rule_id="loss", parameters={"limit": Decimal("500.10"), "weights": {"MES": Decimal("0.1")}})
-    log.book.append("limits/A/loss", event, actor="desk")
+    event = LimitsSet(
+        rule_id="maximum-contracts", parameters={"limit": Decimal("500.10"), "weights": {"MES": Decimal("0.1")}}
+    )
+    log.book.append("limits/A/daily-loss", event, actor="desk")
     assert log.book.limits.of("A")[0].parameters == {"limit": "500.10", "weights": {"MES": "0.1"}}
 
 
@@ -241,25 +243,27 @@ def test_the_same_again_holds_at_once_and_ends_what_waits(log: LimitsLog) -> Non
 
 
 def test_what_tightens_and_loosens_waits_as_a_whole(log: LimitsLog) -> None:
-    log.set(100, 500, cooldown=60)
-    log.set(200, 400, cooldown=30)
+    log.set(100, 500, net_of_fees=True)
+    log.set(200, 400, net_of_fees=False)
     assert log.held(200) == [500]
-    assert log.book.limits.pending("A", 200)[0].loosened == ("cooldown",)
+    assert log.book.limits.pending("A", 200)[0].loosened == ("net_of_fees",)
 
 
 def test_a_revision_s_number_does_not_decide(log: LimitsLog) -> None:
     log.set(100, 500)
-    log.book.append("limits/A/loss", LimitsSet(rule_id="loss", revision=-1, parameters={"limit": 400}), actor="desk")
+    log.book.append(
+        "limits/A/daily-loss", LimitsSet(rule_id="daily-loss", revision=-1, parameters={"limit": 400}), actor="desk"
+    )
     assert [(limit.revision, limit.parameters["limit"]) for limit in log.book.limits.of("A")] == [(-1, 400)]
 
 
 def test_rules_are_kept_apart_and_sorted(log: LimitsLog) -> None:
     log.set(100, 500)
-    for rule_id in ("zeta", "alpha"):
+    for rule_id in ("weekly-loss", "consistency"):
         log.book.append("limits/A/x", LimitsSet(rule_id=rule_id, parameters={"limit": 1}), actor="desk")
-    assert [limit.rule_id for limit in log.book.limits.of("A")] == ["alpha", "loss", "zeta"]
-    assert [limit.rule_id for limit in log.book.limits.history("A")] == ["loss", "zeta", "alpha"]
-    assert [limit.rule_id for limit in log.book.limits.history("A", "zeta")] == ["zeta"]
+    assert [limit.rule_id for limit in log.book.limits.of("A")] == ["consistency", "daily-loss", "weekly-loss"]
+    assert [limit.rule_id for limit in log.book.limits.history("A")] == ["daily-loss", "weekly-loss", "consistency"]
+    assert [limit.rule_id for limit in log.book.limits.history("A", "weekly-loss")] == ["weekly-loss"]
 
 
 def test_a_clock_that_was_set_back_does_not_undo_a_limit(log: LimitsLog) -> None:
@@ -274,9 +278,11 @@ def test_limits_and_what_waits_survive_a_restart(tmp_path: Path) -> None:
     clock = EpochClock(100)
     with eventstore.open(tmp_path / "data", clock=clock) as store, projections.open(store) as book:
         for limit in (500, 400):
-            book.append("limits/A/loss", LimitsSet(rule_id="loss", parameters={"limit": limit}), actor="desk")
+            book.append(
+                "limits/A/daily-loss", LimitsSet(rule_id="daily-loss", parameters={"limit": limit}), actor="desk"
+            )
         assert book.snapshot()
-        book.append("limits/A/loss", LimitsSet(rule_id="loss", parameters={"limit": 900}), actor="desk")
+        book.append("limits/A/daily-loss", LimitsSet(rule_id="daily-loss", parameters={"limit": 900}), actor="desk")
         before = book.limits.of("A"), book.limits.pending("A")
     with eventstore.open(tmp_path / "data", clock=clock) as store:
         again = projections.open(store)
@@ -290,7 +296,7 @@ def test_the_past_is_read_from_the_log_where_the_state_forgot_it(log: LimitsLog)
         log.set(at, 1_000 - at)
     log.set(500, 999)
     state: LimitsState = log.book.state("limits", "A")
-    assert len(state.rules["loss"].settings) == 100
+    assert len(state.rules["daily-loss"].settings) == 100
     assert log.held(99, 100, 250, 399, 600) == [None, 900, 750, 601, 601]
     assert len(log.book.limits.history("A")) == 301
 
@@ -317,7 +323,7 @@ def test_too_many_rules_are_an_error_before_anything_changes(log: LimitsLog, mon
     monkeypatch.setattr(limits, "RULES_MAX", 1)
     log.set(100, 500)
     log.set(200, 400)
-    log.book.append("limits/A/more", LimitsSet(rule_id="more"), actor="desk")
+    log.book.append("limits/A/blackout", LimitsSet(rule_id="blackout"), actor="desk")
     with pytest.raises(PartitionParked, match="limits of 1 rules, and the record at position 3"):
         log.book.limits.of("A")
 
@@ -328,7 +334,9 @@ def breach(rule_id: str, figure: int, **more: Any) -> LimitBreached:  # noqa: AN
 
 def test_breaches_are_kept_by_rule(log: LimitsLog) -> None:
     details = {"quotes": {"ESZ5": "6000.25"}}
-    log.book.append("breach/A/loss", breach("loss", 510, basis="net", currency="USD", trading_day=DAY, details=details))
+    log.book.append(
+        "breach/A/daily-loss", breach("daily-loss", 510, basis="net", currency="USD", trading_day=DAY, details=details)
+    )
     (late,) = log.book.append("breach/A/size", breach("size", 501, severity=Severity.LOCKOUT), occurred_at=5)
     first, second = log.book.limits.breaches("A")
     assert (first.figure, first.limit) == (Decimal(510), Decimal(500))
@@ -341,7 +349,7 @@ def test_breaches_are_kept_by_rule(log: LimitsLog) -> None:
 
 
 def test_the_newest_thousand_breaches_are_kept(log: LimitsLog) -> None:
-    log.book.append("breach/A/loss", [breach("loss", number) for number in range(1, 1_004)])
+    log.book.append("breach/A/daily-loss", [breach("daily-loss", number) for number in range(1, 1_004)])
     assert [each.figure for each in log.book.limits.breaches("A")] == list(range(4, 1_004))
     state: LimitsState = log.book.state("limits", "A")
     assert state.breach_count == 1_003

@@ -27,8 +27,8 @@ from eventstore.trading import (
     SessionClosed,
 )
 from projections import Book
-from projections.risk.limits.drawdown import TrailingDrawdown
 from projections.risk.limits.marks import EquityMarks
+from projections.risk.limits.trailing_drawdown import TrailingDrawdown
 from projections.views import moved_marks
 from projections.views.accounts import capital
 from projections.views.high_water_marks import DayHigh, Highs

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore.trading import Baseline
-from projections.risk.limits.parameters import is_on_equity_result, read_shipped
+from projections.risk.limits.results import ResultParameters
+from projections.views.limits.parameters import read_enabled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from projections.book import Book
-    from projections.views.limits.view import Limit
+    from projections.views.limits.limit import Limit
 
 
 def needs_baseline(limit: Limit) -> bool:
     """Return whether an enabled limit is measured from a baseline."""
-    return is_on_equity_result(read_shipped(limit))
+    parameters = read_enabled(limit)
+    return isinstance(parameters, ResultParameters) and parameters.is_on_equity
 
 
 def lacks_baseline(book: Book, account: str) -> bool:

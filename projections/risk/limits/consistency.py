@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING, ClassVar
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from typing_extensions import override
 
@@ -11,33 +12,66 @@ from eventstore import UnknownContract
 from eventstore.trading import SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
 from projections.risk.days import day_of
-from projections.risk.limits.base import Breach, Rule, now_of
-from projections.risk.limits.parameters import ConsistencyParameters, Parameters
-from projections.risk.limits.sentences import money, until
+from projections.risk.limits.breaches import Breach, now_of
+from projections.risk.limits.kind import LimitKind, Measure
+from projections.risk.limits.sentences import money, unit_of, until
+from projections.views.limits.directions import HIGHER, Measured, from_loose_to_strict
+from projections.views.limits.parameters import Parameters, above_zero
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from decimal import Decimal
 
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
-    from projections.views.limits.view import Limit
+    from projections.risk.proposals import CheckContext
+    from projections.views.limits.limit import Limit
 
 _HUNDRED = 100
+PROFITABLE_DAYS_MIN = 2
+"""With one profitable day its share is all there is, and says nothing about consistency."""
 
 
-class Consistency(Rule[ConsistencyParameters]):
+class ConsistencyParameters(Parameters, frozen=True, kw_only=True):
+    """`limit`: the largest share (0 to 1) of the total profit made on the best day; a breach is a warning.
+
+    It is judged from the second profitable day on.
+    """
+
+    limit: Annotated[Decimal, HIGHER, Measured.SHARE]
+    net_of_fees: Annotated[bool, from_loose_to_strict(False, True)] = True  # noqa: FBT003 - values of a choice
+    severity: Annotated[Severity, from_loose_to_strict("WARNING", "LOCKOUT")] = Severity.WARNING
+
+    @override
+    def problem(self) -> str | None:
+        return above_zero("limit", self.limit)
+
+
+class _BestDay(NamedTuple):
+    """The best day, its profit, and that of all days."""
+
+    day: str
+    profit: Decimal
+    total: Decimal
+
+
+class Consistency(LimitKind[ConsistencyParameters]):
     """Warns, or locks until the next reset, if at a session's close the best day's share of all profit reaches `limit`.
 
     The share is as proprietary trading firms define it: the best day's net profit divided by the net profit of all
-    days, losing days included; without a total profit there is no share. The newest 400 days with any activity count.
-    It is not evaluated while a traded contract has no multiplier.
+    days, losing days included; without a total profit, or with a single profitable day, there is no share. The newest
+    400 days with any activity count. It is not judged while a traded contract has no multiplier.
     """
 
     name = "consistency"
     parameters: ClassVar[type[Parameters]] = ConsistencyParameters
+    unit: ClassVar[Measured | None] = Measured.SHARE
+    checked: ClassVar[bool] = False
     types: ClassVar[tuple[type[Event], ...]] = (SessionClosed,)
+
+    @override
+    def measure(self, context: CheckContext, limit: Limit, parameters: ConsistencyParameters) -> Measure:
+        return _measure(context.book, context.account, _currency(context.book, context.account, parameters), parameters)
 
     @override
     def breaches(
@@ -46,59 +80,69 @@ class Consistency(Rule[ConsistencyParameters]):
         event, account = trigger.event, trigger.account
         if not isinstance(event, SessionClosed):
             return
-        own = book.accounts.get(account)
-        currency = parameters.currency or (None if own is None else own.currency)
-        days, others = _days(book, account, currency, net=parameters.net_of_fees)
-        total = _sum(days.values())
-        if total <= ZERO:
+        currency = _currency(book, account, parameters)
+        try:
+            measure = _measure(book, account, currency, parameters)
+        except UnknownContract:
+            # One unknown day makes every share wrong: the limit is unjudged until the contract is defined.
             return
-        best_day = max(days, key=lambda name: days[name])
-        share = FIXED.divide(days[best_day], total)
-        if share < parameters.limit:
+        best: _BestDay | None = measure.parts
+        if best is None or measure.figure < measure.limit:
             return
-        # The ledger marks a date in UTC that no session covers with a tilde.
-        unit = f" {currency}" if currency else ""
         # A close exactly at the reset belongs to the day before.
         session = book.sessions.current(account, trigger.at - 1)
         ends_at = day_of(book, account, trigger.at, now_of(trigger)).ends_at
         reason = (
-            f"the best day {best_day.removeprefix('~')} made {money(days[best_day])} of {money(total)}{unit}: "
-            f"{_percent(share)} %, the limit is {_percent(parameters.limit)} %"
+            f"the best day {best.day} made {money(best.profit)} of {money(best.total)}{unit_of(currency)}: "
+            f"{_percent(measure.figure)} %, the limit is {_percent(parameters.limit)} %"
         )
         if parameters.severity is not Severity.WARNING:
             reason += f"; {until(book, account, ends_at)}"
+        details = {"best_day": best.day, "best": str(best.profit), "total": str(best.total)}
         yield Breach(
-            figure=share,
+            figure=measure.figure,
             limit=parameters.limit,
             reason=reason,
             until=ends_at,
             currency=currency,
             basis="best day ÷ total profit",
             trading_day=event.trading_day or (None if session is None else session.trading_day),
-            details=others | {"best_day": best_day.removeprefix("~"), "best": str(days[best_day]), "total": str(total)},
+            details=_others(book, account, currency, net=parameters.net_of_fees) | details,
         )
 
 
-def _days(
-    book: Book, account: str, currency: str | None, *, net: bool
-) -> tuple[dict[str, Decimal], dict[str, dict[str, str]]]:
-    """Return the result of each day in a currency, and as a detail the sums of all days in others."""
-    days: dict[str, Decimal] = {}
+def _currency(book: Book, account: str, parameters: ConsistencyParameters) -> str | None:
+    own = book.accounts.get(account)
+    return parameters.currency or (None if own is None else own.currency)
+
+
+def _measure(book: Book, account: str, currency: str | None, parameters: ConsistencyParameters) -> Measure:
+    """Return the best day's share, zero where there is none; raise UnknownContract while a day is not known."""
+    days = {
+        name: one.net_result if parameters.net_of_fees else one.before_fees
+        for name, totals in book.pnl.days(account)
+        for one in totals
+        if one.currency == currency
+    }
+    total = _sum(days.values())
+    if total <= ZERO or sum(amount > ZERO for amount in days.values()) < PROFITABLE_DAYS_MIN:
+        return Measure(ZERO, parameters.limit, currency=currency)
+    best = max(days, key=lambda name: days[name])
+    share = FIXED.divide(days[best], total)
+    # The ledger marks a date in UTC that no session covers with a tilde.
+    parts = _BestDay(best.removeprefix("~"), days[best], total)
+    return Measure(share, parameters.limit, currency=currency, parts=parts)
+
+
+def _others(book: Book, account: str, currency: str | None, *, net: bool) -> dict[str, dict[str, str]]:
+    """Return, as a detail, the sums of all days in other currencies."""
     others: dict[str, list[Decimal]] = {}
-    try:
-        totals_by_day = book.pnl.days(account)
-    except UnknownContract:
-        # One unknown day makes every share wrong: the rule waits until the contract is defined.
-        return {}, {}
-    for name, totals in totals_by_day:
+    for _, totals in book.pnl.days(account):
         for one in totals:
-            amount = one.net_result if net else one.before_fees
-            if one.currency == currency:
-                days[name] = amount
-            else:
-                others.setdefault(one.currency or "", []).append(amount)
+            if one.currency != currency:
+                others.setdefault(one.currency or "", []).append(one.net_result if net else one.before_fees)
     sums = {other: str(_sum(amounts)) for other, amounts in others.items()}
-    return days, {"other_currencies": sums} if sums else {}
+    return {"other_currencies": sums} if sums else {}
 
 
 def _sum(amounts: Iterable[Decimal]) -> Decimal:

@@ -9,7 +9,7 @@ from typing_extensions import override
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import stream_of
 from eventstore.trading import LimitBreached, LockoutSet, QuotesKept
-from projections.risk.limits.base import now_of
+from projections.risk.limits.breaches import now_of
 from projections.risk.policies import Decision, Policy, TriggerKind
 
 if TYPE_CHECKING:

@@ -14,20 +14,22 @@ from eventstore.trading import EquityMarked, QuoteUsed, SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import AccountFigures, figures_of
 from projections.risk.caches import risk_cache
-from projections.risk.limits.base import now_of, per_account
-from projections.risk.limits.drawdown import EVENTS, confirmed_now, floor_at, high_of, marked_high
-from projections.risk.limits.figures import cannot_change
-from projections.risk.limits.parameters import (
-    Basis,
-    DailyLossParameters,
+from projections.risk.limits.breaches import now_of, per_account
+from projections.risk.limits.daily_loss import DailyLossParameters
+from projections.risk.limits.results import Basis, ResultParameters, cannot_change
+from projections.risk.limits.trailing_drawdown import (
+    EVENTS,
     TrailingDrawdownParameters,
-    is_on_equity_result,
-    read_shipped,
+    confirmed_now,
+    floor_at,
+    high_of,
+    marked_high,
 )
 from projections.risk.policies import Decision, Policy
 from projections.valuation import Status
 from projections.view import SHARED
 from projections.views.baselines import mark_of
+from projections.views.limits.parameters import read_enabled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +90,7 @@ def _followed(book: Book, trigger: Trigger) -> _Followed:
         return _Followed((), day_best=False, day_result=False, cannot_change=True)
     cache = risk_cache(book, trigger.account, now_of(trigger))
     readable = cache.memoize(
-        "limits", EquityMarks.name, lambda: tuple((each, read_shipped(each)) for each in cache.limits)
+        "limits", EquityMarks.name, lambda: tuple((each, read_enabled(each)) for each in cache.limits)
     )
     own = cache.account
     for limit, parameters in readable:
@@ -96,7 +98,7 @@ def _followed(book: Book, trigger: Trigger) -> _Followed:
             if own is None or parameters.currency in {None, own.currency}:
                 drawdowns.append(parameters)
                 unaffected = unaffected and cannot_change(book, trigger, limit, parameters.basis)
-        elif is_on_equity_result(parameters):
+        elif isinstance(parameters, ResultParameters) and parameters.is_on_equity:
             day_result = True
             if isinstance(parameters, DailyLossParameters) and parameters.trailing:
                 day_best = True

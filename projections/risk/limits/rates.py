@@ -12,7 +12,7 @@ from eventstore.streams import stream_of
 from eventstore.trading import RateQuoted
 from projections.decimals import FIXED
 from projections.risk.caches import risk_cache
-from projections.risk.limits.base import now_of
+from projections.risk.limits.breaches import now_of
 from projections.risk.policies import Decision, LeasedPolicy
 from projections.valuation import Status
 from projections.view import SHARED

@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from eventstore.clock import NANOSECONDS
-from projections.decimals import FIXED
+from eventstore.trading import Verdict
+from projections.decimals import FIXED, ZERO
+from projections.risk.days import TradingPeriod, day_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from projections.book import Book
+    from projections.risk.proposals import CheckContext
 
 _CENT, _SHOWN = Decimal("0.01"), Decimal("0.00000001")
 # Eight decimals more must fit into the 34 digits of the decimal context.
@@ -50,3 +55,30 @@ def instant(book: Book, account: str, at: int) -> str:
 def until(book: Book, account: str, at: int | None) -> str:
     """Return how long a lockout lasts: `locked until …`, or `locked without end`."""
     return "locked without end" if at is None else f"locked until {instant(book, account, at)}"
+
+
+def haircut_of(context: CheckContext, converted: Decimal) -> Decimal:
+    """Return by how much the account's haircut on converted amounts narrows headroom; it changes no figure."""
+    haircut = context.cache.configuration.haircut
+    return converted * haircut if haircut else ZERO
+
+
+def reserved(reserve: Decimal) -> str:
+    return f", {money(reserve)} held back for converted amounts" if reserve else ""
+
+
+def unit_of(currency: str | None) -> str:
+    return "" if currency is None else f" {currency}"
+
+
+def lock_suffix(
+    context: CheckContext,
+    reached: bool,  # noqa: FBT001 - internal
+    verdict: Verdict,
+    find: Callable[..., TradingPeriod] = day_of,
+) -> str:
+    """Return the end of the sentence: a limit that is reached locks until the end of the day or week."""
+    if not reached or verdict is not Verdict.REJECT:
+        return " reached" if reached else ""
+    book, account, at = context.book, context.account, context.at
+    return f" reached; {until(book, account, find(book, account, at, at).ends_at)}"

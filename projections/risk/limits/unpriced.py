@@ -21,7 +21,7 @@ from eventstore.trading import (
 from projections.decimals import FIXED
 from projections.risk.account_figures import figures_of
 from projections.risk.days import calendar_day_if_missing, day_of
-from projections.risk.limits.base import now_of
+from projections.risk.limits.breaches import now_of
 from projections.risk.limits.sentences import until
 from projections.risk.policies import Decision, LeasedPolicy
 

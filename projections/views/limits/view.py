@@ -11,7 +11,10 @@ from typing_extensions import override
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, asked_ns
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
+from projections.valuation import Status
 from projections.view import BookReader, View
+from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
+from projections.views.limits.limit import Limit
 from projections.views.limits.loosening import loosened
 
 RULES_MAX = 1_000
@@ -29,47 +32,6 @@ class TooManyRules(StoreError):
             f"{account} has limits of {RULES_MAX:,} rules, and the record at position {position} sets one more: set an "
             "existing rule again instead of naming another"
         )
-
-
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """One setting of a rule: all of its parameters, which must not be changed by the reader. Times are UNIX ns.
-
-    `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is None
-    while it waits for a session. `superseded_at` is when a newer setting replaced it before it came into force; it then
-    never does. `position` is its log position.
-    """
-
-    account: str
-    rule_id: str
-    revision: int
-    parameters: dict[str, Any]
-    set_at: Instant
-    effective_from: Instant | None
-    loosened: tuple[str, ...]
-    in_force_at: Instant | None
-    superseded_at: Instant | None = None
-    actor: str
-    note: str
-    position: int
-
-    @property
-    def loosens(self) -> bool:
-        """Whether it has to wait for a session."""
-        return bool(self.loosened)
-
-    @property
-    def ready_at(self) -> int:
-        """The earliest instant at which it can be in force, whatever it changes."""
-        return self.set_at if self.effective_from is None else max(self.set_at, self.effective_from)
-
-    def is_in_force(self, at_ns: int) -> bool:
-        """Return whether it had come into force; of a rule's settings that have, the newest one holds."""
-        return self.superseded_at is None and self.in_force_at is not None and self.in_force_at <= at_ns
-
-    def is_pending(self, at_ns: int) -> bool:
-        """Return whether it had been set at an instant, and was neither in force nor superseded."""
-        waits = self.superseded_at is None or at_ns < self.superseded_at
-        return self.set_at <= at_ns and waits and not self.is_in_force(at_ns)
 
 
 class RecordedBreach(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +86,7 @@ class LimitsView(View[LimitsState]):
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 1
+    revision: ClassVar[int] = 2
     types: ClassVar[tuple[type[Event], ...] | None] = (LimitsSet, LimitBreached, SessionOpened, SessionReset)
 
     def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
@@ -167,7 +129,7 @@ class LimitsView(View[LimitsState]):
             parameters=event.parameters,
             set_at=now,
             effective_from=event.effective_from,
-            loosened=() if held is None else loosened(held.parameters, event.parameters),
+            loosened=() if held is None else loosened(event.rule_id, held.parameters, event.parameters),
             in_force_at=None,
             actor=record.actor,
             note=record.note,
@@ -214,6 +176,18 @@ class Limits:
         rules = self._folded(account).values()
         found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]
         return tuple(sorted(found, key=_log_position))
+
+    def headroom(self, account: str, at: Times | None = None) -> tuple[Headroom, ...]:
+        """Return how far an account is from each limit in force, in the order in which orders are checked."""
+        return headroom_of(self._book, account, self._at(account, at))
+
+    def unjudged(self, account: str, at: Times | None = None) -> tuple[Unjudged, ...]:
+        """Return the limits in force that are not judged, and why: new exposure is rejected while there is one."""
+        return tuple(
+            Unjudged(rule_id=each.rule_id, why=each.why)
+            for each in self.headroom(account, at)
+            if each.status is not Status.KNOWN
+        )
 
     def breaches(self, account: str, rule_id: str | None = None) -> tuple[RecordedBreach, ...]:
         """Return the account's last 1,000 breaches, or those of a rule among them, oldest first."""

@@ -1,106 +1,87 @@
-"""Rules on how much is traded: a limit of trades in a day, and a pause after losses."""
+"""The cooldown: a pause after losses."""
 
 from __future__ import annotations
 
 import decimal
 from decimal import Decimal
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import SEPARATOR
 from eventstore.trading import (
-    Allows,
-    EnforcementAction,
     FeeCharged,
     LimitsSet,
     OrderFilled,
-    OrderSubmitted,
     PositionAdjusted,
-    SessionOpened,
-    SessionReset,
     TradeBusted,
     TradeCorrected,
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
 from projections.risk.days import day_of
-from projections.risk.limits.base import Breach, Rule, now_of
-from projections.risk.limits.figures import sentence
-from projections.risk.limits.parameters import CooldownParameters, Parameters, TradeLimitParameters
+from projections.risk.limits.breaches import Breach, now_of
+from projections.risk.limits.kind import LimitKind, Measure
+from projections.risk.limits.results import sentence
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind
 from projections.views.executions.ledger_entry import ledger_key
 from projections.views.executions.pnl_totals import Rates
+from projections.views.limits.directions import HIGHER, SHORTER, Measured
+from projections.views.limits.parameters import Parameters, above_zero
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
+    from projections.risk.proposals import CheckContext
     from projections.views.executions.trip import RoundTrip
-    from projections.views.limits.view import Limit
+    from projections.views.limits.limit import Limit
 
 _MINUTE = 60 * NANOSECONDS
+HOUR = 60 * _MINUTE
 
 
-class TradeLimit(Rule[TradeLimitParameters]):
-    """Locks new exposure until the reset once a trading day has the allowed number of orders, fills or round trips.
+class CooldownParameters(Parameters, frozen=True, kw_only=True):
+    """After `losing_trips` losing round trips in a row, or one that lost `loss` or more, no new exposure for a while.
 
-    Whatever its parameters say, it liquidates nothing, and open positions may be closed.
+    `duration` is in ns. Set at least one of `losing_trips` and `loss`.
     """
 
-    name = "trade-limit"
-    parameters: ClassVar[type[Parameters]] = TradeLimitParameters
-    types: ClassVar[tuple[type[Event], ...]] = (
-        OrderSubmitted,
-        OrderFilled,
-        TradeExecuted,
-        PositionAdjusted,
-        LimitsSet,
-        SessionOpened,
-        SessionReset,
-    )
+    duration: Annotated[int, SHORTER, Measured.DURATION] = HOUR
+    losing_trips: Annotated[int | None, HIGHER, Measured.COUNT] = None
+    loss: Annotated[Decimal | None, HIGHER, Measured.MONEY] = None
 
     @override
-    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, TradeLimitParameters]]:
-        for limit, parameters in super().limits(book, trigger):
-            yield limit, replace(parameters, action=EnforcementAction.NONE, allows=Allows.REDUCE_ONLY)
-
-    @override
-    def breaches(
-        self, book: Book, trigger: Trigger, limit: Limit, parameters: TradeLimitParameters
-    ) -> Iterable[Breach]:
-        account, at, unit = trigger.account, trigger.at, parameters.unit
-        count: int = getattr(book.counters.of(account, at).day, unit.value)
-        if count < parameters.limit:
-            return
-        day = day_of(book, account, at, now_of(trigger))
-        what = f"trade limit {count:,} of {parameters.limit:,} {unit.label}"
-        yield Breach(
-            figure=Decimal(count),
-            limit=Decimal(parameters.limit),
-            reason=sentence(book, trigger, parameters, what, day.ends_at),
-            basis=unit.value,
-            trading_day=day.trading_day,
-            until=day.ends_at,
+    def problem(self) -> str | None:
+        if self.losing_trips is None and self.loss is None:
+            return "set at least one of losing_trips and loss"
+        return (
+            above_zero("duration", self.duration)
+            or above_zero("losing_trips", self.losing_trips)
+            or above_zero("loss", self.loss)
         )
 
 
-class Cooldown(Rule[CooldownParameters]):
+class Cooldown(LimitKind[CooldownParameters]):
     """Locks new exposure for a while after losses, counted from the end of the last round trip.
 
     A round trip's result is its points times the multiplier, less its fees in the contract's currency. Every
     `losing_trips` in a row lock again, so that the count restarts after each pause; a result of zero is not a loss.
     The last 100 round trips of the account count, in any symbol. One in a contract without a multiplier counts by its
     points, and never as a `loss` of money.
+
+    Its figure is the number of losses in a row since the last pause or, without `losing_trips`, the last round trip's
+    loss.
     """
 
     name = "cooldown"
     parameters: ClassVar[type[Parameters]] = CooldownParameters
+    unit: ClassVar[Measured | None] = Measured.COUNT
+    checked: ClassVar[bool] = False
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderFilled,
         TradeExecuted,
@@ -110,6 +91,16 @@ class Cooldown(Rule[CooldownParameters]):
         TradeCorrected,
         LimitsSet,
     )
+
+    @override
+    def measure(self, context: CheckContext, limit: Limit, parameters: CooldownParameters) -> Measure:
+        trips = context.book.trips.of(context.account)
+        results = _results(context.book, trips, context.currency)
+        if parameters.losing_trips is not None:
+            return Measure(Decimal(_losing(results) % parameters.losing_trips), Decimal(parameters.losing_trips))
+        assert parameters.loss is not None, "one of both is set"
+        net = results[-1][0] if results else None
+        return Measure(max(-(net or ZERO), ZERO), parameters.loss, currency=context.currency)
 
     @override
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: CooldownParameters) -> Iterable[Breach]:
@@ -180,11 +171,16 @@ def _big_loss(result: _TripResult, parameters: CooldownParameters) -> tuple[Deci
 
 def _streak(results: Sequence[_TripResult], parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
     allowed = parameters.losing_trips
-    streak = next((number for number, (_, _, lost) in enumerate(reversed(results)) if not lost), len(results))
+    streak = _losing(results)
     # At multiples only: losses that began one pause do not begin the next.
     if not allowed or not streak or streak % allowed:
         return None
     return Decimal(streak), Decimal(allowed), f"{streak:,} losing round trips in a row", allowed
+
+
+def _losing(results: Sequence[_TripResult]) -> int:
+    """Return how many round trips in a row have lost, up to the last one."""
+    return next((number for number, (_, _, lost) in enumerate(reversed(results)) if not lost), len(results))
 
 
 def _trip_details(trip: RoundTrip, result: _TripResult) -> dict[str, object]:

@@ -1,15 +1,14 @@
-"""What all shipped rules share: the limits in force, a breach, and the lockout or warning that follows from it."""
+"""A breach of a limit, and the lockout or the warning that follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
-from typing_extensions import override
 
 from eventstore.streams import stream_of
 from eventstore.trading import (
@@ -22,20 +21,16 @@ from eventstore.trading import (
     RateQuoted,
     Severity,
 )
-from projections.risk.caches import risk_cache
-from projections.risk.limits.parameters import Parameters, kind_of, read_enabled
-from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
-from projections.view import SHARED
+from projections.risk.policies import Decision, Trigger, TriggerKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from eventstore import Event
     from projections.book import Book
-    from projections.views.limits.view import Limit
+    from projections.views.limits.limit import Limit
+    from projections.views.limits.parameters import Parameters
     from projections.views.lockouts.view import Lockout
-
-P = TypeVar("P", bound=Parameters)
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,58 +55,6 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     is_confirmed: Callable[[], bool] = lambda: True
 
 
-class Rule(Policy, Generic[P]):
-    """A policy with parameters from the account's limits: those whose rule id is `name` or `name:…`.
-
-    A breach leads to a lockout and an enforcement request, appended together. If the limit's severity is WARNING, or
-    the lockout would be over already, it leads to a LimitBreached, once per trading day.
-    """
-
-    parameters: ClassVar[type[Parameters]]
-
-    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: P) -> Iterable[Breach]:
-        """Return the breaches of one limit in the book's current state."""
-        raise NotImplementedError
-
-    @override
-    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for limit, parameters in self.limits(book, trigger):
-            for breach in self.breaches(book, trigger, limit, parameters):
-                decision = breach_decision(book, trigger, limit, parameters, breach)
-                if decision is not None:
-                    yield decision
-
-    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, P]]:
-        """Yield the enabled limits of this kind that are in force, with their parameters.
-
-        An unreadable limit is skipped here; the check before an order rejects new exposure for it.
-        """
-        if trigger.account == SHARED:
-            return
-        cache = risk_cache(book, trigger.account, now_of(trigger))
-        yield from cache.memoize("limits", (self.name, self.parameters), lambda: tuple(self._readable(cache.limits)))
-
-    def _readable(self, limits: Iterable[Limit]) -> Iterator[tuple[Limit, P]]:
-        for limit in limits:
-            if kind_of(limit.rule_id) != self.name:
-                continue
-            parameters: P | None = read_enabled(limit, self.parameters)  # type: ignore[assignment]
-            if parameters is not None:
-                yield limit, parameters
-
-
-class ValuedRule(Rule[P]):
-    """A rule on money, evaluated at quotes, as time passes and when a contract defines what its points are worth."""
-
-    quotes: ClassVar[bool] = True
-    timed: ClassVar[bool] = True
-
-    @override
-    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
-        for each in per_account(book, trigger):
-            yield from super().decide(book, each)
-
-
 def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
     """Yield a trigger for each account that it affects: a contract or a rate affects every account with limits."""
     if not isinstance(trigger.event, ContractDefined | RateQuoted):
@@ -119,17 +62,6 @@ def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
         return
     for account in sorted(book.partitions("limits")):
         yield replace(trigger, account=account)
-
-
-def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
-    """Return an account's limits as of a trigger, including one that the book has just folded.
-
-    The trigger's own time is not enough: a quote or a tick has the wall clock's, which may be behind the log's newest
-    record.
-    """
-    if trigger.account == SHARED:
-        return ()
-    return risk_cache(book, trigger.account, now_of(trigger)).limits
 
 
 def now_of(trigger: Trigger) -> int:

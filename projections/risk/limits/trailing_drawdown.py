@@ -3,36 +3,58 @@
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from eventstore.trading import AccountOpened, EquityMarked, SessionClosed, Severity
+from eventstore.trading import AccountOpened, EnforcementAction, EquityMarked, SessionClosed, Severity, Verdict
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import AccountFigures, figures_of
 from projections.risk.days import day_of
-from projections.risk.limits.base import Breach, ValuedRule, now_of
-from projections.risk.limits.figures import RESULT_EVENTS, cannot_change, sentence
-from projections.risk.limits.parameters import Basis, Parameters, TrailingDrawdownParameters
-from projections.risk.limits.sentences import money
+from projections.risk.limits.breaches import Breach, now_of
+from projections.risk.limits.kind import Measure, ValuedKind
+from projections.risk.limits.results import RESULT_EVENTS, Basis, cannot_change, sentence
+from projections.risk.limits.sentences import haircut_of, money, reserved, unit_of, until
+from projections.risk.proposals import MissingInput
 from projections.valuation import Status
+from projections.views.limits.directions import ACTION, EITHER, HIGHER, LOWER_STOP, Measured, from_loose_to_strict
+from projections.views.limits.parameters import Parameters, above_zero, not_below_zero
 from projections.views.moved_marks import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from decimal import Decimal
 
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
+    from projections.risk.proposals import CheckContext
     from projections.valuation import Standing
     from projections.views.high_water_marks import HighMarks, Highs
-    from projections.views.limits.view import Limit
+    from projections.views.limits.limit import Limit
 
 EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, SessionClosed)
 
 
-class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
+class TrailingDrawdownParameters(Parameters, frozen=True, kw_only=True):
+    """The floor is the highest balance or equity so far minus `distance`, and stays at `locks_at` once it is there.
+
+    Reaching it locks without end. `step`: with basis `equity`, how far above the last mark a new high is marked.
+    """
+
+    distance: Annotated[Decimal, HIGHER, Measured.MONEY]
+    basis: Annotated[Basis, EITHER] = Basis.END_OF_DAY
+    locks_at: Annotated[Decimal | None, LOWER_STOP, Measured.MONEY] = None
+    step: Annotated[Decimal, HIGHER, Measured.MONEY] = Decimal(0)
+    action: Annotated[EnforcementAction, ACTION] = EnforcementAction.FLATTEN
+    revocable: Annotated[bool, from_loose_to_strict(True, False)] = False  # noqa: FBT003 - values of a choice
+
+    @override
+    def problem(self) -> str | None:
+        return above_zero("distance", self.distance) or not_below_zero("step", self.step)
+
+
+class TrailingDrawdown(ValuedKind[TrailingDrawdownParameters]):
     """Locks without end once the account reaches the floor.
 
     The floor is `distance` below the highest balance or equity so far, the starting balance included, and never above
@@ -40,13 +62,42 @@ class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
     with it, otherwise the equity: with `end_of_day` the floor moves only at the session's close, but can be reached at
     any time. The highest floor of an account's locking limits applies to all of them.
 
-    It is evaluated in the account's own currency; a limit in another one is skipped. It locks only while the figure is
-    KNOWN, and once more than one observation shows it.
+    It is evaluated in the account's own currency; a limit in another one is not judged. It locks only while the figure
+    is KNOWN, and once more than one observation shows it.
+
+    Its figure is the part of the distance that is used up.
     """
 
     name = "trailing-drawdown"
     parameters: ClassVar[type[Parameters]] = TrailingDrawdownParameters
     types: ClassVar[tuple[type[Event], ...]] = (*EVENTS, EquityMarked)
+
+    @override
+    def measure(self, context: CheckContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Measure:
+        found = Drawdown.of(context.figures, parameters)
+        if context.cache.capital is None:
+            msg = f"account {context.account} has no starting balance"
+            raise MissingInput(msg)
+        if found is None:
+            msg = f"its currency is {parameters.currency}, but the account's is {context.currency}"
+            raise MissingInput(msg)
+        # The floor that follows from the highest price of the confirming window counts: one price is enough to reject,
+        # though not to lock.
+        floor = max(found.floor, floor_at(found.highest(), parameters))
+        used = parameters.distance - (found.figure - floor)
+        reserve = haircut_of(context, found.converted)
+        return Measure(used, parameters.distance, found.standing, reserve, context.currency, (found.figure, floor))
+
+    @override
+    def sentence(
+        self, context: CheckContext, parameters: TrailingDrawdownParameters, measure: Measure, verdict: Verdict
+    ) -> str:
+        figure, floor = measure.parts
+        said = f"{_named(parameters)} {money(figure)}{unit_of(measure.currency)}"
+        if figure > floor:
+            return f"{said}, {money(figure - floor)} above the drawdown floor {money(floor)}{reserved(measure.reserve)}"
+        said += f" at the drawdown floor {money(floor)}"
+        return f"{said} reached; {until(context.book, context.account, None)}" if verdict is Verdict.REJECT else said
 
     @override
     def breaches(
@@ -60,19 +111,22 @@ class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):
             found = Drawdown.of(figures_of(book, account, now), parameters)
         if found is None or found.standing.status is not Status.KNOWN or found.figure > found.floor:
             return
-        what, currency = ("balance" if basis is Basis.REALIZED else "equity"), found.figures.own
-        reached = f"{what} {money(found.figure)} {currency or ''}".rstrip()
-        reached += f" at the drawdown floor {money(found.floor)}"
+        currency = found.figures.own
+        reached = f"{_named(parameters)} {money(found.figure)}{unit_of(currency)} at the drawdown floor"
         yield Breach(
             figure=found.figure,
             limit=found.floor,
-            reason=sentence(book, trigger, parameters, reached, None),
+            reason=sentence(book, trigger, parameters, f"{reached} {money(found.floor)}", None),
             currency=currency,
             basis=str(basis),
             trading_day=day_of(book, account, trigger.at, now).trading_day,
             details=found.details(),
             is_confirmed=found.is_confirmed,
         )
+
+
+def _named(parameters: TrailingDrawdownParameters) -> str:
+    return "balance" if parameters.basis is Basis.REALIZED else "equity"
 
 
 class Drawdown(NamedTuple):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import decimal
+import enum
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec.structs import replace
@@ -15,6 +16,7 @@ from eventstore.trading import (
     Baseline,
     CashMoved,
     ContractDefined,
+    EnforcementAction,
     EquityCorrected,
     FeeCharged,
     LimitsSet,
@@ -31,12 +33,13 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import AccountFigures
 from projections.risk.caches import risk_cache
-from projections.risk.limits.base import now_of
-from projections.risk.limits.parameters import Basis
+from projections.risk.limits.breaches import now_of
 from projections.risk.limits.sentences import money, until
 from projections.risk.policies import TriggerKind
 from projections.valuation import KNOWN, Standing, Status, worst
 from projections.views.baselines import NOTHING_CARRIED, Carried
+from projections.views.limits.directions import ACTION, EITHER, from_loose_to_strict
+from projections.views.limits.parameters import Parameters
 from projections.views.period_sums import PeriodSums
 from projections.views.valuing import Amounts, Total, added
 
@@ -45,16 +48,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
-    from projections.risk.limits.parameters import (
-        DailyLossParameters,
-        DailyProfitParameters,
-        Parameters,
-        WeeklyLossParameters,
-    )
     from projections.risk.policies import Trigger
-    from projections.views.limits.view import Limit
-
-    OnResult = DailyLossParameters | WeeklyLossParameters | DailyProfitParameters
+    from projections.views.limits.limit import Limit
 
 RESULT_EVENTS: tuple[type[Event], ...] = (
     OrderFilled,
@@ -74,6 +69,30 @@ RESULT_EVENTS: tuple[type[Event], ...] = (
 )
 """Events that may change a day's result or what it is compared with."""
 _RECENTLY_NS = 3_600 * NANOSECONDS
+
+
+class Basis(enum.StrEnum):
+    """The figure that a loss is measured by."""
+
+    REALIZED = "realized"
+    """The realized result."""
+    EQUITY = "equity"
+    """The realized and the unrealized result, at the newest quotes."""
+    END_OF_DAY = "end_of_day"
+    """The balance at the end of each trading day."""
+
+
+class ResultParameters(Parameters, frozen=True, kw_only=True):
+    """What every kind on a day's or week's result has: what is measured, and whether fees count."""
+
+    basis: Annotated[Basis, EITHER] = Basis.REALIZED
+    net_of_fees: Annotated[bool, from_loose_to_strict(False, True)] = True  # noqa: FBT003 - values of a choice
+    action: Annotated[EnforcementAction, ACTION] = EnforcementAction.FLATTEN
+
+    @property
+    def is_on_equity(self) -> bool:
+        """Whether it is measured from a baseline."""
+        return self.basis is Basis.EQUITY
 
 
 class PeriodResult(msgspec.Struct, frozen=True):
@@ -153,7 +172,7 @@ def effective_time(trigger: Trigger) -> int:
 
 
 def period_results(
-    figures: AccountFigures, parameters: OnResult, *, basis: Basis, week: bool = False
+    figures: AccountFigures, parameters: ResultParameters, *, basis: Basis, week: bool = False
 ) -> Iterator[PeriodResult]:
     """Yield a day's or week's result in the limit's or the account's currency; if neither is known, in each."""
     cache, chosen = figures.cache, parameters.currency or figures.own

@@ -1,0 +1,204 @@
+"""A kind of limit: one class that policies, checks before an order, headroom and documents are generic over."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from typing_extensions import override
+
+from eventstore.trading import Severity, Verdict
+from projections.decimals import ZERO
+from projections.risk.caches import risk_cache
+from projections.risk.limits.breaches import breach_decision, now_of, per_account
+from projections.risk.policies import Decision, Policy
+from projections.valuation import KNOWN, Standing
+from projections.view import SHARED
+from projections.views.limits.directions import Measured
+from projections.views.limits.parameters import Parameters, kind_of, read_enabled, register
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from decimal import Decimal
+
+    from eventstore import Event
+    from projections.book import Book
+    from projections.risk.limits.breaches import Breach
+    from projections.risk.policies import Trigger
+    from projections.risk.proposals import CheckContext
+    from projections.views.limits.limit import Limit
+
+P = TypeVar("P", bound=Parameters)
+# Looked up once: reading a member of an enumeration costs more than the comparison itself.
+_ADVISORY, _PASS, _WARNING, _REJECT = Severity.WARNING, Verdict.PASS, Verdict.WARNING, Verdict.REJECT
+
+
+class Compared(enum.Enum):
+    """How a kind's figure is compared with its limit."""
+
+    REACHED = enum.auto()
+    """A figure that exists before the order: reaching the limit is a breach."""
+    EXCEEDED = enum.auto()
+    """A figure that an order causes: it may reach the limit, but not exceed it."""
+    BELOW = enum.auto()
+    """A figure that must not fall below the limit."""
+
+
+_BELOW, _REACHED = Compared.BELOW, Compared.REACHED
+
+
+class Measure(NamedTuple):
+    """A kind's figure and what it is compared with.
+
+    `standing` says whether the figure is known, `reserve` what the account's haircut holds back, `unit` how it is
+    shown, `parts` what the kind's sentence is made of.
+    """
+
+    figure: Decimal
+    limit: Decimal
+    standing: Standing = KNOWN
+    reserve: Decimal = ZERO
+    currency: str | None = None
+    parts: Any = None
+
+
+class Finding(NamedTuple):
+    """One rule's verdict on an order. `figure` is what the order would result in, `limit` what is allowed.
+
+    `reason` is a sentence for the trader, empty if the order passes.
+    """
+
+    rule_id: str
+    verdict: Verdict
+    figure: Decimal | None = None
+    limit: Decimal | None = None
+    reason: str = ""
+
+
+KINDS: dict[str, type[LimitKind[Any]]] = {}
+"""The kinds that this process knows, by name, in the order in which they were defined."""
+
+
+class LimitKind(Policy, Generic[P]):
+    """One kind of limit: the limits whose rule id is `name` or `name:…`. Defining a subclass with a name registers it.
+
+    `measure` computes its figure, for headroom, and for an order about to be sent; `breaches` finds what locks the
+    account, from the same figure. Either may be left out: a kind without `breaches` is judged before orders alone, one
+    without `measure` by its lockouts alone.
+
+    A breach leads to a lockout and an enforcement request, appended together. If the limit's severity is WARNING, or
+    the lockout would be over already, it leads to a LimitBreached, once per trading day.
+    """
+
+    types: ClassVar[tuple[type[Event], ...]] = ()
+    parameters: ClassVar[type[Parameters]]
+    unit: ClassVar[Measured | None] = None
+    """The unit of the figure."""
+    compared: ClassVar[Compared] = _REACHED
+    group: ClassVar[str | None] = None
+    """The RiskCache group that the figure is computed from alone; None if it depends on the order, or on quotes."""
+    checked: ClassVar[bool] = True
+    """Whether an order is compared with the limit; False for a kind that acts by its lockout alone."""
+
+    @override
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" in cls.__dict__:
+            register(cls.name, cls.parameters)
+            KINDS[cls.name] = cls
+
+    def measure(self, context: CheckContext, limit: Limit, parameters: P) -> Measure | None:
+        """Return the figure as it is or, in the context of an order, as it would be; None where no limit applies.
+
+        Raise a StoreError where it cannot be computed. It runs in the decimal context projections.decimals.FIXED.
+        """
+        return None
+
+    def sentence(self, context: CheckContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
+        """Return what a trader reads about an order that does not pass, or passes with a warning."""
+        return f"{self.name} {measure.figure:f} of {measure.limit:f}"
+
+    def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: P) -> Iterable[Breach]:
+        """Return the breaches of one limit in the book's current state."""
+        return ()
+
+    @classmethod
+    def locks(cls) -> bool:
+        """Return whether the kind finds breaches: one that does not is judged before orders alone."""
+        return cls.breaches is not LimitKind.breaches
+
+    # Before an order
+
+    def check(self, context: CheckContext, limit: Limit, parameters: P) -> Finding | None:
+        """Return the finding on an order; None where the limit does not apply to it."""
+        measure = self.measure(context, limit, parameters)
+        if measure is None:
+            return None
+        figure, most, standing = measure.figure, measure.limit, measure.standing
+        if standing is not KNOWN:
+            return Finding(limit.rule_id, _REJECT, figure, most, f"{limit.rule_id} cannot be judged: {standing.why}")
+        verdict = self.verdict(parameters, measure)
+        # Most orders pass, and composing a sentence costs more than the comparison.
+        if verdict is _PASS:
+            return Finding(limit.rule_id, verdict, figure, most)
+        return Finding(limit.rule_id, verdict, figure, most, self.sentence(context, parameters, measure, verdict))
+
+    def verdict(self, parameters: P, measure: Measure) -> Verdict:
+        """Compare a figure with its limit."""
+        figure, most = measure.figure + measure.reserve, measure.limit
+        if self.compared is _BELOW:
+            return breach_verdict(parameters) if figure < most else _PASS
+        if figure > most or (self.compared is _REACHED and figure == most):
+            return breach_verdict(parameters)
+        return _WARNING if figure >= most * parameters.warn_at else _PASS
+
+    def cache_group(self, parameters: P) -> str | None:
+        """Return the cache group whose change invalidates a PASS; None if every order must be checked again."""
+        # A limit in a currency of its own is compared at the newest rate.
+        return self.group if parameters.currency is None else None
+
+    # As a policy
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        for limit, parameters in self.limits(book, trigger):
+            for breach in self.breaches(book, trigger, limit, parameters):
+                decision = breach_decision(book, trigger, limit, parameters, breach)
+                if decision is not None:
+                    yield decision
+
+    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, P]]:
+        """Yield the enabled limits of this kind that are in force, with their parameters.
+
+        An unreadable limit is skipped here; it is unjudged, and the check before an order rejects new exposure for it.
+        """
+        if trigger.account == SHARED:
+            return
+        cache = risk_cache(book, trigger.account, now_of(trigger))
+        yield from cache.memoize("limits", (self.name, self.parameters), lambda: tuple(self._readable(cache.limits)))
+
+    def _readable(self, limits: Iterable[Limit]) -> Iterator[tuple[Limit, P]]:
+        for limit in limits:
+            if kind_of(limit.rule_id) != self.name:
+                continue
+            parameters = read_enabled(limit)
+            if isinstance(parameters, self.parameters):
+                yield limit, parameters  # type: ignore[misc]
+
+
+class ValuedKind(LimitKind[P]):
+    """A kind on money, evaluated at quotes, as time passes and when a contract defines what its points are worth."""
+
+    unit: ClassVar[Measured | None] = Measured.MONEY
+    quotes: ClassVar[bool] = True
+    timed: ClassVar[bool] = True
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        for each in per_account(book, trigger):
+            yield from super().decide(book, each)
+
+
+def breach_verdict(parameters: Parameters) -> Verdict:
+    """Return the verdict on an order past a limit."""
+    return _WARNING if parameters.severity is _ADVISORY else _REJECT

@@ -1,0 +1,62 @@
+"""The largest position in one symbol."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar
+
+from typing_extensions import override
+
+from projections.decimals import FIXED, ZERO
+from projections.risk.limits.kind import Compared, LimitKind, Measure
+from projections.risk.limits.sizes import SizeParameters
+from projections.views.limits.directions import Measured
+
+if TYPE_CHECKING:
+    from eventstore.trading import Verdict
+    from projections.risk.proposals import CheckContext
+    from projections.views.limits.limit import Limit
+    from projections.views.limits.parameters import Parameters
+
+_WITHOUT_LIMIT = Decimal("1e9")
+
+
+class MaximumPositionParameters(SizeParameters, frozen=True, kw_only=True):
+    """`limit`: the largest position in one symbol, `limits` by symbol or root; checked before an order."""
+
+
+class MaximumPosition(LimitKind[MaximumPositionParameters]):
+    """Rejects an order with which the worst-case position in its symbol would exceed the limit."""
+
+    name = "maximum-position"
+    parameters: ClassVar[type[Parameters]] = MaximumPositionParameters
+    unit: ClassVar[Measured | None] = Measured.CONTRACTS
+    compared: ClassVar[Compared] = Compared.EXCEEDED
+
+    @override
+    def measure(self, context: CheckContext, limit: Limit, parameters: MaximumPositionParameters) -> Measure | None:
+        if context.symbol is not None:
+            most = parameters.most(context.cache, context.symbol)
+            return None if most is None else Measure(context.exposure(), most, parts=context.symbol)
+        # Without an order, the position that is nearest to its limit.
+        found = [
+            Measure(held, most, parts=symbol)
+            for symbol, held in context.other_exposures()
+            if (most := parameters.most(context.cache, symbol)) is not None
+        ]
+        return max(found, key=_used) if found else _unused(parameters)
+
+    @override
+    def sentence(
+        self, context: CheckContext, parameters: MaximumPositionParameters, measure: Measure, verdict: Verdict
+    ) -> str:
+        return f"position {measure.figure:f} of at most {measure.limit:f} in {context.symbol}, working orders counted"
+
+
+def _used(measure: Measure) -> Decimal:
+    """Return how much of a limit is used up; without anything allowed, whatever is held is the most."""
+    return FIXED.divide(measure.figure, measure.limit) if measure.limit else measure.figure * _WITHOUT_LIMIT
+
+
+def _unused(parameters: MaximumPositionParameters) -> Measure | None:
+    return None if parameters.limit is None else Measure(ZERO, parameters.limit)
