@@ -1,4 +1,7 @@
-"""Seeds: starting balances, settings, calendars and first limits of accounts, from a TOML file, appended once."""
+"""Seeds: starting balances, settings, calendars and first limits of accounts, from a TOML file, appended once.
+
+A program is a seed file that says whose rules it has, and whose defaults are for the accounts that the caller names.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +44,7 @@ _ACCOUNT = ("starting_balance", "currency", "program", "settings", "calendar", "
 _SETTINGS = AccountConfigured.__struct_fields__
 _CALENDAR = ("zone", "open", "reset", "flat_by", "weekdays", "early_closes", "holidays", "week_start", "cash_at_reset")
 _TIMES = ("open", "reset", "flat_by")
+_PROGRAM = ("name", "firm", "source", "dated")
 
 
 class Target(Protocol):
@@ -51,6 +55,15 @@ class Target(Protocol):
     def read(self, *, stream: str | None = None) -> Iterator[Record]: ...
 
     def append_many(self, batches: Sequence[Batch]) -> list[Record]: ...
+
+
+class PublishedProgram(msgspec.Struct, frozen=True):
+    """Whose rules a file has: the program's name, the firm, where it published them, and when that was read."""
+
+    name: str
+    firm: str
+    source: str
+    dated: date
 
 
 class Seeds(msgspec.Struct, frozen=True):
@@ -65,17 +78,36 @@ class Seeds(msgspec.Struct, frozen=True):
     accounts: dict[str, AccountOpened] = {}
     limits: dict[str, tuple[LimitsSet, ...]] = {}
     settings: dict[str, AccountConfigured] = {}
+    program: PublishedProgram | None = None
 
     def apply(self, book: Target, actor: str) -> list[Record]:
         """Append what the log lacks: an account that was never opened or configured, a rule that was never set.
 
         An account's seeds are appended together or not at all. What another process seeds, or somebody sets, in the
-        meantime stays as it is. Returns the appended records.
+        meantime stays as it is. Returns the appended records. Raises InvalidEvent for an account that was opened with
+        another balance or currency than a program has: its figures would mean something else there.
         """
         records: list[Record] = []
-        for account in sorted(self.accounts.keys() | self.settings.keys() | self.limits.keys()):
+        for account in self._names():
             records += self._apply_to(account, book, actor)
         return records
+
+    def kept(self, book: Target) -> dict[str, list[str]]:
+        """Return, by account, which limits and settings the log has with another value, which `apply` leaves alone."""
+        found: dict[str, list[str]] = {}
+        for account in self._names():
+            for stream, event in self._of(account):
+                newest: dict[str, Any] = {}
+                for record in book.read(stream=stream):
+                    if isinstance(record.event, type(event)):
+                        newest |= _stated(record.event)
+                names = [name for name, value in _stated(event).items() if newest.get(name, value) != value]
+                if names:
+                    found.setdefault(account, []).extend(names)
+        return found
+
+    def _names(self) -> list[str]:
+        return sorted(self.accounts.keys() | self.settings.keys() | self.limits.keys())
 
     def _apply_to(self, account: str, book: Target, actor: str) -> list[Record]:
         for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -105,15 +137,38 @@ class Seeds(msgspec.Struct, frozen=True):
             for record in book.read(stream=stream):
                 version = record.version
                 if record.type == kind:
+                    self._check_opened(account, event, record.event)
                     left = _missing_of(missing, record.event)
                     if left is None:
                         break
                     missing = left
             else:
                 # The key prevents a second seeding by another process, the version any other append in between.
-                expected, note = version + placed[stream], f"seeded from {self.source}"
+                expected, note = version + placed[stream], f"seeded from {self._origin()}"
                 yield Batch(stream, missing, expected, _key(missing), actor=actor, note=note)
                 placed[stream] += 1
+
+    def _origin(self) -> str:
+        """Return what a record's note names: the file and, as firms change their rules, a program's date."""
+        return self.source if self.program is None else f"{self.source}, dated {self.program.dated}"
+
+    def _check_opened(self, account: str, event: Event, recorded: Event) -> None:
+        if self.program is None or not isinstance(event, AccountOpened) or not isinstance(recorded, AccountOpened):
+            return
+        terms, held = ((each.starting_balance, each.currency) for each in (event, recorded))
+        if terms != held:
+            msg = (
+                f"{account} was opened with {held[0]} {held[1]}, and {self.program.name} is for {terms[0]} {terms[1]}: "
+                "nothing was set. Copy its file, change the figures to those of the account, and seed from the copy"
+            )
+            raise InvalidEvent(msg)
+
+
+def _stated(event: Event) -> dict[str, Any]:
+    """Return what an event states, by the names that `Seeds.kept` has for it."""
+    if isinstance(event, LimitsSet):
+        return {event.rule_id: event.parameters}
+    return {name: value for name, value in msgspec.structs.asdict(event).items() if value is not None}
 
 
 def _missing_of(event: Event, recorded: Event) -> Event | None:
@@ -132,8 +187,10 @@ def _key(event: Event) -> str:
     return " ".join([KEY, *(name for name in _SETTINGS if getattr(event, name) is not None)])
 
 
-def load(path: str | os.PathLike[str]) -> Seeds:
+def load(path: str | os.PathLike[str], *accounts: str) -> Seeds:
     """Return the seeds in a TOML file; raise InvalidEvent, with file, table and key, for invalid content.
+
+    With `accounts`, these are in the file too, with its defaults alone, and no other account has its calendar.
 
     ```toml
     [defaults]                        # for the accounts below, where they have no value of their own
@@ -159,37 +216,50 @@ def load(path: str | os.PathLike[str]) -> Seeds:
     payout = "floor-to=0"
     [accounts.ACC1.limits.daily-loss] # a calendar or a rule of its own replaces the default one as a whole
     limit = "500"
+
+    [program]                         # only where the file has the published rules of a firm
+    name = "starter-50k"              # of the accounts without a program of their own
+    firm = "Example"
+    source = "https://example.com/rules"
+    dated = 2026-11-29                # when they were read there
     ```
     """
+    for account in accounts:
+        check_name("account", account)
     file = Path(path)
     try:
         document = tomllib.loads(file.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         msg = f"{file} cannot be read: {e}"
         raise InvalidEvent(msg) from e
-    root = TomlTable(file.name, "", document, ("accounts", "defaults"))
+    root = TomlTable(file.name, "", document, ("accounts", "defaults", "program"))
     defaults = root.table("defaults", _ACCOUNT)
-    seeds = Seeds(file.name)
+    seeds = Seeds(file.name, program=_program(root))
     _read_calendar(seeds, EVERYONE, defaults)
-    rules = _rules(defaults)
-    _limits("ANY", rules)
+    shared = seeds.calendars.pop(EVERYONE, None) if accounts else None
+    _limits("ANY", _rules(defaults))
     _settings({}, defaults)
-    for account in root.table("accounts").members:
-        table = root.table("accounts").table(account, _ACCOUNT)
-        if account == SHARED:
-            table.refuse("is the partition of what belongs to no account: name an account")
-        with table.located_errors():
-            check_name("account", account)
-        _read_calendar(seeds, account, table)
-        opened = _opened(table, defaults)
-        if opened is not None:
-            seeds.accounts[account] = opened
-        settings = _settings(defaults.table("settings", _SETTINGS).members, table)
-        if settings is not None:
-            seeds.settings[account] = settings
-        if limits := _limits(account, rules | _rules(table)):
-            seeds.limits[account] = limits
+    for account in dict.fromkeys((*root.table("accounts").members, *accounts)):
+        if shared is not None:
+            seeds.calendars[account] = shared
+        _read_account(seeds, account, root.table("accounts").table(account, _ACCOUNT), defaults)
     return seeds
+
+
+def _read_account(seeds: Seeds, account: str, table: TomlTable, defaults: TomlTable) -> None:
+    if account == SHARED:
+        table.refuse("is the partition of what belongs to no account: name an account")
+    with table.located_errors():
+        check_name("account", account)
+    _read_calendar(seeds, account, table)
+    opened = _opened(table, defaults, seeds.program)
+    if opened is not None:
+        seeds.accounts[account] = opened
+    settings = _settings(defaults.table("settings", _SETTINGS).members, table)
+    if settings is not None:
+        seeds.settings[account] = settings
+    if limits := _limits(account, _rules(defaults) | _rules(table)):
+        seeds.limits[account] = limits
 
 
 def _read_calendar(seeds: Seeds, account: str, of: TomlTable) -> None:
@@ -216,12 +286,25 @@ def _read_calendar(seeds: Seeds, account: str, of: TomlTable) -> None:
         seeds.calendars[account] = Calendar(**members)
 
 
-def _opened(table: TomlTable, defaults: TomlTable) -> AccountOpened | None:
+def _program(root: TomlTable) -> PublishedProgram | None:
+    if "program" not in root.members:
+        return None
+    table = root.table("program", _PROGRAM)
+    missing = [key for key in _PROGRAM if key not in table.members]
+    name, firm, source = table.text("name"), table.text("firm"), table.text("source")
+    if missing or name is None or firm is None or source is None:
+        table.refuse(
+            f"lacks {missing[0]}: a program says its name, its firm, where it was published and when it was read"
+        )
+    return PublishedProgram(name, firm, source, table.date_of("dated", table.members["dated"]))
+
+
+def _opened(table: TomlTable, defaults: TomlTable, published: PublishedProgram | None) -> AccountOpened | None:
     """Return how an account is opened, None where neither it nor the defaults have a starting balance."""
     balance = table.amount("starting_balance")
     balance = defaults.amount("starting_balance") if balance is None else balance
     currency = table.text("currency") or defaults.text("currency")
-    program = table.text("program") or defaults.text("program")
+    program = table.text("program") or defaults.text("program") or (published.name if published else None)
     if balance is None:
         for key in ("currency", "program"):
             if key in table.members:

@@ -1,4 +1,4 @@
-"""`limits`: the limits in force, since when and set by whom; first ones from a file."""
+"""`limits`: the limits in force, since when and set by whom; first ones from a file or a firm's program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateways.cli import options, stores
+from eventstore import EventStore, InvalidEvent
+from gateways.cli import names, options, stores
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import open_account_query
 from gateways.presenting.documents import plain
@@ -15,14 +16,23 @@ from gateways.presenting.output import note, put_json, put_table
 from gateways.presenting.rows import LIMIT_COLUMNS, limit_row
 from projections import Book
 from projections import open as open_book
+from projections.risk import programs
 from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
-from projections.seeds import load
+from projections.seeds import Seeds, load
 from projections.views.limits.limit import Limit
 
 Seed = Annotated[
     Path | None, typer.Option(metavar="FILE", help="First append what this TOML file defines and the log lacks.")
 ]
+Program = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="First set up --account by this published program of a firm; ? lists them."),
+]
+New = Annotated[bool, typer.Option("--new", help="With --program: the account has no records in the log yet.")]
 Pending = Annotated[bool, typer.Option("--pending", help="Show changes that wait for the next session instead.")]
+
+_LIST = "?"
+_PROGRAM_COLUMNS = ("program", "firm", "dated", "~source")
 
 
 @options.command(url=True, zone=True, exact=True)
@@ -31,13 +41,21 @@ def limits(
     *,
     account: options.Account = None,
     seed: Seed = None,
+    program: Program = None,
+    new: New = False,
     pending: Pending = False,
     actor: options.Actor = None,
     rows: options.Rows = options.ROWS,
 ) -> None:
-    """Show the limits in force, since when and set by whom; with --seed, set initial ones from a file."""
+    """Show the limits in force, since when and set by whom; with --seed or --program, set initial ones from a file."""
+    if program == _LIST:
+        _put_programs(common, rows)
+        return
+    _check_options(seed, program, account, new=new)
     if seed is not None:
-        _append_seed(seed, actor, common)
+        _append_seed(seed, common, actor)
+    if program is not None and account is not None:
+        _set_up(account, program, common, actor, new=new)
     with open_account_query(common, account) as query:
         with query.open_book() as book:
             ask = book.limits.pending if pending else book.limits.of
@@ -60,8 +78,53 @@ def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
     return {"baseline": str(baseline), "baseline_stated": not lacks_baseline(book, limit.account)}
 
 
-def _append_seed(path: Path, actor: str | None, common: CommonOptions) -> None:
+def _check_options(seed: Path | None, program: str | None, account: str | None, *, new: bool) -> None:
+    if program is None and new:
+        msg = "--new is for --program: give --program NAME too, or leave --new out"
+        raise InvalidEvent(msg)
+    if program is not None and seed is not None:
+        msg = "give one of --seed and --program: each says what an account starts with"
+        raise InvalidEvent(msg)
+    if program is not None and account is None:
+        msg = f"--program {program} is set up for one account: give --account NAME"
+        raise InvalidEvent(msg)
+
+
+def _append_seed(path: Path, common: CommonOptions, actor: str | None) -> None:
+    # Read first: a file that is refused creates no log.
     seeds = load(path)
-    with stores.open_or_create(common) as store, open_book(store) as book:
+    with stores.open_or_create(common) as store:
+        _append(seeds, str(path), store, actor)
+
+
+def _set_up(account: str, program: str, common: CommonOptions, actor: str | None, *, new: bool) -> None:
+    """Set up an account by a program; a misspelt account must not be opened in place of the one that is meant."""
+    seeds = programs.load(program, account)
+    # A URL is refused by the first, whose message does not show its secrets.
+    opened = stores.open_or_create if new or common.url else stores.open_existing
+    with opened(common) as store:
+        names.check_account(store, account, "; to set up one without records, give --new", may_be_new=new)
+        _append(seeds, program, store, actor)
+    note(
+        f"{program}: its calendar is configuration and not in the log: open books, and run policies, with "
+        f"projections.risk.programs.load({program!r}, {account!r}).calendars"
+    )
+
+
+def _append(seeds: Seeds, origin: str, store: EventStore, actor: str | None) -> None:
+    with open_book(store) as book:
         records = seeds.apply(book, actor or store.actor)
-    note(f"{path}: {len(records)} events appended" if records else f"{path}: the log has all of it, nothing was added")
+        kept = seeds.kept(book)
+    added = f"{len(records)} events appended" if records else "the log has all of it, nothing was added"
+    note(f"{origin}: {added}")
+    for account, stated in kept.items():
+        note(f"{account}: {', '.join(stated)} had been set otherwise before, and stay as they were")
+
+
+def _put_programs(common: CommonOptions, rows: int) -> None:
+    found = [each for each in (programs.load(name).program for name in programs.names()) if each is not None]
+    if common.as_json:
+        put_json([plain(each) for each in found])
+    else:
+        cells = [(each.name, each.firm, each.dated.isoformat(), each.source) for each in found]
+        put_table("Programs", _PROGRAM_COLUMNS, cells, shown=rows)

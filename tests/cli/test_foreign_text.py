@@ -102,6 +102,7 @@ COMMANDS = {
     "unlock": ("unlock", "A", "--rule", HOSTILE),
     "limits": ("limits",),
     "limits from a bad file": ("limits", "--seed", HOSTILE),
+    "limits by a bad program": ("limits", "--account", "A", "--program", HOSTILE),
     "verify": ("verify",),
     "backup": ("backup", HOSTILE),
     "stats": ("stats",),

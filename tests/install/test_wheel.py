@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from eventstore.extras import DISTRIBUTION
+from tests.documents import ROOT
 from tests.install.index import Wheels
 
 pytestmark = [pytest.mark.install, pytest.mark.slow]
@@ -66,8 +67,14 @@ def test_the_distributions_are_well_formed(built: Path) -> None:
 
 def test_they_hold_the_packages_and_nothing_of_the_tests(built: Path, wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        tops = {name.split("/")[0] for name in archive.namelist()}
+        files = set(archive.namelist())
+    tops = {name.split("/")[0] for name in files}
     assert {name for name in tops if not name.endswith(".dist-info")} == {"eventstore", "projections", "gateways"}
+    data = [
+        *(ROOT / "projections" / "risk" / "programs").glob("*.toml"),
+        ROOT / "gateways" / "importers" / "contracts.toml",
+    ]
+    assert {str(path.relative_to(ROOT)) for path in data} <= files
     (source,) = built.glob("*.tar.gz")
     with tarfile.open(source) as archive_of_source:
         members = {name.split("/", 1)[1] for name in archive_of_source.getnames() if "/" in name}

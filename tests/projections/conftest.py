@@ -12,9 +12,10 @@ import eventstore
 import projections
 from eventstore import EventStore, ManualClock, children
 from projections import Book
+from projections.risk import programs
 from projections.sessions import Calendar
 from tests.projections.dividing import InThisProcess
-from tests.projections.programs import Begin, Program
+from tests.projections.programs import ACCOUNT, Begin, BeginProgram, Program
 from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
 
@@ -72,13 +73,32 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Begin]:
-    begun: list[Program] = []
+def begun() -> Iterator[list[Program]]:
+    found: list[Program] = []
+    yield found
+    for each in found:
+        each.close()
 
+
+@pytest.fixture
+def begin(tmp_path: Path, begun: list[Program]) -> Begin:
     def start(calendar: Calendar, balance: int) -> Program:
         begun.append(Program(tmp_path / f"data{len(begun)}", calendar, balance))
         return begun[-1]
 
-    yield start
-    for each in begun:
-        each.close()
+    return start
+
+
+@pytest.fixture
+def begin_program(tmp_path: Path, begun: list[Program]) -> BeginProgram:
+    """Return what begins a shipped program: an account of its size, set up by its file alone."""
+
+    def start(name: str) -> Program:
+        plan = programs.load(name, ACCOUNT)
+        balance = int(plan.accounts[ACCOUNT].starting_balance)
+        program = Program(tmp_path / f"data{len(begun)}", plan.calendars[ACCOUNT], balance, quantity=1)
+        begun.append(program)
+        plan.apply(program.book, "desk")
+        return program
+
+    return start

@@ -31,7 +31,6 @@ from projections.valuation import Status
 SECOND = 1_000_000_000
 ACCOUNT, SYMBOL, UNITS = "A", "EURUSD", 100
 PRICE = Decimal(10_000)
-NEW_YORK = Calendar(zone="America/New_York", open=time(18), reset=time(18))
 CHICAGO = Calendar(zone="America/Chicago", open=time(17), reset=time(17))
 PRAGUE = Calendar(zone="Europe/Prague", open=time(0), reset=time(0))
 ATHENS = Calendar(zone="Europe/Athens", open=time(0), reset=time(0))
@@ -43,15 +42,15 @@ MONDAY = datetime(2026, 11, 16, 12, tzinfo=UTC)
 class Program:
     """An account of a firm's program, its days and the figures of its rules; one unit of the price is 100 of money."""
 
-    def __init__(self, directory: Path, calendar: Calendar, balance: int) -> None:
+    def __init__(self, directory: Path, calendar: Calendar, balance: int, quantity: int = UNITS) -> None:
         self.calendar = calendar
         self.clock = ManualClock(MONDAY)
         self.store = eventstore.open(directory, clock=self.clock)
         self.book = projections.open(self.store, calendars=calendar)
         self.policies = Policies(self.book, shipped_rules()).start(ticking=False)
         self.orders = self.held = 0
-        self.price, self.left_open = PRICE, Decimal(0)
-        contract = ContractDefined(symbol=SYMBOL, multiplier=Decimal(1), currency="USD")
+        self.price, self.left_open, self.quantity = PRICE, Decimal(0), Decimal(quantity)
+        contract = ContractDefined(symbol=SYMBOL, multiplier=UNITS / self.quantity, currency="USD")
         self.book.append(f"contract/-/{SYMBOL}", contract)
         opened = AccountOpened(starting_balance=Decimal(balance), currency="USD")
         self.book.append(f"account/{ACCOUNT}/-", opened)
@@ -95,13 +94,14 @@ class Program:
 
     def quote(self) -> None:
         self.clock.advance(SECOND)
-        self.book.observe(f"quote/-/{SYMBOL}", QuoteReceived(symbol=SYMBOL, last=self.price))
+        quote = QuoteReceived(symbol=SYMBOL, last=self.price, bid=self.price, ask=self.price)
+        self.book.observe(f"quote/-/{SYMBOL}", quote)
 
     def _trade(self, side: Side) -> None:
         self.clock.advance(SECOND)
         self.orders += 1
         fill = OrderFilled(
-            trade_id=f"T-{self.orders}", symbol=SYMBOL, side=side, quantity=Decimal(UNITS), price=self.price
+            trade_id=f"T-{self.orders}", symbol=SYMBOL, side=side, quantity=self.quantity, price=self.price
         )
         self.book.append(f"order/{ACCOUNT}/O-{self.orders}", fill)
 
@@ -138,8 +138,14 @@ class Program:
     @property
     def used(self) -> int | Decimal:
         """How much of the only limit the account has used up, as the check before an order has it."""
+        [rule_id] = [limit.rule_id for limit in self.book.limits.of(ACCOUNT)]
+        return self.used_of(rule_id)
+
+    def used_of(self, rule_id: str) -> int | Decimal:
+        """Return how much of one of its limits the account has used up."""
         order = OrderSubmitted(symbol=SYMBOL, side=Side.BUY, quantity=Decimal(1))
-        [finding] = check(self.book, Proposal.of(ACCOUNT, order), self.clock.now_ns()).findings
+        findings = check(self.book, Proposal.of(ACCOUNT, order), self.clock.now_ns()).findings
+        [finding] = [each for each in findings if each.rule_id == rule_id]
         assert finding.figure is not None, finding.reason
         return finding.figure
 
@@ -170,3 +176,4 @@ class Program:
 
 
 Begin = Callable[[Calendar, int], Program]
+BeginProgram = Callable[[str], Program]

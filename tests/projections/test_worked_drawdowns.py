@@ -13,11 +13,10 @@ import pytest
 from eventstore.trading import CashKind, Side
 from projections.sessions import Calendar
 from tests.projections.programs import (
-    BREAKOUT,
     CHICAGO,
-    NEW_YORK,
     PRAGUE,
     Begin,
+    BeginProgram,
 )
 
 # Maximum loss, trailing the closes
@@ -36,12 +35,6 @@ class Closes(NamedTuple):
 @pytest.mark.parametrize(
     "example",
     [
-        pytest.param(
-            Closes(
-                CHICAGO, 50_000, 2_000, 50_000, ((50_500, 48_500), (50_000, 48_500), (52_500, 50_000), (51_000, 50_000))
-            ),
-            id="Topstep 50K, help page on the maximum loss limit, copy of 2024",
-        ),
         pytest.param(
             Closes(PRAGUE, 100_000, 10_000, None, ((100_000, 90_000), (104_000, 94_000), (103_000, 94_000))),
             id="FTMO 1-Step 100K, academy page on the maximum loss, undated",
@@ -73,10 +66,24 @@ def test_a_floor_follows_the_closes(begin: Begin, example: Closes) -> None:
     assert program.locked_by == ["trailing-drawdown"]
 
 
-def test_topsteps_floor_of_a_funded_account_begins_below_zero(begin: Begin) -> None:
+def test_topsteps_floor_follows_the_closes_and_no_loss_of_a_day_locks(begin_program: BeginProgram) -> None:
+    """Topstep Combine 50K, article 8284204, copy of 2024; the day of 51,000 is ours."""
+    program = begin_program("topstep-combine-50k")
+    assert program.floor == 48_000
+    for close, floor in ((50_500, 48_500), (50_000, 48_500), (52_500, 50_000), (51_000, 50_000)):
+        before = program.floor
+        program.make(int(close - program.balance))
+        assert (program.balance, program.floor, program.locked_by) == (close, before, [])
+        program.end_day()
+        assert program.floor == floor
+    program.hold(Side.BUY)
+    assert program.breaks_at(50_000)
+    assert program.locked_by == ["trailing-drawdown"]
+
+
+def test_topsteps_floor_of_a_funded_account_begins_below_zero(begin_program: BeginProgram) -> None:
     """Topstep Express Funded 50K, articles 8284204 and 8284233, undated: from 0 the floor is -2,000 and trails to 0."""
-    program = begin(CHICAGO, 0)
-    program.limit("trailing-drawdown", distance="2000", locks_at="0")
+    program = begin_program("topstep-express-funded-50k")
     assert program.floor == -2_000
     program.make(1_500)
     program.end_day()
@@ -89,10 +96,9 @@ def test_topsteps_floor_of_a_funded_account_begins_below_zero(begin: Begin) -> N
 # Maximum loss, trailing at any time
 
 
-def test_apex_follows_the_open_peak(begin: Begin) -> None:
+def test_apex_follows_the_open_peak(begin_program: BeginProgram) -> None:
     """Apex legacy 50K, 2,500, help page, at second hand: open peak 50,875, floor 48,375, though it closes lower."""
-    program = begin(NEW_YORK, 50_000)
-    program.limit("trailing-drawdown", distance="2500", basis="equity")
+    program = begin_program("apex-legacy-50k")
     assert program.floor == 47_500
     program.hold(Side.BUY)
     program.show(875)
@@ -106,30 +112,25 @@ def test_apex_follows_the_open_peak(begin: Begin) -> None:
 
 
 @pytest.mark.parametrize(
-    ("distance", "locks_at", "highs", "floors"),
+    ("name", "highs", "floors"),
     [
         pytest.param(
-            *(8_000, 100_000, (105_000,), (97_000,)),
-            id="Breakout 2-Step 100K, program rules of 2025-01-01",
+            *("breakout-2-step-100k", (105_000,), (97_000,)), id="Breakout 2-Step 100K, program rules of 2025-01-01"
         ),
         pytest.param(
-            *(6_000, 100_000, (102_000, 106_000, 110_000), (96_000, 100_000, 100_000)),
-            id="Alpha One 100K, articles 6934210 and 10097421, undated",
+            *("alpha-one-100k", (102_000, 106_000, 110_000), (96_000, 100_000, 100_000)),
+            id="Alpha One 100K, article 10097421, undated",
         ),
     ],
 )
 def test_a_floor_follows_the_closed_balance_and_holds_for_the_equity(
-    begin: Begin, distance: int, locks_at: int, highs: tuple[int, ...], floors: tuple[int, ...]
+    begin_program: BeginProgram, name: str, highs: tuple[int, ...], floors: tuple[int, ...]
 ) -> None:
     """It takes two limits: one whose basis moves the floor, and one that compares the equity with it.
 
     The highest floor of an account's limits applies to all of them.
     """
-    program = begin(BREAKOUT, 100_000)
-    program.limit("trailing-drawdown", distance=str(distance), locks_at=str(locks_at), basis="realized")
-    lowest = str(100_000 - distance)
-    program.limit("trailing-drawdown:equity", distance=str(distance), locks_at=lowest, basis="end_of_day")
-    assert program.floor == 100_000 - distance
+    program = begin_program(name)
     for high, floor in zip(highs, floors, strict=True):
         before = program.floor
         program.hold(Side.BUY)
@@ -174,11 +175,9 @@ def test_a_static_floor_counts_open_losses(begin: Begin, open_result: int, *, lo
 # Payouts
 
 
-def test_topsteps_floor_is_zero_at_once_after_the_first_payout(begin: Begin) -> None:
+def test_topsteps_floor_is_zero_at_once_after_the_first_payout(begin_program: BeginProgram) -> None:
     """Topstep Express Funded, articles 8284204 and 8284233: 10,000 less a payout of 5,000 leaves 5,000 of room."""
-    program = begin(CHICAGO, 0)
-    program.configure(payout="floor-to=0")
-    program.limit("trailing-drawdown", distance="2000", locks_at="0")
+    program = begin_program("topstep-express-funded-50k")
     program.make(10_000)
     assert program.floor == -2_000
     program.move_cash(CashKind.PAYOUT, 5_000)
@@ -188,11 +187,9 @@ def test_topsteps_floor_is_zero_at_once_after_the_first_payout(begin: Begin) -> 
     assert program.breaks_at(0)
 
 
-def test_a_payout_lowers_breakouts_high_water_mark(begin: Begin) -> None:
+def test_a_payout_lowers_breakouts_high_water_mark(begin_program: BeginProgram) -> None:
     """Breakout 2-Step 100K, program rules of 2025-01-01: payouts lower the high-water mark; the sum is ours."""
-    program = begin(BREAKOUT, 100_000)
-    program.limit("trailing-drawdown", distance="8000", locks_at="100000", basis="realized")
-    program.limit("trailing-drawdown:equity", distance="8000", locks_at="92000", basis="end_of_day")
+    program = begin_program("breakout-2-step-100k")
     program.make(5_000)
     assert program.floor == 97_000
     program.move_cash(CashKind.PAYOUT, 2_000)
@@ -201,15 +198,38 @@ def test_a_payout_lowers_breakouts_high_water_mark(begin: Begin) -> None:
     assert program.breaks_at(95_000)
 
 
-@pytest.mark.parametrize("id_of", ["FunderPro, article 378520, undated", "Alpha One, articles 6934210 and 10097421"])
-def test_taking_out_all_profit_after_the_lock_ends_the_account(begin: Begin, id_of: str) -> None:
-    """The floor is locked at the first balance, and a payout leaves it there."""
+def test_taking_out_all_profit_after_the_lock_ends_the_account(begin: Begin) -> None:
+    """FunderPro, article 378520, undated: the floor is locked at the first balance, and a payout leaves it there."""
     program = begin(CHICAGO, 100_000)
     program.configure(payout="keeps-floor")
     program.limit("trailing-drawdown", distance="6000", locks_at="100000", basis="realized")
     program.make(10_000)
     assert program.floor == 100_000
     program.move_cash(CashKind.PAYOUT, 9_999)
-    assert program.locked_by == [], id_of
+    assert program.locked_by == []
     program.move_cash(CashKind.PAYOUT, 1)
     assert program.locked_by == ["trailing-drawdown"]
+
+
+def test_so_it_does_at_alpha_one(begin_program: BeginProgram) -> None:
+    """Alpha One 100K, articles 6934210 and 10097421, undated: taking out all profit ends the account."""
+    program = begin_program("alpha-one-100k")
+    program.make(10_000)
+    program.move_cash(CashKind.PAYOUT, 9_999)
+    assert (program.floor, program.locked_by) == (100_000, [])
+    program.move_cash(CashKind.PAYOUT, 1)
+    assert program.locked_by == ["trailing-drawdown", "trailing-drawdown:equity"]
+
+
+def test_a_payout_leaves_ftmos_static_floor_where_it_is(begin_program: BeginProgram) -> None:
+    """FTMO 2-Step 200K, academy page on the maximum loss, undated: 90 % of the initial balance; the sums are ours."""
+    program = begin_program("ftmo-2-step-200k")
+    program.make(6_000)
+    program.end_day()
+    program.move_cash(CashKind.PAYOUT, 6_000)
+    assert (program.balance, program.floor) == (200_000, 180_000)
+    for _ in range(2):
+        program.make(-9_500)
+        program.end_day()
+    program.hold(Side.BUY)
+    assert program.breaks_at(180_000)

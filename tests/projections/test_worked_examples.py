@@ -19,21 +19,21 @@ from tests.projections.programs import (
     ATHENS,
     BREAKOUT,
     CHICAGO,
-    PRAGUE,
     SECOND,
     UNITS,
     UTC_MIDNIGHT,
     Begin,
+    BeginProgram,
 )
 
 # Daily loss from the balance at the reset
 
 
-def test_ftmos_daily_floor_is_the_balance_at_midnight_less_five_percent_of_the_first(begin: Begin) -> None:
+def test_ftmos_daily_floor_is_the_balance_at_midnight_less_five_percent_of_the_first(
+    begin_program: BeginProgram,
+) -> None:
     """FTMO 2-Step 200K, academy page on the maximum daily loss, undated: 14,000 may be lost after +4,000."""
-    program = begin(PRAGUE, 200_000)
-    program.configure(baseline=Baseline.BALANCE_AT_RESET)
-    program.limit("daily-loss", limit="10000", basis="equity")
+    program = begin_program("ftmo-2-step-200k")
     program.end_day()
     program.make(4_000)
     assert program.balance == 204_000
@@ -41,16 +41,14 @@ def test_ftmos_daily_floor_is_the_balance_at_midnight_less_five_percent_of_the_f
     assert program.breaks_at(190_000)
 
 
-def test_an_open_loss_over_midnight_violates_ftmos_daily_limit_right_after_it(begin: Begin) -> None:
+def test_an_open_loss_over_midnight_violates_ftmos_daily_limit_right_after_it(begin_program: BeginProgram) -> None:
     """FTMO 2-Step 200K, an older page: after +4,000 an open loss of 13,000 is fine, until midnight."""
-    program = begin(PRAGUE, 200_000)
-    program.configure(baseline=Baseline.BALANCE_AT_RESET)
-    program.limit("daily-loss", limit="10000", basis="equity")
+    program = begin_program("ftmo-2-step-200k")
     program.make(4_000)
     program.hold(Side.BUY)
     program.show(-13_000)
     program.show(-13_000)
-    assert program.used == 9_000
+    assert program.used_of("daily-loss") == 9_000
     assert program.locked_by == []
     program.end_day()
     assert program.locked_by == ["daily-loss"]
@@ -59,9 +57,9 @@ def test_an_open_loss_over_midnight_violates_ftmos_daily_limit_right_after_it(be
     assert lockout.reason.startswith("daily loss -13,000.00 of -10,000.00 USD reached; locked until 2026-11-18 00:00")
 
 
-def test_ftmos_midnight_is_that_of_prague_whatever_the_platforms_clock_says(begin: Begin) -> None:
+def test_ftmos_midnight_is_that_of_prague_whatever_the_platforms_clock_says(begin_program: BeginProgram) -> None:
     """FTMO, trading update of 2023-03-09: the platform follows the dates of the US, the reset those of Prague."""
-    program = begin(PRAGUE, 100_000)
+    program = begin_program("ftmo-2-step-200k")
     for day, hour in ((datetime(2026, 3, 9, 12, tzinfo=UTC), 23), (datetime(2026, 3, 30, 12, tzinfo=UTC), 22)):
         reset = program.calendar.day_at(day).resets_at
         assert datetime.fromtimestamp(reset // SECOND, UTC).hour == hour
@@ -123,6 +121,18 @@ def test_alpha_ones_daily_floor_is_that_of_the_higher_of_balance_and_equity(
     """Alpha One 100K, article 10097421, undated: 4 % from the higher of both; the page has no figures of its own."""
     program = begin(ATHENS, 100_000)
     program.limit("daily-loss", limit="4000", basis="equity")
+    program.hold(Side.BUY)
+    program.show(equity - 100_000)
+    program.end_day()
+    assert program.breaks_at(floor)
+
+
+@pytest.mark.parametrize(("equity", "floor"), [(101_000, 97_083), (99_000, 96_083)])
+def test_so_is_that_of_its_program_whose_sum_is_a_little_stricter(
+    begin_program: BeginProgram, equity: int, floor: int
+) -> None:
+    """Alpha One 100K, article 10097421, undated: the higher of both less a sum that is less than 4 % of either."""
+    program = begin_program("alpha-one-100k")
     program.hold(Side.BUY)
     program.show(equity - 100_000)
     program.end_day()
