@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventstore import StoreError
 from eventstore.clock import derived_from
 from eventstore.trading import Verdict
+from projections.book import Book
 from projections.decimals import FIXED, ZERO
+from projections.fold_reader import FoldReader
 from projections.risk.limits.kind import KINDS, Compared, Finding
 from projections.risk.limits.shipped import SHIPPED
 from projections.risk.proposals import CheckContext
@@ -19,9 +21,9 @@ from projections.views.limits.parameters import BadLimit, UnknownKind, is_disabl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from projections.book import Book
     from projections.risk.cache import RiskCache
     from projections.risk.limits.kind import LimitKind, Measure
+    from projections.view import BookReader
     from projections.views.limits.limit import Limit
     from projections.views.limits.parameters import Parameters
 
@@ -72,6 +74,15 @@ def judges_of(cache: RiskCache) -> tuple[Judge, ...]:
     return cache.memoize("limits", "judges", lambda: tuple(sorted(_judges(cache), key=_rank)))
 
 
+def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, ...]:
+    """Return the headroom in the book whose queries ask: of a book of the past they hold what it reads, not itself."""
+    book: object = reader
+    if isinstance(reader, FoldReader) and reader.owner is not None:
+        book = reader.owner() or Book.of(reader)
+    assert isinstance(book, Book), "queries belong to a book"
+    return headroom(book, account, at)
+
+
 def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
     """Return how an account stands to each of its limits in force, in the order in which orders are checked."""
     with derived_from(at), decimal.localcontext(FIXED):
@@ -88,7 +99,7 @@ def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
     return tuple(found)
 
 
-provide(headroom)  # type: ignore[arg-type]
+provide(_headroom_of)
 
 
 def message_of(error: Exception) -> str:
