@@ -246,9 +246,9 @@ def trade_limit(context: CheckContext, limit: Limit, parameters: TradeLimitParam
 
 
 def symbol_block(context: CheckContext, limit: Limit, parameters: SymbolBlockParameters) -> Finding:
-    """Neither the order's symbol nor its root may be blocked."""
+    """Neither the order's symbol nor its root may be blocked; a name that no contract has may be any of them."""
     symbols = parameters.symbols
-    blocked = [name for name in context.cache.names(context.symbol) if name in symbols] if symbols else []
+    blocked = context.cache.named_in(context.symbol, symbols) if symbols else []
     if not blocked:
         return Finding(limit.rule_id, _PASS)
     sentence = f"{context.symbol} is blocked for {context.account} ({', '.join(blocked)})"

@@ -191,11 +191,16 @@ class CheckContext:
         return known(self.figures.total({currency_of(contract, own): value}, target=own))
 
     def value_for(self, symbol: str, table: dict[str, Decimal], default: D) -> Decimal | D:
-        """Return a table's value for a symbol, any other name of it or its root, else the default."""
+        """Return a table's value for a symbol, any other name of it or its root, else the default.
+
+        Raises UnknownContract where the table may have one for a root that no definition states.
+        """
         if table:
             for name in self.cache.names(symbol):
                 if name in table:
                     return table[name]
+            if self.cache.named_in(symbol, table):
+                raise UnknownContract(symbol)
         return default
 
 

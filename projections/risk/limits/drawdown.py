@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from eventstore.trading import AccountOpened, EquityMarked, SessionClosed, Severity
+from eventstore.trading import AccountOpened, AccountReopened, EquityMarked, SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import AccountFigures, figures_of
 from projections.risk.days import day_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.view import Limit
 
-EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, SessionClosed)
+EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, AccountReopened, SessionClosed)
 
 
 class TrailingDrawdown(ValuedRule[TrailingDrawdownParameters]):

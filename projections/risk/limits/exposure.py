@@ -13,6 +13,7 @@ from eventstore import UnknownContract
 from eventstore.streams import stream_of
 from eventstore.trading import (
     AccountOpened,
+    AccountReopened,
     BlackoutCanceled,
     BlackoutScheduled,
     CashMoved,
@@ -48,7 +49,7 @@ from projections.risk.limits.parameters import (
 )
 from projections.risk.policies import Decision
 from projections.view import SHARED
-from projections.views.contracts.names import all_names, names_and_root
+from projections.views.contracts.names import all_names, named_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -139,6 +140,7 @@ class MaximumContracts(_WhileInBreach[MaximumContractsParameters]):
         PositionAdjusted,
         CashMoved,
         AccountOpened,
+        AccountReopened,
         LimitsSet,
         LockoutCleared,
         SessionOpened,
@@ -228,8 +230,14 @@ def exposures(book: Book, account: str) -> dict[str, Decimal]:
 
 
 def _weight(book: Book, weights: Mapping[str, Decimal], symbol: str) -> Decimal:
-    names = all_names(book.state("contracts", SHARED), symbol) if weights else ()
-    return next((weights[name] for name in names if name in weights), ONE)
+    if not weights:
+        return ONE
+    contracts = book.state("contracts", SHARED)
+    found = next((weights[name] for name in all_names(contracts, symbol) if name in weights), None)
+    # Where no definition states the root, the heaviest that it may have.
+    return (
+        max((weights[name] for name in named_in(contracts, symbol, weights)), default=ONE) if found is None else found
+    )
 
 
 def _most(book: Book, account: str, parameters: MaximumContractsParameters) -> Decimal:
@@ -244,5 +252,7 @@ def _most(book: Book, account: str, parameters: MaximumContractsParameters) -> D
 
 def scopes_of(book: Book, name: str) -> list[str]:
     """Return the lockout scopes of a symbol or root; both if the name may be either."""
-    _, root = names_and_root(book.state("contracts", SHARED), name)
-    return [f"symbol:{name}"] if root not in {None, name} else [f"symbol:{name}", f"root:{name}"]
+    is_symbol = book.contracts.find(name) is not None
+    if is_symbol and all(each.root != name for each in book.contracts.all()):
+        return [f"symbol:{name}"]
+    return [f"symbol:{name}", f"root:{name}"]
