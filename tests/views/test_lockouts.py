@@ -226,7 +226,7 @@ def test_beyond_the_limit_lockouts_are_answered_from_the_log(monkeypatch: pytest
     book.at(10, lock(20, scope="symbol:A"), lock(100, scope="symbol:B"))
     book.at(50, lock(scope="symbol:C"))
     assert [held[0] for held in book.holds(50)] == ["symbol:B", "symbol:C"]
-    assert book.state("lockouts", "A").forgotten_to == 0
+    assert book.state("lockouts", "A").forgotten_to == 20
     book.at(60, lock(scope="symbol:D", revocable=False), lock(scope="symbol:E"))
     assert [held[0] for held in book.holds(60)] == ["symbol:B", "symbol:C", "symbol:D", "symbol:E"]
     assert len(book.state("lockouts", "A").active) == 2

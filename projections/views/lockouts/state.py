@@ -31,7 +31,7 @@ class LockoutsState(msgspec.Struct):
     reopened_records: tuple[int, ...] = ()
     """The log positions of the newest AccountReopened."""
     before_reopening: tuple[tuple[int, Lockout], ...] = ()
-    """What each of these ended, and its log position: it holds on if the account was in use then."""
+    """The irrevocable ones that these ended, and which did: they hold on if the account was in use then."""
 
     def copy(self) -> Self:
         """Return a state that can be changed while readers see this one."""

@@ -21,10 +21,9 @@ from eventstore.trading.lockouts import ACCOUNT, is_scope
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.lockouts.state import END_OF_TIME, LockoutsState
 
-_AHEAD_MAX = 2**62
+_AHEAD_MAX = 2**63 - 1
 ANOMALIES_MAX = 1_000
 POSITIONS_MAX = 100
-BEFORE_REOPENING_MAX = 1_000
 CORRECTED = "released by the correction of"
 REOPENED = "ended when the account was reopened by"
 _FROM_PRICES = ("quotes", "marks", "other_currencies")
@@ -33,7 +32,7 @@ BROKER = "broker"
 """The rule of the lockout that an account is under while its broker reports that it may not trade."""
 
 # Its own key, apart from any other lockout under that rule: the broker's report ends the broker's lockout only.
-_BROKER_KEY = f"{BROKER}{SEPARATOR}account{SEPARATOR}reported"
+BROKER_KEY = f"{BROKER}{SEPARATOR}account{SEPARATOR}reported"
 _BROKER_SAYS = LockoutSet(rule_id=BROKER, reason="the broker says that the account may not trade")
 
 
@@ -54,7 +53,7 @@ def is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> boo
     """Return whether an account's update locks or unlocks it; most of these frequent updates do neither."""
     if update.can_trade is None:
         return False
-    held = state.active.get(_BROKER_KEY)
+    held = state.active.get(BROKER_KEY)
     if update.can_trade:
         # An older report, recorded late, does not unlock the account again.
         return held is not None and record.occurred_at >= held.set_at
@@ -72,9 +71,9 @@ def apply_report(
     elif isinstance(update, EquityCorrected):
         _release(state, update, record)
     elif update.can_trade:
-        end(state, _BROKER_KEY, record.occurred_at, "cleared by the broker", record)
+        end(state, BROKER_KEY, record.occurred_at, "cleared by the broker", record)
     else:
-        set_lockout(state, _BROKER_KEY, _BROKER_SAYS, record)
+        set_lockout(state, BROKER_KEY, _BROKER_SAYS, record)
 
 
 def apply_own(
@@ -149,6 +148,9 @@ def _strengthen(state: LockoutsState, key: str, held: Lockout, requested: Lockou
 
 
 def extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None:
+    if state.forgotten_to:
+        # One whose time has passed may be meant, which an extension puts in force again.
+        state.forgotten_to = END_OF_TIME
     for key in _named(state, event, record):
         held = state.active[key]
         until = _later(held.until, event.until)
@@ -192,31 +194,35 @@ def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> No
         if is_meant(held):
             end(state, key, record.occurred_at, by, record)
     # What expired by a clock that ran ahead would otherwise hold again once that is right.
-    _end_expired(state, [held for held in state.expired if is_meant(held)], by, record)
+    state.before_reopening = tuple([each for each in state.before_reopening if not is_meant(each[1])])
+    meant = [held for held in state.expired if is_meant(held)]
+    state.expired = [held for held in state.expired if held not in meant]
+    kept, state.ended = state.ended, []
+    for held in [*kept, *meant]:
+        is_wrong = held.ended_by == "expired" and is_meant(held)
+        state.ended.append(_ended_earlier(held, record.occurred_at, by, record) if is_wrong else held)
 
 
-def _end_expired(state: LockoutsState, meant: list[Lockout], by: str, record: Record) -> None:
-    for held in meant:
-        state.expired.remove(held)
-        at, positions = min(held.ended_at or 0, record.occurred_at), _with_position(held, record.position)
-        state.ended.append(replace(held, ended_at=at, ended_by=by, positions=positions))
+def _ended_earlier(held: Lockout, at: int, by: str, record: Record) -> Lockout:
+    """Return a lockout that expired as one that was ended, at an instant before that if it comes before it."""
+    at = min(held.ended_at or 0, at)
+    return replace(held, ended_at=at, ended_by=by, positions=_with_position(held, record.position))
 
 
 def _begin_again(state: LockoutsState, record: Record) -> None:
     """End every lockout, irrevocable ones too: the firm has started the account again, and the event names who did."""
-    at = _earlier_time(record)
-    held = [each for each in state.active.values() if not is_over(each, record)]
-    held += [each for each in state.expired if at < (each.ended_at or 0)]
-    ended = (*state.before_reopening, *[(record.position, each) for each in held])
-    state.before_reopening = ended[-BEFORE_REOPENING_MAX:]
-    by = f"{REOPENED} {record.actor}"
+    at, by = _earlier_time(record), f"{REOPENED} {record.actor}"
     for key, lockout in list(state.active.items()):
         if is_over(lockout, record):
             end(state, key, lockout.ends_at, "expired")
-        else:
-            end(state, key, at, by, record)
-    _end_expired(state, list(state.expired), by, record)
-    state.expired_to = state.forgotten_to = 0
+    holding = [*state.active.values(), *(each for each in state.expired if at < (each.ended_at or 0))]
+    held = [(record.position, each) for each in holding if not each.revocable]
+    state.before_reopening = (*state.before_reopening, *held)
+    for key in list(state.active):
+        end(state, key, at, by, record)
+    for each in state.expired:
+        state.ended.append(_ended_earlier(each, at, by, record) if at < (each.ended_at or 0) else each)
+    state.expired, state.expired_to = [], 0
     state.reopened_records = (*state.reopened_records[1 - POSITIONS_MAX :], record.position)
 
 
@@ -252,10 +258,15 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
             state.active[key] = replace(
                 held, ahead=_shifted(held.ahead, by), positions=_with_position(held, record.position)
             )
+    # What ended before the account was reopened stays ended.
+    began = state.reopened_records[-1] if state.reopened_records else 0
     for name in ("ended", "expired"):
         kept = []
         for held in getattr(state, name):
-            moved = held if held.ended_by != "expired" else replace(held, ahead=_shifted(held.ahead, by))
+            if held.ended_by != "expired" or held.positions[0] < began:
+                kept.append(held)
+                continue
+            moved = replace(held, ahead=_shifted(held.ahead, by))
             if not _ended_early(moved, event) or not _restore(state, moved, record):
                 kept.append(moved)
         setattr(state, name, kept)
@@ -289,8 +300,7 @@ def _ask_log(state: LockoutsState, at: int) -> None:
 
 def _ended_early(held: Lockout, jump: ClockJumped) -> bool:
     """Return whether a lockout expired only by a clock that had been set ahead, before that was recorded."""
-    by_clock = held.ended_by == "expired" and (held.ended_at or 0) > jump.before
-    return by_clock and (held.ends_at or 0) > jump.after
+    return (held.ended_at or 0) > jump.before and (held.ends_at or 0) > jump.after
 
 
 def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
