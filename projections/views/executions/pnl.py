@@ -14,10 +14,10 @@ from eventstore.trading import Cost, PositionSide, Valuation
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Standing, Status, unknown, worst
 from projections.view import BookReader
-from projections.views.account_state import ReportedPnl
 from projections.views.accounts import (
     AccountsState,
     AccountsView,
+    ReportedPnl,
     account_rates,
     cash_results,
     configuration_of,
