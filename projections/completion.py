@@ -1,4 +1,4 @@
-"""What a book does before it appends: it completes busts and corrections, and refuses limits that none can judge."""
+"""What a book completes or refuses before it appends: thin busts, limits none can judge, accounts in use reopened."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from eventstore.events import encode
 from eventstore.journal import BATCH_EVENTS_MAX
 from eventstore.streams import account_of
 from eventstore.trading import (
+    AccountReopened,
     FeeCharged,
     LimitsSet,
     OrderFilled,
@@ -27,11 +28,14 @@ from eventstore.trading import (
 )
 from projections.decimals import FIXED
 from projections.view import SHARED, BookReader, PartitionParked
+from projections.views.accounts import own_currency
 from projections.views.executions.identity import fitting
 from projections.views.executions.items import Figures
+from projections.views.executions.positions import Positions
 from projections.views.executions.state import VIEW, Amendment, AmendmentKind, ExecutionsState, holding_key
 from projections.views.executions.view import ExecutionsView
 from projections.views.limits.parameters import refuse_unreadable
+from projections.views.orders.view import Orders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +67,7 @@ def append(
     book: Refreshable, store: EventStore, stream: str, events: Event | Sequence[Event], options: AppendOptions
 ) -> list[Record]:
     """Append to one stream as the store does, busts and corrections completed, limits that none can judge refused."""
-    if isinstance(events, Event) and type(events) not in _NAMES:
+    if isinstance(events, Event) and type(events) not in _NAMES and type(events) is not AccountReopened:
         _refuse(events)
         return store.append(stream, events, **options)
     given: dict[str, Any] = dict(options)
@@ -84,6 +88,8 @@ def append_many(
     for batch in batches:
         for event in events_of(batch.events):
             _refuse(event)
+        if any(isinstance(event, AccountReopened) for event in events_of(batch.events)):
+            _check_reopening(book, store, batch)
     if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
         return store.append_many(batches, durability=durability)
     completed = _completed(book, store, batches)
@@ -100,6 +106,28 @@ def append_many(
 def _refuse(event: Event) -> None:
     if isinstance(event, LimitsSet):
         refuse_unreadable(event)
+
+
+def _check_reopening(book: Refreshable, store: EventStore, batch: Batch) -> None:
+    """Raise InvalidEvent if an account that a batch reopens is in use, or was never opened; a repetition is none."""
+    account, events = account_of(batch.stream), events_of(batch.events)
+    if batch.key is not None and any(store.find(id_) for id_ in keyed_ids(batch.stream, batch.key, len(events))):
+        return
+    book.refresh()
+    if own_currency(book, account) is None and not any(getattr(event, "currency", None) for event in events):
+        msg = f"account {account} was never opened: append AccountOpened, or give the reopening a currency"
+        raise InvalidEvent(msg)
+    held = [each.symbol for each in Positions(book).of(account) if each.quantity or each.reported]
+    working = [order.order_id for order in Orders(book).open(account)]
+    if held or working:
+        open_ones = [f"{', '.join(held[:5])} open"] * bool(held) + [f"order {', '.join(working[:5])} working"] * bool(
+            working
+        )
+        msg = (
+            f"account {account} cannot be reopened with {' and '.join(open_ones)}: close and cancel what is left, or "
+            "record that it is closed, then reopen it"
+        )
+        raise InvalidEvent(msg)
 
 
 def _read_once(batch: Batch) -> Batch:

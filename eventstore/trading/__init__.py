@@ -1,6 +1,13 @@
 """The vocabulary of trading: orders, trades, positions, accounts, lockouts, limits, sessions, quotes and the rest."""
 
-from eventstore.trading.accounts import AccountConfigured, AccountOpened, AccountUpdated, CashMoved, EquityCorrected
+from eventstore.trading.accounts import (
+    AccountConfigured,
+    AccountOpened,
+    AccountReopened,
+    AccountUpdated,
+    CashMoved,
+    EquityCorrected,
+)
 from eventstore.trading.contracts import ContractDefined, Marked
 from eventstore.trading.enforcement import EnforcementRequested, EnforcementTaken, QuotesWanted
 from eventstore.trading.enums import (
@@ -55,6 +62,7 @@ from eventstore.trading.trades import FeeCharged, TradeBusted, TradeCorrected, T
 __all__ = [
     "AccountConfigured",
     "AccountOpened",
+    "AccountReopened",
     "AccountUpdated",
     "AdjustmentReason",
     "Allows",

@@ -16,6 +16,20 @@ class AccountOpened(Event, frozen=True, kw_only=True):
     program: str | None = None
 
 
+@event(categories=("account",), requires_actor=True, measures=("starting_balance",))
+class AccountReopened(Event, frozen=True, kw_only=True):
+    """The firm started an account again, flat and without working orders: a new life with a new starting balance.
+
+    Balance, high-water mark, floor, results and counts of the day, and lockouts begin again, irrevocable ones included.
+    Limits and settings stay. Without a currency or a program the account keeps its own.
+    """
+
+    starting_balance: Decimal
+    currency: Currency | None = None
+    program: str | None = None
+    reason: str = ""
+
+
 def _update_durability(update: "AccountUpdated") -> Durability:
     return SYNCED if update.can_trade is False else QUEUED
 

@@ -4,23 +4,44 @@ A scope is `account`, `symbol:X` or `root:X`. Where the later events leave `rule
 stream's rule and every scope of it.
 """
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
 import msgspec
 
 from eventstore.events import DerivedInstant, Event, Instant, event
 from eventstore.trading.enums import Allows
 
+ACCOUNT = "account"
+Scope = Annotated[str, msgspec.Meta(extra={"scope": True})]
+"""What a lockout is about: `account`, `symbol:X` or `root:X`."""
+# A name may contain blanks, but not begin or end with one: nobody would see why it locks nothing.
+_NAMED_SCOPE = re.compile(r"(symbol|root):\S(.*\S)?")
 
-@event(categories=("lockout",))
+
+def is_scope(scope: str) -> bool:
+    """Return whether a text is the scope of a lockout."""
+    return scope == ACCOUNT or (_NAMED_SCOPE.fullmatch(scope) is not None and scope.isprintable())
+
+
+def _problem_of(event: "LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired") -> str | None:
+    """Return what is wrong with a scope."""
+    if event.scope is None or is_scope(event.scope):
+        return None
+    return f"scope {event.scope!r:.80} is unknown: expected account, symbol:NAME or root:NAME, for example root:ES"
+
+
+@event(categories=("lockout",), problem_of=_problem_of)
 class LockoutSet(Event, frozen=True, kw_only=True):
     """A lockout came into force; without `until` it has no end. An irrevocable one cannot be weakened.
+
+    An unknown scope is rejected; in a log that has one it means the whole account.
 
     `details` are what it was decided on: figures, the limit, quotes with their times.
     """
 
     rule_id: str
-    scope: str = "account"
+    scope: Scope = ACCOUNT
     allows: Allows = Allows.NOTHING
     reason: str = ""
     until: Instant | None = None
@@ -28,32 +49,32 @@ class LockoutSet(Event, frozen=True, kw_only=True):
     details: dict[str, Any] | str = msgspec.field(default_factory=dict)
 
 
-@event(categories=("lockout",))
+@event(categories=("lockout",), problem_of=_problem_of)
 class LockoutExtended(Event, frozen=True, kw_only=True):
     """A lockout holds longer; without `until` it has no end any more."""
 
     until: Instant | None = None
     rule_id: str | None = None
-    scope: str | None = None
+    scope: Scope | None = None
     reason: str = ""
 
 
-@event(categories=("lockout",))
+@event(categories=("lockout",), problem_of=_problem_of)
 class LockoutCleared(Event, frozen=True, kw_only=True):
     """A lockout was ended."""
 
     by: str = ""
     reason: str = ""
     rule_id: str | None = None
-    scope: str | None = None
+    scope: Scope | None = None
 
 
-@event(categories=("lockout",))
+@event(categories=("lockout",), problem_of=_problem_of)
 class LockoutExpired(Event, frozen=True, kw_only=True):
     """A lockout's `until` came."""
 
     rule_id: str | None = None
-    scope: str | None = None
+    scope: Scope | None = None
 
 
 @event(categories=("lockout",))

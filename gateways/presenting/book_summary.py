@@ -191,6 +191,8 @@ def _anomalies(book: Book, account: str) -> list[AnomalyCount]:
             marks["positions", kind].append(log_position)
     for kind, log_position in book.positions.anomalies(account):
         marks["positions", kind].append(log_position)
+    for account_kind, log_position in book.accounts.anomalies(account):
+        marks["accounts", account_kind].append(log_position)
     for anomaly in book.lockouts.anomalies(account):
         marks["lockouts", anomaly.kind].append(anomaly.position)
     found += [

@@ -16,7 +16,7 @@ from projections.views.accounts import capital, configuration_of, own_currency, 
 from projections.views.balances import balances_of
 from projections.views.baselines import carried_over
 from projections.views.blackouts import BlackoutsView
-from projections.views.contracts.names import all_names
+from projections.views.contracts.names import all_names, named_in
 from projections.views.contracts.view import ContractsView
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW as EXECUTIONS
@@ -370,6 +370,10 @@ class RiskCache:
                 known.clear()
             names = known[symbol] = all_names(self.book.state(ContractsView.name, SHARED), symbol)
         return names
+
+    def named_in(self, symbol: str, names: Iterable[str]) -> list[str]:
+        """Return those of some names, of symbols or roots, that a symbol has or may have."""
+        return named_in(self.book.state(ContractsView.name, SHARED), symbol, names)
 
 
 def _around(at: int, instants: Iterable[int]) -> tuple[int, int]:

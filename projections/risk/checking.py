@@ -155,7 +155,7 @@ def _lockout_findings(book: Book, order: Proposal | Cancel, at: int, *, reduces:
     if not active or _is_enforcement(book, order):
         return []
     return [
-        Finding(lockout.rule_id, _REJECT, reason=_lockout_reason(book, lockout))
+        Finding(lockout.rule_id, _REJECT, reason=_lockout_reason(book, lockout, order.symbol))
         for lockout in active
         if not (reduces and lockout.allows is Allows.REDUCE_ONLY)
     ]
@@ -167,8 +167,10 @@ def _is_enforcement(book: Book, order: Proposal | Cancel) -> bool:
     return cause is not None and any(request.id == cause for request in book.enforcement.pending(order.account))
 
 
-def _lockout_reason(book: Book, lockout: Lockout) -> str:
+def _lockout_reason(book: Book, lockout: Lockout, symbol: str | None) -> str:
     scope = "" if lockout.scope == "account" else f" for {lockout.scope.partition(':')[2]}"
+    if scope and symbol is not None and book.contracts.find(symbol) is None:
+        scope += f", which {symbol} may be: no contract has that name"
     # The reason may say until when, but the lockout may have been extended since: its state has the end.
     reason = lockout.reason.partition("; locked ")[0] or lockout.rule_id
     return f"{reason}{scope}; {until(book, lockout.account, lockout.ends_at)}"
@@ -177,6 +179,8 @@ def _lockout_reason(book: Book, lockout: Lockout) -> str:
 def _why_not_ready(book: Book, account: str) -> str | None:
     if not book.is_caught_up:
         return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
+    if (why := book.accounts.why_not_reopened(account)) is not None:
+        return why
     listener = book.listener
     if listener is not None and not listener.is_caught_up_for(account):
         return f"the policies have not decided on every record yet, or have failed: {listener!r}"
@@ -193,11 +197,11 @@ def _quote_findings(context: CheckContext) -> list[Finding]:
 
 def _blackout_findings(context: CheckContext) -> list[Finding]:
     book, account = context.book, context.account
-    names = set(context.cache.names(context.order.symbol if context.order is not None else ""))
     active = [
         blackout
         for blackout in context.cache.blackouts
-        if blackout.is_active(context.at) and (not blackout.symbols or not names.isdisjoint(blackout.symbols))
+        if blackout.is_active(context.at)
+        and (not blackout.symbols or context.cache.named_in(context.symbol or "", blackout.symbols))
     ]
     active.sort(key=lambda blackout: (blackout.start, blackout.position))
     return [Finding(BLACKOUT, _REJECT, reason=_blackout_reason(book, account, blackout)) for blackout in active]

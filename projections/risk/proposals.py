@@ -227,11 +227,16 @@ def balance_of(figures: AccountFigures, currency: str | None) -> Decimal:
 
 
 def by_name(cache: RiskCache, symbol: str, table: Mapping[str, Decimal], default: D) -> Decimal | D:
-    """Return a table's value for a symbol, any other name of it or its root, else the default."""
+    """Return a table's value for a symbol, any other name of it or its root, else the default.
+
+    Raises UnknownContract where the table may have one for a root that no definition states.
+    """
     if table:
         for name in cache.names(symbol):
             if name in table:
                 return table[name]
+        if cache.named_in(symbol, table):
+            raise UnknownContract(symbol)
     return default
 
 

@@ -2,68 +2,61 @@
 
 import decimal
 from collections.abc import Iterable
-from datetime import date
 from decimal import Decimal
 from typing import ClassVar, NamedTuple
 
 import msgspec
 from typing_extensions import override
 
-from eventstore import Event, Instant, Record, StoreError
-from eventstore.streams import SEPARATOR
+from eventstore import Event, Record
 from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
+    AccountReopened,
     AccountUpdated,
     CashMoved,
     PnlReported,
 )
 from projections.decimals import FIXED, ZERO
 from projections.view import SHARED, BookReader, View
-from projections.views.cash import is_result, moves_high, received
+from projections.views.account_state import (
+    AccountAnomaly,
+    AccountAnomalyKind,
+    AccountsState,
+    BrokerBalance,
+    ReportedPnl,
+    TooManyCurrencies,
+    move_cash,
+    open_account,
+    reopen_account,
+    report,
+    update,
+)
 from projections.views.configuration import DEFAULTS, Configuration, configured
-from projections.views.executions.fees import Fees, with_fee
+from projections.views.executions.fees import Fees
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
+from projections.views.in_use import in_use_at
 
-CURRENCIES_MAX = 1_000
-REPORTED_MAX = 1_000
-
-
-class TooManyCurrencies(StoreError):
-    """A view's state is bounded, and an account names more currencies than exist."""
-
-    def __init__(self, account: str, currency: str) -> None:
-        self.account, self.currency = account, currency
-        super().__init__(
-            f"{account} names {CURRENCIES_MAX:,} currencies and {currency} is one more: check what writes its "
-            "AccountUpdated and CashMoved events"
-        )
-
-
-class BrokerBalance(msgspec.Struct, frozen=True):
-    """The broker's figures in one currency, None if never reported; `position` is the newest record's log position."""
-
-    balance: Decimal | None = None
-    available: Decimal | None = None
-    frozen: Decimal | None = None
-    margin: Decimal | None = None
-    position: int = 0
-
-
-class ReportedPnl(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest profit and loss that others report for a trading day, symbol and currency.
-
-    A figure is None if the report left it out. `at` is the report's time in UNIX ns, `position` its log position.
-    """
-
-    trading_day: date | None
-    symbol: str | None
-    currency: str | None
-    realized: Decimal | None
-    unrealized: Decimal | None
-    fees: Decimal | None
-    at: Instant
-    position: int
+__all__ = [
+    "Account",
+    "AccountAnomaly",
+    "AccountAnomalyKind",
+    "Accounts",
+    "AccountsState",
+    "AccountsView",
+    "Balance",
+    "BrokerBalance",
+    "ReportedPnl",
+    "TooManyCurrencies",
+    "account_rates",
+    "capital",
+    "cash_by_currency",
+    "cash_results",
+    "configuration_of",
+    "folded_balances",
+    "own_currency",
+    "starting_balance",
+]
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +65,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     `broker_balances` and `cash` are by currency: the broker's figures; and the starting balance plus the cash moved.
     The account's own `currency` is the one it was opened in, else the only one that any of its events names.
     `can_trade` is None if it was never reported. `opened_position`, `first_position` and `last_position` are log
-    positions.
+    positions; `opened_position` is that of its newest reopening, if it has one.
     """
 
     account: str
@@ -96,37 +89,19 @@ class Balance(NamedTuple):
     difference: Decimal | None
 
 
-class AccountsState(msgspec.Struct):
-    """One account. `broker_balances` by currency, "" for the account's own as long as that is not known.
-
-    `cash` is what came from outside, `results` what counts in a trading day's result, `kept_payouts` the payouts in
-    `cash` that left the high-water mark as it was, all by currency.
-    `first_record` and `last_record` are log positions.
-    """
-
-    opened: AccountOpened | None = None
-    opened_position: int | None = None
-    broker_balances: dict[str, BrokerBalance] = {}
-    can_trade: bool | None = None
-    cash: Fees = ()
-    results: Fees = ()
-    kept_payouts: Fees = ()
-    reported: dict[str, ReportedPnl] = {}
-    configuration: Configuration = DEFAULTS
-    first_record: int = 0
-    last_record: int = 0
-
-
 class AccountsView(View[AccountsState]):
-    """What is recorded of an account. Opened again, it is as the newest AccountOpened states, and its cash stays.
+    """What is recorded of an account. Opened again, it stays as it was, and other figures are marked.
 
+    Reopened, it begins again with what that event states: without cash, balances or reports from before. Its settings
+    stay.
     Of the profit and loss that others report, the newest 1,000 trading days, symbols and currencies are kept.
     """
 
     name: ClassVar[str] = "accounts"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     types: ClassVar[tuple[type[Event], ...] | None] = (
         AccountOpened,
+        AccountReopened,
         AccountConfigured,
         AccountUpdated,
         CashMoved,
@@ -141,14 +116,16 @@ class AccountsView(View[AccountsState]):
     def apply(self, state: AccountsState, event: Event, record: Record) -> None:
         match event:
             case AccountUpdated():
-                _update(state, event, record)
+                update(state, event, record)
             case PnlReported():
-                _report(state, event, record)
+                report(state, event, record)
                 return
             case CashMoved():
-                _move(state, event, record)
+                move_cash(state, event, record)
             case AccountOpened():
-                _open(state, event, record)
+                open_account(state, event, record)
+            case AccountReopened():
+                reopen_account(state, event, record)
             case AccountConfigured():
                 state.configuration = configured(state.configuration, event)
             case _:
@@ -200,6 +177,30 @@ class Accounts:
             opened_position=state.opened_position,
             first_position=state.first_record,
             last_position=state.last_record,
+        )
+
+    def reopened(self, account: str) -> int:
+        """Return the log position of the newest reopening, 0 without one: what precedes it is an earlier life."""
+        state: AccountsState | None = self._book.state(AccountsView.name, account)
+        return state.reopened_records[-1] if state is not None and state.reopened_records else 0
+
+    def anomalies(self, account: str) -> tuple[AccountAnomaly, ...]:
+        """Return what is anomalous of an account's newest openings and reopenings, in the order of the log."""
+        state: AccountsState | None = self._book.state(AccountsView.name, account)
+        if state is None:
+            return ()
+        in_use = in_use_at(self._book, account, state.reopened_records)
+        found = [*state.anomalies, *(AccountAnomaly(AccountAnomalyKind.REOPENED_IN_USE, each) for each in in_use)]
+        return tuple(sorted(found, key=lambda each: each.position))
+
+    def why_not_reopened(self, account: str) -> str | None:
+        """Return why the newest reopening does not count, None if it does or there is none."""
+        newest = self.reopened(account)
+        if not newest or newest not in in_use_at(self._book, account, (newest,)):
+            return None
+        return (
+            f"account {account} was reopened at position {newest:,} while a position was open or an order working: "
+            "close and cancel them, then reopen it again"
         )
 
     def configuration(self, account: str) -> Configuration:
@@ -319,76 +320,3 @@ def _broker_balances(state: AccountsState, own: str | None) -> dict[str | None, 
     if unnamed is not None:
         balances[None if own in balances else own] = unnamed
     return balances
-
-
-def _open(state: AccountsState, event: AccountOpened, record: Record) -> None:
-    balances = dict(state.broker_balances)
-    if "" in balances:
-        # Now that the account's currency is known, what named none belongs to it.
-        balances[event.currency] = _merged(balances.get(event.currency), balances.pop(""))
-    state.opened, state.opened_position, state.broker_balances = event, record.position, balances
-
-
-def _merged(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
-    """Return the newer figures, completed by the older ones."""
-    if one is None:
-        return other
-    older, newer = sorted((one, other), key=lambda each: each.position)
-    return BrokerBalance(
-        older.balance if newer.balance is None else newer.balance,
-        older.available if newer.available is None else newer.available,
-        older.frozen if newer.frozen is None else newer.frozen,
-        older.margin if newer.margin is None else newer.margin,
-        newer.position,
-    )
-
-
-def _move(state: AccountsState, event: CashMoved, record: Record) -> None:
-    held = state.results if is_result(event) else state.cash
-    sums = with_fee(held, event.currency, received(event))
-    if len(sums) > CURRENCIES_MAX:
-        raise TooManyCurrencies(record.account, event.currency)
-    if is_result(event):
-        state.results = sums
-    else:
-        state.cash = sums
-        if not moves_high(event, state.configuration.payout):
-            state.kept_payouts = with_fee(state.kept_payouts, event.currency, received(event))
-
-
-def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None:
-    if event.can_trade is not None:
-        state.can_trade = event.can_trade
-    fresh = BrokerBalance(event.balance, event.available, event.frozen, event.margin, record.position)
-    if fresh == BrokerBalance(position=record.position):
-        return
-    currency = event.currency or ("" if state.opened is None else state.opened.currency)
-    known = state.broker_balances.get(currency)
-    if known is None and len(state.broker_balances) >= CURRENCIES_MAX:
-        raise TooManyCurrencies(record.account, currency)
-    state.broker_balances[currency] = _merged(known, fresh)
-
-
-def _report(state: AccountsState, event: PnlReported, record: Record) -> None:
-    day = None if event.trading_day is None else event.trading_day.isoformat()
-    key = f"{day}{SEPARATOR}{event.symbol or ''}{SEPARATOR}{event.currency or ''}"
-    fresh = ReportedPnl(
-        trading_day=event.trading_day,
-        symbol=event.symbol,
-        currency=event.currency,
-        realized=event.realized,
-        unrealized=event.unrealized,
-        fees=event.fees,
-        at=record.occurred_at,
-        position=record.position,
-    )
-    known = state.reported.get(key)
-    if known is not None and known.at > fresh.at:
-        return
-    # Moved to the end: those without a report for the longest time are dropped first.
-    reported = dict(state.reported)
-    reported.pop(key, None)
-    reported[key] = fresh
-    if len(reported) > REPORTED_MAX:
-        del reported[next(iter(reported))]
-    state.reported = reported

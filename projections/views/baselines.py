@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record
 from eventstore.clock import NANOSECONDS
-from eventstore.trading import Baseline, EquityMarked
+from eventstore.trading import AccountReopened, Baseline, EquityMarked
 from projections.decimals import FIXED, ZERO
 from projections.valuation import KNOWN, Standing, stale, unknown
 from projections.view import View
@@ -36,17 +36,18 @@ class EquityAtReset(msgspec.Struct, frozen=True):
 
 
 class BaselinesState(msgspec.Struct):
-    """One account: the newest marks by the reset, as text, that they are of."""
+    """One account: the newest marks by the reset, as text, that they are of; and when it was last reopened."""
 
     marks: dict[str, EquityAtReset] = {}
+    reopened_at: Instant | None = None
 
 
 class BaselinesView(View[BaselinesState]):
     """The equity at each reset that an EquityMarked states; the first mark of a reset counts."""
 
     name: ClassVar[str] = "baselines"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked,)
+    revision: ClassVar[int] = 2
+    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, AccountReopened)
 
     @override
     def initial(self) -> BaselinesState:
@@ -54,6 +55,9 @@ class BaselinesView(View[BaselinesState]):
 
     @override
     def apply(self, state: BaselinesState, event: Event, record: Record) -> None:
+        if isinstance(event, AccountReopened):
+            state.marks, state.reopened_at = {}, record.recorded_at
+            return
         if not isinstance(event, EquityMarked) or event.reset_at is None:
             return
         name = str(event.reset_at)
@@ -85,12 +89,17 @@ def mark_of(book: BookReader, account: str, reset_at: int) -> EquityAtReset | No
 def carried_over(
     book: BookReader, account: str, baseline: Baseline, began_at: int | None, opens_at: int | None
 ) -> Carried:
-    """Return what a day's baseline has beyond the balance at its reset: the result of positions open then."""
+    """Return what a day's baseline has beyond the balance at its reset: the result of positions open then.
+
+    Nothing if the account was reopened since: it was flat, and what it had made until then belongs to its old life.
+    """
     if baseline is Baseline.BALANCE_AT_RESET:
         return NOTHING_CARRIED
     if began_at is None:
         return Carried(ZERO, unknown("it is not known when the trading day began"))
-    if not held_over(book, account, began_at):
+    state: BaselinesState | None = book.state(BaselinesView.name, account)
+    is_reopened = state is not None and state.reopened_at is not None and began_at <= state.reopened_at
+    if is_reopened or not held_over(book, account, began_at):
         return NOTHING_CARRIED
     mark = mark_of(book, account, began_at)
     if mark is None:

@@ -11,7 +11,7 @@ from eventstore.clock import Times, asked_ns
 from eventstore.streams import unescaped
 from eventstore.trading import BlackoutCanceled, BlackoutScheduled
 from projections.view import SHARED, BookReader, View
-from projections.views.contracts.names import names_and_root
+from projections.views.contracts.names import named_in
 from projections.views.contracts.view import ContractsState, ContractsView
 
 BLACKOUTS_MAX = 10_000
@@ -91,15 +91,14 @@ class BlackoutSchedule:
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Blackout, ...]:
         """Return the blackouts that hold at an instant, an aware datetime or UNIX ns, earliest start first.
 
-        With a symbol, or a broker's name for one: those of all symbols, of this one and of its root.
+        With a symbol, or a broker's name for one: those of all symbols, of this one and of its root; all if no contract
+        has the name.
         """
         at_ns = asked_ns(at, self._book.now_ns)
         found = [blackout for blackout in self._of(account) if blackout.is_active(at_ns)]
         if symbol is not None and found:
             contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
-            names, root = names_and_root(contracts, symbol)
-            meant = names if root is None else {*names, root}
-            found = [blackout for blackout in found if not blackout.symbols or not meant.isdisjoint(blackout.symbols)]
+            found = [each for each in found if not each.symbols or named_in(contracts, symbol, each.symbols)]
         return tuple(sorted(found, key=_start))
 
     def scheduled(self, account: str, at: Times) -> tuple[Blackout, ...]:

@@ -12,7 +12,15 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record
 from eventstore.clock import Times, asked_ns
-from eventstore.trading import AccountConfigured, AccountOpened, CashMoved, EquityCorrected, EquityMarked, QuoteUsed
+from eventstore.trading import (
+    AccountConfigured,
+    AccountOpened,
+    AccountReopened,
+    CashMoved,
+    EquityCorrected,
+    EquityMarked,
+    QuoteUsed,
+)
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Standing, Status
 from projections.view import BookReader, View
@@ -98,7 +106,7 @@ class EquityState(msgspec.Struct):
     """One account: by currency, "" for marks that named none, the newest mark, the highs and the floors.
 
     `own` is the currency that it was opened in, `payout` its rule for payouts. `corrected_record` is the log position
-    of the newest correction, 0 without one.
+    of the newest correction or reopening, 0 without one.
     """
 
     marks: dict[str, EquityMark] = {}
@@ -113,16 +121,17 @@ class EquityView(View[EquityState]):
     """The marks of an account. The high-water mark is the highest ever marked; the floor never falls.
 
     Cash that comes from outside moves those that are recorded before it, a payout by the account's rule. A correction
-    replaces them, in the account's own currency.
+    replaces them, in the account's own currency; a reopening forgets them.
     """
 
     name: ClassVar[str] = "equity"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         EquityCorrected,
         CashMoved,
         AccountOpened,
+        AccountReopened,
         AccountConfigured,
     )
 
@@ -140,7 +149,12 @@ class EquityView(View[EquityState]):
             case CashMoved():
                 _move(state, event)
             case AccountOpened():
-                state.own = event.currency
+                # The first one states it: reported again, it changes nothing.
+                state.own = state.own or event.currency
+            case AccountReopened():
+                state.own = event.currency or state.own
+                state.marks, state.highs, state.floors = {}, {}, {}
+                state.corrected_record = record.position
             case AccountConfigured():
                 state.payout = event.payout or state.payout
             case _:
@@ -198,7 +212,7 @@ class Equities:
         )
 
     def last_corrected(self, account: str) -> int:
-        """Return the log position of the newest EquityCorrected, 0 without one."""
+        """Return the log position of the newest EquityCorrected or AccountReopened, 0 without one."""
         state: EquityState | None = self._book.state(EquityView.name, account)
         return 0 if state is None else state.corrected_record
 

@@ -13,6 +13,7 @@ from eventstore.clock import NANOSECONDS
 from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
+    AccountReopened,
     CashMoved,
     EquityCorrected,
     EquityMarked,
@@ -94,18 +95,19 @@ class HighWaterMarksView(View[HighWaterMarksState]):
     It is made when the closing is recorded, possibly long after it, with the quotes of that time: it does not say how
     high the equity was. Cash that comes from outside moves the highs that are recorded before it; a day's are results.
     A correction of the high water leaves none above it, and the wrong mark no longer counts in its day.
-    Marks in another currency than the account's do not count.
+    A reopening forgets all. Marks in another currency than the account's do not count.
     """
 
     # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         EquityCorrected,
         SessionClosed,
         CashMoved,
         AccountOpened,
+        AccountReopened,
         AccountConfigured,
     )
 
@@ -126,7 +128,12 @@ class HighWaterMarksView(View[HighWaterMarksState]):
                 amount = moves_high(event, state.payout)
                 state.highs = state.highs.moved(event.currency, amount, state.own)
             case AccountOpened():
-                state.own = event.currency
+                # The first one states it: reported again, it changes nothing.
+                state.own = state.own or event.currency
+            case AccountReopened():
+                state.own = event.currency or state.own
+                # What is marked for a closing of the old life says nothing about the new one.
+                state.highs, state.days, state.day_marks, state.closings = HighMarks(), {}, {}, ()
             case AccountConfigured():
                 state.payout = event.payout or state.payout
             case _:

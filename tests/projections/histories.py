@@ -113,6 +113,9 @@ def append(store: EventStore, fact: Fact, write: Callable[..., Sequence[Record]]
         for closing in store.read(stream=f"session/{stream.split('/')[1]}/", types=(SessionClosed,)):
             # It is the mark of the account's last close.
             options["causation_id"] = closing.id
+    if isinstance(event, trading.AccountReopened):
+        # A book refuses it for an account in use, as these are.
+        write = None
     return (write or store.append)(stream, event, **options)[0]
 
 
@@ -325,6 +328,8 @@ def _account(chance: random.Random, account: str) -> Fact:
         case 8:
             high_water, floor = (chance.choice((None, _price(chance))) for _ in range(2))
             return stream, trading.EquityCorrected(reason="a wrong print", high_water=high_water, floor=floor)
+        case 0 if int(amount) % 7 == 0:
+            return stream, trading.AccountReopened(starting_balance=amount)
         case 0:
             return stream, trading.AccountOpened(starting_balance=amount, currency=currency)
         case 7:

@@ -74,8 +74,10 @@ class Day:
             f"account/{self.account}/-", AccountOpened(starting_balance=Decimal(balance), currency=currency)
         )
 
-    def define(self, symbol: str, multiplier: str = "50", currency: str | None = "USD") -> list[Record]:
-        contract = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency=currency)
+    def define(
+        self, symbol: str, multiplier: str = "50", currency: str | None = "USD", *, root: str | None = None
+    ) -> list[Record]:
+        contract = ContractDefined(symbol=symbol, multiplier=Decimal(multiplier), currency=currency, root=root)
         return self.book.append(f"contract/-/{symbol}", contract)
 
     def begin(self, now: int | None = None) -> None:

@@ -237,6 +237,8 @@ def test_an_unknown_balance_allows_the_fewest_contracts(book: Book, policies: Po
 def test_a_blocked_symbol_is_locked_while_the_limit_names_it(
     book: Book, policies: Policies, clock: ManualClock
 ) -> None:
+    for symbol in ("NQZ5", "MESZ5"):
+        book.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, root=symbol[:-2]))
     limit(book, "symbol-block", symbols=["ESZ5", "NQ"])
     assert locks(book) == [("symbol:ESZ5", None), ("symbol:NQ", None), ("root:NQ", None)]
     assert [lockout.allows for lockout in book.lockouts.active("A", NOON, "B.ESZ5")] == [Allows.REDUCE_ONLY]
@@ -262,9 +264,9 @@ def test_a_block_cleared_by_hand_is_set_again(book: Book, policies: Policies) ->
 
 def test_a_lockout_set_by_hand_is_left_alone(book: Book, policies: Policies) -> None:
     book.append("lockout/A/symbol-block", LockoutSet(rule_id="symbol-block", scope="symbol:ESZ5"))
-    limit(book, "symbol-block", symbols=["NQZ5"])
+    limit(book, "symbol-block", symbols=["NQ"])
     policies.tick()
-    assert locks(book) == [("symbol:ESZ5", None), ("symbol:NQZ5", None)]
+    assert locks(book) == [("symbol:ESZ5", None), ("symbol:NQ", None), ("root:NQ", None)]
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_a_lockout_set_by_hand_is_left_alone(book: Book, policies: Policies) -> 
         ("ESZ5", ["symbol:ESZ5"]),
         ("B.ESZ5", ["symbol:B.ESZ5"]),
         ("ES", ["symbol:ES", "root:ES"]),
-        ("NQH26", ["symbol:NQH26"]),
+        ("NQH26", ["symbol:NQH26", "root:NQH26"]),
         ("AAPL", ["symbol:AAPL", "root:AAPL"]),
     ],
 )

@@ -205,7 +205,7 @@ def test_a_limit_by_symbol_does_not_apply_to_others(day: Day) -> None:
 
 
 def test_contracts_are_counted_over_all_symbols_by_weight(day: Day) -> None:
-    day.define("MESZ6", "5")
+    day.define("MESZ6", "5", root="MES")
     day.limit("maximum-contracts", limit="3", weights={"MES": "0.1"}, warn_at="1")
     day.fill(BUY, "5000", quantity="2")
     day.fill(SELL, "5000", "MESZ6", quantity="5")
@@ -277,12 +277,22 @@ def test_trades_of_the_day_are_counted_by_their_unit(day: Day, unit: str, count:
 
 
 def test_a_blocked_root_blocks_its_futures_and_all_their_names(day: Day) -> None:
-    day.book.append(
-        "contract/-/ESZ6", ContractDefined(symbol="ESZ6", multiplier=Decimal(50), broker_ids=("CON.EP.Z26",))
-    )
+    contract = ContractDefined(symbol="ESZ6", multiplier=Decimal(50), root="ES", broker_ids=("CON.EP.Z26",))
+    day.book.append("contract/-/ESZ6", contract)
     day.limit("symbol-block", symbols=["ES"])
     assert check_order(day, symbol="CON.EP.Z26").reason == "Order blocked: ESZ6 is blocked for A (ES)"
+    assert check_order(day, symbol="NQZ6").verdict is REJECT, "no contract says that it is none of ES"
+    day.define("NQZ6")
     assert check_order(day, symbol="NQZ6").verdict is PASS
+
+
+def test_a_figure_by_root_needs_the_contract_s_definition(day: Day) -> None:
+    day.limit("order-size", limits={"ES": "2"})
+    assert check_order(day, symbol="ESZ6").verdict is REJECT
+    assert "ESZ6" in check_order(day, symbol="ESZ6").reason
+    day.define("ESZ6", root="ES")
+    assert check_order(day, symbol="ESZ6", quantity="2").verdict is not REJECT
+    assert check_order(day, symbol="ESZ6", quantity="3").verdict is REJECT
 
 
 def test_a_blackout_rejects_orders_in_its_symbols_while_it_lasts(day: Day) -> None:
@@ -291,6 +301,8 @@ def test_a_blackout_rejects_orders_in_its_symbols_while_it_lasts(day: Day) -> No
     assert check_order(day).verdict is PASS
     day.clock.set(NOON + HOUR)
     assert check_order(day).reason == "Order blocked: blackout for ES (CPI); locked until 2026-11-20 11:00 CST"
+    assert check_order(day, symbol="NQ").verdict is REJECT, "no contract says that it is none of ES"
+    day.define("NQ")
     assert check_order(day, symbol="NQ").verdict is PASS
     day.clock.set(NOON + 2 * HOUR)
     assert check_order(day).verdict is PASS

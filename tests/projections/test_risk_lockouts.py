@@ -46,6 +46,9 @@ def test_a_lockout_s_finding_has_reason_scope_and_current_end(day: Day) -> None:
     reason = "too many losses; locked until 2026-11-20 10:00 CST"
     lock(day, reason=reason, until=RESET, scope="symbol:ES")
     assert check_order(day).reason == f"Order blocked: too many losses for ES; {UNTIL}"
+    refused = check_order(day, symbol="NQ").reason
+    assert refused == f"Order blocked: too many losses for ES, which NQ may be: no contract has that name; {UNTIL}"
+    day.define("NQ")
     assert check_order(day, symbol="NQ").verdict is PASS
     day.clock.set(RESET)
     assert check_order(day).verdict is PASS
@@ -72,6 +75,8 @@ def test_reduce_only_lets_cancels_and_pure_reductions_pass(day: Day) -> None:
 
 
 def test_a_cancel_has_the_symbol_of_its_order(day: Day) -> None:
+    for symbol in ("ESZ6", "NQZ6"):
+        day.define(symbol, root=symbol[:2])
     work(day, "O1", BUY, "1", "ESZ6")
     lock(day, allows=Allows.NOTHING, scope="root:ES")
     assert cancel(day).verdict is REJECT

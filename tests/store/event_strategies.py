@@ -27,6 +27,8 @@ PLAIN: dict[type[shapes.Type] | str, st.SearchStrategy[Any]] = {
     shapes.BoolType: st.booleans(),
     shapes.DateType: st.dates(),
     shapes.NoneType: st.none(),
+    # What stands for a lockout's scope: no random text is one.
+    "scope": st.sampled_from(["account", "symbol:ESZ5", "symbol:BRK B", "root:ES"]),
     "positive": st.decimals("1.01e-100", "9.99e99", allow_nan=False, allow_infinity=False),
     "currency": st.sampled_from(["USD", "EUR", "USDT", "1000PEPE"]),
     "duration": st.integers(0, TIME_MAX),

@@ -23,8 +23,8 @@ from eventstore.trading import (
     PnlReported,
 )
 from projections.book import Book
-from projections.views import accounts as module
-from projections.views.accounts import AccountsState, AccountsView, TooManyCurrencies
+from projections.views import account_state as module
+from projections.views.accounts import AccountAnomalyKind, AccountsState, AccountsView, TooManyCurrencies
 from tests.clocks import EpochClock
 from tests.views.position_folding import Folding, fill, round_tripped
 
@@ -158,9 +158,12 @@ def test_an_account_that_was_not_opened_is_in_the_only_currency_it_names(book: B
     assert book.accounts.balance("A", "USD") == 24
 
 
-def test_an_account_opened_again_is_as_the_newest_event_says_and_keeps_its_cash(book: Book) -> None:
+def test_an_account_opened_again_stays_as_it_was_and_other_figures_are_marked(book: Book) -> None:
     again = AccountOpened(starting_balance=Decimal(100_000), currency="USD")
-    assert balances_after(book, OPENED, cash(5, CashKind.INTEREST), again) == [("USD", None, 100_005, None)]
+    assert balances_after(book, OPENED, cash(5, CashKind.INTEREST), OPENED) == [("USD", None, 50_005, None)]
+    assert book.accounts.anomalies("A") == ()
+    assert balances_after(book, again) == [("USD", None, 50_005, None)]
+    assert book.accounts.anomalies("A") == ((AccountAnomalyKind.OPENED_OTHERWISE, book.position),)
 
 
 def test_a_balance_needs_the_multiplier_of_what_was_realized(book: Book) -> None:

@@ -63,6 +63,8 @@ def test_an_account_has_its_own_and_those_of_every_account(book: Book) -> None:
 
 def test_a_symbol_is_touched_by_name_by_what_a_broker_calls_it_and_by_root(book: Book) -> None:
     book.append("contract/-/MES-X", ContractDefined(symbol="MES-X", root="MES", broker_ids=("CON.MES",)))
+    for symbol, root in (("ESZ5", "ES"), ("ESH26", "ES"), ("NQZ5", "NQ"), ("GOOG", None)):
+        book.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, root=root))
     schedule(book, "every", 100, 200)
     schedule(book, "december", 101, 200, symbols=("ESZ5", "NQZ5"))
     schedule(book, "es", 102, 200, symbols=("ES",))
@@ -76,6 +78,8 @@ def test_a_symbol_is_touched_by_name_by_what_a_broker_calls_it_and_by_root(book:
         "CON.MES": ["every", "micro", "micros"],
         "GOOG": ["every"],
     }
+    # No contract says what it is.
+    assert active(book, 150, "ESU6") == ["every", "december", "es", "micro", "micros"]
     assert len(active(book, 150)) == 5
 
 
@@ -91,6 +95,8 @@ def test_the_coming_ones_are_those_that_start_later(book: Book) -> None:
 
 
 def test_scheduled_again_it_is_another_one(book: Book) -> None:
+    for symbol, root in (("ESZ5", "ES"), ("GOOG", None)):
+        book.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, root=root))
     schedule(book, "fomc", 100, 200)
     schedule(book, "fomc", 300, 400, symbols=("ES",))
     assert (active(book, 150), active(book, 350, "ESZ5"), active(book, 350, "GOOG")) == ([], ["fomc"], [])

@@ -19,13 +19,12 @@ from eventstore.trading import (
     LockoutExtended,
     LockoutSet,
 )
-from projections.views.lockouts import transitions
+from projections.views.lockouts import bounds, transitions
 from projections.views.lockouts.view import (
     Lockout,
     LockoutAnomalyKind,
     LockoutsState,
     LockoutsView,
-    TooManyLockouts,
 )
 from tests.views.position_folding import Folding, round_tripped
 
@@ -84,7 +83,8 @@ def test_a_lockout_without_an_end_holds_forever_and_an_aware_time_is_taken() -> 
 def test_a_symbol_is_locked_by_account_symbol_and_root() -> None:
     book = Locks()
     contract = ContractDefined(symbol="MES-X", root="MES", broker_ids=("CON.MES",))
-    book.add("contract/-/MES-X", contract, ContractDefined(symbol="NQZ5"))
+    book.add("contract/-/MES-X", contract, ContractDefined(symbol="NQZ5", root="NQ"), ContractDefined(symbol="GOOG"))
+    book.add("contract/-/ES", *[ContractDefined(symbol=symbol, root="ES") for symbol in ("ESZ5", "ESH26")])
     for scope in ("symbol:ESZ5", "root:ES", "symbol:CON.MES", "root:MES", "root:NQ"):
         book.at(10, lock(scope=scope))
     scopes = {symbol: {held[0] for held in book.holds(50, symbol)} for symbol in ("ESZ5", "ESH26", "MES-X", "CON.MES")}
@@ -220,17 +220,23 @@ def test_history_is_complete_although_the_state_is_bounded(monkeypatch: pytest.M
     assert (len(state.ended), len(state.anomalies), state.anomaly_count) == (100, 3, 5)
 
 
-def test_too_many_lockouts_are_an_error_after_those_that_are_over_made_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transitions, "LOCKOUTS_MAX", 2)
+def test_beyond_the_limit_lockouts_are_answered_from_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "LOCKOUTS_MAX", 2)
     book = Locks()
     book.at(10, lock(20, scope="symbol:A"), lock(100, scope="symbol:B"))
     book.at(50, lock(scope="symbol:C"))
     assert [held[0] for held in book.holds(50)] == ["symbol:B", "symbol:C"]
-    before = round_tripped(book.state("lockouts", "A"), LockoutsState)
-    with pytest.raises(TooManyLockouts, match="position 4"):
-        book.at(60, lock(scope="symbol:D"))
-    assert book.state("lockouts", "A") == before
-    assert len(book.holds(60)) == 2
+    assert book.state("lockouts", "A").forgotten_to == 20
+    book.at(60, lock(scope="symbol:D", revocable=False), lock(scope="symbol:E"))
+    assert [held[0] for held in book.holds(60)] == ["symbol:B", "symbol:C", "symbol:D", "symbol:E"]
+    assert len(book.state("lockouts", "A").active) == 2
+    assert "symbol:D" in {held.scope for held in book.state("lockouts", "A").active.values()}
+    reads = book.reads
+    assert len(book.holds(61)) == 4
+    assert book.reads == reads
+    book.at(70, LockoutCleared(scope="symbol:C"), LockoutCleared(scope="symbol:E"))
+    assert [held[0] for held in book.holds(70)] == ["symbol:B", "symbol:D"]
+    assert book.anomalies() == []
 
 
 def test_readers_see_all_that_an_event_does_or_nothing() -> None:

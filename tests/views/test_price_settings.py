@@ -11,6 +11,7 @@ import pytest
 
 from eventstore import InvalidEvent
 from eventstore.clock import NANOSECONDS
+from eventstore.trading import ContractDefined
 from projections.views.quotes import Bounds, QuotesView
 from projections.views.quotes.queries import KEPT_MAX
 from tests.views.market import KNOWN, STALE, Market, at_second
@@ -18,6 +19,7 @@ from tests.views.market import KNOWN, STALE, Market, at_second
 
 def test_bounds_are_set_for_all_or_by_name_and_root(market: Market) -> None:
     bounds = market.book.quotes.bounds
+    market.book.append("contract/-/ESZ5", ContractDefined(symbol="ESZ5", root="ES"))
     bounds.default = Bounds(band=Decimal("0.5"), stale_after=timedelta(seconds=20))
     market.quote(0, last=100)
     market.quote(1, last=140)

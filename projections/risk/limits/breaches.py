@@ -80,6 +80,11 @@ def breach_decision(
 ) -> Decision | None:
     """Return the decision that a breach leads to, or None if the lockout or warning exists already."""
     now = now_of(trigger)
+    corrected = book.equity.last_corrected(trigger.account)
+    if corrected and trigger.kind is not TriggerKind.RECORD:
+        # A quote's key is its day's, as one lockout a day is enough: not after the first was released as wrong, or in
+        # the account's next life.
+        trigger = replace(trigger, key=f"{trigger.key}+{corrected}")
     is_over = breach.until is not None and breach.until <= now
     if parameters.severity is Severity.WARNING or is_over:
         return _warning(book, trigger, limit, parameters, breach)
@@ -96,10 +101,6 @@ def breach_decision(
         return None
     if (breach.until is None or not parameters.revocable) and not breach.is_confirmed():
         return None
-    corrected = book.equity.last_corrected(trigger.account)
-    if corrected and trigger.kind is not TriggerKind.RECORD:
-        # A quote's key is its day's, as one lockout a day is enough: not after the first was released as wrong.
-        trigger = replace(trigger, key=f"{trigger.key}+{corrected}")
     events = _lockout_events(trigger, limit, parameters, breach)
     return Decision(events, obsolete_if=was_locked, key=trigger.key)
 
@@ -142,10 +143,13 @@ def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters,
 
     def is_recorded(book: Book) -> bool:
         # A lockout by this rule has recorded the day's breach as well.
-        return any(known.trading_day == breach.trading_day for known in book.limits.breaches(account, rule_id)) or any(
+        # What the account did before it was reopened is another life's.
+        began = book.accounts.reopened(account)
+        breaches = (known for known in book.limits.breaches(account, rule_id) if known.position > began)
+        return any(known.trading_day == breach.trading_day for known in breaches) or any(
             isinstance(held.details, dict) and held.details.get("trading_day") == _day(breach)
             for held in book.lockouts.history(account)
-            if held.rule_id == rule_id and breach.trading_day is not None
+            if held.rule_id == rule_id and breach.trading_day is not None and held.positions[0] > began
         )
 
     if is_recorded(book):

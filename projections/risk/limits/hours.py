@@ -49,7 +49,7 @@ class HoursParameters(Parameters, frozen=True, kw_only=True):
 
     The close is the trading day's `flat_by`, or the local time `flat_by` given here, for `symbols` or roots that close
     earlier (without any: for all). `halts` are pairs of instants between which the venue is closed though the trading
-    day continues: a holiday that trades for a part of the day. `outside`: whether orders outside the session are refused.
+    day continues: a holiday that trades for a part of the day. `outside`: whether orders outside it are refused.
     """
 
     flatten_before: Annotated[int, SHORTER, Measured.DURATION] = 2 * _MINUTE

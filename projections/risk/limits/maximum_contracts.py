@@ -12,6 +12,7 @@ from typing_extensions import override
 from eventstore import StoreError
 from eventstore.trading import (
     AccountOpened,
+    AccountReopened,
     CashMoved,
     EnforcementAction,
     LimitsSet,
@@ -41,7 +42,6 @@ from projections.risk.limits.kind import Compared, Measure
 from projections.risk.limits.results import sentence
 from projections.risk.limits.while_in_breach import WhileInBreach
 from projections.risk.proposals import balance_of
-from projections.risk.proposals import by_name as figure_of
 from projections.views.limits.directions import ACTION, EITHER, HIGHER, LOWER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
 
@@ -115,6 +115,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         PositionAdjusted,
         CashMoved,
         AccountOpened,
+        AccountReopened,
         LimitsSet,
         LockoutCleared,
         SessionOpened,
@@ -131,7 +132,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         )
         if symbol is None:
             return Measure(others, most)
-        return Measure(others + context.exposure() * figure_of(cache, symbol, parameters.weights, ONE), most)
+        return Measure(others + context.exposure() * _weight(cache, symbol, parameters), most)
 
     @override
     def sentence(
@@ -149,7 +150,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         with decimal.localcontext(FIXED):
             total, most = _weighted(cache, held.items(), parameters), _least(book, account, now, parameters)
             symbol = next(iter(held)) if len(held) == 1 else None
-            weight = ONE if symbol is None else figure_of(cache, symbol, parameters.weights, ONE)
+            weight = ONE if symbol is None else _weight(cache, symbol, parameters)
             # The request names a symbol if there is only one to reduce; then its quantity is in that symbol.
             left = most / weight if weight else most
         if total <= most:
@@ -172,7 +173,18 @@ def _weighted(
     cache: RiskCache, exposures: Iterable[tuple[str, Decimal]], parameters: MaximumContractsParameters
 ) -> Decimal:
     """Return the weighted sum of the worst-case positions."""
-    return sum((most * figure_of(cache, symbol, parameters.weights, ONE) for symbol, most in exposures), ZERO)
+    return sum((most * _weight(cache, symbol, parameters) for symbol, most in exposures), ZERO)
+
+
+def _weight(cache: RiskCache, symbol: str, parameters: MaximumContractsParameters) -> Decimal:
+    weights = parameters.weights
+    if not weights:
+        return ONE
+    found = next((weights[name] for name in cache.names(symbol) if name in weights), None)
+    if found is not None:
+        return found
+    # Where no definition states the root, the heaviest that it may have.
+    return max((weights[name] for name in cache.named_in(symbol, weights)), default=ONE)
 
 
 def _most(figures: AccountFigures, parameters: MaximumContractsParameters) -> Decimal:

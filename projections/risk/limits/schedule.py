@@ -106,7 +106,8 @@ class LockoutExpiry(Policy):
             return False
 
         # Expired ones too: by the changed clock they may have ended too early, and the view reinstates them.
-        ending = [*state.active.values(), *(each for each in state.ended if each.ended_by == "expired")]
+        expired = (each for each in (*state.ended, *state.expired) if each.ended_by == "expired")
+        ending = [*state.active.values(), *expired]
         if any(lockout.until is not None for lockout in ending):
             event = ClockJumped(before=jump.before, after=jump.after)
             key = f"{account}/{since}/{jump.before}/{jump.after}"

@@ -44,7 +44,8 @@ class SymbolBlock(WhileInBreach[SymbolBlockParameters]):
     @override
     def check(self, context: CheckContext, limit: Limit, parameters: SymbolBlockParameters) -> Finding:
         symbols = parameters.symbols
-        blocked = [name for name in context.cache.names(context.symbol or "") if name in symbols] if symbols else []
+        # A name that no contract has may be any of them.
+        blocked = context.cache.named_in(context.symbol or "", symbols) if symbols else []
         if not blocked:
             return Finding(limit.rule_id, Verdict.PASS)
         said = f"{context.symbol} is blocked for {context.account} ({', '.join(blocked)})"

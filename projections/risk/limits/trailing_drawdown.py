@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from eventstore.trading import AccountOpened, EnforcementAction, EquityMarked, SessionClosed, Severity, Verdict
+from eventstore.trading import (
+    AccountOpened,
+    AccountReopened,
+    EnforcementAction,
+    EquityMarked,
+    SessionClosed,
+    Severity,
+    Verdict,
+)
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import AccountFigures, figures_of
 from projections.risk.days import day_of
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.limit import Limit
 
-EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, SessionClosed)
+EVENTS: tuple[type[Event], ...] = (*RESULT_EVENTS, AccountOpened, AccountReopened, SessionClosed)
 
 
 class TrailingDrawdownParameters(Parameters, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.risk.policies import Trigger
     from projections.valuation import Standing
-    from projections.views.lockouts.transitions import LockoutsState
+    from projections.views.lockouts.state import LockoutsState
 
 RULE = "unpriced"
 WANTED_EVERY_NS = 60 * NANOSECONDS

@@ -12,8 +12,6 @@ from eventstore.trading import LockoutCleared
 from projections.risk.limits.breaches import breach_decision, now_of
 from projections.risk.limits.kind import LimitKind
 from projections.risk.policies import Decision
-from projections.view import SHARED
-from projections.views.contracts.names import names_and_root
 from projections.views.limits.parameters import Parameters, kind_of
 
 if TYPE_CHECKING:
@@ -76,5 +74,7 @@ def _cleared(held: Lockout, name: str) -> Decision:
 
 def scopes_of(book: Book, name: str) -> list[str]:
     """Return the lockout scopes of a symbol or root; both if the name may be either."""
-    _, root = names_and_root(book.state("contracts", SHARED), name)
-    return [f"symbol:{name}"] if root not in {None, name} else [f"symbol:{name}", f"root:{name}"]
+    is_symbol = book.contracts.find(name) is not None
+    if is_symbol and all(each.root != name for each in book.contracts.all()):
+        return [f"symbol:{name}"]
+    return [f"symbol:{name}", f"root:{name}"]

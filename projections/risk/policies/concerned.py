@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from projections.book import Book
 
 _CHANGES = frozenset({
-    "AccountOpened", "CashMoved", "ContractDefined", "FeeCharged", "OrderFilled", "PositionAdjusted", "TradeBusted",
-    "TradeCorrected", "TradeExecuted",
+    "AccountOpened", "AccountReopened", "CashMoved", "ContractDefined", "FeeCharged", "OrderFilled", "PositionAdjusted",
+    "TradeBusted", "TradeCorrected", "TradeExecuted",
 })  # fmt: skip
 """After one of these, a quote may concern other accounts, which are looked up again."""
 

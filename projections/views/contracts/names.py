@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from eventstore.trading import Asset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from projections.views.contracts.view import ContractsState
 
-# The root of a futures symbol stands before its month letter and a year of one or two digits: ES in ESZ5.
-_FUTURE = re.compile(r"(.+)[FGHJKMNQUVXZ]\d{1,2}", re.ASCII)
+
+class InstrumentNames(NamedTuple):
+    """What the definitions of contracts say of a name; `known` is False if no contract has it.
+
+    A root is what a definition states, never a part of the name: CN50 is not a contract of corn. `has_roots` is False
+    for what has none by its kind, or by a definition that leaves its kind open.
+    """
+
+    names: frozenset[str]
+    root: str | None
+    known: bool
+    has_roots: bool
+
+    def may_be_of(self, root: str) -> bool:
+        """Return whether it has a root, or may have it: nothing is known, or a future's definition states no root."""
+        return not self.known or self.root == root or (self.root is None and self.has_roots)
 
 
-def names_and_root(contracts: ContractsState | None, symbol: str) -> tuple[set[str], str | None]:
-    """Return the names of an instrument, given its symbol or a broker's name for it, and its root or None."""
+def instrument_names(contracts: ContractsState | None, symbol: str) -> InstrumentNames:
+    """Return what is known of an instrument, given its symbol or a broker's name for it."""
     contract = None if contracts is None else contracts.find(symbol)
-    names = {symbol} if contract is None else {contract.symbol, symbol, *contract.broker_ids}
-    if contract is not None and contract.root is not None:
-        return names, contract.root
-    return names, root_of(symbol if contract is None else contract.symbol)
+    if contract is None:
+        return InstrumentNames(frozenset({symbol}), None, known=False, has_roots=True)
+    names = frozenset({contract.symbol, symbol, *contract.broker_ids})
+    return InstrumentNames(names, contract.root, known=True, has_roots=contract.asset in {Asset.FUTURE, Asset.OPTION})
 
 
-def root_of(symbol: str) -> str | None:
-    """Return the root that a future's symbol contains: ES for ESZ5."""
-    future = _FUTURE.fullmatch(symbol)
-    return None if future is None else future[1]
+def named_in(contracts: ContractsState | None, symbol: str, names: Iterable[str]) -> list[str]:
+    """Return those of some names, each of a symbol or a root, that an instrument has or may have."""
+    instrument = instrument_names(contracts, symbol)
+    known = {*instrument.names, instrument.root}
+
+    def is_other(name: str) -> bool:
+        # A future without a stated root is none of the contracts that have a name of their own.
+        return instrument.known and instrument_names(contracts, name).known
+
+    return [name for name in names if name in known or (instrument.may_be_of(name) and not is_other(name))]
 
 
 def all_names(contracts: ContractsState | None, symbol: str) -> tuple[str, ...]:
-    """Return all names of an instrument, the given one first, and its root last if it has one."""
-    names, root = names_and_root(contracts, symbol)
-    return (symbol, *sorted(names - {symbol}), *(() if root is None else (root,)))
+    """Return all names of an instrument, the given one first, and its root last if its definition states one."""
+    instrument = instrument_names(contracts, symbol)
+    root = instrument.root
+    return (symbol, *sorted(instrument.names - {symbol}), *(() if root is None else (root,)))

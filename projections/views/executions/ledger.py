@@ -208,6 +208,12 @@ class Ledger(msgspec.Struct, Generic[E]):
             # As long as a day has a single minute both sums are the same, and are not computed twice.
             kept[key] = after if before is known else entry if before is None else before.plus(entry)
 
+    def begin_again(self) -> None:
+        """Forget every sum; the days stay as sessions have stated them."""
+        # Readers hold no lock: what they see is replaced in one assignment.
+        self.published = replace(self.published, closed={}, open={})
+        self.minutes, self.span = {}, None
+
     def drop_empty(self, at: int, key: str, nothing: E) -> None:
         """Drop the sums of a key around an instant that have come to nothing: as if nothing had been added."""
         name = self.name_at(at)

@@ -6,6 +6,7 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 import msgspec
+from typing_extensions import override
 
 from eventstore import Instant
 from eventstore.clock import NANOSECONDS
@@ -63,6 +64,12 @@ class PnlLedger(Ledger[LedgerEntry]):
             self.keeps_steps = True
             # Earlier entries are in the sums only; if there are none, no step will be missing.
             self.steps_from = 0 if self.span is None else record.recorded_at
+
+    @override
+    def begin_again(self) -> None:
+        """Forget every sum and step; the days stay as sessions have stated them."""
+        super().begin_again()
+        self.cash, self.steps, self.steps_from, self.keeps_steps = (), [], 0, True
 
     def add_entry(self, at: int, log_position: int, key: str, entry: LedgerEntry) -> None:
         """Add an entry to the day that an instant lies in, and to the steps where they are kept."""

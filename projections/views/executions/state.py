@@ -148,7 +148,8 @@ class ExecutionsState(msgspec.Struct):
 
     Holdings and windows are by symbol, NUL and side. `symbols` has the names whose contract has another symbol.
     `waiting` are amendments of trades that are not known, by trade id. `fees` and `anomalies` belong to no holding.
-    `trips` are the last 100 round trips that ended before their windows. `unsettled` are windows whose items have
+    `trips` are the last 100 round trips that ended before their windows. `reopened_open` are the log positions of the
+    newest reopenings that found a position open. `unsettled` are windows whose items have
     changed and are not folded yet: between pages there are none.
     """
 
@@ -165,6 +166,7 @@ class ExecutionsState(msgspec.Struct):
     seconds: SecondCounts = msgspec.field(default_factory=SecondCounts)
     trip_seconds: SecondCounts = msgspec.field(default_factory=SecondCounts)
     ledger: PnlLedger = msgspec.field(default_factory=PnlLedger)
+    reopened_open: tuple[int, ...] = ()
     unsettled: dict[str, Unsettled] = {}
     directory: Directory = msgspec.field(default_factory=Directory)
 

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from eventstore.trading import (
     AccountOpened,
+    AccountReopened,
     CashMoved,
     ContractDefined,
     FeeCharged,
@@ -27,6 +28,7 @@ from projections.views.executions.adjustments import adjust, set_report
 from projections.views.executions.amendments import amend
 from projections.views.executions.merging import concerned, define
 from projections.views.executions.recent_trades import RECENT_MAX, RecentTrades
+from projections.views.executions.reopening import begin_again
 from projections.views.executions.reports import report
 from projections.views.executions.seconds import SECONDS_MAX, SecondCounts
 from projections.views.executions.settling import settle
@@ -52,14 +54,14 @@ class ExecutionsView(View[ExecutionsState]):
     Two reports are of one execution if trade id, contract (under any of its names), side, quantity and price agree,
     whatever the order, the stream or the day of the report, among the account's last 2,000 executions. They count in
     the order in which they happened since the position was last flat; what happened before that and is reported later
-    counts at its place in the log, on its own day.
+    counts at its place in the log, on its own day. A reopening begins all results, round trips and days' counts again.
 
     `trades_max`: among how many executions reports are compared; `bounded`: whether to drop counts by second that no
     window of the present needs.
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
@@ -67,6 +69,7 @@ class ExecutionsView(View[ExecutionsState]):
         SessionOpened,
         SessionReset,
         AccountOpened,
+        AccountReopened,
         LimitsSet,
         CashMoved,
     )
@@ -114,7 +117,7 @@ class ExecutionsView(View[ExecutionsState]):
             case _:
                 # What is postponed belongs to the days, and to the steps, as they were before this event.
                 self.finish(state)
-                state.ledger.follow(event, record)
+                _follow(state, event, record)
 
     @override
     def concerns(self, state: ExecutionsState, event: Event) -> bool:
@@ -126,6 +129,13 @@ class ExecutionsView(View[ExecutionsState]):
         """Fold the windows again that late reports have changed."""
         if state.unsettled:
             settle(state)
+
+
+def _follow(state: ExecutionsState, event: Event, record: Record) -> None:
+    if isinstance(event, AccountReopened):
+        begin_again(state, record)
+    else:
+        state.ledger.follow(event, record)
 
 
 def _define(state: ExecutionsState, shared: ExecutionsState, event: ContractDefined, record: Record) -> None:

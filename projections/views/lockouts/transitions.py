@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-import msgspec
 from msgspec.structs import replace
 
-from eventstore import Record, StoreError
+from eventstore import Record
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import (
+    AccountReopened,
     AccountUpdated,
     Allows,
     ClockJumped,
@@ -17,44 +17,23 @@ from eventstore.trading import (
     LockoutExtended,
     LockoutSet,
 )
+from eventstore.trading.lockouts import ACCOUNT, is_scope
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
+from projections.views.lockouts.state import END_OF_TIME, LockoutsState
 
-LOCKOUTS_MAX = 10_000
+_AHEAD_MAX = 2**63 - 1
 ANOMALIES_MAX = 1_000
 POSITIONS_MAX = 100
 CORRECTED = "released by the correction of"
+REOPENED = "ended when the account was reopened by"
 _FROM_PRICES = ("quotes", "marks", "other_currencies")
 """What the details of a lockout name where it came of a price, a mark or a rate."""
 BROKER = "broker"
 """The rule of the lockout that an account is under while its broker reports that it may not trade."""
 
 # Its own key, apart from any other lockout under that rule: the broker's report ends the broker's lockout only.
-_BROKER_KEY = f"{BROKER}{SEPARATOR}account{SEPARATOR}reported"
+BROKER_KEY = f"{BROKER}{SEPARATOR}account{SEPARATOR}reported"
 _BROKER_SAYS = LockoutSet(rule_id=BROKER, reason="the broker says that the account may not trade")
-
-
-class TooManyLockouts(StoreError):
-    """An account's lockouts in force are bounded; a rule that sets so many needs a wider scope."""
-
-    def __init__(self, account: str, position: int) -> None:
-        self.account, self.position = account, position
-        super().__init__(
-            f"{account} has {LOCKOUTS_MAX:,} lockouts in force, and the record at position {position} sets one more: "
-            "give the rule a wider scope, for example root:ES or account"
-        )
-
-
-class LockoutsState(msgspec.Struct):
-    """One account. `active` by rule, NUL and scope: set and not ended; `until` may have passed."""
-
-    active: dict[str, Lockout] = {}
-    ended: list[Lockout] = []
-    anomalies: tuple[LockoutAnomaly, ...] = ()
-    anomaly_count: int = 0
-    jumped: tuple[int, int, int] | None = None
-    """The last change of the wall clock: its time before, its time after, and the record's log position."""
-    expired_to: int = 0
-    """The latest end of any irrevocable lockout that expired."""
 
 
 def _earlier_time(record: Record) -> int:
@@ -65,7 +44,7 @@ def _earlier_time(record: Record) -> int:
     return min(record.occurred_at, record.recorded_at)
 
 
-def _is_over(lockout: Lockout, record: Record) -> bool:
+def is_over(lockout: Lockout, record: Record) -> bool:
     ends_at = lockout.ends_at
     return ends_at is not None and _earlier_time(record) >= ends_at
 
@@ -74,30 +53,60 @@ def is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> boo
     """Return whether an account's update locks or unlocks it; most of these frequent updates do neither."""
     if update.can_trade is None:
         return False
-    held = state.active.get(_BROKER_KEY)
+    held = state.active.get(BROKER_KEY)
     if update.can_trade:
         # An older report, recorded late, does not unlock the account again.
         return held is not None and record.occurred_at >= held.set_at
     return True
 
 
-def apply_report(state: LockoutsState, update: AccountUpdated | ClockJumped | EquityCorrected, record: Record) -> None:
-    """Fold what somebody else reported: a moved wall clock, a wrong equity, whether the broker allows trading."""
+def apply_report(
+    state: LockoutsState, update: AccountUpdated | AccountReopened | ClockJumped | EquityCorrected, record: Record
+) -> None:
+    """Fold what other events say: a moved wall clock, a correction, a new beginning, the broker's word."""
     if isinstance(update, ClockJumped):
         _jump(state, update, record)
+    elif isinstance(update, AccountReopened):
+        _begin_again(state, record)
     elif isinstance(update, EquityCorrected):
         _release(state, update, record)
     elif update.can_trade:
-        _end(state, _BROKER_KEY, record.occurred_at, "cleared by the broker", record)
+        end(state, BROKER_KEY, record.occurred_at, "cleared by the broker", record)
     else:
-        set_lockout(state, _BROKER_KEY, _BROKER_SAYS, record)
+        set_lockout(state, BROKER_KEY, _BROKER_SAYS, record)
+
+
+def apply_own(
+    state: LockoutsState, event: LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired, record: Record
+) -> None:
+    """Fold an event about a lockout, after those that its time shows to be in force again."""
+    _reinstate(state, record)
+    match event:
+        case LockoutSet():
+            set_lockout(state, key_of(event.rule_id, scope_read(event.scope)), event, record)
+        case LockoutExtended():
+            extend(state, event, record)
+        case LockoutCleared():
+            clear(state, event, record)
+        case LockoutExpired():
+            expire(state, event, record)
+
+
+def key_of(rule_id: str, scope: str) -> str:
+    """Return the key of a lockout among those in force."""
+    return rule_id + SEPARATOR + scope
+
+
+def scope_read(scope: str) -> str:
+    """Return a scope as it is read: one of an old log that means nothing is the whole account."""
+    return scope if is_scope(scope) else ACCOUNT
 
 
 def set_lockout(state: LockoutsState, key: str, event: LockoutSet, record: Record) -> None:
     fresh = Lockout(
         account=record.account,
         rule_id=event.rule_id,
-        scope=event.scope,
+        scope=scope_read(event.scope),
         allows=event.allows,
         reason=event.reason,
         set_at=_earlier_time(record),
@@ -109,16 +118,15 @@ def set_lockout(state: LockoutsState, key: str, event: LockoutSet, record: Recor
     )
     held = state.active.get(key)
     if held is None:
-        _make_room(state, record)
         state.active[key] = fresh
-    elif _is_over(held, record):
-        _end(state, key, held.ends_at, "expired")
+    elif is_over(held, record):
+        end(state, key, held.ends_at, "expired")
         state.active[key] = fresh
     # Set again on the same terms: still the same lockout, with one more record.
     elif _terms(held) == _terms(fresh):
         state.active[key] = replace(held, positions=_with_position(held, record.position))
     elif held.revocable:
-        _end(state, key, fresh.set_at, "replaced")
+        end(state, key, fresh.set_at, "replaced")
         state.active[key] = fresh
     else:
         _strengthen(state, key, held, fresh)
@@ -135,18 +143,22 @@ def _strengthen(state: LockoutsState, key: str, held: Lockout, requested: Lockou
     if (until, allows, False) != (requested.until, requested.allows, requested.revocable):
         _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, requested.positions[0])
     positions = _with_position(held, requested.positions[0])
-    state.active[key] = replace(held, until=until, allows=allows, positions=positions)
+    ahead = max(held.ahead, requested.ahead)
+    state.active[key] = replace(held, until=until, allows=allows, positions=positions, ahead=ahead)
 
 
 def extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None:
+    if state.forgotten_to:
+        # One whose time has passed may be meant, which an extension puts in force again.
+        state.forgotten_to = END_OF_TIME
     for key in _named(state, event, record):
         held = state.active[key]
         until = _later(held.until, event.until)
         if until != event.until:
             _mark(state, LockoutAnomalyKind.SHORTER, held.rule_id, held.scope, record.position)
-        elif _is_over(held, record) and until != held.until:
+        elif is_over(held, record) and until != held.until:
             # It did not hold between its end and now, and history must not claim that it did.
-            _end(state, key, held.ends_at, "expired")
+            end(state, key, held.ends_at, "expired")
             positions = (record.position,)
             state.active[key] = replace(held, set_at=_earlier_time(record), until=until, positions=positions, ahead=0)
         else:
@@ -156,10 +168,10 @@ def extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None
 def clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
     for key in _named(state, event, record):
         held = state.active[key]
-        if _is_over(held, record):
-            _end(state, key, held.ends_at, "expired", record)
+        if is_over(held, record):
+            end(state, key, held.ends_at, "expired", record)
         elif held.revocable:
-            _end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
+            end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
         else:
             _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, record.position)
 
@@ -172,10 +184,46 @@ def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> No
     """
     if event.wrong is None:
         return
-    wrong = event.wrong.bytes
+    wrong = event.wrong
+    by = f"{CORRECTED} {record.actor}"
+
+    def is_meant(held: Lockout) -> bool:
+        return wrong.hex in _marks_of(held) or (held.cause == wrong.bytes and _is_of_prices(held))
+
     for key, held in list(state.active.items()):
-        if event.wrong.hex in _marks_of(held) or (held.cause == wrong and _is_of_prices(held)):
-            _end(state, key, record.occurred_at, f"{CORRECTED} {record.actor}", record)
+        if is_meant(held):
+            end(state, key, record.occurred_at, by, record)
+    # What expired by a clock that ran ahead would otherwise hold again once that is right.
+    state.before_reopening = tuple([each for each in state.before_reopening if not is_meant(each[1])])
+    meant = [held for held in state.expired if is_meant(held)]
+    state.expired = [held for held in state.expired if held not in meant]
+    kept, state.ended = state.ended, []
+    for held in [*kept, *meant]:
+        is_wrong = held.ended_by == "expired" and is_meant(held)
+        state.ended.append(_ended_earlier(held, record.occurred_at, by, record) if is_wrong else held)
+
+
+def _ended_earlier(held: Lockout, at: int, by: str, record: Record) -> Lockout:
+    """Return a lockout that expired as one that was ended, at an instant before that if it comes before it."""
+    at = min(held.ended_at or 0, at)
+    return replace(held, ended_at=at, ended_by=by, positions=_with_position(held, record.position))
+
+
+def _begin_again(state: LockoutsState, record: Record) -> None:
+    """End every lockout, irrevocable ones too: the firm has started the account again, and the event names who did."""
+    at, by = _earlier_time(record), f"{REOPENED} {record.actor}"
+    for key, lockout in list(state.active.items()):
+        if is_over(lockout, record):
+            end(state, key, lockout.ends_at, "expired")
+    holding = [*state.active.values(), *(each for each in state.expired if at < (each.ended_at or 0))]
+    held = [(record.position, each) for each in holding if not each.revocable]
+    state.before_reopening = (*state.before_reopening, *held)
+    for key in list(state.active):
+        end(state, key, at, by, record)
+    for each in state.expired:
+        state.ended.append(_ended_earlier(each, at, by, record) if at < (each.ended_at or 0) else each)
+    state.expired, state.expired_to = [], 0
+    state.reopened_records = (*state.reopened_records[1 - POSITIONS_MAX :], record.position)
 
 
 def _is_of_prices(lockout: Lockout) -> bool:
@@ -192,8 +240,8 @@ def _marks_of(lockout: Lockout) -> tuple[str, ...]:
 def expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None:
     for key in _named(state, event, record):
         held = state.active[key]
-        if _is_over(held, record):
-            _end(state, key, held.ends_at, "expired", record)
+        if is_over(held, record):
+            end(state, key, held.ends_at, "expired", record)
         else:
             _mark(state, LockoutAnomalyKind.TOO_EARLY, held.rule_id, held.scope, record.position)
 
@@ -202,23 +250,57 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
     """Extend the lockouts in force by as much as the wall clock was set ahead; take that back once it is set back."""
     # A lockout is a duration in the world: setting the clock ahead must not shorten it.
     by = event.after - event.before
+    _ask_log(state, event.before)
     for key, held in list(state.active.items()):
         ends_at = held.ends_at
         # One that was over before the clock was set ahead gains nothing; setting back takes back what was added.
         if ends_at is not None and (by < 0 or ends_at > event.before):
-            state.active[key] = replace(held, ahead=held.ahead + by, positions=_with_position(held, record.position))
-    ended, state.ended = state.ended, []
-    for held in ended:
-        moved = held if held.ended_by != "expired" else replace(held, ahead=held.ahead + by)
-        if not _ended_early(moved, event) or not _restore(state, moved, record):
-            state.ended.append(moved)
+            state.active[key] = replace(
+                held, ahead=_shifted(held.ahead, by), positions=_with_position(held, record.position)
+            )
+    # What ended before the account was reopened stays ended.
+    began = state.reopened_records[-1] if state.reopened_records else 0
+    for name in ("ended", "expired"):
+        kept = []
+        for held in getattr(state, name):
+            if held.ended_by != "expired" or held.positions[0] < began:
+                kept.append(held)
+                continue
+            moved = replace(held, ahead=_shifted(held.ahead, by))
+            if not _ended_early(moved, event) or not _restore(state, moved, record):
+                kept.append(moved)
+        setattr(state, name, kept)
     state.jumped = (event.before, event.after, record.position)
+
+
+def _shifted(ahead: int, by: int) -> int:
+    """Return how far the clock was moved in all; no sum of moves is too great to be stored."""
+    return max(-_AHEAD_MAX, min(_AHEAD_MAX, ahead + by))
+
+
+def _reinstate(state: LockoutsState, record: Record) -> None:
+    """Put irrevocable lockouts in force again that expired by a clock that ran ahead: this record shows that it did."""
+    at = _earlier_time(record)
+    _ask_log(state, at)
+    if at < state.expired_to:
+        early, state.expired = state.expired, [held for held in state.expired if at >= (held.ended_at or 0)]
+        for held in early:
+            if at < (held.ended_at or 0):
+                _restore(state, held, record)
+
+
+def _ask_log(state: LockoutsState, at: int) -> None:
+    """Answer from the log from now on, if a lockout that this state has forgotten may be in force again at an instant.
+
+    What later events make of that one is not known here.
+    """
+    if at < state.forgotten_to:
+        state.forgotten_to = END_OF_TIME
 
 
 def _ended_early(held: Lockout, jump: ClockJumped) -> bool:
     """Return whether a lockout expired only by a clock that had been set ahead, before that was recorded."""
-    by_clock = held.ended_by == "expired" and (held.ended_at or 0) > jump.before
-    return by_clock and (held.ends_at or 0) > jump.after
+    return (held.ended_at or 0) > jump.before and (held.ends_at or 0) > jump.after
 
 
 def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
@@ -226,7 +308,7 @@ def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
 
     If another one has been set since, a revocable lockout stays ended, and an irrevocable one takes the stricter terms.
     """
-    key = held.rule_id + SEPARATOR + held.scope
+    key = key_of(held.rule_id, held.scope)
     fresh = state.active.get(key)
     if fresh is not None and held.revocable:
         return False
@@ -242,12 +324,12 @@ def _named(
 ) -> Iterator[str]:
     """Yield the keys of the lockouts that an event names: by default every scope of the stream's rule."""
     rule_id = unescaped(record.entity) if event.rule_id is None else event.rule_id
+    scope = None if event.scope is None else scope_read(event.scope)
     keys = [
-        key
-        for key, lockout in state.active.items()
-        if lockout.rule_id == rule_id and event.scope in {None, lockout.scope}
+        key for key, lockout in state.active.items() if lockout.rule_id == rule_id and scope in {None, lockout.scope}
     ]
-    if not keys:
+    # What this state has forgotten may be the lockout that is meant.
+    if not keys and state.forgotten_to != END_OF_TIME:
         _mark(state, LockoutAnomalyKind.NOT_SET, rule_id, event.scope, record.position)
     yield from keys
 
@@ -257,46 +339,21 @@ def _later(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else max(one, other)
 
 
-def _end(state: LockoutsState, key: str, at: int | None, by: str, record: Record | None = None) -> None:
+def end(state: LockoutsState, key: str, at: int | None, by: str, record: Record | None = None) -> None:
     held = state.active.pop(key)
     positions = held.positions if record is None else _with_position(held, record.position)
-    state.ended.append(replace(held, ended_at=at, ended_by=by, positions=positions))
-    # Lets lookups skip the ended lockouts unless the instant lies before this one: see expired_later.
+    ended = replace(held, ended_at=at, ended_by=by, positions=positions)
     if by == "expired" and not held.revocable:
+        state.expired.append(ended)
+        # Lets lookups skip the expired lockouts unless the instant lies before this one: see expired_later.
         state.expired_to = max(state.expired_to, at or 0)
-
-
-def expired_later(state: LockoutsState, at_ns: int) -> list[Lockout]:
-    """Return the irrevocable lockouts that expired after an instant.
-
-    A clock that was set ahead and back again must not unlock an account: they still hold before they expired and, like
-    those in force, before they were set.
-    """
-    held = {(lockout.rule_id, lockout.scope) for lockout in list(state.active.values()) if lockout.is_active(at_ns)}
-    return [
-        lockout
-        for lockout in state.ended
-        if lockout.ended_by == "expired"
-        and not lockout.revocable
-        and at_ns < (lockout.ended_at or 0)
-        and (lockout.rule_id, lockout.scope) not in held
-    ]
+    else:
+        state.ended.append(ended)
 
 
 def _with_position(held: Lockout, log_position: int) -> tuple[int, ...]:
     """Return the log positions with one more: the first, which set the lockout, and the last ones."""
     return (held.positions[0], *held.positions[1:][2 - POSITIONS_MAX :], log_position)
-
-
-def _make_room(state: LockoutsState, record: Record) -> None:
-    """At the limit, end the lockouts whose time has passed: no event may have said that they expired."""
-    if len(state.active) < LOCKOUTS_MAX:
-        return
-    for key, lockout in list(state.active.items()):
-        if _is_over(lockout, record):
-            _end(state, key, lockout.ends_at, "expired")
-    if len(state.active) >= LOCKOUTS_MAX:
-        raise TooManyLockouts(record.account, record.position)
 
 
 def _mark(state: LockoutsState, kind: LockoutAnomalyKind, rule_id: str, scope: str | None, log_position: int) -> None:

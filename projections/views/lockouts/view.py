@@ -1,16 +1,14 @@
 """The lockouts view: what each account may not do, by which rule, in which scope and until when; and its queries."""
 
-import heapq
 from typing import ClassVar
 
-from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, InvalidEvent, Record
 from eventstore.clock import Times, question_ns
 from eventstore.errors import shown
-from eventstore.streams import SEPARATOR
 from eventstore.trading import (
+    AccountReopened,
     AccountUpdated,
     ClockJumped,
     EquityCorrected,
@@ -20,21 +18,13 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections.view import SHARED, BookReader, View
-from projections.views.contracts.names import names_and_root
+from projections.views.contracts.names import InstrumentNames, instrument_names
 from projections.views.contracts.view import ContractsState, ContractsView
+from projections.views.in_use import in_use_at
+from projections.views.lockouts.bounds import keep_within_bounds
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
-from projections.views.lockouts.transitions import (
-    BROKER,
-    LockoutsState,
-    TooManyLockouts,
-    apply_report,
-    clear,
-    expire,
-    expired_later,
-    extend,
-    is_news,
-    set_lockout,
-)
+from projections.views.lockouts.state import LockoutsState, expired_later
+from projections.views.lockouts.transitions import BROKER, apply_own, apply_report, is_news
 
 __all__ = [
     "BROKER",
@@ -44,7 +34,6 @@ __all__ = [
     "Lockouts",
     "LockoutsState",
     "LockoutsView",
-    "TooManyLockouts",
 ]
 
 ENDED_MAX = 100
@@ -60,12 +49,12 @@ class LockoutsView(View[LockoutsState]):
     A broker's report that an account may not trade locks it, under the rule `broker`, until the broker reports that it
     may, or until somebody clears that lockout. It ends no other lockout, not even one of the same rule.
 
-    An EquityCorrected ends the lockouts that the record it names as wrong led to, irrevocable ones too: no other event
-    ends one of those before its time. It ends none that came of no price, mark or rate.
+    An EquityCorrected ends the lockouts that the record it names as wrong led to, irrevocable ones too, but none that
+    came of no price, mark or rate. An AccountReopened ends all. No other event ends an irrevocable one before its time.
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LockoutSet,
         LockoutExtended,
@@ -73,10 +62,11 @@ class LockoutsView(View[LockoutsState]):
         LockoutExpired,
         ClockJumped,
         AccountUpdated,
+        AccountReopened,
         EquityCorrected,
     )
 
-    def __init__(self, ended_max: int | None = ENDED_MAX) -> None:
+    def __init__(self, ended_max: int = ENDED_MAX) -> None:
         self._ended_max = ended_max
 
     @override
@@ -88,25 +78,22 @@ class LockoutsView(View[LockoutsState]):
         if isinstance(event, AccountUpdated) and not is_news(state, event, record):
             return
         # One event may end every scope of a rule: readers see all of the change or none of it.
-        after = replace(state, active=dict(state.active), ended=list(state.ended))
-        match event:
-            case LockoutSet():
-                set_lockout(after, event.rule_id + SEPARATOR + event.scope, event, record)
-            case LockoutExtended():
-                extend(after, event, record)
-            case LockoutCleared():
-                clear(after, event, record)
-            case LockoutExpired():
-                expire(after, event, record)
-            case AccountUpdated() | ClockJumped() | EquityCorrected():
-                apply_report(after, event, record)
-            case _:
-                return
-        if self._ended_max is not None:
-            del after.ended[: -self._ended_max]
-        state.active, state.ended = after.active, after.ended
-        state.anomalies, state.anomaly_count = after.anomalies, after.anomaly_count
-        state.jumped, state.expired_to = after.jumped, after.expired_to
+        after = state.copy()
+        _change(after, event, record)
+        keep_within_bounds(after, self._ended_max, record)
+        state.take(after)
+
+
+def _change(state: LockoutsState, event: Event, record: Record) -> None:
+    match event:
+        case LockoutSet() | LockoutExtended() | LockoutCleared() | LockoutExpired():
+            apply_own(state, event, record)
+        case AccountUpdated() if not is_news(state, event, record):
+            return
+        case AccountUpdated() | AccountReopened() | ClockJumped() | EquityCorrected():
+            apply_report(state, event, record)
+        case _:
+            return
 
 
 class Lockouts:
@@ -114,6 +101,8 @@ class Lockouts:
 
     def __init__(self, book: BookReader) -> None:
         self._book = book
+        self._whole: dict[str, tuple[object, LockoutsState]] = {}
+        """By account that the log is asked about: what of its bounded state changes with it, and the unbounded one."""
 
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Lockout, ...]:
         """Return the lockouts that hold at an instant (an aware datetime or UNIX ns), longest set first.
@@ -126,41 +115,68 @@ class Lockouts:
         if state is None and account != SHARED and not self._book.covers(account):
             msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
             raise InvalidEvent(msg)
-        # The usual answer, before every order: no lockout is in force, and none that expired could hold again.
-        if state is None or not (state.active or at_ns < state.expired_to):
+        # The usual answer, before every order: no lockout is in force, and none that ended could hold again.
+        if state is None or not (
+            state.active or state.before_reopening or at_ns < state.expired_to or at_ns < state.forgotten_to
+        ):
             return ()
+        if at_ns < state.forgotten_to:
+            state = self._unbounded(account, state)
         found = [lockout for lockout in state.active.values() if lockout.is_active(at_ns)]
         if at_ns < state.expired_to:
             found += expired_later(state, at_ns)
+        if state.before_reopening:
+            found += self._not_ended(account, state, at_ns)
         if symbol is not None and found:
-            scopes = self._scopes(symbol)
-            found = [lockout for lockout in found if lockout.scope in scopes]
+            contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
+            instrument = instrument_names(contracts, symbol)
+            found = [lockout for lockout in found if _applies(lockout.scope, instrument)]
         return tuple(sorted(found, key=_set_order))
+
+    def _not_ended(self, account: str, state: LockoutsState, at_ns: int) -> list[Lockout]:
+        """Return the lockouts that hold because the account was in use each time that it was reopened since."""
+        in_use = in_use_at(self._book, account, state.reopened_records)
+        if not in_use:
+            return []
+        since = max((each for each in state.reopened_records if each not in in_use), default=0)
+        return [
+            each
+            for reopened, each in state.before_reopening
+            if reopened > since and (each.is_active(at_ns) if each.ended_at is None else at_ns < each.ended_at)
+        ]
 
     def history(self, account: str) -> tuple[Lockout, ...]:
         """Return every lockout the account ever had, folded from the log, in the order they were set."""
-        view = LockoutsView(ended_max=None)
-        state = view.initial()
-        streams = (f"lockout/{account}/", f"account/{account}/")
-        records = (self._book.read(stream=stream, types=view.types) for stream in streams)
-        for record in heapq.merge(*records, key=_log_position):
-            view.apply(state, record.event, record)
-        return tuple(sorted([*state.ended, *state.active.values()], key=_set_order))
+        state = self._folded(account)
+        return tuple(sorted([*state.ended, *state.expired, *state.active.values()], key=_set_order))
+
+    def _unbounded(self, account: str, bounded: LockoutsState) -> LockoutsState:
+        """Return an account's lockouts without the limits of what the state keeps, folded once for each change."""
+        # Whatever changes a lockout publishes a new dict of those in force.
+        version = bounded.active
+        known = self._whole.get(account)
+        if known is None or known[0] is not version:
+            known = self._whole[account] = (version, self._folded(account))
+        return known[1]
+
+    def _folded(self, account: str) -> LockoutsState:
+        state = LockoutsState()
+        for record in self._book.read(account=account, types=LockoutsView.types):
+            _change(state, record.event, record)
+        return state
 
     def anomalies(self, account: str) -> tuple[LockoutAnomaly, ...]:
         """Return the last 1,000 events that had no effect, or only a part of the one they asked for, oldest first."""
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
         return () if state is None else state.anomalies
 
-    def _scopes(self, symbol: str) -> set[str]:
-        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
-        names, root = names_and_root(contracts, symbol)
-        scopes = {"account"} | {f"symbol:{name}" for name in names}
-        return scopes if root is None else scopes | {f"root:{root}"}
 
-
-def _log_position(record: Record) -> int:
-    return record.position
+def _applies(scope: str, instrument: InstrumentNames) -> bool:
+    """Return whether a lockout's scope includes an instrument; one that is not known for sure is in every scope."""
+    kind, _, name = scope.partition(":")
+    if kind == "symbol":
+        return not instrument.known or name in instrument.names
+    return kind != "root" or instrument.may_be_of(name)
 
 
 def _set_order(lockout: Lockout) -> tuple[int, int]:

@@ -41,5 +41,7 @@ class OrdersState(msgspec.Struct, dict=True):
     broker_ids: dict[str, str] = {}
     anomaly_counts: dict[str, int] = {}
     late: dict[str, int] = {}
+    reopened_working: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """The log positions of the newest reopenings that found orders open, each with up to 100 of their ids."""
     log_position: int = 0
     """The last folded record's: a record at or before it is a repeated delivery."""

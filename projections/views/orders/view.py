@@ -10,7 +10,7 @@ from typing_extensions import override
 from eventstore import InvalidEvent
 from eventstore.errors import shown
 from eventstore.streams import stream_of, unescaped
-from eventstore.trading import OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
+from eventstore.trading import AccountReopened, OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
 from projections.tiers import Stats, Tiers, TierSettings, part_of
 from projections.view import View
 from projections.views.executions.state import VIEW
@@ -39,6 +39,8 @@ __all__ = ["Fill", "Order", "OrderAnomaly", "OrderAnomalyKind", "Orders", "Order
 CLOSED_MAX = 1_000
 UNKNOWN_MAX = 10_000
 LATE_MAX = 1_000
+REOPENED_MAX = 10
+REOPENED_ORDERS_MAX = 100
 
 
 class OrdersView(View[OrdersState]):
@@ -51,8 +53,8 @@ class OrdersView(View[OrdersState]):
     """
 
     name: ClassVar[str] = "orders"
-    revision: ClassVar[int] = 3
-    types: ClassVar[tuple[type[Event], ...] | None] = ORDER_TYPES
+    revision: ClassVar[int] = 4
+    types: ClassVar[tuple[type[Event], ...] | None] = (*ORDER_TYPES, AccountReopened)
 
     def __init__(
         self, closed_max: int = CLOSED_MAX, unknown_max: int = UNKNOWN_MAX, tiers: Tiers[Order] | None = None
@@ -70,6 +72,10 @@ class OrdersView(View[OrdersState]):
         category, account, order_id = record.stream.split("/", 2)
         log_position, kind = record.position, type(event)
         if category != "order" or kind not in TRANSITIONS or log_position <= state.log_position:
+            if kind is AccountReopened and state.open and log_position > state.log_position:
+                working = tuple(islice(state.open, REOPENED_ORDERS_MAX))
+                state.reopened_working = (*state.reopened_working[1 - REOPENED_MAX :], (log_position, working))
+                state.log_position = log_position
             return
         state.log_position = log_position
         if "%" in order_id:
