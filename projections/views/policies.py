@@ -94,8 +94,9 @@ class StoppedPolicies:
 
     def stopped(self, account: str) -> tuple[StoppedPolicy, ...]:
         """Return the policies that have stopped for an account, or for all accounts, the earliest first."""
-        found = [each for partition in sorted({SHARED, account}) for each in self._of(partition)]
-        return tuple(sorted([each for each in found if each.resumed_at is None], key=_position))
+        found = self._of(SHARED) + (self._of(account) if account != SHARED else [])
+        # Asked before each order, and hardly ever is there one.
+        return tuple(sorted([each for each in found if each.resumed_at is None], key=_position)) if found else ()
 
     def all_stopped(self) -> tuple[StoppedPolicy, ...]:
         """Return the policies that have stopped, of every account, the earliest first."""

@@ -167,9 +167,12 @@ def test_a_log_in_memory_has_one_process(clock: ManualClock) -> None:
     with EventStore(MemoryJournal(), clock=clock) as store:
         reader = opened(store)
         assert seen(reader) == [NEVER]
-        policies = running(opened(store, "A"), Loss())
+        policies, second = running(opened(store, "A"), Loss()), running(opened(store, "A"), Loss())
         assert seen(reader, "A", "B") == [RUNNING, ENDED]
         policies.stop()
+        policies.stop()
+        assert seen(reader) == [RUNNING]
+        second.stop()
         assert seen(reader) == [ENDED]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import pytest
 from typing_extensions import override
@@ -104,15 +104,17 @@ def test_one_that_fails_for_what_belongs_to_no_account_stops_for_all(store: Even
     assert "policy loss has stopped for all accounts" in stopped.sentence
 
 
+@pytest.mark.parametrize("failing", [no_room, fail])
 def test_what_cannot_be_recorded_raises_nothing_and_is_recorded_at_a_tick(
-    store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
+    failing: Callable[..., Any], store: EventStore, book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policies = running(book, Fragile())
     store.append("order/A/O", fill(Side.BUY, 100, 1))
     with monkeypatch.context() as patched:
-        patched.setattr(book, "append", no_room)
+        patched.setattr(book, "append", failing)
         book.refresh()
         policies.tick()
+        assert policies.error is None
     assert not reports(store)
     policies.tick()
     policies.tick()
@@ -331,12 +333,12 @@ def test_another_process_that_is_first_to_lock_makes_a_decision_obsolete(
     """The race that ends in a DuplicateEvent: between the refresh and the append, the other process records."""
     policies = running(book, Loss())
     append_many = book.append_many
-    key = "policy/loss/" + store.append("order/A/O", fill(Side.BUY, 100, 1))[0].id.hex()
+    store.append("order/A/O", fill(Side.BUY, 100, 1))
     sold = store.append("order/A/O", fill(Side.SELL, 90, 2))[0]
     key = f"policy/loss/{sold.id.hex()}/account-NOTHING/0"
 
     def late(batches: object, **options: object) -> list[Record]:
-        store.append("lockout/A/loss", LockoutSet(rule_id="loss", reason="other figures", scope="account"), key=key)
+        store.append("lockout/A/loss", LockoutSet(rule_id="other"), key=key)
         return append_many(batches, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(book, "append_many", late)

@@ -86,12 +86,14 @@ class Presence:
         self.lease = Lease(store)
         self._store, self._accounts = store, accounts
         self._lock = Lease(store, account_sets.lock_of(account_sets.name_of(accounts)))
+        self._is_shown = False
 
     def begin(self) -> None:
         """Show it from now on."""
         self.keep()
-        if self._store.directory is None:
+        if self._store.directory is None and not self._is_shown:
             _in_memory.setdefault(self._store, []).append(self._accounts)
+        self._is_shown = True
 
     def keep(self) -> None:
         """Take over what another process held that has ended."""
@@ -102,9 +104,9 @@ class Presence:
         """Show that policies run here no more."""
         self.lease.release()
         self._lock.release()
-        running = _in_memory.get(self._store, [])
-        if self._accounts in running:
-            running.remove(self._accounts)
+        if self._store.directory is None and self._is_shown:
+            _in_memory[self._store].remove(self._accounts)
+        self._is_shown = False
 
 
 def _run_in_memory(store: EventStore, account: str) -> PolicyRun:
