@@ -8,6 +8,7 @@ import fcntl
 import os
 import stat
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Self
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 PRIVATE_FILE, PRIVATE_DIRECTORY = 0o600, 0o700
 SHARED_FILE, SHARED_DIRECTORY = 0o660, 0o770
+TAKE_ATTEMPTS, TAKE_PAUSE_SECONDS = 4, 0.000_1
 
 
 class FileLock:
@@ -27,24 +29,56 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._handle: int | None = None
+        _locks.add(self)
 
     def take(self) -> bool:
         """Take the lock unless another process holds it; return whether this one holds it."""
         if self._handle is not None:
             return True
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, file_mode(self._path.parent))
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return False
-        self._handle = handle
-        return True
+        for attempt in range(TAKE_ATTEMPTS):
+            # A process that asks `is_locked` holds it for some microseconds, and is not its holder.
+            time.sleep(TAKE_PAUSE_SECONDS * attempt)
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._handle = handle
+                return True
+        os.close(handle)
+        return False
 
     def release(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+
+
+_locks: weakref.WeakSet[FileLock] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    # A child that lives on must not hold what its parent held when that was killed.
+    for lock in list(_locks):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether somebody, this process included, holds the lock of a file; raise OSError if it cannot be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that of several that ask at once none takes another for the holder.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
 
 
 class Folder:

@@ -21,6 +21,7 @@ from projections.views.limits.view import Limits, LimitsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
 from projections.views.orders.view import Orders, OrdersView
 from projections.views.pairs import Pairs, PairsView
+from projections.views.policies import PoliciesView, StoppedPolicies
 from projections.views.quotes import Quotes, QuotesView
 from projections.views.rates import ExchangeRates, RatesView
 from projections.views.sessions import Sessions, SessionsView
@@ -49,6 +50,7 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         EnforcementView(),
         BlackoutsView(),
         PairsView(),
+        PoliciesView(),
         QuotesView(),
         RatesView(),
         TimersView(),
@@ -78,3 +80,4 @@ class BuiltinQueries:
         self.counters = Counters(book)
         self.trips = RoundTrips(book)
         self.pairs = Pairs(book)
+        self.policies = StoppedPolicies(book)

@@ -51,6 +51,7 @@ from eventstore.trading.orders import (
     OrderTriggered,
 )
 from eventstore.trading.pnl import EquityMarked, PnlReported, QuoteUsed
+from eventstore.trading.policies import PolicyResumed, PolicyStopped
 from eventstore.trading.positions import PositionAdjusted, PositionReported
 from eventstore.trading.quotes import FeedAlive, KeptQuote, QuoteReceived, QuotesKept, RateQuoted
 from eventstore.trading.risk import BlackoutCanceled, BlackoutScheduled, RiskChecked
@@ -111,6 +112,8 @@ __all__ = [
     "PairStateSaved",
     "Payoff",
     "PnlReported",
+    "PolicyResumed",
+    "PolicyStopped",
     "PortfolioSaved",
     "PositionAdjusted",
     "PositionEffect",

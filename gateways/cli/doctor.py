@@ -31,10 +31,11 @@ from gateways.cli.verification import verify_log
 from gateways.cli.wal_holders import holders_of
 from gateways.presenting.documents import plain
 from gateways.presenting.output import put_json, put_under
-from projections import SnapshotWarning, compare_snapshots
+from projections import Book, SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_beside
 from projections.risk.limits.baseline import baseline_notes
+from projections.risk.policies.liveness import enforcement_notes
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
@@ -232,6 +233,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         accounts = () if parked else book.partitions("limits")
         now = store.clock.now_ns()
         unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
+        policies = [] if parked else list(_policy_checks(book, accounts))
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -243,7 +245,17 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         hint = "" if is_compared else "; not compared with the log: use --deep"
         yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
+    yield from policies
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
+
+
+def _policy_checks(book: Book, accounts: Iterable[str]) -> Iterator[Check]:
+    """Check that some process runs the policies that limits rely on, and that none has stopped."""
+    stopped = [each.sentence for each in book.policies.all_stopped()]
+    unenforced = [] if stopped else enforcement_notes(book, accounts)
+    if not unenforced:
+        yield from _problems("policies", stopped, "none has stopped")
+    yield from [Check("policies", WARNING, each) for each in unenforced[:LINES_SHOWN]]
 
 
 @contextlib.contextmanager

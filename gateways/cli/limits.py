@@ -18,6 +18,7 @@ from projections import Book
 from projections import open as open_book
 from projections.risk import programs
 from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
+from projections.risk.policies.liveness import PolicyRun, enforcement_notes, run_of, why_unjudged
 from projections.seeds import Seeds, load
 from projections.views.limits.limit import Limit
 
@@ -61,10 +62,12 @@ def limits(
             ask = book.limits.pending if pending else book.limits.of
             accounts = sorted(book.partitions("limits")) if account is None else [account]
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
-            notes, baselines = baseline_notes(book, found), [_baseline(book, limit) for limit in found]
+            enforced = {name: _enforcement(book, name) for name in accounts}
+            notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
+            more = [_baseline(book, limit) | enforced[limit.account] for limit in found]
         if common.as_json:
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
-            put_json([each | more | query.missing_tail for each, more in zip(documents, baselines, strict=True)])
+            put_json([each | rest | query.missing_tail for each, rest in zip(documents, more, strict=True)])
         else:
             title = "Pending limits" if pending else "Limits in force"
             put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)
@@ -76,6 +79,14 @@ def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
         return {}
     baseline = book.accounts.configuration(limit.account).baseline
     return {"baseline": str(baseline), "baseline_stated": not lacks_baseline(book, limit.account)}
+
+
+def _enforcement(book: Book, account: str) -> dict[str, Any]:
+    """Return whether policies judge an account's limits, and why they do not."""
+    why = why_unjudged(book, account)
+    words = {PolicyRun.RUNNING: "enforced", PolicyRun.NEVER: "not enforced"}
+    status = "unjudged" if why is not None else words.get(run_of(book, account), "unknown")
+    return {"enforcement": status, "unjudged": why}
 
 
 def _check_options(seed: Path | None, program: str | None, account: str | None, *, new: bool) -> None:

@@ -16,6 +16,7 @@ from projections.decimals import FIXED
 from projections.risk.limits.judging import judges_of, message_of
 from projections.risk.limits.kind import Finding
 from projections.risk.limits.sentences import until
+from projections.risk.policies.liveness import why_unjudged
 from projections.risk.proposals import Cancel, CheckContext, Proposal
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = Fa
 
     Lockouts come first: under REDUCE_ONLY, cancels and pure reductions pass; under NOTHING, only what a pending
     enforcement request caused. An order that can only reduce a position passes every other check too. New exposure is
-    rejected while the book is behind its log or closed, while policies have not decided or have failed, while an open
-    position has no fresh quote, and if an input of any check is missing, stale or not a number, or a limit cannot be
-    read. Limits with severity WARNING never reject. Of several rejections the first counts: maximum position and
-    contracts, available balance, losses and profit, drawdown, concentration, order size, trades, blocked symbols,
-    blackouts.
+    rejected while the book is behind its log or closed, while policies have not decided or have failed, in this process
+    or another, while no process runs those that ran on this log, while an open position has no fresh quote, and if an
+    input of any check is missing, stale or not a number, or a limit cannot be read. Limits with severity WARNING never
+    reject. Of several rejections the first counts: maximum position and contracts, available balance, losses and
+    profit, drawdown, concentration, order size, trades, blocked symbols, blackouts.
 
     All findings are of one log position, whatever other threads append meanwhile. `record`: append the answer as
     RiskChecked.
@@ -184,7 +185,7 @@ def _why_not_ready(book: Book, account: str) -> str | None:
     listener = book.listener
     if listener is not None and not listener.is_caught_up_for(account):
         return f"the policies have not decided on every record yet, or have failed: {listener!r}"
-    return None
+    return why_unjudged(book, account)
 
 
 def _quote_findings(context: CheckContext) -> list[Finding]:

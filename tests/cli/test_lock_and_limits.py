@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 import eventstore
+import projections
 from eventstore import InvalidEvent
 from eventstore.clock import parse_duration, parse_time
-from eventstore.trading import Allows, LimitsSet, LockoutSet, SessionOpened
+from eventstore.trading import Allows, LimitsSet, LockoutSet, PolicyStopped, SessionOpened
+from projections import Policies
+from projections.rules import shipped_rules
 from tests.cli.command import NINE, SECOND, Run
 
 HOUR = 3_600 * SECOND
@@ -256,3 +259,44 @@ def test_a_stated_baseline_and_a_limit_on_what_is_realized_need_no_word(run: Run
     (tmp_path / "risk.toml").write_text(SEEDS)
     assert "baseline" not in run("limits", "--seed", tmp_path / "risk.toml", "--data", other).out
     assert "baseline" not in run("limits", "--data", other, "--json").out
+
+
+def shown(run: Run, data: Path) -> tuple[str, str, str]:
+    """Return what `limits`, its JSON and `doctor` say."""
+    [limit] = run("limits", "--data", data, "--json").document
+    words = [" ".join(run(command, "--data", data).out.split()) for command in ("limits", "doctor")]
+    return words[0], f"{limit['enforcement']}: {limit['unjudged']}", words[1]
+
+
+def test_limits_and_doctor_say_whether_policies_enforce_them(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (tmp_path / "risk.toml").write_text(SEEDS)
+    run("limits", "--seed", tmp_path / "risk.toml", "--data", data)
+    limits, status, doctor = shown(run, data)
+    assert "ACC1: not enforced, only checked before each order" in limits
+    assert status == "not enforced: None"
+    assert "warning policies ACC1: not enforced" in doctor
+    with eventstore.open(data) as store, projections.open(store) as book:
+        policies = Policies(book, shipped_rules()).start(ticking=False)
+        limits, status, doctor = shown(run, data)
+        assert "enforced" not in limits
+        assert status == "enforced: None"
+        assert "ok policies none has stopped" in doctor
+        policies.stop()
+    limits, status, doctor = shown(run, data)
+    for said in (limits, status, doctor):
+        assert "no process runs the policies of log main for ACC1, so its limits are unjudged" in said
+    assert status.startswith("unjudged: ")
+
+
+def test_a_stopped_policy_is_shown_as_what_is_wrong(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    (tmp_path / "risk.toml").write_text(SEEDS)
+    run("limits", "--seed", tmp_path / "risk.toml", "--data", data)
+    with eventstore.open(data) as store:
+        store.append("policy/ACC1/daily-loss", PolicyStopped(policy="daily-loss", why="it broke"))
+    limits, status, doctor = shown(run, data)
+    for said in (limits, status, doctor):
+        assert "policy daily-loss has stopped for ACC1 (it broke), so its limits are unjudged" in said
+    assert "wrong policies policy daily-loss" in doctor
+    assert run("doctor", "--data", data).code == 1

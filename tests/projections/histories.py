@@ -362,13 +362,17 @@ def _enforcement(chance: random.Random, account: str) -> Fact:
 
 
 def _strategy(chance: random.Random, account: str) -> Fact:
-    """Return a strategy's saved state, or a blackout of it or of everybody."""
+    """Return a strategy's saved state, a blackout of it or of everybody, or what became of a policy."""
     name, start = chance.choice(("one", "two", "a%2Fb")), _instant(chance)
     state = {"legs": [chance.randint(1, 9), {name: None}]}
     match chance.randint(0, 4):
         case 0:
             named = chance.choice((None, "one", "three"))
             return f"pair/{account}/{name}", trading.PairStateSaved(state=state, pair=named)
+        case 1 if name == "two":
+            return f"policy/{account}/one", trading.PolicyStopped(policy="one", why="broken")
+        case 1 if name == "one":
+            return f"policy/{account}/one", trading.PolicyResumed(policy="one")
         case 1:
             return f"portfolio/{account}/{name}", trading.PortfolioSaved(state=state, version=2)
         case 2 | 3:

@@ -29,7 +29,7 @@ from projections.risk.policies import (
     CausationTooDeep,
     Decision,
     Policies,
-    PolicyStopped,
+    PolicyFailure,
     Trigger,
     TriggerKind,
 )
@@ -258,7 +258,7 @@ def test_a_policy_that_raises_stops_alone_and_resumes_from_that_record(store: Ev
     assert not policies.is_caught_up
     assert policies.stopped["broken", "A"].position == 2
     assert len(broken.triggers) == 1
-    with pytest.raises(PolicyStopped, match="LookupError: not this one"):
+    with pytest.raises(PolicyFailure, match="LookupError: not this one"):
         policies.stop()
     fixed = Loss()
     fixed.name = "broken"

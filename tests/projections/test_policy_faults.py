@@ -19,7 +19,7 @@ from eventstore.events import codec
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, LockoutSet, OrderFilled, SessionReset, Side
 from projections import Book, PartitionParked
-from projections.risk.policies import Decision, Policies, PolicyStopped, Trigger, TriggerKind
+from projections.risk.policies import Decision, Policies, PolicyFailure, Trigger, TriggerKind
 from projections.view import View
 from projections.views.contracts.view import ContractsView
 from projections.views.executions.view import ExecutionsView
@@ -124,7 +124,7 @@ def test_parked_sessions_stop_no_policy_and_parked_contracts_are_reported(
     parked(monkeypatch, ContractsView, book, "contract/-/ES", ContractDefined(symbol="ES"))
     quote(book, 90)
     assert set(policies.stopped) == {("loss", "A"), ("loss", "B")}
-    with pytest.raises(PolicyStopped, match="view contracts stopped"):
+    with pytest.raises(PolicyFailure, match="view contracts stopped"):
         policies.stop()
 
 
@@ -144,7 +144,7 @@ def test_a_bad_decision_does_not_keep_others_from_being_appended(
     assert [record.actor for record in lockouts(store)] == ["policy:loss"]
     assert isinstance(policies.stopped["bad", "A"].error, error)
     assert not policies.is_caught_up
-    with pytest.raises(PolicyStopped, match="bad stopped for A at position 1"):
+    with pytest.raises(PolicyFailure, match="bad stopped for A at position 1"):
         policies.stop()
     fixed = Loss("bad")
     running(book, fixed)

@@ -15,7 +15,7 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections import risk
-from projections.risk.policies import Decision, Policies, Policy, PolicyStopped, Trigger
+from projections.risk.policies import Decision, Policies, Policy, PolicyFailure, Trigger
 from tests.projections.checked_orders import (
     BUY,
     PASS,
@@ -151,7 +151,7 @@ def test_stopped_policies_reject_new_exposure(day: Day) -> None:
     assert "the policies have not decided on every record yet, or have failed" in rejection(day)
     assert check_order(day, account="B").verdict is PASS, "they failed for another account"
     assert cancel(day).verdict is PASS
-    with pytest.raises(PolicyStopped):
+    with pytest.raises(PolicyFailure):
         policies.stop()
 
 

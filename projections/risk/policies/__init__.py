@@ -7,7 +7,7 @@ from projections.risk.policies.protocol import (
     Decision,
     LeasedPolicy,
     Policy,
-    PolicyStopped,
+    PolicyFailure,
     Trigger,
     TriggerKind,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "LeasedPolicy",
     "Policies",
     "Policy",
-    "PolicyStopped",
+    "PolicyFailure",
     "Trigger",
     "TriggerKind",
 ]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import StorageWarning
 from eventstore.clock import NANOSECONDS
-from eventstore.streams import SEPARATOR
 from eventstore.watermarks import Watermark, Watermarks
+from projections.risk.policies import account_sets
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,19 +21,30 @@ PREFIX = "policy."
 WRITE_INTERVAL_NS = 10 * NANOSECONDS
 
 
+class _Seen(NamedTuple):
+    """How far a policy has seen the log when it begins, by the cursors of every set of accounts."""
+
+    lowest: int
+    """Of all accounts: the records of no account, which concern each of them, are seen again from there."""
+    by_account: dict[str, int]
+    others: int
+    """How far it has seen accounts that are not in `by_account`."""
+
+
 class Cursors:
     """The log position that each policy has reached. Cursors are watermarks: opening the store detects one ahead of it.
 
     They are written at most every ten seconds. One that is behind is safe: what is decided again finds its events
     recorded under the same keys. Each write is synced, so that a crash leaves no empty file. A book of some accounts
-    has cursors of its own, because it does not see the records of others. A log in memory has none.
+    has cursors of its own, because it does not see the records of others; it begins where the cursors of other sets
+    leave each of its accounts. A log in memory has none.
     """
 
     def __init__(self, store: EventStore, accounts: Iterable[str] | None = None) -> None:
         self._store = store
         self._files = None if store.directory is None else Watermarks(store.directory / "watermarks").hold()
-        # A digest of the set: account names would not fit into a file's name.
-        self._suffix = "" if accounts is None else "@" + _digest_of(accounts)
+        self._accounts = None if accounts is None else frozenset(accounts)
+        self._set = account_sets.name_of(self._accounts)
         self._lock = threading.Lock()
         self.last_seen = (0, b"")
         """The last record that every policy was evaluated for: position and digest."""
@@ -41,46 +52,85 @@ class Cursors:
         self._written: dict[str, int] = {}
         self._held: dict[str, int] = {}
         """The position past which a failed policy's cursor does not move, though the others continue."""
+        self._seen: dict[str, _Seen] = {}
 
     def begin(self, policy: str, head: int) -> int:
-        """Return the position up to which a policy has seen the log; a new policy begins at the head, durably."""
+        """Return the position up to which a policy has seen the log for all its accounts, and store it durably.
+
+        A policy that has never run for any of them begins at the head.
+        """
         self.last_seen = max(self.last_seen, (head, self._digest_at(head)))
-        mark = self._find(policy, head)
-        if mark is None:
+        positions = self._positions(policy, head)
+        seen = self._seen[policy] = self._seen_by(positions, head)
+        if self._store.directory is not None and self._accounts is not None:
+            # First, so that no cursor is of an unknown set.
+            account_sets.remember(self._store.directory, self._accounts)
+        if self._set not in positions:
             # Written before the first evaluation: after a crash the policy resumes here, not at a later head.
-            mark = self._mark(head, self._digest_at(head))
-            self._put(policy, mark)
-        self._written[policy] = mark.position
-        return mark.position
+            self._put(policy, self._mark(seen.lowest, self._digest_at(seen.lowest)))
+        self._written[policy] = positions.get(self._set, seen.lowest)
+        return seen.lowest
 
-    def _find(self, policy: str, head: int) -> Watermark | None:
-        """Return a policy's cursor, None where it has none; for a damaged one, the lowest of the others.
+    def seen(self, policy: str, account: str) -> int:
+        """Return the position up to which a policy that has begun had seen an account's records."""
+        seen = self._seen[policy]
+        return seen.lowest if account == SHARED else seen.by_account.get(account, seen.others)
 
-        All are written together, so the lowest is where the damaged one was, or before it. Starting too early is
-        harmless, starting too late would skip a decision.
+    def _seen_by(self, positions: dict[str, int], head: int) -> _Seen:
+        """Return how far a policy has seen each account: as far as the most advanced set that the account is in."""
+        sets = self._sets()
+        by_account: dict[str, int] = {}
+        for name, position in positions.items():
+            for account in sets.get(name, ()):
+                by_account[account] = max(position, by_account.get(account, 0))
+        every = positions.get(account_sets.EVERY)
+        if every is not None:
+            by_account = {account: max(position, every) for account, position in by_account.items()}
+        # A set of an earlier version, whose accounts nobody wrote down, may be of any: too early skips nothing.
+        unknown = [position for name, position in positions.items() if name not in sets and name != account_sets.EVERY]
+        others = min([head, *unknown]) if every is None else every
+        if self._accounts is not None:
+            by_account = {account: by_account.get(account, others) for account in self._accounts}
+            return _Seen(min(by_account.values(), default=head), by_account, others)
+        return _Seen(min([others, *by_account.values()]), by_account, others)
+
+    def _sets(self) -> dict[str, frozenset[str]]:
+        if self._store.directory is None:
+            return {}
+        sets = account_sets.remembered(self._store.directory, {})
+        if self._accounts is not None:
+            # Those that an earlier version wrote cursors of, as far as they can be known by their digest.
+            for accounts in (self._accounts, *(frozenset((account,)) for account in self._accounts)):
+                sets[account_sets.name_of(accounts)] = accounts
+        return sets
+
+    def _positions(self, policy: str, head: int) -> dict[str, int]:
+        """Return a policy's position by the name of each set of accounts that it has run for.
+
+        For a damaged cursor it is the lowest of the set's others. All are written together, so the lowest is where the
+        damaged one was, or before it. Starting too early is harmless, starting too late would skip a decision.
         """
         if self._files is None:
-            return None
+            return {}
         marks, unsound = self._files.examine()
-        own = {name: mark for name, mark in marks.items() if mark.log_id == self._store.log_id.hex()}
-        name = self._name(policy)
-        if name in own:
-            return own[name]
-        if name not in unsound and name not in marks:
-            return None
-        # Only cursors of a book with the same accounts were written together with this one.
-        others = [
-            mark.position
-            for other, mark in own.items()
-            if other.startswith(PREFIX) and ("@" in other) == bool(self._suffix) and other.endswith(self._suffix)
-        ]
-        position = min([head, *others])
-        why = unsound.get(name, "it belongs to another log")
-        msg = f"the cursor of policy {policy} is damaged ({why}): the policy resumes from position {position}"
-        warnings.warn(msg, StorageWarning, stacklevel=4)
-        mark = self._mark(position, self._digest_at(position))
-        self._put(policy, mark)
-        return mark
+        own = {name: mark.position for name, mark in marks.items() if mark.log_id == self._store.log_id.hex()}
+        found = {}
+        for name in {*marks, *unsound}:
+            of_set = _set_of(name, policy)
+            if of_set is None:
+                continue
+            position = own.get(name)
+            if position is None:
+                position = min([head, *(other for each, other in own.items() if _is_written_with(each, of_set))])
+                if of_set == self._set:
+                    why = unsound.get(name, "it belongs to another log")
+                    msg = (
+                        f"the cursor of policy {policy} is damaged ({why}): the policy resumes from position {position}"
+                    )
+                    warnings.warn(msg, StorageWarning, stacklevel=4)
+                    self._put(policy, self._mark(position, self._digest_at(position)))
+            found[of_set] = min(position, head)
+        return found
 
     def advance(self, record: Record) -> None:
         """Note that all policies have been evaluated for a record."""
@@ -106,10 +156,7 @@ class Cursors:
 
     def _put(self, policy: str, mark: Watermark) -> None:
         if self._files is not None:
-            self._files.write(self._name(policy), mark)
-
-    def _name(self, policy: str) -> str:
-        return PREFIX + policy + self._suffix
+            self._files.write(PREFIX + policy + self._set, mark)
 
     def _mark(self, position: int, digest: bytes) -> Watermark:
         return Watermark(self._store.log_id.hex(), position, digest.hex())
@@ -120,5 +167,26 @@ class Cursors:
         return next(self._store.read(after=position - 1, limit=1)).digest
 
 
-def _digest_of(accounts: Iterable[str]) -> str:
-    return hashlib.sha256(SEPARATOR.join(sorted(accounts)).encode()).hexdigest()[:12]
+def have_begun(store: EventStore) -> bool:
+    """Return whether policies have ever run on a log in a directory: a damaged cursor shows it too."""
+    if store.directory is None:
+        return False
+    watermarks = Watermarks(store.directory / "watermarks")
+    try:
+        marks, unsound = watermarks.examine()
+    finally:
+        watermarks.close()
+    own = [name for name, mark in marks.items() if mark.log_id == store.log_id.hex()]
+    return any(name.startswith(PREFIX) for name in (*own, *unsound))
+
+
+def _set_of(name: str, policy: str) -> str | None:
+    """Return the set of accounts that a file is a policy's cursor for, None for any other file."""
+    of_set = name.removeprefix(PREFIX + policy)
+    is_own = of_set != name and (of_set == account_sets.EVERY or account_sets.is_name(of_set))
+    return of_set if is_own else None
+
+
+def _is_written_with(name: str, of_set: str) -> bool:
+    """Return whether a file is a cursor of a set: only those of one set are written together."""
+    return name.startswith(PREFIX) and ("@" in name) == bool(of_set) and name.endswith(of_set)

@@ -19,12 +19,13 @@ RETRY_NS = NANOSECONDS
 class Lease:
     """Held by one process at a time, from when its policies start until they stop or the process ends.
 
-    A process that does not hold it tries again, at most once a second. A log in memory has one process.
+    A process that does not hold it tries again, at most once a second. A log in memory has one process. For each set of
+    accounts that policies run for there is a lock of the same kind, which only shows that some process runs them.
     """
 
-    def __init__(self, store: EventStore) -> None:
-        self._clock = store.clock
-        self._lock = None if store.directory is None else FileLock(store.directory / FILE)
+    def __init__(self, store: EventStore, file: str = FILE) -> None:
+        self._clock, self._file = store.clock, file
+        self._lock = None if store.directory is None else FileLock(store.directory / file)
         self._tried_at: int | None = None
         self._is_held = self._lock is None
 
@@ -37,9 +38,14 @@ class Lease:
             self._is_held = self._lock.take()
         except OSError as e:
             # Nobody may hold it then: a policy that needs it stops, and checks reject new exposure until this is fixed.
-            msg = f"{FILE} cannot be locked ({e}): make the log's directory writable; it is tried again"
+            msg = f"{self._file} cannot be locked ({e}): make the log's directory writable; it is tried again"
             raise Unavailable(msg) from e
         self._tried_at = now
+        return self._is_held
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether this process held it when it last tried."""
         return self._is_held
 
     def begin(self) -> None:

@@ -24,6 +24,7 @@ from eventstore import (
     Unavailable,
 )
 from eventstore.clock import utc_date
+from eventstore.trading import EnforcementRequested, LockoutSet
 from projections.book import Book
 from projections.view import PartitionParked
 
@@ -31,6 +32,7 @@ ACTOR = "policy:"
 DEPTH_MAX = 8
 # How many causes are followed, those that no policy made included: each is a look-up in the store.
 ANCESTORS_MAX = 64
+WHY_MAX = 500
 # The store failed, not one decision: every pending decision waits and is retried.
 _STORE_ERRORS = (Closed, CorruptJournal, OutcomeUnknown, Overloaded, ReadOnly, StorageFull, Unavailable)
 
@@ -96,7 +98,7 @@ class LeasedPolicy(Policy):
     """One that only the process that holds the log's lease evaluates at quotes and as time passes."""
 
 
-class PolicyStopped(StoreError):
+class PolicyFailure(StoreError):
     """A policy failed for an account and is not evaluated for it until the process restarts.
 
     It then resumes from this record. Where a view's partition was parked, or the store had failed, it is evaluated
@@ -106,9 +108,15 @@ class PolicyStopped(StoreError):
     def __init__(self, policy: str, account: str, position: int, error: BaseException) -> None:
         self.policy, self.account, self.position, self.error = policy, account, position, error
         super().__init__(
-            f"policy {policy} stopped for {account} at position {position} ({type(error).__name__}: {error}): fix it "
-            "and restart; it resumes from there"
+            f"policy {policy} stopped for {account} at position {position} ({described(error)}): fix it and restart; "
+            "it resumes from there"
         )
+
+    @property
+    def why(self) -> str:
+        """Why it stopped, as the log can take it: bounded, and only characters that a text may have."""
+        text = f"at position {self.position}: {described(self.error)}"
+        return text.replace("\0", " ").encode(errors="replace").decode()[:WHY_MAX]
 
 
 class CausationTooDeep(StoreError):
@@ -144,19 +152,32 @@ class PendingDecision(NamedTuple):
 def keyed(policy: Policy, trigger: Trigger, decisions: Sequence[Decision]) -> list[PendingDecision]:
     """Give each event its key: policy, trigger, and how many earlier ones of this trigger go to the same stream.
 
-    The event's id is derived from stream and key, so a restart or a second process that decides the same finds the
-    event recorded. Counting per stream keeps a key independent of what else is decided at the same time.
+    A decision that locks another scope, or more than an earlier one of the same day did, is another decision: what it
+    locks is part of its key. The event's id is derived from stream and key, so a restart or a second process that
+    decides the same finds the event recorded. Counting per stream keeps a key independent of what else is decided at
+    the same time.
     """
     before: Counter[tuple[str, str]] = Counter()
     pending = []
     for decision in decisions:
-        key = f"policy/{policy.name}/{decision.key or trigger.key}"
+        key = "/".join(["policy", policy.name, decision.key or trigger.key, *_locks(decision)])
         keys = []
         for stream, _ in decision.events:
             keys.append(f"{key}/{before[key, stream]}")
             before[key, stream] += 1
         pending.append(PendingDecision(policy, trigger, decision, tuple(keys)))
     return pending
+
+
+def _locks(decision: Decision) -> list[str]:
+    """Return what a decision locks and asks for, where two of one day must not be taken for the same."""
+    found = set()
+    for _, event in decision.events:
+        if isinstance(event, LockoutSet):
+            found.add(f"{event.scope}-{event.allows}{'' if event.revocable else '-irrevocable'}")
+        elif isinstance(event, EnforcementRequested):
+            found.add(str(event.action))
+    return sorted(found)
 
 
 def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Batch]:
@@ -197,6 +218,14 @@ def check_depth(store: EventStore, policy: str, record: Record) -> None:
         found = None if found.causation_id is None else store.find(found.causation_id)
     if depth > DEPTH_MAX:
         raise CausationTooDeep(policy, depth)
+
+
+def described(error: BaseException) -> str:
+    """Return an error's class and text; user code may raise one that cannot even be shown."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - it must not keep the policy's failure from being reported
+        return type(error).__name__
 
 
 def is_transient(error: BaseException) -> bool:

@@ -11,36 +11,34 @@ from typing_extensions import override
 
 from eventstore import (
     Closed,
-    DuplicateEvent,
     Event,
     EventStore,
-    Overloaded,
     ReadOnly,
     Record,
     StoreError,
-    VersionConflict,
 )
 from eventstore.clock import derived_from, wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
 from projections.replay import steps
+from projections.risk.policies.appending import append_decision
 from projections.risk.policies.concerned import ConcernedAccounts
 from projections.risk.policies.cursors import PREFIX, Cursors
-from projections.risk.policies.lease import Lease
+from projections.risk.policies.liveness import Presence
 from projections.risk.policies.protocol import (
     LeasedPolicy,
     PendingDecision,
     Policy,
-    PolicyStopped,
+    PolicyFailure,
     Trigger,
     TriggerKind,
-    batches_of,
     check_depth,
     day_key,
     has_recovered,
     is_transient,
     keyed,
 )
+from projections.risk.policies.reports import Reports
 from projections.view import SHARED
 
 if TYPE_CHECKING:
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 
     from projections.book import Book
 
-ATTEMPTS_MAX = 100
 WAIT_SECONDS = 0.25
 
 
@@ -75,7 +72,7 @@ class Policies:
         """Why pending decisions could not be appended, or what a tick raised; None without a problem."""
         self.timer_error: Exception | None = None
         """The last error of a timer's callback: `stop` raises it."""
-        self.stopped: dict[tuple[str, str], PolicyStopped] = {}
+        self.stopped: dict[tuple[str, str], PolicyFailure] = {}
         """Failures by policy and account."""
         self.ready = False
         """Whether the records past the cursors have all been evaluated."""
@@ -89,9 +86,11 @@ class Policies:
                 self._by_type.setdefault(by_class(cls).name, []).append(policy)
         self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
         self._leased = frozenset(name for name, policy in self._policies.items() if isinstance(policy, LeasedPolicy))
-        self.lease = Lease(self._store)
         self._concerned = ConcernedAccounts(book)
         self._accounts: frozenset[str] | None = book._accounts  # noqa: SLF001 - the book's filter, needed here alone
+        self._presence = Presence(self._store, self._accounts)
+        self.lease = self._presence.lease
+        self._reports = Reports(book, self._store)
         self._cursors = Cursors(self._store, self._accounts)
         self._pending: dict[tuple[str, ...], PendingDecision] = {}
         """Decisions that wait to be appended, in order, by identity: the newest of each."""
@@ -116,12 +115,12 @@ class Policies:
         """
         at = self.book.watch(self)
         try:
-            if self._leased:
-                self.lease.begin()
+            self._presence.begin()
             # Other threads' appends wait in `flush`: their decisions must follow those on the records missed before.
             with self._append_lock:
                 self._replay_missed(at)
             self.flush()
+            self._record_resumed(wall_ns(self._store.clock))
             if ticking:
                 self._stop.clear()
                 thread = threading.Thread(target=self._run, name=f"policies of {self._store.log}", daemon=True)
@@ -129,7 +128,7 @@ class Policies:
                 self._thread = thread
         except BaseException:
             self.book.unwatch(self)
-            self.lease.release()
+            self._presence.end()
             self.ready = False
             self._pending.clear()
             raise
@@ -151,9 +150,11 @@ class Policies:
         self._stop.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
+        with self._append_lock:
+            self._reports.flush()
         self.book.unwatch(self)
         self._write_cursors()
-        self.lease.release()
+        self._presence.end()
         for failure in (*self.stopped.values(), self.error, self.timer_error):
             if failure is not None:
                 raise failure
@@ -161,12 +162,14 @@ class Policies:
     def tick(self, now: int | None = None) -> None:
         """Evaluate the timed policies for every account, fire due timers and retry pending decisions."""
         at = wall_ns(self._store.clock) if now is None else now
+        self._presence.keep()
         self.book.refresh()
         self._resume(at)
         timed = [policy for policy in self._policies.values() if policy.timed]
         if timed:
             self._evaluate_all(timed, TriggerKind.TIME, at)
         self.flush()
+        self._record_resumed(at)
         try:
             self.book.timers.due(at)
         except Exception as error:
@@ -185,7 +188,20 @@ class Policies:
         for (name, account), stopped in list(self.stopped.items()):
             if has_recovered(self.book, stopped.error):
                 del self.stopped[name, account]
+                self._reports.forget(name, account)
                 self._evaluate_account(account, [self._policies[name]], TriggerKind.START, at)
+
+    def _record_resumed(self, at: int) -> None:
+        """Evaluate what the log says has stopped, and runs here; record that it runs again where it succeeds."""
+        for recorded in self._reports.due(self._policies):
+            name, account = key = recorded.policy, recorded.account
+            if key in self.stopped or (name in self._leased and not self.lease.is_taken):
+                continue
+            self._evaluate_account(account, [self._policies[name]], TriggerKind.START, at)
+            self.flush()
+            if key not in self.stopped and self._is_running():
+                with self._append_lock:
+                    self._reports.record_resumed(recorded)
 
     @property
     def is_caught_up(self) -> bool:
@@ -222,7 +238,7 @@ class Policies:
 
     def flush(self) -> None:
         """Append pending decisions; returns when those that the calling thread caused are appended, by any thread."""
-        if not self._pending:
+        if not self._pending and self._reports.is_empty:
             return
         with self._append_lock:
             # The lock is reentrant: an append below folds records, which calls this again in the same thread. The
@@ -231,6 +247,9 @@ class Policies:
                 return
             try:
                 self._is_appending = True
+                self._reports.flush()
+                self._append_all()
+                self._reports.flush()
                 self._append_all()
                 self.error = None
             except StoreError as error:
@@ -263,7 +282,9 @@ class Policies:
                 continue
             past.sessions.calendars = self.book.sessions.calendars
             behind = [
-                policy for policy in self._by_type.get(record.type, ()) if record.position > positions[policy.name]
+                policy
+                for policy in self._by_type.get(record.type, ())
+                if record.position > self._cursors.seen(policy.name, record.account)
             ]
             self._evaluate_record(record, behind, past)
             self._append_all()
@@ -311,8 +332,8 @@ class Policies:
     def _stop_policy(self, policy: Policy, trigger: Trigger, error: Exception) -> None:
         is_record = trigger.kind is TriggerKind.RECORD and trigger.record is not None
         position = trigger.record.position if is_record and trigger.record is not None else self.book.position
-        stopped = PolicyStopped(policy.name, trigger.account, position, error)
-        self.stopped.setdefault((policy.name, trigger.account), stopped)
+        stopped = PolicyFailure(policy.name, trigger.account, position, error)
+        self._reports.stopped(self.stopped.setdefault((policy.name, trigger.account), stopped))
         # The next process evaluates this record again, so the cursor stays before it.
         self._cursors.hold(policy.name, position - is_record)
 
@@ -323,7 +344,7 @@ class Policies:
             for identity, pending in list(self._pending.items()):
                 try:
                     with derived_from(pending.trigger.at):
-                        self._append(pending)
+                        append_decision(self.book, self._store, pending)
                 except Exception as error:
                     if is_transient(error):
                         raise
@@ -333,28 +354,6 @@ class Policies:
                     # A newer decision may have replaced this one during the append: then it stays pending.
                     if self._pending.get(identity) is pending:
                         del self._pending[identity]
-
-    def _append(self, pending: PendingDecision) -> None:
-        decision, name = pending.decision, pending.policy.name
-        for _ in range(ATTEMPTS_MAX):
-            # Versions are read before the book is refreshed: an append by others that `obsolete_if` did not see then
-            # makes ours fail with VersionConflict, and the decision is reconsidered.
-            versions = {stream: self._store.version(stream) for stream, _ in decision.events}
-            self.book.refresh()
-            if decision.obsolete_if is not None and decision.obsolete_if(self.book):
-                return
-            try:
-                self.book.append_many(batches_of(pending, versions))
-            except DuplicateEvent:
-                # Recorded under these keys by an earlier life or another process, perhaps with other figures: the
-                # first decision counts.
-                return
-            except VersionConflict:
-                continue
-            return
-        streams = ", ".join(stream for stream, _ in decision.events)
-        msg = f"policy {name} could not append: {ATTEMPTS_MAX} attempts conflicted with other writers of {streams}"
-        raise Overloaded(msg)
 
     def _write_cursors(self, *, throttled: bool = False) -> None:
         # Read before `_pending` is tested: if nothing is pending then, all decisions up to this record are appended,
@@ -377,6 +376,7 @@ class Policies:
                 self._store.wait(self.book.position, max(next_tick - time.monotonic(), 0.0))
             except Closed as error:
                 self.error = error
+                self._presence.end()
                 return
             except Exception as error:  # noqa: BLE001 - reported by `error`, `is_caught_up` and `stop`; the thread continues
                 self.error = error

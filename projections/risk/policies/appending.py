@@ -1,0 +1,71 @@
+"""Appends a policy's decision: with the versions that were seen, once, and not against what the log says already."""
+
+from __future__ import annotations
+
+import enum
+import functools
+from datetime import date
+from typing import TYPE_CHECKING
+
+from eventstore import DuplicateEvent, Overloaded, VersionConflict
+from eventstore.events import encode
+from eventstore.ids import keyed_id
+from projections.risk.policies.protocol import batches_of
+
+if TYPE_CHECKING:
+    from eventstore import Event, EventStore
+    from projections.book import Book
+    from projections.risk.policies.protocol import PendingDecision
+
+ATTEMPTS_MAX = 100
+_WORDING = frozenset({"reason", "source", "why"})
+"""Members that say how, not what: they may differ where two processes decide the same with other quotes."""
+
+
+def append_decision(book: Book, store: EventStore, pending: PendingDecision) -> None:
+    """Append a decision unless it is obsolete, or recorded under its keys by an earlier life or another process.
+
+    Raises DuplicateEvent if what is recorded there means something else: the first decision counts only where it is
+    the same decision.
+    """
+    decision = pending.decision
+    for _ in range(ATTEMPTS_MAX):
+        # Versions are read before the book is refreshed: an append by others that `obsolete_if` did not see then
+        # makes ours fail with VersionConflict, and the decision is reconsidered.
+        versions = {stream: store.version(stream) for stream, _ in decision.events}
+        book.refresh()
+        if decision.obsolete_if is not None and decision.obsolete_if(book):
+            return
+        try:
+            book.append_many(batches_of(pending, versions))
+        except DuplicateEvent:
+            # Ids come before versions: another process may have been first since the book was refreshed.
+            book.refresh()
+            is_obsolete = decision.obsolete_if is not None and decision.obsolete_if(book)
+            if is_obsolete or all(map(functools.partial(_is_recorded, store), decision.events, pending.keys)):
+                return
+            raise
+        except VersionConflict:
+            continue
+        return
+    streams = ", ".join(stream for stream, _ in decision.events)
+    what = f"{ATTEMPTS_MAX} attempts conflicted with other writers of {streams}"
+    msg = f"policy {pending.policy.name} could not append: {what}"
+    raise Overloaded(msg)
+
+
+def _is_recorded(store: EventStore, decided: tuple[str, Event], key: str) -> bool:
+    """Return whether the event recorded under a key means what is decided now, whatever its figures and its words."""
+    stream, event = decided
+    record = store.find(keyed_id(stream, key))
+    if record is None:
+        return False
+    kind, data = encode(event)
+    # As it is read back: a policy may give an enum as text.
+    return record.type == kind.name and _meaning(record.event) == _meaning(kind.decoder.decode(data))
+
+
+def _meaning(event: Event) -> dict[str, object]:
+    """Return the members of an event that say what it does: names, choices and days."""
+    members = {name: getattr(event, name) for name in event.__struct_fields__ if name not in _WORDING}
+    return {name: value for name, value in members.items() if isinstance(value, str | bool | enum.Enum | date)}

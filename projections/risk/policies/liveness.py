@@ -1,0 +1,165 @@
+"""Whether some process runs the policies of a log, and why an account's limits are not judged."""
+
+from __future__ import annotations
+
+import enum
+import weakref
+from typing import TYPE_CHECKING
+
+from eventstore import EventStore
+from eventstore.files import is_locked
+from projections.risk.policies import account_sets
+from projections.risk.policies.cursors import have_begun
+from projections.risk.policies.lease import FILE, RETRY_NS, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from projections.book import Book
+
+_Accounts = frozenset[str] | None
+
+_in_memory: weakref.WeakKeyDictionary[EventStore, list[_Accounts]] = weakref.WeakKeyDictionary()
+"""For logs without a directory, which have one process: the sets of accounts that policies run for at present."""
+
+
+class PolicyRun(enum.StrEnum):
+    """Whether policies run for an account of a log."""
+
+    RUNNING = "RUNNING"
+    ENDED = "ENDED"
+    """They ran on this log, and no process runs them for this account now."""
+    NEVER = "NEVER"
+    UNKNOWN = "UNKNOWN"
+    """Nobody can tell from here: in a book of the past, or of a source without a directory, such as InfluxDB."""
+
+
+def run_of(book: Book, account: str) -> PolicyRun:
+    """Return whether some process runs the policies of a book's log for an account, at most a second ago.
+
+    Policies of the book itself count at once.
+    """
+    if book.listener is not None and book.covers(account):
+        return PolicyRun.RUNNING
+    store = book.reader
+    if not book._live or not isinstance(store, EventStore):  # noqa: SLF001 - whether it follows its log is asked here alone
+        return PolicyRun.UNKNOWN
+    if store.directory is None:
+        return _run_in_memory(store, account)
+    lookout = _lookouts.get(book) or _lookouts.setdefault(book, _Lookout(store, store.directory))
+    return lookout.run_of(account)
+
+
+def why_unjudged(book: Book, account: str) -> str | None:
+    """Return why an account's limits are not judged, with what to do.
+
+    None if they are, if no policy ever ran on the log, and if nobody can tell: then the check before an order judges
+    alone.
+    """
+    for stopped in book.policies.stopped(account):
+        return stopped.sentence
+    if run_of(book, account) is PolicyRun.ENDED:
+        return (
+            f"no process runs the policies of log {book.reader.log} for {account}, so its limits are unjudged: the one "
+            "that did was stopped or killed; start it again, or run the policies in this process"
+        )
+    return None
+
+
+def enforcement_notes(book: Book, accounts: Iterable[str]) -> list[str]:
+    """Return a line for each account whose limits are unjudged, and one for those on which no policies ever ran."""
+    accounts = list(accounts)
+    notes = [f"{account}: {why}" for account in accounts if (why := why_unjudged(book, account)) is not None]
+    never = [account for account in accounts if run_of(book, account) is PolicyRun.NEVER]
+    if never:
+        notes.append(
+            f"{', '.join(never)}: not enforced, only checked before each order: no policies ran on this log yet"
+        )
+    return notes
+
+
+class Presence:
+    """Shows other processes that policies run for some accounts of a log, or for all; and takes the log's lease."""
+
+    def __init__(self, store: EventStore, accounts: _Accounts) -> None:
+        self.lease = Lease(store)
+        self._store, self._accounts = store, accounts
+        self._lock = Lease(store, account_sets.lock_of(account_sets.name_of(accounts)))
+        self._is_shown = False
+
+    def begin(self) -> None:
+        """Show it from now on."""
+        self.keep()
+        if self._store.directory is None and not self._is_shown:
+            _in_memory.setdefault(self._store, []).append(self._accounts)
+        self._is_shown = True
+
+    def keep(self) -> None:
+        """Take over what another process held that has ended."""
+        self._lock.begin()
+        self.lease.begin()
+
+    def end(self) -> None:
+        """Show that policies run here no more."""
+        self.lease.release()
+        self._lock.release()
+        if self._store.directory is None and self._is_shown:
+            _in_memory[self._store].remove(self._accounts)
+        self._is_shown = False
+
+
+def _run_in_memory(store: EventStore, account: str) -> PolicyRun:
+    running = _in_memory.get(store)
+    if running is None:
+        return PolicyRun.NEVER
+    return PolicyRun.RUNNING if any(_has(accounts, account) for accounts in running) else PolicyRun.ENDED
+
+
+def _has(accounts: _Accounts, account: str) -> bool:
+    return accounts is None or account in accounts
+
+
+class _Lookout:
+    """What the locks beside a journal say, looked at most once a second."""
+
+    def __init__(self, store: EventStore, directory: Path) -> None:
+        self._store, self._directory = store, directory
+        self._looked_at: int | None = None
+        self._have_run = False
+        self._is_held = False
+        self._running: tuple[_Accounts, ...] = ()
+        self._sets: dict[str, frozenset[str]] = {}
+
+    def run_of(self, account: str) -> PolicyRun:
+        now = self._store.clock.monotonic_ns()
+        if self._looked_at is None or now - self._looked_at >= RETRY_NS:
+            self._looked_at = now
+            self._look()
+        if any(_has(accounts, account) for accounts in self._running):
+            return PolicyRun.RUNNING
+        # A process that holds the lease without saying for which accounts runs the policies for all.
+        if self._is_held and not self._running:
+            return PolicyRun.RUNNING
+        return PolicyRun.ENDED if self._have_run else PolicyRun.NEVER
+
+    def _look(self) -> None:
+        self._sets = account_sets.remembered(self._directory, self._sets)
+        every: tuple[tuple[str, _Accounts], ...] = ((account_sets.EVERY, None), *self._sets.items())
+        self._running = tuple(
+            accounts for name, accounts in every if _is_locked(self._directory / account_sets.lock_of(name))
+        )
+        # Last: a process that starts locks its set before the lease, and one that ends unlocks it after that.
+        self._is_held = _is_locked(self._directory / FILE)
+        self._have_run = self._have_run or self._is_held or bool(self._running) or have_begun(self._store)
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        return is_locked(path)
+    except OSError:
+        # A lock that cannot be looked at proves nothing, and new exposure needs proof.
+        return False
+
+
+_lookouts: weakref.WeakKeyDictionary[Book, _Lookout] = weakref.WeakKeyDictionary()
