@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
-    from eventstore import Clock, Durability, Event
+    from eventstore import Clock, Durability, Event, Unchanged
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
     from projections.cuts.search import Loaded
@@ -182,10 +182,12 @@ class Book(BuiltinQueries):
         with self._folding_unconfirmed():
             return self._fold_appended(completion.append(self, self._store(), stream, events, options))
 
-    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
+    def append_many(
+        self, batches: Sequence[Batch], *, durability: Durability = SYNCED, unchanged: Unchanged | None = None
+    ) -> list[Record]:
         """Append as `EventStore.append_many` does, busts and corrections completed; then fold."""
         with self._folding_unconfirmed():
-            return self._fold_appended(completion.append_many(self, self._store(), batches, durability))
+            return self._fold_appended(completion.append_many(self, self._store(), batches, durability, unchanged))
 
     @contextlib.contextmanager
     def _folding_unconfirmed(self) -> Iterator[None]:

@@ -119,6 +119,7 @@ class SqliteJournal(SqliteSource):
                 now_ns=self._clock.now_ns(),
                 version=self._version,
                 find=lambda ids: rows.find(self._writer, self.log, ids),
+                newest=lambda account: rows.newest_position(self._writer, account),
                 tails=self._tails,
                 check_ids=check_ids,
             )
