@@ -30,7 +30,7 @@ from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded, gc_disabled
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
-from projections.rebuilding import catch_up, retry
+from projections.rebuilding import rebuild, retry
 from projections.recovery import Recovery
 from projections.starts import starts_of
 from projections.view import PartitionParked, View, completed, is_volatile
@@ -54,8 +54,8 @@ LAST_CUT_EVENTS_MIN = 1_000
 class Book(BuiltinQueries):
     """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
 
-    Lookups take no lock. `orders`, `positions`, `lockouts`, … query the built-in views; `state(name, partition)` is
-    the state of any other view.
+    Lookups take no lock, unless they first fold what others have committed (`keep_up`). `orders`, `positions`,
+    `lockouts`, … query the built-in views; `state(name, partition)` is the state of any other view.
     """
 
     def __init__(
@@ -130,6 +130,16 @@ class Book(BuiltinQueries):
     def is_caught_up(self) -> bool:
         """Whether this book has folded all of the log; always so for a book of the past, never for a closed one."""
         return not self._closed and (not self._live or self.position >= self._reader.head())
+
+    def keep_up(self) -> None:
+        """Fold what other processes have committed, unless this thread pauses the book or it has no journal."""
+        if (
+            self._live
+            and isinstance(self._reader, EventStore)
+            and not self._lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
+            and self._fold.log_position < self._reader.head()
+        ):
+            self.refresh()
 
     def unchanged_since(self, position: int) -> bool:
         """Return whether every answer since the book was at a position belongs to that position.
@@ -316,18 +326,7 @@ class Book(BuiltinQueries):
         fresh = completed(view)
         if is_volatile(fresh):
             fresh.attach(self)
-            with self._lock:
-                self._fold.add(fresh)
-            return
-        rebuilt = Fold([fresh], accounts=self._accounts)
-        catch_up(rebuilt, self._reader, self.position, self._accounts, progress, processes=self.processes)
-        # Only what was appended meanwhile is folded under the lock.
-        with self._lock:
-            catch_up(rebuilt, self._reader, self.position, self._accounts)
-            new = rebuilt.slots[view.name]
-            view_state = self._fold.add(new.view, new.states)
-            view_state.changed.update(new.states)
-            view_state.parked.update(new.parked)
+        rebuild(self._fold, fresh, self._reader, self._lock, progress=progress, processes=self.processes)
 
     def _fold_appended(self, records: list[Record]) -> list[Record]:
         with self._lock:
