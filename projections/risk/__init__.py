@@ -1,7 +1,8 @@
-"""Checks before an order: the book's figures against every limit, in microseconds."""
+"""Checks before an order: the book's figures against every limit, in microseconds; and submitting it."""
 
-from projections.risk.checking import Checked, check
+from projections.risk.checking import Answer, Checked, check
 from projections.risk.checks import Finding
 from projections.risk.proposals import Cancel, MissingInput, Proposal
+from projections.risk.submitting import Submitted, submit
 
-__all__ = ["Cancel", "Checked", "Finding", "MissingInput", "Proposal", "check"]
+__all__ = ["Answer", "Cancel", "Checked", "Finding", "MissingInput", "Proposal", "Submitted", "check", "submit"]
