@@ -15,7 +15,15 @@ import eventstore
 import projections
 from eventstore import Closed, EventReader, EventStore, ManualClock, Record, Unavailable
 from eventstore.journals.sqlite import rows
-from eventstore.trading import LimitsSet, LockoutCleared, LockoutSet, OrderSubmitted, Verdict
+from eventstore.trading import (
+    AccountOpened,
+    ContractDefined,
+    LimitsSet,
+    LockoutCleared,
+    LockoutSet,
+    OrderSubmitted,
+    Verdict,
+)
 from projections import Book, risk
 from projections.risk.policies import Decision, Policies, Policy
 from tests.projections.checked_orders import BUY, proposal
@@ -72,6 +80,8 @@ def test_limits_set_elsewhere_are_in_force_at_once(book: Book, other: EventStore
 
 
 def test_a_check_counts_what_was_recorded_elsewhere(book: Book, other: EventStore) -> None:
+    other.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+    other.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
     limit(other, "maximum-position", "5")
     assert risk.check(book, proposal(quantity="5"), NOON).passed
     other.append("order/A/O-1", OrderSubmitted(symbol="ES", side=BUY, quantity=Decimal(5)))
