@@ -6,6 +6,7 @@ from eventstore.clock import Clock, ManualClock, SystemClock
 from eventstore.commits import Pending
 from eventstore.config import InfluxSettings
 from eventstore.errors import (
+    AccountChanged,
     AppendError,
     Closed,
     CorruptJournal,
@@ -41,7 +42,7 @@ from eventstore.events import (
 )
 from eventstore.journal import Verification
 from eventstore.reader import EventReader
-from eventstore.record import Draft, Record
+from eventstore.record import Draft, Record, Unchanged
 from eventstore.record_errors import DuplicateEvent, NotMirrored
 from eventstore.store import EventStore, connect, open
 
@@ -50,6 +51,7 @@ __all__ = [
     "QUEUED",
     "SYNCED",
     "VOLATILE",
+    "AccountChanged",
     "AppendError",
     "Batch",
     "Clock",
@@ -82,6 +84,7 @@ __all__ = [
     "SystemClock",
     "TargetExists",
     "Unavailable",
+    "Unchanged",
     "UnknownContract",
     "UnknownEvent",
     "Unproved",

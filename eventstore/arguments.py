@@ -15,10 +15,13 @@ from eventstore.ids import keyed_id
 from eventstore.journal import BATCH_EVENTS_MAX, Query
 from eventstore.locations import is_utf8, masked_url
 from eventstore.proofs.merkle import HASH_BYTES
+from eventstore.record import Unchanged
 from eventstore.streams import check_name, check_pattern
 
 TEXT_MAX = 4_096
 POSITION_MAX = (1 << 63) - 1
+ACCOUNTS_MAX = 1_000
+"""The most accounts that one condition names: each is a look-up in the transaction."""
 _ROOT = re.compile(r"[0-9A-Fa-f]{64}")
 
 
@@ -87,15 +90,17 @@ def filter_of(stream: str | None, account: str | None, types: object) -> Query:
 
 def accounts_of(given: object) -> frozenset[str] | None:
     """Return accounts by name, None for all; one text is refused, for its letters would be taken for accounts."""
-    if given is None:
-        return None
+    return None if given is None else frozenset([check_name("account", account) for account in _account_list(given)])
+
+
+def _account_list(given: object) -> Iterable[str]:
     if isinstance(given, str):
         msg = f"accounts is a sequence of account names, not text: give accounts=[{shown(given)}]"
         raise InvalidEvent(msg)
     if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray | memoryview):
         msg = f'accounts is a sequence of account names, as accounts=["ACC1"], not {shown(given)}'
         raise InvalidEvent(msg)
-    return frozenset([check_name("account", account) for account in given])
+    return given
 
 
 def position_of(what: str, value: int) -> int:
@@ -132,6 +137,21 @@ def root_of(root: object, size: int | None) -> tuple[bytes | None, int | None]:
 
 def expected_of(value: int | None) -> int | None:
     return None if value is None else position_of("expected", value)
+
+
+def unchanged_of(given: object) -> Unchanged | None:
+    """Return a condition of an append with its accounts checked, each once."""
+    if given is None:
+        return None
+    if not isinstance(given, Unchanged):
+        msg = f"unchanged is an Unchanged(accounts=..., since=...), not {shown(given)}"
+        raise InvalidEvent(msg)
+    names = itertools.islice(_account_list(given.accounts), ACCOUNTS_MAX + 1)
+    accounts = tuple(dict.fromkeys([check_name("account", account) for account in names]))
+    if len(accounts) > ACCOUNTS_MAX:
+        msg = f"unchanged names more than {ACCOUNTS_MAX} accounts: name none, for the whole log"
+        raise InvalidEvent(msg)
+    return Unchanged(accounts=accounts, since=position_of("since", given.since))
 
 
 def settings_of(given: object) -> InfluxSettings | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import TypeAlias, TypedDict
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 import msgspec
 
 from eventstore.clock import Times
 from eventstore.events import Durability, Event
+
+if TYPE_CHECKING:
+    from eventstore.record import Unchanged
 
 Id: TypeAlias = bytes | uuid.UUID
 """An event's id: a UUID or its 16 bytes."""
@@ -26,10 +29,14 @@ class AppendOptions(TypedDict, total=False):
     note: str
     correlation_id: Id | None
     causation_id: Id | None
+    unchanged: Unchanged | None
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Events for one stream, in order, with `append`'s arguments: what `append_many` takes several of."""
+    """Events for one stream, in order, with `append`'s arguments: what `append_many` takes several of.
+
+    Durability and `unchanged` are of all batches, and so `append_many`'s own.
+    """
 
     stream: str
     events: Event | Sequence[Event]

@@ -3,6 +3,7 @@
 StoreError
 ├── AppendError              the write did not happen
 │   ├── VersionConflict      another writer got there first: read again, decide again
+│   │   └── AccountChanged   what a decision was based on has changed: refresh, decide again
 │   ├── DuplicateEvent       this id is recorded with other content: stop and look
 │   └── InvalidEvent         what was given is malformed: correct it
 │       └── EventTooLarge    an event or a batch is over its limit: split it
@@ -63,6 +64,24 @@ class VersionConflict(AppendError):
     def __init__(self, stream: str, expected: int, found: int) -> None:
         self.stream, self.expected, self.found = stream, expected, found
         super().__init__(f"{stream} is at version {found}, not {expected}: read it again and decide again")
+
+
+class AccountChanged(VersionConflict):
+    """Accounts have records past the log position that a decision was based on; nothing was written.
+
+    `found` is the newest of these records; no accounts stand for the whole log. The conflict is not one stream's:
+    `stream` is '', and `expected` the position `since`.
+    """
+
+    def __init__(self, accounts: Sequence[str], since: int, found: int) -> None:
+        self.accounts, self.since = tuple(accounts), since
+        self.stream, self.expected, self.found = "", since, found
+        what = f"account {' or '.join(accounts)}" if accounts else "the log"
+        StoreError.__init__(
+            self,
+            f"{what} has a record at position {found}, and this was decided at position {since}: nothing was written; "
+            "refresh the book and decide again",
+        )
 
 
 class InvalidEvent(AppendError, ValueError):

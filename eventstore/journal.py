@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_check
 import msgspec
 from typing_extensions import override
 
-from eventstore.errors import StoreError
+from eventstore.errors import InvalidEvent, StoreError
 from eventstore.events import SYNCED
 from eventstore.events.registry import EventType, by_name
 from eventstore.proofs.merkle import STORED_LEVEL
@@ -169,8 +169,9 @@ class Journal(StoredSource, Protocol):
         a group whose ids are all recorded with the same content returns the first records; a group that is only
         partly known, or with other content, is a DuplicateEvent. An execution report without a key that repeats one of
         its stream's newest is left out before that, and the first record returned in its place; `expected` counts
-        what remains, if anything does. Raises Overloaded, StorageFull, OutcomeUnknown and Closed, which hit all groups
-        alike.
+        what remains, if anything does. So does `unchanged`, which sees what groups before it have placed; a `since`
+        past the head is an InvalidEvent. Raises Overloaded, StorageFull, OutcomeUnknown and Closed, which hit all
+        groups alike.
         """
 
 
@@ -233,6 +234,11 @@ def class_here(name: str, schema: int) -> EventType | None:
     """Return the class that declares exactly this schema of a type in this process, or None."""
     kind = by_name(name)
     return kind if kind is not None and kind.schema == schema else None
+
+
+def beyond_head(since: int, head: int) -> InvalidEvent:
+    """Return the error of a condition on what follows a position that a log does not have."""
+    return InvalidEvent(f"unchanged since position {since}, and the log ends at {head}: give the position of the book")
 
 
 def drafts_of(group: Group) -> list[Draft]:

@@ -83,9 +83,21 @@ class Record(Draft, frozen=True, gc=False):
     log: str
 
 
+class Unchanged(msgspec.Struct, frozen=True, kw_only=True):
+    """The condition that these accounts have no record past position `since`; without accounts, the whole log.
+
+    What an append's decision was based on still holds then. Contracts and rates are of account `-`: name it where they
+    matter.
+    """
+
+    accounts: Sequence[str] = ()
+    since: int
+
+
 class PreparedBatch(msgspec.Struct, frozen=True):
     """Drafts for one stream, in order, as a journal takes them. `expected`: the stream's version before them.
 
+    `unchanged` must hold before any part of the batch's group is written; it keeps out the whole group.
     `occurred_at_given`: whether their `occurred_at` was stated, not taken from the clock. An execution report that
     repeats another one has to have its time only then.
     """
@@ -94,6 +106,7 @@ class PreparedBatch(msgspec.Struct, frozen=True):
     drafts: Sequence[Draft]
     expected: int | None = None
     occurred_at_given: bool = True
+    unchanged: Unchanged | None = None
 
 
 def digest_prefix(log_id: bytes, draft: Draft) -> bytes:

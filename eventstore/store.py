@@ -14,31 +14,26 @@ from typing_extensions import override
 
 from eventstore.arguments import (
     batches_of,
-    check_allowed,
     durability_of,
-    events_of,
-    expected_of,
-    keyed_ids,
     position_of,
     root_of,
     settings_of,
     size_of,
-    text_of,
 )
 from eventstore.batch import Batch
-from eventstore.clock import Clock, SystemClock, check_clock, check_now, derived_from, to_ns
+from eventstore.clock import Clock, SystemClock, check_clock
 from eventstore.commits import Committer, Pending
-from eventstore.errors import EventTooLarge, InvalidEvent, ReadOnly, StorageWarning, Unavailable
-from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event, encode
-from eventstore.ids import as_id, new_ids
+from eventstore.errors import InvalidEvent, ReadOnly, StorageWarning, Unavailable
+from eventstore.events import MIRRORED, QUEUED, SYNCED, Durability, Event
+from eventstore.ids import as_id
 from eventstore.influx.ship.mirror import Mirror
-from eventstore.journal import BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Copyable, Journal, Verification
+from eventstore.journal import Copyable, Journal, Verification
 from eventstore.journals.sqlite import ReadOnlyJournal, SqliteJournal
 from eventstore.locations import local_path, scheme_of
+from eventstore.preparation import prepare
 from eventstore.proofs import verify
 from eventstore.reader import EventReader
-from eventstore.record import Draft, PreparedBatch
-from eventstore.streams import account_of, check_name
+from eventstore.streams import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,10 +41,9 @@ if TYPE_CHECKING:
     from eventstore.batch import Id
     from eventstore.clock import Times
     from eventstore.config import InfluxSettings
-    from eventstore.events.registry import EventType
     from eventstore.influx.read.reader import InfluxReader
     from eventstore.journal import Maintenance, MissingTail
-    from eventstore.record import Record
+    from eventstore.record import Record, Unchanged
 
 
 class EventStore(EventReader):
@@ -124,25 +118,29 @@ class EventStore(EventReader):
         note: str = "",
         correlation_id: Id | None = None,
         causation_id: Id | None = None,
+        unchanged: Unchanged | None = None,
     ) -> list[Record]:
         """Append one event or several to a stream, all or nothing; return their records once they are on disk.
 
         `expected`: the version that the stream must have, 0 for a new one. `key`: a text for each event that
         names the fact: appended again under it, the same fact returns its first record. So does an execution report
         without a key that the stream has with the same content and, if given, `occurred_at`: it is left out of its
-        batch. `expected` applies if anything is appended. Raises InvalidEvent,
-        EventTooLarge, VersionConflict, DuplicateEvent, Overloaded, StorageFull, OutcomeUnknown.
+        batch. `unchanged`: the accounts that must not have a record past the log position on which this was decided.
+        Both conditions apply if anything is appended. Raises InvalidEvent, EventTooLarge, VersionConflict,
+        AccountChanged, DuplicateEvent, Overloaded, StorageFull, OutcomeUnknown.
         """
         batch = Batch(
             stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
         )  # fmt: skip
-        return self._append([batch], durability)
+        return self._append([batch], durability, unchanged)
 
-    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
+    def append_many(
+        self, batches: Sequence[Batch], *, durability: Durability = SYNCED, unchanged: Unchanged | None = None
+    ) -> list[Record]:
         """Append several batches to any streams, all or nothing; return all records. Raises as `append` does."""
-        return self._append(batches_of(batches), durability)
+        return self._append(batches_of(batches), durability, unchanged)
 
-    def _append(self, batches: Sequence[Batch], durability: Durability) -> list[Record]:
+    def _append(self, batches: Sequence[Batch], durability: Durability, unchanged: Unchanged | None) -> list[Record]:
         # Everything that can be refused is refused in the caller's thread, before the queue: what waits for the disk is
         # valid, encoded and has its ids.
         committer = self._writable()
@@ -153,7 +151,8 @@ class EventStore(EventReader):
         if mirrored and not (self._mirror and self._mirror.exists):
             msg = "MIRRORED waits for InfluxDB, and this store has none: open it with influx=InfluxSettings(...)"
             raise Unavailable(msg)
-        prepared, events = self._prepare(batches, durability)
+        now, actor = self._clock.now_ns(), self._actor
+        prepared, events = prepare(batches, durability, unchanged=unchanged, now=now, actor=actor)
         records = committer.append(prepared, events) if events else []
         if mirrored and records:
             self.mirror.confirm(records)
@@ -171,6 +170,7 @@ class EventStore(EventReader):
         note: str = "",
         correlation_id: Id | None = None,
         causation_id: Id | None = None,
+        unchanged: Unchanged | None = None,
     ) -> Pending:
         """Append soon: return at once, commit within milliseconds, before whatever is appended later.
 
@@ -181,7 +181,8 @@ class EventStore(EventReader):
         batch = Batch(
             stream, events, expected, key, occurred_at, actor, note, correlation_id, causation_id
         )  # fmt: skip
-        prepared, count = self._prepare([batch], QUEUED)
+        now, actor = self._clock.now_ns(), self._actor
+        prepared, count = prepare([batch], QUEUED, unchanged=unchanged, now=now, actor=actor)
         return committer.enqueue(prepared, count)
 
     def find(self, id: Id) -> Record | None:
@@ -266,60 +267,6 @@ class EventStore(EventReader):
             msg = f"the log in {self.directory} was opened read-only: append in a store opened without read_only"
             raise ReadOnly(msg)
         return self._committer
-
-    def _prepare(self, batches: Sequence[Batch], durability: Durability) -> tuple[list[PreparedBatch], int]:
-        # One reading of the clock for all: the events of one append happened at one time, and their ids say the same.
-        now = check_now(self._clock.now_ns())
-        # By a clock that is wrong by decades, times before 1990 are those of today.
-        with derived_from(now):
-            return self._prepare_at(now, batches, durability)
-
-    def _prepare_at(
-        self, now: int, batches: Sequence[Batch], durability: Durability
-    ) -> tuple[list[PreparedBatch], int]:
-        prepared, count, size = [], 0, 0
-        for batch in batches:
-            drafts = self._drafts(batch, durability, now)
-            if not drafts:
-                continue
-            is_time_given = batch.occurred_at is not None
-            prepared.append(PreparedBatch(batch.stream, drafts, expected_of(batch.expected), is_time_given))
-            count += len(drafts)
-            size += sum([len(draft.data) for draft in drafts])
-            if count > BATCH_EVENTS_MAX:
-                what = "a batch"
-                raise EventTooLarge(what, count, BATCH_EVENTS_MAX)
-            if size > BATCH_BYTES_MAX:
-                what = "the data of a batch"
-                raise EventTooLarge(what, size, BATCH_BYTES_MAX)
-        return prepared, count
-
-    def _drafts(self, batch: Batch, durability: Durability, now: int) -> list[Draft]:
-        stream = batch.stream
-        account_of(stream)
-        events = events_of(batch.events)
-        if len(events) > BATCH_EVENTS_MAX:
-            what = "a batch"
-            raise EventTooLarge(what, len(events), BATCH_EVENTS_MAX)
-        occurred_at = now if batch.occurred_at is None else to_ns(batch.occurred_at)
-        actor = self._actor if batch.actor is None else text_of("actor", batch.actor)
-        note = batch.note
-        if type(note) is not str or note:
-            note = text_of("note", note)
-        correlation, causation = as_id(batch.correlation_id), as_id(batch.causation_id)
-        ids = new_ids(len(events), now) if batch.key is None else keyed_ids(stream, batch.key, len(events))
-        drafts = []
-        allowed: EventType | None = None
-        for id_, event in zip(ids, events, strict=True):
-            kind, data = encode(event)
-            # What is asked of an event's class is asked once in a row of events of one class.
-            if kind is not allowed:
-                check_allowed(kind, event, stream, durability, batch.actor)
-                allowed = kind if kind.durability_of is None else None
-            drafts.append(
-                Draft(id_, stream, kind.name, kind.schema, occurred_at, data, actor, note, correlation, causation)
-            )
-        return drafts
 
 
 def open(

@@ -30,7 +30,7 @@ from projections.fold import Fold, as_decoded, gc_disabled
 from projections.fold_reader import FoldReader
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
-from projections.rebuilding import catch_up, retry
+from projections.rebuilding import rebuild, retry
 from projections.recovery import Recovery
 from projections.starts import starts_of
 from projections.view import PartitionParked, View, completed, is_volatile
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
-    from eventstore import Durability, Event
+    from eventstore import Durability, Event, Unchanged
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
     from projections.cuts.search import Loaded
@@ -54,8 +54,8 @@ LAST_CUT_EVENTS_MIN = 1_000
 class Book(FoldReader, BuiltinQueries):
     """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
 
-    Lookups take no lock. `orders`, `positions`, `lockouts`, … query the built-in views; `state(name, partition)` is
-    the state of any other view.
+    Lookups take no lock, unless they first fold what others have committed (`keep_up`). `orders`, `positions`,
+    `lockouts`, … query the built-in views; `state(name, partition)` is the state of any other view.
     """
 
     def __init__(
@@ -124,6 +124,17 @@ class Book(FoldReader, BuiltinQueries):
     def is_caught_up(self) -> bool:
         """Whether this book has folded all of the log; always so for a book of the past, never for a closed one."""
         return not self._closed and (not self._live or self.position >= self._reader.head())
+
+    @override
+    def keep_up(self) -> None:
+        """Fold what other processes have committed, unless this thread pauses the book or it has no journal."""
+        if (
+            self._live
+            and isinstance(self._reader, EventStore)
+            and not self._lock._is_owned()  # type: ignore[attr-defined]  # noqa: SLF001
+            and self._fold.log_position < self._reader.head()
+        ):
+            self.refresh()
 
     def unchanged_since(self, position: int) -> bool:
         """Return whether every answer since the book was at a position belongs to that position.
@@ -194,10 +205,12 @@ class Book(FoldReader, BuiltinQueries):
         with self._folding_unconfirmed():
             return self._fold_appended(completion.append(self, self._store(), stream, events, options))
 
-    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
+    def append_many(
+        self, batches: Sequence[Batch], *, durability: Durability = SYNCED, unchanged: Unchanged | None = None
+    ) -> list[Record]:
         """Append as `EventStore.append_many` does, busts and corrections completed; then fold."""
         with self._folding_unconfirmed():
-            return self._fold_appended(completion.append_many(self, self._store(), batches, durability))
+            return self._fold_appended(completion.append_many(self, self._store(), batches, durability, unchanged))
 
     @contextlib.contextmanager
     def _folding_unconfirmed(self) -> Iterator[None]:
@@ -295,18 +308,7 @@ class Book(FoldReader, BuiltinQueries):
         fresh = completed(view)
         if is_volatile(fresh):
             fresh.attach(self)
-            with self._lock:
-                self._fold.add(fresh)
-            return
-        rebuilt = Fold([fresh], accounts=self._accounts)
-        catch_up(rebuilt, self._reader, self.position, self._accounts, progress, processes=self.processes)
-        # Only what was appended meanwhile is folded under the lock.
-        with self._lock:
-            catch_up(rebuilt, self._reader, self.position, self._accounts)
-            new = rebuilt.slots[view.name]
-            view_state = self._fold.add(new.view, new.states)
-            view_state.changed.update(new.states)
-            view_state.parked.update(new.parked)
+        rebuild(self._fold, fresh, self._reader, self._lock, progress=progress, processes=self.processes)
 
     def _fold_appended(self, records: list[Record]) -> list[Record]:
         with self._lock:

@@ -40,7 +40,7 @@ from projections.views.orders.view import Orders
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from eventstore import Durability, EventStore, Record
+    from eventstore import Durability, EventStore, Record, Unchanged
     from eventstore.batch import AppendOptions
     from projections.views.executions.items import Item
 
@@ -71,12 +71,16 @@ def append(
         _refuse(events)
         return store.append(stream, events, **options)
     given: dict[str, Any] = dict(options)
-    durability = given.pop("durability", SYNCED)
-    return append_many(book, store, [Batch(stream, events, **given)], durability)
+    durability, unchanged = given.pop("durability", SYNCED), given.pop("unchanged", None)
+    return append_many(book, store, [Batch(stream, events, **given)], durability, unchanged)
 
 
 def append_many(
-    book: Refreshable, store: EventStore, batches: Sequence[Batch], durability: Durability = SYNCED
+    book: Refreshable,
+    store: EventStore,
+    batches: Sequence[Batch],
+    durability: Durability = SYNCED,
+    unchanged: Unchanged | None = None,
 ) -> list[Record]:
     """Append as the store does, busts and corrections completed, limits that none can judge refused.
 
@@ -91,16 +95,16 @@ def append_many(
         if any(isinstance(event, AccountReopened) for event in events_of(batch.events)):
             _check_reopening(book, store, batch)
     if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
-        return store.append_many(batches, durability=durability)
+        return store.append_many(batches, durability=durability, unchanged=unchanged)
     completed = _completed(book, store, batches)
     try:
-        return store.append_many(completed, durability=durability)
+        return store.append_many(completed, durability=durability, unchanged=unchanged)
     except DuplicateEvent:
         # Somebody else may have appended it under this key in between, with other figures.
         again = _completed(book, store, batches)
         if again == completed:
             raise
-        return store.append_many(again, durability=durability)
+        return store.append_many(again, durability=durability, unchanged=unchanged)
 
 
 def _refuse(event: Event) -> None:

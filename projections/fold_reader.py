@@ -85,5 +85,8 @@ class FoldReader:
         """Raise ReadOnly: only a book observes."""
         raise ReadOnly(self._of_the_past())
 
+    def keep_up(self) -> None:
+        """Do nothing: only an open book folds what others have committed."""
+
     def _of_the_past(self) -> str:
         return f"this book is at position {self.position} and closed, or of the past: append to an open one"

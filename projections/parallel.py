@@ -63,7 +63,7 @@ class Request(msgspec.Struct, frozen=True):
     lineages: dict[str, bytes]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class FoldAnswer(msgspec.Struct, frozen=True):
     """Encoded states by view and account. `is_parked`: a view failed, which the asking process must see for itself."""
 
     states: dict[str, dict[str, bytes]]
@@ -151,7 +151,7 @@ def fold_accounts(
     fold.apply(chosen)
 
 
-def answer_to(request: Request, reader: EventReader) -> Answer:
+def answer_to(request: Request, reader: EventReader) -> FoldAnswer:
     """Fold what is asked for; raise ValueError where this process has another log, or other views."""
     if reader.log_id != request.log_id or reader.head() < request.until:
         msg = f"{request.directory} has another log, or less of it"
@@ -167,7 +167,7 @@ def answer_to(request: Request, reader: EventReader) -> Answer:
         name: {account: encoded(state) for account, state in view_state.states.items() if account in request.accounts}
         for name, view_state in fold.slots.items()
     }
-    return Answer(states, any(view_state.parked for view_state in fold.slots.values()))
+    return FoldAnswer(states, any(view_state.parked for view_state in fold.slots.values()))
 
 
 def _is_divisible(view: View[Any]) -> bool:
@@ -270,7 +270,7 @@ class _Process:
     def _own(self, by_partition: Mapping[str, V]) -> dict[str, V]:
         return {account: value for account, value in by_partition.items() if account in self._accounts}
 
-    def _result(self, wait_seconds: float) -> Answer | None:
+    def _result(self, wait_seconds: float) -> FoldAnswer | None:
         if self._thread is None or self._process is None:
             return None
         self._thread.join(wait_seconds)
@@ -282,12 +282,12 @@ class _Process:
             self._error = f"it ended with {code}"
             return None
         try:
-            return msgspec.msgpack.decode(self._answer, type=Answer)
+            return msgspec.msgpack.decode(self._answer, type=FoldAnswer)
         except msgspec.MsgspecError as e:
             self._error = f"its answer cannot be decoded ({e})"
             return None
 
-    def _decoded(self, answer: Answer) -> dict[str, dict[str, Any]] | None:
+    def _decoded(self, answer: FoldAnswer) -> dict[str, dict[str, Any]] | None:
         types = {view.name: type(view.initial()) for view in self._views}
         try:
             decoders = {name: msgspec.msgpack.Decoder(kind) for name, kind in types.items()}

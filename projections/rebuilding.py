@@ -12,6 +12,8 @@ from projections.reading import Progress, tail
 from projections.view import SHARED, View, is_by_account, is_volatile
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from eventstore import EventReader, Record
     from projections.view_states import ViewState
 
@@ -41,6 +43,35 @@ def retry(fold: Fold, view: str, partition: str, reader: EventReader, occurred_u
     for folded in {partition, *(view_state.parked.keys() & single.states.keys())} - single.parked.keys():
         fold.replace_state(view_state, folded, single.states.get(folded, initial()))
     return True
+
+
+def rebuild(
+    fold: Fold,
+    view: View[Any],
+    reader: EventReader,
+    lock: AbstractContextManager[object],
+    *,
+    progress: Progress | None,
+    processes: int | None,
+) -> None:
+    """Fold a view from the first record while a fold's current one stays in use, then replace that one.
+
+    A volatile view starts empty again.
+    """
+    if is_volatile(view):
+        with lock:
+            fold.add(view)
+        return
+    accounts = fold.accounts
+    rebuilt = Fold([view], accounts=accounts)
+    catch_up(rebuilt, reader, fold.log_position, accounts, progress, processes=processes)
+    # Only what was appended meanwhile is folded under the lock.
+    with lock:
+        catch_up(rebuilt, reader, fold.log_position, accounts)
+        new = rebuilt.slots[view.name]
+        view_state = fold.add(new.view, new.states)
+        view_state.changed.update(new.states)
+        view_state.parked.update(new.parked)
 
 
 def refolded(

@@ -191,6 +191,9 @@ class BookReader(Protocol):
     def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
         """Return the live state of a partition, or None where it has no record; raise PartitionParked."""
 
+    def keep_up(self) -> None:
+        """Fold what other processes have committed, unless this thread pauses the book or it has no journal."""
+
     def covers(self, account: str) -> bool:
         """Return whether the book folds an account's records: one that was opened for some accounts omits others."""
 

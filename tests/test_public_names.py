@@ -20,6 +20,7 @@ eventstore.EventStore.backup eventstore.EventStore.mirror
 eventstore.Batch eventstore.Pending eventstore.Record eventstore.Draft eventstore.Verification
 eventstore.InfluxSettings eventstore.InfluxSettings.load eventstore.SYNCED eventstore.QUEUED eventstore.VOLATILE
 eventstore.MIRRORED eventstore.Event eventstore.event eventstore.ManualClock eventstore.SystemClock
+eventstore.Unchanged eventstore.AccountChanged
 eventstore.StoreError eventstore.VersionConflict eventstore.DuplicateEvent eventstore.InvalidEvent
 eventstore.EventTooLarge eventstore.Overloaded eventstore.Closed eventstore.CorruptJournal eventstore.Gap
 eventstore.Unavailable eventstore.NotMirrored eventstore.ReadOnly eventstore.StorageFull eventstore.OutcomeUnknown
@@ -30,6 +31,8 @@ projections.Book.position projections.Book.append projections.Book.append_many p
 projections.Book.refresh projections.Book.snapshot projections.Book.close
 projections.Worker projections.CutPolicy projections.Calendar projections.Policies projections.Policies.start
 projections.Policies.tick projections.Policies.stop projections.rules.shipped_rules projections.risk.check
+projections.risk.submit projections.risk.Submitted projections.risk.Answer projections.risk.Proposal
+projections.risk.Cancel
 projections.seeds.load projections.reconciliation.reconcile projections.reconciliation.record
 """
 ASKED = """

@@ -26,7 +26,9 @@ CALLS = {
     "book.append(s, e, correlation_id=bytes(16), causation_id=None)": "",
     "book.append(s, e, expcted=3)": 'Unexpected keyword argument "expcted" for "append" of "Book"',
     "book.append(s, e, expected='three')": 'Argument "expected" to "append" of "Book" has incompatible type "str"',
-    "book.append_many([Batch(s, e)], durability=MIRRORED)": "",
+    "book.append(s, e, unchanged=Unchanged(accounts=['A', '-'], since=book.position))": "",
+    "book.append(s, e, unchanged=3)": 'Argument "unchanged" to "append" of "Book" has incompatible type "int"',
+    "book.append_many([Batch(s, e)], durability=MIRRORED, unchanged=Unchanged(since=3))": "",
     "book.append_many([Batch(s, e)], durabilty=MIRRORED)": 'Unexpected keyword argument "durabilty"',
     "book.append_many([PreparedBatch(s, [])])": 'List item 0 has incompatible type "PreparedBatch"',
     "views_book.append(s, e, actor='a')": "",
@@ -36,7 +38,7 @@ CALLS = {
     "reader.append(s, e)": '"EventReader" has no attribute "append"',
 }
 HEAD = """\
-from eventstore import MIRRORED, Batch, Event, EventReader, EventStore
+from eventstore import MIRRORED, Batch, Event, EventReader, EventStore, Unchanged
 from eventstore.record import PreparedBatch
 from projections import Book
 from projections.view import BookReader
@@ -83,5 +85,5 @@ def test_the_options_that_are_passed_on_are_those_of_the_store() -> None:
     options = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
     assert list(AppendOptions.__annotations__) == options
     batch = [name for name in Batch.__struct_fields__ if name not in {"stream", "events"}]
-    assert batch == [name for name in options if name != "durability"]
+    assert batch == [name for name in options if name not in {"durability", "unchanged"}]
     assert inspect.signature(Book.append).parameters["options"].annotation == "Unpack[AppendOptions]"

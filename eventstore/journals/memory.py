@@ -12,8 +12,8 @@ import msgspec
 from typing_extensions import override
 
 from eventstore.clock import Clock, SystemClock, check_now
-from eventstore.errors import Closed, StoreError, VersionConflict
-from eventstore.journal import PAGE, Fault, TypeRow, declared, drafts_of
+from eventstore.errors import AccountChanged, Closed, StoreError, VersionConflict
+from eventstore.journal import PAGE, Fault, TypeRow, beyond_head, declared, drafts_of
 from eventstore.journals.repetitions import REPORTS, REPORTS_MAX, is_unkeyed_report, repeats
 from eventstore.proofs import merkle
 from eventstore.record import Record, digest, digest_prefix
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from eventstore.journal import Group, Outcome, Query
-    from eventstore.record import Draft
+    from eventstore.record import Draft, Unchanged
 
 
 class MemoryJournal:
@@ -63,18 +63,12 @@ class MemoryJournal:
         drafts = drafts_of(group)
         if not drafts or self._known_records(drafts):
             return [self._by_id[id] for id in ids]
-        versions: dict[str, int] = {}
-        for batch in group:
-            account_of(batch.stream)
-            found = versions.setdefault(batch.stream, self.version(batch.stream))
-            if batch.expected is not None and batch.expected != found:
-                raise VersionConflict(batch.stream, batch.expected, found)
-            versions[batch.stream] += len(batch.drafts)
+        self._check_conditions(group)
         # Placed beside the log and added to it at once: an error leaves no part of the group behind.
         new: list[Record] = []
         recorded_at = self._records[-1].recorded_at if self._records else 0
         now = check_now(self._clock.now_ns())
-        versions = {}
+        versions: dict[str, int] = {}
         for draft in drafts:
             recorded_at = max(recorded_at + 1, now)
             version = versions[draft.stream] = versions.get(draft.stream, self.version(draft.stream)) + 1
@@ -91,6 +85,25 @@ class MemoryJournal:
             if record.type in REPORTS:
                 self._reports.setdefault(record.stream, []).append(record)
         return [self._by_id[id] for id in ids]
+
+    def _check_conditions(self, group: Group) -> None:
+        versions: dict[str, int] = {}
+        for batch in group:
+            account_of(batch.stream)
+            if batch.unchanged is not None:
+                self._check_unchanged(batch.unchanged)
+            found = versions.setdefault(batch.stream, self.version(batch.stream))
+            if batch.expected is not None and batch.expected != found:
+                raise VersionConflict(batch.stream, batch.expected, found)
+            versions[batch.stream] += len(batch.drafts)
+
+    def _check_unchanged(self, unchanged: Unchanged) -> None:
+        since, accounts, head = unchanged.since, unchanged.accounts, len(self._records)
+        if since > head:
+            raise beyond_head(since, head)
+        later = [record.position for record in self._records[since:] if not accounts or record.account in accounts]
+        if later:
+            raise AccountChanged(accounts, since, later[-1])
 
     def _without_repetitions(self, group: Group) -> tuple[list[bytes], Group]:
         """Return the id of the record that each draft is or becomes, and the group without the repeated reports."""

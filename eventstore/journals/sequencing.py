@@ -6,8 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from eventstore.clock import TIME_MAX, check_now
-from eventstore.errors import StoreError, Unavailable, VersionConflict
-from eventstore.journal import BATCH_EVENTS_MAX, drafts_of
+from eventstore.errors import AccountChanged, StoreError, Unavailable, VersionConflict
+from eventstore.journal import BATCH_EVENTS_MAX, beyond_head, drafts_of
 from eventstore.journals.repetitions import Repetitions, may_repeat
 from eventstore.record import Record, digest_place, digest_prefix
 from eventstore.record_errors import DuplicateEvent
@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from eventstore.journal import Group, Outcome
     from eventstore.journals.repetitions import Tails
-    from eventstore.record import PreparedBatch
+    from eventstore.record import PreparedBatch, Unchanged
 
     Find = Callable[[Sequence[bytes]], dict[bytes, Record]]
     Version = Callable[[str], int]
+    Newest = Callable[[str], int]
+    """Returns the last stored position of an account, 0 without one."""
 
 
 class Sequencer:
@@ -41,6 +43,7 @@ class Sequencer:
         now_ns: int,
         version: Version,
         find: Find,
+        newest: Newest,
         tails: Tails,
         check_ids: bool,
     ) -> None:
@@ -50,7 +53,10 @@ class Sequencer:
         self.position, self.recorded_at = position, recorded_at
         self._log, self._log_id, self._now = log, log_id, now_ns
         self._version, self._find, self._check_ids = version, find, check_ids
+        self._newest = newest
         self._placed: dict[bytes, Record] = {}
+        self._newest_placed: dict[str, int] = {}
+        self._looked_through = 0
         self._tails = tails
         self._repetitions: Repetitions | None = None
 
@@ -117,9 +123,10 @@ class Sequencer:
                 found = staged.get(stream)
                 if found is None:
                     found = self._stream_version(stream)
-                if batch.expected is not None and batch.expected != found:
-                    # Ids count before `expected`: a retry of a stored batch finds its records, not a conflict.
-                    return self._known_records(group) or VersionConflict(stream, batch.expected, found)
+                is_doubtful = batch.unchanged is not None or (batch.expected is not None and batch.expected != found)
+                if is_doubtful and (refusal := self._refusal(batch, found)) is not None:
+                    # Ids count before conditions: a retry of a stored batch finds its records, not a conflict.
+                    return self._known_records(group) or refusal
                 before.append(found)
                 staged[stream] = found + len(batch.drafts)
         except StoreError as error:
@@ -147,6 +154,31 @@ class Sequencer:
         """Return a stream's version, and keep it: placing the group will ask again."""
         version = self.versions[stream] = self._stream_version(stream)
         return version
+
+    def _refusal(self, batch: PreparedBatch, version: int) -> StoreError | None:
+        """Return which condition of a batch does not hold, None where all do."""
+        if batch.unchanged is not None and (change := self._change(batch.unchanged)) is not None:
+            return change
+        if batch.expected is None or batch.expected == version:
+            return None
+        return VersionConflict(batch.stream, batch.expected, version)
+
+    def _change(self, unchanged: Unchanged) -> StoreError | None:
+        """Return what keeps a decision out that was made at a position: what its accounts have past it."""
+        since, head = unchanged.since, self.position
+        if since > head:
+            return beyond_head(since, head)
+        if since == head:
+            return None
+        found = max(map(self._newest_of, unchanged.accounts), default=head)
+        return None if found <= since else AccountChanged(unchanged.accounts, since, found)
+
+    def _newest_of(self, account: str) -> int:
+        """Return an account's last position, with what this transaction has placed."""
+        for record in self.records[self._looked_through :]:
+            self._newest_placed[record.account] = record.position
+        self._looked_through = len(self.records)
+        return self._newest_placed.get(account) or self._newest(account)
 
     def _place_batch(self, batch: PreparedBatch, version: int) -> None:
         stream, log, now = batch.stream, self._log, self._now

@@ -19,6 +19,7 @@ from eventstore.testing.naive import naive_digest, naive_root
 from eventstore.testing.repetition_contract import RepetitionContract
 from eventstore.testing.source_contract import SourceContract
 from eventstore.testing.threads import in_time
+from eventstore.testing.unchanged_contract import UnchangedContract
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ ORDER = "order/ACC1/O-1"
 POSITION = "position/ACC1/ESZ5"
 
 
-class JournalContract(RepetitionContract, SourceContract):
+class JournalContract(RepetitionContract, UnchangedContract, SourceContract):
     """Subclass it with a fixture `journal`: empty, of log 'main', and made with the fixture `clock`."""
 
     @pytest.fixture

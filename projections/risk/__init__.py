@@ -1,8 +1,20 @@
-"""Checks before an order: the book's figures against every limit, in microseconds; programs of prop firms."""
+"""Checks before an order: the book's figures against every limit, in microseconds; submitting it; firms' programs."""
 
 from projections.risk import programs
-from projections.risk.checking import Checked, check
+from projections.risk.checking import Answer, Checked, check
 from projections.risk.limits.kind import Finding
 from projections.risk.proposals import Cancel, MissingInput, Proposal
+from projections.risk.submitting import Submitted, submit
 
-__all__ = ["Cancel", "Checked", "Finding", "MissingInput", "Proposal", "check", "programs"]
+__all__ = [
+    "Answer",
+    "Cancel",
+    "Checked",
+    "Finding",
+    "MissingInput",
+    "Proposal",
+    "Submitted",
+    "check",
+    "programs",
+    "submit",
+]

@@ -20,6 +20,7 @@ from projections.risk.policies.liveness import why_unjudged
 from projections.risk.proposals import Cancel, CheckContext, Proposal
 
 if TYPE_CHECKING:
+    from eventstore import Record
     from eventstore.clock import Times
     from projections.book import Book
     from projections.views.blackouts import Blackout
@@ -33,7 +34,7 @@ REASON_MAX = 500
 _PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
 
 
-class Checked(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True):
     """The answer of a check: the worst verdict, each rule's finding, and a reason that a trader can read."""
 
     verdict: Verdict
@@ -45,6 +46,15 @@ class Checked(msgspec.Struct, frozen=True):
     def passed(self) -> bool:
         """Whether the order may be sent; a warning does not stop it."""
         return self.verdict is not _REJECT
+
+    @property
+    def verdicts(self) -> tuple[Finding, ...]:
+        """The findings: each rule's own verdict."""
+        return self.findings
+
+
+Checked = Answer
+"""The former name."""
 
 
 def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = False) -> Checked:
@@ -58,27 +68,28 @@ def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = Fa
     reject. Of several rejections the first counts: maximum position and contracts, available balance, losses and
     profit, drawdown, concentration, order size, trades, blocked symbols, blackouts.
 
-    All findings are of one log position, whatever other threads append meanwhile. `record`: append the answer as
-    RiskChecked.
+    What other processes have committed before the call is folded first. All findings are of one log position, whatever
+    others append meanwhile. `record`: append the answer as RiskChecked. `submit` also appends the order.
     """
     at = question_ns(now, book.now_ns)
     with derived_from(at):
-        checked = _undisturbed(book, order, at)
+        checked, _ = undisturbed(book, order, at)
     if record:
-        _append_answer(book, order, checked)
+        append_answer(book, order, checked)
     return checked
 
 
-def _undisturbed(book: Book, order: Proposal | Cancel, at: int) -> Checked:
+def undisturbed(book: Book, order: Proposal | Cancel, at: int) -> tuple[Checked, int]:
+    """Return the answer of a check, and the one log position that it is of."""
     for _ in range(ATTEMPTS):
         position = book.position
         checked = _evaluate(book, order, at)
         # Without a lock, another thread may have folded a record between two lookups: such an answer is discarded.
         if book.unchanged_since(position):
-            return checked
+            return checked, position
     # The log moves on faster than a check takes: only now is it worth making other threads wait.
     with book.paused():
-        return _evaluate(book, order, at)
+        return _evaluate(book, order, at), book.position
 
 
 def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:
@@ -178,6 +189,7 @@ def _lockout_reason(book: Book, lockout: Lockout, symbol: str | None) -> str:
 
 
 def _why_not_ready(book: Book, account: str) -> str | None:
+    book.keep_up()
     if not book.is_caught_up:
         return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
     if (why := book.accounts.why_not_reopened(account)) is not None:
@@ -214,7 +226,8 @@ def _blackout_reason(book: Book, account: str, blackout: Blackout) -> str:
     return f"blackout{symbols} ({what}); {until(book, account, blackout.stop)}"
 
 
-def _append_answer(book: Book, order: Proposal | Cancel, checked: Checked) -> None:
+def append_answer(book: Book, order: Proposal | Cancel, checked: Checked) -> list[Record]:
+    """Append the answer of a check as RiskChecked; return its record."""
     side = quantity = None
     # An invalid side or quantity must not reach the event, which the store would refuse.
     if isinstance(order, Proposal) and order.validation_error() is None:
@@ -229,7 +242,7 @@ def _append_answer(book: Book, order: Proposal | Cancel, checked: Checked) -> No
         quantity=quantity,
         figures=_figures(checked),
     )
-    book.append(stream_of("risk", order.account, order.order_id or "-"), event)
+    return book.append(stream_of("risk", order.account, order.order_id or "-"), event, causation_id=order.caused_by)
 
 
 def _figures(checked: Checked) -> dict[str, dict[str, str]]:

@@ -17,7 +17,7 @@ import projections
 from eventstore import children
 from projections import ParallelWarning, parallel
 from projections.cuts.states import lineage_of
-from projections.parallel import Answer, Request, answer_to
+from projections.parallel import FoldAnswer, Request, answer_to
 from projections.views.orders.view import OrdersView
 from tests.projections.dividing import InThisProcess, folded, log_of
 
@@ -73,8 +73,8 @@ def test_a_process_that_cannot_be_started_is_done_without(tmp_path: Path, monkey
     [
         b"",
         b"hello",
-        msgspec.msgpack.encode(Answer({}, is_parked=False)),
-        msgspec.msgpack.encode(Answer({"orders": {"B": b"no state"}}, is_parked=False)),
+        msgspec.msgpack.encode(FoldAnswer({}, is_parked=False)),
+        msgspec.msgpack.encode(FoldAnswer({"orders": {"B": b"no state"}}, is_parked=False)),
     ],
 )
 def test_an_answer_that_is_none_is_not_believed(
@@ -92,7 +92,7 @@ def test_a_process_with_another_log_or_other_views_does_not_answer(tmp_path: Pat
         views = [OrdersView()]
         right = {view.name: lineage_of(view, store.log_id) for view in views}
 
-        def asked(log_id: bytes, until: int, lineages: dict[str, bytes]) -> Answer:
+        def asked(log_id: bytes, until: int, lineages: dict[str, bytes]) -> FoldAnswer:
             return answer_to(Request(str(store.directory), log_id, until, frozenset("A"), lineages), store)
 
         assert asked(store.log_id, store.head(), right).states["orders"].keys() == {"A"}

@@ -12,7 +12,17 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import SYNCED, Batch, Durability, EventStore, InvalidEvent, ReadOnly, Record, VersionConflict
+from eventstore import (
+    SYNCED,
+    Batch,
+    Durability,
+    EventStore,
+    InvalidEvent,
+    ReadOnly,
+    Record,
+    Unchanged,
+    VersionConflict,
+)
 from eventstore.ids import keyed_id
 from eventstore.trading import AccountOpened, AccountUpdated, LimitsSet
 from projections import Book, seeds
@@ -183,11 +193,13 @@ class Late(Book):
     meantime: Sequence[tuple[str, eventstore.Event, str | None]] = ()
 
     @override
-    def append_many(self, batches: Sequence[Batch], *, durability: Durability = SYNCED) -> list[Record]:
+    def append_many(
+        self, batches: Sequence[Batch], *, durability: Durability = SYNCED, unchanged: Unchanged | None = None
+    ) -> list[Record]:
         meantime, self.meantime = self.meantime, ()
         for stream, event, key in meantime:
             self._store().append(stream, event, key=key, actor="trader")
-        return super().append_many(batches, durability=durability)
+        return super().append_many(batches, durability=durability, unchanged=unchanged)
 
 
 def overtaken(store: EventStore, *meantime: tuple[str, eventstore.Event, str | None]) -> Late:

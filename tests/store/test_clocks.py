@@ -9,9 +9,11 @@ import pytest
 
 import eventstore
 import projections
-from eventstore import Batch, InvalidEvent, ManualClock, Unavailable
+from eventstore import Batch, Durability, InvalidEvent, ManualClock, Unavailable
 from eventstore.clock import NANOSECONDS, NOW_MAX, TIME_MAX, check_now, question_ns, to_ns, utc_date, wall_ns
 from eventstore.journals.memory import MemoryJournal
+from eventstore.preparation import prepare
+from eventstore.record import PreparedBatch
 from eventstore.trading import ContractDefined, LockoutSet, Marked, QuoteReceived
 from tests.store.facts import contract
 
@@ -107,11 +109,15 @@ def test_any_number_of_jumps(tmp_path: Path) -> None:
 def test_what_was_enqueued_by_a_right_clock_and_is_written_by_a_wrong_one(tmp_path: Path) -> None:
     clock = AnyClock()
     with eventstore.open(tmp_path, clock=clock) as store:
-        prepared = store._prepare([Batch("contract/-/ESZ5", contract())], eventstore.QUEUED)
+        prepared = prepared_at(clock, Batch("contract/-/ESZ5", contract()), eventstore.QUEUED)
         clock.now = 10**19
         with pytest.raises(Unavailable, match="set the clock right"):
             store._writable().append(*prepared)
         assert store.head() == 0
+
+
+def prepared_at(clock: AnyClock, batch: Batch, durability: Durability) -> tuple[list[PreparedBatch], int]:
+    return prepare([batch], durability, unchanged=None, now=clock.now_ns(), actor="me")
 
 
 def test_a_journal_in_memory_says_the_same() -> None:
@@ -122,7 +128,7 @@ def test_a_journal_in_memory_says_the_same() -> None:
     with pytest.raises(Unavailable):
         store.append("lockout/A/1", locked())
     clock.now = NOW
-    prepared = store._prepare([Batch("contract/-/ESZ5", ContractDefined(symbol="ESZ5"))], eventstore.SYNCED)
+    prepared = prepared_at(clock, Batch("contract/-/ESZ5", ContractDefined(symbol="ESZ5")), eventstore.SYNCED)
     clock.now = 10**19
     with pytest.raises(Unavailable):
         store._writable().append(*prepared)

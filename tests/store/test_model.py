@@ -14,7 +14,7 @@ from eventstore.errors import StoreError
 from eventstore.journal import Query
 from eventstore.journals.memory import MemoryJournal
 from eventstore.journals.sqlite import SqliteJournal
-from eventstore.record import Draft, PreparedBatch, Record
+from eventstore.record import Draft, PreparedBatch, Record, Unchanged
 from eventstore.testing import LATER, draft
 from tests.memory import directory_in_memory
 
@@ -48,9 +48,15 @@ def drafts_for(stream: str) -> st.SearchStrategy[Draft]:
     return few | new | new
 
 
+conditions = st.builds(
+    Unchanged, accounts=st.lists(st.sampled_from(["ACC1", "ACC2", "ACC3", "-"]), max_size=2), since=st.integers(0, 12)
+)
+
+
 def batches_for(stream: str) -> st.SearchStrategy[PreparedBatch]:
     expected = st.none() | st.integers(0, 6)
-    return st.builds(PreparedBatch, st.just(stream), st.lists(drafts_for(stream), min_size=1, max_size=4), expected)
+    drafts = st.lists(drafts_for(stream), min_size=1, max_size=4)
+    return st.builds(PreparedBatch, st.just(stream), drafts, expected, unchanged=st.none() | st.none() | conditions)
 
 
 groups = st.lists(st.sampled_from(STREAMS).flatmap(batches_for), min_size=1, max_size=3)

@@ -38,7 +38,7 @@ def test_many_threads_read_by_few_connections(store: EventStore, journal: Sqlite
     assert counts == [1_200] * 64
     assert len(journal._connections) <= reading.READERS_MAX
     assert len(journal._readers) == len(journal._connections)
-    cache = {connection.execute("PRAGMA cache_size").get for connection in journal._readers}
+    cache = {reader.connection.execute("PRAGMA cache_size").get for reader in journal._readers}
     assert cache == {-schema.READER_CACHE_KIB}
 
 

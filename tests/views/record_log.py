@@ -54,6 +54,9 @@ class RecordLog(ABC):
     def position(self) -> int:
         return len(self.records)
 
+    def keep_up(self) -> None:
+        assert self.records or not self._versions, "nobody else writes to it"
+
     def covers(self, account: str) -> bool:
         return bool(account)
 

@@ -94,6 +94,22 @@ class SqliteJournal(SqliteSource):
                 raise InvalidEvent(msg)
             self._head = maintenance.check(self._writer, self.log, self.log_id, marks)
 
+    @override
+    def head(self) -> int:
+        # As `_reader` does it, without its context managers: each lookup that decides about exposure asks for the head.
+        if self._closed:
+            raise Closed(self._closed)
+        try:
+            reader = self._readers.pop()
+        except IndexError:
+            reader = self._another_reader()
+        try:
+            return reader.head()
+        except apsw.Error as e:
+            raise schema.from_sqlite(e, self.path, reader.connection.system_errno) from e
+        finally:
+            self._give_back(reader)
+
     # Writing
 
     def commit(self, groups: Sequence[Group]) -> list[Outcome]:
@@ -119,6 +135,7 @@ class SqliteJournal(SqliteSource):
                 now_ns=self._clock.now_ns(),
                 version=self._version,
                 find=lambda ids: rows.find(self._writer, self.log, ids),
+                newest=lambda account: rows.newest_position(self._writer, account),
                 tails=self._tails,
                 check_ids=check_ids,
             )

@@ -32,6 +32,25 @@ READERS_MAX = 16
 """The most connections that one journal reads with."""
 
 
+class ReadingConnection:
+    """A connection that reads, and the head that it has seen last."""
+
+    __slots__ = ("_data_version", "_execute", "_head", "connection")
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self.connection = connection
+        self._execute = connection.cursor().execute
+        self._data_version, self._head = -1, 0
+
+    def head(self) -> int:
+        """Return the last position, which is as it was until `data_version` says that somebody has committed."""
+        data_version: int = self._execute("PRAGMA data_version").get
+        if data_version != self._data_version:
+            self._head = rows.head(self.connection)
+            self._data_version = data_version
+        return self._head
+
+
 class SqliteSource:
     """The read side of one log in one file, for any number of threads."""
 
@@ -55,7 +74,7 @@ class SqliteSource:
         self._grown = threading.Condition(self._growing)
 
     def _make_pool(self) -> None:
-        self._readers: list[apsw.Connection] = []
+        self._readers: list[ReadingConnection] = []
         # All open connections, weakly: one that an interruption left without an owner stops counting once collected.
         self._connections: weakref.WeakSet[apsw.Connection] = weakref.WeakSet()
         self._returned = threading.Condition()
@@ -145,23 +164,26 @@ class SqliteSource:
     def _reader(self) -> Iterator[apsw.Connection]:
         self.check_open()
         try:
-            connection = self._readers.pop()
+            reader = self._readers.pop()
         except IndexError:
-            connection = self._another_reader()
+            reader = self._another_reader()
         try:
-            with self._translated(connection):
-                yield connection
+            with self._translated(reader.connection):
+                yield reader.connection
         finally:
-            if self._closed:
-                connection.close()
-            else:
-                self._readers.append(connection)
-            if self._waiting:
-                with self._returned:
-                    self._returned.notify()
+            self._give_back(reader)
 
-    def _another_reader(self) -> apsw.Connection:
-        """Return a new connection, or the next that is returned; raise Overloaded after a bounded wait."""
+    def _give_back(self, reader: ReadingConnection) -> None:
+        if self._closed:
+            reader.connection.close()
+        else:
+            self._readers.append(reader)
+        if self._waiting:
+            with self._returned:
+                self._returned.notify()
+
+    def _another_reader(self) -> ReadingConnection:
+        """Return one with a new connection, or the next that is returned; raise Overloaded after a bounded wait."""
         deadline = time.monotonic() + schema.WAIT_SECONDS
         with self._returned:
             self._waiting += 1
@@ -179,13 +201,13 @@ class SqliteSource:
                 with self._translated():
                     connection = self._connect()
                 self._connections.add(connection)
-                return connection
+                return ReadingConnection(connection)
             finally:
                 self._waiting -= 1
 
     def _close_readers(self) -> None:
         while self._readers:
-            self._readers.pop().close()
+            self._readers.pop().connection.close()
         with self._returned:
             self._returned.notify_all()
 

@@ -150,13 +150,18 @@ class Limits:
         self._book = book
 
     def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
-        """Return what was in force at an instant, as known now, sorted by rule."""
+        """Return what was in force at an instant, as known now, sorted by rule.
+
+        What other processes have committed is folded first.
+        """
+        self._book.keep_up()
         at_ns = self._at(account, at)
         found = [_in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
         return tuple(sorted([limit for limit in found if limit is not None], key=_rule_id))
 
     def get(self, account: str, rule_id: str, at: Times | None = None) -> Limit | None:
-        """Return the setting of a rule that was in force at an instant, or None."""
+        """Return the setting of a rule that was in force at an instant, or None, as `of` does."""
+        self._book.keep_up()
         at_ns = self._at(account, at)
         rule = self._rules(account, at_ns, rule_id).get(rule_id)
         return None if rule is None else _in_force(rule.settings, at_ns)
@@ -164,8 +169,9 @@ class Limits:
     def pending(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what had been set at an instant and was not in force yet, sorted by rule.
 
-        Loosenings wait for a session, the others for their own `effective_from`.
+        Loosenings wait for a session, the others for their own `effective_from`. Others' commits are folded first.
         """
+        self._book.keep_up()
         at_ns = self._at(account, at)
         rules = self._rules(account, at_ns).values()
         waiting = [limit for rule in rules for limit in rule.settings if limit.is_pending(at_ns)]
@@ -179,6 +185,7 @@ class Limits:
 
     def headroom(self, account: str, at: Times | None = None) -> tuple[Headroom, ...]:
         """Return how far an account is from each limit in force, in the order in which orders are checked."""
+        self._book.keep_up()
         return headroom_of(self._book, account, self._at(account, at))
 
     def unjudged(self, account: str, at: Times | None = None) -> tuple[Unjudged, ...]:

@@ -107,10 +107,12 @@ class Lockouts:
     def active(self, account: str, at: Times, symbol: str | None = None) -> tuple[Lockout, ...]:
         """Return the lockouts that hold at an instant (an aware datetime or UNIX ns), longest set first.
 
-        With a symbol, or a broker's name for one: those that apply to it, by account, symbol or root. Raises
-        InvalidEvent for an account that the book was not opened for, which would look unlocked.
+        What other processes have committed is folded first. With a symbol, or a broker's name for one: those that
+        apply to it, by account, symbol or root. Raises InvalidEvent for an account that the book was not opened for,
+        which would look unlocked, and what keeps the log from being read.
         """
         at_ns = question_ns(at, self._book.now_ns)
+        self._book.keep_up()
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
         if state is None and account != SHARED and not self._book.covers(account):
             msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
