@@ -71,10 +71,12 @@ def set_report(state: ExecutionsState, shared: ExecutionsState, event: PositionR
     if known is not None and record.occurred_at < known <= record.recorded_at:
         return
     settle_now(state, key, record.recorded_at)
-    # A report may be recorded after a fill that it does not know of yet: what counts is when each happened.
     trades = (each for each in reversed(state.windows[key].items) if each.kind is ItemKind.TRADE)
-    last = next(trades, None)
-    report = report_of(event, record.occurred_at, None if last is None else last.at)
+    times, held = (record.occurred_at, record.recorded_at), state.holdings[key].totals.quantity
+    report = report_of(event, times, (held, trades), state.holdings[key].report)
+    if record.occurred_at < state.windows[key].fixed[0]:
+        # It is of before the position was last flat: what was held then is not known any more.
+        report = replace(report, superseded=True, here=report.quantity, differs_twice=False)
     if report.quantity == state.holdings[key].totals.quantity and record.occurred_at > state.windows[key].last_at:
         confirm(state, key)
     state.holdings[key] = replace(state.holdings[key], report=report, last_record=record.position)

@@ -15,7 +15,7 @@ from projections.views.executions.fees import negated, with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of, with_fees_taken
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
 from projections.views.executions.prices import quotient
-from projections.views.executions.reported import superseded
+from projections.views.executions.reported import after_trade, superseded
 from projections.views.executions.state import ExecutionsState, Holding, Unsettled, mark
 from projections.views.executions.window import (
     NOTHING,
@@ -184,7 +184,11 @@ def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int) -
         holding,
         fees=with_fees(holding.fees, item.charged) if item.fees else holding.fees,
         traded=with_trade(holding.traded, item),
-        report=superseded(holding.report, holding.totals.quantity + item.quantity, by_fill=item.kind is _TRADE),
+        report=after_trade(
+            superseded(holding.report, holding.totals.quantity + item.quantity, by_fill=item.kind is _TRADE),
+            item,
+            recorded_at,
+        ),
         last_record=max(holding.last_record, item.log_position),
     )
 
