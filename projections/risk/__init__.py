@@ -2,6 +2,6 @@
 
 from projections.risk.checking import Checked, check
 from projections.risk.checks import Finding
-from projections.risk.proposals import Cancel, MissingInput, Proposal
+from projections.risk.proposals import Cancel, MissingInput, Proposal, Replace
 
-__all__ = ["Cancel", "Checked", "Finding", "MissingInput", "Proposal", "check"]
+__all__ = ["Cancel", "Checked", "Finding", "MissingInput", "Proposal", "Replace", "check"]

@@ -9,14 +9,15 @@ import msgspec
 
 from eventstore import StoreError
 from eventstore.clock import derived_from, question_ns
-from eventstore.ids import as_id
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
 from projections.risk.checks import CHECKS, Finding
+from projections.risk.contradictions import contradictions
 from projections.risk.limits.parameters import KINDS, BadLimit, kind_of, read
 from projections.risk.limits.sentences import until
-from projections.risk.proposals import Cancel, CheckContext, Proposal
+from projections.risk.proposals import Cancel, CheckContext, MissingInput, Proposal, Replace
+from projections.risk.requested import carries_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
 
     FindFunction = Callable[[CheckContext, Limit, Any], Finding | None]
 
-INPUT, READINESS, QUOTES, BLACKOUT = "input", "readiness", "quotes", "blackout"
+INPUT, READINESS, REPORTS, QUOTES, BLACKOUT = "input", "readiness", "reports", "quotes", "blackout"
 """Rule ids of findings that come from no limit; a lockout's finding has the lockout's own rule id."""
 ATTEMPTS = 4
 FINDINGS_MAX = 200
+_FOREVER = 2**63 - 1
 REASON_MAX = 500
 _PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
 _ORDER = {kind: number for number, kind in enumerate(CHECKS)}
@@ -54,16 +56,18 @@ class Checked(msgspec.Struct, frozen=True):
         return self.verdict is not _REJECT
 
 
-def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = False) -> Checked:
+def check(book: Book, order: Proposal | Replace | Cancel, now: Times, *, record: bool = False) -> Checked:
     """Check an order against every rule at an instant, an aware datetime or UNIX ns.
 
-    Lockouts come first: under REDUCE_ONLY, cancels and pure reductions pass; under NOTHING, only what a pending
-    enforcement request caused. An order that can only reduce a position passes every other check too. New exposure is
-    rejected while the book is behind its log or closed, while policies have not decided or have failed, while an open
-    position has no fresh quote, and if an input of any check is missing, stale or not a number, or a limit cannot be
-    read. Limits with severity WARNING never reject. Of several rejections the first counts: maximum position and
-    contracts, available balance, losses and profit, drawdown, concentration, order size, trades, blocked symbols,
-    blackouts.
+    A cancel always passes. Lockouts come first: under REDUCE_ONLY, pure reductions pass; under NOTHING, only what a
+    pending enforcement request asks for. An order that can only reduce a position passes every other check too, in a
+    book that has folded all of its log. New exposure is rejected while the book is behind its log or closed, in an
+    account that nobody opened, in a contract that is not defined or has expired, while policies have not decided or
+    have failed, while a broker's report contradicts the records, while an open position has no fresh quote, and if an
+    input of any check is missing, stale or not a number, or a limit cannot be read. A replacement is checked with the
+    larger of the order's totals. Limits with severity WARNING never reject. Of several rejections the first counts:
+    maximum position and contracts, available balance, losses and profit, drawdown, concentration, order size, trades,
+    blocked symbols, blackouts.
 
     All findings are of one log position, whatever other threads append meanwhile. `record`: append the answer as
     RiskChecked.
@@ -76,7 +80,7 @@ def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = Fa
     return checked
 
 
-def _undisturbed(book: Book, order: Proposal | Cancel, at: int) -> Checked:
+def _undisturbed(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
     for _ in range(ATTEMPTS):
         position = book.position
         checked = _evaluate(book, order, at)
@@ -88,10 +92,10 @@ def _undisturbed(book: Book, order: Proposal | Cancel, at: int) -> Checked:
         return _evaluate(book, order, at)
 
 
-def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:
+def _evaluate(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
     with decimal.localcontext(FIXED):
         try:
-            findings = _cancel_findings(book, order, at) if isinstance(order, Cancel) else _findings(book, order, at)
+            findings = _findings_of(book, order, at)
         except (StoreError, ArithmeticError) as error:
             # Fail closed: an input that cannot be read rejects the order.
             findings = [Finding(READINESS, _REJECT, reason=_message(error))]
@@ -114,15 +118,16 @@ def _message(error: Exception) -> str:
     return str(error) if isinstance(error, StoreError) else f"it cannot be computed ({type(error).__name__})"
 
 
-def _cancel_findings(book: Book, order: Cancel, at: int) -> list[Finding]:
-    if not book.covers(order.account):
-        return [Finding(READINESS, _REJECT, reason=f"{book!r} does not fold account {order.account}")]
-    if book.lockouts.active(order.account, at):
-        # A lockout may be of one symbol: take it from the order, not from the caller, if the book knows the order.
-        known = book.orders.get(order.account, order.order_id)
-        if known is not None and known.symbol is not None:
-            order = msgspec.structs.replace(order, symbol=known.symbol)
-    return _lockout_findings(book, order, at, reduces=True)
+def _findings_of(book: Book, order: Proposal | Replace | Cancel, at: int) -> list[Finding]:
+    if isinstance(order, Cancel):
+        return []
+    if isinstance(order, Proposal):
+        return _findings(book, order, at)
+    try:
+        proposal = order.proposal(book)
+    except MissingInput as error:
+        return [Finding(INPUT, _REJECT, reason=str(error))]
+    return _findings(book, proposal, at)
 
 
 def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
@@ -131,14 +136,19 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
     if error is not None:
         return [Finding(INPUT, _REJECT, reason=error)]
     context = CheckContext(book, order, at)
+    if order.caused_by is not None and carries_out(context):
+        return _behind_findings(book)
     reduces = context.is_reduction
-    locked = _lockout_findings(book, order, at, reduces=reduces)
-    if locked or reduces:
+    locked = _lockout_findings(context, reduces=reduces)
+    if locked:
         return locked
-    not_ready = _why_not_ready(book, order.account)
-    if not_ready is not None:
-        return [Finding(READINESS, _REJECT, reason=not_ready)]
-    findings = [*_quote_findings(context), *_limit_findings(context)]
+    if reduces:
+        return _behind_findings(book)
+    unknown = _why_not_ready(book, order.account) or _why_unknown(context)
+    if unknown is not None:
+        return [Finding(READINESS, _REJECT, reason=unknown)]
+    reported = [Finding(REPORTS, _REJECT, reason=sentence) for sentence in contradictions(context)]
+    findings = [*reported, *_quote_findings(context), *_limit_findings(context)]
     if context.cache.blackouts:
         findings += _blackout_findings(context)
     return findings
@@ -174,37 +184,69 @@ def _rejection(limit: Limit, reason: str) -> Finding:
     return Finding(limit.rule_id, _REJECT, reason=reason)
 
 
-def _lockout_findings(book: Book, order: Proposal | Cancel, at: int, *, reduces: bool) -> list[Finding]:
-    """Return a finding for each active lockout that does not allow the order."""
-    active = book.lockouts.active(order.account, at, order.symbol)
-    if not active or _is_enforcement(book, order):
+def _lockout_findings(context: CheckContext, *, reduces: bool) -> list[Finding]:
+    """Return a finding for each active lockout that does not allow the order, the one that lasts longest first."""
+    active = context.book.lockouts.active(context.account, context.at, context.order.symbol)
+    # Nearly always there is none.
+    if not active:
         return []
-    return [
-        Finding(lockout.rule_id, _REJECT, reason=_lockout_reason(book, lockout))
-        for lockout in active
-        if not (reduces and lockout.allows is Allows.REDUCE_ONLY)
-    ]
+    against = [each for each in active if not (reduces and each.allows is Allows.REDUCE_ONLY)]
+    against.sort(key=lambda each: _FOREVER if each.ends_at is None else each.ends_at, reverse=True)
+    return [Finding(each.rule_id, _REJECT, reason=_lockout_reason(context, each)) for each in against]
 
 
-def _is_enforcement(book: Book, order: Proposal | Cancel) -> bool:
-    """Return whether a pending enforcement request caused an order."""
-    cause = as_id(order.caused_by)
-    return cause is not None and any(request.id == cause for request in book.enforcement.pending(order.account))
-
-
-def _lockout_reason(book: Book, lockout: Lockout) -> str:
+def _lockout_reason(context: CheckContext, lockout: Lockout) -> str:
     scope = "" if lockout.scope == "account" else f" for {lockout.scope.partition(':')[2]}"
     # The reason may say until when, but the lockout may have been extended since: its state has the end.
     reason = lockout.reason.partition("; locked ")[0] or lockout.rule_id
-    return f"{reason}{scope}; {until(book, lockout.account, lockout.ends_at)}"
+    sentence = f"{reason}{scope}; {until(context.book, lockout.account, lockout.ends_at)}"
+    return sentence + _reducible_suffix(context) if lockout.allows is Allows.REDUCE_ONLY else sentence
+
+
+def _reducible_suffix(context: CheckContext) -> str:
+    """Return how much an order that is too large may reduce, and what stands in its way."""
+    held = context.side_exposure.reducible(context.side)
+    if not held:
+        return ""
+    cancels = f", or cancel orders for {context.others_against:f} first" if context.others_against else ""
+    return f"; to reduce the position, {context.side} at most {context.reducible:f}{cancels}"
+
+
+def _why_behind(book: Book) -> str | None:
+    if book.is_caught_up:
+        return None
+    return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
+
+
+def _behind_findings(book: Book) -> list[Finding]:
+    """Return the only finding of a reduction: what is held is not certain in a book that lags behind."""
+    behind = _why_behind(book)
+    return [] if behind is None else [Finding(READINESS, _REJECT, reason=behind)]
 
 
 def _why_not_ready(book: Book, account: str) -> str | None:
-    if not book.is_caught_up:
-        return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
+    behind = _why_behind(book)
+    if behind is not None:
+        return behind
     listener = book.listener
     if listener is not None and not listener.is_caught_up_for(account):
         return f"the policies have not decided on every record yet, or have failed: {listener!r}"
+    return None
+
+
+def _why_unknown(context: CheckContext) -> str | None:
+    """Return why nothing may be opened: nobody opened the account or defined the contract, or the contract expired."""
+    account, contract, cache = context.account, context.contract, context.cache
+    if not cache.is_opened:
+        return f"account {account} was never opened: append AccountOpened to {stream_of('account', account, '-')}"
+    symbol = context.symbol
+    if contract is None:
+        return f"contract {symbol} is not defined: append ContractDefined to {stream_of('contract', '-', symbol)}"
+    if contract.expiry is not None and cache.contract_end(contract.expiry) <= context.at:
+        return (
+            f"contract {symbol} expired on {contract.expiry}: trade a later one, "
+            f"or correct its expiry by ContractDefined in {stream_of('contract', '-', symbol)}"
+        )
     return None
 
 
@@ -272,17 +314,19 @@ def _blackout_reason(book: Book, account: str, blackout: Blackout) -> str:
     return f"blackout{symbols} ({what}); {until(book, account, blackout.stop)}"
 
 
-def _append_answer(book: Book, order: Proposal | Cancel, checked: Checked) -> None:
-    side = quantity = None
+def _append_answer(book: Book, order: Proposal | Replace | Cancel, checked: Checked) -> None:
+    side = quantity = symbol = None
     # An invalid side or quantity must not reach the event, which the store would refuse.
     if isinstance(order, Proposal) and order.validation_error() is None:
         side, quantity = order.side, order.quantity
+    if not isinstance(order, Replace) and isinstance(order.symbol, str):
+        symbol = order.symbol
     event = RiskChecked(
         verdict=checked.verdict,
         order_id=order.order_id,
         rule_id=checked.rule_id,
         reason=checked.reason,
-        symbol=order.symbol if isinstance(order.symbol, str) else None,
+        symbol=symbol,
         side=side,
         quantity=quantity,
         figures=_figures(checked),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import msgspec
 
 from eventstore import StoreError, UnknownContract
-from eventstore.trading import OrderSubmitted, OrderType, PositionSide, Side
+from eventstore.trading import OrderReplaceRequested, OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import ZERO
 from projections.risk.account_figures import figures_of
-from projections.risk.holdings import FLAT, QUANTITY_MAX, with_order
+from projections.risk.holdings import FLAT, NO_LEG, QUANTITY_MAX, UNGROUPED, OpenOrder
+from projections.risk.working import filled_of, is_opposite
 from projections.valuation import Status
 from projections.views.executions.payoffs import exposure_value
+from projections.views.orders.order import ENDED, Order
 from projections.views.valuing import currency_of
 
 if TYPE_CHECKING:
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
     from typing import Self
 
     from projections.book import Book
+    from projections.risk.holdings import SideExposure
     from projections.views.contracts.view import Contract
     from projections.views.valuing import Total
+
+_MARKET = OrderType.MARKET
 
 D = TypeVar("D", Decimal, Decimal | None)
 
@@ -31,7 +37,9 @@ D = TypeVar("D", Decimal, Decimal | None)
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """An order about to be sent. `caused_by` is the id of the EnforcementRequested that it carries out.
 
-    `reduce_only`: the venue lets it close an open position and nothing else.
+    `reduce_only`: the venue lets it close an open position and nothing else. Orders of one `link_group` end each other:
+    an order of the group that closes the position takes the place of those that rest. `parent_order_id` is the order
+    whose fills it is for. `replaced` is the working order that it replaces; its quantity is then the total (FIX 38).
     """
 
     account: str
@@ -45,7 +53,11 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     caused_by: bytes | uuid.UUID | None = None
     reduce_only: bool = False
+    link_group: str | None = None
+    parent_order_id: str | None = None
+    replaced: Order | None = None
 
+    @overload
     @classmethod
     def of(
         cls,
@@ -54,8 +66,38 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         *,
         order_id: str | None = None,
         caused_by: bytes | uuid.UUID | None = None,
-    ) -> Self:
-        """Return the proposal of an order to submit."""
+    ) -> Self: ...
+
+    @overload
+    @classmethod
+    def of(
+        cls,
+        account: str,
+        order: OrderReplaceRequested,
+        *,
+        order_id: str | None = None,
+        caused_by: bytes | uuid.UUID | None = None,
+    ) -> Replace: ...
+
+    @classmethod
+    def of(
+        cls,
+        account: str,
+        order: OrderSubmitted | OrderReplaceRequested,
+        *,
+        order_id: str | None = None,
+        caused_by: bytes | uuid.UUID | None = None,
+    ) -> Self | Replace:
+        """Return the proposal of an order to submit, or of a working order's replacement, which needs its id."""
+        if isinstance(order, OrderReplaceRequested):
+            return Replace(
+                account=account,
+                order_id=order_id,
+                quantity=order.quantity,
+                limit_price=order.limit_price,
+                stop_price=order.stop_price,
+                caused_by=caused_by,
+            )
         return cls(
             account=account,
             symbol=order.symbol,
@@ -68,6 +110,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             order_id=order_id,
             caused_by=caused_by,
             reduce_only=order.reduce_only,
+            link_group=order.link_group,
+            parent_order_id=order.parent_order_id,
         )
 
     def validation_error(self) -> str | None:
@@ -99,6 +143,49 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True):
     caused_by: bytes | uuid.UUID | None = None
 
 
+class Replace(msgspec.Struct, frozen=True, kw_only=True):
+    """A replacement of a working order about to be requested; `quantity` is the new total, None leaves it as it is."""
+
+    account: str
+    order_id: str | None
+    quantity: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    caused_by: bytes | uuid.UUID | None = None
+
+    def proposal(self, book: Book) -> Proposal:
+        """Return what is checked: the order with the larger of its totals; raise MissingInput if it cannot be known."""
+        order = None if self.order_id is None else book.orders.get(self.account, self.order_id)
+        if order is None:
+            msg = f"order {self.order_id} is not known: give the id of a working order, or append its OrderReported"
+            raise MissingInput(msg)
+        if order.base in ENDED:
+            msg = f"order {order.order_id} is {order.status} and cannot be replaced: send a new order"
+            raise MissingInput(msg)
+        totals = [each for each in (self.quantity, order.quantity) if each is not None]
+        if order.symbol is None or order.side is None or not totals:
+            msg = f"order {order.order_id} lacks symbol, side or quantity: append an OrderReported that states them"
+            raise MissingInput(msg)
+        # A quantity that is not a number must be found as such, not compared.
+        quantity = self.quantity if not is_finite_decimal(self.quantity) and self.quantity is not None else max(totals)
+        return Proposal(
+            account=self.account,
+            symbol=order.symbol,
+            side=order.side,
+            quantity=quantity,
+            order_type=order.order_type,
+            limit_price=order.limit_price if self.limit_price is None else self.limit_price,
+            stop_price=order.stop_price if self.stop_price is None else self.stop_price,
+            position_side=order.position_side,
+            order_id=order.order_id,
+            caused_by=self.caused_by,
+            reduce_only=order.reduce_only,
+            link_group=order.link_group,
+            parent_order_id=order.parent_order_id,
+            replaced=order,
+        )
+
+
 class MissingInput(StoreError):
     """A check is impossible: an input of it is missing, stale or not a number."""
 
@@ -114,13 +201,13 @@ class CheckContext:
     """The inputs of one order's checks. Use it within the decimal context projections.decimals.FIXED."""
 
     def __init__(self, book: Book, order: Proposal, at: int) -> None:
-        self.book, self.account, self.at = book, order.account, at
+        self.book, self.account, self.at, self.order = book, order.account, at, order
         self.figures = figures_of(book, order.account, at)
         self.cache = self.figures.cache
         self.contract: Contract | None = book.contracts.find(order.symbol)
         self.symbol = order.symbol if self.contract is None else self.contract.symbol
         self.side, self.position_side, self.quantity = order.side, order.position_side, order.quantity
-        self.reduce_only = order.reduce_only
+        self.group = order.link_group or UNGROUPED
         self._exposure: Decimal | None = None
 
     @property
@@ -130,16 +217,78 @@ class CheckContext:
 
     @property
     def is_reduction(self) -> bool:
-        """Whether the order, together with working orders on its side, can only close what is held.
+        """Whether the order can only close what is held, whatever else works against it outside its link group."""
+        return self.reducible > ZERO and self.leaves <= self.reducible
 
-        For a reduce-only order the venue guarantees that, whatever else is working: its own quantity must fit.
+    @property
+    def reducible(self) -> Decimal:
+        """The most that the order may close: what is held less what already works against it outside its link group.
+
+        Zero if the order would add to what is held. A reduce-only order counts like any other: one that is not may
+        open a position after a fill of it.
         """
-        held = self.cache.exposure.sides.get((self.symbol, self.position_side), FLAT).held
-        if not held or (held > ZERO) is (self.side is Side.BUY) or self.quantity > abs(held):
-            return False
-        # A fill of those could flatten the position first, and this order would then open one.
-        closing = self.cache.closing_quantities.get((self.symbol, self.position_side, self.side), ZERO)
-        return self.reduce_only or self.quantity + closing <= abs(held)
+        held = self.side_exposure.reducible(self.side)
+        return max(held - self.others_against, ZERO) if held else ZERO
+
+    @cached_property
+    def side_exposure(self) -> SideExposure:
+        """What is held of the symbol and side, as far as reports that contradict it leave it certain."""
+        return self.cache.confirmed_exposure.sides.get((self.symbol, self.position_side), FLAT)
+
+    @cached_property
+    def others_against(self) -> Decimal:
+        """The quantity that working orders on the order's side may execute, apart from those whose place it takes."""
+        cache, own = self.cache, self.own
+        total = cache.closing_quantities.get((self.symbol, self.position_side, self.side), ZERO)
+        if not total:
+            return ZERO
+        if self.group == UNGROUPED:
+            return total if own is None or own.leaves is None else total - own.leaves
+        leg = cache.closing_legs.get((self.symbol, self.position_side, self.side, self.group), NO_LEG)
+        at_once = leg.at_once
+        if own is not None and own.at_once and own.leaves is not None:
+            at_once -= own.leaves
+        return total - leg.size + at_once
+
+    @cached_property
+    def own(self) -> OpenOrder | None:
+        """The working order that the proposal replaces, as it counts now; None if it submits one."""
+        replaced = self.order.replaced
+        if replaced is None:
+            return None
+        return next((each for each in self.cache.working_orders if each.order_id == replaced.order_id), None)
+
+    @cached_property
+    def leaves(self) -> Decimal:
+        """What the order may execute: of a replaced one, the most that is left of either of its totals."""
+        order = self.order
+        replaced = order.replaced
+        left = order.quantity if replaced is None else max(order.quantity - replaced.cumulative, ZERO)
+        if self.own is not None and self.own.leaves is not None:
+            left = max(left, self.own.leaves)
+        return left
+
+    @cached_property
+    def added(self) -> Decimal:
+        """What the order adds to what working orders may execute on its side.
+
+        Of a link group only the largest order counts; a bracket's child as far as its parent has filled.
+        """
+        order = self.order
+        if order.reduce_only:
+            return ZERO
+        leaves = self.leaves
+        if order.parent_order_id is not None:
+            parent = self.book.orders.resident(self.account, order.parent_order_id)
+            if is_opposite(parent, order.symbol, order.side):
+                done = ZERO if order.replaced is None else order.replaced.cumulative
+                leaves = max(min(leaves, filled_of(parent) - done), ZERO)
+        before = ZERO if self.own is None or self.own.leaves is None else self.own.leaves
+        if self.group == UNGROUPED:
+            return max(leaves - before, ZERO)
+        leg = self.cache.exposure.legs.get((self.symbol, self.position_side, self.side, self.group), NO_LEG)
+        at_once = order.order_type is _MARKET
+        return leg.plus(max(leaves - before, ZERO) if at_once else leaves, at_once=at_once).size - leg.size
 
     def exposure(self) -> Decimal:
         """Return the worst-case position in the order's symbol, with this order and the working ones filled.
@@ -151,7 +300,7 @@ class CheckContext:
             total, key = self.cache.exposure, (self.symbol, self.position_side)
             self._require_complete_orders(self.symbol)
             before = total.sides.get(key, FLAT)
-            after = with_order(before, self.side, self.quantity)
+            after = before.with_order(self.side, self.added)
             worst_case = total.worst_case.get(self.symbol, ZERO)
             # Only this side of the position changes, so only its part of the symbol's worst case is replaced.
             self._exposure = worst_case - before.worst_case(self.position_side) + after.worst_case(self.position_side)
@@ -165,7 +314,7 @@ class CheckContext:
     def _require_complete_orders(self, symbol: str | None) -> None:
         for order in self.cache.incomplete_orders:
             if symbol is None or order.symbol in {None, symbol}:
-                msg = f"working order {order.order_id} lacks symbol, side or quantity"
+                msg = f"working order {order.order_id} lacks symbol, side or quantity: report them, or cancel it"
                 raise MissingInput(msg)
 
     def equity(self) -> Decimal:

@@ -24,6 +24,7 @@ from projections.views.cash import is_result, moves_high, received
 from projections.views.configuration import DEFAULTS, Configuration, configured
 from projections.views.executions.fees import Fees, with_fee
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
+from projections.views.reported_balances import BalanceReport, BrokerBalance, merged, reported_balance
 
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000
@@ -38,16 +39,6 @@ class TooManyCurrencies(StoreError):
             f"{account} names {CURRENCIES_MAX:,} currencies and {currency} is one more: check what writes its "
             "AccountUpdated and CashMoved events"
         )
-
-
-class BrokerBalance(msgspec.Struct, frozen=True):
-    """The broker's figures in one currency, None if never reported; `position` is the newest record's log position."""
-
-    balance: Decimal | None = None
-    available: Decimal | None = None
-    frozen: Decimal | None = None
-    margin: Decimal | None = None
-    position: int = 0
 
 
 class ReportedPnl(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,12 +92,15 @@ class AccountsState(msgspec.Struct):
 
     `cash` is what came from outside, `results` what counts in a trading day's result, `kept_payouts` the payouts in
     `cash` that left the high-water mark as it was, all by currency.
-    `first_record` and `last_record` are log positions.
+    `cash_position` is the log position of the newest movement of cash, `first_record` and `last_record` are log
+    positions too.
     """
 
     opened: AccountOpened | None = None
     opened_position: int | None = None
     broker_balances: dict[str, BrokerBalance] = {}
+    balance_reports: dict[str, BalanceReport] = {}
+    cash_position: int = 0
     can_trade: bool | None = None
     cash: Fees = ()
     results: Fees = ()
@@ -124,7 +118,7 @@ class AccountsView(View[AccountsState]):
     """
 
     name: ClassVar[str] = "accounts"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     types: ClassVar[tuple[type[Event], ...] | None] = (
         AccountOpened,
         AccountConfigured,
@@ -325,25 +319,12 @@ def _open(state: AccountsState, event: AccountOpened, record: Record) -> None:
     balances = dict(state.broker_balances)
     if "" in balances:
         # Now that the account's currency is known, what named none belongs to it.
-        balances[event.currency] = _merged(balances.get(event.currency), balances.pop(""))
+        balances[event.currency] = merged(balances.get(event.currency), balances.pop(""))
     state.opened, state.opened_position, state.broker_balances = event, record.position, balances
 
 
-def _merged(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
-    """Return the newer figures, completed by the older ones."""
-    if one is None:
-        return other
-    older, newer = sorted((one, other), key=lambda each: each.position)
-    return BrokerBalance(
-        older.balance if newer.balance is None else newer.balance,
-        older.available if newer.available is None else newer.available,
-        older.frozen if newer.frozen is None else newer.frozen,
-        older.margin if newer.margin is None else newer.margin,
-        newer.position,
-    )
-
-
 def _move(state: AccountsState, event: CashMoved, record: Record) -> None:
+    state.cash_position = record.position
     held = state.results if is_result(event) else state.cash
     sums = with_fee(held, event.currency, received(event))
     if len(sums) > CURRENCIES_MAX:
@@ -366,7 +347,12 @@ def _update(state: AccountsState, event: AccountUpdated, record: Record) -> None
     known = state.broker_balances.get(currency)
     if known is None and len(state.broker_balances) >= CURRENCIES_MAX:
         raise TooManyCurrencies(record.account, currency)
-    state.broker_balances[currency] = _merged(known, fresh)
+    state.broker_balances[currency] = merged(known, fresh)
+    if event.balance is not None:
+        known_report = state.balance_reports.get(currency)
+        report = reported_balance(known_report, event.balance, record)
+        if report is not known_report:
+            state.balance_reports = {**state.balance_reports, currency: report}
 
 
 def _report(state: AccountsState, event: PnlReported, record: Record) -> None:

@@ -25,9 +25,11 @@ from eventstore.trading import (
     OrderReduced,
     OrderRejected,
     OrderReplaced,
+    OrderReplaceRequested,
     OrderReported,
     OrderSubmitted,
     PositionAdjusted,
+    PositionReported,
     SessionOpened,
     SessionReset,
     TradeBusted,
@@ -35,8 +37,8 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections.decimals import FIXED, ZERO
+from projections.risk.caches import risk_cache
 from projections.risk.days import day_of
-from projections.risk.holdings import exposure_of, open_positions_of, working_orders_of
 from projections.risk.limits.base import Breach, Rule, breach_decision, now_of
 from projections.risk.limits.figures import sentence
 from projections.risk.limits.parameters import (
@@ -126,6 +128,7 @@ class MaximumContracts(_WhileInBreach[MaximumContractsParameters]):
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderSubmitted,
         OrderAccepted,
+        OrderReplaceRequested,
         OrderReplaced,
         OrderReduced,
         OrderFilled,
@@ -137,6 +140,7 @@ class MaximumContracts(_WhileInBreach[MaximumContractsParameters]):
         TradeBusted,
         TradeCorrected,
         PositionAdjusted,
+        PositionReported,
         CashMoved,
         AccountOpened,
         LimitsSet,
@@ -151,7 +155,7 @@ class MaximumContracts(_WhileInBreach[MaximumContractsParameters]):
     ) -> Iterable[Breach]:
         account = trigger.account
         with decimal.localcontext(FIXED):
-            held = exposures(book, account)
+            held = exposures(book, account, now_of(trigger))
             weighed = {symbol: most * _weight(book, parameters.weights, symbol) for symbol, most in held.items()}
             total, most = sum(weighed.values(), ZERO), _most(book, account, parameters)
             symbol = next(iter(held)) if len(held) == 1 else None
@@ -220,10 +224,14 @@ class Blackouts(_WhileInBreach[BlackoutParameters]):
         return longest.values()
 
 
-def exposures(book: Book, account: str) -> dict[str, Decimal]:
-    """Return the worst-case position by symbol, without those that are zero."""
+def exposures(book: Book, account: str, at: int | None = None) -> dict[str, Decimal]:
+    """Return the worst-case position by symbol at an instant, by default now, without those that are zero.
+
+    It is what checks judge an order by, without reports of positions that may still be explained: one wrong report must
+    not lock an account.
+    """
     with decimal.localcontext(FIXED):
-        exposure = exposure_of(open_positions_of(book, account), working_orders_of(book, account))
+        exposure = risk_cache(book, account, book.now_ns() if at is None else at).confirmed_exposure
     return {symbol: most for symbol, most in exposure.worst_case.items() if most}
 
 
