@@ -73,23 +73,43 @@ def check(book: Book, order: Proposal | Replace | Cancel, now: Times, *, record:
     RiskChecked.
     """
     at = question_ns(now, book.now_ns)
-    with derived_from(at):
+    try:
         checked = _undisturbed(book, order, at)
+    except _ReductionBehind:
+        checked = _refreshed(book, order, at)
     if record:
         _append_answer(book, order, checked)
     return checked
 
 
+class _ReductionBehind(Exception):
+    """An order could only reduce a position, but the book has not folded all of its log."""
+
+
+def _refreshed(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
+    """Return the answer for a reduction after the rest of the log is folded; a rejection where that is impossible."""
+    try:
+        # While policies evaluate a record, nothing may be folded.
+        if book.evaluating is None:
+            book.refresh()
+        return _undisturbed(book, order, at)
+    except (_ReductionBehind, StoreError) as error:
+        reason = _why_behind(book) or str(error)
+        finding = Finding(READINESS, _REJECT, reason=reason)
+        return Checked(_REJECT, (finding,), READINESS, f"Order blocked: {reason}")
+
+
 def _undisturbed(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
-    for _ in range(ATTEMPTS):
-        position = book.position
-        checked = _evaluate(book, order, at)
-        # Without a lock, another thread may have folded a record between two lookups: such an answer is discarded.
-        if book.unchanged_since(position):
-            return checked
-    # The log moves on faster than a check takes: only now is it worth making other threads wait.
-    with book.paused():
-        return _evaluate(book, order, at)
+    with derived_from(at):
+        for _ in range(ATTEMPTS):
+            position = book.position
+            checked = _evaluate(book, order, at)
+            # Without a lock, another thread may have folded a record between two lookups: such an answer is discarded.
+            if book.unchanged_since(position):
+                return checked
+        # The log moves on faster than a check takes: only now is it worth making other threads wait.
+        with book.paused():
+            return _evaluate(book, order, at)
 
 
 def _evaluate(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
@@ -136,14 +156,16 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
     if error is not None:
         return [Finding(INPUT, _REJECT, reason=error)]
     context = CheckContext(book, order, at)
-    if order.caused_by is not None and carries_out(context):
-        return _behind_findings(book)
-    reduces = context.is_reduction
-    locked = _lockout_findings(context, reduces=reduces)
+    asked_for = order.caused_by is not None and carries_out(context)
+    reduces = asked_for or context.is_reduction
+    locked = [] if asked_for else _lockout_findings(context, reduces=reduces)
     if locked:
         return locked
     if reduces:
-        return _behind_findings(book)
+        # What is held is not certain in a book that lags behind.
+        if not book.is_caught_up:
+            raise _ReductionBehind
+        return []
     unknown = _why_not_ready(book, order.account) or _why_unknown(context)
     if unknown is not None:
         return [Finding(READINESS, _REJECT, reason=unknown)]
@@ -216,12 +238,6 @@ def _why_behind(book: Book) -> str | None:
     if book.is_caught_up:
         return None
     return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
-
-
-def _behind_findings(book: Book) -> list[Finding]:
-    """Return the only finding of a reduction: what is held is not certain in a book that lags behind."""
-    behind = _why_behind(book)
-    return [] if behind is None else [Finding(READINESS, _REJECT, reason=behind)]
 
 
 def _why_not_ready(book: Book, account: str) -> str | None:

@@ -11,7 +11,7 @@ from projections.risk.limits.sentences import money
 from projections.valuation import Status
 from projections.views.accounts import AccountsState, AccountsView, own_currency
 from projections.views.configuration import NET_LIQUIDATION, REALIZED, WALLET
-from projections.views.executions.reported import GRACE_NS
+from projections.views.confirming import GRACE_NS
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.valuing import Total
 

@@ -166,8 +166,10 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True):
         if order.symbol is None or order.side is None or not totals:
             msg = f"order {order.order_id} lacks symbol, side or quantity: append an OrderReported that states them"
             raise MissingInput(msg)
-        # A quantity that is not a number must be found as such, not compared.
-        quantity = self.quantity if not is_finite_decimal(self.quantity) and self.quantity is not None else max(totals)
+        # One that is no quantity must be found as such, not compared.
+        is_quantity = self.quantity is None or (is_finite_decimal(self.quantity) and self.quantity > ZERO)
+        quantity = max(totals) if is_quantity else self.quantity
+        assert quantity is not None
         return Proposal(
             account=self.account,
             symbol=order.symbol,

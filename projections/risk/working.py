@@ -11,7 +11,7 @@ from eventstore.trading import OrderType
 from projections.decimals import ZERO
 from projections.risk.days import calendar_day_if_missing
 from projections.risk.holdings import UNGROUPED, OpenOrder, agreeing_reports
-from projections.views.executions.reported import GRACE_NS
+from projections.views.confirming import GRACE_NS
 from projections.views.orders.order import LIVE
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def standing_orders_of(book: Book, account: str, at: int, ends: Ends) -> tuple[O
 def _contradicts_from(order: Order) -> int | None:
     if order.differs_since is None or not order.differs:
         return None
-    return order.differs_since if order.differs_twice else order.differs_since + GRACE_NS
+    return 0 if order.differs_twice else order.differs_since + GRACE_NS
 
 
 def _ends_at(order: Order, contract: Contract | None, ends: Ends) -> int | None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from eventstore import Instant, Record
+from projections.views.confirming import is_second
 
 
 class BrokerBalance(msgspec.Struct, frozen=True):
@@ -36,7 +37,12 @@ def reported_balance(known: BalanceReport | None, balance: Decimal, record: Reco
     """Return the newest report of a balance: one that was made before it, or is repeated, changes nothing."""
     made_at, at, position = record.occurred_at, record.recorded_at, record.position
     # A time that the log has not reached yet is from a clock that runs ahead: it must not outlast all later reports.
-    if known is not None and made_at <= known.made_at <= at:
+    if (
+        known is not None
+        and known.made_at <= at
+        and made_at <= known.made_at
+        and not is_second(made_at, at, known.made_at)
+    ):
         return known
     if known is None or balance != known.balance:
         return BalanceReport(balance, made_at, at, position, at, position)

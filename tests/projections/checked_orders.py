@@ -17,6 +17,7 @@ from eventstore.trading import (
     Verdict,
 )
 from projections import risk
+from projections import view as views
 from projections.risk import Checked
 from projections.risk.proposals import Cancel, Proposal
 from tests.projections.rules_day import Day
@@ -74,6 +75,14 @@ def set_elsewhere(day: Day, rule_id: str, **parameters: object) -> None:
     """Let another process set a limit that the book has not folded yet."""
     event = LimitsSet(rule_id=rule_id, parameters=parameters)
     day.store.append(f"limits/A/{rule_id}", event, actor="risk@desk")
+
+
+def park(day: Day, view: str) -> None:
+    """Let a view fail on the next record of the account."""
+    slot = day.book._fold.slots[view]
+    error = views.PartitionParked(view, "A", day.book.position, ValueError("broken"))
+    slot.parked["A"] = error
+    slot.change_counts["A"] = slot.change_counts.get("A", 0) + 1
 
 
 def rejection(day: Day, **more: Any) -> str:  # noqa: ANN401 - any member

@@ -39,7 +39,10 @@ def book(store: EventStore) -> Iterator[Book]:
 
 @pytest.fixture
 def day(tmp_path: Path) -> Iterator[Day]:
+    """Return a day of account A; account B is open too, and NQ defined, for checks of what is not about ES in A."""
     day = trading_day(tmp_path / "data")
+    day.open_account(account="B")
+    day.define("NQ")
     yield day
     day.close()
 

@@ -275,6 +275,7 @@ def test_a_blocked_root_blocks_its_futures_and_all_their_names(day: Day) -> None
     day.book.append(
         "contract/-/ESZ6", ContractDefined(symbol="ESZ6", multiplier=Decimal(50), broker_ids=("CON.EP.Z26",))
     )
+    day.define("NQZ6")
     day.limit("symbol-block", symbols=["ES"])
     assert check_order(day, symbol="CON.EP.Z26").reason == "Order blocked: ESZ6 is blocked for A (ES)"
     assert check_order(day, symbol="NQZ6").verdict is PASS

@@ -9,17 +9,14 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import Instant
-from eventstore.clock import NANOSECONDS
 from eventstore.trading import PositionReported, PositionSide
 from projections.decimals import EXACTLY, ZERO
+from projections.views.confirming import GRACE_NS, is_second
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from projections.views.executions.items import Item
-
-GRACE_NS = 5 * NANOSECONDS
-"""How long a report may differ without a fill before it contradicts what is recorded here."""
 
 
 class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -60,7 +57,8 @@ class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         """Return the instant from which it contradicts the fills, None if it agrees with them."""
         if not self.difference(held):
             return None
-        return self.differs_since if self.differs_twice else self.differs_since + GRACE_NS
+        # Two reports agree, whatever the time is.
+        return 0 if self.differs_twice else self.differs_since + GRACE_NS
 
 
 NO_REPORT = PositionReport()
@@ -89,8 +87,8 @@ def report_of(
     difference = fresh.difference(held)
     if not difference or known.quantity is None or known.difference(held) != difference:
         return fresh
-    is_second = not known.superseded and known.at is not None and at > known.at
-    return replace(fresh, differs_since=known.differs_since, differs_twice=known.differs_twice or is_second)
+    twice = known.differs_twice or (not known.superseded and is_second(at, recorded_at, known.at))
+    return replace(fresh, differs_since=known.differs_since, differs_twice=twice)
 
 
 def superseded(report: PositionReport, quantity: Decimal, *, by_fill: bool) -> PositionReport:
@@ -114,8 +112,11 @@ def after_item(report: PositionReport, item: Item, quantity: Decimal, recorded_a
 
 
 def after_trade(report: PositionReport, item: Item, recorded_at: int) -> PositionReport:
-    """Return a report after a trade, wherever it lies: one that happened before it is a part of what it reports."""
+    """Return a report after a trade, wherever it lies: one that happened before it is a part of what it reports.
+
+    One at the very instant of the report, and recorded after it, is not.
+    """
     if report.quantity is None or report.at is None or not item.is_trade:
         return report
-    here = EXACTLY.add(report.here, item.moved) if item.at <= report.at else report.here
+    here = EXACTLY.add(report.here, item.moved) if item.at < report.at else report.here
     return replace(report, here=here, differs_since=recorded_at, differs_twice=False)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from eventstore.trading import OrderStatus
 from projections.decimals import ZERO
+from projections.views.confirming import is_second
 from projections.views.orders.order import CLOSED, OrderAnomalyKind
 from projections.views.orders.statuses import (
     FILLED,
@@ -109,8 +110,8 @@ def compared(before: Order, order: Order, event: trading.OrderReported, record: 
     is_same = before.differs and _missing(before) == _missing(order)
     if not is_same or before.differs_since is None:
         return replace(order, differs_since=record.recorded_at, differs_twice=False)
-    is_second = before.reported_at is not None and at > before.reported_at
-    return replace(order, differs_since=before.differs_since, differs_twice=before.differs_twice or is_second)
+    twice = before.differs_twice or is_second(at, record.recorded_at, before.reported_at)
+    return replace(order, differs_since=before.differs_since, differs_twice=twice)
 
 
 def _missing(order: Order) -> tuple[Decimal, Decimal | None]:
