@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.items import Item, ItemKind, counted_at, is_ahead
-from projections.views.executions.reported import report_of
+from projections.views.executions.reported import is_repeated, report_of
 from projections.views.executions.settling import change_items, place, settle_now
 from projections.views.executions.state import ExecutionsState, mark, opened
 
@@ -69,6 +69,8 @@ def set_report(state: ExecutionsState, shared: ExecutionsState, event: PositionR
     known = state.holdings[key].report.at
     # A time that the log has not reached yet is from a clock that runs ahead: it must not outlast all later reports.
     if known is not None and record.occurred_at < known <= record.recorded_at:
+        return
+    if is_repeated(event, record.occurred_at, record.recorded_at, state.holdings[key].report):
         return
     settle_now(state, key, record.recorded_at)
     trades = (each for each in reversed(state.windows[key].items) if each.kind is ItemKind.TRADE)

@@ -42,6 +42,11 @@ class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             return ZERO
         return EXACTLY.subtract(self.quantity, self.here)
 
+    @property
+    def differs(self) -> bool:
+        """Whether it differs from the fills up to its time, and nothing has explained that since."""
+        return self.quantity is not None and self.here != self.quantity
+
     def bounds(self, held: Decimal) -> tuple[Decimal, Decimal]:
         """Return the lowest and the highest position that there may be, where the fills hold `held`.
 
@@ -64,6 +69,18 @@ class PositionReport(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 NO_REPORT = PositionReport()
 
 
+def is_repeated(event: PositionReported, at: int, recorded_at: int, known: PositionReport) -> bool:
+    """Return whether an event is the known report, delivered again: it knows nothing of what has happened since."""
+    quantity = _signed(event)
+    same = (known.quantity, known.average_price, known.frozen) == (quantity, event.average_price, event.frozen)
+    return same and at == known.at and not is_second(at, recorded_at, known.at)
+
+
+def _signed(event: PositionReported) -> Decimal:
+    """Return the quantity: venues that keep both sides report a short one as positive or as negative."""
+    return -abs(event.quantity) if event.position_side is PositionSide.SHORT else event.quantity
+
+
 def report_of(
     event: PositionReported,
     times: tuple[int, int],
@@ -74,9 +91,7 @@ def report_of(
 
     `position` is the quantity held and its trades, the newest first; `known` the report before.
     """
-    (at, recorded_at), (held, trades) = times, position
-    # Venues that keep both sides report a short quantity as positive or as negative.
-    quantity = -abs(event.quantity) if event.position_side is PositionSide.SHORT else event.quantity
+    (at, recorded_at), (held, trades), quantity = times, position, _signed(event)
     here, superseded = held, False
     for trade in trades:
         if trade.at <= at:
@@ -84,6 +99,7 @@ def report_of(
         # A report may be recorded after a fill that it does not know of yet: what counts is when each happened.
         superseded, here = True, EXACTLY.subtract(here, trade.moved)
     fresh = PositionReport(quantity, event.average_price, event.frozen, at, superseded, here, recorded_at)
+    fresh = explained(fresh, held)
     difference = fresh.difference(held)
     if not difference or known.quantity is None or known.difference(held) != difference:
         return fresh
@@ -103,20 +119,27 @@ def superseded(report: PositionReport, quantity: Decimal, *, by_fill: bool) -> P
 
 def after_item(report: PositionReport, item: Item, quantity: Decimal, recorded_at: int) -> PositionReport:
     """Return a report after a trade or another item that is folded last, and leaves the position at this quantity."""
-    if report.quantity is None or report.at is None:
+    if report.quantity is None or (report.superseded and not report.differs):
         return report
     if quantity == report.quantity:
-        # It is explained, and stays so whatever happens next.
-        return replace(report, superseded=report.superseded or item.is_trade, here=quantity, differs_twice=False)
+        return explained(replace(report, superseded=report.superseded or item.is_trade), quantity)
     return after_trade(replace(report, superseded=True), item, recorded_at)
 
 
-def after_trade(report: PositionReport, item: Item, recorded_at: int) -> PositionReport:
-    """Return a report after a trade, wherever it lies: one that happened before it is a part of what it reports.
+def explained(report: PositionReport, quantity: Decimal) -> PositionReport:
+    """Return a report that the fills account for as soon as they leave its quantity, and whatever happens next."""
+    if quantity != report.quantity or not report.differs:
+        return report
+    return replace(report, here=quantity, differs_twice=False)
 
-    One at the very instant of the report, and recorded after it, is not.
+
+def after_trade(report: PositionReport, item: Item, recorded_at: int) -> PositionReport:
+    """Return a report that differs after a trade: one that happened before it is a part of what it reports.
+
+    One at the very instant of the report, and recorded after it, is not. A report that agreed when it was recorded
+    differs from nothing that is recorded later: brokers' positions lag behind their fills.
     """
-    if report.quantity is None or report.at is None or not item.is_trade:
+    if report.at is None or not report.differs or not item.is_trade:
         return report
     here = EXACTLY.add(report.here, item.moved) if item.at < report.at else report.here
     return replace(report, here=here, differs_since=recorded_at, differs_twice=False)
