@@ -166,7 +166,7 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True):
         if order.symbol is None or order.side is None or not totals:
             msg = f"order {order.order_id} lacks symbol, side or quantity: append an OrderReported that states them"
             raise MissingInput(msg)
-        # One that is no quantity must be found as such, not compared.
+        # One that is not a quantity must be found as such, not compared.
         is_quantity = self.quantity is None or (is_finite_decimal(self.quantity) and self.quantity > ZERO)
         quantity = max(totals) if is_quantity else self.quantity
         assert quantity is not None

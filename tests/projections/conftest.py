@@ -48,6 +48,14 @@ def day(tmp_path: Path) -> Iterator[Day]:
 
 
 @pytest.fixture
+def most(day: Day) -> Day:
+    """Return a day with at most five contracts in one symbol, quoted."""
+    day.limit("maximum-position", limit="5", warn_at="2")
+    day.quote("5000")
+    return day
+
+
+@pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[InThisProcess]:
     """Answer in this process; return what was started."""
     found: list[InThisProcess] = []

@@ -30,7 +30,7 @@ from eventstore.trading import (
     Side,
 )
 from projections import Book, risk
-from projections.risk import checking, exposures
+from projections.risk import checking, exposures, holdings
 from projections.sessions import Calendar
 from projections.views.executions.view import ExecutionsView
 from projections.views.limits.view import LimitsView
@@ -310,7 +310,7 @@ def sell_one(day: Day, number: int) -> None:
 
 def test_a_record_folded_between_two_lookups_repeats_the_check(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     closing(day, 3)
-    numbers, of = iter(range(2)), exposures.open_positions_of
+    numbers, of = iter(range(2)), holdings.open_positions_of
 
     def of_and_then_fold(book: Book, account: str) -> Any:  # noqa: ANN401 - as the question's
         found = of(book, account)
@@ -326,7 +326,7 @@ def test_a_record_folded_between_two_lookups_repeats_the_check(day: Day, monkeyp
 
 def test_after_some_attempts_the_check_pauses_the_book(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     closing(day, 9)
-    numbers, of, lock_held = iter(range(9)), exposures.open_positions_of, day.book._lock
+    numbers, of, lock_held = iter(range(9)), holdings.open_positions_of, day.book._lock
 
     def of_and_then_fold(book: Book, account: str) -> Any:  # noqa: ANN401 - as the question's
         found = of(book, account)

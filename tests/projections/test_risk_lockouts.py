@@ -176,8 +176,8 @@ def test_a_request_opens_a_lockout_for_nothing_but_what_it_asks(day: Day) -> Non
     lock(day, allows=Allows.NOTHING)
     cause = enforce(day)
     assert check_order(day, SELL, "2", caused_by=cause).findings == ()
-    for refused in ({"side": BUY, "quantity": "1"}, {"side": SELL, "quantity": "3"}, {"side": SELL, "symbol": "NQ"}):
-        assert check_order(day, **refused, caused_by=cause).rule_id == "desk"
+    for side, quantity, symbol in ((BUY, "1", "ES"), (SELL, "3", "ES"), (SELL, "1", "NQ")):
+        assert check_order(day, side, quantity, symbol, caused_by=cause).rule_id == "desk"
     work(day, "FLAT", SELL, "2")
     assert check_order(day, SELL, "2", caused_by=cause).rule_id == "desk", "it is being closed already"
 

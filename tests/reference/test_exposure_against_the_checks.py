@@ -103,7 +103,7 @@ class Scene:
             return replace(fact, kind="TAKE" if taken else "REFUSE", quantity=order.asked or order.total)
         if kind == "END" and not (order.ended or order.done):
             return replace(fact, kind="END")
-        # Some fills are told late.
+        # Some fills are recorded late.
         return replace(fact, at=now - chance.choice([0, 0, 0, 2 * SECOND]))
 
     def sent(self, now: int) -> Fact:
