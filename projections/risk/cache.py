@@ -14,7 +14,7 @@ from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBER
 from projections.risk.exposures import Exposures, around
 from projections.risk.policies.concerned import pairs_of
 from projections.view import SHARED
-from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
+from projections.views.accounts import balance_reports, capital, configuration_of, own_currency, starting_balance
 from projections.views.balances import balances_of
 from projections.views.baselines import carried_over
 from projections.views.blackouts import BlackoutsView
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.view import Limit
     from projections.views.moved_marks import Marks
+    from projections.views.reported_balances import BalanceReport
     from projections.views.valuing import OpenHolding
 
 NAMES_MAX = 10_000
@@ -248,6 +249,11 @@ class RiskCache(Exposures):
 
     def _sums(self, entries: Iterable[tuple[str, LedgerEntry]]) -> PeriodSums:
         return sums_of(entries, self._rates)
+
+    @cached("opening")
+    def balance_reports(self) -> dict[str | None, BalanceReport]:
+        """The broker's newest balances, by currency."""
+        return balance_reports(self.book, self._name)
 
     @cached("pnl")
     def balances(self) -> Balances:

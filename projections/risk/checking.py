@@ -169,8 +169,9 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
     unknown = _why_not_ready(book, order.account) or _why_unknown(context)
     if unknown is not None:
         return [Finding(READINESS, _REJECT, reason=unknown)]
-    reported = [Finding(REPORTS, _REJECT, reason=sentence) for sentence in contradictions(context)]
-    findings = [*reported, *_quote_findings(context), *_limit_findings(context)]
+    findings = [*_quote_findings(context), *_limit_findings(context)]
+    if context.cache.contradictions or context.cache.balance_reports:
+        findings[:0] = [Finding(REPORTS, _REJECT, reason=sentence) for sentence in contradictions(context)]
     if context.cache.blackouts:
         findings += _blackout_findings(context)
     return findings
@@ -227,8 +228,7 @@ def _lockout_reason(context: CheckContext, lockout: Lockout) -> str:
 
 def _reducible_suffix(context: CheckContext) -> str:
     """Return how much an order that is too large may reduce, and what stands in its way."""
-    held = context.side_exposure.reducible(context.side)
-    if not held:
+    if not context.closable:
         return ""
     cancels = f", or cancel orders for {context.others_against:f} first" if context.others_against else ""
     return f"; to reduce the position, {context.side} at most {context.reducible:f}{cancels}"

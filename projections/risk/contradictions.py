@@ -9,7 +9,7 @@ from projections.decimals import ZERO
 from projections.risk.holdings import OpenPosition
 from projections.risk.limits.sentences import money
 from projections.valuation import Status
-from projections.views.accounts import AccountsState, AccountsView, own_currency
+from projections.views.accounts import AccountsState, AccountsView
 from projections.views.configuration import NET_LIQUIDATION, REALIZED, WALLET
 from projections.views.confirming import GRACE_NS
 from projections.views.executions.state import VIEW as EXECUTIONS
@@ -33,7 +33,7 @@ def contradictions(context: CheckContext) -> Iterator[str]:
     """Yield a sentence for each report that contradicts the records, with what ends that."""
     for each in context.cache.contradictions:
         yield _of_position(each) if isinstance(each, OpenPosition) else _of_order(context, each)
-    for currency, report in _balance_reports(context.book, context.account).items():
+    for currency, report in context.cache.balance_reports.items():
         sentence = _of_balance(context, currency, report)
         if sentence is not None:
             yield sentence
@@ -115,15 +115,6 @@ def _last_change(context: CheckContext) -> int:
     state: ExecutionsState | None = context.book.state(EXECUTIONS, context.account)
     newest = () if state is None else next(reversed(state.recent.newer.values()), ())
     return max(newest[-1].log_position if newest else 0, _last_cash(context.book, context.account))
-
-
-def _balance_reports(book: Book, account: str) -> dict[str | None, BalanceReport]:
-    """Return the broker's newest balances by currency; those that named none under the account's own."""
-    state: AccountsState | None = book.state(AccountsView.name, account)
-    if state is None or not state.balance_reports:
-        return {}
-    own = own_currency(book, account)
-    return {currency or own: report for currency, report in sorted(state.balance_reports.items())}
 
 
 def _last_cash(book: Book, account: str) -> int:

@@ -91,8 +91,9 @@ class Exposures(abc.ABC):
     @cached("exposure")
     def confirmed_exposure(self) -> AccountExposure:
         """The same without reports that do not contradict the fills yet: what may lock, or stop a reduction."""
-        positions = confirmed(self.positions, self._at)
-        return self.exposure if positions == self.positions else exposure_of(positions, self.working_orders)
+        if all(each.contradicts_from is None for each in self.positions):
+            return self.exposure
+        return exposure_of(confirmed(self.positions, self._at), self.working_orders)
 
     def exposure_span(self) -> tuple[int, int]:
         """Return between which instants no order stops working, and no report begins to contradict the fills."""

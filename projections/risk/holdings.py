@@ -129,18 +129,16 @@ class AccountExposure(NamedTuple):
 
 def open_positions_of(book: Book, account: str) -> tuple[OpenPosition, ...]:
     """Return the open positions, and those that the broker alone reports as open."""
-    return tuple(
-        OpenPosition(
-            contract_symbol(book, each.symbol),
-            each.side,
-            each.totals.quantity,
-            *each.report.bounds(each.totals.quantity),
-            each.report.contradicts_from(each.totals.quantity),
-            each.report.quantity,
-        )
-        for each in _holdings(book, account)
-        if each.totals.quantity or each.report.difference(each.totals.quantity)
-    )
+    found = []
+    for each in _holdings(book, account):
+        held, report = each.totals.quantity, each.report
+        if report.difference(held):
+            low, high = report.bounds(held)
+            differs = (report.contradicts_from(held), report.quantity)
+            found.append(OpenPosition(contract_symbol(book, each.symbol), each.side, held, low, high, *differs))
+        elif held:
+            found.append(OpenPosition(contract_symbol(book, each.symbol), each.side, held, held, held))
+    return tuple(found)
 
 
 def agreeing_reports(book: Book, account: str) -> dict[tuple[str, PositionSide], int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import msgspec
@@ -209,7 +208,7 @@ class CheckContext:
         self.contract: Contract | None = book.contracts.find(order.symbol)
         self.symbol = order.symbol if self.contract is None else self.contract.symbol
         self.side, self.position_side, self.quantity = order.side, order.position_side, order.quantity
-        self.group = order.link_group or UNGROUPED
+        self._group = order.link_group or UNGROUPED
         self._exposure: Decimal | None = None
 
     @property
@@ -220,7 +219,8 @@ class CheckContext:
     @property
     def is_reduction(self) -> bool:
         """Whether the order can only close what is held, whatever else works against it outside its link group."""
-        return self.reducible > ZERO and self.leaves <= self.reducible
+        most = self.reducible
+        return most > ZERO and self.leaves <= most
 
     @property
     def reducible(self) -> Decimal:
@@ -229,68 +229,71 @@ class CheckContext:
         Zero if the order would add to what is held. A reduce-only order counts like any other: one that is not may
         open a position after a fill of it.
         """
-        held = self.side_exposure.reducible(self.side)
+        held = self.closable
         return max(held - self.others_against, ZERO) if held else ZERO
 
-    @cached_property
+    @property
+    def closable(self) -> Decimal:
+        """What is held against the order's side, as far as reports that contradict it leave it certain."""
+        return self.side_exposure.reducible(self.side)
+
+    @property
     def side_exposure(self) -> SideExposure:
-        """What is held of the symbol and side, as far as reports that contradict it leave it certain."""
+        """What is held of the symbol and side, bounded by the reports that contradict it."""
         return self.cache.confirmed_exposure.sides.get((self.symbol, self.position_side), FLAT)
 
-    @cached_property
+    @property
     def others_against(self) -> Decimal:
         """The quantity that working orders on the order's side may execute, apart from those whose place it takes."""
-        cache, own = self.cache, self.own
+        cache, own = self.cache, self._own
         total = cache.closing_quantities.get((self.symbol, self.position_side, self.side), ZERO)
         if not total:
             return ZERO
-        if self.group == UNGROUPED:
+        if self._group == UNGROUPED:
             return total if own is None or own.leaves is None else total - own.leaves
-        leg = cache.closing_legs.get((self.symbol, self.position_side, self.side, self.group), NO_LEG)
+        leg = cache.closing_legs.get((self.symbol, self.position_side, self.side, self._group), NO_LEG)
         at_once = leg.at_once
         if own is not None and own.at_once and own.leaves is not None:
             at_once -= own.leaves
         return total - leg.size + at_once
 
-    @cached_property
-    def own(self) -> OpenOrder | None:
+    @property
+    def _own(self) -> OpenOrder | None:
         """The working order that the proposal replaces, as it counts now; None if it submits one."""
         replaced = self.order.replaced
         if replaced is None:
             return None
         return next((each for each in self.cache.working_orders if each.order_id == replaced.order_id), None)
 
-    @cached_property
+    @property
     def leaves(self) -> Decimal:
         """What the order may execute: of a replaced one, the most that is left of either of its totals."""
-        order = self.order
-        replaced = order.replaced
-        left = order.quantity if replaced is None else max(order.quantity - replaced.cumulative, ZERO)
-        if self.own is not None and self.own.leaves is not None:
-            left = max(left, self.own.leaves)
-        return left
+        replaced = self.order.replaced
+        if replaced is None:
+            return self.quantity
+        left, own = max(self.quantity - replaced.cumulative, ZERO), self._own
+        return left if own is None or own.leaves is None else max(left, own.leaves)
 
-    @cached_property
-    def added(self) -> Decimal:
-        """What the order adds to what working orders may execute on its side.
+    def _added(self) -> Decimal:
+        """Return what the order adds to what working orders may execute on its side.
 
         Of a link group only the largest order counts; a bracket's child as far as its parent has filled.
         """
-        order = self.order
+        order, leaves = self.order, self.leaves
         if order.reduce_only:
             return ZERO
-        leaves = self.leaves
         if order.parent_order_id is not None:
             parent = self.book.orders.resident(self.account, order.parent_order_id)
             if is_opposite(parent, order.symbol, order.side):
                 done = ZERO if order.replaced is None else order.replaced.cumulative
                 leaves = max(min(leaves, filled_of(parent) - done), ZERO)
-        before = ZERO if self.own is None or self.own.leaves is None else self.own.leaves
-        if self.group == UNGROUPED:
-            return max(leaves - before, ZERO)
-        leg = self.cache.exposure.legs.get((self.symbol, self.position_side, self.side, self.group), NO_LEG)
+        own = self._own
+        more = leaves if own is None or own.leaves is None else max(leaves - own.leaves, ZERO)
+        if self._group == UNGROUPED:
+            return more
+        leg = self.cache.exposure.legs.get((self.symbol, self.position_side, self.side, self._group), NO_LEG)
         at_once = order.order_type is _MARKET
-        return leg.plus(max(leaves - before, ZERO) if at_once else leaves, at_once=at_once).size - leg.size
+        return leg.plus(more if at_once else leaves, at_once=at_once).size - leg.size
 
     def exposure(self) -> Decimal:
         """Return the worst-case position in the order's symbol, with this order and the working ones filled.
@@ -302,7 +305,7 @@ class CheckContext:
             total, key = self.cache.exposure, (self.symbol, self.position_side)
             self._require_complete_orders(self.symbol)
             before = total.sides.get(key, FLAT)
-            after = before.with_order(self.side, self.added)
+            after = before.with_order(self.side, self._added())
             worst_case = total.worst_case.get(self.symbol, ZERO)
             # Only this side of the position changes, so only its part of the symbol's worst case is replaced.
             self._exposure = worst_case - before.worst_case(self.position_side) + after.worst_case(self.position_side)

@@ -234,6 +234,15 @@ def account_rates(book: BookReader, account: str) -> Rates:
     return Rates(book, own_currency(book, account), configuration_of(book, account).cost)
 
 
+def balance_reports(book: BookReader, account: str) -> dict[str | None, BalanceReport]:
+    """Return the broker's newest balances by currency; those that named none under the account's own."""
+    state: AccountsState | None = book.state(AccountsView.name, account)
+    if state is None or not state.balance_reports:
+        return {}
+    own = own_currency(book, account)
+    return {currency or own: report for currency, report in sorted(state.balance_reports.items())}
+
+
 def own_currency(book: BookReader, account: str) -> str | None:
     """Return the currency that an account was opened in, else the only one that any of its events names, else None."""
     state: AccountsState | None = book.state(AccountsView.name, account)
