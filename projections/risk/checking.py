@@ -223,6 +223,8 @@ def _lockout_reason(context: CheckContext, lockout: Lockout) -> str:
     # The reason may say until when, but the lockout may have been extended since: its state has the end.
     reason = lockout.reason.partition("; locked ")[0] or lockout.rule_id
     sentence = f"{reason}{scope}; {until(context.book, lockout.account, lockout.ends_at)}"
+    if lockout.ends_at is None and lockout.revocable:
+        sentence += f" unless {lockout.rule_id} is cleared"
     return sentence + _reducible_suffix(context) if lockout.allows is Allows.REDUCE_ONLY else sentence
 
 
@@ -246,7 +248,10 @@ def _why_not_ready(book: Book, account: str) -> str | None:
         return behind
     listener = book.listener
     if listener is not None and not listener.is_caught_up_for(account):
-        return f"the policies have not decided on every record yet, or have failed: {listener!r}"
+        return (
+            f"the policies have not decided on every record yet, or have failed: {listener!r}; "
+            "wait for them, or restart the process if they have stopped"
+        )
     return None
 
 

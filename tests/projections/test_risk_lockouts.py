@@ -90,8 +90,8 @@ def test_working_orders_may_close_the_position_first(day: Day) -> None:
     work(day, "STOP", SELL, "2")
     assert check_order(day, SELL, "1").verdict is PASS
     assert check_order(day, SELL, "2").reason == (
-        "Order blocked: go home; locked without end; to reduce the position, SELL at most 1, "
-        "or cancel orders for 2 first"
+        "Order blocked: go home; locked without end unless desk is cleared; "
+        "to reduce the position, SELL at most 1, or cancel orders for 2 first"
     )
     assert check_order(day, SELL, "2", reduce_only=True).verdict is REJECT, "STOP may open one after it"
     assert check_order(day, SELL, "1", reduce_only=True).verdict is PASS
@@ -225,7 +225,7 @@ def test_of_several_lockouts_the_sentence_names_the_one_that_lasts_longest(day: 
     day.book.append("lockout/A/week", later)
     assert check_order(day).reason == "Order blocked: weekly loss; locked until 2026-11-21 03:00 CST"
     day.book.append("lockout/A/ever", LockoutSet(rule_id="ever", reason="the account is gone"))
-    assert check_order(day).reason == "Order blocked: the account is gone; locked without end"
+    assert check_order(day).reason == "Order blocked: the account is gone; locked without end unless ever is cleared"
     assert [each.rule_id for each in check_order(day).findings] == ["ever", "week", "desk"]
 
 
