@@ -45,8 +45,10 @@ class FoldReader:
         """Return whether this book folds an account's records."""
         return self._accounts is None or account in self._accounts
 
-    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+    def state(self, view: str, partition: str, *, even_parked: bool = False) -> Any:  # noqa: ANN401 - any view's
         """Return the live state of one partition of a view, None where it has none; raise PartitionParked.
+
+        `even_parked`: return it as far as it was folded, for what cannot wait.
 
         It is the view's own object: read it, do not change it, and rely only on what the view publishes by replacement.
         """
@@ -54,7 +56,7 @@ class FoldReader:
         if view_state is None:
             msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
             raise InvalidEvent(msg)
-        if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
+        if view_state.parked and not even_parked and (parked := view_state.parked.get(partition)) is not None:
             # A new exception each time: one that is raised again keeps the traceback of every raise.
             raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
         return view_state.states.get(partition)

@@ -70,6 +70,8 @@ class CashMoved(Event, frozen=True, kw_only=True):
     reference: str | None = None
 
 
+BALANCE_KINDS = ("realized", "wallet", "net-liquidation")
+"""What a broker's balance may mean: all cash and realized results converted, those of its currency, or the equity."""
 _PAYOUT = re.compile(r"moves-floor|keeps-floor|floor-to=-?\d{1,30}(\.\d{1,20})?", re.ASCII)
 
 
@@ -79,6 +81,8 @@ def _problem_of(event: "AccountConfigured") -> str | None:
         return f"payout {event.payout!r:.80} is unknown: expected moves-floor, keeps-floor or floor-to=AMOUNT"
     if event.haircut is not None and not 0 <= event.haircut < 1:
         return f"haircut {event.haircut} is not a share: expected 0 or more, and less than 1"
+    if event.balance_kind is not None and event.balance_kind not in BALANCE_KINDS:
+        return f"balance_kind {event.balance_kind!r:.80} is unknown: expected one of {', '.join(BALANCE_KINDS)}"
     if event.balance_tolerance is not None and event.balance_tolerance < 0:
         return f"balance_tolerance {event.balance_tolerance} is below zero"
     return None
@@ -92,8 +96,9 @@ class AccountConfigured(Event, frozen=True, kw_only=True):
     what a PAYOUT does to high-water mark and floor, `moves-floor`, `keeps-floor` or `floor-to=0`, which also sets the
     floor to an amount. `cost`: the realized result that limits and reports use. `unpriced`: what happens when a
     position has had no usable price for `unpriced_after` ns in trading hours. `haircut`: the share (0 to 1) of
-    converted amounts by which headroom is narrowed. `balance_kind`, `balance_tolerance` and `second_approver` say how
-    a broker's balance is compared, and who must approve what needs two.
+    converted amounts by which headroom is narrowed. `balance_kind`: what the broker's balance means, `realized` (cash
+    and realized results, all currencies converted), `wallet` (those of its currency) or `net-liquidation` (the equity).
+    `balance_tolerance`: by how much it may differ. `second_approver`: who must approve what needs two.
     """
 
     valuation: Valuation | None = None

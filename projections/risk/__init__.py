@@ -3,7 +3,7 @@
 from projections.risk import programs
 from projections.risk.checking import Answer, Checked, check
 from projections.risk.limits.kind import Finding
-from projections.risk.proposals import Cancel, MissingInput, Proposal
+from projections.risk.proposals import Cancel, MissingInput, Proposal, Replace
 from projections.risk.submitting import Submitted, submit
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Finding",
     "MissingInput",
     "Proposal",
+    "Replace",
     "Submitted",
     "check",
     "programs",

@@ -5,14 +5,16 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from typing_extensions import override
+
 from eventstore import StoreError
 from eventstore.trading import Cost
 from projections.risk.days import calendar_day_if_missing, day_of, week_of
 from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBERS, cached
-from projections.risk.holdings import closing_quantities_of, exposure_of, open_positions_of, working_orders_of
+from projections.risk.exposures import Exposures, around
 from projections.risk.policies.concerned import pairs_of
 from projections.view import SHARED
-from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
+from projections.views.accounts import balance_reports, capital, configuration_of, own_currency, starting_balance
 from projections.views.balances import balances_of
 from projections.views.baselines import carried_over
 from projections.views.blackouts import BlackoutsView
@@ -28,10 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from decimal import Decimal
 
-    from eventstore.trading import Cost, PositionSide, Side
+    from eventstore.trading import Cost
     from projections.book import Book
     from projections.risk.days import TradingPeriod
-    from projections.risk.holdings import AccountExposure, OpenOrder, OpenPosition
     from projections.sessions import Calendar
     from projections.views.accounts import Account
     from projections.views.balances import Balances
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.limit import Limit
     from projections.views.moved_marks import Marks
+    from projections.views.reported_balances import BalanceReport
     from projections.views.valuing import OpenHolding
 
 NAMES_MAX = 10_000
@@ -52,7 +54,7 @@ _FOREVER = 2**63 - 1
 T = TypeVar("T")
 
 
-class RiskCache:
+class RiskCache(Exposures):
     """An account's values that checks need and that change only with the log, each computed once.
 
     It serves instants in `valid_span`, in which no trading day begins or ends and no limit comes into force. When a
@@ -91,6 +93,7 @@ class RiskCache:
         self.groups = groups
 
     @property
+    @override
     def book(self) -> Book:
         """The book that the values are of."""
         book = self._weak_book()
@@ -101,6 +104,7 @@ class RiskCache:
         """Return whether the cached values hold at an instant, apart from what records have changed since."""
         return self.valid_span[0] <= at < self.valid_span[1] and self._calendar is calendar
 
+    @override
     def memoize(self, group: str, name: object, compute: Callable[[], T]) -> T:
         """Return a group's value of a name, computed now where it is not cached."""
         values = self.groups[group]
@@ -116,7 +120,12 @@ class RiskCache:
 
     def _find_span(self) -> tuple[int, int]:
         since, until = 0, _FOREVER
-        finds = (("day_bounds", self._ledger_span), ("sessions", self._session_span), ("limits", self._limits_span))
+        finds = (
+            ("day_bounds", self._ledger_span),
+            ("sessions", self._session_span),
+            ("limits", self._limits_span),
+            ("exposure", self.exposure_span),
+        )
         for group, find in finds:
             try:
                 start, stop = self.memoize(group, "span", find)
@@ -141,12 +150,12 @@ class RiskCache:
         planned = calendar_day_if_missing(self.book, self._name, at)
         if planned is not None:
             instants += [planned.began_at, planned.resets_at]
-        return _around(at, [instant for instant in instants if instant is not None])
+        return around(at, [instant for instant in instants if instant is not None])
 
     def _limits_span(self) -> tuple[int, int]:
         at = self._limits_at()
         limits = [*self.limits, *self.book.limits.pending(self._name, at)]
-        since, until = _around(at, [limit.in_force_at for limit in limits if limit.in_force_at is not None])
+        since, until = around(at, [limit.in_force_at for limit in limits if limit.in_force_at is not None])
         # A clock behind the log sees the limits as of the log's newest time, however far behind it is.
         return (since if at == self._at else 0), until
 
@@ -178,6 +187,11 @@ class RiskCache:
         # Its currency is stated, not derived from what it trades: a fill leaves this group valid.
         state = self.book.state("accounts", self._name)
         return None if state is None or state.opened is None else self.book.accounts.get(self._name)
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether somebody opened the account."""
+        return self._opened_account is not None
 
     @cached("account")
     def _unopened_account(self) -> Account | None:
@@ -235,6 +249,11 @@ class RiskCache:
 
     def _sums(self, entries: Iterable[tuple[str, LedgerEntry]]) -> PeriodSums:
         return sums_of(entries, self._rates)
+
+    @cached("opening")
+    def balance_reports(self) -> dict[str | None, BalanceReport]:
+        """The broker's newest balances, by currency."""
+        return balance_reports(self.book, self._name)
 
     @cached("pnl")
     def balances(self) -> Balances:
@@ -329,37 +348,10 @@ class RiskCache:
 
         return self.memoize("day_best", net, compute)
 
-    # Positions and working orders
-
-    @cached("positions")
-    def positions(self) -> tuple[OpenPosition, ...]:
-        """The open positions."""
-        return open_positions_of(self.book, self._name)
-
     @cached("positions")
     def held(self) -> tuple[OpenHolding, ...]:
         """The open positions as they are valued."""
         return open_holdings(self.book, self._name)
-
-    @cached("orders")
-    def working_orders(self) -> tuple[OpenOrder, ...]:
-        """The orders that may still be executed."""
-        return working_orders_of(self.book, self._name)
-
-    @cached("orders")
-    def incomplete_orders(self) -> tuple[OpenOrder, ...]:
-        """The working orders without a known symbol, side or quantity: their effect is unknown."""
-        return tuple(each for each in self.working_orders if None in (each.symbol, each.side, each.leaves))
-
-    @cached("orders")
-    def closing_quantities(self) -> dict[tuple[str, PositionSide, Side], Decimal]:
-        """The quantity that working orders may still execute, by symbol, position side and order side."""
-        return closing_quantities_of(self.working_orders)
-
-    @cached("exposure")
-    def exposure(self) -> AccountExposure:
-        """The worst case of all open positions and working orders."""
-        return exposure_of(self.positions, self.working_orders)
 
     def names(self, symbol: str) -> tuple[str, ...]:
         """Return all names of a symbol: itself first, and last its root, if it has one."""
@@ -374,14 +366,3 @@ class RiskCache:
     def named_in(self, symbol: str, names: Iterable[str]) -> list[str]:
         """Return those of some names, of symbols or roots, that a symbol has or may have."""
         return named_in(self.book.state(ContractsView.name, SHARED), symbol, names)
-
-
-def _around(at: int, instants: Iterable[int]) -> tuple[int, int]:
-    """Return the last of some instants that is not after `at`, and the first that is after it."""
-    since, until = 0, _FOREVER
-    for instant in instants:
-        if instant <= at:
-            since = max(since, instant)
-        else:
-            until = min(until, instant)
-    return since, until

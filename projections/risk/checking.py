@@ -9,15 +9,17 @@ import msgspec
 
 from eventstore import StoreError
 from eventstore.clock import derived_from, question_ns
-from eventstore.ids import as_id
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
+from projections.risk.contexts import CheckContext
+from projections.risk.contradictions import contradictions
 from projections.risk.limits.judging import judges_of, message_of
 from projections.risk.limits.kind import Finding
 from projections.risk.limits.sentences import until
 from projections.risk.policies.liveness import why_unjudged
-from projections.risk.proposals import Cancel, CheckContext, Proposal
+from projections.risk.proposals import Cancel, MissingInput, Proposal, Replace
+from projections.risk.requested import carries_out
 
 if TYPE_CHECKING:
     from eventstore import Record
@@ -26,10 +28,11 @@ if TYPE_CHECKING:
     from projections.views.blackouts import Blackout
     from projections.views.lockouts.view import Lockout
 
-INPUT, READINESS, QUOTES, BLACKOUT = "input", "readiness", "quotes", "blackout"
+INPUT, READINESS, REPORTS, QUOTES, BLACKOUT = "input", "readiness", "reports", "quotes", "blackout"
 """Rule ids of findings that come from no limit; a lockout's finding has the lockout's own rule id."""
 ATTEMPTS = 4
 FINDINGS_MAX = 200
+_FOREVER = 2**63 - 1
 REASON_MAX = 500
 _PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
 
@@ -57,16 +60,19 @@ Checked = Answer
 """The former name."""
 
 
-def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = False) -> Checked:
+def check(book: Book, order: Proposal | Replace | Cancel, now: Times, *, record: bool = False) -> Checked:
     """Check an order against every rule at an instant, an aware datetime or UNIX ns.
 
-    Lockouts come first: under REDUCE_ONLY, cancels and pure reductions pass; under NOTHING, only what a pending
-    enforcement request caused. An order that can only reduce a position passes every other check too. New exposure is
-    rejected while the book is behind its log or closed, while policies have not decided or have failed, in this process
-    or another, while no process runs those that ran on this log, while an open position has no fresh quote, and if an
-    input of any check is missing, stale or not a number, or a limit cannot be read. Limits with severity WARNING never
-    reject. Of several rejections the first counts: maximum position and contracts, available balance, losses and
-    profit, drawdown, concentration, order size, trades, blocked symbols, blackouts.
+    A cancel always passes. Lockouts come first: under REDUCE_ONLY, pure reductions pass; under NOTHING, only what a
+    pending enforcement request asks for. An order that can only reduce a position passes every other check too, in a
+    book that has folded all of its log. New exposure is rejected while the book is behind its log or closed, in an
+    account that nobody opened, in a contract that is not defined or has expired, while policies have not decided or
+    have failed, in this process or another, while no process runs those that ran on this log, while a broker's report
+    contradicts the records, while an open position has no fresh quote, and if an
+    input of any check is missing, stale or not a number, or a limit cannot be read. A replacement is checked with the
+    larger of the order's totals. Limits with severity WARNING never reject. Of several rejections the first counts:
+    maximum position and contracts, available balance, losses and profit, drawdown, concentration, order size, trades,
+    blocked symbols, blackouts.
 
     What other processes have committed before the call is folded first. All findings are of one log position, whatever
     others append meanwhile. `record`: append the answer as RiskChecked. `submit` also appends the order.
@@ -79,7 +85,7 @@ def check(book: Book, order: Proposal | Cancel, now: Times, *, record: bool = Fa
     return checked
 
 
-def undisturbed(book: Book, order: Proposal | Cancel, at: int) -> tuple[Checked, int]:
+def undisturbed(book: Book, order: Proposal | Replace | Cancel, at: int) -> tuple[Checked, int]:
     """Return the answer of a check, and the one log position that it is of."""
     for _ in range(ATTEMPTS):
         position = book.position
@@ -92,10 +98,10 @@ def undisturbed(book: Book, order: Proposal | Cancel, at: int) -> tuple[Checked,
         return _evaluate(book, order, at), book.position
 
 
-def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:
+def _evaluate(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
     with decimal.localcontext(FIXED):
         try:
-            findings = _cancel_findings(book, order, at) if isinstance(order, Cancel) else _findings(book, order, at)
+            findings = _findings_of(book, order, at)
         except (StoreError, ArithmeticError) as error:
             # Fail closed: an input that cannot be read rejects the order.
             findings = [Finding(READINESS, _REJECT, reason=message_of(error))]
@@ -113,15 +119,16 @@ def _evaluate(book: Book, order: Proposal | Cancel, at: int) -> Checked:
     return Checked(worst.verdict, tuple(findings), worst.rule_id, f"{outcome}: {worst.reason}")
 
 
-def _cancel_findings(book: Book, order: Cancel, at: int) -> list[Finding]:
-    if not book.covers(order.account):
-        return [Finding(READINESS, _REJECT, reason=f"{book!r} does not fold account {order.account}")]
-    if book.lockouts.active(order.account, at):
-        # A lockout may be of one symbol: take it from the order, not from the caller, if the book knows the order.
-        known = book.orders.get(order.account, order.order_id)
-        if known is not None and known.symbol is not None:
-            order = msgspec.structs.replace(order, symbol=known.symbol)
-    return _lockout_findings(book, order, at, reduces=True)
+def _findings_of(book: Book, order: Proposal | Replace | Cancel, at: int) -> list[Finding]:
+    if isinstance(order, Cancel):
+        return []
+    if isinstance(order, Proposal):
+        return _findings(book, order, at)
+    try:
+        proposal = order.proposal(book)
+    except MissingInput as error:
+        return [Finding(INPUT, _REJECT, reason=str(error))]
+    return _findings(book, proposal, at)
 
 
 def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
@@ -129,15 +136,22 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
     error = order.validation_error()
     if error is not None:
         return [Finding(INPUT, _REJECT, reason=error)]
-    context = CheckContext(book, order.account, at, order)
-    reduces = context.is_reduction
-    locked = _lockout_findings(book, order, at, reduces=reduces)
-    if locked or reduces:
+    context = CheckContext(book, order, at)
+    asked_for = order.caused_by is not None and carries_out(context)
+    reduces = asked_for or context.is_reduction
+    locked = [] if asked_for else _lockout_findings(context, reduces=reduces)
+    if locked:
         return locked
-    not_ready = _why_not_ready(book, order.account)
-    if not_ready is not None:
-        return [Finding(READINESS, _REJECT, reason=not_ready)]
+    if reduces:
+        # What is held is not certain in a book that lags behind.
+        behind = _why_behind(book)
+        return [] if behind is None else [Finding(READINESS, _REJECT, reason=behind)]
+    unknown = _why_not_ready(book, order.account) or _why_unknown(context)
+    if unknown is not None:
+        return [Finding(READINESS, _REJECT, reason=unknown)]
     findings = [*_quote_findings(context), *_limit_findings(context)]
+    if context.cache.contradictions or context.cache.balance_reports:
+        findings[:0] = [Finding(REPORTS, _REJECT, reason=sentence) for sentence in contradictions(context)]
     if context.cache.blackouts:
         findings += _blackout_findings(context)
     return findings
@@ -161,43 +175,70 @@ def _limit_findings(context: CheckContext) -> list[Finding]:
     return findings
 
 
-def _lockout_findings(book: Book, order: Proposal | Cancel, at: int, *, reduces: bool) -> list[Finding]:
-    """Return a finding for each active lockout that does not allow the order."""
-    active = book.lockouts.active(order.account, at, order.symbol)
-    if not active or _is_enforcement(book, order):
+def _lockout_findings(context: CheckContext, *, reduces: bool) -> list[Finding]:
+    """Return a finding for each active lockout that does not allow the order, the one that lasts longest first."""
+    active = context.book.lockouts.active(context.account, context.at, context.order.symbol)
+    # Nearly always there is none.
+    if not active:
         return []
-    return [
-        Finding(lockout.rule_id, _REJECT, reason=_lockout_reason(book, lockout, order.symbol))
-        for lockout in active
-        if not (reduces and lockout.allows is Allows.REDUCE_ONLY)
-    ]
+    against = [each for each in active if not (reduces and each.allows is Allows.REDUCE_ONLY)]
+    against.sort(key=lambda each: _FOREVER if each.ends_at is None else each.ends_at, reverse=True)
+    return [Finding(each.rule_id, _REJECT, reason=_lockout_reason(context, each)) for each in against]
 
 
-def _is_enforcement(book: Book, order: Proposal | Cancel) -> bool:
-    """Return whether a pending enforcement request caused an order."""
-    cause = as_id(order.caused_by)
-    return cause is not None and any(request.id == cause for request in book.enforcement.pending(order.account))
-
-
-def _lockout_reason(book: Book, lockout: Lockout, symbol: str | None) -> str:
+def _lockout_reason(context: CheckContext, lockout: Lockout) -> str:
     scope = "" if lockout.scope == "account" else f" for {lockout.scope.partition(':')[2]}"
-    if scope and symbol is not None and book.contracts.find(symbol) is None:
-        scope += f", which {symbol} may be: no contract has that name"
+    if scope and context.contract is None:
+        scope += f", which {context.symbol} may be: no contract has that name"
     # The reason may say until when, but the lockout may have been extended since: its state has the end.
     reason = lockout.reason.partition("; locked ")[0] or lockout.rule_id
-    return f"{reason}{scope}; {until(book, lockout.account, lockout.ends_at)}"
+    sentence = f"{reason}{scope}; {until(context.book, lockout.account, lockout.ends_at)}"
+    if lockout.ends_at is None and lockout.revocable:
+        sentence += f" unless {lockout.rule_id} is cleared"
+    return sentence + _reducible_suffix(context) if lockout.allows is Allows.REDUCE_ONLY else sentence
+
+
+def _reducible_suffix(context: CheckContext) -> str:
+    """Return how much an order that is too large may reduce, and what stands in its way."""
+    if not context.closable:
+        return ""
+    cancels = f", or cancel orders for {context.others_against:f} first" if context.others_against else ""
+    return f"; to reduce the position, {context.side} at most {context.reducible:f}{cancels}"
+
+
+def _why_behind(book: Book) -> str | None:
+    book.keep_up()
+    if book.is_caught_up:
+        return None
+    return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
 
 
 def _why_not_ready(book: Book, account: str) -> str | None:
-    book.keep_up()
-    if not book.is_caught_up:
-        return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
-    if (why := book.accounts.why_not_reopened(account)) is not None:
+    if (why := _why_behind(book) or book.accounts.why_not_reopened(account)) is not None:
         return why
     listener = book.listener
     if listener is not None and not listener.is_caught_up_for(account):
-        return f"the policies have not decided on every record yet, or have failed: {listener!r}"
+        return (
+            f"the policies have not decided on every record yet, or have failed: {listener!r}; "
+            "wait for them, or restart the process if they have stopped"
+        )
     return why_unjudged(book, account)
+
+
+def _why_unknown(context: CheckContext) -> str | None:
+    """Return why nothing may be opened: nobody opened the account or defined the contract, or the contract expired."""
+    account, contract, cache = context.account, context.contract, context.cache
+    if not cache.is_opened:
+        return f"account {account} was never opened: append AccountOpened to {stream_of('account', account, '-')}"
+    symbol = context.symbol
+    if contract is None:
+        return f"contract {symbol} is not defined: append ContractDefined to {stream_of('contract', '-', symbol)}"
+    if contract.expiry is not None and cache.contract_end(contract.expiry) <= context.at:
+        return (
+            f"contract {symbol} expired on {contract.expiry}: trade a later one, "
+            f"or correct its expiry by ContractDefined in {stream_of('contract', '-', symbol)}"
+        )
+    return None
 
 
 def _quote_findings(context: CheckContext) -> list[Finding]:
@@ -226,18 +267,20 @@ def _blackout_reason(book: Book, account: str, blackout: Blackout) -> str:
     return f"blackout{symbols} ({what}); {until(book, account, blackout.stop)}"
 
 
-def append_answer(book: Book, order: Proposal | Cancel, checked: Checked) -> list[Record]:
+def append_answer(book: Book, order: Proposal | Replace | Cancel, checked: Checked) -> list[Record]:
     """Append the answer of a check as RiskChecked; return its record."""
-    side = quantity = None
+    side = quantity = symbol = None
     # An invalid side or quantity must not reach the event, which the store would refuse.
     if isinstance(order, Proposal) and order.validation_error() is None:
         side, quantity = order.side, order.quantity
+    if not isinstance(order, Replace) and isinstance(order.symbol, str):
+        symbol = order.symbol
     event = RiskChecked(
         verdict=checked.verdict,
         order_id=order.order_id,
         rule_id=checked.rule_id,
         reason=checked.reason,
-        symbol=order.symbol if isinstance(order.symbol, str) else None,
+        symbol=symbol,
         side=side,
         quantity=quantity,
         figures=_figures(checked),

@@ -12,7 +12,7 @@ from eventstore.clock import derived_from, question_ns
 from eventstore.errors import shown
 from eventstore.ids import as_id, keyed_id
 from eventstore.streams import account_of, stream_of
-from eventstore.trading import OrderSubmitted, Verdict
+from eventstore.trading import OrderReplaceRequested, OrderSubmitted, Verdict
 from projections.risk.checking import INPUT, READINESS, Answer, append_answer, undisturbed
 from projections.risk.limits.kind import Finding
 from projections.risk.proposals import Proposal
@@ -37,13 +37,13 @@ def submit(
     book: Book,
     account: str,
     order_id: str,
-    event: OrderSubmitted,
+    event: OrderSubmitted | OrderReplaceRequested,
     now: Times,
     *,
     key: str | None = None,
     caused_by: Id | None = None,
 ) -> Submitted:
-    """Check an order at an instant and append it if it passes, all in one step; else append RiskChecked alone.
+    """Check an order, or a replacement, at an instant and append it if it passes; else append RiskChecked alone.
 
     Send the order only if `answer.passed`. Each of several threads and processes sees the orders that the others have
     appended: an order is appended only if neither its account nor `-` has a record past the position that its check is
@@ -56,6 +56,8 @@ def submit(
     """
     stream = _stream_of(account, order_id)
     order = Proposal.of(account, _order_of(event), order_id=order_id, caused_by=as_id(caused_by))
+    # A new order begins its stream; a replacement continues one.
+    expected = 0 if isinstance(event, OrderSubmitted) else None
     own_id = None if key is None else keyed_id(stream, key)
     at = question_ns(now, book.now_ns)
     with derived_from(at):
@@ -67,7 +69,7 @@ def submit(
                 unchanged = Unchanged(accounts=(account, SHARED), since=position)
                 try:
                     records = book.append(
-                        stream, event, expected=0, key=key, causation_id=caused_by, unchanged=unchanged
+                        stream, event, expected=expected, key=key, causation_id=caused_by, unchanged=unchanged
                     )
                 except AccountChanged:
                     continue
@@ -93,9 +95,9 @@ def _stream_of(account: object, order_id: object) -> str:
     return stream
 
 
-def _order_of(event: object) -> OrderSubmitted:
-    if not isinstance(event, OrderSubmitted):
-        msg = f"submit takes an OrderSubmitted, not {shown(event)}: append other events"
+def _order_of(event: object) -> OrderSubmitted | OrderReplaceRequested:
+    if not isinstance(event, OrderSubmitted | OrderReplaceRequested):
+        msg = f"submit takes an OrderSubmitted or an OrderReplaceRequested, not {shown(event)}: append other events"
         raise InvalidEvent(msg)
     return event
 

@@ -19,6 +19,7 @@ from eventstore.trading import (
 from projections.views.cash import is_result, moves_high, received
 from projections.views.configuration import DEFAULTS, Configuration
 from projections.views.executions.fees import Fees, with_fee
+from projections.views.reported_balances import BalanceReport, BrokerBalance, merged, reported_balance
 
 CURRENCIES_MAX = 1_000
 REPORTED_MAX = 1_000
@@ -55,16 +56,6 @@ class AccountAnomaly(NamedTuple):
     position: int
 
 
-class BrokerBalance(msgspec.Struct, frozen=True):
-    """The broker's figures in one currency, None if never reported; `position` is the newest record's log position."""
-
-    balance: Decimal | None = None
-    available: Decimal | None = None
-    frozen: Decimal | None = None
-    margin: Decimal | None = None
-    position: int = 0
-
-
 class ReportedPnl(msgspec.Struct, frozen=True, kw_only=True):
     """The newest profit and loss that others report for a trading day, symbol and currency.
 
@@ -86,12 +77,15 @@ class AccountsState(msgspec.Struct):
 
     `cash` is what came from outside, `results` what counts in a trading day's result, `kept_payouts` the payouts in
     `cash` that left the high-water mark as it was, all by currency.
-    `first_record` and `last_record` are log positions, `reopened_records` those of the newest reopenings.
+    `cash_position` is the log position of the newest movement of cash; `first_record` and `last_record` are log
+    positions too, `reopened_records` those of the newest reopenings.
     """
 
     opened: AccountOpened | None = None
     opened_position: int | None = None
     broker_balances: dict[str, BrokerBalance] = {}
+    balance_reports: dict[str, BalanceReport] = {}
+    cash_position: int = 0
     can_trade: bool | None = None
     cash: Fees = ()
     results: Fees = ()
@@ -119,7 +113,7 @@ def open_account(state: AccountsState, event: AccountOpened, record: Record) -> 
     balances = dict(state.broker_balances)
     if "" in balances:
         # Now that the account's currency is known, what named none belongs to it.
-        balances[event.currency] = _merged(balances.get(event.currency), balances.pop(""))
+        balances[event.currency] = merged(balances.get(event.currency), balances.pop(""))
     state.opened, state.opened_position, state.broker_balances = event, record.position, balances
 
 
@@ -134,7 +128,7 @@ def reopen_account(state: AccountsState, event: AccountReopened, record: Record)
     state.opened = AccountOpened(starting_balance=event.starting_balance, currency=currency, program=program)
     state.opened_position = record.position
     state.cash = state.results = state.kept_payouts = ()
-    state.broker_balances, state.reported, state.can_trade = {}, {}, None
+    state.broker_balances, state.balance_reports, state.reported, state.can_trade = {}, {}, {}, None
     state.reopened_records = (*state.reopened_records[1 - ANOMALIES_MAX :], record.position)
 
 
@@ -142,21 +136,8 @@ def _mark(state: AccountsState, kind: AccountAnomalyKind, record: Record) -> Non
     state.anomalies = (*state.anomalies[1 - ANOMALIES_MAX :], AccountAnomaly(kind, record.position))
 
 
-def _merged(one: BrokerBalance | None, other: BrokerBalance) -> BrokerBalance:
-    """Return the newer figures, completed by the older ones."""
-    if one is None:
-        return other
-    older, newer = sorted((one, other), key=lambda each: each.position)
-    return BrokerBalance(
-        older.balance if newer.balance is None else newer.balance,
-        older.available if newer.available is None else newer.available,
-        older.frozen if newer.frozen is None else newer.frozen,
-        older.margin if newer.margin is None else newer.margin,
-        newer.position,
-    )
-
-
 def move_cash(state: AccountsState, event: CashMoved, record: Record) -> None:
+    state.cash_position = record.position
     held = state.results if is_result(event) else state.cash
     sums = with_fee(held, event.currency, received(event))
     if len(sums) > CURRENCIES_MAX:
@@ -179,7 +160,12 @@ def update(state: AccountsState, event: AccountUpdated, record: Record) -> None:
     known = state.broker_balances.get(currency)
     if known is None and len(state.broker_balances) >= CURRENCIES_MAX:
         raise TooManyCurrencies(record.account, currency)
-    state.broker_balances[currency] = _merged(known, fresh)
+    state.broker_balances[currency] = merged(known, fresh)
+    if event.balance is not None:
+        known_report = state.balance_reports.get(currency)
+        report = reported_balance(known_report, event.balance, record)
+        if report is not known_report:
+            state.balance_reports = {**state.balance_reports, currency: report}
 
 
 def report(state: AccountsState, event: PnlReported, record: Record) -> None:

@@ -23,7 +23,6 @@ from projections.views.account_state import (
     AccountAnomaly,
     AccountAnomalyKind,
     AccountsState,
-    BrokerBalance,
     ReportedPnl,
     TooManyCurrencies,
     move_cash,
@@ -36,6 +35,7 @@ from projections.views.configuration import DEFAULTS, Configuration, configured
 from projections.views.executions.fees import Fees
 from projections.views.executions.pnl_totals import Rates, holdings_of, since_inception, to_currency
 from projections.views.in_use import in_use_at
+from projections.views.reported_balances import BalanceReport, BrokerBalance
 
 __all__ = [
     "Account",
@@ -49,6 +49,7 @@ __all__ = [
     "ReportedPnl",
     "TooManyCurrencies",
     "account_rates",
+    "balance_reports",
     "capital",
     "cash_by_currency",
     "cash_results",
@@ -98,7 +99,7 @@ class AccountsView(View[AccountsState]):
     """
 
     name: ClassVar[str] = "accounts"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         AccountOpened,
         AccountReopened,
@@ -239,6 +240,15 @@ def configuration_of(book: BookReader, account: str) -> Configuration:
 def account_rates(book: BookReader, account: str) -> Rates:
     """Return the money value of points for an account: in its currency where none is named, by its cost method."""
     return Rates(book, own_currency(book, account), configuration_of(book, account).cost)
+
+
+def balance_reports(book: BookReader, account: str) -> dict[str | None, BalanceReport]:
+    """Return the broker's newest balances by currency; those that named none under the account's own."""
+    state: AccountsState | None = book.state(AccountsView.name, account)
+    if state is None or not state.balance_reports:
+        return {}
+    own = own_currency(book, account)
+    return {currency or own: report for currency, report in sorted(state.balance_reports.items())}
 
 
 def own_currency(book: BookReader, account: str) -> str | None:

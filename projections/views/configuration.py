@@ -7,12 +7,14 @@ from msgspec.structs import replace
 
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import AccountConfigured, Baseline, Cost, Unpriced, Valuation
+from eventstore.trading.accounts import BALANCE_KINDS
 from projections.decimals import ZERO
 
 UNPRICED_AFTER_NS = 30 * NANOSECONDS
 MOVES_FLOOR = "moves-floor"
 KEEPS_FLOOR = "keeps-floor"
 FLOOR_TO = "floor-to="
+REALIZED, WALLET, NET_LIQUIDATION = BALANCE_KINDS
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):

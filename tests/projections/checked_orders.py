@@ -11,12 +11,15 @@ from eventstore.trading import (
     EnforcementRequested,
     LimitsSet,
     LockoutSet,
+    OrderFilled,
+    OrderReplaceRequested,
     OrderSubmitted,
     PositionSide,
     Side,
     Verdict,
 )
 from projections import risk
+from projections import view as views
 from projections.risk import Checked
 from projections.risk.proposals import Cancel, Proposal
 from tests.projections.rules_day import Day
@@ -76,6 +79,14 @@ def set_elsewhere(day: Day, rule_id: str, **parameters: object) -> None:
     day.store.append(f"limits/A/{rule_id}", event, actor="risk@desk")
 
 
+def park(day: Day, view: str) -> None:
+    """Let a view fail on the next record of the account."""
+    slot = day.book._fold.slots[view]
+    error = views.PartitionParked(view, "A", day.book.position, ValueError("broken"))
+    slot.parked["A"] = error
+    slot.change_counts["A"] = slot.change_counts.get("A", 0) + 1
+
+
 def rejection(day: Day, **more: Any) -> str:  # noqa: ANN401 - any member
     """Return the reason of a rejection by exactly one finding."""
     checked = check_order(day, **more)
@@ -83,3 +94,27 @@ def rejection(day: Day, **more: Any) -> str:  # noqa: ANN401 - any member
     [reason] = [finding.reason for finding in checked.findings if finding.verdict is REJECT]
     assert checked.reason == f"Order blocked: {reason}"
     return reason
+
+
+def send(day: Day, order_id: str, side: Side, quantity: int, **more: Any) -> None:  # noqa: ANN401 - any member
+    event = OrderSubmitted(symbol="ES", side=side, quantity=Decimal(quantity), **more)
+    day.book.append(f"order/A/{order_id}", event)
+
+
+def say(day: Day, order_id: str, *events: Any, when: int | None = None) -> None:  # noqa: ANN401 - an order's events
+    day.book.append(f"order/A/{order_id}", list(events), occurred_at=when)
+
+
+def filled(order_id: str, side: Side, quantity: int, number: int = 1) -> OrderFilled:
+    return OrderFilled(
+        trade_id=f"{order_id}-{number}", symbol="ES", side=side, quantity=Decimal(quantity), price=Decimal(5_000)
+    )
+
+
+def ask(quantity: int | None = None) -> OrderReplaceRequested:
+    return OrderReplaceRequested(quantity=None if quantity is None else Decimal(quantity))
+
+
+def room(day: Day, side: Side = BUY, **more: Any) -> int:  # noqa: ANN401 - any member
+    """Return how many contracts may be added at most."""
+    return max((each for each in range(1, 12) if check_order(day, side, str(each), **more).passed), default=0)

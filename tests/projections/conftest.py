@@ -40,9 +40,20 @@ def book(store: EventStore) -> Iterator[Book]:
 
 @pytest.fixture
 def day(tmp_path: Path) -> Iterator[Day]:
+    """Return a day of account A; account B is open too, and NQ defined, for checks of what is not about ES in A."""
     day = trading_day(tmp_path / "data")
+    day.open_account(account="B")
+    day.define("NQ")
     yield day
     day.close()
+
+
+@pytest.fixture
+def most(day: Day) -> Day:
+    """Return a day with at most five contracts in one symbol, quoted."""
+    day.limit("maximum-position", limit="5", warn_at="2")
+    day.quote("5000")
+    return day
 
 
 @pytest.fixture

@@ -69,10 +69,9 @@ class Day:
 
     # Events
 
-    def open_account(self, balance: str = "50000", currency: str = "USD") -> None:
-        self.book.append(
-            f"account/{self.account}/-", AccountOpened(starting_balance=Decimal(balance), currency=currency)
-        )
+    def open_account(self, balance: str = "50000", currency: str = "USD", *, account: str | None = None) -> None:
+        stream = f"account/{account or self.account}/-"
+        self.book.append(stream, AccountOpened(starting_balance=Decimal(balance), currency=currency))
 
     def define(
         self, symbol: str, multiplier: str = "50", currency: str | None = "USD", *, root: str | None = None

@@ -105,7 +105,7 @@ def locks(book: Book) -> list[tuple[str, int | None]]:
 
 
 def worst_cases(book: Book) -> dict[str, Decimal]:
-    worst = risk_cache(book, "A", book.now_ns()).exposure.worst_case
+    worst = risk_cache(book, "A", book.now_ns()).confirmed_exposure.worst_case
     return {symbol: most for symbol, most in worst.items() if most}
 
 

@@ -18,8 +18,8 @@ from eventstore.trading import (
     ContractDefined,
     EquityMarked,
 )
+from projections.risk.contexts import AccountContext
 from projections.risk.limits.daily_loss import DailyLoss
-from projections.risk.proposals import CheckContext
 from projections.rules import HIGHER, LimitKind, Measure, Measured, Parameters
 from projections.views.limits.limit import Limit
 from tests.projections.checked_orders import (
@@ -347,7 +347,7 @@ def test_a_kind_of_ones_own_is_checked_by_its_own_figure(day: Day) -> None:
         name, parameters = "moon-phase", MoonParameters
 
         @override
-        def measure(self, context: CheckContext, limit: Limit, parameters: MoonParameters) -> Measure:
+        def measure(self, context: AccountContext, limit: Limit, parameters: MoonParameters) -> Measure:
             return Measure(Decimal(1), parameters.limit)
 
     day.limit("moon-phase", limit="2")

@@ -29,8 +29,8 @@ from eventstore.trading import (
     SessionOpened,
     Side,
 )
-from projections import risk
-from projections.risk import checking
+from projections import Book, risk
+from projections.risk import checking, exposures, holdings
 from projections.sessions import Calendar
 from projections.views.executions.view import ExecutionsView
 from projections.views.limits.view import LimitsView
@@ -308,32 +308,32 @@ def sell_one(day: Day, number: int) -> None:
 
 def test_a_record_folded_between_two_lookups_repeats_the_check(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     closing(day, 3)
-    numbers, of = iter(range(2)), day.book.positions.of
+    numbers, of = iter(range(2)), holdings.open_positions_of
 
-    def of_and_then_fold(account: str) -> Any:  # noqa: ANN401 - as the question's
-        found = of(account)
+    def of_and_then_fold(book: Book, account: str) -> Any:  # noqa: ANN401 - as the question's
+        found = of(book, account)
         for number in numbers:
             in_thread(lambda: sell_one(day, number))()  # noqa: B023 - called at once
             break
         return found
 
-    monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
+    monkeypatch.setattr(exposures, "open_positions_of", of_and_then_fold)
     assert check_order(day, SELL).verdict is REJECT
     assert list(numbers) == []
 
 
 def test_after_some_attempts_the_check_pauses_the_book(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
     closing(day, 9)
-    numbers, of, lock_held = iter(range(9)), day.book.positions.of, day.book._lock
+    numbers, of, lock_held = iter(range(9)), holdings.open_positions_of, day.book._lock
 
-    def of_and_then_fold(account: str) -> Any:  # noqa: ANN401 - as the question's
-        found = of(account)
+    def of_and_then_fold(book: Book, account: str) -> Any:  # noqa: ANN401 - as the question's
+        found = of(book, account)
         if not lock_held._is_owned():  # type: ignore[attr-defined]
             number = next(numbers)
             in_thread(lambda: sell_one(day, number))()
         return found
 
-    monkeypatch.setattr(day.book.positions, "of", of_and_then_fold)
+    monkeypatch.setattr(exposures, "open_positions_of", of_and_then_fold)
     assert check_order(day, SELL).verdict is REJECT
     assert next(numbers) == checking.ATTEMPTS
 

@@ -28,12 +28,17 @@ from eventstore.trading import (
     LockoutSet,
     OrderCanceled,
     OrderFilled,
+    OrderReplaceRequested,
+    OrderReported,
+    OrderStatus,
     OrderSubmitted,
+    PositionReported,
     PositionSide,
     QuoteReceived,
     SessionClosed,
     SessionOpened,
     Side,
+    TimeInForce,
     TradeBusted,
 )
 from projections import Book, risk
@@ -64,6 +69,10 @@ steps = st.one_of(
     st.tuples(st.just("fill"), symbols, sides, legs, few, prices),
     st.tuples(st.just("fill"), symbols, sides, legs, few, prices),
     st.tuples(st.just("work"), symbols, sides, legs, few),
+    st.tuples(st.just("short lived"), symbols, sides, few),
+    st.tuples(st.just("ask"), few),
+    st.tuples(st.just("say"), few),
+    st.tuples(st.just("hold"), symbols, few),
     st.tuples(st.just("end an order"), few),
     st.tuples(st.just("bust"), few),
     st.tuples(st.just("quote"), symbols, prices),
@@ -93,6 +102,8 @@ class History:
         self.number = 0
         self.fills: list[tuple[str, str]] = []
         self.append("account/A/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+        for symbol in SYMBOLS[::2]:
+            self.contract(symbol, 1, named=True)
 
     def append(self, stream: str, event: Event) -> None:
         self.book.append(stream, event, actor="desk")
@@ -119,6 +130,28 @@ class History:
     def work(self, symbol: str, side: Side, leg: PositionSide, quantity: int) -> None:
         event = OrderSubmitted(symbol=symbol, side=side, quantity=Decimal(quantity), position_side=leg)
         self.append(f"order/A/W{self.number}", event)
+
+    def short_lived(self, symbol: str, side: Side, quantity: int) -> None:
+        """Submit an order of the day, or one that expires."""
+        terms: list[dict[str, Any]] = [
+            {"time_in_force": TimeInForce.DAY},
+            {"expires_at": self.clock.now_ns() + 1},
+            {"expires_at": self.clock.now_ns() + 2 * HOUR},
+        ]
+        event = OrderSubmitted(symbol=symbol, side=side, quantity=Decimal(quantity), **terms[quantity - 1])
+        self.append(f"order/A/W{self.number}", event)
+
+    def ask(self, quantity: int) -> None:
+        for order in self.book.orders.open("A")[:1]:
+            self.append(f"order/A/{order.order_id}", OrderReplaceRequested(quantity=Decimal(2 * quantity)))
+
+    def say(self, filled: int) -> None:
+        for order in self.book.orders.open("A")[:1]:
+            event = OrderReported(status=OrderStatus.NEW, filled_quantity=Decimal(filled))
+            self.append(f"order/A/{order.order_id}", event)
+
+    def hold(self, symbol: str, quantity: int) -> None:
+        self.append(f"position/A/{symbol}", PositionReported(symbol=symbol, quantity=Decimal(quantity - 1)))
 
     def end_an_order(self, which: int) -> None:
         for order in self.book.orders.open("A")[:which]:

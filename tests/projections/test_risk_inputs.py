@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from eventstore import InvalidEvent
 from eventstore.trading import (
     CashKind,
     CashMoved,
+    ContractDefined,
     OrderReported,
     OrderStatus,
     QuoteReceived,
@@ -32,7 +34,7 @@ from tests.projections.checked_orders import (
     proposal,
     rejection,
 )
-from tests.projections.rules_day import NOON, SECOND, Day
+from tests.projections.rules_day import NOON, RESET, SECOND, Day, at
 
 # The order itself
 
@@ -78,7 +80,6 @@ def test_a_book_of_some_accounts_rejects_orders_of_others(day: Day) -> None:
     checked = risk.check(book, proposal(), NOON)
     assert checked.verdict is REJECT
     assert "does not fold account A" in checked.reason
-    assert risk.check(book, Cancel(account="A", order_id="O1"), NOON).reason.startswith("Cancel blocked: ")
     assert risk.check(book, Cancel(account="B", order_id="O1"), NOON).verdict is PASS
 
 
@@ -169,8 +170,6 @@ def test_concentration_rejects_without_equity(day: Day) -> None:
 
 
 def test_an_unknown_contract_rejects_where_its_multiplier_is_needed(day: Day) -> None:
-    day.limit("order-size", limit="9")
-    assert check_order(day, symbol="XYZ").verdict is PASS
     day.fill(BUY, "10", "XYZ")
     day.fill(SELL, "9", "XYZ")
     day.limit("daily-loss", limit="100")
@@ -237,32 +236,51 @@ def test_a_drawdown_in_another_currency_rejects(day: Day) -> None:
     assert "its currency is EUR, but the account's is USD" in rejection(day)
 
 
-def test_an_account_that_was_never_opened_is_checked_by_its_worst_currency(day: Day) -> None:
-    day.account = "B"
-    day.define("FDAX", "25", "EUR")
-    day.limit("daily-loss", limit="1000")
-    day.limit("daily-profit", target="2000")
-    assert check_order(day, account="B").verdict is PASS
-    for _ in range(2):
-        day.make("750")
-    day.fill(BUY, "15000", "FDAX")
-    day.fill(SELL, "14960", "FDAX")
-    assert "daily loss -1,000.00 of -1,000.00 EUR reached" in rejection(day, account="B")
-    day.limit("available-balance", minimum="1")
-    day.limit("trailing-drawdown", distance="1000")
-    reasons = [each.reason for each in check_order(day, account="B").findings if each.rule_id != "daily-loss"]
-    assert "available-balance cannot be judged: account B has no balance" in reasons
-    assert "trailing-drawdown cannot be judged: account B has no starting balance" in reasons
-
-
-def test_cash_alone_is_a_balance_but_no_starting_balance(day: Day) -> None:
+def test_an_account_that_was_never_opened_opens_nothing_and_closes_what_it_holds(day: Day) -> None:
+    day.account = "C"
+    never = "account C was never opened: append AccountOpened to account/C/-"
+    assert rejection(day, account="C") == never
     event = CashMoved(kind=CashKind.DEPOSIT, amount=Decimal(500), currency="USD")
-    day.book.append("account/B/-", event)
-    day.account = "B"
-    day.limit("available-balance", minimum="400", warn_at="1")
-    assert check_order(day, account="B").verdict is PASS
-    day.limit("available-balance", minimum="501")
-    assert rejection(day, account="B")
+    day.book.append("account/C/-", event)
+    day.fill(BUY, "5000", quantity="2")
+    assert rejection(day, account="C") == never
+    assert check_order(day, SELL, "2", account="C").verdict is PASS
+    assert rejection(day, side=SELL, quantity="3", account="C") == never
+    day.open_account()
+    assert check_order(day, account="C").verdict is PASS
+
+
+def test_a_contract_that_nobody_defined_is_only_closed(day: Day) -> None:
+    undefined = "contract XYZ is not defined: append ContractDefined to contract/-/XYZ"
+    assert rejection(day, symbol="XYZ") == undefined
+    day.fill(BUY, "10", "XYZ")
+    assert rejection(day, symbol="XYZ") == undefined
+    assert check_order(day, SELL, symbol="XYZ").verdict is PASS
+    day.define("XYZ", "1")
+    assert check_order(day, symbol="XYZ").verdict is PASS
+
+
+def test_a_contract_is_traded_until_the_trading_day_of_its_expiry_ends(day: Day) -> None:
+    event = ContractDefined(symbol="ESX6", multiplier=Decimal(50), currency="USD", expiry=date(2026, 11, 20))
+    day.book.append("contract/-/ESX6", event)
+    day.fill(BUY, "5000", "ESX6")
+    day.clock.set(RESET - 1)
+    day.quote("5000", "ESX6")
+    assert check_order(day, symbol="ESX6").verdict is PASS
+    day.clock.set(RESET)
+    assert rejection(day, symbol="ESX6") == (
+        "contract ESX6 expired on 2026-11-20: trade a later one, "
+        "or correct its expiry by ContractDefined in contract/-/ESX6"
+    )
+    assert check_order(day, SELL, symbol="ESX6").verdict is PASS, "what is held may be closed"
+
+
+def test_without_a_calendar_a_contract_expires_with_the_date_in_utc(day: Day) -> None:
+    day.book.sessions.calendars.clear()
+    event = ContractDefined(symbol="ESX6", multiplier=Decimal(50), currency="USD", expiry=date(2026, 11, 21))
+    day.book.append("contract/-/ESX6", event)
+    assert risk.check(day.book, proposal(symbol="ESX6"), at(22, 0) - 1).verdict is PASS
+    assert risk.check(day.book, proposal(symbol="ESX6"), at(22, 0)).verdict is REJECT
 
 
 # Orders with missing members
@@ -273,7 +291,7 @@ def test_a_working_order_of_unknown_quantity_rejects_where_it_would_count(day: D
     day.book.append("order/A/X", [OrderReported(status=OrderStatus.NEW)])
     open_orders = day.book.orders.open("A")
     assert [order.leaves for order in open_orders] == [None]
-    assert "working order X lacks symbol, side or quantity" in rejection(day)
+    assert "working order X lacks symbol, side or quantity: report them, or cancel it" in rejection(day)
     assert cancel(day).verdict is PASS
     day.fill(BUY, "5000")
     assert check_order(day, SELL).verdict is PASS, "its symbol is unknown"
@@ -286,4 +304,4 @@ def test_an_order_of_unknown_quantity_on_the_same_side_may_close_it_all(day: Day
     day.book.append("order/A/X", event)
     assert [order.leaves for order in day.book.orders.open("A")] == [None]
     assert check_order(day, SELL).verdict is REJECT
-    assert check_order(day, SELL, reduce_only=True).verdict is PASS
+    assert check_order(day, SELL, reduce_only=True).verdict is REJECT, "the other order may open one after it"

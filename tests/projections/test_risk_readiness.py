@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import ClassVar
 
 import pytest
@@ -13,6 +14,7 @@ from eventstore import Event
 from eventstore.trading import (
     LimitsSet,
     LockoutSet,
+    OrderFilled,
 )
 from projections import risk
 from projections.risk.policies import Decision, Policies, Policy, PolicyFailure, Trigger
@@ -23,6 +25,8 @@ from tests.projections.checked_orders import (
     SELL,
     cancel,
     check_order,
+    lock,
+    park,
     proposal,
     rejection,
     set_elsewhere,
@@ -30,7 +34,7 @@ from tests.projections.checked_orders import (
 from tests.projections.rules_day import NOON, Day
 
 
-def test_a_book_behind_its_log_rejects_new_exposure_only(day: Day) -> None:
+def test_a_book_behind_its_log_rejects_new_exposure_and_catches_up_for_a_reduction(day: Day) -> None:
     day.fill(BUY, "5000")
     day.quote("5000")
     set_elsewhere(day, "order-size", limit="0.5")
@@ -39,8 +43,23 @@ def test_a_book_behind_its_log_rejects_new_exposure_only(day: Day) -> None:
             rejection(day)
             == f"the book is at position {day.book.position}, behind its log or closed: refresh it or reopen it"
         )
-        assert check_order(day, SELL).verdict is PASS
+        assert check_order(day, SELL).verdict is REJECT, "what is held is not certain"
+    assert check_order(day, SELL).verdict is PASS
     assert check_order(day).rule_id == "order-size"
+
+
+def test_a_reduction_is_judged_by_what_others_have_sold_meanwhile(day: Day) -> None:
+    day.fill(BUY, "5000", quantity="2")
+    lock(day)
+    sold = OrderFilled(trade_id="elsewhere", symbol="ES", side=SELL, quantity=Decimal(2), price=Decimal(5_000))
+    day.store.append("order/A/elsewhere", sold)
+    assert check_order(day, SELL, "2").rule_id == "desk"
+
+
+def test_a_closed_book_rejects_reductions_too(day: Day) -> None:
+    day.fill(BUY, "5000")
+    day.book.close()
+    assert "behind its log or closed" in rejection(day, side=SELL)
 
 
 def test_a_closed_book_rejects_and_one_of_the_past_does_not(day: Day) -> None:
@@ -91,14 +110,6 @@ def test_a_parked_input_rejects_new_exposure_and_no_reduction(
     assert check_order(day, SELL).verdict is PASS
     retry(day, view)
     assert check_order(day).verdict is PASS
-
-
-def park(day: Day, view: str) -> None:
-    """Let a view fail on the next record of the account."""
-    slot = day.book._fold.slots[view]
-    error = projections.view.PartitionParked(view, "A", day.book.position, ValueError("broken"))
-    slot.parked["A"] = error
-    slot.change_counts["A"] = slot.change_counts.get("A", 0) + 1
 
 
 def retry(day: Day, view: str) -> None:

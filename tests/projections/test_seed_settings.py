@@ -65,7 +65,7 @@ def test_a_file_sets_all_settings_of_an_account_at_once(store: EventStore, tmp_p
 
 
 def test_every_setting_there_is_can_be_set_by_a_file(tmp_path: Path) -> None:
-    more = '\n[accounts.A.settings]\nbalance_kind = "cash"\nsecond_approver = "risk"\n'
+    more = '\n[accounts.A.settings]\nbalance_kind = "wallet"\nsecond_approver = "risk"\n'
     text = SETTINGS.replace("\n[accounts.A.settings]\n", more)
     found = written(tmp_path, text).settings["A"]
     assert [name for name in AccountConfigured.__struct_fields__ if getattr(found, name) is None] == []

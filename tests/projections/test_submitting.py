@@ -27,6 +27,7 @@ from eventstore.trading import (
     LimitsSet,
     LockoutSet,
     OrderCanceled,
+    OrderReplaceRequested,
     OrderSubmitted,
     RiskChecked,
     Side,
@@ -227,6 +228,30 @@ def test_an_order_id_that_is_recorded_already_is_rejected(day: Day) -> None:
         assert (sent.answer.verdict, sent.answer.rule_id, types(sent.records)) == (REJECT, "input", ["RiskChecked"])
         assert sent.answer.reason == ("Order blocked: order O-1 is recorded already: give a new order an id of its own")
     assert day.store.version("order/A/O-1") == 1
+
+
+# Replacements
+
+
+def test_a_replacement_is_checked_with_its_total_and_appended(day: Day) -> None:
+    day.limit("maximum-position", limit="5")
+    submit(day, event=order("2"))
+    sent = submit(day, event=OrderReplaceRequested(quantity=Decimal(5)))
+    assert (sent.answer.passed, types(sent.records), sent.records[0].version) == (True, ["OrderReplaceRequested"], 2)
+    assert submit(day, event=OrderReplaceRequested(quantity=Decimal(6))).answer.rule_id == "maximum-position"
+
+
+def test_a_replacement_of_an_unknown_order_is_rejected(day: Day) -> None:
+    sent = submit(day, event=OrderReplaceRequested(quantity=Decimal(5)))
+    assert (sent.answer.rule_id, types(sent.records)) == ("input", ["RiskChecked"])
+
+
+def test_a_retried_replacement_finds_itself(day: Day) -> None:
+    day.limit("maximum-position", limit="5")
+    submit(day, event=order("2"))
+    first = submit(day, event=OrderReplaceRequested(quantity=Decimal(5)), key="r")
+    day.book.append("order/A/O-1", OrderCanceled())
+    assert list(submit(day, event=OrderReplaceRequested(quantity=Decimal(5)), key="r").records) == list(first.records)
 
 
 # Causes and arguments

@@ -10,15 +10,16 @@ from typing_extensions import override
 
 from eventstore.trading import Verdict
 from projections.decimals import ZERO
+from projections.risk.contexts import balance_of
+from projections.risk.contexts import by_name as figure_of
 from projections.risk.limits.kind import Compared, LimitKind, Measure
 from projections.risk.limits.sentences import money, unit_of
-from projections.risk.proposals import MissingInput, balance_of
-from projections.risk.proposals import by_name as figure_of
+from projections.risk.proposals import MissingInput
 from projections.views.limits.directions import LOWER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
 
 if TYPE_CHECKING:
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
 
 
@@ -55,7 +56,7 @@ class AvailableBalance(LimitKind[AvailableBalanceParameters]):
     compared: ClassVar[Compared] = Compared.BELOW
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: AvailableBalanceParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: AvailableBalanceParameters) -> Measure:
         account = context.cache.account
         if account is None:
             msg = f"account {context.account} has no balance"
@@ -87,7 +88,7 @@ class AvailableBalance(LimitKind[AvailableBalanceParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: AvailableBalanceParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: AvailableBalanceParameters, measure: Measure, verdict: Verdict
     ) -> str:
         return (
             f"available balance {money(measure.parts.balance)}{unit_of(measure.currency)}, "
@@ -95,7 +96,7 @@ class AvailableBalance(LimitKind[AvailableBalanceParameters]):
         )
 
 
-def _margins(context: CheckContext, parameters: AvailableBalanceParameters) -> Decimal:
+def _margins(context: AccountContext, parameters: AvailableBalanceParameters) -> Decimal:
     """Return the margin of the worst-case positions in all symbols but the order's."""
     exposures = context.other_exposures()
     return sum((most * figure_of(context.cache, symbol, parameters.margins, ZERO) for symbol, most in exposures), ZERO)

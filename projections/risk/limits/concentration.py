@@ -16,7 +16,7 @@ from projections.views.limits.parameters import Parameters, not_below_zero
 
 if TYPE_CHECKING:
     from eventstore.trading import Verdict
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
 
 
@@ -39,7 +39,7 @@ class Concentration(LimitKind[ConcentrationParameters]):
     compared: ClassVar[Compared] = Compared.EXCEEDED
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: ConcentrationParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: ConcentrationParameters) -> Measure:
         equity = context.equity()
         if equity <= ZERO:
             msg = f"the equity of account {context.account} is {money(equity)}, so that no share of it can be computed"
@@ -50,7 +50,7 @@ class Concentration(LimitKind[ConcentrationParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: ConcentrationParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: ConcentrationParameters, measure: Measure, verdict: Verdict
     ) -> str:
         share, most = measure.figure * 100, measure.limit * 100
         return f"{share:.1f} % of equity in {context.symbol}, at most {most:.1f} % allowed"

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.limits.limit import Limit
 
 _HUNDRED = 100
@@ -70,7 +70,7 @@ class Consistency(LimitKind[ConsistencyParameters]):
     types: ClassVar[tuple[type[Event], ...]] = (SessionClosed,)
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: ConsistencyParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: ConsistencyParameters) -> Measure:
         return _measure(context.book, context.account, _currency(context.book, context.account, parameters), parameters)
 
     @override

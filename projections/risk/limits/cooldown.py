@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.executions.trip import RoundTrip
     from projections.views.limits.limit import Limit
 
@@ -93,7 +93,7 @@ class Cooldown(LimitKind[CooldownParameters]):
     )
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: CooldownParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: CooldownParameters) -> Measure:
         trips = context.book.trips.of(context.account)
         results = _results(context.book, trips, context.currency)
         if parameters.losing_trips is not None:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.sessions import TradingDay
     from projections.views.limits.limit import Limit
     from projections.views.sessions import Session
@@ -106,7 +106,7 @@ class Hours(WhileInBreach[HoursParameters]):
     )
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: HoursParameters) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: HoursParameters) -> Measure | None:
         hours = _hours(context.book, context.account, context.at, parameters)
         if hours.closes_at is None:
             return None
@@ -114,7 +114,7 @@ class Hours(WhileInBreach[HoursParameters]):
         return Measure(Decimal(min(max(context.at - hours.opens_at, 0), lasts)), Decimal(lasts))
 
     @override
-    def check(self, context: CheckContext, limit: Limit, parameters: HoursParameters) -> Finding | None:
+    def check(self, context: AccountContext, limit: Limit, parameters: HoursParameters) -> Finding | None:
         names = context.cache.names(context.symbol or "")
         if parameters.symbols and not set(names) & set(parameters.symbols):
             return None

@@ -11,9 +11,9 @@ from eventstore.trading import Verdict
 from projections.book import Book
 from projections.decimals import FIXED, ZERO
 from projections.fold_reader import FoldReader
+from projections.risk.contexts import AccountContext
 from projections.risk.limits.kind import KINDS, Compared, Finding
 from projections.risk.limits.shipped import SHIPPED
-from projections.risk.proposals import CheckContext
 from projections.valuation import Standing, unknown
 from projections.views.limits.headroom import Headroom, provide
 from projections.views.limits.parameters import BadLimit, UnknownKind, is_disabled, kind_of, read
@@ -42,7 +42,7 @@ class Judge(NamedTuple):
     group: str | None = None
     error: str = ""
 
-    def find(self, context: CheckContext) -> Finding | None:
+    def find(self, context: AccountContext) -> Finding | None:
         """Return the finding on an order; what cannot be judged rejects it."""
         if self.kind is None:
             return Finding(self.limit.rule_id, Verdict.REJECT, reason=self.error)
@@ -54,7 +54,7 @@ class Judge(NamedTuple):
             reason = f"{self.limit.rule_id} cannot be judged: {message_of(error)}"
             return Finding(self.limit.rule_id, Verdict.REJECT, reason=reason)
 
-    def headroom(self, context: CheckContext) -> Headroom:
+    def headroom(self, context: AccountContext) -> Headroom:
         """Return how the account stands to the limit."""
         if self.kind is None:
             return self._unjudged(unknown(self.error))
@@ -86,7 +86,7 @@ def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, .
 def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
     """Return how an account stands to each of its limits in force, in the order in which orders are checked."""
     with derived_from(at), decimal.localcontext(FIXED):
-        context, found = CheckContext(book, account, at), []
+        context, found = AccountContext(book, account, at), []
         groups, is_converted = context.cache.groups, context.cache.is_converted
         for judge in judges_of(context.cache):
             group, key = None if is_converted else judge.group, ("headroom", judge.limit.position)

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.limits.breaches import Breach
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.limits.limit import Limit
 
 P = TypeVar("P", bound=Parameters)
@@ -107,14 +107,14 @@ class LimitKind(Policy, Generic[P]):
             register(cls.name, cls.parameters)
             KINDS[cls.name] = cls
 
-    def measure(self, context: CheckContext, limit: Limit, parameters: P) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: P) -> Measure | None:
         """Return the figure as it is or, in the context of an order, as it would be; None where no limit applies.
 
         Raise a StoreError where it cannot be computed. It runs in the decimal context projections.decimals.FIXED.
         """
         return None
 
-    def sentence(self, context: CheckContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
+    def sentence(self, context: AccountContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
         """Return what a trader reads about an order that does not pass, or passes with a warning."""
         return f"{self.name} {measure.figure:f} of {measure.limit:f}"
 
@@ -129,7 +129,7 @@ class LimitKind(Policy, Generic[P]):
 
     # Before an order
 
-    def check(self, context: CheckContext, limit: Limit, parameters: P) -> Finding | None:
+    def check(self, context: AccountContext, limit: Limit, parameters: P) -> Finding | None:
         """Return the finding on an order; None where the limit does not apply to it."""
         measure = self.measure(context, limit, parameters)
         if measure is None:

@@ -24,9 +24,11 @@ from eventstore.trading import (
     OrderReduced,
     OrderRejected,
     OrderReplaced,
+    OrderReplaceRequested,
     OrderReported,
     OrderSubmitted,
     PositionAdjusted,
+    PositionReported,
     SessionOpened,
     SessionReset,
     TradeBusted,
@@ -36,12 +38,12 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import figures_of
 from projections.risk.caches import risk_cache
+from projections.risk.contexts import balance_of
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import Compared, Measure
 from projections.risk.limits.results import sentence
 from projections.risk.limits.while_in_breach import WhileInBreach
-from projections.risk.proposals import balance_of
 from projections.views.limits.directions import ACTION, EITHER, HIGHER, LOWER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
 
@@ -53,8 +55,8 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.risk.account_figures import AccountFigures
     from projections.risk.cache import RiskCache
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.limits.limit import Limit
 
 ONE = Decimal(1)
@@ -102,6 +104,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderSubmitted,
         OrderAccepted,
+        OrderReplaceRequested,
         OrderReplaced,
         OrderReduced,
         OrderFilled,
@@ -113,6 +116,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         TradeBusted,
         TradeCorrected,
         PositionAdjusted,
+        PositionReported,
         CashMoved,
         AccountOpened,
         AccountReopened,
@@ -123,7 +127,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
     )
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: MaximumContractsParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: MaximumContractsParameters) -> Measure:
         most = _most(context.figures, parameters)
         cache, symbol = context.cache, context.symbol
         # The other symbols' part is the same for the next order in this one.
@@ -136,7 +140,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: MaximumContractsParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: MaximumContractsParameters, measure: Measure, verdict: Verdict
     ) -> str:
         return f"{measure.figure:f} of at most {measure.limit:f} contracts, working orders counted"
 
@@ -146,7 +150,8 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
     ) -> Iterable[Breach]:
         account, now = trigger.account, now_of(trigger)
         cache = risk_cache(book, account, now)
-        held = {symbol: most for symbol, most in cache.exposure.worst_case.items() if most}
+        # Without reports of positions that may still be explained: one wrong report must not lock an account.
+        held = {symbol: most for symbol, most in cache.confirmed_exposure.worst_case.items() if most}
         with decimal.localcontext(FIXED):
             total, most = _weighted(cache, held.items(), parameters), _least(book, account, now, parameters)
             symbol = next(iter(held)) if len(held) == 1 else None

@@ -14,7 +14,7 @@ from projections.views.limits.directions import Measured
 
 if TYPE_CHECKING:
     from eventstore.trading import Verdict
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
     from projections.views.limits.parameters import Parameters
 
@@ -34,7 +34,7 @@ class MaximumPosition(LimitKind[MaximumPositionParameters]):
     compared: ClassVar[Compared] = Compared.EXCEEDED
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: MaximumPositionParameters) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: MaximumPositionParameters) -> Measure | None:
         if context.symbol is not None:
             most = parameters.most(context.cache, context.symbol)
             return None if most is None else Measure(context.exposure(), most, parts=context.symbol)
@@ -48,7 +48,7 @@ class MaximumPosition(LimitKind[MaximumPositionParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: MaximumPositionParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: MaximumPositionParameters, measure: Measure, verdict: Verdict
     ) -> str:
         return f"position {measure.figure:f} of at most {measure.limit:f} in {context.symbol}, working orders counted"
 

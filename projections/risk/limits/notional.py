@@ -9,9 +9,9 @@ import msgspec
 from typing_extensions import override
 
 from projections.decimals import ZERO
+from projections.risk.contexts import by_name as figure_of
 from projections.risk.limits.kind import Compared, LimitKind, Measure
 from projections.risk.limits.results import amounts
-from projections.risk.proposals import by_name as figure_of
 from projections.views.limits.directions import HIGHER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventstore.trading import Verdict
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
 
 _Table = dict[str, Decimal]
@@ -62,7 +62,7 @@ class Notional(LimitKind[NotionalParameters]):
     compared: ClassVar[Compared] = Compared.EXCEEDED
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: NotionalParameters) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: NotionalParameters) -> Measure | None:
         # Of several limits the one that is nearest, or exceeded by most.
         nearest = max(_compared(context, parameters), key=lambda each: each.used, default=None)
         if nearest is None:
@@ -71,13 +71,13 @@ class Notional(LimitKind[NotionalParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: NotionalParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: NotionalParameters, measure: Measure, verdict: Verdict
     ) -> str:
         said = amounts(measure.figure, measure.limit, measure.currency)
         return f"notional value {said} {measure.parts}, working orders counted"
 
 
-def _compared(context: CheckContext, parameters: NotionalParameters) -> Iterator[_Compared]:
+def _compared(context: AccountContext, parameters: NotionalParameters) -> Iterator[_Compared]:
     for symbol in context.symbols():
         most = figure_of(context.cache, symbol, parameters.limits, None)
         if most is not None:

@@ -16,7 +16,7 @@ from projections.views.limits.directions import HIGHER, Measured
 from projections.views.limits.parameters import Parameters, above_zero
 
 if TYPE_CHECKING:
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
 
 
@@ -57,7 +57,7 @@ class OrderPrice(LimitKind[OrderPriceParameters]):
     compared: ClassVar[Compared] = Compared.EXCEEDED
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: OrderPriceParameters) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: OrderPriceParameters) -> Measure | None:
         order = context.order
         if order is None or (order.limit_price is None and order.stop_price is None):
             return None
@@ -74,7 +74,7 @@ class OrderPrice(LimitKind[OrderPriceParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: OrderPriceParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: OrderPriceParameters, measure: Measure, verdict: Verdict
     ) -> str:
         found: _Priced = measure.parts
         most = f"{measure.limit:f} ticks" if parameters.share is None else f"{parameters.share:.2%}"
@@ -83,7 +83,7 @@ class OrderPrice(LimitKind[OrderPriceParameters]):
         return f"price {found.given:f} is {verb} {money(found.furthest)}, {place}"
 
 
-def _unit(context: CheckContext, price: Decimal, parameters: OrderPriceParameters) -> tuple[Decimal, Decimal]:
+def _unit(context: AccountContext, price: Decimal, parameters: OrderPriceParameters) -> tuple[Decimal, Decimal]:
     """Return what a distance is divided by, and how much may come of it."""
     if parameters.share is not None:
         # A negative price is as far from zero as a positive one.

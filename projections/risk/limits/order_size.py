@@ -12,7 +12,7 @@ from projections.views.limits.directions import Measured
 
 if TYPE_CHECKING:
     from eventstore.trading import Verdict
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
     from projections.views.limits.parameters import Parameters
 
@@ -30,7 +30,7 @@ class OrderSize(LimitKind[OrderSizeParameters]):
     compared: ClassVar[Compared] = Compared.EXCEEDED
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: OrderSizeParameters) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: OrderSizeParameters) -> Measure | None:
         if context.symbol is None:
             return None
         most = parameters.most(context.cache, context.symbol)
@@ -38,6 +38,6 @@ class OrderSize(LimitKind[OrderSizeParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: OrderSizeParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: OrderSizeParameters, measure: Measure, verdict: Verdict
     ) -> str:
         return f"order of {measure.figure:f}, at most {measure.limit:f} {context.symbol}"

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.limits.results import PeriodResult
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.limits.limit import Limit
 
 P = TypeVar("P", bound=ResultParameters)
@@ -90,7 +90,7 @@ class ResultKind(ValuedKind[P]):
         return Used(-result.amount if self.is_loss else result.amount)
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: P) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: P) -> Measure | None:
         figures = context.figures
         results = tuple(period_results(figures, parameters, basis=parameters.basis, week=self.of_week))
         # Without a currency of the account's own none is preferred: the result nearest to the limit counts.
@@ -102,7 +102,7 @@ class ResultKind(ValuedKind[P]):
         return Measure(used.amount, self.most(parameters), standing, reserve, result.currency, used)
 
     @override
-    def sentence(self, context: CheckContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
+    def sentence(self, context: AccountContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
         sign = -1 if self.is_loss else 1
         said = f"{self.what} {amounts(sign * measure.figure, sign * measure.limit, measure.currency)}"
         said += f"{measure.parts.suffix}{reserved(measure.reserve)}"

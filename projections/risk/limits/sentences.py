@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from projections.book import Book
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
 
 _CENT, _SHOWN = Decimal("0.01"), Decimal("0.00000001")
 # Eight decimals more must fit into the 34 digits of the decimal context.
@@ -57,7 +57,7 @@ def until(book: Book, account: str, at: int | None) -> str:
     return "locked without end" if at is None else f"locked until {instant(book, account, at)}"
 
 
-def haircut_of(context: CheckContext, converted: Decimal) -> Decimal:
+def haircut_of(context: AccountContext, converted: Decimal) -> Decimal:
     """Return by how much the account's haircut on converted amounts narrows headroom; it changes no figure."""
     haircut = context.cache.configuration.haircut
     return converted * haircut if haircut else ZERO
@@ -72,7 +72,7 @@ def unit_of(currency: str | None) -> str:
 
 
 def lock_suffix(
-    context: CheckContext,
+    context: AccountContext,
     reached: bool,  # noqa: FBT001 - internal
     verdict: Verdict,
     find: Callable[..., TradingPeriod] = day_of,

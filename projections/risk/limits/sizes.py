@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from typing_extensions import override
 
-from projections.risk.proposals import by_name as figure_of
+from projections.risk.contexts import by_name as figure_of
 from projections.views.limits.directions import HIGHER, Measured, by_name
 from projections.views.limits.parameters import Parameters, not_below_zero
 

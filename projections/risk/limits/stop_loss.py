@@ -10,9 +10,10 @@ from typing_extensions import override
 from eventstore import UnknownContract
 from eventstore.trading import Side
 from projections.decimals import ZERO
+from projections.risk.contexts import known
 from projections.risk.limits.kind import Compared, LimitKind, Measure
 from projections.risk.limits.results import amounts
-from projections.risk.proposals import MissingInput, known
+from projections.risk.proposals import MissingInput
 from projections.views.executions.payoffs import closing_points
 from projections.views.executions.prices import value_of
 from projections.views.limits.directions import HIGHER, Measured
@@ -21,7 +22,7 @@ from projections.views.valuing import currency_of
 
 if TYPE_CHECKING:
     from eventstore.trading import Verdict
-    from projections.risk.proposals import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
 
 
@@ -47,7 +48,7 @@ class StopLoss(LimitKind[StopLossParameters]):
     compared: ClassVar[Compared] = Compared.EXCEEDED
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: StopLossParameters) -> Measure | None:
+    def measure(self, context: AccountContext, limit: Limit, parameters: StopLossParameters) -> Measure | None:
         order, contract = context.order, context.contract
         if order is None:
             return None
@@ -74,6 +75,6 @@ class StopLoss(LimitKind[StopLossParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: StopLossParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: StopLossParameters, measure: Measure, verdict: Verdict
     ) -> str:
         return f"loss at the stop {amounts(measure.figure, measure.limit, measure.currency)}"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.limits.limit import Limit
 
 ONE = Decimal(1)
@@ -42,7 +42,7 @@ class SymbolBlock(WhileInBreach[SymbolBlockParameters]):
     types: ClassVar[tuple[type[Event], ...]] = (LimitsSet, LockoutCleared, SessionOpened, SessionReset)
 
     @override
-    def check(self, context: CheckContext, limit: Limit, parameters: SymbolBlockParameters) -> Finding:
+    def check(self, context: AccountContext, limit: Limit, parameters: SymbolBlockParameters) -> Finding:
         symbols = parameters.symbols
         # A name that no contract has may be any of them.
         blocked = context.cache.named_in(context.symbol or "", symbols) if symbols else []

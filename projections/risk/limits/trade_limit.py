@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from eventstore import Event
     from eventstore.trading import Verdict
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.views.executions.counters import Count
     from projections.views.limits.limit import Limit
 
@@ -91,12 +91,12 @@ class TradeLimit(LimitKind[TradeLimitParameters]):
             yield limit, replace(parameters, action=EnforcementAction.NONE, allows=Allows.REDUCE_ONLY)
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: TradeLimitParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: TradeLimitParameters) -> Measure:
         return _measure(context.cache.counts, parameters)
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: TradeLimitParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: TradeLimitParameters, measure: Measure, verdict: Verdict
     ) -> str:
         return _said(measure, parameters) + lock_suffix(context, measure.figure >= measure.limit, verdict)
 

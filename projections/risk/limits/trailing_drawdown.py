@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
-    from projections.risk.proposals import CheckContext
     from projections.valuation import Standing
     from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.limit import Limit
@@ -81,7 +81,7 @@ class TrailingDrawdown(ValuedKind[TrailingDrawdownParameters]):
     types: ClassVar[tuple[type[Event], ...]] = (*EVENTS, EquityMarked)
 
     @override
-    def measure(self, context: CheckContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Measure:
+    def measure(self, context: AccountContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Measure:
         found = Drawdown.of(context.figures, parameters)
         if context.cache.capital is None:
             msg = f"account {context.account} has no starting balance"
@@ -98,7 +98,7 @@ class TrailingDrawdown(ValuedKind[TrailingDrawdownParameters]):
 
     @override
     def sentence(
-        self, context: CheckContext, parameters: TrailingDrawdownParameters, measure: Measure, verdict: Verdict
+        self, context: AccountContext, parameters: TrailingDrawdownParameters, measure: Measure, verdict: Verdict
     ) -> str:
         figure, floor = measure.parts
         said = f"{_named(parameters)} {money(figure)}{unit_of(measure.currency)}"

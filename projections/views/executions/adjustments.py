@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from projections.views.executions.anomalies import TradeAnomalyKind
 from projections.views.executions.items import Item, ItemKind, counted_at, is_ahead
-from projections.views.executions.reported import report_of
+from projections.views.executions.reported import is_repeated, report_of
 from projections.views.executions.settling import change_items, place, settle_now
 from projections.views.executions.state import ExecutionsState, mark, opened
 
@@ -70,11 +70,15 @@ def set_report(state: ExecutionsState, shared: ExecutionsState, event: PositionR
     # A time that the log has not reached yet is from a clock that runs ahead: it must not outlast all later reports.
     if known is not None and record.occurred_at < known <= record.recorded_at:
         return
+    if is_repeated(event, record.occurred_at, record.recorded_at, state.holdings[key].report):
+        return
     settle_now(state, key, record.recorded_at)
-    # A report may be recorded after a fill that it does not know of yet: what counts is when each happened.
     trades = (each for each in reversed(state.windows[key].items) if each.kind is ItemKind.TRADE)
-    last = next(trades, None)
-    report = report_of(event, record.occurred_at, None if last is None else last.at)
+    times, held = (record.occurred_at, record.recorded_at), state.holdings[key].totals.quantity
+    report = report_of(event, times, (held, trades), state.holdings[key].report)
+    if record.occurred_at < state.windows[key].fixed[0]:
+        # It is of before the position was last flat: what was held then is not known any more.
+        report = replace(report, superseded=True, here=report.quantity, differs_twice=False)
     if report.quantity == state.holdings[key].totals.quantity and record.occurred_at > state.windows[key].last_at:
         confirm(state, key)
     state.holdings[key] = replace(state.holdings[key], report=report, last_record=record.position)

@@ -14,7 +14,7 @@ from projections.views.executions.fees import with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
 from projections.views.executions.position_totals import LOTS_MAX, RESIDUE_DIGITS, traded, traded_to
-from projections.views.executions.reported import superseded
+from projections.views.executions.reported import after_item
 from projections.views.executions.state import TRIPS_MAX, ExecutionsState, Holding, TermsPoints, Traded
 from projections.views.executions.trip import OpenTrip, counted, ended, repriced
 from projections.views.executions.window import (
@@ -90,7 +90,7 @@ def append(state: ExecutionsState, key: str, window: Window, item: Item, recorde
         holding.side,
         after,
         with_fees(holding.fees, fees) if fees else holding.fees,
-        report if report.quantity is None else superseded(report, left, by_fill=bool(count)),
+        report if report.quantity is None else after_item(report, item, left, recorded_at),
         holding.anomalies,
         window.marks,
         with_figures(holding.traded, quantity, price or ZERO) if count else holding.traded,
@@ -141,7 +141,7 @@ def append_trade(state: ExecutionsState, key: str, window: Window, item: Item, r
         _NET,
         after,
         with_fees(holding.fees, fees) if fees else holding.fees,
-        report if report.quantity is None else superseded(report, left, by_fill=True),
+        report if report.quantity is None else after_item(report, item, left, recorded_at),
         holding.anomalies,
         window.marks,
         with_figures(holding.traded, quantity, price),

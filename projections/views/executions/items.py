@@ -141,6 +141,15 @@ class Item(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return self.history or (Figures((self.at, self.log_position), self.quantity, self.price),)
 
     @property
+    def moved(self) -> Decimal:
+        """By how much it changes the position: what a fee takes of the coin bought is not held."""
+        return self.quantity - self.taken if self.coin else self.quantity
+
+    @property
+    def is_trade(self) -> bool:
+        return self.kind is ItemKind.TRADE
+
+    @property
     def busted(self) -> bool:
         return not self.quantity
 

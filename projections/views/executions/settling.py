@@ -15,7 +15,7 @@ from projections.views.executions.fees import negated, with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of, with_fees_taken
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
 from projections.views.executions.prices import quotient
-from projections.views.executions.reported import superseded
+from projections.views.executions.reported import after_trade, explained, superseded
 from projections.views.executions.state import ExecutionsState, Holding, Unsettled, mark
 from projections.views.executions.window import (
     NOTHING,
@@ -84,7 +84,7 @@ def _insert(
         scales = True
         settle_now(state, key, recorded_at)
     before = state.unsettled.get(key) or Unsettled(recorded_at, tuple(window.items))
-    count_item(state, key, item, recorded_at)
+    count_item(state, key, item, recorded_at, moves=standing is None)
     where = place_of(item)
     if standing is not None:
         item = replace(item, gap=window.items[standing].log_position)
@@ -102,7 +102,9 @@ def _insert(
         absorb(window, standing + (index <= standing), index, in_position(item).quantity)
     state.unsettled[key] = before
     fixed: list[Item] = []
-    if scales or index == len(window.items) - 1 or len(window.items) > window_limits.WINDOW_MAX:
+    # A report that differs is explained by the very fill that leaves the reported quantity, whatever the page has next.
+    at_once = scales or state.holdings[key].report.differs
+    if at_once or index == len(window.items) - 1 or len(window.items) > window_limits.WINDOW_MAX:
         folded = settle_now(state, key, recorded_at)
         if folded is not None and index == folded.opened == len(window.items) - 1 and not window.is_held_open(index):
             fix(state, key, index)
@@ -172,9 +174,10 @@ def absorb(window: Window, standing: int, index: int, change: Decimal) -> None:
         items[standing] = replace(items[standing], quantity=items[standing].quantity - change)
 
 
-def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int) -> None:
-    """Count a new item's fees, and a trade, on its day and in its holding."""
+def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int, *, moves: bool) -> None:
+    """Count a new item's fees, and a trade, on its day and in its holding; `moves`: no reconciliation stood for it."""
     holding = state.holdings[key]
+    report = superseded(holding.report, holding.totals.quantity + item.quantity, by_fill=item.kind is _TRADE)
     entry = _counts(item)
     if entry is not None:
         state.ledger.correct(item.at, item.log_position, ledger_key(key, item.terms), entry)
@@ -184,7 +187,7 @@ def count_item(state: ExecutionsState, key: str, item: Item, recorded_at: int) -
         holding,
         fees=with_fees(holding.fees, item.charged) if item.fees else holding.fees,
         traded=with_trade(holding.traded, item),
-        report=superseded(holding.report, holding.totals.quantity + item.quantity, by_fill=item.kind is _TRADE),
+        report=after_trade(report, item, recorded_at) if moves else report,
         last_record=max(holding.last_record, item.log_position),
     )
 
@@ -237,7 +240,7 @@ def refold(
     _recount(state, key, [trip for _, each in before for trip in each.trips], new.trips, recorded_at)
     window.trips, window.trip, window.marks = tuple(new.trips), new.trip, tuple(new.marks)
     window.last_at = (place_of(items[-1]) if items else window.fixed)[0]
-    report = superseded(holding.report, new.totals.quantity, by_fill=False)
+    report = explained(superseded(holding.report, new.totals.quantity, by_fill=False), new.totals.quantity)
     state.holdings[key] = replace(holding, totals=new.totals, report=report, marks=window.marks)
     return new
 

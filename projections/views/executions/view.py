@@ -61,7 +61,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 8
+    revision: ClassVar[int] = 9
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,

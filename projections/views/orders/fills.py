@@ -49,10 +49,12 @@ def filled(order: Order, state: OrdersState, event: trading.OrderFilled, log_pos
         return replace(order, last_position=log_position)
     quantity = fill.quantity
     if not quantity:
-        # It was busted before it was recorded, or counts for another order.
-        return _described(replace(order, last_position=log_position), event)
+        # It was busted before it was recorded, or counts for another order: a report may have counted it.
+        return _described(_explained(replace(order, last_position=log_position), event.quantity), event)
     base, status, leaves = order.base, order.status, order.leaves
     cumulative = add(order.cumulative, quantity)
+    if order.unexplained:
+        order = _explained(order, quantity)
     # A fill is a fact whatever the order's state: it counts on a closed order too, but does not reopen it.
     if base in CLOSED:
         _mark_late_fill(order, cumulative, found)
@@ -76,6 +78,11 @@ def filled(order: Order, state: OrdersState, event: trading.OrderFilled, log_pos
         last_position=log_position,
     )
     return order if order.symbol is not None else _described(order, event)
+
+
+def _explained(order: Order, quantity: Decimal) -> Order:
+    """Return the order with a part of what was reported as filled accounted for."""
+    return replace(order, unexplained=max(ZERO, subtract(order.unexplained, quantity)))
 
 
 def _described(order: Order, event: trading.OrderFilled) -> Order:

@@ -59,7 +59,7 @@ class OrderFold:
         self.change_until(record.position - 1)
         event, fills_nothing = self._as_said(event, record.position)
         order = self.order or Order(self._account, self._order_id, record.position, 0)
-        order = step(self._state, transition, order, event, record.position)
+        order = step(self._state, transition, order, event, record)
         if fills_nothing:
             order = marked(self._state, order, record.position, [OrderAnomalyKind.DUPLICATE_TRADE])
         self.order, self.last_record = order, record.position

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import msgspec
 
+from eventstore import Instant
 from eventstore.trading import OrderStatus, OrderSubmitted, OrderType, PositionSide, Side, TimeInForce
 from projections.decimals import FIXED, ZERO
 
@@ -14,6 +15,11 @@ work again after a bust."""
 CLOSED = ENDED | {OrderStatus.FILLED}
 LIVE = frozenset(OrderStatus) - CLOSED - {OrderStatus.UNKNOWN}
 """Neither closed nor UNKNOWN."""
+FOR_THE_DAY = frozenset({
+    TimeInForce.DAY, TimeInForce.AT_THE_OPENING, TimeInForce.AT_THE_CLOSE, TimeInForce.IMMEDIATE_OR_CANCEL,
+    TimeInForce.FILL_OR_KILL,
+})  # fmt: skip
+"""What ends with its trading day, at the latest."""
 
 
 class OrderAnomalyKind(enum.StrEnum):
@@ -91,6 +97,22 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     reduce_only: bool = False
     undone: bool = False
     """Whether a bust or correction took back a part of the filled order: it works again only if the venue says so."""
+    link_group: str | None = None
+    day_at: Instant | None = None
+    """When it was submitted, if it ends with its trading day."""
+    expires_at: Instant | None = None  # 126
+    requested_quantity: Decimal | None = None
+    """The largest total that an unanswered replace request asks for."""
+    reported_quantity: Decimal | None = None
+    """The latest report's total, if it is not `quantity` and nothing has replaced it since."""
+    unexplained: Decimal = ZERO
+    """What the latest report says was filled beyond the fills recorded, those since included."""
+    reported_at: Instant | None = None
+    """When the newest report was made."""
+    differs_since: Instant | None = None
+    """When the first of the reports was recorded that differ in the same way, or the last fill after them."""
+    differs_twice: bool = False
+    """Whether a second report, made later, differed in the same way, with no fill in between."""
 
     @property
     def average_price(self) -> Decimal | None:
@@ -104,13 +126,38 @@ class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         return status in LIVE and (status is not OrderStatus.PENDING_CANCEL or self.leaves != ZERO)
 
     @property
+    def executable(self) -> Decimal | None:
+        """The most by which it may still change a position, None if unknown.
+
+        That is what is left of the largest total that it has, that was requested or that the broker reports, and what
+        was reported as filled without the fill.
+        """
+        if self.base in CLOSED:
+            # A filled order may be replaced by a larger one.
+            requested = self.requested_quantity
+            left = ZERO if requested is None else FIXED.subtract(requested, self.cumulative)
+            return max(left, self.unexplained, ZERO)
+        totals = [
+            total for total in (self.quantity, self.requested_quantity, self.reported_quantity) if total is not None
+        ]
+        if not totals:
+            return None
+        return max(FIXED.subtract(max(totals), self.cumulative), self.unexplained, ZERO)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the latest report states another total, or more fills, than the order's own events."""
+        is_other = self.reported_quantity is not None and self.base not in CLOSED
+        return is_other or self.unexplained > ZERO
+
+    @property
     def shortfall(self) -> Decimal | None:
         """The filled quantity of the latest report that no fill accounts for; None if no report ever stated one."""
         return None if self.reported_filled is None else FIXED.subtract(self.reported_filled, self.cumulative)
 
 
-def submitted_order(account: str, order_id: str, event: OrderSubmitted, log_position: int) -> Order:
-    """Return an order whose first event is its submission, which is the usual case."""
+def submitted_order(account: str, order_id: str, event: OrderSubmitted, log_position: int, at: int) -> Order:
+    """Return an order whose first event is its submission, at an instant, which is the usual case."""
     quantity = event.quantity
     return Order(
         account,
@@ -137,4 +184,18 @@ def submitted_order(account: str, order_id: str, event: OrderSubmitted, log_posi
         base=OrderStatus.PENDING_NEW,
         submitted=True,
         reduce_only=event.reduce_only,
+        link_group=event.link_group,
+        day_at=day_at(event, at),
+        expires_at=expires_at(event),
     )
+
+
+def day_at(event: OrderSubmitted, at: int) -> int | None:
+    """Return when an order was submitted if it ends with its trading day."""
+    return at if event.time_in_force in FOR_THE_DAY else None
+
+
+def expires_at(event: OrderSubmitted) -> int | None:
+    """Return when an order expires by its own terms; one that is good till cancelled does not."""
+    is_dated = event.time_in_force is None or event.time_in_force is TimeInForce.GOOD_TILL_DATE
+    return event.expires_at if is_dated else None

@@ -35,6 +35,8 @@ class OrdersState(msgspec.Struct, dict=True):
     """Residents neither closed nor UNKNOWN, longest resident first."""
     unknown: dict[str, Order] = {}
     """Residents of status UNKNOWN, kept apart so that the oldest is found when there are too many."""
+    doubtful: dict[str, Order] = {}
+    """Orders outside `open` that may still change a position, by what was reported of them; evicted ones included."""
     closed: dict[str, Order] = {}
     """The most recently closed, first closed first."""
     fills: dict[str, dict[str, Fill]] = {}

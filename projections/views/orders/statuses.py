@@ -77,5 +77,17 @@ def with_pending(order: Order, log_position: int, cancels: int, replaces: int) -
 def closed(order: Order, log_position: int, base: OrderStatus) -> Order:
     """Return the order closed, which also ends every pending request."""
     return replace(
-        order, status=base, base=base, leaves=ZERO, pending_cancels=0, pending_replaces=0, last_position=log_position
+        order,
+        status=base,
+        base=base,
+        leaves=ZERO,
+        pending_cancels=0,
+        pending_replaces=0,
+        requested_quantity=None,
+        last_position=log_position,
     )
+
+
+def answered(order: Order) -> Order:
+    """Return the order with one replace request answered: what is asked for counts until all are."""
+    return order if order.pending_replaces > 1 else replace(order, requested_quantity=None)

@@ -11,15 +11,24 @@ from eventstore import trading
 from eventstore.trading import OrderStatus
 from projections.decimals import ZERO
 from projections.views.orders.fills import Found, busted, corrected, filled
-from projections.views.orders.order import CLOSED, ENDED, Order, OrderAnomaly, OrderAnomalyKind
+from projections.views.orders.order import (
+    CLOSED,
+    ENDED,
+    Order,
+    OrderAnomaly,
+    OrderAnomalyKind,
+    day_at,
+    expires_at,
+)
+from projections.views.orders.reports import compared, reported
 from projections.views.orders.state import OrdersState
 from projections.views.orders.statuses import (
     FILLED,
-    NEW,
     PENDING_CANCEL,
     PENDING_REPLACE,
     UNKNOWN,
     activated,
+    answered,
     closed,
     filled_if_complete,
     reopened,
@@ -32,9 +41,7 @@ from projections.views.orders.statuses import (
 )
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from eventstore import Event
+    from eventstore import Event, Record
 
 ANOMALIES_PER_ORDER_MAX = 1_000
 
@@ -44,13 +51,21 @@ PENDING = frozenset({PENDING_NEW, PENDING_CANCEL, PENDING_REPLACE})
 Transition = Callable[[Order, OrdersState, Any, int, Found], Order]
 
 
-def step(state: OrdersState, transition: Transition, order: Order, event: Event, log_position: int) -> Order:
-    """Return the order after the event recorded at `log_position`; `transition` is TRANSITIONS' entry for its class.
+def step(state: OrdersState, transition: Transition, order: Order, event: Event, record: Record) -> Order:
+    """Return the order after a record's event; `transition` is TRANSITIONS' entry for its class.
 
     Changes the state's fills and anomaly counts in place: only the fold itself reads them.
     """
     found: Found = []
+    log_position, before = record.position, order
     order = transition(order, state, event, log_position, found)
+    kind = event.__class__
+    if kind is trading.OrderReported:
+        order = compared(before, order, event, record)  # type: ignore[arg-type]
+    elif before.differs_since is not None and order.cumulative != before.cumulative:
+        order = replace(order, differs_since=record.recorded_at, differs_twice=False)
+    elif kind is trading.OrderSubmitted and not before.submitted:
+        order = replace(order, day_at=day_at(event, record.occurred_at))  # type: ignore[arg-type]
     if not (order.submitted or order.reported):
         found.append(OrderAnomalyKind.UNKNOWN_ORDER)
     return marked(state, order, log_position, found) if found else order
@@ -91,6 +106,8 @@ def _submitted(
         reference=event.reference,
         parent_order_id=event.parent_order_id,
         reduce_only=event.reduce_only,
+        link_group=event.link_group,
+        expires_at=expires_at(event),
     )
     return with_quantities(order, log_position, filled_if_complete(base, quantity, order.cumulative), quantity)
 
@@ -153,17 +170,22 @@ def _triggered(
 
 
 def _replace_requested(
-    order: Order, _state: OrdersState, _event: trading.OrderReplaceRequested, log_position: int, _found: Found
+    order: Order, _state: OrdersState, event: trading.OrderReplaceRequested, log_position: int, _found: Found
 ) -> Order:
     # A filled order may be replaced by a larger one (FIX matrix C.1.c); a canceled one stays canceled.
     if order.base in ENDED:
         return replace(order, last_position=log_position)
+    if event.quantity is not None:
+        # The venue may take it at any time, and which of several it takes is not known.
+        known = order.requested_quantity
+        order = replace(order, requested_quantity=event.quantity if known is None else max(known, event.quantity))
     return with_pending(order, log_position, order.pending_cancels, order.pending_replaces + 1)
 
 
 def _replace_rejected(
     order: Order, _state: OrdersState, _event: trading.OrderReplaceRejected, log_position: int, _found: Found
 ) -> Order:
+    order = answered(order)
     return with_pending(order, log_position, order.pending_cancels, max(0, order.pending_replaces - 1))
 
 
@@ -190,11 +212,12 @@ def _replaced(
     else:
         base = activated(base, quantity, order.cumulative)
     order = replace(
-        order,
+        answered(order),
         limit_price=order.limit_price if event.limit_price is None else event.limit_price,
         stop_price=order.stop_price if event.stop_price is None else event.stop_price,
         broker_order_id=event.broker_order_id or order.broker_order_id,
         pending_replaces=max(0, order.pending_replaces - 1),
+        reported_quantity=order.reported_quantity if event.quantity is None else None,
     )
     return with_quantities(order, log_position, base, quantity)
 
@@ -205,6 +228,9 @@ def _reduced(order: Order, _state: OrdersState, event: trading.OrderReduced, log
         return replace(order, last_position=log_position)
     if order.quantity is None or order.leaves is None:
         return replace(order, last_position=log_position)
+    order = replace(order, reported_quantity=None)
+    assert order.quantity is not None
+    assert order.leaves is not None
     if event.by < order.leaves:
         return with_quantities(order, log_position, order.base, subtract(order.quantity, event.by))
     if event.by > order.leaves:
@@ -230,53 +256,6 @@ def _cancel_rejected(
     return with_pending(order, log_position, max(0, order.pending_cancels - 1), order.pending_replaces)
 
 
-def _reported(
-    order: Order, _state: OrdersState, event: trading.OrderReported, log_position: int, found: Found
-) -> Order:
-    quantity = order.quantity
-    if quantity is None and event.quantity is not None and event.quantity > 0:
-        quantity = event.quantity
-        if order.cumulative > quantity:
-            found.append(OrderAnomalyKind.OVERFILL)
-    base = _reported_base(order, quantity, event.status)
-    # A report of status UNKNOWN says nothing about pending requests either; any other status replaces them.
-    known = event.status is not UNKNOWN
-    if known and order.base in CLOSED and order.base is not event.status:
-        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
-    order = replace(
-        order,
-        reported=True,
-        symbol=event.symbol if order.symbol is None else order.symbol,
-        side=event.side if order.side is None else order.side,
-        order_type=event.order_type if order.order_type is None else order.order_type,
-        limit_price=event.limit_price if order.limit_price is None else order.limit_price,
-        stop_price=event.stop_price if order.stop_price is None else order.stop_price,
-        broker_order_id=event.broker_order_id or order.broker_order_id,
-        reported_filled=order.reported_filled if event.filled_quantity is None else event.filled_quantity,
-        pending_cancels=int(event.status is PENDING_CANCEL) if known else order.pending_cancels,
-        pending_replaces=int(event.status is PENDING_REPLACE) if known else order.pending_replaces,
-        undone=order.undone and base is FILLED and event.status is not FILLED,
-    )
-    return with_quantities(order, log_position, base, quantity)
-
-
-def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) -> OrderStatus:
-    """Return the base after a report: the reported status, unless the recorded fills contradict it."""
-    base = order.base
-    if status is UNKNOWN:
-        return filled_if_complete(base, quantity, order.cumulative)
-    # A pending request does not say that what a bust took back is filled again.
-    if order.undone and base is FILLED and status in PENDING:
-        return FILLED
-    working = working_status(quantity, order.cumulative)
-    # Reports lag behind fills: a report of NEW does not take a fill back.
-    if working is FILLED or (order.cumulative and (status is NEW or status is PENDING_NEW)):
-        return working
-    if status is PENDING_CANCEL or status is PENDING_REPLACE:
-        return working if base in CLOSED or base is UNKNOWN else base
-    return status
-
-
 TRANSITIONS: dict[type[Event], Transition] = {
     trading.OrderSubmitted: _submitted,
     trading.OrderAccepted: _accepted,
@@ -291,7 +270,7 @@ TRANSITIONS: dict[type[Event], Transition] = {
     trading.OrderCanceled: _canceled,
     trading.OrderCancelRejected: _cancel_rejected,
     trading.OrderExpired: _expired,
-    trading.OrderReported: _reported,
+    trading.OrderReported: reported,
     trading.TradeBusted: busted,
     trading.TradeCorrected: corrected,
 }

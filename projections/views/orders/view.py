@@ -11,6 +11,7 @@ from eventstore import InvalidEvent
 from eventstore.errors import shown
 from eventstore.streams import stream_of, unescaped
 from eventstore.trading import AccountReopened, OrderAccepted, OrderReplaced, OrderReported, OrderStatus, OrderSubmitted
+from projections.decimals import ZERO
 from projections.tiers import Stats, Tiers, TierSettings, part_of
 from projections.view import View
 from projections.views.executions.state import VIEW
@@ -53,7 +54,7 @@ class OrdersView(View[OrdersState]):
     """
 
     name: ClassVar[str] = "orders"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (*ORDER_TYPES, AccountReopened)
 
     def __init__(
@@ -82,7 +83,7 @@ class OrdersView(View[OrdersState]):
             order_id = unescaped(order_id)
         if record.version == 1:
             if isinstance(event, OrderSubmitted):
-                state.open[order_id] = submitted_order(account, order_id, event, log_position)
+                state.open[order_id] = submitted_order(account, order_id, event, log_position, record.occurred_at)
                 return
             before = Order(account, order_id, log_position, 0)
         elif found := state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id):
@@ -91,7 +92,7 @@ class OrdersView(View[OrdersState]):
             # Evicted: what it is now takes its whole stream, which is read when somebody asks.
             _remember_late(state, order_id, log_position)
             return
-        self._place(state, before, step(state, TRANSITIONS[kind], before, event, log_position))
+        self._place(state, before, step(state, TRANSITIONS[kind], before, event, record))
 
     def _place(self, state: OrdersState, before: Order, after: Order) -> None:
         """Publish an order in the group of residents that its status belongs to, and evict the oldest."""
@@ -106,6 +107,8 @@ class OrdersView(View[OrdersState]):
         previous = _group(state, before.status)
         # Readers hold no lock: the order enters its new group before it leaves the old one.
         group[order_id] = after
+        if after.reported or state.doubtful:
+            _place_doubtful(state, after, is_open=group is state.open)
         if previous is not group:
             previous.pop(order_id, None)
         # Finding a dict's first key skips over all that were deleted before it, so many are evicted at once.
@@ -127,10 +130,26 @@ class OrdersView(View[OrdersState]):
             _forget_broker_id(state, order)
 
 
+def _counts(order: Order) -> bool:
+    """Return whether an order was sent or reported: a fill alone does not say that more of it is working."""
+    return order.submitted or order.reported
+
+
 def _group(state: OrdersState, status: OrderStatus) -> dict[str, Order]:
     if status in CLOSED:
         return state.closed
     return state.open if status in LIVE else state.unknown
+
+
+def _place_doubtful(state: OrdersState, order: Order, *, is_open: bool) -> None:
+    """Note an order that is not open, and may change a position by what was reported of it."""
+    doubtful = state.doubtful
+    if is_open or not order.reported or order.executable == ZERO:
+        doubtful.pop(order.order_id, None)
+        return
+    doubtful[order.order_id] = order
+    if len(doubtful) > UNKNOWN_MAX:
+        del doubtful[next(iter(doubtful))]
 
 
 def _forget_broker_id(state: OrdersState, order: Order) -> None:
@@ -143,6 +162,8 @@ def _remember_late(state: OrdersState, order_id: str, log_position: int) -> None
     """Note that an evicted order received another event: what is cached of it is out of date from here on."""
     state.late.pop(order_id, None)
     state.late[order_id] = log_position
+    # What it is now is folded from its stream.
+    state.doubtful.pop(order_id, None)
     part = part_of(state)
     if part is not None:
         part.forget(order_id)
@@ -204,6 +225,27 @@ class Orders:
             for order in self._open(name)
             if order.is_open and (symbol is None or order.symbol == symbol)
         )
+
+    def executable(self, account: str) -> tuple[Order, ...]:
+        """Return the orders that may still change a position (`Order.executable`), those in doubt included."""
+        state = self._book.state(OrdersView.name, account)
+        if state is None:
+            return ()
+        found = {order.order_id: order for order in list(state.doubtful.values())}
+        found |= {order.order_id: order for order in self._open(account)}
+        changes = changes_of_orders(self._book, account)
+        if changes and state.doubtful:
+            found |= {each.order_id: each for each in self._joined(state, account, list(found.values()), changes)}
+        return tuple(order for order in found.values() if _counts(order) and order.executable != ZERO)
+
+    def resident(self, account: str, order_id: str) -> Order | None:
+        """Return an order if that takes a lookup only: not one that would be folded from its stream."""
+        state: OrdersState | None = self._book.state(OrdersView.name, account)
+        if state is None:
+            return None
+        if order_id in changes_of_orders(self._book, account):
+            return self.get(account, order_id)
+        return state.open.get(order_id) or state.closed.get(order_id) or state.unknown.get(order_id)
 
     def by_broker_id(self, account: str, broker_id: str) -> Order | None:
         """Return the order with this broker id (FIX 37), or None.

@@ -1,0 +1,77 @@
+"""What a pending enforcement request asks for: an order that carries it out passes every lockout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventstore import StoreError
+from eventstore.ids import as_id
+from eventstore.trading import EnforcementAction, Side
+from projections.decimals import ZERO
+from projections.risk.holdings import FLAT, contract_symbol
+from projections.view import SHARED
+from projections.views.contracts.view import ContractsView
+from projections.views.executions.state import VIEW as EXECUTIONS
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from projections.risk.contexts import CheckContext
+    from projections.views.contracts.view import ContractsState
+    from projections.views.enforcement import Enforcement
+    from projections.views.executions.state import ExecutionsState
+
+_CLOSING = frozenset({
+    EnforcementAction.FLATTEN, EnforcementAction.FLATTEN_SYMBOL, EnforcementAction.REDUCE_TO
+})  # fmt: skip
+
+
+def carries_out(context: CheckContext) -> bool:
+    """Return whether a pending request caused an order and asks for it: this symbol and side, and as much at least."""
+    cause = as_id(context.order.caused_by)
+    if cause is None:
+        return False
+    request = next((each for each in context.book.enforcement.pending(context.account) if each.id == cause), None)
+    return request is not None and ZERO < context.leaves <= _asked(context, request)
+
+
+def _asked(context: CheckContext, request: Enforcement) -> Decimal:
+    """Return how much of the order's symbol a request asks to close on the order's side; zero if nothing."""
+    if request.action not in _CLOSING:
+        return ZERO
+    if request.symbol is not None and contract_symbol(context.book, request.symbol) != context.symbol:
+        return ZERO
+    most = _reducible(context)
+    if request.action is not EnforcementAction.REDUCE_TO or request.quantity is None:
+        return most
+    if request.symbol is not None:
+        return max(min(most, _held(context) - request.quantity), ZERO)
+    # What may be left is counted by weight, over all symbols: as plain contracts it is a bound only if it is smaller.
+    excess = sum((abs(each.quantity) for each in context.cache.positions), ZERO) - request.quantity
+    return min(most, excess) if excess > ZERO else most
+
+
+def _held(context: CheckContext) -> Decimal:
+    return abs(context.side_exposure.held)
+
+
+def _reducible(context: CheckContext) -> Decimal:
+    """Return how much may be closed; where a view has stopped, by what it had folded until then."""
+    try:
+        return context.reducible
+    except StoreError:
+        return max(_last_known(context), ZERO)
+
+
+def _last_known(context: CheckContext) -> Decimal:
+    """Return how much the order's side can close of the position as far as it was folded, working orders apart."""
+    book = context.book
+    state: ExecutionsState | None = book.state(EXECUTIONS, context.account, even_parked=True)
+    contracts: ContractsState | None = book.state(ContractsView.name, SHARED, even_parked=True)
+    held = FLAT.held
+    for each in () if state is None else list(state.holdings.values()):
+        contract = None if contracts is None else contracts.find(each.symbol)
+        symbol = each.symbol if contract is None else contract.symbol
+        if (symbol, each.side) == (context.symbol, context.position_side):
+            held += each.totals.quantity
+    return -held if context.side is Side.BUY else held

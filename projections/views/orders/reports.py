@@ -1,0 +1,118 @@
+"""What a broker's report makes of an order: its status, and where the report differs from the order's own events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from eventstore.trading import OrderStatus
+from projections.decimals import ZERO
+from projections.views.confirming import is_second
+from projections.views.orders.order import CLOSED, OrderAnomalyKind
+from projections.views.orders.statuses import (
+    FILLED,
+    NEW,
+    PENDING_CANCEL,
+    PENDING_REPLACE,
+    UNKNOWN,
+    filled_if_complete,
+    subtract,
+    with_quantities,
+    working_status,
+)
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from eventstore import Record, trading
+    from projections.views.orders.fills import Found
+    from projections.views.orders.order import Order
+    from projections.views.orders.state import OrdersState
+
+PENDING_NEW = OrderStatus.PENDING_NEW
+PENDING = frozenset({PENDING_NEW, PENDING_CANCEL, PENDING_REPLACE})
+
+
+def reported(order: Order, _state: OrdersState, event: trading.OrderReported, log_position: int, found: Found) -> Order:
+    """Return the order with a report's status, and whatever nothing else has stated."""
+    quantity = order.quantity
+    if quantity is None and event.quantity is not None and event.quantity > 0:
+        quantity = event.quantity
+        if order.cumulative > quantity:
+            found.append(OrderAnomalyKind.OVERFILL)
+    base = _reported_base(order, quantity, event.status)
+    # A report of status UNKNOWN says nothing about pending requests either; any other status replaces them.
+    known = event.status is not UNKNOWN
+    if known and order.base in CLOSED and order.base is not event.status:
+        found.append(OrderAnomalyKind.EVENT_AFTER_CLOSE)
+    order = replace(
+        order,
+        reported=True,
+        symbol=event.symbol if order.symbol is None else order.symbol,
+        side=event.side if order.side is None else order.side,
+        order_type=event.order_type if order.order_type is None else order.order_type,
+        limit_price=event.limit_price if order.limit_price is None else order.limit_price,
+        stop_price=event.stop_price if order.stop_price is None else order.stop_price,
+        broker_order_id=event.broker_order_id or order.broker_order_id,
+        reported_filled=order.reported_filled if event.filled_quantity is None else event.filled_quantity,
+        pending_cancels=int(event.status is PENDING_CANCEL) if known else order.pending_cancels,
+        pending_replaces=int(event.status is PENDING_REPLACE) if known else order.pending_replaces,
+        undone=order.undone and base is FILLED and event.status is not FILLED,
+    )
+    return with_quantities(order, log_position, base, quantity)
+
+
+def _reported_base(order: Order, quantity: Decimal | None, status: OrderStatus) -> OrderStatus:
+    """Return the base after a report: the reported status, unless the recorded fills contradict it."""
+    base = order.base
+    if status is UNKNOWN:
+        return filled_if_complete(base, quantity, order.cumulative)
+    # A pending request does not say that what a bust took back is filled again.
+    if order.undone and base is FILLED and status in PENDING:
+        return FILLED
+    working = working_status(quantity, order.cumulative)
+    # Reports lag behind fills: a report of NEW does not take a fill back.
+    if working is FILLED or (order.cumulative and (status is NEW or status is PENDING_NEW)):
+        return working
+    if status is PENDING_CANCEL or status is PENDING_REPLACE:
+        return working if base in CLOSED or base is UNKNOWN else base
+    return status
+
+
+def compared(before: Order, order: Order, event: trading.OrderReported, record: Record) -> Order:
+    """Return a reported order with what the report says beyond the order's own events.
+
+    A report that was made before the newest one, and is recorded after it, may add to that, and takes nothing back.
+    """
+    at, filled = record.occurred_at, event.filled_quantity
+    is_late = before.reported_at is not None and at < before.reported_at
+    if event.status is FILLED and not filled:
+        filled = event.quantity or order.quantity
+    unexplained = before.unexplained if filled is None else max(ZERO, subtract(filled, order.cumulative))
+    total = event.quantity if event.quantity is not None and event.quantity > ZERO else None
+    other = before.reported_quantity if total is None else None if total == order.quantity else total
+    if is_late:
+        unexplained = max(unexplained, before.unexplained)
+        other = before.reported_quantity
+    requested = order.requested_quantity
+    if event.status in CLOSED or (total is not None and total == requested):
+        requested = None
+    order = replace(
+        order,
+        unexplained=unexplained,
+        reported_quantity=other,
+        requested_quantity=requested,
+        reported_at=before.reported_at if is_late else at,
+    )
+    if not order.differs:
+        return replace(order, differs_since=None, differs_twice=False)
+    is_same = before.differs and _missing(before) == _missing(order)
+    if not is_same or before.differs_since is None:
+        return replace(order, differs_since=record.recorded_at, differs_twice=False)
+    twice = before.differs_twice or is_second(at, record.recorded_at, before.reported_at)
+    return replace(order, differs_since=before.differs_since, differs_twice=twice)
+
+
+def _missing(order: Order) -> tuple[Decimal, Decimal | None]:
+    return order.unexplained, order.reported_quantity
