@@ -65,7 +65,9 @@ def hostile_log(directory: Path) -> None:
             add("order/A/O-2", fill, 4)
         add("position/A/X", PositionReported(symbol=HOSTILE, quantity=Decimal(7)), 5)
         add(f"limits/A/{ENTITY}", LimitsSet(rule_id=HOSTILE, parameters={HOSTILE: HOSTILE, "list": [HOSTILE]}), 6)
-        add(f"lockout/A/{ENTITY}", LockoutSet(rule_id=HOSTILE, scope=f"symbol:{HOSTILE}", reason=HOSTILE), 7)
+        # The same of scopes.
+        with mock.patch("eventstore.trading.lockouts.is_scope", return_value=True):
+            add(f"lockout/A/{ENTITY}", LockoutSet(rule_id=HOSTILE, scope=f"symbol:{HOSTILE}", reason=HOSTILE), 7)
         add("lockout/A/other", LockoutCleared(by=HOSTILE, reason=HOSTILE), 8)
         asked = EnforcementRequested(rule_id=HOSTILE, action=EnforcementAction.FLATTEN, reason=HOSTILE, symbol=HOSTILE)
         add(f"enforcement/A/{ENTITY}", asked, 9)

@@ -187,7 +187,7 @@ def test_batches_that_are_too_many_events_together(store: EventStore) -> None:
 
 
 def test_a_batch_over_its_number_of_bytes(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventstore.store.BATCH_BYTES_MAX", 1_000)
+    monkeypatch.setattr("eventstore.preparation.BATCH_BYTES_MAX", 1_000)
     big = [rejected("x" * 400)] * 3
     refused(store, EventTooLarge, "1,000 is the limit: split it", lambda: store.append(ORDER, big))
 

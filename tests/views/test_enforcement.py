@@ -18,6 +18,7 @@ from eventstore.clock import to_ns
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections import Book
+from projections.fold_reader import FoldReader
 from projections.view import PartitionParked
 from projections.views import enforcement
 from projections.views.enforcement import EnforcementAnomalyKind, EnforcementState, EnforcementView
@@ -213,7 +214,7 @@ def test_what_the_state_holds_is_answered_without_the_log(book: Book, monkeypatc
     for number in (10, 11):
         ask(book, f"R{number}", occurred_at=BEGAN + number)
         answer(book, f"R{number}")
-    monkeypatch.delattr(Book, "read")
+    monkeypatch.delattr(FoldReader, "read")
     assert [each.requested_at for each in book.enforcement.of("A", start=BEGAN + 11)] == [BEGAN + 11]
     assert len(book.enforcement.of("B")) == 0
 
