@@ -312,6 +312,9 @@ def _limits(chance: random.Random, account: str) -> Fact:
     if chance.randint(0, 3) == 0:
         breached = trading.LimitBreached(rule_id=rule, figure=_price(chance), limit=Decimal(amount), currency="USD")
         return f"breach/{account}/{rule}", breached
+    if chance.randint(0, 3) == 0:
+        cls = chance.choice((trading.LimitUnjudged, trading.LimitJudged))
+        return f"limits/{account}/{rule}", cls(rule_id=rule, why="no price", since=_instant(chance), limit_position=1)
     parameters = {"max_loss": str(amount), "limits": {chance.choice(SYMBOLS): chance.randint(1, 5)}}
     effective_from = chance.choice((None, None, _instant(chance)))
     return f"limits/{account}/{rule}", trading.LimitsSet(
