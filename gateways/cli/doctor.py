@@ -30,7 +30,9 @@ from gateways.cli.options import CommonOptions
 from gateways.cli.verification import verify_log
 from gateways.cli.wal_holders import holders_of
 from gateways.presenting.documents import plain
+from gateways.presenting.headroom import unjudged_line, unjudged_of
 from gateways.presenting.output import put_json, put_under
+from gateways.presenting.presenter import Presenter
 from projections import SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_beside
@@ -232,6 +234,11 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         accounts = () if parked else book.partitions("limits")
         now = store.clock.now_ns()
         unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
+        unjudged = [
+            unjudged_line(name, each, Presenter())
+            for name, found in unjudged_of(book, accounts, now).items()
+            for each in found
+        ]
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -244,6 +251,9 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
+    yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
+    if len(unjudged) > LINES_SHOWN:
+        yield Check("limits", WARNING, f"and {len(unjudged) - LINES_SHOWN:,} more that are not judged")
 
 
 @contextlib.contextmanager

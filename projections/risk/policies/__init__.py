@@ -1,5 +1,6 @@
 """Policies: decide on new events because of recorded ones, once however often they are evaluated."""
 
+from projections.risk.policies.lease import have_run
 from projections.risk.policies.protocol import (
     ACTOR,
     DEPTH_MAX,
@@ -25,5 +26,6 @@ __all__ = [
     "PolicyStopped",
     "Trigger",
     "TriggerKind",
+    "have_run",
     "stopped_policies",
 ]

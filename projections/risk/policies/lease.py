@@ -10,10 +10,17 @@ from eventstore.clock import NANOSECONDS
 from eventstore.files import FileLock
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from eventstore import EventStore
 
 FILE = "policies.lock"
 RETRY_NS = NANOSECONDS
+
+
+def have_run(directory: Path | None) -> bool | None:
+    """Return whether policies ever ran on a log in a directory; None if that cannot be told."""
+    return None if directory is None else (directory / FILE).exists()
 
 
 class Lease:
