@@ -34,7 +34,7 @@ SETTLED_NS = 5 * NANOSECONDS
 """How long a limit must be unjudged, or judged again, without interruption, until that is recorded."""
 PERIODS_MAX, PERIODS_NS = 10, 3_600 * NANOSECONDS
 OFTEN_SETTLED_NS = 60 * NANOSECONDS
-"""The same for a limit that was unjudged more often than PERIODS_MAX in PERIODS_NS, until it counts as judged again."""
+"""How long a limit that was unjudged more often than PERIODS_MAX within PERIODS_NS must be judged again."""
 EVERY_NS = NANOSECONDS
 """How often headroom is computed while no record, and no price, can have changed it."""
 WHY_MAX = 2_000
@@ -61,12 +61,11 @@ class _Change(msgspec.Struct):
 class _Watched(msgspec.Struct):
     """One account: its limits' standings, and what they were computed from; what may have to be recorded.
 
-    It was looked at at `now`, which is `since` in the log: one whose clock was set back goes on from its newest record.
+    It was looked at at `now`, which is `since` in the log: one whose clock was set back is at its newest record.
     """
 
     now: int = 0
     since: int = 0
-
     standings: dict[str, _Standing] = {}
     cache: RiskCache | None = None
     stopped: dict[str, str] = {}
@@ -80,9 +79,9 @@ class UnjudgedLimits(LeasedPolicy):
     """Appends LimitUnjudged once a limit in force was not judged for 5 s, and LimitJudged once it was again for 5 s.
 
     New exposure is rejected at once by the check before an order. What comes and goes within 5 s is not recorded, nor
-    is a reason that changes meanwhile; a limit that was unjudged ten times within an hour must be judged for a minute.
-    So a limit has at most 20 such events an hour, and then two in 65 s. One that is replaced, disabled or otherwise no
-    longer in force ends at once. Limits that only warn count as well.
+    is a reason that changes meanwhile; one that was unjudged more than ten times within an hour must be judged for a
+    minute to count as judged again, so that it has at most two such events in 65 s from then on. A limit that is
+    replaced, disabled or otherwise no longer in force ends at once. Limits that only warn count as well.
 
     Since when a limit is unjudged is each process's own: after a restart the 5 s start again. What is recorded already
     is in the log, and is not recorded again.

@@ -19,7 +19,7 @@ RETRY_NS = NANOSECONDS
 
 
 def have_run(directory: Path | None) -> bool | None:
-    """Return whether policies ever ran on a log in a directory; None if that cannot be told."""
+    """Return whether policies ever ran on a log in a directory; None for one without a directory."""
     return None if directory is None else (directory / FILE).exists()
 
 
