@@ -94,6 +94,20 @@ def test_a_limit_that_is_replaced_by_another_unreadable_one_begins_again(day: Da
     assert day.book.limits.unjudged(ACCOUNT)[0].since == since(day)[2]
 
 
+def test_a_setting_that_comes_into_force_by_itself_ends_it(day: Day) -> None:
+    unreadable(day)
+    wait(day, 10)
+    later = day.clock.now_ns() + HOUR
+    event = LimitsSet(rule_id="daily-loss", parameters={"limit": "much"}, effective_from=later)
+    day.store.append("limits/A/daily-loss", event, actor="desk")
+    wait(day, 10)
+    assert types(day) == ["LimitUnjudged"]
+    day.clock.set(later)
+    assert day.book.limits.unjudged(ACCOUNT)[0].since is None
+    day.policies.tick()
+    assert types(day) == BOTH
+
+
 def test_the_setting_that_ends_it_is_named_as_the_cause(day: Day) -> None:
     unknown_kind(day)
     wait(day, 10)
