@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from eventstore import Event, Record
+    from collections.abc import Mapping
+
+    from eventstore import Event, Record, StoreError
 
 
 class Listener(Protocol):
     """Is notified of what a live book folds and observes, and may then append."""
+
+    @property
+    def stopped(self) -> Mapping[tuple[str, str], StoreError]:
+        """What is not evaluated for an account any more, by its name and the account, and why."""
 
     @property
     def is_caught_up(self) -> bool:

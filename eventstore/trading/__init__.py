@@ -32,7 +32,7 @@ from eventstore.trading.enums import (
     Valuation,
     Verdict,
 )
-from eventstore.trading.limits import LimitBreached, LimitsSet
+from eventstore.trading.limits import LimitBreached, LimitJudged, LimitsSet, LimitUnjudged
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from eventstore.trading.orders import (
     OrderAccepted,
@@ -86,6 +86,8 @@ __all__ = [
     "FeedAlive",
     "KeptQuote",
     "LimitBreached",
+    "LimitJudged",
+    "LimitUnjudged",
     "LimitsSet",
     "Liquidity",
     "LockoutCleared",

@@ -1,4 +1,4 @@
-"""What an account may not exceed, and where it did: streams `limits/ACCOUNT/RULE_ID` and `breach/ACCOUNT/RULE_ID`."""
+"""What an account may not exceed, and whether it is judged: `limits/ACCOUNT/RULE_ID`; where it did: `breach/…`."""
 
 from datetime import date
 from decimal import Decimal
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from eventstore.events import Currency, Event, Instant, event
+from eventstore.events import QUEUED, Currency, DerivedInstant, Event, Instant, event
 from eventstore.trading.enums import Severity
 
 
@@ -37,3 +37,26 @@ class LimitBreached(Event, frozen=True, kw_only=True):
     trading_day: date | None = None
     reason: str = ""
     details: dict[str, Any] | str = msgspec.field(default_factory=dict)
+
+
+@event(categories=("limits",), durability=QUEUED)
+class LimitUnjudged(Event, frozen=True, kw_only=True):
+    """A limit in force has not been judged since then, and why: new exposure is rejected until it is.
+
+    `limit_position` is the log position of the limit's setting.
+    """
+
+    rule_id: str
+    why: str
+    since: DerivedInstant
+    limit_position: int | None = None
+
+
+@event(categories=("limits",), durability=QUEUED)
+class LimitJudged(Event, frozen=True, kw_only=True):
+    """A limit that was not judged is judged again since then, or is no longer in force; `why` says which."""
+
+    rule_id: str
+    why: str
+    since: DerivedInstant
+    limit_position: int | None = None

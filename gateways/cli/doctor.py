@@ -30,7 +30,9 @@ from gateways.cli.options import CommonOptions
 from gateways.cli.verification import verify_log
 from gateways.cli.wal_holders import holders_of
 from gateways.presenting.documents import plain
+from gateways.presenting.headroom import unjudged_line, unjudged_of
 from gateways.presenting.output import put_json, put_under
+from gateways.presenting.presenter import Presenter
 from projections import Book, SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_beside
@@ -234,6 +236,11 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         now = store.clock.now_ns()
         unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
         policies = [] if parked else list(_policy_checks(book, accounts))
+        unjudged = [
+            unjudged_line(name, each, Presenter())
+            for name, found in unjudged_of(book, accounts, now).items()
+            for each in found
+        ]
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -247,6 +254,9 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
     yield from policies
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
+    yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
+    if len(unjudged) > LINES_SHOWN:
+        yield Check("limits", WARNING, f"and {len(unjudged) - LINES_SHOWN:,} more that are not judged")
 
 
 def _policy_checks(book: Book, accounts: Iterable[str]) -> Iterator[Check]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from eventstore import EventStore, InvalidEvent
 from gateways.cli import names, options, stores
 from gateways.cli.options import CommonOptions
-from gateways.cli.queries import open_account_query
+from gateways.cli.queries import LogQuery, open_account_query
 from gateways.presenting.documents import plain
+from gateways.presenting.headroom import (
+    HEADROOM_COLUMNS,
+    WITHOUT_QUOTES,
+    headroom_notes,
+    headroom_of,
+    headroom_row,
+    holds_positions,
+    unjudged_line,
+    unjudged_of,
+)
 from gateways.presenting.output import note, put_json, put_table
 from gateways.presenting.rows import LIMIT_COLUMNS, limit_row
 from projections import Book
@@ -20,6 +30,8 @@ from projections.risk import programs
 from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
 from projections.risk.policies.liveness import PolicyRun, enforcement_notes, run_of, why_unjudged
 from projections.seeds import Seeds, load
+from projections.valuation import Status
+from projections.views.limits.headroom import Headroom, Unjudged
 from projections.views.limits.limit import Limit
 
 Seed = Annotated[
@@ -48,7 +60,10 @@ def limits(
     actor: options.Actor = None,
     rows: options.Rows = options.ROWS,
 ) -> None:
-    """Show the limits in force, since when and set by whom; with --seed or --program, set initial ones from a file."""
+    """Show the limits in force, since when, set by whom, and what is left of each.
+
+    With --seed or --program, first set initial ones from a file.
+    """
     if program == _LIST:
         _put_programs(common, rows)
         return
@@ -62,15 +77,61 @@ def limits(
             ask = book.limits.pending if pending else book.limits.of
             accounts = sorted(book.partitions("limits")) if account is None else [account]
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
+            judged = None if pending else _judged(book, accounts, query)
             enforced = {name: _enforcement(book, name) for name in accounts}
             notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
-            more = [_baseline(book, limit) | enforced[limit.account] for limit in found]
+            more = [_more(book, limit, judged, query) | enforced[limit.account] for limit in found]
         if common.as_json:
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
-            put_json([each | rest | query.missing_tail for each, rest in zip(documents, more, strict=True)])
-        else:
-            title = "Pending limits" if pending else "Limits in force"
-            put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)
+            put_json([each | members | query.missing_tail for each, members in zip(documents, more, strict=True)])
+            return
+        title = "Pending limits" if pending else "Limits in force"
+        put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)
+        if judged is not None and judged.headroom:
+            _put_headroom(judged, query, rows)
+
+
+class _Judged(NamedTuple):
+    """How accounts stand to their limits, as far as a book without quotes can say."""
+
+    headroom: dict[str, tuple[Headroom, ...]]
+    unjudged: dict[str, tuple[Unjudged, ...]]
+    lacks_quotes: bool
+
+
+def _judged(book: Book, accounts: list[str], query: LogQuery) -> _Judged:
+    at = query.now_ns()
+    headroom = headroom_of(book, accounts, at)
+    is_known = all(each.status is Status.KNOWN for found in headroom.values() for each in found)
+    return _Judged(
+        headroom,
+        unjudged_of(book, accounts, at),
+        not is_known and holds_positions(book, headroom),
+    )
+
+
+def _more(book: Book, limit: Limit, judged: _Judged | None, query: LogQuery) -> dict[str, Any]:
+    """Return what else is known of a limit: its baseline; its headroom, unless it is pending."""
+    more = _baseline(book, limit)
+    if judged is None:
+        return more
+    headroom = [each for each in judged.headroom.get(limit.account, ()) if each.rule_id == limit.rule_id]
+    unjudged = [each for each in judged.unjudged.get(limit.account, ()) if each.rule_id == limit.rule_id]
+    zone = query.shown.document_zone
+    return more | {
+        "headroom": plain(headroom[0], zone) if headroom else None,
+        "unjudged": plain(unjudged[0], zone) if unjudged else None,
+    }
+
+
+def _put_headroom(judged: _Judged, query: LogQuery, rows: int) -> None:
+    for name, found in judged.headroom.items():
+        notes = headroom_notes({name: found}, judged.unjudged)
+        if notes and judged.lacks_quotes:
+            notes.append(WITHOUT_QUOTES)
+        notes += [unjudged_line(name, each, query.shown) for each in judged.unjudged.get(name, ())]
+        rows_of = [headroom_row(each, query.shown) for each in found]
+        put_table(f"Headroom of {name}", HEADROOM_COLUMNS, rows_of, shown=rows, notes=notes)
 
 
 def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
@@ -86,7 +147,7 @@ def _enforcement(book: Book, account: str) -> dict[str, Any]:
     why = why_unjudged(book, account)
     words = {PolicyRun.RUNNING: "enforced", PolicyRun.NEVER: "not enforced"}
     status = "unjudged" if why is not None else words.get(run_of(book, account), "unknown")
-    return {"enforcement": status, "unjudged": why}
+    return {"enforcement": status}
 
 
 def _check_options(seed: Path | None, program: str | None, account: str | None, *, new: bool) -> None:

@@ -7,6 +7,7 @@ from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery
 from gateways.presenting import rows as cells
 from gateways.presenting.book_summary import BookSummary
+from gateways.presenting.headroom import LEFT_COLUMNS, WITHOUT_QUOTES, headroom_notes, left_row
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 
@@ -14,6 +15,7 @@ _TOTAL_COLUMNS = ("account", "in", ">realized", ">fees", ">cash", ">net")
 _DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">cash", ">net", ">fills")
 _EQUITY_COLUMNS = ("account", "in", ">balance", ">unrealized", ">equity", ">high water", ">floor", "status")
 _ANOMALY_COLUMNS = ("account", "in", "kind", ">count", "last log positions")
+_UNJUDGED_COLUMNS = ("account", "rule", "since", "~why")
 _POSITIONS_SHOWN = 3
 
 
@@ -35,6 +37,7 @@ def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
     _put_positions(summary, shown, rows)
     _put_totals(summary, shown, rows)
     _put_equity(summary, shown, rows)
+    _put_headroom(summary, shown, rows)
     lockouts = [cells.lockout_row(lockout, shown) for lockout in summary.lockouts]
     put_table(f"Lockouts in force at {shown.time(summary.at)}", cells.LOCKOUT_COLUMNS, lockouts, shown=rows)
     requests = [cells.request_row(request, shown) for request in summary.pending]
@@ -105,6 +108,24 @@ def _put_equity(summary: BookSummary, shown: Presenter, rows: int) -> None:
     if lines:
         notes = [f"{each.account} is {each.status}: {each.why}" for each in summary.equity if each.why]
         put_table("Equity", _EQUITY_COLUMNS, lines, shown=rows, notes=notes)
+
+
+def _put_headroom(summary: BookSummary, shown: Presenter, rows: int) -> None:
+    """Print what is left of each account's limits, and which are not judged."""
+    lines = [left_row(name, each, shown) for name, found in summary.headroom.items() for each in found]
+    if lines:
+        holders = {position.account for position in summary.positions if position.quantity}
+        notes = headroom_notes(summary.headroom, summary.unjudged)
+        if notes and not holders.isdisjoint(summary.headroom):
+            notes.append(WITHOUT_QUOTES)
+        put_table("Headroom", LEFT_COLUMNS, lines, shown=rows, notes=notes)
+    unjudged = [
+        (account, each.rule_id, NONE if each.since is None else shown.time(each.since), each.why)
+        for account, found in summary.unjudged.items()
+        for each in found
+    ]
+    if unjudged:
+        put_table("Limits that are not judged: new exposure is rejected", _UNJUDGED_COLUMNS, unjudged, shown=rows)
 
 
 def _last_positions(log_positions: tuple[int, ...]) -> str:

@@ -11,12 +11,14 @@ import msgspec
 from eventstore import Instant, UnknownContract
 from eventstore.clock import utc_date
 from gateways.presenting.documents import plain, realized_or_none
+from gateways.presenting.headroom import headroom_of, unjudged_of
 from projections import SHARED, PartitionParked
 from projections.decimals import FIXED
 from projections.valuation import Status
 from projections.views.accounts import cash_results
 from projections.views.enforcement import Enforcement
 from projections.views.executions.positions import Position
+from projections.views.limits.headroom import Headroom, Unjudged
 from projections.views.lockouts.view import Lockout
 from projections.views.orders.view import Order
 
@@ -87,7 +89,8 @@ class AnomalyCount(msgspec.Struct, frozen=True):
 class BookSummary(msgspec.Struct, frozen=True):
     """What a book says at a log position.
 
-    `at`: the instant for which lockouts and the trading day are shown. `parked`: the errors of parked partitions.
+    `at`: the instant for which lockouts, headroom and the trading day are shown. Headroom and what is not judged are by
+    account. `parked`: the errors of parked partitions.
     """
 
     log: str
@@ -98,6 +101,8 @@ class BookSummary(msgspec.Struct, frozen=True):
     totals: tuple[CurrencyTotal, ...]
     days: tuple[DayTotal, ...]
     equity: tuple[EquityTotal, ...]
+    headroom: dict[str, tuple[Headroom, ...]]
+    unjudged: dict[str, tuple[Unjudged, ...]]
     lockouts: tuple[Lockout, ...]
     pending: tuple[Enforcement, ...]
     anomalies: tuple[AnomalyCount, ...]
@@ -124,6 +129,8 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         totals=tuple(_totals(book, accounts, positions)),
         days=_each(accounts, lambda name: _day_totals(book, name, at)),
         equity=_each(accounts, lambda name: _equity(book, name, at)),
+        headroom=headroom_of(book, accounts, at),
+        unjudged=unjudged_of(book, accounts, at),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
         pending=_each(accounts, book.enforcement.pending),
         anomalies=_each(accounts, lambda name: _anomalies(book, name)),

@@ -45,6 +45,8 @@ ROWS = [
     "risk-quote",
     "risk-order",
     "risk-fill",
+    "risk-headroom",
+    "risk-headroom-fill",
     "judging",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.

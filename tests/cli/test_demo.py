@@ -173,8 +173,9 @@ def check_the_feed(directory: Path, result: dict[str, object]) -> None:
         assert store.verify().ok
     assert (result["account"], result["events"]) == (ACCOUNT, len(records))
     kinds = [record.type for record in records if record.actor.startswith("policy")]
-    asked, kept = kinds.index("QuotesWanted"), kinds.index("QuotesKept")
-    assert asked < kinds.index("LockoutSet") < kept < kinds.index("LockoutCleared")
+    expected = ("QuotesWanted", "LimitUnjudged", "QuotesKept", "LockoutSet", "LockoutCleared")
+    places = [kinds.index(kind) for kind in expected]
+    assert places == sorted(places)
     assert "EnforcementRequested" not in kinds
     assert [(each.rule_id, each.revocable) for each in history] == [("unpriced", True)]
     assert locked == ()

@@ -265,7 +265,8 @@ def shown(run: Run, data: Path) -> tuple[str, str, str]:
     """Return what `limits`, its JSON and `doctor` say."""
     [limit] = run("limits", "--data", data, "--json").document
     words = [" ".join(run(command, "--data", data).out.split()) for command in ("limits", "doctor")]
-    return words[0], f"{limit['enforcement']}: {limit['unjudged']}", words[1]
+    why = None if limit["unjudged"] is None else limit["unjudged"]["why"]
+    return words[0], f"{limit['enforcement']}: {why}", words[1]
 
 
 def test_limits_and_doctor_say_whether_policies_enforce_them(run: Run, tmp_path: Path) -> None:

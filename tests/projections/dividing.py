@@ -11,8 +11,9 @@ import eventstore
 import projections
 from eventstore import Batch, EventStore, ManualClock
 from projections.parallel import LENGTH_BYTES, Request, answer_to
-from tests.projections.histories import SECOND, START, Fact, history, states
+from tests.projections.histories import history, states
 from tests.projections.naming import CountedByName, naming_history
+from tests.projections.random_facts import SECOND, START, Fact
 
 
 def log_of(directory: Path, seed: int, length: int = 150) -> EventStore:

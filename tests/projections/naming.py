@@ -12,7 +12,7 @@ from eventstore.trading import ContractDefined, TradeExecuted
 from projections import View
 from projections.views.contracts.directory import Directory
 from tests.projections.examples import bought
-from tests.projections.histories import Fact
+from tests.projections.random_facts import Fact
 
 NAMES = ("ES", "NQ", "CL", "1", "2", "3")
 ACCOUNTS = ("A", "B", "C", "-")

@@ -19,7 +19,8 @@ from eventstore.streams import unescaped
 from eventstore.trading import ClockJumped, ContractDefined, LockoutSet, PositionSide, TradeBusted
 from projections import Book, Change
 from tests.projections.examples import bought, filled, submitted
-from tests.projections.histories import SECOND, history, store_of
+from tests.projections.histories import history, store_of
+from tests.projections.random_facts import SECOND
 from tests.proving import rounds
 
 START = to_ns(datetime(2025, 6, 2, 14, tzinfo=UTC))

@@ -26,19 +26,8 @@ from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.views.quotes.view import QuotesView
 from tests.projections.examples import bought
-from tests.projections.histories import (
-    ACCOUNTS,
-    SECOND,
-    START,
-    Fact,
-    append,
-    fingerprint_of,
-    folded,
-    history,
-    states,
-    store_of,
-    views,
-)
+from tests.projections.histories import append, fingerprint_of, folded, history, states, store_of, views
+from tests.projections.random_facts import ACCOUNTS, SECOND, START, Fact
 
 histories = st.builds(history, st.randoms(use_true_random=False), st.integers(1, 60))
 chances = st.randoms(use_true_random=False)

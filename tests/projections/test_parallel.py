@@ -20,8 +20,9 @@ from projections.views.executions import state as executions_state
 from projections.views.executions.view import ExecutionsView
 from projections.views.orders.view import OrdersView
 from tests.projections.dividing import InThisProcess, folded, log_of, written
-from tests.projections.histories import Fact, append, history, states, store_of
+from tests.projections.histories import append, history, states, store_of
 from tests.projections.naming import CountedByName
+from tests.projections.random_facts import Fact
 
 
 @pytest.mark.parametrize("seed", range(25))

@@ -19,7 +19,7 @@ from eventstore import EventStore, ManualClock
 from eventstore.clock import NANOSECONDS
 from eventstore.files import FileLock, is_locked
 from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import AccountOpened, Side, Verdict
+from eventstore.trading import AccountOpened, ContractDefined, Side, Verdict
 from projections import Book, risk
 from projections.risk.policies import Policies, account_sets
 from projections.risk.policies.lease import FILE, Lease
@@ -40,6 +40,9 @@ def clock() -> ManualClock:
 @pytest.fixture
 def reader(store: EventStore) -> Iterator[Book]:
     """Return a book of another process, which runs no policies."""
+    for account in ("A", "B", "C"):
+        store.append(f"account/{account}/-", AccountOpened(starting_balance=Decimal(1), currency="USD"))
+    store.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
     with projections.open(store, snapshots=False) as opened:
         yield opened
 
@@ -209,11 +212,13 @@ def test_a_kill_of_the_process_leaves_its_accounts_unjudged(
     with subprocess.Popen(
         command(str(tmp_path / "data"), *accounts), stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "running\n"
-        assert seen(reader, "A", "B") == [RUNNING, RUNNING]
-        assert verdict(reader)[0] is Verdict.PASS
-        os.kill(child.pid, signal.SIGKILL)
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "running\n"
+            assert seen(reader, "A", "B") == [RUNNING, RUNNING]
+            assert verdict(reader)[0] is Verdict.PASS
+        finally:
+            os.kill(child.pid, signal.SIGKILL)
         assert child.wait(WAIT_SECONDS) == -signal.SIGKILL
     assert seen(reader, "A", "B") == [ENDED, ENDED]
     assert verdict(reader)[0] is Verdict.REJECT

@@ -26,6 +26,7 @@ class Watching:
 
     def __init__(self) -> None:
         self.positions: list[int] = []
+        self.stopped: dict[tuple[str, str], eventstore.StoreError] = {}
 
     def is_caught_up_for(self, account: str) -> bool:
         return True

@@ -66,6 +66,7 @@ class Consistency(LimitKind[ConsistencyParameters]):
     name = "consistency"
     parameters: ClassVar[type[Parameters]] = ConsistencyParameters
     unit: ClassVar[Measured | None] = Measured.SHARE
+    group: ClassVar[str | None] = "pnl"
     checked: ClassVar[bool] = False
     types: ClassVar[tuple[type[Event], ...]] = (SessionClosed,)
 

@@ -81,6 +81,7 @@ class Cooldown(LimitKind[CooldownParameters]):
     name = "cooldown"
     parameters: ClassVar[type[Parameters]] = CooldownParameters
     unit: ClassVar[Measured | None] = Measured.COUNT
+    group: ClassVar[str | None] = "pnl"
     checked: ClassVar[bool] = False
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderFilled,

@@ -1,4 +1,4 @@
-"""Evidence for disputes: the quotes behind a lockout, a breach or an ignored price are kept in the log."""
+"""Evidence for disputes: the quotes behind a lockout, a breach or an unjudged limit, and ignored ones, are kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import stream_of
-from eventstore.trading import LimitBreached, LockoutSet, QuotesKept
+from eventstore.trading import LimitBreached, LimitUnjudged, LockoutSet, QuotesKept
 from projections.risk.limits.breaches import now_of
 from projections.risk.policies import Decision, Policy, TriggerKind
 
@@ -24,14 +24,14 @@ MINUTE_NS = 60 * NANOSECONDS
 
 
 class QuotesEvidence(Policy):
-    """Appends QuotesKept after a lockout or a breach, and where a price was ignored: the last 60 s of the quotes.
+    """Appends QuotesKept, the last 60 s of the quotes, after a lockout, a breach or LimitUnjudged, and ignored prices.
 
     At most once for each account and minute; caused by the decision's record where there is one. A process without
     these quotes has nothing to keep.
     """
 
     name = "evidence"
-    types: ClassVar[tuple[type[Event], ...]] = (LockoutSet, LimitBreached)
+    types: ClassVar[tuple[type[Event], ...]] = (LockoutSet, LimitBreached, LimitUnjudged)
     quotes: ClassVar[bool] = True
 
     def __init__(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore import StoreError
 from eventstore.clock import derived_from
 from eventstore.trading import Verdict
@@ -12,9 +14,11 @@ from projections.book import Book
 from projections.decimals import FIXED, ZERO
 from projections.fold_reader import FoldReader
 from projections.risk.contexts import AccountContext
-from projections.risk.limits.kind import KINDS, Compared, Finding
+from projections.risk.limits.kind import KINDS, Compared, Finding, LimitKind
 from projections.risk.limits.shipped import SHIPPED
-from projections.valuation import Standing, unknown
+from projections.risk.policies import stopped_policies
+from projections.risk.policies.liveness import why_unjudged
+from projections.valuation import Standing, Status, unknown
 from projections.views.limits.headroom import Headroom, provide
 from projections.views.limits.parameters import BadLimit, UnknownKind, is_disabled, kind_of, read
 
@@ -22,11 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from projections.risk.cache import RiskCache
-    from projections.risk.limits.kind import LimitKind, Measure
+    from projections.risk.limits.kind import Measure
     from projections.view import BookReader
     from projections.views.limits.limit import Limit
     from projections.views.limits.parameters import Parameters
 
+_KNOWN = Status.KNOWN
 _ORDER = {kind.name: number for number, kind in enumerate(SHIPPED)}
 
 
@@ -47,7 +52,7 @@ class Judge(NamedTuple):
         if self.kind is None:
             return Finding(self.limit.rule_id, Verdict.REJECT, reason=self.error)
         if not self.kind.checked:
-            return None
+            return self._unjudged_finding(context, self.kind)
         try:
             return self.kind.check(context, self.limit, self.parameters)
         except (StoreError, ArithmeticError) as error:
@@ -63,6 +68,16 @@ class Judge(NamedTuple):
         except (StoreError, ArithmeticError) as error:
             return self._unjudged(unknown(message_of(error)))
         return _headroom(self.limit, self.kind, measure)
+
+    def _unjudged_finding(self, context: AccountContext, kind: LimitKind[Any]) -> Finding | None:
+        """Return the rejection by a limit that acts by its lockout alone, while it is not judged."""
+        if type(kind).measure is LimitKind.measure:
+            return None
+        found = _of_group(context.cache, self, context)
+        if found.status is _KNOWN:
+            return None
+        reason = f"{found.rule_id} cannot be judged: {found.why}"
+        return Finding(found.rule_id, Verdict.REJECT, found.figure, found.limit, reason)
 
     def _unjudged(self, standing: Standing) -> Headroom:
         rule_id = self.limit.rule_id
@@ -86,17 +101,47 @@ def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, .
 def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
     """Return how an account stands to each of its limits in force, in the order in which orders are checked."""
     with derived_from(at), decimal.localcontext(FIXED):
-        context, found = AccountContext(book, account, at), []
-        groups, is_converted = context.cache.groups, context.cache.is_converted
-        for judge in judges_of(context.cache):
-            group, key = None if is_converted else judge.group, ("headroom", judge.limit.position)
-            known = groups[group].get(key) if group is not None else None
-            if known is None:
-                known = judge.headroom(context)
-                if group is not None:
-                    groups[group][key] = known
-            found.append(known)
-    return tuple(found)
+        context = AccountContext(book, account, at)
+        figures, cache = context.figures, context.cache
+        # The figures are the same object as long as neither a record nor a quote nor the time can have changed them.
+        known = cache.groups["positions"].get("headroom")
+        if known is None or known[0] is not figures:
+            judges = judges_of(cache)
+            known = (figures, tuple(_of_group(cache, judge, context) for judge in judges))
+            cache.groups["positions"]["headroom"] = known
+    found: tuple[Headroom, ...] = known[1]
+    stopped = _stopped(book, account)
+    return tuple(_unless_stopped(each, stopped) for each in found) if stopped else found
+
+
+def _stopped(book: Book, account: str) -> dict[str, str]:
+    """Return why policies do not judge an account's limits, by their names; by "" why none does."""
+    found = {each.policy: each.sentence for each in book.policies.stopped(account)} | stopped_policies(book, account)
+    why = None if found else why_unjudged(book, account)
+    return found if why is None else {"": why}
+
+
+def _of_group(cache: RiskCache, judge: Judge, context: AccountContext) -> Headroom:
+    """Return the headroom of one limit, from its cache group if it has one."""
+    if judge.group is None or _is_converted(cache):
+        return judge.headroom(context)
+    return cache.memoize(judge.group, ("headroom", judge.limit.position), lambda: judge.headroom(context))
+
+
+def _is_converted(cache: RiskCache) -> bool:
+    try:
+        return cache.is_converted
+    except StoreError:
+        # Each limit says itself what it lacks.
+        return True
+
+
+def _unless_stopped(found: Headroom, stopped: dict[str, str]) -> Headroom:
+    """Return the headroom of a limit whose policy stopped, or one that every limit rests on, as unknown."""
+    if found.status is not _KNOWN:
+        return found
+    why = stopped.get(found.kind) or next((why for policy, why in stopped.items() if policy not in KINDS), "")
+    return replace(found, status=Status.UNKNOWN, why=why) if why else found
 
 
 provide(_headroom_of)

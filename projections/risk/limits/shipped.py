@@ -25,6 +25,7 @@ from projections.risk.limits.stop_loss import StopLoss
 from projections.risk.limits.symbol_block import SymbolBlock
 from projections.risk.limits.trade_limit import TradeLimit
 from projections.risk.limits.trailing_drawdown import TrailingDrawdown
+from projections.risk.limits.unjudged import UnjudgedLimits
 from projections.risk.limits.unpriced import UnpricedPositions
 from projections.risk.limits.weekly_loss import WeeklyLoss
 
@@ -71,5 +72,6 @@ def shipped_rules(calendars: Calendar | Mapping[str, Calendar] | None = None) ->
         EquityMarks(),
         *(kind() for kind in SHIPPED if kind.locks()),
         UnpricedPositions(),
+        UnjudgedLimits(),
         QuotesEvidence(),
     )

@@ -26,7 +26,7 @@ from eventstore import (
 from eventstore.clock import utc_date
 from eventstore.trading import EnforcementRequested, LockoutSet
 from projections.book import Book
-from projections.view import PartitionParked
+from projections.view import SHARED, PartitionParked
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
@@ -238,6 +238,15 @@ def has_recovered(book: Book, error: BaseException) -> bool:
     if isinstance(error, PartitionParked):
         return (error.view, error.partition) not in book.parked
     return is_transient(error)
+
+
+def stopped_policies(book: Book, account: str) -> dict[str, str]:
+    """Return why policies of this process are not evaluated for an account, by the policies' names."""
+    listener = book.listener
+    if listener is None or not listener.stopped:
+        return {}
+    found = list(listener.stopped.items())
+    return {policy: str(error) for (policy, name), error in found if name in {account, SHARED}}
 
 
 def day_key(book: Book, account: str, at: int) -> str:

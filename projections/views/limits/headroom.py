@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from eventstore import Instant
 from projections.valuation import Status
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
 
     rule_id: str
     why: str
-    since: int | None = None
+    since: Instant | None = None
 
 
 HeadroomFunction = Callable[["BookReader", str, int], tuple[Headroom, ...]]

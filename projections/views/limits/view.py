@@ -10,7 +10,15 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, asked_ns
-from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
+from eventstore.trading import (
+    LimitBreached,
+    LimitJudged,
+    LimitsSet,
+    LimitUnjudged,
+    SessionOpened,
+    SessionReset,
+    Severity,
+)
 from projections.valuation import Status
 from projections.view import BookReader, View
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
@@ -52,6 +60,16 @@ class RecordedBreach(msgspec.Struct, frozen=True, kw_only=True):
     id: bytes
 
 
+class RecordedUnjudged(msgspec.Struct, frozen=True, kw_only=True):
+    """That a limit is not judged, as `LimitUnjudged` states it; `position` is its record's log position."""
+
+    rule_id: str
+    why: str
+    since: Instant
+    limit_position: int | None
+    position: int
+
+
 class RuleSettings(msgspec.Struct, frozen=True):
     """One rule's newest settings, oldest first; from `known_from` on no other setting was in force or waiting."""
 
@@ -62,6 +80,8 @@ class RuleSettings(msgspec.Struct, frozen=True):
 class LimitsState(msgspec.Struct):
     """One account: settings by rule, the recorded trading days and when each began, the newest breaches.
 
+    `unjudged` has the rules whose newest record says that they are not judged.
+
     `recorded_to` is the newest record's time: the log's clock has reached it, even if the clock was set back since.
     """
 
@@ -70,6 +90,7 @@ class LimitsState(msgspec.Struct):
     breaches: tuple[RecordedBreach, ...] = ()
     breach_count: int = 0
     recorded_to: Instant = 0
+    unjudged: dict[str, RecordedUnjudged] = {}
 
 
 class LimitsView(View[LimitsState]):
@@ -86,8 +107,15 @@ class LimitsView(View[LimitsState]):
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 2
-    types: ClassVar[tuple[type[Event], ...] | None] = (LimitsSet, LimitBreached, SessionOpened, SessionReset)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        LimitsSet,
+        LimitBreached,
+        LimitUnjudged,
+        LimitJudged,
+        SessionOpened,
+        SessionReset,
+    )
 
     def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
         self._settings_max = settings_max
@@ -104,6 +132,10 @@ class LimitsView(View[LimitsState]):
             case LimitBreached():
                 state.breaches = (*state.breaches[1 - BREACHES_MAX :], _breach(event, record))
                 state.breach_count += 1
+            case LimitUnjudged():
+                _note_unjudged(state, event, record)
+            case LimitJudged():
+                state.unjudged = {rule_id: each for rule_id, each in state.unjudged.items() if rule_id != event.rule_id}
             case SessionReset():
                 _begin(state, event.trading_day, event.scheduled_for)
             case SessionOpened():
@@ -190,11 +222,22 @@ class Limits:
 
     def unjudged(self, account: str, at: Times | None = None) -> tuple[Unjudged, ...]:
         """Return the limits in force that are not judged, and why: new exposure is rejected while there is one."""
-        return tuple(
-            Unjudged(rule_id=each.rule_id, why=each.why)
-            for each in self.headroom(account, at)
-            if each.status is not Status.KNOWN
-        )
+        found = [each for each in self.headroom(account, at) if each.status is not Status.KNOWN]
+        if not found:
+            return ()
+        settings = {limit.rule_id: limit.position for limit in self.of(account, at)}
+        # What was recorded of an earlier setting says nothing about the one in force.
+        since = {
+            each.rule_id: each.since
+            for each in self.recorded_unjudged(account)
+            if each.limit_position in {None, settings.get(each.rule_id)}
+        }
+        return tuple(Unjudged(rule_id=each.rule_id, why=each.why, since=since.get(each.rule_id)) for each in found)
+
+    def recorded_unjudged(self, account: str) -> tuple[RecordedUnjudged, ...]:
+        """Return the limits that the process with the policies recorded as not judged, by `LimitUnjudged`, by rule."""
+        state = self._state(account)
+        return () if state is None else tuple(each for _, each in sorted(state.unjudged.items()))
 
     def breaches(self, account: str, rule_id: str | None = None) -> tuple[RecordedBreach, ...]:
         """Return the account's last 1,000 breaches, or those of a rule among them, oldest first."""
@@ -294,6 +337,22 @@ def _over_at(gone: Limit, later: list[Limit]) -> int:
     if gone.superseded_at is not None:
         return gone.superseded_at
     return next(limit.in_force_at for limit in later if limit.superseded_at is None and limit.in_force_at is not None)
+
+
+def _note_unjudged(state: LimitsState, event: LimitUnjudged, record: Record) -> None:
+    known = state.unjudged.get(event.rule_id)
+    # The first of several about one setting says since when; of any number of rules the newest are kept.
+    if known is not None and known.limit_position == event.limit_position:
+        return
+    others = [(rule_id, each) for rule_id, each in state.unjudged.items() if rule_id != event.rule_id]
+    fresh = RecordedUnjudged(
+        rule_id=event.rule_id,
+        why=event.why,
+        since=event.since,
+        limit_position=event.limit_position,
+        position=record.position,
+    )
+    state.unjudged = dict([*others[1 - RULES_MAX :], (event.rule_id, fresh)])
 
 
 def _breach(event: LimitBreached, record: Record) -> RecordedBreach:
