@@ -111,7 +111,7 @@ BEFORE: list[tuple[str, Event]] = [
         "session/A/2025-07-21",
         trading.SessionOpened(trading_day=MONDAY, began_at=NOON - HOUR, resets_at=NOON + 9 * HOUR),
     ),
-    (LIMITS, trading.LimitsSet(rule_id="daily-loss", parameters={"amount": "1000"})),
+    (LIMITS, trading.LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})),
     ("lockout/A/news", trading.LockoutSet(rule_id="news", until=NOON + 2 * HOUR)),
     ("enforcement/A/E1", requested("news")),
     ("order/A/O1", submitted()),
@@ -163,8 +163,8 @@ _EXECUTED = trading.TradeExecuted(
     trade_id="T2", symbol="ESZ5", side=Side.SELL, quantity=money(1), price=money(5_010), fee=money(2)
 )  # fmt: skip
 _FLAT = trading.PositionAdjusted(symbol="ESZ5", quantity=money(-1), reason=trading.AdjustmentReason.TRANSFER)
-_TIGHTER = trading.LimitsSet(rule_id="daily-loss", revision=2, parameters={"amount": "500"})
-_LOOSER = trading.LimitsSet(rule_id="daily-loss", revision=2, parameters={"amount": "2000"})
+_TIGHTER = trading.LimitsSet(rule_id="daily-loss", revision=2, parameters={"limit": "500"})
+_LOOSER = trading.LimitsSet(rule_id="daily-loss", revision=2, parameters={"limit": "2000"})
 _ORDER = "order/A/O1"
 _HELD = (OrderStatus.PARTIALLY_FILLED, money(1), money(1))
 _TWO, _THREE = ("ESZ5", money(1), money(1)), ("NQZ5", money(0), money(3))
@@ -195,13 +195,13 @@ STATES: dict[str, State] = {
         (["loss", "news"], ["E1", "E2"]),
     ),
     "limits tightened": State(
-        appended(LIMITS, _TIGHTER, actor="risk@desk"), ask.limit, ({"amount": "1000"}, []), ({"amount": "500"}, [])
+        appended(LIMITS, _TIGHTER, actor="risk@desk"), ask.limit, ({"limit": "1000"}, []), ({"limit": "500"}, [])
     ),
     "limits loosened": State(
         appended(LIMITS, _LOOSER, actor="risk@desk"),
         ask.limit,
-        ({"amount": "1000"}, []),
-        ({"amount": "1000"}, [{"amount": "2000"}]),
+        ({"limit": "1000"}, []),
+        ({"limit": "1000"}, [{"limit": "2000"}]),
     ),
     "limit breached": State(
         appended(
