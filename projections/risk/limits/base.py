@@ -24,7 +24,7 @@ from eventstore.trading import (
 )
 from projections.risk.caches import risk_cache
 from projections.risk.limits.parameters import Parameters, kind_of, read_enabled
-from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
+from projections.risk.policies import Decision, Policy, Trigger, TriggerKind, taken_at
 from projections.view import SHARED
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
         yield trigger
         return
     for account in sorted(book.partitions("limits")):
-        yield replace(trigger, account=account)
+        yield replace(trigger, account=account, taken_at=taken_at(book, account, trigger.record))
 
 
 def in_force(book: Book, trigger: Trigger) -> tuple[Limit, ...]:
@@ -139,7 +139,7 @@ def now_of(trigger: Trigger) -> int:
     """
     if trigger.record is None:
         return trigger.at
-    recorded_at = trigger.record.recorded_at
+    recorded_at = trigger.record.recorded_at if trigger.taken_at is None else trigger.taken_at
     return recorded_at if trigger.kind is TriggerKind.QUOTE else max(trigger.at, recorded_at)
 
 

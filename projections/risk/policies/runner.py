@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import (
@@ -40,6 +41,7 @@ from projections.risk.policies.protocol import (
     has_recovered,
     is_transient,
     keyed,
+    taken_at,
 )
 from projections.view import SHARED
 
@@ -279,8 +281,8 @@ class Policies:
             for policy in policies:
                 self._stop_policy(policy, trigger, error)
             return
-        symbol = getattr(event, "symbol", None)
-        trigger = Trigger(TriggerKind.RECORD, trigger.account, trigger.at, trigger.key, record, event, symbol)
+        taken = taken_at(book, record.account, record)
+        trigger = replace(trigger, event=event, symbol=getattr(event, "symbol", None), taken_at=taken)
         with derived_from(record.occurred_at):
             self._evaluate_each(policies, book, trigger)
 

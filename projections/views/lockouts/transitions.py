@@ -18,6 +18,7 @@ from eventstore.trading import (
     LockoutSet,
 )
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
+from projections.views.log_clock import is_set_back
 
 LOCKOUTS_MAX = 10_000
 ANOMALIES_MAX = 1_000
@@ -55,6 +56,8 @@ class LockoutsState(msgspec.Struct):
     """The last change of the wall clock: its time before, its time after, and the record's log position."""
     expired_to: int = 0
     """The latest end of any irrevocable lockout that expired."""
+    returned: dict[str, tuple[bytes, int]] = {}
+    """Lockouts that are in force again because the clock was set back: cause and former end, by the key in `active`."""
 
 
 def _earlier_time(record: Record) -> int:
@@ -199,7 +202,11 @@ def expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None:
 
 
 def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
-    """Extend the lockouts in force by as much as the wall clock was set ahead; take that back once it is set back."""
+    """Extend the lockouts in force by as much as the wall clock was set ahead; take that back once it is set back.
+
+    Set back, it also puts those in force again that have ended since the time that it shows, for that proved wrong:
+    what expired, and what a rule of limits released.
+    """
     # A lockout is a duration in the world: setting the clock ahead must not shorten it.
     by = event.after - event.before
     for key, held in list(state.active.items()):
@@ -211,14 +218,40 @@ def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
     for held in ended:
         moved = held if held.ended_by != "expired" else replace(held, ahead=held.ahead + by)
         if not _ended_early(moved, event) or not _restore(state, moved, record):
-            state.ended.append(moved)
+            state.ended.append(_put_right(moved, event))
+        elif is_set_back(event):
+            _mark(state, LockoutAnomalyKind.WRONG_TIME, held.rule_id, held.scope, record.position)
+    if by > 0:
+        _end_returned(state, event, record)
+    elif is_set_back(event):
+        state.expired_to = min(state.expired_to, event.after)
     state.jumped = (event.before, event.after, record.position)
 
 
+def _put_right(held: Lockout, jump: ClockJumped) -> Lockout:
+    """Return an ended lockout as it is once the clock was set back: it cannot end later than now."""
+    is_later = is_set_back(jump) and held.ended_at is not None and held.ended_at > jump.after
+    return replace(held, ended_at=jump.after) if is_later else held
+
+
+def _end_returned(state: LockoutsState, jump: ClockJumped, record: Record) -> None:
+    """End the lockouts again that are in force only because the clock was set back, if that was wrong."""
+    for key, (cause, ended_at) in state.returned.items():
+        held = state.active.get(key)
+        if held is not None and held.cause == cause and held.ends_at is not None and held.ends_at <= jump.after:
+            _end(state, key, ended_at, "expired", record)
+    state.returned = {}
+
+
 def _ended_early(held: Lockout, jump: ClockJumped) -> bool:
-    """Return whether a lockout expired only by a clock that had been set ahead, before that was recorded."""
-    by_clock = held.ended_by == "expired" and (held.ended_at or 0) > jump.before
-    return by_clock and (held.ends_at or 0) > jump.after
+    """Return whether a lockout ended only by a clock that had been set ahead, recorded or not."""
+    if held.ended_by == "expired":
+        since = min(jump.before, jump.after) if is_set_back(jump) else jump.before
+        return (held.ended_at or 0) > since and (held.ends_at or 0) > jump.after
+    # A rule clears its lockouts under its own name: by a day or a limit that had not begun.
+    by_rule = held.ended_by == f"cleared by {held.rule_id.partition(':')[0]}"
+    lasts = held.ends_at is None or held.ends_at > jump.after
+    return is_set_back(jump) and by_rule and lasts and (held.ended_at or 0) > jump.after
 
 
 def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
@@ -230,6 +263,8 @@ def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
     fresh = state.active.get(key)
     if fresh is not None and held.revocable:
         return False
+    if fresh is None and held.ended_by == "expired" and held.ended_at is not None:
+        state.returned[key] = (held.cause, held.ended_at)
     positions = _with_position(held, record.position)
     state.active[key] = held = replace(held, ended_at=None, ended_by=None, positions=positions)
     if fresh is not None:

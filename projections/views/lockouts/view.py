@@ -55,7 +55,8 @@ class LockoutsView(View[LockoutsState]):
 
     `until` has passed at an event only if both of the event's times have reached it, so that neither a clock that runs
     ahead nor a wrong `occurred_at` ends a lockout early. If the wall clock is set ahead, lockouts in force are extended
-    by as much. `ended_max` bounds how many ended lockouts stay in state.
+    by as much; once it is set back, those that ended later than it then shows are in force again. `ended_max` bounds
+    how many ended lockouts stay in state.
 
     A broker's report that an account may not trade locks it, under the rule `broker`, until the broker reports that it
     may, or until somebody clears that lockout. It ends no other lockout, not even one of the same rule.
@@ -65,7 +66,7 @@ class LockoutsView(View[LockoutsState]):
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LockoutSet,
         LockoutExtended,
@@ -88,7 +89,7 @@ class LockoutsView(View[LockoutsState]):
         if isinstance(event, AccountUpdated) and not is_news(state, event, record):
             return
         # One event may end every scope of a rule: readers see all of the change or none of it.
-        after = replace(state, active=dict(state.active), ended=list(state.ended))
+        after = replace(state, active=dict(state.active), ended=list(state.ended), returned=dict(state.returned))
         match event:
             case LockoutSet():
                 set_lockout(after, event.rule_id + SEPARATOR + event.scope, event, record)
@@ -106,7 +107,7 @@ class LockoutsView(View[LockoutsState]):
             del after.ended[: -self._ended_max]
         state.active, state.ended = after.active, after.ended
         state.anomalies, state.anomaly_count = after.anomalies, after.anomaly_count
-        state.jumped, state.expired_to = after.jumped, after.expired_to
+        state.jumped, state.expired_to, state.returned = after.jumped, after.expired_to, after.returned
 
 
 class Lockouts:
