@@ -24,7 +24,7 @@ from projections.view import BookReader, View
 from projections.views.accounts import account_rates, own_currency
 from projections.views.cash import moves_high
 from projections.views.configuration import MOVES_FLOOR
-from projections.views.executions.ledger import utc_name
+from projections.views.executions.day_totals import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW, ExecutionsState

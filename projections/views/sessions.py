@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -100,6 +100,7 @@ class SessionsView(View[SessionsState]):
         match event:
             case SessionOpened() | SessionReset():
                 day, members = event.trading_day, _begun(event, record)
+                state.clock = state.clock.advanced(record, cast("int", members["began_at"]))
             case SessionClosed():
                 named = _named(state, event, record)
                 if named is None:

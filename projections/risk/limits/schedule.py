@@ -120,21 +120,23 @@ class LockoutExpiry(Policy):
         yield Decision(((f"lockout/{account}/clock", event),), obsolete_if=is_recorded, key=key)
 
     def _found_late(self, book: Book, account: str, clock: Clock) -> Decision | None:
-        """Record that the clock was set back while no process saw it: the log's newest record is ahead of it."""
+        """Record that the clock was set back while no process saw it: what the log shows is ahead of it."""
         now = wall_ns(clock)
 
-        def is_explained(book: Book) -> bool:
+        def shown(book: Book) -> int:
+            """Return the latest time that the log shows, after what is known to be wrong."""
             position, recorded_at = self._newest_of(book)
-            return recorded_at - now <= JUMP_TOLERATED or _log_clock(book, account).explains(recorded_at, position)
+            known = _log_clock(book, account)
+            return known.reached if known.explains(recorded_at, position) else recorded_at
+
+        def is_explained(book: Book) -> bool:
+            return shown(book) - now <= JUMP_TOLERATED
 
         # A clock that shows a time before 1990 is certainly wrong.
         if now < GIVEN_MIN or is_explained(book):
             return None
-        position, recorded_at = self._newest_of(book)
-        event = ClockJumped(before=recorded_at, after=now)
-        return Decision(
-            ((f"lockout/{account}/clock", event),), obsolete_if=is_explained, key=f"{account}/late/{position}"
-        )
+        event, key = ClockJumped(before=shown(book), after=now), f"{account}/late/{book.position}"
+        return Decision(((f"lockout/{account}/clock", event),), obsolete_if=is_explained, key=key)
 
     def _newest_of(self, book: Book) -> tuple[int, int]:
         """Return the log position and the time of a book's newest record, (0, 0) without one."""

@@ -7,7 +7,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import (
@@ -281,8 +280,8 @@ class Policies:
             for policy in policies:
                 self._stop_policy(policy, trigger, error)
             return
-        taken = taken_at(book, record.account, record)
-        trigger = replace(trigger, event=event, symbol=getattr(event, "symbol", None), taken_at=taken)
+        symbol, taken = getattr(event, "symbol", None), taken_at(book, record.account, record)
+        trigger = Trigger(TriggerKind.RECORD, record.account, trigger.at, trigger.key, record, event, symbol, taken)
         with derived_from(record.occurred_at):
             self._evaluate_each(policies, book, trigger)
 

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from eventstore import Event, Record
 from eventstore.clock import NANOSECONDS, Times, asked_ns
-from eventstore.trading import OrderSubmitted, SessionOpened, SessionReset
+from eventstore.trading import ClockJumped, OrderSubmitted, SessionOpened, SessionReset
 from projections.decimals import FIXED
 from projections.view import BookReader, View
 from projections.views.executions.ledger import Ledger
@@ -67,8 +67,13 @@ class CountersView(View[CountersState]):
     """Counts orders at the time they were sent. `bounded`: whether to drop seconds that no present window needs."""
 
     name: ClassVar[str] = "counters"
-    revision: ClassVar[int] = 2
-    types: ClassVar[tuple[type[Event], ...] | None] = (OrderSubmitted, SessionOpened, SessionReset)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        OrderSubmitted,
+        SessionOpened,
+        SessionReset,
+        ClockJumped,
+    )
 
     def __init__(self, *, bounded: bool = True) -> None:
         self._room = SECONDS_MAX if bounded else 2**62
@@ -85,6 +90,8 @@ class CountersView(View[CountersState]):
             state.orders.add(record.occurred_at, record.recorded_at)
         elif isinstance(event, SessionOpened | SessionReset):
             state.ledger.add_day(event, record.occurred_at)
+        elif isinstance(event, ClockJumped):
+            state.ledger.jump(event, record.position)
 
 
 class Counters:

@@ -9,6 +9,7 @@ from typing_extensions import override
 from eventstore.trading import (
     AccountOpened,
     CashMoved,
+    ClockJumped,
     ContractDefined,
     FeeCharged,
     LimitsSet,
@@ -52,14 +53,15 @@ class ExecutionsView(View[ExecutionsState]):
     Two reports are of one execution if trade id, contract (under any of its names), side, quantity and price agree,
     whatever the order, the stream or the day of the report, among the account's last 2,000 executions. They count in
     the order in which they happened since the position was last flat; what happened before that and is reported later
-    counts at its place in the log, on its own day.
+    counts at its place in the log, on its own day. What lies later than a clock that was set back, and is recorded
+    before that, counts for the day that it is then.
 
     `trades_max`: among how many executions reports are compared; `bounded`: whether to drop counts by second that no
     window of the present needs.
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 7
+    revision: ClassVar[int] = 8
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
@@ -69,6 +71,7 @@ class ExecutionsView(View[ExecutionsState]):
         AccountOpened,
         LimitsSet,
         CashMoved,
+        ClockJumped,
     )
     broadcast: ClassVar[tuple[type[Event], ...]] = (ContractDefined,)
 
