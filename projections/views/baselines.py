@@ -10,11 +10,12 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record
 from eventstore.clock import NANOSECONDS
-from eventstore.trading import Baseline, EquityMarked
+from eventstore.trading import Baseline, ClockJumped, EquityMarked
 from projections.decimals import FIXED, ZERO
 from projections.valuation import KNOWN, Standing, stale, unknown
 from projections.view import View
 from projections.views.executions.state import VIEW, ExecutionsState
+from projections.views.log_clock import is_set_back
 
 if TYPE_CHECKING:
     from projections.view import BookReader
@@ -36,17 +37,24 @@ class EquityAtReset(msgspec.Struct, frozen=True):
 
 
 class BaselinesState(msgspec.Struct):
-    """One account: the newest marks by the reset, as text, that they are of."""
+    """One account: the newest marks by the reset, as text, that they are of.
+
+    `later` are those of resets that had not come when the clock was put right.
+    """
 
     marks: dict[str, EquityAtReset] = {}
+    later: dict[str, EquityAtReset] = {}
 
 
 class BaselinesView(View[BaselinesState]):
-    """The equity at each reset that an EquityMarked states; the first mark of a reset counts."""
+    """The equity at each reset that an EquityMarked states; the first mark of a reset counts.
+
+    Once the clock is set back, a mark of a later reset does not count, unless the clock is set ahead past it again.
+    """
 
     name: ClassVar[str] = "baselines"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked,)
+    revision: ClassVar[int] = 2
+    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, ClockJumped)
 
     @override
     def initial(self) -> BaselinesState:
@@ -54,16 +62,33 @@ class BaselinesView(View[BaselinesState]):
 
     @override
     def apply(self, state: BaselinesState, event: Event, record: Record) -> None:
+        if isinstance(event, ClockJumped):
+            _jump(state, event)
         if not isinstance(event, EquityMarked) or event.reset_at is None:
             return
         name = str(event.reset_at)
         if name in state.marks:
             return
         mark = EquityAtReset(event.equity, event.balance, event.currency, min(record.occurred_at, record.recorded_at))
-        kept = {**state.marks, name: mark}
-        while len(kept) > BASELINES_MAX:
-            del kept[min(kept, key=int)]
-        state.marks = kept
+        state.marks = _newest({**state.marks, name: mark})
+
+
+def _jump(state: BaselinesState, event: ClockJumped) -> None:
+    if is_set_back(event):
+        later = {name: mark for name, mark in state.marks.items() if int(name) > event.after}
+        state.later = _newest({**state.later, **later})
+        state.marks = {name: mark for name, mark in state.marks.items() if name not in later}
+    elif event.after > event.before:
+        come = {name: mark for name, mark in state.later.items() if int(name) <= event.after}
+        state.marks = _newest({**come, **state.marks})
+        state.later = {name: mark for name, mark in state.later.items() if name not in come}
+
+
+def _newest(marks: dict[str, EquityAtReset]) -> dict[str, EquityAtReset]:
+    kept = dict(marks)
+    while len(kept) > BASELINES_MAX:
+        del kept[min(kept, key=int)]
+    return kept
 
 
 class Carried(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import ClassVar, Self
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Record
@@ -14,6 +15,7 @@ from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
     CashMoved,
+    ClockJumped,
     EquityCorrected,
     EquityMarked,
     SessionClosed,
@@ -28,7 +30,18 @@ from projections.views.executions.day_totals import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW, ExecutionsState
-from projections.views.moved_marks import Marks, MovedMark, highest, lowered, moved, raised
+from projections.views.log_clock import is_set_back
+from projections.views.moved_marks import (
+    AtClose,
+    Marks,
+    MovedMark,
+    before,
+    highest,
+    lowered,
+    moved,
+    raised,
+    remembered,
+)
 from projections.views.rates import ExchangeRates, rates_of
 
 DAYS_MAX = 10
@@ -77,7 +90,7 @@ class HighWaterMarksState(msgspec.Struct):
     """One account. `days` by name; `closings` are the ids of the newest closings, to recognize marks they caused.
 
     `day_marks` are the newest marks that raised each day's highest result, for a correction of one. `own` is the
-    currency that it was opened in, `payout` its rule for payouts.
+    currency that it was opened in, `payout` its rule for payouts. `closes` are the newest closes that raised the highs.
     """
 
     highs: HighMarks = HighMarks()
@@ -86,6 +99,7 @@ class HighWaterMarksState(msgspec.Struct):
     closings: tuple[bytes, ...] = ()
     own: str | None = None
     payout: str = MOVES_FLOOR
+    closes: tuple[AtClose, ...] = ()
 
 
 class HighWaterMarksView(View[HighWaterMarksState]):
@@ -94,16 +108,17 @@ class HighWaterMarksView(View[HighWaterMarksState]):
     It is made when the closing is recorded, possibly long after it, with the quotes of that time: it does not say how
     high the equity was. Cash that comes from outside moves the highs that are recorded before it; a day's are results.
     A correction of the high water leaves none above it, and the wrong mark no longer counts in its day.
-    Marks in another currency than the account's do not count.
+    Marks in another currency than the account's do not count; nor does a close, once the clock is set back before it.
     """
 
     # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         EquityCorrected,
         SessionClosed,
+        ClockJumped,
         CashMoved,
         AccountOpened,
         AccountConfigured,
@@ -125,6 +140,11 @@ class HighWaterMarksView(View[HighWaterMarksState]):
             case CashMoved():
                 amount = moves_high(event, state.payout)
                 state.highs = state.highs.moved(event.currency, amount, state.own)
+                state.closes = tuple(
+                    replace(each, marks=moved(each.marks, event.currency, amount, state.own)) for each in state.closes
+                )
+            case ClockJumped():
+                _jump(state, event)
             case AccountOpened():
                 state.own = event.currency
             case AccountConfigured():
@@ -255,7 +275,11 @@ def _mark(state: HighWaterMarksState, event: EquityMarked, record: Record) -> No
     held = state.highs
     balance = raised(held.balance, event.balance, record.id)
     if record.causation_id is not None and record.causation_id in state.closings:
-        state.highs = HighMarks(balance, held.equity, raised(held.close, event.balance, record.id))
+        close = raised(held.close, event.balance, record.id)
+        if close != held.close:
+            at = min(record.occurred_at, record.recorded_at)
+            state.closes = remembered(state.closes, AtClose(at, "", held.close))
+        state.highs = HighMarks(balance, held.equity, close)
         return
     state.highs = HighMarks(balance, raised(held.equity, event.equity, record.id), held.close)
     name, gross = day_name(event.trading_day, record.occurred_at), event.realized + event.unrealized
@@ -263,6 +287,15 @@ def _mark(state: HighWaterMarksState, event: EquityMarked, record: Record) -> No
     if any(each.gross >= fresh.gross for each in marks) and any(each.net >= fresh.net for each in marks):
         return
     _set_day(state, name, (*marks, fresh)[-DAY_MARKS_MAX:])
+
+
+def _jump(state: HighWaterMarksState, event: ClockJumped) -> None:
+    """Once the clock is set back, take back the closes that have not come yet."""
+    if not is_set_back(event):
+        return
+    for close in before(state.closes, event.after).values():
+        state.highs = HighMarks(state.highs.balance, state.highs.equity, close)
+    state.closes = tuple(each for each in state.closes if each.at <= event.after)
 
 
 def _correct(state: HighWaterMarksState, event: EquityCorrected, record: Record) -> None:
@@ -273,6 +306,7 @@ def _correct(state: HighWaterMarksState, event: EquityCorrected, record: Record)
             (MovedMark(most, (), record.id),),
             lowered(held.close, most, record.id),
         )
+        state.closes = tuple(replace(each, marks=lowered(each.marks, most, record.id)) for each in state.closes)
     if event.wrong is not None:
         for name, marks in list(state.day_marks.items()):
             left = tuple(each for each in marks if each.record != event.wrong.bytes)

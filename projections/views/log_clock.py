@@ -62,8 +62,8 @@ class LogClock(msgspec.Struct, frozen=True):
         return self if now <= self.reached else replace(self, reached=now)
 
     def not_before(self, log_position: int) -> int:
-        """Return the latest time that the clock was set ahead to after a record: it may have been behind before."""
-        return max((after for position, after in self.ahead if position > log_position), default=0)
+        """Return the time after the last that the clock was set ahead to since a record: it may have been behind."""
+        return max((after + 1 for position, after in self.ahead if position > log_position), default=0)
 
     def jumped(self, event: ClockJumped, record: Record) -> LogClock:
         """Return the clock after a jump; one set back shows that every later time was wrong."""

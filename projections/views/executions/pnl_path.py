@@ -136,9 +136,9 @@ class PnlLedger(Ledger[LedgerEntry]):
 
         So the ledger is the same whether it was corrected once or step by step.
         """
-        index = self.moved_by(at, log_position) if self.published.moved else None
-        if index is not None:
-            self.correct_moved(index, at, key, entry, NO_ENTRY)
+        moved = self.moved_by(at, log_position) if self.published.moved else None
+        if moved is not None:
+            self.correct_moved(moved, at, key, entry, NO_ENTRY)
         else:
             span = self.span
             self.add(at, key, entry)
@@ -160,9 +160,8 @@ class PnlLedger(Ledger[LedgerEntry]):
                 else:
                     del steps[index]
                 return
-        moved_to = None if index is None else self.published.moved[index].since
         fresh = PnlStep(at, log_position, key, _money_of(entry))
-        self._add_step(fresh if moved_to is None else replace(fresh, at=moved_to, stated=at))
+        self._add_step(fresh if moved is None else replace(fresh, at=self.published.moved[moved].since, stated=at))
 
     def _stepped_at(self, at: int, log_position: int) -> int:
         """Return the time that the step of an entry has: another one, if a clock was put right since."""
