@@ -239,7 +239,7 @@ def _end_returned(state: LockoutsState, jump: ClockJumped, record: Record) -> No
     for key, (cause, ended_at) in state.returned.items():
         held = state.active.get(key)
         if held is not None and held.cause == cause and held.ends_at is not None and held.ends_at <= jump.after:
-            _end(state, key, ended_at, "expired", record)
+            _end(state, key, min(ended_at, jump.after), "expired", record)
     state.returned = {}
 
 
