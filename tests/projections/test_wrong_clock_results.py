@@ -13,7 +13,8 @@ import eventstore
 import projections
 from eventstore import ManualClock
 from eventstore.trading import OrderFilled, OrderSubmitted, OrderType, Side, TradeBusted
-from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON
+from projections.risk.policies.protocol import day_key
+from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, locked
 from tests.projections.wrong_clocks import MONDAY, RESET, TUESDAY, WAYS, Desk, Way, seen, seen_by_one
 
 
@@ -141,6 +142,38 @@ def test_a_clock_wrongly_set_back_hides_no_loss(desk: Desk, set_clock: Way) -> N
     set_clock(desk, RESET + 2 * HOUR)
     assert desk.day() == TUESDAY
     assert results(desk, MONDAY, TUESDAY) == [50, -500]
+
+
+@pytest.mark.parametrize("by", [DAY, 7 * DAY])
+def test_a_loss_after_the_clock_is_put_right_locks_until_the_true_reset(desk: Desk, set_clock: Way, by: int) -> None:
+    desk.limit(400)
+    set_clock(desk, NOON + by)
+    set_clock(desk, NOON + MINUTE)
+    trip(desk, 1, -10)
+    [lockout] = desk.book.lockouts.active("A", desk.clock.now_ns())
+    assert lockout.until == RESET
+    desk.advance(RESET - NOON)
+    assert not locked(desk.book)
+
+
+def test_losses_under_both_times_of_a_day_add_up(desk: Desk, set_clock: Way) -> None:
+    desk.limit(900)
+    set_clock(desk, NOON + DAY)
+    trip(desk, 1, -10)
+    set_clock(desk, NOON + MINUTE)
+    assert not locked(desk.book)
+    trip(desk, 2, -10)
+    assert locked(desk.book)
+
+
+def test_what_is_decided_once_a_day_is_decided_again(desk: Desk, set_clock: Way) -> None:
+    """A lockout at a quote of a day that had not come must not keep that day's own from being set."""
+    set_clock(desk, NOON + DAY)
+    wrong = day_key(desk.book, "A", desk.clock.now_ns())
+    set_clock(desk, NOON + MINUTE)
+    desk.advance(DAY)
+    assert wrong == "A/2025-07-22"
+    assert day_key(desk.book, "A", desk.clock.now_ns()).startswith("A/2025-07-22/")
 
 
 def test_every_replay_has_the_same_results(desk: Desk, set_clock: Way) -> None:

@@ -16,6 +16,7 @@ from eventstore.trading import (
     LimitsSet,
 )
 from projections import Book
+from projections.risk.limits.loss import DailyLoss
 from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
 from projections.risk.policies import Policies
 from projections.sessions import Calendar
@@ -47,7 +48,8 @@ class Desk:
         """Start one more process."""
         book = projections.open(self.store, snapshots=False, calendars=CHICAGO)
         self.books.append(book)
-        self.running.append(Policies(book, [LockoutExpiry(), SessionKeeper()]).start(ticking=False))
+        rules = [LockoutExpiry(), SessionKeeper(), DailyLoss()]
+        self.running.append(Policies(book, rules).start(ticking=False))
         return book
 
     def stop(self) -> None:
