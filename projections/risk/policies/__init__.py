@@ -10,6 +10,7 @@ from projections.risk.policies.protocol import (
     PolicyFailure,
     Trigger,
     TriggerKind,
+    taken_at,
 )
 from projections.risk.policies.runner import Policies
 
@@ -24,4 +25,5 @@ __all__ = [
     "PolicyFailure",
     "Trigger",
     "TriggerKind",
+    "taken_at",
 ]

@@ -22,6 +22,8 @@ def keep_within_bounds(state: LockoutsState, ended_max: int, record: Record) -> 
     if len(state.before_reopening) > BEFORE_REOPENING_MAX:
         state.before_reopening = state.before_reopening[-BEFORE_REOPENING_MAX:]
         state.forgotten_to = END_OF_TIME
+    # Of lockouts that are no longer in force it does not matter that they were again.
+    state.returned = {key: each for key, each in state.returned.items() if key in state.active}
     del state.ended[:-ended_max]
 
 
