@@ -21,6 +21,7 @@ from eventstore.trading import (
     LockoutCleared,
     LockoutExpired,
     LockoutSet,
+    OrderSubmitted,
     SessionClosed,
     Side,
     TradeExecuted,
@@ -168,3 +169,30 @@ def test_a_lockout_that_returned_and_ended_again_is_not_kept_in_mind(account: Ac
     state = account.book.state("lockouts", "A")
     assert isinstance(state, LockoutsState)
     assert state.returned == {}
+
+
+@pytest.mark.parametrize("by", ["loss", "nobody: it expired"])
+def test_any_number_of_later_lockouts_makes_none_forgotten_that_a_wrong_clock_ended(account: Account, by: str) -> None:
+    account.lock(until=NOW + (9 if by == "loss" else 1) * DAY)
+    account.clock.set(NOW + 2 * DAY)
+    account.book.append("lockout/A/loss", LockoutCleared(by="loss") if by == "loss" else LockoutExpired())
+    for _ in range(101):
+        account.lock("other")
+        account.book.append("lockout/A/other", LockoutCleared(by="desk"))
+    account.jump(NOW + HOUR)
+    assert account.locked() == ["loss"]
+
+
+def test_a_clock_set_ahead_does_not_shorten_what_a_reopening_in_use_has_not_ended(account: Account) -> None:
+    account.lock(until=NOW + 2 * HOUR, revocable=False)
+    order = OrderSubmitted(symbol="X", side=Side.BUY, quantity=Decimal(1))
+    account.book.append("order/A/1", order)
+    store = account.book.reader
+    assert isinstance(store, EventStore)
+    store.append("account/A/-", AccountReopened(starting_balance=Decimal(50_000)), actor="firm")
+    account.book.refresh()
+    assert account.locked() == ["loss"]
+    account.jump(NOW + DAY)
+    assert account.locked() == ["loss"]
+    account.clock.advance(3 * HOUR)
+    assert account.locked() == []

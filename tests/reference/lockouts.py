@@ -111,7 +111,7 @@ class Model:
     def _jump(self, fact: Fact) -> None:
         before, after = fact.clock
         by = after - before
-        for each in self.held.values():
+        for each in [*self.held.values(), *(each for each in self.not_ended if each.expired_at is None)]:
             if by < 0 or each.end > before:
                 each.ahead += by
         for each in sorted(self.expired, key=lambda each: not each.terms[2]):

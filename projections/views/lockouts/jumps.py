@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from eventstore import Record
 from eventstore.trading import ClockJumped
 from projections.views.lockouts.lockout import Lockout, LockoutAnomalyKind
-from projections.views.lockouts.state import LockoutsState
+from projections.views.lockouts.state import END_OF_TIME, LockoutsState
 from projections.views.lockouts.transitions import ask_log, end, is_cleared_by_rule, mark, restore, with_position
 from projections.views.log_clock import is_set_back
 
@@ -20,7 +20,10 @@ def apply_jump(state: LockoutsState, event: ClockJumped, record: Record) -> None
     """
     # A lockout is a duration in the world: setting the clock ahead must not shorten it.
     by = event.after - event.before
-    ask_log(state, _wrong_since(event))
+    since = _wrong_since(event)
+    ask_log(state, since)
+    if since < state.dropped_to:
+        state.forgotten_to = END_OF_TIME
     for key, held in list(state.active.items()):
         ends_at = held.ends_at
         # One that was over before the clock was set ahead gains nothing; setting back takes back what was added.
@@ -29,6 +32,7 @@ def apply_jump(state: LockoutsState, event: ClockJumped, record: Record) -> None
                 held, ahead=_shifted(held.ahead, by), positions=with_position(held, record.position)
             )
     _move_ended(state, event, record)
+    _move_not_ended(state, event)
     if by > 0:
         _end_returned(state, event, record)
     elif is_set_back(event):
@@ -53,6 +57,17 @@ def _move_ended(state: LockoutsState, jump: ClockJumped, record: Record) -> None
             elif is_set_back(jump):
                 mark(state, LockoutAnomalyKind.WRONG_TIME, held.rule_id, held.scope, record.position)
         setattr(state, name, kept)
+
+
+def _move_not_ended(state: LockoutsState, jump: ClockJumped) -> None:
+    """Extend what holds on because the account was in use when it was reopened as what is in force."""
+    by = jump.after - jump.before
+    state.before_reopening = tuple(
+        (reopened, replace(each, ahead=_shifted(each.ahead, by)))
+        if each.ended_at is None and each.ends_at is not None and (by < 0 or each.ends_at > jump.before)
+        else (reopened, each)
+        for reopened, each in state.before_reopening
+    )
 
 
 def _put_right(held: Lockout, jump: ClockJumped) -> Lockout:

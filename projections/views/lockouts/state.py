@@ -28,6 +28,8 @@ class LockoutsState(msgspec.Struct):
     expired_to: int = 0
     """The latest end of any irrevocable lockout that expired."""
     forgotten_to: int = 0
+    dropped_to: int = 0
+    """The latest end of the revocable lockouts that `ended` has dropped and a clock that is put right brings back."""
     returned: dict[str, tuple[bytes, int]] = {}
     """Lockouts that are in force again because the clock was set back: cause and former end, by the key in `active`."""
     reopened_records: tuple[int, ...] = ()
