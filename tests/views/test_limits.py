@@ -13,7 +13,7 @@ import projections
 from eventstore import QUEUED, Batch, Event, EventStore, InvalidEvent, Record
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
-from projections import Book
+from projections.fold_reader import FoldReader
 from projections.view import PartitionParked
 from projections.views.limits import view as limits
 from projections.views.limits.view import LimitsState
@@ -315,7 +315,7 @@ def test_what_is_in_force_stays_however_many_loosenings_are_superseded(log: Limi
 def test_the_recent_past_is_answered_without_the_log(log: LimitsLog, monkeypatch: pytest.MonkeyPatch) -> None:
     for at in range(100, 400):
         log.set(at, 1_000 - at)
-    monkeypatch.delattr(Book, "read")
+    monkeypatch.delattr(FoldReader, "read")
     assert log.held(310, 399) == [690, 601]
 
 
