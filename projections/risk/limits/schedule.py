@@ -67,11 +67,13 @@ class LockoutExpiry(Policy):
         """By account, the last jump that this process itself decided to record."""
         self._newest: tuple[int, int] = (0, 0)
         """The log position of the book's newest record, and its time."""
+        self._looked_at = 0
+        """The log's head when this process first looked at its clocks."""
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
         clock = _clock(book)
-        self._compare(clock)
+        self._compare(book, clock)
         account = trigger.account
         handled = self._handled.setdefault(account, len(self._jumps))
         if trigger.kind is TriggerKind.RECORD:
@@ -135,8 +137,14 @@ class LockoutExpiry(Policy):
         # A clock that shows a time before 1990 is certainly wrong.
         if now < GIVEN_MIN or is_explained(book):
             return None
-        event, key = ClockJumped(before=shown(book), after=now), f"{account}/late/{book.position}"
-        return Decision(((f"lockout/{account}/clock", event),), obsolete_if=is_explained, key=key)
+        latest, stream = shown(book), f"lockout/{account}/clock"
+        found = [ClockJumped(before=latest, after=now)]
+        if book.position > self._looked_at:
+            # This process has followed the clock all the time: it was set ahead and back between two looks, which
+            # changes no lockout's end.
+            found.insert(0, ClockJumped(before=now, after=latest))
+        events = tuple((stream, event) for event in found)
+        return Decision(events, obsolete_if=is_explained, key=f"{account}/late/{book.position}")
 
     def _newest_of(self, book: Book) -> tuple[int, int]:
         """Return the log position and the time of a book's newest record, (0, 0) without one."""
@@ -146,10 +154,11 @@ class LockoutExpiry(Policy):
             self._newest = (position, 0 if newest is None else newest.recorded_at)
         return self._newest
 
-    def _compare(self, clock: Clock) -> None:
+    def _compare(self, book: Book, clock: Clock) -> None:
         wall, monotonic = wall_ns(clock), clock.monotonic_ns()
         if self._since is None:
-            self._since = (wall, monotonic)
+            # The log's head: a book of the past may be the first that this is asked about.
+            self._since, self._looked_at = (wall, monotonic), book.reader.head()
             return
         # Against the last agreement, not the last tick: small steps add up to a jump.
         ahead = (wall - self._since[0]) - (monotonic - self._since[1])
