@@ -202,6 +202,9 @@ def _anomalies(book: Book, account: str) -> list[AnomalyCount]:
         marks["accounts", account_kind].append(log_position)
     for anomaly in book.lockouts.anomalies(account):
         marks["lockouts", anomaly.kind].append(anomaly.position)
+    for view, wrong in (("sessions", book.sessions.anomalies(account)), ("limits", book.limits.anomalies(account))):
+        for each in wrong:
+            marks[view, "WRONG_TIME"].append(each.positions[0])
     found += [
         AnomalyCount(account, view, kind, len(found_at), tuple(found_at)) for (view, kind), found_at in marks.items()
     ]

@@ -162,7 +162,7 @@ class RiskCache(Exposures):
     def _limits_at(self) -> int:
         """Return the instant to read limits at: with a clock behind the log, what is recorded already is in force."""
         state = self.book.state("limits", self._name)
-        return self._at if state is None else max(self._at, state.recorded_to)
+        return self._at if state is None else max(self._at, state.clock.reached)
 
     # Account, limits and results
 

@@ -10,11 +10,12 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record
 from eventstore.clock import NANOSECONDS
-from eventstore.trading import AccountReopened, Baseline, EquityMarked
+from eventstore.trading import AccountReopened, Baseline, ClockJumped, EquityMarked
 from projections.decimals import FIXED, ZERO
 from projections.valuation import KNOWN, Standing, stale, unknown
 from projections.view import View
 from projections.views.executions.state import VIEW, ExecutionsState
+from projections.views.log_clock import LogClock, is_set_back
 
 if TYPE_CHECKING:
     from projections.view import BookReader
@@ -36,18 +37,26 @@ class EquityAtReset(msgspec.Struct, frozen=True):
 
 
 class BaselinesState(msgspec.Struct):
-    """One account: the newest marks by the reset, as text, that they are of; and when it was last reopened."""
+    """One account: the newest marks by the reset, as text, that they are of; and when it was last reopened.
+
+    `later` are those of resets that had not come when the clock was put right.
+    """
 
     marks: dict[str, EquityAtReset] = {}
+    later: dict[str, EquityAtReset] = {}
+    clock: LogClock = LogClock()
     reopened_at: Instant | None = None
 
 
 class BaselinesView(View[BaselinesState]):
-    """The equity at each reset that an EquityMarked states; the first mark of a reset counts."""
+    """The equity at each reset that an EquityMarked states; the first mark of a reset counts.
+
+    Once the clock is set back, a mark of a later reset does not count, unless the clock is set ahead past it again.
+    """
 
     name: ClassVar[str] = "baselines"
-    revision: ClassVar[int] = 2
-    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, AccountReopened)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (EquityMarked, AccountReopened, ClockJumped)
 
     @override
     def initial(self) -> BaselinesState:
@@ -56,18 +65,44 @@ class BaselinesView(View[BaselinesState]):
     @override
     def apply(self, state: BaselinesState, event: Event, record: Record) -> None:
         if isinstance(event, AccountReopened):
-            state.marks, state.reopened_at = {}, record.recorded_at
-            return
+            _begin_again(state, record)
+        elif isinstance(event, ClockJumped):
+            _jump(state, event, record)
         if not isinstance(event, EquityMarked) or event.reset_at is None:
             return
         name = str(event.reset_at)
         if name in state.marks:
             return
         mark = EquityAtReset(event.equity, event.balance, event.currency, min(record.occurred_at, record.recorded_at))
-        kept = {**state.marks, name: mark}
-        while len(kept) > BASELINES_MAX:
-            del kept[min(kept, key=int)]
-        state.marks = kept
+        state.marks = _newest({**state.marks, name: mark})
+
+
+def _begin_again(state: BaselinesState, record: Record) -> None:
+    # While the log's own time is ahead of a clock that was put right, only `occurred_at` says when it was.
+    state.clock = state.clock.advanced(record, record.occurred_at)
+    state.marks, state.later, state.reopened_at = {}, {}, state.clock.reached
+
+
+def _jump(state: BaselinesState, event: ClockJumped, record: Record) -> None:
+    state.clock = state.clock.jumped(event, record)
+    if is_set_back(event):
+        if state.reopened_at is not None:
+            # It has been reopened by now: days that begin later belong to its new life.
+            state.reopened_at = min(state.reopened_at, event.after)
+        later = {name: mark for name, mark in state.marks.items() if int(name) > event.after}
+        state.later = _newest({**state.later, **later})
+        state.marks = {name: mark for name, mark in state.marks.items() if name not in later}
+    elif event.after > event.before:
+        come = {name: mark for name, mark in state.later.items() if int(name) <= event.after}
+        state.marks = _newest({**come, **state.marks})
+        state.later = {name: mark for name, mark in state.later.items() if name not in come}
+
+
+def _newest(marks: dict[str, EquityAtReset]) -> dict[str, EquityAtReset]:
+    kept = dict(marks)
+    while len(kept) > BASELINES_MAX:
+        del kept[min(kept, key=int)]
+    return kept
 
 
 class Carried(msgspec.Struct, frozen=True):

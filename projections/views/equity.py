@@ -3,7 +3,6 @@
 import decimal
 from datetime import date
 from decimal import Decimal
-from functools import cached_property
 from typing import ClassVar
 
 import msgspec
@@ -17,26 +16,26 @@ from eventstore.trading import (
     AccountOpened,
     AccountReopened,
     CashMoved,
+    ClockJumped,
     EquityCorrected,
     EquityMarked,
     QuoteUsed,
+    SessionClosed,
 )
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Standing, Status
 from projections.view import BookReader, View
-from projections.views.account_value import AccountValue
-from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
-from projections.views.balances import Balances, balances_of
+from projections.views.accounts import own_currency
+from projections.views.book_value import BookValue
 from projections.views.cash import moves_high, set_floor
-from projections.views.configuration import MOVES_FLOOR, Configuration
-from projections.views.executions.pnl import quotes_of
-from projections.views.moved_marks import Marks, MovedMark, highest, moved, raised
+from projections.views.configuration import MOVES_FLOOR
+from projections.views.log_clock import is_set_back
+from projections.views.moved_marks import AtClose, Marks, MovedMark, before, highest, moved, raised, remembered
 from projections.views.period_sums import day_sums
-from projections.views.quotes.queries import Quotes
-from projections.views.rates import ExchangeRates, rates_of
-from projections.views.valuing import Amounts, OpenHolding, open_holdings
+from projections.views.rates import rates_of
 
 CURRENCIES_MAX = 1_000
+CLOSINGS_MAX = 100
 
 
 class EquityMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +105,8 @@ class EquityState(msgspec.Struct):
     """One account: by currency, "" for marks that named none, the newest mark, the highs and the floors.
 
     `own` is the currency that it was opened in, `payout` its rule for payouts. `corrected_record` is the log position
-    of the newest correction or reopening, 0 without one.
+    of the newest correction or reopening, 0 without one. `closings` are the ids of the newest closings, `closes` what
+    the floors were before those that raised them.
     """
 
     marks: dict[str, EquityMark] = {}
@@ -115,19 +115,24 @@ class EquityState(msgspec.Struct):
     own: str | None = None
     payout: str = MOVES_FLOOR
     corrected_record: int = 0
+    closings: tuple[bytes, ...] = ()
+    closes: tuple[AtClose, ...] = ()
 
 
 class EquityView(View[EquityState]):
     """The marks of an account. The high-water mark is the highest ever marked; the floor never falls.
 
     Cash that comes from outside moves those that are recorded before it, a payout by the account's rule. A correction
-    replaces them, in the account's own currency; a reopening forgets them.
+    replaces them, in the account's own currency; a reopening forgets them. Once the clock is set back, a close that is
+    later has raised no floor.
     """
 
     name: ClassVar[str] = "equity"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
+        SessionClosed,
+        ClockJumped,
         EquityCorrected,
         CashMoved,
         AccountOpened,
@@ -144,17 +149,16 @@ class EquityView(View[EquityState]):
         match event:
             case EquityMarked():
                 _mark(state, event, record)
+            case SessionClosed():
+                state.closings = (*state.closings[1 - CLOSINGS_MAX :], record.id)
+            case ClockJumped():
+                _jump(state, event)
             case EquityCorrected():
                 _correct(state, event, record)
             case CashMoved():
                 _move(state, event)
-            case AccountOpened():
-                # The first one states it: reported again, it changes nothing.
-                state.own = state.own or event.currency
-            case AccountReopened():
-                state.own = event.currency or state.own
-                state.marks, state.highs, state.floors = {}, {}, {}
-                state.corrected_record = record.position
+            case AccountOpened() | AccountReopened():
+                _open(state, event, record)
             case AccountConfigured():
                 state.payout = event.payout or state.payout
             case _:
@@ -179,7 +183,7 @@ class Equities:
         """Return the equity at the newest prices, with its status, as of an instant, by default now."""
         book = self._book
         at_ns = asked_ns(at, book.now_ns)
-        value = _BookValue(book, account, at_ns)
+        value = BookValue(book, account, at_ns)
         own, rates = value.own, value.rates
         with decimal.localcontext(FIXED):
             balance, total, positions = value.balance.amount, value.equity, value.positions
@@ -242,50 +246,6 @@ class Equities:
         return highest(marks, rates_of(self._book), currency, self._book.now_ns())
 
 
-class _BookValue(AccountValue):
-    """An account's value from what a book's views have now."""
-
-    def __init__(self, book: BookReader, account: str, at: int) -> None:
-        super().__init__(account, at)
-        self._book = book
-
-    @cached_property
-    @override
-    def own(self) -> str | None:
-        return own_currency(self._book, self.account)
-
-    @cached_property
-    @override
-    def configuration(self) -> Configuration:
-        return configuration_of(self._book, self.account)
-
-    @cached_property
-    @override
-    def held(self) -> tuple[OpenHolding, ...]:
-        return open_holdings(self._book, self.account)
-
-    @cached_property
-    @override
-    def balances(self) -> Balances:
-        return balances_of(self._book, self.account)
-
-    @property
-    @override
-    def capital_amounts(self) -> Amounts | None:
-        opened = starting_balance(self._book, self.account) is not None
-        return capital(self._book, self.account, self.own) if opened else None
-
-    @property
-    @override
-    def quotes(self) -> Quotes:
-        return quotes_of(self._book)
-
-    @property
-    @override
-    def rates(self) -> ExchangeRates:
-        return rates_of(self._book)
-
-
 def _newest(state: EquityState, currency: str | None, own: str | None) -> EquityMark | None:
     found = [mark for name in _names(currency, own) if (mark := state.marks.get(name)) is not None]
     return max(found, key=lambda mark: (mark.at, mark.position), default=None)
@@ -322,13 +282,43 @@ def _mark(state: EquityState, event: EquityMarked, record: Record) -> None:
     marks[name] = fresh if known is None or known.at <= fresh.at else known
     highs[name] = raised(highs.get(name, ()), fresh.high_water, record.id)
     if event.floor is not None:
-        floors[name] = raised(floors.get(name, ()), event.floor, record.id)
+        known_floors = floors.get(name, ())
+        floors[name] = raised(known_floors, event.floor, record.id)
+        if record.causation_id not in state.closings:
+            # A high of the day holds whatever becomes of an earlier close.
+            state.closes = tuple(_also_raised(each, name, event.floor, record) for each in state.closes)
+        elif floors[name] != known_floors:
+            at = min(record.occurred_at, record.recorded_at)
+            state.closes = remembered(state.closes, AtClose(at, name, known_floors))
     if len(marks) > CURRENCIES_MAX:
         dropped = next(iter(marks))
         del marks[dropped]
         highs.pop(dropped, None)
         floors.pop(dropped, None)
     state.marks, state.highs, state.floors = marks, highs, floors
+
+
+def _also_raised(close: AtClose, name: str, floor: Decimal, record: Record) -> AtClose:
+    return replace(close, marks=raised(close.marks, floor, record.id)) if close.currency == name else close
+
+
+def _jump(state: EquityState, event: ClockJumped) -> None:
+    """Once the clock is set back, take back the floors of closes that have not come yet."""
+    if is_set_back(event):
+        floors = {**state.floors, **before(state.closes, event.after)}
+        state.floors = {name: marks for name, marks in floors.items() if marks}
+        state.closes = tuple(each for each in state.closes if each.at <= event.after)
+
+
+def _open(state: EquityState, event: AccountOpened | AccountReopened, record: Record) -> None:
+    if isinstance(event, AccountOpened):
+        # The first one states it: reported again, it changes nothing.
+        state.own = state.own or event.currency
+        return
+    state.own = event.currency or state.own
+    state.marks, state.highs, state.floors = {}, {}, {}
+    # What a close of the old life raised is forgotten, and does not come back with a clock that is put right.
+    state.closes, state.corrected_record = (), record.position
 
 
 def _correct(state: EquityState, event: EquityCorrected, record: Record) -> None:
@@ -338,6 +328,8 @@ def _correct(state: EquityState, event: EquityCorrected, record: Record) -> None
         state.highs = _stated(state, state.highs, event.high_water, record)
     if event.floor is not None:
         state.floors = _stated(state, state.floors, event.floor, record)
+        # A person has said what the floor is: no close before that is taken back.
+        state.closes = ()
 
 
 def _stated(state: EquityState, marks: dict[str, Marks], amount: Decimal, record: Record) -> dict[str, Marks]:
@@ -353,7 +345,12 @@ def _move(state: EquityState, event: CashMoved) -> None:
     if amount:
         state.highs = _moved(state, state.highs, event.currency, amount)
         state.floors = _moved(state, state.floors, event.currency, amount)
+        state.closes = tuple(
+            replace(each, marks=_moved(state, {each.currency: each.marks}, event.currency, amount)[each.currency])
+            for each in state.closes
+        )
     if floor is not None:
+        state.closes = ()
         # It is in the account's own currency, whatever the payout's.
         names = {state.own or event.currency, *(name for name in state.floors if not name)}
         state.floors = {**state.floors, **dict.fromkeys(names, (MovedMark(floor),))}

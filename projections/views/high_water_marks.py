@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import ClassVar, Self
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Record
@@ -15,6 +16,7 @@ from eventstore.trading import (
     AccountOpened,
     AccountReopened,
     CashMoved,
+    ClockJumped,
     EquityCorrected,
     EquityMarked,
     SessionClosed,
@@ -25,11 +27,22 @@ from projections.view import BookReader, View
 from projections.views.accounts import account_rates, own_currency
 from projections.views.cash import moves_high
 from projections.views.configuration import MOVES_FLOOR
-from projections.views.executions.ledger import utc_name
+from projections.views.executions.day_totals import utc_name
 from projections.views.executions.pnl_path import PnlLedger, PnlStep
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW, ExecutionsState
-from projections.views.moved_marks import Marks, MovedMark, highest, lowered, moved, raised
+from projections.views.log_clock import is_set_back
+from projections.views.moved_marks import (
+    AtClose,
+    Marks,
+    MovedMark,
+    before,
+    highest,
+    lowered,
+    moved,
+    raised,
+    remembered,
+)
 from projections.views.rates import ExchangeRates, rates_of
 
 DAYS_MAX = 10
@@ -78,7 +91,7 @@ class HighWaterMarksState(msgspec.Struct):
     """One account. `days` by name; `closings` are the ids of the newest closings, to recognize marks they caused.
 
     `day_marks` are the newest marks that raised each day's highest result, for a correction of one. `own` is the
-    currency that it was opened in, `payout` its rule for payouts.
+    currency that it was opened in, `payout` its rule for payouts. `closes` are the newest closes that raised the highs.
     """
 
     highs: HighMarks = HighMarks()
@@ -87,6 +100,7 @@ class HighWaterMarksState(msgspec.Struct):
     closings: tuple[bytes, ...] = ()
     own: str | None = None
     payout: str = MOVES_FLOOR
+    closes: tuple[AtClose, ...] = ()
 
 
 class HighWaterMarksView(View[HighWaterMarksState]):
@@ -95,16 +109,18 @@ class HighWaterMarksView(View[HighWaterMarksState]):
     It is made when the closing is recorded, possibly long after it, with the quotes of that time: it does not say how
     high the equity was. Cash that comes from outside moves the highs that are recorded before it; a day's are results.
     A correction of the high water leaves none above it, and the wrong mark no longer counts in its day.
-    A reopening forgets all. Marks in another currency than the account's do not count.
+    A reopening forgets all. Marks in another currency than the account's do not count; nor does a close, once the clock
+    is set back before it.
     """
 
     # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         EquityCorrected,
         SessionClosed,
+        ClockJumped,
         CashMoved,
         AccountOpened,
         AccountReopened,
@@ -125,15 +141,11 @@ class HighWaterMarksView(View[HighWaterMarksState]):
             case EquityCorrected():
                 _correct(state, event, record)
             case CashMoved():
-                amount = moves_high(event, state.payout)
-                state.highs = state.highs.moved(event.currency, amount, state.own)
-            case AccountOpened():
-                # The first one states it: reported again, it changes nothing.
-                state.own = state.own or event.currency
-            case AccountReopened():
-                state.own = event.currency or state.own
-                # What is marked for a closing of the old life says nothing about the new one.
-                state.highs, state.days, state.day_marks, state.closings = HighMarks(), {}, {}, ()
+                _move(state, event)
+            case ClockJumped():
+                _jump(state, event)
+            case AccountOpened() | AccountReopened():
+                _open(state, event)
             case AccountConfigured():
                 state.payout = event.payout or state.payout
             case _:
@@ -262,7 +274,11 @@ def _mark(state: HighWaterMarksState, event: EquityMarked, record: Record) -> No
     held = state.highs
     balance = raised(held.balance, event.balance, record.id)
     if record.causation_id is not None and record.causation_id in state.closings:
-        state.highs = HighMarks(balance, held.equity, raised(held.close, event.balance, record.id))
+        close = raised(held.close, event.balance, record.id)
+        if close != held.close:
+            at = min(record.occurred_at, record.recorded_at)
+            state.closes = remembered(state.closes, AtClose(at, "", held.close))
+        state.highs = HighMarks(balance, held.equity, close)
         return
     state.highs = HighMarks(balance, raised(held.equity, event.equity, record.id), held.close)
     name, gross = day_name(event.trading_day, record.occurred_at), event.realized + event.unrealized
@@ -270,6 +286,34 @@ def _mark(state: HighWaterMarksState, event: EquityMarked, record: Record) -> No
     if any(each.gross >= fresh.gross for each in marks) and any(each.net >= fresh.net for each in marks):
         return
     _set_day(state, name, (*marks, fresh)[-DAY_MARKS_MAX:])
+
+
+def _open(state: HighWaterMarksState, event: AccountOpened | AccountReopened) -> None:
+    if isinstance(event, AccountOpened):
+        # The first one states it: reported again, it changes nothing.
+        state.own = state.own or event.currency
+        return
+    state.own = event.currency or state.own
+    # What is marked for a closing of the old life says nothing about the new one.
+    state.highs, state.days, state.day_marks = HighMarks(), {}, {}
+    state.closings, state.closes = (), ()
+
+
+def _move(state: HighWaterMarksState, event: CashMoved) -> None:
+    amount = moves_high(event, state.payout)
+    state.highs = state.highs.moved(event.currency, amount, state.own)
+    state.closes = tuple(
+        replace(each, marks=moved(each.marks, event.currency, amount, state.own)) for each in state.closes
+    )
+
+
+def _jump(state: HighWaterMarksState, event: ClockJumped) -> None:
+    """Once the clock is set back, take back the closes that have not come yet."""
+    if not is_set_back(event):
+        return
+    for close in before(state.closes, event.after).values():
+        state.highs = HighMarks(state.highs.balance, state.highs.equity, close)
+    state.closes = tuple(each for each in state.closes if each.at <= event.after)
 
 
 def _correct(state: HighWaterMarksState, event: EquityCorrected, record: Record) -> None:
@@ -280,6 +324,7 @@ def _correct(state: HighWaterMarksState, event: EquityCorrected, record: Record)
             (MovedMark(most, (), record.id),),
             lowered(held.close, most, record.id),
         )
+        state.closes = tuple(replace(each, marks=lowered(each.marks, most, record.id)) for each in state.closes)
     if event.wrong is not None:
         for name, marks in list(state.day_marks.items()):
             left = tuple(each for each in marks if each.record != event.wrong.bytes)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from eventstore import Instant
 from projections.decimals import FIXED, ZERO
 from projections.views.executions.fees import Fees, with_fee
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from projections.views.rates import ExchangeRates
 
 MARKS_MAX = 20
+CLOSES_MAX = 20
 
 
 class MovedMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -29,6 +31,24 @@ class MovedMark(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 Marks = tuple[MovedMark, ...]
 """Marks of which the highest counts: which one that is depends on rates, if cash of other currencies has moved."""
+
+
+class AtClose(msgspec.Struct, frozen=True):
+    """What the marks of a currency were before a trading day's close, recorded at `at`, raised them."""
+
+    at: Instant
+    currency: str
+    marks: Marks
+
+
+def remembered(closes: tuple[AtClose, ...], close: AtClose) -> tuple[AtClose, ...]:
+    """Return the newest closes that raised marks, with one more."""
+    return (*closes[1 - CLOSES_MAX :], close)
+
+
+def before(closes: tuple[AtClose, ...], now: int) -> dict[str, Marks]:
+    """Return by currency what the marks were before any close that is later than a clock that was set back."""
+    return {each.currency: each.marks for each in reversed(closes) if each.at > now}
 
 
 def raised(marks: Marks, amount: Decimal, record: bytes = b"") -> Marks:

@@ -1,9 +1,10 @@
 """The sessions view: an account's trading days, when each begins and ends, and its closing figures; and its queries."""
 
+import heapq
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -13,12 +14,14 @@ from eventstore import Event, Instant, InvalidEvent, Record
 from eventstore.clock import Times, asked_ns, derived_from
 from eventstore.errors import shown
 from eventstore.streams import check_name
-from eventstore.trading import SessionClosed, SessionOpened, SessionReset
+from eventstore.trading import ClockJumped, SessionClosed, SessionOpened, SessionReset
 from projections.sessions import Calendar
 from projections.view import BookReader, View
+from projections.views.log_clock import MARKS_MAX, LogClock, WrongTime, is_set_back
 
 DAYS_MAX = 400
 POSITIONS_MAX = 100
+_CLOSING = ("closed_at", "balance", "realized", "fees", "cash", "high_water", "trades", "currency")
 EVERYONE = "*"
 """The key in `calendars` of the calendar for all accounts that have none of their own."""
 
@@ -61,9 +64,14 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionsState(msgspec.Struct):
-    """One account: the 400 newest trading days, those without a known begin first, then in the order they began."""
+    """One account: the 400 newest trading days, those without a known begin first, then in the order they began.
+
+    `anomalies` are the newest days and closings that do not count, because the clock had run ahead.
+    """
 
     days: tuple[Session, ...] = ()
+    clock: LogClock = LogClock()
+    anomalies: tuple[WrongTime, ...] = ()
 
 
 class SessionsView(View[SessionsState]):
@@ -71,11 +79,14 @@ class SessionsView(View[SessionsState]):
 
     A day begins at the earliest instant that any event gives for it. A member that an event leaves out stays as it was.
     `days_max` bounds how many days stay in state.
+
+    Once the wall clock is set back, days that begin later have not begun, and what was closed later is open: they are
+    marked and do not count, until they are recorded again.
     """
 
     name: ClassVar[str] = "sessions"
-    revision: ClassVar[int] = 2
-    types: ClassVar[tuple[type[Event], ...] | None] = (SessionOpened, SessionReset, SessionClosed)
+    revision: ClassVar[int] = 3
+    types: ClassVar[tuple[type[Event], ...] | None] = (SessionOpened, SessionReset, SessionClosed, ClockJumped)
 
     def __init__(self, days_max: int | None = DAYS_MAX) -> None:
         self._days_max = days_max
@@ -89,11 +100,15 @@ class SessionsView(View[SessionsState]):
         match event:
             case SessionOpened() | SessionReset():
                 day, members = event.trading_day, _begun(event, record)
+                state.clock = state.clock.advanced(record, cast("int", members["began_at"]))
             case SessionClosed():
                 named = _named(state, event, record)
                 if named is None:
                     return  # It names no day, and the account is in no known day.
                 day, members = named, _closed(event, record)
+            case ClockJumped():
+                _jump(state, event, record)
+                return
             case _:
                 return
         known = next((each for each in state.days if each.trading_day == day), None)
@@ -133,9 +148,24 @@ class Sessions:
         """Return every trading day that the account's events state, folded from the log, oldest first."""
         view = SessionsView(days_max=None)
         state = view.initial()
-        for record in self._book.read(stream=f"session/{account}/", types=view.types):
+        streams = (f"session/{account}/", f"lockout/{account}/")
+        records = (self._book.read(stream=stream, types=view.types) for stream in streams)
+        for record in heapq.merge(*records, key=_log_position):
             view.apply(state, record.event, record)
         return tuple(sorted(state.days, key=lambda session: session.trading_day))
+
+    def anomalies(self, account: str) -> tuple[WrongTime, ...]:
+        """Return the newest 1,000 days and closings that were recorded under a wrong time, oldest first."""
+        state: SessionsState | None = self._book.state(SessionsView.name, account)
+        return () if state is None else state.anomalies
+
+    def put_right(self, account: str) -> int:
+        """Return the log position of the newest record of a clock that was set back, 0 without one.
+
+        What a policy decides once a day, it decides once more after that: its keys name this.
+        """
+        state: SessionsState | None = self._book.state(SessionsView.name, account)
+        return 0 if state is None else state.clock.log_position
 
     def calendar(self, account: str) -> Calendar | None:
         """Return the calendar of an account, else that of all accounts, else None."""
@@ -191,6 +221,37 @@ def calendars_of(given: object) -> dict[str, Calendar]:
     for account in given.keys() - {EVERYONE}:
         check_name("account", account)
     return dict(given)
+
+
+def _log_position(record: Record) -> int:
+    return record.position
+
+
+def _jump(state: SessionsState, event: ClockJumped, record: Record) -> None:
+    """Once the clock is set back, take back the days and closings that have not come yet."""
+    state.clock = state.clock.jumped(event, record)
+    if not is_set_back(event):
+        return
+    days: list[Session] = []
+    marks: list[WrongTime] = []
+    now = event.after
+    for day in state.days:
+        begins_later = day.began_at is not None and day.began_at > now
+        closed_at = day.closed_at
+        if begins_later:
+            what = f"the trading day {day.trading_day}"
+            marks.append(WrongTime(what, day.began_at or 0, now, day.positions, record.position))
+        elif closed_at is not None and closed_at > now:
+            what = f"the close of {day.trading_day}"
+            marks.append(WrongTime(what, closed_at, now, day.positions, record.position))
+        # Of a day without a known begin, only the closing was recorded.
+        if not begins_later and (day.began_at is not None or closed_at is None or closed_at <= now):
+            days.append(_reopened(day) if closed_at is not None and closed_at > now else day)
+    state.days, state.anomalies = tuple(days), (*state.anomalies, *marks)[-MARKS_MAX:]
+
+
+def _reopened(day: Session) -> Session:
+    return replace(day, **dict.fromkeys(_CLOSING))
 
 
 def _begin_order(session: Session) -> tuple[bool, int, date]:

@@ -143,6 +143,16 @@ def test_an_hour_on_both_clocks_ends_it() -> None:
     assert not scene.holds(scene.clock.now_ns())
 
 
+def test_a_clock_set_ahead_and_partly_back_unobserved_takes_nothing_back() -> None:
+    scene = Scene()
+    scene.make(Attempt(moves=98, ticks=False))
+    scene.make(Attempt(LockoutCleared(by="somebody"), ticks=False))
+    scene.make(Attempt(moves=-60))
+    scene.make(Attempt())
+    scene.make(Attempt(moves=22))
+    assert scene.holds(scene.clock.now_ns())
+
+
 def test_a_clock_set_ahead_and_back_unobserved_ends_nothing() -> None:
     scene = Scene()
     scene.make(Attempt(moves=120, ticks=False))

@@ -13,7 +13,6 @@ from eventstore.trading import (
     BlackoutScheduled,
     CashKind,
     CashMoved,
-    ContractDefined,
     EquityMarked,
 )
 from projections.risk.limits.daily_loss import DailyLoss
@@ -271,16 +270,6 @@ def test_trades_of_the_day_are_counted_by_their_unit(day: Day, unit: str, count:
     assert check_order(day).verdict is PASS
 
 
-def test_a_blocked_root_blocks_its_futures_and_all_their_names(day: Day) -> None:
-    contract = ContractDefined(symbol="ESZ6", multiplier=Decimal(50), root="ES", broker_ids=("CON.EP.Z26",))
-    day.book.append("contract/-/ESZ6", contract)
-    day.limit("symbol-block", symbols=["ES"])
-    assert check_order(day, symbol="CON.EP.Z26").reason == "Order blocked: ESZ6 is blocked for A (ES)"
-    assert check_order(day, symbol="NQZ6").verdict is REJECT, "no contract says that it is none of ES"
-    day.define("NQZ6")
-    assert check_order(day, symbol="NQZ6").verdict is PASS
-
-
 def test_a_figure_by_root_needs_the_contract_s_definition(day: Day) -> None:
     day.limit("order-size", limits={"ES": "2"})
     assert check_order(day, symbol="ESZ6").verdict is REJECT
@@ -288,25 +277,6 @@ def test_a_figure_by_root_needs_the_contract_s_definition(day: Day) -> None:
     day.define("ESZ6", root="ES")
     assert check_order(day, symbol="ESZ6", quantity="2").verdict is not REJECT
     assert check_order(day, symbol="ESZ6", quantity="3").verdict is REJECT
-
-
-def test_a_blackout_rejects_orders_in_its_symbols_while_it_lasts(day: Day) -> None:
-    event = BlackoutScheduled(start=NOON + HOUR, stop=NOON + 2 * HOUR, symbols=("ES",), reason="CPI")
-    day.book.append("blackout/-/cpi", event)
-    assert check_order(day).verdict is PASS
-    day.clock.set(NOON + HOUR)
-    assert check_order(day).reason == "Order blocked: blackout for ES (CPI); locked until 2026-11-20 11:00 CST"
-    assert check_order(day, symbol="ZN").verdict is REJECT, "no contract says that it is none of ES"
-    day.define("ZN")
-    assert check_order(day, symbol="ZN").verdict is PASS
-    day.clock.set(NOON + 2 * HOUR)
-    assert check_order(day).verdict is PASS
-
-
-def test_a_blackout_of_one_account_does_not_apply_to_others(day: Day) -> None:
-    day.book.append("blackout/B/x", BlackoutScheduled(start=NOON, stop=NOON + HOUR, source="desk"))
-    assert check_order(day).verdict is PASS
-    assert check_order(day, account="B").rule_id == "blackout"
 
 
 def test_a_limit_with_severity_warning_never_rejects(day: Day) -> None:

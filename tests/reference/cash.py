@@ -79,14 +79,14 @@ def floor(facts: list[Fact], rates: dict[str, Decimal]) -> Decimal | None:
 
 
 def capital(facts: list[Fact], rates: dict[str, Decimal]) -> Decimal:
-    """Return what high water begins with: the newest starting balance, and what moved since the first fact."""
-    openings = [fact.amount for fact in facts if fact.kind == "OPEN"]
-    return now(openings[-1], facts, 0, rates)
+    """Return what high water begins with: the first starting balance, and what moved since the first fact."""
+    openings = [fact.amount for fact in facts if fact.kind == "OPEN"]  # reported again, it changes nothing
+    return now(openings[0], facts, 0, rates)
 
 
 def balances(facts: list[Fact]) -> dict[str, Decimal]:
     """Return the balance of an account without trades, by currency."""
-    sums = {"USD": [fact.amount for fact in facts if fact.kind == "OPEN"][-1]}
+    sums = {"USD": next(fact.amount for fact in facts if fact.kind == "OPEN")}
     for fact in facts:
         if fact.kind == "CASH":
             sums[fact.currency] = sums.get(fact.currency, Decimal(0)) + received(fact)

@@ -23,12 +23,15 @@ class Fact(NamedTuple):
     revocable: bool = True
     clock: tuple[int, int] = (0, 0)  # before and after it was moved
     wrong: int = 0
-    flag: bool = False  # whether the broker lets it trade, or the account was reopened in use
+    flag: bool = (
+        False  # whether the broker lets it trade, the account was reopened in use, or the rule itself clears it
+    )
+    occurred_at: int = 0
 
 
 @dataclass
 class Held:
-    """A lockout: in force while `expired_at` is None."""
+    """A lockout: in force while `expired_at` is None; `cleared` by its own rule, a clock put right brings it back."""
 
     key: Key
     terms: tuple[str, int | None, bool]
@@ -36,6 +39,7 @@ class Held:
     set_at: int
     ahead: int = 0
     expired_at: float | None = None
+    cleared: bool = False
 
     @property
     def end(self) -> float:
@@ -52,11 +56,12 @@ class Held:
 
 @dataclass
 class Model:
-    """An account: what is in force, what expired, and what reopenings in use did not end."""
+    """An account: what is in force, what expired, what reopenings in use did not end, what a wrong clock gave back."""
 
     held: dict[Key, Held] = field(default_factory=dict)
     expired: list[Held] = field(default_factory=list)
     not_ended: list[Held] = field(default_factory=list)
+    returned: dict[Key, tuple[int, float]] = field(default_factory=dict)
 
     def active(self, at: int, symbol: str | None = None) -> list[tuple[str, str, str, int | None, bool]]:
         found = [each for each in [*self.held.values(), *self.not_ended] if each.holds(at)]
@@ -98,18 +103,29 @@ class Model:
                 self._end(each)
             elif fact.kind == "CLEAR" and each.terms[2]:
                 del self.held[each.key]
+                if fact.flag:
+                    self.expired.append(replace(each, expired_at=fact.occurred_at, cleared=True))
 
     _expire = _clear
 
     def _jump(self, fact: Fact) -> None:
-        by = fact.clock[1] - fact.clock[0]
-        for each in self.held.values():
-            if by < 0 or each.end > fact.clock[0]:
+        before, after = fact.clock
+        by = after - before
+        for each in [*self.held.values(), *(each for each in self.not_ended if each.expired_at is None)]:
+            if by < 0 or each.end > before:
                 each.ahead += by
         for each in sorted(self.expired, key=lambda each: not each.terms[2]):
-            each.ahead += by
-            if (each.expired_at or 0) > fact.clock[0] and each.end > fact.clock[1]:
+            each.ahead += 0 if each.cleared else by
+            # Set back, the clock shows that what ended later than it ended too early.
+            if (each.expired_at or 0) > min(before, after) and each.end > after and not (each.cleared and by > 0):
                 self._hold_again(each)
+            if by < 0 and each.expired_at is not None:
+                each.expired_at = min(each.expired_at, after)
+        for key, (cause, expired_at) in self.returned.items() if by > 0 else ():
+            held = self.held.get(key)
+            if held is not None and held.cause == cause and held.end <= after:
+                self._end(held, min(expired_at, after))
+        self.returned = {} if by > 0 else self.returned
 
     def _correct(self, fact: Fact) -> None:
         self.held = {key: each for key, each in self.held.items() if each.cause != fact.wrong}
@@ -130,12 +146,15 @@ class Model:
     def _hold_again(self, lockout: Held) -> None:
         other = self.held.get(lockout.key, lockout)
         if other is lockout or not lockout.terms[2]:
-            self.expired.remove(lockout)
-            lockout.expired_at, self.held[lockout.key] = None, lockout
+            # By identity: two that are equal in all else may have ended one after the other.
+            self.expired[:] = [each for each in self.expired if each is not lockout]
+            if other is lockout and not lockout.cleared:
+                self.returned[lockout.key] = (lockout.cause, lockout.expired_at or 0)
+            lockout.expired_at, lockout.cleared, self.held[lockout.key] = None, False, lockout
             lockout.strengthen(other)
 
-    def _end(self, lockout: Held) -> None:
-        self.expired.append(replace(self.held.pop(lockout.key), expired_at=lockout.end))
+    def _end(self, lockout: Held, at: float | None = None) -> None:
+        self.expired.append(replace(self.held.pop(lockout.key), expired_at=lockout.end if at is None else at))
 
     def _named(self, fact: Fact) -> list[Held]:
         return [each for each in self.held.values() if each.key[0] == fact.rule and fact.scope in {None, each.key[1]}]

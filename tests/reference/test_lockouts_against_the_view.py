@@ -124,7 +124,9 @@ class Both:
             case 0:
                 self.tell(self.append(stream, LockoutExtended(until=until, scope=named)), "EXTEND", rule, named, until)
             case 1:
-                self.tell(self.append(stream, LockoutCleared(scope=named)), "CLEAR", rule, named)
+                by = chance.choice((rule, ""))
+                is_own = by == rule != "broker"
+                self.tell(self.append(stream, LockoutCleared(scope=named, by=by)), "CLEAR", rule, named, flag=is_own)
             case 2:
                 self.tell(self.append(stream, LockoutExpired(scope=named)), "EXPIRE", rule, named)
             case _:
@@ -152,7 +154,7 @@ class Both:
         **members: object,
     ) -> None:
         at = min(record.occurred_at, record.recorded_at)
-        fact = Fact(kind, at, record.position, rule, scope, until=until, **members)  # type: ignore[arg-type]
+        fact = Fact(kind, at, record.position, rule, scope, until=until, occurred_at=record.occurred_at, **members)  # type: ignore[arg-type]
         self.model.apply(fact)
 
     def check(self) -> None:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from eventstore.clock import to_ns
 from eventstore.trading import SessionOpened, SessionReset
 from projections.views.executions import ledger as module
-from projections.views.executions.ledger import Day, Ledger, Summable
+from projections.views.executions.day_totals import Day, Summable
+from projections.views.executions.ledger import Ledger
 from tests.views.position_folding import round_tripped
 
 MINUTE = 60 * 10**9

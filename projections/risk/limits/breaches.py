@@ -21,7 +21,7 @@ from eventstore.trading import (
     RateQuoted,
     Severity,
 )
-from projections.risk.policies import Decision, Trigger, TriggerKind
+from projections.risk.policies import Decision, Trigger, TriggerKind, taken_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
         yield trigger
         return
     for account in sorted(book.partitions("limits")):
-        yield replace(trigger, account=account)
+        yield replace(trigger, account=account, taken_at=taken_at(book, account, trigger.record))
 
 
 def now_of(trigger: Trigger) -> int:
@@ -71,7 +71,7 @@ def now_of(trigger: Trigger) -> int:
     """
     if trigger.record is None:
         return trigger.at
-    recorded_at = trigger.record.recorded_at
+    recorded_at = trigger.record.recorded_at if trigger.taken_at is None else trigger.taken_at
     return recorded_at if trigger.kind is TriggerKind.QUOTE else max(trigger.at, recorded_at)
 
 

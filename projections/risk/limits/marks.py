@@ -252,7 +252,9 @@ def _baseline(book: Book, trigger: Trigger) -> Decision | None:
     def is_marked(book: Book) -> bool:
         return mark_of(book, account, began_at) is not None
 
-    return Decision(((f"equity/{account}/-", mark),), obsolete_if=is_marked, key=f"{account}/reset/{began_at}")
+    # A mark of a day that had not come yet does not count: it is marked again.
+    key = f"{account}/reset/{began_at}" + (f"/{again}" if (again := book.sessions.put_right(account)) else "")
+    return Decision(((f"equity/{account}/-", mark),), obsolete_if=is_marked, key=key)
 
 
 def _is_quoted_since(figures: AccountFigures, began_at: int) -> bool:

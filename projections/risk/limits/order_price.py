@@ -63,7 +63,7 @@ class OrderPrice(LimitKind[OrderPriceParameters]):
             return None
         price = context.price()
         sign = 1 if order.side is Side.BUY else -1
-        # How much worse the limit price is than the market; better is nothing.
+        # How much worse the limit price is than the market; a better one has no distance.
         found = [] if order.limit_price is None else [(sign * (order.limit_price - price), sign, order.limit_price)]
         if order.stop_price is not None:
             away = order.stop_price - price

@@ -263,4 +263,4 @@ def _recorded(book: Book, account: str) -> dict[str, RecordedUnjudged]:
 
 def _recorded_to(book: Book, account: str) -> int:
     state: LimitsState | None = book.state(LimitsView.name, account)
-    return 0 if state is None else state.recorded_to
+    return 0 if state is None else state.clock.reached

@@ -11,6 +11,7 @@ from projections.risk.policies.protocol import (
     Trigger,
     TriggerKind,
     stopped_policies,
+    taken_at,
 )
 from projections.risk.policies.runner import Policies
 
@@ -26,4 +27,5 @@ __all__ = [
     "Trigger",
     "TriggerKind",
     "stopped_policies",
+    "taken_at",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -27,6 +27,9 @@ from eventstore.clock import utc_date
 from eventstore.trading import EnforcementRequested, LockoutSet
 from projections.book import Book
 from projections.view import SHARED, PartitionParked
+
+if TYPE_CHECKING:
+    from projections.views.limits.view import LimitsState
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
@@ -50,7 +53,8 @@ class Trigger(msgspec.Struct, frozen=True):
     """Why a policy is evaluated for an account, and as of which instant (UNIX ns): a record's `occurred_at`, or now.
 
     `record` and `event` are what was recorded or, without a log position of its own, observed. `key` identifies the
-    trigger in the ids of the resulting events: the record's id, or the account and its trading day.
+    trigger in the ids of the resulting events: the record's id, or the account and its trading day. `taken_at` is when
+    the log took a record, if its `recorded_at` is still ahead of a clock that was put right.
     """
 
     kind: TriggerKind
@@ -60,6 +64,7 @@ class Trigger(msgspec.Struct, frozen=True):
     record: Record | None = None
     event: Event | None = None
     symbol: str | None = None
+    taken_at: int | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -252,12 +257,26 @@ def stopped_policies(book: Book, account: str) -> dict[str, str]:
 def day_key(book: Book, account: str, at: int) -> str:
     """Return a key of an account and its trading day, or the date in UTC if no session is known.
 
-    Decisions on quotes and ticks have it: one lockout a day, however many quotes are past the limit.
+    Decisions on quotes and ticks have it: one lockout a day, however many quotes are past the limit. Once a clock that
+    ran ahead was put right they are decided again, for the day may have been named before it came.
     """
     try:
-        session = book.sessions.current(account, at)
+        session, put_right = book.sessions.current(account, at), book.sessions.put_right(account)
     except PartitionParked:
         # A policy that needs the trading day gets this error itself when it reads it.
-        session = None
+        session, put_right = None, 0
     day = utc_date(at) if session is None else session.trading_day
-    return f"{account}/{day.isoformat()}"
+    return f"{account}/{day.isoformat()}" + (f"/{put_right}" if put_right else "")
+
+
+def taken_at(book: Book, account: str, record: Record | None) -> int | None:
+    """Return when the log took a record, if by an account's clock its own time is wrong; else None."""
+    if record is None:
+        return None
+    try:
+        state: LimitsState | None = book.state("limits", account)
+    except PartitionParked:
+        return None
+    if state is None or not state.clock.explains(record.recorded_at, record.position):
+        return None
+    return state.clock.reached

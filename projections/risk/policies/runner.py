@@ -37,6 +37,7 @@ from projections.risk.policies.protocol import (
     has_recovered,
     is_transient,
     keyed,
+    taken_at,
 )
 from projections.risk.policies.reports import Reports
 from projections.view import SHARED
@@ -300,8 +301,8 @@ class Policies:
             for policy in policies:
                 self._stop_policy(policy, trigger, error)
             return
-        symbol = getattr(event, "symbol", None)
-        trigger = Trigger(TriggerKind.RECORD, trigger.account, trigger.at, trigger.key, record, event, symbol)
+        symbol, taken = getattr(event, "symbol", None), taken_at(book, record.account, record)
+        trigger = Trigger(TriggerKind.RECORD, record.account, trigger.at, trigger.key, record, event, symbol, taken)
         with derived_from(record.occurred_at):
             self._evaluate_each(policies, book, trigger)
 

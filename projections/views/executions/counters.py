@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from eventstore import Event, Record
 from eventstore.clock import NANOSECONDS, Times, asked_ns
-from eventstore.trading import AccountReopened, OrderSubmitted, SessionOpened, SessionReset
+from eventstore.trading import AccountReopened, ClockJumped, OrderSubmitted, SessionOpened, SessionReset
 from projections.decimals import FIXED
 from projections.view import BookReader, View
 from projections.views.executions.ledger import Ledger
@@ -70,8 +70,14 @@ class CountersView(View[CountersState]):
     """
 
     name: ClassVar[str] = "counters"
-    revision: ClassVar[int] = 3
-    types: ClassVar[tuple[type[Event], ...] | None] = (OrderSubmitted, SessionOpened, SessionReset, AccountReopened)
+    revision: ClassVar[int] = 4
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        OrderSubmitted,
+        SessionOpened,
+        SessionReset,
+        AccountReopened,
+        ClockJumped,
+    )
 
     def __init__(self, *, bounded: bool = True) -> None:
         self._room = SECONDS_MAX if bounded else 2**62
@@ -90,6 +96,8 @@ class CountersView(View[CountersState]):
             state.ledger.add_day(event, record.occurred_at)
         elif isinstance(event, AccountReopened):
             state.ledger.begin_again()
+        elif isinstance(event, ClockJumped):
+            state.ledger.jump(event, record.position)
 
 
 class Counters:

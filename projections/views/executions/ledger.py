@@ -2,113 +2,21 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from datetime import date, timedelta
-from typing import Generic, Protocol, Self, TypeVar
+from datetime import date
+from typing import Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from eventstore import Instant
-from eventstore.clock import NANOSECONDS, utc_date
-from eventstore.trading import CashAtReset, SessionOpened, SessionReset
+from eventstore.clock import NANOSECONDS, to_ns
+from eventstore.trading import CashAtReset, ClockJumped, SessionOpened, SessionReset
+from projections.views.executions.day_totals import Day, DaySpan, E, Moved, PublishedTotals, add_all, utc_name
+from projections.views.log_clock import is_set_back
 
 DAYS_MAX = 400
 MINUTES_MAX = 10_000
+MOVED_MAX = 20
 _MINUTE = 60 * NANOSECONDS
-_DAY = 24 * 60 * _MINUTE
-_WEEK = 7
-_END_OF_TIME = 2**63 - 1
-
-
-class Summable(Protocol):
-    """A frozen value that can be summed."""
-
-    def plus(self, other: Self) -> Self:
-        """Return both together."""
-
-
-E = TypeVar("E", bound=Summable)
-
-
-class Day(msgspec.Struct, frozen=True):
-    """One trading day: from `began_at` until `resets_at`, or until the next day begins where its reset is not known.
-
-    `begins_with_cash`: cash that moves exactly at a reset is of the day that begins, not of the one that ends.
-    """
-
-    trading_day: date
-    began_at: Instant
-    resets_at: Instant | None = None
-    week: date | None = None
-    begins_with_cash: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.trading_day.isoformat()
-
-    def holds(self, at: int) -> bool:
-        return self.began_at <= at and (self.resets_at is None or at < self.resets_at)
-
-
-class DaySpan(msgspec.Struct, frozen=True):
-    """The instants, from `since` to before `until`, that count under one name; `ended`: the day's end is known."""
-
-    name: str
-    since: Instant
-    until: Instant
-    ended: bool
-
-
-class PublishedTotals(msgspec.Struct, Generic[E]):
-    """What readers see; replaced as a whole whenever more than one entry moves.
-
-    `days` are sorted by their begin. Sums are by day and key: `closed` of days with a known end, and of what is no
-    longer kept by the minute; `open` are the sums of what is kept by the minute.
-    """
-
-    days: tuple[Day, ...] = ()
-    closed: dict[str, dict[str, E]] = {}
-    open: dict[str, dict[str, E]] = {}
-
-    def day_at(self, at: int) -> Day | None:
-        days = self.days
-        index = bisect_right(days, at, key=_begin)
-        day = days[index - 1] if index else None
-        return day if day is not None and day.holds(at) else None
-
-    def span_at(self, at: int) -> DaySpan:
-        """Return the span around an instant in which no known day begins or ends."""
-        index = bisect_right(self.days, at, key=_begin)
-        until = self.days[index].began_at if index < len(self.days) else _END_OF_TIME
-        day = self.days[index - 1] if index else None
-        if day is not None and day.holds(at):
-            ended = day.resets_at is not None
-            return DaySpan(day.name, day.began_at, min(until, day.resets_at or _END_OF_TIME), ended)
-        # In no known day: the date in UTC, as far as no known day takes a part of it.
-        midnight = at - at % _DAY
-        since = midnight if day is None else max(midnight, day.resets_at or midnight)
-        return DaySpan(utc_name(at), since, min(until, midnight + _DAY), ended=False)
-
-    def of_day(self, name: str) -> dict[str, E]:
-        both = dict(self.closed.get(name) or {})
-        # Copied in one step: the fold may add a key meanwhile.
-        for key, entry in list((self.open.get(name) or {}).items()):
-            both[key] = both[key].plus(entry) if key in both else entry
-        return both
-
-    def names_of_week(self, at: int) -> list[str]:
-        days, day = self.days, self.day_at(at)
-        today = utc_date(at) if day is None else day.trading_day
-        first = None if day is None else day.week
-        if first is None:
-            weeks = (other.week for other in days if other.week is not None and 0 <= (today - other.week).days < _WEEK)
-            first = next(weeks, today - timedelta(days=today.weekday()))
-        dates = {first + timedelta(days=number) for number in range(_WEEK)}
-        names = [
-            other.name for other in days if (other.week or other.trading_day) in ({first} if other.week else dates)
-        ]
-        return [*names, *sorted("~" + each.isoformat() for each in dates)]
 
 
 class Ledger(msgspec.Struct, Generic[E]):
@@ -156,7 +64,8 @@ class Ledger(msgspec.Struct, Generic[E]):
     def names(self) -> list[str]:
         """Return the names of the days in which anything happened, oldest first."""
         published = self.published
-        return sorted({*list(published.closed), *list(published.open)}, key=_by_date)
+        moved = (each.into for each in published.moved)
+        return sorted({*list(published.closed), *list(published.open), *moved}, key=_by_date)
 
     def names_between(self, first: date | None, last: date | None) -> list[str]:
         """Return the names of the days of these dates in which anything happened, both included, oldest first."""
@@ -211,7 +120,7 @@ class Ledger(msgspec.Struct, Generic[E]):
     def begin_again(self) -> None:
         """Forget every sum; the days stay as sessions have stated them."""
         # Readers hold no lock: what they see is replaced in one assignment.
-        self.published = replace(self.published, closed={}, open={})
+        self.published = replace(self.published, closed={}, open={}, moved=())
         self.minutes, self.span = {}, None
 
     def drop_empty(self, at: int, key: str, nothing: E) -> None:
@@ -254,6 +163,71 @@ class Ledger(msgspec.Struct, Generic[E]):
         days.sort(key=lambda day: day.began_at)
         self._redistribute(tuple(days[-DAYS_MAX:]), set())
         return fresh
+
+    def jump(self, event: ClockJumped, log_position: int) -> None:
+        """Count what lies later than a clock that was set back for the day that it is now.
+
+        Once the clock is set ahead, what it was wrong to move returns to its day.
+        """
+        if is_set_back(event):
+            self._move(event.after, log_position)
+        elif event.after > event.before and self.published.moved:
+            self._return(event.after)
+
+    def _move(self, now: int, log_position: int) -> None:
+        published, into = self.published, self.name_at(now)
+        known = {*published.closed, *published.open, *(each.into for each in published.moved)}
+        later = {name for name in known if name != into and self._begin_of(name) > now}
+        moved: dict[str, dict[str, E]] = {name: dict(published.closed.get(name) or {}) for name in sorted(later)}
+        kept = {}
+        for minute, entries in self.minutes.items():
+            name = self.name_at(minute)
+            if name in later or (minute > now and name != into):
+                add_all(moved.setdefault(name, {}), entries)
+            else:
+                kept[minute] = entries
+        if not moved:
+            return
+        closed = {name: sums for name, sums in published.closed.items() if name not in later}
+        all_moved = (*published.moved[1 - MOVED_MAX :], Moved(now, log_position, into, moved))
+        self.minutes, self.published = kept, replace(published, closed=closed, moved=all_moved)
+        self._redistribute(published.days, set())
+
+    def _return(self, now: int) -> None:
+        published = self.published
+        closed, left = dict(published.closed), []
+        for each in published.moved:
+            come = {name for name in each.sums if self._begin_of(name) <= now}
+            for name in sorted(come):
+                closed[name] = dict(closed.get(name) or {})
+                add_all(closed[name], each.sums[name])
+            sums = {name: entries for name, entries in each.sums.items() if name not in come}
+            if sums:
+                left.append(replace(each, sums=sums))
+        self.published = replace(published, closed=closed, moved=tuple(left))
+
+    def moved_by(self, at: int, log_position: int) -> int | None:
+        """Return the index in `moved` of the sums that an earlier entry is in, None if it was not moved."""
+        name = self.name_at(at)
+        for index, each in enumerate(self.published.moved):
+            if log_position < each.log_position and at > each.since and name in each.sums:
+                return index
+        return None
+
+    def correct_moved(self, index: int, at: int, key: str, entry: E, nothing: E) -> None:
+        """Add a correction of an entry that was moved; what comes to nothing is dropped."""
+        published, name = self.published, self.name_at(at)
+        each = published.moved[index]
+        sums = {**each.sums, name: dict(each.sums[name])}
+        add_all(sums[name], {key: entry})
+        if sums[name][key] == nothing:
+            del sums[name][key]
+        after = replace(each, sums=sums)
+        self.published = replace(published, moved=(*published.moved[:index], after, *published.moved[index + 1 :]))
+
+    def _begin_of(self, name: str) -> int:
+        day = self.day_named(name)
+        return to_ns(f"{name.removeprefix('~')}T00:00Z") if day is None else day.began_at
 
     def _redistribute(self, days: tuple[Day, ...], oldest: set[int]) -> None:
         """Sum up all minutes by these days. The oldest minutes, and those in a day with a known end, become final."""
@@ -306,14 +280,5 @@ def _drop_oldest(sums: dict[str, dict[str, E]]) -> None:
             del sums[name]
 
 
-def _begin(day: Day) -> int:
-    return day.began_at
-
-
 def _by_date(name: str) -> tuple[str, str]:
     return name.removeprefix("~"), name
-
-
-def utc_name(at: int) -> str:
-    """Return the name under which an instant in no known trading day counts: its date in UTC, after a `~`."""
-    return "~" + utc_date(at).isoformat()

@@ -6,19 +6,22 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Instant
 from eventstore.clock import NANOSECONDS
 from eventstore.streams import SEPARATOR
-from eventstore.trading import SessionOpened, SessionReset
+from eventstore.trading import ClockJumped, SessionOpened, SessionReset
 from projections.decimals import ZERO
-from projections.views.executions.ledger import Day, Ledger
+from projections.views.executions.ledger import Ledger
 from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry, negative
+from projections.views.log_clock import is_set_back
 
 if TYPE_CHECKING:
     from eventstore import Event, Record
     from projections.sessions import TradingDay
+    from projections.views.executions.day_totals import Day
     from projections.views.executions.fees import Fees
 
 STEPS_MAX = 5_000
@@ -30,7 +33,8 @@ _FEW = 500
 class PnlStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A ledger entry with its time (UNIX ns), the log position of its record, and its key in the ledger.
 
-    `moved_back`: `at` is a nanosecond before its time, so that cash at a reset is of the day that ends.
+    `moved_back`: `at` is a nanosecond before its time, so that cash at a reset is of the day that ends. `stated` is the
+    time that it was recorded with, if a clock that ran ahead was put right since, to `at`.
     """
 
     at: Instant
@@ -38,6 +42,7 @@ class PnlStep(msgspec.Struct, frozen=True, gc=False, array_like=True):
     key: str
     entry: LedgerEntry
     moved_back: bool = False
+    stated: int = 0
 
 
 class PnlLedger(Ledger[LedgerEntry]):
@@ -53,9 +58,14 @@ class PnlLedger(Ledger[LedgerEntry]):
     keeps_steps: bool = False
     cash: tuple[PnlStep, ...] = ()
     """The newest movements of cash, which a day that is recorded later may begin with."""
+    put_right_record: int = 0
+    """The log position of the newest record of a clock that was set back, 0 without one."""
 
     def follow(self, event: Event, record: Record) -> None:
         """Begin to keep steps, as AccountOpened, LimitsSet and session events ask for; add a session's day."""
+        if isinstance(event, ClockJumped):
+            self.jump(event, record.position)
+            return
         if isinstance(event, SessionOpened | SessionReset):
             day = self.add_day(event, record.occurred_at)
             if day.begins_with_cash:
@@ -90,6 +100,17 @@ class PnlLedger(Ledger[LedgerEntry]):
             self._add_step(step)
         self.cash = (*self.cash[1 - CASH_MAX :], step)
 
+    @override
+    def jump(self, event: ClockJumped, log_position: int) -> None:
+        super().jump(event, log_position)
+        now, steps = event.after, self.steps
+        if is_set_back(event):
+            self.put_right_record = log_position
+            after = [each if each.at <= now else replace(each, at=now, stated=each.stated or each.at) for each in steps]
+        else:
+            after = [replace(each, at=each.stated, stated=0) if 0 < each.stated <= now else each for each in steps]
+        self.steps = sorted(after, key=_order)
+
     def _begin_with_cash(self, day: Day) -> None:
         """Move the cash at a day's beginning into it, and the cash at its reset out of it."""
         kept = []
@@ -121,15 +142,19 @@ class PnlLedger(Ledger[LedgerEntry]):
 
         So the ledger is the same whether it was corrected once or step by step.
         """
-        span = self.span
-        self.add(at, key, entry)
-        self.drop_empty(at, key, NO_ENTRY)
-        # What is cached stays that of the newest entry.
-        self.span = span
+        moved = self.moved_by(at, log_position) if self.published.moved else None
+        if moved is not None:
+            self.correct_moved(moved, at, key, entry, NO_ENTRY)
+        else:
+            span = self.span
+            self.add(at, key, entry)
+            self.drop_empty(at, key, NO_ENTRY)
+            # What is cached stays that of the newest entry.
+            self.span = span
         if not self.keeps_steps or not _is_money(entry):
             return
         steps = self.steps
-        place = (at, log_position)
+        place = (self._stepped_at(at, log_position), log_position)
         for index in range(bisect_left(steps, place, key=_order), len(steps)):
             step = steps[index]
             if _order(step) != place:
@@ -137,11 +162,18 @@ class PnlLedger(Ledger[LedgerEntry]):
             if step.key == key:
                 after = step.entry.plus(_money_of(entry))
                 if _is_money(after):
-                    steps[index] = PnlStep(at, log_position, key, after)
+                    steps[index] = replace(step, entry=after)
                 else:
                     del steps[index]
                 return
-        self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+        fresh = PnlStep(at, log_position, key, _money_of(entry))
+        self._add_step(fresh if moved is None else replace(fresh, at=self.published.moved[moved].since, stated=at))
+
+    def _stepped_at(self, at: int, log_position: int) -> int:
+        """Return the time that the step of an entry has: another one, if a clock was put right since."""
+        if log_position >= self.put_right_record:
+            return at
+        return next((each.at for each in self.steps if each.stated == at and each.log_position == log_position), at)
 
     def entries_of(self, day: TradingDay) -> list[tuple[str, LedgerEntry]]:
         """Return keys and entries of a day that no session event states, from the steps."""

@@ -10,6 +10,7 @@ from eventstore.trading import (
     AccountOpened,
     AccountReopened,
     CashMoved,
+    ClockJumped,
     ContractDefined,
     FeeCharged,
     LimitsSet,
@@ -55,13 +56,14 @@ class ExecutionsView(View[ExecutionsState]):
     whatever the order, the stream or the day of the report, among the account's last 2,000 executions. They count in
     the order in which they happened since the position was last flat; what happened before that and is reported later
     counts at its place in the log, on its own day. A reopening begins all results, round trips and days' counts again.
+    What lies later than a clock that was set back, and is recorded before that, counts for the day that it is then.
 
     `trades_max`: among how many executions reports are compared; `bounded`: whether to drop counts by second that no
     window of the present needs.
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 9
+    revision: ClassVar[int] = 10
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
@@ -72,6 +74,7 @@ class ExecutionsView(View[ExecutionsState]):
         AccountReopened,
         LimitsSet,
         CashMoved,
+        ClockJumped,
     )
     broadcast: ClassVar[tuple[type[Event], ...]] = (ContractDefined,)
 

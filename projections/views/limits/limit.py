@@ -13,6 +13,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is None
     while it waits for a session. `superseded_at` is when a newer setting replaced it before it came into force; it then
     never does. `position` is its log position.
+
+    `dated`: whether the log's own time says when it was set, as it does not while it is ahead of a clock that was put
+    right. `not_before` is the wrong time that a loosening was recorded under: it waits for a day that begins after it.
     """
 
     account: str
@@ -27,6 +30,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     actor: str
     note: str
     position: int
+    dated: bool = True
+    not_before: Instant | None = None
 
     @property
     def loosens(self) -> bool:
@@ -36,7 +41,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def ready_at(self) -> int:
         """The earliest instant at which it can be in force, whatever it changes."""
-        return self.set_at if self.effective_from is None else max(self.set_at, self.effective_from)
+        return max(self.set_at, self.effective_from or 0, self.not_before or 0)
 
     def is_in_force(self, at_ns: int) -> bool:
         """Return whether it had come into force; of a rule's settings that have, the newest one holds."""

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import Times, asked_ns
+from eventstore.clock import NANOSECONDS, Times, asked_ns
 from eventstore.trading import (
+    ClockJumped,
     LimitBreached,
     LimitJudged,
     LimitsSet,
@@ -24,11 +25,25 @@ from projections.view import BookReader, View
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
 from projections.views.limits.limit import Limit
 from projections.views.limits.loosening import loosened
+from projections.views.limits.settings import (
+    Begins,
+    RuleSettings,
+    in_force,
+    is_wrong,
+    put_right,
+    resolved,
+    superseded,
+    trimmed,
+)
+from projections.views.log_clock import MARKS_MAX, LogClock, WrongTime, is_set_back
 
 RULES_MAX = 1_000
 SETTINGS_MAX = 100
 SESSIONS_MAX = 100
 BREACHES_MAX = 1_000
+_TIMED = (LimitsSet, SessionOpened, SessionReset, ClockJumped)
+IN_TIME = 60 * NANOSECONDS
+"""How long after its begin a trading day is recorded at most, if nothing kept its process from it."""
 
 
 class TooManyRules(StoreError):
@@ -70,26 +85,20 @@ class RecordedUnjudged(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class RuleSettings(msgspec.Struct, frozen=True):
-    """One rule's newest settings, oldest first; from `known_from` on no other setting was in force or waiting."""
-
-    settings: tuple[Limit, ...] = ()
-    known_from: int = 0
-
-
 class LimitsState(msgspec.Struct):
     """One account: settings by rule, the recorded trading days and when each began, the newest breaches.
 
-    `unjudged` has the rules whose newest record says that they are not judged.
-
-    `recorded_to` is the newest record's time: the log's clock has reached it, even if the clock was set back since.
+    `clock` is the time that its records show, which the wall clock may be behind. `anomalies` are the newest settings
+    that were recorded, or came into force, under a time that later proved wrong. `unjudged` has the rules whose newest
+    record says that they are not judged.
     """
 
     rules: dict[str, RuleSettings] = {}
     sessions: tuple[tuple[str, int], ...] = ()
     breaches: tuple[RecordedBreach, ...] = ()
     breach_count: int = 0
-    recorded_to: Instant = 0
+    clock: LogClock = LogClock()
+    anomalies: tuple[WrongTime, ...] = ()
     unjudged: dict[str, RecordedUnjudged] = {}
 
 
@@ -104,10 +113,14 @@ class LimitsView(View[LimitsState]):
     A setting is compared as a whole with what is in force when it is recorded, and replaces any that waits: one that
     tightens one parameter and loosens another is a loosening, so set the tighter part first. Settings count in the
     order of the log; their revision numbers are the setter's own.
+
+    Once the wall clock is set back, trading days that begin later have not begun, and bring nothing into force. While
+    the log's time is ahead of the clock, it does not say when something was set: a loosening then waits for the next
+    day that is recorded as it begins. If the clock is set ahead, a loosening waits for a day that begins after that.
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 3
+    revision: ClassVar[int] = 4
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LimitsSet,
         LimitBreached,
@@ -115,6 +128,7 @@ class LimitsView(View[LimitsState]):
         LimitJudged,
         SessionOpened,
         SessionReset,
+        ClockJumped,
     )
 
     def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
@@ -126,6 +140,7 @@ class LimitsView(View[LimitsState]):
 
     @override
     def apply(self, state: LimitsState, event: Event, record: Record) -> None:
+        shown = 0
         match event:
             case LimitsSet():
                 self._set(state, event, record)
@@ -137,13 +152,17 @@ class LimitsView(View[LimitsState]):
             case LimitJudged():
                 state.unjudged = {rule_id: each for rule_id, each in state.unjudged.items() if rule_id != event.rule_id}
             case SessionReset():
-                _begin(state, event.trading_day, event.scheduled_for)
+                shown = event.scheduled_for
+                _begin(state, event.trading_day, shown, record)
             case SessionOpened():
                 began_at = event.opens_at if event.began_at is None else event.began_at
-                _begin(state, event.trading_day, record.occurred_at if began_at is None else began_at)
+                shown = record.occurred_at if began_at is None else began_at
+                _begin(state, event.trading_day, shown, record)
+            case ClockJumped():
+                _jump(state, event, record)
             case _:
                 return
-        state.recorded_to = max(state.recorded_to, record.recorded_at)
+        state.clock = state.clock.advanced(record, shown)
 
     def _set(self, state: LimitsState, event: LimitsSet, record: Record) -> None:
         rule = state.rules.get(event.rule_id)
@@ -152,8 +171,8 @@ class LimitsView(View[LimitsState]):
                 raise TooManyRules(record.account, record.position)
             rule = RuleSettings()
         # The log's own time decides, not `occurred_at`: a loosening cannot be backdated.
-        now = record.recorded_at
-        held = _in_force(rule.settings, now)
+        now, dated = state.clock.time_of(record), not state.clock.explains(record.recorded_at, record.position)
+        held = in_force(rule.settings, now)
         fresh = Limit(
             account=record.account,
             rule_id=event.rule_id,
@@ -166,9 +185,13 @@ class LimitsView(View[LimitsState]):
             actor=record.actor,
             note=record.note,
             position=record.position,
+            dated=dated,
         )
-        settings = (*_superseded(rule.settings, now), _resolved(fresh, state.sessions))
-        after = _trimmed(replace(rule, settings=settings), now, self._settings_max)
+        settings = (
+            *superseded(rule.settings, now),
+            resolved(fresh, state.sessions if dated else (), state.clock),
+        )
+        after = trimmed(replace(rule, settings=settings), now, self._settings_max)
         state.rules = {**state.rules, event.rule_id: after}
 
 
@@ -188,7 +211,7 @@ class Limits:
         """
         self._book.keep_up()
         at_ns = self._at(account, at)
-        found = [_in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
+        found = [in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
         return tuple(sorted([limit for limit in found if limit is not None], key=_rule_id))
 
     def get(self, account: str, rule_id: str, at: Times | None = None) -> Limit | None:
@@ -196,7 +219,7 @@ class Limits:
         self._book.keep_up()
         at_ns = self._at(account, at)
         rule = self._rules(account, at_ns, rule_id).get(rule_id)
-        return None if rule is None else _in_force(rule.settings, at_ns)
+        return None if rule is None else in_force(rule.settings, at_ns)
 
     def pending(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what had been set at an instant and was not in force yet, sorted by rule.
@@ -245,6 +268,11 @@ class Limits:
         found = () if state is None else state.breaches
         return found if rule_id is None else tuple(breach for breach in found if breach.rule_id == rule_id)
 
+    def anomalies(self, account: str) -> tuple[WrongTime, ...]:
+        """Return the newest 1,000 settings that were recorded, or came into force, under a wrong time, oldest first."""
+        state = self._state(account)
+        return () if state is None else state.anomalies
+
     def _state(self, account: str) -> LimitsState | None:
         state: LimitsState | None = self._book.state(LimitsView.name, account)
         return state
@@ -253,7 +281,7 @@ class Limits:
         if at is not None:
             return asked_ns(at, self._book.now_ns)
         state = self._state(account)
-        return max(self._book.now_ns(), 0 if state is None else state.recorded_to)
+        return max(self._book.now_ns(), 0 if state is None else state.clock.reached)
 
     def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, RuleSettings]:
         """Return an account's rules as of an instant: from the log if it lies before what the state keeps."""
@@ -267,7 +295,7 @@ class Limits:
     def _folded(self, account: str) -> dict[str, RuleSettings]:
         view = LimitsView(settings_max=None)
         state = view.initial()
-        for record in self._book.read(account=account, types=(LimitsSet, SessionOpened, SessionReset)):
+        for record in self._book.read(account=account, types=_TIMED):
             view.apply(state, record.event, record)
         return state.rules
 
@@ -280,63 +308,48 @@ def _log_position(limit: Limit) -> int:
     return limit.position
 
 
-def _in_force(settings: tuple[Limit, ...], at_ns: int) -> Limit | None:
-    return next((limit for limit in reversed(settings) if limit.is_in_force(at_ns)), None)
+def _jump(state: LimitsState, event: ClockJumped, record: Record) -> None:
+    """Once the clock is set back, take back the days that have not come yet, and what they brought into force."""
+    state.clock = state.clock.jumped(event, record)
+    if not is_set_back(event):
+        return
+    now = event.after
+    state.sessions = tuple((name, began_at) for name, began_at in state.sessions if began_at <= now)
+    wrong = [limit for rule in state.rules.values() for limit in rule.settings if is_wrong(limit, now)]
+    marks = [_mark(limit, now, record) for limit in sorted(wrong, key=_log_position)]
+    state.anomalies = (*state.anomalies, *marks)[-MARKS_MAX:]
+    state.rules = {name: put_right(rule, state.sessions, state.clock) for name, rule in state.rules.items()}
 
 
-def _superseded(settings: tuple[Limit, ...], now: int) -> tuple[Limit, ...]:
-    """Return a rule's settings as the next one leaves them: if the last one still waits, it is superseded."""
-    if not settings or not settings[-1].is_pending(now):
-        return settings
-    return (*settings[:-1], replace(settings[-1], superseded_at=now))
+def _mark(limit: Limit, now: int, record: Record) -> WrongTime:
+    if limit.set_at > now:
+        return WrongTime(f"the setting of {limit.rule_id}", limit.set_at, now, (limit.position,), record.position)
+    in_force_at = limit.in_force_at or 0
+    return WrongTime(f"the loosening of {limit.rule_id}", in_force_at, now, (limit.position,), record.position)
 
 
-def _resolved(limit: Limit, sessions: tuple[tuple[str, int], ...]) -> Limit:
-    """Return a setting with the instant at which it comes into force, if the recorded sessions determine it."""
-    if not limit.loosens:
-        return replace(limit, in_force_at=limit.ready_at)
-    # Of the days that begin late enough the earliest, in whatever order they were recorded.
-    return replace(limit, in_force_at=min([at for _, at in sessions if at >= limit.ready_at], default=None))
-
-
-def _begin(state: LimitsState, day: date, began_at: int) -> None:
+def _begin(state: LimitsState, day: date, began_at: int, record: Record) -> None:
     """Add a trading day's begin; the newest setting of each rule may have waited for it."""
     name = day.isoformat()
     # A day begins once: when the first event about it says, even if a later event gives another begin.
     if any(known == name for known, _ in state.sessions):
         return
+    in_time = min(record.occurred_at, record.recorded_at) - began_at <= IN_TIME
     sessions = (*state.sessions[1 - SESSIONS_MAX :], (name, began_at))
-    rules = {rule_id: _awaited(rule, sessions) for rule_id, rule in state.rules.items()}
+    rules = {rule_id: _awaited(rule, sessions, state.clock, in_time=in_time) for rule_id, rule in state.rules.items()}
     state.rules, state.sessions = rules, sessions
 
 
-def _awaited(rule: RuleSettings, sessions: tuple[tuple[str, int], ...]) -> RuleSettings:
+def _awaited(rule: RuleSettings, sessions: Begins, clock: LogClock, *, in_time: bool) -> RuleSettings:
     """Return a rule after a session was added; a session recorded late may bring the newest setting forward."""
     newest = rule.settings[-1]
-    resolved = _resolved(newest, sessions[-1:])
-    known = newest.in_force_at
-    if not newest.loosens or resolved.in_force_at is None or (known is not None and known <= resolved.in_force_at):
+    if not (newest.dated or in_time):
         return rule
-    return replace(rule, settings=(*rule.settings[:-1], resolved))
-
-
-def _trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSettings:
-    """Return a rule bounded to its newest settings, always including the one in force."""
-    settings, known_from = list(rule.settings), rule.known_from
-    while settings_max is not None and len(settings) > settings_max:
-        held = _in_force(tuple(settings), now)
-        # The setting in force may be the oldest one, when all newer ones still wait or were superseded.
-        index = 1 if settings[0] is held else 0
-        gone = settings.pop(index)
-        known_from = max(known_from, gone.set_at, _over_at(gone, settings[index:]))
-    return RuleSettings(tuple(settings), known_from)
-
-
-def _over_at(gone: Limit, later: list[Limit]) -> int:
-    """Return the instant from which on a dropped setting is neither in force nor waiting."""
-    if gone.superseded_at is not None:
-        return gone.superseded_at
-    return next(limit.in_force_at for limit in later if limit.superseded_at is None and limit.in_force_at is not None)
+    after = resolved(newest, sessions[-1:], clock)
+    known = newest.in_force_at
+    if not newest.loosens or after.in_force_at is None or (known is not None and known <= after.in_force_at):
+        return rule
+    return replace(rule, settings=(*rule.settings[:-1], after))
 
 
 def _note_unjudged(state: LimitsState, event: LimitUnjudged, record: Record) -> None:

@@ -3,7 +3,7 @@
 from eventstore import Record
 from projections.views.lockouts.lockout import Lockout
 from projections.views.lockouts.state import END_OF_TIME, LockoutsState
-from projections.views.lockouts.transitions import BROKER_KEY, end, is_over
+from projections.views.lockouts.transitions import BROKER_KEY, end, is_cleared_by_rule, is_over
 
 LOCKOUTS_MAX = 10_000
 EXPIRED_MAX = 1_000
@@ -22,6 +22,12 @@ def keep_within_bounds(state: LockoutsState, ended_max: int, record: Record) -> 
     if len(state.before_reopening) > BEFORE_REOPENING_MAX:
         state.before_reopening = state.before_reopening[-BEFORE_REOPENING_MAX:]
         state.forgotten_to = END_OF_TIME
+    # Of lockouts that are no longer in force it does not matter that they were again.
+    state.returned = {key: each for key, each in state.returned.items() if key in state.active}
+    gone = [
+        _ended_at(each) for each in state.ended[:-ended_max] if each.ended_by == "expired" or is_cleared_by_rule(each)
+    ]
+    state.dropped_to = max(state.dropped_to, *gone, 0)
     del state.ended[:-ended_max]
 
 

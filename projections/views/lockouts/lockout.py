@@ -21,6 +21,8 @@ class LockoutAnomalyKind(enum.StrEnum):
     """An extension to an earlier instant: the later instant holds."""
     TOO_EARLY = "TOO_EARLY"
     """An expiry before `until`: the lockout holds."""
+    WRONG_TIME = "WRONG_TIME"
+    """It ended under a time that later proved wrong: the lockout is in force again."""
 
 
 class LockoutAnomaly(msgspec.Struct, frozen=True):

@@ -28,6 +28,10 @@ class LockoutsState(msgspec.Struct):
     expired_to: int = 0
     """The latest end of any irrevocable lockout that expired."""
     forgotten_to: int = 0
+    dropped_to: int = 0
+    """The latest end of the revocable lockouts that `ended` has dropped and a clock that is put right brings back."""
+    returned: dict[str, tuple[bytes, int]] = {}
+    """Lockouts that are in force again because the clock was set back: cause and former end, by the key in `active`."""
     reopened_records: tuple[int, ...] = ()
     """The log positions of the newest AccountReopened."""
     before_reopening: tuple[tuple[int, Lockout], ...] = ()
@@ -35,7 +39,13 @@ class LockoutsState(msgspec.Struct):
 
     def copy(self) -> Self:
         """Return a state that can be changed while readers see this one."""
-        return replace(self, active=dict(self.active), ended=list(self.ended), expired=list(self.expired))
+        return replace(
+            self,
+            active=dict(self.active),
+            ended=list(self.ended),
+            expired=list(self.expired),
+            returned=dict(self.returned),
+        )
 
     def take(self, other: Self) -> None:
         """Publish what another state has: each value is replaced as a whole."""

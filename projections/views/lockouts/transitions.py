@@ -10,7 +10,6 @@ from eventstore.trading import (
     AccountReopened,
     AccountUpdated,
     Allows,
-    ClockJumped,
     EquityCorrected,
     LockoutCleared,
     LockoutExpired,
@@ -21,7 +20,6 @@ from eventstore.trading.lockouts import ACCOUNT, is_scope
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.lockouts.state import END_OF_TIME, LockoutsState
 
-_AHEAD_MAX = 2**63 - 1
 ANOMALIES_MAX = 1_000
 POSITIONS_MAX = 100
 CORRECTED = "released by the correction of"
@@ -61,12 +59,10 @@ def is_news(state: LockoutsState, update: AccountUpdated, record: Record) -> boo
 
 
 def apply_report(
-    state: LockoutsState, update: AccountUpdated | AccountReopened | ClockJumped | EquityCorrected, record: Record
+    state: LockoutsState, update: AccountUpdated | AccountReopened | EquityCorrected, record: Record
 ) -> None:
-    """Fold what other events say: a moved wall clock, a correction, a new beginning, the broker's word."""
-    if isinstance(update, ClockJumped):
-        _jump(state, update, record)
-    elif isinstance(update, AccountReopened):
+    """Fold what other events say: a correction, a new beginning, the broker's word."""
+    if isinstance(update, AccountReopened):
         _begin_again(state, record)
     elif isinstance(update, EquityCorrected):
         _release(state, update, record)
@@ -124,7 +120,7 @@ def set_lockout(state: LockoutsState, key: str, event: LockoutSet, record: Recor
         state.active[key] = fresh
     # Set again on the same terms: still the same lockout, with one more record.
     elif _terms(held) == _terms(fresh):
-        state.active[key] = replace(held, positions=_with_position(held, record.position))
+        state.active[key] = replace(held, positions=with_position(held, record.position))
     elif held.revocable:
         end(state, key, fresh.set_at, "replaced")
         state.active[key] = fresh
@@ -141,8 +137,8 @@ def _strengthen(state: LockoutsState, key: str, held: Lockout, requested: Lockou
     until = _later(held.until, requested.until)
     allows = Allows.NOTHING if Allows.NOTHING in {held.allows, requested.allows} else held.allows
     if (until, allows, False) != (requested.until, requested.allows, requested.revocable):
-        _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, requested.positions[0])
-    positions = _with_position(held, requested.positions[0])
+        mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, requested.positions[0])
+    positions = with_position(held, requested.positions[0])
     ahead = max(held.ahead, requested.ahead)
     state.active[key] = replace(held, until=until, allows=allows, positions=positions, ahead=ahead)
 
@@ -155,14 +151,14 @@ def extend(state: LockoutsState, event: LockoutExtended, record: Record) -> None
         held = state.active[key]
         until = _later(held.until, event.until)
         if until != event.until:
-            _mark(state, LockoutAnomalyKind.SHORTER, held.rule_id, held.scope, record.position)
+            mark(state, LockoutAnomalyKind.SHORTER, held.rule_id, held.scope, record.position)
         elif is_over(held, record) and until != held.until:
             # It did not hold between its end and now, and history must not claim that it did.
             end(state, key, held.ends_at, "expired")
             positions = (record.position,)
             state.active[key] = replace(held, set_at=_earlier_time(record), until=until, positions=positions, ahead=0)
         else:
-            state.active[key] = replace(held, until=until, positions=_with_position(held, record.position))
+            state.active[key] = replace(held, until=until, positions=with_position(held, record.position))
 
 
 def clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
@@ -173,7 +169,7 @@ def clear(state: LockoutsState, event: LockoutCleared, record: Record) -> None:
         elif held.revocable:
             end(state, key, record.occurred_at, f"cleared by {event.by or record.actor}", record)
         else:
-            _mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, record.position)
+            mark(state, LockoutAnomalyKind.IRREVOCABLE, held.rule_id, held.scope, record.position)
 
 
 def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> None:
@@ -199,14 +195,20 @@ def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> No
     state.expired = [held for held in state.expired if held not in meant]
     kept, state.ended = state.ended, []
     for held in [*kept, *meant]:
-        is_wrong = held.ended_by == "expired" and is_meant(held)
+        is_wrong = (held.ended_by == "expired" or is_cleared_by_rule(held)) and is_meant(held)
         state.ended.append(_ended_earlier(held, record.occurred_at, by, record) if is_wrong else held)
+
+
+def is_cleared_by_rule(lockout: Lockout) -> bool:
+    """Return whether the rule of a limit has cleared its own lockout: it does that under its own name."""
+    kind = lockout.rule_id.partition(":")[0]
+    return kind != BROKER and lockout.ended_by == f"cleared by {kind}"
 
 
 def _ended_earlier(held: Lockout, at: int, by: str, record: Record) -> Lockout:
     """Return a lockout that expired as one that was ended, at an instant before that if it comes before it."""
     at = min(held.ended_at or 0, at)
-    return replace(held, ended_at=at, ended_by=by, positions=_with_position(held, record.position))
+    return replace(held, ended_at=at, ended_by=by, positions=with_position(held, record.position))
 
 
 def _begin_again(state: LockoutsState, record: Record) -> None:
@@ -243,53 +245,21 @@ def expire(state: LockoutsState, event: LockoutExpired, record: Record) -> None:
         if is_over(held, record):
             end(state, key, held.ends_at, "expired", record)
         else:
-            _mark(state, LockoutAnomalyKind.TOO_EARLY, held.rule_id, held.scope, record.position)
-
-
-def _jump(state: LockoutsState, event: ClockJumped, record: Record) -> None:
-    """Extend the lockouts in force by as much as the wall clock was set ahead; take that back once it is set back."""
-    # A lockout is a duration in the world: setting the clock ahead must not shorten it.
-    by = event.after - event.before
-    _ask_log(state, event.before)
-    for key, held in list(state.active.items()):
-        ends_at = held.ends_at
-        # One that was over before the clock was set ahead gains nothing; setting back takes back what was added.
-        if ends_at is not None and (by < 0 or ends_at > event.before):
-            state.active[key] = replace(
-                held, ahead=_shifted(held.ahead, by), positions=_with_position(held, record.position)
-            )
-    # What ended before the account was reopened stays ended.
-    began = state.reopened_records[-1] if state.reopened_records else 0
-    for name in ("ended", "expired"):
-        kept = []
-        for held in getattr(state, name):
-            if held.ended_by != "expired" or held.positions[0] < began:
-                kept.append(held)
-                continue
-            moved = replace(held, ahead=_shifted(held.ahead, by))
-            if not _ended_early(moved, event) or not _restore(state, moved, record):
-                kept.append(moved)
-        setattr(state, name, kept)
-    state.jumped = (event.before, event.after, record.position)
-
-
-def _shifted(ahead: int, by: int) -> int:
-    """Return how far the clock was moved in all; no sum of moves is too great to be stored."""
-    return max(-_AHEAD_MAX, min(_AHEAD_MAX, ahead + by))
+            mark(state, LockoutAnomalyKind.TOO_EARLY, held.rule_id, held.scope, record.position)
 
 
 def _reinstate(state: LockoutsState, record: Record) -> None:
     """Put irrevocable lockouts in force again that expired by a clock that ran ahead: this record shows that it did."""
     at = _earlier_time(record)
-    _ask_log(state, at)
+    ask_log(state, at)
     if at < state.expired_to:
         early, state.expired = state.expired, [held for held in state.expired if at >= (held.ended_at or 0)]
         for held in early:
             if at < (held.ended_at or 0):
-                _restore(state, held, record)
+                restore(state, held, record)
 
 
-def _ask_log(state: LockoutsState, at: int) -> None:
+def ask_log(state: LockoutsState, at: int) -> None:
     """Answer from the log from now on, if a lockout that this state has forgotten may be in force again at an instant.
 
     What later events make of that one is not known here.
@@ -298,12 +268,7 @@ def _ask_log(state: LockoutsState, at: int) -> None:
         state.forgotten_to = END_OF_TIME
 
 
-def _ended_early(held: Lockout, jump: ClockJumped) -> bool:
-    """Return whether a lockout expired only by a clock that had been set ahead, before that was recorded."""
-    return (held.ended_at or 0) > jump.before and (held.ends_at or 0) > jump.after
-
-
-def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
+def restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
     """Put a lockout in force again.
 
     If another one has been set since, a revocable lockout stays ended, and an irrevocable one takes the stricter terms.
@@ -312,7 +277,9 @@ def _restore(state: LockoutsState, held: Lockout, record: Record) -> bool:
     fresh = state.active.get(key)
     if fresh is not None and held.revocable:
         return False
-    positions = _with_position(held, record.position)
+    if fresh is None and held.ended_by == "expired" and held.ended_at is not None:
+        state.returned[key] = (held.cause, held.ended_at)
+    positions = with_position(held, record.position)
     state.active[key] = held = replace(held, ended_at=None, ended_by=None, positions=positions)
     if fresh is not None:
         _strengthen(state, key, held, fresh)
@@ -330,7 +297,7 @@ def _named(
     ]
     # What this state has forgotten may be the lockout that is meant.
     if not keys and state.forgotten_to != END_OF_TIME:
-        _mark(state, LockoutAnomalyKind.NOT_SET, rule_id, event.scope, record.position)
+        mark(state, LockoutAnomalyKind.NOT_SET, rule_id, event.scope, record.position)
     yield from keys
 
 
@@ -341,7 +308,7 @@ def _later(one: int | None, other: int | None) -> int | None:
 
 def end(state: LockoutsState, key: str, at: int | None, by: str, record: Record | None = None) -> None:
     held = state.active.pop(key)
-    positions = held.positions if record is None else _with_position(held, record.position)
+    positions = held.positions if record is None else with_position(held, record.position)
     ended = replace(held, ended_at=at, ended_by=by, positions=positions)
     if by == "expired" and not held.revocable:
         state.expired.append(ended)
@@ -351,12 +318,12 @@ def end(state: LockoutsState, key: str, at: int | None, by: str, record: Record 
         state.ended.append(ended)
 
 
-def _with_position(held: Lockout, log_position: int) -> tuple[int, ...]:
+def with_position(held: Lockout, log_position: int) -> tuple[int, ...]:
     """Return the log positions with one more: the first, which set the lockout, and the last ones."""
     return (held.positions[0], *held.positions[1:][2 - POSITIONS_MAX :], log_position)
 
 
-def _mark(state: LockoutsState, kind: LockoutAnomalyKind, rule_id: str, scope: str | None, log_position: int) -> None:
+def mark(state: LockoutsState, kind: LockoutAnomalyKind, rule_id: str, scope: str | None, log_position: int) -> None:
     anomaly = LockoutAnomaly(kind, rule_id, scope, log_position)
     state.anomalies = (*state.anomalies[1 - ANOMALIES_MAX :], anomaly)
     state.anomaly_count += 1

@@ -22,6 +22,7 @@ from projections.views.contracts.names import InstrumentNames, instrument_names
 from projections.views.contracts.view import ContractsState, ContractsView
 from projections.views.in_use import in_use_at
 from projections.views.lockouts.bounds import keep_within_bounds
+from projections.views.lockouts.jumps import apply_jump
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.lockouts.state import LockoutsState, expired_later
 from projections.views.lockouts.transitions import BROKER, apply_own, apply_report, is_news
@@ -44,7 +45,8 @@ class LockoutsView(View[LockoutsState]):
 
     `until` has passed at an event only if both of the event's times have reached it, so that neither a clock that runs
     ahead nor a wrong `occurred_at` ends a lockout early. If the wall clock is set ahead, lockouts in force are extended
-    by as much. `ended_max` bounds how many ended lockouts stay in state.
+    by as much; once it is set back, those that ended later than it then shows are in force again. `ended_max` bounds
+    how many ended lockouts stay in state.
 
     A broker's report that an account may not trade locks it, under the rule `broker`, until the broker reports that it
     may, or until somebody clears that lockout. It ends no other lockout, not even one of the same rule.
@@ -54,7 +56,7 @@ class LockoutsView(View[LockoutsState]):
     """
 
     name: ClassVar[str] = "lockouts"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LockoutSet,
         LockoutExtended,
@@ -90,8 +92,10 @@ def _change(state: LockoutsState, event: Event, record: Record) -> None:
             apply_own(state, event, record)
         case AccountUpdated() if not is_news(state, event, record):
             return
-        case AccountUpdated() | AccountReopened() | ClockJumped() | EquityCorrected():
+        case AccountUpdated() | AccountReopened() | EquityCorrected():
             apply_report(state, event, record)
+        case ClockJumped():
+            apply_jump(state, event, record)
         case _:
             return
 

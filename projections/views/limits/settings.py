@@ -1,0 +1,100 @@
+"""The settings of one rule: which is in force at an instant, and what becomes of them once a clock is put right."""
+
+import msgspec
+from msgspec.structs import replace
+
+from projections.views.limits.limit import Limit
+from projections.views.limits.loosening import loosened
+from projections.views.log_clock import LogClock
+
+Begins = tuple[tuple[str, int], ...]
+"""The recorded trading days and when each began."""
+
+
+class RuleSettings(msgspec.Struct, frozen=True):
+    """One rule's newest settings, oldest first; from `known_from` on no other setting was in force or waiting."""
+
+    settings: tuple[Limit, ...] = ()
+    known_from: int = 0
+
+
+def in_force(settings: tuple[Limit, ...], at_ns: int) -> Limit | None:
+    """Return the setting that holds at an instant, None without one."""
+    return next((limit for limit in reversed(settings) if limit.is_in_force(at_ns)), None)
+
+
+def superseded(settings: tuple[Limit, ...], now: int) -> tuple[Limit, ...]:
+    """Return a rule's settings as the next one leaves them: if the last one still waits, it is superseded."""
+    if not settings or not settings[-1].is_pending(now):
+        return settings
+    return (*settings[:-1], replace(settings[-1], superseded_at=now))
+
+
+def resolved(limit: Limit, sessions: Begins, clock: LogClock) -> Limit:
+    """Return a setting with the instant at which it comes into force, if the recorded sessions determine it."""
+    if not limit.loosens:
+        return replace(limit, in_force_at=limit.ready_at)
+    # Of the days that begin late enough the earliest, in whatever order they were recorded. A clock that was set ahead
+    # since may have been behind before: nothing says that such a day began after the setting.
+    since = max(limit.ready_at, clock.not_before(limit.position))
+    return replace(limit, in_force_at=min([at for _, at in sessions if at >= since], default=None))
+
+
+def put_right(rule: RuleSettings, sessions: Begins, clock: LogClock) -> RuleSettings:
+    """Return a rule's settings once a clock that ran ahead was put right; `sessions` are the days that have begun.
+
+    What was recorded under the wrong time counts as set when the clock was put right, compared with what is in force
+    then. A loosening that came into force under it waits again; one that was set under it waits for a day that begins
+    after that time, because the clock may have been right before and be wrong now.
+    """
+    now = clock.put_right_to
+    kept: tuple[Limit, ...] = ()
+    for each in rule.settings:
+        at = min(each.set_at, now)
+        kept = (*superseded(kept, at), _put_right(rule, each, kept, sessions, clock))
+    return replace(rule, settings=kept)
+
+
+def _put_right(rule: RuleSettings, limit: Limit, before: tuple[Limit, ...], sessions: Begins, clock: LogClock) -> Limit:
+    now = clock.put_right_to
+    if limit.superseded_at is not None and limit.superseded_at > now:
+        limit = replace(limit, superseded_at=None)
+    if not is_wrong(limit, now):
+        return limit
+    held = in_force(before, now)
+    looser = (
+        limit.loosened if not before or held is None else loosened(limit.rule_id, held.parameters, limit.parameters)
+    )
+    not_before = limit.not_before
+    if looser and limit.set_at > now:
+        not_before = max(limit.set_at, not_before or 0)
+    fresh = replace(limit, set_at=min(limit.set_at, now), loosened=looser, not_before=not_before, in_force_at=None)
+    after = resolved(fresh, sessions if limit.dated else (), clock)
+    if after.in_force_at is None and limit.in_force_at is not None and not before and rule.known_from:
+        # What was in force before is not kept: a rule must not be left without any setting.
+        return replace(after, in_force_at=now)
+    return after
+
+
+def is_wrong(limit: Limit, now: int) -> bool:
+    """Return whether a setting was recorded, or a loosening came into force, later than a clock that was put right."""
+    return limit.set_at > now or (limit.loosens and limit.in_force_at is not None and limit.in_force_at > now)
+
+
+def trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSettings:
+    """Return a rule bounded to its newest settings, always including the one in force."""
+    settings, known_from = list(rule.settings), rule.known_from
+    while settings_max is not None and len(settings) > settings_max:
+        held = in_force(tuple(settings), now)
+        # The setting in force may be the oldest one, when all newer ones still wait or were superseded.
+        index = 1 if settings[0] is held else 0
+        gone = settings.pop(index)
+        known_from = max(known_from, gone.set_at, _over_at(gone, settings[index:]))
+    return RuleSettings(tuple(settings), known_from)
+
+
+def _over_at(gone: Limit, later: list[Limit]) -> int:
+    """Return the instant from which on a dropped setting is neither in force nor waiting."""
+    if gone.superseded_at is not None:
+        return gone.superseded_at
+    return next(limit.in_force_at for limit in later if limit.superseded_at is None and limit.in_force_at is not None)
