@@ -76,6 +76,8 @@ class Model:
             for each in [each for each in self.expired if not each.terms[2] and each.holds(fact.at)]:
                 self._hold_again(each)
         getattr(self, f"_{fact.kind.lower()}")(fact)
+        causes = {key: each.cause for key, each in self.held.items()}
+        self.returned = {key: each for key, each in self.returned.items() if causes.get(key) == each[0]}
 
     def _set(self, fact: Fact, reporter: str = "") -> None:
         key, terms = (fact.rule, fact.scope or "account", reporter), (fact.allows, fact.until, fact.revocable)
@@ -121,7 +123,7 @@ class Model:
                 self._hold_again(each)
             if by < 0 and each.expired_at is not None:
                 each.expired_at = min(each.expired_at, after)
-        for key, (cause, expired_at) in self.returned.items() if by > 0 else ():
+        for key, (cause, expired_at) in list(self.returned.items()) if by > 0 else ():
             held = self.held.get(key)
             if held is not None and held.cause == cause and held.end <= after:
                 self._end(held, min(expired_at, after))
@@ -154,6 +156,7 @@ class Model:
             lockout.strengthen(other)
 
     def _end(self, lockout: Held, at: float | None = None) -> None:
+        self.returned.pop(lockout.key, None)
         self.expired.append(replace(self.held.pop(lockout.key), expired_at=lockout.end if at is None else at))
 
     def _named(self, fact: Fact) -> list[Held]:

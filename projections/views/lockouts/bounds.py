@@ -22,8 +22,6 @@ def keep_within_bounds(state: LockoutsState, ended_max: int, record: Record) -> 
     if len(state.before_reopening) > BEFORE_REOPENING_MAX:
         state.before_reopening = state.before_reopening[-BEFORE_REOPENING_MAX:]
         state.forgotten_to = END_OF_TIME
-    # Of lockouts that are no longer in force it does not matter that they were again.
-    state.returned = {key: each for key, each in state.returned.items() if key in state.active}
     gone = [
         _ended_at(each) for each in state.ended[:-ended_max] if each.ended_by == "expired" or is_cleared_by_rule(each)
     ]
@@ -43,6 +41,7 @@ def _bound_active(state: LockoutsState, record: Record) -> None:
     order = sorted(state.active, key=lambda key: (key != BROKER_KEY, state.active[key].revocable))
     for key in order[LOCKOUTS_MAX:]:
         del state.active[key]
+        state.returned.pop(key, None)
     state.forgotten_to = END_OF_TIME
 
 

@@ -54,7 +54,11 @@ def _move_ended(state: LockoutsState, jump: ClockJumped, record: Record) -> None
             moved = replace(held, ahead=ahead)
             if not _ended_early(moved, jump) or not restore(state, moved, record):
                 kept.append(_put_right(moved, jump))
-            elif is_set_back(jump):
+                continue
+            if state.forgotten_to:
+                # One that this state has forgotten may be under the same rule and scope, and keep it from returning.
+                state.forgotten_to = END_OF_TIME
+            if is_set_back(jump):
                 mark(state, LockoutAnomalyKind.WRONG_TIME, held.rule_id, held.scope, record.position)
         setattr(state, name, kept)
 
@@ -78,7 +82,7 @@ def _put_right(held: Lockout, jump: ClockJumped) -> Lockout:
 
 def _end_returned(state: LockoutsState, jump: ClockJumped, record: Record) -> None:
     """End the lockouts again that are in force only because the clock was set back, if that was wrong."""
-    for key, (cause, ended_at) in state.returned.items():
+    for key, (cause, ended_at) in list(state.returned.items()):
         held = state.active.get(key)
         if held is not None and held.cause == cause and held.ends_at is not None and held.ends_at <= jump.after:
             end(state, key, min(ended_at, jump.after), "expired", record)

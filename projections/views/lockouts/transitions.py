@@ -308,6 +308,8 @@ def _later(one: int | None, other: int | None) -> int | None:
 
 def end(state: LockoutsState, key: str, at: int | None, by: str, record: Record | None = None) -> None:
     held = state.active.pop(key)
+    # It does not matter any more that it was in force again.
+    state.returned.pop(key, None)
     positions = held.positions if record is None else with_position(held, record.position)
     ended = replace(held, ended_at=at, ended_by=by, positions=positions)
     if by == "expired" and not held.revocable:
