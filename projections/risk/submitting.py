@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from eventstore import AccountChanged, EventStore, InvalidEvent, Overloaded, Record, Unchanged, VersionConflict
 from eventstore.clock import derived_from, question_ns
@@ -19,6 +20,8 @@ from projections.risk.proposals import Proposal
 from projections.view import SHARED
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from eventstore.batch import Id
     from eventstore.clock import Times
     from projections.book import Book
@@ -42,6 +45,7 @@ def submit(
     *,
     key: str | None = None,
     caused_by: Id | None = None,
+    protective_stop: Decimal | None = None,
 ) -> Submitted:
     """Check an order, or a replacement, at an instant and append it if it passes; else append RiskChecked alone.
 
@@ -51,11 +55,14 @@ def submit(
 
     `key`: a retry under it, after an answer was lost, finds the recorded order, which then is not rejected. Without it
     an order id that is recorded already is rejected. `caused_by`: the id of the EnforcementRequested that the order
-    carries out. Raises Overloaded, with nothing written, if others were first 20 times; InvalidEvent, DuplicateEvent
+    carries out. `protective_stop`: the price of the stop that will be sent with a new order, for a limit on the loss at
+    the stop. Raises Overloaded, with nothing written, if others were first 20 times; InvalidEvent, DuplicateEvent
     for other content under the key, and what else `book.append` raises.
     """
     stream = _stream_of(account, order_id)
     order = Proposal.of(account, _order_of(event), order_id=order_id, caused_by=as_id(caused_by))
+    if isinstance(order, Proposal):
+        order = replace(order, protective_stop=protective_stop)
     # A new order begins its stream; a replacement continues one.
     expected = 0 if isinstance(event, OrderSubmitted) else None
     own_id = None if key is None else keyed_id(stream, key)

@@ -230,6 +230,14 @@ def test_an_order_id_that_is_recorded_already_is_rejected(day: Day) -> None:
     assert day.store.version("order/A/O-1") == 1
 
 
+def test_the_loss_at_a_protective_stop_is_checked(day: Day) -> None:
+    day.limit("stop-loss", limit="500")
+    day.quote("5000")
+    assert "states no protective stop" in submit(day).answer.reason
+    assert not submit(day, protective_stop=Decimal(4980)).answer.passed
+    assert submit(day, protective_stop=Decimal(4995)).answer.passed
+
+
 # Replacements
 
 
