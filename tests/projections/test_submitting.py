@@ -235,7 +235,7 @@ def test_the_loss_at_a_protective_stop_is_checked(day: Day) -> None:
     day.quote("5000")
     assert "states no protective stop" in submit(day).answer.reason
     assert not submit(day, protective_stop=Decimal(4980)).answer.passed
-    assert submit(day, protective_stop=Decimal(4995)).answer.passed
+    assert submit(day, protective_stop=Decimal(4999)).answer.passed
 
 
 # Replacements
