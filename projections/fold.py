@@ -275,4 +275,10 @@ def _placing(view_state: ViewState, name: str) -> Callable[[Pair], str | None] |
     kind = by_name(name)
     if kind is not None and kind.cls in view_state.view.broadcast:
         return functools.partial(broadcast, view_state)
+    if view_state.view.shared:
+        return _shared
     return None if is_by_account(view_state.view) else functools.partial(own_partition, view_state)
+
+
+def _shared(_pair: Pair) -> str:
+    return SHARED

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from eventstore import Event, EventReader, Record
 
-PAGE = 2_000
+PAGE = 4_000
+"""As many as a fold takes at once: the larger a page, the more records of one partition are folded together."""
 
 Progress = Callable[[int, int], None]
 """Called after each page with the number of records that are done, and of all."""
