@@ -115,6 +115,7 @@ class Fold:
             dict(saved or {}),
             bool(view.broadcast),
             view.finish if overrides(view, "finish") else None,
+            view.apply_page if overrides(view, "apply_page") else None,
         )
         self.slots[view.name] = added
         self._routes.clear()

@@ -68,7 +68,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         """Add an entry to the day that an instant lies in, and to the steps where they are kept."""
         self.add(at, key, entry)
         if self.keeps_steps and _is_money(entry):
-            self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+            self.add_step(PnlStep(at, log_position, key, _money_of(entry)))
 
     def add_cash(self, at: int, log_position: int, cash: Fees) -> None:
         """Add cash that was received or paid. At a reset it is of the day that ends, unless a day states otherwise."""
@@ -80,7 +80,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         # Cash is often recorded late: what is cached stays that of the newest entry.
         self.span = span or self.span
         if self.keeps_steps:
-            self._add_step(step)
+            self.add_step(step)
         self.cash = (*self.cash[1 - CASH_MAX :], step)
 
     def _begin_with_cash(self, day: Day) -> None:
@@ -92,13 +92,13 @@ class PnlLedger(Ledger[LedgerEntry]):
                 moved = PnlStep(step.at + 1, step.log_position, step.key, step.entry)
                 self.add(moved.at, moved.key, moved.entry)
                 if self.keeps_steps:
-                    self._add_step(moved)
+                    self.add_step(moved)
                 kept.append(moved)
             else:
                 kept.append(step)
         self.cash = tuple(kept)
 
-    def _add_step(self, step: PnlStep) -> None:
+    def add_step(self, step: PnlStep) -> None:
         steps, at = self.steps, step.at
         if steps and _order(step) < _order(steps[-1]):
             insort(steps, step, key=_order)
@@ -134,7 +134,7 @@ class PnlLedger(Ledger[LedgerEntry]):
                 else:
                     del steps[index]
                 return
-        self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+        self.add_step(PnlStep(at, log_position, key, _money_of(entry)))
 
     def entries_of(self, day: TradingDay) -> list[tuple[str, LedgerEntry]]:
         """Return keys and entries of a day that no session event states, from the steps."""

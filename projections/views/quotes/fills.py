@@ -56,7 +56,7 @@ def note_busted(state: QuotesState, key: tuple[str, str], symbol: str | None) ->
             del state.busted[next(iter(state.busted))]
 
 
-def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:
+def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:  # noqa: C901 - calls cost, and this runs for every fill
     """Take an own fill as a last price, unless a newer one is known: it is accepted at once, and settles what is not.
 
     What is unconfirmed is confirmed by a fill near it, and dropped by any other.
@@ -72,7 +72,7 @@ def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:
         if not (happened_at >= last.at or last.at > now >= happened_at):
             return
         quotes.replaced = (*quotes.replaced[1 - REPLACED_MAX :], last)
-    at = happened_at if happened_at < now else now
+    at = min(now, happened_at)
     values: Four = (fill, before.bid, before.ask, before.mark)
     if at < before.at:
         # It happened before the newest observation: it confirms nothing, and later prices are not compared with it.
@@ -90,8 +90,7 @@ def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:
     received, updated_at = known.last, known.updated_at
     if received is None or happened_at >= received.at:
         received = fill
-    if happened_at > updated_at:
-        updated_at = happened_at
+    updated_at = max(updated_at, happened_at)
     quotes.received = replace(known, last=received, updated_at=updated_at, prices=prices)
     extend(quotes, prices)
 
