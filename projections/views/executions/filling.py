@@ -60,13 +60,21 @@ class Fills:
 
     def fold(self, event: OrderFilled, record: Record) -> bool:
         """Fold a fill; return False, with nothing changed and nothing left to publish, for an unusual one."""
-        if event.symbol == self._symbol and self._since <= record.occurred_at < self._until:
-            if _is_usual(self._state, event, record) and self._add(event, record):
+        at, trade_id, state = record.occurred_at, event.trade_id, self._state
+        recent = state.recent
+        is_usual = (
+            at <= record.recorded_at
+            and event.position_side is _NET
+            and trade_id not in recent.newer
+            and trade_id not in recent.older
+            and trade_id not in state.waiting
+        )
+        if is_usual and event.symbol == self._symbol and self._since <= at < self._until:
+            if self._add(event, record):
                 return True
-            self.publish()
-            return False
+            is_usual = False
         self.publish()
-        if _is_usual(self._state, event, record) and self._begin(event.symbol, event.fee_currency, record.occurred_at):
+        if is_usual and self._begin(event.symbol, event.fee_currency, at):
             if self._add(event, record):
                 return True
             self._symbol = None
@@ -182,7 +190,11 @@ class Fills:
         )  # fmt: skip
         self._window.items.append(item)
         self._window.last_at = self._since = at
-        recent.add(event.trade_id, item, NONE)
+        if recent.count < recent.full_count:
+            recent.count += 1
+            recent.newer[event.trade_id] = (item,)
+        else:
+            recent.add(event.trade_id, item, NONE)
         state.seconds.add(at, recorded_at)
         self._quantities.append(size)
         if fees:
@@ -239,15 +251,3 @@ class Fills:
             return before
         total = sum(fees, before[0][1]) if before else sum(fees[1:], fees[0])
         return ((self._fee_currency or "", total),)
-
-
-def _is_usual(state: ExecutionsState, event: OrderFilled, record: Record) -> bool:
-    """Return whether a fill is not known by its id, and states neither a side of its own nor a later time."""
-    trade_id, recent = event.trade_id, state.recent
-    return (
-        record.occurred_at <= record.recorded_at
-        and event.position_side is _NET
-        and trade_id not in recent.newer
-        and trade_id not in recent.older
-        and trade_id not in state.waiting
-    )
