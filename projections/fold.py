@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from eventstore.events.registry import EventType
     from projections.view_states import Pair
 
-RECORDS_MAX = 4_000
+RECORDS_MAX = 8_000
 """How many records are decoded before they are folded: more are folded in several pages."""
 
 
