@@ -51,7 +51,7 @@ def _fold(setting: Setting, name: str, facts: Iterator[StreamEvent], note: str, 
         del written
         ours = f"{name}, ours"
         measures: dict[str, Callable[[], float]] = {
-            ours: lambda: events / seconds(lambda: folded(store, Fold(builtin_views()))),
+            ours: lambda: events / seconds(lambda: folded(store, _as_opened())),
             RIVAL: lambda: events / seconds(rival.read_all),
         }
         in_turns(1, measures)
@@ -65,8 +65,15 @@ def _fold(setting: Setting, name: str, facts: Iterator[StreamEvent], note: str, 
         beside=compared(figures[ours], {RIVAL: figures[RIVAL]}),
         target=f"≥ {rate_min:,} events/s",
         met=spread(figures[ours]).median >= rate_min,
-        note=f"{events:,} events; {note}",
+        note=f"{events:,} events, as a book is opened: quotes begin empty; {note}",
     )
+
+
+def _as_opened() -> Fold:
+    """Return a fold of what a book folds when it is opened: quotes and timers begin empty there."""
+    fold = Fold(builtin_views())
+    fold.end_volatile()
+    return fold
 
 
 def _processes(setting: Setting) -> list[Row]:

@@ -33,18 +33,19 @@ if TYPE_CHECKING:
     from eventstore.events.registry import EventType
     from projections.view_states import Pair
 
-RECORDS_MAX = 4_000
+RECORDS_MAX = 8_000
 """How many records are decoded before they are folded: more are folded in several pages."""
 
 
 class Route(NamedTuple):
     """Where records of one type go, and how they are decoded: looked up once, not for each record.
 
-    `handlers` has `waiting` of each view that wants the type, and what gives a record's partition where that is not the
-    account. `view_states` has the same for the views themselves; `names` has their names.
+    `by_account` has `waiting` of each view that wants the type and whose partition is the account; `elsewhere` that of
+    the others, with what gives a record's partition. `view_states` has all views that want it; `names` has their names.
     """
 
-    handlers: tuple[tuple[dict[str, list[Pair]], Callable[[Pair], str | None] | None], ...]
+    by_account: tuple[dict[str, list[Pair]], ...]
+    elsewhere: tuple[tuple[dict[str, list[Pair]], Callable[[Pair], str | None]], ...]
     decode: Any
     schema: int
     view_states: tuple[tuple[ViewState, Callable[[Pair], str | None] | None], ...]
@@ -115,6 +116,7 @@ class Fold:
             dict(saved or {}),
             bool(view.broadcast),
             view.finish if overrides(view, "finish") else None,
+            view.apply_page if overrides(view, "apply_page") else None,
         )
         self.slots[view.name] = added
         self._routes.clear()
@@ -159,7 +161,7 @@ class Fold:
             new += 1
             route = routes.get(record.type) or self._route(record.type)
             account = record.stream.split("/", 2)[1]
-            if not route.handlers or (accounts is not None and account not in accounts):
+            if not route.view_states or (accounts is not None and account not in accounts):
                 continue
             try:
                 # The usual case of codec.decode, without its calls.
@@ -167,8 +169,10 @@ class Fold:
             except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
                 event = Unusual(error)
             pair = (event, record)
-            for waiting, partition_of in route.handlers:
-                partition = account if partition_of is None else partition_of(pair)
+            for waiting in route.by_account:
+                waiting[account].append(pair)
+            for waiting, partition_of in route.elsewhere:
+                partition = partition_of(pair)
                 if partition is not None:
                     waiting[partition].append(pair)
         return last, new
@@ -217,10 +221,11 @@ class Fold:
         kind = by_name(name)
         views = [each for each in self.slots.values() if self._has_volatile or not is_volatile(each.view)]
         wanting = tuple((each, _placing(each, name)) for each in views if _wants(each.view, name))
-        handlers = tuple((each.waiting, partition_of) for each, partition_of in wanting)
+        by_account = tuple(each.waiting for each, partition_of in wanting if partition_of is None)
+        elsewhere = tuple((each.waiting, partition_of) for each, partition_of in wanting if partition_of is not None)
         decode, schema = (kind.decoder.decode, kind.schema) if kind is not None else (None, 0)
         names = frozenset(each.view.name for each, _ in wanting)
-        route = self._routes[name] = Route(handlers, decode, schema, wanting, names)
+        route = self._routes[name] = Route(by_account, elsewhere, decode, schema, wanting, names)
         return route
 
     def take_over(self, other: Fold) -> None:
@@ -275,4 +280,10 @@ def _placing(view_state: ViewState, name: str) -> Callable[[Pair], str | None] |
     kind = by_name(name)
     if kind is not None and kind.cls in view_state.view.broadcast:
         return functools.partial(broadcast, view_state)
+    if view_state.view.shared:
+        return _shared
     return None if is_by_account(view_state.view) else functools.partial(own_partition, view_state)
+
+
+def _shared(_pair: Pair) -> str:
+    return SHARED

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     from eventstore import Event, EventReader, Record
 
-PAGE = 2_000
+PAGE = 8_000
+"""As many as a fold takes at once: the larger a page, the more records of one partition are folded together."""
+PAGE_BYTES = 8 << 20
+"""A page ends once the data of its records is as large: an event may be a hundred times as large as usual."""
+_READ_AT_ONCE = 500
 
 Progress = Callable[[int, int], None]
 """Called after each page with the number of records that are done, and of all."""
@@ -38,5 +42,13 @@ def tail(
         if also:
             parts.append(reader.read(after=after, until=until, types=also))
         records = heapq.merge(*parts, key=lambda record: record.position)
-    while page := list(itertools.islice(records, PAGE)):
+    page: list[Record] = []
+    size = 0
+    while some := list(itertools.islice(records, min(_READ_AT_ONCE, PAGE))):
+        page += some
+        size += sum([len(record.data) for record in some])
+        if len(page) >= PAGE or size >= PAGE_BYTES:
+            yield page
+            page, size = [], 0
+    if page:
         yield page

@@ -12,7 +12,7 @@ from eventstore.errors import shown
 from eventstore.events.registry import by_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Unpack
 
     from eventstore import Event, Record
@@ -86,6 +86,14 @@ class View(Protocol[S]):
         """
         return
 
+    def apply_page(self, state: S, pairs: Iterator[tuple[Any, Record]], apply: Callable[[Any, Record], None]) -> None:
+        """Change the state by a page's records of a partition: each event with its record, in order.
+
+        `apply` does so by any one of them, whatever stands for its event. The state must not show where pages end.
+        """
+        for event, record in pairs:
+            apply(event, record)
+
     def finish(self, state: S) -> None:
         """Complete what `apply` postponed, after the last record of a partition in a page.
 
@@ -132,6 +140,13 @@ class _Completed(View[Any]):
     def attach(self, book: BookReader | None) -> None:
         if overrides(self, "attach"):
             self.given.attach(book)
+
+    @override
+    def apply_page(self, state: Any, pairs: Iterator[tuple[Any, Record]], apply: Callable[[Any, Record], None]) -> None:
+        if overrides(self, "apply_page"):
+            self.given.apply_page(state, pairs, apply)
+        else:
+            super().apply_page(state, pairs, apply)
 
     @override
     def finish(self, state: Any) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projections.view import SHARED, PartitionParked, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from eventstore import Event, Record
 
@@ -21,7 +22,8 @@ class ViewState(NamedTuple):
     `waiting` holds each partition's events while a page is folded: a view folds one partition after the other.
     `change_counts` has how often records changed each partition: a figure derived from its state is valid as long as
     its count stays. `saved` has the digest of each partition's state that is in the snapshots' file. `is_beside` says
-    whether the view broadcasts, so that its partitions are folded beside SHARED; `finish` is None where it has none.
+    whether the view broadcasts, so that its partitions are folded beside SHARED; `finish` and `apply_page` are None
+    where the view has none.
     """
 
     view: View[Any]
@@ -33,6 +35,7 @@ class ViewState(NamedTuple):
     saved: dict[str, bytes]
     is_beside: bool
     finish: Callable[[Any], None] | None
+    apply_page: Callable[[Any, Iterator[Pair], Callable[[Any, Record], None]], None] | None
 
 
 class Unusual(NamedTuple):
@@ -49,7 +52,7 @@ class Unusual(NamedTuple):
 def fold_partition(view_state: ViewState) -> None:
     """Fold what waits for one partition of a view, SHARED first; a failure parks that partition and no other."""
     # Unpacked at once: with many accounts in a page, a look-up for each of them was a tenth of a call.
-    view, states, changed, parked, waiting, change_counts, _, is_beside, finish = view_state
+    view, states, changed, parked, waiting, change_counts, _, is_beside, finish, apply_page = view_state
     partition = SHARED if is_beside and SHARED in waiting else next(iter(waiting))
     if partition in parked or (is_beside and is_parked(view_state, partition)):
         change_counts[partition] = change_counts.get(partition, 0) + 1
@@ -60,14 +63,13 @@ def fold_partition(view_state: ViewState) -> None:
     if state is None:
         state = states[partition] = view.initial()
     changed.add(partition)
-    record = pairs[0][1]
+    left = iter(pairs)
     try:
         apply = _beside(view_state, partition, state) if is_beside else view.apply
-        for event, record in pairs:
-            if event.__class__ is Unusual:
-                _apply_unusual(view_state, state, event, record, apply)
-            else:
-                apply(state, event, record)
+        if apply_page is not None:
+            apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
+        else:
+            _apply_each(view_state, state, left, apply)
         if finish is not None:
             finish(state)
         # After the fold, never before it: a reader that took the count earlier derived from the old state, or from
@@ -77,6 +79,7 @@ def fold_partition(view_state: ViewState) -> None:
         del waiting[partition]
     except BaseException as error:
         # An interruption (Ctrl-C) parks too: how much of this record the state already has is unknown.
+        record = pairs[max(len(pairs) - operator.length_hint(left) - 1, 0)][1]
         parked[partition] = PartitionParked(view.name, partition, record.position, error)
         change_counts[partition] = change_counts.get(partition, 0) + 1
         waiting.pop(partition, None)
@@ -149,6 +152,21 @@ def _beside(view_state: ViewState, partition: str, state: Any) -> Callable[[Any,
     if shared_state is None:
         shared_state = view_state.view.initial()
     return functools.partial(view_state.view.apply_beside, shared_state)
+
+
+def _apply_each(view_state: ViewState, state: Any, pairs: Iterator[Pair], apply: Any) -> None:  # noqa: ANN401 - each view has a state of its own
+    for event, record in pairs:
+        if event.__class__ is Unusual:
+            _apply_unusual(view_state, state, event, record, apply)
+        else:
+            apply(state, event, record)
+
+
+def _apply_any(view_state: ViewState, state: Any, apply: Any, event: Any, record: Record) -> None:  # noqa: ANN401 - each view has a state of its own
+    if event.__class__ is Unusual:
+        _apply_unusual(view_state, state, event, record, apply)
+    else:
+        apply(state, event, record)
 
 
 def _apply_unusual(view_state: ViewState, state: Any, unusual: Unusual, record: Record, apply: Any) -> None:  # noqa: ANN401 - each view has a state of its own

@@ -331,4 +331,5 @@ def test_what_is_observed_may_be_broadcast(store: EventStore) -> None:
 def test_a_route_without_a_broadcast_is_what_it_was() -> None:
     folded = Fold([CountedByName(), RainByAccount()])
     kind = by_class(type(bought("1")))
-    assert [place for _, place in folded._route(kind.name).handlers] == [None]
+    route = folded._route(kind.name)
+    assert (len(route.by_account), route.elsewhere) == (1, ())

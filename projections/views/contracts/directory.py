@@ -11,7 +11,7 @@ from projections.views.contracts.view import SYMBOLS_MAX, TooManySymbols, rename
 VIEW = "executions"
 """The view whose state holds the directory."""
 
-VERSIONS_MAX = 5_000
+VERSIONS_MAX = 10_000
 """How many versions of one name, and of one contract's terms, are kept; the oldest are merged away.
 
 A page's definitions are folded before its other records, each of which must find the version in force where it stands:

@@ -1,4 +1,4 @@
-"""Adding an item that comes last in its position, and letting its window begin there: the usual case, kept fast."""
+"""Adding an item that comes last in its position, and letting its window begin there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from projections.views.executions.anomalies import with_anomaly
 from projections.views.executions.fees import with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key
-from projections.views.executions.position_totals import LOTS_MAX, RESIDUE_DIGITS, traded, traded_to
+from projections.views.executions.position_totals import LOTS_MAX, RESIDUE_DIGITS, traded
 from projections.views.executions.reported import after_item
 from projections.views.executions.state import TRIPS_MAX, ExecutionsState, Holding, TermsPoints, Traded
 from projections.views.executions.trip import OpenTrip, counted, ended, repriced
@@ -21,7 +21,6 @@ from projections.views.executions.window import (
     BEFORE_ALL,
     Outcome,
     SplitRatio,
-    exact_sum,
     is_exact,
     marks_of,
     outcome,
@@ -71,7 +70,7 @@ def append(state: ExecutionsState, key: str, window: Window, item: Item, recorde
     window.last_at = item.at if item.place is None else item.place[0]
     # Through flat or to it a round trip ends, through it or from it a window begins.
     turns = bool(held) and (not left or (left > ZERO) is not (held > ZERO))
-    base_trip = _end_trip(state, key, held, recorded_at) if turns else None
+    base_trip = end_trip(state, key, held, recorded_at) if turns else None
     points = average = ZERO
     if after.realized_points is not before.realized_points:
         points = after.realized_points - before.realized_points
@@ -104,59 +103,6 @@ def append(state: ExecutionsState, key: str, window: Window, item: Item, recorde
         _advance(state, key, before, base_trip, opens=bool(left) and (turns or not held))
 
 
-def append_trade(state: ExecutionsState, key: str, window: Window, item: Item, recorded_at: int) -> None:
-    """Add a trade as `append` does, in fewer steps where nothing about it is unusual: this runs for every fill."""
-    holding = state.holdings[key]
-    before, quantity, price, log_position = holding.totals, item.quantity, item.price, item.log_position
-    held = before.quantity
-    left = exact_sum(held, quantity)
-    unusual = holding.side is not _NET or len(before.lots) >= LOTS_MAX or item.fee_conflict or not quantity
-    differs = item.inverse or item.coin or before.inverse
-    if left is None or price is None or unusual or differs or (left and left.adjusted() < RESIDUE_DIGITS):
-        append(state, key, window, item, recorded_at)
-        return
-    after = traded_to(before, quantity, left, price, item.trade_id, log_position)
-    points = average = ZERO
-    was, now = before.realized_points, after.realized_points
-    if now is not was:
-        points = now - was
-        if now - points != was:
-            append(state, key, window, item, recorded_at)
-            return
-        average = after.realized_points_average_cost - before.realized_points_average_cost
-    # Only from here on anything is changed.
-    items, at, fees, long = window.items, item.at, item.fees, quantity > ZERO
-    index = len(items)
-    items.append(item)
-    window.last_at = at
-    state.seconds.add(at, recorded_at)
-    turns = held and (not left or (left > ZERO) is not (held > ZERO))
-    base_trip = _end_trip(state, key, held, recorded_at) if turns else None
-    # In the order of the members, here and below: by name it takes longer.
-    entry = LedgerEntry(points, average, fees, 1, quantity if long else -quantity, 1, 1 if turns else 0, 0)
-    state.ledger.add_entry(at, log_position, ledger_key(key, item.terms) if item.terms else key, entry)
-    report = holding.report
-    state.holdings[key] = Holding(
-        holding.symbol,
-        _NET,
-        after,
-        with_fees(holding.fees, fees) if fees else holding.fees,
-        report if report.quantity is None else after_item(report, item, left, recorded_at),
-        holding.anomalies,
-        window.marks,
-        with_figures(holding.traded, quantity, price),
-        holding.first_record,
-        max(log_position, holding.last_record),
-        holding.conflicts,
-        with_terms(holding.by_terms, item, Outcome(points, average, unpriced=False))
-        if item.terms
-        else holding.by_terms,
-        holding.uncertain_fees,
-    )
-    if (left and (turns or not held)) or index >= window_limits.WINDOW_MAX:
-        _advance(state, key, before, base_trip, opens=bool(left and (turns or not held)))
-
-
 def _advance(
     state: ExecutionsState, key: str, before: PositionTotals, base_trip: OpenTrip | None, *, opens: bool
 ) -> None:
@@ -164,14 +110,14 @@ def _advance(
     window = state.windows[key]
     index = len(window.items) - 1
     if opens and window.plain and index and window.in_place:
-        _begin_window(state, key, before, base_trip)
+        begin_window(state, key, before, base_trip)
     elif opens and not window.is_held_open(index):
         fix(state, key, index)
     elif index >= window_limits.WINDOW_MAX:
         fix_oldest(state, key)
 
 
-def _end_trip(state: ExecutionsState, key: str, held: Decimal, recorded_at: int) -> OpenTrip:
+def end_trip(state: ExecutionsState, key: str, held: Decimal, recorded_at: int) -> OpenTrip:
     """End the round trip in progress with the window's last item; return it as it was before that."""
     holding, window = state.holdings[key], state.windows[key]
     index = len(window.items) - 1
@@ -211,7 +157,7 @@ def with_terms(by_terms: tuple[TermsPoints, ...], item: Item, realized: Outcome)
     return tuple(sums[terms] for terms in sorted(sums))
 
 
-def _begin_window(state: ExecutionsState, key: str, before: PositionTotals, base_trip: OpenTrip | None) -> None:
+def begin_window(state: ExecutionsState, key: str, before: PositionTotals, base_trip: OpenTrip | None) -> None:
     """Let a window begin with its last item, which opened or reversed the position; `fix` for the usual case."""
     window = state.windows[key]
     items, trips = window.items, window.trips

@@ -93,29 +93,40 @@ class Ledger(msgspec.Struct, Generic[E]):
 
     def add(self, at: int, key: str, entry: E) -> None:
         """Add an entry that happened at an instant (UNIX ns)."""
-        # Finding the day takes two searches; most entries lie in the span of the one before.
-        span, kept = self.span, None
-        if span is None or not span.since <= at < span.until:
-            span = self.span = self.published.span_at(at)
-        if not span.ended:
-            # The day may still turn out to be another one: keep what it takes to move the entry.
-            minute = at - at % _MINUTE
-            if minute < span.since:  # noqa: PLR1730 - max() costs a call for every fill
-                minute = span.since
-            kept = self.minutes.get(minute)
-            if kept is None:
-                kept = self._new_minute(minute)
-        sums = self.published.closed if kept is None else self.published.open
-        entries = sums.get(span.name)
-        if entries is None:
-            entries = sums[span.name] = {}
-            _drop_oldest(self.published.closed)
+        entries, kept, _, _ = self.sums_at(at)
         known = entries.get(key)
         after = entries[key] = entry if known is None else known.plus(entry)
         if kept is not None:
             before = kept.get(key)
             # As long as a day has a single minute both sums are the same, and are not computed twice.
             kept[key] = after if before is known else entry if before is None else before.plus(entry)
+
+    def sums_at(self, at: int) -> tuple[dict[str, E], dict[str, E] | None, int, int]:
+        """Return what an entry of an instant is added to: the sums of its day, and of its minute or None.
+
+        Also since when and until before when that holds. The caller adds an entry, since it may be the first one.
+        """
+        # Finding the day takes two searches; most entries lie in the span of the one before.
+        span, kept = self.span, None
+        if span is None or not span.since <= at < span.until:
+            span = self.span = self.published.span_at(at)
+        since, until = span.since, span.until
+        if not span.ended:
+            # The day may still turn out to be another one: keep what it takes to move the entry.
+            minute = at - at % _MINUTE
+            if until > minute + _MINUTE:  # noqa: PLR1730 - min() and max() cost a call for every fill
+                until = minute + _MINUTE
+            if since < minute:  # noqa: PLR1730
+                since = minute
+            kept = self.minutes.get(since)
+            if kept is None:
+                kept = self._new_minute(since)
+        sums = self.published.closed if kept is None else self.published.open
+        entries = sums.get(span.name)
+        if entries is None:
+            entries = sums[span.name] = {}
+            _drop_oldest(self.published.closed)
+        return entries, kept, since, until
 
     def begin_again(self) -> None:
         """Forget every sum; the days stay as sessions have stated them."""

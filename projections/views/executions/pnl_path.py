@@ -85,7 +85,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         """Add an entry to the day that an instant lies in, and to the steps where they are kept."""
         self.add(at, key, entry)
         if self.keeps_steps and _is_money(entry):
-            self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
+            self.add_step(PnlStep(at, log_position, key, _money_of(entry)))
 
     def add_cash(self, at: int, log_position: int, cash: Fees) -> None:
         """Add cash that was received or paid. At a reset it is of the day that ends, unless a day states otherwise."""
@@ -97,7 +97,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         # Cash is often recorded late: what is cached stays that of the newest entry.
         self.span = span or self.span
         if self.keeps_steps:
-            self._add_step(step)
+            self.add_step(step)
         self.cash = (*self.cash[1 - CASH_MAX :], step)
 
     @override
@@ -120,13 +120,13 @@ class PnlLedger(Ledger[LedgerEntry]):
                 moved = PnlStep(step.at + 1, step.log_position, step.key, step.entry)
                 self.add(moved.at, moved.key, moved.entry)
                 if self.keeps_steps:
-                    self._add_step(moved)
+                    self.add_step(moved)
                 kept.append(moved)
             else:
                 kept.append(step)
         self.cash = tuple(kept)
 
-    def _add_step(self, step: PnlStep) -> None:
+    def add_step(self, step: PnlStep) -> None:
         steps, at = self.steps, step.at
         if steps and _order(step) < _order(steps[-1]):
             insort(steps, step, key=_order)
@@ -167,7 +167,7 @@ class PnlLedger(Ledger[LedgerEntry]):
                     del steps[index]
                 return
         fresh = PnlStep(at, log_position, key, _money_of(entry))
-        self._add_step(fresh if moved is None else replace(fresh, at=self.published.moved[moved].since, stated=at))
+        self.add_step(fresh if moved is None else replace(fresh, at=self.published.moved[moved].since, stated=at))
 
     def _stepped_at(self, at: int, log_position: int) -> int:
         """Return the time that the step of an entry has: another one, if a clock was put right since."""

@@ -117,9 +117,14 @@ def superseded(report: PositionReport, quantity: Decimal, *, by_fill: bool) -> P
     return replace(report, superseded=True)
 
 
+def is_past(report: PositionReport) -> bool:
+    """Return whether nothing that is folded last changes a report: there is none, or it is superseded and explained."""
+    return report.quantity is None or (report.superseded and not report.differs)
+
+
 def after_item(report: PositionReport, item: Item, quantity: Decimal, recorded_at: int) -> PositionReport:
     """Return a report after a trade or another item that is folded last, and leaves the position at this quantity."""
-    if report.quantity is None or (report.superseded and not report.differs):
+    if is_past(report):
         return report
     if quantity == report.quantity:
         return explained(replace(report, superseded=report.superseded or item.is_trade), quantity)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from projections.decimals import ZERO
 from projections.views.executions import window as window_limits
 from projections.views.executions.anomalies import TradeAnomalyKind
-from projections.views.executions.appending import append, append_trade, fix, fix_oldest, with_terms, with_trade
+from projections.views.executions.appending import append, fix, fix_oldest, with_terms, with_trade
 from projections.views.executions.fees import negated, with_fees
 from projections.views.executions.items import Item, ItemKind, in_position, place_of, with_fees_taken
 from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, negative
@@ -43,7 +43,7 @@ def place(state: ExecutionsState, key: str, item: Item, recorded_at: int) -> Ite
         # The usual case: nothing has happened later.
         if state.unsettled:
             settle_now(state, key, recorded_at)
-        (append_trade if item.kind is _TRADE else append)(state, key, window, item, recorded_at)
+        append(state, key, window, item, recorded_at)
         return item
     where = place_of(item)
     standing = window.reconciliation_of(item.at, item.log_position) if stands_for(item) else None

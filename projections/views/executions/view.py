@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import contextlib
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
@@ -27,6 +28,7 @@ from projections.view import View
 from projections.views.cash import is_result, received
 from projections.views.executions.adjustments import adjust, set_report
 from projections.views.executions.amendments import amend
+from projections.views.executions.filling import Fills
 from projections.views.executions.merging import concerned, define
 from projections.views.executions.recent_trades import RECENT_MAX, RecentTrades
 from projections.views.executions.reopening import begin_again
@@ -36,6 +38,8 @@ from projections.views.executions.settling import settle
 from projections.views.executions.state import VIEW, ExecutionsState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from eventstore import Event, Record
 
 EXECUTION_EVENTS: tuple[type[Event], ...] = (
@@ -63,7 +67,7 @@ class ExecutionsView(View[ExecutionsState]):
     """
 
     name: ClassVar[str] = VIEW
-    revision: ClassVar[int] = 10
+    revision: ClassVar[int] = 11
     types: ClassVar[tuple[type[Event], ...] | None] = (
         *EXECUTION_EVENTS,
         PositionReported,
@@ -121,6 +125,26 @@ class ExecutionsView(View[ExecutionsState]):
                 # What is postponed belongs to the days, and to the steps, as they were before this event.
                 self.finish(state)
                 _follow(state, event, record)
+
+    @override
+    def apply_page(
+        self, state: ExecutionsState, pairs: Iterator[tuple[Any, Record]], apply: Callable[[Any, Record], None]
+    ) -> None:
+        fills = Fills(state)
+        fold, publish = fills.fold, fills.publish
+        try:
+            for event, record in pairs:
+                if event.__class__ is not OrderFilled:
+                    publish()
+                    apply(event, record)
+                elif not fold(event, record):
+                    apply(event, record)
+            publish()
+        except BaseException:
+            # What an account held when it was parked decides what may still be closed.
+            with contextlib.suppress(Exception):
+                publish()
+            raise
 
     @override
     def concerns(self, state: ExecutionsState, event: Event) -> bool:

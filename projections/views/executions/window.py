@@ -45,7 +45,7 @@ Ratio = tuple[Decimal, Decimal]
 # A sum of quantities must be exact: what is rounded is marked.
 _EXACT = FIXED.copy()
 _EXACT.traps[decimal.Inexact] = True
-_add = _EXACT.add
+add_exactly = _EXACT.add
 
 
 class SplitRatio(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -327,7 +327,7 @@ def is_exact(before: Decimal, quantity: Decimal, after: Decimal) -> bool:
 def exact_sum(one: Decimal, other: Decimal) -> Decimal | None:
     """Return the sum of two quantities, None if it has more digits than are kept."""
     try:
-        return _add(one, other)
+        return add_exactly(one, other)
     except decimal.Inexact:
         return None
 

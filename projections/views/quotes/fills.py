@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec.structs import replace
 
+from projections.decimals import ZERO
 from projections.views.quotes.acceptance import beside_spread, confirms, price_fault
 from projections.views.quotes.receiving import extend, set_back
 from projections.views.quotes.values import FILL, LAST, Observed, Prices, Received, Value
@@ -25,13 +27,23 @@ REPLACED_MAX = 10
 
 def is_new(state: QuotesState, key: tuple[str, str], symbol: str) -> bool:
     """Return whether a report is the first of its execution, and remember it: a repetition is not a newer price."""
-    known = state.executions.get(key, ())
-    busted = state.busted.get(key, ())
-    if symbol in known or symbol in busted or None in busted:
-        return False
-    state.executions[key] = (*known, symbol)
-    if len(state.executions) > EXECUTIONS_MAX:
-        del state.executions[next(iter(state.executions))]
+    executions = state.executions
+    known = executions.get(key, ())
+    if state.busted:
+        busted = state.busted.get(key, ())
+        if symbol in busted or None in busted:
+            return False
+    if known:
+        if symbol in known:
+            return False
+        executions[key] = (*known, symbol)
+        return True
+    executions[key] = (symbol,)
+    # Finding a dict's first key skips over all that were deleted before it, so many are dropped at once.
+    spare = EXECUTIONS_MAX // 8
+    if len(executions) > EXECUTIONS_MAX + spare:
+        for oldest in list(islice(executions, 1 + spare)):
+            del executions[oldest]
     return True
 
 
@@ -44,22 +56,23 @@ def note_busted(state: QuotesState, key: tuple[str, str], symbol: str | None) ->
             del state.busted[next(iter(state.busted))]
 
 
-def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:
+def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:  # noqa: C901 - calls cost, and this runs for every fill
     """Take an own fill as a last price, unless a newer one is known: it is accepted at once, and settles what is not.
 
     What is unconfirmed is confirmed by a fill near it, and dropped by any other.
     """
-    set_back(quotes, now)
-    limits, known = quotes.limits, quotes.received
+    if quotes.received.prices.at > now:
+        set_back(quotes, now)
+    limits, known, price, happened_at = quotes.limits, quotes.received, fill.price, fill.at
     before = known.prices
     last = before.last
-    if price_fault(limits, "fill", fill.price) or (
-        last is not None and not (fill.at >= last.at or last.at > now >= fill.at)
-    ):
+    if price <= ZERO and price_fault(limits, "fill", price):
         return
     if last is not None:
-        quotes.replaced = (*quotes.replaced, last)[-REPLACED_MAX:]
-    at = min(fill.at, now)
+        if not (happened_at >= last.at or last.at > now >= happened_at):
+            return
+        quotes.replaced = (*quotes.replaced[1 - REPLACED_MAX :], last)
+    at = min(now, happened_at)
     values: Four = (fill, before.bid, before.ask, before.mark)
     if at < before.at:
         # It happened before the newest observation: it confirms nothing, and later prices are not compared with it.
@@ -69,11 +82,16 @@ def take_fill(quotes: SymbolQuotes, fill: Value, now: int) -> None:
         if pending is not None and confirms(limits, (fill.price, fill.price), pending):
             values = _with_confirmed(values, pending)
         low, high = before.low, before.high
-        if fill.at - now <= limits.stale_after:
-            low, high = beside_spread(limits, (fill.price, fill.price), values[1], values[2])
+        if happened_at - now <= limits.stale_after:
+            low = high = price
+            if values[1] is not None:
+                low, high = beside_spread(limits, (price, price), values[1], values[2])
         prices = Prices(at, LAST | FILL, *values, low, high)
-    received_last = fill if known.last is None or fill.at >= known.last.at else known.last
-    quotes.received = replace(known, last=received_last, updated_at=max(known.updated_at, fill.at), prices=prices)
+    received, updated_at = known.last, known.updated_at
+    if received is None or happened_at >= received.at:
+        received = fill
+    updated_at = max(updated_at, happened_at)
+    quotes.received = replace(known, last=received, updated_at=updated_at, prices=prices)
     extend(quotes, prices)
 
 

@@ -110,7 +110,11 @@ class QuotesView(View[QuotesState]):
     def apply(self, state: QuotesState, event: Event, record: Record) -> None:
         surroundings = self.surroundings
         surroundings.changes += 1
-        if not isinstance(event, QuoteReceived):
+        # By identity first: these two are most of what comes, and each class matched in vain costs as much as a lookup.
+        if event.__class__ is OrderFilled:
+            self._fill(state, event, record)
+            return
+        if event.__class__ is not QuoteReceived:
             self._apply(state, event, record)
             return
         quotes = state.symbols.get(event.symbol)
@@ -144,9 +148,11 @@ class QuotesView(View[QuotesState]):
                 return
 
     def _fill(self, state: QuotesState, event: OrderFilled | TradeExecuted, record: Record) -> None:
-        key = (record.account, event.trade_id)
-        if is_new(state, key, self._meaning(event.symbol)):
-            quotes = self._quotes(state, event.symbol, record.position)
+        key, symbol = (record.stream.split("/", 2)[1], event.trade_id), event.symbol
+        if is_new(state, key, self._meaning(symbol)):
+            quotes = state.symbols.get(symbol)
+            if quotes is None or quotes.version != self.surroundings.bounds.version:
+                quotes = self._quotes(state, symbol, record.position)
             take_fill(quotes, Value(event.price, record.occurred_at, None, key), record.recorded_at)
 
     def _amend(self, state: QuotesState, event: TradeBusted | TradeCorrected, record: Record) -> None:
