@@ -72,7 +72,8 @@ def measure(setting: Setting) -> list[Row]:
         order = Proposal(account="A", symbol="ESZ6", side=Side.BUY, quantity=Decimal(1), limit_price=Decimal(6_000))
 
         def check() -> None:
-            assert risk.check(book, order, START).verdict is Verdict.PASS
+            found = risk.check(book, order, START)
+            assert found.verdict is Verdict.PASS, found.reason
 
         def headroom() -> None:
             assert len(book.limits.headroom("A", START)) == len(LIMITS)
@@ -133,7 +134,7 @@ def _set_up(book: Book) -> None:
     for rule_id, parameters in LIMITS.items():
         book.append(f"limits/A/{rule_id}", LimitsSet(rule_id=rule_id, parameters=parameters), actor="bench")
     for symbol, worth in SYMBOLS.items():
-        contract = ContractDefined(symbol=symbol, multiplier=Decimal(worth), currency="USD")
+        contract = ContractDefined(symbol=symbol, root=symbol[:-2], multiplier=Decimal(worth), currency="USD")
         book.append(f"contract/-/{symbol}", contract)
         book.append(f"order/A/O-{symbol}", [_submitted(symbol, 3), OrderAccepted(), _filled(f"T-{symbol}", symbol)])
         # So that the one is not flat while one contract is sold and bought again.
