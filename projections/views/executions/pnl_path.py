@@ -144,7 +144,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         self._add_step(PnlStep(at, log_position, key, _money_of(entry)))
 
     def entries_of(self, day: TradingDay) -> list[tuple[str, LedgerEntry]]:
-        """Return keys and entries of a day that no session event states, from the steps."""
+        """Return keys and entries from a day's begin to its reset, which no session event states, from the steps."""
         steps = self.steps_of(day.began_at, day.resets_at, begins_with_cash=day.begins_with_cash)
         return [(step.key, step.entry) for step in steps]
 
