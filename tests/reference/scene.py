@@ -156,8 +156,9 @@ class Scene(Generic[M]):
     def set(self, rule: str, given: dict[str, object]) -> None:
         """Set a limit at once, or from a later instant on."""
         later = self.chance.choice((None, None, None, self.desk.now + self.chance.choice((HOUR, DAY))))
-        self.desk.append(f"limits/A/{rule}", LimitsSet(rule_id=rule, parameters=given, effective_from=later))
-        self.model.settings.set(self.desk.now, rule, given, later)
+        event = LimitsSet(rule_id=rule, parameters=given, effective_from=later)
+        record = self.desk.append(f"limits/A/{rule}", event)
+        self.model.settings.set(record.recorded_at, rule, given, later)
 
     def tell(self, fact: Fact) -> Fact:
         """Report a fact to both."""

@@ -49,12 +49,17 @@ class Setting:
 
 @dataclass
 class Settings:
-    """An account's limits; `days` are the begins of the trading days that are recorded."""
+    """An account's limits; `days` are the begins of the trading days that are recorded.
+
+    A log's clock never shows the same instant twice: it may be ahead of the clock at `recorded_to`.
+    """
 
     rules: dict[str, list[Setting]] = field(default_factory=dict)
     days: list[int] = field(default_factory=list)
+    recorded_to: int = 0
 
     def set(self, now: int, rule: str, parameters: Parameters, effective_from: int | None = None) -> None:
+        self.recorded_to = now
         settings, held = self.rules.setdefault(rule, []), self.at(now, rule)
         if settings and (settings[-1].begins_at is None or settings[-1].begins_at > now):
             settings[-1].is_replaced = True
@@ -77,6 +82,7 @@ class Settings:
         return any(since < begin <= until for begin in begins if begin is not None)
 
     def at(self, now: int, rule: str) -> Setting | None:
+        now = max(now, self.recorded_to)
         begun = [
             each
             for each in self.rules.get(rule, [])

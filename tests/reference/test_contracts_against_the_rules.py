@@ -35,7 +35,7 @@ from tests.reference.verdicts import Held
 
 pytestmark = pytest.mark.untraced
 
-LENGTH = 12
+LENGTH = 8
 WEIGHTS = {"NQ": "0.5"}
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("maximum-contract", {"limit": "3"}),
@@ -65,6 +65,8 @@ class Scene(Trading[ContractLimits]):
     @override
     def step(self) -> None:
         super().step()
+        # Time alone ends and begins lockouts, at the next tick.
+        self.tick()
         self.chance.choice((self.order, self.order, self.execute, self.end, self.end))()
         self.judge()
         self.tick()

@@ -26,7 +26,7 @@ from tests.reference.verdicts import Held
 pytestmark = pytest.mark.untraced
 
 MONDAY = int(datetime(2026, 9, 21, tzinfo=UTC).timestamp()) * SECOND
-LENGTH = 14
+LENGTH = 10
 MINUTE = HOUR // 60
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("hour", {}),
