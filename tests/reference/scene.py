@@ -15,8 +15,7 @@ from tests.reference.desk import EVERY_DAY, Desk, answers
 from tests.reference.facts import DAY, SECOND, Fact
 from tests.reference.histories import event_of
 from tests.reference.limited import Limited
-from tests.reference.traded import HOUR, Step, day_begin
-from tests.reference.verdicts import Held
+from tests.reference.traded import HOUR, Seen, Step, day_begin
 
 EXACT = Fraction(1, 10**30)
 M = TypeVar("M", bound=Limited)
@@ -105,7 +104,7 @@ class Scene(Generic[M]):
         symbol, price = self.chance.choice(list(MULTIPLIERS)), self.moved()
         for process, seen in zip(self.desk.processes, self.model.prices, strict=True):
             process.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=price))
-            seen.setdefault(symbol, Held()).prices.append((self.desk.now, Fraction(price), False))
+            seen.setdefault(symbol, Seen()).prices.append((self.desk.now, Fraction(price), False))
 
     def fill(self, at: int | None = None) -> None:
         """Trade, mostly what is open; some reports come twice."""
@@ -159,6 +158,7 @@ class Scene(Generic[M]):
         event = LimitsSet(rule_id=rule, parameters=given, effective_from=later)
         record = self.desk.append(f"limits/A/{rule}", event)
         self.model.settings.set(record.recorded_at, rule, given, later)
+        self.judge()
 
     def tell(self, fact: Fact) -> Fact:
         """Report a fact to both."""

@@ -31,11 +31,11 @@ from tests.reference.contract_limits import ContractLimits
 from tests.reference.facts import Fact
 from tests.reference.scene import MULTIPLIERS
 from tests.reference.scene import Scene as Trading
-from tests.reference.verdicts import Held
+from tests.reference.traded import Seen
 
 pytestmark = pytest.mark.untraced
 
-LENGTH = 8
+LENGTH = 7
 WEIGHTS = {"NQ": "0.5"}
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("maximum-contract", {"limit": "3"}),
@@ -74,7 +74,7 @@ class Scene(Trading[ContractLimits]):
             price = self.moved()
             for process, seen in zip(self.desk.processes, self.model.prices, strict=True):
                 process.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=price))
-                seen.setdefault(symbol, Held()).prices.append((self.desk.now, Fraction(price), False))
+                seen.setdefault(symbol, Seen()).prices.append((self.desk.now, Fraction(price), False))
 
     def order(self) -> None:
         """Send an order, which the venue may accept."""

@@ -19,14 +19,13 @@ from tests.proving import rounds
 from tests.reference.facts import DAY, SECOND, Fact
 from tests.reference.scene import MULTIPLIERS
 from tests.reference.scene import Scene as Trading
-from tests.reference.traded import HOUR
+from tests.reference.traded import HOUR, Seen
 from tests.reference.trading_hours import EARLY, HOLIDAY, Hours, days_from
-from tests.reference.verdicts import Held
 
 pytestmark = pytest.mark.untraced
 
 MONDAY = int(datetime(2026, 9, 21, tzinfo=UTC).timestamp()) * SECOND
-LENGTH = 10
+LENGTH = 8
 MINUTE = HOUR // 60
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("hour", {}),
@@ -94,7 +93,7 @@ class Scene(Trading[Hours]):
             price = self.moved()
             for process, seen in zip(self.desk.processes, self.model.prices, strict=True):
                 process.book.observe(f"quote/-/{symbol}", QuoteReceived(symbol=symbol, last=price))
-                seen.setdefault(symbol, Held()).prices.append((self.desk.now, Fraction(price), False))
+                seen.setdefault(symbol, Seen()).prices.append((self.desk.now, Fraction(price), False))
 
     @override
     def ticked(self) -> None:

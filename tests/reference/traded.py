@@ -19,6 +19,8 @@ RESET = 22 * HOUR
 SUNDAY = 3 * DAY + RESET
 """The first Sunday's reset after the epoch, which was a Thursday."""
 NOTHING = Fraction(0)
+Price = tuple[int, Fraction, bool]
+"""When it was received, the price, and whether a trade was made at it."""
 
 
 def day_begin(at: int) -> int:
@@ -39,13 +41,21 @@ class Step:
 
 
 @dataclass
+class Seen(Held):
+    """What a process has seen of a symbol; `older` are prices from before one that was taken away."""
+
+    older: list[Price] = field(default_factory=list)
+
+
+@dataclass
 class Traded:
     """One account; `prices` are what each process has seen, by symbol, `fills` what each trade was reported with."""
 
     positions: Positions = field(default_factory=Positions)
     cash: list[Step] = field(default_factory=list)
-    prices: list[dict[str, Held]] = field(default_factory=list)
-    fills: dict[str, tuple[int, Fraction]] = field(default_factory=dict)
+    prices: list[dict[str, Seen]] = field(default_factory=list)
+    fills: dict[str, Price] = field(default_factory=dict)
+    changed: list[Price] = field(default_factory=list)
     known: list[Any] = field(default_factory=list)
     """Everything that was realized and what is open, found once after each fact."""
 
@@ -100,17 +110,29 @@ class Traded:
         return [now, least, most] if is_confirmed else [now]
 
     def apply(self, fact: Fact) -> None:
-        """Take a trade, or what changes one; a trade is a price of its contract, which a bust or correction changes."""
+        """Take a trade, which is a price of its contract, or what changes one."""
         self.positions.apply(fact)
         self.known = []
-        for prices in [seen.setdefault(str(fact.symbol), Held()).prices for seen in self.prices if fact.id]:
-            known = (self.fills.get(fact.id, (0, NOTHING))[0], self.fills.get(fact.id, (0, NOTHING))[1], True)
-            if fact.kind in {"FILL", "TRADE"}:
-                prices.append((fact.at, Fraction(fact.price or 0), True))
-                prices.sort(key=lambda each: each[0])
-            elif fact.kind != "FEE" and known in prices:
-                prices[prices.index(known)] = (known[0], Fraction(fact.price or 0), True)
-                if fact.kind == "BUST":
-                    prices.remove((known[0], Fraction(fact.price or 0), True))
+        price = (fact.at, Fraction(fact.price or 0), True)
         if fact.kind in {"FILL", "TRADE"}:
-            self.fills[fact.id] = (fact.at, Fraction(fact.price or 0))
+            self.fills[fact.id] = price
+            for seen in self.prices:
+                prices = seen.setdefault(str(fact.symbol), Seen()).prices
+                prices.append(price)
+                prices.sort(key=lambda each: each[0])
+        elif fact.kind in {"BUST", "CORRECT"}:
+            before = self.fills.pop(fact.id)
+            self.changed.append(before)
+            if fact.kind == "CORRECT":
+                self.fills[fact.id] = (before[0], price[1], True)
+            for seen in self.prices:
+                self._change(seen.setdefault(str(fact.symbol), Seen()), before, self.fills.get(fact.id))
+
+    def _change(self, held: Seen, before: Price, after: Price | None) -> None:
+        """Correct the newest price, or go back to the one before it: what came before confirms nothing any more."""
+        if not held.prices or held.prices[-1] != before:
+            return
+        held.older += held.prices[:-1]
+        known = [price for price in held.older if price not in self.changed]
+        newest = after or max(known, key=lambda price: price[0], default=None)
+        held.prices[:] = [] if newest is None else [newest]
