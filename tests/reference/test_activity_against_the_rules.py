@@ -18,7 +18,7 @@ from tests.reference.traded import HOUR, day_begin
 
 pytestmark = pytest.mark.untraced
 
-LENGTH = 9
+LENGTH = 7
 UNITS = ("orders", "fills", "round_trips")
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("trade-limits", {"limit": 3}),

@@ -35,7 +35,7 @@ from tests.reference.traded import Seen
 
 pytestmark = pytest.mark.untraced
 
-LENGTH = 7
+LENGTH = 6
 WEIGHTS = {"NQ": "0.5"}
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("maximum-contract", {"limit": "3"}),

@@ -18,7 +18,7 @@ from tests.reference.traded import day_begin
 
 pytestmark = pytest.mark.untraced
 
-LENGTH = 8
+LENGTH = 7
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("trailing-drawdowns", {"distance": "2000"}),
     ("trailing-drawdown", {"distance": "0"}),

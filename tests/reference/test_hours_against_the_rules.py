@@ -25,7 +25,7 @@ from tests.reference.trading_hours import EARLY, HOLIDAY, Hours, days_from
 pytestmark = pytest.mark.untraced
 
 MONDAY = int(datetime(2026, 9, 21, tzinfo=UTC).timestamp()) * SECOND
-LENGTH = 8
+LENGTH = 7
 MINUTE = HOUR // 60
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("hour", {}),

@@ -13,7 +13,7 @@ from tests.reference.scene import Scene as Trading
 
 pytestmark = pytest.mark.untraced
 
-LENGTH = 9
+LENGTH = 7
 MISSPELT: tuple[tuple[str, dict[str, object]], ...] = (
     ("daily-los", {"limit": "500"}),
     ("daily-loss", {"limt": "500"}),
