@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import StoreError
@@ -235,10 +236,13 @@ class RiskCache(Exposures):
 
     @cached("pnl")
     def week_sums(self) -> PeriodSums:
-        """The results of the week's trading days."""
+        """The results of the week's trading days; it may begin with a day that no session records yet."""
         state = self.book.state(EXECUTIONS, self._name)
         if state is None:
             return NO_SUMS
+        planned, began_at = calendar_day_if_missing(self.book, self._name, self._at), self.week.began_at
+        if planned is not None and began_at is not None and began_at >= state.ledger.steps_from:
+            return self._sums(state.ledger.entries_of(replace(planned, began_at=began_at)))
         published = state.ledger.published
         # A fill drops this member, but adds no day: the names are found again only for another tuple of days.
         days, names = self.groups["sessions"].get("week", (None, ()))
@@ -311,7 +315,8 @@ class RiskCache(Exposures):
     @cached("counts")
     def counts(self) -> Count:
         """The day's numbers of orders, fills and round trips."""
-        return self.book.counters.today(self._name, self._at)
+        planned = calendar_day_if_missing(self.book, self._name, self._at)
+        return self.book.counters.today(self._name, self._at, planned=planned)
 
     @property
     def marked_floor(self) -> Decimal | None:

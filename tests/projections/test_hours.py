@@ -103,6 +103,21 @@ def test_what_is_open_is_flattened_before_the_close_and_locked_until_the_open(da
     assert not day.is_locked()
 
 
+def test_the_reset_before_the_open_ends_no_lockout(day: Day) -> None:
+    day.limit("hours", outside=False, halts=[[at(23, 15), at(23, 16)]])
+    day.fill(Side.BUY, "5000")
+    day.clock.set(CLOSE - MINUTE)
+    day.policies.tick()
+    day.end()
+    for now in (RESET, OPEN - MINUTE):
+        day.clock.set(now)
+        day.policies.tick()
+        assert [held.until for held in day.book.lockouts.active("A", now)] == [OPEN]
+    assert rejection(day).startswith("positions must be flat by")
+    day.clock.set(OPEN)
+    assert not day.is_locked()
+
+
 def test_who_is_flat_is_neither_locked_nor_asked(day: Day) -> None:
     day.limit("hours")
     day.clock.set(CLOSE - MINUTE)

@@ -124,6 +124,15 @@ def test_a_limit_that_tightens_later_locks_when_it_comes_into_force(day: Day) ->
     assert len(day.lockouts()) == 1
 
 
+def test_a_limit_that_came_into_force_while_the_machine_slept_locks_at_the_next_tick(day: Day) -> None:
+    day.make("-800")
+    event = LimitsSet(rule_id="daily-loss", parameters={"limit": "500"}, effective_from=NOON + HOUR)
+    day.book.append("limits/A/daily-loss", event, actor="risk@desk")
+    day.pass_seconds(7 * 3_600)
+    day.policies.tick()
+    assert len(day.lockouts()) == 1
+
+
 def test_a_corrected_fill_counts_as_corrected(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
     sold = day.make("-500")
@@ -290,6 +299,23 @@ def test_a_weeks_loss_locks_until_its_last_days_reset(tmp_path: Path) -> None:
     day.end()
     assert not day.is_locked()
     day.make("-1999")
+    assert len(day.lockouts()) == 1
+    day.close()
+
+
+def test_a_week_begins_with_a_day_that_no_session_records_yet(tmp_path: Path) -> None:
+    day = Day(tmp_path / "other", [WeeklyLoss()], now=at(20, 15))
+    day.open_account()
+    day.define("ES")
+    day.begin()
+    day.limit("weekly-loss", limit="2000")
+    day.make("-1999")
+    # In Chicago it is Sunday evening: Monday's day began with Friday's reset, and nobody was running then.
+    day.clock.set(at(22, 23, 30))
+    assert [each.figure for each in day.book.limits.headroom("A")] == [0]
+    day.make("-1999")
+    assert not day.lockouts()
+    day.make("-1")
     assert len(day.lockouts()) == 1
     day.close()
 

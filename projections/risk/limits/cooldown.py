@@ -23,7 +23,7 @@ from projections.decimals import FIXED, ZERO
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import LimitKind, Measure
-from projections.risk.limits.results import sentence
+from projections.risk.limits.results import Basis, cannot_change, sentence
 from projections.risk.limits.sentences import money
 from projections.risk.policies import TriggerKind
 from projections.views.executions.ledger_entry import ledger_key
@@ -83,6 +83,7 @@ class Cooldown(LimitKind[CooldownParameters]):
     unit: ClassVar[Measured | None] = Measured.COUNT
     group: ClassVar[str | None] = "pnl"
     checked: ClassVar[bool] = False
+    timed: ClassVar[bool] = True
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderFilled,
         TradeExecuted,
@@ -105,6 +106,8 @@ class Cooldown(LimitKind[CooldownParameters]):
 
     @override
     def breaches(self, book: Book, trigger: Trigger, limit: Limit, parameters: CooldownParameters) -> Iterable[Breach]:
+        if cannot_change(book, trigger, limit, Basis.REALIZED):
+            return
         trips = book.trips.of(trigger.account)
         if not trips or not _may_begin_pause(trigger, trips[-1]):
             return
@@ -141,7 +144,8 @@ def _may_begin_pause(trigger: Trigger, last: RoundTrip) -> bool:
         return True
     # These change the result of a trip that ended before, or what it is compared with.
     changes = isinstance(trigger.event, FeeCharged | TradeBusted | TradeCorrected | LimitsSet)
-    return changes or trigger.record.position == last.position
+    # So does a fill that is reported after the end of a trip, and happened before it.
+    return changes or trigger.record.position == last.position or trigger.at < last.ended_at
 
 
 def _results(book: Book, trips: Sequence[RoundTrip], own: str | None) -> list[_TripResult]:

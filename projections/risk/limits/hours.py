@@ -147,17 +147,19 @@ class Hours(WhileInBreach[HoursParameters]):
         except MissingInput:
             return
         flattens_at = None if hours.closes_at is None else hours.closes_at - parameters.flatten_before
-        if hours.closes_at is None or flattens_at is None or now < max(flattens_at, hours.opens_at):
+        is_before_open = now < hours.opens_at
+        if hours.closes_at is None or flattens_at is None or (now < flattens_at and not is_before_open):
             return
         reason = f"positions must be flat by {instant(book, account, hours.closes_at)}"
-        # What was locked stays so until trading begins again, though it is flat by now.
-        for scope in sorted(held | {f"symbol:{symbol}" for symbol in open_}) if chosen else ["account"]:
+        # What was locked stays so until trading begins again, though it is flat by now, and the next day has begun.
+        found = {f"symbol:{symbol}" for symbol in open_} if chosen else {"account"} if open_ else set()
+        for scope in sorted(held if is_before_open else held | found):
             yield Breach(
                 figure=Decimal(now),
                 limit=Decimal(flattens_at),
                 reason=reason,
                 trading_day=cache.day.trading_day,
-                until=hours.reopens_at or cache.day.ends_at,
+                until=hours.opens_at if is_before_open else hours.reopens_at or cache.day.ends_at,
                 scope=scope,
                 symbol=scope.partition(":")[2] or None,
             )

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
+    from projections.views.limits.limit import Limit
     from projections.views.sessions import Session
 
 
@@ -97,13 +98,17 @@ def _followed(book: Book, trigger: Trigger) -> _Followed:
         if isinstance(parameters, TrailingDrawdownParameters):
             if own is None or parameters.currency in {None, own.currency}:
                 drawdowns.append(parameters)
-                unaffected = unaffected and cannot_change(book, trigger, limit, parameters.basis)
+                unaffected = unaffected and _cannot_change(book, trigger, limit, parameters.basis)
         elif isinstance(parameters, ResultParameters) and parameters.is_on_equity:
             day_result = True
             if isinstance(parameters, DailyLossParameters) and parameters.trailing:
                 day_best = True
-                unaffected = unaffected and cannot_change(book, trigger, limit, parameters.basis)
+                unaffected = unaffected and _cannot_change(book, trigger, limit, parameters.basis)
     return _Followed(tuple(drawdowns), day_best, day_result, unaffected)
+
+
+def _cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis) -> bool:
+    return cannot_change(book, trigger, limit, basis, policy=EquityMarks.name)
 
 
 class _Values(msgspec.Struct, frozen=True):

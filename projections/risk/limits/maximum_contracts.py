@@ -160,7 +160,8 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
             left = most / weight if weight else most
         if total <= most:
             return
-        day = day_of(book, account, trigger.at, now)
+        # What may be held at worst is of the present, though a record of yesterday may have shown it.
+        day = day_of(book, account, now, now)
         what = f"maximum contracts {total:f} of {most:f}, working orders counted,"
         yield Breach(
             figure=total,

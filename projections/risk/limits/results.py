@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec.structs import replace
 
-from eventstore.clock import NANOSECONDS
 from eventstore.trading import (
     AccountConfigured,
     Baseline,
@@ -68,7 +67,6 @@ RESULT_EVENTS: tuple[type[Event], ...] = (
     RateQuoted,
 )
 """Events that may change a day's result or what it is compared with."""
-_RECENTLY_NS = 3_600 * NANOSECONDS
 
 
 class Basis(enum.StrEnum):
@@ -215,17 +213,22 @@ def _carried_in(figures: AccountFigures, carried: Carried, target: str | None) -
     return total._replace(standing=worst([carried.standing, total.standing]))
 
 
-def cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis) -> bool:
+def cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis, *, policy: str = "") -> bool:
     """Return whether a trigger cannot change the outcome of a limit, so that computing it would be wasted.
 
     A quote changes only what includes open positions, or amounts that are converted. Time alone changes the outcome
-    only where a limit comes into force later than it was recorded; the hour after that is ample for a tick to see it.
+    only where a limit comes into force later than it was recorded: the first tick after that sees it, however late.
+    `policy`: whose evaluation it is, if the limit is not its own.
     """
     if trigger.kind is TriggerKind.QUOTE:
         return basis is not Basis.EQUITY and not risk_cache(book, trigger.account, trigger.at).is_converted
     if trigger.kind is TriggerKind.TIME:
-        begins_at = limit.in_force_at or 0
-        return begins_at <= limit.set_at or trigger.at - begins_at > _RECENTLY_NS
+        if (limit.in_force_at or 0) <= limit.set_at:
+            return True
+        known, key = risk_cache(book, trigger.account, trigger.at).groups["limits"], ("seen", policy, limit.position)
+        is_seen = key in known
+        known[key] = True
+        return is_seen
     return False
 
 

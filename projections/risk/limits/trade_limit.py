@@ -18,13 +18,15 @@ from eventstore.trading import (
     PositionAdjusted,
     SessionOpened,
     SessionReset,
+    TradeBusted,
+    TradeCorrected,
     TradeExecuted,
 )
 from projections.risk.caches import risk_cache
-from projections.risk.days import day_of
+from projections.risk.days import calendar_day_if_missing, day_of
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import LimitKind, Measure
-from projections.risk.limits.results import sentence
+from projections.risk.limits.results import Basis, cannot_change, sentence
 from projections.risk.limits.sentences import lock_suffix
 from projections.views.limits.directions import EITHER, HIGHER, Measured
 from projections.views.limits.parameters import Parameters, not_below_zero
@@ -75,11 +77,14 @@ class TradeLimit(LimitKind[TradeLimitParameters]):
     parameters: ClassVar[type[Parameters]] = TradeLimitParameters
     unit: ClassVar[Measured | None] = Measured.COUNT
     group: ClassVar[str | None] = "counts"
+    timed: ClassVar[bool] = True
     types: ClassVar[tuple[type[Event], ...]] = (
         OrderSubmitted,
         OrderFilled,
         TradeExecuted,
         PositionAdjusted,
+        TradeBusted,
+        TradeCorrected,
         LimitsSet,
         SessionOpened,
         SessionReset,
@@ -104,9 +109,22 @@ class TradeLimit(LimitKind[TradeLimitParameters]):
     def breaches(
         self, book: Book, trigger: Trigger, limit: Limit, parameters: TradeLimitParameters
     ) -> Iterable[Breach]:
-        account, at, now = trigger.account, trigger.at, now_of(trigger)
-        # The day of a record that comes late is not the one that the cache has.
-        counts = risk_cache(book, account, now).counts if at == now else book.counters.of(account, at).day
+        if cannot_change(book, trigger, limit, Basis.REALIZED):
+            return
+        at, now = trigger.at, now_of(trigger)
+        # What is recorded late is of a day of its own, and may change which round trips the present day has.
+        is_present = at == now or day_of(book, trigger.account, at, now).is_current
+        for instant in (now,) if is_present else (at, now):
+            yield from self._breaches_of_day(book, trigger, parameters, instant)
+
+    def _breaches_of_day(
+        self, book: Book, trigger: Trigger, parameters: TradeLimitParameters, at: int
+    ) -> Iterator[Breach]:
+        account, now = trigger.account, now_of(trigger)
+        if at == now:
+            counts = risk_cache(book, account, now).counts
+        else:
+            counts = book.counters.today(account, at, planned=calendar_day_if_missing(book, account, at))
         measure = _measure(counts, parameters)
         if measure.figure < measure.limit:
             return

@@ -1,8 +1,9 @@
 """Counts of orders, fills and round trips, in rolling windows and by trading day."""
 
 import decimal
+from collections.abc import Iterable
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from typing_extensions import override
@@ -11,6 +12,7 @@ from eventstore import Event, Record
 from eventstore.clock import NANOSECONDS, Times, asked_ns
 from eventstore.trading import AccountReopened, ClockJumped, OrderSubmitted, SessionOpened, SessionReset
 from projections.decimals import FIXED
+from projections.sessions import TradingDay
 from projections.view import BookReader, View
 from projections.views.executions.ledger import Ledger
 from projections.views.executions.ledger_entry import LedgerEntry
@@ -118,7 +120,7 @@ class Counters:
         for name in orders.ledger.names_of_week(at_ns):
             week = week.plus(Count(orders=orders.ledger.of_day(name).get(_KEY, NONE).orders))
         for name in executions.ledger.names_of_week(at_ns):
-            week = week.plus(_sum(executions.ledger.of_day(name)))
+            week = week.plus(_sum(executions.ledger.of_day(name).values()))
         stop = at_ns // NANOSECONDS
         # Read the counts before the bounds: what is dropped in between is still in these dicts.
         kinds = tuple(
@@ -130,11 +132,17 @@ class Counters:
         minute, hour = (Count(*[each.within(stop - length, stop) for each in kinds]) for length in (60, HOUR - 1))
         return Counts(minute, hour, today, today, week)
 
-    def today(self, account: str, at: Times | None = None) -> Count:
-        """Return the counts of the trading day that an instant lies in: those of `of`, without the windows."""
+    def today(self, account: str, at: Times | None = None, *, planned: TradingDay | None = None) -> Count:
+        """Return the counts of the trading day that an instant lies in: those of `of`, without the windows.
+
+        `planned`: that day by the calendar, if no event states it.
+        """
         at_ns = asked_ns(at, self._book.now_ns)
         orders, executions = self._states(account)
-        return _today(orders, executions, at_ns)
+        if planned is None:
+            return _today(orders, executions, at_ns)
+        ledgers: tuple[Ledger[Any], ...] = (orders.ledger, executions.ledger)
+        return _sum([each for ledger in ledgers for each in ledger.between(planned.began_at, planned.resets_at)])
 
     def day(self, account: str, trading_day: date) -> Count:
         """Return the counts of a trading day, or of that date in UTC if no session event states the day."""
@@ -143,7 +151,7 @@ class Counters:
         found = NONE
         for ledger in (orders.ledger, executions.ledger):
             entries = ledger.of_day(name if ledger.day_named(name) is not None else "~" + name)
-            found = found.plus(_sum(entries))
+            found = found.plus(_sum(entries.values()))
         return found
 
     def _states(self, account: str) -> tuple[CountersState, ExecutionsState]:
@@ -162,12 +170,12 @@ class Counters:
 
 
 def _today(orders: CountersState, executions: ExecutionsState, at: int) -> Count:
-    return _sum(orders.ledger.at(at)).plus(_sum(executions.ledger.at(at)))
+    return _sum(orders.ledger.at(at).values()).plus(_sum(executions.ledger.at(at).values()))
 
 
-def _sum(entries: dict[str, Count] | dict[str, LedgerEntry]) -> Count:
+def _sum(entries: Iterable[Count | LedgerEntry]) -> Count:
     orders = fills = trips = 0
-    for each in entries.values():
+    for each in entries:
         if isinstance(each, Count):
             orders += each.orders
         else:

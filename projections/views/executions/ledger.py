@@ -61,6 +61,12 @@ class Ledger(msgspec.Struct, Generic[E]):
         day = published.day_at(at)
         return published.of_day(utc_name(at) if day is None else day.name)
 
+    def between(self, since: int, until: int) -> list[E]:
+        """Return what is kept by the minute between two instants: the entries of a day that no session event states."""
+        # Copied in one step: the fold may add a minute meanwhile.
+        minutes = list(self.minutes.items())
+        return [entry for minute, entries in minutes if since <= minute < until for entry in list(entries.values())]
+
     def names(self) -> list[str]:
         """Return the names of the days in which anything happened, oldest first."""
         published = self.published

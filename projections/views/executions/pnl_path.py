@@ -176,7 +176,7 @@ class PnlLedger(Ledger[LedgerEntry]):
         return next((each.at for each in self.steps if each.stated == at and each.log_position == log_position), at)
 
     def entries_of(self, day: TradingDay) -> list[tuple[str, LedgerEntry]]:
-        """Return keys and entries of a day that no session event states, from the steps."""
+        """Return keys and entries from a day's begin to its reset, which no session event states, from the steps."""
         steps = self.steps_of(day.began_at, day.resets_at, begins_with_cash=day.begins_with_cash)
         return [(step.key, step.entry) for step in steps]
 
