@@ -64,7 +64,7 @@ def append(
 ) -> list[Record]:
     """Append to one stream as the store does, busts and corrections completed, limits that none can judge refused."""
     if isinstance(events, Event) and type(events) not in _NAMES:
-        _refuse(events)
+        _refuse(stream, events)
         return store.append(stream, events, **options)
     given: dict[str, Any] = dict(options)
     durability = given.pop("durability", SYNCED)
@@ -83,7 +83,7 @@ def append_many(
     batches = [_read_once(batch) for batch in batches_of(batches)]
     for batch in batches:
         for event in events_of(batch.events):
-            _refuse(event)
+            _refuse(batch.stream, event)
     if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
         return store.append_many(batches, durability=durability)
     completed = _completed(book, store, batches)
@@ -97,9 +97,9 @@ def append_many(
         return store.append_many(again, durability=durability)
 
 
-def _refuse(event: Event) -> None:
+def _refuse(stream: str, event: Event) -> None:
     if isinstance(event, LimitsSet):
-        refuse_unreadable(event)
+        refuse_unreadable(event, stream)
 
 
 def _read_once(batch: Batch) -> Batch:

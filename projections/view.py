@@ -22,8 +22,17 @@ S = TypeVar("S")
 
 SHARED = "-"
 """The partition of what belongs to no account: contracts, marks, quotes."""
+LIMITS = "limits/"
+"""Begins the names of the streams in which limits are set."""
+GROUP = "@"
+"""Begins the name under which the limits of a group of accounts are set, as if it were an account's."""
 
 _REQUIRED = ("name", "revision", "initial", "apply")
+
+
+def is_of_group(record: Record) -> bool:
+    """Return whether a record sets a limit of a group of accounts: it concerns every book, of whatever accounts."""
+    return record.stream.startswith(f"{LIMITS}{GROUP}")
 
 
 @runtime_checkable

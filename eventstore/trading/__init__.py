@@ -25,6 +25,7 @@ from eventstore.trading.enums import (
     Valuation,
     Verdict,
 )
+from eventstore.trading.groups import GroupDefined
 from eventstore.trading.limits import LimitBreached, LimitsSet
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from eventstore.trading.orders import (
@@ -75,6 +76,7 @@ __all__ = [
     "EquityMarked",
     "FeeCharged",
     "FeedAlive",
+    "GroupDefined",
     "KeptQuote",
     "LimitBreached",
     "LimitsSet",

@@ -13,8 +13,8 @@ from eventstore.ids import as_id
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
-from projections.risk.limits.judging import judges_of, message_of
-from projections.risk.limits.kind import Finding
+from projections.risk.limits.judging import judges_of
+from projections.risk.limits.kind import Finding, message_of
 from projections.risk.limits.sentences import until
 from projections.risk.proposals import Cancel, CheckContext, Proposal
 
@@ -122,7 +122,7 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
     locked = _lockout_findings(book, order, at, reduces=reduces)
     if locked or reduces:
         return locked
-    not_ready = _why_not_ready(book, order.account)
+    not_ready = _why_not_ready(book, context)
     if not_ready is not None:
         return [Finding(READINESS, _REJECT, reason=not_ready)]
     findings = [*_quote_findings(context), *_limit_findings(context)]
@@ -174,11 +174,15 @@ def _lockout_reason(book: Book, lockout: Lockout) -> str:
     return f"{reason}{scope}; {until(book, lockout.account, lockout.ends_at)}"
 
 
-def _why_not_ready(book: Book, account: str) -> str | None:
+def _why_not_ready(book: Book, context: CheckContext) -> str | None:
     if not book.is_caught_up:
         return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
     listener = book.listener
-    if listener is not None and not listener.is_caught_up_for(account):
+    if listener is None:
+        return None
+    # What is decided for a member of a group concerns all: a fill of it may lead to a lockout of each.
+    accounts = {context.account, *(each for judge in judges_of(context.cache) for each in judge.members)}
+    if not all(listener.is_caught_up_for(account) for account in sorted(accounts)):
         return f"the policies have not decided on every record yet, or have failed: {listener!r}"
     return None
 

@@ -131,6 +131,26 @@ class CheckContext:
             self.symbol = order.symbol if self.contract is None else self.contract.symbol
             self.quantity = order.quantity
         self._exposure: Decimal | None = None
+        self.requires_orders = True
+        """Whether a working order of unknown effect leaves the exposure unknown; else it is what is known at least."""
+
+    def of_member(self, account: str, *, at_least: bool = False) -> CheckContext:
+        """Return the context of an account in a group: about the same symbol, and with the order if it is its own."""
+        if account == self.account:
+            return self
+        member = CheckContext(self.book, account, self.at)
+        member.contract, member.symbol, member.requires_orders = self.contract, self.symbol, not at_least
+        return member
+
+    def about(self, symbol: str) -> CheckContext:
+        """Return the context of the same account in a symbol, without an order."""
+        found = CheckContext(self.book, self.account, self.at)
+        found.contract, found.symbol, found.requires_orders = (
+            self.book.contracts.find(symbol),
+            symbol,
+            self.requires_orders,
+        )
+        return found
 
     @property
     def currency(self) -> str | None:
@@ -185,6 +205,8 @@ class CheckContext:
         return [each for each in self.cache.exposure.worst_case.items() if each[0] != self.symbol]
 
     def _require_complete_orders(self, symbol: str | None) -> None:
+        if not self.requires_orders:
+            return
         for order in self.cache.incomplete_orders:
             if symbol is None or order.symbol in {None, symbol}:
                 msg = f"working order {order.order_id} lacks symbol, side or quantity"

@@ -19,7 +19,7 @@ from eventstore.trading import (
     PnlReported,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, BookReader, View
+from projections.view import GROUP, SHARED, BookReader, View
 from projections.views.cash import is_result, moves_high, received
 from projections.views.configuration import DEFAULTS, Configuration, configured
 from projections.views.executions.fees import Fees, with_fee
@@ -158,7 +158,8 @@ class AccountsView(View[AccountsState]):
 
 
 # Policies are evaluated for an account that has state in one of these.
-_VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "executions", "sessions")
+_LIMITS = "limits"
+_VIEWS_OF_ACTIVITY = ("accounts", _LIMITS, "lockouts", "orders", "executions", "sessions")
 _VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs")
 
 
@@ -177,8 +178,8 @@ class Accounts:
         return self._in_any(_VIEWS_OF_ACTIVITY)
 
     def _in_any(self, views: Iterable[str]) -> tuple[str, ...]:
-        names = {name for view in views for name in self._book.partitions(view)}
-        return tuple(sorted(names - {SHARED}))
+        names = {name for view in views for name in accounts_in(self._book, view)}
+        return tuple(sorted(names))
 
     def get(self, account: str) -> Account | None:
         """Return what is known of an account; None if nothing was ever recorded of it."""
@@ -227,6 +228,12 @@ class Accounts:
             difference = None if there is None else FIXED.subtract(there, here)
             found.append(Balance(currency, there, here, difference))
         return tuple(found)
+
+
+def accounts_in(book: BookReader, view: str) -> tuple[str, ...]:
+    """Return the accounts that a view has a state of, sorted: without those under whose name a group's limits are."""
+    names = {*book.partitions(view)} - {SHARED}
+    return tuple(sorted(name for name in names if view != _LIMITS or not name.startswith(GROUP)))
 
 
 def configuration_of(book: BookReader, account: str) -> Configuration:

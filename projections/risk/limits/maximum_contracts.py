@@ -78,6 +78,10 @@ class MaximumContractsParameters(Parameters, frozen=True, kw_only=True):
         figures = [self.limit, *self.weights.values(), *(scaled for _, scaled in self.scaling)]
         return next(filter(None, (not_below_zero("limit, weights and scaling", figure) for figure in figures)), None)
 
+    @override
+    def group_problem(self) -> str | None:
+        return "scaling is by the balance of one account: leave it out" if self.scaling else None
+
     def at(self, balance: Decimal) -> Decimal:
         """Return how many contracts a balance allows."""
         most = self.limit

@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -12,7 +12,7 @@ from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, asked_ns
 from eventstore.trading import LimitBreached, LimitsSet, SessionOpened, SessionReset, Severity
 from projections.valuation import Status
-from projections.view import BookReader, View
+from projections.view import GROUP, BookReader, View
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
 from projections.views.limits.limit import Limit
 from projections.views.limits.loosening import loosened
@@ -86,7 +86,7 @@ class LimitsView(View[LimitsState]):
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 2
+    revision: ClassVar[int] = 3
     types: ClassVar[tuple[type[Event], ...] | None] = (LimitsSet, LimitBreached, SessionOpened, SessionReset)
 
     def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
@@ -99,16 +99,16 @@ class LimitsView(View[LimitsState]):
     @override
     def apply(self, state: LimitsState, event: Event, record: Record) -> None:
         match event:
+            case LimitsSet() if record.account.startswith(GROUP):
+                # The view of groups folds it, beside the trading days of the members.
+                return
             case LimitsSet():
                 self._set(state, event, record)
             case LimitBreached():
                 state.breaches = (*state.breaches[1 - BREACHES_MAX :], _breach(event, record))
                 state.breach_count += 1
-            case SessionReset():
-                _begin(state, event.trading_day, event.scheduled_for)
-            case SessionOpened():
-                began_at = event.opens_at if event.began_at is None else event.began_at
-                _begin(state, event.trading_day, record.occurred_at if began_at is None else began_at)
+            case SessionOpened() | SessionReset():
+                _begin(state, *begin_of(event, record))
             case _:
                 return
         state.recorded_to = max(state.recorded_to, record.recorded_at)
@@ -119,35 +119,62 @@ class LimitsView(View[LimitsState]):
             if len(state.rules) >= RULES_MAX:
                 raise TooManyRules(record.account, record.position)
             rule = RuleSettings()
-        # The log's own time decides, not `occurred_at`: a loosening cannot be backdated.
-        now = record.recorded_at
-        held = _in_force(rule.settings, now)
-        fresh = Limit(
-            account=record.account,
-            rule_id=event.rule_id,
-            revision=event.revision,
-            parameters=event.parameters,
-            set_at=now,
-            effective_from=event.effective_from,
-            loosened=() if held is None else loosened(event.rule_id, held.parameters, event.parameters),
-            in_force_at=None,
-            actor=record.actor,
-            note=record.note,
-            position=record.position,
-        )
-        settings = (*_superseded(rule.settings, now), _resolved(fresh, state.sessions))
-        after = _trimmed(replace(rule, settings=settings), now, self._settings_max)
+        after = with_setting(rule, event, record, state.sessions, self._settings_max)
         state.rules = {**state.rules, event.rule_id: after}
+
+
+def with_setting(
+    rule: RuleSettings,
+    event: LimitsSet,
+    record: Record,
+    sessions: tuple[tuple[str, int], ...],
+    settings_max: int | None,
+) -> RuleSettings:
+    """Return a rule with one more setting, in force or waiting."""
+    # The log's own time decides, not `occurred_at`: a loosening cannot be backdated.
+    now = record.recorded_at
+    held = _in_force(rule.settings, now)
+    fresh = Limit(
+        account=record.account,
+        rule_id=event.rule_id,
+        revision=event.revision,
+        parameters=event.parameters,
+        set_at=now,
+        effective_from=event.effective_from,
+        loosened=() if held is None else loosened(event.rule_id, held.parameters, event.parameters),
+        in_force_at=None,
+        actor=record.actor,
+        note=record.note,
+        position=record.position,
+    )
+    settings = (*_superseded(rule.settings, now), _resolved(fresh, sessions))
+    return _trimmed(replace(rule, settings=settings), now, settings_max)
+
+
+def begin_of(event: SessionOpened | SessionReset, record: Record) -> tuple[str, int]:
+    """Return the name of a trading day and when it began, as an event about it says."""
+    if isinstance(event, SessionReset):
+        return event.trading_day.isoformat(), event.scheduled_for
+    began_at = event.opens_at if event.began_at is None else event.began_at
+    return event.trading_day.isoformat(), record.occurred_at if began_at is None else began_at
+
+
+class GroupSettings(Protocol):
+    """What knows the settings of groups' limits."""
+
+    def settings(self, account: str, *, folded: bool = False) -> LimitsState | None:
+        """Return those of the group that an account `@NAME` stands for; `folded`: all of them, from the log."""
 
 
 class Limits:
     """Queries about limits.
 
     Without an instant: now by the store's clock, or the newest record's time if that clock was set back behind it.
+    A group of accounts is asked for as the account `@NAME`.
     """
 
-    def __init__(self, book: BookReader) -> None:
-        self._book = book
+    def __init__(self, book: BookReader, groups: GroupSettings | None = None) -> None:
+        self._book, self._groups = book, groups
 
     def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what was in force at an instant, as known now, sorted by rule."""
@@ -173,7 +200,8 @@ class Limits:
 
     def history(self, account: str, rule_id: str | None = None) -> tuple[Limit, ...]:
         """Return every setting ever made, folded from the log, oldest first."""
-        rules = self._folded(account).values()
+        state = self._settings(account, folded=True)
+        rules = () if state is None else state.rules.values()
         found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]
         return tuple(sorted(found, key=_log_position))
 
@@ -199,27 +227,35 @@ class Limits:
         state: LimitsState | None = self._book.state(LimitsView.name, account)
         return state
 
+    def _settings(self, account: str, *, folded: bool = False) -> LimitsState | None:
+        if account.startswith(GROUP) and self._groups is not None:
+            return self._groups.settings(account, folded=folded)
+        return self._folded(account) if folded else self._state(account)
+
     def _at(self, account: str, at: Times | None) -> int:
         if at is not None:
             return asked_ns(at, self._book.now_ns)
-        state = self._state(account)
+        state = self._settings(account)
         return max(self._book.now_ns(), 0 if state is None else state.recorded_to)
 
     def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, RuleSettings]:
         """Return an account's rules as of an instant: from the log if it lies before what the state keeps."""
-        state = self._state(account)
+        state = self._settings(account)
         if state is None:
             return {}
         rules = state.rules
         asked = rules.values() if rule_id is None else [rule for rule in (rules.get(rule_id),) if rule is not None]
-        return self._folded(account) if any(at_ns < rule.known_from for rule in asked) else rules
+        if not any(at_ns < rule.known_from for rule in asked):
+            return rules
+        folded = self._settings(account, folded=True)
+        return {} if folded is None else folded.rules
 
-    def _folded(self, account: str) -> dict[str, RuleSettings]:
+    def _folded(self, account: str) -> LimitsState:
         view = LimitsView(settings_max=None)
         state = view.initial()
         for record in self._book.read(account=account, types=(LimitsSet, SessionOpened, SessionReset)):
             view.apply(state, record.event, record)
-        return state.rules
+        return state
 
 
 def _rule_id(limit: Limit) -> str:
@@ -249,9 +285,8 @@ def _resolved(limit: Limit, sessions: tuple[tuple[str, int], ...]) -> Limit:
     return replace(limit, in_force_at=min([at for _, at in sessions if at >= limit.ready_at], default=None))
 
 
-def _begin(state: LimitsState, day: date, began_at: int) -> None:
+def _begin(state: LimitsState, name: str, began_at: int) -> None:
     """Add a trading day's begin; the newest setting of each rule may have waited for it."""
-    name = day.isoformat()
     # A day begins once: when the first event about it says, even if a later event gives another begin.
     if any(known == name for known, _ in state.sessions):
         return
