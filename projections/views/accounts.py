@@ -157,9 +157,10 @@ class AccountsView(View[AccountsState]):
         state.last_record = record.position
 
 
+# These fold what is in the streams of limits and breaches, a group's too.
+_VIEWS_OF_LIMITS = frozenset({"limits", "executions"})
 # Policies are evaluated for an account that has state in one of these.
-_LIMITS = "limits"
-_VIEWS_OF_ACTIVITY = ("accounts", _LIMITS, "lockouts", "orders", "executions", "sessions")
+_VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "executions", "sessions")
 _VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs")
 
 
@@ -233,7 +234,7 @@ class Accounts:
 def accounts_in(book: BookReader, view: str) -> tuple[str, ...]:
     """Return the accounts that a view has a state of, sorted: without those under whose name a group's limits are."""
     names = {*book.partitions(view)} - {SHARED}
-    return tuple(sorted(name for name in names if view != _LIMITS or not name.startswith(GROUP)))
+    return tuple(sorted(name for name in names if view not in _VIEWS_OF_LIMITS or not name.startswith(GROUP)))
 
 
 def configuration_of(book: BookReader, account: str) -> Configuration:

@@ -113,6 +113,8 @@ class GroupLimits(Policy):
             over = set()
             for limit in book.limits.of(GROUP + name, max(now, _recorded_to(book, name))):
                 judge = group_judge(book, limit)
+                if judge is not None and not _may_change(judge, trigger):
+                    continue
                 found, is_fresh = (None, True) if judge is None else self._measure(book, judge, now)
                 if found is not None and found.is_breach:
                     # For each of the members that a quote or a tick concerns, the decision would be the same.
@@ -139,7 +141,7 @@ class GroupLimits(Policy):
 
 def _found(book: Book, judge: Judge, now: int) -> _Found | None:
     kind, parameters = judge.kind, judge.parameters
-    if kind is None or parameters is None:
+    if kind is None or parameters is None or not kind.locks():
         return None
     # A kind that is the same for each member needs no other account than one that this book has.
     accounts = judge.members if kind.is_summed else tuple(filter(book.covers, judge.members))[:1]
@@ -158,6 +160,13 @@ def _found(book: Book, judge: Judge, now: int) -> _Found | None:
     if measure is None or measure.standing is not KNOWN:
         return None
     return _Found(judge, kind, kind.enforced(parameters), measure, contexts)
+
+
+def _may_change(judge: Judge, trigger: Trigger) -> bool:
+    """Return whether a limit is judged for a trigger: as an account's is, or whenever a group or a price changes."""
+    if trigger.kind is not TriggerKind.RECORD or judge.kind is None:
+        return True
+    return isinstance(trigger.event, (GroupDefined, ContractDefined, RateQuoted, *judge.kind.types))
 
 
 def _groups_of(book: Book, trigger: Trigger, now: int) -> list[str]:

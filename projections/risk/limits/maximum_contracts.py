@@ -131,7 +131,9 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         cache, symbol = context.cache, context.symbol
         # The other symbols' part is the same for the next order in this one.
         others = cache.memoize(
-            "exposure", (limit.position, symbol), lambda: _weighted(cache, context.other_exposures(), parameters)
+            "exposure",
+            (limit.position, symbol, context.requires_orders),
+            lambda: _weighted(cache, context.other_exposures(), parameters),
         )
         if symbol is None:
             return Measure(others, most)

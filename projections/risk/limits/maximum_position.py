@@ -58,11 +58,12 @@ class MaximumPosition(LimitKind[MaximumPositionParameters]):
     ) -> Measure | None:
         if members[0].symbol is not None:
             return super().measure_group(members, limit, parameters)
+        add_up = super().measure_group
         # Members may be nearest to the limit in different symbols: each symbol is added up by itself.
         found = [
             total
             for symbol in sorted({symbol for member in members for symbol in member.symbols()})
-            if (total := super().measure_group([each.about(symbol) for each in members], limit, parameters)) is not None
+            if (total := add_up([each.about(symbol) for each in members], limit, parameters)) is not None
         ]
         return max(found, key=_used) if found else _unused(parameters)
 
