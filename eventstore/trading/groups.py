@@ -10,7 +10,7 @@ def _problem_of(group: "GroupDefined") -> str | None:
     """Return what is wrong with the accounts."""
     for account in group.accounts:
         if account.startswith("@") or account == "-" or not NAME.fullmatch(account):
-            return f"{account!r:.80} is no account: name each member as in ACC1"
+            return f"{account!r:.80} cannot be an account: name each member as in ACC1"
     if len(group.accounts) > MEMBERS_MAX:
         return f"{len(group.accounts):,} accounts, and a group has at most {MEMBERS_MAX:,}: define several groups"
     return None

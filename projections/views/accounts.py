@@ -19,7 +19,7 @@ from eventstore.trading import (
     PnlReported,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import GROUP, SHARED, BookReader, View
+from projections.view import BookReader, View, accounts_in
 from projections.views.cash import is_result, moves_high, received
 from projections.views.configuration import DEFAULTS, Configuration, configured
 from projections.views.executions.fees import Fees, with_fee
@@ -157,8 +157,6 @@ class AccountsView(View[AccountsState]):
         state.last_record = record.position
 
 
-# These fold what is in the streams of limits and breaches, a group's too.
-_VIEWS_OF_LIMITS = frozenset({"limits", "executions"})
 # Policies are evaluated for an account that has state in one of these.
 _VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "executions", "sessions")
 _VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs")
@@ -229,12 +227,6 @@ class Accounts:
             difference = None if there is None else FIXED.subtract(there, here)
             found.append(Balance(currency, there, here, difference))
         return tuple(found)
-
-
-def accounts_in(book: BookReader, view: str) -> tuple[str, ...]:
-    """Return the accounts that a view has a state of, sorted: without those under whose name a group's limits are."""
-    names = {*book.partitions(view)} - {SHARED}
-    return tuple(sorted(name for name in names if view not in _VIEWS_OF_LIMITS or not name.startswith(GROUP)))
 
 
 def configuration_of(book: BookReader, account: str) -> Configuration:

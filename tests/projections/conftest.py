@@ -15,6 +15,7 @@ from projections import Book
 from projections.risk import programs
 from projections.sessions import Calendar
 from tests.projections.dividing import InThisProcess
+from tests.projections.firm import Firm
 from tests.projections.programs import ACCOUNT, Begin, BeginProgram, Program
 from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
@@ -43,6 +44,15 @@ def day(tmp_path: Path) -> Iterator[Day]:
     day = trading_day(tmp_path / "data")
     yield day
     day.close()
+
+
+@pytest.fixture
+def firm(tmp_path: Path) -> Iterator[Firm]:
+    """Return a firm with a group of two of its three accounts."""
+    firm = Firm(tmp_path / "data", "A", "B", "C")
+    firm.group("A", "B")
+    yield firm
+    firm.close()
 
 
 @pytest.fixture

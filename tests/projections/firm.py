@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import eventstore
 import projections
@@ -68,7 +69,7 @@ class Firm:
     def group(self, *accounts: str, name: str = "desk") -> Record:
         return self.book.append(f"group/-/{name}", GroupDefined(accounts=accounts), actor="risk@desk")[0]
 
-    def limit(self, rule_id: str, account: str = DESK, **parameters: object) -> Record:
+    def limit(self, rule_id: str, account: str = DESK, **parameters: Any) -> Record:  # noqa: ANN401 - any parameter
         event = LimitsSet(rule_id=rule_id, parameters=parameters)
         return self.book.append(f"limits/{account}/{rule_id}", event, actor="risk@desk")[0]
 

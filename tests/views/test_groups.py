@@ -166,7 +166,7 @@ def test_a_new_member_is_waited_for_and_one_that_left_is_not(desk: Desk) -> None
     before = desk.clock.now_ns()
     desk.group("A")
     assert (desk.held(before), desk.held()) == (1_000, 2_000)
-    # In force it stays in force, whoever joins.
+    # In force it stays in force, whatever account joins.
     desk.group("A", "D")
     assert desk.held() == 2_000
 

@@ -22,7 +22,7 @@ from eventstore.trading import (
     Severity,
 )
 from projections.risk.policies import Decision, Trigger, TriggerKind
-from projections.views.accounts import accounts_in
+from projections.view import accounts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -34,7 +34,7 @@ _ACTIONS = (EnforcementAction.NONE, EnforcementAction.CANCEL_ORDERS, Enforcement
 class KillSwitchParameters(Parameters, frozen=True, kw_only=True):
     """`enabled` locks, and to disable it releases at once; `reason`: what traders read; cancels orders by default."""
 
-    # Whoever sets it releases it: no change waits for a session, and what it allows is part of each setting.
+    # The user who may set it may release it: no change waits for a session, and what it allows is part of each setting.
     enabled: Annotated[bool, NEITHER] = True
     allows: Annotated[Allows, NEITHER] = Allows.REDUCE_ONLY
     action: Annotated[EnforcementAction, NEITHER] = EnforcementAction.CANCEL_ORDERS
