@@ -90,7 +90,7 @@ def test_partitions_that_fail_anywhere_are_parked_as_in_one_process(
 ) -> None:
     monkeypatch.setattr(executions_state, "SYMBOLS_MAX", 1)
     bad = CountedByName()
-    bad.bad = {5, 20}
+    bad.bad = {5, *range(20, 40)}
     with log_of(tmp_path, seed) as store:
         usual = projections.open(store, snapshots=False, processes=1, views=[bad])
         several = projections.open(store, snapshots=False, processes=3, views=[bad])
