@@ -232,6 +232,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         accounts = () if parked else book.partitions("limits")
         now = store.clock.now_ns()
         unstated = baseline_notes(book, [limit for name in accounts for limit in book.limits.of(name, now)])
+        groups = () if parked else book.groups.problems()
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -244,6 +245,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
+    yield from [Check("groups", WARNING, each) for each in groups[:LINES_SHOWN]]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from projections import open as open_book
 from projections.risk import programs
 from projections.risk.limits.baseline import baseline_notes, lacks_baseline, needs_baseline
 from projections.seeds import Seeds, load
+from projections.view import GROUP
 from projections.views.limits.limit import Limit
 
 Seed = Annotated[
@@ -59,9 +60,11 @@ def limits(
     with open_account_query(common, account) as query:
         with query.open_book() as book:
             ask = book.limits.pending if pending else book.limits.of
-            accounts = sorted(book.partitions("limits")) if account is None else [account]
+            groups = () if account is None else book.groups.of(account)
+            accounts = sorted(book.partitions("limits")) if account is None else [account, *map(GROUP.__add__, groups)]
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
-            notes, baselines = baseline_notes(book, found), [_baseline(book, limit) for limit in found]
+            notes = [*baseline_notes(book, found), *(book.groups.problems() if account is None else ())]
+            baselines = [_baseline(book, limit) for limit in found]
         if common.as_json:
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
             put_json([each | more | query.missing_tail for each, more in zip(documents, baselines, strict=True)])
@@ -72,7 +75,7 @@ def limits(
 
 def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
     """Return what a limit's result is measured from, and whether somebody has stated that; nothing for other limits."""
-    if not needs_baseline(limit):
+    if not needs_baseline(limit) or limit.account.startswith(GROUP):
         return {}
     baseline = book.accounts.configuration(limit.account).baseline
     return {"baseline": str(baseline), "baseline_stated": not lacks_baseline(book, limit.account)}
