@@ -84,6 +84,9 @@ def test_an_order_of_unknown_effect_in_one_member_rejects_those_of_all(firm: Fir
     checked = firm.check("A")
     assert checked.verdict is REJECT
     assert "B: working order O99 lacks symbol, side or quantity" in checked.reason
+    firm.pass_seconds(1)
+    firm.policies.tick()
+    assert "B: working order O99" in firm.headroom("A").why
     # What is past the limit without it is past it for certain.
     firm.fill("B", Side.BUY, "5000", "6")
     assert firm.locked() == ["A", "B"]

@@ -155,6 +155,18 @@ def test_a_fill_in_another_member_changes_what_an_order_may_be(firm: Firm) -> No
     assert firm.check("A", "5").verdict is REJECT
 
 
+def test_a_definition_or_a_limit_that_comes_after_a_check_counts_in_the_next_one(firm: Firm) -> None:
+    firm.fill("C", Side.BUY, "5000", "5")
+    assert firm.check("A").verdict is PASS
+    firm.limit("maximum-contracts", limit="5", action="NONE")
+    assert firm.check("A", "6").verdict is REJECT
+    assert firm.check("A", "1").verdict is PASS
+    firm.group("A", "C")
+    assert firm.check("A", "1").verdict is REJECT
+    firm.group("B", "C")
+    assert firm.check("A", "6").verdict is PASS
+
+
 def test_the_largest_position_is_added_up_by_symbol(firm: Firm) -> None:
     firm.limit("maximum-position", limit="3")
     firm.fill("A", Side.BUY, "5000", "2")
@@ -167,6 +179,8 @@ def test_the_largest_position_is_added_up_by_symbol(firm: Firm) -> None:
     firm.fill("B", Side.BUY, "5000", "2")
     assert firm.headroom("A").figure == 4
     # It is checked before orders alone.
+    firm.pass_seconds(1)
+    firm.policies.tick()
     assert firm.locked() == []
 
 

@@ -56,10 +56,10 @@ def test_a_kill_switch_locks_until_it_is_disabled_which_is_at_once(tmp_path: Pat
 def test_a_kill_switch_locks_the_members_that_a_book_has_and_the_rest_elsewhere(firm: Firm) -> None:
     firm.policies.stop()
     firm.book.close()
-    firm.book = projections.open(firm.store, accounts=["A"])
+    firm.book = projections.open(firm.store, accounts=["B"])
     firm.policies = projections.Policies(firm.book, [GroupLimits()]).start(ticking=False)
     firm.limit("kill-switch")
-    assert firm.locked() == ["A"]
+    assert firm.locked() == ["B"]
     firm.restart()
     firm.policies.tick()
     assert firm.locked() == ["A", "B"]

@@ -41,7 +41,7 @@ from projections.risk.policies.protocol import (
     is_transient,
     keyed,
 )
-from projections.view import SHARED, is_of_group
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,7 +259,7 @@ class Policies:
         if after >= until:
             return
         for record, past in steps(self._store, after=after, until=until, views=self.book.views):
-            if not (self._accounts is None or record.account in {*self._accounts, SHARED} or is_of_group(record)):
+            if self._accounts is not None and record.account not in {*self._accounts, SHARED}:
                 continue
             past.sessions.calendars = self.book.sessions.calendars
             behind = [
