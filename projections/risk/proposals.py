@@ -131,15 +131,18 @@ class CheckContext:
             self.symbol = order.symbol if self.contract is None else self.contract.symbol
             self.quantity = order.quantity
         self._exposure: Decimal | None = None
+        self._members: dict[str, CheckContext] = {}
         self.requires_orders = True
         """Whether a working order of unknown effect leaves the exposure unknown; else it is what is known at least."""
 
-    def of_member(self, account: str, *, at_least: bool = False) -> CheckContext:
+    def of_member(self, account: str) -> CheckContext:
         """Return the context of an account in a group: about the same symbol, and with the order if it is its own."""
         if account == self.account:
             return self
-        member = CheckContext(self.book, account, self.at)
-        member.contract, member.symbol, member.requires_orders = self.contract, self.symbol, not at_least
+        member = self._members.get(account)
+        if member is None:
+            member = self._members[account] = CheckContext(self.book, account, self.at)
+            member.contract, member.symbol = self.contract, self.symbol
         return member
 
     def about(self, symbol: str) -> CheckContext:

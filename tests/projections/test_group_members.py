@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,10 @@ from eventstore.trading import (
     Verdict,
 )
 from projections.risk import Proposal, check
+from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.groups import GroupLimits, accounts_concerned
 from projections.valuation import Status
+from projections.views.groups import GroupsView
 from tests.projections.firm import DESK, Firm
 from tests.projections.rules_day import RESET
 
@@ -76,6 +79,21 @@ def test_a_parked_member_rejects_and_stops_no_policy_of_another(firm: Firm, monk
     assert firm.book.retry("executions", "B")
     firm.policies.tick()
     assert firm.check("A").verdict is PASS
+
+
+def test_groups_that_cannot_be_folded_reject_and_leave_an_account_s_own_limits_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm = Firm(tmp_path / "other", "A", policies=[DailyLoss()])
+    firm.limit("daily-loss", "A", limit="1000")
+    monkeypatch.setattr(GroupsView, "apply", lambda *_: 1 / 0)
+    firm.group("A")
+    monkeypatch.undo()
+    checked = firm.check("A")
+    assert (checked.verdict, "view groups stopped" in checked.reason) == (REJECT, True)
+    firm.make("A", "-1000")
+    assert firm.locked() == ["A"]
+    firm.close()
 
 
 def test_an_order_of_unknown_effect_in_one_member_rejects_those_of_all(firm: Firm) -> None:

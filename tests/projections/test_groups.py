@@ -99,6 +99,19 @@ def test_open_positions_of_both_members_count_and_a_quote_locks_them_once(firm: 
     assert len(firm.lockouts()) == 2
 
 
+def test_nothing_irrevocable_follows_from_one_observation(firm: Firm) -> None:
+    firm.limit("daily-loss", limit="1000", basis="equity", revocable=False)
+    firm.quote("5000")
+    firm.fill("A", Side.BUY, "5000")
+    firm.fill("B", Side.BUY, "5000")
+    firm.pass_seconds(2)
+    firm.quote("4990")
+    assert (firm.locked(), firm.check("A").verdict) == ([], REJECT)
+    firm.pass_seconds(1)
+    firm.quote("4990")
+    assert firm.locked() == ["A", "B"]
+
+
 def test_a_lockout_that_was_released_is_not_set_again_by_the_next_tick(firm: Firm) -> None:
     firm.limit("daily-loss", limit="1000")
     firm.make("A", "-1000")
