@@ -146,9 +146,10 @@ def test_an_amount_without_a_rate_is_unknown_and_one_with_a_rate_is_converted(fi
     checked = firm.check("E")
     assert checked.verdict is REJECT
     assert "cannot be judged: A: " in checked.reason
+    # The quote is judged at once, for the group though no account converts at it by itself.
     firm.quote("1.10", "EURUSD")
-    assert firm.check("E").verdict is REJECT
     assert firm.headroom("E").figure == 1_000
+    assert firm.locked() == ["A", "E"]
 
 
 # Names
