@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -14,11 +15,9 @@ from eventstore import (
     Batch,
     EventReader,
     EventStore,
-    InvalidEvent,
     NotMirrored,
     ReadOnly,
     Record,
-    SystemClock,
 )
 from eventstore.arguments import check_allowed
 from eventstore.clock import derived_from, to_ns, wall_ns
@@ -28,6 +27,7 @@ from projections import completion
 from projections.builtin import BuiltinQueries, builtin_views
 from projections.cuts.background import BackgroundCut
 from projections.fold import Fold, as_decoded, gc_disabled
+from projections.fold_reader import FoldReader
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
 from projections.rebuilding import catch_up, retry
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
-    from eventstore import Clock, Durability, Event
+    from eventstore import Durability, Event
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
     from projections.cuts.search import Loaded
@@ -51,7 +51,7 @@ LAST_CUT_EVENTS_MIN = 1_000
 """Closing a book writes a cut if at least so many events came after the newest one."""
 
 
-class Book(BuiltinQueries):
+class Book(FoldReader, BuiltinQueries):
     """Folds a log's records into views and answers from memory; what it returns does not change under the caller.
 
     Lookups take no lock. `orders`, `positions`, `lockouts`, … query the built-in views; `state(name, partition)` is
@@ -70,23 +70,17 @@ class Book(BuiltinQueries):
     ) -> None:
         self.recovery = Recovery(0, 0, 0.0)
         self.processes: int | None = 1
-        self._reader, self._fold, self._accounts = reader, fold, accounts
-        self._clock: Clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
-        self._snapshots, self._occurred_until, self._live = snapshots, occurred_until, live
+        FoldReader.__init__(self, reader, fold, accounts, occurred_until)
+        self._snapshots, self._live = snapshots, live
         self._lock = threading.RLock()
         self._observed: set[str] = set()
         self.evaluating: object | None = None
         """What policies are evaluated for, under this book's lock; None while they are not."""
         self._listener: Listener | None = None
         self._notifying: Record | None = None
-        self.first_cut = BackgroundCut(self.snapshot, reader.log)
+        self.first_cut = BackgroundCut(reader.log)
         self._last_cut, self._closed = 0, False
-        super().__init__(self)
-
-    @property
-    def position(self) -> int:
-        """The log position that every view is folded up to."""
-        return self._fold.log_position
+        BuiltinQueries.__init__(self, self)
 
     @gc_disabled()
     def load(self, views: Sequence[View[Any]], until: int, progress: Progress | None = None) -> int:
@@ -138,9 +132,13 @@ class Book(BuiltinQueries):
         """
         return self._fold.unchanged_since(position)
 
-    def covers(self, account: str) -> bool:
-        """Return whether this book folds an account's records."""
-        return self._accounts is None or account in self._accounts
+    @classmethod
+    def of(cls, reader: FoldReader) -> Self:
+        """Return a book of the past of what its queries read: they may outlive the book that was asked for them."""
+        source, fold, accounts, occurred_until = reader.parts
+        book = cls(source, fold, accounts=accounts, occurred_until=occurred_until, live=False)
+        book.detach()
+        return book
 
     @property
     def listener(self) -> Listener | None:
@@ -175,8 +173,22 @@ class Book(BuiltinQueries):
         self._live, self._snapshots = False, None
         self._fold.end_volatile()
 
+    def detach(self) -> None:
+        """Let the queries of a book of the past read the fold alone: dropped, it is freed at once.
+
+        They would refer to the book, and the book to them; what is in such a cycle stays in memory until Python's
+        garbage collector finds it, which then takes long.
+        """
+        reader = FoldReader(*self.parts)
+        reader.owner = weakref.ref(self)
+        BuiltinQueries.__init__(self, reader)
+        for view_state in self._fold.slots.values():
+            # It folds nothing any more, and needs no book.
+            view_state.view.attach(None)
+
     # Writing
 
+    @override
     def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
         """Append as `EventStore.append` does, busts and corrections completed; then fold: read your own writes."""
         with self._folding_unconfirmed():
@@ -196,6 +208,7 @@ class Book(BuiltinQueries):
             self._fold_appended(list(e.records))
             raise
 
+    @override
     def observe(self, stream: str, event: Event, *, occurred_at: Times | None = None) -> Record:
         """Fold an event that is never stored, nor snapshotted: only for types that allow VOLATILE."""
         store = self._store()
@@ -257,38 +270,6 @@ class Book(BuiltinQueries):
         self.freeze()
 
     # Queries
-
-    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
-        """Return the live state of one partition of a view, None where it has none; raise PartitionParked.
-
-        It is the view's own object: read it, do not change it, and rely only on what the view publishes by replacement.
-        """
-        view_state = self._fold.slots.get(view)
-        if view_state is None:
-            msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
-            raise InvalidEvent(msg)
-        if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
-            # A new exception each time: one that is raised again keeps the traceback of every raise.
-            raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
-        return view_state.states.get(partition)
-
-    def partitions(self, view: str) -> list[str]:
-        """Return the partitions of a view that have a state."""
-        view_state = self._fold.slots.get(view)
-        return [] if view_state is None else list(view_state.states)
-
-    def read(
-        self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
-    ) -> Iterator[Record]:
-        """Yield the records that this book has folded, oldest first."""
-        records = self._reader.read(stream=stream, account=account, types=types, until=self.position)
-        if self._occurred_until is None:
-            return records
-        return (record for record in records if record.occurred_at <= self._occurred_until)
-
-    def now_ns(self) -> int:
-        """Return the store's time, for questions without an instant."""
-        return wall_ns(self._clock)
 
     @property
     def parked(self) -> dict[tuple[str, str], PartitionParked]:
@@ -380,7 +361,7 @@ class Book(BuiltinQueries):
     def _store(self) -> EventStore:
         if self._live and isinstance(self._reader, EventStore):
             return self._reader
-        msg = f"this book is at position {self.position} and closed, or of the past: append to an open one"
+        msg = self._of_the_past()
         if self._live:
             msg = "this end only reads: append in a process that opens the journal's directory"
         raise ReadOnly(msg)

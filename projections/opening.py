@@ -70,7 +70,7 @@ def open(
     seconds = (clock.monotonic_ns() - began) / 1e9
     book.recovery = Recovery(cut, tail_length, seconds, in_force, oldest_first(pending))
     if kept is not None and tail_length >= FIRST_CUT_EVENTS_MIN:
-        book.first_cut.start()
+        book.first_cut.start(book.snapshot)
     return book
 
 

@@ -50,6 +50,7 @@ def as_of(
     )  # fmt: skip
     book.load([*builtin_views(), *own], until)
     book.freeze()
+    book.detach()
     return book
 
 

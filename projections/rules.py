@@ -6,6 +6,7 @@ from projections.risk.limits.consistency import Consistency
 from projections.risk.limits.cooldown import Cooldown
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.daily_profit import DailyProfit
+from projections.risk.limits.hours import Hours
 from projections.risk.limits.kind import Compared, LimitKind, Measure
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.maximum_contracts import MaximumContracts
@@ -34,6 +35,7 @@ __all__ = [
     "DailyLoss",
     "DailyProfit",
     "EquityMarks",
+    "Hours",
     "LimitKind",
     "LockoutExpiry",
     "MaximumContracts",

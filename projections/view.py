@@ -90,8 +90,11 @@ class View(Protocol[S]):
         """
         return True
 
-    def attach(self, book: BookReader) -> None:
-        """Take the book whose states a volatile view may ask while it folds: called before its first event."""
+    def attach(self, book: BookReader | None) -> None:
+        """Take the book whose states a volatile view may ask while it folds: called before its first event.
+
+        None once a book of the past is folded: the view folds nothing any more.
+        """
         return
 
     def finish(self, state: S) -> None:
@@ -137,7 +140,7 @@ class _Completed(View[Any]):
         return bool(self.given.concerns(state, event)) if overrides(self, "concerns") else True
 
     @override
-    def attach(self, book: BookReader) -> None:
+    def attach(self, book: BookReader | None) -> None:
         if overrides(self, "attach"):
             self.given.attach(book)
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class BackgroundCut:
     """Calls a function that writes a cut, once. The process does not exit before it is done."""
 
-    def __init__(self, write: Callable[[], object], log: str) -> None:
-        self._write = write
-        self._thread = threading.Thread(target=self._run, name=f"first cut of {log}")
+    def __init__(self, log: str) -> None:
+        self._log = log
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
+    def start(self, write: Callable[[], object]) -> None:
+        self._thread = threading.Thread(target=_run, args=(write,), name=f"first cut of {self._log}")
         self._thread.start()
 
     def wait(self, lock: threading.RLock) -> bool:
@@ -31,16 +32,17 @@ class BackgroundCut:
         """
         if lock._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
             return False
-        if self._thread.ident is not None and self._thread is not threading.current_thread():
+        if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         return True
 
-    def _run(self) -> None:
-        # A store that was closed in the meantime needs no cut. Where warnings are errors, the book names the problem.
-        with contextlib.suppress(SnapshotWarning, Closed):
-            try:
-                self._write()
-            except Unavailable as e:
-                if isinstance(e.__cause__, Closed):
-                    return
-                warnings.warn(f"no snapshot was written: {e}", SnapshotWarning, stacklevel=2)
+
+def _run(write: Callable[[], object]) -> None:
+    # A store that was closed in the meantime needs no cut. Where warnings are errors, the book names the problem.
+    with contextlib.suppress(SnapshotWarning, Closed):
+        try:
+            write()
+        except Unavailable as e:
+            if isinstance(e.__cause__, Closed):
+                return
+            warnings.warn(f"no snapshot was written: {e}", SnapshotWarning, stacklevel=2)

@@ -33,7 +33,8 @@ D = TypeVar("D", Decimal, Decimal | None)
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     """An order about to be sent. `caused_by` is the id of the EnforcementRequested that it carries out.
 
-    `reduce_only`: the venue lets it close an open position and nothing else.
+    `reduce_only`: the venue lets it close an open position and nothing else. `protective_stop`: the price of the stop
+    that will be sent with it.
     """
 
     account: str
@@ -47,6 +48,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
     caused_by: bytes | uuid.UUID | None = None
     reduce_only: bool = False
+    protective_stop: Decimal | None = None
 
     @classmethod
     def of(
@@ -56,6 +58,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         *,
         order_id: str | None = None,
         caused_by: bytes | uuid.UUID | None = None,
+        protective_stop: Decimal | None = None,
     ) -> Self:
         """Return the proposal of an order to submit."""
         return cls(
@@ -70,6 +73,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
             order_id=order_id,
             caused_by=caused_by,
             reduce_only=order.reduce_only,
+            protective_stop=protective_stop,
         )
 
     def validation_error(self) -> str | None:
@@ -86,7 +90,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         quantity = self.quantity
         if not is_finite_decimal(quantity) or not ZERO < quantity < QUANTITY_MAX:
             return f"its quantity is {quantity}, expected a finite Decimal above 0"
-        for name, price in (("limit price", self.limit_price), ("stop price", self.stop_price)):
+        prices = {"limit price": self.limit_price, "stop price": self.stop_price, "stop": self.protective_stop}
+        for name, price in prices.items():
             if price is not None and not is_finite_decimal(price):
                 return f"its {name} is {price}, expected a finite Decimal"
         return None
@@ -224,12 +229,16 @@ class CheckContext:
         contract = self.contract if symbol == self.symbol else self.book.contracts.find(symbol)
         if contract is None or contract.multiplier is None:
             raise UnknownContract(symbol)
-        exposure = self.exposure(symbol)
-        price = self.book.quotes.price(symbol, self.at, self.cache.configuration.valuation, long=self._is_long(symbol))
+        value = exposure_value(self.exposure(symbol), self.price(symbol), contract)
+        return known(self.figures.total({currency_of(contract, self.currency): value}, target=self.currency))
+
+    def price(self, symbol: str | None = None) -> Decimal:
+        """Return the price that a symbol, by default the order's, is valued at; raise MissingInput unless KNOWN."""
+        asked = symbol or self.symbol or ""
+        price = self.book.quotes.price(asked, self.at, self.cache.configuration.valuation, long=self._is_long(asked))
         if price.price is None or price.standing.status is not Status.KNOWN:
             raise MissingInput(price.standing.why)
-        value = exposure_value(exposure, price.price, contract)
-        return known(self.figures.total({currency_of(contract, self.currency): value}, target=self.currency))
+        return price.price
 
     def _is_long(self, symbol: str) -> bool:
         if self.order is not None:

@@ -125,12 +125,24 @@ def test_a_refused_first_event_leaves_no_store_behind(run: Run, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_limit_that_none_can_judge_is_refused(run: Run, tmp_path: Path) -> None:
+    for rule, parameters, why in (
+        ("daily-los", '{"limit":"5"}', "unknown kind of limit 'daily-los': did you mean daily-loss?"),
+        ("daily-loss", '{"limt":"5"}', "the parameters of 'daily-loss' cannot be read"),
+    ):
+        members = f'{{"rule_id":"{rule}","parameters":{parameters}}}'
+        ended = run("append", f"limits/A/{rule}", "LimitsSet", members, "--actor", "desk", "--data", tmp_path / "d")
+        assert (ended.code, ended.out) == (2, "")
+        assert why in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_event_that_needs_an_actor_asks_for_the_option(run: Run, tmp_path: Path) -> None:
     command = (
         "append",
-        "limits/A/x",
+        "limits/A/daily-loss",
         "LimitsSet",
-        '{"rule_id":"x","parameters":{"limit":"5"}}',
+        '{"rule_id":"daily-loss","parameters":{"limit":"5"}}',
         "--data",
         tmp_path / "d",
     )

@@ -309,16 +309,17 @@ def _session(chance: random.Random, account: str) -> Fact:
 
 
 def _limits(chance: random.Random, account: str) -> Fact:
-    rule, amount = chance.choice(("loss", "size")), chance.randint(1, 5)
+    rule, amount = chance.choice(("maximum-position", "order-size:fast")), chance.randint(1, 5)
     if chance.randint(0, 4) == 0:
         members = tuple(chance.sample(ACCOUNTS, chance.randint(0, len(ACCOUNTS))))
         return f"group/-/{chance.choice(GROUPS)}", trading.GroupDefined(accounts=members)
     if chance.randint(0, 3) == 0:
         breached = trading.LimitBreached(rule_id=rule, figure=_price(chance), limit=Decimal(amount), currency="USD")
         return f"breach/{account}/{rule}", breached
-    parameters = {"max_loss": str(amount), "limits": {chance.choice(SYMBOLS): chance.randint(1, 5)}}
+    parameters = {"limit": str(amount), "limits": {chance.choice(SYMBOLS): chance.randint(1, 5)}}
     effective_from = chance.choice((None, None, _instant(chance)))
-    account = chance.choice((account, account, account, *(f"@{name}" for name in GROUPS)))
+    if rule == "maximum-position":
+        account = chance.choice((account, account, account, *(f"@{name}" for name in GROUPS)))
     return f"limits/{account}/{rule}", trading.LimitsSet(
         rule_id=rule, revision=amount, parameters=parameters, effective_from=effective_from
     )

@@ -1,5 +1,7 @@
 """Past states: at a position, an instant, a mark; differences between two; a log step by step."""
 
+import gc
+import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,6 +18,7 @@ from eventstore.trading import (
     AccountUpdated,
     ContractDefined,
     FeeCharged,
+    LimitsSet,
     LockoutCleared,
     LockoutSet,
     Marked,
@@ -50,6 +53,30 @@ def store(tmp_path: Path, clock: ManualClock) -> Iterator[EventStore]:
 
 def held(book: projections.Book, account: str = "A") -> int:
     return int(book.positions.get(account, "ESZ5").quantity)
+
+
+def test_a_dropped_book_of_the_past_leaves_nothing_to_collect(store: EventStore) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        past = projections.as_of(store)
+        positions, watched = past.positions, weakref.ref(past)
+        del past
+        # What is asked of the queries alone still has the states.
+        assert (watched(), positions.get("A", "ESZ5").quantity) == (None, 4)
+        del positions
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_headroom_is_asked_of_the_past_too(store: EventStore) -> None:
+    limit = LimitsSet(rule_id="maximum-position", parameters={"limit": "5"})
+    store.append("limits/A/maximum-position", limit, actor="desk")
+    past = projections.as_of(store)
+    assert [each.left for each in past.limits.headroom("A")] == [1]
+    # Of the queries alone, whose book is gone.
+    assert [each.left for each in projections.as_of(store).limits.headroom("A")] == [1]
 
 
 def test_as_of_a_position(store: EventStore) -> None:

@@ -94,7 +94,13 @@ def test_a_day_has_its_own_high(book: Book) -> None:
     assert book.bests.realized("B", START) == 0
 
 
-@pytest.mark.parametrize("care", [LimitsSet(rule_id="daily-loss"), AccountOpened(starting_balance=ONE, currency="USD")])
+@pytest.mark.parametrize(
+    "care",
+    [
+        LimitsSet(rule_id="daily-loss", parameters={"limit": "1"}),
+        AccountOpened(starting_balance=ONE, currency="USD"),
+    ],
+)
 def test_an_account_keeps_steps_only_once_it_is_opened_limited_or_has_sessions(care: Event) -> None:
     clock = ManualClock(START)
     book = projections.open(EventStore(MemoryJournal(clock=clock), clock=clock))

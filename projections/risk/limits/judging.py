@@ -6,7 +6,9 @@ import decimal
 from typing import TYPE_CHECKING
 
 from eventstore.clock import derived_from
+from projections.book import Book
 from projections.decimals import FIXED
+from projections.fold_reader import FoldReader
 from projections.risk.limits.judge import Judge, group_judge
 from projections.risk.limits.kind import KINDS
 from projections.risk.limits.shipped import SHIPPED
@@ -25,8 +27,8 @@ from projections.views.limits.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from projections.book import Book
     from projections.risk.cache import RiskCache
+    from projections.view import BookReader
 
 _ORDER = {kind.name: number for number, kind in enumerate(SHIPPED)}
 
@@ -34,6 +36,15 @@ _ORDER = {kind.name: number for number, kind in enumerate(SHIPPED)}
 def judges_of(cache: RiskCache) -> tuple[Judge, ...]:
     """Return how the limits in force are judged, in the order in which the first rejection counts."""
     return cache.memoize("limits", "judges", lambda: tuple(sorted(_judges(cache), key=_rank)))
+
+
+def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, ...]:
+    """Return the headroom in the book whose queries ask: of a book of the past they hold what it reads, not itself."""
+    book: object = reader
+    if isinstance(reader, FoldReader) and reader.owner is not None:
+        book = reader.owner() or Book.of(reader)
+    assert isinstance(book, Book), "queries belong to a book"
+    return headroom(book, account, at)
 
 
 def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
@@ -59,7 +70,7 @@ def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
     return tuple(found)
 
 
-provide(headroom)  # type: ignore[arg-type]
+provide(_headroom_of)
 
 
 def _rank(judge: Judge) -> tuple[int, str]:

@@ -13,13 +13,17 @@ from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.daily_profit import DailyProfit
 from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.limits.groups import GroupLimits
+from projections.risk.limits.hours import Hours
 from projections.risk.limits.kill_switch import KillSwitch
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.maximum_contracts import MaximumContracts
 from projections.risk.limits.maximum_position import MaximumPosition
+from projections.risk.limits.notional import Notional
+from projections.risk.limits.order_price import OrderPrice
 from projections.risk.limits.order_size import OrderSize
 from projections.risk.limits.rates import KeptRates
 from projections.risk.limits.schedule import LockoutExpiry, SessionKeeper
+from projections.risk.limits.stop_loss import StopLoss
 from projections.risk.limits.symbol_block import SymbolBlock
 from projections.risk.limits.trade_limit import TradeLimit
 from projections.risk.limits.trailing_drawdown import TrailingDrawdown
@@ -37,6 +41,7 @@ SHIPPED: tuple[type[LimitKind[Any]], ...] = (
     KillSwitch,
     MaximumPosition,
     MaximumContracts,
+    Notional,
     AvailableBalance,
     DailyLoss,
     WeeklyLoss,
@@ -44,7 +49,10 @@ SHIPPED: tuple[type[LimitKind[Any]], ...] = (
     TrailingDrawdown,
     Concentration,
     OrderSize,
+    OrderPrice,
+    StopLoss,
     TradeLimit,
+    Hours,
     SymbolBlock,
     Cooldown,
     Blackouts,

@@ -87,7 +87,10 @@ class QuotesView(View[QuotesState]):
         self.surroundings = Surroundings()
 
     @override
-    def attach(self, book: BookReader) -> None:
+    def attach(self, book: BookReader | None) -> None:
+        if book is None:
+            self.surroundings = Surroundings()
+            return
         quotes: Any = getattr(book, "quotes", None)
         found = getattr(quotes, "surroundings", None)
         if isinstance(found, Surroundings):

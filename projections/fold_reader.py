@@ -1,0 +1,89 @@
+"""What the queries of a book read: the states of its fold, and the records behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eventstore import EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock
+from eventstore.clock import wall_ns
+from projections.view import PartitionParked
+
+if TYPE_CHECKING:
+    import weakref
+    from collections.abc import Iterator, Sequence
+    from typing import Unpack
+
+    from eventstore import Clock, Event, Record
+    from eventstore.batch import AppendOptions
+    from eventstore.clock import Times
+    from projections.fold import Fold
+
+
+class FoldReader:
+    """A fold's states at one log position, and the records that it was folded from. It appends nothing by itself."""
+
+    owner: weakref.ref[Any] | None = None
+    """The book of the past whose queries read this; None where the book itself is what they read."""
+
+    def __init__(
+        self, reader: EventReader, fold: Fold, accounts: frozenset[str] | None, occurred_until: int | None
+    ) -> None:
+        self._reader, self._fold, self._accounts, self._occurred_until = reader, fold, accounts, occurred_until
+        self._clock: Clock = reader.clock if isinstance(reader, EventStore) else SystemClock()
+
+    @property
+    def parts(self) -> tuple[EventReader, Fold, frozenset[str] | None, int | None]:
+        """What it is made of, in the order in which it takes it."""
+        return self._reader, self._fold, self._accounts, self._occurred_until
+
+    @property
+    def position(self) -> int:
+        """The log position that every view is folded up to."""
+        return self._fold.log_position
+
+    def covers(self, account: str) -> bool:
+        """Return whether this book folds an account's records."""
+        return self._accounts is None or account in self._accounts
+
+    def state(self, view: str, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+        """Return the live state of one partition of a view, None where it has none; raise PartitionParked.
+
+        It is the view's own object: read it, do not change it, and rely only on what the view publishes by replacement.
+        """
+        view_state = self._fold.slots.get(view)
+        if view_state is None:
+            msg = f"this book has no view {view!r}, only {', '.join(self._fold.slots)}: name it in open(views=...)"
+            raise InvalidEvent(msg)
+        if view_state.parked and (parked := view_state.parked.get(partition)) is not None:
+            # A new exception each time: one that is raised again keeps the traceback of every raise.
+            raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
+        return view_state.states.get(partition)
+
+    def partitions(self, view: str) -> list[str]:
+        """Return the partitions of a view that have a state."""
+        view_state = self._fold.slots.get(view)
+        return [] if view_state is None else list(view_state.states)
+
+    def read(
+        self, *, stream: str | None = None, account: str | None = None, types: tuple[type[Event], ...] | None = None
+    ) -> Iterator[Record]:
+        """Yield the records that this book has folded, oldest first."""
+        records = self._reader.read(stream=stream, account=account, types=types, until=self.position)
+        if self._occurred_until is None:
+            return records
+        return (record for record in records if record.occurred_at <= self._occurred_until)
+
+    def now_ns(self) -> int:
+        """Return the store's time, for questions without an instant."""
+        return wall_ns(self._clock)
+
+    def append(self, stream: str, events: Event | Sequence[Event], **options: Unpack[AppendOptions]) -> list[Record]:
+        """Raise ReadOnly: only a book appends."""
+        raise ReadOnly(self._of_the_past())
+
+    def observe(self, stream: str, event: Event, *, occurred_at: Times | None = None) -> Record:
+        """Raise ReadOnly: only a book observes."""
+        raise ReadOnly(self._of_the_past())
+
+    def _of_the_past(self) -> str:
+        return f"this book is at position {self.position} and closed, or of the past: append to an open one"
