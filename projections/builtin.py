@@ -16,6 +16,7 @@ from projections.views.executions.positions import Positions
 from projections.views.executions.round_trips import RoundTrips
 from projections.views.executions.trades import Trades
 from projections.views.executions.view import ExecutionsView
+from projections.views.groups import Groups, GroupsView
 from projections.views.high_water_marks import HighWaterMarks, HighWaterMarksView
 from projections.views.limits.view import Limits, LimitsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
@@ -43,6 +44,7 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         AccountsView(),
         SessionsView(),
         LimitsView(),
+        GroupsView(),
         EquityView(),
         HighWaterMarksView(),
         BaselinesView(),
@@ -72,7 +74,8 @@ class BuiltinQueries:
         self.quotes = Quotes(book)
         self.rates = ExchangeRates(book)
         self.sessions = Sessions(book)
-        self.limits = Limits(book)
+        self.groups = Groups(book)
+        self.limits = Limits(book, self.groups)
         self.lockouts = Lockouts(book)
         self.enforcement = Enforcements(book)
         self.blackouts = BlackoutSchedule(book)

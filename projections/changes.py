@@ -29,6 +29,7 @@ from eventstore.trading import (
 )
 from projections.reading import tail
 from projections.replay import as_of, only
+from projections.view import is_of_group
 from projections.views.executions.positions import Position
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.executions.state import key_of
@@ -141,7 +142,11 @@ def _between(store: EventReader, before: Past, after: Past, account: str | None)
     # With different instants of occurrence, records of any position may be in one past and not in the other.
     first = min(before.log_position, after.log_position) if before.occurred_at == after.occurred_at else 0
     for page in tail(store, first, max(before.log_position, after.log_position), accounts):
-        yield from (record for record in page if before.holds(record) != after.holds(record))
+        yield from (
+            record
+            for record in page
+            if before.holds(record) != after.holds(record) and (accounts is None or not is_of_group(record))
+        )
 
 
 class _Books:

@@ -68,7 +68,7 @@ def append(
 ) -> list[Record]:
     """Append to one stream as the store does, busts and corrections completed, limits that none can judge refused."""
     if isinstance(events, Event) and type(events) not in _NAMES and type(events) is not AccountReopened:
-        _refuse(events)
+        _refuse(stream, events)
         return store.append(stream, events, **options)
     given: dict[str, Any] = dict(options)
     durability, unchanged = given.pop("durability", SYNCED), given.pop("unchanged", None)
@@ -91,7 +91,7 @@ def append_many(
     batches = [_read_once(batch) for batch in batches_of(batches)]
     for batch in batches:
         for event in events_of(batch.events):
-            _refuse(event)
+            _refuse(batch.stream, event)
         if any(isinstance(event, AccountReopened) for event in events_of(batch.events)):
             _check_reopening(book, store, batch)
     if not any(_lacks_something(event) for batch in batches for event in events_of(batch.events)):
@@ -107,9 +107,9 @@ def append_many(
         return store.append_many(again, durability=durability, unchanged=unchanged)
 
 
-def _refuse(event: Event) -> None:
+def _refuse(stream: str, event: Event) -> None:
     if isinstance(event, LimitsSet):
-        refuse_unreadable(event)
+        refuse_unreadable(event, stream)
 
 
 def _check_reopening(book: Refreshable, store: EventStore, batch: Batch) -> None:

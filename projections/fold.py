@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from eventstore.events.registry import by_name
 from projections.decimals import FIXED
-from projections.view import SHARED, View, is_by_account, is_volatile, overrides
+from projections.view import SHARED, View, is_by_account, is_of_group, is_volatile, overrides
 from projections.view_states import (
     Unusual,
     ViewState,
@@ -161,7 +161,7 @@ class Fold:
             new += 1
             route = routes.get(record.type) or self._route(record.type)
             account = record.stream.split("/", 2)[1]
-            if not route.view_states or (accounts is not None and account not in accounts):
+            if not route.view_states or not (accounts is None or account in accounts or is_of_group(record)):
                 continue
             try:
                 # The usual case of codec.decode, without its calls.

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from projections.view import SHARED
+from projections.view import LIMITS, SHARED, is_of_group
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,16 @@ def tail(
 ) -> Iterator[list[Record]]:
     """Yield pages of the records after a log position and up to another; some accounts are read by their index.
 
-    `also` names types to read of all other accounts, too: records may then come twice, and a fold skips the second.
+    With some, the limits of all groups are read too. `also` names types to read of all other accounts: records may
+    then come twice, and a fold skips the second.
     """
     if accounts is None:
         records = reader.read(after=after, until=until)
     else:
         parts = [reader.read(after=after, until=until, account=account) for account in sorted(accounts | {SHARED})]
+        # Those of groups, whatever they are called; of the other ones there are few.
+        limits = reader.read(after=after, until=until, stream=LIMITS)
+        parts.append(record for record in limits if is_of_group(record) and record.account not in accounts)
         if also:
             parts.append(reader.read(after=after, until=until, types=also))
         records = heapq.merge(*parts, key=lambda record: record.position)

@@ -353,7 +353,7 @@ def _limits(account: str, rules: dict[str, TomlTable]) -> tuple[LimitsSet, ...]:
         with table.located_errors():
             account_of(_limits_stream(account, rule_id))
             encode(limit)
-            refuse_unreadable(limit)
+            refuse_unreadable(limit, _limits_stream(account, rule_id))
         limits.append(limit)
     return tuple(limits)
 

@@ -22,8 +22,19 @@ S = TypeVar("S")
 
 SHARED = "-"
 """The partition of what belongs to no account: contracts, marks, quotes."""
+LIMITS = "limits/"
+"""Begins the names of the streams in which limits are set."""
+GROUP = "@"
+"""Begins the name under which the limits of a group of accounts are set, as if it were an account's."""
 
+# These fold what is in the streams of limits and breaches, a group's too.
+_VIEWS_OF_LIMITS = frozenset({"limits", "executions"})
 _REQUIRED = ("name", "revision", "initial", "apply")
+
+
+def is_of_group(record: Record) -> bool:
+    """Return whether a record sets a limit of a group of accounts: it concerns every book, of whatever accounts."""
+    return record.stream.startswith(f"{LIMITS}{GROUP}")
 
 
 @runtime_checkable
@@ -232,6 +243,12 @@ class BookReader(Protocol):
 
     def observe(self, stream: str, event: Event, *, occurred_at: int | None = None) -> Record:
         """Fold an event that is never stored; raise ReadOnly where the book is closed or of the past."""
+
+
+def accounts_in(book: BookReader, view: str) -> tuple[str, ...]:
+    """Return the accounts that a view has a state of, sorted: without those under whose name a group's limits are."""
+    names = {*book.partitions(view)} - {SHARED}
+    return tuple(sorted(name for name in names if view not in _VIEWS_OF_LIMITS or not name.startswith(GROUP)))
 
 
 class PartitionParked(StoreError):

@@ -32,6 +32,7 @@ from eventstore.trading.enums import (
     Valuation,
     Verdict,
 )
+from eventstore.trading.groups import GroupDefined
 from eventstore.trading.limits import LimitBreached, LimitJudged, LimitsSet, LimitUnjudged
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from eventstore.trading.orders import (
@@ -84,6 +85,7 @@ __all__ = [
     "EquityMarked",
     "FeeCharged",
     "FeedAlive",
+    "GroupDefined",
     "KeptQuote",
     "LimitBreached",
     "LimitJudged",

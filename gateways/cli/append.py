@@ -57,7 +57,7 @@ def append(
     if isinstance(event, Marked):
         instants.check_mark_name(event.name)
     if isinstance(event, LimitsSet):
-        refuse_unreadable(event)
+        refuse_unreadable(event, stream)
     # What is given as a number is checked by now; the other times are read from text, or taken from the log.
     with derived_times(), stores.open_or_create(common) as store:
         head = store.head()

@@ -241,6 +241,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
             for name, found in unjudged_of(book, accounts, now).items()
             for each in found
         ]
+        groups = () if parked else book.groups.problems()
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -254,6 +255,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
     yield from policies
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
+    yield from [Check("groups", WARNING, each) for each in groups[:LINES_SHOWN]]
     yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
     if len(unjudged) > LINES_SHOWN:
         yield Check("limits", WARNING, f"and {len(unjudged) - LINES_SHOWN:,} more that are not judged")

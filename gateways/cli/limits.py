@@ -31,8 +31,10 @@ from projections.risk.limits.baseline import baseline_notes, lacks_baseline, nee
 from projections.risk.policies.liveness import PolicyRun, enforcement_notes, run_of, why_unjudged
 from projections.seeds import Seeds, load
 from projections.valuation import Status
+from projections.view import GROUP
 from projections.views.limits.headroom import Headroom, Unjudged
 from projections.views.limits.limit import Limit
+from projections.views.limits.parameters import rule_id_of
 
 Seed = Annotated[
     Path | None, typer.Option(metavar="FILE", help="First append what this TOML file defines and the log lacks.")
@@ -73,13 +75,15 @@ def limits(
     if program is not None and account is not None:
         _set_up(account, program, common, actor, new=new)
     with open_account_query(common, account) as query:
-        with query.open_book() as book:
+        with query.open_book(with_groups=True) as book:
             ask = book.limits.pending if pending else book.limits.of
-            accounts = sorted(book.partitions("limits")) if account is None else [account]
+            groups = () if account is None else book.groups.of(account)
+            accounts = sorted(book.partitions("limits")) if account is None else [account, *map(GROUP.__add__, groups)]
             found = [limit for name in accounts for limit in ask(name, query.now_ns())]
             judged = None if pending else _judged(book, accounts, query)
             enforced = {name: _enforcement(book, name) for name in accounts}
             notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
+            notes += book.groups.problems() if account is None else ()
             more = [_more(book, limit, judged, query) | enforced[limit.account] for limit in found]
         if common.as_json:
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
@@ -115,8 +119,9 @@ def _more(book: Book, limit: Limit, judged: _Judged | None, query: LogQuery) -> 
     more = _baseline(book, limit)
     if judged is None:
         return more
-    headroom = [each for each in judged.headroom.get(limit.account, ()) if each.rule_id == limit.rule_id]
-    unjudged = [each for each in judged.unjudged.get(limit.account, ()) if each.rule_id == limit.rule_id]
+    rule_id = rule_id_of(limit)
+    headroom = [each for each in judged.headroom.get(limit.account, ()) if each.rule_id == rule_id]
+    unjudged = [each for each in judged.unjudged.get(limit.account, ()) if each.rule_id == rule_id]
     zone = query.shown.document_zone
     return more | {
         "headroom": plain(headroom[0], zone) if headroom else None,
@@ -136,7 +141,7 @@ def _put_headroom(judged: _Judged, query: LogQuery, rows: int) -> None:
 
 def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
     """Return what a limit's result is measured from, and whether somebody has stated that; nothing for other limits."""
-    if not needs_baseline(limit):
+    if not needs_baseline(limit) or limit.account.startswith(GROUP):
         return {}
     baseline = book.accounts.configuration(limit.account).baseline
     return {"baseline": str(baseline), "baseline_stated": not lacks_baseline(book, limit.account)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from gateways.presenting.output import progress
 from gateways.presenting.presenter import Presenter
 from projections import Book
 from projections import open as open_book
+from projections.view import GROUP
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,34 @@ class LogQuery:
         return stores.clock_of(self.store).now_ns()
 
     @contextlib.contextmanager
-    def open_book(self) -> Iterator[Book]:
-        """Open a book of the account or of all, with a progress bar while it is folded."""
-        accounts = None if self.account is None else [self.account]
+    def open_book(self, *, with_groups: bool = False) -> Iterator[Book]:
+        """Open a book of the account or of all, with a progress bar while it is folded.
+
+        `with_groups`: also of the other members of the account's groups, whose limits rest on them.
+        """
+        accounts = None if self.account is None else {self.account}
+        with self._open(accounts) as book:
+            members = set() if accounts is None or not with_groups else _members(book, accounts)
+            if accounts is None or members <= accounts:
+                yield book
+                return
+        with self._open(accounts | members) as book:
+            yield book
+
+    @contextlib.contextmanager
+    def _open(self, accounts: set[str] | None) -> Iterator[Book]:
+        names = None if accounts is None else sorted(accounts)
         with contextlib.ExitStack() as stack:
             with progress("folding") as step:
-                book = stack.enter_context(open_book(self.store, accounts=accounts, progress=step))
+                book = stack.enter_context(open_book(self.store, accounts=names, progress=step))
             yield book
+
+
+def _members(book: Book, accounts: Iterable[str]) -> set[str]:
+    """Return the members of the groups that accounts are in, or that an account `@NAME` stands for."""
+    names = {name for account in accounts for name in book.groups.of(account)}
+    names |= {account.removeprefix(GROUP) for account in accounts if account.startswith(GROUP)}
+    return {member for name in names for member in book.groups.members(name)}
 
 
 @contextlib.contextmanager

@@ -24,6 +24,6 @@ def state(
     """Show open orders, positions with their profit and loss, lockouts in force, and anomalies."""
     with open_account_query(common, account) as query:
         lockouts_at = query.now_ns() if at is None else instants.time_of(query.store, at, query.shown.zone)
-        with query.open_book() as book:
+        with query.open_book(with_groups=True) as book:
             summary = summarize(book, query.store.log, lockouts_at, account)
         put_summary(summary, query, rows, common)

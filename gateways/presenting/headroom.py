@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateways.presenting.presenter import NONE
 from projections import PartitionParked
+from projections.risk.limits.baseline import accounts_of
 from projections.valuation import Status
 from projections.views.limits.directions import Measured
 from projections.views.limits.headroom import Unjudged
@@ -100,15 +101,15 @@ def holds_positions(book: Book, accounts: Iterable[str]) -> bool:
 
 
 def _unjudged(book: Book, account: str, at: int) -> tuple[Unjudged, ...]:
-    limits = {limit.rule_id: limit for limit in book.limits.of(account, at)}
+    limits = book.limits.judging(account, at)
     found = {
         each.rule_id: Unjudged(rule_id=each.rule_id, why=each.why, since=each.since)
         for each in book.limits.recorded_unjudged(account)
         if each.rule_id not in limits or each.limit_position in {None, limits[each.rule_id].position}
     }
-    rests_on_quotes = _holds_positions(book, account)
     for each in book.limits.unjudged(account, at):
-        if not rests_on_quotes or (each.rule_id in limits and not _is_readable(limits[each.rule_id])):
+        limit = limits[each.rule_id]
+        if not holds_positions(book, accounts_of(book, limit)) or not _is_readable(limit):
             found.setdefault(each.rule_id, each)
     return tuple(each for _, each in sorted(found.items()))
 

@@ -14,7 +14,7 @@ from projections.risk.days import calendar_day_if_missing, day_of, week_of
 from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBERS, cached
 from projections.risk.exposures import Exposures, around
 from projections.risk.policies.concerned import pairs_of
-from projections.view import SHARED
+from projections.view import GROUP, SHARED
 from projections.views.accounts import balance_reports, capital, configuration_of, own_currency, starting_balance
 from projections.views.balances import balances_of
 from projections.views.baselines import carried_over
@@ -156,6 +156,9 @@ class RiskCache(Exposures):
     def _limits_span(self) -> tuple[int, int]:
         at = self._limits_at()
         limits = [*self.limits, *self.book.limits.pending(self._name, at)]
+        limits += self.group_limits
+        for name, group_at in self._groups():
+            limits += self.book.limits.pending(name, group_at)
         since, until = around(at, [limit.in_force_at for limit in limits if limit.in_force_at is not None])
         # A clock behind the log sees the limits as of the log's newest time, however far behind it is.
         return (since if at == self._at else 0), until
@@ -165,12 +168,22 @@ class RiskCache(Exposures):
         state = self.book.state("limits", self._name)
         return self._at if state is None else max(self._at, state.clock.reached)
 
+    def _groups(self) -> list[tuple[str, int]]:
+        """Return the groups that the account is in, as accounts that limits are of, and when to read these."""
+        found = map(self.book.groups.get, self.book.groups.of(self._name))
+        return [(GROUP + group.name, max(self._at, group.recorded_to)) for group in found if group is not None]
+
     # Account, limits and results
 
     @cached("limits")
     def limits(self) -> tuple[Limit, ...]:
         """The limits in force, sorted by rule."""
         return self.book.limits.of(self._name, self._limits_at())
+
+    @cached("limits")
+    def group_limits(self) -> tuple[Limit, ...]:
+        """The limits in force of the groups that the account is in."""
+        return tuple(limit for name, at in self._groups() for limit in self.book.limits.of(name, at))
 
     @cached("blackouts")
     def blackouts(self) -> tuple[Blackout, ...]:

@@ -14,8 +14,8 @@ from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
 from projections.risk.contexts import CheckContext
 from projections.risk.contradictions import contradictions
-from projections.risk.limits.judging import judges_of, message_of
-from projections.risk.limits.kind import Finding
+from projections.risk.limits.judging import judges_of
+from projections.risk.limits.kind import Finding, message_of
 from projections.risk.limits.sentences import until
 from projections.risk.policies.liveness import why_unjudged
 from projections.risk.proposals import Cancel, MissingInput, Proposal, Replace
@@ -146,7 +146,7 @@ def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
         # What is held is not certain in a book that lags behind.
         behind = _why_behind(book)
         return [] if behind is None else [Finding(READINESS, _REJECT, reason=behind)]
-    unknown = _why_not_ready(book, order.account) or _why_unknown(context)
+    unknown = _why_not_ready(book, context) or _why_unknown(context)
     if unknown is not None:
         return [Finding(READINESS, _REJECT, reason=unknown)]
     findings = [*_quote_findings(context), *_limit_findings(context)]
@@ -213,16 +213,20 @@ def _why_behind(book: Book) -> str | None:
     return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
 
 
-def _why_not_ready(book: Book, account: str) -> str | None:
+def _why_not_ready(book: Book, context: CheckContext) -> str | None:
+    account = context.account
     if (why := _why_behind(book) or book.accounts.why_not_reopened(account)) is not None:
         return why
+    # What is decided for a member of a group concerns all: a fill of it may lead to a lockout of each.
+    others = {each for judge in judges_of(context.cache) for each in judge.accounts} - {account}
+    accounts = (account, *sorted(others))
     listener = book.listener
-    if listener is not None and not listener.is_caught_up_for(account):
+    if listener is not None and not all(map(listener.is_caught_up_for, accounts)):
         return (
             f"the policies have not decided on every record yet, or have failed: {listener!r}; "
             "wait for them, or restart the process if they have stopped"
         )
-    return why_unjudged(book, account)
+    return next((why for each in accounts if (why := why_unjudged(book, each)) is not None), None)
 
 
 def _why_unknown(context: CheckContext) -> str | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.risk.account_figures import AccountFigures
     from projections.risk.cache import RiskCache
-    from projections.risk.holdings import SideExposure
+    from projections.risk.holdings import AccountExposure, SideExposure
     from projections.risk.proposals import Proposal
     from projections.views.contracts.view import Contract
     from projections.views.valuing import Total
@@ -46,11 +46,33 @@ class AccountContext:
     symbol: str | None = None
     """The order's symbol, by its contract's name."""
     quantity: Decimal = ZERO
+    locks: bool = False
+    """Whether the figure is to lock accounts: what orders of unknown effect, and reports that may still be explained,
+    would add to the exposure does not count then."""
 
     def __init__(self, book: Book, account: str, at: int) -> None:
         self.book, self.account, self.at = book, account, at
         self.figures = figures_of(book, account, at)
         self.cache = self.figures.cache
+        self._members: dict[str, AccountContext] = {}
+
+    def of_member(self, account: str) -> AccountContext:
+        """Return the context of an account in a group: about the same symbol, and with the order if it is its own."""
+        if account == self.account:
+            return self
+        member = self._members.get(account)
+        if member is None:
+            member = AccountContext(self.book, account, self.at)
+            if self.symbol is not None:
+                member = member.about(self.symbol)
+            self._members[account] = member
+        return member
+
+    def about(self, symbol: str) -> SymbolContext:
+        """Return the context of the same account in a symbol, without an order."""
+        found = SymbolContext(self.book, self.account, symbol, self.at)
+        found.locks = self.locks
+        return found
 
     @property
     def currency(self) -> str | None:
@@ -59,7 +81,11 @@ class AccountContext:
 
     def symbols(self) -> tuple[str, ...]:
         """Return each symbol that something is held or working in; with an order, its own alone."""
-        return tuple(self.cache.exposure.worst_case)
+        return tuple(self._total.worst_case)
+
+    @property
+    def _total(self) -> AccountExposure:
+        return self.cache.confirmed_exposure if self.locks else self.cache.exposure
 
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return the worst-case position in a symbol, by default the order's, with it and the working ones filled.
@@ -69,14 +95,16 @@ class AccountContext:
         """
         assert symbol is not None, "without an order, a symbol is named"
         self._require_complete_orders(symbol)
-        return self.cache.exposure.worst_case.get(symbol, ZERO)
+        return self._total.worst_case.get(symbol, ZERO)
 
     def other_exposures(self) -> Iterable[tuple[str, Decimal]]:
         """Return the worst-case position in every symbol but the order's."""
         self._require_complete_orders(None)
-        return [each for each in self.cache.exposure.worst_case.items() if each[0] != self.symbol]
+        return [each for each in self._total.worst_case.items() if each[0] != self.symbol]
 
     def _require_complete_orders(self, symbol: str | None) -> None:
+        if self.locks:
+            return
         for order in self.cache.incomplete_orders:
             if symbol is None or order.symbol in {None, symbol}:
                 msg = f"working order {order.order_id} lacks symbol, side or quantity: report them, or cancel it"
@@ -106,17 +134,33 @@ class AccountContext:
         return sum((held.quantity for held in self.cache.positions if held.symbol == symbol), ZERO) >= ZERO
 
 
-class CheckContext(AccountContext):
+class SymbolContext(AccountContext):
+    """The inputs of an account's part of a group's figure in one symbol, which another account may have an order in."""
+
+    symbol: str
+
+    def __init__(self, book: Book, account: str, symbol: str, at: int) -> None:
+        super().__init__(book, account, at)
+        self.contract = book.contracts.find(symbol)
+        self.symbol = symbol if self.contract is None else self.contract.symbol
+
+    @override
+    def symbols(self) -> tuple[str, ...]:
+        return (self.symbol,)
+
+    @override
+    def exposure(self, symbol: str | None = None) -> Decimal:
+        return super().exposure(self.symbol if symbol is None else symbol)
+
+
+class CheckContext(SymbolContext):
     """The inputs of one order's checks: what the account would come to with it."""
 
     order: Proposal
-    symbol: str
 
     def __init__(self, book: Book, order: Proposal, at: int) -> None:
-        super().__init__(book, order.account, at)
+        super().__init__(book, order.account, order.symbol, at)
         self.order = order
-        self.contract = book.contracts.find(order.symbol)
-        self.symbol = order.symbol if self.contract is None else self.contract.symbol
         self.side, self.position_side, self.quantity = order.side, order.position_side, order.quantity
         self._group = order.link_group or UNGROUPED
         self._exposure: Decimal | None = None
@@ -199,10 +243,6 @@ class CheckContext(AccountContext):
         leg = self.cache.exposure.legs.get((self.symbol, self.position_side, self.side, self._group), NO_LEG)
         at_once = order.order_type is _MARKET
         return leg.plus(more if at_once else leaves, at_once=at_once).size - leg.size
-
-    @override
-    def symbols(self) -> tuple[str, ...]:
-        return (self.symbol,)
 
     @override
     def exposure(self, symbol: str | None = None) -> Decimal:

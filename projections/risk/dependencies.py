@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 DEPENDENCIES = {
     "day_bounds": ("executions",),
     "sessions": ("sessions",),
-    "limits": ("limits",),
+    "limits": ("limits", "groups*"),
     "pnl": ("executions", "accounts", "contracts*", "sessions", "baselines"),
     "positions": ("executions", "contracts*"),
     "orders": ("orders", "executions", "contracts*", "sessions"),

@@ -15,6 +15,7 @@ from eventstore.ids import as_id, keyed_id
 from eventstore.streams import account_of, stream_of
 from eventstore.trading import OrderReplaceRequested, OrderSubmitted, Verdict
 from projections.risk.checking import INPUT, READINESS, Answer, append_answer, undisturbed
+from projections.risk.limits.groups import accounts_concerned
 from projections.risk.limits.kind import Finding
 from projections.risk.proposals import Proposal
 from projections.view import SHARED
@@ -50,8 +51,8 @@ def submit(
     """Check an order, or a replacement, at an instant and append it if it passes; else append RiskChecked alone.
 
     Send the order only if `answer.passed`. Each of several threads and processes sees the orders that the others have
-    appended: an order is appended only if neither its account nor `-` has a record past the position that its check is
-    of; otherwise it is checked again.
+    appended: an order is appended only if neither its account, nor another one of its groups, nor `-` has a record past
+    the position that its check is of; otherwise it is checked again.
 
     `key`: a retry under it, after an answer was lost, finds the recorded order, which then is not rejected. Without it
     an order id that is recorded already is rejected. `caused_by`: the id of the EnforcementRequested that the order
@@ -73,7 +74,7 @@ def submit(
             book.refresh()
             answer, position = undisturbed(book, order, at)
             if answer.passed or _is_recorded(book, own_id):
-                unchanged = Unchanged(accounts=(account, SHARED), since=position)
+                unchanged = Unchanged(accounts=accounts_concerned(book, account), since=position)
                 try:
                     records = book.append(
                         stream, event, expected=expected, key=key, causation_id=caused_by, unchanged=unchanged

@@ -18,7 +18,7 @@ from eventstore.trading import (
     PnlReported,
 )
 from projections.decimals import FIXED, ZERO
-from projections.view import SHARED, BookReader, View
+from projections.view import BookReader, View, accounts_in
 from projections.views.account_state import (
     AccountAnomaly,
     AccountAnomalyKind,
@@ -155,8 +155,8 @@ class Accounts:
         return self._in_any(_VIEWS_OF_ACTIVITY)
 
     def _in_any(self, views: Iterable[str]) -> tuple[str, ...]:
-        names = {name for view in views for name in self._book.partitions(view)}
-        return tuple(sorted(names - {SHARED}))
+        names = {name for view in views for name in accounts_in(self._book, view)}
+        return tuple(sorted(names))
 
     def get(self, account: str) -> Account | None:
         """Return what is known of an account; None if nothing was ever recorded of it."""

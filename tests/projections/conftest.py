@@ -15,6 +15,7 @@ from projections import Book
 from projections.risk import programs
 from projections.sessions import Calendar
 from tests.projections.dividing import InThisProcess
+from tests.projections.firm import Firm
 from tests.projections.programs import ACCOUNT, Begin, BeginProgram, Program
 from tests.projections.reconciling import NOON
 from tests.projections.rules_day import Day, trading_day
@@ -54,6 +55,15 @@ def most(day: Day) -> Day:
     day.limit("maximum-position", limit="5", warn_at="2")
     day.quote("5000")
     return day
+
+
+@pytest.fixture
+def firm(tmp_path: Path) -> Iterator[Firm]:
+    """Return a firm with a group of two of its three accounts."""
+    firm = Firm(tmp_path / "data", "A", "B", "C")
+    firm.group("A", "B")
+    yield firm
+    firm.close()
 
 
 @pytest.fixture

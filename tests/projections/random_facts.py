@@ -47,6 +47,7 @@ ACCOUNTS = ("A", "B", "C")
 SYMBOLS = ("ESZ5", "NQZ5")
 ORDERS = ("O1", "O2", "O/3", "O4", "O5")
 TRADES = ("T1", "T2", "T3", "T4")
+GROUPS = ("desk", "all")
 REQUESTS = ("E1", "E2", "E/3")
 FIRST_DAY = date(2025, 6, 16)
 
@@ -218,6 +219,9 @@ def _session(chance: random.Random, account: str) -> Fact:
 
 def _limits(chance: random.Random, account: str) -> Fact:
     rule, amount = chance.choice(("maximum-position", "order-size:fast")), chance.randint(1, 5)
+    if chance.randint(0, 4) == 0:
+        members = tuple(chance.sample(ACCOUNTS, chance.randint(0, len(ACCOUNTS))))
+        return f"group/-/{chance.choice(GROUPS)}", trading.GroupDefined(accounts=members)
     if chance.randint(0, 3) == 0:
         breached = trading.LimitBreached(rule_id=rule, figure=_price(chance), limit=Decimal(amount), currency="USD")
         return f"breach/{account}/{rule}", breached
@@ -226,6 +230,8 @@ def _limits(chance: random.Random, account: str) -> Fact:
         return f"limits/{account}/{rule}", cls(rule_id=rule, why="no price", since=_instant(chance), limit_position=1)
     parameters = {"limit": str(amount), "limits": {chance.choice(SYMBOLS): chance.randint(1, 5)}}
     effective_from = chance.choice((None, None, _instant(chance)))
+    if rule == "maximum-position":
+        account = chance.choice((account, account, account, *(f"@{name}" for name in GROUPS)))
     return f"limits/{account}/{rule}", trading.LimitsSet(
         rule_id=rule, revision=amount, parameters=parameters, effective_from=effective_from
     )

@@ -37,6 +37,7 @@ from projections import Book, risk
 from projections.risk import Submitted
 from projections.risk.submitting import ATTEMPTS_MAX
 from tests.projections.checked_orders import BUY, enforce, lock, set_elsewhere
+from tests.projections.firm import Firm
 from tests.projections.rules_day import NOON, Day
 
 PASS, REJECT = Verdict.PASS, Verdict.REJECT
@@ -134,6 +135,26 @@ def test_another_account_in_between_makes_no_second_check(day: Day, monkeypatch:
     attempts = between(day, monkeypatch, 1, ("order/B/O-9", order()))
     assert types(submit(day).records) == ["OrderSubmitted"]
     assert len(attempts) == 1
+
+
+def test_what_happens_to_another_member_of_its_group_in_between_is_checked_again(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm.limit("maximum-position", limit="5")
+    firm.quote("5000")
+    append, elsewhere = type(firm.book).append, [("order/C/O-9", order()), ("order/B/O-9", order("1"))]
+
+    def late(book: Book, stream: str, event: Event, **options: Any) -> list[Record]:  # noqa: ANN401 - passed on
+        if stream.startswith("order/A/") and elsewhere:
+            firm.store.append(*elsewhere.pop())
+        return append(book, stream, event, **options)
+
+    monkeypatch.setattr(type(firm.book), "append", late)
+    sent = risk.submit(firm.book, "A", "O-1", order(), firm.clock.now_ns())
+    assert (sent.answer.rule_id, types(sent.records)) == ("group:desk:maximum-position", ["RiskChecked"])
+    # C is not a member: what happens there leaves the check valid.
+    sent = risk.submit(firm.book, "A", "O-2", order("4"), firm.clock.now_ns())
+    assert (types(sent.records), elsewhere) == (["OrderSubmitted"], [])
 
 
 def test_a_contract_that_changes_in_between_is_checked_again(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def test_limits_that_cannot_be_read_themselves_are_recorded_once_across_restarts
 ) -> None:
     day.limit("daily-loss", limit="500")
     with monkeypatch.context() as broken:
-        broken.setattr("projections.views.limits.view.loosened", fail)
+        broken.setattr("projections.views.limits.settings.loosened", fail)
         failed = day.limit("daily-loss", limit="400")
         assert check_order(day).verdict is REJECT
         wait(day, 60)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventstore.trading import Baseline
 from projections.risk.limits.results import ResultParameters
+from projections.view import GROUP
 from projections.views.limits.parameters import read_enabled
 
 if TYPE_CHECKING:
@@ -21,13 +22,19 @@ def needs_baseline(limit: Limit) -> bool:
     return isinstance(parameters, ResultParameters) and parameters.is_on_equity
 
 
+def accounts_of(book: Book, limit: Limit) -> tuple[str, ...]:
+    """Return the accounts that a limit is judged for: of a group, its members."""
+    account = limit.account
+    return book.groups.members(account.removeprefix(GROUP)) if account.startswith(GROUP) else (account,)
+
+
 def lacks_baseline(book: Book, account: str) -> bool:
     return "baseline" not in book.accounts.configuration(account).stated
 
 
 def baseline_notes(book: Book, limits: Iterable[Limit]) -> list[str]:
     """Return a sentence for each account that lacks a baseline which its limits need."""
-    accounts = sorted({limit.account for limit in limits if needs_baseline(limit)})
+    accounts = sorted({account for limit in limits if needs_baseline(limit) for account in accounts_of(book, limit)})
     return [
         f"{account}: no baseline is stated, so results on basis equity are judged by {Baseline.MAXIMUM}, "
         "the strictest: state one in the account's settings"

@@ -22,6 +22,7 @@ from eventstore.trading import (
     Severity,
 )
 from projections.risk.policies import Decision, Trigger, TriggerKind, taken_at
+from projections.view import accounts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 
     `reason` is a sentence for the trader, `details` the inputs of the decision. `until` None: without end.
     `is_confirmed` says whether more than one observation shows it: without that, nothing irrevocable or without end
-    follows.
+    follows. `renews`: only a lockout by the same setting of the limit is enough.
     """
 
     figure: Decimal
@@ -53,6 +54,7 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     quantity: Decimal | None = None
     details: dict[str, Any] = {}
     is_confirmed: Callable[[], bool] = lambda: True
+    renews: bool = False
 
 
 def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
@@ -60,7 +62,7 @@ def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
     if not isinstance(trigger.event, ContractDefined | RateQuoted):
         yield trigger
         return
-    for account in sorted(book.partitions("limits")):
+    for account in accounts_in(book, "limits"):
         yield replace(trigger, account=account, taken_at=taken_at(book, account, trigger.record))
 
 
@@ -90,8 +92,7 @@ def breach_decision(
         return _warning(book, trigger, limit, parameters, breach)
 
     def covers_breach(held: Lockout) -> bool:
-        lasts_as_long = held.until is None or (breach.until is not None and held.until >= breach.until)
-        return held.rule_id == limit.rule_id and held.scope == breach.scope and lasts_as_long
+        return held.rule_id == limit.rule_id and covers(held, limit, breach)
 
     def was_locked(book: Book) -> bool:
         # The history, because the lockout set for a record of the past may have ended since.
@@ -105,16 +106,27 @@ def breach_decision(
     return Decision(events, obsolete_if=was_locked, key=trigger.key)
 
 
+def covers(held: Lockout, limit: Limit, breach: Breach) -> bool:
+    """Return whether a lockout by a limit is what its breach leads to: it lasts as long."""
+    if breach.renews and not (isinstance(held.details, dict) and held.details.get("limit_position") == limit.position):
+        return False
+    lasts_as_long = held.until is None or (breach.until is not None and held.until >= breach.until)
+    return held.scope == breach.scope and lasts_as_long
+
+
+def allowed_by(parameters: Parameters) -> Allows:
+    """Return what a lockout allows: a limit cannot lock less than new exposure, whatever its parameters say."""
+    return Allows.NOTHING if parameters.allows is Allows.NOTHING else Allows.REDUCE_ONLY
+
+
 def _lockout_events(
     trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach
 ) -> tuple[tuple[str, Event], ...]:
     account, rule_id = trigger.account, limit.rule_id
-    # A limit cannot lock less than this, whatever its parameters say.
-    allows = Allows.NOTHING if parameters.allows is Allows.NOTHING else Allows.REDUCE_ONLY
     lockout = LockoutSet(
         rule_id=rule_id,
         scope=breach.scope,
-        allows=allows,
+        allows=allowed_by(parameters),
         reason=breach.reason,
         until=breach.until,
         revocable=parameters.revocable,

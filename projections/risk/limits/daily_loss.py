@@ -31,6 +31,11 @@ class DailyLossParameters(ResultParameters, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return above_zero("limit", self.limit)
 
+    @override
+    def group_problem(self) -> str | None:
+        # The members' best results were not at the same time.
+        return "trailing is from the best result of one account: leave it out" if self.trailing else None
+
 
 class DailyLoss(ResultKind[DailyLossParameters]):
     """Locks until the reset once a trading day's loss reaches the limit.

@@ -25,6 +25,10 @@ class DailyProfitParameters(ResultParameters, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return above_zero("target", self.target)
 
+    @override
+    def group_problem(self) -> str | None:
+        return None
+
 
 class DailyProfit(ResultKind[DailyProfitParameters]):
     """Locks until the reset once a trading day's result reaches the target."""

@@ -1,87 +1,35 @@
-"""How each limit in force is judged: before an order, and as headroom; what cannot be judged says why."""
+"""The limits that an account is judged by, in the order in which orders are checked, and its headroom."""
 
 from __future__ import annotations
 
 import decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from eventstore import StoreError
 from eventstore.clock import derived_from
-from eventstore.trading import Verdict
 from projections.book import Book
-from projections.decimals import FIXED, ZERO
+from projections.decimals import FIXED
 from projections.fold_reader import FoldReader
 from projections.risk.contexts import AccountContext
-from projections.risk.limits.kind import KINDS, Compared, Finding, LimitKind
+from projections.risk.limits.groups import GroupLimits
+from projections.risk.limits.judge import Judge, group_judge
+from projections.risk.limits.kind import KINDS
 from projections.risk.limits.shipped import SHIPPED
 from projections.risk.policies import stopped_policies
 from projections.risk.policies.liveness import why_unjudged
-from projections.valuation import Standing, Status, unknown
+from projections.valuation import Status
+from projections.view import GROUP
 from projections.views.limits.headroom import Headroom, provide
-from projections.views.limits.parameters import BadLimit, UnknownKind, is_disabled, kind_of, read
+from projections.views.limits.parameters import BadLimit, UnknownKind, is_disabled, kind_of, read, rule_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from projections.risk.cache import RiskCache
-    from projections.risk.limits.kind import Measure
     from projections.view import BookReader
-    from projections.views.limits.limit import Limit
-    from projections.views.limits.parameters import Parameters
 
-_KNOWN = Status.KNOWN
 _ORDER = {kind.name: number for number, kind in enumerate(SHIPPED)}
-
-
-class Judge(NamedTuple):
-    """A limit in force with its kind, or the error that leaves it unjudged.
-
-    `group`: the cache group whose change invalidates a PASS; None if each order is checked.
-    """
-
-    limit: Limit
-    kind: LimitKind[Any] | None = None
-    parameters: Parameters | None = None
-    group: str | None = None
-    error: str = ""
-
-    def find(self, context: AccountContext) -> Finding | None:
-        """Return the finding on an order; what cannot be judged rejects it."""
-        if self.kind is None:
-            return Finding(self.limit.rule_id, Verdict.REJECT, reason=self.error)
-        if not self.kind.checked:
-            return self._unjudged_finding(context, self.kind)
-        try:
-            return self.kind.check(context, self.limit, self.parameters)
-        except (StoreError, ArithmeticError) as error:
-            reason = f"{self.limit.rule_id} cannot be judged: {message_of(error)}"
-            return Finding(self.limit.rule_id, Verdict.REJECT, reason=reason)
-
-    def headroom(self, context: AccountContext) -> Headroom:
-        """Return how the account stands to the limit."""
-        if self.kind is None:
-            return self._unjudged(unknown(self.error))
-        try:
-            measure = self.kind.measure(context, self.limit, self.parameters)
-        except (StoreError, ArithmeticError) as error:
-            return self._unjudged(unknown(message_of(error)))
-        return _headroom(self.limit, self.kind, measure)
-
-    def _unjudged_finding(self, context: AccountContext, kind: LimitKind[Any]) -> Finding | None:
-        """Return the rejection by a limit that acts by its lockout alone, while it is not judged."""
-        if type(kind).measure is LimitKind.measure:
-            return None
-        found = _of_group(context.cache, self, context)
-        if found.status is _KNOWN:
-            return None
-        reason = f"{found.rule_id} cannot be judged: {found.why}"
-        return Finding(found.rule_id, Verdict.REJECT, found.figure, found.limit, reason)
-
-    def _unjudged(self, standing: Standing) -> Headroom:
-        rule_id = self.limit.rule_id
-        return Headroom(rule_id=rule_id, kind=kind_of(rule_id), status=standing.status, why=standing.why)
 
 
 def judges_of(cache: RiskCache) -> tuple[Judge, ...]:
@@ -99,19 +47,31 @@ def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, .
 
 
 def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
-    """Return how an account stands to each of its limits in force, in the order in which orders are checked."""
+    """Return how an account stands to each of its limits in force, in the order in which orders are checked.
+
+    Its groups' limits are among them. Of a group, asked for as the account `@NAME`, they are its own alone.
+    """
+    if account.startswith(GROUP):
+        members = book.groups.members(account.removeprefix(GROUP))
+        member = next(filter(book.covers, members), next(iter(members), None))
+        rule_ids = set(map(rule_id_of, book.limits.of(account, at)))
+        return () if member is None else tuple(each for each in headroom(book, member, at) if each.rule_id in rule_ids)
     with derived_from(at), decimal.localcontext(FIXED):
         context = AccountContext(book, account, at)
         figures, cache = context.figures, context.cache
-        # The figures are the same object as long as neither a record nor a quote nor the time can have changed them.
+        judges = judges_of(cache)
+        # The figures are the same object as long as neither a record nor a quote nor the time can have changed them. A
+        # group's are also of other accounts.
         known = cache.groups["positions"].get("headroom")
         if known is None or known[0] is not figures:
-            judges = judges_of(cache)
-            known = (figures, tuple(_of_group(cache, judge, context) for judge in judges))
-            cache.groups["positions"]["headroom"] = known
-    found: tuple[Headroom, ...] = known[1]
-    stopped = _stopped(book, account)
-    return tuple(_unless_stopped(each, stopped) for each in found) if stopped else found
+            own = {judge.rule_id: judge.headroom(context) for judge in judges if not judge.is_of_group}
+            known = cache.groups["positions"]["headroom"] = (figures, own)
+        of_own: dict[str, Headroom] = known[1]
+        found = [judge.headroom(context) if judge.is_of_group else of_own[judge.rule_id] for judge in judges]
+    stopped = {each: _stopped(book, each) for each in {each for judge in judges for each in judge.accounts}}
+    if not any(stopped.values()):
+        return tuple(found)
+    return tuple(_unless_stopped(judge, each, stopped) for judge, each in zip(judges, found, strict=True))
 
 
 def _stopped(book: Book, account: str) -> dict[str, str]:
@@ -121,35 +81,22 @@ def _stopped(book: Book, account: str) -> dict[str, str]:
     return found if why is None else {"": why}
 
 
-def _of_group(cache: RiskCache, judge: Judge, context: AccountContext) -> Headroom:
-    """Return the headroom of one limit, from its cache group if it has one."""
-    if judge.group is None or _is_converted(cache):
-        return judge.headroom(context)
-    return cache.memoize(judge.group, ("headroom", judge.limit.position), lambda: judge.headroom(context))
-
-
-def _is_converted(cache: RiskCache) -> bool:
-    try:
-        return cache.is_converted
-    except StoreError:
-        # Each limit says itself what it lacks.
-        return True
-
-
-def _unless_stopped(found: Headroom, stopped: dict[str, str]) -> Headroom:
+def _unless_stopped(judge: Judge, found: Headroom, stopped: dict[str, dict[str, str]]) -> Headroom:
     """Return the headroom of a limit whose policy stopped, or one that every limit rests on, as unknown."""
-    if found.status is not _KNOWN:
+    if found.status is not Status.KNOWN:
         return found
-    why = stopped.get(found.kind) or next((why for policy, why in stopped.items() if policy not in KINDS), "")
+    own = GroupLimits.name if judge.is_of_group else found.kind
+    reasons = {
+        policy: why
+        for account in judge.accounts
+        for policy, why in stopped[account].items()
+        if policy == own or not (policy in KINDS or policy == GroupLimits.name)
+    }
+    why = reasons.get(own) or next(iter(reasons.values()), "")
     return replace(found, status=Status.UNKNOWN, why=why) if why else found
 
 
 provide(_headroom_of)
-
-
-def message_of(error: Exception) -> str:
-    """Return an error's message; an arithmetic error has none beyond its class."""
-    return str(error) if isinstance(error, StoreError) else f"it cannot be computed ({type(error).__name__})"
 
 
 def _rank(judge: Judge) -> tuple[int, str]:
@@ -167,26 +114,7 @@ def _judges(cache: RiskCache) -> Iterator[Judge]:
         if parameters.enabled:
             kind = KINDS[kind_of(limit.rule_id)]()
             yield Judge(limit, kind, parameters, kind.cache_group(parameters))
-
-
-def _headroom(limit: Limit, kind: LimitKind[Any], measure: Measure | None) -> Headroom:
-    unit = "" if kind.unit is None else str(kind.unit)
-    if measure is None:
-        return Headroom(rule_id=limit.rule_id, kind=kind.name, unit=unit)
-    figure, most, standing = measure.figure, measure.limit, measure.standing
-    left = figure - most if kind.compared is Compared.BELOW else most - figure - measure.reserve
-    whole = figure if kind.compared is Compared.BELOW else most
-    # Where nothing is allowed, or there is nothing left, no part of it is left either.
-    share = left / whole if whole > ZERO else ZERO
-    return Headroom(
-        rule_id=limit.rule_id,
-        kind=kind.name,
-        figure=figure,
-        limit=most,
-        left=left,
-        share=share,
-        status=standing.status,
-        why=standing.why,
-        unit=unit,
-        currency=measure.currency,
-    )
+    for limit in cache.group_limits:
+        judge = group_judge(cache.book, limit)
+        if judge is not None:
+            yield judge

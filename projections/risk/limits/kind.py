@@ -5,25 +5,30 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from msgspec.structs import replace
 from typing_extensions import override
 
+from eventstore import StoreError
 from eventstore.trading import Severity, Verdict
 from projections.decimals import ZERO
 from projections.risk.caches import risk_cache
+from projections.risk.days import day_of
 from projections.risk.limits.breaches import breach_decision, now_of, per_account
 from projections.risk.policies import Decision, Policy
-from projections.valuation import KNOWN, Standing
-from projections.view import SHARED
+from projections.risk.proposals import MissingInput
+from projections.valuation import KNOWN, Standing, worst
+from projections.view import GROUP, SHARED
 from projections.views.limits.directions import Measured
 from projections.views.limits.parameters import Parameters, kind_of, read_enabled, register
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from eventstore import Event
     from projections.book import Book
     from projections.risk.contexts import AccountContext
+    from projections.risk.days import TradingPeriod
     from projections.risk.limits.breaches import Breach
     from projections.risk.policies import Trigger
     from projections.views.limits.limit import Limit
@@ -51,7 +56,7 @@ class Measure(NamedTuple):
     """A kind's figure and what it is compared with.
 
     `standing` says whether the figure is known, `reserve` what the account's haircut holds back, `unit` how it is
-    shown, `parts` what the kind's sentence is made of.
+    shown, `parts` what the kind's sentence is made of, `shares` each account's figure if it is a group's.
     """
 
     figure: Decimal
@@ -60,6 +65,7 @@ class Measure(NamedTuple):
     reserve: Decimal = ZERO
     currency: str | None = None
     parts: Any = None
+    shares: Mapping[str, Decimal] = {}
 
 
 class Finding(NamedTuple):
@@ -99,6 +105,8 @@ class LimitKind(Policy, Generic[P]):
     """The RiskCache group that the figure is computed from alone; None if it depends on the order, or on quotes."""
     checked: ClassVar[bool] = True
     """Whether an order is compared with the limit; False for a kind that acts by its lockout alone."""
+    is_summed: ClassVar[bool] = True
+    """Whether a group's limit adds up its members' figures; False for a kind that is the same for each member."""
 
     @override
     def __init_subclass__(cls, **options: Any) -> None:
@@ -132,30 +140,58 @@ class LimitKind(Policy, Generic[P]):
     def check(self, context: AccountContext, limit: Limit, parameters: P) -> Finding | None:
         """Return the finding on an order; None where the limit does not apply to it."""
         measure = self.measure(context, limit, parameters)
-        if measure is None:
-            return None
+        return None if measure is None else self.found(context, limit.rule_id, parameters, measure)
+
+    def found(self, context: AccountContext, rule_id: str, parameters: P, measure: Measure) -> Finding:
+        """Return the finding that a figure leads to."""
         figure, most, standing = measure.figure, measure.limit, measure.standing
         if standing is not KNOWN:
-            return Finding(limit.rule_id, _REJECT, figure, most, f"{limit.rule_id} cannot be judged: {standing.why}")
+            return Finding(rule_id, _REJECT, figure, most, f"{rule_id} cannot be judged: {standing.why}")
         verdict = self.verdict(parameters, measure)
         # Most orders pass, and composing a sentence costs more than the comparison.
         if verdict is _PASS:
-            return Finding(limit.rule_id, verdict, figure, most)
-        return Finding(limit.rule_id, verdict, figure, most, self.sentence(context, parameters, measure, verdict))
+            return Finding(rule_id, verdict, figure, most)
+        return Finding(rule_id, verdict, figure, most, self.sentence(context, parameters, measure, verdict))
 
     def verdict(self, parameters: P, measure: Measure) -> Verdict:
         """Compare a figure with its limit."""
         figure, most = measure.figure + measure.reserve, measure.limit
-        if self.compared is _BELOW:
-            return breach_verdict(parameters) if figure < most else _PASS
-        if figure > most or (self.compared is _REACHED and figure == most):
+        if self.is_past(figure, most):
             return breach_verdict(parameters)
-        return _WARNING if figure >= most * parameters.warn_at else _PASS
+        return _WARNING if self.compared is not _BELOW and figure >= most * parameters.warn_at else _PASS
+
+    def is_past(self, figure: Decimal, most: Decimal) -> bool:
+        """Return whether a figure breaches a limit."""
+        if self.compared is _BELOW:
+            return figure < most
+        return figure > most or (self.compared is _REACHED and figure == most)
 
     def cache_group(self, parameters: P) -> str | None:
         """Return the cache group whose change invalidates a PASS; None if every order must be checked again."""
         # A limit in a currency of its own is compared at the newest rate.
         return self.group if parameters.currency is None else None
+
+    # Of a group of accounts: its parameters' `group_problem` says whether the kind has such limits
+
+    def measure_group(self, members: Sequence[AccountContext], limit: Limit, parameters: P) -> Measure | None:
+        """Return the figure of several accounts, each in a context of its own; None where no limit applies."""
+        return summed(members, [self.measure_member(each, limit, parameters) for each in members])
+
+    def measure_member(self, member: AccountContext, limit: Limit, parameters: P) -> Measure | None:
+        """Return a member's own figure; raise MissingInput, which names the member, where it cannot be computed."""
+        try:
+            return self.measure(member, limit, parameters)
+        except (StoreError, ArithmeticError) as error:
+            msg = f"{member.account}: {message_of(error)}"
+            raise MissingInput(msg) from error
+
+    def period(self, book: Book, account: str, at: int) -> TradingPeriod:
+        """Return the period that a member is locked for, and to which its part of a group's figure belongs."""
+        return day_of(book, account, at, at)
+
+    def is_confirmed(self, members: Sequence[AccountContext], parameters: P, measure: Measure) -> bool:
+        """Return whether more than one observation shows that a group's figure is past its limit."""
+        return True
 
     # As a policy
 
@@ -172,7 +208,7 @@ class LimitKind(Policy, Generic[P]):
 
         An unreadable limit is skipped here; it is unjudged, and the check before an order rejects new exposure for it.
         """
-        if trigger.account == SHARED:
+        if trigger.account == SHARED or trigger.account.startswith(GROUP):
             return
         cache = risk_cache(book, trigger.account, now_of(trigger))
         yield from cache.memoize("limits", (self.name, self.parameters), lambda: tuple(self._readable(cache.limits)))
@@ -183,7 +219,11 @@ class LimitKind(Policy, Generic[P]):
                 continue
             parameters = read_enabled(limit)
             if isinstance(parameters, self.parameters):
-                yield limit, parameters  # type: ignore[misc]
+                yield limit, self.enforced(parameters)  # type: ignore[arg-type]
+
+    def enforced(self, parameters: P) -> P:
+        """Return the parameters by which a breach is enforced."""
+        return parameters
 
 
 class ValuedKind(LimitKind[P]):
@@ -197,6 +237,29 @@ class ValuedKind(LimitKind[P]):
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
         for each in per_account(book, trigger):
             yield from super().decide(book, each)
+
+
+def summed(members: Sequence[AccountContext], measures: Sequence[Measure | None]) -> Measure | None:
+    """Return the sum of the members' figures, with the worst status; None where the limit applies to none of them."""
+    pairs = [(each.account, found) for each, found in zip(members, measures, strict=True) if found is not None]
+    if not pairs:
+        return None
+    standings = [
+        replace(found.standing, why=f"{account}: {found.standing.why}")
+        for account, found in pairs
+        if found.standing is not KNOWN
+    ]
+    return pairs[0][1]._replace(
+        figure=sum((found.figure for _, found in pairs), ZERO),
+        standing=worst(standings),
+        reserve=sum((found.reserve for _, found in pairs), ZERO),
+        shares={account: found.figure for account, found in pairs},
+    )
+
+
+def message_of(error: Exception) -> str:
+    """Return an error's message; an arithmetic error has none beyond its class."""
+    return str(error) if isinstance(error, StoreError) else f"it cannot be computed ({type(error).__name__})"
 
 
 def breach_verdict(parameters: Parameters) -> Verdict:

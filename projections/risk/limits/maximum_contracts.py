@@ -80,6 +80,10 @@ class MaximumContractsParameters(Parameters, frozen=True, kw_only=True):
         figures = [self.limit, *self.weights.values(), *(scaled for _, scaled in self.scaling)]
         return next(filter(None, (not_below_zero("limit, weights and scaling", figure) for figure in figures)), None)
 
+    @override
+    def group_problem(self) -> str | None:
+        return "scaling is by the balance of one account: leave it out" if self.scaling else None
+
     def at(self, balance: Decimal) -> Decimal:
         """Return how many contracts a balance allows."""
         most = self.limit
@@ -132,7 +136,9 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         cache, symbol = context.cache, context.symbol
         # The other symbols' part is the same for the next order in this one.
         others = cache.memoize(
-            "exposure", (limit.position, symbol), lambda: _weighted(cache, context.other_exposures(), parameters)
+            "exposure",
+            (limit.position, symbol, context.locks),
+            lambda: _weighted(cache, context.other_exposures(), parameters),
         )
         if symbol is None:
             return Measure(others, most)

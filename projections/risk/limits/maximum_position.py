@@ -13,6 +13,8 @@ from projections.risk.limits.sizes import SizeParameters
 from projections.views.limits.directions import Measured
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eventstore.trading import Verdict
     from projections.risk.contexts import AccountContext
     from projections.views.limits.limit import Limit
@@ -23,6 +25,10 @@ _WITHOUT_LIMIT = Decimal("1e9")
 
 class MaximumPositionParameters(SizeParameters, frozen=True, kw_only=True):
     """`limit`: the largest position in one symbol, `limits` by symbol or root; checked before an order."""
+
+    @override
+    def group_problem(self) -> str | None:
+        return None
 
 
 class MaximumPosition(LimitKind[MaximumPositionParameters]):
@@ -43,6 +49,21 @@ class MaximumPosition(LimitKind[MaximumPositionParameters]):
             Measure(held, most, parts=symbol)
             for symbol, held in context.other_exposures()
             if (most := parameters.most(context.cache, symbol)) is not None
+        ]
+        return max(found, key=_used) if found else _unused(parameters)
+
+    @override
+    def measure_group(
+        self, members: Sequence[AccountContext], limit: Limit, parameters: MaximumPositionParameters
+    ) -> Measure | None:
+        if members[0].symbol is not None:
+            return super().measure_group(members, limit, parameters)
+        add_up = super().measure_group
+        # Members may be nearest to the limit in different symbols: each symbol is added up by itself.
+        found = [
+            total
+            for symbol in sorted({symbol for member in members for symbol in member.symbols()})
+            if (total := add_up([each.about(symbol) for each in members], limit, parameters)) is not None
         ]
         return max(found, key=_used) if found else _unused(parameters)
 

@@ -12,7 +12,7 @@ from projections.risk.account_figures import figures_of
 from projections.risk.caches import risk_cache
 from projections.risk.days import TradingPeriod, day_of, week_of
 from projections.risk.limits.breaches import Breach, now_of
-from projections.risk.limits.kind import Measure, ValuedKind
+from projections.risk.limits.kind import Measure, ValuedKind, summed
 from projections.risk.limits.results import (
     RESULT_EVENTS,
     Basis,
@@ -24,11 +24,12 @@ from projections.risk.limits.results import (
     sentence,
 )
 from projections.risk.limits.sentences import haircut_of, lock_suffix, reserved
+from projections.risk.proposals import MissingInput
 from projections.valuation import worst
 from projections.views.limits.parameters import read_enabled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from decimal import Decimal
 
     from eventstore import Event
@@ -102,6 +103,34 @@ class ResultKind(ValuedKind[P]):
         return Measure(used.amount, self.most(parameters), standing, reserve, result.currency, used)
 
     @override
+    def measure_group(self, members: Sequence[AccountContext], limit: Limit, parameters: P) -> Measure | None:
+        measures = [self.measure_member(each, limit, parameters) for each in members]
+        currencies = {found.currency for found in measures if found is not None and _is_money(found)}
+        if len(currencies) > 1:
+            named = ", ".join(sorted(currency or "none" for currency in currencies))
+            msg = f"the results of its members are in {named}: set the limit's currency"
+            raise MissingInput(msg)
+        total = summed(members, measures)
+        if total is None:
+            return None
+        return total._replace(currency=next(iter(currencies), None), parts=Used(total.figure))
+
+    @override
+    def period(self, book: Book, account: str, at: int) -> TradingPeriod:
+        return (week_of if self.of_week else day_of)(book, account, at, at)
+
+    @override
+    def is_confirmed(self, members: Sequence[AccountContext], parameters: P, measure: Measure) -> bool:
+        total = ZERO
+        for member in members:
+            for result in period_results(member.figures, parameters, basis=parameters.basis, week=self.of_week):
+                bounds = result.bounds()
+                if bounds is None:
+                    return False
+                total += -bounds[1] if self.is_loss else bounds[0]
+        return total >= measure.limit
+
+    @override
     def sentence(self, context: AccountContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
         sign = -1 if self.is_loss else 1
         said = f"{self.what} {amounts(sign * measure.figure, sign * measure.limit, measure.currency)}"
@@ -167,6 +196,11 @@ class ResultKind(ValuedKind[P]):
             details=result.details() | used.details,
             is_confirmed=is_confirmed,
         )
+
+
+def _is_money(measure: Measure) -> bool:
+    """Return whether a figure is in a currency, or counts in spite of having none."""
+    return measure.currency is not None or bool(measure.figure)
 
 
 def _amount(result: PeriodResult) -> Decimal:

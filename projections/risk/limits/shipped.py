@@ -12,7 +12,9 @@ from projections.risk.limits.cooldown import Cooldown
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.daily_profit import DailyProfit
 from projections.risk.limits.evidence import QuotesEvidence
+from projections.risk.limits.groups import GroupLimits
 from projections.risk.limits.hours import Hours
+from projections.risk.limits.kill_switch import KillSwitch
 from projections.risk.limits.marks import EquityMarks
 from projections.risk.limits.maximum_contracts import MaximumContracts
 from projections.risk.limits.maximum_position import MaximumPosition
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from projections.sessions import Calendar
 
 SHIPPED: tuple[type[LimitKind[Any]], ...] = (
+    KillSwitch,
     MaximumPosition,
     MaximumContracts,
     Notional,
@@ -71,6 +74,7 @@ def shipped_rules(calendars: Calendar | Mapping[str, Calendar] | None = None) ->
         KeptRates(),
         EquityMarks(),
         *(kind() for kind in SHIPPED if kind.locks()),
+        GroupLimits(),
         UnpricedPositions(),
         UnjudgedLimits(),
         QuotesEvidence(),

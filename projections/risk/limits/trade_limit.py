@@ -32,7 +32,7 @@ from projections.views.limits.directions import EITHER, HIGHER, Measured
 from projections.views.limits.parameters import Parameters, not_below_zero
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from eventstore import Event
     from eventstore.trading import Verdict
@@ -66,6 +66,10 @@ class TradeLimitParameters(Parameters, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return not_below_zero("limit", self.limit)
 
+    @override
+    def group_problem(self) -> str | None:
+        return None
+
 
 class TradeLimit(LimitKind[TradeLimitParameters]):
     """Locks new exposure until the reset once a trading day has the allowed number of orders, fills or round trips.
@@ -91,9 +95,8 @@ class TradeLimit(LimitKind[TradeLimitParameters]):
     )
 
     @override
-    def limits(self, book: Book, trigger: Trigger) -> Iterator[tuple[Limit, TradeLimitParameters]]:
-        for limit, parameters in super().limits(book, trigger):
-            yield limit, replace(parameters, action=EnforcementAction.NONE, allows=Allows.REDUCE_ONLY)
+    def enforced(self, parameters: TradeLimitParameters) -> TradeLimitParameters:
+        return replace(parameters, action=EnforcementAction.NONE, allows=Allows.REDUCE_ONLY)
 
     @override
     def measure(self, context: AccountContext, limit: Limit, parameters: TradeLimitParameters) -> Measure:

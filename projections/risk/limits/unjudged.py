@@ -17,7 +17,8 @@ from projections.risk.limits.breaches import now_of
 from projections.risk.policies import Decision, LeasedPolicy, TriggerKind, stopped_policies
 from projections.valuation import Status
 from projections.view import SHARED, PartitionParked
-from projections.views.limits.parameters import is_disabled
+from projections.views.groups import GroupsView
+from projections.views.limits.parameters import is_disabled, rule_id_of
 from projections.views.limits.view import LimitsView
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class UnjudgedLimits(LeasedPolicy):
         try:
             yield from _at_setting(book, trigger) if trigger.record is not None else self._now(book, account, trigger)
         except PartitionParked as error:
-            if error.view != LimitsView.name:
+            if error.view not in {LimitsView.name, GroupsView.name}:
                 raise
             if trigger.record is None:
                 yield from self._without_limits(book, account, error, now_of(trigger))
@@ -113,7 +114,7 @@ class UnjudgedLimits(LeasedPolicy):
     def _now(self, book: Book, account: str, trigger: Trigger) -> Iterator[Decision]:
         now = now_of(trigger)
         cache, recorded = risk_cache(book, account, now), _recorded(book, account)
-        if not cache.limits and not recorded:
+        if not (cache.limits or cache.group_limits or recorded):
             self._accounts.pop(account, None)
             return
         watched = self._accounts.setdefault(account, _Watched())
@@ -168,7 +169,7 @@ def _compute(watched: _Watched, book: Book, account: str, cache: RiskCache, now:
     is_fresh = watched.cache is cache and watched.stopped == stopped and 0 <= now - watched.computed_at < EVERY_NS
     if is_fresh and not _rests_on_prices(cache):
         return
-    positions = {limit.rule_id: limit.position for limit in cache.limits}
+    positions = {rule_id_of(limit): limit.position for limit in (*cache.limits, *cache.group_limits)}
     watched.standings = {
         each.rule_id: _Standing(
             each.rule_id,

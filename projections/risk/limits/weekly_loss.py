@@ -25,6 +25,10 @@ class WeeklyLossParameters(ResultParameters, frozen=True, kw_only=True):
     def problem(self) -> str | None:
         return above_zero("limit", self.limit)
 
+    @override
+    def group_problem(self) -> str | None:
+        return None
+
 
 class WeeklyLoss(ResultKind[WeeklyLossParameters]):
     """Locks until the week's last reset once the loss of its trading days reaches the limit.

@@ -45,7 +45,7 @@ class WhileInBreach(LimitKind[P]):
                     yield replace(decision, key=key)
         for held in book.lockouts.active(trigger.account, now_of(trigger)):
             if self._is_own(held) and _is_over(held, required):
-                yield _cleared(held, self.name)
+                yield cleared(held, self.name)
 
     def _is_own(self, held: Lockout) -> bool:
         # The details of a lockout that a limit led to name that limit (see `breach_details`).
@@ -61,7 +61,8 @@ def _is_over(held: Lockout, required: Mapping[tuple[str, str], int | None]) -> b
     return until is not None and (held.until is None or held.until > until)
 
 
-def _cleared(held: Lockout, name: str) -> Decision:
+def cleared(held: Lockout, name: str) -> Decision:
+    """Return the decision that ends a lockout whose breach is over."""
     account = held.account
 
     def is_cleared(book: Book) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from projections.view import SHARED, PartitionParked
+from projections.view import GROUP, SHARED, PartitionParked
 from projections.views.accounts import own_currency
 from projections.views.balances import balances_of
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from projections.book import Book
 
 _CHANGES = frozenset({
-    "AccountOpened", "AccountReopened", "CashMoved", "ContractDefined", "FeeCharged", "OrderFilled", "PositionAdjusted",
-    "TradeBusted", "TradeCorrected", "TradeExecuted",
+    "AccountOpened", "AccountReopened", "CashMoved", "ContractDefined", "FeeCharged", "GroupDefined", "LimitsSet",
+    "OrderFilled", "PositionAdjusted", "TradeBusted", "TradeCorrected", "TradeExecuted",
 })  # fmt: skip
 """After one of these, a quote may concern other accounts, which are looked up again."""
 
@@ -68,10 +68,27 @@ def _may_concern(book: Book, account: str, names: set[str], currencies: set[str]
 
 
 def pairs_of(book: Book, account: str) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of currencies that an account converts at: each of its currencies, with its own."""
+    """Return the pairs of currencies that an account converts at: each of its currencies, with its own.
+
+    For the limits of its groups it converts to their currencies as well.
+    """
     own = own_currency(book, account)
     if own is None:
         return ()
     currencies = {held.currency for held in book.positions.of(account) if held.quantity}
     currencies |= {*balances_of(book, account).amounts}
-    return tuple((currency, own) for currency in sorted(currencies - {None, own}, key=str) if currency is not None)
+    targets = {own, *_group_currencies(book, account)}
+    if len(targets) > 1:
+        currencies.add(own)
+    return tuple(
+        (currency, target)
+        for currency in sorted(currencies - {None}, key=str)
+        for target in sorted(targets)
+        if currency is not None and currency != target
+    )
+
+
+def _group_currencies(book: Book, account: str) -> set[str]:
+    """Return the currencies that the limits of an account's groups name."""
+    limits = (limit for name in book.groups.of(account) for limit in book.limits.of(GROUP + name))
+    return {named for limit in limits if isinstance(named := limit.parameters.get("currency"), str)}

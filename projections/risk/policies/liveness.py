@@ -11,6 +11,7 @@ from eventstore.files import is_locked
 from projections.risk.policies import account_sets
 from projections.risk.policies.cursors import have_begun
 from projections.risk.policies.lease import FILE, RETRY_NS, Lease
+from projections.view import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,11 +36,25 @@ class PolicyRun(enum.StrEnum):
     """Nobody can tell from here: in a book of the past, or of a source without a directory, such as InfluxDB."""
 
 
+_LEAST_FIRST = (PolicyRun.ENDED, PolicyRun.NEVER, PolicyRun.UNKNOWN, PolicyRun.RUNNING)
+
+
 def run_of(book: Book, account: str) -> PolicyRun:
     """Return whether some process runs the policies of a book's log for an account, at most a second ago.
 
-    Policies of the book itself count at once.
+    Policies of the book itself count at once. Of a group, asked for as the account `@NAME`, it is that of the member
+    that is judged least.
     """
+    runs = {_run_of(book, each) for each in _judged_for(book, account)}
+    return next((each for each in _LEAST_FIRST if each in runs), PolicyRun.UNKNOWN)
+
+
+def _judged_for(book: Book, account: str) -> tuple[str, ...]:
+    """Return the accounts that policies must run for to judge an account's limits: of a group, its members."""
+    return book.groups.members(account.removeprefix(GROUP)) if account.startswith(GROUP) else (account,)
+
+
+def _run_of(book: Book, account: str) -> PolicyRun:
     if book.listener is not None and book.covers(account):
         return PolicyRun.RUNNING
     store = book.reader
@@ -57,13 +72,14 @@ def why_unjudged(book: Book, account: str) -> str | None:
     None if they are, if no policy ever ran on the log, and if nobody can tell: then the check before an order judges
     alone.
     """
-    for stopped in book.policies.stopped(account):
-        return stopped.sentence
-    if run_of(book, account) is PolicyRun.ENDED:
-        return (
-            f"no process runs the policies of log {book.reader.log} for {account}, so its limits are unjudged: the one "
-            "that did was stopped or killed; start it again, or run the policies in this process"
-        )
+    for each in _judged_for(book, account):
+        for stopped in book.policies.stopped(each):
+            return stopped.sentence
+        if _run_of(book, each) is PolicyRun.ENDED:
+            return (
+                f"no process runs the policies of log {book.reader.log} for {each}, so its limits are unjudged: the "
+                "one that did was stopped or killed; start it again, or run the policies in this process"
+            )
     return None
 
 

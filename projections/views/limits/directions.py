@@ -149,6 +149,10 @@ def _always(_old: Any, _new: Any) -> bool:  # noqa: ANN401 - any JSON
     return True
 
 
+def _never(_old: Any, _new: Any) -> bool:  # noqa: ANN401 - any JSON
+    return False
+
+
 HIGHER = Direction(_is_higher)
 """A higher value is looser, and none is the loosest: a limit."""
 LOWER = Direction(_is_lower)
@@ -163,6 +167,8 @@ ACTION = Direction(_acts_less)
 """What is asked of the trading process: NONE is the loosest."""
 EITHER = Direction(_always)
 """Any change may be looser."""
+NEITHER = Direction(_never)
+"""No change is looser: it holds at once."""
 
 
 def from_loose_to_strict(*values: object) -> Direction:

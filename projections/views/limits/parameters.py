@@ -11,7 +11,9 @@ import msgspec
 from eventstore import InvalidEvent, StoreError
 from eventstore.errors import shown
 from eventstore.events.validation import is_currency
+from eventstore.streams import account_of
 from eventstore.trading import Allows, EnforcementAction, Severity
+from projections.view import GROUP
 from projections.views.limits.directions import ACTION, HIGHER, Measured, from_loose_to_strict
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from projections.views.limits.limit import Limit
 
 PARSED_MAX = 10_000
+GROUP_RULE_BYTES_MAX = 100
+"""A rule id of a group is part of the names of lockouts and requests, which are bounded."""
 _NEAR = 0.6
 
 
@@ -65,6 +69,10 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         """Return why the parameters mean nothing, None where they do: a kind may say more than their types."""
         return None
 
+    def group_problem(self) -> str | None:
+        """Return why a limit cannot be judged for several accounts together; None where its kind adds them up."""
+        return "it is judged for one account alone: set it for each member"
+
 
 P = TypeVar("P", bound=Parameters)
 
@@ -95,10 +103,11 @@ def near_kind(rule_id: str) -> str | None:
     return found[0] if found else None
 
 
-def refuse_unreadable(event: LimitsSet) -> None:
+def refuse_unreadable(event: LimitsSet, stream: str) -> None:
     """Raise InvalidEvent for a limit that none could judge: of an unknown kind, or with parameters it cannot read.
 
-    One that disables a limit is never refused: it is how a misspelt one is taken out of force.
+    So is one for a group of accounts that only an account can have. One that disables a limit is never refused: it is
+    how a misspelt one is taken out of force.
     """
     if is_disabled(event.parameters):
         return
@@ -106,10 +115,33 @@ def refuse_unreadable(event: LimitsSet) -> None:
     if kind is None:
         raise InvalidEvent(str(UnknownKind(event.rule_id)))
     try:
-        converted(kind, event.parameters)
+        parameters = converted(kind, event.parameters)
     except ValueError as e:
         msg = f"the parameters of {shown(event.rule_id)} cannot be read: {e}"
         raise InvalidEvent(msg) from e
+    account = account_of(stream)
+    problem = group_problem(account, event.rule_id, parameters) if account.startswith(GROUP) else None
+    if problem is not None:
+        msg = f"{shown(event.rule_id)} cannot be a limit of group {account.removeprefix(GROUP)}: {problem}"
+        raise InvalidEvent(msg)
+
+
+def group_rule_id(account: str, rule_id: str) -> str:
+    """Return the rule id of a group's limit among its members': `group:NAME:RULE`, for the account `@NAME`."""
+    return f"group:{account.removeprefix(GROUP)}:{rule_id}"
+
+
+def rule_id_of(limit: Limit) -> str:
+    """Return the rule id that a limit has among those of each account that it limits."""
+    return group_rule_id(limit.account, limit.rule_id) if limit.account.startswith(GROUP) else limit.rule_id
+
+
+def group_problem(account: str, rule_id: str, parameters: Parameters) -> str | None:
+    """Return why a limit cannot be judged for the group that an account `@NAME` stands for; None where it can."""
+    size = len(group_rule_id(account, rule_id).encode())
+    if size > GROUP_RULE_BYTES_MAX:
+        return f"its members' rule id has {size} bytes, and {GROUP_RULE_BYTES_MAX} are allowed: shorten a name"
+    return parameters.group_problem()
 
 
 def is_disabled(parameters: Mapping[str, Any]) -> bool:

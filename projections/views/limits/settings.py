@@ -3,6 +3,8 @@
 import msgspec
 from msgspec.structs import replace
 
+from eventstore import Record
+from eventstore.trading import LimitsSet, SessionOpened, SessionReset
 from projections.views.limits.limit import Limit
 from projections.views.limits.loosening import loosened
 from projections.views.log_clock import LogClock
@@ -16,6 +18,39 @@ class RuleSettings(msgspec.Struct, frozen=True):
 
     settings: tuple[Limit, ...] = ()
     known_from: int = 0
+
+
+def with_setting(
+    rule: RuleSettings, event: LimitsSet, record: Record, begins: Begins, clock: LogClock, *, settings_max: int | None
+) -> RuleSettings:
+    """Return a rule with one more setting, in force or waiting."""
+    # The log's own time decides, not `occurred_at`: a loosening cannot be backdated.
+    now, dated = clock.time_of(record), not clock.explains(record.recorded_at, record.position)
+    held = in_force(rule.settings, now)
+    fresh = Limit(
+        account=record.account,
+        rule_id=event.rule_id,
+        revision=event.revision,
+        parameters=event.parameters,
+        set_at=now,
+        effective_from=event.effective_from,
+        loosened=() if held is None else loosened(event.rule_id, held.parameters, event.parameters),
+        in_force_at=None,
+        actor=record.actor,
+        note=record.note,
+        position=record.position,
+        dated=dated,
+    )
+    settings = (*superseded(rule.settings, now), resolved(fresh, begins if dated else (), clock))
+    return trimmed(replace(rule, settings=settings), now, settings_max)
+
+
+def begin_of(event: SessionOpened | SessionReset, record: Record) -> tuple[str, int]:
+    """Return the name of a trading day and when it began, as an event about it says."""
+    if isinstance(event, SessionReset):
+        return event.trading_day.isoformat(), event.scheduled_for
+    began_at = event.opens_at if event.began_at is None else event.began_at
+    return event.trading_day.isoformat(), record.occurred_at if began_at is None else began_at
 
 
 def in_force(settings: tuple[Limit, ...], at_ns: int) -> Limit | None:

@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -21,19 +21,19 @@ from eventstore.trading import (
     Severity,
 )
 from projections.valuation import Status
-from projections.view import BookReader, View
+from projections.view import GROUP, BookReader, View
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
 from projections.views.limits.limit import Limit
-from projections.views.limits.loosening import loosened
+from projections.views.limits.parameters import rule_id_of
 from projections.views.limits.settings import (
     Begins,
     RuleSettings,
+    begin_of,
     in_force,
     is_wrong,
     put_right,
     resolved,
-    superseded,
-    trimmed,
+    with_setting,
 )
 from projections.views.log_clock import MARKS_MAX, LogClock, WrongTime, is_set_back
 
@@ -120,7 +120,7 @@ class LimitsView(View[LimitsState]):
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 4
+    revision: ClassVar[int] = 5
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LimitsSet,
         LimitBreached,
@@ -142,6 +142,9 @@ class LimitsView(View[LimitsState]):
     def apply(self, state: LimitsState, event: Event, record: Record) -> None:
         shown = 0
         match event:
+            case LimitsSet() if record.account.startswith(GROUP):
+                # The view of groups folds it, beside the trading days of the members.
+                return
             case LimitsSet():
                 self._set(state, event, record)
             case LimitBreached():
@@ -151,13 +154,9 @@ class LimitsView(View[LimitsState]):
                 _note_unjudged(state, event, record)
             case LimitJudged():
                 state.unjudged = {rule_id: each for rule_id, each in state.unjudged.items() if rule_id != event.rule_id}
-            case SessionReset():
-                shown = event.scheduled_for
-                _begin(state, event.trading_day, shown, record)
-            case SessionOpened():
-                began_at = event.opens_at if event.began_at is None else event.began_at
-                shown = record.occurred_at if began_at is None else began_at
-                _begin(state, event.trading_day, shown, record)
+            case SessionOpened() | SessionReset():
+                name, shown = begin_of(event, record)
+                _begin(state, name, shown, record)
             case ClockJumped():
                 _jump(state, event, record)
             case _:
@@ -170,39 +169,29 @@ class LimitsView(View[LimitsState]):
             if len(state.rules) >= RULES_MAX:
                 raise TooManyRules(record.account, record.position)
             rule = RuleSettings()
-        # The log's own time decides, not `occurred_at`: a loosening cannot be backdated.
-        now, dated = state.clock.time_of(record), not state.clock.explains(record.recorded_at, record.position)
-        held = in_force(rule.settings, now)
-        fresh = Limit(
-            account=record.account,
-            rule_id=event.rule_id,
-            revision=event.revision,
-            parameters=event.parameters,
-            set_at=now,
-            effective_from=event.effective_from,
-            loosened=() if held is None else loosened(event.rule_id, held.parameters, event.parameters),
-            in_force_at=None,
-            actor=record.actor,
-            note=record.note,
-            position=record.position,
-            dated=dated,
-        )
-        settings = (
-            *superseded(rule.settings, now),
-            resolved(fresh, state.sessions if dated else (), state.clock),
-        )
-        after = trimmed(replace(rule, settings=settings), now, self._settings_max)
+        after = with_setting(rule, event, record, state.sessions, state.clock, settings_max=self._settings_max)
         state.rules = {**state.rules, event.rule_id: after}
+
+
+class GroupSettings(Protocol):
+    """What knows the settings of groups' limits."""
+
+    def of(self, account: str) -> tuple[str, ...]:
+        """Return the names of the groups that an account is in."""
+
+    def settings(self, account: str, *, folded: bool = False) -> LimitsState | None:
+        """Return those of the group that an account `@NAME` stands for; `folded`: all of them, from the log."""
 
 
 class Limits:
     """Queries about limits.
 
     Without an instant: now by the store's clock, or the newest record's time if that clock was set back behind it.
+    A group of accounts is asked for as the account `@NAME`.
     """
 
-    def __init__(self, book: BookReader) -> None:
-        self._book = book
+    def __init__(self, book: BookReader, groups: GroupSettings | None = None) -> None:
+        self._book, self._groups = book, groups
 
     def of(self, account: str, at: Times | None = None) -> tuple[Limit, ...]:
         """Return what was in force at an instant, as known now, sorted by rule.
@@ -213,6 +202,12 @@ class Limits:
         at_ns = self._at(account, at)
         found = [in_force(rule.settings, at_ns) for rule in self._rules(account, at_ns).values()]
         return tuple(sorted([limit for limit in found if limit is not None], key=_rule_id))
+
+    def judging(self, account: str, at: Times | None = None) -> dict[str, Limit]:
+        """Return what an account is judged by, as `of` does, by rule id: also its groups', as `group:NAME:RULE`."""
+        groups = () if self._groups is None else self._groups.of(account)
+        found = [limit for name in (account, *map(GROUP.__add__, groups)) for limit in self.of(name, at)]
+        return {rule_id_of(limit): limit for limit in found}
 
     def get(self, account: str, rule_id: str, at: Times | None = None) -> Limit | None:
         """Return the setting of a rule that was in force at an instant, or None, as `of` does."""
@@ -234,7 +229,8 @@ class Limits:
 
     def history(self, account: str, rule_id: str | None = None) -> tuple[Limit, ...]:
         """Return every setting ever made, folded from the log, oldest first."""
-        rules = self._folded(account).values()
+        state = self._settings(account, folded=True)
+        rules = () if state is None else state.rules.values()
         found = [limit for rule in rules for limit in rule.settings if rule_id in {None, limit.rule_id}]
         return tuple(sorted(found, key=_log_position))
 
@@ -248,7 +244,7 @@ class Limits:
         found = [each for each in self.headroom(account, at) if each.status is not Status.KNOWN]
         if not found:
             return ()
-        settings = {limit.rule_id: limit.position for limit in self.of(account, at)}
+        settings = {rule_id: limit.position for rule_id, limit in self.judging(account, at).items()}
         # What was recorded of an earlier setting says nothing about the one in force.
         since = {
             each.rule_id: each.since
@@ -277,27 +273,35 @@ class Limits:
         state: LimitsState | None = self._book.state(LimitsView.name, account)
         return state
 
+    def _settings(self, account: str, *, folded: bool = False) -> LimitsState | None:
+        if account.startswith(GROUP) and self._groups is not None:
+            return self._groups.settings(account, folded=folded)
+        return self._folded(account) if folded else self._state(account)
+
     def _at(self, account: str, at: Times | None) -> int:
         if at is not None:
             return asked_ns(at, self._book.now_ns)
-        state = self._state(account)
+        state = self._settings(account)
         return max(self._book.now_ns(), 0 if state is None else state.clock.reached)
 
     def _rules(self, account: str, at_ns: int, rule_id: str | None = None) -> dict[str, RuleSettings]:
         """Return an account's rules as of an instant: from the log if it lies before what the state keeps."""
-        state = self._state(account)
+        state = self._settings(account)
         if state is None:
             return {}
         rules = state.rules
         asked = rules.values() if rule_id is None else [rule for rule in (rules.get(rule_id),) if rule is not None]
-        return self._folded(account) if any(at_ns < rule.known_from for rule in asked) else rules
+        if not any(at_ns < rule.known_from for rule in asked):
+            return rules
+        folded = self._settings(account, folded=True)
+        return {} if folded is None else folded.rules
 
-    def _folded(self, account: str) -> dict[str, RuleSettings]:
+    def _folded(self, account: str) -> LimitsState:
         view = LimitsView(settings_max=None)
         state = view.initial()
         for record in self._book.read(account=account, types=_TIMED):
             view.apply(state, record.event, record)
-        return state.rules
+        return state
 
 
 def _rule_id(limit: Limit) -> str:
@@ -328,9 +332,8 @@ def _mark(limit: Limit, now: int, record: Record) -> WrongTime:
     return WrongTime(f"the loosening of {limit.rule_id}", in_force_at, now, (limit.position,), record.position)
 
 
-def _begin(state: LimitsState, day: date, began_at: int, record: Record) -> None:
+def _begin(state: LimitsState, name: str, began_at: int, record: Record) -> None:
     """Add a trading day's begin; the newest setting of each rule may have waited for it."""
-    name = day.isoformat()
     # A day begins once: when the first event about it says, even if a later event gives another begin.
     if any(known == name for known, _ in state.sessions):
         return
