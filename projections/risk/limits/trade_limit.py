@@ -32,7 +32,7 @@ from projections.views.limits.directions import EITHER, HIGHER, Measured
 from projections.views.limits.parameters import Parameters, not_below_zero
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from eventstore import Event
     from eventstore.trading import Verdict
