@@ -108,8 +108,9 @@ def _unjudged(book: Book, account: str, at: int) -> tuple[Unjudged, ...]:
         if each.rule_id not in limits or each.limit_position in {None, limits[each.rule_id].position}
     }
     for each in book.limits.unjudged(account, at):
-        limit = limits[each.rule_id]
-        if not holds_positions(book, accounts_of(book, limit)) or not _is_readable(limit):
+        # At an instant before the log's newest time a limit is judged that was not in force yet.
+        limit = limits.get(each.rule_id)
+        if limit is None or not holds_positions(book, accounts_of(book, limit)) or not _is_readable(limit):
             found.setdefault(each.rule_id, each)
     return tuple(each for _, each in sorted(found.items()))
 

@@ -15,6 +15,7 @@ from eventstore import Batch, DuplicateEvent, Event, EventStore, InvalidEvent, M
 from eventstore.trading import AdjustmentReason, PositionSide, Side
 from projections import Book, completion
 from projections.views.executions.anomalies import TradeAnomalyKind
+from projections.views.executions.filling import Fills
 from projections.views.executions.recent_trades import RECENT_MAX
 from projections.views.executions.view import ExecutionsView
 from tests.projections.reconciling import NOON, ORDER, SECOND
@@ -221,7 +222,7 @@ def test_an_account_that_is_parked_takes_its_busts_as_given(book: Book, monkeypa
         raise ValueError(msg)
 
     with monkeypatch.context() as broken:
-        broken.setattr(ExecutionsView, "apply_beside", fail)
+        broken.setattr(Fills, "fold", fail)
         book.append(ORDER, fill("T-2", 2, 50))
     assert stated(book.append(ORDER, BUST)) == {}
     assert book.retry("executions", "A")

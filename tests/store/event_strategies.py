@@ -37,6 +37,15 @@ PLAIN: dict[type[shapes.Type] | str, st.SearchStrategy[Any]] = {
 }
 
 
+NAMED: dict[str, st.SearchStrategy[Any]] = {
+    "payout": st.none() | st.sampled_from(["moves-floor", "keeps-floor", "floor-to=0"]),
+    "haircut": st.none() | st.decimals("0", "0.99", allow_nan=False, allow_infinity=False),
+    "balance_kind": st.none() | st.sampled_from(["realized", "wallet", "net-liquidation"]),
+    "balance_tolerance": st.none() | st.decimals("0", "9.99e9", allow_nan=False, allow_infinity=False),
+}
+"""Members that take little of what their type does: nearly all that is drawn by type alone would be refused."""
+
+
 def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
     match kind:
         case shapes.Metadata(extra=dict(extra)):
@@ -50,7 +59,13 @@ def strategy_of(kind: shapes.Type) -> st.SearchStrategy[Any]:
         case shapes.DictType(key_type=key, value_type=value):
             return st.dictionaries(strategy_of(key), strategy_of(value), max_size=3)
         case shapes.StructType(cls=cls, fields=fields):
-            return st.builds(cls, **{field.name: strategy_of(field.type) for field in fields})
+            return st.builds(
+                cls,
+                **{
+                    field.name: NAMED[field.name] if field.name in NAMED else strategy_of(field.type)
+                    for field in fields
+                },
+            )
         case _:
             return PLAIN[type(kind)]
 
