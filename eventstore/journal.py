@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 from typing_extensions import override
@@ -141,11 +141,22 @@ class Source(Protocol):
     def position_at(self, recorded_at: int) -> int:
         """Return the last position that was recorded at or before an instant."""
 
+    def type_names(self) -> Sequence[str]:
+        """Return the names of the types that the log has events of, sorted."""
+
     def wait(self, position: int, timeout: float) -> bool:
         """Wait until the head is past a position, at most `timeout` seconds, and return whether it is."""
 
     def close(self) -> None:
         """Release all resources; a second call does nothing."""
+
+
+@runtime_checkable
+class RowSource(Protocol):
+    """A source that gives members of records without making records of them, which is faster where all are read."""
+
+    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
+        """Return the named members of the records that `read` would return."""
 
 
 class StoredSource(Source, Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from typing_extensions import override
@@ -10,7 +10,9 @@ from typing_extensions import override
 from eventstore.arguments import filter_of, position_of, root_of, size_of
 from eventstore.clock import timeout_of, to_ns
 from eventstore.errors import InvalidEvent, shown
+from eventstore.journal import RowSource
 from eventstore.proofs import verify
+from eventstore.record import Record
 from eventstore.streams import account_of
 
 if TYPE_CHECKING:
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from eventstore.events import Event
     from eventstore.journal import MissingTail, Query, Source, Verification
-    from eventstore.record import Record
 
     Types = Sequence[type[Event] | str] | type[Event] | str
 
 POLL_SECONDS = 0.25
+ROWS_PAGE = 10_000
+"""How many rows of a journal are read at once: 10,000 hold few megabytes."""
 
 
 class EventReader:
@@ -89,6 +92,48 @@ class EventReader:
             left -= size
             after = page[-1].position
 
+    def rows(
+        self,
+        members: Sequence[str],
+        *,
+        after: int = 0,
+        until: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield pages of tuples, oldest first: each record's position, then the named members of `Record`.
+
+        For reading much of a log into columns: a journal makes no records for it.
+        """
+        filtered = filter_of(stream, account, types)
+        first = position_of("after", after)
+        last = self.head() if until is None else min(position_of("until", until), self.head())
+        known = Record.__struct_fields__
+        if unknown := [name for name in members if name not in known]:
+            msg = f"records have no members {shown(unknown)}, only {', '.join(known)}"
+            raise InvalidEvent(msg)
+        return self._row_pages(tuple(members), first, last, filtered)
+
+    def _row_pages(
+        self, members: tuple[str, ...], after: int, last: int, filtered: Query
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        source = self._source
+        names = ("position", *members)
+        while after < last:
+            if isinstance(source, RowSource) and "log" not in members:
+                size = ROWS_PAGE
+                page = source.rows(replace(filtered, after=after, until=last, limit=size), names)
+            else:
+                size = source.page
+                records = source.read(replace(filtered, after=after, until=last, limit=size))
+                page = [tuple([getattr(record, name) for name in names]) for record in records]
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            after = page[-1][0]
+
     def follow(
         self,
         *,
@@ -125,6 +170,10 @@ class EventReader:
         """Return how many records a stream has."""
         account_of(stream)
         return self._source.version(stream)
+
+    def types(self) -> tuple[str, ...]:
+        """Return the names of the types that the log has events of, sorted."""
+        return tuple(self._source.type_names())
 
     def position_at(self, recorded_at: Times) -> int:
         """Return the last position that was recorded at or before an instant."""

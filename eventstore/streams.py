@@ -9,7 +9,7 @@ from eventstore.errors import InvalidEvent, shown
 
 NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}")
 ENTITY_BYTES_MAX = 128
-_ESCAPED_SLASH = "%2F"
+ESCAPED_SLASH = "%2F"
 SEPARATOR = "\0"
 """Between the parts of a composite key: no name and no text that is stored contains it."""
 _RULE = "a stream is category/account/entity, for example order/ACC1/O-17 ('-' where a part does not apply)"
@@ -27,7 +27,7 @@ def account_of(stream: str) -> str:
 def _account_of(stream: str) -> str:
     parts = stream.split("/")
     if len(parts) != 3:  # noqa: PLR2004 - category, account, entity
-        msg = f"{shown(stream)}: {_RULE}; a slash inside the entity is written {_ESCAPED_SLASH}"
+        msg = f"{shown(stream)}: {_RULE}; a slash inside the entity is written {ESCAPED_SLASH}"
         raise InvalidEvent(msg)
     category, account, entity = parts
     check_name("category", category)
@@ -60,12 +60,12 @@ def check_pattern(pattern: str) -> str:
 
 def stream_of(category: str, account: str, entity: str) -> str:
     """Return the name of a stream, whatever its entity is called: a slash in it is escaped."""
-    return f"{category}/{account}/{entity.replace('/', _ESCAPED_SLASH)}"
+    return f"{category}/{account}/{entity.replace('/', ESCAPED_SLASH)}"
 
 
 def unescaped(entity: str) -> str:
     """Return what an entity of a stream's name is called: `stream_of` the other way round."""
-    return entity.replace(_ESCAPED_SLASH, "/")
+    return entity.replace(ESCAPED_SLASH, "/")
 
 
 def prefix_end(prefix: str) -> str:

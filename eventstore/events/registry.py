@@ -233,6 +233,11 @@ def by_name(name: str) -> EventType | None:
     return _by_name.get(name)
 
 
+def registered_names() -> tuple[str, ...]:
+    """Return the names under which classes are registered, sorted."""
+    return tuple(sorted(_by_name))
+
+
 def type_names(types: object) -> tuple[str, ...] | None:
     """Return event classes or names as names; None stays None, which means every type."""
     if types is None:

@@ -184,6 +184,9 @@ class MemoryJournal:
         every = merkle.Frontier().grow([record.digest for record in self._records])
         return [node for node in every if node.level == level and first <= node.number <= last]
 
+    def type_names(self) -> Sequence[str]:
+        return sorted({kind.name for kind in self.types()})
+
     def types(self) -> Sequence[TypeRow]:
         self.check_open()
         return [kind for _, kind in sorted(self._types.items())]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from eventstore.errors import Closed, Gap, Refused
-from eventstore.influx.client import EVENT_ROWS, ResponseTooLarge
+from eventstore.influx.client import EVENT_ROWS, UNTYPED_ROWS, ResponseTooLarge
 from eventstore.influx.points import CHECK_HINT, EVENT_COLUMNS, EVENTS, FIELDS, Decoder, ForeignPoint, PointRow
 from eventstore.influx.read import queries
 from eventstore.influx.read.queries import QueryClient, validate_positions
@@ -126,6 +126,14 @@ class InfluxSource:
                 "ORDER BY time DESC LIMIT 1"
             )
             return int(rows[0][1]) if rows else 0
+
+    def type_names(self) -> Sequence[str]:
+        with self._lock:
+            self._check_open()
+            values, _ = self._queries.rows(
+                UNTYPED_ROWS, f"SHOW TAG VALUES FROM {EVENTS} WITH KEY = type WHERE log = $log"
+            )
+            return sorted({str(row[1]) for row in values})
 
     def wait(self, position: int, timeout: float) -> bool:
         deadline = time.monotonic() + timeout

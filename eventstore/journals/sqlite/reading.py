@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -96,6 +96,13 @@ class SqliteSource:
         head = self.head()
         with self._reader() as reader:
             return rows.position_at(reader, recorded_at, head)
+
+    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
+        with self._reader() as reader:
+            return rows.members(reader, query, members)
+
+    def type_names(self) -> Sequence[str]:
+        return sorted({kind.name for kind in self.types()})
 
     def types(self) -> Sequence[TypeRow]:
         with self._reader() as reader:

@@ -26,6 +26,9 @@ COLUMNS = (
     "position, version, recorded_at, digest"
 )
 
+_COLUMN_OF = dict(zip(Record.__struct_fields__, (*COLUMNS.split(", "), "?"), strict=True))
+del _COLUMN_OF["log"]
+
 INSERT = (
     "INSERT INTO event (id, stream, type, schema, occurred_at, data, actor, note, correlation_id, causation_id, "
     "position, version, recorded_at, digest, account) VALUES (?,?,?,?,?,CAST(? AS TEXT),?,?,?,?,?,?,?,?,?)"
@@ -38,9 +41,18 @@ _measures_of = msgspec.json.Decoder(tuple[str, ...]).decode
 
 def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
     """Return one page of records, oldest first."""
-    sql, values = _statement(connection, query)
+    sql, values = _statement(connection, query, f"{COLUMNS}, ?")
     try:
         return list(itertools.starmap(Record, connection.execute(sql, [log, *values])))
+    except UnicodeDecodeError as e:
+        raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
+
+
+def members(connection: apsw.Connection, query: Query, names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return members of one page of records, oldest first; raise KeyError for one that records do not have."""
+    sql, values = _statement(connection, query, ", ".join([_COLUMN_OF[name] for name in names]))
+    try:
+        return list(connection.execute(sql, values))
     except UnicodeDecodeError as e:
         raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
 
@@ -77,7 +89,7 @@ def _not_text(connection: apsw.Connection, after: int) -> int:
         position = int(row[0])
 
 
-def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any]]:
+def _statement(connection: apsw.Connection, query: Query, columns: str) -> tuple[str, list[Any]]:
     where = ["position > ?"]
     values: list[Any] = [query.after]
     order, source = "position", "event"
@@ -106,7 +118,7 @@ def _statement(connection: apsw.Connection, query: Query) -> tuple[str, list[Any
     if query.types is not None:
         where.append(f"type IN ({_marks(query.types)})")
         values += query.types
-    sql = f"SELECT {COLUMNS}, ? FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - no user's text
+    sql = f"SELECT {columns} FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - no user's text
     return sql, [*values, query.limit]
 
 
