@@ -26,8 +26,9 @@ from eventstore.streams import account_of
 from projections import completion
 from projections.builtin import BuiltinQueries, builtin_views
 from projections.cuts.background import BackgroundCut
-from projections.fold import Fold, as_decoded, gc_disabled
+from projections.fold import Fold, as_decoded
 from projections.fold_reader import FoldReader
+from projections.garbage import gc_disabled
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
 from projections.rebuilding import rebuild, retry

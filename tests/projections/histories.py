@@ -19,6 +19,7 @@ from projections import View
 from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.view import is_volatile
+from projections.view_states import state_of
 from projections.views.limits.view import LimitsView
 from projections.views.lockouts.view import LockoutsView
 from projections.views.orders.view import OrdersView
@@ -90,7 +91,8 @@ def states(fold: Fold) -> dict[tuple[str, str], Any]:
         for name, view_state in fold.slots.items()
         # What is volatile is each book's own.
         if not is_volatile(view_state.view)
-        for partition, state in view_state.states.items()
+        for partition in list(view_state.states)
+        for state in [state_of(view_state, partition)]
     }
 
 
