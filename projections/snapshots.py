@@ -16,7 +16,7 @@ from projections.cuts.file import CutFile, OtherFormatError
 from projections.cuts.keys import signing_key
 from projections.cuts.search import Loaded, Search, StoredPart
 from projections.cuts.states import Packed, encoded, lineage_of, pack
-from projections.cuts.troubles import DamagedError, Kind, SnapshotWarning, Troubles, UnusableError
+from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
 from projections.view import is_volatile
 from projections.view_states import state_of
 
@@ -143,7 +143,7 @@ class Snapshots:
                 return log_position
         why = "other processes keep changing it" if error is None else f"it was damaged each time ({error})"
         msg = f"no snapshot could be written to {self.path} in {ATTEMPTS_MAX} attempts: {why}"
-        raise UnusableError(Kind.CHANGING, msg) from error
+        raise UnusableError(TroubleKind.CHANGING, msg) from error
 
     def _collected_parts(
         self, fold: Fold, log_id: bytes, leave_out: Collection[str], missing: Mapping[str, Collection[str]]
@@ -291,7 +291,9 @@ class Snapshots:
         """Keep other threads from the file; with `wait_seconds`, yield False where another holds it for longer."""
         held = self._using.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
         if not held and wait_seconds is None:
-            raise UnusableError(Kind.BUSY, f"{self.path} has been used by another thread for over {WAIT_SECONDS:g} s")
+            raise UnusableError(
+                TroubleKind.BUSY, f"{self.path} has been used by another thread for over {WAIT_SECONDS:g} s"
+            )
         try:
             yield held
         finally:

@@ -142,7 +142,7 @@ class PageDecoder:
         }
 
     def _members_of(self, name: str) -> tuple[tuple[Member, Column], ...]:
-        """Return the members of a type that are wanted, each with the column that it fills here."""
+        """Return the members of a type that are asked for, each with the column that it fills here."""
         known = self._members.get(name)
         if known is None:
             known = self._members[name] = tuple(

@@ -52,7 +52,7 @@ def test_partitions_are_named_before_they_are_decoded(store: EventStore) -> None
         assert undecoded(book) >= set(ACCOUNTS)
 
 
-def test_what_is_folded_goes_on_from_the_state_of_the_cut(store: EventStore) -> None:
+def test_what_is_folded_continues_from_the_state_of_the_cut(store: EventStore) -> None:
     with projections.open(store) as book:
         book.append("trade/A/U", bought("U", 3))
         assert undecoded(book) & set(ACCOUNTS) == {"B", "C"}
@@ -121,7 +121,7 @@ def test_a_state_that_cannot_be_decoded_stops_its_account_alone_until_it_is_fold
     store: EventStore, *, is_asked_first: bool
 ) -> None:
     with projections.open(store) as book:
-        broken = pack(b"\xc1 is no state")
+        broken = pack(b"\xc1 cannot be decoded")
         decoder = msgspec.msgpack.Decoder(type(book._fold.slots["executions"].view.initial()))
         book._fold.slots["executions"].states["A"] = Undecoded(broken, broken.digest, decoder)
         if is_asked_first:
