@@ -22,6 +22,7 @@ from projections.view import is_volatile
 from projections.view_states import state_of
 from projections.views.limits.view import LimitsView
 from projections.views.lockouts.view import LockoutsView
+from projections.views.notes import NotesView
 from projections.views.orders.view import OrdersView
 from projections.views.sessions import SessionsView
 from tests.projections.random_facts import ACCOUNTS, MAKERS, SECOND, START, STRETCH, Fact
@@ -34,6 +35,7 @@ def views() -> list[View[Any]]:
         LockoutsView(ended_max=1),
         SessionsView(days_max=2),
         LimitsView(settings_max=2),
+        NotesView(kept_max=2),
     ]
     small = {view.name: view for view in bounded}
     return [small.get(view.name, view) for view in builtin_views() if view.name not in {"quotes", "timers"}]
