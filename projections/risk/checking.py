@@ -9,6 +9,7 @@ import msgspec
 
 from eventstore import StoreError
 from eventstore.clock import derived_from, question_ns
+from eventstore.readable import Readable
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
@@ -37,7 +38,7 @@ REASON_MAX = 500
 _PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(Readable, msgspec.Struct, frozen=True):
     """The answer of a check: the worst verdict, each rule's finding, and a reason that a trader can read."""
 
     verdict: Verdict

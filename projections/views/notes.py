@@ -9,13 +9,14 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
+from eventstore.readable import Readable
 from eventstore.trading import NoteAdded
 from projections.view import BookReader, View
 
 KEPT_MAX = 1_000
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class Note(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One note: about what (`target`, see NoteAdded), by whom, and when it was written (UNIX ns).
 
     `id` is that of the note's record, `position` its log position.

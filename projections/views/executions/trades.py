@@ -7,6 +7,7 @@ from typing import overload
 import msgspec
 
 from eventstore import Instant, Record
+from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import OrderFilled, PositionSide, Side, TradeExecuted
 from projections.decimals import FIXED, ZERO
@@ -36,7 +37,7 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
     busted: int = 0
 
 
-class Trade(msgspec.Struct, frozen=True, kw_only=True):
+class Trade(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One trade as it stands now: `fee` includes fees that came later, `quantity` and `price` a correction.
 
     `order_id` is None for a trade without an order in this log. `fee` is in `fee_currency`, None if no currency was
