@@ -153,11 +153,11 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class RowSource(Protocol):
+class ColumnSource(Protocol):
     """A source that gives members of records without making records of them, which is faster where all are read."""
 
-    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
-        """Return the named members of the records that `read` would return."""
+    def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
+        """Return a list for each of the named members, of the records that `read` would return."""
 
 
 class StoredSource(Source, Protocol):

@@ -50,13 +50,14 @@ class Column(msgspec.Struct, frozen=True):
 class Member(msgspec.Struct, frozen=True):
     """A member of an event's class, the column that it fills, and its value where it is left out.
 
-    `is_ambiguous`: null in the data and left out of it are two values.
+    `is_ambiguous`: null in the data and left out of it are two values. `is_required`: without it there is no event.
     """
 
     name: str
     column: Column
     default: Any = None
     is_ambiguous: bool = False
+    is_required: bool = False
 
 
 RECORD = (
@@ -113,7 +114,8 @@ def _member(field: Any) -> Member:  # noqa: ANN401 - msgspec's Field
     if default is msgspec.NODEFAULT:
         default = None
     is_optional = isinstance(field.type, inspect.UnionType) and field.type.includes_none
-    return Member(field.name, Column(name, kind, values), default, is_ambiguous=default is not None and is_optional)
+    is_ambiguous = default is not None and is_optional
+    return Member(field.name, Column(name, kind, values), default, is_ambiguous, field.required)
 
 
 def _kind_of(declared: Any) -> tuple[Kind, tuple[str, ...]]:  # noqa: ANN401 - any type of msgspec's

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eventstore import InvalidEvent
 from eventstore.errors import shown
+from projections.analysis.ahead import ahead
 from projections.analysis.columns import OF_RECORDS, RECORD, Column, Kind, exact_of, united
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
@@ -86,19 +87,23 @@ def _batches(
 ) -> Iterator[Any]:
     read, kept = _with_filters(columns, selection)
     decoder = PageDecoder(read, exact)
+
+    def decoded(page: list[list[Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
+        return page[0][-1], _filtered(decoder.batch(page), selection).select(kept)
+
     with opened(store) as reader, Progress(selection.until - selection.after, progress) as shown_progress:
-        for page in reader.rows(
+        pages = reader.columns(
             decoder.members,
             after=selection.after,
             until=selection.until,
             stream=selection.stream,
             account=selection.account,
             types=selection.types,
-        ):
-            batch = _filtered(decoder.batch(page), selection)
-            shown_progress.at(page[-1][0] - selection.after)
+        )
+        for last, batch in ahead(decoded, pages):
+            shown_progress.at(last - selection.after)
             if batch.num_rows:
-                yield batch.select(kept)
+                yield batch
 
 
 def _with_filters(columns: Sequence[Column], selection: Selection) -> tuple[list[Column], list[str]]:
