@@ -33,7 +33,8 @@ def array_of(values: Sequence[Any], column: Column, exact: Exact) -> Any:  # noq
         case Kind.DECIMAL:
             return _decimals(values, column, exact)
         case Kind.ENUM:
-            return _dictionary(pa.array([_text(value) for value in values], pa.string()), column)
+            texts = [value if type(value) is str else _text(value) for value in values]
+            return _dictionary(pa.array(texts, pa.string()), column)
         case Kind.TEXT | Kind.JSON:
             return pa.array([value if type(value) is str else _text(value) for value in values], target)
         case Kind.INSTANT | Kind.DURATION | Kind.INTEGER:
