@@ -1,5 +1,6 @@
 """History for analysts: frames, SQL, replays and plots of what a log holds, exact and fast."""
 
+from projections.analysis import plot
 from projections.analysis.columns import Kind
 from projections.analysis.days import days
 from projections.analysis.events import EventSet, events
@@ -9,3 +10,4 @@ from projections.analysis.orders import orders
 from projections.analysis.round_trips import round_trips
 
 __all__ = ["EventSet", "Frame", "Kind", "days", "events", "fills", "orders", "round_trips"]
+__all__ = ["EventSet", "Frame", "Kind", "events", "plot"]

@@ -1,0 +1,54 @@
+"""What the plots read from a store: the frames of this package, and the zone of an account's trading days."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from typing_extensions import Unpack
+
+from eventstore import InvalidEvent
+from eventstore.trading import SessionOpened, SessionReset
+from projections.analysis.plot.given import is_store
+from projections.analysis.sources import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventstore.clock import Times
+    from projections.analysis.frame import Frame
+
+__all__ = ["RangeOptions", "StatesOptions", "Unpack", "account_zone", "frame"]
+
+
+class RangeOptions(TypedDict, total=False):
+    """The range of a frame, where a plot is given a store, and whether its progress is shown."""
+
+    start: Times | None
+    stop: Times | None
+    progress: bool | None
+
+
+class StatesOptions(RangeOptions, total=False):
+    """The same for a frame of states at instants, and how far apart these are."""
+
+    every: Any
+
+
+def frame(name: str) -> Callable[..., Frame]:
+    """Return the function of the package that makes a frame."""
+    return getattr(importlib.import_module("projections.analysis"), name)  # type: ignore[no-any-return]
+
+
+def account_zone(data: object, account: str | None) -> str | None:
+    """Return the zone that the account's latest session recorded; None for a frame, and where none is recorded."""
+    if account is None or not is_store(data):
+        return None
+    zone = None
+    with opened(data) as reader:  # type: ignore[arg-type] # a store
+        for record in reader.read(stream=f"session/{account}/", types=(SessionOpened, SessionReset)):
+            # A record that cannot be read must not cost the plot.
+            with contextlib.suppress(InvalidEvent):
+                zone = getattr(record.event, "zone", None) or zone
+    return zone
