@@ -36,7 +36,7 @@ def days(
     A day whose net result is missing, or that of one of its sessions, is a gap that is marked as unknown.
     Raises InvalidEvent for rows in several currencies, and for a column of another kind.
     """
-    rows = rows_of(data, lambda: frame("days")(data, account, **options), options, COLUMNS)
+    rows = rows_of(data, lambda: frame("days")(data, account=account, **options), options, COLUMNS)
     rows = rows.only("account", account)
     rows, currency = rows.one("currency", currency, "currencies")
     drawn = canvas.axes(ax)

@@ -8,7 +8,7 @@ from projections.analysis.libraries import library
 from projections.analysis.plot import canvas, lines
 from projections.analysis.plot.given import Rows, is_store, rows_of
 from projections.analysis.plot.lockouts import lockout_bands, lockouts_of
-from projections.analysis.plot.reading import account_zone, frame
+from projections.analysis.plot.reading import EACH_TRADE, account_zone, frame
 
 if TYPE_CHECKING:
     import datetime
@@ -31,18 +31,19 @@ def equity(
 
     `data`: a store, or a frame such as `analysis.equity` gives, with the columns at, equity and, where they are known,
     account, currency, high_water, drawdown, floor and status. `lockouts`: a frame such as `analysis.lockouts` gives; a
-    store's are read from it. `options` are those of `analysis.equity`, for a store. The times are in `zone`, else in
-    the account's zone where a store records it, else in UTC.
+    store's are read from it. `options` are those of `analysis.equity`, for a store; `every` is each trade by default.
+    The times are in `zone`, else in the account's zone where a store records it, else in UTC.
 
     Equity holds until the next row. Where it is STALE it is dotted, where it is UNKNOWN there is a gap.
     Raises InvalidEvent for rows of several accounts, or in several currencies, and for a column of another kind.
     """
-    rows = rows_of(data, lambda: frame("equity")(data, account, **options), options, COLUMNS)
+    asked = {"every": EACH_TRADE, **options}
+    rows = rows_of(data, lambda: frame("equity")(data, account, **asked), options, COLUMNS)
     rows, account = rows.one("account", account, "accounts")
     rows, currency = rows.one("currency", None, "currencies")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))
     if lockouts is None and is_store(data):
-        lockouts = frame("lockouts")(data, account, progress=options.get("progress"))
+        lockouts = frame("lockouts")(data, account=account, progress=options.get("progress"))
     locked = lockouts_of(lockouts, account)
     drawn = canvas.axes(ax)
     canvas.plain(drawn)

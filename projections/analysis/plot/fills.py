@@ -45,7 +45,7 @@ def fills(
     The area of a marker stands for the quantity. Fills with anomalies are ringed; those without a price are counted.
     Raises InvalidEvent for rows of several symbols, and for a column of another kind.
     """
-    rows = rows_of(data, lambda: frame("fills")(data, account, symbol=symbol, **options), options, COLUMNS)
+    rows = rows_of(data, lambda: frame("fills")(data, account=account, symbol=symbol, **options), options, COLUMNS)
     rows = rows.only("account", account)
     rows, symbol = rows.one("symbol", symbol, "symbols")
     rows, currency = rows.one("currency", None, "currencies")

@@ -8,7 +8,7 @@ from projections.analysis.libraries import library
 from projections.analysis.plot import canvas, lines
 from projections.analysis.plot.given import Rows, is_store, rows_of
 from projections.analysis.plot.lockouts import lockout_bands, lockouts_of
-from projections.analysis.plot.reading import account_zone, frame
+from projections.analysis.plot.reading import EACH_TRADE, account_zone, frame
 
 if TYPE_CHECKING:
     import datetime
@@ -36,19 +36,20 @@ def headroom(
 
     `data`: a store, or a frame such as `analysis.headroom` gives, with the columns at, rule_id and share and, where
     they are known, account and status. `rule` chooses one limit. `lockouts`: a frame such as `analysis.lockouts` gives;
-    a store's are read from it. `options` are those of `analysis.headroom`, for a store. The times are in `zone`, else
-    in the account's zone where a store records it, else in UTC.
+    a store's are read from it. `options` are those of `analysis.headroom`, for a store; `every` is each trade by
+    default. The times are in `zone`, else in the account's zone where a store records it, else in UTC.
 
     100 % is an unused limit, 0 % one that is reached. A share holds until the limit's next row; where it is STALE it is
     dotted, where it is missing or UNKNOWN there is a gap. Limits that compare no figure are named below the title.
     Raises InvalidEvent for rows of several accounts, and for a column of another kind.
     """
-    rows = rows_of(data, lambda: frame("headroom")(data, account, **options), options, COLUMNS)
+    asked = {"every": EACH_TRADE, **options}
+    rows = rows_of(data, lambda: frame("headroom")(data, account, **asked), options, COLUMNS)
     rows, account = rows.one("account", account, "accounts")
     rows = rows.only("rule_id", rule).in_order("at")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))
     if lockouts is None and is_store(data):
-        lockouts = frame("lockouts")(data, account, progress=options.get("progress"))
+        lockouts = frame("lockouts")(data, account=account, progress=options.get("progress"))
     locked = lockouts_of(lockouts, account)
     drawn = canvas.axes(ax)
     canvas.plain(drawn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from typing_extensions import Unpack
 
@@ -15,11 +15,12 @@ from projections.analysis.sources import opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import timedelta
 
     from eventstore.clock import Times
     from projections.analysis.frame import Frame
 
-__all__ = ["RangeOptions", "StatesOptions", "Unpack", "account_zone", "frame"]
+__all__ = ["EACH_TRADE", "RangeOptions", "StatesOptions", "Unpack", "account_zone", "frame"]
 
 
 class RangeOptions(TypedDict, total=False):
@@ -31,9 +32,14 @@ class RangeOptions(TypedDict, total=False):
 
 
 class StatesOptions(RangeOptions, total=False):
-    """The same for a frame of states at instants, and how far apart these are."""
+    """The same for a frame of states: at which instants, each trade by default, and with which prices."""
 
-    every: Any
+    every: timedelta | str | None
+    prices: object
+    stale_after: timedelta | int | None
+
+
+EACH_TRADE = "trade"
 
 
 def frame(name: str) -> Callable[..., Frame]:
