@@ -9,5 +9,4 @@ from projections.analysis.frame import Frame
 from projections.analysis.orders import orders
 from projections.analysis.round_trips import round_trips
 
-__all__ = ["EventSet", "Frame", "Kind", "days", "events", "fills", "orders", "round_trips"]
-__all__ = ["EventSet", "Frame", "Kind", "events", "plot"]
+__all__ = ["EventSet", "Frame", "Kind", "days", "events", "fills", "orders", "plot", "round_trips"]

@@ -18,7 +18,7 @@ from projections.analysis.frame import Frame
 from projections.analysis.keeping import Keep
 from projections.analysis.sources import OCCURRED, opened, selection_of
 from projections.decimals import FIXED, ZERO
-from projections.fold import gc_disabled
+from projections.garbage import gc_disabled
 from projections.views.executions.ledger_entry import split_key
 from projections.views.executions.pnl_totals import to_currency
 

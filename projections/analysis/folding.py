@@ -18,8 +18,9 @@ from projections.analysis.columns import Kind, arrow_schema
 from projections.analysis.decoding import Stored
 from projections.analysis.libraries import arrow
 from projections.analysis.progress import Progress
-from projections.fold import Fold, gc_disabled
+from projections.fold import Fold
 from projections.fold_reader import FoldReader
+from projections.garbage import gc_disabled
 from projections.reading import tail
 from projections.view import SHARED
 

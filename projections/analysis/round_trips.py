@@ -15,7 +15,7 @@ from projections.analysis.sources import OCCURRED, opened, selection_of
 from projections.analysis.tags import together
 from projections.analysis.trip_items import OpenItems, TripItems, figures_of, split_trips
 from projections.decimals import FIXED
-from projections.fold import gc_disabled
+from projections.garbage import gc_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -40,7 +40,7 @@ def lock_of(name: str) -> str:
 
 
 def locks(directory: Path) -> list[Path]:
-    """Return the files that are or were locked for any set, also for one whose accounts nobody knows."""
+    """Return the files that are or were locked for any set, also for one whose accounts are unknown."""
     return list(directory.glob(f"policies{_MARK}*.lock"))
 
 
