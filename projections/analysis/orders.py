@@ -157,6 +157,13 @@ class _KeptOrdersView(OrdersView):
         self.times: dict[str, _Times] = {}
 
     @override
+    def initial(self) -> OrdersState:
+        state = super().initial()
+        # What is late is forgotten in a part: it is there before anything has been evicted.
+        self.tiers.part_of(state)
+        return state
+
+    @override
     def apply(self, state: OrdersState, event: Event, record: Record) -> None:
         super().apply(state, event, record)
         stream, at = record.stream, record.occurred_at
