@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -14,10 +15,11 @@ from eventstore.events import codec
 from eventstore.events.registry import by_class
 from eventstore.trading import OrderSubmitted
 from projections.analysis.arrays import array_of
-from projections.analysis.columns import Kind, arrow_schema
+from projections.analysis.columns import PRECISION, SCALE, Kind, arrow_schema
 from projections.analysis.decoding import Stored
 from projections.analysis.libraries import arrow
 from projections.analysis.progress import Progress
+from projections.decimals import EXACTLY
 from projections.fold import Fold
 from projections.fold_reader import FoldReader
 from projections.garbage import gc_disabled
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from projections.analysis.sources import Selection
     from projections.view import View
 
+_LAST_DIGIT = Decimal((0, (1,), -SCALE))
 ROWS_AT_ONCE = 20_000
 """How many rows a batch of a folded frame has: a batch holds Python's values of so many at once."""
 
@@ -120,13 +123,21 @@ def strategies_of(reader: EventReader, selection: Selection) -> dict[str, str]:
     return {stream: strategy for stream, strategy in found.items() if strategy is not None}
 
 
-def batches_of(rows: Iterable[Sequence[Any]], columns: Sequence[Column], exact: Exact) -> Iterator[Any]:
-    """Yield rows, each with a value for every column, as Arrow batches."""
+def batches_of(
+    rows: Iterable[Sequence[Any]], columns: Sequence[Column], exact: Exact, means: frozenset[str] = frozenset()
+) -> Iterator[Any]:
+    """Yield rows, each with a value for every column, as Arrow batches.
+
+    `means` are columns of quotients, which have no end in general: as decimal128 they are rounded.
+    """
     schema, left = arrow_schema(columns, exact), iter(rows)
     while some := list(itertools.islice(left, ROWS_AT_ONCE)):
         with gc_disabled():
-            by_column = zip(columns, zip(*some, strict=True), strict=True)
-            arrays = [array_of(_plain(values, column.kind), column, exact) for column, values in by_column]
+            by_column = [
+                (column, _rounded(values) if exact is True and column.name in means else _plain(values, column.kind))
+                for column, values in zip(columns, zip(*some, strict=True), strict=True)
+            ]
+            arrays = [array_of(values, column, exact) for column, values in by_column]
             batch = arrow().RecordBatch.from_arrays(arrays, schema=schema)
         yield batch
 
@@ -138,3 +149,12 @@ def _plain(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
     if kind is Kind.JSON:
         return ["[]" if value == () else value for value in values]
     return values
+
+
+def _rounded(values: Sequence[Any]) -> Sequence[Any]:
+    # One that is too large for as many digits is refused as it is, by its name.
+    fits = PRECISION - SCALE
+    return [
+        value if value is None or value.adjusted() >= fits else value.quantize(_LAST_DIGIT, context=EXACTLY)
+        for value in values
+    ]

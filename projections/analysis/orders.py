@@ -59,6 +59,7 @@ ORDERS = (
 )
 """The columns of orders."""
 _ORDER_TYPES = frozenset(ORDER_TYPES)
+_MEANS = frozenset({"average_price"})
 
 
 class OrderRow(NamedTuple):
@@ -103,7 +104,7 @@ def orders(
     Also those that the book has evicted. `symbol` is any name of a contract, `strategy` the one that the order was
     submitted with, `tag` one of its records' or of its stream's. `submitted_at` is when it was submitted, null for an
     order that never was; `updated_at` is when the last record happened that concerns it, `first_record` and
-    `last_record` are log positions.
+    `last_record` are log positions. `average_price` is rounded to nine decimals with exact=True.
 
     `start` (included) and `stop` (not) bound when it was submitted or, if it was not, when its first record happened;
     with time="recorded", when its first record was recorded, and nothing recorded later is known.
@@ -114,7 +115,8 @@ def orders(
 
     def batches() -> Iterator[object]:
         with opened(store) as reader:
-            yield from batches_of(order_rows(reader, selection, choice, progress=progress), ORDERS, asked)
+            rows = order_rows(reader, selection, choice, progress=progress)
+            yield from batches_of(rows, ORDERS, asked, _MEANS)
 
     return Frame(ORDERS, batches, exact=asked, title="orders")
 

@@ -55,6 +55,7 @@ ROUND_TRIPS = (
     Column("other_fees", Kind.JSON),
 )
 """The columns of round trips."""
+_MEANS = frozenset({"entry_price", "exit_price"})
 
 
 class RoundTripRow(NamedTuple):
@@ -99,11 +100,14 @@ def round_trips(
     """Return the round trips of a history, a row each, by account in the order in which they ended.
 
     One lasts from flat to flat: a fill through zero ends one, which takes its fee, and begins the next. `direction` is
-    LONG or SHORT; `quantity` is all that was opened, `entry_price` and `exit_price` the mean prices of what was opened
-    and closed. `gross` is money before fees, null where the contract's multiplier or a price is missing; `net` is less
-    the `fees`, and null if some are in another currency: these are in `other_fees`. `trading_day` is the one it ended
-    in. `strategy` is that of all its orders, null if they differ; `tags` are those of its trades. Round trips of an
-    account that was reopened are those since then.
+    LONG or SHORT; `quantity` is all that was opened, `entry_price` and `exit_price` are the mean prices of what was
+    opened and closed, rounded to nine decimals with exact=True. `gross` is money before fees, null where the contract's
+    multiplier or a price is missing; `net` is less the `fees`, and null if some are in another currency: these are in
+    `other_fees`. `trading_day` is the one it ended in. `strategy` is that of all its orders, null if they differ;
+    `tags` are those of its trades and of its day. Round trips of an account that was reopened are those since then.
+
+    A correction counts for the round trip of its trade, if that is among the account's last 100, else for the one in
+    progress: then `gross` is not what the prices alone say.
 
     `start` (included) and `stop` (not) bound when it ended; with time="recorded", when the record that ended it was
     recorded, and nothing recorded later is known.
@@ -120,7 +124,7 @@ def round_trips(
     def batches() -> Iterator[object]:
         with opened(store) as reader:
             rows = round_trip_rows(reader, selection, choice, paths=paths, progress=progress)
-            yield from batches_of(rows, ROUND_TRIPS, asked)
+            yield from batches_of(rows, ROUND_TRIPS, asked, _MEANS)
 
     return Frame(ROUND_TRIPS, batches, exact=asked, title="round trips")
 
