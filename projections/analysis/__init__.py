@@ -7,6 +7,7 @@ from projections.analysis.events import EventSet, events
 from projections.analysis.fills import fills
 from projections.analysis.frame import Frame
 from projections.analysis.orders import orders
+from projections.analysis.reporting import report
 from projections.analysis.round_trips import round_trips
 
-__all__ = ["EventSet", "Frame", "Kind", "days", "events", "fills", "orders", "plot", "round_trips"]
+__all__ = ["EventSet", "Frame", "Kind", "days", "events", "fills", "orders", "plot", "report", "round_trips"]

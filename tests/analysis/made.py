@@ -29,11 +29,17 @@ _KINDS = {
     "revocable": Kind.BOOLEAN,
 }
 
-EQUITY = ("at", "account", "currency", "balance", "unrealized", "equity", "high_water", "drawdown", "floor", "status")
-FILLS = ("occurred_at", "account", "symbol", "side", "quantity", "price", "currency", "anomalies")
-DAYS = ("account", "trading_day", "session", "currency", "net")
-HEADROOM = ("at", "account", "rule_id", "kind", "figure", "limit", "left", "share", "status", "why")
-LOCKOUTS = ("account", "rule_id", "scope", "allows", "set_at", "ended_at", "until", "revocable", "reason")
+_EQUITY = "at account currency balance unrealized equity high_water drawdown floor status why"
+_FILLS = "occurred_at account symbol side quantity price currency anomalies"
+_DAYS = "account trading_day session currency realized fees funding net trades wins losses win_rate"
+_HEADROOM = "at account rule_id kind figure limit left share status why"
+_LOCKOUTS = "account rule_id scope allows set_at ended_at until reason set_position"
+_ROUND_TRIPS = "account symbol direction entry_at exit_at duration quantity entry_price exit_price gross fees net"
+_POSITIONS = "at account symbol side quantity average_price currency status"
+
+EQUITY, FILLS, DAYS = tuple(_EQUITY.split()), tuple(_FILLS.split()), tuple(_DAYS.split())
+HEADROOM, LOCKOUTS, POSITIONS = tuple(_HEADROOM.split()), tuple(_LOCKOUTS.split()), tuple(_POSITIONS.split())
+ROUND_TRIPS = (*_ROUND_TRIPS.split(), "currency", "trading_day", "strategy")
 
 
 def made(names: Sequence[str], rows: Sequence[Mapping[str, Any]], *, exact: Exact = False) -> Frame:

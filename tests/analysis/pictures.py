@@ -51,8 +51,9 @@ def bars(ax: Axes, named: str) -> list[tuple[float, float]]:
     assert legend is not None
     assert any(text.get_text().startswith(named) for text in legend.get_texts())
     for shown in ax.collections:
-        hatch, face = shown.get_hatch(), tuple(np.atleast_2d(shown.get_facecolor())[0][:3])
-        kind = {"/////": "STALE", "\\\\": "locked out"}.get(hatch or "", "UNKNOWN" if face == (0, 0, 0) else "")
+        faces = np.atleast_2d(shown.get_facecolor()).tolist()
+        plain = "UNKNOWN" if faces and faces[0][:3] == [0, 0, 0] else ""
+        kind = {"/////": "STALE", "\\\\": "locked out"}.get(shown.get_hatch() or "", plain)
         if kind == named:
             across = [np.asarray(path.vertices, dtype=float)[:, 0] for path in shown.get_paths()]
             ends = [((each.min() - OPEN_DAY) * 1440, (each.max() - OPEN_DAY) * 1440) for each in across]

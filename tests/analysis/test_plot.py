@@ -24,6 +24,7 @@ from tests.analysis.made import (
     HEADROOM,
     LOCKOUTS,
     OPENS_AT,
+    POSITIONS,
     at,
     equity_row,
     fill_row,
@@ -110,6 +111,20 @@ def test_headroom_names_limits_without_a_figure_and_marks_those_unjudged() -> No
     assert "no figure to compare: blackout" in texts(ax)
     assert bars(ax, "UNKNOWN") == [(0, 20)]
     assert list(ax.lines[0].get_ydata())[:1] == [50]
+
+
+def test_positions_have_a_lane_each_and_a_gap_where_one_is_unknown() -> None:
+    held = {"account": "ACC1", "side": "NET", "status": "KNOWN"}
+    rows = [{**held, "at": at(m), "symbol": "ESZ5", "quantity": Decimal(q)} for m, q in ((0, 2), (10, -4), (20, 0))]
+    rows += [{**held, "at": at(m), "symbol": "NQZ5", "quantity": Decimal(1)} for m in (0, 10, 20)]
+    rows[-1] |= {"status": "UNKNOWN"}
+    rows[-2] |= {"status": "UNKNOWN"}
+    ax = plot.positions(made(POSITIONS, rows))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["ESZ5", "NQZ5"]
+    assert {"long", "short", "largest quantity 4"} <= set(texts(ax).splitlines())
+    assert bars(ax, "UNKNOWN") == [(10, 20)]
+    both = made(POSITIONS, [{**row, "side": side} for row in rows[:1] for side in ("LONG", "SHORT")])
+    assert [label.get_text() for label in plot.positions(both).get_yticklabels()] == ["ESZ5 LONG", "ESZ5 SHORT"]
 
 
 def test_fills_without_a_price_are_counted_and_those_with_anomalies_ringed() -> None:

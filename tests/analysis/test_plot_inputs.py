@@ -23,6 +23,7 @@ from tests.analysis.made import (
     HEADROOM,
     LOCKOUTS,
     OPENS_AT,
+    POSITIONS,
     equity_row,
     fill_row,
     headroom_row,
@@ -31,7 +32,7 @@ from tests.analysis.made import (
 )
 from tests.analysis.pictures import CHICAGO, png, texts
 
-EMPTY = {"equity": EQUITY, "fills": FILLS, "days": DAYS, "headroom": HEADROOM}
+EMPTY = {"equity": EQUITY, "fills": FILLS, "days": DAYS, "headroom": HEADROOM, "positions": POSITIONS}
 
 
 @pytest.mark.parametrize("name", EMPTY)
@@ -48,6 +49,7 @@ def test_an_account_of_none_gives_an_empty_plot(name: str) -> None:
         "equity": [equity_row(0, "1")],
         "fills": [fill_row(0, "1")],
         "headroom": [headroom_row(0, "1")],
+        "positions": [{"at": OPENS_AT, "account": "ACC1", "symbol": "X", "quantity": Decimal(1)}],
         "days": [{"account": "ACC1", "trading_day": datetime.date(2025, 1, 1), "net": Decimal(1)}],
     }
     assert "in this range" in texts(getattr(plot, name)(made(EMPTY[name], rows[name]), "NOBODY"))

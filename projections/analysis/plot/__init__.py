@@ -4,5 +4,6 @@ from projections.analysis.plot.days import days
 from projections.analysis.plot.equity import equity
 from projections.analysis.plot.fills import fills
 from projections.analysis.plot.headroom import headroom
+from projections.analysis.plot.positions import positions
 
-__all__ = ["days", "equity", "fills", "headroom"]
+__all__ = ["days", "equity", "fills", "headroom", "positions"]

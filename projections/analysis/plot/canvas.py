@@ -20,6 +20,8 @@ BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#767676"
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 """Okabe and Ito's, for every kind of colour vision. Shapes and hatches say the same without any colour."""
+LINE_STYLES = ("-", (0, (7, 2)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5)), (0, (12, 3)))
+"""So that lines differ without colour; none is dotted, which says STALE."""
 BAND = "#BBBBBB"
 SIZE_INCHES = (9.0, 4.5)
 DPI, SCALE = 100, 2
@@ -88,7 +90,7 @@ def plain(ax: Any) -> None:  # noqa: ANN401 - the same
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(GREY)
     ax.tick_params(labelsize=TEXT_POINTS, color=GREY)
-    ax.grid(visible=True, axis="y", color="#DDDDDD", linewidth=0.6)
+    ax.grid(visible=True, axis="y", color=GREY, alpha=0.3, linewidth=0.6)
     ax.set_axisbelow(True)
 
 

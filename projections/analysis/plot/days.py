@@ -69,7 +69,7 @@ def _draw(ax: Any, names: list[str], sums: Any, currency: str | None) -> str:  #
     entries = []
     for text, where, style in (
         ("gain", sums >= 0, {"facecolor": canvas.BLUE, "edgecolor": canvas.BLUE}),
-        ("loss", sums < 0, {"facecolor": "white", "edgecolor": canvas.VERMILLION, "hatch": "////"}),
+        ("loss", sums < 0, {"facecolor": "none", "edgecolor": canvas.VERMILLION, "hatch": "////"}),
     ):
         if not where.any():
             continue

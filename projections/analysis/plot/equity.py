@@ -1,4 +1,4 @@
-"""An account's equity over time, with its high-water mark, drawdown, floor and lockouts."""
+"""An account's equity over time, with its drawdown, floor and lockouts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def equity(
     """Draw an account's equity, and return the axes.
 
     `data`: a store, or a frame such as `analysis.equity` gives, with the columns at, equity and, where they are known,
-    account, currency, high_water, drawdown, floor and status. `lockouts`: a frame such as `analysis.lockouts` gives; a
+    account, currency, drawdown, floor and status. `lockouts`: a frame such as `analysis.lockouts` gives; a
     store's are read from it. `options` are those of `analysis.equity`, for a store; `every` is each trade by default.
     The times are in `zone`, else in the account's zone where a store records it, else in UTC.
 
@@ -69,19 +69,17 @@ def _draw(ax: Any, rows: Rows, zone: datetime.tzinfo, lockouts: Rows | None) -> 
 
 
 def _marks(ax: Any, rows: Rows, times: Any, values: Any, states: dict[str, Any]) -> list[tuple[Any, str]]:  # noqa: ANN401
-    """Draw the high-water mark, what separates equity from it, and the floor; return entries for the legend."""
+    """Draw the highest equity so far, what separates equity from it, and the floor; return entries for the legend."""
     np = library("numpy")
     entries = []
-    high, floor = rows.numbers("high_water"), rows.numbers("floor")
+    high, floor, known = values + np.abs(rows.numbers("drawdown")), rows.numbers("floor"), states[lines.KNOWN]
     if not np.isnan(high).all():
-        chosen = lines.thinned(times, np.where(states[lines.KNOWN], values, np.nan), states[lines.KNOWN].astype("int8"))
+        chosen = lines.thinned(times, np.where(known, values, np.nan), known.astype("int8"))
         at = np.repeat(_wide(ax, times[chosen]), 2)[1:]
-        low, top, known = (np.repeat(each[chosen], 2)[:-1] for each in (values, high, states[lines.KNOWN]))
-        shaded = ax.fill_between(
-            at, low, top, where=known & ~np.isnan(top), facecolor=canvas.ORANGE, alpha=0.3, linewidth=0
-        )
+        low, top = (np.repeat(np.where(known, each, np.nan)[chosen], 2)[:-1] for each in (values, high))
+        shaded = ax.fill_between(at, low, top, facecolor=canvas.ORANGE, alpha=0.3, linewidth=0)
         (mark,) = ax.plot(at, top, color=canvas.BLACK, linewidth=0.9, linestyle=(0, (5, 2)))
-        entries += [(mark, "high-water mark"), (shaded, "drawdown")]
+        entries += [(mark, "highest so far"), (shaded, "drawdown")]
     if not np.isnan(floor).all():
         chosen = lines.thinned(times, floor, np.isnan(floor).astype("int8"))
         at, level = np.repeat(_wide(ax, times[chosen]), 2)[1:], np.repeat(floor[chosen], 2)[:-1]

@@ -89,7 +89,7 @@ def _triangles(ax: Any, times: Any, price: Any, area: Any, sides: dict[str, Any]
     """Draw buys as triangles that point up, sales as empty ones that point down; return entries for the legend."""
     styles = {
         BUY: {"marker": "^", "facecolor": canvas.BLUE, "edgecolor": "white", "linewidth": 0.4},
-        SELL: {"marker": "v", "facecolor": "white", "edgecolor": canvas.VERMILLION, "linewidth": 0.9},
+        SELL: {"marker": "v", "facecolor": "none", "edgecolor": canvas.VERMILLION, "linewidth": 0.9},
     }
     entries = []
     for side, where in sides.items():

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("at", "rule_id", "share")
 PERCENT = 100
-STYLES = ("-", (0, (7, 2)), (0, (7, 2, 1.5, 2)), (0, (3, 1.5)), (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5)), (0, (12, 3)))
-"""A line each, so that rules differ without colour; none is dotted, which says STALE."""
 RULES_MAX = 12
 
 
@@ -70,7 +68,10 @@ def _draw(ax: Any, rows: Rows, zone: datetime.tzinfo, lockouts: Rows | None) -> 
     for number, (rule, of_rule) in enumerate(with_figure[:RULES_MAX]):
         at, left = canvas.day_numbers(of_rule.instants("at")), of_rule.numbers("share") * PERCENT
         states.append((at, lines.certainty(of_rule, left)))
-        colour, style = canvas.COLOURS[number % len(canvas.COLOURS)], STYLES[number % len(STYLES)]
+        colour, style = (
+            canvas.COLOURS[number % len(canvas.COLOURS)],
+            canvas.LINE_STYLES[number % len(canvas.LINE_STYLES)],
+        )
         line = lines.step_line(ax, at, left, states[-1][1], color=colour, linestyle=style, linewidth=1.6)
         entries.append((line, canvas.name_text(rule)))
     ax.axhline(0, color=canvas.BLACK, linewidth=1.0)

@@ -47,7 +47,7 @@ def step_line(ax: Any, times: Any, values: Any, states: dict[str, Any], **style:
         ax.plot(at, np.where(kinds == 2, held, np.nan), **{**style, "linestyle": (0, (1, 1.6))})  # noqa: PLR2004
     # What is valued last has no later row to hold until.
     if len(code) and code[-1]:
-        filled = style["color"] if code[-1] == 1 else "white"
+        filled = style["color"] if code[-1] == 1 else "none"
         ax.plot(
             times[-1:], values[-1:], marker="o", markersize=4, color=style["color"], markerfacecolor=filled, zorder=3
         )
@@ -107,7 +107,7 @@ def uncertain_strip(ax: Any, judged: list[tuple[Any, dict[str, Any]]]) -> list[t
     """
     left, right = ax.get_xlim()
     styles = {
-        STALE: ("STALE: priced, but not certain", {"facecolor": "white", "edgecolor": canvas.GREY, "hatch": "/////"}),
+        STALE: ("STALE: priced, but not certain", {"facecolor": "none", "edgecolor": canvas.GREY, "hatch": "/////"}),
         UNKNOWN: ("UNKNOWN: no figure", {"facecolor": canvas.BLACK, "edgecolor": canvas.BLACK}),
     }
     entries = []

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from projections.analysis.frame import Frame
 
-__all__ = ["EACH_TRADE", "RangeOptions", "StatesOptions", "Unpack", "account_zone", "frame"]
+__all__ = [
+    "EACH_DAY",
+    "EACH_TRADE",
+    "InstantsOptions",
+    "RangeOptions",
+    "StatesOptions",
+    "Unpack",
+    "account_zone",
+    "frame",
+]
 
 
 class RangeOptions(TypedDict, total=False):
@@ -31,15 +40,20 @@ class RangeOptions(TypedDict, total=False):
     progress: bool | None
 
 
-class StatesOptions(RangeOptions, total=False):
-    """The same for a frame of states: at which instants, each trade by default, and with which prices."""
+class InstantsOptions(RangeOptions, total=False):
+    """The same for a frame of states: at which instants, each trade by default."""
 
-    every: timedelta | str | None
+    every: timedelta | str
+
+
+class StatesOptions(InstantsOptions, total=False):
+    """The same for states that depend on prices."""
+
     prices: object
     stale_after: timedelta | int | None
 
 
-EACH_TRADE = "trade"
+EACH_TRADE, EACH_DAY = "trade", "day"
 
 
 def frame(name: str) -> Callable[..., Frame]:
