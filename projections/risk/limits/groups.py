@@ -367,7 +367,7 @@ def _clearances(book: Book, trigger: Trigger, name: str, over: set[str], now: in
             continue
         for held in book.lockouts.active(account, now):
             if held.rule_id in over and held.revocable and _group_of(held) == name and _lasts_as_breach(held, name):
-                yield cleared(held, GroupLimits.name)
+                yield cleared(held)
 
 
 def _lasts_as_breach(held: Lockout, name: str) -> bool:
