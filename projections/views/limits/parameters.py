@@ -96,11 +96,6 @@ def register(kind: str, parameters: type[Parameters]) -> None:
     _kinds[kind] = parameters
 
 
-def known_kinds() -> tuple[str, ...]:
-    """Return the names of the kinds that this process knows, sorted."""
-    return tuple(sorted(_kinds))
-
-
 def parameters_of(rule_id: str) -> type[Parameters] | None:
     """Return the parameters' class of a rule's kind; None for an unknown one."""
     return _kinds.get(kind_of(rule_id))
