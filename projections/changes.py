@@ -35,7 +35,7 @@ from projections.view import is_of_group
 from projections.views.executions.positions import Position
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.executions.state import key_of
-from projections.views.lockouts.view import BROKER
+from projections.views.lockouts.transitions import BROKER
 from projections.views.orders.joining import changes_of_orders
 
 if TYPE_CHECKING:

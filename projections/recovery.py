@@ -4,7 +4,7 @@ import msgspec
 
 from eventstore.readable import Readable
 from projections.views.enforcement import Enforcement
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 
 
 class Recovery(Readable, msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from projections.book import Book
     from projections.views.blackouts import Blackout
-    from projections.views.lockouts.view import Lockout
+    from projections.views.lockouts.lockout import Lockout
 
 INPUT, READINESS, REPORTS, QUOTES, BLACKOUT = "input", "readiness", "reports", "quotes", "blackout"
 """Rule ids of findings that come from no limit; a lockout's finding has the lockout's own rule id."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from projections.book import Book
     from projections.risk.policies import Trigger
-    from projections.views.lockouts.view import Lockout
+    from projections.views.lockouts.lockout import Lockout
 
 P = TypeVar("P", bound=Parameters)
 
