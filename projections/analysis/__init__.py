@@ -1,13 +1,21 @@
 """History for analysts: frames, SQL, replays and plots of what a log holds, exact and fast."""
 
 from projections.analysis import plot
+from projections.analysis.asof import asof
 from projections.analysis.columns import Kind
 from projections.analysis.days import days
+from projections.analysis.equity import equity
 from projections.analysis.events import EventSet, events
 from projections.analysis.fills import fills
 from projections.analysis.frame import Frame
+from projections.analysis.headroom import headroom
+from projections.analysis.history import history
+from projections.analysis.lockouts import lockouts
 from projections.analysis.orders import orders
+from projections.analysis.positions import positions
 from projections.analysis.reporting import report
+from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
+from projections.analysis.with_prices import Joined, with_prices
 
-__all__ = ["EventSet", "Frame", "Kind", "days", "events", "fills", "orders", "plot", "report", "round_trips"]
+__all__ = ["EventSet", "Frame", "Joined", "Kind", "Returns", "asof", "days", "equity", "events", "fills", "headroom", "history", "lockouts", "orders", "plot", "positions", "report", "returns", "round_trips", "with_prices"]

@@ -107,7 +107,7 @@ def members_of(type_name: str) -> tuple[Member, ...]:
 
 def _member(field: Any) -> Member:  # noqa: ANN401 - msgspec's Field
     name = f"event_{field.name}" if field.name in OF_RECORDS else field.name
-    kind, values = _kind_of(field.type)
+    kind, values = kind_of(field.type)
     default = field.default
     if field.default_factory is not msgspec.NODEFAULT:
         default = field.default_factory()
@@ -118,17 +118,18 @@ def _member(field: Any) -> Member:  # noqa: ANN401 - msgspec's Field
     return Member(field.name, Column(name, kind, values), default, is_ambiguous, field.required)
 
 
-def _kind_of(declared: Any) -> tuple[Kind, tuple[str, ...]]:  # noqa: ANN401 - any type of msgspec's
+def kind_of(declared: Any) -> tuple[Kind, tuple[str, ...]]:  # noqa: ANN401 - any type of msgspec's
+    """Return the kind of a column that holds a struct's member, and an enum's values."""
     if isinstance(declared, inspect.Metadata):
         marks = declared.extra or {}
         if marks.get("instant"):
             return Kind.INSTANT, ()
         if marks.get("duration"):
             return Kind.DURATION, ()
-        return _kind_of(declared.type)
+        return kind_of(declared.type)
     if isinstance(declared, inspect.UnionType):
         others = [each for each in declared.types if not isinstance(each, inspect.NoneType)]
-        return _kind_of(others[0]) if len(others) == 1 else (Kind.JSON, ())
+        return kind_of(others[0]) if len(others) == 1 else (Kind.JSON, ())
     if isinstance(declared, inspect.EnumType):
         return Kind.ENUM, tuple(str(member.value) for member in declared.cls)
     return _SIMPLE.get(type(declared), Kind.JSON), ()
