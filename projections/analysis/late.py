@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,9 +53,19 @@ def chunks_of(times: Times, instants: Sequence[int], halvings: int = _HALVINGS_M
     chunk, known = _chunk(times, instants)
     if len(instants) == 1 or chunk.extra <= chunk.base or not halvings:
         return [chunk]
-    half = len(instants) // 2
-    parts = [*chunks_of(known, instants[:half], halvings - 1), *chunks_of(known, instants[half:], halvings - 1)]
+    place = _division(chunk, known)
+    parts = [*chunks_of(known, instants[:place], halvings - 1), *chunks_of(known, instants[place:], halvings - 1)]
     return parts if cost_of(parts) < chunk.cost else [chunk]
+
+
+def _division(chunk: Chunk, known: Times) -> int:
+    """Return where to divide instants: where the record occurred that ends the pass of most of them, else halfway."""
+    (first, count), *_ = Counter(chunk.firsts).most_common(1)
+    place = 0
+    if 2 * count > len(chunk.firsts) and first <= known.positions[-1]:
+        occurred = known.occurred[bisect_left(known.positions, first)]
+        place = bisect_left(chunk.instants, occurred)
+    return place if 0 < place < len(chunk.instants) else len(chunk.instants) // 2
 
 
 def cost_of(chunks: Sequence[Chunk]) -> int:

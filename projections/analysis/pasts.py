@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from projections.analysis.late import Chunk
     from projections.analysis.prices import GivenPrices
 
+_COST_MAX = 2
+"""Up to so many foldings of each record, the accounts of a log are folded together."""
 _AT_ONCE = 500
 """Late records nearer than that are read together."""
 
@@ -57,8 +59,9 @@ def pasts(reader: EventReader, asked: Pass, instants: Sequence[int]) -> Iterator
     if asked.time == RECORDED:
         yield from _recorded(reader, asked, instants)
         return
-    plan = chunks_of(_times(reader, asked.accounts, asked.until), instants)
-    if asked.accounts is None and asked.apart and len(plan) > 1:
+    times = _times(reader, asked.accounts, asked.until)
+    plan = chunks_of(times, instants)
+    if asked.accounts is None and asked.apart and cost_of(plan) > _COST_MAX * len(times.positions):
         found = _by_account(reader, asked, instants)
         if sum(cost_of(chunks) for _, chunks in found) < cost_of(plan):
             for each, chunks in found:

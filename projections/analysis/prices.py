@@ -125,7 +125,8 @@ class Feed:
     def _record(self, given: Given) -> Record:
         stream, at = f"quote/-/{given.symbol}", given.at
         return Record(
-            bytes(16), stream, QuoteReceived.__name__, 1, at, b"", "", "", None, None, self._until, 0, at, b"", self._log
+            bytes(16), stream, QuoteReceived.__name__, 1, at, b"", "", "",
+            None, None, self._until, 0, at, b"", self._log,
         )  # fmt: skip
 
 
