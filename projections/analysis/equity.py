@@ -39,7 +39,9 @@ EQUITY = (
     WHY,
 )
 
-_VIEWS = ("accounts", "executions", "orders", "sessions", "limits", "lockouts")
+_VIEWS = (
+    "accounts", "executions", "orders", "sessions", "limits", "lockouts", "equity", "blackouts", "enforcement", "pairs"
+)  # fmt: skip
 """An account that none of these views knows did not exist yet: its balance is not 0 but unknown."""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from projections.analysis.columns import Column, Kind
 from projections.analysis.questions import ACCOUNT, AT, STATUS, WHY, question
 from projections.analysis.sources import OCCURRED
+from projections.valuation import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.sessions import Calendar
 
+UNKNOWN = Status.UNKNOWN
 HEADROOM = (
     AT,
     ACCOUNT,
@@ -67,4 +69,6 @@ def headroom(
 def rows_of(book: Book, account: str, at: int) -> Iterator[tuple[Any, ...]]:
     """Yield the limits of an account in a book at an instant, a value for each column past `at` and `account`."""
     for each in book.limits.headroom(account, at):
-        yield (each.rule_id, each.kind, each.figure, each.limit, each.left, each.share, each.status, each.why)
+        # With an input missing, a figure is that of the rest.
+        figure, left, share = (each.figure, each.left, each.share) if each.status is not UNKNOWN else (None, None, None)
+        yield (each.rule_id, each.kind, figure, each.limit, left, share, each.status, each.why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
@@ -161,8 +162,14 @@ class Fork(Fold):
         super().__init__(accounts=line.accounts)
         self._own: set[tuple[str, str]] = set()
         for view_state in line.slots.values():
-            added = self.add(view_state.view, view_state.states)
-            added.parked.update(view_state.parked)
+            self.slots[view_state.view.name] = view_state._replace(
+                states=view_state.states.copy(),
+                changed=set(),
+                parked=view_state.parked.copy(),
+                waiting=defaultdict(list),
+                change_counts={},
+                saved={},
+            )
         self.end_volatile()
         self.log_position = line.log_position
 

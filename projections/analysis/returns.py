@@ -290,9 +290,10 @@ def _chained(
         done, begin = upto, end
         if end.exists and (start is None or period.at >= start):
             standing = chain.standing
+            figure = None if standing.status is not Status.KNOWN else float(result) if asked.exact is True else result
             yield (
                 period.trading_day, period.at, asked.account, end.currency, chain.begin.equity, chain.flows, end.equity,
-                result if standing.status is Status.KNOWN else None, standing.status, standing.why,
+                figure, standing.status, standing.why,
             )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def with_prices(
     known = [number is not None for number in numbers]
     rows = _matches(
         (instants_in(left, name, "frame"), names_in(left, "symbol", "frame")),
-        (instants, symbols, arrow().array(known)),
+        (instants, symbols, arrow().array(known, arrow().bool_())),
         None if tolerance is None else duration_ns(tolerance),
     )
     pa = arrow()

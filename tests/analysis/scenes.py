@@ -48,7 +48,15 @@ class Scene:
         return self.add(f"account/{account}/-", opened, at(time))
 
     def trade(
-        self, time: str, side: Side, quantity: int, price: object, *, symbol: str = "X", account: str = "A", **more: Any
+        self,
+        time: str,
+        side: Side,
+        quantity: int,
+        price: object,
+        *,
+        symbol: str = "X",
+        account: str = "A",
+        **more: Any,  # noqa: ANN401 - any argument of a frame
     ) -> Record:
         """Add an execution; `late` is when it was recorded, `day` its date."""
         self._trades += 1
@@ -60,13 +68,13 @@ class Scene:
         late = None if more.get("late") is None else at(more["late"], more.get("day", DAY))
         return self.add(f"trade/{account}/{trade_id}", event, happened, late)
 
-    def buy(self, time: str, quantity: int, price: object, **more: Any) -> Record:
+    def buy(self, time: str, quantity: int, price: object, **more: Any) -> Record:  # noqa: ANN401 - any argument of a frame
         return self.trade(time, Side.BUY, quantity, price, **more)
 
-    def sell(self, time: str, quantity: int, price: object, **more: Any) -> Record:
+    def sell(self, time: str, quantity: int, price: object, **more: Any) -> Record:  # noqa: ANN401 - any argument of a frame
         return self.trade(time, Side.SELL, quantity, price, **more)
 
-    def cash(self, time: str, amount: int, kind: CashKind = CashKind.DEPOSIT, **more: Any) -> Record:
+    def cash(self, time: str, amount: int, kind: CashKind = CashKind.DEPOSIT, **more: Any) -> Record:  # noqa: ANN401 - any argument of a frame
         event = CashMoved(kind=kind, amount=Decimal(amount), currency=more.get("currency", "USD"))
         return self.add(f"account/{more.get('account', 'A')}/-", event, at(time, more.get("day", DAY)))
 
@@ -80,7 +88,7 @@ def prices(*rows: tuple[object, str, object]) -> dict[str, list[Any]]:
     }
 
 
-def rows(frame: Any) -> list[dict[str, Any]]:
+def rows(frame: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - any argument of a frame
     """Return a frame's rows; instants as UNIX ns, which Python's own types cannot hold."""
     table = frame.to_arrow()
     columns: dict[str, list[Any]] = {}
@@ -91,5 +99,5 @@ def rows(frame: Any) -> list[dict[str, Any]]:
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def column(frame: Any, name: str) -> list[Any]:
+def column(frame: Any, name: str) -> list[Any]:  # noqa: ANN401 - any argument of a frame
     return [row[name] for row in rows(frame)]
