@@ -18,4 +18,25 @@ from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
 from projections.analysis.with_prices import Joined, with_prices
 
-__all__ = ["EventSet", "Frame", "Joined", "Kind", "Returns", "asof", "days", "equity", "events", "fills", "headroom", "history", "lockouts", "orders", "plot", "positions", "report", "returns", "round_trips", "with_prices"]
+__all__ = [
+    "EventSet",
+    "Frame",
+    "Joined",
+    "Kind",
+    "Returns",
+    "asof",
+    "days",
+    "equity",
+    "events",
+    "fills",
+    "headroom",
+    "history",
+    "lockouts",
+    "orders",
+    "plot",
+    "positions",
+    "report",
+    "returns",
+    "round_trips",
+    "with_prices",
+]

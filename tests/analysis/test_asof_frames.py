@@ -17,7 +17,7 @@ from tests.projections.histories import history, store_of
 
 
 @pytest.mark.parametrize("what", ["fills", None, 3, "position"])
-def test_what_is_no_frame_of_the_past_is_refused(what: Any) -> None:  # noqa: ANN401 - any argument of a frame
+def test_what_is_not_a_frame_of_the_past_is_refused(what: Any) -> None:  # noqa: ANN401 - any argument of a frame
     with pytest.raises(InvalidEvent, match="what is one of positions, equity"):
         analysis.asof(Scene().store, [at("10:00:00")], what)
 

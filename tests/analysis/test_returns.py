@@ -55,7 +55,7 @@ def test_the_first_day_is_measured_from_what_the_account_began_with() -> None:
     ]  # fmt: skip
 
 
-def test_a_deposit_is_no_gain_and_a_withdrawal_no_loss() -> None:
+def test_neither_a_deposit_nor_a_withdrawal_is_a_result() -> None:
     for kind, amount in (
         (CashKind.DEPOSIT, 500),
         (CashKind.WITHDRAWAL, 500),
@@ -147,7 +147,7 @@ def test_a_range_is_measured_from_the_day_before_it() -> None:
     assert days_of(scene, start="2025-06-18T00:00Z") == every[2:]
 
 
-def test_a_late_deposit_is_no_gain_on_either_axis() -> None:
+def test_a_late_deposit_is_not_a_gain_on_either_axis() -> None:
     scene = Scene(balance=1_000)
     scene.cash("10:00:00", 10, CashKind.INTEREST)
     event = scene.cash("11:00:00", 500).event

@@ -88,7 +88,7 @@ def kind_of(rule_id: str) -> str:
 def register(kind: str, parameters: type[Parameters]) -> None:
     """Make a kind known, with its parameters. A kind that is defined again replaces the one before.
 
-    Raises InvalidEvent for one whose rules could not be told from those of groups.
+    Raises InvalidEvent for one whose rules would look like those of groups.
     """
     if kind_of(kind) == OF_GROUPS:
         msg = f"{kind!r} begins the rule ids of groups' limits: name the kind otherwise"
