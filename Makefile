@@ -72,7 +72,10 @@ lock:  ## pin versions and hashes again from pyproject.toml; UPGRADE=1 takes the
 	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	    --all-extras --group dev --group bench --group build --group notebooks --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock && \
+	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --python-version 3.11 --extra analysis \
+	    --resolution lowest-direct --only-binary :all: --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --output-file tests/install/oldest.lock
 
 clean:  ## remove the .venv, caches and reports
 	@rm -rf .venv .prove .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* \
