@@ -1,6 +1,6 @@
 """History for analysts: frames, SQL, replays and plots of what a log holds, exact and fast."""
 
-from projections.analysis import plot
+from projections.analysis import plot, vectorised
 from projections.analysis.asof import asof
 from projections.analysis.columns import Kind
 from projections.analysis.days import days
@@ -16,27 +16,7 @@ from projections.analysis.positions import positions
 from projections.analysis.reporting import report
 from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
+from projections.analysis.simple_fills import SimpleFills, simple_fills
 from projections.analysis.with_prices import Joined, with_prices
 
-__all__ = [
-    "EventSet",
-    "Frame",
-    "Joined",
-    "Kind",
-    "Returns",
-    "asof",
-    "days",
-    "equity",
-    "events",
-    "fills",
-    "headroom",
-    "history",
-    "lockouts",
-    "orders",
-    "plot",
-    "positions",
-    "report",
-    "returns",
-    "round_trips",
-    "with_prices",
-]
+__all__ = ["EventSet", "Frame", "Joined", "Kind", "Returns", "SimpleFills", "asof", "days", "equity", "events", "fills", "headroom", "history", "lockouts", "orders", "plot", "positions", "report", "returns", "round_trips", "simple_fills", "vectorised", "with_prices"]
