@@ -16,6 +16,7 @@ from projections.analysis.positions import positions
 from projections.analysis.reporting import report
 from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
+from projections.analysis.simple_accounts import SimpleFills, simple_fills
 from projections.analysis.simple_fills import SimpleFills, simple_fills
 from projections.analysis.with_prices import Joined, with_prices
 

@@ -17,7 +17,7 @@ REQUIRED = ("occurred_at", "account", "symbol", "side", "quantity", "price")
 _SHORT = 1 << 15
 
 
-class Groups(NamedTuple):
+class RowGroups(NamedTuple):
     """Rows sorted into groups. `codes[i]` is the group of the i-th row in this order, `starts` each group's first."""
 
     order: Any
@@ -40,7 +40,7 @@ class FillColumns(NamedTuple):
     """
 
     table: Any
-    holdings: Groups
+    holdings: RowGroups
     quantity: Whole
     price: Whole
     unit: Whole
@@ -58,17 +58,16 @@ class FillColumns(NamedTuple):
 def table_of(rows: object, names: Sequence[str], what: str) -> Any:  # noqa: ANN401 - a table of Arrow's
     """Return a frame of any library as a table; raise InvalidEvent for what is none, and for columns it lacks."""
     pa = arrow()
-    if hasattr(rows, "to_arrow"):
-        rows = rows.to_arrow()
-    if not isinstance(rows, pa.Table):
-        if not hasattr(rows, "__arrow_c_stream__"):
+    table: Any = rows.to_arrow() if hasattr(rows, "to_arrow") else rows
+    if not isinstance(table, pa.Table):
+        if not hasattr(table, "__arrow_c_stream__"):
             msg = f"{what} are a frame of pandas, polars, Arrow or this package, not {shown(rows)}"
             raise InvalidEvent(msg)
-        rows = pa.table(rows)
-    if missing := [name for name in names if name not in rows.column_names]:
-        msg = f"{what} have no columns {', '.join(missing)}: they have {', '.join(rows.column_names)}"
+        table = pa.table(table)
+    if missing := [name for name in names if name not in table.column_names]:
+        msg = f"{what} have no columns {', '.join(missing)}: they have {', '.join(table.column_names)}"
         raise InvalidEvent(msg)
-    return rows
+    return table
 
 
 def fill_columns(rows: object) -> FillColumns:
@@ -104,7 +103,7 @@ def _with_codes(table: Any) -> Any:  # noqa: ANN401 - a table of Arrow's
     return table
 
 
-def _units(table: Any, holdings: Groups) -> tuple[Whole, Any]:  # noqa: ANN401 - arrays
+def _units(table: Any, holdings: RowGroups) -> tuple[Whole, Any]:  # noqa: ANN401 - arrays
     """Return multipliers, and which rows have none; raise InvalidEvent for a holding of several."""
     unit = numbers_of(table, "multiplier", default=0 if "multiplier" in table.column_names else 1)
     values = unit.values[holdings.order]
@@ -148,7 +147,7 @@ def codes_of(table: Any, names: Sequence[str]) -> Any:  # noqa: ANN401 - the sam
     return codes
 
 
-def grouped(codes: Any, at: Any, position: Any = None) -> Groups:  # noqa: ANN401 - arrays of numpy's
+def grouped(codes: Any, at: Any, position: Any = None) -> RowGroups:  # noqa: ANN401 - arrays of numpy's
     """Return rows by group, and in each by time and log position, those that are equal as they stand."""
     np = library("numpy")
     keys = (codes, at) if position is None else (codes, at, position)
@@ -162,7 +161,7 @@ def grouped(codes: Any, at: Any, position: Any = None) -> Groups:  # noqa: ANN40
     starts = np.concatenate([[0], np.flatnonzero(in_order[1:] != in_order[:-1]) + 1]) if len(codes) else codes
     dense = np.zeros(len(codes), dtype=np.int64)
     dense[starts[1:]] = 1
-    return Groups(order, np.cumsum(dense), starts)
+    return RowGroups(order, np.cumsum(dense), starts)
 
 
 def _is_in_time(at: Any, position: Any) -> bool:  # noqa: ANN401 - the same

@@ -11,7 +11,7 @@ from projections.analysis.whole_numbers import Whole, aligned, numbers_of, produ
 PRICES = ("at", "symbol", "price")
 
 
-class Marked(NamedTuple):
+class AccountEquity(NamedTuple):
     """Equity by account and currency at instants; `rows` is a row of the fills of the same account and currency."""
 
     at: Any
@@ -28,7 +28,7 @@ class _Marks(NamedTuple):
     price: Whole
 
 
-def equity_of(columns: FillColumns, fees: Whole, currency: Any, prices: object) -> Marked:  # noqa: ANN401 - arrays
+def equity_of(columns: FillColumns, fees: Whole, currency: Any, prices: object) -> AccountEquity:  # noqa: ANN401 - arrays
     """Return equity after each instant; `fees` in the holdings' order, `currency` a number for each row as given."""
     np = library("numpy")
     at, change = columns.at, None
@@ -101,8 +101,8 @@ def _summed(
     currency: Any,  # noqa: ANN401 - arrays of numpy's
     changes: tuple[Any, Any],
     gained: Whole,
-) -> Marked:
-    """Return running sums of `changes`, when and in which row's holding, by account and currency: each instant's last."""
+) -> AccountEquity:
+    """Return running sums of `changes`, when and in which row's holding, by account and currency, at each instant."""
     np = library("numpy")
     at, row = changes
     given = columns.holdings.order[row]
@@ -121,4 +121,4 @@ def _summed(
     lost = None
     if unknown is not None:
         lost = groups.since_start(np.cumsum(unknown[groups.order].astype(np.int64)))[is_last] > 0
-    return Marked(at[is_last], given[groups.order][is_last], Whole(sums[is_last], gained.digits), lost)
+    return AccountEquity(at[is_last], given[groups.order][is_last], Whole(sums[is_last], gained.digits), lost)

@@ -176,7 +176,7 @@ def marked(rows: Sequence[dict[str, Any]], prices: Sequence[tuple[int, str, Deci
     newest: dict[Any, Decimal] = {}
     cash: dict[Any, Decimal] = collections.defaultdict(Decimal)
     found = {}
-    happened = [(row["occurred_at"].value, 0, n, row) for n, row in enumerate(rows)]
+    happened: list[tuple[int, int, int, Any]] = [(row["occurred_at"].value, 0, n, row) for n, row in enumerate(rows)]
     happened += [(at, 1, n, (symbol, price)) for n, (at, symbol, price) in enumerate(prices)]
     for at, _, _, what in sorted(happened, key=lambda each: each[:3]):
         if isinstance(what, dict):
@@ -251,7 +251,7 @@ def test_a_fill_through_zero_ends_a_round_trip_and_begins_the_next() -> None:
     assert [row["duration"].value for row in found] == [SECOND, SECOND]
 
 
-def test_what_is_open_at_the_end_is_no_round_trip() -> None:
+def test_what_is_open_at_the_end_has_not_ended() -> None:
     assert rows_of(vectorised.round_trips(table_of(("BUY", 2, 10), ("SELL", 1, 11)))) == []
 
 
@@ -317,7 +317,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a price of null": (table_of(("BUY", 1, 1), ("BUY", 1, None)), "price is missing in 1 row"),
     "another side": (table_of(("HOLD", 1, 1)), "side is BUY or SELL"),
     "floats that are not exact": (table_of(("BUY", 1.0, 1 / 3)), "price has numbers that a float"),
-    "texts that are no numbers": (table_of(("BUY", "one", 1)), "quantity"),
+    "texts instead of numbers": (table_of(("BUY", "one", 1)), "quantity"),
     "days instead of instants": (
         table_of(("BUY", 1, 1), occurred_at=[datetime.date(2026, 1, 1)]),
         "occurred_at is a column of instants",

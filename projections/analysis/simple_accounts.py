@@ -10,10 +10,12 @@ from eventstore.trading import ContractDefined, OrderFilled, Payoff, TradeExecut
 from projections.analysis.arrays import array_of
 from projections.analysis.columns import OF_RECORDS, SCALE, Column, Kind, arrow_type, exact_of, united
 from projections.analysis.events import events
-from projections.analysis.fill_columns import codes_of, encoded, instants_of
+from projections.analysis.fill_columns import codes_of, encoded, fill_columns, instants_of
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute, library
 from projections.analysis.sources import opened, selection_of
+from projections.analysis.whole_numbers import summable
+from projections.views.executions.position_totals import LOTS_MAX
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -67,8 +69,9 @@ def simple_fills(store: Source, *, account: str | None = None, exact: Exact = Tr
 
     An account is simple if nothing but fills has changed what it holds: no bust, correction, adjustment, later fee or
     reopening; if no trade id comes twice, and none of a venue is given, by which reports are compared; if each contract
-    is traded on one side only, in the order of the log, and under its only name; and if the contract is linear, defined
-    once at most, and no coin that a fee may be taken from. All others, sorted, are left to `analysis.fills`.
+    is traded on one side only, in the order of the log, under its only name and in fewer lots than the fold merges; and
+    if the contract is linear, defined once at most, and not of a coin that a fee may be taken from. All others, sorted,
+    are left to `analysis.fills`.
     """
     asked = exact_of(exact)
     with opened(store) as reader:
@@ -77,11 +80,7 @@ def simple_fills(store: Source, *, account: str | None = None, exact: Exact = Tr
         others = _changed(reader, selection)
         table = events(reader, types=_FILLS, account=account, exact=asked, columns=_READ, progress=False).to_arrow()
     others |= _unusual(table, terms)
-    pc = compute()
-    chosen = table.filter(
-        pc.invert(pc.is_in(table.column("account"), value_set=arrow().array(sorted(others), "string")))
-    )
-    chosen = _with_terms(chosen.select(list(_GIVEN)), terms, asked)
+    chosen = _with_terms(_without(table, others).select(list(_GIVEN)), terms, asked)
     columns = tuple(_COLUMNS[name] for name in chosen.column_names)
     frame = Frame(columns, lambda: iter(chosen.to_batches()), exact=asked, title="fills")
     return SimpleFills(frame, tuple(sorted(others)))
@@ -134,7 +133,29 @@ def _unusual(table: Any, terms: dict[str, _Terms]) -> set[str]:  # noqa: ANN401 
     is_same = contract[order][1:] == contract[order][:-1]
     side = codes_of(table, ("position_side",))[order]
     is_unusual[order[1:]] |= is_same & ((at[order][1:] < at[order][:-1]) | (side[1:] != side[:-1]))
-    return set(table.column("account").filter(pa.array(is_unusual)).unique().to_pylist())
+    found = set(table.column("account").filter(pa.array(is_unusual)).unique().to_pylist())
+    return found | _of_many_lots(_without(table, found))
+
+
+def _without(table: Any, accounts: set[str]) -> Any:  # noqa: ANN401 - tables of Arrow's
+    """Return the rows of all other accounts."""
+    pa, pc = arrow(), compute()
+    return table.filter(pc.invert(pc.is_in(table.column("account"), value_set=pa.array(sorted(accounts), pa.string()))))
+
+
+def _of_many_lots(table: Any) -> set[str]:  # noqa: ANN401 - the same
+    """Return the accounts with so many fills since a position was flat that the fold may have merged lots."""
+    np = library("numpy")
+    if table.num_rows < LOTS_MAX:
+        return set()
+    columns = fill_columns(table)
+    held = columns.holdings.since_start(np.cumsum(summable(columns.quantity).values))
+    row = np.arange(len(held))
+    is_turn = np.concatenate([[True], (held[:-1] == 0) | ((held[1:] > 0) != (held[:-1] > 0))])
+    is_turn[columns.holdings.starts] = True
+    since = np.maximum.accumulate(np.where(is_turn, row, 0))
+    rows = columns.holdings.order[row - since >= LOTS_MAX]
+    return set(table.column("account").take(arrow().array(rows)).unique().to_pylist())
 
 
 def _is_repeated(codes: Any) -> Any:  # noqa: ANN401 - arrays of numpy's
