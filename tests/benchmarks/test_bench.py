@@ -48,6 +48,9 @@ ROWS = [
     "risk-headroom",
     "risk-headroom-fill",
     "judging",
+    "frame-journal",
+    "vectorised-equity",
+    "vectorised-round-trips",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [
