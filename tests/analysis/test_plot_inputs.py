@@ -101,12 +101,12 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
         lambda: plot.fills(made(FILLS, [fill_row(0, "1"), fill_row(0, "1", symbol="'; drop")])),
         "choose one by symbol=",
     ),
-    "columns": (lambda: plot.equity(pd.DataFrame({"at": [], "x": []})), "no column equity: it has at, x"),
-    "no frame": (lambda: plot.equity([1, 2]), "expected a frame, a store or the path"),
-    "number": (lambda: plot.equity(7), "expected a frame"),
+    "columns": (lambda: plot.equity(pd.DataFrame({"at": [], "x": []})), "data has no column equity, only at, x"),
+    "no frame": (lambda: plot.equity([1, 2]), "data is a frame of pandas or polars"),
+    "number": (lambda: plot.equity(7), "data is a frame"),
     "no zone": (
         lambda: plot.equity(pl.DataFrame({"at": [datetime.datetime(2025, 1, 1)], "equity": [1.0]})),  # noqa: DTZ001
-        "column at has to hold instants with a time zone",
+        "column at of data has no time zone",
     ),
     "text for a number": (
         lambda: plot.days(pa.table({"trading_day": ["2025-01-01"], "net": ["much"]})),
@@ -117,7 +117,7 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "axes": (lambda: plot.equity(made(EQUITY, []), ax=Figure()), "ax has to be matplotlib's axes"),
     "options": (lambda: plot.equity(made(EQUITY, []), start=OPENS_AT), "start can be given with a store only"),
     "no day": (lambda: plot.days(made(DAYS, [{"net": Decimal(1)}])), "some rows have no trading_day"),
-    "lockouts": (lambda: plot.equity(made(EQUITY, []), lockouts=made(EQUITY, [])), "no column set_at"),
+    "lockouts": (lambda: plot.equity(made(EQUITY, []), lockouts=made(EQUITY, [])), "lockouts has no column set_at"),
 }
 
 

@@ -121,13 +121,12 @@ def log(tmp_path: Path) -> Path:
 def written(log: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Page]:
     """Write the report of frames that are made by hand, in place of those of the log, and read it."""
 
-    def write(rows: Rows, account: str = "ACC1", returns: object = None) -> Page:
-        def frame(name: str) -> Callable[..., object]:
-            if name == "returns":
-                return lambda *_, **__: returns
+    def write(rows: Rows, account: str = "ACC1") -> Page:
+        def frame(name: str) -> Callable[..., Frame]:
             return lambda *_, exact, **__: made(NAMES[name], rows.get(name, []), exact=exact)
 
-        monkeypatch.setattr(account_report, "frame", frame)
+        for name in NAMES:
+            monkeypatch.setattr(account_report, name, frame(name))
         return Page(report(log, account, log.parent / "report.html", zone="America/Chicago"))
 
     return write
@@ -139,7 +138,7 @@ Written = Callable[..., Page]
 def test_a_report_says_what_happened(written: Written) -> None:
     text = written(ordinary()).text
     for said in (
-        "2025-11-19 08:30:00 to 2025-11-19 09:30:00, America/Chicago",
+        "2025-11-19 08:30:00 to 2025-11-19 09:30:00, America/Chicago; equity, exposure and headroom at each trade",
         "−100.00 net result, USD",
         "49,900.00 equity at the end, USD",
         "1,499.50 deepest drawdown, 2025-11-19 09:00:00",
@@ -184,7 +183,7 @@ def test_an_account_without_records_has_a_report_that_says_so(written: Written) 
         "no equity in this range",
         "no trading days in this range",
         "No round trip ended in this range.",
-        "Nothing was held at the end.",
+        "Nothing was held at the last of these instants.",
         "No limit was in force.",
         "Lockouts None.",
     ):

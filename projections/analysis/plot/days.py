@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from eventstore import InvalidEvent
+from projections.analysis.days import days as days_frame
 from projections.analysis.libraries import library
 from projections.analysis.plot import canvas
 from projections.analysis.plot.given import Rows, rows_of
-from projections.analysis.plot.reading import frame
 
 if TYPE_CHECKING:
     from projections.analysis.plot.reading import RangeOptions, Unpack
@@ -36,7 +36,7 @@ def days(
     A day whose net result is missing, or that of one of its sessions, is a gap that is marked as unknown.
     Raises InvalidEvent for rows in several currencies, and for a column of another kind.
     """
-    rows = rows_of(data, lambda: frame("days")(data, account=account, **options), options, COLUMNS)
+    rows = rows_of(data, lambda store: days_frame(store, account=account, **options), options, COLUMNS)
     rows = rows.only("account", account)
     rows, currency = rows.one("currency", currency, "currencies")
     drawn = canvas.axes(ax)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.analysis.equity import equity as equity_frame
 from projections.analysis.libraries import library
+from projections.analysis.lockouts import lockouts as lockouts_frame
 from projections.analysis.plot import canvas, lines
 from projections.analysis.plot.given import Rows, is_store, rows_of
 from projections.analysis.plot.lockouts import lockout_bands, lockouts_of
-from projections.analysis.plot.reading import EACH_TRADE, account_zone, frame
+from projections.analysis.plot.reading import account_zone, by_trade
 
 if TYPE_CHECKING:
     import datetime
@@ -37,13 +39,12 @@ def equity(
     Equity holds until the next row. Where it is STALE it is dotted, where it is UNKNOWN there is a gap.
     Raises InvalidEvent for rows of several accounts, or in several currencies, and for a column of another kind.
     """
-    asked = {"every": EACH_TRADE, **options}
-    rows = rows_of(data, lambda: frame("equity")(data, account, **asked), options, COLUMNS)
+    rows = rows_of(data, lambda store: equity_frame(store, account, **by_trade(options)), options, COLUMNS)
     rows, account = rows.one("account", account, "accounts")
     rows, currency = rows.one("currency", None, "currencies")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))
     if lockouts is None and is_store(data):
-        lockouts = frame("lockouts")(data, account=account, progress=options.get("progress"))
+        lockouts = lockouts_frame(data, account, progress=options.get("progress"))
     locked = lockouts_of(lockouts, account)
     drawn = canvas.axes(ax)
     canvas.plain(drawn)

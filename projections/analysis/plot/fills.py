@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.analysis.fills import fills as fills_frame
 from projections.analysis.libraries import library
 from projections.analysis.plot import canvas, lines
 from projections.analysis.plot.given import Rows, rows_in, rows_of
-from projections.analysis.plot.reading import account_zone, frame
+from projections.analysis.plot.reading import account_zone
 
 if TYPE_CHECKING:
     import datetime
@@ -45,7 +46,7 @@ def fills(
     The area of a marker stands for the quantity. Fills with anomalies are ringed; those without a price are counted.
     Raises InvalidEvent for rows of several symbols, and for a column of another kind.
     """
-    rows = rows_of(data, lambda: frame("fills")(data, account=account, symbol=symbol, **options), options, COLUMNS)
+    rows = rows_of(data, lambda store: fills_frame(store, account=account, symbol=symbol, **options), options, COLUMNS)
     rows = rows.only("account", account)
     rows, symbol = rows.one("symbol", symbol, "symbols")
     rows, currency = rows.one("currency", None, "currencies")
@@ -122,7 +123,7 @@ def _price_line(prices: object, symbol: str | None, times: Any, price: Any) -> t
     """Return times and prices of the line, and its name."""
     if prices is None:
         return times, price, "price of these fills"
-    rows = rows_in(prices, ("at", "price")).only("symbol", symbol).in_order("at")
+    rows = rows_in(prices, "prices", ("at", "price")).only("symbol", symbol).in_order("at")
     return canvas.day_numbers(rows.instants("at")), rows.numbers("price"), "price"
 
 

@@ -3,64 +3,47 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from eventstore import EventReader, InvalidEvent
 from eventstore.errors import shown
-from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute, library
+from projections.analysis.tables import instants_in, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from projections.analysis.frame import Frame
+    from projections.analysis.sources import Source
 
 NAMES_SHOWN = 8
-_NANOSECONDS = "ns"
 
 
-def is_store(data: object) -> bool:
+def is_store(data: object) -> TypeGuard[Source]:
     """Return whether data is a store or the path of one, and not a frame."""
     return isinstance(data, EventReader | str | os.PathLike)
 
 
-def rows_of(data: object, read: Callable[[], Frame], options: Mapping[str, object], needed: Iterable[str]) -> Rows:
+def rows_of(
+    data: object, read: Callable[[Source], Frame], options: Mapping[str, object], needed: Sequence[str]
+) -> Rows:
     """Return the rows of a frame, or of what `read` reads from a store.
 
     Raises InvalidEvent for what is neither, for a frame that lacks one of the columns `needed`, and for `options` given
     with a frame: its rows have been read already.
     """
     if is_store(data):
-        return Rows(read().to_arrow())
+        return Rows(read(data).to_arrow())
     unused = [name for name, value in options.items() if value is not None]
     if unused:
         msg = f"{', '.join(unused)} can be given with a store only: this frame's rows have been read already"
         raise InvalidEvent(msg)
-    return rows_in(data, needed)
+    return rows_in(data, "data", needed)
 
 
-def rows_in(data: object, needed: Iterable[str]) -> Rows:
-    """Return the rows of a frame; raise InvalidEvent if it lacks one of the columns `needed`."""
-    rows = Rows(_table_of(data))
-    missing = [name for name in needed if name not in rows.names]
-    if missing:
-        msg = f"the frame has no column {', '.join(missing)}: it has {', '.join(rows.names[:NAMES_SHOWN]) or 'none'}"
-        raise InvalidEvent(msg)
-    return rows
-
-
-def _table_of(data: object) -> Any:  # noqa: ANN401 - a table of Arrow's
-    """Return a frame of ours, of pandas, polars or Arrow as a pyarrow.Table; raise InvalidEvent for anything else."""
-    pa = arrow()
-    if isinstance(data, Frame):
-        return data.to_arrow()
-    if not isinstance(data, list | dict) and (hasattr(data, "__arrow_c_stream__") or hasattr(data, "__dataframe__")):
-        # A frame of another library whose columns Arrow cannot hold raises its own errors.
-        try:
-            return _plain(pa.table(data))
-        except (TypeError, ValueError) as e:
-            msg = f"this frame's columns cannot be read: {e}"
-            raise InvalidEvent(msg) from e
-    msg = f"expected a frame, a store or the path of a data directory, not {shown(data)}"
-    raise InvalidEvent(msg)
+def rows_in(data: object, what: str, needed: Sequence[str]) -> Rows:
+    """Return the rows of a frame of any library; raise InvalidEvent if it lacks one of the columns `needed`."""
+    return Rows(_plain(table_of(data, what, needed)), what)
 
 
 def _plain(table: Any) -> Any:  # noqa: ANN401 - tables of Arrow's
@@ -76,8 +59,8 @@ def _plain(table: Any) -> Any:  # noqa: ANN401 - tables of Arrow's
 class Rows:
     """Rows of a frame, with their columns as arrays of numpy: numbers that are missing are NaN."""
 
-    def __init__(self, table: Any) -> None:  # noqa: ANN401 - a table of Arrow's
-        self._table = table
+    def __init__(self, table: Any, what: str = "data") -> None:  # noqa: ANN401 - a table of Arrow's
+        self._table, self._what = table, what
 
     @property
     def names(self) -> list[str]:
@@ -91,7 +74,7 @@ class Rows:
         """Return the rows with a value in a column; all of them for None."""
         if value is None or name not in self.names:
             return self
-        return Rows(self._table.filter(compute().equal(self._texts(name), value)))
+        return Rows(self._table.filter(compute().equal(self._texts(name), value)), self._what)
 
     def one(self, name: str, value: str | None, what: str) -> tuple[Rows, str | None]:
         """Return the rows of one value of a column, and the value; raise InvalidEvent if that leaves several."""
@@ -115,21 +98,15 @@ class Rows:
 
     def in_order(self, name: str) -> Rows:
         """Return the rows that have an instant, sorted by it, those of the same instant as they were."""
-        instants = self._table.column(name)
-        table = self._table.filter(compute().is_valid(instants)) if instants.null_count else self._table
-        order = library("numpy").argsort(Rows(table).instants(name), kind="stable")
-        return Rows(table.take(arrow().array(order)))
+        np = library("numpy")
+        instants = self.instants(name)
+        there = np.flatnonzero(instants != np.iinfo("int64").min)
+        order = there[np.argsort(instants[there], kind="stable")]
+        return Rows(self._table.take(arrow().array(order)), self._what)
 
     def instants(self, name: str) -> Any:  # noqa: ANN401 - an array of numpy's
         """Return a column of instants as UNIX ns; one that is missing is numpy's NaT as an int, below all others."""
-        pa = arrow()
-        column = self._table.column(name)
-        # A column in which nothing stands may have no type.
-        if not pa.types.is_null(column.type) and (not pa.types.is_timestamp(column.type) or column.type.tz is None):
-            msg = f"column {name} has to hold instants with a time zone, not {column.type}"
-            raise InvalidEvent(msg)
-        whole = column.cast(pa.timestamp(_NANOSECONDS, tz="UTC")).cast(pa.int64())
-        return whole.fill_null(library("numpy").iinfo("int64").min).to_numpy()
+        return instants_in(self._table, name, self._what).fill_null(library("numpy").iinfo("int64").min).to_numpy()
 
     def numbers(self, name: str) -> Any:  # noqa: ANN401 - an array of numpy's
         """Return a column of numbers, or of their texts, as float64; NaN where it is missing or not finite."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.analysis.headroom import headroom as headroom_frame
 from projections.analysis.libraries import library
+from projections.analysis.lockouts import lockouts as lockouts_frame
 from projections.analysis.plot import canvas, lines
 from projections.analysis.plot.given import Rows, is_store, rows_of
 from projections.analysis.plot.lockouts import lockout_bands, lockouts_of
-from projections.analysis.plot.reading import EACH_TRADE, account_zone, frame
+from projections.analysis.plot.reading import account_zone, by_trade
 
 if TYPE_CHECKING:
     import datetime
@@ -41,13 +43,12 @@ def headroom(
     dotted, where it is missing or UNKNOWN there is a gap. Limits that compare no figure are named below the title.
     Raises InvalidEvent for rows of several accounts, and for a column of another kind.
     """
-    asked = {"every": EACH_TRADE, **options}
-    rows = rows_of(data, lambda: frame("headroom")(data, account, **asked), options, COLUMNS)
+    rows = rows_of(data, lambda store: headroom_frame(store, account, **by_trade(options)), options, COLUMNS)
     rows, account = rows.one("account", account, "accounts")
     rows = rows.only("rule_id", rule).in_order("at")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))
     if lockouts is None and is_store(data):
-        lockouts = frame("lockouts")(data, account=account, progress=options.get("progress"))
+        lockouts = lockouts_frame(data, account, progress=options.get("progress"))
     locked = lockouts_of(lockouts, account)
     drawn = canvas.axes(ax)
     canvas.plain(drawn)

@@ -13,7 +13,7 @@ COLUMNS = ("set_at", "ended_at", "until")
 
 def lockouts_of(lockouts: object, account: str | None) -> Rows | None:
     """Return the lockouts of an account from a frame; None without a frame."""
-    return None if lockouts is None else rows_in(lockouts, COLUMNS).only("account", account)
+    return None if lockouts is None else rows_in(lockouts, "lockouts", COLUMNS).only("account", account)
 
 
 def lockout_bands(ax: Any, rows: Rows | None) -> list[tuple[Any, str]]:  # noqa: ANN401 - axes of matplotlib's

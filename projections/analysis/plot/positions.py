@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from projections.analysis.every import TRADE
 from projections.analysis.libraries import library
 from projections.analysis.plot import canvas, lines
 from projections.analysis.plot.given import Rows, rows_of
-from projections.analysis.plot.reading import EACH_TRADE, account_zone, frame
+from projections.analysis.plot.reading import account_zone
+from projections.analysis.positions import positions as positions_frame
 
 if TYPE_CHECKING:
     import datetime
 
-    from projections.analysis.plot.reading import InstantsOptions, Unpack
+from projections.analysis.plot.reading import InstantsOptions, Unpack
 
 COLUMNS = ("at", "symbol", "quantity")
 SYMBOLS_MAX = 12
@@ -40,8 +42,8 @@ def positions(
     row. Where a position is UNKNOWN there is a gap.
     Raises InvalidEvent for rows of several accounts, and for a column of another kind.
     """
-    asked = {"every": EACH_TRADE, **options}
-    read = rows_of(data, lambda: frame("positions")(data, account=account, **asked), options, COLUMNS)
+    asked: InstantsOptions = {"every": TRADE, **options}
+    read = rows_of(data, lambda store: positions_frame(store, account=account, **asked), options, COLUMNS)
     rows, account = read.one("account", account, "accounts")
     rows = rows.only("symbol", symbol).in_order("at")
     where = canvas.zone_of(zone if zone is not None else account_zone(data, account))

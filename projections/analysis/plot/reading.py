@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 from typing import TYPE_CHECKING, TypedDict
 
 from typing_extensions import Unpack
 
 from eventstore import InvalidEvent
 from eventstore.trading import SessionOpened, SessionReset
+from projections.analysis.every import TRADE
 from projections.analysis.plot.given import is_store
 from projections.analysis.sources import opened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import timedelta
 
     from eventstore.clock import Times
-    from projections.analysis.frame import Frame
+    from projections.analysis.every import Every
 
-__all__ = [
-    "EACH_DAY",
-    "EACH_TRADE",
-    "InstantsOptions",
-    "RangeOptions",
-    "StatesOptions",
-    "Unpack",
-    "account_zone",
-    "frame",
-]
+__all__ = ["InstantsOptions", "RangeOptions", "StatesOptions", "Unpack", "account_zone", "by_trade"]
 
 
 class RangeOptions(TypedDict, total=False):
@@ -43,7 +33,7 @@ class RangeOptions(TypedDict, total=False):
 class InstantsOptions(RangeOptions, total=False):
     """The same for a frame of states: at which instants, each trade by default."""
 
-    every: timedelta | str
+    every: Every
 
 
 class StatesOptions(InstantsOptions, total=False):
@@ -53,12 +43,9 @@ class StatesOptions(InstantsOptions, total=False):
     stale_after: timedelta | int | None
 
 
-EACH_TRADE, EACH_DAY = "trade", "day"
-
-
-def frame(name: str) -> Callable[..., Frame]:
-    """Return the function of the package that makes a frame."""
-    return getattr(importlib.import_module("projections.analysis"), name)  # type: ignore[no-any-return]
+def by_trade(options: StatesOptions) -> StatesOptions:
+    """Return options that ask for each trade, unless they say how often."""
+    return {"every": TRADE, **options}
 
 
 def account_zone(data: object, account: str | None) -> str | None:
@@ -66,7 +53,7 @@ def account_zone(data: object, account: str | None) -> str | None:
     if account is None or not is_store(data):
         return None
     zone = None
-    with opened(data) as reader:  # type: ignore[arg-type] # a store
+    with opened(data) as reader:
         for record in reader.read(stream=f"session/{account}/", types=(SessionOpened, SessionReset)):
             # A record that cannot be read must not cost the plot.
             with contextlib.suppress(InvalidEvent):

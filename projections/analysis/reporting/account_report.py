@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore import InvalidEvent
 from eventstore.errors import shown
@@ -10,12 +10,20 @@ from eventstore.files import publish, temporary
 from eventstore.locations import local_path
 from eventstore.streams import check_name
 from projections.analysis.columns import TEXT_DECIMALS
+from projections.analysis.days import days
+from projections.analysis.equity import equity
+from projections.analysis.every import DAY, TRADE
+from projections.analysis.headroom import headroom
+from projections.analysis.lockouts import lockouts
 from projections.analysis.plot import canvas
-from projections.analysis.plot.reading import EACH_DAY, EACH_TRADE, StatesOptions, Unpack, account_zone, frame
+from projections.analysis.plot.reading import account_zone
+from projections.analysis.positions import positions
 from projections.analysis.reporting import page, sections
 from projections.analysis.reporting.cells import MISSING
 from projections.analysis.reporting.sections import Frames
 from projections.analysis.reporting.statistics import statistics
+from projections.analysis.returns import returns
+from projections.analysis.round_trips import round_trips
 from projections.analysis.sources import opened
 from projections.view import SHARED
 
@@ -23,13 +31,29 @@ if TYPE_CHECKING:
     import datetime
     import os
     from collections.abc import Iterator
+    from datetime import timedelta
     from pathlib import Path
 
     from eventstore import EventReader
+    from eventstore.clock import Times
+    from projections.analysis.every import Every
     from projections.analysis.sources import Source
 
 DAYS_BY_TRADE = 20
 """Over more trading days than these, states are shown at each day's end instead of at each trade."""
+
+
+class Asked(NamedTuple):
+    """What a report is made from."""
+
+    reader: EventReader
+    account: str
+    start: Times | None
+    stop: Times | None
+    every: Every | None
+    prices: object
+    stale_after: timedelta | int | None
+    progress: bool | None
 
 
 def report(
@@ -37,15 +61,20 @@ def report(
     account: str,
     path: str | os.PathLike[str],
     *,
+    start: Times | None = None,
+    stop: Times | None = None,
+    every: Every | None = None,
+    prices: object = None,
+    stale_after: timedelta | int | None = None,
     zone: str | datetime.tzinfo | None = None,
-    **options: Unpack[StatesOptions],
+    progress: bool | None = None,
 ) -> Path:
     """Write one HTML page about an account, and return its path. It needs no other file and no network.
 
     Equity with drawdown and its dates, P&L by day, round trips, exposure, the limits' headroom, lockouts, and the
-    statistics of quantstats or empyrical-reloaded if one of them is installed. `options` are those of
-    `analysis.equity`: `start`, `stop`, `every` (each trade by default, over more than 20 trading days each day),
-    `prices` and `stale_after`. The times are in `zone`, else in the account's zone where it is recorded, else in UTC.
+    statistics of quantstats or empyrical-reloaded if one of them is installed. `prices`, `stale_after` and `every` are
+    those of `analysis.equity`; `every` is each trade by default, over more than 20 trading days each day. The times are
+    in `zone`, else in the account's zone where it is recorded, else in UTC.
 
     A file at `path` is replaced in one step. Raises InvalidEvent for a name that no account can have.
     """
@@ -57,11 +86,12 @@ def report(
     with opened(store) as reader:
         where = canvas.zone_of(zone if zone is not None else account_zone(reader, account))
         head = reader.head()
-        frames = _frames(reader, account, options)
+        asked = Asked(reader, account, start, stop, every, prices, stale_after, progress)
+        frames = _frames(asked)
         parts = [
             *sections.begin(account, frames, where),
             *sections.all_of(account, frames, where),
-            *statistics(lambda: _daily(reader, account, options)),
+            *statistics(lambda: _daily(asked)),
             *_provenance(reader, head),
         ]
     text = page.page(f"Report of {account}", parts)
@@ -71,33 +101,38 @@ def report(
     return target
 
 
-def _frames(reader: EventReader, account: str, options: StatesOptions) -> Frames:
+def _frames(asked: Asked) -> Frames:
     """Read all frames. Tables and pictures are made from the same ones."""
-    within = {name: value for name, value in options.items() if name in {"start", "stop", "progress"}}
-    of_ranges = {"account": account, "exact": TEXT_DECIMALS, **within}
-    days = frame("days")(reader, **of_ranges)
-    many = len({*days.to_arrow().column("trading_day").to_pylist()}) > DAYS_BY_TRADE
-    instants = {"every": EACH_DAY if many else EACH_TRADE, **{k: v for k, v in options.items() if k == "every"}}
-    states = {**of_ranges, **instants}
-    valued = {**states, **_prices(options)}
+    reader, account, start, stop, every, prices, stale_after, progress = asked
+    exact = TEXT_DECIMALS
+    by_day = days(reader, account=account, start=start, stop=stop, exact=exact, progress=progress)
+    if every is None:
+        every = DAY if len({*by_day.to_arrow().column("trading_day").to_pylist()}) > DAYS_BY_TRADE else TRADE
     return Frames(
-        days=days,
-        equity=frame("equity")(reader, **valued),
-        round_trips=frame("round_trips")(reader, **of_ranges),
-        positions=frame("positions")(reader, **states),
-        headroom=frame("headroom")(reader, **valued),
-        lockouts=frame("lockouts")(reader, **of_ranges),
-    )
+        days=by_day,
+        equity=equity(
+            reader, account, every=every, prices=prices, stale_after=stale_after, start=start, stop=stop, exact=exact,
+            progress=progress,
+        ),
+        round_trips=round_trips(reader, account=account, start=start, stop=stop, exact=exact, progress=progress),
+        positions=positions(
+            reader, account=account, every=every, start=start, stop=stop, exact=exact, progress=progress
+        ),
+        headroom=headroom(
+            reader, account, every=every, prices=prices, stale_after=stale_after, start=start, stop=stop, exact=exact,
+            progress=progress,
+        ),
+        lockouts=lockouts(reader, account, start=start, stop=stop, exact=exact, progress=progress),
+        instants={DAY: "at each trading day's end", TRADE: "at each trade"}.get(str(every), f"every {every}"),
+    )  # fmt: skip
 
 
-def _prices(options: StatesOptions) -> dict[str, object]:
-    return {name: value for name, value in options.items() if name in {"prices", "stale_after"}}
-
-
-def _daily(reader: EventReader, account: str, options: StatesOptions) -> Any:  # noqa: ANN401 - a series of pandas
+def _daily(asked: Asked) -> Any:  # noqa: ANN401 - a series of pandas
     """Return an account's daily returns."""
-    asked = {name: value for name, value in options.items() if name != "every"}
-    found: Any = frame("returns")(reader, account, **asked)
+    found = returns(
+        asked.reader, asked.account, prices=asked.prices, stale_after=asked.stale_after, start=asked.start,
+        stop=asked.stop, progress=asked.progress,
+    )  # fmt: skip
     return found.series()
 
 

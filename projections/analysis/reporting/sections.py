@@ -30,6 +30,8 @@ class Frames(NamedTuple):
     positions: Frame
     headroom: Frame
     lockouts: Frame
+    instants: str
+    """At which instants equity, positions and headroom are given."""
 
 
 class DrawdownSpan(NamedTuple):
@@ -48,7 +50,8 @@ def begin(account: str, frames: Frames, zone: datetime.tzinfo) -> Iterator[str]:
     yield heading(account, 1)
     if equity:
         first, last = (cells.time(equity[place]["at"], zone) for place in (0, -1))
-        yield sentence(f"{first} to {last}, {zone}", soft=True)
+        states = f"equity, exposure and headroom {frames.instants}"
+        yield sentence(f"{first} to {last}, {zone}; {states}", soft=True)
     figures = [
         (f"net result, {currency or 'currency not stated'}", cells.money(cells.total(nets)))
         for currency, nets in _by_currency(days).items()
@@ -200,10 +203,10 @@ def _exposure(account: str, frame: Frame, zone: datetime.tzinfo) -> Iterator[str
     last = [row for row in rows if row["at"] == rows[-1]["at"]] if rows else []
     held = [row for row in last if cells.number(row["quantity"]) or row["status"] != KNOWN]
     if not held:
-        yield sentence("Nothing was held at the end.")
+        yield sentence("Nothing was held at the last of these instants.")
         return
     yield table(
-        [("held at the end", ""), ("quantity", FIGURE), ("average price", FIGURE), ("", "")],
+        [("held at the last of these instants", ""), ("quantity", FIGURE), ("average price", FIGURE), ("", "")],
         [
             (
                 row["symbol"],
