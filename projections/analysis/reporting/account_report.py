@@ -43,7 +43,7 @@ DAYS_BY_TRADE = 20
 """Over more trading days than these, states are shown at each day's end instead of at each trade."""
 
 
-class Asked(NamedTuple):
+class ReportRequest(NamedTuple):
     """What a report is made from."""
 
     reader: EventReader
@@ -86,7 +86,7 @@ def report(
     with opened(store) as reader:
         where = canvas.zone_of(zone if zone is not None else account_zone(reader, account))
         head = reader.head()
-        asked = Asked(reader, account, start, stop, every, prices, stale_after, progress)
+        asked = ReportRequest(reader, account, start, stop, every, prices, stale_after, progress)
         frames = _frames(asked)
         parts = [
             *sections.begin(account, frames, where),
@@ -101,7 +101,7 @@ def report(
     return target
 
 
-def _frames(asked: Asked) -> Frames:
+def _frames(asked: ReportRequest) -> Frames:
     """Read all frames. Tables and pictures are made from the same ones."""
     reader, account, start, stop, every, prices, stale_after, progress = asked
     exact = TEXT_DECIMALS
@@ -127,7 +127,7 @@ def _frames(asked: Asked) -> Frames:
     )  # fmt: skip
 
 
-def _daily(asked: Asked) -> Any:  # noqa: ANN401 - a series of pandas
+def _daily(asked: ReportRequest) -> Any:  # noqa: ANN401 - a series of pandas
     """Return an account's daily returns."""
     found = returns(
         asked.reader, asked.account, prices=asked.prices, stale_after=asked.stale_after, start=asked.start,
