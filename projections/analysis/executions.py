@@ -124,7 +124,7 @@ class Executions:
                 continue
             multiplier = self.terms(key).multiplier
             sums[log_position] = None if multiplier is None else known + points * multiplier
-        for (log_position, _), count in ledger.unpriced.items():
+        for log_position, count in ledger.unpriced.items():
             if count:
                 sums[log_position] = None
         return sums

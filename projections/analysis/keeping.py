@@ -79,7 +79,6 @@ class KeptTrades(RecentTrades):
     @override
     def remove(self, item: Item) -> None:
         super().remove(item)
-        self.gone.pop(item.log_position, None)
         self.merged.append(item)
 
     def take_fixed(self, items: Sequence[Item]) -> None:
@@ -115,12 +114,12 @@ class KeptHoldings(dict[str, Holding]):
 class KeptLedger(PnlLedger):
     """The ledger of all days and, instead of the newest steps, what each record has realized, if that is kept.
 
-    `realized` is in points, by log position and the ledger's key; `unpriced` counts what had no price, likewise.
+    `realized` is in points, by log position and the ledger's key; `unpriced` counts what had no price, by log position.
     """
 
     keeps_realized: bool = False
     realized: dict[tuple[int, str], Decimal] = msgspec.field(default_factory=dict)
-    unpriced: dict[tuple[int, str], int] = msgspec.field(default_factory=dict)
+    unpriced: dict[int, int] = msgspec.field(default_factory=dict)
     gone: dict[str, list[dict[str, LedgerEntry]]] = msgspec.field(default_factory=dict)
 
     @override
@@ -133,8 +132,8 @@ class KeptLedger(PnlLedger):
             known = realized.get(place)
             realized[place] = entry.points if known is None else _add(known, entry.points)
         if entry.unpriced:
-            place = (step.log_position, step.key)
-            self.unpriced[place] = self.unpriced.get(place, 0) + entry.unpriced
+            # A name that is known later has another key, under which the count is taken back.
+            self.unpriced[step.log_position] = self.unpriced.get(step.log_position, 0) + entry.unpriced
 
     @override
     def let_go(self, name: str, sums: dict[str, LedgerEntry]) -> None:

@@ -14,6 +14,7 @@ import eventstore
 from eventstore import EventStore, InvalidEvent
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
+    ContractDefined,
     FeeCharged,
     NoteAdded,
     OrderFilled,
@@ -25,6 +26,7 @@ from eventstore.trading import (
 )
 from projections import analysis
 from projections.analysis.fills import FILLS, REPORTS
+from projections.views.executions.view import ExecutionsView
 from tests.proving import rounds
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading
 
@@ -156,13 +158,27 @@ def test_any_name_of_a_contract_chooses_it_and_its_symbol_is_given(trading: Trad
     trading.at(
         MONDAY, fill("T1", BUY, 1, 100, symbol="CON.ES"), fill("T2", BUY, 1, 100), fill("T3", BUY, 1, 1, symbol="NQZ5")
     )
-    defined = eventstore.trading.ContractDefined(
-        symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES",)
-    )
+    defined = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES",))
     trading.book.append("contract/-/ESZ5", defined)
     for name in ("ESZ5", "CON.ES"):
         assert values(trading.store, "trade_id", "symbol", symbol=name) == [("T1", "ESZ5"), ("T2", "ESZ5")]
         assert values(trading.store, "trade_id", "symbol", symbol=name, raw=True) == [("T1", "CON.ES"), ("T2", "ESZ5")]
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_trade_that_is_remembered_by_its_position_alone_takes_the_contracts_symbol(
+    trading: Trading, monkeypatch: pytest.MonkeyPatch, is_closed: bool
+) -> None:
+    for number in range(6):
+        trading.at(MONDAY + number, fill(f"T{number}", BUY, 1, 100, symbol="CON.ES"))
+    contract = {"symbol": "ESZ5", "multiplier": Decimal(50), "currency": "USD"}
+    trading.book.append("contract/-/ESZ5", ContractDefined(**contract, broker_ids=("CON.ES",)))  # type: ignore[arg-type]
+    if is_closed:
+        trading.at(MONDAY + HOUR, fill("T6", SELL, 6, 100), fill("T7", BUY, 1, 100))
+    # From here on the name means nothing.
+    trading.book.append("contract/-/ESZ5", ContractDefined(**contract))  # type: ignore[arg-type]
+    monkeypatch.setitem(ExecutionsView.__init__.__kwdefaults__ or {}, "trades_max", 1)
+    assert {symbol for (symbol,) in values(trading.store, "symbol")} == {"ESZ5"}
 
 
 def test_a_fill_has_its_orders_strategy_and_its_trading_day(trading: Trading) -> None:

@@ -103,6 +103,21 @@ def test_days_beyond_the_ledgers_bound_are_what_they_are_within_it(
         both.close()
 
 
+def test_what_each_record_realized_adds_up_to_the_days(memory_path: Path) -> None:
+    for seed in rounds("what records realized", test=12, prove=2_000):
+        both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
+        with decimal.localcontext(FIXED):
+            for executions in executions_of(both.store, selection_of(both.store), Keep.FILLS, progress=False):
+                # One number of several currencies says nothing, but it must be the same one.
+                each = executions.realized().values()
+                days = [total for _, totals in both.book.pnl.days(executions.account) for total in totals]
+                known, unpriced = [one for one in each if one is not None], sum(day.unpriced for day in days)
+                assert len(each) - len(known) <= unpriced
+                if not unpriced:
+                    assert abs(sum(known) - sum(day.realized for day in days)) < Decimal("1e-12")
+        both.close()
+
+
 def test_the_prices_of_a_round_trip_are_what_it_made(memory_path: Path) -> None:
     """A correction of a trade of an earlier round trip is in the result, and in no price."""
     for seed in rounds("prices of round trips", test=12, prove=2_000):
