@@ -22,6 +22,7 @@ from eventstore.trading import (
 )
 from projections import analysis
 from projections.analysis.days import DAYS
+from projections.views.executions import ledger
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -133,6 +134,16 @@ def test_a_reopened_account_has_the_days_of_its_new_life(trading: Trading) -> No
     trading.at(MONDAY + 2 * HOUR, fill("T3", BUY, 1, 100), fill("T4", SELL, 1, 99))
     assert values(trading.store, "realized", "losses") == [(-50, 1)]
     assert values(trading.store, "realized", "wins", time="recorded", stop=before) == [(150, 1)]
+
+
+def test_days_beyond_the_bound_are_of_the_new_life_too(trading: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        if number == 5:
+            reopen(trading, MONDAY + 5 * 24 * HOUR - HOUR)
+        trading.at(MONDAY + number * 24 * HOUR, fill(f"T{number}", BUY, 1, 100))
+        trading.day(MONDAY + number * 24 * HOUR, MONDAY + (number + 1) * 24 * HOUR, 6 + number)
+    monkeypatch.setattr(ledger, "DAYS_MAX", 2)
+    assert values(trading.store, "session", "trades") == [(f"2026-01-{day}", 1) for day in (11, 12, 13)]
 
 
 def test_days_are_chosen_by_date_by_begin_and_by_tag(trading: Trading) -> None:

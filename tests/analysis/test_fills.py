@@ -19,6 +19,7 @@ from eventstore.trading import (
     NoteAdded,
     OrderFilled,
     OrderSubmitted,
+    Payoff,
     Side,
     TradeBusted,
     TradeCorrected,
@@ -98,6 +99,26 @@ def test_what_an_unknown_contract_realized_is_null_and_an_opening_realized_nothi
     trading.at(MONDAY + HOUR, fill("T1", BUY, 1, 100, symbol="XX"), fill("T2", SELL, 1, 101, symbol="XX"))
     found = values(trading.store, "trade_id", "realized", "multiplier", "currency")
     assert found == [("T1", 0, None, None), ("T2", None, None, None)]
+
+
+def test_what_a_price_without_value_realized_is_null(trading: Trading) -> None:
+    inverse = {"multiplier": Decimal(100), "currency": "BTC", "payoff": Payoff.INVERSE}
+    trading.book.append("contract/-/XBTUSD", ContractDefined(symbol="XBTUSD", **inverse))  # type: ignore[arg-type]
+    trading.at(MONDAY, fill("T1", BUY, 1, 100, symbol="XBTUSD"), fill("T2", SELL, 1, 0, symbol="XBTUSD"))
+    assert values(trading.store, "trade_id", "realized") == [("T1", 0), ("T2", None)]
+
+
+def test_executions_of_two_names_that_turn_out_to_be_one_are_one_row(trading: Trading) -> None:
+    trading.at(MONDAY, fill("T1", BUY, 1, 100))
+    trading.at(MONDAY, fill("T1", BUY, 1, 100, symbol="CON.ES"), stream="order/A/B-77")
+    assert len(rows(trading.store)) == 2
+    defined = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES",))
+    [twin] = trading.store.read(stream="order/A/B-77")
+    trading.book.append("note/A/1", NoteAdded(target=str(twin.uuid), tags=("twin",)))
+    trading.book.append("contract/-/ESZ5", defined)
+    assert values(trading.store, "position", "order_id", "tags") == [(twin.position - 1, "O-1", '["twin"]')]
+    found = values(trading.store, "position", "execution", "busted", raw=True)
+    assert found == [(twin.position - 1, twin.position - 1, False), (twin.position, twin.position - 1, False)]
 
 
 def test_an_execution_reported_again_is_one_row_and_two_reports(trading: Trading) -> None:

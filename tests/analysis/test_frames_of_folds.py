@@ -114,7 +114,8 @@ def test_what_each_record_realized_adds_up_to_the_days(memory_path: Path) -> Non
                 known, unpriced = [one for one in each if one is not None], sum(day.unpriced for day in days)
                 assert len(each) - len(known) <= unpriced
                 if not unpriced:
-                    assert abs(sum(known) - sum(day.realized for day in days)) < Decimal("1e-12")
+                    expected = sum((day.realized for day in days), Decimal(0))
+                    assert abs(sum(known, Decimal(0)) - expected) < Decimal("1e-12")
         both.close()
 
 

@@ -155,6 +155,29 @@ def test_two_names_of_one_contract_are_one_position(trading: Trading) -> None:
     ]
 
 
+def test_a_trip_that_began_under_another_name_keeps_what_began_it(trading: Trading) -> None:
+    trading.at(MONDAY, fill("T1", BUY, 2, 100, symbol="CON.ES"), fill("T2", SELL, 5, 103, symbol="CON.ES"))
+    defined = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES",))
+    trading.book.append("contract/-/ESZ5", defined)
+    trading.at(MONDAY + HOUR, fill("T3", BUY, 3, 101), fill("T4", BUY, 1, 101))
+    assert values(trading.store, "symbol", *RESULT) == [
+        ("ESZ5", "LONG", 2, 100, 103, 300, 0, 300),
+        ("ESZ5", "SHORT", 3, 103, 101, 300, 0, 300),
+    ]
+
+
+def test_positions_of_two_names_that_turn_out_to_be_one_make_one_trip(trading: Trading) -> None:
+    for symbol in ("ESZ5", "CON.ES"):
+        trading.at(
+            MONDAY, fill(f"A{symbol}", SELL, 1, 90, symbol=symbol), fill(f"B{symbol}", BUY, 3, 100, symbol=symbol)
+        )
+    defined = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES",))
+    trading.book.append("contract/-/ESZ5", defined)
+    trading.at(MONDAY + HOUR, fill("T", SELL, 4, 102), fill("U", BUY, 1, 102))
+    *_, last = values(trading.store, "symbol", *RESULT)
+    assert last == ("ESZ5", "LONG", 4, 100, 102, 400, 0, 400)
+
+
 def test_a_reopened_account_has_the_round_trips_of_its_new_life(trading: Trading) -> None:
     trading.at(MONDAY, fill("T1", BUY, 1, 100), fill("T2", SELL, 1, 103))
     reopen(trading, TUESDAY)
