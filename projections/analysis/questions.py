@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore import InvalidEvent
 from eventstore.arguments import accounts_of
-from eventstore.clock import derived_times, to_ns
+from eventstore.clock import derived_from, derived_times, to_ns
 from eventstore.errors import shown
 from eventstore.trading import GroupDefined
 from projections.analysis.columns import Column, Kind, exact_of
@@ -99,8 +99,9 @@ class Question(NamedTuple):
 
     def rows(self, rows_of: Rows) -> Iterable[tuple[Any, ...]]:
         """Yield rows that begin with the instant and the account."""
-        with opened(self.store) as reader, derived_times():
-            instants = self.instants(reader)
+        with opened(self.store) as reader:
+            with derived_times():
+                instants = self.instants(reader)
             found = self._rows(reader, instants, rows_of)
             if self.account is not None or len(instants) < 2:  # noqa: PLR2004 - of one instant there is one order
                 yield from found
@@ -111,8 +112,10 @@ class Question(NamedTuple):
     def _rows(self, reader: EventReader, instants: Sequence[int], rows_of: Rows) -> Iterator[tuple[Any, ...]]:
         for at, book in self.books(reader, instants):
             for name in (self.account,) if self.account is not None else book.accounts.known():
-                for row in rows_of(book, name, at):
-                    yield (at, name, *row)
+                # Not around the whole loop: what a caller does between two rows is not derived from a record.
+                with derived_from(at):
+                    found = [(at, name, *row) for row in rows_of(book, name, at)]
+                yield from found
 
 
 def question(

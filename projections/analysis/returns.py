@@ -146,7 +146,10 @@ def _rows(asked: Question) -> Iterator[tuple[Any, ...]]:
         periods = _periods(reader, asked)
         if not periods:
             return
-        flows = list(_flows(reader, asked, periods[-1].at))
+        start = asked.span.start
+        # The last period before the range is only what the first one of it begins with.
+        base = 0 if start is None or periods[0].at >= start else periods[0].at
+        flows = [each for each in _flows(reader, asked, periods[-1].at) if each.at > base]
         stops = {each.at for each in periods} | {flow.at if flow.begins else flow.at - 1 for flow in flows}
         worths: dict[int, Worth] = {}
         converted: dict[int, Worth] = {}

@@ -55,7 +55,7 @@ def test_the_first_day_is_measured_from_what_the_account_began_with() -> None:
     ]  # fmt: skip
 
 
-def test_neither_a_deposit_nor_a_withdrawal_is_a_result() -> None:
+def test_neither_a_deposit_is_a_gain_nor_a_withdrawal_a_loss() -> None:
     for kind, amount in (
         (CashKind.DEPOSIT, 500),
         (CashKind.WITHDRAWAL, 500),
