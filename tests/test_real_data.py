@@ -143,7 +143,7 @@ def test_the_ten_levels_after_each_message_come_from_a_frame(lobster: EventStore
     assert len(rows) == 147_916
     with zipfile.ZipFile(next((DATA / "lobster").glob("*.zip"))) as archive:
         messages, books = (
-            archive.read(name).decode("ascii").splitlines() for name in sorted(archive.namelist())[1::-1]
+            archive.read(name).decode("ascii").splitlines() for name in sorted(archive.namelist())[:2]
         )  # fmt: skip
     found = compared(changes_of(rows, messages), ([int(cell) for cell in line.split(",")] for line in books))
     assert found == {"right": 147_915, "taken": 44_451}

@@ -17,7 +17,30 @@ from projections.analysis.reporting import report
 from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
 from projections.analysis.simple_accounts import SimpleFills, simple_fills
-from projections.analysis.simple_fills import SimpleFills, simple_fills
 from projections.analysis.with_prices import Joined, with_prices
 
-__all__ = ["EventSet", "Frame", "Joined", "Kind", "Returns", "SimpleFills", "asof", "days", "equity", "events", "fills", "headroom", "history", "lockouts", "orders", "plot", "positions", "report", "returns", "round_trips", "simple_fills", "vectorised", "with_prices"]
+__all__ = [
+    "EventSet",
+    "Frame",
+    "Joined",
+    "Kind",
+    "Returns",
+    "SimpleFills",
+    "asof",
+    "days",
+    "equity",
+    "events",
+    "fills",
+    "headroom",
+    "history",
+    "lockouts",
+    "orders",
+    "plot",
+    "positions",
+    "report",
+    "returns",
+    "round_trips",
+    "simple_fills",
+    "vectorised",
+    "with_prices",
+]
