@@ -158,10 +158,11 @@ def test_drawdown_is_measured_from_the_highest_equity_so_far_and_moves_with_cash
 
 def test_a_reopened_account_has_no_drawdown_from_its_earlier_life() -> None:
     scene = Scene()
+    scene.cash("10:00:00", 300, CashKind.INTEREST)
     reopened = AccountReopened(starting_balance=Decimal(1_000), currency="USD", reason="again")
     scene.add("account/A/-", reopened, at("12:00:00"))
     frame = analysis.equity(scene.store, "A", at=[at("11:00:00"), at("13:00:00")])
-    assert (column(frame, "equity"), column(frame, "drawdown")) == ([10_000, 1_000], [0, 0])
+    assert (column(frame, "equity"), column(frame, "drawdown")) == ([10_300, 1_000], [0, 0])
 
 
 def test_the_floor_and_the_high_water_are_those_that_were_marked() -> None:

@@ -146,6 +146,8 @@ def test_an_account_s_history_is_its_own() -> None:
     scene.buy("11:00:00", 3, 100, account="B")
     assert [row["partition"] for row in changes(scene, account="B")] == ["B"]
     assert column(analysis.history(scene.store, "contracts", account="B"), "partition") == ["-", "-"]
+    # Contracts are defined in the shared partition of this view.
+    assert set(column(analysis.history(scene.store, "executions", account="B"), "partition")) == {"B"}
 
 
 def test_a_built_in_view_has_a_history_by_its_name() -> None:
