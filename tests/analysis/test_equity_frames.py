@@ -257,6 +257,30 @@ def text(amount: Decimal | None) -> str | None:
     return None if amount is None else str(amount)
 
 
+def test_accounts_that_were_imported_one_after_the_other_are_valued_at_the_same_prices() -> None:
+    scene = Scene()
+    for account in "AB":
+        for minute in range(50):
+            scene.buy(f"10:{minute:02}:00", 1, 100, account=account, late="12:00:00")
+    given = prices(*((f"10:{minute:02}:30", "X", 100 + minute) for minute in range(50)))
+    instants = [at(f"10:{minute:02}:31") for minute in range(50)]
+    found = rows(analysis.equity(scene.store, at=instants, prices=given, exact=True))
+    assert [(row["at"], row["account"]) for row in found] == [(instant, name) for instant in instants for name in "AB"]
+    gains = [(minute + 1) * minute for minute in range(50)]
+    assert [row["unrealized"] for row in found] == [gain for gain in gains for _ in "AB"]
+
+
+def test_records_of_a_far_future_leave_the_prices_of_earlier_instants_as_they_are() -> None:
+    scene = Scene()
+    scene.cash("10:00:00", 1, day="2030-01-01")
+    for minute in range(50):
+        scene.buy(f"10:{minute:02}:00", 1, 100)
+    given = prices(*((f"10:{minute:02}:30", "X", 100 + minute) for minute in range(50)))
+    instants = [*(at(f"10:{minute:02}:31") for minute in range(50)), at("10:00:00", "2030-01-01")]
+    found = rows(analysis.equity(scene.store, "A", at=instants, prices=given, stale_after=10**18, exact=True))
+    assert [row["unrealized"] for row in found] == [*((minute + 1) * minute for minute in range(50)), 50 * 49]
+
+
 def test_prices_give_what_a_live_book_says_that_observes_them() -> None:
     scene = Scene()
     book = projections.open(scene.store)

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 import projections
 from eventstore.trading import GroupDefined, LimitsSet
 from projections import analysis
@@ -19,9 +21,9 @@ def scene_with_limits() -> Scene:
         LimitsSet(rule_id="daily-loss", parameters={"limit": "500", "basis": "equity"}),
         at("01:00:00"),
     )
+    scene.buy("10:00:00", 2, 100)
     maximum = LimitsSet(rule_id="maximum-position", parameters={"limit": "10"})
     scene.add("limits/A/maximum-position", maximum, at("11:00:00"))
-    scene.buy("10:00:00", 2, 100)
     scene.buy("12:00:00", 3, 90)
     return scene
 
@@ -40,11 +42,12 @@ def test_without_a_price_what_depends_on_one_is_unknown() -> None:
     assert "X" in found[0]["why"]
 
 
-def test_each_instant_has_the_limits_in_force_then() -> None:
+@pytest.mark.parametrize("axis", ["occurred", "recorded"])
+def test_each_instant_has_the_limits_in_force_then(axis: str) -> None:
     scene = scene_with_limits()
     instants = [at("09:00:00"), at("10:30:00"), at("12:30:00")]
     given = prices(("10:30:00", "X", 95), ("12:30:00", "X", 80))
-    found = rows(analysis.headroom(scene.store, "A", at=instants, prices=given, exact=True))
+    found = rows(analysis.headroom(scene.store, "A", at=instants, prices=given, time=axis, exact=True))
     assert [(row["at"], row["kind"]) for row in found] == [
         (instants[0], "daily-loss"), (instants[1], "daily-loss"),
         (instants[2], "maximum-position"), (instants[2], "daily-loss"),
