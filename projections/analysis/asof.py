@@ -10,6 +10,7 @@ from eventstore.errors import shown
 from eventstore.trading import Allows, OrderStatus, OrderType, Side
 from projections.analysis.columns import Column, Kind
 from projections.analysis.equity import EQUITY, Drawdowns
+from projections.analysis.every import given_instants
 from projections.analysis.headroom import HEADROOM
 from projections.analysis.headroom import rows_of as headroom_rows
 from projections.analysis.positions import POSITIONS
@@ -83,8 +84,8 @@ def asof(
         raise InvalidEvent(msg)
     columns, reading = _FRAMES[what]
     asked = question(
-        store, account=account, at=times, time=time, prices=prices, stale_after=stale_after, exact=exact,
-        progress=progress, members=what == "headroom",
+        store, account=account, at=given_instants(times), time=time, prices=prices, stale_after=stale_after,
+        exact=exact, progress=progress, members=what == "headroom",
     )  # fmt: skip
     return asked.frame(columns, reading, f"{what} of the past")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -165,7 +166,8 @@ def _fields_of(view: View[Any], members: object) -> list[tuple[str, Column]]:
     if members is None:
         chosen = names
     else:
-        chosen = tuple(dict.fromkeys(() if isinstance(members, str) else members))  # type: ignore[call-overload]
+        given: list[str] = list(members) if isinstance(members, Iterable) and not isinstance(members, str) else []
+        chosen = tuple(dict.fromkeys(given))
         if not chosen or (unknown := [name for name in chosen if name not in names]):
             msg = f"no members {shown(members if not chosen else unknown)}: view {view.name} has {', '.join(names)}"
             raise InvalidEvent(msg)

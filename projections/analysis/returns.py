@@ -13,7 +13,7 @@ from eventstore.errors import shown
 from eventstore.trading import AccountOpened, AccountReopened, CashMoved
 from projections.analysis.columns import Column, Kind
 from projections.analysis.equity import valued_at
-from projections.analysis.every import DAY, DayEnd, days_of, instants_of
+from projections.analysis.every import DAY, DayEnd, days_of, every_of, instants_of
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import library
 from projections.analysis.questions import ACCOUNT, AT, STATUS, WHY, question
@@ -116,6 +116,7 @@ def returns(
     capital. `return` is float64 under `exact=True` too, since quotients have no last decimal, and all 34 digits under
     "text".
     """
+    every_of(every)
     asked = question(
         store, account=account, every=every, start=start, stop=stop, time=time, calendar=calendar, prices=prices,
         stale_after=stale_after, exact=exact, progress=progress,

@@ -23,7 +23,7 @@ def test_what_is_not_a_frame_of_the_past_is_refused(what: Any) -> None:  # noqa:
 
 
 def test_instants_that_are_none_are_refused() -> None:
-    for times in ("noon", 12, 1.5, ["noon"]):
+    for times in ("noon", 12, 1.5, ["noon"], None):
         with pytest.raises(InvalidEvent):
             analysis.asof(Scene().store, times)  # type: ignore[arg-type]
 

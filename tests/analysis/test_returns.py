@@ -38,7 +38,7 @@ def test_an_account_of_none_has_no_returns(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"account": None}, {"account": 3}, {"every": "x"}, {"time": "now"}, {"exact": 3}]
+    "arguments", [{"account": None}, {"account": 3}, {"every": "x"}, {"every": None}, {"time": "now"}, {"exact": 3}]
 )
 def test_an_argument_that_means_nothing_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):

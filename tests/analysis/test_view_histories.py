@@ -85,7 +85,15 @@ def test_what_has_no_history_is_refused(view: Any, message: str) -> None:  # noq
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"members": ["nothing"]}, {"members": []}, {"members": "count"}, {"time": "now"}, {"account": ""}, {"start": "x"}],
+    [
+        {"members": ["nothing"]},
+        {"members": []},
+        {"members": "count"},
+        {"members": 3},
+        {"time": "now"},
+        {"account": ""},
+        {"start": "x"},
+    ],
 )
 def test_an_argument_that_means_nothing_is_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
