@@ -18,6 +18,8 @@ _DIGITS_MAX = 15
 """A float64 has so many digits of a decimal number for certain."""
 _SAMPLE = 1_000
 _SUM_MAX = float(1 << 62)
+_INTEGERS_EXACT, _POWERS_EXACT = float(1 << 53), 22
+"""Up to here integers, and powers of ten, are float64 as they are."""
 
 
 class Whole(NamedTuple):
@@ -167,8 +169,7 @@ def column_of(number: Whole, name: str, exact: Exact, missing: Any = None) -> An
     pa, np = arrow(), library("numpy")
     values, digits = number
     if exact is False:
-        floats = values.astype(np.float64) / 10.0**digits
-        return pa.array(floats, mask=missing)
+        return pa.array(_floats(values, digits), mask=missing)
     if values.dtype == object or digits > PRECISION:
         return _written(
             [None if lost else Decimal(int(value)).scaleb(-digits) for value, lost in _pairs(values, missing)],
@@ -186,6 +187,15 @@ def column_of(number: Whole, name: str, exact: Exact, missing: Any = None) -> An
         return found.cast(pa.decimal128(PRECISION, SCALE))
     except ValueError:
         return _written(found.to_pylist(), name, exact)
+
+
+def _floats(values: Any, digits: int) -> Any:  # noqa: ANN401 - arrays of numpy's
+    """Return the floats that are nearest to numbers."""
+    np = library("numpy")
+    if digits <= _POWERS_EXACT and _largest(values) < _INTEGERS_EXACT:
+        # Both are floats as they are, so their quotient is rounded once.
+        return values.astype(np.float64) / 10.0**digits
+    return np.array([float(Decimal(int(value)).scaleb(-digits)) for value in values], dtype=np.float64)
 
 
 def _pairs(values: Any, missing: Any) -> Any:  # noqa: ANN401 - the same

@@ -348,3 +348,11 @@ def test_rows_in_any_order_are_counted_in_the_order_of_time() -> None:
     assert sorted(map(repr, rows_of(vectorised.equity(shuffled)))) == sorted(
         map(repr, rows_of(vectorised.equity(table)))
     )
+
+
+def test_floats_are_the_nearest_to_the_exact_figures() -> None:
+    price = Decimal("123456789.123456789")
+    table = table_of(*[("BUY", Decimal("999.9999"), price + n) for n in range(50)])
+    exact = rows_of(vectorised.running(table, exact="text"))
+    found = rows_of(vectorised.running(table))
+    assert [row["cash"] for row in found] == [float(row["cash"]) for row in exact]
