@@ -63,7 +63,7 @@ def events(
         chosen = columns_of(reader, selection, columns)
     return EventSet(
         chosen,
-        lambda: _batches(store, selection, chosen, exact=asked, progress=progress),
+        lambda: event_batches(store, selection, chosen, exact=asked, progress=progress),
         exact=asked,
         title="events",
     )
@@ -82,9 +82,10 @@ def columns_of(reader: EventReader, selection: Selection, names: Sequence[str] |
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def _batches(
+def event_batches(
     store: Source, selection: Selection, columns: Sequence[Column], *, exact: Exact, progress: bool | None
 ) -> Iterator[Any]:
+    """Yield batches of these columns of a selection's events, in the order of the log."""
     read, kept = _with_filters(columns, selection)
     decoder = PageDecoder(read, exact)
 

@@ -167,12 +167,17 @@ class Executions:
 
 
 def executions_of(
-    reader: EventReader, selection: Selection, keep: Keep, *, progress: bool | None
+    reader: EventReader,
+    selection: Selection,
+    keep: Keep,
+    *,
+    progress: bool | None,
+    accounts: frozenset[str] | None = None,
 ) -> Iterator[Executions]:
-    """Fold a history, and yield the executions of each account."""
+    """Fold a history, and yield the executions of each account, or of some."""
     tags = tags_of(reader, account=selection.account, until=selection.until)
     strategies = strategies_of(reader, selection) if keep >= Keep.ITEMS else {}
     views = (KeptExecutionsView(keep, tags), ContractsView(), AccountsView())
-    book = folded(reader, selection, views, progress=progress)
+    book = folded(reader, selection, views, progress=progress, accounts=accounts)
     for account in accounts_in(book, VIEW):
         yield Executions(book, account, tags, strategies)

@@ -77,13 +77,19 @@ def _day_of(given: date | str) -> date:
 
 
 def folded(
-    reader: EventReader, selection: Selection, views: Sequence[View[Any]], *, progress: bool | None
-) -> FoldReader:  # fmt: skip
-    """Fold a log from its first record up to the selection's last one, for its account or all.
+    reader: EventReader,
+    selection: Selection,
+    views: Sequence[View[Any]],
+    *,
+    progress: bool | None,
+    accounts: frozenset[str] | None = None,
+) -> FoldReader:
+    """Fold a log from its first record up to the selection's last one, for its account, for some, or for all.
 
     Ctrl-C ends it within a page.
     """
-    accounts = None if selection.account is None else frozenset({selection.account})
+    if selection.account is not None:
+        accounts = frozenset({selection.account})
     fold = Fold(views, accounts=accounts)
     wanted: dict[type[Event], None] = {}
     for view in views:
@@ -134,7 +140,7 @@ def batches_of(
     while some := list(itertools.islice(left, ROWS_AT_ONCE)):
         with gc_disabled():
             by_column = [
-                (column, _rounded(values) if exact is True and column.name in means else _plain(values, column.kind))
+                (column, rounded(values) if exact is True and column.name in means else _plain(values, column.kind))
                 for column, values in zip(columns, zip(*some, strict=True), strict=True)
             ]
             arrays = [array_of(values, column, exact) for column, values in by_column]
@@ -151,7 +157,8 @@ def _plain(values: Sequence[Any], kind: Kind) -> Sequence[Any]:
     return values
 
 
-def _rounded(values: Sequence[Any]) -> Sequence[Any]:
+def rounded(values: Sequence[Any]) -> Sequence[Any]:
+    """Return Decimals with at most nine decimals."""
     # One that is too large for as many digits is refused as it is, by its name.
     fits = PRECISION - SCALE
     return [

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from projections.analysis.columns import Column, Kind, exact_of
 from projections.analysis.excursions import excursion_of, price_paths
 from projections.analysis.executions import executions_of
-from projections.analysis.folding import batches_of, choice_of
+from projections.analysis.folding import Choice, batches_of, choice_of
 from projections.analysis.frame import Frame
 from projections.analysis.keeping import Keep
+from projections.analysis.simple_trips import simple_trips
 from projections.analysis.sources import OCCURRED, opened, selection_of
 from projections.analysis.tags import together
 from projections.analysis.trip_items import OpenItems, TripItems, figures_of, split_trips
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from projections.analysis.columns import Exact
     from projections.analysis.excursions import PricePath, PricePaths
     from projections.analysis.executions import Executions
-    from projections.analysis.folding import Choice
     from projections.analysis.sources import Selection, Source
     from projections.views.executions.items import Item
     from projections.views.executions.trip import RoundTrip
@@ -123,8 +123,12 @@ def round_trips(
 
     def batches() -> Iterator[object]:
         with opened(store) as reader:
-            rows = round_trip_rows(reader, selection, choice, paths=paths, progress=progress)
-            yield from batches_of(rows, ROUND_TRIPS, asked, _MEANS)
+            is_whole = choice == Choice() and symbol is None and paths is None
+            simple = simple_trips(reader, selection, ROUND_TRIPS, asked, progress=progress) if is_whole else None
+            others = None if simple is None else simple.others
+            rows = round_trip_rows(reader, selection, choice, paths=paths, progress=progress, accounts=others)
+            folded = batches_of(rows, ROUND_TRIPS, asked, _MEANS)
+            yield from folded if simple is None else simple.joined(folded)
 
     return Frame(ROUND_TRIPS, batches, exact=asked, title="round trips")
 
@@ -136,9 +140,12 @@ def round_trip_rows(
     *,
     paths: PricePaths | None = None,
     progress: bool | None = False,
+    accounts: frozenset[str] | None = None,
 ) -> Iterator[RoundTripRow]:
-    """Yield what the fold makes of the round trips of each account, account by account."""
-    for executions in executions_of(reader, selection, Keep.ITEMS, progress=progress):
+    """Yield what the fold makes of the round trips of each account, or of some, account by account."""
+    if accounts is not None and not accounts:
+        return
+    for executions in executions_of(reader, selection, Keep.ITEMS, progress=progress, accounts=accounts):
         with gc_disabled(), decimal.localcontext(FIXED):
             found = [
                 row

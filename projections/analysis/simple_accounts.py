@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from eventstore import trading
 from eventstore.trading import ContractDefined, OrderFilled, Payoff, TradeExecuted
 from projections.analysis.arrays import array_of
-from projections.analysis.columns import OF_RECORDS, SCALE, Column, Kind, arrow_type, exact_of, united
-from projections.analysis.events import events
+from projections.analysis.columns import OF_RECORDS, SCALE, Column, Kind, arrow_schema, arrow_type, exact_of, united
+from projections.analysis.events import event_batches
 from projections.analysis.fill_columns import codes_of, encoded, fill_columns, instants_of
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute, library
@@ -18,9 +20,10 @@ from projections.analysis.whole_numbers import summable
 from projections.views.executions.position_totals import LOTS_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from decimal import Decimal
 
-    from eventstore import EventReader
+    from eventstore import Event, EventReader
     from projections.analysis.columns import Exact
     from projections.analysis.sources import Selection, Source
 
@@ -35,12 +38,14 @@ _CHANGING = (
 """What makes of an account's fills something else than they say."""
 _READ = (
     "position", "occurred_at", "recorded_at", "account", "symbol", "side", "position_side", "quantity", "price", "fee",
-    "fee_currency", "trade_id", "exchange_trade_id",
+    "fee_currency", "trade_id", "exchange_trade_id", "stream",
 )  # fmt: skip
-_GIVEN = _READ[:-1]
+_GIVEN = _READ[:-2]
+_TERMS = ("currency", "multiplier")
+_NAMES = tuple(kind.__name__ for kind in _FILLS)
 _COLUMNS = {
     **OF_RECORDS,
-    **united(kind.__name__ for kind in _FILLS),
+    **united(_NAMES),
     "currency": Column("currency", Kind.TEXT),
     "multiplier": Column("multiplier", Kind.DECIMAL),
 }
@@ -75,15 +80,24 @@ def simple_fills(store: Source, *, account: str | None = None, exact: Exact = Tr
     """
     asked = exact_of(exact)
     with opened(store) as reader:
-        selection = selection_of(reader, account=account)
-        terms = _terms(reader, selection)
-        others = _changed(reader, selection)
-        table = events(reader, types=_FILLS, account=account, exact=asked, columns=_READ, progress=False).to_arrow()
-    others |= _unusual(table, terms)
-    chosen = _with_terms(_without(table, others).select(list(_GIVEN)), terms, asked)
+        table, others = simple_table(reader, selection_of(reader, account=account), asked)
+    chosen = table.select([*_GIVEN, *_TERMS])
     columns = tuple(_COLUMNS[name] for name in chosen.column_names)
     frame = Frame(columns, lambda: iter(chosen.to_batches()), exact=asked, title="fills")
     return SimpleFills(frame, tuple(sorted(others)))
+
+
+def simple_table(
+    reader: EventReader, selection: Selection, exact: Exact, *, progress: bool | None = False
+) -> tuple[Any, set[str]]:
+    """Return the fills of simple accounts up to a selection's last record, and the accounts that are not simple."""
+    columns = [_COLUMNS[name] for name in _READ]
+    read = replace(selection, after=0, types=_NAMES, symbol=None, occurred=(None, None))
+    batches = event_batches(reader, read, columns, exact=exact, progress=progress)
+    table = arrow().Table.from_batches(batches, schema=arrow_schema(columns, exact))
+    terms = _terms(reader, selection)
+    others = accounts_of(reader, selection, _CHANGING) | _unusual(table, terms)
+    return _with_terms(without(table, others), terms, exact), others
 
 
 def _terms(reader: EventReader, selection: Selection) -> dict[str, _Terms]:
@@ -106,9 +120,9 @@ def _terms(reader: EventReader, selection: Selection) -> dict[str, _Terms]:
     return found
 
 
-def _changed(reader: EventReader, selection: Selection) -> set[str]:
-    """Return the accounts in which something else than fills has changed executions."""
-    pages = reader.rows(("stream",), until=selection.until, account=selection.account, types=_CHANGING)
+def accounts_of(reader: EventReader, selection: Selection, types: Sequence[type[Event]]) -> set[str]:
+    """Return the accounts with events of some types, up to a selection's last record."""
+    pages = reader.rows(("stream",), until=selection.until, account=selection.account, types=types)
     return {stream.split("/", 2)[1] for page in pages for _, stream in page}
 
 
@@ -134,10 +148,10 @@ def _unusual(table: Any, terms: dict[str, _Terms]) -> set[str]:  # noqa: ANN401 
     side = codes_of(table, ("position_side",))[order]
     is_unusual[order[1:]] |= is_same & ((at[order][1:] < at[order][:-1]) | (side[1:] != side[:-1]))
     found = set(table.column("account").filter(pa.array(is_unusual)).unique().to_pylist())
-    return found | _of_many_lots(_without(table, found))
+    return found | _of_many_lots(without(table, found))
 
 
-def _without(table: Any, accounts: set[str]) -> Any:  # noqa: ANN401 - tables of Arrow's
+def without(table: Any, accounts: set[str]) -> Any:  # noqa: ANN401 - tables of Arrow's
     """Return the rows of all other accounts."""
     pa, pc = arrow(), compute()
     return table.filter(pc.invert(pc.is_in(table.column("account"), value_set=pa.array(sorted(accounts), pa.string()))))

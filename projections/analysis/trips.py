@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from projections.analysis.libraries import library
-from projections.analysis.whole_numbers import Whole, product, summable
+from projections.analysis.whole_numbers import INTEGERS_EXACT, Whole, aligned, largest, product, summable
+from projections.decimals import FIXED
 
 if TYPE_CHECKING:
     from projections.analysis.fill_columns import FillColumns
@@ -18,11 +20,29 @@ class Trips(NamedTuple):
     last: Any
     is_long: Any
     quantity: Whole
-    entry_price: Any
-    exit_price: Any
+    entry: Whole
+    exit: Whole
     gross: Whole
     fees: Whole
     has_foreign: Any
+    cut: Cut
+
+    def mean(self, total: Whole) -> Any:  # noqa: ANN401 - an array of numpy's
+        """Return the floats nearest to the mean prices of what was opened, or closed, for so much in all."""
+        np = library("numpy")
+        above, below = aligned(total, self.quantity)
+        if max(largest(above.values), largest(below.values)) < INTEGERS_EXACT:
+            # Both are floats as they are, so their quotient is rounded once.
+            return above.values.astype(np.float64) / below.values.astype(np.float64)
+        return np.array([float(each) for each in self.quotients(total)], dtype=np.float64)
+
+    def quotients(self, total: Whole) -> list[Decimal]:
+        """Return the same as the fold computes them."""
+        with localcontext(FIXED):
+            return [
+                Decimal(int(above)).scaleb(-total.digits) / Decimal(int(below)).scaleb(-self.quantity.digits)
+                for above, below in zip(total.values, self.quantity.values, strict=True)
+            ]
 
 
 def trips_of(columns: FillColumns, fees: Whole, foreign: Any) -> Trips:  # noqa: ANN401 - an array of numpy's
@@ -37,10 +57,10 @@ def trips_of(columns: FillColumns, fees: Whole, foreign: Any) -> Trips:  # noqa:
     # A holding that is open at its end leaves steps before the next one's first trip.
     first_of_holding = np.searchsorted(holding, holding[ends])
     begins = np.maximum(begins, first_of_holding)
-    return _figures(columns, _Cut(row, part, begins, ends), quantity.digits, fees, foreign)
+    return _figures(columns, Cut(row, part, begins, ends), quantity.digits, fees, foreign)
 
 
-class _Cut(NamedTuple):
+class Cut(NamedTuple):
     """Fills as steps, a fill through zero as two, and where the trips begin and end among them."""
 
     row: Any
@@ -53,6 +73,14 @@ class _Cut(NamedTuple):
         np = library("numpy")
         total = np.concatenate([values[:1] * 0, np.cumsum(values)])
         return total[self.ends + 1] - total[self.begins]
+
+    def is_same(self, codes: Any) -> Any:  # noqa: ANN401 - the same
+        """Return which trips have one code in all their fills; `codes` are those of the rows."""
+        np = library("numpy")
+        of_steps = codes[self.row]
+        changes = np.zeros(len(of_steps) + 1, dtype=np.int64)
+        changes[2:] = np.cumsum(of_steps[1:] != of_steps[:-1])
+        return changes[self.ends + 1] == changes[self.begins + 1]
 
 
 def _steps(columns: FillColumns, quantity: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - the same
@@ -70,7 +98,7 @@ def _steps(columns: FillColumns, quantity: Any) -> tuple[Any, Any, Any]:  # noqa
     return row, part, after
 
 
-def _figures(columns: FillColumns, cut: _Cut, digits: int, fees: Whole, foreign: Any) -> Trips:  # noqa: ANN401 - the same
+def _figures(columns: FillColumns, cut: Cut, digits: int, fees: Whole, foreign: Any) -> Trips:  # noqa: ANN401 - the same
     np = library("numpy")
     row, part, begins, ends = cut
     is_long = (part[begins] > 0).astype(bool)
@@ -82,19 +110,17 @@ def _figures(columns: FillColumns, cut: _Cut, digits: int, fees: Whole, foreign:
     paid = summable(value)
     bought = cut.sums(np.where(part > 0, part, 0))
     spent, received = cut.sums(np.where(part > 0, paid.values, 0)), -cut.sums(np.where(part < 0, paid.values, 0))
-    # As much is sold as is bought.
-    size = np.where(bought == 0, 1, bought)
-    scale = 10.0 ** (digits - paid.digits)
-    prices = [each.astype(np.float64) / size.astype(np.float64) * scale for each in (spent, received)]
     gross = product(Whole(received - spent, paid.digits), Whole(columns.unit.values[row[ends]], columns.unit.digits))
     return Trips(
         first=row[begins],
         last=row[ends],
         is_long=is_long,
         quantity=Whole(bought, digits),
-        entry_price=np.where(is_long, prices[0], prices[1]),
-        exit_price=np.where(is_long, prices[1], prices[0]),
+        # As much is sold as is bought.
+        entry=Whole(np.where(is_long, spent, received), paid.digits),
+        exit=Whole(np.where(is_long, received, spent), paid.digits),
         gross=gross,
         fees=Whole(cut.sums(summable(Whole(fee, fees.digits)).values), fees.digits),
         has_foreign=cut.sums(np.where(is_first, foreign[row], False).astype(np.int64)) > 0,  # noqa: FBT003 - numpy's
+        cut=cut,
     )

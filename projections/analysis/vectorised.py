@@ -103,7 +103,7 @@ def equity(fills: object, prices: object = None, *, exact: Exact = False) -> Fra
     of a contract without a multiplier on.
     """
     asked, columns = exact_of(exact), fill_columns(fills)
-    marked = equity_of(columns, _fees(columns), _currency_codes(columns), prices)
+    marked = equity_of(columns, fees_of(columns), _currency_codes(columns), prices)
     table, rows = columns.table, arrow().array(marked.rows)
     arrays = [
         arrow().array(marked.at).cast(arrow().timestamp("ns", tz="UTC")),
@@ -124,7 +124,7 @@ def round_trips(fills: object, *, exact: Exact = False) -> Frame:
     """
     np = library("numpy")
     asked, columns = exact_of(exact), fill_columns(fills)
-    trips = trips_of(columns, _fees(columns), _foreign_fees(columns))
+    trips = trips_of(columns, fees_of(columns), foreign_fees(columns))
     pa, table = arrow(), columns.table
     last = columns.holdings.order[trips.last]
     unknown = None if columns.unknown is None else columns.unknown[last]
@@ -141,8 +141,8 @@ def round_trips(fills: object, *, exact: Exact = False) -> Frame:
         pa.array(ended).cast(instant),
         pa.array(ended - entry).cast(pa.duration("ns")),
         column_of(trips.quantity, "quantity", asked),
-        pa.array(trips.entry_price),
-        pa.array(trips.exit_price),
+        pa.array(trips.mean(trips.entry)),
+        pa.array(trips.mean(trips.exit)),
         column_of(gross, "gross", asked, unknown),
         column_of(fees, "fees", asked),
         column_of(Whole(gross.values - fees.values, gross.digits), "net", asked, lost),
@@ -178,7 +178,7 @@ def _currency_codes(columns: FillColumns) -> Any:  # noqa: ANN401 - an array of 
     return codes_of(columns.table, ("account", "currency"))
 
 
-def _fees(columns: FillColumns) -> Whole:
+def fees_of(columns: FillColumns) -> Whole:
     """Return the fees in the contract's currency, in the holdings' order; a fee without a currency is in it."""
     fee = numbers_of(columns.table, "fee", default=0)
     foreign = _is_foreign(columns)
@@ -186,7 +186,7 @@ def _fees(columns: FillColumns) -> Whole:
     return Whole(values[columns.holdings.order], fee.digits)
 
 
-def _foreign_fees(columns: FillColumns) -> Any:  # noqa: ANN401 - the same
+def foreign_fees(columns: FillColumns) -> Any:  # noqa: ANN401 - the same
     """Return which fills, in the holdings' order, have a fee in another currency."""
     np = library("numpy")
     foreign = _is_foreign(columns)
@@ -208,7 +208,7 @@ def _is_foreign(columns: FillColumns) -> Any:  # noqa: ANN401 - the same
 def _cash(columns: FillColumns, money: Whole) -> Whole:
     """Return running sums of cash by account and currency, as the rows were given."""
     np = library("numpy")
-    paid, fee = aligned(money, _fees(columns))
+    paid, fee = aligned(money, fees_of(columns))
     flow = _as_given(columns, Whole(-paid.values - fee.values, paid.digits))
     flow = summable(flow)
     at = np.empty_like(columns.at)

@@ -18,7 +18,7 @@ _DIGITS_MAX = 15
 """A float64 has so many digits of a decimal number for certain."""
 _SAMPLE = 1_000
 _SUM_MAX = float(1 << 62)
-_INTEGERS_EXACT, _POWERS_EXACT = float(1 << 53), 22
+INTEGERS_EXACT, _POWERS_EXACT = float(1 << 53), 22
 """Up to here integers, and powers of ten, are float64 as they are."""
 
 
@@ -124,7 +124,7 @@ def _raised(number: Whole, digits: int) -> Whole:
         return number
     factor = 10 ** (digits - number.digits)
     values = number.values
-    if _largest(values) * factor >= _SUM_MAX:
+    if largest(values) * factor >= _SUM_MAX:
         values = values.astype(object)
     return Whole(values * factor, digits)
 
@@ -150,7 +150,8 @@ def summable(number: Whole) -> Whole:
     return number
 
 
-def _largest(values: Any) -> float:  # noqa: ANN401 - the same
+def largest(values: Any) -> float:  # noqa: ANN401 - the same
+    """Return the largest magnitude, 0 if there is none."""
     np = library("numpy")
     if not len(values):
         return 0.0
@@ -192,7 +193,7 @@ def column_of(number: Whole, name: str, exact: Exact, missing: Any = None) -> An
 def _floats(values: Any, digits: int) -> Any:  # noqa: ANN401 - arrays of numpy's
     """Return the floats that are nearest to numbers."""
     np = library("numpy")
-    if digits <= _POWERS_EXACT and _largest(values) < _INTEGERS_EXACT:
+    if digits <= _POWERS_EXACT and largest(values) < INTEGERS_EXACT:
         # Both are floats as they are, so their quotient is rounded once.
         return values.astype(np.float64) / 10.0**digits
     return np.array([float(Decimal(int(value)).scaleb(-digits)) for value in values], dtype=np.float64)

@@ -6,90 +6,21 @@ import collections
 import datetime
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 import hypothesis
 import pytest
 from hypothesis import strategies as st
 
 import projections
-from eventstore import Event, EventStore, ManualClock, trading
-from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import AdjustmentReason, ContractDefined, OrderFilled, Payoff, PositionSide, Side
+from eventstore import trading
 from projections import analysis
 from projections.analysis import simple_accounts, vectorised
-from tests.analysis.recorded import START
-
-SECOND = 1_000_000_000
-
-
-class Desk:
-    """A store in memory; a second passes before each event."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock(START)
-        self.store = EventStore(MemoryJournal(clock=self.clock), clock=self.clock)
-        self.count = 0
-
-    def append(self, stream: str, event: Event, *, ago: int = 0) -> None:
-        self.clock.advance(SECOND)
-        self.store.append(stream, event, occurred_at=self.clock.now_ns() - ago * SECOND, actor="desk@host/test")
-
-    def fill(self, account: str, *, ago: int = 0, buys: bool = True, **members: Any) -> None:  # noqa: ANN401 - a fill's
-        self.count += 1
-        usual = {"trade_id": f"T{self.count}", "symbol": "ES", "quantity": Decimal(1), "price": Decimal(self.count)}
-        event = OrderFilled(**{"side": Side.BUY if buys else Side.SELL, **usual, **members})
-        self.append(f"order/{account}/O{self.count}", event, ago=ago)
-
-    def define(self, symbol: str = "ES", **members: Any) -> None:  # noqa: ANN401 - a contract's
-        terms = {"multiplier": Decimal(50), "currency": "USD", **members}
-        self.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, **terms))
-
-
-def _adjust(desk: Desk, reason: AdjustmentReason) -> None:
-    adjusted = trading.PositionAdjusted(symbol="ES", quantity=Decimal(2), reason=reason)
-    desk.append("position/A/ES", adjusted)
-
-
-ODDITIES: dict[str, Callable[[Desk], None]] = {
-    "a bust": lambda desk: desk.append("trade/A/T1", trading.TradeBusted(trade_id="T1")),
-    "a correction": lambda desk: desk.append(
-        "trade/A/T1", trading.TradeCorrected(trade_id="T1", quantity=Decimal(3), price=Decimal(7))
-    ),
-    "a later fee": lambda desk: desk.append("fee/A/T1", trading.FeeCharged(trade_id="T1", amount=Decimal(1))),
-    "a split": lambda desk: _adjust(desk, AdjustmentReason.SPLIT),
-    "an opening": lambda desk: _adjust(desk, AdjustmentReason.OPENING),
-    "a reopening": lambda desk: desk.append("account/A/-", trading.AccountReopened(starting_balance=Decimal(1))),
-    "a trade reported twice": lambda desk: desk.fill("A", trade_id="T1", price=Decimal(1)),
-    "an id of two trades": lambda desk: desk.fill("A", trade_id="T1", price=Decimal(2)),
-    "a venue's id": lambda desk: desk.fill("A", exchange_trade_id="X"),
-    "a late fill": lambda desk: desk.fill("A", ago=1_000),
-    "a fill of tomorrow": lambda desk: desk.fill("A", ago=-86_400),
-    "two sides": lambda desk: desk.fill("A", position_side=PositionSide.LONG),
-    "another name": lambda desk: desk.fill("A", symbol="CON.ES"),
-    "an inverse contract": lambda desk: desk.fill("A", symbol="BTC"),
-    "a coin": lambda desk: desk.fill("A", symbol="BTCEUR"),
-    "a contract defined twice": lambda desk: desk.fill("A", symbol="NQ"),
-    "a multiplier of many digits": lambda desk: desk.fill("A", symbol="THIRD"),
-}
-
-
-def _desk() -> Desk:
-    desk = Desk()
-    desk.define(broker_ids=("CON.ES",))
-    desk.define("BTC", payoff=Payoff.INVERSE, base_currency="BTC")
-    desk.define("BTCEUR", base_currency="BTC")
-    desk.define("NQ")
-    desk.define("NQ", multiplier=Decimal(2))
-    desk.define("THIRD", multiplier=None, tick_size=Decimal(3), tick_value=Decimal(1))
-    desk.fill("A")
-    desk.fill("B")
-    return desk
+from tests.analysis.desks import ODDITIES, Desk, usual_desk
 
 
 @pytest.mark.parametrize("oddity", ODDITIES.values(), ids=ODDITIES)
 def test_an_account_with_an_oddity_is_left_to_the_fold(oddity: Callable[[Desk], None]) -> None:
-    desk = _desk()
+    desk = usual_desk()
     oddity(desk)
     found = analysis.simple_fills(desk.store)
     assert found.others == ("A",)
@@ -97,7 +28,7 @@ def test_an_account_with_an_oddity_is_left_to_the_fold(oddity: Callable[[Desk], 
 
 
 def test_usual_accounts_are_simple() -> None:
-    desk = _desk()
+    desk = usual_desk()
     desk.fill("A", buys=False, fee=Decimal("0.5"), trading_day=datetime.date(2025, 11, 30))
     desk.append("position/A/ES", trading.PositionReported(symbol="ES", quantity=Decimal(5)))
     desk.append("session/A/2025-11-30", trading.SessionOpened(trading_day=datetime.date(2025, 11, 30)))
@@ -110,7 +41,7 @@ def test_usual_accounts_are_simple() -> None:
 
 
 def test_one_account_is_read_alone() -> None:
-    desk = _desk()
+    desk = usual_desk()
     ODDITIES["a bust"](desk)
     assert analysis.simple_fills(desk.store, account="B").others == ()
     assert analysis.simple_fills(desk.store, account="A").others == ("A",)
@@ -119,7 +50,7 @@ def test_one_account_is_read_alone() -> None:
 
 def test_positions_of_more_lots_than_the_fold_keeps_are_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simple_accounts, "LOTS_MAX", 3)
-    desk = _desk()
+    desk = usual_desk()
     for number in range(6):
         desk.fill("B", buys=number % 2 == 1)
     assert analysis.simple_fills(desk.store).others == ()
@@ -145,7 +76,7 @@ _STEPS = st.lists(
 @hypothesis.settings(max_examples=100)
 @hypothesis.given(_STEPS)
 def test_simple_accounts_have_what_the_fold_says(steps: list[tuple[str, bool, int, int, str | None]]) -> None:
-    desk = _desk()
+    desk = usual_desk()
     for account, buys, quantity, ago, oddity in steps:
         desk.fill(account, buys=buys, quantity=Decimal(quantity), ago=ago)
         if oddity is not None:
