@@ -15,10 +15,10 @@ test prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove lint influx package bench up down lock clean .desk
+.PHONY: help demo test prove lint influx package notebooks pages bench up down lock clean .desk
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
@@ -48,6 +48,13 @@ influx: .venv/.installed  ## run only the InfluxDB tests; INFLUXDB_IMAGE=influxd
 package: .venv/.installed  ## build the distributions; install them, and the lock, in empty environments
 	@echo "package: pytest -m install"
 	@$(BIN)/pytest --quiet -n auto -m install tests/install
+
+notebooks: .venv/.installed  ## open JupyterLab with the notebooks
+	@$(BIN)/jupyter lab --notebook-dir notebooks
+
+pages: .venv/.installed  ## run the notebooks, and write docs/notebooks and the README's picture
+	@echo "pages: a kernel for each notebook, on the demo's day"
+	@$(BIN)/python notebooks/pages.py
 
 bench: .venv/.installed  ## measure each figure with its baseline
 	@$(BIN)/eventstore bench
