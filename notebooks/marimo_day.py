@@ -40,7 +40,6 @@ def _(hour, pd, prices):
 @app.cell
 def _(account, analysis, demo, options):
     analysis.plot.equity(demo.data, account.value, **options)
-    return
 
 
 @app.cell

@@ -66,7 +66,7 @@ def equity_row(minute: float, equity: str | None, high: str | None = None, **mem
     return {**row, "drawdown": below, "status": "UNKNOWN" if value is None else "KNOWN", **members}
 
 
-def fill_row(minute: float, price: str | None, side: str = "BUY", **members: Any) -> dict[str, Any]:  # noqa: ANN401
+def fill_row(minute: float, price: str | None, side: str | None = "BUY", **members: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return a row of a frame of fills."""
     row = {"occurred_at": at(minute), "account": "ACC1", "symbol": "ESZ5", "side": side, "quantity": Decimal(1)}
     return {**row, "price": None if price is None else Decimal(price), "currency": "USD", **members}

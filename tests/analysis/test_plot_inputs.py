@@ -80,6 +80,15 @@ def test_a_frame_of_any_library_gives_the_same_picture(library: str) -> None:
     assert png(plot.equity(given[library]())) == png(plot.equity(frame))
 
 
+def test_names_that_are_categories_are_read_from_every_library() -> None:
+    frame = made(FILLS, [fill_row(0, "6000"), fill_row(5, "6001", "SELL"), fill_row(9, "6002", None)])
+    plain = frame.to_arrow()
+    place = plain.column_names.index("side")
+    table = plain.set_column(place, "side", plain.column("side").dictionary_encode())
+    for given in (table, pl.from_arrow(table), table.to_pandas()):
+        assert png(plot.fills(given)) == png(plot.fills(frame))
+
+
 def test_rows_are_drawn_in_the_order_of_time_and_those_without_an_instant_left_out() -> None:
     rows = [equity_row(20, "3"), equity_row(0, "1"), equity_row(5, "9", at=None), equity_row(10, "2")]
     ax = plot.equity(made(EQUITY, rows))

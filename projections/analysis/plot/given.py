@@ -48,11 +48,16 @@ def rows_in(data: object, what: str, needed: Sequence[str]) -> Rows:
 
 def _plain(table: Any) -> Any:  # noqa: ANN401 - tables of Arrow's
     """Return a table with texts as Arrow's functions take them, and without columns that no plot reads."""
-    types = arrow().types
-    flat = table.select([field.name for field in table.schema if not types.is_nested(field.type)])
+    pa = arrow()
+    flat = table.select([field.name for field in table.schema if not pa.types.is_nested(field.type)])
     for place, field in enumerate(flat.schema):
-        if types.is_string_view(field.type) or types.is_dictionary(field.type):
-            flat = flat.set_column(place, field.name, flat.column(place).cast(arrow().string()))
+        column = flat.column(place)
+        if pa.types.is_dictionary(field.type):
+            # Those of polars have views of texts as values, which Arrow can neither take nor cast.
+            chunks = [each.dictionary.cast(pa.string()).take(each.indices) for each in column.chunks]
+            flat = flat.set_column(place, field.name, pa.chunked_array(chunks, pa.string()))
+        elif pa.types.is_string_view(field.type):
+            flat = flat.set_column(place, field.name, column.cast(pa.string()))
     return flat
 
 
