@@ -162,6 +162,7 @@ def test_a_report_needs_nothing_else(written: Written) -> None:
             if name in {"src", "href", "xlink:href"}:
                 assert (value or "").startswith(("#", "data:")), value
     assert "@import" not in page.raw
+    assert set(re.findall(r"https?://[^/\"]*", page.raw)) == {"http://www.w3.org"}, "the names of SVG"
     assert re.findall(r"url\((?!#)", page.raw) == []
     assert "default-src 'none'" in page.raw
 

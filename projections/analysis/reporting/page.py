@@ -22,6 +22,7 @@ _INK = re.compile("|".join(map(re.escape, _INKS)), re.IGNORECASE)
 _GROUP_ID = re.compile(r'<g id="[^"]*">')
 _PATH = re.compile(r' d="[^"]*"')
 _DIGITS = re.compile(r"(\.\d\d)\d+")
+_METADATA = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
 _BEFORE_PICTURE = re.compile(r"^.*?(?=<svg)", re.DOTALL)
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1b1b;--soft:#5c5c5c;--paper:#fff;--line:#dcdcdc;--box:#f5f5f4;
@@ -110,7 +111,7 @@ def picture(ax: Any, text: str) -> str:  # noqa: ANN401 - axes of matplotlib's
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with library("matplotlib").rc_context(settings):
         ax.figure.savefig(stream, format="svg", transparent=True, metadata=nothing)
-    svg = _BEFORE_PICTURE.sub("", stream.getvalue(), count=1)
+    svg = _METADATA.sub("", _BEFORE_PICTURE.sub("", stream.getvalue(), count=1))
     # Of several pictures in one page, groups would have the same ids.
     # A hundredth of a point is a hundredth of a pixel, and half of the file.
     svg = _PATH.sub(lambda path: _DIGITS.sub(r"\1", path[0]), svg)
