@@ -25,10 +25,10 @@ ALL = Choice()
 
 
 class Frames:
-    """The rows of all frames of a log, up to a position."""
+    """The rows of all frames of a log, up to a position, of one account or all."""
 
-    def __init__(self, reader: EventReader, until: int | None = None) -> None:
-        chosen = selection_of(reader, until=until)
+    def __init__(self, reader: EventReader, until: int | None = None, account: str | None = None) -> None:
+        chosen = selection_of(reader, until=until, account=account)
         self.reader, self.until = reader, chosen.until
         self.fills: list[FillRow] = list(fill_rows(reader, chosen, ALL))
         self.reports: list[ReportRow] = list(report_rows(reader, chosen, ALL))

@@ -50,6 +50,15 @@ def test_frames_of_events_of_any_kind_are_what_the_book_says() -> None:
             assert problems(projections.as_of(store, position=position), Frames(store, position)) == []
 
 
+def test_a_frame_of_one_account_has_the_rows_of_that_account(memory_path: Path) -> None:
+    for seed in rounds("frames of one account", test=3, prove=1_000):
+        both = Compared(recorded(seed, 40), memory_path / f"{seed}.sqlite")
+        whole, alone = Frames(both.store), Frames(both.store, account="A")
+        for name in ("fills", "reports", "trips", "days", "orders"):
+            assert getattr(alone, name) == [row for row in getattr(whole, name) if row.account == "A"]
+        both.close()
+
+
 def test_frames_keep_what_the_state_lets_go(memory_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "WINDOW_MAX", 6)
     monkeypatch.setattr(window, "RECONCILED_MAX", 2)
