@@ -27,6 +27,8 @@ from eventstore.trading import (
 )
 from projections import analysis
 from projections.analysis.fills import FILLS, REPORTS
+from projections.fold import Fold
+from projections.view import PartitionParked
 from projections.views.executions.view import ExecutionsView
 from tests.proving import rounds
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading
@@ -251,6 +253,27 @@ def test_anomalies_beyond_the_hundred_that_a_position_keeps_are_known(trading: T
         trading.at(MONDAY + number, fill(f"L{number}", BUY, 1, 99))
     late = values(trading.store, "trade_id", "anomalies")[3:]
     assert late == [(f"L{number}", '["LATE"]') for number in range(150)]
+
+
+def test_an_interruption_leaves_nothing_half_made(trading: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    trading.at(MONDAY, fill("T1", BUY, 1, 100), fill("T2", SELL, 1, 101))
+    frame = analysis.fills(trading.store)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Fold, "apply", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            frame.to_arrow()
+    assert len(frame) == 2
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_account_whose_fold_has_stopped_is_named(trading: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    trading.at(MONDAY, fill("T1", BUY, 1, 100))
+    monkeypatch.setattr("projections.views.executions.appending.traded", None)
+    with pytest.raises(PartitionParked, match=r"executions.*A"):
+        rows(trading.store)
 
 
 def test_a_directory_gives_the_same_frame_as_its_store(tmp_path: Path) -> None:
