@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from typing_extensions import override
 
+from eventstore.streams import SEPARATOR
 from eventstore.trading import AccountReopened, ContractDefined, OrderFilled, TradeExecuted
 from projections.analysis.tags import of_record, together
 from projections.analysis.trip_items import OpenItems, TripItems, split_trips
@@ -219,7 +220,7 @@ class KeptState(ExecutionsState):
         """Let the items of round trips in progress stand under the keys that their holdings have now."""
         open_items = self.history.open_items
         for key in [key for key in open_items if key not in self.windows]:
-            symbol, _, side = key.partition("\0")
+            symbol, _, side = key.partition(SEPARATOR)
             into, moved = holding_key(self, symbol, side), open_items.pop(key)
             known = open_items.get(into)
             open_items[into] = moved if known is None else known.merged(moved)
@@ -234,6 +235,7 @@ class KeptExecutionsView(ExecutionsView):
     def __init__(self, keep: Keep, tags: Tags | None = None) -> None:
         super().__init__()
         self._keep, self._tags = keep, tags
+        self._is_noting = keep >= Keep.FILLS or (keep >= Keep.ITEMS and bool(tags))
 
     @override
     def initial(self) -> KeptState:
@@ -294,10 +296,6 @@ class KeptExecutionsView(ExecutionsView):
     ) -> None:
         assert isinstance(state, KeptState), "the states of this view are its own"
         super().apply_page(state, self._noted(state.history, pairs) if self._is_noting else pairs, apply)
-
-    @property
-    def _is_noting(self) -> bool:
-        return self._keep >= Keep.FILLS or (self._keep >= Keep.ITEMS and bool(self._tags))
 
     def _noted(self, history: History, pairs: Iterator[tuple[Any, Record]]) -> Iterator[tuple[Any, Record]]:
         """Yield what is folded, after noting what a frame needs of the reports themselves."""
