@@ -26,7 +26,10 @@ from eventstore.trading import (
     TradeExecuted,
 )
 from projections import analysis
+from projections.analysis.executions import executions_of
 from projections.analysis.fills import FILLS, REPORTS
+from projections.analysis.keeping import Keep
+from projections.analysis.sources import selection_of
 from projections.fold import Fold
 from projections.view import PartitionParked
 from projections.views.executions.view import ExecutionsView
@@ -130,6 +133,15 @@ def test_an_execution_reported_again_is_one_row_and_two_reports(trading: Trading
     first = trading.store.head() - 1
     found = values(trading.store, "order_id", "fee", "execution", "busted", raw=True)
     assert found == [("O-1", 0, first, False), ("B-77", Decimal("1.5"), first, False)]
+
+
+def test_of_an_execution_that_is_reported_often_one_report_is_held(trading: Trading) -> None:
+    for number in range(50):
+        trading.at(MONDAY, fill("T1", BUY, 2, 100), stream=f"order/A/B-{number}")
+    selection = selection_of(trading.store)
+    [executions] = executions_of(trading.store, selection, Keep.FILLS, progress=False)
+    assert executions.history.reports.keys() == executions.trades().keys()
+    assert not executions.history.same_as
 
 
 def test_a_busted_execution_is_left_out_and_all_its_reports_are_marked(trading: Trading) -> None:
