@@ -172,13 +172,14 @@ def test_a_late_fill_changes_what_the_ones_after_it_realized(trading: Trading) -
 
 
 def test_bounds_of_recording_are_about_the_first_report(trading: Trading) -> None:
-    trading.at(MONDAY, fill("T1", BUY, 1, 100))
+    trading.at(MONDAY, fill("T1", BUY, 1, 100), fill("T0", BUY, 1, 100))
     between = recorded_now(trading)
     trading.at(MONDAY, fill("T2", SELL, 1, 101), TradeBusted(trade_id="T1", symbol="ESZ5"))
     assert values(trading.store, "trade_id", time="recorded", start=between) == [("T2",)]
+    assert values(trading.store, "trade_id", time="recorded", start=between, raw=True) == [("T2",)]
     # The bust was not known before.
-    assert values(trading.store, "trade_id", time="recorded", stop=between) == [("T1",)]
-    assert values(trading.store, "trade_id", start=MONDAY) == [("T2",)]
+    assert values(trading.store, "trade_id", time="recorded", stop=between) == [("T1",), ("T0",)]
+    assert values(trading.store, "trade_id", start=MONDAY) == [("T0",), ("T2",)]
 
 
 def test_fees_of_other_currencies_stand_apart(trading: Trading) -> None:

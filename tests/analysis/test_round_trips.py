@@ -107,12 +107,25 @@ def test_a_trip_of_several_entries_and_exits_has_mean_prices(trading: Trading) -
 
 
 def test_a_fill_through_zero_ends_one_trip_with_its_fee_and_begins_the_next(trading: Trading) -> None:
-    trading.at(MONDAY, fill("T1", BUY, 2, 100))
-    trading.at(MONDAY + HOUR, fill("T2", SELL, 5, 103, fee=Decimal(5), fee_currency="USD"))
-    trading.at(MONDAY + 2 * HOUR, fill("T3", BUY, 3, 101))
+    trading.at(MONDAY, fill("T1", BUY, 2, 100), fill("T2", SELL, 1, 101))
+    trading.at(MONDAY + HOUR, fill("T3", SELL, 4, 103, fee=Decimal(5), fee_currency="USD"))
+    trading.at(MONDAY + 2 * HOUR, fill("T4", BUY, 3, 101))
     assert values(trading.store, *RESULT) == [
-        ("LONG", 2, 100, 103, 300, 5, 295),
+        ("LONG", 2, 100, 102, 200, 5, 195),
         ("SHORT", 3, 103, 101, 300, 0, 300),
+    ]
+
+
+def test_a_change_that_ends_a_trip_and_begins_one_is_of_both(trading: Trading) -> None:
+    trading.at(MONDAY, fill("T1", BUY, 1, 100), fill("T2", SELL, 1, 102), fill("T3", BUY, 1, 104))
+    # It was sold, not bought: one is sold at 100 to undo it, and one at 101.
+    correction = TradeCorrected(trade_id="T1", symbol="ESZ5", quantity=Decimal(1), price=Decimal(101), side=SELL)
+    trading.at(MONDAY + HOUR, correction, stream="trade/A/T1")
+    trading.at(MONDAY + 2 * HOUR, fill("T4", BUY, 1, 99))
+    assert values(trading.store, *RESULT) == [
+        ("LONG", 1, 100, 102, 100, 0, 100),
+        ("LONG", 1, 104, 100, -200, 0, -200),
+        ("SHORT", 1, 101, 99, 100, 0, 100),
     ]
 
 
@@ -174,8 +187,10 @@ def test_positions_of_two_names_that_turn_out_to_be_one_make_one_trip(trading: T
     defined = ContractDefined(symbol="ESZ5", multiplier=Decimal(50), currency="USD", broker_ids=("CON.ES",))
     trading.book.append("contract/-/ESZ5", defined)
     trading.at(MONDAY + HOUR, fill("T", SELL, 4, 102), fill("U", BUY, 1, 102))
-    *_, last = values(trading.store, "symbol", *RESULT)
-    assert last == ("ESZ5", "LONG", 4, 100, 102, 400, 0, 400)
+    assert values(trading.store, "symbol", *RESULT) == [
+        ("ESZ5", "SHORT", 2, 90, 100, -1_000, 0, -1_000),
+        ("ESZ5", "LONG", 4, 100, 102, 400, 0, 400),
+    ]
 
 
 def test_a_reopened_account_has_the_round_trips_of_its_new_life(trading: Trading) -> None:
