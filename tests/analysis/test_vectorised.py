@@ -356,3 +356,9 @@ def test_floats_are_the_nearest_to_the_exact_figures() -> None:
     exact = rows_of(vectorised.running(table, exact="text"))
     found = rows_of(vectorised.running(table))
     assert [row["cash"] for row in found] == [float(row["cash"]) for row in exact]
+
+
+def test_units_of_one_holding_are_never_matched_with_those_of_another() -> None:
+    table = table_of(("BUY", 2, 10), ("SELL", 1, 11), ("SELL", 1, 99), ("BUY", 1, 1), account=["A", "A", "B", "C"])
+    rows = rows_of(vectorised.running(table))
+    assert [(row["net_quantity"], row["realized"]) for row in rows] == [(2.0, 0.0), (1.0, 1.0), (-1.0, 0.0), (1.0, 0.0)]
