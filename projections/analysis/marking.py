@@ -61,9 +61,9 @@ def _changes(columns: FillColumns, holding: Any, row: Any, quantity: Whole, pric
     held = np.cumsum(quantity.values) - quantity.values
     starts = np.searchsorted(holding, np.arange(len(columns.holdings.starts)))
     held -= held[starts][holding]
+    # Before a holding's first fill nothing is held, whatever price stands there.
     move = np.zeros_like(price.values)
     move[1:] = price.values[1:] - price.values[:-1]
-    move[starts] = 0
     return product(product(Whole(held, quantity.digits), Whole(move, price.digits)), _units(columns, row))
 
 
