@@ -21,12 +21,11 @@ def ahead(work: Callable[[Page], Result], pages: Iterable[Page]) -> Iterator[Res
     with ThreadPoolExecutor(1, thread_name_prefix="frames") as executor:
         running: Future[Result] | None = None
         for page in pages:
-            done, running = running, None
-            if done is not None:
-                result = done.result()
+            if running is None:
                 running = executor.submit(work, page)
-                yield result
-            else:
-                running = executor.submit(work, page)
+                continue
+            result = running.result()
+            running = executor.submit(work, page)
+            yield result
         if running is not None:
             yield running.result()

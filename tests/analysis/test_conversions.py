@@ -165,6 +165,14 @@ def test_no_more_than_two_pages_are_read_before_the_first_batch_is_used(monkeypa
     assert list(results) == [number * 2 for number in range(1, 100)]
 
 
+def test_the_next_page_is_worked_on_while_a_result_is_used() -> None:
+    second = threading.Event()
+    results = ahead(lambda number: number == 0 or second.set(), iter(range(3)))
+    next(results)
+    assert second.wait(10)
+    results.close()  # type: ignore[attr-defined] # a generator
+
+
 def test_an_error_of_the_work_ends_the_reading() -> None:
     read = []
 

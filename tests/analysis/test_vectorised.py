@@ -362,3 +362,19 @@ def test_units_of_one_holding_are_never_matched_with_those_of_another() -> None:
     table = table_of(("BUY", 2, 10), ("SELL", 1, 11), ("SELL", 1, 99), ("BUY", 1, 1), account=["A", "A", "B", "C"])
     rows = rows_of(vectorised.running(table))
     assert [(row["net_quantity"], row["realized"]) for row in rows] == [(2.0, 0.0), (1.0, 1.0), (-1.0, 0.0), (1.0, 0.0)]
+
+
+def test_decimals_that_come_late_in_a_column_count() -> None:
+    fills = [("BUY", Decimal(10 * n), Decimal(100)) for n in range(1, 1_200)]
+    fills.append(("SELL", Decimal("0.5"), Decimal("100.01")))
+    rows = rows_of(vectorised.running(table_of(*fills), exact=True))
+    assert rows[-1]["realized"] == Decimal("0.005")
+    assert rows[-1]["net_quantity"] == sum(Decimal(10 * n) for n in range(1, 1_200)) - Decimal("0.5")
+
+
+def test_mean_prices_of_large_numbers_are_the_nearest_floats() -> None:
+    one, other = Decimal("98765432.123456789"), Decimal("98765439.987654321")
+    table = table_of(("BUY", Decimal("1.1"), one), ("BUY", Decimal("2.3"), other), ("SELL", Decimal("3.4"), other))
+    row = rows_of(vectorised.round_trips(table))[0]
+    assert row["entry_price"] == float((Decimal("1.1") * one + Decimal("2.3") * other) / Decimal("3.4"))
+    assert row["exit_price"] == float(other)
