@@ -94,7 +94,8 @@ def draw_picture(directory: Path) -> None:
     """Write the picture of the README: an account's equity, up to its lockout."""
     demo = demo_day(directory / "demo")
     prices = pd.read_csv(demo.prices, parse_dates=["at"])
-    ax = analysis.plot.equity(demo.data, "ACC2", prices=prices, stale_after=pd.Timedelta("1min"))
+    minute = pd.Timedelta("1min")
+    ax = analysis.plot.equity(demo.data, "ACC2", every=minute, prices=prices, stale_after=minute)
     PICTURE.parent.mkdir(exist_ok=True)
     ax.figure.savefig(PICTURE, dpi=PICTURE_DPI, metadata={"Software": None})
     print(f"{PICTURE.relative_to(ROOT)}: {PICTURE.stat().st_size:,} bytes")
