@@ -193,6 +193,16 @@ def test_very_many_fills_are_dots_that_cover_neither_side() -> None:
     assert dots.get_rasterized()
 
 
+def test_more_days_than_have_room_as_bars_are_lines_and_none_is_lost() -> None:
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(number) for number in range(1_000)]
+    rows = [{"trading_day": day, "net": Decimal(number % 7 - 3)} for number, day in enumerate(days)]
+    ax = plot.days(made(DAYS, rows))
+    assert len(ax.patches) == 0
+    drawn = [len(lines_of_side.get_segments()) for lines_of_side in ax.collections]
+    assert sum(drawn) == 1_000
+    assert len(ax.get_xticklabels()) <= 7
+
+
 # --- axes
 
 
