@@ -80,6 +80,9 @@ def fill_columns(rows: object) -> FillColumns:
     holdings = grouped(codes, at, position)
     order = holdings.order
     quantity, price = numbers_of(table, "quantity"), numbers_of(table, "price")
+    if (quantity.values < 0).any():
+        msg = "quantity is below zero in some fills: it is how much was traded, and side says which way"
+        raise InvalidEvent(msg)
     unit, unknown = _units(table, holdings)
     sign = _signs(table)
     return FillColumns(
@@ -177,5 +180,8 @@ def instants_of(table: Any, name: str) -> Any:  # noqa: ANN401 - the same
     column = table.column(name)
     if not pa.types.is_timestamp(column.type) or column.null_count:
         msg = f"{name} is a column of instants without nulls, not of {column.type}"
+        raise InvalidEvent(msg)
+    if column.type.tz is None:
+        msg = f"{name} has no time zone: give timestamps in a zone, as in pandas.to_datetime(…, utc=True)"
         raise InvalidEvent(msg)
     return column.cast(pa.timestamp("ns", tz=column.type.tz)).cast(pa.int64()).to_numpy()

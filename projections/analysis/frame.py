@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from eventstore import InvalidEvent
+from eventstore.errors import shown
 from eventstore.html import table_html
 from eventstore.locations import local_path
 from projections.analysis.columns import Column, Kind, arrow_schema
@@ -49,10 +50,17 @@ class Frame:
         return arrow_schema(self._columns, self._exact)
 
     def iter_batches(self, size: int | None = None) -> Iterator[Any]:
-        """Yield pyarrow.RecordBatch objects, at most `size` rows each, in the frame's order.
+        """Return an iterator of pyarrow.RecordBatch objects, at most `size` rows each, in the frame's order.
 
         Where rows are read from a log as they are, no more than a page of them is in memory.
         """
+        given: object = size
+        if given is not None and (not isinstance(given, int) or isinstance(given, bool) or given < 1):
+            msg = f"size is a number of rows from 1 on, not {shown(size)}"
+            raise InvalidEvent(msg)
+        return self._in_batches(size)
+
+    def _in_batches(self, size: int | None) -> Iterator[Any]:
         batches = self._batches() if self._table is None else iter(self._table.to_batches())
         for batch in batches:
             step = batch.num_rows if size is None else size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from eventstore import InvalidEvent
 from projections.analysis.fill_columns import FillColumns, encoded, grouped, instants_of, table_of
 from projections.analysis.libraries import library
 from projections.analysis.whole_numbers import Whole, aligned, numbers_of, product, summable
@@ -77,6 +78,9 @@ def _marks(columns: FillColumns, prices: object) -> _Marks:
     table = table_of(prices, PRICES, "prices")
     price, at = numbers_of(table, "price"), instants_of(table, "at")
     names = encoded(table, "symbol")
+    if names.null_count:
+        msg = f"symbol is missing in {names.null_count:,} of the prices: each price needs one"
+        raise InvalidEvent(msg)
     places = {name: number for number, name in enumerate(names.dictionary.to_pylist())}
     by_symbol = np.argsort(names.indices.to_numpy(), kind="stable")
     bounds = np.searchsorted(names.indices.to_numpy()[by_symbol], np.arange(len(places) + 1))

@@ -18,11 +18,12 @@ from projections.analysis.every import (
     instants_of,
     newest_instant,
 )
+from projections.analysis.folding import batches_of
 from projections.analysis.frame import Frame
 from projections.analysis.pasts import Pass, pasts
 from projections.analysis.prices import prices_of
-from projections.analysis.row_batches import batches_of
 from projections.analysis.sources import AXES, OCCURRED, opened
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +45,7 @@ AT = Column("at", Kind.INSTANT)
 ACCOUNT = Column("account", Kind.TEXT)
 STATUS = Column("status", Kind.ENUM, ("KNOWN", "STALE", "UNKNOWN"))
 WHY = Column("why", Kind.TEXT)
+_QUOTIENTS = frozenset({"average_price", "average_cost", "share"})
 
 
 class Question(NamedTuple):
@@ -88,11 +90,12 @@ class Question(NamedTuple):
     def frame(self, columns: Sequence[Column], reading: Callable[[], Rows], title: str) -> Frame:
         """Return the rows that each account has at each instant, in the order of instants, then of accounts.
 
-        `reading` gives the function of the rows again for each reading of the frame.
+        `reading` gives the function of the rows again for each reading of the frame. Quotients are rounded to nine
+        decimals with exact=True.
         """
         return Frame(
             columns,
-            lambda: batches_of(self.rows(reading()), columns, self.exact),
+            lambda: batches_of(self.rows(reading()), columns, self.exact, _QUOTIENTS),
             exact=self.exact,
             title=title,
         )
@@ -140,6 +143,9 @@ def question(
         raise InvalidEvent(msg)
     if account is not None:
         accounts_of((account,))
+    if account == SHARED:
+        msg = f"{SHARED!r} is no account: it stands where a record is of none"
+        raise InvalidEvent(msg)
     if at is not None and every is not None:
         msg = "give at or every, not both: at names instants, every says how often"
         raise InvalidEvent(msg)

@@ -1,0 +1,93 @@
+"""What is given to frames and what they are asked for is taken as what it says, or refused: never read as another."""
+
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from eventstore import InvalidEvent
+from eventstore.trading import LimitsSet, OrderFilled, OrderSubmitted, Side
+from projections import analysis
+from projections.analysis import vectorised
+from tests.analysis.scenes import Scene, at, prices, rows
+
+NINE = Decimal("1e-9")
+
+
+def traded() -> Scene:
+    scene = Scene()
+    scene.buy("10:00:00", 1, 100)
+    scene.buy("10:01:00", 2, 101)
+    return scene
+
+
+def fills(**members: Any) -> Any:  # noqa: ANN401 - a frame of pandas
+    """Return one fill as a frame, with other members instead of its own."""
+    instants = pd.to_datetime(["2025-06-16 10:00"], utc=True)
+    usual = {"occurred_at": instants, "account": "A", "symbol": "X", "side": "BUY", "quantity": 1, "price": 2.0}
+    return pd.DataFrame({**usual, **members})
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "all"])
+def test_batches_of_no_size_are_refused_and_not_given_without_rows(size: Any) -> None:  # noqa: ANN401 - any argument
+    with pytest.raises(InvalidEvent, match="size is a number of rows"):
+        analysis.fills(traded().store).iter_batches(size)
+
+
+def test_batches_have_every_row() -> None:
+    frame = analysis.fills(traded().store)
+    assert [batch.num_rows for batch in frame.iter_batches(1)] == [1, 1]
+
+
+@pytest.mark.parametrize("figures", [vectorised.running, vectorised.equity, vectorised.round_trips])
+def test_instants_without_a_zone_are_not_taken_for_utc(figures: Any) -> None:  # noqa: ANN401 - a function
+    with pytest.raises(InvalidEvent, match="occurred_at has no time zone"):
+        figures(fills(occurred_at=pd.to_datetime(["2025-06-16 10:00"])))
+
+
+def test_prices_without_a_zone_or_without_a_symbol_are_refused() -> None:
+    for wrong, what in (
+        ({"at": pd.to_datetime(["2025-06-16 10:30"]), "symbol": ["X"]}, "at has no time zone"),
+        ({"at": pd.to_datetime(["2025-06-16 10:30"], utc=True), "symbol": [None]}, "symbol is missing"),
+    ):
+        with pytest.raises(InvalidEvent, match=what):
+            vectorised.equity(fills(), pd.DataFrame({**wrong, "price": [101.0]}))
+
+
+def test_a_quantity_below_zero_is_no_sale() -> None:
+    with pytest.raises(InvalidEvent, match="quantity is below zero"):
+        vectorised.running(fills(side="SELL", quantity=-1))
+
+
+@pytest.mark.parametrize("frame", [analysis.events, analysis.fills, analysis.days])
+@pytest.mark.parametrize("start", ["1970-01-01T00:00Z", "1985-01-01T00:00Z"])
+def test_a_range_that_begins_before_all_records_has_all(frame: Any, start: str) -> None:  # noqa: ANN401 - a function
+    store = traded().store
+    assert len(frame(store)) == len(frame(store, start=start, time="recorded")) > 0
+    assert len(frame(store, stop=start, time="recorded")) == 0
+
+
+@pytest.mark.parametrize("frame", [analysis.positions, analysis.equity, analysis.headroom, analysis.returns])
+def test_what_is_no_account_has_no_equity_of_zero(frame: Any) -> None:  # noqa: ANN401 - a function
+    with pytest.raises(InvalidEvent, match="'-' is no account"):
+        frame(traded().store, account="-")
+
+
+def test_quotients_are_given_exactly_to_nine_decimals() -> None:
+    scene = traded()
+    scene.add("order/A/O1", OrderSubmitted(symbol="X", side=Side.BUY, quantity=Decimal(5)), at("10:02:00"))
+    for number, price in enumerate((100, 101, 101)):
+        fill = OrderFilled(trade_id=f"F{number}", symbol="X", side=Side.BUY, quantity=Decimal(1), price=Decimal(price))
+        scene.add("order/A/O1", fill, at(f"10:03:0{number}"))
+    limit = LimitsSet(rule_id="maximum-position", revision=1, parameters={"limit": "7"})
+    scene.add("limits/A/maximum-position", limit, at("10:04:00"))
+    then = at("10:05:00")
+    (held,) = rows(analysis.positions(scene.store, at=then, exact=True))
+    assert held["average_price"] == held["average_cost"] == Decimal("100.666666667")
+    (order,) = rows(analysis.asof(scene.store, then, "orders", exact=True))
+    assert order["average_price"] == Decimal("100.666666667")
+    (room,) = rows(analysis.headroom(scene.store, "A", at=then, exact=True))
+    assert room["share"] == (Decimal(-1) / 7).quantize(NINE)
+    (worth,) = rows(analysis.equity(scene.store, "A", at=then, exact=True, prices=prices(("10:04:59", "X", 103))))
+    assert worth["equity"] == 10_014
