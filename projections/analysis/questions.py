@@ -144,7 +144,7 @@ def question(
     if account is not None:
         accounts_of((account,))
     if account == SHARED:
-        msg = f"{SHARED!r} is no account: it stands where a record is of none"
+        msg = f"{SHARED!r} is not an account: it stands where a record belongs to none"
         raise InvalidEvent(msg)
     if at is not None and every is not None:
         msg = "give at or every, not both: at names instants, every says how often"

@@ -55,7 +55,7 @@ def test_prices_without_a_zone_or_without_a_symbol_are_refused() -> None:
             vectorised.equity(fills(), pd.DataFrame({**wrong, "price": [101.0]}))
 
 
-def test_a_quantity_below_zero_is_no_sale() -> None:
+def test_a_quantity_below_zero_is_not_a_sale() -> None:
     with pytest.raises(InvalidEvent, match="quantity is below zero"):
         vectorised.running(fills(side="SELL", quantity=-1))
 
@@ -69,8 +69,8 @@ def test_a_range_that_begins_before_all_records_has_all(frame: Any, start: str) 
 
 
 @pytest.mark.parametrize("frame", [analysis.positions, analysis.equity, analysis.headroom, analysis.returns])
-def test_what_is_no_account_has_no_equity_of_zero(frame: Any) -> None:  # noqa: ANN401 - a function
-    with pytest.raises(InvalidEvent, match="'-' is no account"):
+def test_what_is_not_an_account_has_no_equity_of_zero(frame: Any) -> None:  # noqa: ANN401 - a function
+    with pytest.raises(InvalidEvent, match="'-' is not an account"):
         frame(traded().store, account="-")
 
 
