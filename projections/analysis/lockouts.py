@@ -9,15 +9,20 @@ from eventstore import EventStore, InvalidEvent, SystemClock
 from eventstore.arguments import accounts_of
 from eventstore.clock import derived_times, to_ns, wall_ns
 from eventstore.errors import shown
-from eventstore.trading import Allows, LockoutExtended, LockoutSet
+from eventstore.trading import AccountReopened, Allows, LockoutExtended, LockoutSet
 from projections.analysis.columns import Column, Kind, exact_of
+from projections.analysis.folding import folded
 from projections.analysis.frame import Frame
 from projections.analysis.progress import Progress
 from projections.analysis.row_batches import batches_of
-from projections.analysis.sources import AXES, OCCURRED, RECORDED, opened
+from projections.analysis.sources import AXES, OCCURRED, RECORDED, Selection, opened
 from projections.fold import Fold
 from projections.fold_reader import FoldReader
+from projections.views.accounts import AccountsView
+from projections.views.contracts.view import ContractsView
+from projections.views.executions.view import ExecutionsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
+from projections.views.orders.view import OrdersView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -93,15 +98,12 @@ def _now(reader: EventReader) -> int:
 
 
 def _rows(reader: EventReader, account: str | None, until: int, now: int) -> Iterator[tuple[Any, ...]]:
-    fold = Fold()
-    fold.log_position = until
-    questions = Lockouts(FoldReader(reader, fold, None, None))
     kinds: dict[str, dict[int, str]] = {}
     for page in reader.rows(("stream", "type"), until=until, account=account, types=LockoutsView.types):
         for position, stream, kind in page:
             kinds.setdefault(stream.split("/", 2)[1], {})[position] = kind
     for name in sorted(kinds):
-        found = questions.history(name)
+        found = Lockouts(_book_of(reader, name, until, kinds[name])).history(name)
         for each in found:
             ends_at, cause = each.ends_at, str(uuid.UUID(bytes=each.cause))
             ended_at = each.ended_at
@@ -111,6 +113,18 @@ def _rows(reader: EventReader, account: str | None, until: int, now: int) -> Ite
                 name, each.rule_id, each.scope, each.allows, each.set_at, ended_at, each.until, each.revocable,
                 each.reason, cause, each.positions[0], _end_position(each, found, kinds[name]),
             )  # fmt: skip
+
+
+def _book_of(reader: EventReader, account: str, until: int, kinds: Mapping[int, str]) -> FoldReader:
+    """Return what an account's lockouts are asked of: a reopening while it was in use has ended none of them."""
+    is_reopened = AccountReopened.__name__ in kinds.values()
+    if is_reopened:
+        selection = Selection(after=0, until=until, account=account)
+        views = (ExecutionsView(), OrdersView(), ContractsView(), AccountsView())
+        return folded(reader, selection, views, progress=False)
+    fold = Fold()
+    fold.log_position = until
+    return FoldReader(reader, fold, None, None)
 
 
 def _end_position(lockout: Lockout, every: Sequence[Lockout], kinds: Mapping[int, str]) -> int | None:

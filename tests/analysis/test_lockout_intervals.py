@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import projections
 from eventstore import Event, InvalidEvent, Record
 from eventstore.trading import (
+    AccountReopened,
     AccountUpdated,
     Allows,
     LockoutCleared,
@@ -195,3 +197,35 @@ def random_event(chance: random.Random, instant: int) -> Event:
 
 
 SCOPES = ("account", "symbol:X")
+
+
+def test_one_that_a_reopening_did_not_end_is_still_in_force() -> None:
+    scene = Scene()
+    begin = record_of(scene, "10:00:00", lockout(revocable=False))
+    revocable = scene.add("lockout/A/news", LockoutSet(rule_id="news"), at("10:05:00"))
+    scene.buy("10:10:00", 1, 100)
+    reopened = AccountReopened(starting_balance=Decimal(500), currency="USD", reason="again")
+    while_in_use = scene.add("account/A/-", reopened, at("11:00:00"))
+    assert intervals(scene) == [
+        (at("10:00:00"), None, begin.position, None),
+        (at("10:05:00"), at("11:00:00"), revocable.position, while_in_use.position),
+    ]
+    with projections.open(scene.store, snapshots=False) as book:
+        in_force = [each for each in book.lockouts.history("A") if each.ended_at is None]
+        assert in_force == list(book.lockouts.active("A", at("12:00:00")))
+    scene.sell("13:00:00", 1, 100)
+    flat = scene.add("account/A/-", reopened, at("14:00:00"))
+    assert intervals(scene)[0] == (at("10:00:00"), at("14:00:00"), begin.position, flat.position)
+
+
+def test_one_that_no_reopening_ended_ends_when_it_is_over() -> None:
+    scene = Scene()
+    begin = record_of(scene, "10:00:00", lockout(revocable=False, until="12:00:00"))
+    scene.buy("10:10:00", 1, 100)
+    reopened = AccountReopened(starting_balance=Decimal(500), currency="USD", reason="again")
+    scene.add("account/A/-", reopened, at("11:00:00"))
+    assert intervals(scene) == [(at("10:00:00"), None, begin.position, None)]
+    scene.sell("13:00:00", 1, 100)
+    assert intervals(scene) == [(at("10:00:00"), at("12:00:00"), begin.position, None)]
+    scene.add("account/A/-", reopened, at("14:00:00"))
+    assert intervals(scene) == [(at("10:00:00"), at("12:00:00"), begin.position, None)]

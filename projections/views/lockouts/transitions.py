@@ -229,6 +229,16 @@ def _begin_again(state: LockoutsState, record: Record) -> None:
     state.reopened_records = (*state.reopened_records[1 - POSITIONS_MAX :], record.position)
 
 
+def ended_by_reopening(lockout: Lockout, record: Record) -> Lockout:
+    """Return a lockout of before a reopening as one that this has ended, unless it was over by then."""
+    at = _earlier_time(record)
+    if lockout.ended_at is not None and lockout.ended_at <= at:
+        return lockout
+    if is_over(lockout, record):
+        return replace(lockout, ended_at=lockout.ends_at, ended_by="expired")
+    return _ended_earlier(replace(lockout, ended_at=at), at, f"{REOPENED} {record.actor}", record)
+
+
 def _is_of_prices(lockout: Lockout) -> bool:
     details = lockout.details if isinstance(lockout.details, dict) else {}
     return any(details.get(name) for name in _FROM_PRICES)

@@ -25,7 +25,7 @@ from projections.views.lockouts.bounds import keep_within_bounds
 from projections.views.lockouts.jumps import apply_jump
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.lockouts.state import LockoutsState, expired_later
-from projections.views.lockouts.transitions import BROKER, apply_own, apply_report, is_news
+from projections.views.lockouts.transitions import BROKER, apply_own, apply_report, ended_by_reopening, is_news
 
 __all__ = [
     "BROKER",
@@ -132,29 +132,53 @@ class Lockouts:
         if at_ns < state.expired_to:
             found += expired_later(state, at_ns)
         if state.before_reopening:
-            found += self._not_ended(account, state, at_ns)
+            found += [
+                each
+                for each in self._not_ended(account, state)
+                if (each.is_active(at_ns) if each.ended_at is None else at_ns < each.ended_at)
+            ]
         if symbol is not None and found:
             contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
             instrument = instrument_names(contracts, symbol)
             found = [lockout for lockout in found if _applies(lockout.scope, instrument)]
         return tuple(sorted(found, key=_set_order))
 
-    def _not_ended(self, account: str, state: LockoutsState, at_ns: int) -> list[Lockout]:
+    def _not_ended(self, account: str, state: LockoutsState) -> list[Lockout]:
         """Return the lockouts that hold because the account was in use each time that it was reopened since."""
         in_use = in_use_at(self._book, account, state.reopened_records)
         if not in_use:
             return []
         since = max((each for each in state.reopened_records if each not in in_use), default=0)
-        return [
-            each
-            for reopened, each in state.before_reopening
-            if reopened > since and (each.is_active(at_ns) if each.ended_at is None else at_ns < each.ended_at)
-        ]
+        return [each for reopened, each in state.before_reopening if reopened > since]
 
     def history(self, account: str) -> tuple[Lockout, ...]:
-        """Return every lockout the account ever had, folded from the log, in the order they were set."""
+        """Return every lockout the account ever had, folded from the log, in the order they were set.
+
+        One that a reopening did not end, because the account was in use then, ends with the first one that does.
+        """
         state = self._folded(account)
-        return tuple(sorted([*state.ended, *state.expired, *state.active.values()], key=_set_order))
+        found = [*state.ended, *state.expired, *state.active.values()]
+        if state.before_reopening:
+            longer = self._held_longer(account, state)
+            found = [longer.get(_place(each), each) for each in found]
+        return tuple(sorted(found, key=_set_order))
+
+    def _held_longer(self, account: str, state: LockoutsState) -> dict[tuple[str, str, int], Lockout]:
+        """Return the lockouts that a reopening has not ended, as they are now."""
+        in_use = in_use_at(self._book, account, state.reopened_records)
+        if not in_use:
+            return {}
+        effective = [
+            record
+            for record in self._book.read(account=account, types=(AccountReopened,))
+            if record.position in state.reopened_records and record.position not in in_use
+        ]
+        found = {}
+        for reopened, each in state.before_reopening:
+            if reopened in in_use:
+                ending = next((record for record in effective if record.position > reopened), None)
+                found[_place(each)] = each if ending is None else ended_by_reopening(each, ending)
+        return found
 
     def _unbounded(self, account: str, bounded: LockoutsState) -> LockoutsState:
         """Return an account's lockouts without the limits of what the state keeps, folded once for each change."""
@@ -183,6 +207,10 @@ def _applies(scope: str, instrument: InstrumentNames) -> bool:
     if kind == "symbol":
         return not instrument.known or name in instrument.names
     return kind != "root" or instrument.may_be_of(name)
+
+
+def _place(lockout: Lockout) -> tuple[str, str, int]:
+    return lockout.rule_id, lockout.scope, lockout.positions[0]
 
 
 def _set_order(lockout: Lockout) -> tuple[int, int]:
