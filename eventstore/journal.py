@@ -104,7 +104,8 @@ class TypeRow(msgspec.Struct, frozen=True):
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What is read: at most `limit` records past position `after` and up to `until`; all that is given must fit.
 
-    `stream` is a name, or a prefix that ends in a slash.
+    `stream` is a name, or a prefix that ends in a slash. `containing` are bytes that the data has somewhere. Only
+    `columns` looks at it, and only where that saves time: records without them may be among the others as well.
     """
 
     limit: int
@@ -113,6 +114,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     stream: str | None = None
     account: str | None = None
     types: tuple[str, ...] | None = None
+    containing: bytes | None = None
 
 
 class Source(Protocol):

@@ -117,12 +117,14 @@ class EventReader:
         stream: str | None = None,
         account: str | None = None,
         types: Types | None = None,
+        containing: bytes | None = None,
     ) -> Iterator[list[list[Any]]]:
         """Yield pages of columns, oldest records first: a list of positions, then one of each named member of `Record`.
 
-        For reading much of a log: a journal makes no records for it. No page is empty.
+        For reading much of a log: a journal makes no records for it. No page is empty. Records whose data does not have
+        the bytes `containing` may be left out.
         """
-        filtered = filter_of(stream, account, types)
+        filtered = replace(filter_of(stream, account, types), containing=containing)
         first = position_of("after", after)
         last = self.head() if until is None else min(position_of("until", until), self.head())
         known = Record.__struct_fields__

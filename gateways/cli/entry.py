@@ -26,6 +26,7 @@ from gateways.cli import (
     pnl,
     read,
     restore,
+    sql,
     standard_streams,
     state,
     stats,
@@ -83,6 +84,7 @@ app.command(rich_help_panel=_QUERY)(state.state)
 app.command("as-of", rich_help_panel=_QUERY)(as_of.as_of)
 app.command(rich_help_panel=_QUERY)(diff.diff)
 app.command(rich_help_panel=_QUERY)(pnl.pnl)
+app.command(rich_help_panel=_QUERY)(sql.sql)
 app.command(rich_help_panel=_QUERY)(mark.mark)
 app.command(rich_help_panel=_QUERY)(note.note)
 app.command(rich_help_panel=_LOCKOUTS)(lock.lock)

@@ -3,6 +3,7 @@
 from projections.analysis import plot, vectorised
 from projections.analysis.asof import asof
 from projections.analysis.columns import Kind
+from projections.analysis.database import QueryFailed
 from projections.analysis.days import days
 from projections.analysis.equity import equity
 from projections.analysis.events import EventSet, events
@@ -17,6 +18,7 @@ from projections.analysis.reporting import report
 from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
 from projections.analysis.simple_accounts import SimpleFills, simple_fills
+from projections.analysis.sql import QueryResult, sql
 from projections.analysis.with_prices import Joined, with_prices
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
     "Frame",
     "Joined",
     "Kind",
+    "QueryFailed",
+    "QueryResult",
     "Returns",
     "SimpleFills",
     "asof",
@@ -41,6 +45,7 @@ __all__ = [
     "returns",
     "round_trips",
     "simple_fills",
+    "sql",
     "vectorised",
     "with_prices",
 ]

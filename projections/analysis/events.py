@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from eventstore import InvalidEvent
 from eventstore.errors import shown
+from eventstore.events.registry import by_name
 from projections.analysis.ahead import ahead
-from projections.analysis.columns import OF_RECORDS, RECORD, Column, Kind, exact_of, united
+from projections.analysis.columns import OF_RECORDS, RECORD, Column, Kind, exact_of, members_of, united
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from projections.analysis.sources import Selection, Source, Types
 
 SYMBOL = "symbol"
+_PLAIN = re.compile(r"[A-Za-z0-9 ._:@#=+^-]+", re.ASCII)
+"""Texts that JSON has as they are."""
 
 
 class EventSet(Frame):
@@ -86,25 +90,51 @@ def event_batches(
     store: Source, selection: Selection, columns: Sequence[Column], *, exact: Exact, progress: bool | None
 ) -> Iterator[Any]:
     """Yield batches of these columns of a selection's events, in the order of the log."""
-    read, kept = _with_filters(columns, selection)
-    decoder = PageDecoder(read, exact)
-
-    def decoded(page: list[list[Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
-        return page[0][-1], _filtered(decoder.batch(page), selection).select(kept)
-
     with opened(store) as reader, Progress(selection.until - selection.after, progress) as shown_progress:
-        pages = reader.columns(
-            decoder.members,
-            after=selection.after,
-            until=selection.until,
-            stream=selection.stream,
-            account=selection.account,
-            types=selection.types,
-        )
-        for last, batch in ahead(decoded, pages):
+        for last, _, batch in read_batches(reader, selection, columns, exact):
             shown_progress.at(last - selection.after)
             if batch.num_rows:
                 yield batch
+
+
+def read_batches(
+    reader: EventReader, selection: Selection, columns: Sequence[Column], exact: Exact
+) -> Iterator[tuple[int, int, Any]]:
+    """Yield batches of a selection, each with the last log position and the number of records that were read for it."""
+    read, kept = _with_filters(columns, selection)
+    decoder = PageDecoder(read, exact)
+
+    def decoded(page: list[list[Any]]) -> tuple[int, int, Any]:
+        return page[0][-1], len(page[0]), _filtered(decoder.batch(page), selection).select(kept)
+
+    pages = reader.columns(
+        decoder.members,
+        after=selection.after,
+        until=selection.until,
+        stream=selection.stream,
+        account=selection.account,
+        types=selection.types,
+        containing=_bytes_of(selection, reader),
+    )
+    yield from ahead(decoded, pages)
+
+
+def _bytes_of(selection: Selection, reader: EventReader) -> bytes | None:
+    """Return bytes that the data of each event of a symbol has, so that a journal need not give the others.
+
+    None if the data may have the symbol in another form, or not at all, as in older schemas.
+    """
+    symbol = selection.symbol
+    if symbol is None or _PLAIN.fullmatch(symbol) is None:
+        return None
+    for name in types_in(reader) if selection.types is None else selection.types:
+        kind = by_name(name)
+        found = [member for member in members_of(name) if member.column.name == SYMBOL]
+        if found and (
+            kind is None or kind.schema > 1 or found[0].column.kind is not Kind.TEXT or found[0].default == symbol
+        ):
+            return None
+    return b'"%s"' % symbol.encode()
 
 
 def _with_filters(columns: Sequence[Column], selection: Selection) -> tuple[list[Column], list[str]]:

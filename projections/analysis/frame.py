@@ -133,11 +133,17 @@ class Frame:
 
 
 def _cells(table: Any, columns: Sequence[Column]) -> list[list[object]]:  # noqa: ANN401 - a table of Arrow's
-    pa = arrow()
-    texts = []
-    for column in columns:
-        values = table.column(column.name)
-        # Arrow writes all nine digits of an instant; Python's own types do not have them.
-        as_text = values.cast(pa.string()) if column.kind is not Kind.DURATION else values.cast(pa.int64())
-        texts.append(as_text.to_pylist())
+    texts = [_texts(table.column(column.name), column) for column in columns]
     return [list(row) for row in zip(*texts, strict=True)]
+
+
+def _texts(values: Any, column: Column) -> list[object]:  # noqa: ANN401 - a column of Arrow's
+    pa = arrow()
+    try:
+        # Arrow writes all nine digits of an instant; Python's own types do not have them.
+        as_text = values.cast(pa.int64() if column.kind is Kind.DURATION else pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        # Lists, structs and bytes: Arrow has no text for them.
+        as_text = values
+    texts: list[object] = as_text.to_pylist()
+    return texts

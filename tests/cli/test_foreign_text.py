@@ -107,6 +107,9 @@ COMMANDS = {
     "limits by a bad program": ("limits", "--account", "A", "--program", HOSTILE),
     "verify": ("verify",),
     "backup": ("backup", HOSTILE),
+    "sql": ("sql", "select * from events"),
+    "sql that fails": ("sql", f'select * from "{HOSTILE}"'),  # noqa: S608 - the test's own
+    "sql that is malformed": ("sql", HOSTILE),
     "stats": ("stats",),
     "doctor": ("doctor",),
     "import of a bad file": ("import", "--format", "fills", HOSTILE),

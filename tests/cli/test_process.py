@@ -35,7 +35,7 @@ COMMANDS = [
         "note",
         "pnl",
     ),
-    *("read", "restore", "state", "stats", "tail", "unlock", "verify"),
+    *("read", "restore", "sql", "state", "stats", "tail", "unlock", "verify"),
 ]
 READING = [
     ("read",),
@@ -52,6 +52,7 @@ READING = [
     ("unlock", "ACC1"),
     ("verify",),
     ("backup", "copy"),
+    ("sql", "select * from events"),
     ("stats",),
     ("doctor",),
 ]

@@ -14,7 +14,7 @@ from eventstore.record import Record
 from eventstore.streams import account_of, prefix_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     import apsw
 
@@ -117,11 +117,19 @@ def _statement(connection: apsw.Connection, query: Query, columns: str) -> tuple
     elif order == "position":
         # The table itself is in order. Never left to SQLite's planner, whose choice depends on statistics.
         source = "event NOT INDEXED"
-    if query.types is not None:
-        where.append(f"type IN ({_marks(query.types)})")
-        values += query.types
+    for condition, given in _conditions(query):
+        where.append(condition)
+        values += given
     sql = f"SELECT {columns} FROM {source} WHERE {' AND '.join(where)} ORDER BY {order} LIMIT ?"  # noqa: S608 - no user's text
     return sql, [*values, query.limit]
+
+
+def _conditions(query: Query) -> Iterator[tuple[str, Sequence[object]]]:
+    """Yield what is asked of each row that an index gives."""
+    if query.types is not None:
+        yield f"type IN ({_marks(query.types)})", query.types
+    if query.containing is not None:
+        yield "instr(CAST(data AS BLOB), ?)", (query.containing,)
 
 
 def _marks(values: Collection[object]) -> str:
