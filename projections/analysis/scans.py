@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from projections.analysis.sources import Selection
 
 
+_FRAMES_MAX = 10
+"""Of more accounts or symbols than these, the frame of all is made instead of one of each."""
+
+
 class Canceled(Exception):
     """The query that reads was interrupted."""
 
@@ -154,8 +158,8 @@ class FrameScan:
     def _asked(self, predicate: Any, column: str) -> Sequence[str | None]:  # noqa: ANN401 - the same
         given = self._reading.selection.account if column == "account" else None
         values = None if predicate is None or column not in self._columns.names else values_of(predicate, column)
-        # No contract is called '', which a frame's function refuses.
-        if values is None or "" in values:
+        # No contract is called '', which a frame's function refuses; and each frame reads what belongs to no account.
+        if values is None or "" in values or len(values) > _FRAMES_MAX:
             return [given]
         return [value for value in values if given in {None, value} and (column != "account" or is_account(value))]
 
@@ -173,13 +177,14 @@ def lazy_frame(reading: Reading, scan: TableScan) -> Any:  # noqa: ANN401 - a La
     pl = library("polars")
     schema = pl.from_arrow(_plain(scan.schema().empty_table())).schema
 
-    def read(columns: list[str] | None, predicate: Any, _limit: int | None, _batch_size: int | None) -> Iterator[Any]:  # noqa: ANN401 - an expression
+    def read(columns: list[str] | None, predicate: Any, limit: int | None, _batch_size: int | None) -> Iterator[Any]:  # noqa: ANN401 - an expression
         names = list(schema) if columns is None else columns
         needed = set(names) if predicate is None else {*names, *predicate.meta.root_names()}
         try:
             # Polars learns nothing from a source without rows.
             yield pl.DataFrame(schema={name: schema[name] for name in names})
-            for batch in scan.batches([name for name in schema if name in needed], predicate):
+            # Some versions of polars ask for no rows where they want to know the columns.
+            for batch in scan.batches([name for name in schema if name in needed], predicate) if limit != 0 else ():
                 rows = pl.from_arrow(_plain(batch), rechunk=False)
                 # A source is trusted with the predicate: polars does not apply it again.
                 yield (rows if predicate is None else rows.filter(predicate)).select(names)

@@ -66,17 +66,21 @@ def sql(
     """Run a query on a history, and return its rows.
 
     The tables are `events` (all types), one for each type (`order_filled`), `records` (what is stored of each event:
-    id, digest, data as JSON), and the frames (`fills`, `orders`, …); `show tables` lists them. Only what a query
-    names is read: its columns, and of the tables of events only the accounts and types that it compares with by `=` or
-    IN. `account`, `start` (included), `stop` (not) and `time` hold for all tables. All tables have the records that the
-    log has now.
+    id, digest, data as JSON), and the frames (`fills`, `orders`, …) with their usual arguments; SHOW TABLES lists them.
+    Only what a query names is read: its columns, and the accounts, types and one symbol that it compares with by `=` or
+    IN. Bounds of time are arguments: `start` is included, `stop` is not; they and `account` hold for all tables. The
+    tables of events have the records that the log has now.
 
-    `parameters` are values for `?` or `$name`: a sequence or a mapping. Several statements run one after the other, and
-    the rows are those of the last one; what they create is in memory and ends with the call. Local files can be read
-    and written; extensions and the network cannot be used. Durations are integers, in ns; instants keep their ns.
-    Without ORDER BY the rows are in no certain order.
+    `parameters` are values for `?` or `$name`: a sequence or a mapping. Statements that are separated by semicolons run
+    in turn, and the rows are those of the last one. What they create is in memory and ends with the call, as do
+    settings: `SET memory_limit = '2GB'; SET threads = 2; SELECT …`. The zone is UTC. Local files can be read and
+    written; extensions and the network cannot be used.
 
-    Raises QueryFailed with DuckDB's message for a query that does not run, and InvalidEvent for other arguments.
+    Instants have nanoseconds, durations are integers of them; a column `at` is written `"at"`. `exact`: figures as
+    float64 (False), decimal128(38, 9) (True) or text ("text"). Without ORDER BY the rows are in no certain order.
+
+    Raises QueryFailed with DuckDB's message for a query that does not run, InvalidEvent for other arguments and for a
+    figure that the query names and `exact=True` cannot hold.
     """
     asked = exact_of(exact)
     text = _text_of(query)

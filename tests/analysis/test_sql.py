@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import tempfile
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -140,8 +141,9 @@ def test_a_query_cannot_open_what_is_closed(store: EventStore, setting: str) -> 
 
 def test_variables_of_python_are_not_tables(store: EventStore) -> None:
     frame = pd.DataFrame({"a": [1]})
-    with pytest.raises(analysis.QueryFailed, match="there is no table frame"):
-        analysis.sql(store, "select * from frame")
+    for query in ("select * from frame", "select 1; select * from relation"):
+        with pytest.raises(analysis.QueryFailed, match=r"there is no table (frame|relation)"):
+            analysis.sql(store, query)
     assert len(frame) == 1
 
 
@@ -183,7 +185,11 @@ def test_local_files_can_be_read_and_written(store: EventStore, tmp_path: Path) 
 def test_a_query_leaves_no_files_behind(store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    analysis.sql(store, "select * from order_filled order by symbol, position")
+    query = "set memory_limit = '30MiB'; select range as a from range(3000000) order by a % 7, a desc"
+    assert len(analysis.sql(store, query)) == 3_000_000
+    ((spill,),) = rows(store, "select current_setting('temp_directory')")
+    assert Path(spill).parent == Path(tempfile.gettempdir())
+    assert not Path(spill).exists()
     assert not list(tmp_path.iterdir())
 
 
@@ -285,6 +291,10 @@ def test_each_frame_is_a_table(name: str) -> None:
         assert len(result) == len(frame)
         alone = analysis.sql(log, f"select * from {name} where account = 'A1'", exact=True)  # noqa: S608
         assert len(alone) == len(getattr(analysis, name)(log, account="A1", exact=True))
+        plain = f"select count(*) as n from (select * from {name} offset 0)"  # noqa: S608
+        for where in ("account in ('A0', 'A2', 'nobody')", "account = 'no/body'", "account > 'A1'", "account = ''"):
+            count = analysis.sql(log, f"select count(*) as n from {name} where {where}")  # noqa: S608
+            assert count.to_arrow().equals(analysis.sql(log, f"{plain} where {where}").to_arrow())
 
 
 def test_a_frame_that_cannot_be_made_says_why_only_where_it_is_asked_for(store: EventStore) -> None:

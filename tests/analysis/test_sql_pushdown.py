@@ -224,17 +224,22 @@ def test_a_symbol_is_found_whatever_it_is_called(symbol: str) -> None:
         assert len(analysis.sql(log, "select * from fills where symbol = ?", parameters=[symbol])) == 0
 
 
+def test_a_symbol_that_is_left_out_as_the_default_is_found() -> None:
+    with directory_in_memory() as directory, eventstore.open(directory) as log:
+        log.append("news/-/x", [Quoted(), Quoted(symbol="NQZ5")])
+        assert len(analysis.sql(log, "select * from sql_quoted where symbol = 'ESZ5'")) == 1
+
+
 def test_a_symbol_that_older_data_has_in_another_form_is_found(tmp_path: Path) -> None:
     drafts = [
         draft("SqlOlder", '{"instrument":"ES"}', number=1, schema=1),
         draft("SqlOlder", '{"symbol":"ESZ5"}', number=2, schema=2),
         draft("SqlOlder", '{"symbol":"NQZ5"}', number=3, schema=2),
-        draft("SqlQuoted", "{}", number=4),
     ]
     log = log_of(*drafts, path=tmp_path / "journal.db")
     found = analysis.sql(log, "select position from events where symbol = 'ESZ5' order by 1")
     log.close()
-    assert found.to_arrow().column(0).to_pylist() == [1, 2, 4]
+    assert found.to_arrow().column(0).to_pylist() == [1, 2]
 
 
 def test_a_search_for_a_rare_symbol_goes_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:

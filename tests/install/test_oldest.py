@@ -42,7 +42,7 @@ def test_frames_are_the_same_with_the_oldest_libraries(python: Path) -> None:
     assert all(f"{name}=={version}" in OLDEST.read_text("utf-8") for name, version in zip(
         ("pandas", "polars", "pyarrow"), used, strict=True
     ))  # fmt: skip
-    files = ["test_events.py", "test_conversions.py", "test_selection.py"]
+    files = ["test_events.py", "test_conversions.py", "test_selection.py", "test_sql.py", "test_sql_pushdown.py"]
     line = [str(python), "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-p", "no:xdist"]
     line += [str(ROOT / "tests" / "analysis" / name) for name in files]
     ended = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
