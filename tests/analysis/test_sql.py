@@ -218,6 +218,7 @@ def test_a_parameter_is_never_sql(store: EventStore) -> None:
         ("select ?; select ?", [1], "in several statements"),
         ("select ?", [Decimal("1e40")], "1E.40"),
         ("select ?", [Decimal("NaN")], "NaN"),
+        ("select ?", [Decimal("1e-38")], "1E-38"),
     ],
 )
 def test_parameters_that_do_not_fit_are_named(
@@ -240,6 +241,7 @@ def test_parameters_keep_their_value(store: EventStore) -> None:
     assert rows(store, "select position from order_filled where occurred_at = ?", parameters=[text]) == [(4,)]
     assert rows(store, "select ?", parameters=[pd.Timestamp(START + 3)]) == [(pd.Timestamp(START + 3),)]
     assert rows(store, "select ?", parameters=[Decimal("0.123456789123456789")]) == [(Decimal("0.123456789123456789"),)]
+    assert rows(store, "select ?", parameters=[Decimal("1e-37")]) == [(Decimal("1e-37"),)]
     assert rows(store, "select ?, ?, ?", parameters=[Side.BUY, np.int64(3), None]) == [("BUY", 3, None)]
 
 
