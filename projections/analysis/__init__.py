@@ -14,6 +14,7 @@ from projections.analysis.history import history
 from projections.analysis.lockouts import lockouts
 from projections.analysis.orders import orders
 from projections.analysis.positions import positions
+from projections.analysis.replay import Divergence, Replay, ReplayComparison
 from projections.analysis.reporting import report
 from projections.analysis.returns import Returns, returns
 from projections.analysis.round_trips import round_trips
@@ -21,31 +22,4 @@ from projections.analysis.simple_accounts import SimpleFills, simple_fills
 from projections.analysis.sql import QueryResult, sql
 from projections.analysis.with_prices import Joined, with_prices
 
-__all__ = [
-    "EventSet",
-    "Frame",
-    "Joined",
-    "Kind",
-    "QueryFailed",
-    "QueryResult",
-    "Returns",
-    "SimpleFills",
-    "asof",
-    "days",
-    "equity",
-    "events",
-    "fills",
-    "headroom",
-    "history",
-    "lockouts",
-    "orders",
-    "plot",
-    "positions",
-    "report",
-    "returns",
-    "round_trips",
-    "simple_fills",
-    "sql",
-    "vectorised",
-    "with_prices",
-]
+__all__ = ["Divergence", "EventSet", "Frame", "Joined", "Kind", "QueryFailed", "QueryResult", "Replay", "ReplayComparison", "Returns", "SimpleFills", "asof", "days", "equity", "events", "fills", "headroom", "history", "lockouts", "orders", "plot", "positions", "report", "returns", "round_trips", "simple_fills", "sql", "vectorised", "with_prices"]

@@ -1,0 +1,376 @@
+"""Replay: plays a log's history, or a user's own bars, to handlers under a virtual clock."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time as real_time
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from typing_extensions import override
+
+from eventstore import Event, InvalidEvent
+from eventstore.arguments import position_of
+from eventstore.clock import NANOSECONDS, format_time
+from eventstore.errors import shown
+from projections.analysis.progress import Progress
+from projections.analysis.replay.asked import Asked
+from projections.analysis.replay.courses import Course, PlainCourse
+from projections.analysis.replay.fills import NextPriceFills
+from projections.analysis.replay.handlers import Handlers, place_of
+from projections.analysis.replay.what_if import WhatIfCourse
+from projections.reading import PAGE, tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from eventstore import EventStore, Record
+    from eventstore.clock import Times
+    from projections.analysis.replay.asked import Instead, Without
+    from projections.analysis.replay.bars import Bar
+    from projections.analysis.replay.comparing import ReplayComparison
+    from projections.analysis.replay.handlers import Handler, TimerHandler
+    from projections.analysis.sources import Source
+    from projections.book import Book
+    from projections.risk.policies import Policy
+    from projections.sessions import Calendar
+    from projections.view import View
+
+APPENDED_MAX = 100_000
+"""How many records handlers may cause at one record, before it is taken for an endless chain."""
+SLICE_SECONDS = 0.1
+H = TypeVar("H", bound="Handler")
+
+
+class _PausedError(Exception):
+    """Somebody paused while the next record was waited for."""
+
+
+class Replay:
+    """Plays a range of a log, record by record, to handlers, with a live book on a log of its own in memory.
+
+    `on` registers what is called with each event of a class, as f(event, record, book): the book has folded all up to
+    and including that record. `run` plays to the end, iterating step by step; `seek` goes to a log position without
+    calling anybody. `book` is live: what a strategy or policies append to it goes into the replay's own log, is folded,
+    and is given to handlers in its turn. The source is only read. Two replays of one range are the same.
+
+    `clock` says the time of the record that is played, and moves between records where a timer of the book ends.
+    `speed` 0 plays as fast as possible, 1 in real time, 60 sixty times as fast.
+    """
+
+    def __init__(
+        self,
+        store: Source | None = None,
+        start: Times | None = None,
+        stop: Times | None = None,
+        *,
+        account: str | None = None,
+        time: str = "occurred",
+        speed: float = 0,
+        views: Sequence[View[Any]] | None = None,
+        calendars: Calendar | Mapping[str, Calendar] | None = None,
+        policies: Sequence[Policy] | None = None,
+        without: Without | None = None,
+        instead: Instead | None = None,
+        prices: object = None,
+        data: object = None,
+        progress: bool | None = None,
+    ) -> None:
+        """Prepare to play what lies in [start, stop) of `time`, "occurred" or "recorded"; the log may grow meanwhile.
+
+        `store`: a reader, or the path of a data directory; None plays `data` alone. `account`: only this one's records
+        and those of none. `policies` decide on what is played, as they do live. `without` and `instead` ask what would
+        have been: see `compare`. `prices` (columns at, symbol, price) are observed as quotes at their time; so is
+        `data`, at whose next price orders of a strategy are filled as well. Raises InvalidEvent.
+        """
+        self._asked = Asked.of(
+            store, start, stop, account=account, time=time, views=views, calendars=calendars, policies=policies,
+            without=without, instead=instead, prices=prices, data=data,
+        )  # fmt: skip
+        self.speed = speed
+        self._progress = progress
+        self._handlers = Handlers()
+        self._pause = threading.Event()
+        self._is_playing = False
+        self._begin(self._asked.first)
+
+    # What is asked
+
+    @property
+    def book(self) -> Book:
+        """The live book of what is played; another one after `seek`."""
+        return self._course.playback.book
+
+    @property
+    def store(self) -> EventStore:
+        """The replay's own log: what was played, with what was appended. Frames read it like any other."""
+        return self._course.playback.store
+
+    @property
+    def now(self) -> int:
+        """The virtual time, in UNIX ns."""
+        return self._course.playback.clock.now_ns()
+
+    @property
+    def position(self) -> int:
+        """The position in the source's log of the last record that was played."""
+        return self._course.playback.journal.taken
+
+    @property
+    def speed(self) -> float:
+        """How much faster than real time it plays; 0 as fast as possible. It may be set while it plays."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed < float("inf"):
+            msg = f"speed is a number, 0 for as fast as possible, 1 for real time, not {shown(speed)}"
+            raise InvalidEvent(msg)
+        self._speed, self._anchor = float(speed), None
+
+    # What is called
+
+    @overload
+    def on(self, kind: type[Event]) -> Callable[[H], H]: ...
+    @overload
+    def on(self, kind: type[Event], handler: H) -> H: ...
+    def on(self, kind: type[Event], handler: H | None = None) -> H | Callable[[H], H]:
+        """Call a handler as f(event, record, book) with each event of a class, of `Event` with all; or decorate it.
+
+        What is observed, as quotes of `data` and timers that are started, is an event too. Handlers are called in the
+        order in which they were added; what they append is given to handlers once all have been called.
+        """
+
+        def add(added: H) -> H:
+            self._handlers.add(kind, added)
+            return added
+
+        return add if handler is None else add(handler)
+
+    def on_timer(self, handler: TimerHandler) -> TimerHandler:
+        """Call a handler as f(timer, book) when the time of one of the book's timers is over; or decorate it."""
+        self._handlers.timers.append(handler)
+        return handler
+
+    # Playing
+
+    def run(self) -> Self:
+        """Play to the end, or until `pause`; an interruption (Ctrl-C) stops at once, and `run` then resumes."""
+        total = self._asked.until - self._asked.first
+        with Progress(total, self._progress) as shown_progress:
+            for number, _ in enumerate(self._play(single=False)):
+                if number % 64 == 0:
+                    shown_progress.at(self.position - self._asked.first)
+                if self._pause.is_set():
+                    break
+        return self
+
+    def pause(self) -> None:
+        """Let `run` return after the present record: from a handler, or from another thread."""
+        self._pause.set()
+
+    def __iter__(self) -> Iterator[tuple[Record, Book]]:
+        """Play step by step: yield each record, appended ones included, once its handlers have been called."""
+        return self._play(single=True)
+
+    def seek(self, position: int) -> Self:
+        """Go to just after a position of the source's log, without calling handlers; what they appended is dropped.
+
+        Raises InvalidEvent for a position outside of the range that is played.
+        """
+        first, until = self._asked.first, self._asked.until
+        if not first <= position_of("position", position) <= until:
+            msg = f"position {shown(position)} is not in what is played, {first} to {until}: seek one of these"
+            raise InvalidEvent(msg)
+        self._check_idle()
+        self._course.close()
+        self._begin(position)
+        return self
+
+    def compare(self) -> ReplayComparison:
+        """Return how what was played up to here differs from the original: records, lockouts and how it ended.
+
+        Raises InvalidEvent without a store: there is no original.
+        """
+        return self._course.compare(self.position)
+
+    def close(self) -> None:
+        """Drop the replay's log and close what was opened for it; a second call does nothing."""
+        self._course.close()
+        self._asked.close()
+
+    # Inside
+
+    def _begin(self, position: int) -> None:
+        asked = self._asked
+        self._anchor: tuple[float, int] | None = None
+        self._course = _course_of(asked, position)
+        self._fills = NextPriceFills(self._course.playback.book) if asked.data else None
+        self._time = asked.time_at(position)
+        now = self.now
+        self._bars = [bar for bar in asked.bars if position == asked.first or bar.at > now]
+        self._next_bar = 0
+
+    def _read(self, after: int) -> Iterator[Record]:
+        asked = self._asked
+        if asked.reader is None or after >= asked.until:
+            return iter(())
+        return itertools.chain.from_iterable(tail(asked.reader, after, asked.until, asked.accounts))
+
+    def _check_idle(self) -> None:
+        if self._is_playing:
+            msg = "this replay is being played: a handler cannot play it or seek; pause it, and go on after run"
+            raise InvalidEvent(msg)
+
+    def _play(self, *, single: bool) -> Iterator[tuple[Record, Book]]:
+        """Play on from where it is. `single`: every record is yielded; else only those that somebody asked for."""
+        self._check_idle()
+        self._is_playing, self._anchor = True, None
+        self._pause.clear()
+        try:
+            self._course.begin()
+            yield from self._give()
+            records = self._read(self.position)
+            while (record := next(records, None)) is not None:
+                yield from self._step(record, records, single=single)
+            yield from self._pass(self._last_instant())
+        except _PausedError:
+            return
+        finally:
+            self._is_playing = False
+
+    def _last_instant(self) -> int:
+        """Return when the replay ends: with its last record or bar, or when it was asked to stop."""
+        last = max([self.now, *(bar.at for bar in self._bars[-1:])])
+        stop = self._asked.stop
+        return last if stop is None or self._asked.reader is None else max(last, stop)
+
+    def _step(self, record: Record, records: Iterator[Record], *, single: bool) -> Iterator[tuple[Record, Book]]:
+        now = self._time.at(record.occurred_at, record.recorded_at)
+        if not single and self._is_lean():
+            record, now = self._take_unasked(record, records, now)
+        yield from self._pass(now, record)
+        self._course.take(record)
+        yield from self._give()
+
+    def _is_lean(self) -> bool:
+        """Return whether nobody can tell records of types without a handler apart: they are then folded together."""
+        course = self._course
+        return (
+            isinstance(course, PlainCourse)
+            and course.policies is None
+            and not self._speed
+            and self._next_bar >= len(self._bars)
+            and not course.playback.book.partitions("timers")
+        )
+
+    def _take_unasked(self, record: Record, records: Iterator[Record], now: int) -> tuple[Record, int]:
+        """Fold records up to the next one that a handler wants; return that one, or the last one, and its time."""
+        waiting, of = [], self._handlers.of
+        while not of(record.type) and len(waiting) < PAGE:
+            following = next(records, None)
+            if following is None:
+                break
+            waiting.append(record)
+            record = following
+            now = self._time.at(record.occurred_at, record.recorded_at)
+        if waiting:
+            book = self._course.playback.book
+            book.is_silent = True
+            try:
+                self._course.playback.take_all(waiting)
+            finally:
+                book.is_silent = False
+        return record, now
+
+    def _pass(self, until: int, record: Record | None = None) -> Iterator[tuple[Record, Book]]:
+        """Let time pass up to an instant: bars become quotes, timers end, timed policies are evaluated."""
+        while self._next_bar < len(self._bars) and self._bars[self._next_bar].at <= until:
+            yield from self._pass_time(self._bars[self._next_bar].at)
+            yield from self._take_bars()
+        yield from self._pass_time(until, record)
+
+    def _pass_time(self, until: int, record: Record | None = None) -> Iterator[tuple[Record, Book]]:
+        course = self._course
+        while (instant := course.next_instant(until)) is not None:
+            self._wait(instant)
+            for timer in course.pass_to(instant):
+                self._handlers.call_timers(timer, self.book)
+            yield from self._give()
+        self._wait(until)
+        course.arrive(until, record)
+        yield from self._give()
+
+    def _take_bars(self) -> Iterator[tuple[Record, Book]]:
+        """Give the bars that end at one instant: orders are filled first, for they were sent before."""
+        at = self._bars[self._next_bar].at
+        bars: list[Bar] = []
+        while self._next_bar < len(self._bars) and self._bars[self._next_bar].at == at:
+            bars.append(self._bars[self._next_bar])
+            self._next_bar += 1
+        if self._fills is not None:
+            for bar in bars:
+                self._fills.fill(bar)
+            yield from self._give()
+        for bar in bars:
+            self._course.observe(bar)
+            yield from self._give()
+
+    def _give(self) -> Iterator[tuple[Record, Book]]:
+        """Call handlers with what was folded, one record after another, until they append nothing more."""
+        course, given = self._course, 0
+        book, folded = course.playback.book, course.playback.book.folded
+        book.stay()
+        while folded:
+            record, event = folded.popleft()
+            given += 1
+            if given > APPENDED_MAX:
+                msg = f"handlers have appended {APPENDED_MAX:,} records at one record, {place_of(record)}: is it endless?"
+                raise InvalidEvent(msg)
+            if course.playback.is_appended(record):
+                course.playback.differences.appended(record, course.playback.journal.taken)
+                if self._fills is not None:
+                    self._fills.answer(record, record.event)
+            handlers = self._handlers.of(record.type)
+            if handlers:
+                self._handlers.call(handlers, event, record, book)
+                book.stay()
+            yield record, book
+
+    def _wait(self, instant: int) -> None:
+        """Wait in real time until an instant of virtual time has come, at the present speed."""
+        while self._speed:
+            if self._anchor is None:
+                self._anchor = (real_time.monotonic(), self.now)
+            began, began_at = self._anchor
+            left = began + (instant - began_at) / NANOSECONDS / self._speed - real_time.monotonic()
+            # In slices: a pause, and another speed, count at once.
+            if left > 0 and self._pause.wait(min(left, SLICE_SECONDS)):
+                raise _PausedError
+            if left <= 0:
+                return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    @override
+    def __repr__(self) -> str:
+        asked = self._asked
+        place = "of given bars" if asked.reader is None else f"of {asked.reader.log}"
+        where = f" at position {self.position} of {asked.first} to {asked.until}" if asked.reader is not None else ""
+        late = f", {self._time.late} records late" if self._time.late else ""
+        fills = "" if self._fills is None else f", {self._fills.filled} orders filled at the next price of the given bars"
+        own = len(self._course.playback.journal.own)
+        appended = f", {own} records of its own" if own else ""
+        return f"<Replay {place}{where}, {format_time(self.now)}{late}{appended}{fills}>"
+
+
+def _course_of(asked: Asked, position: int) -> Course:
+    if asked.changes is not None and asked.reader is not None:
+        return WhatIfCourse(asked, asked.changes, asked.reader, position)
+    return PlainCourse(asked, position)
