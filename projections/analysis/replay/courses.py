@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.views.timers import Timer
 
-TICK_NS = NANOSECONDS // 4
+TICK_NS = NANOSECONDS
 """How much virtual time passes at least between two evaluations of timed policies at records."""
 
 

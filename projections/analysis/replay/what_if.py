@@ -18,6 +18,10 @@ from projections.analysis.replay.differences import CAUSE_LEFT_OUT, DECIDED, LEF
 from projections.reading import PAGE
 from projections.risk.policies import ACTOR, Policies
 from projections.risk.policies.appending import append_decision
+from projections.risk.limits.evidence import QuotesEvidence
+from projections.risk.limits.rates import KeptRates
+from projections.risk.limits.unjudged import UnjudgedLimits
+from projections.risk.limits.unpriced import UnpricedPositions
 from projections.rules import shipped_rules
 
 if TYPE_CHECKING:
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from projections.risk.policies.protocol import PendingDecision
     from projections.views.timers import Timer
 
-_FROM_QUOTES = frozenset({"evidence", "kept-rates", "unjudged-limits", "unpriced-positions"})
+_FROM_QUOTES = (QuotesEvidence, KeptRates, UnjudgedLimits, UnpricedPositions)
 """Policies that decide on what is not in a log alone: quotes, rates, and that there are none."""
 ROUNDS_MAX = 1_000
 
@@ -39,7 +43,7 @@ def rules_for(asked: Asked) -> tuple[Policy, ...]:
     given = asked.rules()
     if given is not None:
         return given
-    return tuple(rule for rule in shipped_rules() if asked.bars or rule.name not in _FROM_QUOTES)
+    return tuple(rule for rule in shipped_rules() if asked.bars or not isinstance(rule, _FROM_QUOTES))
 
 
 class Deciding(Policies):
