@@ -1,4 +1,4 @@
-"""Replay: a log's history, or bars of one's own, played to handlers; and what would have been if it had been another."""
+"""Replay: a log's history, or bars of one's own, played to handlers; and what would have been instead."""
 
 from projections.analysis.replay.comparing import ReplayComparison
 from projections.analysis.replay.differences import Divergence

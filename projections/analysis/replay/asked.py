@@ -17,6 +17,7 @@ from projections.analysis.replay.times import LogTime, axis_of, bounds_of, range
 from projections.analysis.sources import opened
 from projections.replay import only
 from projections.risk.policies import Policy
+from projections.sessions import Calendar
 from projections.view import View, views_of
 from projections.views.sessions import calendars_of
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from projections.analysis.replay.changes import Instead, Without
     from projections.analysis.sources import Source
-    from projections.sessions import Calendar
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +86,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 stop=before,
                 first=first,
                 until=until,
-                begins=_begins(reader, axis, first, until, since, bars),
+                begins=_begins(reader, axis, first=first, until=until, start=since, bars=bars),
                 views=views_of(views),
                 calendars=calendars_of(calendars),
                 policies=rules,
@@ -149,7 +149,7 @@ def _is_within(at: int, start: int | None, stop: int | None) -> bool:
 
 
 def _begins(
-    reader: EventReader | None, axis: str, first: int, until: int, start: int | None, bars: Sequence[Bar]
+    reader: EventReader | None, axis: str, *, first: int, until: int, start: int | None, bars: Sequence[Bar]
 ) -> int:
     """Return the virtual time at which a range begins: when it was asked to, or with the first that it has."""
     if start is not None:

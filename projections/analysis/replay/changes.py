@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec.structs import astuple, replace
 
@@ -71,13 +71,13 @@ class Changes:
         )
         return [] if is_left_out else None
 
-    def _leave_out(self, without: Without) -> None:
+    def _leave_out(self, without: Any) -> None:  # noqa: ANN401 - what callers give, checked here
         if callable(without):
             self._predicate = without
             return
         single = isinstance(without, int | str | bytes | uuid.UUID | Record)
         places = [without] if single else without
-        if not isinstance(places, Iterable) or isinstance(places, Mapping):
+        if isinstance(places, Mapping) or not hasattr(places, "__iter__"):
             msg = f"without is positions, ids, records or streams, or f(record) -> bool, not {shown(without)}"
             raise InvalidEvent(msg)
         for place in places:
@@ -129,7 +129,9 @@ class Changes:
             except ValueError:
                 given = None
         if not isinstance(given, bytes):
-            msg = f"{what} names a record by its log position or its id, or a stream with its slashes: not {shown(place)}"
+            msg = (
+                f"{what} names a record by its log position or its id, or a stream with its slashes: not {shown(place)}"
+            )
             raise InvalidEvent(msg)
         if self._ids is None:
             pages = self._reader.rows(("id",), after=self._first, until=self._until)
@@ -145,15 +147,17 @@ def _drafts(record: Record, given: object) -> list[Draft]:
         if isinstance(part, Record):
             drafts.append(Draft(*astuple(part)[:10]))
             continue
+        correlation, causation = record.correlation_id, record.causation_id
+        batch = part
         if isinstance(part, Event):
-            part = Batch(record.stream, part, correlation_id=record.correlation_id, causation_id=record.causation_id)
-        if not isinstance(part, Batch):
+            batch = Batch(record.stream, part, correlation_id=correlation, causation_id=causation)
+        if not isinstance(batch, Batch):
             msg = (
                 f"what stands in the place of position {record.position} is an event, a Batch(stream, events) for "
                 f"another stream, or a list of them, not {shown(part)}"
             )
             raise InvalidEvent(msg)
-        drafts += _prepared(record, part)
+        drafts += _prepared(record, batch)
     # What continues the record's own stream is that record to all that refers to it.
     is_free = not any(draft.id == record.id for draft in drafts)
     found = []

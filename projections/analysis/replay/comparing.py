@@ -165,7 +165,7 @@ class ReplayComparison:
         frames = [self.divergences, self.lockouts, self.positions, self.equity, self.headroom]
         if self._kept_records:
             frames.append(self.kept)
-        return summary + "".join(each._repr_html_() for each in frames)  # noqa: SLF001 - notebooks' own protocol
+        return summary + "".join(each._repr_html_() for each in frames)
 
 
 def _frame(columns: Sequence[Column], rows: Sequence[Sequence[Any]], exact: Exact, title: str) -> Frame:
@@ -233,7 +233,9 @@ def _lockout(lockout: Lockout, change: str) -> tuple[Any, ...]:
 
 def _columns(side: _Side) -> tuple[Column, ...]:
     doubled = [
-        Column(f"{column.name}_{which}", column.kind, column.values) for column in side.values for which in ("was", "is")
+        Column(f"{column.name}_{which}", column.kind, column.values)
+        for column in side.values
+        for which in ("was", "is")
     ]
     return (*side.keys, Column("same", Kind.BOOLEAN), *doubled)
 
@@ -242,9 +244,7 @@ def _sides(was: Book, now: Book, accounts: Sequence[str], at: int, side: _Side) 
     count, missing = len(side.keys), (None,) * len(side.values)
     found = []
     for account in accounts:
-        before, after = (
-            {row[:count]: row[count:] for row in _rows(side, book, account, at)} for book in (was, now)
-        )
+        before, after = ({row[:count]: row[count:] for row in _rows(side, book, account, at)} for book in (was, now))
         for key in dict.fromkeys((*before, *after)):
             one, other = before.get(key, missing), after.get(key, missing)
             pairs = [value for pair in zip(one, other, strict=True) for value in pair]

@@ -9,7 +9,6 @@ says them.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from eventstore.streams import stream_of
@@ -25,10 +24,11 @@ from eventstore.trading import (
     OrderType,
     Side,
 )
-
 from projections.views.orders.order import CLOSED
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from eventstore import Event, Record
     from projections.analysis.replay.bars import Bar
     from projections.book import Book
@@ -113,6 +113,8 @@ class NextPriceFills:
         return None
 
     def _fill(self, key: tuple[str, str], order: Order, price: Decimal) -> None:
+        if order.symbol is None or order.side is None or order.leaves is None:
+            return
         self.filled += 1
         filled = OrderFilled(
             trade_id=f"replay-{self.filled}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from eventstore import Event, InvalidEvent
 from eventstore.clock import format_time
@@ -30,7 +30,7 @@ class Handlers:
         self._merged: dict[str, tuple[Handler, ...]] = {}
         self._numbers: dict[int, int] = {}
 
-    def add(self, kind: type[Event], handler: Handler) -> None:
+    def add(self, kind: Any, handler: Any) -> None:  # noqa: ANN401 - what callers give, checked here
         """Call a handler with each event of a class; of `Event` itself, with every event."""
         if not isinstance(kind, type) or not issubclass(kind, Event):
             msg = f"a handler is for a class of events, as OrderFilled, not {shown(kind)}"

@@ -41,7 +41,6 @@ class ReplayBook(Book):
             if self._notifying is not None:
                 self._redeliver()
             self._apply(records)
-            self._fold.log_position = max(records[-1].position, self.position)
         self._flush_listener()
 
     def forget_snapshots(self) -> None:
@@ -55,10 +54,13 @@ class ReplayBook(Book):
 
     @override
     def _apply(self, records: Sequence[Record]) -> int:
-        before = self.position
+        if self.is_silent:
+            return super()._apply(records)
+        before = self._fold.log_position
         found = super()._apply(records)
-        if not self.is_silent:
-            self.folded.extend([(record, None) for record in records if record.position > before])
+        for record in records:
+            if record.position > before:
+                self.folded.append((record, None))
         return found
 
     @override

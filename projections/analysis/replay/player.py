@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
     from eventstore import EventStore, Record
     from eventstore.clock import Times
-    from projections.analysis.replay.asked import Instead, Without
     from projections.analysis.replay.bars import Bar
+    from projections.analysis.replay.changes import Instead, Without
     from projections.analysis.replay.comparing import ReplayComparison
     from projections.analysis.replay.handlers import Handler, TimerHandler
+    from projections.analysis.replay.playback import ReplayBook
     from projections.analysis.sources import Source
     from projections.book import Book
     from projections.risk.policies import Policy
@@ -99,7 +100,7 @@ class Replay:
     # What is asked
 
     @property
-    def book(self) -> Book:
+    def book(self) -> ReplayBook:
         """The live book of what is played; another one after `seek`."""
         return self._course.playback.book
 
@@ -125,10 +126,9 @@ class Replay:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed < float("inf"):
-            msg = f"speed is a number, 0 for as fast as possible, 1 for real time, not {shown(speed)}"
-            raise InvalidEvent(msg)
-        self._speed, self._anchor = float(speed), None
+        _check_speed(speed)
+        self._speed = float(speed)
+        self._anchor: tuple[float, int] | None = None
 
     # What is called
 
@@ -205,7 +205,7 @@ class Replay:
 
     def _begin(self, position: int) -> None:
         asked = self._asked
-        self._anchor: tuple[float, int] | None = None
+        self._anchor = None
         self._course = _course_of(asked, position)
         self._fills = NextPriceFills(self._course.playback.book) if asked.data else None
         self._time = asked.time_at(position)
@@ -231,6 +231,8 @@ class Replay:
         self._pause.clear()
         try:
             self._course.begin()
+            # An interruption may have left what is not folded, or not given.
+            self.book.stay()
             yield from self._give()
             records = self._read(self.position)
             while (record := next(records, None)) is not None:
@@ -249,14 +251,17 @@ class Replay:
 
     def _step(self, record: Record, records: Iterator[Record], *, single: bool) -> Iterator[tuple[Record, Book]]:
         now = self._time.at(record.occurred_at, record.recorded_at)
-        if not single and self._is_lean():
-            record, now = self._take_unasked(record, records, now)
-        yield from self._pass(now, record)
+        if self._is_lean():
+            if not single:
+                record, now = self._take_unasked(record, records, now)
+            self._course.arrive(now, record)
+        else:
+            yield from self._pass(now, record)
         self._course.take(record)
         yield from self._give()
 
     def _is_lean(self) -> bool:
-        """Return whether nobody can tell records of types without a handler apart: they are then folded together."""
+        """Return whether nothing happens between records, nor at those of a type without a handler."""
         course = self._course
         return (
             isinstance(course, PlainCourse)
@@ -268,7 +273,8 @@ class Replay:
 
     def _take_unasked(self, record: Record, records: Iterator[Record], now: int) -> tuple[Record, int]:
         """Fold records up to the next one that a handler wants; return that one, or the last one, and its time."""
-        waiting, of = [], self._handlers.of
+        waiting: list[Record] = []
+        of = self._handlers.of
         while not of(record.type) and len(waiting) < PAGE:
             following = next(records, None)
             if following is None:
@@ -322,12 +328,13 @@ class Replay:
         """Call handlers with what was folded, one record after another, until they append nothing more."""
         course, given = self._course, 0
         book, folded = course.playback.book, course.playback.book.folded
-        book.stay()
         while folded:
             record, event = folded.popleft()
             given += 1
             if given > APPENDED_MAX:
-                msg = f"handlers have appended {APPENDED_MAX:,} records at one record, {place_of(record)}: is it endless?"
+                msg = (
+                    f"handlers have appended {APPENDED_MAX:,} records at one record, {place_of(record)}: is it endless?"
+                )
                 raise InvalidEvent(msg)
             if course.playback.is_appended(record):
                 course.playback.differences.appended(record, course.playback.journal.taken)
@@ -342,9 +349,7 @@ class Replay:
     def _wait(self, instant: int) -> None:
         """Wait in real time until an instant of virtual time has come, at the present speed."""
         while self._speed:
-            if self._anchor is None:
-                self._anchor = (real_time.monotonic(), self.now)
-            began, began_at = self._anchor
+            began, began_at = self._anchor = self._anchor or (real_time.monotonic(), self.now)
             left = began + (instant - began_at) / NANOSECONDS / self._speed - real_time.monotonic()
             # In slices: a pause, and another speed, count at once.
             if left > 0 and self._pause.wait(min(left, SLICE_SECONDS)):
@@ -364,7 +369,9 @@ class Replay:
         place = "of given bars" if asked.reader is None else f"of {asked.reader.log}"
         where = f" at position {self.position} of {asked.first} to {asked.until}" if asked.reader is not None else ""
         late = f", {self._time.late} records late" if self._time.late else ""
-        fills = "" if self._fills is None else f", {self._fills.filled} orders filled at the next price of the given bars"
+        fills = (
+            "" if self._fills is None else f", {self._fills.filled} orders filled at the next price of the given bars"
+        )
         own = len(self._course.playback.journal.own)
         appended = f", {own} records of its own" if own else ""
         return f"<Replay {place}{where}, {format_time(self.now)}{late}{appended}{fills}>"
@@ -374,3 +381,9 @@ def _course_of(asked: Asked, position: int) -> Course:
     if asked.changes is not None and asked.reader is not None:
         return WhatIfCourse(asked, asked.changes, asked.reader, position)
     return PlainCourse(asked, position)
+
+
+def _check_speed(given: object) -> None:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < float("inf"):
+        msg = f"speed is a number, 0 for as fast as possible, 1 for real time, not {shown(given)}"
+        raise InvalidEvent(msg)

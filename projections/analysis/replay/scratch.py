@@ -98,7 +98,7 @@ class ScratchJournal:
         recorded_at = max(recorded_at, last + 1)
         leaf = digest(digest_prefix(self.log_id, draft), position, version, recorded_at, draft)
         members = astuple(draft)[:10]
-        record = Record(*members, position, version, recorded_at, leaf, self.log)
+        record = Record(*members, position, version, recorded_at, leaf, self.log)  # type: ignore[call-arg] # a draft's
         self._add([record])
         self._tails.note([record])
         return record

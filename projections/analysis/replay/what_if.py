@@ -16,12 +16,12 @@ from projections.analysis.replay.comparing import ReplayComparison
 from projections.analysis.replay.courses import TICK_NS, next_instant, playback_of
 from projections.analysis.replay.differences import CAUSE_LEFT_OUT, DECIDED, LEFT_OUT, NOT_DECIDED
 from projections.reading import PAGE
-from projections.risk.policies import ACTOR, Policies
-from projections.risk.policies.appending import append_decision
 from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.limits.rates import KeptRates
 from projections.risk.limits.unjudged import UnjudgedLimits
 from projections.risk.limits.unpriced import UnpricedPositions
+from projections.risk.policies import ACTOR, Policies
+from projections.risk.policies.appending import append_decision
 from projections.rules import shipped_rules
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ ROUNDS_MAX = 1_000
 
 
 def rules_for(asked: Asked) -> tuple[Policy, ...]:
-    """Return the policies that decide again: those given, else the shipped ones, without prices those that need none."""
+    """Return the policies that decide again: by default the shipped ones, and without prices those that need none."""
     given = asked.rules()
     if given is not None:
         return given
@@ -119,7 +119,10 @@ class WhatIfCourse:
         rows = itertools.chain.from_iterable(pages)
         self._recorded = frozenset(id_ for _, id_, actor in rows if actor.startswith(ACTOR))
         # Each needs policies of its own: some remember what they have decided.
-        self._policies = (Deciding(self._was.book, rules_for(self._asked)), Deciding(self.playback.book, rules_for(self._asked)))
+        self._policies = (
+            Deciding(self._was.book, rules_for(self._asked)),
+            Deciding(self.playback.book, rules_for(self._asked)),
+        )
         for policies in self._policies:
             policies.start(ticking=False)
         self._settle()
