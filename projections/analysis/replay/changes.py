@@ -76,7 +76,7 @@ class Changes:
             self._predicate = without
             return
         single = isinstance(without, int | str | bytes | uuid.UUID | Record)
-        places = [without] if single else without
+        places: Any = [without] if single else without
         if isinstance(places, Mapping) or not hasattr(places, "__iter__"):
             msg = f"without is positions, ids, records or streams, or f(record) -> bool, not {shown(without)}"
             raise InvalidEvent(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from eventstore import Event, InvalidEvent
+from eventstore import Event, InvalidEvent, UnknownEvent
 from eventstore.clock import format_time
 from eventstore.errors import shown
 from eventstore.events.registry import by_class, by_name
@@ -57,6 +57,9 @@ class Handlers:
             try:
                 # One that cannot be decoded fails here, and a handler that wants none of it is not called.
                 event = record.event if event is None else event
+                if type(event) is UnknownEvent and handler not in self._every:
+                    msg = f"{record.type} of schema {record.schema} is newer than its class here: update the program"
+                    raise InvalidEvent(msg)
                 handler(event, record, book)
             except BaseException as error:
                 error.add_note(f"in {named(handler)} at {place_of(record)}")

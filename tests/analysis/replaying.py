@@ -1,0 +1,104 @@
+"""Histories to replay: small ones of one account, random ones, and a day with a limit that locks."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import random
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from eventstore import Event, EventStore, ManualClock
+from eventstore.clock import NANOSECONDS, parse_time
+from eventstore.journals.memory import MemoryJournal
+from eventstore.trading import (
+    AccountOpened,
+    ContractDefined,
+    LimitsSet,
+    OrderFilled,
+    OrderSubmitted,
+    Side,
+)
+from projections import Calendar, Policies
+from projections import open as open_book
+from projections.rules import shipped_rules
+from tests.projections.histories import history, store_of
+
+if TYPE_CHECKING:
+    from eventstore import Record
+    from eventstore.clock import Times
+    from projections import Book
+
+BEGINS = parse_time("2025-11-19T15:00:00Z")
+SECOND = NANOSECONDS
+CALENDAR = Calendar(zone="America/Chicago", open=datetime.time(17), reset=datetime.time(17))
+
+
+class Desk:
+    """A store in memory, its clock, and what is appended a second apart."""
+
+    def __init__(self, at: Times = BEGINS) -> None:
+        self.clock = ManualClock(at)
+        self.store = EventStore(MemoryJournal(clock=self.clock, log_id=bytes(16)), clock=self.clock)
+        self._trades = itertools.count(1)
+
+    def append(self, stream: str, event: Event, **options: Any) -> Record:
+        self.clock.advance(SECOND)
+        return self.store.append(stream, event, **{"actor": "desk", **options})[0]
+
+    def begin(self, account: str = "A", *, limit: str | None = None) -> None:
+        """Define ES, open an account, and limit its daily loss."""
+        self.append("contract/-/ES", ContractDefined(symbol="ES", multiplier=Decimal(50), currency="USD"))
+        self.append(f"account/{account}/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+        if limit is not None:
+            parameters = {"limit": limit, "revocable": False}
+            self.append(
+                f"limits/{account}/daily-loss", LimitsSet(rule_id="daily-loss", parameters=parameters), key="limit"
+            )
+
+    def fill(self, quantity: int, price: str, account: str = "A", **options: Any) -> Record:
+        """Submit an order and fill it; below zero it sells."""
+        number = next(self._trades)
+        side, size = (Side.BUY if quantity > 0 else Side.SELL), Decimal(abs(quantity))
+        stream = f"order/{account}/O-{number}"
+        self.append(stream, OrderSubmitted(symbol="ES", side=side, quantity=size))
+        filled = OrderFilled(trade_id=f"T-{number}", symbol="ES", side=side, quantity=size, price=Decimal(price))
+        return self.append(stream, filled, **options)
+
+
+def trading_desk(fills: int = 4) -> Desk:
+    """Return a desk with an account that has bought and sold."""
+    desk = Desk()
+    desk.begin()
+    for number in range(fills):
+        desk.fill(1 if number % 2 == 0 else -1, str(5_000 + number))
+    return desk
+
+
+def random_store(seed: int, length: int = 120) -> EventStore:
+    """Return a store with a random history of three accounts."""
+    return store_of(history(random.Random(seed), length))
+
+
+def policed_desk(fills: list[tuple[int, str]], *, limit: str = "1000") -> Desk:
+    """Return a desk on which the shipped policies ran while these fills came."""
+    desk = Desk()
+    book: Book = open_book(desk.store, calendars=CALENDAR)
+    with book, Policies(book, shipped_rules()).start(ticking=False) as policies:
+        desk.begin(limit=limit)
+        for quantity, price in fills:
+            policies.tick()
+            desk.fill(quantity, price)
+            book.refresh()
+    return desk
+
+
+def random_fills(seed: int, length: int = 30) -> list[tuple[int, str]]:
+    """Return fills at prices of a random walk."""
+    chance = random.Random(seed)
+    price = Decimal(5_000)
+    fills = []
+    for _ in range(length):
+        price += Decimal(chance.randint(-24, 24)) / 4
+        fills.append((chance.choice((-2, -1, 1, 2)), str(price)))
+    return fills
