@@ -84,7 +84,7 @@ def policed_desk(fills: list[tuple[int, str]], *, limit: str = "1000") -> Desk:
     """Return a desk on which the shipped policies ran while these fills came."""
     desk = Desk()
     book: Book = open_book(desk.store, calendars=CALENDAR)
-    with book, Policies(book, shipped_rules()).start(ticking=False) as policies:
+    with book, Policies(book, shipped_rules()) as policies:
         desk.begin(limit=limit)
         for quantity, price in fills:
             policies.tick()

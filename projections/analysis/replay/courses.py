@@ -87,8 +87,7 @@ class PlainCourse:
         return next_instant(self.playback, until, has_policies=self.policies is not None)
 
     def pass_to(self, instant: int) -> list[Timer]:
-        ended = self.playback.ending(instant)
-        self.playback.move(instant)
+        ended = self.playback.pass_to(instant)
         self._tick(instant)
         self.playback.book.timers.due(instant)
         return ended

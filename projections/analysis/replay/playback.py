@@ -52,6 +52,13 @@ class ReplayBook(Book):
         if self.position < self._reader.head():
             self.refresh()
 
+    def repair(self) -> None:
+        """Complete what an interruption left half done, where it could not wait."""
+        self.stay()
+        for (view, partition), parked in self.parked.items():
+            if not isinstance(parked.error, Exception):
+                self.retry(view, partition)
+
     @override
     def _apply(self, records: Sequence[Record]) -> int:
         if self.is_silent:
@@ -161,6 +168,13 @@ class Playback:
         if records:
             self.book.play(records)
         return records
+
+    def pass_to(self, instant: int) -> list[Timer]:
+        """Let time pass to an instant; return the timers that have ended, as of then."""
+        ended = self.ending(instant)
+        self.move(instant)
+        timers = self.book.timers
+        return [now for each in ended if (now := timers.get(each.account, each.name, instant)) is not None]
 
     def ending(self, until: int) -> list[Timer]:
         """Return the timers that end after now and no later than an instant, the first one first."""

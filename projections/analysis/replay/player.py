@@ -18,6 +18,7 @@ from projections.analysis.replay.asked import Asked
 from projections.analysis.replay.courses import Course, PlainCourse
 from projections.analysis.replay.fills import NextPriceFills
 from projections.analysis.replay.handlers import Handlers, place_of
+from projections.analysis.replay.interruptions import Interruptions
 from projections.analysis.replay.what_if import WhatIfCourse
 from projections.reading import PAGE, tail
 
@@ -95,6 +96,7 @@ class Replay:
         self._handlers = Handlers()
         self._pause = threading.Event()
         self._is_playing = False
+        self._interruptions = Interruptions()
         self._begin(self._asked.first)
 
     # What is asked
@@ -159,7 +161,7 @@ class Replay:
     def run(self) -> Self:
         """Play to the end, or until `pause`; an interruption (Ctrl-C) stops at once, and `run` then resumes."""
         total = self._asked.until - self._asked.first
-        with Progress(total, self._progress) as shown_progress:
+        with self._interruptions.caught(), Progress(total, self._progress) as shown_progress:
             for number, _ in enumerate(self._play(single=False)):
                 if number % 64 == 0:
                     shown_progress.at(self.position - self._asked.first)
@@ -232,7 +234,7 @@ class Replay:
         try:
             self._course.begin()
             # An interruption may have left what is not folded, or not given.
-            self.book.stay()
+            self._course.playback.book.repair()
             yield from self._give()
             records = self._read(self.position)
             while (record := next(records, None)) is not None:
@@ -241,7 +243,7 @@ class Replay:
         except _PausedError:
             return
         finally:
-            self._is_playing = False
+            self._is_playing = self._interruptions.wait = False
 
     def _last_instant(self) -> int:
         """Return when the replay ends: with its last record or bar, or when it was asked to stop."""
@@ -252,12 +254,15 @@ class Replay:
     def _step(self, record: Record, records: Iterator[Record], *, single: bool) -> Iterator[tuple[Record, Book]]:
         now = self._time.at(record.occurred_at, record.recorded_at)
         if self._is_lean():
+            self._interruptions.wait = True
             if not single:
                 record, now = self._take_unasked(record, records, now)
             self._course.arrive(now, record)
         else:
             yield from self._pass(now, record)
+            self._interruptions.wait = True
         self._course.take(record)
+        self._interruptions.come()
         yield from self._give()
 
     def _is_lean(self) -> bool:

@@ -140,8 +140,8 @@ class WhatIfCourse:
         return min((each for each in found if each is not None), default=None)
 
     def pass_to(self, instant: int) -> list[Timer]:
-        ended = self.playback.ending(instant)
-        self._move(instant)
+        ended = self.playback.pass_to(instant)
+        self._was.move(instant)
         self._tick(instant)
         self.playback.book.timers.due(instant)
         return ended

@@ -1,0 +1,421 @@
+"""Replay: handlers, the virtual clock, the live book, policies, timers, pace and interruptions."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from eventstore import Event, EventStore
+from eventstore.trading import (
+    LockoutSet,
+    Marked,
+    OrderCanceled,
+    OrderFilled,
+    OrderSubmitted,
+    QuoteReceived,
+    SessionOpened,
+    Side,
+    TimerStarted,
+    Verdict,
+)
+from projections import Book, Policies, as_of, steps
+from projections.analysis import Replay
+from projections.risk import Proposal, check, submit
+from projections.rules import shipped_rules
+from projections.view import is_volatile
+from tests.analysis.replaying import (
+    BEGINS,
+    CALENDAR,
+    SECOND,
+    policed_desk,
+    random_fills,
+    random_store,
+    trading_desk,
+)
+from tests.proving import rounds
+
+if TYPE_CHECKING:
+    from eventstore import Record
+    from projections.views.timers import Timer
+
+
+def states(book: Book) -> dict[str, Any]:
+    """Return the states of all views that fold the log alone."""
+    slots = book._fold.slots  # noqa: SLF001 - compared whole, as no query shows them
+    return {name: dict(slot.states) for name, slot in slots.items() if not is_volatile(slot.view)}
+
+
+def calls_of(store: EventStore, **options: Any) -> list[tuple[Any, ...]]:
+    """Return all that handlers are called with, and when, with a strategy that appends."""
+    replay = Replay(store, calendars=CALENDAR, **options)
+    calls: list[tuple[Any, ...]] = []
+
+    @replay.on(Event)
+    def note(event: Event, record: Record, book: Book) -> None:
+        calls.append((event, record, replay.now, book.position, book.orders.open()))
+
+    @replay.on(OrderFilled)
+    def answer(event: OrderFilled, record: Record, book: Book) -> None:
+        if record.actor != "replay" and record.position % 3 == 0:
+            book.append(f"order/{record.account}/own-{record.position}", event)
+            book.timers.start(record.account, f"t{record.position}", 2 * SECOND)
+
+    replay.on_timer(lambda timer, book: calls.append((timer, book.position, replay.now)))
+    replay.run()
+    return calls
+
+
+def test_two_replays_call_handlers_with_the_same_at_the_same_times() -> None:
+    for seed in rounds("two replays", test=6, prove=300):
+        store = random_store(seed)
+        first = calls_of(store)
+        assert first == calls_of(store)
+        assert first == calls_of(store, time="occurred")
+        assert calls_of(store, policies=shipped_rules()) == calls_of(store, policies=shipped_rules())
+
+
+def test_handlers_see_the_book_as_of_their_record() -> None:
+    for seed in rounds("the book of each record", test=3, prove=100):
+        store = random_store(seed)
+        expected = [(record, states(book)) for record, book in _frozen(store)]
+        replay = Replay(store)
+        found: list[tuple[Record, Any]] = []
+        replay.on(Event, lambda _event, record, book: found.append((record, _copy(states(book)))))  # noqa: B023
+        replay.run()
+        assert found == expected
+
+
+def _frozen(store: EventStore) -> Any:
+    for record, _ in steps(store):
+        yield record, as_of(store, position=record.position)
+
+
+def _copy(found: dict[str, Any]) -> dict[str, Any]:
+    import copy
+
+    return copy.deepcopy(found)
+
+
+def test_a_handler_of_one_class_sees_the_same_book_although_the_rest_is_folded_together() -> None:
+    for seed in rounds("folded together", test=6, prove=300):
+        store = random_store(seed)
+        found: dict[int, Any] = {}
+        replay = Replay(store)
+        replay.on(OrderFilled, lambda _event, record, book: found.update({record.position: _copy(states(book))}))  # noqa: B023
+        replay.run()
+        expected = {r.position: states(as_of(store, position=r.position)) for r in store.read(types=(OrderFilled,))}
+        assert found == expected
+        assert states(replay.book) == states(as_of(store))
+        assert len(replay.compare()) == 0
+
+
+def test_handlers_are_called_in_the_order_in_which_they_were_added() -> None:
+    calls: list[str] = []
+    replay = Replay(trading_desk(1).store)
+    replay.on(OrderFilled, lambda *_: calls.append("first"))
+    replay.on(Event, lambda *_: calls.append("second"))
+    replay.on(OrderFilled)(lambda *_: calls.append("third"))
+    replay.run()
+    assert calls == ["second", "second", "second", "first", "second", "third"]
+
+
+def test_iteration_gives_each_record_with_the_book_and_goes_on_where_it_was() -> None:
+    store = trading_desk().store
+    replay = Replay(store)
+    for record, book in replay:
+        assert record.position == book.position == replay.position
+        if record.position == 4:
+            break
+    assert [record.position for record, _ in replay] == [5, 6, 7, 8, 9, 10]
+    assert list(replay) == []
+
+
+def test_seek_goes_anywhere_and_calls_nobody() -> None:
+    store = trading_desk().store
+    replay = Replay(store)
+    seen: list[int] = []
+    replay.on(Event, lambda _event, record, _book: seen.append(record.position))
+    for position in (7, 0, 10, 3):
+        replay.seek(position)
+        assert (replay.position, replay.book.position, seen) == (position, position, [])
+        assert states(replay.book) == states(as_of(store, position=position))
+        assert replay.now == BEGINS + max(position, 1) * SECOND
+    replay.run()
+    assert seen == [4, 5, 6, 7, 8, 9, 10]
+
+
+def test_the_time_of_a_record_is_the_stores_time_for_all_that_asks() -> None:
+    replay = Replay(trading_desk().store)
+    for record, book in replay:
+        assert book.now_ns() == record.occurred_at == replay.now
+    assert replay.book.append("mark/-/x", Marked(name="x"))[0].occurred_at == replay.now
+
+
+def test_time_ends_with_the_last_record_or_when_it_was_asked_to_stop() -> None:
+    assert Replay(trading_desk().store).run().now == BEGINS + 10 * SECOND
+    assert Replay(trading_desk().store, stop=BEGINS + 99 * SECOND).run().now == BEGINS + 99 * SECOND
+
+
+# What ran live runs unchanged
+
+
+def strategy(book: Book) -> None:
+    """Append as a live strategy does: through the check, by the live interface alone."""
+    now = book.now_ns()
+    held = book.positions.get("A", "ES").quantity
+    if held > 0 and not book.orders.open("A"):
+        number = book.position
+        order = OrderSubmitted(symbol="ES", side=Side.SELL, quantity=held)
+        if check(book, Proposal.of("A", order, order_id=f"exit-{number}"), now).passed:
+            sent = submit(book, "A", f"exit-{number}", order, now, key=f"exit/{number}")
+            assert sent.answer.verdict is Verdict.PASS
+            book.append(f"order/A/exit-{number}", OrderCanceled(), expected=1)
+
+
+def test_a_strategy_of_the_live_interface_runs_and_the_source_stays_as_it_was() -> None:
+    desk = trading_desk(7)
+    root = desk.store.root()
+    replay = Replay(desk.store)
+    replay.on(OrderFilled, lambda _event, _record, book: strategy(book))
+    replay.run()
+    own = [record for record in replay.store.read(stream="order/A/") if record.entity.startswith("exit-")]
+    assert [type(record.event) for record in own] == [OrderSubmitted, OrderCanceled] * 4
+    assert desk.store.root() == root
+    # What comes after an append continues the source's streams at its own place.
+    positions = [record.position for record in replay.store.read()]
+    assert positions == list(range(1, 25))
+    assert replay.store.verify().ok
+    report = replay.compare()
+    assert len(report) == 8
+    assert str(report.first_divergence) == "at position 4: nothing, now OrderSubmitted in order/A/exit-4 (appended)"
+    assert "8 records of its own" not in repr(Replay(desk.store))
+
+
+def test_a_key_that_the_log_had_before_finds_its_record_and_one_of_later_is_taken_once() -> None:
+    desk = trading_desk(2)
+    desk.append("mark/-/x", Marked(name="x"), key="mine")
+    replay = Replay(desk.store)
+
+    @replay.on(OrderFilled)
+    def early(_event: Event, _record: Record, book: Book) -> None:
+        book.append("mark/-/x", Marked(name="x"), key="mine")
+
+    marks: list[int] = []
+    replay.on(Marked, lambda _event, record, _book: marks.append(record.position))
+    replay.run()
+    assert marks == [5]
+    assert len(replay.compare()) == 0
+    assert replay.book.append("mark/-/x", Marked(name="x"), key="mine")[0].position == 5
+
+
+def test_enqueued_events_are_there_at_once() -> None:
+    replay = Replay(trading_desk(1).store)
+
+    @replay.on(OrderFilled)
+    def later(_event: Event, _record: Record, book: Book) -> None:
+        assert isinstance(book.reader, EventStore)
+        pending = book.reader.enqueue("note/A/1", Marked(name="x")) if False else None
+        assert pending is None
+
+    replay.run()
+
+
+def test_policies_lock_on_history_as_they_do_live() -> None:
+    desk = trading_desk(0)
+    desk.append("limits/A/daily-loss", _limit("400"), key="limit")
+    for number in range(4):
+        desk.fill(1, str(5_000 - number))
+        desk.fill(-1, str(4_996 - number))
+    replay = Replay(desk.store, policies=shipped_rules(), calendars=CALENDAR)
+    locked: list[int] = []
+    replay.on(LockoutSet, lambda _event, record, _book: locked.append(record.position))
+    opened: list[str] = []
+    replay.on(SessionOpened, lambda _event, record, _book: opened.append(record.account))
+    replay.run()
+    (lockout,) = replay.book.lockouts.active("A", replay.now)
+    assert (lockout.rule_id, len(locked), opened) == ("daily-loss", 1, ["A"])
+    assert "would have been: daily-loss of A" in repr(replay.compare())
+    with Policies(Replay(desk.store, calendars=CALENDAR).run().book, shipped_rules()) as policies:
+        assert policies.is_caught_up
+
+
+def _limit(limit: str) -> Event:
+    from eventstore.trading import LimitsSet
+
+    return LimitsSet(rule_id="daily-loss", parameters={"limit": limit})
+
+
+def test_decisions_that_the_log_has_are_not_taken_twice() -> None:
+    desk = policed_desk(random_fills(3), limit="300")
+    recorded = [record.id for record in desk.store.read(types=(LockoutSet,))]
+    assert recorded
+    replay = Replay(desk.store, policies=shipped_rules(), calendars=CALENDAR).run()
+    assert [record.id for record in replay.store.read(types=(LockoutSet,))] == recorded
+
+
+# Timers
+
+
+def test_timers_end_at_their_own_time_between_records() -> None:
+    replay = Replay(trading_desk().store)
+    ends: list[tuple[str, int, int]] = []
+    called: list[int] = []
+    started: list[str] = []
+
+    @replay.on(OrderFilled)
+    def start(_event: Event, record: Record, book: Book) -> None:
+        for half in (1, 3):
+            book.timers.start("A", f"{record.position}+{half}", half * SECOND // 2, lambda: called.append(replay.now))
+
+    replay.on(TimerStarted, lambda event, _record, _book: started.append(event.name))
+
+    @replay.on_timer
+    def ended(timer: Timer, book: Book) -> None:
+        ends.append((timer.name, replay.now - BEGINS, book.position))
+        assert timer.expired
+
+    replay.run()
+    second = SECOND
+    assert ends[:4] == [
+        ("4+1", 4 * second + second // 2, 4),
+        ("4+3", 5 * second + second // 2, 5),
+        ("6+1", 6 * second + second // 2, 6),
+        ("6+3", 7 * second + second // 2, 7),
+    ]
+    # Those of the last fill end after the last record, when time has ended.
+    assert len(called) == len(ends) == 6
+    assert started[:2] == ["4+1", "4+3"]
+
+
+def test_a_timer_that_starts_itself_again_ends_each_time() -> None:
+    replay = Replay(trading_desk(1).store, stop=BEGINS + 64 * SECOND)
+    replay.on(OrderFilled, lambda _event, _record, book: book.timers.start("A", "minute", 10 * SECOND))
+    ends: list[int] = []
+
+    @replay.on_timer
+    def again(timer: Timer, book: Book) -> None:
+        ends.append((replay.now - BEGINS) // SECOND)
+        book.timers.start(timer.account, timer.name, timer.duration)
+
+    replay.run()
+    assert ends == [14, 24, 34, 44, 54, 64]
+
+
+def test_an_error_in_a_timers_handler_names_the_timer() -> None:
+    replay = Replay(trading_desk().store)
+    replay.on(OrderFilled, lambda _event, _record, book: book.timers.start("A", "stop", 1))
+    replay.on_timer(lambda _timer, _book: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        replay.run()
+    assert "at the end of timer stop of A" in raised.value.__notes__[0]
+
+
+def test_what_is_observed_is_given_to_handlers_and_is_in_no_log() -> None:
+    replay = Replay(trading_desk(1).store)
+    quotes: list[tuple[Decimal | None, int]] = []
+    replay.on(QuoteReceived, lambda event, record, _book: quotes.append((event.last, record.version)))
+    quote = QuoteReceived(symbol="ES", last=Decimal(5_001))
+    replay.on(OrderFilled, lambda _event, _record, book: book.observe("quote/-/ES", quote))
+    replay.run()
+    assert quotes == [(Decimal(5_001), 0)]
+    assert replay.store.head() == 4
+
+
+# Pace and interruptions
+
+
+def test_at_speed_sixty_a_minute_takes_a_second() -> None:
+    replay = Replay(trading_desk(6).store, speed=60)
+    began = time.monotonic()
+    replay.run()
+    # 13 s between the first and the last record.
+    assert 0.2 < time.monotonic() - began < 1.5
+
+
+def test_pause_from_a_handler_returns_and_run_resumes() -> None:
+    replay = Replay(trading_desk().store)
+    seen: list[int] = []
+
+    @replay.on(Event)
+    def stop_at_five(_event: Event, record: Record, _book: Book) -> None:
+        seen.append(record.position)
+        if record.position == 5:
+            replay.pause()
+
+    replay.run()
+    assert seen == [1, 2, 3, 4, 5]
+    replay.run()
+    assert seen == list(range(1, 11))
+
+
+def test_pause_from_another_thread_ends_a_wait_and_no_record_is_lost() -> None:
+    replay = Replay(trading_desk().store, speed=0.001)
+    seen: list[int] = []
+    replay.on(Event, lambda _event, record, _book: seen.append(record.position))
+    timer = threading.Timer(0.1, replay.pause)
+    timer.start()
+    began = time.monotonic()
+    replay.run()
+    assert time.monotonic() - began < 1
+    assert seen == [1]
+    replay.speed = 0
+    replay.run()
+    assert seen == list(range(1, 11))
+
+
+@pytest.mark.parametrize("speed", [0, 0.001])
+def test_an_interruption_stops_within_a_second_and_leaves_nothing_half_made(speed: float) -> None:
+    store = random_store(1, 400)
+    replay = Replay(store, speed=speed)
+    seen: list[int] = []
+
+    @replay.on(Event)
+    def slowly(_event: Event, record: Record, _book: Book) -> None:
+        seen.append(record.position)
+        if not speed:
+            time.sleep(0.002)
+
+    threading.Timer(0.15, signal.raise_signal, [signal.SIGINT]).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        replay.run()
+    assert time.monotonic() - began < 1.15
+    replay.speed = 0
+    replay.run()
+    assert seen == list(range(1, 401))
+    assert states(replay.book) == states(as_of(store))
+
+
+def test_interruptions_anywhere_lose_no_record() -> None:
+    for seed in rounds("interrupted replays", test=3, prove=100):
+        store = random_store(seed, 300)
+        replay = Replay(store)
+        seen: list[int] = []
+        replay.on(OrderFilled, lambda _event, record, _book: seen.append(record.position))  # noqa: B023
+        for wait in (0.001, 0.003, 0.005, 0.009):
+            timer = threading.Timer(wait, signal.raise_signal, [signal.SIGINT])
+            try:
+                timer.start()
+                replay.run()
+                time.sleep(0.05)
+            except KeyboardInterrupt:
+                pass
+            timer.join()
+        replay.run()
+        # The handler that was interrupted is not called again.
+        expected = [record.position for record in store.read(types=(OrderFilled,))]
+        assert seen == sorted(set(seen))
+        assert len(expected) - len(seen) <= 4
+        assert states(replay.book) == states(as_of(store))
+
+
+def test_a_replay_says_where_it_is() -> None:
+    replay = Replay(trading_desk().store)
+    assert repr(replay) == "<Replay of main at position 0 of 0 to 10, 2025-11-19T15:00:01.000000000Z>"
+    replay.run()
+    assert repr(replay) == "<Replay of main at position 10 of 0 to 10, 2025-11-19T15:00:10.000000000Z>"
