@@ -71,7 +71,7 @@ def calls_of(store: EventStore, **options: Any) -> list[tuple[Any, ...]]:
 
 
 def test_two_replays_call_handlers_with_the_same_at_the_same_times() -> None:
-    for seed in rounds("two replays", test=6, prove=300):
+    for seed in rounds("two replays", test=3, prove=300):
         store = random_store(seed)
         first = calls_of(store)
         assert first == calls_of(store)
@@ -80,7 +80,7 @@ def test_two_replays_call_handlers_with_the_same_at_the_same_times() -> None:
 
 
 def test_handlers_see_the_book_as_of_their_record() -> None:
-    for seed in rounds("the book of each record", test=3, prove=100):
+    for seed in rounds("the book of each record", test=1, prove=100):
         store = random_store(seed)
         expected = [(record, states(book)) for record, book in _frozen(store)]
         replay = Replay(store)
@@ -102,7 +102,7 @@ def _copy(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_handler_of_one_class_sees_the_same_book_although_the_rest_is_folded_together() -> None:
-    for seed in rounds("folded together", test=6, prove=300):
+    for seed in rounds("folded together", test=3, prove=300):
         store = random_store(seed)
         found: dict[int, Any] = {}
         replay = Replay(store)
@@ -392,7 +392,7 @@ def test_an_interruption_stops_within_a_second_and_leaves_nothing_half_made(spee
 
 
 def test_interruptions_anywhere_lose_no_record() -> None:
-    for seed in rounds("interrupted replays", test=3, prove=100):
+    for seed in rounds("interrupted replays", test=2, prove=100):
         store = random_store(seed, 300)
         replay = Replay(store)
         seen: list[int] = []

@@ -66,6 +66,7 @@ class ReplayComparison:
         self,
         divergences: Sequence[Divergence],
         kept: Sequence[Record],
+        lockouts: Sequence[tuple[str, Lockout]],
         frames: dict[str, Frame],
         notes: Sequence[str],
     ) -> None:
@@ -75,6 +76,7 @@ class ReplayComparison:
         """The first one that was not asked for."""
         self.notes = tuple(notes)
         self._all, self._kept_records, self._frames = tuple(divergences), tuple(kept), frames
+        self._changed = [(change, f"{each.rule_id} of {each.account}") for change, each in lockouts if change != SAME]
 
     @classmethod
     def of(
@@ -96,12 +98,12 @@ class ReplayComparison:
             sides = {name: _sides(was, now, accounts, at, side) for name, side in _SIDES.items()}
         frames = {
             "divergences": _frame(_DIVERGENCES, [_divergence(each) for each in found], exact, "divergences"),
-            "lockouts": _frame(_LOCKOUTS, lockouts, exact, "lockouts"),
+            "lockouts": _frame(_LOCKOUTS, [_lockout(each, change) for change, each in lockouts], exact, "lockouts"),
             "kept": _frame(_KEPT, [_kept(record) for record in kept], exact, "kept decisions"),
         }
         for name, rows in sides.items():
             frames[name] = _frame(_columns(_SIDES[name]), rows, exact, name)
-        return cls(found, kept, frames, notes)
+        return cls(found, kept, lockouts, frames, notes)
 
     def __len__(self) -> int:
         """Return the number of records in which the histories differ."""
@@ -139,26 +141,23 @@ class ReplayComparison:
 
     def _sentences(self) -> list[str]:
         found = [
-            "no divergence" if self.first_divergence is None else f"first divergence {self.first_divergence}",
+            "no divergence"
+            if self.first_divergence is None
+            else f"{_counted(len(self), 'divergence')}, the first one {self.first_divergence}",
         ]
         if self.first_consequence is not None and self.first_consequence is not self.first_divergence:
             found.append(f"first consequence {self.first_consequence}")
         for change in (WOULD, WOULD_NOT, DIFFERENT):
-            names = self._lockout_names(change)
+            names = [name for kind, name in self._changed if kind == change]
             if names:
                 found.append(f"lockouts that {'differ' if change == DIFFERENT else change}: {', '.join(names)}")
         if self._kept_records:
-            found.append(f"{len(self._kept_records)} decisions {QUOTES_KEPT}")
+            found.append(f"{_counted(len(self._kept_records), 'decision')} {QUOTES_KEPT}")
         return [*found, *self.notes]
-
-    def _lockout_names(self, change: str) -> list[str]:
-        table = self.lockouts.to_arrow()
-        rows = zip(*(table.column(name).to_pylist() for name in ("change", "account", "rule_id")), strict=True)
-        return [f"{rule_id} of {account}" for kind, account, rule_id in rows if kind == change]
 
     @override
     def __repr__(self) -> str:
-        return f"<ReplayComparison: {len(self._all)} records differ; {'; '.join(self._sentences())}>"
+        return f"<ReplayComparison: {'; '.join(self._sentences())}>"
 
     def _repr_html_(self) -> str:
         summary = table_html(["compared with the original"], [[sentence] for sentence in self._sentences()])
@@ -166,6 +165,10 @@ class ReplayComparison:
         if self._kept_records:
             frames.append(self.kept)
         return summary + "".join(each._repr_html_() for each in frames)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _frame(columns: Sequence[Column], rows: Sequence[Sequence[Any]], exact: Exact, title: str) -> Frame:
@@ -197,18 +200,18 @@ def _kept(record: Record) -> tuple[Any, ...]:
     return record.position, record.occurred_at, record.account, record.type, record.actor, QUOTES_KEPT, data
 
 
-def _lockouts(was: Book, now: Book, accounts: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _lockouts(was: Book, now: Book, accounts: Sequence[str]) -> Iterator[tuple[str, Lockout]]:
     for account in accounts:
         before = {(each.rule_id, each.scope, each.cause): each for each in _history(was, account)}
         after = {(each.rule_id, each.scope, each.cause): each for each in _history(now, account)}
         for key in dict.fromkeys((*before, *after)):
             one, other = before.get(key), after.get(key)
             if one is not None and other is not None:
-                yield _lockout(other, SAME if _terms(one) == _terms(other) else DIFFERENT)
+                yield SAME if _terms(one) == _terms(other) else DIFFERENT, other
             elif other is not None:
-                yield _lockout(other, WOULD)
+                yield WOULD, other
             elif one is not None:
-                yield _lockout(one, WOULD_NOT)
+                yield WOULD_NOT, one
 
 
 def _history(book: Book, account: str) -> Sequence[Lockout]:
