@@ -16,7 +16,7 @@ from decimal import Decimal
 
 import pandas as pd
 
-from eventstore.clock import format_time
+from eventstore.clock import NANOSECONDS, format_time
 from eventstore.trading import (
     AccountOpened,
     ContractDefined,
@@ -35,8 +35,9 @@ from projections.rules import shipped_rules
 ACCOUNT, SYMBOL = "SIM", "ES"
 TICK = Decimal("0.25")
 BEGINS = datetime.datetime(2025, 11, 17, 15, tzinfo=datetime.UTC)
-DAYS, BARS_A_DAY = 5, 300
+DAYS, BARS_A_DAY = 3, 299
 SLOW, FAST = 40, 10
+LAST_MINUTES = 10
 DESK = "kim@risk-desk"
 
 
@@ -55,7 +56,10 @@ class Crossing:
         if len(self.prices) < SLOW or book.orders.open(ACCOUNT):
             return
         fast, slow = sum(self.prices[-FAST:]) / FAST, sum(self.prices) / SLOW
-        wanted = 1 if fast > slow else -1
+        # Flat before the end of the day: a position that has no price overnight is one that no limit can judge.
+        flat_by = book.sessions.next_flat_by(ACCOUNT)
+        is_late = flat_by is not None and flat_by - book.now_ns() <= LAST_MINUTES * 60 * NANOSECONDS
+        wanted = 0 if is_late else 1 if fast > slow else -1
         self.send(book, wanted - book.positions.get(ACCOUNT, SYMBOL).quantity)
 
     def send(self, book: Book, quantity: Decimal) -> None:
@@ -81,15 +85,13 @@ class Crossing:
 # The bars
 
 
-def bars(seed: int = 7) -> pd.DataFrame:
-    """Return bars of a minute each, of some days, at prices of a random walk with a drift that changes."""
+def bars(seed: int = 3) -> pd.DataFrame:
+    """Return bars of a minute each, of some days, at prices of a random walk."""
     chance = random.Random(seed)
-    price, drift, rows = 26_640, 0, []
+    price, rows = 26_640, []
     for day in range(DAYS):
         for minute in range(1, BARS_A_DAY + 1):
-            if minute % 60 == 1:
-                drift = chance.choice((-1, 0, 1))
-            path = [price := price + chance.randint(-6, 6) + drift for _ in range(5)]
+            path = [price := price + chance.randint(-6, 6) for _ in range(5)]
             at = BEGINS + datetime.timedelta(days=day, minutes=minute)
             values = (path[0], max(path), min(path), path[-1])
             rows.append((at, SYMBOL, *(float(value * TICK) for value in values)))
@@ -101,7 +103,9 @@ def bars(seed: int = 7) -> pd.DataFrame:
 
 def backtest(frame: pd.DataFrame) -> tuple[Replay, list[tuple[int, Decimal]]]:
     """Play the bars to the strategy; return the replay, and the equity at each bar."""
-    calendar = Calendar(zone="America/Chicago", open=datetime.time(17), reset=datetime.time(17))
+    calendar = Calendar(
+        zone="America/Chicago", open=datetime.time(17), flat_by=datetime.time(14), reset=datetime.time(17)
+    )
     replay = Replay(data=frame, policies=shipped_rules(), calendars=calendar)
     strategy, equity = Crossing(), []
     replay.book.append(

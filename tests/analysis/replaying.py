@@ -42,7 +42,7 @@ class Desk:
         self.store = EventStore(MemoryJournal(clock=self.clock, log_id=bytes(16)), clock=self.clock)
         self._trades = itertools.count(1)
 
-    def append(self, stream: str, event: Event, **options: Any) -> Record:
+    def append(self, stream: str, event: Event, **options: Any) -> Record:  # noqa: ANN401 - those of append
         self.clock.advance(SECOND)
         return self.store.append(stream, event, **{"actor": "desk", **options})[0]
 
@@ -56,7 +56,7 @@ class Desk:
                 f"limits/{account}/daily-loss", LimitsSet(rule_id="daily-loss", parameters=parameters), key="limit"
             )
 
-    def fill(self, quantity: int, price: str, account: str = "A", **options: Any) -> Record:
+    def fill(self, quantity: int, price: str, account: str = "A", **options: Any) -> Record:  # noqa: ANN401 - the same
         """Submit an order and fill it; below zero it sells."""
         number = next(self._trades)
         side, size = (Side.BUY if quantity > 0 else Side.SELL), Decimal(abs(quantity))

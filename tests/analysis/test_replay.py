@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import threading
 import time
@@ -10,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from eventstore import Event, EventStore
+from eventstore import Event, EventStore, VersionConflict
 from eventstore.trading import (
+    LimitsSet,
     LockoutSet,
     Marked,
     OrderCanceled,
     OrderFilled,
+    OrderReported,
+    OrderStatus,
     OrderSubmitted,
     QuoteReceived,
     SessionOpened,
@@ -40,17 +44,19 @@ from tests.analysis.replaying import (
 from tests.proving import rounds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from eventstore import Record
     from projections.views.timers import Timer
 
 
 def states(book: Book) -> dict[str, Any]:
     """Return the states of all views that fold the log alone."""
-    slots = book._fold.slots  # noqa: SLF001 - compared whole, as no query shows them
+    slots = book._fold.slots
     return {name: dict(slot.states) for name, slot in slots.items() if not is_volatile(slot.view)}
 
 
-def calls_of(store: EventStore, **options: Any) -> list[tuple[Any, ...]]:
+def calls_of(store: EventStore, **options: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - those of Replay
     """Return all that handlers are called with, and when, with a strategy that appends."""
     replay = Replay(store, calendars=CALENDAR, **options)
     calls: list[tuple[Any, ...]] = []
@@ -85,20 +91,14 @@ def test_handlers_see_the_book_as_of_their_record() -> None:
         expected = [(record, states(book)) for record, book in _frozen(store)]
         replay = Replay(store)
         found: list[tuple[Record, Any]] = []
-        replay.on(Event, lambda _event, record, book: found.append((record, _copy(states(book)))))  # noqa: B023
+        replay.on(Event, lambda _event, record, book: found.append((record, copy.deepcopy(states(book)))))  # noqa: B023
         replay.run()
         assert found == expected
 
 
-def _frozen(store: EventStore) -> Any:
+def _frozen(store: EventStore) -> Iterator[tuple[Record, Book]]:
     for record, _ in steps(store):
         yield record, as_of(store, position=record.position)
-
-
-def _copy(found: dict[str, Any]) -> dict[str, Any]:
-    import copy
-
-    return copy.deepcopy(found)
 
 
 def test_a_handler_of_one_class_sees_the_same_book_although_the_rest_is_folded_together() -> None:
@@ -106,7 +106,11 @@ def test_a_handler_of_one_class_sees_the_same_book_although_the_rest_is_folded_t
         store = random_store(seed)
         found: dict[int, Any] = {}
         replay = Replay(store)
-        replay.on(OrderFilled, lambda _event, record, book: found.update({record.position: _copy(states(book))}))  # noqa: B023
+
+        @replay.on(OrderFilled)
+        def keep(_event: Event, record: Record, book: Book, found: dict[int, Any] = found) -> None:
+            found[record.position] = copy.deepcopy(states(book))
+
         replay.run()
         expected = {r.position: states(as_of(store, position=r.position)) for r in store.read(types=(OrderFilled,))}
         assert found == expected
@@ -219,15 +223,23 @@ def test_enqueued_events_are_there_at_once() -> None:
     @replay.on(OrderFilled)
     def later(_event: Event, _record: Record, book: Book) -> None:
         assert isinstance(book.reader, EventStore)
-        pending = book.reader.enqueue("note/A/1", Marked(name="x")) if False else None
-        assert pending is None
+        pending = book.reader.enqueue("order/A/O-1", OrderReported(status=OrderStatus.FILLED))
+        assert pending.done
+        assert [record.position for record in pending.result()] == [5]
+        refused = book.reader.enqueue("order/A/O-1", OrderReported(status=OrderStatus.FILLED), expected=9)
+        with pytest.raises(VersionConflict):
+            refused.result()
 
+    seen: list[int] = []
+    replay.on(OrderReported, lambda _event, record, _book: seen.append(record.position))
     replay.run()
+    assert seen == [5]
+    assert replay.book.position == 5
 
 
 def test_policies_lock_on_history_as_they_do_live() -> None:
     desk = trading_desk(0)
-    desk.append("limits/A/daily-loss", _limit("400"), key="limit")
+    desk.append("limits/A/daily-loss", LimitsSet(rule_id="daily-loss", parameters={"limit": "400"}), key="limit")
     for number in range(4):
         desk.fill(1, str(5_000 - number))
         desk.fill(-1, str(4_996 - number))
@@ -242,12 +254,6 @@ def test_policies_lock_on_history_as_they_do_live() -> None:
     assert "would have been: daily-loss of A" in repr(replay.compare())
     with Policies(Replay(desk.store, calendars=CALENDAR).run().book, shipped_rules()) as policies:
         assert policies.is_caught_up
-
-
-def _limit(limit: str) -> Event:
-    from eventstore.trading import LimitsSet
-
-    return LimitsSet(rule_id="daily-loss", parameters={"limit": limit})
 
 
 def test_decisions_that_the_log_has_are_not_taken_twice() -> None:

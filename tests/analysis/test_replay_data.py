@@ -15,8 +15,8 @@ from eventstore import Event, InvalidEvent
 from eventstore.trading import (
     AccountOpened,
     ContractDefined,
-    LockoutSet,
     LimitsSet,
+    LockoutSet,
     OrderCancelRequested,
     OrderFilled,
     OrderReplaceRequested,
@@ -60,7 +60,7 @@ def prices(*values: float | None) -> pa.Table:
     return pa.table({"at": pa.array(at, pa.timestamp("ns", "UTC")), "symbol": ["ES"] * len(at), "price": list(values)})
 
 
-def begun(data: Any, **options: Any) -> Replay:
+def begun(data: object, **options: Any) -> Replay:  # noqa: ANN401 - those of Replay
     """Return a replay of bars alone, in which an account is open and ES is defined."""
     replay = Replay(data=data, calendars=CALENDAR, **options)
     book = replay.book
@@ -70,15 +70,15 @@ def begun(data: Any, **options: Any) -> Replay:
     return replay
 
 
-def sent(symbol: str = "ES", side: Side = Side.BUY, **terms: Any) -> OrderSubmitted:
-    found = {name: Decimal(value) if isinstance(value, int) else value for name, value in terms.items()}
+def sent(symbol: str = "ES", side: Side = Side.BUY, **terms: Any) -> OrderSubmitted:  # noqa: ANN401 - an order's
+    found: dict[str, Any] = {name: Decimal(value) if isinstance(value, int) else value for name, value in terms.items()}
     return OrderSubmitted(symbol=symbol, side=side, quantity=Decimal(2), **found)
 
 
-def filled(order: OrderSubmitted, data: Any, *, at_bar: int = 1) -> list[tuple[int, Decimal]]:
+def filled(order: OrderSubmitted, data: object, *, at_bar: int = 1) -> list[tuple[int, int]]:
     """Send an order once a bar has ended; return the bars, counted from 1, at which it is filled, and the prices."""
     replay = begun(data)
-    fills: list[tuple[int, Decimal]] = []
+    fills: list[tuple[int, int]] = []
     quotes = 0
 
     @replay.on(QuoteReceived)
@@ -88,9 +88,14 @@ def filled(order: OrderSubmitted, data: Any, *, at_bar: int = 1) -> list[tuple[i
         if quotes == at_bar:
             book.append("order/A/O-1", order)
 
-    replay.on(OrderFilled, lambda event, record, _book: fills.append((_bar(record), event.price)))
+    replay.on(OrderFilled, lambda event, record, _book: fills.append((_bar(record), int(event.price))))
     replay.run()
     return fills
+
+
+def price_of(record: Record) -> Decimal:
+    assert isinstance(record.event, OrderFilled)
+    return record.event.price
 
 
 def _bar(record: Record) -> int:
@@ -120,7 +125,7 @@ def _bar(record: Record) -> int:
         (bars((10, 9, 8, 9)), "ES at 2025-11-19T15:01:00.* has open 10.0, high 9.0, low 8.0, close 9.0"),
     ],
 )
-def test_what_is_no_frame_of_bars_is_refused(data: Any, says: str) -> None:
+def test_what_is_no_frame_of_bars_is_refused(data: object, says: str) -> None:
     with pytest.raises(InvalidEvent, match=says):
         Replay(data=data)
 
@@ -151,39 +156,42 @@ def test_no_bars_are_no_quotes() -> None:
 VALUES = (5_000.25, None, 5_001.5)
 
 
-def _frame(make: str) -> Any:
-    given = prices(*VALUES)
-    match make:
-        case "pandas":
-            return given.to_pandas()
-        case "polars":
-            return pl.from_arrow(given)
-        case "zone":
-            frame = given.to_pandas()
-            return frame.assign(at=frame["at"].dt.tz_convert("America/Chicago"))
-        case "text":
-            texts = ["2025-11-19T09:01:00-06:00", "2025-11-19T09:02:00-06:00", "2025-11-19T09:03:00-06:00"]
-            return pd.DataFrame({"at": texts, "symbol": "ES", "price": VALUES})
-        case "microseconds":
-            return given.set_column(0, "at", given.column("at").cast(pa.timestamp("us", "UTC")))
-        case "integers":
-            return given.set_column(0, "at", given.column("at").cast(pa.int64()))
-        case "exact":
-            column = pa.array([Decimal("5000.25"), None, Decimal("5001.5")], pa.decimal128(38, 9))
-            return given.set_column(2, "price", column)
-        case "categories":
-            return given.to_pandas().astype({"symbol": "category"})
-        case "backwards":
-            return given.to_pandas().iloc[::-1]
-    return given
+def _texts(_given: pa.Table) -> pd.DataFrame:
+    texts = ["2025-11-19T09:01:00-06:00", "2025-11-19T09:02:00-06:00", "2025-11-19T09:03:00-06:00"]
+    return pd.DataFrame({"at": texts, "symbol": "ES", "price": VALUES})
 
 
-@pytest.mark.parametrize(
-    "make",
-    ["arrow", "pandas", "polars", "zone", "text", "microseconds", "integers", "exact", "categories", "backwards"],
-)
+def _exact(given: pa.Table) -> pa.Table:
+    column = pa.array([Decimal("5000.25"), None, Decimal("5001.5")], pa.decimal128(38, 9))
+    return given.set_column(2, "price", column)
+
+
+def _in_zone(given: pa.Table) -> object:
+    frame = given.to_pandas()
+    return frame.assign(at=frame["at"].dt.tz_convert("America/Chicago"))
+
+
+def _with_at(kind: pa.DataType) -> Callable[[pa.Table], pa.Table]:
+    return lambda given: given.set_column(0, "at", given.column("at").cast(kind))
+
+
+FRAMES: dict[str, Callable[[pa.Table], object]] = {
+    "arrow": lambda given: given,
+    "pandas": lambda given: given.to_pandas(),
+    "polars": pl.from_arrow,
+    "zone": _in_zone,
+    "text": _texts,
+    "microseconds": _with_at(pa.timestamp("us", "UTC")),
+    "integers": _with_at(pa.int64()),
+    "exact": _exact,
+    "categories": lambda given: given.to_pandas().astype({"symbol": "category"}),
+    "backwards": lambda given: given.to_pandas().iloc[::-1],
+}
+
+
+@pytest.mark.parametrize("make", list(FRAMES))
 def test_any_frame_of_the_same_bars_gives_the_same_quotes(make: str) -> None:
-    replay = begun(_frame(make))
+    replay = begun(FRAMES[make](prices(*VALUES)))
     found: list[tuple[int, Decimal]] = []
     replay.on(QuoteReceived, lambda event, record, _book: found.append((record.occurred_at, event.last)))
     replay.run()
@@ -262,10 +270,12 @@ def test_a_fill_is_whole_and_says_what_it_is() -> None:
     replay.run()
     (fill,) = replay.store.read(types=(OrderFilled,))
     assert fill.actor == "replay:fills"
-    assert fill.note.startswith("market order at the next open: filled by the replay at the next price of the given bars")
+    assert fill.note == (
+        "market order at the next open: filled by the replay at the next price of the given bars, not by a market"
+    )
     order = replay.book.orders.get("A", "O-1")
     assert order is not None
-    assert (order.status, order.cumulative, order.average_price) == (OrderStatus.FILLED, 2, 102)
+    assert (order.status, str(order.cumulative), str(order.average_price)) == (OrderStatus.FILLED, "2", "102.0")
     assert order.broker_order_id == "replay-4"
     assert "1 orders filled at the next price of the given bars" in repr(replay)
     assert replay.book.positions.get("A", "ES").quantity == 2
@@ -290,7 +300,7 @@ def test_an_order_that_is_sent_while_a_bar_lasts_is_not_filled_at_its_open() -> 
     replay.on_timer(lambda _timer, book: book.append("order/A/O-1", sent()))
     replay.run()
     (fill,) = replay.store.read(types=(OrderFilled,))
-    assert (_bar(fill), fill.event.price) == (3, 103)
+    assert (_bar(fill), price_of(fill)) == (3, Decimal(103))
 
 
 def test_a_bar_of_the_same_instant_is_not_the_next_one() -> None:
@@ -302,7 +312,7 @@ def test_a_bar_of_the_same_instant_is_not_the_next_one() -> None:
     )
     replay.run()
     (fill,) = replay.store.read(types=(OrderFilled,))
-    assert fill.event.price == 70
+    assert price_of(fill) == 70
 
 
 def test_orders_are_canceled_and_replaced_at_once() -> None:
@@ -323,7 +333,7 @@ def test_orders_are_canceled_and_replaced_at_once() -> None:
     statuses = {name: book.orders.get("A", name) for name in ("gone", "moved")}
     assert [each and each.status for each in statuses.values()] == [OrderStatus.CANCELED, OrderStatus.FILLED]
     (fill,) = replay.store.read(types=(OrderFilled,))
-    assert (_bar(fill), fill.event.price) == (3, 96)
+    assert (_bar(fill), price_of(fill)) == (3, Decimal(96))
 
 
 def test_an_order_sent_twice_and_one_that_never_was_disturb_nothing() -> None:
@@ -382,7 +392,7 @@ def test_policies_judge_the_quotes_of_bars_and_lock_a_strategy() -> None:
             refused.append(answer.reason)
 
     replay.run()
-    assert [record.event.rule_id for record in replay.store.read(types=(LockoutSet,))] == ["daily-loss"]
+    assert [record.entity for record in replay.store.read(types=(LockoutSet,))] == ["daily-loss"]
     assert "daily loss" in refused[-1]
 
 
@@ -390,8 +400,7 @@ def test_the_same_bars_give_the_same_fills_each_time() -> None:
     runs: list[list[Record]] = []
     for _ in range(2):
         replay = begun(RISING)
-        act: Callable[..., object] = lambda _e, record, book: book.append(f"order/A/{_bar(record)}", sent())
-        replay.on(QuoteReceived, act)
+        replay.on(QuoteReceived, lambda _event, record, book: book.append(f"order/A/{_bar(record)}", sent()))
         replay.run()
         runs.append(list(replay.store.read()))
     assert runs[0] == runs[1]

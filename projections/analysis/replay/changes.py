@@ -96,7 +96,7 @@ class Changes:
         else:
             self._streams.add(stream)
 
-    def _replace(self, instead: Instead) -> None:
+    def _replace(self, instead: Any) -> None:  # noqa: ANN401 - what callers give, checked here
         if not isinstance(instead, Mapping):
             msg = f"instead is a mapping of a record to what stands in its place, not {shown(instead)}"
             raise InvalidEvent(msg)

@@ -57,13 +57,18 @@ class Handlers:
             try:
                 # One that cannot be decoded fails here, and a handler that wants none of it is not called.
                 event = record.event if event is None else event
-                if type(event) is UnknownEvent and handler not in self._every:
-                    msg = f"{record.type} of schema {record.schema} is newer than its class here: update the program"
-                    raise InvalidEvent(msg)
+                if type(event) is UnknownEvent:
+                    self._check_readable(handler, record)
                 handler(event, record, book)
             except BaseException as error:
                 error.add_note(f"in {named(handler)} at {place_of(record)}")
                 raise
+
+    def _check_readable(self, handler: Handler, record: Record) -> None:
+        """Raise InvalidEvent for a handler of a class, which is given events of that class alone."""
+        if handler not in self._every:
+            msg = f"{record.type} of schema {record.schema} is newer than its class here: update the program"
+            raise InvalidEvent(msg)
 
     def call_timers(self, timer: Timer, book: Book) -> None:
         """Call the handlers of timers with one whose time is over."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from projections.analysis.replay.bars import Bar
     from projections.analysis.replay.changes import Instead, Without
     from projections.analysis.replay.comparing import ReplayComparison
-    from projections.analysis.replay.handlers import Handler, TimerHandler
+    from projections.analysis.replay.handlers import TimerHandler
     from projections.analysis.replay.playback import ReplayBook
     from projections.analysis.sources import Source
     from projections.book import Book
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 APPENDED_MAX = 100_000
 """How many records handlers may cause at one record, before it is taken for an endless chain."""
 SLICE_SECONDS = 0.1
-H = TypeVar("H", bound="Handler")
+H = TypeVar("H", bound="Callable[..., object]")
 
 
 class _PausedError(Exception):
