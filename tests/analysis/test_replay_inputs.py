@@ -217,7 +217,7 @@ def test_a_handler_cannot_play_its_own_replay() -> None:
 
 
 @pytest.mark.parametrize("given", [(3, print), (OrderFilled, 5), (int, print)])
-def test_what_is_no_handler_is_refused(given: tuple[Any, Any]) -> None:
+def test_a_handler_that_cannot_be_called_is_refused(given: tuple[Any, Any]) -> None:
     with pytest.raises(InvalidEvent, match="a handler is"):
         Replay(trading_desk().store).on(*given)
 

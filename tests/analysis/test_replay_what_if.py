@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
@@ -20,7 +20,6 @@ from eventstore.trading import (
     Marked,
     OrderFilled,
     QuoteReceived,
-    TradeBusted,
 )
 from gateways.demo import day as demo_day
 from projections import Policies
@@ -28,48 +27,29 @@ from projections import open as open_book
 from projections.analysis import Replay
 from projections.rules import shipped_rules
 from tests.analysis.replaying import (
-    BEGINS,
     CALENDAR,
+    LOSING,
     SECOND,
     Desk,
+    compared,
     policed_desk,
     random_fills,
     random_store,
+    rows,
+    the_limit,
     trading_desk,
+    with_limit,
 )
 from tests.proving import rounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from projections.analysis import Frame, ReplayComparison
-
-LOSING = [(1, "5000"), (-1, "4990"), (1, "4990"), (-1, "4978"), (1, "5000"), (-1, "4999")]
-"""A loss of 500, of 600 and of 50 USD: 1,100 at the fourth fill."""
-
-
-def compared(store: EventStore, **options: Any) -> ReplayComparison:  # noqa: ANN401 - those of Replay
-    return Replay(store, calendars=CALENDAR, **options).run().compare()
-
-
-def rows(frame: Frame) -> list[dict[str, Any]]:
-    return frame.to_arrow().to_pylist()  # type: ignore[no-any-return] # Arrow has no types
-
-
-def the_limit(desk: Desk) -> int:
-    return next(desk.store.read(types=(LimitsSet,))).position
-
-
-def with_limit(desk: Desk, limit: str) -> ReplayComparison:
-    """Ask what another limit would have led to."""
-    parameters = {"limit": limit, "revocable": False}
-    return compared(desk.store, instead={the_limit(desk): LimitsSet(rule_id="daily-loss", parameters=parameters)})
-
 
 # Nothing changed
 
 
-def test_nothing_changed_is_no_divergence_in_random_histories() -> None:
+def test_nothing_diverges_where_nothing_is_changed_in_random_histories() -> None:
     for seed in rounds("nothing changed", test=2, prove=300):
         store = random_store(seed)
         report = compared(store, without=())
@@ -79,7 +59,7 @@ def test_nothing_changed_is_no_divergence_in_random_histories() -> None:
             assert all(row["same"] for row in rows(frame))
 
 
-def test_the_same_event_in_its_place_is_no_divergence() -> None:
+def test_nothing_diverges_with_the_same_event_in_its_place() -> None:
     for seed in rounds("the same in its place", test=4, prove=300):
         store = random_store(seed)
         chance = random.Random(seed)
@@ -90,7 +70,7 @@ def test_the_same_event_in_its_place_is_no_divergence() -> None:
         assert len(compared(store, instead={place: record.event for place, record in same.items()})) == 0
 
 
-def test_nothing_changed_is_no_divergence_where_policies_have_run() -> None:
+def test_nothing_diverges_where_nothing_is_changed_and_policies_have_run() -> None:
     for seed in rounds("nothing changed, with policies", test=3, prove=200):
         desk = policed_desk(random_fills(seed), limit="500")
         report = compared(desk.store, without=())
@@ -142,7 +122,7 @@ def demo() -> Iterator[EventStore]:
         yield store
 
 
-def test_nothing_changed_is_no_divergence_on_the_demos_day(demo: EventStore) -> None:
+def test_nothing_diverges_where_nothing_is_changed_on_the_demos_day(demo: EventStore) -> None:
     report = compared(demo, without=())
     assert (report.first_divergence, len(report)) == (None, 0)
     assert {row["change"] for row in rows(report.lockouts)} == {"same"}
@@ -231,94 +211,6 @@ def test_what_a_person_decided_stays_whatever_changes() -> None:
     report = with_limit(desk, "400")
     changes = {row["rule_id"]: row["change"] for row in rows(report.lockouts)}
     assert changes == {"manual": "same", "desk": "same", "daily-loss": "would have been"}
-
-
-# Without
-
-
-def test_a_fill_that_did_not_happen() -> None:
-    desk = policed_desk(LOSING, limit="1000")
-    fills = list(desk.store.read(types=(OrderFilled,)))
-    by_position = compared(desk.store, without=[fills[3].position])
-    assert [row["change"] for row in rows(by_position.lockouts)] == ["would not have been"]
-    (position,) = rows(by_position.positions)
-    assert (position["quantity_was"], position["quantity_is"]) == (0, 1)
-    assert position["realized_was"] != position["realized_is"]
-    same = [fills[3], fills[3].id, fills[3].uuid, fills[3].id.hex(), str(fills[3].uuid)]
-    for place in same:
-        assert repr(compared(desk.store, without=place)) == repr(by_position)
-    by_predicate = compared(desk.store, without=lambda record: record.id == fills[3].id)
-    assert rows(by_predicate.divergences) == rows(by_position.divergences)
-
-
-def test_streams_and_prefixes_are_left_out_whole() -> None:
-    desk = trading_desk(4)
-    report = compared(desk.store, without="order/A/O-2")
-    assert [row["position"] for row in rows(report.divergences)] == [5, 6]
-    replayed = Replay(desk.store, without=["order/A/O-2", "order/A/O-3"]).run()
-    assert [record.version for record in replayed.store.read(stream="order/A/O-4")] == [1, 2]
-    assert replayed.store.head() == 6
-    assert compared(desk.store, without="order/").positions.to_arrow().num_rows == 1
-    nothing = Replay(desk.store, without=lambda _record: True).run()
-    assert (nothing.store.head(), nothing.position) == (0, 10)
-
-
-def test_versions_and_positions_close_up_where_something_is_left_out() -> None:
-    for seed in rounds("left out", test=4, prove=300):
-        store = random_store(seed)
-        chance = random.Random(seed)
-        places = set(chance.sample(range(1, store.head() + 1), 20))
-        replay = Replay(store, without=places, policies=()).run()
-        rest = [record for record in store.read() if record.position not in places]
-        found = list(replay.store.read())
-        assert [record.id for record in found] == [record.id for record in rest]
-        assert [record.position for record in found] == list(range(1, len(rest) + 1))
-        versions: dict[str, int] = {}
-        for record in found:
-            versions[record.stream] = versions.get(record.stream, 0) + 1
-            assert record.version == versions[record.stream]
-        assert replay.store.verify().ok
-        # The same as a log in which they never were.
-        clock = ManualClock(BEGINS)
-        plain = EventStore(MemoryJournal(clock=clock, log_id=bytes(16)), clock=clock)
-        for record in rest:
-            plain.append(
-                record.stream, record.event, occurred_at=record.occurred_at, actor=record.actor,
-                causation_id=record.causation_id,
-            )  # fmt: skip
-        expected = open_book(plain, snapshots=False)
-        for account in ("A", "B", "C"):
-            mine, theirs = replay.book.positions.of(account), expected.positions.of(account)
-            assert [(each.symbol, each.side, each.quantity) for each in mine] == [
-                (each.symbol, each.side, each.quantity) for each in theirs
-            ]
-
-
-def test_a_replacement_is_the_record_to_all_that_refers_to_it() -> None:
-    desk = trading_desk(1)
-    fill = next(desk.store.read(types=(OrderFilled,)))
-    desk.append("order/A/O-1", TradeBusted(trade_id="T-1", reason="error"), causation_id=fill.id)
-    more = replace(fill.event, quantity=Decimal(3))
-    replay = Replay(desk.store, instead={fill.position: more})
-    seen: list[Decimal] = []
-    replay.on(OrderFilled, lambda event, _record, _book: seen.append(event.quantity))
-    replay.run()
-    placed = replay.store.find(fill.id)
-    assert placed is not None
-    assert (placed.event, placed.occurred_at, placed.actor) == (more, fill.occurred_at, fill.actor)
-    assert seen == [3]
-    assert replay.book.positions.get("A", "ES").quantity == 0
-    assert str(replay.compare().first_divergence).startswith(f"at position {fill.position}: OrderFilled")
-
-
-def test_a_changed_part_of_a_range_leaves_what_is_before_as_it_was() -> None:
-    desk = policed_desk(LOSING, limit="1000")
-    fills = list(desk.store.read(types=(OrderFilled,)))
-    replay = Replay(desk.store, fills[2].occurred_at, calendars=CALENDAR, without=[fills[3].position]).run()
-    report = replay.compare()
-    assert [row["change"] for row in rows(report.lockouts)] == ["would not have been"]
-    with pytest.raises(InvalidEvent, match="what is played are positions"):
-        Replay(desk.store, fills[2].occurred_at, without=[fills[0].position])
 
 
 # Quotes

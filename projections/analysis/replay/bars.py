@@ -58,7 +58,7 @@ def bars_of(data: Any, what: str = "data") -> list[Bar]:  # noqa: ANN401 - any l
     """Return the bars of a pandas, polars or Arrow frame, or a `Frame`, by time; those of one time in their order.
 
     A row without a price is left out: no price is known there. Raises InvalidEvent for other columns, a time without a
-    zone, text that is no number, and a bar whose high is below its low.
+    zone, text in the place of a number, and a bar whose high is below its low.
     """
     if data is None:
         return []
@@ -128,7 +128,7 @@ def _instants(column: Any, what: str) -> Sequence[int]:  # noqa: ANN401 - an arr
             raise InvalidEvent(msg) from e
         return [to_ns(value) for value in values]
     if pa.types.is_date(kind):
-        msg = f"the dates in {what} are no instants: say when each bar ended, with a zone"
+        msg = f"{what} has dates in place of instants: say when each bar ended, with a zone"
         raise InvalidEvent(msg)
     return [to_ns(value) for value in column.to_pylist()]
 

@@ -68,7 +68,7 @@ class Differences:
         self._by_id[record.id] = Divergence(record.position, record, None, why)
 
     def replaced(self, record: Record, placed: list[Record]) -> None:
-        """Note what stands in a record's place; it is no difference if that is the same fact."""
+        """Note what stands in a record's place; the same fact makes none."""
         for number, each in enumerate(placed):
             if each.id == record.id and each.same_fact(record):
                 continue

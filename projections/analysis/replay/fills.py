@@ -1,4 +1,4 @@
-"""Fills of a strategy's orders at the next price of given bars. It is no market: nothing is queued, slips or is short.
+"""Fills of a strategy's orders at the next price of given bars; nothing of a market is simulated beyond that.
 
 A market order is filled at the open of the symbol's next bar; a limit order once a bar touches its limit, at the limit
 or a better open; a stop order once a bar touches its stop, at the stop or a worse open. Each is filled whole. A stop
