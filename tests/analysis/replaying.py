@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from eventstore import Event, EventStore, ManualClock
+from eventstore import Event, EventReader, EventStore, ManualClock
 from eventstore.clock import NANOSECONDS, parse_time
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
@@ -122,7 +122,7 @@ LOSING = [(1, "5000"), (-1, "4990"), (1, "4990"), (-1, "4978"), (1, "5000"), (-1
 """A loss of 500, of 600 and of 50 USD: 1,100 at the fourth fill."""
 
 
-def compared(store: EventStore, **options: Any) -> ReplayComparison:  # noqa: ANN401 - those of Replay
+def compared(store: EventReader, **options: Any) -> ReplayComparison:  # noqa: ANN401 - those of Replay
     return Replay(store, calendars=CALENDAR, **options).run().compare()
 
 

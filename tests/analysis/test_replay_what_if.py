@@ -244,6 +244,10 @@ def test_what_was_decided_from_quotes_is_kept_and_marked() -> None:
     kept = [row for row in rows(report.kept) if row["type"] == "LockoutSet"]
     assert [row["why"] for row in kept] == ["kept: decided from quotes or the clock, which the log does not have"]
     assert [row["change"] for row in rows(report.lockouts)] == ["same"]
+    others = compared(desk.store, without=(), policies=())
+    assert {row["why"] for row in rows(others.kept) if row["type"] == "LockoutSet"} == {
+        "kept: decided by a policy that is not evaluated here"
+    }
     assert "kept: decided from quotes" in report._repr_html_()
 
 

@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from eventstore import EventStore, InvalidEvent, ManualClock
+from eventstore import EventReader, EventStore, InvalidEvent, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
+    AccountOpened,
+    LimitsSet,
     OrderFilled,
     TradeBusted,
 )
@@ -85,6 +87,33 @@ def test_versions_and_positions_close_up_where_something_is_left_out() -> None:
             assert [(each.symbol, each.side, each.quantity) for each in mine] == [
                 (each.symbol, each.side, each.quantity) for each in theirs
             ]
+
+
+def test_a_source_that_cannot_be_asked_for_ids_gives_the_same() -> None:
+    desk = policed_desk(LOSING, limit="1000")
+    reader = EventReader(desk.store._journal)
+    fill = list(desk.store.read(types=(OrderFilled,)))[3]
+    report = compared(reader, without=fill.id)
+    assert repr(report) == repr(compared(desk.store, without=[fill.position]))
+    replay = Replay(reader, calendars=CALENDAR).run()
+    assert replay.store.find(fill.id) == fill
+    assert (
+        replay.book.append(
+            "limits/A/daily-loss", LimitsSet(rule_id="daily-loss", parameters={"limit": "1"}), actor="me", expected=1
+        )[0].version
+        == 2
+    )
+
+
+def test_one_account_of_several_is_changed_alone() -> None:
+    desk = trading_desk(2)
+    desk.append("account/B/-", AccountOpened(starting_balance=Decimal(1_000), currency="USD"))
+    desk.fill(1, "5000", "B")
+    desk.fill(-1, "4990", "B")
+    report = compared(desk.store, account="B", without="order/B/O-4")
+    assert [row["account"] for row in rows(report.equity)] == ["B"]
+    (position,) = rows(report.positions)
+    assert (position["quantity_was"], position["quantity_is"]) == (0, 1)
 
 
 def test_a_replacement_is_the_record_to_all_that_refers_to_it() -> None:

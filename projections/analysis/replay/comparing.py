@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from projections.views.lockouts.view import Lockout
 
 WOULD, WOULD_NOT, DIFFERENT, SAME = "would have been", "would not have been", "different", "same"
-QUOTES_KEPT = "kept: decided from quotes or the clock, which the log does not have"
+FROM_QUOTES = "kept: decided from quotes or the clock, which the log does not have"
+BY_OTHERS = "kept: decided by a policy that is not evaluated here"
 _STATUS = tuple(str(each) for each in Status)
 _DIVERGENCES = (
     Column("position", Kind.INTEGER), Column("asked", Kind.BOOLEAN), Column("why", Kind.TEXT),
@@ -65,7 +66,7 @@ class ReplayComparison:
     def __init__(
         self,
         divergences: Sequence[Divergence],
-        kept: Sequence[Record],
+        kept: Sequence[tuple[Record, str]],
         lockouts: Sequence[tuple[str, Lockout]],
         frames: dict[str, Frame],
         notes: Sequence[str],
@@ -75,7 +76,7 @@ class ReplayComparison:
         self.first_consequence = next((each for each in divergences if not each.is_asked), None)
         """The first one that was not asked for."""
         self.notes = tuple(notes)
-        self._all, self._kept_records, self._frames = tuple(divergences), tuple(kept), frames
+        self._all, self._kept, self._frames = tuple(divergences), tuple(kept), frames
         self._changed = [(change, f"{each.rule_id} of {each.account}") for change, each in lockouts if change != SAME]
 
     @classmethod
@@ -86,7 +87,7 @@ class ReplayComparison:
         at: int,
         divergences: Iterable[Divergence],
         *,
-        kept: Sequence[Record] = (),
+        kept: Sequence[tuple[Record, str]] = (),
         notes: Sequence[str] = (),
         exact: Exact = False,
     ) -> ReplayComparison:
@@ -99,7 +100,7 @@ class ReplayComparison:
         frames = {
             "divergences": _frame(_DIVERGENCES, [_divergence(each) for each in found], exact, "divergences"),
             "lockouts": _frame(_LOCKOUTS, [_lockout(each, change) for change, each in lockouts], exact, "lockouts"),
-            "kept": _frame(_KEPT, [_kept(record) for record in kept], exact, "kept decisions"),
+            "kept": _frame(_KEPT, [_kept(record, why) for record, why in kept], exact, "kept decisions"),
         }
         for name, rows in sides.items():
             frames[name] = _frame(_columns(_SIDES[name]), rows, exact, name)
@@ -151,8 +152,9 @@ class ReplayComparison:
             names = [name for kind, name in self._changed if kind == change]
             if names:
                 found.append(f"lockouts that {'differ' if change == DIFFERENT else change}: {', '.join(names)}")
-        if self._kept_records:
-            found.append(f"{_counted(len(self._kept_records), 'decision')} {QUOTES_KEPT}")
+        for why in (FROM_QUOTES, BY_OTHERS):
+            count = sum(each == why for _, each in self._kept)
+            found += [f"{_counted(count, 'decision')} {why}"] if count else []
         return [*found, *self.notes]
 
     @override
@@ -162,7 +164,7 @@ class ReplayComparison:
     def _repr_html_(self) -> str:
         summary = table_html(["compared with the original"], [[sentence] for sentence in self._sentences()])
         frames = [self.divergences, self.lockouts, self.positions, self.equity, self.headroom]
-        if self._kept_records:
+        if self._kept:
             frames.append(self.kept)
         return summary + "".join(each._repr_html_() for each in frames)
 
@@ -195,9 +197,9 @@ def _divergence(found: Divergence) -> tuple[Any, ...]:
     )
 
 
-def _kept(record: Record) -> tuple[Any, ...]:
+def _kept(record: Record, why: str) -> tuple[Any, ...]:
     data = record.data.decode()
-    return record.position, record.occurred_at, record.account, record.type, record.actor, QUOTES_KEPT, data
+    return record.position, record.occurred_at, record.account, record.type, record.actor, why, data
 
 
 def _lockouts(was: Book, now: Book, accounts: Sequence[str]) -> Iterator[tuple[str, Lockout]]:

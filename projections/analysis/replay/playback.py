@@ -139,6 +139,8 @@ class Playback:
         with gc_disabled():
             taken = []
             for record in records:
+                if record.position <= self.journal.taken:
+                    continue
                 played = self.journal.play(record)
                 if played is None:
                     self.differences.met(record, self.journal.find([record.id])[record.id])

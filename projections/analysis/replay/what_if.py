@@ -12,7 +12,7 @@ from eventstore.clock import derived_from
 from eventstore.events import encode
 from eventstore.ids import keyed_id
 from eventstore.trading import ClockJumped
-from projections.analysis.replay.comparing import ReplayComparison
+from projections.analysis.replay.comparing import BY_OTHERS, FROM_QUOTES, ReplayComparison
 from projections.analysis.replay.courses import TICK_NS, next_instant, playback_of
 from projections.analysis.replay.differences import CAUSE_LEFT_OUT, DECIDED, LEFT_OUT, NOT_DECIDED
 from projections.reading import PAGE
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from projections.risk.policies.protocol import PendingDecision
     from projections.views.timers import Timer
 
-_FROM_QUOTES = (QuotesEvidence, KeptRates, UnjudgedLimits, UnpricedPositions)
+_NEED_QUOTES = (QuotesEvidence, KeptRates, UnjudgedLimits, UnpricedPositions)
 """Policies that decide on what is not in a log alone: quotes, rates, and that there are none."""
 ROUNDS_MAX = 1_000
 
@@ -43,7 +43,7 @@ def rules_for(asked: Asked) -> tuple[Policy, ...]:
     given = asked.rules()
     if given is not None:
         return given
-    return tuple(rule for rule in shipped_rules() if asked.bars or not isinstance(rule, _FROM_QUOTES))
+    return tuple(rule for rule in shipped_rules() if asked.bars or not isinstance(rule, _NEED_QUOTES))
 
 
 class Deciding(Policies):
@@ -90,6 +90,8 @@ class WhatIfCourse:
     def __init__(self, asked: Asked, changes: Changes, reader: EventReader, position: int) -> None:
         self.playback = playback_of(asked, position)
         self._asked, self._changes, self._reader = asked, changes, reader
+        # Those that are left out because they need quotes are known as well.
+        self._names = {rule.name for rule in (*rules_for(asked), *_NEED_QUOTES)}
         self._begins = max(changes.begins, position + 1)
         # Both are played from the same beginning: what they know of prices is of what they have folded since.
         self._was = playback_of(asked, position)
@@ -102,7 +104,7 @@ class WhatIfCourse:
         """What was decided in the original, by id: the data of the event."""
         self._decided_again: dict[bytes, bytes] = {}
         self._left_out: set[bytes] = set()
-        self._kept: list[Record] = []
+        self._kept: list[tuple[Record, str]] = []
         self._notes: list[str] = []
         self._not_counted = 0
         self._ticked_at = 0
@@ -222,7 +224,8 @@ class WhatIfCourse:
             return None if self._decided_again.get(record.id) == decided else NOT_DECIDED
         if record.causation_id in self._left_out:
             return CAUSE_LEFT_OUT
-        self._kept.append(record)
+        is_evaluated = record.actor.removeprefix(ACTOR) in self._names
+        self._kept.append((record, FROM_QUOTES if is_evaluated else BY_OTHERS))
         return None
 
     # Decisions
