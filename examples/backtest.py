@@ -151,13 +151,19 @@ def report(replay: Replay, equity: list[tuple[int, Decimal]]) -> list[str]:
     return lines
 
 
+def closes(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the prices that positions are valued at in the report."""
+    return frame.rename(columns={"close": "price"})[["at", "symbol", "price"]]
+
+
 def main(arguments: list[str]) -> None:
-    replay, equity = backtest(bars())
+    frame = bars()
+    replay, equity = backtest(frame)
     for line in report(replay, equity):
         sys.stdout.write(line + "\n")
-    write = getattr(analysis, "report", None)
-    if arguments and write is not None:
-        sys.stdout.write(f"\nreport in {write(replay.store, ACCOUNT, arguments[0])}\n")
+    if arguments:
+        place = analysis.report(replay.store, ACCOUNT, arguments[0], prices=closes(frame))
+        sys.stdout.write(f"\nreport in {place}\n")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 COLUMNS = ("at", "symbol", "price")
 _KEPT = 2
 """How many of a symbol's prices between two instants are observed: the newest, and the one that confirms it."""
-_ANY_DISTANCE = Decimal("1e20")
+ANY_DISTANCE = Decimal("1e20")
 
 
 class Given(NamedTuple):
@@ -87,7 +87,7 @@ class Feed:
 
     def settle(self, book: Book) -> None:
         """Set a book's bounds: any two prices are near enough, and prices and rates are as old as the user allows."""
-        book.quotes.bounds.default = Bounds(stale_after=self._prices.stale_after, band=_ANY_DISTANCE)
+        book.quotes.bounds.default = Bounds(stale_after=self._prices.stale_after, band=ANY_DISTANCE)
         book.rates.stale_after_ns = self._prices.stale_after
 
     def observe(self, view: QuotesView, states: dict[str, Any], at: int) -> None:

@@ -38,20 +38,34 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("data", "says"),
     [
-        ([1, 2], "data is a frame of pandas, polars or Arrow with columns at, symbol and price"),
+        ([1, 2], "data is a frame of pandas or polars.* with columns at, symbol, not 'list'"),
         ("bars.csv", "data is a frame"),
-        (pa.table({"time": [1]}), "data has time, and no at, symbol, open, high, low, close"),
-        (pa.table({"at": [BEGINS], "symbol": ["ES"], "open": [1.0]}), "and no high, low, close"),
-        (prices(1).set_column(0, "at", pa.array([None], pa.timestamp("ns", "UTC"))), "1 rows of data have no at"),
-        (prices(1).set_column(0, "at", pa.array([BEGINS], pa.timestamp("ns"))), "have no zone: localize them"),
-        (prices(1).set_column(0, "at", pa.array([datetime.date(2025, 1, 1)])), "data has dates in place of instants"),
+        (pa.table({"time": [1]}), "data has no column at, symbol, only time"),
+        (
+            pa.table({"at": [BEGINS], "symbol": ["ES"], "open": [1.0]}),
+            "data has no column high, low, close, only at, symbol, open",
+        ),
+        (
+            prices(1).set_column(0, "at", pa.array([None], pa.timestamp("ns", "UTC"))),
+            "row 0 of data has no at: each price needs both",
+        ),
+        (
+            prices(1).set_column(0, "at", pa.array([BEGINS], pa.timestamp("ns"))),
+            "column at of data has no time zone: give timestamps in a zone",
+        ),
+        (
+            prices(1).set_column(0, "at", pa.array([datetime.date(2025, 1, 1)])),
+            "column at of data is date32.*: give timestamps",
+        ),
         (prices(1).set_column(0, "at", pa.array([1_700_000_000])), "looks like seconds"),
         (prices(1).set_column(0, "at", pa.array(["yesterday"])), "is not an ISO 8601 time"),
-        (prices(1).set_column(1, "symbol", pa.array([""])), "row 0 of data has '' for a symbol"),
-        (prices(1).set_column(1, "symbol", pa.array([None], pa.string())), "row 0 of data has None for a symbol"),
-        (prices(1).set_column(2, "price", pa.array(["many"])), "row 0 of data has 'many' for price: give numbers"),
-        (prices(1).set_column(2, "price", pa.array([True])), "row 0 of data has True for price"),
-        (prices(float("inf")), "row 0 of data has inf for price"),
+        (prices(1).set_column(1, "symbol", pa.array([""])), "row 0 of data has no symbol: each price needs both"),
+        (
+            prices(1).set_column(1, "symbol", pa.array([None], pa.string())),
+            "row 0 of data has no symbol: each price needs both",
+        ),
+        (prices(1).set_column(2, "price", pa.array(["many"])), "price of data is 'many': give numbers"),
+        (prices(float("inf")), "price of data is Infinity: give numbers that are finite"),
         (bars((10, 9, 8, 9)), "ES at 2025-11-19T15:01:00.* has open 10.0, high 9.0, low 8.0, close 9.0"),
     ],
 )

@@ -267,3 +267,22 @@ def test_seek_begins_the_bars_again() -> None:
     replay.on(QuoteReceived, lambda _event, record, _book: found.append(bar_of(record)))
     replay.run()
     assert found == [1, 2, 3, 4]
+
+
+def test_a_price_of_given_bars_holds_until_the_next_one_and_may_be_anything() -> None:
+    replay = begun(bars((100, 101, 99, 100), (102, 104, 101, 103), (103, 103, 40, 40), (40, 41, 39, 40)))
+    replay.book.append("order/A/O-1", sent())
+    unrealized: dict[int, tuple[Decimal, str]] = {}
+
+    @replay.on(QuoteReceived)
+    def note(_event: Event, record: Record, book: Book) -> None:
+        for age in (0, 119, 121):
+            now = book.equity.now("A", record.occurred_at + age * SECOND)
+            unrealized[bar_of(record) * 1_000 + age] = (now.unrealized, str(now.status))
+
+    replay.run()
+    assert unrealized[2_000] == (Decimal(100), "KNOWN")
+    assert unrealized[2_119] == (Decimal(100), "KNOWN")
+    assert unrealized[2_121] == (Decimal(100), "STALE")
+    # Less than half of the last price: a feed's would be ignored until another one confirms it.
+    assert unrealized[3_000] == (Decimal(-6_200), "KNOWN")

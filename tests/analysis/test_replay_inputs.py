@@ -104,7 +104,8 @@ def test_start_is_included_and_stop_is_not(time: str) -> None:
         ({"instead": {3: "nothing"}}, "is an event, a Batch"),
         ({"instead": {3: Marked(name="x")}}, "Marked"),
         ({"instead": {3: Marked(name="x")}, "without": 3}, "position 3 is named twice"),
-        ({"prices": [1, 2]}, "prices is a frame of pandas, polars or Arrow"),
+        ({"prices": [1, 2]}, "prices is a frame of pandas or polars"),
+        ({"stale_after": -1}, "a duration is a timedelta"),
     ],
 )
 def test_an_argument_that_means_nothing_is_refused(arguments: dict[str, Any], says: str | None) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore import EventReader, InvalidEvent
-from eventstore.clock import GIVEN_MIN
+from eventstore.clock import GIVEN_MIN, duration_ns
 from eventstore.errors import shown
-from projections.analysis.replay.bars import Bar, bars_of
+from projections.analysis.replay.bars import Bar, bars_of, usual_age
 from projections.analysis.replay.changes import Changes
 from projections.analysis.replay.times import LogTime, axis_of, bounds_of, range_of
 from projections.analysis.sources import opened
@@ -23,6 +23,7 @@ from projections.views.sessions import calendars_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from eventstore.clock import Times
     from projections.analysis.replay.changes import Instead, Without
@@ -48,6 +49,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     policies: tuple[Policy, ...] | None
     changes: Changes | None
     bars: list[Bar]
+    stale_after: int | None
     data: bool
     opened: ExitStack
 
@@ -67,6 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         instead: Instead | None,
         prices: object,
         data: object,
+        stale_after: timedelta | int | None,
     ) -> Asked:
         """Return what is asked for; raise InvalidEvent for an argument that means nothing."""
         axis, (since, before) = axis_of(time), bounds_of(start, stop)
@@ -92,6 +95,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
                 policies=rules,
                 changes=changes,
                 bars=[bar for bar in bars if _is_within(bar.at, since, before)],
+                stale_after=_stale_after(stale_after, bars),
                 data=data is not None,
                 opened=stack.pop_all(),
             )
@@ -128,6 +132,12 @@ def _check_together(store: object, data: object, prices: object, *, is_what_if: 
     if is_what_if and data is not None:
         msg = "what would have been is asked of recorded fills: give prices, not data, with without and instead"
         raise InvalidEvent(msg)
+
+
+def _stale_after(given: timedelta | int | None, bars: Sequence[Bar]) -> int | None:
+    if given is None:
+        return usual_age(bars) if bars else None
+    return duration_ns(given)
 
 
 def _policies_of(given: object) -> tuple[Policy, ...] | None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import datetime
-import math
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec.structs import replace
 
 from eventstore import InvalidEvent
-from eventstore.clock import format_time, to_ns
-from eventstore.errors import shown
+from eventstore.clock import format_time
 from eventstore.streams import stream_of
 from eventstore.trading import QuoteReceived
-from projections.analysis.libraries import arrow
+from projections.analysis.tables import instants_in, names_in, numbers_in, table_of
+from projections.views.quotes.bounds import STALE_AFTER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 AT, SYMBOL, PRICE = "at", "symbol", "price"
 OHLC = ("open", "high", "low", "close")
-_EXPECTED = "columns at, symbol and price, or at, symbol, open, high, low and close"
+SOURCE = "replay:data"
+"""The feed that the quotes of given bars name."""
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -41,17 +41,14 @@ class Bar(msgspec.Struct, frozen=True):
 
     @property
     def quote(self) -> QuoteReceived:
-        """The quote that it becomes once it has ended."""
-        return QuoteReceived(symbol=self.symbol, last=self.close, source=SOURCE)
+        """The quote that it becomes once it has ended: by any valuation a position is worth its close."""
+        close = self.close
+        return QuoteReceived(symbol=self.symbol, last=close, bid=close, ask=close, mark=close, source=SOURCE)
 
     @property
     def stream(self) -> str:
         """The stream that its quote belongs to."""
         return stream_of("quote", "-", self.symbol)
-
-
-SOURCE = "replay:data"
-"""The feed that the quotes of given bars name."""
 
 
 def bars_of(data: Any, what: str = "data") -> list[Bar]:  # noqa: ANN401 - any library's frame
@@ -62,45 +59,26 @@ def bars_of(data: Any, what: str = "data") -> list[Bar]:  # noqa: ANN401 - any l
     """
     if data is None:
         return []
-    table = _table(data, what)
-    names = table.column_names
-    prices = (PRICE,) * 4 if PRICE in names else OHLC
-    missing = [name for name in (AT, SYMBOL, *dict.fromkeys(prices)) if name not in names]
-    if missing:
-        msg = f"{what} has {', '.join(names) or 'no columns'}, and no {', '.join(missing)}: give {_EXPECTED}"
-        raise InvalidEvent(msg)
-    instants = _instants(table.column(AT), what)
-    symbols = table.column(SYMBOL).to_pylist()
-    columns = [_numbers(table.column(name), name, what) for name in prices]
+    given = table_of(data, what, (AT, SYMBOL))
+    is_price = PRICE in given.column_names
+    names = (PRICE,) if is_price else OHLC
+    table = table_of(given, what, (AT, SYMBOL, *names))
+    columns = [numbers_in(table, name, what) for name in names] * (4 if is_price else 1)
+    instants, symbols = instants_in(table, AT, what).to_pylist(), names_in(table, SYMBOL, what).to_pylist()
     bars = []
     for row, (at, symbol, *values) in enumerate(zip(instants, symbols, *columns, strict=True)):
-        if not isinstance(symbol, str) or not symbol:
-            msg = f"row {row} of {what} has {shown(symbol)} for a symbol: give the contract's name"
+        if None in values:
+            continue
+        if at is None or not symbol:
+            msg = f"row {row} of {what} has no {AT if at is None else SYMBOL}: each price needs both"
             raise InvalidEvent(msg)
-        if None not in values:
-            bars.append(_bar(Bar(at, symbol, *values), row, what))
+        bars.append(_checked(Bar(at, symbol, *values), row, what))
     # A stable sort: what is given for one instant stays in its order.
     bars.sort(key=lambda bar: bar.at)
-    return _begun(bars, is_price=PRICE in names)
+    return _begun(bars, is_price=is_price)
 
 
-def _begun(bars: list[Bar], *, is_price: bool) -> list[Bar]:
-    last: dict[str, int] = {}
-    begun = []
-    for bar in bars:
-        begun.append(replace(bar, began_at=bar.at if is_price else last.get(bar.symbol)))
-        last[bar.symbol] = bar.at
-    return begun
-
-
-def _table(data: Any, what: str) -> Any:  # noqa: ANN401 - any library's frame
-    if hasattr(data, "__arrow_c_stream__"):
-        return arrow().table(data)
-    msg = f"{what} is a frame of pandas, polars or Arrow with {_EXPECTED}, not {shown(data)}"
-    raise InvalidEvent(msg)
-
-
-def _bar(bar: Bar, row: int, what: str) -> Bar:
+def _checked(bar: Bar, row: int, what: str) -> Bar:
     if not bar.low <= min(bar.open, bar.close) <= max(bar.open, bar.close) <= bar.high:
         msg = (
             f"row {row} of {what} ({bar.symbol} at {format_time(bar.at)}) has open {bar.open}, high {bar.high}, low "
@@ -110,45 +88,19 @@ def _bar(bar: Bar, row: int, what: str) -> Bar:
     return bar
 
 
-def _instants(column: Any, what: str) -> Sequence[int]:  # noqa: ANN401 - an array of Arrow's
-    """Return a column of instants in UNIX ns: timestamps with a zone, UNIX ns, or text with a zone."""
-    pa = arrow()
-    kind = column.type
-    if column.null_count:
-        msg = f"{column.null_count} rows of {what} have no {AT}: leave them out"
-        raise InvalidEvent(msg)
-    if pa.types.is_timestamp(kind):
-        if kind.tz is None:
-            msg = f"the instants in {what} have no zone: localize them, as in frame['{AT}'].dt.tz_localize('UTC')"
-            raise InvalidEvent(msg)
-        try:
-            values = column.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64()).to_pylist()
-        except pa.ArrowInvalid as e:
-            msg = f"{what} has instants outside of the years 1970 to 2199: {e}"
-            raise InvalidEvent(msg) from e
-        return [to_ns(value) for value in values]
-    if pa.types.is_date(kind):
-        msg = f"{what} has dates in place of instants: say when each bar ended, with a zone"
-        raise InvalidEvent(msg)
-    return [to_ns(value) for value in column.to_pylist()]
+def _begun(bars: Sequence[Bar], *, is_price: bool) -> list[Bar]:
+    last: dict[str, int] = {}
+    begun = []
+    for bar in bars:
+        begun.append(replace(bar, began_at=bar.at if is_price else last.get(bar.symbol)))
+        last[bar.symbol] = bar.at
+    return begun
 
 
-def _numbers(column: Any, name: str, what: str) -> list[Decimal | None]:  # noqa: ANN401 - an array of Arrow's
-    return [_number(value, name, row, what) for row, value in enumerate(column.to_pylist())]
-
-
-def _number(value: object, name: str, row: int, what: str) -> Decimal | None:
-    """Return a price as it is written; None for one that is missing."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    found = None
-    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool | datetime.date):
-        try:
-            # A float is what its shortest text says: 0.1 is meant where 0.1 was read.
-            found = Decimal(str(value))
-        except ArithmeticError:
-            found = None
-    if found is None or not found.is_finite():
-        msg = f"row {row} of {what} has {shown(value)} for {name}: give numbers, and none where a price is missing"
-        raise InvalidEvent(msg)
-    return found
+def usual_age(bars: Sequence[Bar]) -> int:
+    """Return how old a price of these may be, in ns: twice the usual time between a symbol's, and at least 10 s."""
+    instants: dict[str, list[int]] = {}
+    for bar in bars:
+        instants.setdefault(bar.symbol, []).append(bar.at)
+    gaps = [sorted(after - before for before, after in pairwise(each)) for each in instants.values()]
+    return max([STALE_AFTER_NS, *(2 * each[len(each) // 2] for each in gaps if each)])

@@ -10,11 +10,10 @@ from eventstore import StoreError
 from eventstore.clock import derived_from
 from eventstore.html import table_html
 from eventstore.trading import Allows
-from projections.analysis.arrays import array_of
-from projections.analysis.columns import Column, Exact, Kind, arrow_schema, exact_of
+from projections.analysis.columns import Column, Exact, Kind, exact_of
 from projections.analysis.frame import Frame
-from projections.analysis.libraries import arrow
 from projections.analysis.replay.differences import described
+from projections.analysis.row_batches import batches_of
 from projections.valuation import Status
 
 if TYPE_CHECKING:
@@ -173,12 +172,8 @@ def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def _frame(columns: Sequence[Column], rows: Sequence[Sequence[Any]], exact: Exact, title: str) -> Frame:
-    def batches() -> Iterator[Any]:
-        arrays = [array_of([row[n] for row in rows], column, exact) for n, column in enumerate(columns)]
-        yield arrow().RecordBatch.from_arrays(arrays, schema=arrow_schema(columns, exact))
-
-    return Frame(columns, batches, exact=exact, title=title)
+def _frame(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], exact: Exact, title: str) -> Frame:
+    return Frame(columns, lambda: batches_of(rows, columns, exact), exact=exact, title=title)
 
 
 def _divergence(found: Divergence) -> tuple[Any, ...]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from eventstore import InvalidEvent
 from eventstore.clock import NANOSECONDS, derived_from
+from projections.analysis.prices import ANY_DISTANCE
 from projections.analysis.replay.comparing import ReplayComparison
 from projections.analysis.replay.playback import Playback
 from projections.reading import tail
 from projections.risk.policies import Policies
 from projections.view import PartitionParked
+from projections.views.quotes.bounds import Bounds
 
 if TYPE_CHECKING:
     from eventstore import Record
@@ -56,7 +58,7 @@ class Course(Protocol):
 
 def playback_of(asked: Asked, position: int) -> Playback:
     """Return a playback that begins just after a position."""
-    return Playback(
+    playback = Playback(
         asked.reader,
         after=position,
         now=asked.time_at(position).now,
@@ -64,6 +66,11 @@ def playback_of(asked: Asked, position: int) -> Playback:
         views=asked.views,
         calendars=asked.calendars,
     )
+    if asked.stale_after is not None:
+        # What a user gives is a price, however far from the one before it.
+        playback.book.quotes.bounds.default = Bounds(stale_after=asked.stale_after, band=ANY_DISTANCE)
+        playback.book.rates.stale_after_ns = asked.stale_after
+    return playback
 
 
 class PlainCourse:

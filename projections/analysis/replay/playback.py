@@ -13,7 +13,8 @@ from projections.analysis.replay.differences import Differences
 from projections.analysis.replay.scratch import ReplayStore, ScratchJournal
 from projections.book import Book
 from projections.builtin import builtin_views
-from projections.fold import Fold, gc_disabled
+from projections.fold import Fold
+from projections.garbage import gc_disabled
 from projections.opening import snapshots_of
 
 if TYPE_CHECKING:

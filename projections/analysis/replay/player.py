@@ -24,6 +24,7 @@ from projections.reading import PAGE, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
     from types import TracebackType
     from typing import Self
 
@@ -78,6 +79,7 @@ class Replay:
         instead: Instead | None = None,
         prices: object = None,
         data: object = None,
+        stale_after: timedelta | int | None = None,
         progress: bool | None = None,
     ) -> None:
         """Prepare to play what lies in [start, stop) of `time`, "occurred" or "recorded"; the log may grow meanwhile.
@@ -85,11 +87,12 @@ class Replay:
         `store`: a reader, or the path of a data directory; None plays `data` alone. `account`: only this one's records
         and those of none. `policies` decide on what is played, as they do live. `without` and `instead` ask what would
         have been: see `compare`. `prices` (columns at, symbol, price) are observed as quotes at their time; so is
-        `data`, at whose next price orders of a strategy are filled as well. Raises InvalidEvent.
+        `data`, at whose next price orders of a strategy are filled as well; an `at` of a bar is its end. `stale_after`:
+        how old one of these may be, by default twice the usual time between them. Raises InvalidEvent.
         """
         self._asked = Asked.of(
             store, start, stop, account=account, time=time, views=views, calendars=calendars, policies=policies,
-            without=without, instead=instead, prices=prices, data=data,
+            without=without, instead=instead, prices=prices, data=data, stale_after=stale_after,
         )  # fmt: skip
         self.speed = speed
         self._progress = progress

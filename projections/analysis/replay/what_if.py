@@ -20,7 +20,7 @@ from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.limits.rates import KeptRates
 from projections.risk.limits.unjudged import UnjudgedLimits
 from projections.risk.limits.unpriced import UnpricedPositions
-from projections.risk.policies import ACTOR, Policies
+from projections.risk.policies import ACTOR, Policies, Policy
 from projections.risk.policies.appending import append_decision
 from projections.rules import shipped_rules
 
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
     from projections.analysis.replay.asked import Asked
     from projections.analysis.replay.bars import Bar
     from projections.analysis.replay.changes import Changes
-    from projections.risk.policies import Policy
     from projections.risk.policies.protocol import PendingDecision
     from projections.views.timers import Timer
 
-_NEED_QUOTES = (QuotesEvidence, KeptRates, UnjudgedLimits, UnpricedPositions)
+_NEED_QUOTES: tuple[type[Policy], ...] = (QuotesEvidence, KeptRates, UnjudgedLimits, UnpricedPositions)
 """Policies that decide on what is not in a log alone: quotes, rates, and that there are none."""
 ROUNDS_MAX = 1_000
 
@@ -91,7 +90,7 @@ class WhatIfCourse:
         self.playback = playback_of(asked, position)
         self._asked, self._changes, self._reader = asked, changes, reader
         # Those that are left out because they need quotes are known as well.
-        self._names = {rule.name for rule in (*rules_for(asked), *_NEED_QUOTES)}
+        self._names = {*(rule.name for rule in rules_for(asked)), *(rule.name for rule in _NEED_QUOTES)}
         self._begins = max(changes.begins, position + 1)
         # Both are played from the same beginning: what they know of prices is of what they have folded since.
         self._was = playback_of(asked, position)
