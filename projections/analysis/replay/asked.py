@@ -12,7 +12,7 @@ from eventstore import EventReader, InvalidEvent
 from eventstore.clock import GIVEN_MIN, duration_ns
 from eventstore.errors import shown
 from projections.analysis.replay.bars import Bar, bars_of, usual_age
-from projections.analysis.replay.changes import Changes
+from projections.analysis.replay.changes import AskedChanges
 from projections.analysis.replay.times import LogTime, axis_of, bounds_of, range_of
 from projections.analysis.sources import opened
 from projections.replay import only
@@ -47,7 +47,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     views: list[View[Any]]
     calendars: dict[str, Calendar]
     policies: tuple[Policy, ...] | None
-    changes: Changes | None
+    changes: AskedChanges | None
     bars: list[Bar]
     stale_after: int | None
     data: bool
@@ -80,7 +80,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         with ExitStack() as stack:
             reader = None if store is None else stack.enter_context(opened(store))
             first, until = (0, 0) if reader is None else range_of(reader, axis, since, before)
-            changes = None if reader is None or not is_what_if else Changes(reader, first, until, without, instead)
+            changes = None if reader is None or not is_what_if else AskedChanges(reader, first, until, without, instead)
             return cls(
                 reader=reader,
                 accounts=only(account),

@@ -32,7 +32,7 @@ Instead: TypeAlias = "Mapping[Place, InPlace | Sequence[InPlace]]"
 _HEX_DIGITS = 32
 
 
-class Changes:
+class AskedChanges:
     """What becomes of each record of a range: it stays, is left out, or other drafts stand in its place."""
 
     def __init__(

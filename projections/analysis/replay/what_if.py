@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from eventstore import EventReader, Record
     from projections.analysis.replay.asked import Asked
     from projections.analysis.replay.bars import Bar
-    from projections.analysis.replay.changes import Changes
+    from projections.analysis.replay.changes import AskedChanges
     from projections.risk.policies.protocol import PendingDecision
     from projections.views.timers import Timer
 
@@ -86,7 +86,7 @@ class WhatIfCourse:
     original, and was not recorded, is not decided in the changed history either.
     """
 
-    def __init__(self, asked: Asked, changes: Changes, reader: EventReader, position: int) -> None:
+    def __init__(self, asked: Asked, changes: AskedChanges, reader: EventReader, position: int) -> None:
         self.playback = playback_of(asked, position)
         self._asked, self._changes, self._reader = asked, changes, reader
         # Those that are left out because they need quotes are known as well.
