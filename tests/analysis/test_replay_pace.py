@@ -165,8 +165,9 @@ def test_an_interruption_stops_within_a_second_and_leaves_nothing_half_made(spee
     assert states(replay.book) == states(as_of(store))
 
 
-def test_interruptions_anywhere_lose_no_record() -> None:
-    for seed in rounds("interrupted replays", test=2, prove=100):
+@pytest.mark.parametrize("how", ["run", "step by step"])
+def test_interruptions_anywhere_lose_no_record(how: str) -> None:
+    for seed in rounds(f"interrupted replays, {how}", test=2, prove=100):
         store = random_store(seed, 300)
         replay = Replay(store)
         seen: list[int] = []
@@ -175,7 +176,7 @@ def test_interruptions_anywhere_lose_no_record() -> None:
             timer = threading.Timer(wait, signal.raise_signal, [signal.SIGINT])
             try:
                 timer.start()
-                replay.run()
+                list(replay) if how != "run" else replay.run()
                 time.sleep(0.05)
             except KeyboardInterrupt:
                 pass

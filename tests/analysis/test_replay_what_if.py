@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from eventstore import Batch, EventStore, InvalidEvent, ManualClock
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import (
+    ClockJumped,
     EnforcementRequested,
     LimitsSet,
     LockoutCleared,
@@ -201,6 +202,34 @@ def test_a_limit_that_was_not_there_is_put_beside_a_record() -> None:
     assert [(row["is"].split()[0], row["asked"]) for row in found][:2] == [("LimitsSet", True), ("LockoutSet", False)]
     with pytest.raises(InvalidEvent, match="LimitsSet requires an actor"):
         Replay(desk.store, instead={3: Batch("limits/A/daily-loss", limit, actor=" ")})
+
+
+def test_a_lockout_that_nobody_recorded_is_not_made_up_by_another_change() -> None:
+    desk = Desk()
+    desk.begin(limit="400")
+    fills = [desk.fill(quantity, price) for quantity, price in LOSING[:2]]
+    assert isinstance(fills[1].event, OrderFilled)
+    worse = replace(fills[1].event, price=Decimal(4_980))
+    report = compared(desk.store, instead={fills[1].position: worse})
+    assert (len(report), report.lockouts.to_arrow().num_rows) == (1, 0)
+    assert "decisions are not counted: by the log they would have been made in the original as well" in report.notes[0]
+
+
+def test_a_history_that_was_imported_later_has_no_clock_that_jumped() -> None:
+    desk = Desk()
+    desk.begin(limit="4000")
+    for quantity, price in LOSING:
+        desk.clock.advance(3_600 * SECOND)
+        desk.fill(quantity, price)
+    imported = Desk(desk.clock.now_ns() + 9 * 86_400 * SECOND)
+    for record in desk.store.read():
+        imported.store.append(record.stream, record.event, actor=record.actor, occurred_at=record.occurred_at)
+    fill = next(imported.store.read(types=(OrderFilled,)))
+    more = Batch("mark/-/x", Marked(name="x"))
+    replay = Replay(imported.store, calendars=CALENDAR, instead={fill.position: [fill, more]}).run()
+    assert replay.now < imported.clock.now_ns() - 86_400 * SECOND
+    assert not list(replay.store.read(types=(ClockJumped,)))
+    assert len(replay.compare()) == 1
 
 
 def test_what_a_person_decided_stays_whatever_changes() -> None:
