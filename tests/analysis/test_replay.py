@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from typing_extensions import override
 
 from eventstore import Event, EventStore, VersionConflict
 from eventstore.trading import (
@@ -21,7 +22,7 @@ from eventstore.trading import (
     Side,
     Verdict,
 )
-from projections import Book, Policies, as_of, steps
+from projections import Book, Decision, Policies, Policy, Trigger, as_of, steps
 from projections.analysis import Replay
 from projections.risk import Proposal, check, submit
 from projections.rules import shipped_rules
@@ -38,7 +39,7 @@ from tests.analysis.replaying import (
 from tests.proving import rounds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from eventstore import Record
 
@@ -249,3 +250,30 @@ def test_decisions_that_the_log_has_are_not_taken_twice() -> None:
     assert recorded
     replay = Replay(desk.store, policies=shipped_rules(), calendars=CALENDAR).run()
     assert [record.id for record in replay.store.read(types=(LockoutSet,))] == recorded
+
+
+class Once(Policy):
+    """Marks the first fill that it sees, and remembers that it has."""
+
+    name = "once"
+    types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
+
+    def __init__(self) -> None:
+        self.has_marked = False
+
+    @override
+    def decide(self, book: Book, trigger: Trigger) -> Iterable[Decision]:
+        if not self.has_marked:
+            self.has_marked = True
+            yield Decision((("mark/-/first", Marked(name=trigger.key)),))
+
+
+def test_policies_remember_nothing_of_another_replay() -> None:
+    store = trading_desk().store
+    once = Once()
+    replay = Replay(store, policies=[once]).run()
+    first = list(replay.store.read(types=(Marked,)))
+    assert len(first) == 1
+    assert list(replay.seek(0).run().store.read(types=(Marked,))) == first
+    assert not once.has_marked
+    assert Replay(store, policies=[once], without=()).run().compare().notes

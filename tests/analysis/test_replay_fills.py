@@ -128,7 +128,7 @@ def test_a_fill_is_whole_and_says_what_it_is() -> None:
     assert order is not None
     assert (order.status, str(order.cumulative), str(order.average_price)) == (OrderStatus.FILLED, "2", "102.0")
     assert order.broker_order_id == "replay-4"
-    assert "1 orders filled at the next price of the given bars" in repr(replay)
+    assert "orders filled at the next price of the given bars: 1" in repr(replay)
     assert replay.book.positions.get("A", "ES").quantity == 2
 
 

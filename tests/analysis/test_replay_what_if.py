@@ -128,7 +128,7 @@ def test_nothing_diverges_where_nothing_is_changed_on_the_demos_day(demo: EventS
     assert (report.first_divergence, len(report)) == (None, 0)
     assert {row["change"] for row in rows(report.lockouts)} == {"same"}
     # The day was played without ticks: what they would have led to is said, and left.
-    assert all("decisions are not counted" in note for note in report.notes)
+    assert all("decisions not counted" in note for note in report.notes)
     # The quotes of the moment are the only thing that the log does not have.
     assert {row["type"] for row in rows(report.kept)} == {"QuotesKept"}
     assert "decisions kept: decided from quotes" in repr(report) or "1 decision kept" in repr(report)
@@ -212,7 +212,9 @@ def test_a_lockout_that_nobody_recorded_is_not_made_up_by_another_change() -> No
     worse = replace(fills[1].event, price=Decimal(4_980))
     report = compared(desk.store, instead={fills[1].position: worse})
     assert (len(report), report.lockouts.to_arrow().num_rows) == (1, 0)
-    assert "decisions are not counted: by the log they would have been made in the original as well" in report.notes[0]
+    assert report.notes[0].startswith(
+        "decisions not counted: 2, which by the log would have been made in the original as"
+    )
 
 
 def test_a_history_that_was_imported_later_has_no_clock_that_jumped() -> None:
@@ -327,6 +329,14 @@ def test_a_report_reads_well() -> None:
         "change", "account", "rule_id", "scope", "allows", "set_at", "ended_at", "until", "revocable", "reason",
         "cause", "set_position", "end_position",
     ]  # fmt: skip
+
+
+def test_a_report_gives_exact_decimals_where_they_are_asked_for() -> None:
+    replay = Replay(policed_desk(LOSING).store, without=()).run()
+    assert replay.compare(exact=True).equity.to_arrow().column("balance_is").to_pylist() == [Decimal("48850.000000000")]
+    assert replay.compare(exact="text").equity.to_arrow().column("balance_is").to_pylist() == ["48850"]
+    with pytest.raises(InvalidEvent, match="exact is True, False or 'text'"):
+        replay.compare(exact="no")
 
 
 def test_what_the_records_hold_is_shown_and_not_run() -> None:

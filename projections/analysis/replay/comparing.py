@@ -10,7 +10,7 @@ from eventstore import StoreError
 from eventstore.clock import derived_from
 from eventstore.html import table_html
 from eventstore.trading import Allows
-from projections.analysis.columns import Column, Exact, Kind, exact_of
+from projections.analysis.columns import Column, Exact, Kind
 from projections.analysis.frame import Frame
 from projections.analysis.replay.differences import described
 from projections.analysis.row_batches import batches_of
@@ -91,7 +91,7 @@ class ReplayComparison:
         exact: Exact = False,
     ) -> ReplayComparison:
         """Compare two books as of an instant, the end of both histories."""
-        exact, found = exact_of(exact), list(divergences)
+        found = list(divergences)
         accounts = sorted({*was.accounts.known(), *now.accounts.known()})
         with derived_from(at):
             lockouts = list(_lockouts(was, now, accounts))

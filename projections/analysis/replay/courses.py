@@ -17,6 +17,7 @@ from projections.views.quotes.bounds import Bounds
 
 if TYPE_CHECKING:
     from eventstore import Record
+    from projections.analysis.columns import Exact
     from projections.analysis.replay.asked import Asked
     from projections.analysis.replay.bars import Bar
     from projections.book import Book
@@ -49,7 +50,7 @@ class Course(Protocol):
     def observe(self, bar: Bar) -> None:
         """Observe a bar's quote."""
 
-    def compare(self, position: int) -> ReplayComparison:
+    def compare(self, position: int, exact: Exact) -> ReplayComparison:
         """Return how the history that was played differs from the original up to a position."""
 
     def close(self) -> None:
@@ -118,7 +119,7 @@ class PlainCourse:
         self._observed[bar.symbol] = bar
         self.playback.observe(bar)
 
-    def compare(self, position: int) -> ReplayComparison:
+    def compare(self, position: int, exact: Exact) -> ReplayComparison:
         reader = self._asked.reader
         if reader is None:
             msg = "a replay of given bars alone has no original to compare with: give a store as well"
@@ -130,9 +131,8 @@ class PlainCourse:
             original.move(self.playback.clock.now_ns())
             for bar in self._observed.values():
                 original.observe(bar)
-            return ReplayComparison.of(
-                original.book, self.playback.book, self.playback.clock.now_ns(), self.playback.differences
-            )
+            now = self.playback.clock.now_ns()
+            return ReplayComparison.of(original.book, self.playback.book, now, self.playback.differences, exact=exact)
 
     def close(self) -> None:
         if self.policies is not None and self._is_begun:

@@ -13,6 +13,7 @@ from eventstore import Event, InvalidEvent
 from eventstore.arguments import position_of
 from eventstore.clock import NANOSECONDS, format_time
 from eventstore.errors import shown
+from projections.analysis.columns import exact_of
 from projections.analysis.progress import Progress
 from projections.analysis.replay.asked import Asked
 from projections.analysis.replay.courses import Course, PlainCourse
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from eventstore import EventStore, Record
     from eventstore.clock import Times
+    from projections.analysis.columns import Exact
     from projections.analysis.replay.bars import Bar
     from projections.analysis.replay.changes import Instead, Without
     from projections.analysis.replay.comparing import ReplayComparison
@@ -194,12 +196,13 @@ class Replay:
         self._begin(position)
         return self
 
-    def compare(self) -> ReplayComparison:
+    def compare(self, *, exact: Exact = False) -> ReplayComparison:
         """Return how what was played up to here differs from the original: records, lockouts and how it ended.
 
-        Raises InvalidEvent without a store: there is no original.
+        `exact`: how its frames give decimals, as those of `analysis` do. Raises InvalidEvent without a store: there is
+        no original.
         """
-        return self._course.compare(self.position)
+        return self._course.compare(self.position, exact_of(exact))
 
     def close(self) -> None:
         """Drop the replay's log and close what was opened for it; a second call does nothing."""
@@ -378,7 +381,7 @@ class Replay:
         where = f" at position {self.position} of {asked.first} to {asked.until}" if asked.reader is not None else ""
         late = f", {self._time.late} records late" if self._time.late else ""
         fills = (
-            "" if self._fills is None else f", {self._fills.filled} orders filled at the next price of the given bars"
+            "" if self._fills is None else f", orders filled at the next price of the given bars: {self._fills.filled}"
         )
         own = len(self._course.playback.journal.own)
         appended = f", {own} records of its own" if own else ""

@@ -26,6 +26,7 @@ from projections.rules import shipped_rules
 
 if TYPE_CHECKING:
     from eventstore import EventReader, Record
+    from projections.analysis.columns import Exact
     from projections.analysis.replay.asked import Asked
     from projections.analysis.replay.bars import Bar
     from projections.analysis.replay.changes import AskedChanges
@@ -264,7 +265,7 @@ class WhatIfCourse:
         for record in journal.own[before:]:
             playback.differences.appended(record, journal.taken, DECIDED)
 
-    def compare(self, position: int) -> ReplayComparison:
+    def compare(self, position: int, exact: Exact) -> ReplayComparison:
         del position  # both histories are there
         self._catch_up()
         return ReplayComparison.of(
@@ -274,14 +275,15 @@ class WhatIfCourse:
             self.playback.differences,
             kept=self._kept,
             notes=self._all_notes(),
+            exact=exact,
         )
 
     def _all_notes(self) -> list[str]:
         notes = list(self._notes)
         if self._not_counted:
             notes.append(
-                f"{self._not_counted} decisions are not counted: by the log they would have been made in the original "
-                "as well, where none was recorded"
+                f"decisions not counted: {self._not_counted}, which by the log would have been made in the original as "
+                "well, where none was recorded"
             )
         if self._policies is not None:
             notes += [f"in the changed history, {why}" for why in self._policies[1].why_stopped]
