@@ -24,7 +24,8 @@ from eventstore.trading import (
 )
 from projections import Book, as_of
 from projections.analysis import Replay
-from tests.analysis.replaying import BEGINS, SECOND, Desk, trading_desk
+from projections.rules import shipped_rules
+from tests.analysis.replaying import BEGINS, CALENDAR, SECOND, Desk, trading_desk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -295,7 +296,11 @@ def test_times_before_1990_are_played() -> None:
     replay = Replay(desk.store)
     assert seen(replay) == [1, 2, 3, 4]
     assert replay.book.positions.get("A", "ES").quantity == 1
-    assert seen(Replay(desk.store, "1989-06-01T00:00:03Z")) == [3, 4]
+    for time in ("occurred", "recorded"):
+        assert seen(Replay(desk.store, "1989-06-01T00:00:03Z", time=time)) == [3, 4]
+    policed = Replay(desk.store, policies=shipped_rules(), calendars=CALENDAR).run()
+    assert policed.book.lockouts.active("A", policed.now) == ()
+    assert len(Replay(desk.store, calendars=CALENDAR, without=[4]).run().compare()) == 1
 
 
 def test_an_account_that_is_reopened_in_the_range_begins_again() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventstore import InvalidEvent
-from eventstore.clock import NANOSECONDS, format_time, to_ns
+from eventstore.clock import NANOSECONDS, derived_times, format_time, to_ns
 from eventstore.errors import shown
 from projections.analysis.sources import AXES, RECORDED
 
@@ -75,8 +75,9 @@ def range_of(reader: EventReader, axis: str, start: int | None, stop: int | None
     if start is None and stop is None:
         return 0, head
     if axis == RECORDED:
-        first = 0 if start is None else reader.position_at(max(start - 1, 0))
-        last = head if stop is None else reader.position_at(max(stop - 1, 0))
+        with derived_times():
+            first = 0 if start is None else reader.position_at(max(start - 1, 0))
+            last = head if stop is None else reader.position_at(max(stop - 1, 0))
         return min(first, head), min(last, head)
     first, last, time = 0, 0, LogTime(axis)
     for page in reader.rows(("occurred_at", "recorded_at"), until=head):

@@ -299,6 +299,7 @@ class WhatIfCourse:
 def _events_of(pending: PendingDecision) -> dict[bytes, bytes]:
     """Return the data of a decision's events, by the ids that they have once recorded."""
     found: dict[bytes, Any] = {}
-    for (stream, event), key in zip(pending.decision.events, pending.keys, strict=True):
-        found[keyed_id(stream, key)] = encode(event)[1]
+    with derived_from(pending.trigger.at):
+        for (stream, event), key in zip(pending.decision.events, pending.keys, strict=True):
+            found[keyed_id(stream, key)] = encode(event)[1]
     return found
