@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time as real_time
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from typing_extensions import override
 
 from eventstore import Event, InvalidEvent
 from eventstore.arguments import position_of
-from eventstore.clock import NANOSECONDS, format_time
+from eventstore.clock import format_time
 from eventstore.errors import shown
 from projections.analysis.columns import exact_of
 from projections.analysis.progress import Progress
@@ -20,6 +18,7 @@ from projections.analysis.replay.courses import Course, PlainCourse
 from projections.analysis.replay.fills import NextPriceFills
 from projections.analysis.replay.handlers import Handlers, place_of
 from projections.analysis.replay.interruptions import Interruptions
+from projections.analysis.replay.pace import PausedError, ReplayPace
 from projections.analysis.replay.what_if import WhatIfCourse
 from projections.reading import PAGE, tail
 
@@ -45,12 +44,7 @@ if TYPE_CHECKING:
 
 APPENDED_MAX = 100_000
 """How many records handlers may cause at one record, before it is taken for an endless chain."""
-SLICE_SECONDS = 0.1
 H = TypeVar("H", bound="Callable[..., object]")
-
-
-class _PausedError(Exception):
-    """Somebody paused while the next record was waited for."""
 
 
 class Replay:
@@ -61,8 +55,13 @@ class Replay:
     calling anybody. `book` is live: what a strategy or policies append to it goes into the replay's own log, is folded,
     and is given to handlers in its turn. The source is only read. Two replays of one range are the same.
 
-    `clock` says the time of the record that is played, and moves between records where a timer of the book ends.
-    `speed` 0 plays as fast as possible, 1 in real time, 60 sixty times as fast.
+    `now` is the time of the record that is played, and moves between records where a timer of the book ends. `speed` 0
+    plays as fast as possible, 1 in real time, 60 sixty times as fast.
+
+    What if: with `without` or `instead` the book is that of a changed history, beside the original. The policies, by
+    default the shipped ones, are evaluated on both. A recorded decision that the log leads to is there only if the
+    changed history leads to it as well, and new ones are appended; what a person or a broker has done stays. What was
+    decided from quotes, which no log has, is kept and marked, unless `prices` has them.
     """
 
     def __init__(
@@ -87,19 +86,20 @@ class Replay:
         """Prepare to play what lies in [start, stop) of `time`, "occurred" or "recorded"; the log may grow meanwhile.
 
         `store`: a reader, or the path of a data directory; None plays `data` alone. `account`: only this one's records
-        and those of none. `policies` decide on what is played, as they do live. `without` and `instead` ask what would
-        have been: see `compare`. `prices` (columns at, symbol, price) are observed as quotes at their time; so is
-        `data`, at whose next price orders of a strategy are filled as well; an `at` of a bar is its end. `stale_after`:
-        how old one of these may be, by default twice the usual time between them. Raises InvalidEvent.
+        and those of none. `policies` decide on what is played, as they do live. `without`: records that are left out,
+        by log position, id, stream, prefix, or f(record) -> bool. `instead`: a mapping of a record to an event in its
+        place, a Batch for another stream, or several of them. `prices` (columns at, symbol, price) are observed as
+        quotes at their time; so is `data`, at whose next price a strategy's orders are filled as well: prices, or bars
+        (at, symbol, open, high, low, close; `at` is the end). `stale_after`: how old one of these may be, by default
+        twice the usual time between them. Raises InvalidEvent.
         """
         self._asked = Asked.of(
             store, start, stop, account=account, time=time, views=views, calendars=calendars, policies=policies,
             without=without, instead=instead, prices=prices, data=data, stale_after=stale_after,
         )  # fmt: skip
-        self.speed = speed
+        self._pace = ReplayPace(speed)
         self._progress = progress
         self._handlers = Handlers()
-        self._pause = threading.Event()
         self._is_playing = False
         self._interruptions = Interruptions()
         self._begin(self._asked.first)
@@ -129,13 +129,11 @@ class Replay:
     @property
     def speed(self) -> float:
         """How much faster than real time it plays; 0 as fast as possible. It may be set while it plays."""
-        return self._speed
+        return self._pace.speed
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        _check_speed(speed)
-        self._speed = float(speed)
-        self._anchor: tuple[float, int] | None = None
+        self._pace.set_speed(speed)
 
     # What is called
 
@@ -170,13 +168,13 @@ class Replay:
             for number, _ in enumerate(self._play(single=False)):
                 if number % 64 == 0:
                     shown_progress.at(self.position - self._asked.first)
-                if self._pause.is_set():
+                if self._pace.is_paused:
                     break
         return self
 
     def pause(self) -> None:
         """Let `run` return after the present record: from a handler, or from another thread."""
-        self._pause.set()
+        self._pace.pause()
 
     def __iter__(self) -> Iterator[tuple[Record, Book]]:
         """Play step by step: yield each record, appended ones included, once its handlers have been called."""
@@ -213,7 +211,6 @@ class Replay:
 
     def _begin(self, position: int) -> None:
         asked = self._asked
-        self._anchor = None
         self._course = _course_of(asked, position)
         self._fills = NextPriceFills(self._course.playback.book) if asked.data else None
         self._time = asked.time_at(position)
@@ -229,14 +226,14 @@ class Replay:
 
     def _check_idle(self) -> None:
         if self._is_playing:
-            msg = "this replay is being played: a handler cannot play it or seek; pause it, and go on after run"
+            msg = "this replay is being played: a handler cannot play it or seek; pause it, and continue after run"
             raise InvalidEvent(msg)
 
     def _play(self, *, single: bool) -> Iterator[tuple[Record, Book]]:
         """Play on from where it is. `single`: every record is yielded; else only those that somebody asked for."""
         self._check_idle()
-        self._is_playing, self._anchor = True, None
-        self._pause.clear()
+        self._is_playing = True
+        self._pace.resume()
         try:
             self._course.begin()
             # An interruption may have left what is not folded, or not given.
@@ -246,7 +243,7 @@ class Replay:
             while (record := next(records, None)) is not None:
                 yield from self._step(record, records, single=single)
             yield from self._pass(self._last_instant())
-        except _PausedError:
+        except PausedError:
             return
         finally:
             self._is_playing = self._interruptions.wait = False
@@ -277,7 +274,7 @@ class Replay:
         return (
             isinstance(course, PlainCourse)
             and course.policies is None
-            and not self._speed
+            and not self._pace.speed
             and self._next_bar >= len(self._bars)
             and not course.playback.book.partitions("timers")
         )
@@ -312,11 +309,11 @@ class Replay:
     def _pass_time(self, until: int, record: Record | None = None) -> Iterator[tuple[Record, Book]]:
         course = self._course
         while (instant := course.next_instant(until)) is not None:
-            self._wait(instant)
+            self._pace.wait(self.now, instant)
             for timer in course.pass_to(instant):
                 self._handlers.call_timers(timer, self.book)
             yield from self._give()
-        self._wait(until)
+        self._pace.wait(self.now, until)
         course.arrive(until, record)
         yield from self._give()
 
@@ -357,17 +354,6 @@ class Replay:
                 book.stay()
             yield record, book
 
-    def _wait(self, instant: int) -> None:
-        """Wait in real time until an instant of virtual time has come, at the present speed."""
-        while self._speed:
-            began, began_at = self._anchor = self._anchor or (real_time.monotonic(), self.now)
-            left = began + (instant - began_at) / NANOSECONDS / self._speed - real_time.monotonic()
-            # In slices: a pause, and another speed, count at once.
-            if left > 0 and self._pause.wait(min(left, SLICE_SECONDS)):
-                raise _PausedError
-            if left <= 0:
-                return
-
     def __enter__(self) -> Self:
         return self
 
@@ -392,9 +378,3 @@ def _course_of(asked: Asked, position: int) -> Course:
     if asked.changes is not None and asked.reader is not None:
         return WhatIfCourse(asked, asked.changes, asked.reader, position)
     return PlainCourse(asked, position)
-
-
-def _check_speed(given: object) -> None:
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given < float("inf"):
-        msg = f"speed is a number, 0 for as fast as possible, 1 for real time, not {shown(given)}"
-        raise InvalidEvent(msg)
