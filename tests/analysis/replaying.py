@@ -123,7 +123,7 @@ LOSING = [(1, "5000"), (-1, "4990"), (1, "4990"), (-1, "4978"), (1, "5000"), (-1
 
 
 def compared(store: EventReader, **options: Any) -> ReplayComparison:  # noqa: ANN401 - those of Replay
-    return Replay(store, calendars=CALENDAR, **options).run().compare()
+    return Replay(store, **{"calendars": CALENDAR, **options}).run().compare()
 
 
 def rows(frame: Frame) -> list[dict[str, Any]]:

@@ -28,13 +28,14 @@ def example() -> ModuleType:
     return module
 
 
-def test_it_runs_as_a_program(tmp_path: Path) -> None:
+def test_it_runs_as_a_program_and_ends_with_a_report(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, PLACE], cwd=tmp_path, check=True, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+        [sys.executable, PLACE, "report.html"], cwd=tmp_path, check=True, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
     )
     assert "filled by the replay at the next price of the given bars, not by a market" in done.stdout
     assert "position at the end 0" in done.stdout
-    assert not list(tmp_path.iterdir())
+    assert [each.name for each in tmp_path.iterdir()] == ["report.html"]
+    assert "Report of SIM" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def plain(example: ModuleType, frame: object) -> tuple[list[tuple[str, Decimal]], Decimal]:

@@ -347,6 +347,7 @@ def test_a_path_is_opened_read_only_and_closed(tmp_path: Path) -> None:
     with Replay(tmp_path / "data") as replay:
         assert seen(replay) == [1]
         assert isinstance(replay.store, EventStore)
+    replay.close()
     with pytest.raises(eventstore.ReadOnly):
         replay.book.append("mark/-/x", Marked(name="y"))
     with pytest.raises(eventstore.StoreError):

@@ -18,10 +18,13 @@ from eventstore.trading import (
 )
 from projections import open as open_book
 from projections.analysis import Replay
+from projections.risk import programs
 from tests.analysis.replaying import (
     BEGINS,
     CALENDAR,
     LOSING,
+    SECOND,
+    Desk,
     compared,
     policed_desk,
     random_store,
@@ -131,6 +134,27 @@ def test_a_replacement_is_the_record_to_all_that_refers_to_it() -> None:
     assert seen == [3]
     assert replay.book.positions.get("A", "ES").quantity == 0
     assert str(replay.compare().first_divergence).startswith(f"at position {fill.position}: OrderFilled")
+
+
+def test_another_program_in_the_place_of_an_account() -> None:
+    desk = Desk()
+    desk.begin()
+    desk.clock.advance(3_600 * SECOND)
+    for quantity, price in LOSING:
+        desk.fill(2 * quantity, price)
+    opened = next(desk.store.read(types=(AccountOpened,)))
+    program = programs.load("topstep-combine-50k", "A")
+    with open_book(Desk(opened.recorded_at).store) as book:
+        settings = program.apply(book, "kim@risk-desk")
+    report = compared(desk.store, instead={opened.position: settings}, calendars=program.calendars)
+    limits = [row["rule_id"] for row in rows(report.headroom) if row["limit_was"] is None]
+    assert "trailing-drawdown" in limits
+    assert [(row["change"], row["rule_id"]) for row in rows(report.lockouts)] == [
+        ("would have been", "trailing-drawdown")
+    ]
+    (equity,) = rows(report.equity)
+    assert (equity["balance_was"], equity["balance_is"]) == (47_700, 47_700)
+    assert equity["floor_is"] is not None
 
 
 def test_a_changed_part_of_a_range_leaves_what_is_before_as_it_was() -> None:

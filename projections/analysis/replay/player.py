@@ -190,8 +190,9 @@ class Replay:
             msg = f"position {shown(position)} is not in what is played, {first} to {until}: seek one of these"
             raise InvalidEvent(msg)
         self._check_idle()
-        self._course.close()
+        before = self._course
         self._begin(position)
+        before.close()
         return self
 
     def compare(self, *, exact: Exact = False) -> ReplayComparison:
