@@ -30,7 +30,12 @@ def example() -> ModuleType:
 
 def test_it_runs_as_a_program_and_ends_with_a_report(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, PLACE, "report.html"], cwd=tmp_path, check=True, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+        [sys.executable, PLACE, "report.html"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
     )
     assert "filled by the replay at the next price of the given bars, not by a market" in done.stdout
     assert "position at the end 0" in done.stdout
