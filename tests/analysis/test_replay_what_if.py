@@ -346,9 +346,16 @@ def test_what_the_records_hold_is_shown_and_not_run() -> None:
     assert "<script>" not in report._repr_html_()
 
 
-def test_seek_plays_the_changes_of_what_follows() -> None:
-    desk = trading_desk(4)
-    replay = Replay(desk.store, without=[10])
-    replay.seek(8).run()
-    assert len(replay.compare()) == 1
-    assert replay.position == 10
+def test_seek_keeps_the_changes_before_and_after_a_position() -> None:
+    desk = policed_desk(LOSING, limit="1000")
+    head = desk.store.head()
+    limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "400", "revocable": False})
+    replay = Replay(desk.store, calendars=CALENDAR, instead={the_limit(desk): limit}, speed=0.001)
+    replay.on(LockoutSet, lambda *_: pytest.fail("called"))
+    expected = with_limit(desk, "400")
+    for position in (head, the_limit(desk) - 1, head):
+        replay.seek(position)
+        assert (replay.position, replay.speed) == (position, 0.001)
+        changes = [row["change"] for row in rows(replay.compare().lockouts)]
+        assert changes == ([] if position < head else ["would not have been", "would have been"])
+    assert repr(replay.compare()) == repr(expected)

@@ -183,17 +183,30 @@ class Replay:
     def seek(self, position: int) -> Self:
         """Go to just after a position of the source's log, without calling handlers; what they appended is dropped.
 
-        Raises InvalidEvent for a position outside of the range that is played.
+        Past a change that was asked for, what follows from it is played again. Raises InvalidEvent for a position
+        outside of the range that is played.
         """
         first, until = self._asked.first, self._asked.until
         if not first <= position_of("position", position) <= until:
             msg = f"position {shown(position)} is not in what is played, {first} to {until}: seek one of these"
             raise InvalidEvent(msg)
         self._check_idle()
-        before = self._course
-        self._begin(position)
+        before, changes = self._course, self._asked.changes
+        is_past_change = changes is not None and position >= changes.begins
+        self._begin(first if is_past_change else position)
         before.close()
+        if is_past_change:
+            self._play_silently(position)
         return self
+
+    def _play_silently(self, until: int) -> None:
+        handlers, speed = self._handlers, self.speed
+        self._handlers, self.speed = Handlers(), 0
+        try:
+            for _ in self._play(single=True, until=until):
+                pass
+        finally:
+            self._handlers, self.speed = handlers, speed
 
     def compare(self, *, exact: Exact = False) -> ReplayComparison:
         """Return how what was played up to here differs from the original: records, lockouts and how it ended.
@@ -219,19 +232,22 @@ class Replay:
         self._bars = [bar for bar in asked.bars if position == asked.first or bar.at > now]
         self._next_bar = 0
 
-    def _read(self, after: int) -> Iterator[Record]:
+    def _read(self, after: int, until: int) -> Iterator[Record]:
         asked = self._asked
-        if asked.reader is None or after >= asked.until:
+        if asked.reader is None or after >= until:
             return iter(())
-        return itertools.chain.from_iterable(tail(asked.reader, after, asked.until, asked.accounts))
+        return itertools.chain.from_iterable(tail(asked.reader, after, until, asked.accounts))
 
     def _check_idle(self) -> None:
         if self._is_playing:
             msg = "this replay is being played: a handler cannot play it or seek; pause it, and continue after run"
             raise InvalidEvent(msg)
 
-    def _play(self, *, single: bool) -> Iterator[tuple[Record, Book]]:
-        """Play on from where it is. `single`: every record is yielded; else only those that somebody asked for."""
+    def _play(self, *, single: bool, until: int | None = None) -> Iterator[tuple[Record, Book]]:
+        """Play on from where it is, to the end or up to a position of the source's.
+
+        `single`: every record is yielded; else only those that somebody asked for.
+        """
         self._check_idle()
         self._is_playing = True
         self._pace.resume()
@@ -240,10 +256,11 @@ class Replay:
             # An interruption may have left what is not folded, or not given.
             self._course.playback.book.repair()
             yield from self._give()
-            records = self._read(self.position)
+            records = self._read(self.position, self._asked.until if until is None else until)
             while (record := next(records, None)) is not None:
                 yield from self._step(record, records, single=single)
-            yield from self._pass(self._last_instant())
+            if until is None:
+                yield from self._pass(self._last_instant())
         except PausedError:
             return
         finally:
