@@ -22,4 +22,34 @@ from projections.analysis.simple_accounts import SimpleFills, simple_fills
 from projections.analysis.sql import QueryResult, sql
 from projections.analysis.with_prices import Joined, with_prices
 
-__all__ = ["Divergence", "EventSet", "Frame", "Joined", "Kind", "QueryFailed", "QueryResult", "Replay", "ReplayComparison", "Returns", "SimpleFills", "asof", "days", "equity", "events", "fills", "headroom", "history", "lockouts", "orders", "plot", "positions", "report", "returns", "round_trips", "simple_fills", "sql", "vectorised", "with_prices"]
+__all__ = [
+    "Divergence",
+    "EventSet",
+    "Frame",
+    "Joined",
+    "Kind",
+    "QueryFailed",
+    "QueryResult",
+    "Replay",
+    "ReplayComparison",
+    "Returns",
+    "SimpleFills",
+    "asof",
+    "days",
+    "equity",
+    "events",
+    "fills",
+    "headroom",
+    "history",
+    "lockouts",
+    "orders",
+    "plot",
+    "positions",
+    "report",
+    "returns",
+    "round_trips",
+    "simple_fills",
+    "sql",
+    "vectorised",
+    "with_prices",
+]

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.streams import SEPARATOR
 from projections.analysis.folding import accounts_in, folded, strategies_of
-from projections.analysis.keeping import History, Keep, KeptExecutionsView, KeptHoldings, KeptLedger, KeptState, trades
+from projections.analysis.keeping import (
+    Keep,
+    KeptExecutionsView,
+    KeptHistory,
+    KeptHoldings,
+    KeptLedger,
+    KeptState,
+    trades,
+)
 from projections.analysis.tags import of_day, of_stream, tags_of, together
 from projections.decimals import ZERO
 from projections.views.accounts import AccountsView, account_rates
@@ -28,7 +36,7 @@ if TYPE_CHECKING:
     from projections.views.executions.trip import RoundTrip
 
 
-class Terms(NamedTuple):
+class TermsInForce(NamedTuple):
     """What a point of a contract is worth: the money per unit, None if unknown, and in which currency."""
 
     symbol: str
@@ -39,7 +47,7 @@ class Terms(NamedTuple):
 class TripResult(NamedTuple):
     """What a round trip made, in its contract's currency, None if unknown; `others` are fees in other currencies."""
 
-    terms: Terms
+    terms: TermsInForce
     gross: Decimal | None
     fees: Decimal
     net: Decimal | None
@@ -55,11 +63,11 @@ class Executions:
         self.account, self.state = account, state
         self.rates: Rates = account_rates(book, account)
         self._tags, self._strategies = tags, strategies
-        self._terms: dict[str, Terms] = {}
+        self._terms: dict[str, TermsInForce] = {}
         self._dates: dict[str, date] = {}
 
     @property
-    def history(self) -> History:
+    def history(self) -> KeptHistory:
         """What the live state would have let go."""
         return self.state.history
 
@@ -87,15 +95,15 @@ class Executions:
                 kinds.append(each.kind.value)
         return found
 
-    def terms(self, key: str) -> Terms:
+    def terms(self, key: str) -> TermsInForce:
         """Return what a point was worth under a key of the ledger, with the contract's symbol as it is now."""
         known = self._terms.get(key)
         if known is None:
             symbol, _, currency, multiplier = self.rates.of_key(key)
-            known = self._terms[key] = Terms(self.rates.symbol(symbol), currency, multiplier)
+            known = self._terms[key] = TermsInForce(self.rates.symbol(symbol), currency, multiplier)
         return known
 
-    def terms_of(self, item: Item) -> Terms:
+    def terms_of(self, item: Item) -> TermsInForce:
         """Return what a point of a trade's contract was worth then."""
         return self.terms(ledger_key(key_of(item), item.terms))
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from projections.analysis.columns import Exact
     from projections.analysis.executions import Executions
     from projections.analysis.folding import Choice
-    from projections.analysis.keeping import Report
+    from projections.analysis.keeping import KeptReport
     from projections.analysis.sources import Selection, Source
     from projections.views.executions.items import Item
 
@@ -275,7 +275,7 @@ def _reports_of(executions: Executions, selection: Selection, choice: Choice) ->
             )
 
 
-def _is_reported_within(report: Report, log_position: int, selection: Selection) -> bool:
+def _is_reported_within(report: KeptReport, log_position: int, selection: Selection) -> bool:
     first, last = selection.occurred
     at = report.occurred_at
     return log_position > selection.after and (first is None or first <= at) and (last is None or at < last)

@@ -51,7 +51,7 @@ class Keep(enum.IntEnum):
     """All reports of executions."""
 
 
-class Report(NamedTuple):
+class KeptReport(NamedTuple):
     """A report of an execution as it was recorded; times in UNIX ns."""
 
     event: OrderFilled | TradeExecuted
@@ -160,7 +160,7 @@ class KeptLedger(PnlLedger):
         self.gone = {}
 
 
-class History:
+class KeptHistory:
     """What an account's live state lets go.
 
     `trips` are the round trips that ended before the state's last 100, `trip_items` the items of these and of the
@@ -174,7 +174,7 @@ class History:
         self.trips: list[RoundTrip] = []
         self.trip_items: list[TripItems] = []
         self.open_items: dict[str, OpenItems] = {}
-        self.reports: dict[int, Report] = {}
+        self.reports: dict[int, KeptReport] = {}
         self.same_as: dict[int, int] = {}
         self.tags: dict[int, tuple[str, ...]] = {}
 
@@ -194,7 +194,7 @@ class History:
 class KeptState(ExecutionsState):
     """One account, and its history."""
 
-    history: History = msgspec.field(default_factory=History)
+    history: KeptHistory = msgspec.field(default_factory=KeptHistory)
 
     @override
     def take_fixed(self, key: str, items: Sequence[Item], trips: Sequence[RoundTrip]) -> None:
@@ -250,7 +250,7 @@ class KeptExecutionsView(ExecutionsView):
             trip_seconds=usual.trip_seconds,
             # Without steps nothing is added to what is realized.
             ledger=KeptLedger(keeps_steps=keeps_realized, keeps_realized=keeps_realized),
-            history=History(self._keep),
+            history=KeptHistory(self._keep),
         )
 
     @override
@@ -297,7 +297,7 @@ class KeptExecutionsView(ExecutionsView):
         assert isinstance(state, KeptState), "the states of this view are its own"
         super().apply_page(state, self._noted(state.history, pairs) if self._is_noting else pairs, apply)
 
-    def _noted(self, history: History, pairs: Iterator[tuple[Any, Record]]) -> Iterator[tuple[Any, Record]]:
+    def _noted(self, history: KeptHistory, pairs: Iterator[tuple[Any, Record]]) -> Iterator[tuple[Any, Record]]:
         """Yield what is folded, after noting what a frame needs of the reports themselves."""
         reports, tags = history.reports, self._tags
         keeps_reports = self._keep >= Keep.FILLS
@@ -305,7 +305,7 @@ class KeptExecutionsView(ExecutionsView):
             event, record = pair
             if event.__class__ in _REPORTS:
                 if keeps_reports:
-                    reports[record.position] = Report(event, record.occurred_at, record.recorded_at, record.stream)
+                    reports[record.position] = KeptReport(event, record.occurred_at, record.recorded_at, record.stream)
                 if tags and (found := of_record(tags, record)):
                     history.tags[record.position] = found
             yield pair

@@ -167,7 +167,13 @@ def test_no_more_than_two_pages_are_read_before_the_first_batch_is_used(monkeypa
 
 def test_the_next_page_is_worked_on_while_a_result_is_used() -> None:
     second = threading.Event()
-    results = ahead(lambda number: number == 0 or second.set(), iter(range(3)))
+
+    def work(number: int) -> int:
+        if number:
+            second.set()
+        return number
+
+    results = ahead(work, iter(range(3)))
     next(results)
     assert second.wait(10)
     results.close()  # type: ignore[attr-defined] # a generator
