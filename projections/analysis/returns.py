@@ -71,11 +71,15 @@ class Returns(Frame):
 
 
 class Flow(NamedTuple):
-    """What came into an account at an instant from outside, by currency; `begins`: the account began there."""
+    """What came into an account at an instant from outside, by currency.
+
+    `begins`: the account began there; `begins_again`: it was reopened, and had a life before.
+    """
 
     at: int
     amounts: dict[str | None, Decimal]
     begins: bool
+    begins_again: bool = False
 
 
 class Worth(NamedTuple):
@@ -107,9 +111,10 @@ def returns(
     """Return an account's returns, a row for each trading day, or for each `every`: exact, and time-weighted.
 
     `return` is what the account's equity became in the period, over what it was, less 1. Deposits, withdrawals,
-    transfers and payouts are taken out: at each, the period is divided, and the returns of its parts are multiplied.
+    transfers and payouts are taken out: at each, and where the account was reopened, the period is divided, and the
+    returns of its parts are multiplied.
     `begin` is the equity at the end of the period before, or what the account began with; `flows` is what came from
-    outside in the period, `end` the equity at its end, all in the account's own currency.
+    outside in the period, with what a reopening changed, `end` the equity at its end, all in the account's own currency.
 
     Where an equity that this takes is not KNOWN, also one just before a flow, `return` is null and `why` says what is
     missing: give `prices`, and `stale_after` for how long one holds (see `equity`). It is also null where there was no
@@ -151,7 +156,8 @@ def _rows(asked: Question) -> Iterator[tuple[Any, ...]]:
         # The last period before the range is only what the first one of it begins with.
         base = 0 if start is None or periods[0].at >= start else periods[0].at
         flows = [each for each in _flows(reader, asked, periods[-1].at) if each.at > base]
-        stops = {each.at for each in periods} | {flow.at if flow.begins else flow.at - 1 for flow in flows}
+        stops = {each.at for each in periods} | {flow.at for flow in flows if flow.begins}
+        stops |= {flow.at - 1 for flow in flows if flow.begins_again or not flow.begins}
         worths: dict[int, Worth] = {}
         converted: dict[int, Worth] = {}
         flow_at = {flow.at - 1: flow for flow in flows if not flow.begins}
@@ -197,8 +203,9 @@ def _flows(reader: EventReader, asked: Question, until: int) -> Iterator[Flow]:
                 amounts[event.currency] = amounts.get(event.currency, ZERO) + received(event)
                 found[at] = known._replace(amounts=amounts)
             continue
+        begins_again = known.begins_again or (is_open and isinstance(event, AccountReopened))
         is_open = True
-        found[at] = known._replace(begins=True)
+        found[at] = known._replace(begins=True, begins_again=begins_again)
     yield from (found[at] for at in sorted(found))
 
 
@@ -258,9 +265,16 @@ class _Chain:
         self.flows += flow.equity or ZERO
 
     def begin_at(self, worth: Worth) -> None:
-        """Begin with what an account was opened with: what it had before was another life."""
+        """Begin with what an account was opened with: what it had before is not of it."""
         if not self.begin.exists:
             self.begin = worth
+        self._base = worth
+
+    def begin_again(self, before: Worth, worth: Worth) -> None:
+        """End a life, and begin the next with what the account was reopened with: the difference is from outside."""
+        self.end(before)
+        if before.equity is not None and worth.equity is not None:
+            self.flows += worth.equity - before.equity
         self._base = worth
 
     @property
@@ -285,7 +299,9 @@ def _chained(
         upto = bisect_right(flows, period.at, key=_time)
         with decimal.localcontext(FIXED):
             for flow in flows[done:upto]:
-                if flow.begins:
+                if flow.begins_again:
+                    chain.begin_again(worths[flow.at - 1], worths[flow.at])
+                elif flow.begins:
                     chain.begin_at(worths[flow.at])
                 else:
                     chain.flow(worths[flow.at - 1], converted[flow.at])

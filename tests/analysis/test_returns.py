@@ -184,7 +184,18 @@ def test_a_reopened_account_begins_again() -> None:
     reopened = AccountReopened(starting_balance=Decimal(500), currency="USD", reason="again")
     scene.add("account/A/-", reopened, at("12:00:00"))
     scene.cash("14:00:00", 50, CashKind.INTEREST)
-    assert returns_of(scene) == [Decimal("0.1")]
+    (day,) = days_of(scene)
+    # What the first life made is not forgotten, nor is what was taken out a loss.
+    assert Decimal(day["return"]) == Decimal("1.1") * Decimal("1.1") - 1
+    assert [Decimal(day[name]) for name in ("begin", "flows", "end")] == [1_000, -600, 550]
+
+
+def test_a_loss_of_before_a_reopening_is_in_the_day_s_return() -> None:
+    scene = Scene(balance=1_000)
+    scene.cash("10:00:00", 900, CashKind.FEE)
+    reopened = AccountReopened(starting_balance=Decimal(1_000), currency="USD", reason="again")
+    scene.add("account/A/-", reopened, at("12:00:00"))
+    assert returns_of(scene) == [Decimal("-0.9")]
 
 
 def test_trading_days_are_those_of_the_account_or_the_calendar() -> None:
