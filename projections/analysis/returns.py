@@ -114,7 +114,8 @@ def returns(
     transfers and payouts are taken out: at each, and where the account was reopened, the period is divided, and the
     returns of its parts are multiplied.
     `begin` is the equity at the end of the period before, or what the account began with; `flows` is what came from
-    outside in the period, with what a reopening changed, `end` the equity at its end, all in the account's own currency.
+    outside in the period, with what a reopening changed, and `end` the equity at its end, all in the account's own
+    currency.
 
     Where an equity that this takes is not KNOWN, also one just before a flow, `return` is null and `why` says what is
     missing: give `prices`, and `stale_after` for how long one holds (see `equity`). It is also null where there was no
