@@ -9,7 +9,7 @@ from projections.analysis.arrays import array_of
 from projections.analysis.columns import TEXT_DECIMALS, Column, arrow_schema
 from projections.analysis.fill_columns import encoded, fill_columns
 from projections.analysis.folding import rounded, strategies_of
-from projections.analysis.libraries import arrow, library
+from projections.analysis.libraries import arrow, compute, library
 from projections.analysis.simple_accounts import accounts_of, simple_table, without
 from projections.analysis.tags import tags_of
 from projections.analysis.trips import Trips, trips_of
@@ -50,7 +50,7 @@ def simple_trips(
 ) -> SimpleTrips | None:
     """Return what needs no fold of a frame of round trips of these columns; None where that can do nothing.
 
-    A simple account has, moreover, no sessions, no tags, and no fees in other currencies than its contracts'.
+    A simple account has, moreover, no sessions, no tags, contracts that name a currency, and no fees in another one.
     """
     if exact == TEXT_DECIMALS:
         # The fold's texts have the zeros at the end with which the numbers were written.
@@ -75,6 +75,9 @@ def _without_more(
 ) -> tuple[Any, set[str]]:
     more = accounts_of(reader, selection, _DAYS)
     more |= {account for account, _ in tags_of(reader, account=selection.account, until=selection.until)}
+    # What names no currency is in the account's own, and that may be said by anything of the account.
+    unnamed = fills.filter(compute().is_null(fills.column("currency")))
+    more |= set(unnamed.column("account").unique().to_pylist())
     left = without(fills, more)
     columns = fill_columns(left)
     foreign = columns.holdings.order[foreign_fees(columns)]

@@ -124,7 +124,8 @@ def _raised(number: Whole, digits: int) -> Whole:
         return number
     factor = 10 ** (digits - number.digits)
     values = number.values
-    if largest(values) * factor >= _SUM_MAX:
+    # A column of zeros has no room for a large factor either.
+    if max(largest(values), 1) * factor >= _SUM_MAX:
         values = values.astype(object)
     return Whole(values * factor, digits)
 

@@ -159,3 +159,22 @@ def test_means_without_an_end_are_rounded_alike() -> None:
         found = rows(desk, exact=exact)
         assert found == folded(desk, exact=exact)
         assert found[0]["entry_price"] == (Decimal("1.333333333") if exact else 4 / 3)
+
+
+def test_a_contract_without_a_currency_counts_in_the_account_s_own() -> None:
+    desk = Desk()
+    desk.append("account/A/-", trading.AccountOpened(starting_balance=Decimal(1), currency="EUR"))
+    desk.define(currency=None)
+    for number in range(4):
+        desk.fill("A", buys=number % 2 == 0)
+    assert [row["currency"] for row in rows(desk)] == ["EUR", "EUR"]
+    assert rows(desk) == folded(desk)
+
+
+def test_the_smallest_figures_have_round_trips_too() -> None:
+    desk, tiny = Desk(), Decimal("1e-9")
+    desk.define(multiplier=tiny)
+    for number in range(4):
+        desk.fill("A", buys=number % 2 == 0, quantity=tiny, price=tiny)
+    assert [row["gross"] for row in rows(desk)] == [0, 0]
+    assert rows(desk) == folded(desk)
