@@ -155,7 +155,8 @@ def _filtered(batch: Any, selection: Selection) -> Any:  # noqa: ANN401 - batche
         if bound is not None:
             masks.append(fits(batch.column("occurred_at"), pa.scalar(bound, pa.timestamp("ns", tz="UTC"))))
     if selection.symbol is not None:
-        masks.append(pc.equal(batch.column(SYMBOL), selection.symbol))
+        # In a class of somebody's own it may be an enum, or a number.
+        masks.append(pc.equal(batch.column(SYMBOL).cast(pa.string()), selection.symbol))
     for mask in masks[1:]:
         masks[0] = pc.and_kleene(masks[0], mask)
     return batch.filter(masks[0]) if masks else batch

@@ -35,6 +35,9 @@ def table_of(given: object, what: str, columns: Sequence[str]) -> Any:  # noqa: 
     if missing := [name for name in columns if name not in table.column_names]:
         msg = f"{what} has no column {', '.join(missing)}, only {', '.join(table.column_names)}"
         raise InvalidEvent(msg)
+    if twice := {name for name in table.column_names if table.column_names.count(name) > 1}:
+        msg = f"{what} has several columns {', '.join(sorted(twice))}: give each name to one"
+        raise InvalidEvent(msg)
     return table
 
 
@@ -71,8 +74,13 @@ def instants_in(table: Any, name: str, what: str) -> Any:  # noqa: ANN401 - a ta
 def names_in(table: Any, name: str, what: str) -> Any:  # noqa: ANN401 - a table and an array of Arrow's
     """Return a column of names, such as symbols, as text."""
     pa = arrow()
+    column = table.column(name)
     try:
-        return table.column(name).cast(pa.string()).combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            # Arrow casts no dictionary of string views, which polars' categories are.
+            whole = column.unify_dictionaries().combine_chunks()
+            return pa.array(whole.dictionary.to_pylist(), pa.string()).take(whole.indices)
+        return column.cast(pa.string()).combine_chunks()
     except pa.ArrowException as e:
         msg = f"column {name} of {what} is {table.column(name).type}: give names as text"
         raise InvalidEvent(msg) from e

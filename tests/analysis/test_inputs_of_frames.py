@@ -4,12 +4,16 @@ from decimal import Decimal
 from typing import Any
 
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
-from eventstore import InvalidEvent
+from eventstore import Event, InvalidEvent
+from eventstore import event as registered
 from eventstore.trading import LimitsSet, OrderFilled, OrderSubmitted, Side
 from projections import analysis
 from projections.analysis import vectorised
+from tests.analysis.recorded import draft, log_of
 from tests.analysis.scenes import Scene, at, prices, rows
 
 NINE = Decimal("1e-9")
@@ -91,3 +95,26 @@ def test_quotients_are_given_exactly_to_nine_decimals() -> None:
     assert room["share"] == (Decimal(-1) / 7).quantize(NINE)
     (worth,) = rows(analysis.equity(scene.store, "A", at=then, exact=True, prices=prices(("10:04:59", "X", 103))))
     assert worth["equity"] == 10_014
+
+
+@registered(name="NumberedSymbol")
+class NumberedSymbol(Event, frozen=True, kw_only=True):
+    symbol: int = 0
+
+
+def test_a_symbol_that_is_a_number_is_found_by_its_text() -> None:
+    log = log_of(draft("NumberedSymbol", '{"symbol":5}', number=1), draft("NumberedSymbol", "{}", number=2))
+    assert [row["symbol"] for row in rows(analysis.events(log, symbol="5"))] == [5]
+    assert rows(analysis.events(log, symbol="X")) == []
+
+
+def test_symbols_may_be_categories_of_polars() -> None:
+    names = pl.Series(["X"], dtype=pl.Categorical)
+    quotes = pl.DataFrame({"at": [at("10:00:00")], "symbol": names, "price": [7.0]})
+    assert [row["quote"] for row in rows(analysis.with_prices(analysis.fills(traded().store), quotes))] == [7, 7]
+
+
+def test_a_name_of_two_columns_is_refused() -> None:
+    doubled = pa.table([pa.array(["X"]), pa.array(["Y"]), pa.array([1])], names=["symbol", "symbol", "at"])
+    with pytest.raises(InvalidEvent, match="several columns symbol"):
+        analysis.with_prices(doubled, prices())
