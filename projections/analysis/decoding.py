@@ -11,7 +11,7 @@ import msgspec
 from eventstore.events import UnknownEvent, codec
 from eventstore.events.registry import by_name
 from eventstore.streams import ESCAPED_SLASH
-from projections.analysis.arrays import array_of, parsed
+from projections.analysis.arrays import array_of, nulls_of, parsed
 from projections.analysis.columns import (
     OF_RECORDS,
     TEXT_DECIMALS,
@@ -110,7 +110,7 @@ class PageDecoder:
         columns = [column for known, column in self._wanted.items() if known not in OF_RECORDS]
         found = self._arrays_of(name, schema, data, members) if members else {}
         arrays = [
-            found[column.name] if column.name in found else pa.nulls(len(data), arrow_type(column, self._exact))
+            found[column.name] if column.name in found else nulls_of(column, len(data), self._exact)
             for column in columns
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(columns, self._exact))

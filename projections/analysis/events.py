@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from eventstore import InvalidEvent
 from eventstore.errors import shown
 from projections.analysis.columns import OF_RECORDS, RECORD, Column, Kind, exact_of, united
@@ -11,7 +13,7 @@ from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute
 from projections.analysis.progress import Progress
-from projections.analysis.sources import OCCURRED, opened, selection_of, types_in
+from projections.analysis.sources import OCCURRED, ColumnSource, opened, selection_of, source_of, types_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,20 +87,33 @@ def _batches(
     store: Source, selection: Selection, columns: Sequence[Column], *, exact: Exact, progress: bool | None
 ) -> Iterator[Any]:
     read, kept = _with_filters(columns, selection)
-    decoder = PageDecoder(read, exact)
     with opened(store) as reader, Progress(selection.until - selection.after, progress) as shown_progress:
-        for page in reader.rows(
-            decoder.members,
-            after=selection.after,
-            until=selection.until,
-            stream=selection.stream,
-            account=selection.account,
-            types=selection.types,
-        ):
-            batch = _filtered(decoder.batch(page), selection)
-            shown_progress.at(page[-1][0] - selection.after)
+        for position, rows in _read(reader, selection, read, exact):
+            batch = _filtered(rows, selection)
+            shown_progress.at(position - selection.after)
             if batch.num_rows:
                 yield batch.select(kept)
+
+
+def _read(
+    reader: EventReader, selection: Selection, columns: Sequence[Column], exact: Exact
+) -> Iterator[tuple[int, Any]]:
+    """Yield batches with the last position that each covers: typed columns where a source has them, else decoded."""
+    after = selection.after
+    source = source_of(reader)
+    if isinstance(source, ColumnSource):
+        after = max(after, min(source.typed_until, selection.until))
+        yield from source.batches(replace(selection, until=after), columns, exact)
+    decoder = PageDecoder(columns, exact)
+    for page in reader.rows(
+        decoder.members,
+        after=after,
+        until=selection.until,
+        stream=selection.stream,
+        account=selection.account,
+        types=selection.types,
+    ):
+        yield page[-1][0], decoder.batch(page)
 
 
 def _with_filters(columns: Sequence[Column], selection: Selection) -> tuple[list[Column], list[str]]:
