@@ -11,6 +11,7 @@ from projections.analysis.archive import (
 )
 from projections.analysis.columns import Kind
 from projections.analysis.events import EventSet, events
+from projections.analysis.exports import Exported, export
 from projections.analysis.frame import Frame
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "Archived",
     "ArchivedReader",
     "EventSet",
+    "Exported",
     "Frame",
     "Kind",
     "archive",
     "check_archive",
     "events",
+    "export",
     "with_archive",
 ]

@@ -21,12 +21,14 @@ COMMANDS = [
     *(
         "adopt",
         "append",
+        "archive",
         "as-of",
         "backup",
         "bench",
         "demo",
         "diff",
         "doctor",
+        "export",
         "import",
         "limits",
         "lock",
@@ -50,6 +52,8 @@ READING = [
     ("unlock", "ACC1"),
     ("verify",),
     ("backup", "copy"),
+    ("archive", "copy"),
+    ("export", "--csv", "copy"),
     ("stats",),
     ("doctor",),
 ]

@@ -1,0 +1,63 @@
+"""The tables of an export: a name and columns for each type of event, and its records as batches."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from projections.analysis.columns import OF_RECORDS, RECORD, TEXT_DECIMALS, Column, members_of
+from projections.analysis.decoding import PageDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+NAME_MAX = 60
+"""PostgreSQL cuts longer names off after 63 bytes, so that two of them could become one."""
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_OTHER = re.compile(r"[^a-z0-9_]+")
+
+
+class ExportedTable(msgspec.Struct, frozen=True):
+    """A table: the events of one type. A type without a class here has its data, as JSON, in place of members."""
+
+    type: str
+    name: str
+    columns: tuple[Column, ...]
+
+
+def tables_of(types: Iterable[str]) -> dict[str, ExportedTable]:
+    """Return the tables of some types, by type: each has a name of its own."""
+    used: set[str] = set()
+    tables = {}
+    for type_name in sorted(types):
+        name = table_name(type_name)
+        while name in used:
+            name += "_"
+        used.add(name)
+        members = tuple(member.column for member in members_of(type_name)) or (OF_RECORDS["data"],)
+        own = tuple(column for column in RECORD if column.name != "type")
+        tables[type_name] = ExportedTable(type_name, name, (*own, *members))
+    return tables
+
+
+def table_name(type_name: str) -> str:
+    """Return the name of a type's table: `order_filled` for OrderFilled."""
+    name = _OTHER.sub("_", _WORD.sub("_", type_name).lower())
+    if len(name) <= NAME_MAX:
+        return name
+    return f"{name[: NAME_MAX - 9]}_{hashlib.sha256(type_name.encode()).hexdigest()[:8]}"
+
+
+class TableDecoder:
+    """Makes batches of one table. Decimals are exact: decimal128(38, 9), or text as they are written."""
+
+    def __init__(self, table: ExportedTable, *, as_text: bool) -> None:
+        self._decoder = PageDecoder(table.columns, TEXT_DECIMALS if as_text else True)
+
+    def batch(self, rows: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
+        """Return rows, each a record's members by name, as a batch; raise InvalidEvent for what does not fit."""
+        names = ("position", *self._decoder.members)
+        return self._decoder.batch([tuple([row[name] for name in names]) for row in rows])
