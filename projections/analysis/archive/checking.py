@@ -63,10 +63,20 @@ def check_archive(
 
 
 def _warn(folder: Path, catalog: Catalog) -> None:
-    if found := layout.strangers(folder, catalog):
-        more = f" and {len(found) - _STRANGERS_SHOWN} more" if len(found) > _STRANGERS_SHOWN else ""
-        what = f"{', '.join(found[:_STRANGERS_SHOWN])}{more} in {folder} do not belong to the archive: ignored"
+    found = layout.strangers(folder, catalog)
+    begun = [path for path in found if layout.is_begun(path, catalog)]
+    others = [path for path in found if path not in begun]
+    if begun:
+        what = f"{_some(begun)} in {folder} are of a run that was interrupted: eventstore archive completes them"
         warnings.warn(what, StorageWarning, stacklevel=3)
+    if others:
+        what = f"{_some(others)} in {folder}: not part of the archive, ignored"
+        warnings.warn(what, StorageWarning, stacklevel=3)
+
+
+def _some(paths: list[str]) -> str:
+    more = f" and {len(paths) - _STRANGERS_SHOWN} more" if len(paths) > _STRANGERS_SHOWN else ""
+    return f"{', '.join(paths[:_STRANGERS_SHOWN])}{more}"
 
 
 def _check(folder: Path, catalog: Catalog, reader: EventReader | None, progress: bool | None) -> Verification:  # noqa: FBT001 - as above
@@ -101,6 +111,10 @@ def _stale(catalog: Catalog) -> list[str]:
     return [f"the typed columns of {name}, whose class has changed since" for name in sorted(names)]
 
 
+class _SaidOtherwise(CorruptJournal):
+    """The table of contents says something of a file that is not so."""
+
+
 class _Range:
     """The files of one range, and what they have at each position."""
 
@@ -112,17 +126,20 @@ class _Range:
 
     def faults(self, tree: Frontier, shown: Progress) -> list[Fault]:
         """Return what is wrong with the range alone; grow the tree by its records if nothing is."""
-        sealed, faults, done = self._sealed, list[Fault](), self._sealed.first - 1
+        sealed, done = self._sealed, self._sealed.first - 1
+        faults, said = list[Fault](), list[Fault]()
         for file in sealed.files:
             try:
                 for rows in self._check_file(file):
                     done += rows
                     shown.at(done)
+                said += self._check_bytes(file)
+            except _SaidOtherwise as e:
+                said.append(Fault(e.position, e.reason))
             except CorruptJournal as e:
                 faults.append(Fault(e.position, e.reason))
-            else:
-                faults += self._check_bytes(file)
-        faults += self._order()
+        # What is said of a file is of all its positions: a record that is missing or changed says more.
+        faults = [*faults, *self._order()] or said
         if not faults:
             tree.grow([bytes(self._digests[at : at + HASH_BYTES]) for at in range(0, len(self._digests), HASH_BYTES)])
             if tree.root().hex() != sealed.root:
@@ -177,7 +194,7 @@ class _Range:
         signs = "".join("01"[each] for each in filled)
         counts = {name: found.count for name, found in file.types.items()}
         if (tuple(ends), signs, decoder.counts) != (file.groups, file.filled, counts):
-            raise CorruptJournal(file.first, f"{layout.CATALOG} says something else of {path} than what it holds")
+            raise _SaidOtherwise(file.first, f"{layout.CATALOG} says something else of {path} than what it holds")
 
     def _check_metadata(self, file: ArchivedFile, columns: tuple[layout.FileColumn, ...]) -> None:
         sealed, catalog = self._sealed, self._catalog

@@ -31,7 +31,7 @@ METADATA = b"eventstore"
 """The key in a file's own metadata under which its JSON stands."""
 _PLAIN = re.compile(r"[^a-z0-9_-]")
 _FILE = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)\.(?P<first>\d{12,})\.parquet", re.ASCII)
-_LEFT_OVER = re.compile(r"\..+\.parquet\.\d+\.\d+", re.ASCII)
+_LEFT_OVER = re.compile(r"\..+\.(?:parquet|json)\.\d+\.\d+", re.ASCII)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -217,7 +217,7 @@ def prepare(folder: Path) -> None:
 
 def left_over(folder: Path) -> Iterator[Path]:
     """Yield the files that a killed process was writing."""
-    for path in sorted(folder.glob("*/.*")):
+    for path in sorted((*folder.glob(".*"), *folder.glob("*/.*"))):
         if _LEFT_OVER.fullmatch(path.name) and path.is_file():
             yield path
 
@@ -227,6 +227,14 @@ def strangers(folder: Path, catalog: Catalog) -> list[str]:
     known = {CATALOG, LOCK} | {file.path for sealed in catalog.ranges for file in sealed.files}
     found = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
     return sorted(set(found) - known)
+
+
+def is_begun(path: str, catalog: Catalog) -> bool:
+    """Return whether a path is that of a file past the archive's end, as an interrupted run leaves it."""
+    found = _FILE.fullmatch(path.rpartition("/")[2])
+    return _LEFT_OVER.fullmatch(path.rpartition("/")[2]) is not None or (
+        found is not None and int(found["first"]) == catalog.head + 1
+    )
 
 
 LOCK = ".lock"

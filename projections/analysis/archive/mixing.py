@@ -41,11 +41,13 @@ class ArchivedSource:
         return self._archive.batches(selection, columns, exact)
 
     def read(self, query: Query, /) -> Sequence[Record]:
+        self._check_open()
         found = list(self._archive.read(query)) if query.after < self.typed_until else []
         rest = self._after_archive(query, len(found))
         return [*found, *self._rest.read(rest)] if rest is not None else found
 
     def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
+        self._check_open()
         found = self._archive.rows(query, members) if query.after < self.typed_until else []
         rest = self._after_archive(query, len(found))
         if rest is None:
@@ -69,9 +71,11 @@ class ArchivedSource:
         return msgspec.structs.replace(query, after=max(query.after, end), limit=query.limit - count)
 
     def head(self) -> int:
+        self._check_open()
         return max(self._reader.head(), self.typed_until)
 
     def version(self, stream: str) -> int:
+        self._check_open()
         return self._reader.version(stream) or self._archive.version(stream)
 
     def position_at(self, recorded_at: int) -> int:
@@ -79,13 +83,19 @@ class ArchivedSource:
         return found if found < self.typed_until else max(found, self._rest.position_at(recorded_at))
 
     def type_names(self) -> Sequence[str]:
+        self._check_open()
         return sorted({*self._archive.type_names(), *self._reader.types()})
 
     def wait(self, position: int, timeout: float) -> bool:
+        self._check_open()
         return self.typed_until > position or self._rest.wait(position, timeout)
 
     def close(self) -> None:
         self._archive.close()
+
+    def _check_open(self) -> None:
+        # A closed archive says so; the store may be open all the same.
+        self._archive.head()
 
     @override
     def __repr__(self) -> str:

@@ -141,6 +141,7 @@ class ArchiveSource:
         return int(found["position"].max())
 
     def type_names(self) -> Sequence[str]:
+        self._check_open()
         return sorted({name for sealed in self.catalog.ranges for file in sealed.files for name in file.types})
 
     def wait(self, position: int, timeout: float) -> bool:

@@ -117,7 +117,10 @@ class _Export:
         try:
             whole = temporary / path.name if self._form == SQL else temporary
             writer = self._writer(whole)
-            self._fill(writer, progress)
+            try:
+                self._fill(writer, progress)
+            finally:
+                writer.discard()
             for file in sorted(temporary.iterdir()):
                 _sync(file)
             sync_directory(temporary)

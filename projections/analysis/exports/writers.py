@@ -45,6 +45,9 @@ class TableWriter(Protocol):
     def close(self, tables: Iterable[ExportedTable], /) -> None:
         """Complete everything; each of these tables is there, if only with its columns."""
 
+    def discard(self) -> None:
+        """Close what is open, whatever state it is in."""
+
 
 class ParquetTables:
     """A Parquet file for each table; decimals that decimal128(38, 9) cannot hold make those of their table text."""
@@ -69,6 +72,9 @@ class ParquetTables:
         for table in tables:
             exact = "text" if table.type in self._texts else True
             self._file(table, arrow_schema(table.columns, exact))
+        self.discard()
+
+    def discard(self) -> None:
         for file in self._files.values():
             file.close()
 
@@ -102,6 +108,9 @@ class CsvTables:
     def close(self, tables: Iterable[ExportedTable], /) -> None:
         for table in tables:
             self._file(table)
+        self.discard()
+
+    def discard(self) -> None:
         for file in self._files.values():
             file.close()
 
@@ -148,6 +157,9 @@ class SqlTables:
         for table in tables:
             self._create(table)
         self._file.write("COMMIT;\n")
+        self.discard()
+
+    def discard(self) -> None:
         self._file.close()
 
 
