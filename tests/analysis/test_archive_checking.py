@@ -124,7 +124,7 @@ def test_a_byte_changed_in_the_table_of_contents_is_found(whole: Path, tmp_path:
         path = folder / layout.CATALOG
         content = bytearray(path.read_bytes())
         place = chance.randrange(len(content))
-        # What is no digit or letter may be a blank between members.
+        # Other signs may be blanks between members.
         while not chr(content[place]).isalnum():
             place = (place + 1) % len(content)
         content[place] ^= 1
@@ -187,7 +187,7 @@ def test_ranges_that_overlap_or_leave_a_gap_are_found(folder: Path, first: int, 
 
 
 def test_a_root_that_is_not_that_of_the_records_is_found(folder: Path, data: Path) -> None:
-    """Whoever writes data, digests and table of contents again has another root than the log."""
+    """Data, digests and table of contents that are written again together have another root than the log."""
     catalog = layout.load(folder)
     path = catalog.ranges[0].files[0].path
     table = pq.read_table(folder / path)

@@ -48,6 +48,8 @@ ROWS = [
     "risk-headroom",
     "risk-headroom-fill",
     "judging",
+    "archive",
+    "archive_size",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [

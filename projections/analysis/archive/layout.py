@@ -157,7 +157,7 @@ def is_archive(path: object) -> bool:
 
 
 def folder_of(given: str | os.PathLike[str]) -> Path:
-    """Return the folder of an archive, absolute; raise InvalidEvent for what is no path."""
+    """Return the folder of an archive, absolute; raise InvalidEvent for what is not a path."""
     return local_path(given, "the archive's folder").absolute()
 
 

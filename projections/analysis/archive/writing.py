@@ -71,8 +71,10 @@ def archive(
     nanoseconds, seals only days that ended so long ago. What is sealed is never written again; a run that was
     interrupted is completed by the next one, which writes the same files. Nothing is deleted from the log.
 
-    Instead of its digest, 32 bytes that no compression makes smaller, a record keeps the first four. Whoever reads or
-    checks computes it again: the four bytes name a record that was changed, and the tree's root proves all of them.
+    Of its digest, 32 bytes that no compression makes smaller, a record keeps the first four: each reading of a record
+    and each check computes it again, so that four bytes name the record that was changed, and the roots prove all of
+    them. Positions and instants are stored as differences, texts that repeat by dictionary, everything by zstd: the
+    benchmark's records take a tenth of the journal's bytes.
 
     Raises InvalidEvent for arguments that mean nothing and for the archive of another log, CorruptJournal for a record
     that does not have its digest, TargetExists where another file has the place of one, Overloaded while another
