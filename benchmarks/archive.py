@@ -67,7 +67,7 @@ def measure(setting: Setting) -> list[Row]:
             note=note,
         ),
         row(
-            "archive_size",
+            "archive-size",
             "the archive, of the journal's bytes",
             unit="%",
             figures=[share],

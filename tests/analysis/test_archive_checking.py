@@ -28,7 +28,7 @@ from tests.proving import rounds
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("archived") / "data"
-    write_log(directory, orders=60, turns=4)
+    write_log(directory, orders=60, turns=3)
     return directory
 
 
@@ -63,21 +63,24 @@ def test_what_was_written_is_in_order_alone_and_against_the_log(data: Path, whol
     assert analysis.check_archive(whole, store=data).ok
 
 
-def test_a_changed_value_in_any_column_is_found_at_its_position(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("category", ["order", "measured"])
+def test_a_changed_value_in_any_column_is_found_at_its_position(folder: Path, whole: Path, category: str) -> None:
     """Also by somebody who lets the table of contents agree: typed columns derive from the data, the rest is hashed."""
-    path = next(path for path in paths(whole) if path.startswith("order/"))
+    path = next(path for path in paths(whole) if path.startswith(f"{category}/"))
     table = pq.read_table(whole / path)
-    unfilled = {name for name in table.column_names if table.column(name).null_count == table.num_rows}
+    # Of the last type of the second category some records have a schema that its class does not know.
+    typed_rows = [index for index, kind in enumerate(table.column("type").to_pylist()) if kind != "NotedElsewhere"]
     for name in table.column_names:
-        folder = shutil.copytree(whole, tmp_path / name)
         values = table.column(name).to_pylist()
-        row = next(index for index, value in enumerate(values) if value is not None or name in unfilled)
+        row = next((index for index in typed_rows if values[index] is not None), typed_rows[0])
         rewrite(folder, path, {name: changed(table.column(name), row)})
         found = checked(folder)
-        position = table.column("position")[row].as_py()
         assert not found.ok, name
         if name not in {"position", "recorded_at"}:
-            assert found.first_bad == position, (name, found)
+            assert found.first_bad == table.column("position")[row].as_py(), (name, found)
+        shutil.copy(whole / path, folder / path)
+        shutil.copy(whole / layout.CATALOG, folder / layout.CATALOG)
+    assert checked(folder).ok
 
 
 def changed(column: pa.ChunkedArray, row: int) -> pa.Array:
@@ -100,7 +103,7 @@ def changed(column: pa.ChunkedArray, row: int) -> pa.Array:
 
 
 def test_a_byte_changed_anywhere_is_found(whole: Path, tmp_path: Path) -> None:
-    for seed in rounds("archive bytes", test=25, prove=2_000):
+    for seed in rounds("archive bytes", test=8, prove=2_000):
         chance = random.Random(seed)
         folder = shutil.copytree(whole, tmp_path / "a", dirs_exist_ok=True)
         path = folder / chance.choice(paths(folder))
@@ -118,7 +121,7 @@ def test_a_byte_changed_anywhere_is_found(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_byte_changed_in_the_table_of_contents_is_found(whole: Path, tmp_path: Path) -> None:
-    for seed in rounds("archive contents", test=40, prove=2_000):
+    for seed in rounds("archive contents", test=12, prove=2_000):
         chance = random.Random(seed)
         folder = shutil.copytree(whole, tmp_path / "a", dirs_exist_ok=True)
         path = folder / layout.CATALOG

@@ -49,7 +49,7 @@ ROWS = [
     "risk-headroom-fill",
     "judging",
     "archive",
-    "archive_size",
+    "archive-size",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [

@@ -39,7 +39,7 @@ class Plan:
     ) -> None:
         self._category, self._exact = files[0].category, exact
         self._types = {
-            (name, found.made_with)
+            (name, found.made_with if found.is_whole else "")
             for file in files
             for name, found in file.types.items()
             if types is None or name in types

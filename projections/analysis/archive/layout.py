@@ -46,13 +46,15 @@ class FileColumn(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TypeInFile(msgspec.Struct, frozen=True, array_like=True):
-    """How many events of a type a file has, and the class that its typed columns were made with.
+    """How many events of a type a file has, and the class that its typed columns were made with, '' without one.
 
-    `made_with` is '' where they have to be made again from the data: without a class, or from an older schema.
+    Unless `is_whole`, some of them are null where their events have values: of another schema than the class's, or
+    not to be read by it.
     """
 
     count: int
     made_with: str
+    is_whole: bool
 
 
 class ArchivedFile(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ import msgspec
 
 from eventstore import InvalidEvent
 from eventstore.events.registry import by_name, registered_names
-from projections.analysis.archive.layout import FileColumn
+from projections.analysis.archive.layout import FileColumn, TypeInFile
 from projections.analysis.columns import PRECISION, SCALE, TEXT_DECIMALS, Column, Kind, members_of
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.libraries import arrow
@@ -25,6 +25,10 @@ DIGEST_START = 4
 ID = 16
 CATEGORY, ACCOUNT = 0, 1
 _ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=repr, order="deterministic")
+
+
+# What its class cannot read raises InvalidEvent, an upcaster anything; its data stands beside it.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class DoesNotFit(Exception):
@@ -119,7 +123,7 @@ def schema_of(layout: Sequence[FileColumn]) -> Any:  # noqa: ANN401 - a schema o
 
 
 class RecordDecoder:
-    """Makes tables in a file's layout from records of one category. `made_with` says of each type with which class."""
+    """Makes tables in a file's layout from records of one category, and counts their types."""
 
     def __init__(self, layout: Sequence[FileColumn]) -> None:
         self._layout = tuple(layout)
@@ -129,9 +133,12 @@ class RecordDecoder:
         self.counts: dict[str, int] = {}
         self._unlike: set[str] = set()
 
-    def made_with(self, type_name: str) -> str:
-        """Return the class's fingerprint, '' where the typed columns of some record could not be made with it."""
-        return "" if type_name in self._unlike else fingerprint(type_name)
+    def types(self) -> dict[str, TypeInFile]:
+        """Return what is to be said of the types that tables were made of."""
+        return {
+            name: TypeInFile(count, fingerprint(name), name not in self._unlike)
+            for name, count in sorted(self.counts.items())
+        }
 
     def table(self, records: Sequence[Record]) -> Any:  # noqa: ANN401 - a table of Arrow's
         """Return records as a table; raise DoesNotFit where a decimal column has to become text."""
@@ -160,15 +167,24 @@ class RecordDecoder:
         known = by_name(name)
         if known is None or any(record.schema != known.schema for record in records):
             self._unlike.add(name)
-        arrays: dict[str, Any] = {}
-        if known is not None:
-            try:
-                arrays = self._arrays(name, records)
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-                # What its class cannot read raises InvalidEvent, an upcaster anything; its data stands beside it.
-                self._unlike.add(name)
+        if known is None:
+            return self._columns_of({}, len(records))
+        try:
+            return self._columns_of(self._arrays(name, records), len(records))
+        except _UNREADABLE:
+            self._unlike.add(name)
+        return pa.concat_tables([self._one(name, record) for record in records])
+
+    def _one(self, name: str, record: Record) -> Any:  # noqa: ANN401 - a table of Arrow's
+        try:
+            return self._columns_of(self._arrays(name, [record]), 1)
+        except _UNREADABLE:
+            return self._columns_of({}, 1)
+
+    def _columns_of(self, arrays: dict[str, Any], count: int) -> Any:  # noqa: ANN401 - the same
+        pa = arrow()
         fields = [(column.name, arrow_type_of(column)) for column in self._layout]
-        columns = [arrays[label] if label in arrays else pa.nulls(len(records), kind) for label, kind in fields]
+        columns = [arrays[label] if label in arrays else pa.nulls(count, kind) for label, kind in fields]
         return pa.table(columns, schema=pa.schema(fields))
 
     def _arrays(self, name: str, records: Sequence[Record]) -> dict[str, Any]:

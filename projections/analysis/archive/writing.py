@@ -14,7 +14,7 @@ from eventstore.clock import NANOSECONDS, duration_ns, utc_date
 from eventstore.files import FileLock, publish, temporary
 from eventstore.record import Digester
 from projections.analysis.archive import layout
-from projections.analysis.archive.layout import ArchivedFile, Catalog, FileMetadata, SealedRange, TypeInFile
+from projections.analysis.archive.layout import ArchivedFile, Catalog, FileMetadata, SealedRange
 from projections.analysis.archive.typed import DoesNotFit, RecordDecoder, layout_of, schema_of
 from projections.analysis.libraries import arrow, library
 from projections.analysis.progress import Progress
@@ -331,10 +331,7 @@ class _FileWriter:
         """Complete the file and give it its name; raise TargetExists if another one has it."""
         if self._rows:
             self._flush(self._rows)
-        types = {
-            name: TypeInFile(count, self._decoder.made_with(name))
-            for name, count in sorted(self._decoder.counts.items())
-        }
+        types = self._decoder.types()
         first, last = self._positions[0], self._positions[-1]
         said = FileMetadata(
             **common,
