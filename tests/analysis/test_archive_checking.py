@@ -17,7 +17,15 @@ import pytest
 from typing_extensions import override
 
 import eventstore
-from eventstore import InvalidEvent, StorageWarning, StoreError, Unavailable, UnsupportedFormat, Verification
+from eventstore import (
+    CorruptJournal,
+    InvalidEvent,
+    StorageWarning,
+    StoreError,
+    Unavailable,
+    UnsupportedFormat,
+    Verification,
+)
 from eventstore.trading import Marked
 from projections import analysis
 from projections.analysis.archive import layout, typed, writing
@@ -100,6 +108,15 @@ def changed(column: pa.ChunkedArray, row: int) -> pa.Array:
     else:
         values[row] = (old or 0) + 1
     return pa.array(values, kind).cast(column.type)
+
+
+def test_reading_a_record_that_was_changed_names_it(folder: Path, whole: Path) -> None:
+    path = next(path for path in paths(whole) if path.startswith("order/"))
+    table = pq.read_table(whole / path)
+    rewrite(folder, path, {"actor": changed(table.column("actor"), 5)})
+    with analysis.ArchiveReader(folder) as reader, pytest.raises(CorruptJournal, match="digest") as caught:
+        list(reader.read())
+    assert caught.value.position == table.column("position")[5].as_py()
 
 
 def test_a_byte_changed_anywhere_is_found(whole: Path, tmp_path: Path) -> None:
