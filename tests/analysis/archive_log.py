@@ -78,7 +78,7 @@ def odd_records(store: EventStore, turn: int) -> None:
     stream = "measured/ACC3/odd"
     strangers = [
         draft(stream, f"unknown {turn}", type="NotedElsewhere"),
-        draft(stream, f"newer {turn}", type="Measured", schema=9, correlation_id=bytes(16)),
+        draft(stream, f"newer {turn}", type="Divided", schema=9, correlation_id=bytes(16)),
     ]
     (outcome,) = store._journal.commit([[PreparedBatch(stream, strangers)]])  # type: ignore[attr-defined]
     assert not isinstance(outcome, Exception)
