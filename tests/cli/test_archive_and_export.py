@@ -116,8 +116,10 @@ def test_parquet_keeps_types_and_what_does_not_fit_becomes_text(tmp_path: Path) 
     assert [(e.price, e.trade_id) for e in events] == list(  # type: ignore[attr-defined]
         zip(fills.column("price").to_pylist(), fills.column("trade_id").to_pylist(), strict=True)
     )
-    # A type without a class here keeps its data.
+    # What no class here reads keeps its data: a type without one, and a schema of the future.
     assert "text" in pq.read_table(tmp_path / "out" / "noted_elsewhere.parquet").column("data")[0].as_py()
+    divided = pq.read_table(tmp_path / "out" / "divided.parquet").select(["by", "data"]).to_pylist()
+    assert {(row["by"] is None, row["data"] is None) for row in divided} == {(True, False), (False, True)}
 
 
 def test_sql_has_typed_columns_and_every_nanosecond(run: Run, data: Path, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from eventstore.events.registry import by_name
 from projections.analysis.columns import OF_RECORDS, RECORD, TEXT_DECIMALS, Column, members_of
 from projections.analysis.decoding import PageDecoder
+from projections.analysis.libraries import arrow, compute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +23,7 @@ _OTHER = re.compile(r"[^a-z0-9_]+")
 
 
 class ExportedTable(msgspec.Struct, frozen=True):
-    """A table: the events of one type. A type without a class here has its data, as JSON, in place of members."""
+    """A table: the events of one type. The last column, `data`, has the JSON of those that no class here reads."""
 
     type: str
     name: str
@@ -37,9 +39,9 @@ def tables_of(types: Iterable[str]) -> dict[str, ExportedTable]:
         while name in used:
             name += "_"
         used.add(name)
-        members = tuple(member.column for member in members_of(type_name)) or (OF_RECORDS["data"],)
+        members = tuple(member.column for member in members_of(type_name))
         own = tuple(column for column in RECORD if column.name != "type")
-        tables[type_name] = ExportedTable(type_name, name, (*own, *members))
+        tables[type_name] = ExportedTable(type_name, name, (*own, *members, OF_RECORDS["data"]))
     return tables
 
 
@@ -60,4 +62,16 @@ class TableDecoder:
     def batch(self, rows: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
         """Return rows, each a record's members by name, as a batch; raise InvalidEvent for what does not fit."""
         names = ("position", *self._decoder.members)
-        return self._decoder.batch([tuple([row[name] for name in names]) for row in rows])
+        batch = self._decoder.batch([tuple([row[name] for name in names]) for row in rows])
+        unread = arrow().array([not _is_read(row["type"], row["schema"]) for row in rows])
+        data = compute().if_else(unread, batch.column("data"), None)
+        return batch.set_column(batch.num_columns - 1, "data", data)
+
+
+def _is_read(type_name: str, schema: int) -> bool:
+    """Return whether a class here reads a schema of its type, directly or by its upcasters."""
+    known = by_name(type_name)
+    return known is not None and (
+        schema == known.schema
+        or (schema < known.schema and all(n in known.upcasters for n in range(schema, known.schema)))
+    )
