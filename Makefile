@@ -15,10 +15,10 @@ test prove influx: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/bytecode
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test prove lint influx package bench up down lock clean .desk
+.PHONY: help demo test prove lint influx package notebooks pages bench up down lock clean .desk
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.installed  ## play a trading day: append, kill, recover, look back, verify, tamper
 	@$(BIN)/eventstore demo
@@ -49,6 +49,13 @@ package: .venv/.installed  ## build the distributions; install them, and the loc
 	@echo "package: pytest -m install"
 	@$(BIN)/pytest --quiet -n auto -m install tests/install
 
+notebooks: .venv/.installed  ## open JupyterLab with the notebooks
+	@$(BIN)/jupyter lab --notebook-dir notebooks
+
+pages: .venv/.installed  ## run the notebooks, and write docs/notebooks and the README's picture
+	@echo "pages: a kernel for each notebook, on the demo's day"
+	@$(BIN)/python notebooks/pages.py
+
 bench: .venv/.installed  ## measure each figure with its baseline
 	@$(BIN)/eventstore bench
 
@@ -72,7 +79,10 @@ lock:  ## pin versions and hashes again from pyproject.toml; UPGRADE=1 takes the
 	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 \
 	    --all-extras --group dev --group bench --group build --group notebooks --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
-	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock
+	    $(if $(UPGRADE),--upgrade) --output-file requirements.lock && \
+	  "$$scratch/bin/uv" pip compile pyproject.toml --quiet --python-version 3.11 --extra analysis \
+	    --resolution lowest-direct --only-binary :all: --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command "make lock" --output-file tests/install/oldest.lock
 
 clean:  ## remove the .venv, caches and reports
 	@rm -rf .venv .prove .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage .coverage.* \

@@ -13,7 +13,8 @@ from benchmarks.timing import in_turns, ratio, seconds, spread
 from benchmarks.workload import MIX, append_all, lives
 from eventstore import Event
 from projections.builtin import builtin_views
-from projections.fold import Fold, gc_disabled
+from projections.fold import Fold
+from projections.garbage import gc_disabled
 from projections.reading import tail
 from projections.views.executions.view import ExecutionsView
 from projections.views.orders.view import OrdersView

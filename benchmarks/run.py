@@ -35,6 +35,7 @@ WITHOUT_SERVER = (
     "tiers",
     "risk",
     "judging",
+    "analysis",
     "archive",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")

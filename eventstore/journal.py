@@ -11,6 +11,7 @@ from eventstore.errors import InvalidEvent, StoreError
 from eventstore.events import SYNCED
 from eventstore.events.registry import EventType, by_name
 from eventstore.proofs.merkle import STORED_LEVEL
+from eventstore.readable import Readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ Outcome: TypeAlias = "Sequence[Record] | StoreError"
 """What became of a group: its records, or the error that kept all of it out."""
 
 
-class Verification(msgspec.Struct, frozen=True, eq=False):
+class Verification(Readable, msgspec.Struct, frozen=True, eq=False):
     """What checking a log found. `first_bad` is the first position that does not verify, `reason` why.
 
     `first_bad` is 0 where what is wrong belongs to no position. `unproved` names what is stored and derives from
@@ -152,11 +153,11 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class RowSource(Protocol):
+class ColumnSource(Protocol):
     """A source that gives members of records without making records of them, which is faster where all are read."""
 
-    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
-        """Return the named members of the records that `read` would return."""
+    def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
+        """Return a list for each of the named members, of the records that `read` would return."""
 
 
 class StoredSource(Source, Protocol):

@@ -10,7 +10,7 @@ from typing_extensions import override
 from eventstore.arguments import filter_of, position_of, root_of, size_of
 from eventstore.clock import timeout_of, to_ns
 from eventstore.errors import InvalidEvent, shown
-from eventstore.journal import RowSource
+from eventstore.journal import ColumnSource
 from eventstore.proofs import verify
 from eventstore.record import Record
 from eventstore.streams import account_of
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     Types = Sequence[type[Event] | str] | type[Event] | str
 
 POLL_SECONDS = 0.25
-ROWS_PAGE = 10_000
-"""How many rows of a journal are read at once: 10,000 hold few megabytes."""
+COLUMNS_PAGE = 20_000
+"""How many records of a journal are read into columns at once: their members take some 15 MB."""
+SEARCHED_MAX = 500_000
+"""How many positions are searched at once for what a filter wants: an interruption waits for the end of it."""
 
 
 class EventReader:
@@ -102,37 +104,50 @@ class EventReader:
         account: str | None = None,
         types: Types | None = None,
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield pages of tuples, oldest first: each record's position, then the named members of `Record`.
+        """Yield pages of tuples, oldest first: each record's position, then the named members of `Record`."""
+        pages = self.columns(members, after=after, until=until, stream=stream, account=account, types=types)
+        return (list(zip(*page, strict=True)) for page in pages)
 
-        For reading much of a log into columns: a journal makes no records for it.
+    def columns(
+        self,
+        members: Sequence[str],
+        *,
+        after: int = 0,
+        until: int | None = None,
+        stream: str | None = None,
+        account: str | None = None,
+        types: Types | None = None,
+    ) -> Iterator[list[list[Any]]]:
+        """Yield pages of columns, oldest records first: a list of positions, then one of each named member of `Record`.
+
+        For reading much of a log: a journal makes no records for it. No page is empty.
         """
         filtered = filter_of(stream, account, types)
         first = position_of("after", after)
         last = self.head() if until is None else min(position_of("until", until), self.head())
         known = Record.__struct_fields__
-        if unknown := [name for name in members if name not in known]:
-            msg = f"records have no members {shown(unknown)}, only {', '.join(known)}"
+        if isinstance(members, str) or (unknown := [name for name in members if name not in known]):
+            wrong = members if isinstance(members, str) else unknown
+            msg = f"records have no members {shown(wrong)}, only {', '.join(known)}"
             raise InvalidEvent(msg)
-        return self._row_pages(tuple(members), first, last, filtered)
+        return self._column_pages(tuple(members), first, last, filtered)
 
-    def _row_pages(
+    def _column_pages(
         self, members: tuple[str, ...], after: int, last: int, filtered: Query
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    ) -> Iterator[list[list[Any]]]:
         source = self._source
         names = ("position", *members)
         while after < last:
-            if isinstance(source, RowSource) and "log" not in members:
-                size = ROWS_PAGE
-                page = source.rows(replace(filtered, after=after, until=last, limit=size), names)
+            if isinstance(source, ColumnSource) and "log" not in members:
+                size, upto = COLUMNS_PAGE, min(after + SEARCHED_MAX, last)
+                page = source.columns(replace(filtered, after=after, until=upto, limit=size), names)
             else:
-                size = source.page
-                records = source.read(replace(filtered, after=after, until=last, limit=size))
-                page = [tuple([getattr(record, name) for name in names]) for record in records]
-            if page:
+                size, upto = source.page, last
+                records = source.read(replace(filtered, after=after, until=upto, limit=size))
+                page = [[getattr(record, name) for record in records] for name in names]
+            after = page[0][-1] if len(page[0]) == size else upto
+            if page[0]:
                 yield page
-            if len(page) < size:
-                return
-            after = page[-1][0]
 
     def follow(
         self,

@@ -11,6 +11,7 @@ import msgspec
 
 from eventstore.errors import InvalidEvent
 from eventstore.events import Event, Instant, codec
+from eventstore.readable import Readable
 
 ID_BYTES = 16
 SHARED_MAX = 20_000
@@ -21,7 +22,7 @@ digest_place = struct.Struct(">IQIQIqIqI16sI").pack
 
 
 # gc=False: a draft refers to nothing that could refer back to it, so the collector need not visit millions of them.
-class Draft(msgspec.Struct, frozen=True, gc=False):
+class Draft(Readable, msgspec.Struct, frozen=True, gc=False):
     """An event as bytes, with all that its writer knows. Times are UNIX ns, UTC; ids are 16 bytes."""
 
     id: bytes

@@ -2,7 +2,7 @@
 
 from projections import reconciliation, risk, rules, seeds
 from projections.book import Book
-from projections.changes import Change, diff
+from projections.changes import Change, Changes, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
 from projections.cuts.troubles import SnapshotWarning
 from projections.decimals import FIXED
@@ -25,6 +25,7 @@ __all__ = [
     "BookReader",
     "Calendar",
     "Change",
+    "Changes",
     "CutPolicy",
     "Decision",
     "Lag",

@@ -18,16 +18,19 @@ from eventstore import (
     NotMirrored,
     ReadOnly,
     Record,
+    StoreError,
 )
 from eventstore.arguments import check_allowed
 from eventstore.clock import derived_from, to_ns, wall_ns
 from eventstore.events import encode
 from eventstore.streams import account_of
 from projections import completion
+from projections.book_html import book_html
 from projections.builtin import BuiltinQueries, builtin_views
 from projections.cuts.background import BackgroundCut
-from projections.fold import Fold, as_decoded, gc_disabled
+from projections.fold import Fold, as_decoded
 from projections.fold_reader import FoldReader
+from projections.garbage import gc_disabled
 from projections.parallel import fold_in_processes
 from projections.reading import Progress, tail
 from projections.rebuilding import rebuild, retry
@@ -378,3 +381,17 @@ class Book(FoldReader, BuiltinQueries):
     def __repr__(self) -> str:
         parked = self.parked
         return f"<Book of {self._reader.log} at {self.position}{f', {len(parked)} parked' if parked else ''}>"
+
+    def _repr_html_(self) -> str:
+        # Under the lock all answers are of one position, and nothing is folded to give them.
+        with self._lock:
+            title = f"Book of {self._reader.log} at position {self.position:,}{' (closed)' if self._closed else ''}"
+            return book_html(self, title, self._last_instant(), self.parked.values())
+
+    def _last_instant(self) -> int:
+        """Return now or, for a book that folds no more, when its last record was recorded, if it still has that."""
+        if not self._live:
+            with contextlib.suppress(StoreError):
+                for record in self._reader.read(after=max(self.position - 1, 0), limit=1, until=self.position):
+                    return record.recorded_at
+        return self.now_ns()

@@ -20,6 +20,7 @@ from projections.views.groups import Groups, GroupsView
 from projections.views.high_water_marks import HighWaterMarks, HighWaterMarksView
 from projections.views.limits.view import Limits, LimitsView
 from projections.views.lockouts.view import Lockouts, LockoutsView
+from projections.views.notes import Notes, NotesView
 from projections.views.orders.view import Orders, OrdersView
 from projections.views.pairs import Pairs, PairsView
 from projections.views.policies import PoliciesView, StoppedPolicies
@@ -51,6 +52,7 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         CountersView(),
         EnforcementView(),
         BlackoutsView(),
+        NotesView(),
         PairsView(),
         PoliciesView(),
         QuotesView(),
@@ -79,6 +81,7 @@ class BuiltinQueries:
         self.lockouts = Lockouts(book)
         self.enforcement = Enforcements(book)
         self.blackouts = BlackoutSchedule(book)
+        self.notes = Notes(book)
         self.timers = Timers(book)
         self.counters = Counters(book)
         self.trips = RoundTrips(book)

@@ -10,6 +10,8 @@ import msgspec
 
 from eventstore import EventReader, InvalidEvent
 from eventstore.clock import derived_times, to_ns
+from eventstore.html import table_html
+from eventstore.readable import member_rows, value_text
 from eventstore.streams import unescaped
 from eventstore.trading import (
     AccountUpdated,
@@ -33,7 +35,7 @@ from projections.view import is_of_group
 from projections.views.executions.positions import Position
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.executions.state import key_of
-from projections.views.lockouts.view import BROKER
+from projections.views.lockouts.transitions import BROKER
 from projections.views.orders.joining import changes_of_orders
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 _ABOUT_TRADES = FeeCharged | TradeBusted | TradeCorrected
 _EXECUTED = OrderFilled | TradeExecuted
 _FIGURES = OrderFilled | PositionAdjusted | PositionReported | TradeExecuted
+_RECORDS_SHOWN = 10
 _UNKNOWN = "/"
 """Instead of a position's name: wherever a trade was booked of which an event gives only the id. After a symbol:
 whatever side it was booked on."""
@@ -62,6 +65,20 @@ class Change(msgspec.Struct, frozen=True):
     before: Any
     after: Any
     records: tuple[Any, ...]
+
+    def _repr_html_(self) -> str:
+        title = f"{self.view} of {self.account}: {self.key}"
+        return table_html(("", "before", "after"), [*_differences(self), _records_row(self)], caption=title)
+
+
+class Changes(tuple[Change, ...]):
+    """What differs between two instants: a tuple that a notebook shows as a table."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        headers = ("account", "in", "what", "", "before", "after", "by log positions")
+        return table_html(headers, chain.from_iterable(map(_table_rows, self)), caption=f"{len(self):,} changes")
 
 
 class Past(msgspec.Struct, frozen=True, order=True):
@@ -87,7 +104,7 @@ def diff(
     account: str | None = None,
     occurred_at: bool = False,
     known_by: Times | tuple[Times, Times] | None = None,
-) -> tuple[Change, ...]:
+) -> Changes:
     """Return what differs between the books at two instants, in any order, with the records that made the difference.
 
     The instants are of `recorded_at`: what was known then. With `occurred_at` they are when things happened: what was
@@ -97,7 +114,7 @@ def diff(
     only(account)
     before, after = sorted(_pasts(store, (first, second), known_by, occurred_at=occurred_at))
     if before == after:
-        return ()
+        return Changes()
     books = _Books(before.book(store, account), after.book(store, account))
     concerned: dict[Key, list[Record]] = {}
     for record in _between(store, before, after, account):
@@ -112,7 +129,7 @@ def diff(
             names = (key[2], key[2].rpartition("/")[0] + _UNKNOWN, _UNKNOWN)
             found = (concerned.get((key[0], key[1], name)) for name in names)
             changes.append(Change(*key, was, is_now, tuple(next(filter(None, found), []))))
-    return tuple(changes)
+    return Changes(changes)
 
 
 def _pasts(
@@ -258,3 +275,37 @@ def _value_in(book: Book, view: str, account: str, key: str) -> object:
 def _was_never_traded(value: object) -> bool:
     """Return whether this is the flat position of a symbol that was never traded: only its contract may differ."""
     return isinstance(value, Position) and value.first_position is None
+
+
+def _table_rows(change: Change) -> Iterator[tuple[str, ...]]:
+    where, by = (change.account, change.view, change.key), _records_row(change)[1]
+    for name, before, after in _differences(change):
+        yield *where, name, before, after, by
+        where, by = ("", "", ""), ""
+
+
+def _differences(change: Change) -> Iterator[tuple[str, str, str]]:
+    """Yield the members that differ, with their texts before and after."""
+    before, after = _texts(change.before), _texts(change.after)
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield name, before.get(name, ""), after.get(name, "")
+
+
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, msgspec.Struct):
+        # An account may have had several lockouts of one rule.
+        several = value if isinstance(value, tuple) else ()
+        return {str(number): value_text(each) for number, each in enumerate(several, 1)}
+    texts: dict[str, str] = {}
+    last = ""
+    for name, text in member_rows(value):
+        last = name or last
+        texts[last] = text if name else f"{texts[last]}; {text}"
+    return texts
+
+
+def _records_row(change: Change) -> tuple[str, str, str]:
+    shown = ", ".join(str(record.position) for record in change.records[:_RECORDS_SHOWN])
+    more = len(change.records) - _RECORDS_SHOWN
+    return "by log positions", f"{shown} and {more:,} more" if more > 0 else shown, ""

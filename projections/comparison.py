@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from eventstore.readable import Readable
 from projections.builtin import builtin_views
 from projections.cuts.states import encoded, unpack
 from projections.cuts.troubles import DamagedError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from projections.view_states import ViewState
 
 
-class SnapshotDifference(msgspec.Struct, frozen=True):
+class SnapshotDifference(Readable, msgspec.Struct, frozen=True):
     """A state in a cut that differs from the fold of the log, and how."""
 
     view: str
@@ -34,7 +35,7 @@ class SnapshotDifference(msgspec.Struct, frozen=True):
     reason: str
 
 
-class SnapshotComparison(msgspec.Struct, frozen=True):
+class SnapshotComparison(Readable, msgspec.Struct, frozen=True):
     """The result of a comparison: the newest cut (0: there is none), how many states were compared, which differ.
 
     `unsigned`: views whose part of the cut is not signed with this user's key. A book never starts from it.

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from eventstore import EventReader, EventStore, InvalidEvent, ReadOnly, SystemClock
 from eventstore.clock import wall_ns
+from projections.cuts.states import Undecoded
+from projections.cuts.troubles import DamagedError
 from projections.view import PartitionParked
+from projections.view_states import state_of
 
 if TYPE_CHECKING:
     import weakref
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from eventstore.batch import AppendOptions
     from eventstore.clock import Times
     from projections.fold import Fold
+    from projections.view_states import ViewState
 
 
 class FoldReader:
@@ -59,7 +63,19 @@ class FoldReader:
         if view_state.parked and not even_parked and (parked := view_state.parked.get(partition)) is not None:
             # A new exception each time: one that is raised again keeps the traceback of every raise.
             raise PartitionParked(view, partition, parked.position, parked.error) from parked.error
-        return view_state.states.get(partition)
+        found = view_state.states.get(partition)
+        if found.__class__ is Undecoded:
+            return self._decoded(view_state, partition)
+        return found
+
+    def _decoded(self, view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - any view's
+        """Return a state that is asked for the first time since a cut was loaded; raise PartitionParked."""
+        try:
+            return state_of(view_state, partition)
+        except DamagedError as e:
+            parked = PartitionParked(view_state.view.name, partition, self.position, e)
+            view_state.parked.setdefault(partition, parked)
+            raise parked from e
 
     def partitions(self, view: str) -> list[str]:
         """Return the partitions of a view that have a state."""

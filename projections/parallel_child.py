@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 import eventstore
-from projections.fold import gc_disabled
+from projections.garbage import gc_disabled
 from projections.parallel import LENGTH_BYTES, Request, answer_to
 
 PARENT_POLL_SECONDS = 0.2

@@ -30,18 +30,23 @@ def tail(
     until: int,
     accounts: frozenset[str] | None,
     also: tuple[type[Event], ...] = (),
+    *,
+    types: tuple[type[Event], ...] | None = None,
 ) -> Iterator[list[Record]]:
     """Yield pages of the records after a log position and up to another; some accounts are read by their index.
 
     With some, the limits of all groups are read too. `also` names types to read of all other accounts: records may
-    then come twice, and a fold skips the second.
+    then come twice, and a fold skips the second. With `types`, no others are read.
     """
     if accounts is None:
-        records = reader.read(after=after, until=until)
+        records = reader.read(after=after, until=until, types=types)
     else:
-        parts = [reader.read(after=after, until=until, account=account) for account in sorted(accounts | {SHARED})]
+        parts = [
+            reader.read(after=after, until=until, account=account, types=types)
+            for account in sorted(accounts | {SHARED})
+        ]
         # Those of groups, whatever they are called; of the other ones there are few.
-        limits = reader.read(after=after, until=until, stream=LIMITS)
+        limits = reader.read(after=after, until=until, stream=LIMITS, types=types)
         parts.append(record for record in limits if is_of_group(record) and record.account not in accounts)
         if also:
             parts.append(reader.read(after=after, until=until, types=also))

@@ -2,11 +2,12 @@
 
 import msgspec
 
+from eventstore.readable import Readable
 from projections.views.enforcement import Enforcement
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 
 
-class Recovery(msgspec.Struct, frozen=True):
+class Recovery(Readable, msgspec.Struct, frozen=True):
     """The cut that a book started from (0: none), how many records it folded, and what was in force at that time."""
 
     cut: int

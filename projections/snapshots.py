@@ -16,8 +16,9 @@ from projections.cuts.file import CutFile, OtherFormatError
 from projections.cuts.keys import signing_key
 from projections.cuts.search import Loaded, Search, StoredPart
 from projections.cuts.states import Packed, encoded, lineage_of, pack
-from projections.cuts.troubles import DamagedError, Kind, SnapshotWarning, Troubles, UnusableError
+from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, Troubles, UnusableError
 from projections.view import is_volatile
+from projections.view_states import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -142,7 +143,7 @@ class Snapshots:
                 return log_position
         why = "other processes keep changing it" if error is None else f"it was damaged each time ({error})"
         msg = f"no snapshot could be written to {self.path} in {ATTEMPTS_MAX} attempts: {why}"
-        raise UnusableError(Kind.CHANGING, msg) from error
+        raise UnusableError(TroubleKind.CHANGING, msg) from error
 
     def _collected_parts(
         self, fold: Fold, log_id: bytes, leave_out: Collection[str], missing: Mapping[str, Collection[str]]
@@ -159,8 +160,8 @@ class Snapshots:
             raw: dict[str, bytes] = {}
             for partition in sorted(lacking & view_state.states.keys()):
                 try:
-                    raw[partition] = encoded(view_state.states[partition])
-                except ValueError as e:
+                    raw[partition] = encoded(state_of(view_state, partition))
+                except (ValueError, DamagedError) as e:
                     self._leave_out(name, partition, e)
                     break
             else:
@@ -169,7 +170,7 @@ class Snapshots:
                 parts.append(_Part(view_state, lineage, raw, counts, view_state.saved.copy()))
         return fold.log_position, parts
 
-    def _leave_out(self, view: str, partition: str, why: ValueError) -> None:
+    def _leave_out(self, view: str, partition: str, why: ValueError | DamagedError) -> None:
         if view not in self._unstorable:
             self._unstorable.add(view)
             msg = f"view {view} is left out of the snapshots: its state of {partition} cannot be stored: {why}"
@@ -290,7 +291,9 @@ class Snapshots:
         """Keep other threads from the file; with `wait_seconds`, yield False where another holds it for longer."""
         held = self._using.acquire(timeout=WAIT_SECONDS if wait_seconds is None else wait_seconds)
         if not held and wait_seconds is None:
-            raise UnusableError(Kind.BUSY, f"{self.path} has been used by another thread for over {WAIT_SECONDS:g} s")
+            raise UnusableError(
+                TroubleKind.BUSY, f"{self.path} has been used by another thread for over {WAIT_SECONDS:g} s"
+            )
         try:
             yield held
         finally:

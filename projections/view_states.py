@@ -6,6 +6,7 @@ import functools
 import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from projections.cuts.states import Undecoded
 from projections.view import SHARED, PartitionParked, View
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class ViewState(NamedTuple):
     """One view's part of a fold: its states by partition, those changed since the last cut, those it failed on.
 
+    A state from a cut is Undecoded in `states` until it is needed: `state_of` decodes it.
     `waiting` holds each partition's events while a page is folded: a view folds one partition after the other.
     `change_counts` has how often records changed each partition: a figure derived from its state is valid as long as
     its count stays. `saved` has the digest of each partition's state that is in the snapshots' file. `is_beside` says
@@ -49,6 +51,12 @@ class Unusual(NamedTuple):
     broadcast: Any = None
 
 
+def state_of(view_state: ViewState, partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+    """Return a partition's state, decoded; None where there is none. Raise DamagedError where it cannot be decoded."""
+    found = view_state.states.get(partition)
+    return found.put(view_state.states, partition) if found.__class__ is Undecoded else found
+
+
 def fold_partition(view_state: ViewState) -> None:
     """Fold what waits for one partition of a view, SHARED first; a failure parks that partition and no other."""
     # Unpacked at once: with many accounts in a page, a look-up for each of them was a tenth of a call.
@@ -59,12 +67,14 @@ def fold_partition(view_state: ViewState) -> None:
         del waiting[partition]
         return
     pairs = waiting[partition]
-    state = states.get(partition)
-    if state is None:
-        state = states[partition] = view.initial()
     changed.add(partition)
     left = iter(pairs)
     try:
+        state = states.get(partition)
+        if state is None:
+            state = states[partition] = view.initial()
+        elif state.__class__ is Undecoded:
+            state = state.put(states, partition)
         apply = _beside(view_state, partition, state) if is_beside else view.apply
         if apply_page is not None:
             apply_page(state, left, functools.partial(_apply_any, view_state, state, apply))
@@ -90,11 +100,11 @@ def fold_partition(view_state: ViewState) -> None:
 def fold_observed(view_state: ViewState, partition: str, event: Event, record: Record) -> None:
     """Fold one event at once; a failure parks that partition and no other."""
     # Not counted as a change: the counts are of stored records, and no figure of quotes or timers is cached by them.
-    state = view_state.states.get(partition)
-    if state is None:
-        state = view_state.states[partition] = view_state.view.initial()
     view_state.changed.add(partition)
     try:
+        state = state_of(view_state, partition)
+        if state is None:
+            state = view_state.states[partition] = view_state.view.initial()
         apply = _beside(view_state, partition, state) if view_state.is_beside else view_state.view.apply
         apply(state, event, record)
         if view_state.finish is not None:
@@ -148,7 +158,7 @@ def is_parked(view_state: ViewState, partition: str) -> bool:
 
 def _beside(view_state: ViewState, partition: str, state: Any) -> Callable[[Any, Any, Record], None]:  # noqa: ANN401 - each view has a state of its own
     """Return what applies an event to a partition's state, beside that of SHARED."""
-    shared_state = state if partition == SHARED else view_state.states.get(SHARED)
+    shared_state = state if partition == SHARED else state_of(view_state, SHARED)
     if shared_state is None:
         shared_state = view_state.view.initial()
     return functools.partial(view_state.view.apply_beside, shared_state)
@@ -184,6 +194,6 @@ def _may_concern(view_state: ViewState, partition: str, event: Any) -> bool:  # 
     if event.__class__ is Unusual:
         return True
     try:
-        return view_state.view.concerns(view_state.states[partition], event)
+        return view_state.view.concerns(state_of(view_state, partition), event)
     except Exception:  # noqa: BLE001 - it is asked again where the partition is folded, which parks it
         return True

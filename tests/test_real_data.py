@@ -12,11 +12,12 @@ import itertools
 import random
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -24,12 +25,13 @@ import eventstore
 import projections
 from eventstore import EventStore, Record
 from eventstore.clock import parse_time
-from eventstore.trading import OrderCanceled, OrderFilled, OrderReduced, OrderSubmitted
+from eventstore.trading import Marked, OrderCanceled, OrderFilled, OrderReduced, OrderSubmitted, TradeExecuted
 from gateways.importers import import_file
-from projections import Book
+from projections import Book, analysis
 from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.views.orders.view import OrderAnomalyKind, OrdersState, OrdersView
+from tests.order_book import BUY, SELL, compared
 from tests.projections.histories import states
 from tests.projections.importing import imported
 
@@ -132,6 +134,44 @@ def test_the_orders_open_at_the_end_are_the_known_ones(day: Book, orders: Orders
     assert len(still_open) == len(day.orders.open()) == len(day.orders.open(symbol="GOOG")) == 3_942
     assert {order.order_id for order in still_open} == set(orders.open)
     assert all(order.leaves is not None and order.leaves > 0 and not order.anomalies for order in still_open)
+
+
+def test_the_ten_levels_after_each_message_come_from_a_frame(lobster: EventStore) -> None:
+    types = (OrderSubmitted, OrderReduced, OrderCanceled, OrderFilled, TradeExecuted, Marked)
+    columns = ("type", "entity", "side", "quantity", "by", "limit_price")
+    rows = analysis.events(lobster, types=types, columns=columns).to_arrow().to_pylist()
+    assert len(rows) == 147_916
+    with zipfile.ZipFile(next((DATA / "lobster").glob("*.zip"))) as archive:
+        messages, books = (
+            archive.read(name).decode("ascii").splitlines() for name in sorted(archive.namelist())[:2]
+        )  # fmt: skip
+    found = compared(changes_of(rows, messages), ([int(cell) for cell in line.split(",")] for line in books))
+    assert found == {"right": 147_915, "taken": 44_451}
+
+
+def changes_of(rows: list[dict[str, Any]], messages: list[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield by how much each event changes a level. Of orders from before the day only the file has the price."""
+    resting: dict[str, tuple[str, int]] = {}
+    left: Counter[str] = Counter()
+    for row, message in zip(rows, messages, strict=True):
+        kind, order = row["type"], row["entity"]
+        if kind in {"TradeExecuted", "Marked"}:
+            # What is hidden, and halts, change nothing that is shown.
+            yield BUY, 0, 0
+            continue
+        if kind == "OrderSubmitted":
+            resting[order] = row["side"], round(row["limit_price"] * 10_000)
+            left[order] = int(row["quantity"])
+            yield *resting[order], left[order]
+            continue
+        by = int(row["by"] if kind == "OrderReduced" else row["quantity"])
+        if order in resting:
+            left[order] -= by
+            assert left[order] >= 0
+            yield *resting[order], -by
+        else:
+            price, direction = message.split(",")[4:]
+            yield BUY if direction == "1" else SELL, int(price), -by
 
 
 def test_the_executed_volume_is_the_known_one(day: Book, orders: OrdersState) -> None:

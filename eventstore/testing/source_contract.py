@@ -9,6 +9,8 @@ import pytest
 
 from eventstore.errors import Closed
 from eventstore.journal import Query, drafts_of
+from eventstore.reader import EventReader
+from eventstore.record import Record
 from eventstore.testing.drafts import HISTORY, STREAMS, TYPES
 from eventstore.testing.naive import naive_digest
 from eventstore.testing.threads import in_time
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventstore.journal import Source
-    from eventstore.record import Record
 
 COUNT = len([draft for group in HISTORY for draft in drafts_of(group)])
 
@@ -65,6 +66,26 @@ class SourceContract:
     def test_a_record_reads_back_as_it_was_recorded(self, source: Source, records: Sequence[Record]) -> None:
         assert list(source.read(Query(limit=1000))) == list(records)
         assert len(records) == COUNT
+
+    @pytest.mark.parametrize("wanted", [{}, *FILTERS.values()], ids=["everything", *FILTERS])
+    def test_rows_have_the_members_of_the_records(
+        self, source: Source, records: Sequence[Record], wanted: dict[str, Any]
+    ) -> None:
+        reader, names = EventReader(source), Record.__struct_fields__
+        expected = [record for record in records if fits(record, **wanted) and 3 < record.position <= COUNT - 2]
+        for members in (names, [name for name in names if name != "log"], ["data"], []):
+            found = [row for page in reader.rows(members, after=3, until=COUNT - 2, **wanted) for row in page]
+            assert found == [(r.position, *[getattr(r, name) for name in members]) for r in expected], members
+
+    def test_columns_are_the_rows_the_other_way_round(self, source: Source, records: Sequence[Record]) -> None:
+        reader = EventReader(source)
+        pages = list(reader.columns(["stream", "version"]))
+        assert [row for page in pages for row in zip(*page, strict=True)] == [
+            (record.position, record.stream, record.version) for record in records
+        ]
+
+    def test_type_names_are_those_of_the_records(self, source: Source, records: Sequence[Record]) -> None:
+        assert list(source.type_names()) == sorted({record.type for record in records})
 
     def test_positions_have_no_gap(self, source: Source, records: Sequence[Record]) -> None:
         assert [record.position for record in source.read(Query(limit=1000))] == list(range(1, COUNT + 1))
@@ -154,6 +175,7 @@ class SourceContract:
         for call in (
             lambda: source.read(Query(limit=1)),
             source.head,
+            source.type_names,
             lambda: source.version(STREAMS[0]),
             lambda: source.position_at(records[0].recorded_at),
             lambda: in_time(lambda: source.wait(0, 0.01)),

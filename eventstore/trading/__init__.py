@@ -35,6 +35,7 @@ from eventstore.trading.enums import (
 from eventstore.trading.groups import GroupDefined
 from eventstore.trading.limits import LimitBreached, LimitJudged, LimitsSet, LimitUnjudged
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
+from eventstore.trading.notes import NoteAdded
 from eventstore.trading.orders import (
     OrderAccepted,
     OrderCanceled,
@@ -97,6 +98,7 @@ __all__ = [
     "LockoutExtended",
     "LockoutSet",
     "Marked",
+    "NoteAdded",
     "OrderAccepted",
     "OrderCancelRejected",
     "OrderCancelRequested",

@@ -24,6 +24,7 @@ from gateways.cli import (
     lock,
     mark,
     mirror,
+    note,
     pnl,
     read,
     restore,
@@ -85,6 +86,7 @@ app.command("as-of", rich_help_panel=_QUERY)(as_of.as_of)
 app.command(rich_help_panel=_QUERY)(diff.diff)
 app.command(rich_help_panel=_QUERY)(pnl.pnl)
 app.command(rich_help_panel=_QUERY)(mark.mark)
+app.command(rich_help_panel=_QUERY)(note.note)
 app.command(rich_help_panel=_LOCKOUTS)(lock.lock)
 app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)

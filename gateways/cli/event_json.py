@@ -9,8 +9,8 @@ import msgspec
 from eventstore import Event, InvalidEvent, SystemClock, trading
 from eventstore.clock import to_ns
 from eventstore.events.registry import EventType, by_name
+from eventstore.readable import annotations_of, is_instant
 from gateways.cli.names import close_to
-from gateways.presenting.documents import annotations_of, is_instant
 from gateways.presenting.times import parse_local
 
 

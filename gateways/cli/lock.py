@@ -23,7 +23,7 @@ from gateways.presenting.rows import lockout_sentence
 from projections import Book, Calendar
 from projections import open as open_book
 from projections.seeds import load
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 from projections.views.sessions import EVERYONE
 
 Until = Annotated[

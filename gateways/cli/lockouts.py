@@ -11,7 +11,7 @@ from gateways.presenting.documents import plain, record_json
 from gateways.presenting.output import put, put_json
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.rows import lockout_effect, lockout_sentence
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 
 BY_HAND = "manual"
 

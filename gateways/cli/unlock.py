@@ -13,7 +13,7 @@ from gateways.presenting.output import note
 from gateways.presenting.presenter import Presenter
 from gateways.presenting.rows import lockout_sentence
 from projections import open as open_book
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 
 
 @options.command(zone=True, exact=True)

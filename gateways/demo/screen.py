@@ -20,7 +20,7 @@ from gateways.presenting.output import screen
 from gateways.presenting.presenter import NONE, Presenter
 from gateways.presenting.tables import table, wrapped
 from projections import Book
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 from projections.views.orders.view import Order
 
 SHOWN = Presenter(zone=zoneinfo.ZoneInfo(ZONE))

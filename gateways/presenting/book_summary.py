@@ -19,7 +19,7 @@ from projections.views.accounts import cash_results
 from projections.views.enforcement import Enforcement
 from projections.views.executions.positions import Position
 from projections.views.limits.headroom import Headroom, Unjudged
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 from projections.views.orders.view import Order
 
 if TYPE_CHECKING:

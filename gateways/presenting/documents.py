@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
-import types
 import typing
 import uuid
 from collections.abc import Callable, Mapping
@@ -23,6 +22,7 @@ import msgspec
 from eventstore import Record, UnknownContract
 from eventstore.clock import format_time
 from eventstore.events.registry import by_name
+from eventstore.readable import annotations_of, is_instant, is_union
 from eventstore.trading import Cost
 from gateways.presenting.escaping import escaped_json
 from gateways.presenting.numbers import in_full, without_powers
@@ -98,30 +98,12 @@ def _hexadecimal(value: bytes) -> str:
     return str(uuid.UUID(bytes=value)) if len(value) == _UUID_BYTES else value.hex()
 
 
-def is_instant(hint: Hint) -> bool:
-    """Return whether an annotation says that a value is an instant, or an instant or None."""
-    if hasattr(hint, "__metadata__"):
-        marks = [mark for mark in hint.__metadata__ if isinstance(mark, msgspec.Meta)]
-        return any((mark.extra or {}).get("instant") for mark in marks) or is_instant(hint.__origin__)
-    return any(map(is_instant, typing.get_args(hint))) if _is_union(hint) else False
-
-
-def _is_union(hint: Hint) -> bool:
-    return typing.get_origin(hint) in {typing.Union, types.UnionType}
-
-
-@functools.cache
-def annotations_of(cls: type) -> dict[str, Hint]:
-    """Return the annotations of a class's members, with their metadata."""
-    return typing.get_type_hints(cls, include_extras=True)
-
-
 def _within(hint: Hint) -> Hint:
     """Return the annotation of what a mapping or a sequence holds; None without one."""
     if hasattr(hint, "__metadata__"):
         return _within(hint.__origin__)
     arguments = [argument for argument in typing.get_args(hint) if argument is not ...]
-    if _is_union(hint):
+    if is_union(hint):
         return next((found for part in arguments if (found := _within(part)) is not None), None)
     return arguments[-1] if arguments else None
 
@@ -220,5 +202,5 @@ def _struct_in(hint: Hint) -> type[msgspec.Struct] | None:
         return hint
     if hasattr(hint, "__metadata__"):
         return _struct_in(hint.__origin__)
-    parts = typing.get_args(hint) if _is_union(hint) else ()
+    parts = typing.get_args(hint) if is_union(hint) else ()
     return next((found for part in parts if (found := _struct_in(part)) is not None), None)

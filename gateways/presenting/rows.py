@@ -11,7 +11,7 @@ from gateways.presenting.numbers import without_powers
 from gateways.presenting.presenter import NONE
 from projections.views.executions.anomalies import UNCERTAIN
 from projections.views.executions.positions import Position
-from projections.views.lockouts.view import Lockout
+from projections.views.lockouts.lockout import Lockout
 from projections.views.orders.view import Order
 
 if TYPE_CHECKING:

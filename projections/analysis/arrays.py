@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore import InvalidEvent
+from eventstore.errors import shown
 from projections.analysis.columns import PRECISION, SCALE, TEXT_DECIMALS, Column, Kind, arrow_type
 from projections.analysis.libraries import arrow, compute
 
@@ -32,11 +33,12 @@ def array_of(values: Sequence[Any], column: Column, exact: Exact) -> Any:  # noq
         case Kind.DECIMAL:
             return _decimals(values, column, exact)
         case Kind.ENUM:
-            return _dictionary(pa.array([_text(value) for value in values], pa.string()), column)
+            texts = [value if type(value) is str else _text(value) for value in values]
+            return _dictionary(pa.array(texts, pa.string()), column)
         case Kind.TEXT | Kind.JSON:
             return pa.array([value if type(value) is str else _text(value) for value in values], target)
-        case Kind.INSTANT | Kind.DURATION:
-            return pa.array(values, pa.int64()).cast(target)
+        case Kind.INSTANT | Kind.DURATION | Kind.INTEGER:
+            return _integers(values, column).cast(target)
         case _:
             return pa.array(values, target)
 
@@ -53,6 +55,15 @@ def _text(value: Any) -> str | None:  # noqa: ANN401 - any member of any event
     if isinstance(value, int | Decimal | datetime.date) or not isinstance(value, msgspec.Struct | dict | tuple | list):
         return str(value)
     return _JSON.encode(value).decode()
+
+
+def _integers(values: Sequence[Any], column: Column) -> Any:  # noqa: ANN401 - an array of Arrow's
+    try:
+        return arrow().array(values, arrow().int64())
+    except (OverflowError, ValueError) as e:
+        wrong = [value for value in values if value is not None and not -(1 << 63) <= value < 1 << 63]
+        msg = f"{column.name} = {shown(wrong[:1])} does not fit 64 bits: leave the column out by `columns`"
+        raise InvalidEvent(msg) from e
 
 
 def _decimals(values: Sequence[Any], column: Column, exact: Exact) -> Any:  # noqa: ANN401 - an array of Arrow's
@@ -108,4 +119,7 @@ def parsed(texts: Any, column: Column, exact: Exact) -> Any:  # noqa: ANN401 - a
     target = arrow_type(column, exact)
     if column.kind is Kind.ENUM:
         return _dictionary(texts, column)
+    if column.kind is Kind.DECIMAL and exact == TEXT_DECIMALS:
+        # Kept as they are written, once each is known to be a number.
+        texts.cast(arrow().float64())
     return texts if texts.type == target else texts.cast(target)

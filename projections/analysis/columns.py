@@ -53,13 +53,14 @@ class Column(msgspec.Struct, frozen=True):
 class Member(msgspec.Struct, frozen=True):
     """A member of an event's class, the column that it fills, and its value where it is left out.
 
-    `is_ambiguous`: null in the data and left out of it are two values.
+    `is_ambiguous`: null in the data and left out of it are two values. `is_required`: without it there is no event.
     """
 
     name: str
     column: Column
     default: Any = None
     is_ambiguous: bool = False
+    is_required: bool = False
 
 
 RECORD = (
@@ -112,27 +113,29 @@ def _members_of_class(cls: type[Event]) -> tuple[Member, ...]:
 
 def _member(field: Any) -> Member:  # noqa: ANN401 - msgspec's Field
     name = f"event_{field.name}" if field.name in OF_RECORDS else field.name
-    kind, values = _kind_of(field.type)
+    kind, values = kind_of(field.type)
     default = field.default
     if field.default_factory is not msgspec.NODEFAULT:
         default = field.default_factory()
     if default is msgspec.NODEFAULT:
         default = None
     is_optional = isinstance(field.type, inspect.UnionType) and field.type.includes_none
-    return Member(field.name, Column(name, kind, values), default, is_ambiguous=default is not None and is_optional)
+    is_ambiguous = default is not None and is_optional
+    return Member(field.name, Column(name, kind, values), default, is_ambiguous, field.required)
 
 
-def _kind_of(declared: Any) -> tuple[Kind, tuple[str, ...]]:  # noqa: ANN401 - any type of msgspec's
+def kind_of(declared: Any) -> tuple[Kind, tuple[str, ...]]:  # noqa: ANN401 - any type of msgspec's
+    """Return the kind of a column that holds a struct's member, and an enum's values."""
     if isinstance(declared, inspect.Metadata):
         marks = declared.extra or {}
         if marks.get("instant"):
             return Kind.INSTANT, ()
         if marks.get("duration"):
             return Kind.DURATION, ()
-        return _kind_of(declared.type)
+        return kind_of(declared.type)
     if isinstance(declared, inspect.UnionType):
         others = [each for each in declared.types if not isinstance(each, inspect.NoneType)]
-        return _kind_of(others[0]) if len(others) == 1 else (Kind.JSON, ())
+        return kind_of(others[0]) if len(others) == 1 else (Kind.JSON, ())
     if isinstance(declared, inspect.EnumType):
         return Kind.ENUM, tuple(str(member.value) for member in declared.cls)
     return _SIMPLE.get(type(declared), Kind.JSON), ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import itertools
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,7 @@ import msgspec
 
 from eventstore.events import UnknownEvent, codec
 from eventstore.events.registry import by_name
-from eventstore.streams import ESCAPED_SLASH
-from projections.analysis.arrays import array_of, nulls_of, parsed
+from projections.analysis.arrays import array_of, parsed
 from projections.analysis.columns import (
     OF_RECORDS,
     TEXT_DECIMALS,
@@ -22,7 +22,9 @@ from projections.analysis.columns import (
     arrow_type,
     members_of,
 )
-from projections.analysis.libraries import arrow, compute, library
+from projections.analysis.gathering import Gathering
+from projections.analysis.libraries import arrow, library
+from projections.analysis.stream_parts import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 _OF_STREAMS = ("stream", "category", "account", "entity")
 _IN_TEXT = frozenset({Kind.TEXT, Kind.ENUM, Kind.DECIMAL, Kind.DATE})
 _BLOCK_MAX = 1 << 30
+_SHORT = 1 << 15
+_NULL = re.compile(rb":[ \t\n\r]*null")
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -42,10 +46,24 @@ class Stored(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class _Type(msgspec.Struct, frozen=True):
+    """How the events of one type and schema are decoded: `is_parsed`, as a whole, or else one by one.
+
+    `members` are those that the frame has, each with the column that it fills; `schema` is that of their JSON.
+    """
+
+    name: str
+    number: int
+    members: tuple[tuple[Member, Column], ...]
+    is_parsed: bool
+    schema: Any
+
+
 class PageDecoder:
     """Decodes pages of rows into batches of some columns.
 
-    A row is a record's position and `members`, in this order. Columns are those of records, and the members of events.
+    A page is the columns of records' positions and of their `members`, in this order, as `EventReader.columns` gives
+    them. Columns of a batch are those of records, and the members of events.
     """
 
     def __init__(self, columns: Sequence[Column], exact: Exact) -> None:
@@ -53,20 +71,20 @@ class PageDecoder:
         self._wanted = {column.name: column for column in columns}
         self._schema = arrow_schema(columns, exact)
         self.members = tuple(_members_read(self._wanted))
-        self._members: dict[str, tuple[tuple[Member, Column], ...]] = {}
+        self._types: dict[tuple[str, int], _Type] = {}
 
-    def batch(self, page: list[tuple[Any, ...]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
+    def batch(self, page: Sequence[Sequence[Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
         """Return a page as a record batch."""
-        positions, *rest = zip(*page, strict=True)
+        positions, *rest = page
         values = dict(zip(self.members, rest, strict=True))
         arrays = self._of_records(positions, values)
-        if any(name not in arrays for name in self._wanted):
+        if any(name not in OF_RECORDS for name in self._wanted):
             arrays |= self._of_events(values)
         return arrow().RecordBatch.from_arrays([arrays[name] for name in self._wanted], schema=self._schema)
 
     def _of_records(self, positions: Sequence[int], values: dict[str, Any]) -> dict[str, Any]:
         arrays: dict[str, Any] = {}
-        streams = _parts_of(values["stream"]) if "stream" in values else {}
+        streams = parts_of(values["stream"]) if "stream" in values else {}
         for name, column in self._wanted.items():
             if name not in OF_RECORDS:
                 continue
@@ -79,78 +97,86 @@ class PageDecoder:
             elif name in {"id", "correlation_id", "causation_id"}:
                 texts = [None if given is None else str(uuid.UUID(bytes=given)) for given in values[name]]
                 arrays[name] = array_of(texts, column, self._exact)
+            elif name == "digest":
+                arrays[name] = array_of([given.hex() for given in values[name]], column, self._exact)
             else:
-                arrays[name] = array_of(values[name], column, self._exact)
+                # The values are of the column's own type: no need to look at each.
+                arrays[name] = arrow().array(values[name], arrow_type(column, self._exact))
         return arrays
 
     def _of_events(self, values: dict[str, Any]) -> dict[str, Any]:
         """Return the columns of members: each type's events are decoded together, then put in the page's order."""
-        pa = arrow()
-        indices: dict[tuple[str, int], list[int]] = {}
-        for index, key in enumerate(zip(values["type"], values["schema"], strict=True)):
-            indices.setdefault(key, []).append(index)
-        data = values["data"]
-        parts, order = [], []
-        for (name, schema), places in indices.items():
-            parts.append(self._decoded(name, schema, [data[place] for place in places]))
-            order += places
-        columns = [column for name, column in self._wanted.items() if name not in OF_RECORDS]
-        table = pa.Table.from_batches(parts, schema=arrow_schema(columns, self._exact))
-        if len(parts) > 1:
-            inverse = [0] * len(order)
-            for index, place in enumerate(order):
-                inverse[place] = index
-            table = table.take(pa.array(inverse))
-        batch = table.combine_chunks().to_batches()[0]
-        return dict(zip(table.column_names, batch.columns, strict=True))
+        order, groups = _grouped(values["type"], values["schema"])
+        data = values["data"] if order is None else list(map(values["data"].__getitem__, order.tolist()))
+        gathering = Gathering(order, len(data))
+        for number, (name, schema, start, stop) in enumerate(groups):
+            for column, array in self._arrays_of(name, schema, data[start:stop]).items():
+                gathering.add(column, number, start, array)
+        return {
+            name: gathering.column(name, column, self._exact)
+            for name, column in self._wanted.items()
+            if name not in OF_RECORDS
+        }
 
-    def _decoded(self, name: str, schema: int, data: list[bytes]) -> Any:  # noqa: ANN401 - a batch of Arrow's
-        pa = arrow()
-        members = self._members_of(name)
-        columns = [column for known, column in self._wanted.items() if known not in OF_RECORDS]
-        found = self._arrays_of(name, schema, data, members) if members else {}
-        arrays = [
-            found[column.name] if column.name in found else nulls_of(column, len(data), self._exact)
-            for column in columns
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(columns, self._exact))
-
-    def _arrays_of(
-        self, name: str, schema: int, data: list[bytes], members: Sequence[tuple[Member, Column]]
-    ) -> dict[str, Any]:
-        kind = by_name(name)
-        if kind is not None and schema == kind.schema and all(_is_parsed(member, column) for member, column in members):
+    def _arrays_of(self, name: str, schema: int, data: Sequence[bytes]) -> dict[str, Any]:
+        kind = self._type_of(name, schema)
+        if kind.is_parsed:
             try:
-                return _parsed_json(data, members, self._exact)
+                return _parsed_json(data, kind, self._exact)
             except ValueError:
                 # Written in another form than today's, as numbers are that stand without quotes; or not readable.
                 pass
-        return self._one_by_one(name, schema, data, members)
+        return self._one_by_one(kind, data)
 
-    def _one_by_one(
-        self, name: str, schema: int, data: list[bytes], members: Sequence[tuple[Member, Column]]
-    ) -> dict[str, Any]:
+    def _one_by_one(self, kind: _Type, data: Sequence[bytes]) -> dict[str, Any]:
         """Return the columns of one type's events, each decoded as a record's event is, with the same errors."""
-        events = [codec.decode(Stored(name, schema, each)) for each in data]
+        if not kind.members:
+            return {}
+        events = [codec.decode(Stored(kind.name, kind.number, each)) for each in data]
         return {
             column.name: array_of(
                 [None if isinstance(event, UnknownEvent) else getattr(event, member.name) for event in events],
                 column,
                 self._exact,
             )
-            for member, column in members
+            for member, column in kind.members
         }
 
-    def _members_of(self, name: str) -> tuple[tuple[Member, Column], ...]:
-        """Return the members of a type that are wanted, each with the column that it fills here."""
-        known = self._members.get(name)
+    def _type_of(self, name: str, schema: int) -> _Type:
+        """Return how events of a type are decoded here."""
+        known = self._types.get((name, schema))
         if known is None:
-            known = self._members[name] = tuple(
+            members = tuple(
                 (member, self._wanted[member.column.name])
                 for member in members_of(name)
                 if member.column.name in self._wanted
             )
+            registered = by_name(name)
+            is_todays = registered is not None and schema == registered.schema
+            is_parsed = bool(members) and is_todays and all(_is_parsed(member, column) for member, column in members)
+            read = [(member.name, arrow_type(_as_read(column), self._exact)) for member, column in members]
+            known = _Type(name, schema, members, is_parsed, arrow().schema(read) if is_parsed else None)
+            self._types[name, schema] = known
         return known
+
+
+def _grouped(types: Sequence[str], schemas: Sequence[int]) -> tuple[Any, list[tuple[str, int, int, int]]]:
+    """Return the order that puts events of one type and schema together, and each such group: where it is in it.
+
+    The order is None where the events are all of one type.
+    """
+    pa, np = arrow(), library("numpy")
+    names, numbers = (pa.array(values).dictionary_encode() for values in (types, schemas))
+    codes = names.indices.to_numpy() * len(numbers.dictionary) + numbers.indices.to_numpy()
+    if len(names.dictionary) == len(numbers.dictionary) == 1:
+        return None, [(types[0], schemas[0], 0, len(types))]
+    # Numbers of 16 bits are sorted by radix.
+    order = np.argsort(codes.astype(np.int16) if codes.max() < _SHORT else codes, kind="stable")
+    in_order = codes[order]
+    starts = [0, *(np.flatnonzero(in_order[1:] != in_order[:-1]) + 1).tolist(), len(codes)]
+    return order, [
+        (types[order[start]], schemas[order[start]], start, stop) for start, stop in itertools.pairwise(starts)
+    ]
 
 
 def _members_read(wanted: dict[str, Column]) -> list[str]:
@@ -167,26 +193,33 @@ def _is_parsed(member: Member, column: Column) -> bool:
     return member.column.kind is column.kind is not Kind.JSON and not member.is_ambiguous
 
 
-def _parsed_json(data: list[bytes], members: Sequence[tuple[Member, Column]], exact: Exact) -> dict[str, Any]:
+def _parsed_json(data: Sequence[bytes], kind: _Type, exact: Exact) -> dict[str, Any]:
     """Return columns parsed from JSON; raise ValueError where a value is not as `codec.encode` writes it."""
     pa, json = arrow(), library("pyarrow.json")
-    types = [(member.name, arrow_type(_as_read(column), exact)) for member, column in members]
     lines = b"\n".join(data)
+    if lines.count(b"\n") != len(data) - 1 or (b"null" in lines and _NULL.search(lines)):
+        # Either stands in no data that is written today. What a null means depends on the member.
+        msg = "there are line breaks or nulls in the data"
+        raise ValueError(msg)
     table = json.read_json(
-        io.BytesIO(lines),
+        pa.BufferReader(lines),
         read_options=json.ReadOptions(use_threads=False, block_size=min(max(len(lines) + 1, 1 << 10), _BLOCK_MAX)),
-        parse_options=json.ParseOptions(explicit_schema=pa.schema(types), unexpected_field_behavior="ignore"),
+        parse_options=json.ParseOptions(explicit_schema=kind.schema, unexpected_field_behavior="ignore"),
     )
     if table.num_rows != len(data):
         msg = f"{len(data)} events have {table.num_rows} lines"
         raise ValueError(msg)
     arrays = {}
-    for member, column in members:
+    for member, column in kind.members:
         values = table.column(member.name).combine_chunks()
-        if member.default is not None and values.null_count:
+        if values.null_count and member.is_required:
+            msg = f"{member.name} is missing"
+            raise ValueError(msg)
+        if values.null_count and member.default is not None:
             # What is left out is the default: no class here has one that is not None beside a None that is meant.
             values = values.fill_null(array_of([member.default], _as_read(column), exact=TEXT_DECIMALS)[0])
-        arrays[column.name] = parsed(values, column, exact)
+        if values.null_count < len(values):
+            arrays[column.name] = parsed(values, column, exact)
     return arrays
 
 
@@ -195,17 +228,3 @@ def _as_read(column: Column) -> Column:
     if column.kind in {Kind.INSTANT, Kind.DURATION}:
         return Column(column.name, Kind.INTEGER)
     return Column(column.name, Kind.TEXT) if column.kind in _IN_TEXT else column
-
-
-def _parts_of(streams: Sequence[str]) -> dict[str, Any]:
-    """Return stream names and their parts as arrays; an entity is as it was given."""
-    pa, pc = arrow(), compute()
-    texts = pa.array(streams, pa.string())
-    parts = pc.split_pattern(texts, "/", max_splits=2)
-    entity = pc.replace_substring(pc.list_element(parts, 2), ESCAPED_SLASH, "/")
-    return {
-        "stream": texts,
-        "category": pc.list_element(parts, 0),
-        "account": pc.list_element(parts, 1),
-        "entity": entity,
-    }

@@ -8,12 +8,13 @@ from msgspec.structs import replace
 
 from eventstore import InvalidEvent
 from eventstore.errors import shown
+from projections.analysis.ahead import ahead
 from projections.analysis.columns import OF_RECORDS, RECORD, Column, Kind, exact_of, united
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute
 from projections.analysis.progress import Progress
-from projections.analysis.sources import OCCURRED, ColumnSource, opened, selection_of, source_of, types_in
+from projections.analysis.sources import OCCURRED, TypedSource, opened, selection_of, source_of, types_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +65,7 @@ def events(
         chosen = columns_of(reader, selection, columns)
     return EventSet(
         chosen,
-        lambda: _batches(store, selection, chosen, exact=asked, progress=progress),
+        lambda: event_batches(store, selection, chosen, exact=asked, progress=progress),
         exact=asked,
         title="events",
     )
@@ -83,37 +84,43 @@ def columns_of(reader: EventReader, selection: Selection, names: Sequence[str] |
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
-def _batches(
+def event_batches(
     store: Source, selection: Selection, columns: Sequence[Column], *, exact: Exact, progress: bool | None
 ) -> Iterator[Any]:
+    """Yield batches of these columns of a selection's events, in the order of the log."""
     read, kept = _with_filters(columns, selection)
     with opened(store) as reader, Progress(selection.until - selection.after, progress) as shown_progress:
         for position, rows in _read(reader, selection, read, exact):
-            batch = _filtered(rows, selection)
             shown_progress.at(position - selection.after)
+            batch = rows.select(kept)
             if batch.num_rows:
-                yield batch.select(kept)
+                yield batch
 
 
 def _read(
     reader: EventReader, selection: Selection, columns: Sequence[Column], exact: Exact
 ) -> Iterator[tuple[int, Any]]:
-    """Yield batches with the last position that each covers: typed columns where a source has them, else decoded."""
+    """Yield the wanted rows, with the last position they cover: typed columns where a source has them, else decoded."""
     after = selection.after
     source = source_of(reader)
-    if isinstance(source, ColumnSource):
+    if isinstance(source, TypedSource):
         after = max(after, min(source.typed_until, selection.until))
-        yield from source.batches(replace(selection, until=after), columns, exact)
+        for position, batch in source.batches(replace(selection, until=after), columns, exact):
+            yield position, _filtered(batch, selection)
     decoder = PageDecoder(columns, exact)
-    for page in reader.rows(
+
+    def decoded(page: list[list[Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
+        return page[0][-1], _filtered(decoder.batch(page), selection)
+
+    pages = reader.columns(
         decoder.members,
         after=after,
         until=selection.until,
         stream=selection.stream,
         account=selection.account,
         types=selection.types,
-    ):
-        yield page[-1][0], decoder.batch(page)
+    )
+    yield from ahead(decoded, pages)
 
 
 def _with_filters(columns: Sequence[Column], selection: Selection) -> tuple[list[Column], list[str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from eventstore import InvalidEvent
 from eventstore.html import table_html
 from eventstore.locations import local_path
 from projections.analysis.columns import Column, Kind, arrow_schema
@@ -70,10 +71,12 @@ class Frame:
         pd = library("pandas")
         nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
         table = self.to_arrow()
-        whole = {name for name in table.column_names if not table.column(name).null_count}
-        frame = table.select([name for name in table.column_names if name in whole]).to_pandas()
-        rest = table.drop_columns(sorted(whole)).to_pandas(types_mapper=nullable.get)
-        return frame.join(rest)[table.column_names]
+        whole = [name for name in table.column_names if not table.column(name).null_count]
+        rest = [name for name in table.column_names if name not in set(whole)]
+        # Each by itself where it has columns: pandas gives a frame without columns no rows.
+        frames = [table.select(whole).to_pandas()] if whole else []
+        frames += [table.select(rest).to_pandas(types_mapper=nullable.get)] if rest else []
+        return frames[0] if len(frames) == 1 else pd.concat(frames, axis=1)[table.column_names]
 
     def to_polars(self) -> Any:  # noqa: ANN401 - polars is optional
         """Return a polars.DataFrame."""
@@ -82,6 +85,9 @@ class Frame:
     def to_parquet(self, path: str | os.PathLike[str]) -> Path:
         """Write a Parquet file, batch by batch, and return its path. The file is there whole or not at all."""
         target = local_path(path, "the file")
+        if not target.parent.is_dir():
+            msg = f"there is no directory {target.parent} to write {target.name} into: make it first"
+            raise InvalidEvent(msg)
         parquet = library("pyarrow.parquet")
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""What a frame is read from: a store, InfluxDB, a data directory or an archive; and which of its records are wanted."""
+"""What a frame is read from: a store, InfluxDB, a data directory or an archive; and which of its records it has."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @runtime_checkable
-class ColumnSource(Protocol):
+class TypedSource(Protocol):
     """A source that has typed columns of its records, at least up to a position, so that no event is decoded."""
 
     @property
@@ -75,7 +75,7 @@ def opened(store: Source) -> Iterator[EventReader]:
             with other:
                 yield other
             return
-    # What is no path is refused there.
+    # What is not a path is refused there.
     with eventstore.open(store, read_only=True) as reader:
         yield reader
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from eventstore import files
-from projections.cuts.troubles import DamagedError, Kind, SnapshotWarning, UnusableError
+from projections.cuts.troubles import DamagedError, SnapshotWarning, TroubleKind, UnusableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,18 +116,18 @@ class CutFile:
         try:
             yield
         except (apsw.BusyError, apsw.LockedError) as e:
-            raise UnusableError(Kind.LOCKED, f"{self.path} is locked by another process ({e})") from e
+            raise UnusableError(TroubleKind.LOCKED, f"{self.path} is locked by another process ({e})") from e
         except apsw.FullError as e:
-            raise UnusableError(Kind.FULL, f"no space left for snapshots in {self.path} ({e})") from e
+            raise UnusableError(TroubleKind.FULL, f"no space left for snapshots in {self.path} ({e})") from e
         except apsw.ReadOnlyError as e:
             if _writable(self.path) and _writable(self.path.parent):
                 # The header demands a newer version for writing, and no version has ever written such a header here.
                 raise DamagedError(str(e)) from e
-            raise UnusableError(Kind.READ_ONLY, f"{self.path} is read-only ({e})") from e
+            raise UnusableError(TroubleKind.READ_ONLY, f"{self.path} is read-only ({e})") from e
         except (*_UNUSABLE, OSError) as e:
             # Somebody may have removed the -wal or -shm file: a new connection creates them again.
             self.close()
-            raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
+            raise UnusableError(TroubleKind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
         except (apsw.Error, ValueError, OverflowError, MemoryError) as e:
             raise DamagedError(str(e) or type(e).__name__) from e
 
@@ -160,12 +160,12 @@ class CutFile:
             parent = self.path.parent
             if not (parent.is_dir() and _writable(parent)):
                 reason = f"{self.path} cannot hold snapshots: {parent} is not a writable directory"
-                raise UnusableError(Kind.UNUSABLE, reason) from None
+                raise UnusableError(TroubleKind.UNUSABLE, reason) from None
             return None
         except ValueError as e:
-            raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
+            raise UnusableError(TroubleKind.UNUSABLE, f"{self.path} cannot hold snapshots ({e})") from e
         if not stat.S_ISREG(info.st_mode):
-            raise UnusableError(Kind.UNUSABLE, f"{self.path} cannot hold snapshots: it is not a regular file")
+            raise UnusableError(TroubleKind.UNUSABLE, f"{self.path} cannot hold snapshots: it is not a regular file")
         return info.st_dev, info.st_ino
 
     def _connected(self) -> apsw.Connection:
@@ -208,7 +208,7 @@ class CutFile:
         if schema and not ours:
             names = ", ".join(sorted(map(str, schema)))
             reason = f"{self.path} cannot hold snapshots: it is another program's database, with {names}"
-            raise UnusableError(Kind.FOREIGN, reason)
+            raise UnusableError(TroubleKind.FOREIGN, reason)
         if _format(connection) == FORMAT and schema != _TABLES:
             msg = "its tables do not have the schema of snapshots"
             raise DamagedError(msg)

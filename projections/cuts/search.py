@@ -8,7 +8,7 @@ import msgspec
 
 from projections.cuts import rows
 from projections.cuts.keys import signing_key
-from projections.cuts.states import Packed, lineage_of, unpack
+from projections.cuts.states import Packed, Undecoded, lineage_of
 from projections.cuts.troubles import DamagedError
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ _OTHER_KEY = (
 
 
 class Loaded(msgspec.Struct):
-    """A view's states by partition as of a log position, with their digests; position 0 if no cut is valid."""
+    """A view's states by partition as of a log position, with their digests; position 0 if no cut is valid.
+
+    A state is Undecoded until it is needed: an account may not be asked for before the next restart.
+    """
 
     log_position: int
     states: dict[str, Any]
@@ -119,7 +122,7 @@ class Search:
                 continue
             packed = rows.state_of(self._connection, view.name, lineage, partition, at)
             try:
-                states[partition] = unpack(packed, digest, decoder)
+                states[partition] = Undecoded(packed, digest, decoder)
             except DamagedError as e:
                 msg = f"the state of {partition}: {e}"
                 raise DamagedError(msg) from e

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from projections.cuts.troubles import DamagedError
+from projections.garbage import gc_disabled
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -51,8 +52,36 @@ def pack(raw: bytes) -> Packed:
     return Packed(data, size, digest_of(data, size))
 
 
+class Undecoded:
+    """Stands for a state until somebody needs it: its bytes, which match their digest."""
+
+    __slots__ = ("_decoder", "_lock", "_packed")
+
+    def __init__(self, packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> None:
+        """Raise DamagedError for bytes that do not match the digest."""
+        check(packed, digest)
+        self._packed, self._decoder = packed, decoder
+        self._lock = threading.Lock()
+
+    def put(self, states: dict[str, Any], partition: str) -> Any:  # noqa: ANN401 - each view has a state of its own
+        """Put the state in its place, where this still stands, and return what is there; raise DamagedError.
+
+        Threads that ask at once get one object: the fold may have changed it before the second of them is here.
+        """
+        with self._lock:
+            if states.get(partition) is self:
+                states[partition] = decode(self._packed, self._decoder)
+            return states.get(partition)
+
+
 def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
     """Return a state; raise DamagedError for bytes that do not match its digest."""
+    check(packed, digest)
+    return decode(packed, decoder)
+
+
+def check(packed: Packed, digest: bytes) -> None:
+    """Raise DamagedError for bytes that do not match a state's digest."""
     data: object = packed.data
     size: object = packed.size
     if not (isinstance(data, bytes) and isinstance(size, int) and 0 < size <= STATE_BYTES_MAX):
@@ -61,6 +90,11 @@ def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any])
     if digest_of(data, size) != digest:
         msg = "it does not match its digest"
         raise DamagedError(msg)
+
+
+def decode(packed: Packed, decoder: msgspec.msgpack.Decoder[Any]) -> Any:  # noqa: ANN401 - each view has a state of its own
+    """Return the state that checked bytes hold; raise DamagedError where they hold none."""
+    data, size = packed.data, packed.size
     try:
         if zstd.get_frame_info(data).decompressed_size != size:
             msg = "its compressed data states another size"
@@ -71,7 +105,8 @@ def unpack(packed: Packed, digest: bytes, decoder: msgspec.msgpack.Decoder[Any])
         if len(raw) != size or not decompressor.eof or decompressor.unused_data:
             msg = f"its data expands to another size than the {size:,} bytes that were written"
             raise DamagedError(msg)
-        return decoder.decode(raw)
+        with gc_disabled():
+            return decoder.decode(raw)
     except (zstd.ZstdError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, MemoryError) as e:
         raise DamagedError(str(e) or type(e).__name__) from e
 

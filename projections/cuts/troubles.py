@@ -16,7 +16,7 @@ class SnapshotWarning(UserWarning):
     """Snapshots cannot be written, or one was ignored and the log folded instead: slower, never wrong."""
 
 
-class Kind(enum.Enum):
+class TroubleKind(enum.Enum):
     """The kind of a problem, by which it is recognised as the same whatever text SQLite gives each time."""
 
     LOCKED = enum.auto()
@@ -31,7 +31,7 @@ class Kind(enum.Enum):
 class UnusableError(Exception):
     """The snapshots' file cannot be used for now."""
 
-    def __init__(self, kind: Kind, reason: str) -> None:
+    def __init__(self, kind: TroubleKind, reason: str) -> None:
         self.kind, self.reason = kind, reason
         super().__init__(reason)
 
@@ -44,7 +44,7 @@ class Troubles:
     """Problems that last: each is warned about once, and again only after a cut was written in between."""
 
     def __init__(self) -> None:
-        self._since: dict[Kind, str] = {}
+        self._since: dict[TroubleKind, str] = {}
 
     def begin(self, error: UnusableError, clock: Clock, log_position: int) -> None:
         """Record a problem, and warn about it if it is new."""

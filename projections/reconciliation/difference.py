@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore import Instant, Record
+from eventstore.readable import Readable
 from eventstore.trading import OrderStatus, PositionSide
 from projections.decimals import FIXED
 
@@ -51,7 +52,7 @@ ADJUSTABLE = frozenset({
 """What `record` books."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class Difference(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One difference between a broker's report and our own records at the time the report was recorded.
 
     `here` and `there` are the figures compared, in the kind's own measure, and `difference` is `there` less `here`;

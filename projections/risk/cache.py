@@ -170,8 +170,8 @@ class RiskCache(Exposures):
 
     def _groups(self) -> list[tuple[str, int]]:
         """Return the groups that the account is in, as accounts that limits are of, and when to read these."""
-        found = map(self.book.groups.get, self.book.groups.of(self._name))
-        return [(GROUP + group.name, max(self._at, group.recorded_to)) for group in found if group is not None]
+        at = max(self._at, self.book.groups.reached())
+        return [(GROUP + name, at) for name in self.book.groups.of(self._name)]
 
     # Account, limits and results
 

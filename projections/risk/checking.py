@@ -9,6 +9,7 @@ import msgspec
 
 from eventstore import StoreError
 from eventstore.clock import derived_from, question_ns
+from eventstore.readable import Readable
 from eventstore.streams import stream_of
 from eventstore.trading import Allows, RiskChecked, Verdict
 from projections.decimals import FIXED
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from eventstore.clock import Times
     from projections.book import Book
     from projections.views.blackouts import Blackout
-    from projections.views.lockouts.view import Lockout
+    from projections.views.lockouts.lockout import Lockout
 
 INPUT, READINESS, REPORTS, QUOTES, BLACKOUT = "input", "readiness", "reports", "quotes", "blackout"
 """Rule ids of findings that come from no limit; a lockout's finding has the lockout's own rule id."""
@@ -37,7 +38,7 @@ REASON_MAX = 500
 _PASS, _WARNING, _REJECT = Verdict.PASS, Verdict.WARNING, Verdict.REJECT
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(Readable, msgspec.Struct, frozen=True):
     """The answer of a check: the worst verdict, each rule's finding, and a reason that a trader can read."""
 
     verdict: Verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, overload
 
 import msgspec
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from projections.book import Book
-
-_MARKET = OrderType.MARKET
-
-D = TypeVar("D", Decimal, Decimal | None)
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):

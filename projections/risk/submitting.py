@@ -12,6 +12,7 @@ from eventstore import AccountChanged, EventStore, InvalidEvent, Overloaded, Rec
 from eventstore.clock import derived_from, question_ns
 from eventstore.errors import shown
 from eventstore.ids import as_id, keyed_id
+from eventstore.readable import Readable
 from eventstore.streams import account_of, stream_of
 from eventstore.trading import OrderReplaceRequested, OrderSubmitted, Verdict
 from projections.risk.checking import INPUT, READINESS, Answer, append_answer, undisturbed
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 ATTEMPTS_MAX = 20
 
 
-class Submitted(msgspec.Struct, frozen=True):
+class Submitted(Readable, msgspec.Struct, frozen=True):
     """What became of an order: the answer of its check, and its own record or that of its rejection."""
 
     answer: Answer

@@ -9,6 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from eventstore import Event, Record
+from eventstore.readable import Readable
 from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class Account(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an account.
 
     `broker_balances` and `cash` are by currency: the broker's figures; and the starting balance plus the cash moved.
@@ -137,7 +138,7 @@ class AccountsView(View[AccountsState]):
 
 # Policies are evaluated for an account that has state in one of these.
 _VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "executions", "sessions")
-_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "pairs")
+_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "notes", "pairs")
 
 
 class Accounts:
@@ -151,7 +152,7 @@ class Accounts:
         return self._in_any(_VIEWS_BY_ACCOUNT)
 
     def active(self) -> tuple[str, ...]:
-        """Return the known accounts without those that only have blackouts, requests, marks or pairs, sorted."""
+        """Return the known accounts without those that only have blackouts, requests, marks, notes or pairs, sorted."""
         return self._in_any(_VIEWS_OF_ACTIVITY)
 
     def _in_any(self, views: Iterable[str]) -> tuple[str, ...]:

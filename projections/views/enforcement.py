@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.clock import Times, asked_ns, utc_date
+from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import EnforcementAction, EnforcementRequested, EnforcementTaken
 from projections.view import BookReader, View
@@ -53,7 +54,7 @@ class EnforcementAnomaly(msgspec.Struct, frozen=True):
     position: int
 
 
-class Enforcement(msgspec.Struct, frozen=True, kw_only=True):
+class Enforcement(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One request and, once `taken`, its answer. Times are UNIX ns; `id` is that of the request's record.
 
     `trading_day` is the request's, or the date in UTC if it names none. `success` is None until it is answered.

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record
 from eventstore.clock import Times, asked_ns
+from eventstore.readable import Readable
 from eventstore.trading import (
     AccountConfigured,
     AccountOpened,
@@ -58,7 +59,7 @@ class EquityMark(msgspec.Struct, frozen=True, kw_only=True):
     position: int
 
 
-class Equity(msgspec.Struct, frozen=True, kw_only=True):
+class Equity(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """Equity in the account's own currency at the newest prices and rates: `balance` + `unrealized`.
 
     `status` is that of the equity, with `why` where it is not KNOWN, and `stale_seconds` if it is STALE. `realized`,

@@ -8,13 +8,22 @@ from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
 from eventstore.streams import unescaped
-from eventstore.trading import GroupDefined, LimitsSet, SessionOpened, SessionReset
+from eventstore.trading import ClockJumped, GroupDefined, LimitsSet, SessionOpened, SessionReset
 from projections.view import GROUP, SHARED, BookReader, View
 from projections.views.accounts import starting_balance
 from projections.views.limits.limit import Limit
-from projections.views.limits.settings import RuleSettings, begin_of, with_setting
+from projections.views.limits.settings import (
+    Begins,
+    RuleSettings,
+    begin_of,
+    is_in_time,
+    put_right,
+    waits_until,
+    with_setting,
+    wrong_times,
+)  # fmt: skip
 from projections.views.limits.view import RULES_MAX, SETTINGS_MAX, LimitsState, TooManyRules
-from projections.views.log_clock import LogClock
+from projections.views.log_clock import MARKS_MAX, LogClock, WrongTime, is_set_back
 
 GROUPS_MAX = 1_000
 DAYS_MAX = 20
@@ -36,7 +45,8 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     `actor`, `note` and `position` are the newest definition's, `defined_at` when it was recorded, in UNIX ns.
     `rules` are the settings of its limits. `begun` has of each rule when the first trading day began, for each account,
-    that the newest setting may wait for. `recorded_to` is the time of the newest record about the group.
+    that the newest setting may wait for. `anomalies` are the newest settings that were recorded, or came into force,
+    under a time that later proved wrong.
     """
 
     name: str
@@ -47,14 +57,18 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     position: int = 0
     rules: dict[str, RuleSettings] = {}
     begun: dict[str, dict[str, int]] = {}
-    recorded_to: Instant = 0
+    anomalies: tuple[WrongTime, ...] = ()
 
 
 class GroupsState(msgspec.Struct):
-    """Every group by name, and the newest trading days of each account that is in one."""
+    """Every group by name, and the newest trading days of each account that is in one, with when each began.
+
+    `clock` is the time that the records of definitions, settings and days show.
+    """
 
     groups: dict[str, Group] = {}
-    days: dict[str, tuple[str, ...]] = {}
+    days: dict[str, Begins] = {}
+    clock: LogClock = LogClock()
 
 
 class GroupsView(View[GroupsState]):
@@ -64,11 +78,20 @@ class GroupsView(View[GroupsState]):
     loosening waits until a trading day has begun, and was recorded, for each account that is a member then. It is in
     force from the last of these beginnings, or from the definition that leaves no other member to wait for. A group
     without members waits until it has some.
+
+    A wall clock that is set ahead or back does to a group's limits what it does to an account's: what was recorded of
+    it, for any account, counts, because all of them are recorded by the same clock.
     """
 
     name: ClassVar[str] = "groups"
-    revision: ClassVar[int] = 1
-    types: ClassVar[tuple[type[Event], ...] | None] = (GroupDefined, LimitsSet, SessionOpened, SessionReset)
+    revision: ClassVar[int] = 2
+    types: ClassVar[tuple[type[Event], ...] | None] = (
+        GroupDefined,
+        LimitsSet,
+        SessionOpened,
+        SessionReset,
+        ClockJumped,
+    )
     shared: ClassVar[bool] = True
 
     def __init__(self, settings_max: int | None = SETTINGS_MAX) -> None:
@@ -84,26 +107,29 @@ class GroupsView(View[GroupsState]):
 
     @override
     def apply(self, state: GroupsState, event: Event, record: Record) -> None:
+        shown = 0
         match event:
             case GroupDefined():
                 _define(state, event, record)
             case LimitsSet() if record.account.startswith(GROUP):
                 self._set(state, event, record)
             case SessionOpened() | SessionReset():
-                name, began_at = begin_of(event, record)
-                _begin(state, record, name, began_at)
+                name, shown = begin_of(event, record)
+                _begin(state, record, name, shown)
+            case ClockJumped():
+                _jump(state, event, record)
             case _:
                 return
+        state.clock = state.clock.advanced(record, shown)
 
     def _set(self, state: GroupsState, event: LimitsSet, record: Record) -> None:
         group = _group(state, record.account.removeprefix(GROUP), record)
         rule = group.rules.get(event.rule_id)
         if rule is None and len(group.rules) >= RULES_MAX:
             raise TooManyRules(record.account, record.position)
-        clock = LogClock(reached=group.recorded_to)
-        after = with_setting(rule or RuleSettings(), event, record, (), clock, settings_max=self._settings_max)
+        after = with_setting(rule or RuleSettings(), event, record, (), state.clock, settings_max=self._settings_max)
         rules, begun = {**group.rules, event.rule_id: after}, {**group.begun, event.rule_id: {}}
-        _put(state, replace(group, rules=rules, begun=begun), record)
+        _put(state, replace(group, rules=rules, begun=begun))
 
 
 class Groups:
@@ -146,7 +172,14 @@ class Groups:
         """Return the settings of a group's limits, named as the account `@NAME`; `folded`: all, from the log."""
         state = self._folded() if folded else self._state()
         group = state.groups.get(account.removeprefix(GROUP))
-        return None if group is None else LimitsState(rules=group.rules, clock=LogClock(reached=group.recorded_to))
+        return None if group is None else LimitsState(rules=group.rules, clock=state.clock, anomalies=group.anomalies)
+
+    def reached(self) -> int:
+        """Return the latest time that the records about groups show, and nothing proved wrong: limits are as of then.
+
+        By a clock that is behind it, what is recorded already would not be in force.
+        """
+        return self._state().clock.reached
 
     def _state(self) -> GroupsState:
         state: GroupsState | None = self._book.state(GroupsView.name, SHARED)
@@ -170,13 +203,12 @@ def _group(state: GroupsState, name: str, record: Record) -> Group:
     return Group(name=name) if known is None else known
 
 
-def _put(state: GroupsState, group: Group, record: Record) -> None:
-    recorded_to = max(group.recorded_to, record.recorded_at)
-    state.groups = {**state.groups, group.name: replace(group, recorded_to=recorded_to)}
+def _put(state: GroupsState, group: Group) -> None:
+    state.groups = {**state.groups, group.name: group}
 
 
 def _define(state: GroupsState, event: GroupDefined, record: Record) -> None:
-    group, now = _group(state, unescaped(record.entity), record), record.recorded_at
+    group, now = _group(state, unescaped(record.entity), record), state.clock.time_of(record)
     accounts = tuple(sorted(set(event.accounts)))
     defined = replace(
         group, accounts=accounts, defined_at=now, actor=record.actor, note=record.note, position=record.position
@@ -185,7 +217,7 @@ def _define(state: GroupsState, event: GroupDefined, record: Record) -> None:
         rule_id: _awaited(_reconsidered(rule, now), group.begun.get(rule_id, {}), accounts, now)
         for rule_id, rule in group.rules.items()
     }
-    _put(state, replace(defined, rules=rules), record)
+    _put(state, replace(defined, rules=rules))
     members = {account for each in state.groups.values() for account in each.accounts}
     state.days = {account: days for account, days in state.days.items() if account in members}
 
@@ -196,18 +228,51 @@ def _begin(state: GroupsState, record: Record, day: str, began_at: int) -> None:
     groups = [group for group in state.groups.values() if account in group.accounts]
     days = state.days.get(account, ())
     # A day begins once: when the first event about it says.
-    if not groups or day in days:
+    if not groups or any(known == day for known, _ in days):
         return
-    state.days = {**state.days, account: (*days[1 - DAYS_MAX :], day)}
+    state.days = {**state.days, account: (*days[1 - DAYS_MAX :], (day, began_at))}
+    in_time = is_in_time(record, began_at)
     for group in groups:
         rules, begun = dict(group.rules), dict(group.begun)
         for rule_id, rule in group.rules.items():
-            if not rule.settings[-1].loosens or began_at < rule.settings[-1].ready_at:
+            newest = rule.settings[-1]
+            if not newest.loosens or began_at < waits_until(newest, state.clock) or not (newest.dated or in_time):
                 continue
             known = begun.get(rule_id, {})
             begun[rule_id] = {**known, account: min(began_at, known.get(account, began_at))}
             rules[rule_id] = _awaited(rule, begun[rule_id], group.accounts, 0)
-        _put(state, replace(group, rules=rules, begun=begun), record)
+        _put(state, replace(group, rules=rules, begun=begun))
+
+
+def _jump(state: GroupsState, event: ClockJumped, record: Record) -> None:
+    """Once the clock is set back, take back the days that have not come yet, and what they brought into force."""
+    ahead = state.clock.ahead
+    # The same jump is recorded for each account, and only so many are kept.
+    if event.after < event.before or not ahead or ahead[-1][1] != event.after:
+        state.clock = state.clock.jumped(event, record)
+    if not is_set_back(event):
+        return
+    now = event.after
+    state.days = {
+        account: tuple((day, began_at) for day, began_at in days if began_at <= now)
+        for account, days in state.days.items()
+    }
+    state.groups = {name: _group_put_right(group, state.clock, record) for name, group in state.groups.items()}
+
+
+def _group_put_right(group: Group, clock: LogClock, record: Record) -> Group:
+    now = clock.put_right_to
+    begun = {
+        rule_id: {account: began_at for account, began_at in begins.items() if began_at <= now}
+        for rule_id, begins in group.begun.items()
+    }
+    # Without days: what came into force too early waits again, and then for the days that had begun by now.
+    rules = {
+        rule_id: _awaited(put_right(rule, (), clock), begun.get(rule_id, {}), group.accounts, now)
+        for rule_id, rule in group.rules.items()
+    }
+    marks = wrong_times(group.rules.values(), now, record.position)
+    return replace(group, rules=rules, begun=begun, anomalies=(*group.anomalies, *marks)[-MARKS_MAX:])
 
 
 def _reconsidered(rule: RuleSettings, now: int) -> RuleSettings:

@@ -13,6 +13,7 @@ from typing_extensions import override
 from eventstore import Event, Instant, InvalidEvent, Record
 from eventstore.clock import Times, asked_ns, derived_from
 from eventstore.errors import shown
+from eventstore.readable import Readable
 from eventstore.streams import check_name
 from eventstore.trading import ClockJumped, SessionClosed, SessionOpened, SessionReset
 from projections.sessions import Calendar
@@ -26,7 +27,7 @@ EVERYONE = "*"
 """The key in `calendars` of the calendar for all accounts that have none of their own."""
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True):
+class Session(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One trading day of an account, as its events state it. Times are UNIX ns; a member that no event states is None.
 
     `began_at` is None for a day of which only the closing was recorded. `late`: its reset was recorded late. The

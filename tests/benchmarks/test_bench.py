@@ -48,6 +48,9 @@ ROWS = [
     "risk-headroom",
     "risk-headroom-fill",
     "judging",
+    "frame-journal",
+    "vectorised-equity",
+    "vectorised-round-trips",
     "archive",
     "archive-size",
 ]

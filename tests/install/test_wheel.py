@@ -79,6 +79,10 @@ def test_they_hold_the_packages_and_nothing_of_the_tests(built: Path, wheel: Pat
     with tarfile.open(source) as archive_of_source:
         members = {name.split("/", 1)[1] for name in archive_of_source.getnames() if "/" in name}
     assert {"LICENSE", "README.md", "pyproject.toml", "requirements.lock", "eventstore/store.py"} <= members
+    # What an analyst opens first is in the source, and the demo's day that was played beside it is not.
+    assert {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")} <= members
+    assert {"notebooks/pages.py", "docs/notebooks/01_replay_a_day.html"} <= members
+    assert not [name for name in members if name.startswith("notebooks/demo")]
 
 
 def test_a_bare_installation_works_and_names_the_extra_for_the_rest(

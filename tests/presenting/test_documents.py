@@ -18,8 +18,9 @@ import eventstore
 import gateways
 import projections
 from eventstore import Event, Instant, Record
+from eventstore.readable import annotations_of
 from eventstore.trading import LockoutSet, OrderFilled, Side
-from gateways.presenting.documents import annotations_of, plain, readable_data
+from gateways.presenting.documents import plain, readable_data
 from projections.views.quotes import Quote
 
 AT = 1_763_568_000_000_000_000

@@ -19,8 +19,10 @@ from projections import View
 from projections.builtin import builtin_views
 from projections.fold import Fold
 from projections.view import is_volatile
+from projections.view_states import state_of
 from projections.views.limits.view import LimitsView
 from projections.views.lockouts.view import LockoutsView
+from projections.views.notes import NotesView
 from projections.views.orders.view import OrdersView
 from projections.views.sessions import SessionsView
 from tests.projections.random_facts import ACCOUNTS, MAKERS, SECOND, START, STRETCH, Fact
@@ -33,6 +35,7 @@ def views() -> list[View[Any]]:
         LockoutsView(ended_max=1),
         SessionsView(days_max=2),
         LimitsView(settings_max=2),
+        NotesView(kept_max=2),
     ]
     small = {view.name: view for view in bounded}
     return [small.get(view.name, view) for view in builtin_views() if view.name not in {"quotes", "timers"}]
@@ -90,7 +93,8 @@ def states(fold: Fold) -> dict[tuple[str, str], Any]:
         for name, view_state in fold.slots.items()
         # What is volatile is each book's own.
         if not is_volatile(view_state.view)
-        for partition, state in view_state.states.items()
+        for partition in list(view_state.states)
+        for state in [state_of(view_state, partition)]
     }
 
 

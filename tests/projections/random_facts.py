@@ -277,10 +277,13 @@ def _enforcement(chance: random.Random, account: str) -> Fact:
 
 
 def _strategy(chance: random.Random, account: str) -> Fact:
-    """Return a strategy's saved state, a blackout of it or of everybody, or what became of a policy."""
+    """Return a strategy's saved state, a blackout of it or of everybody, a note, or what became of a policy."""
     name, start = chance.choice(("one", "two", "a%2Fb")), _instant(chance)
     state = {"legs": [chance.randint(1, 9), {name: None}]}
-    match chance.randint(0, 4):
+    match chance.randint(0, 5):
+        case 5:
+            target = chance.choice((f"order/{account}/O-1", f"day/{account}/{FIRST_DAY}"))
+            return f"note/{account}/{name}", trading.NoteAdded(target=target, text=name, tags=(name, "seen"))
         case 0:
             named = chance.choice((None, "one", "three"))
             return f"pair/{account}/{name}", trading.PairStateSaved(state=state, pair=named)

@@ -27,13 +27,13 @@ def mark(store: EventStore, count: int) -> int:
 def reached(store: EventStore, accounts: Sequence[str] | None, position: int, policy: str = "one") -> None:
     """Let a policy begin for a set of accounts and see the log up to a position."""
     cursors = Cursors(store, accounts)
-    cursors.begin(policy, position)
+    cursors.begin([policy], position)
     cursors.write((position, next(store.read(after=position - 1)).digest))
 
 
 def begun(store: EventStore, accounts: Sequence[str] | None, *asked: str) -> tuple[int, list[int]]:
     cursors = Cursors(store, accounts)
-    return cursors.begin("one", store.head()), [cursors.seen("one", account) for account in asked]
+    return cursors.begin(["one"], store.head())["one"], [cursors.seen("one", account) for account in asked]
 
 
 def test_a_set_never_seen_begins_where_another_set_left_its_accounts(store: EventStore) -> None:
@@ -113,7 +113,7 @@ def test_a_damaged_cursor_of_another_set_skips_nothing(store: EventStore) -> Non
 def test_a_cursor_of_a_failed_policy_keeps_its_accounts_back_alone(store: EventStore) -> None:
     mark(store, 9)
     cursors = Cursors(store, ["A"])
-    cursors.begin("one", 2)
+    cursors.begin(["one"], 2)
     cursors.hold("one", 2)
     cursors.write((8, b"\1" * 32))
     reached(store, ["B"], 8)

@@ -142,6 +142,58 @@ def test_a_damaged_list_of_accounts_proves_nothing(store: EventStore, reader: Bo
     assert seen(reader, "A", "B") == [ENDED, RUNNING]
 
 
+@pytest.mark.parametrize("content", [b"", b'["A"]', None])
+def test_a_set_whose_accounts_are_not_known_does_not_run_for_all(
+    store: EventStore, reader: Book, content: bytes | None
+) -> None:
+    policies = running(opened(store, "B"), Loss())
+    assert store.directory is not None
+    written = store.directory / f"policies{account_sets.name_of(['B'])}.accounts"
+    if content is None:
+        written.unlink()
+    else:
+        written.write_bytes(content)
+    # It holds the lease as well, which says nothing about other accounts.
+    assert policies._presence.lease.is_held()
+    assert seen(reader, "A", "B") == [ENDED, ENDED]
+    assert verdict(reader)[0] is Verdict.REJECT
+
+
+def test_a_set_whose_lock_cannot_be_read_does_not_run_for_all(store: EventStore, reader: Book) -> None:
+    running(opened(store, "B"), Loss()).stop()
+    assert store.directory is not None
+    name = account_sets.lock_of(account_sets.name_of(["B"]))
+    (store.directory / name).unlink()
+    (store.directory / name).symlink_to(name)
+    assert Lease(store).is_held()
+    assert seen(reader, "A", "B") == [ENDED, ENDED]
+
+
+@pytest.mark.parametrize("moment", ["starts", "ends"])
+def test_a_process_that_starts_or_ends_meanwhile_does_not_run_for_all(
+    store: EventStore, reader: Book, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    policies = running(opened(store, "B"), Loss())
+    if moment == "starts":
+        policies.stop()
+
+    looked_at: list[str] = []
+
+    def look(path: Path) -> bool:
+        # The sets' locks are looked at before the process takes its two, or after it has released them.
+        if path.name == FILE and looked_at and moment == "starts":
+            policies.start(ticking=False)
+        found = is_locked(path)
+        if path.name == FILE and moment == "ends":
+            policies.stop()
+        looked_at.append(path.name)
+        return found
+
+    monkeypatch.setattr("projections.risk.policies.liveness.is_locked", look)
+    assert seen(reader, "A") == [ENDED]
+    assert any("@" in name for name in looked_at)
+
+
 def test_a_lock_that_cannot_be_read_proves_nothing(store: EventStore, reader: Book) -> None:
     assert store.directory is not None
     running(opened(store), Loss()).stop()

@@ -29,7 +29,7 @@ from eventstore.trading import (
 from projections import Book
 from projections.valuation import Status
 from projections.views.baselines import carried_over, mark_of
-from projections.views.lockouts.view import LockoutsState
+from projections.views.lockouts.state import LockoutsState
 
 NOW = 1_790_000_000_000_000_000
 HOUR = 3_600 * 10**9

@@ -41,6 +41,8 @@ NAMED: dict[str, st.SearchStrategy[Any]] = {
     "payout": st.none() | st.sampled_from(["moves-floor", "keeps-floor", "floor-to=0"]),
     "haircut": st.none() | st.decimals("0", "0.99", allow_nan=False, allow_infinity=False),
     "balance_kind": st.none() | st.sampled_from(["realized", "wallet", "net-liquidation"]),
+    "target": st.sampled_from(["order/ACC1/O-17", "day/ACC1/2025-11-19", "0190b5c8-7d3a-7c5e-8f1a-2b3c4d5e6f70"]),
+    "tags": st.lists(st.text("abc", min_size=1, max_size=5), min_size=1, max_size=3, unique=True).map(tuple),
     "balance_tolerance": st.none() | st.decimals("0", "9.99e9", allow_nan=False, allow_infinity=False),
 }
 """Members that take little of what their type does: nearly all that is drawn by type alone would be refused."""

@@ -215,7 +215,9 @@ def test_the_weakest_durability_of_the_vocabulary_is_as_written() -> None:
     written |= dict.fromkeys((trading.EnforcementRequested, trading.EnforcementTaken), QUEUED)
     written |= dict.fromkeys((trading.QuotesWanted, trading.QuotesKept), QUEUED)
     written |= dict.fromkeys((trading.LimitUnjudged, trading.LimitJudged), QUEUED)
-    written |= dict.fromkeys((trading.ContractDefined, trading.AccountUpdated, trading.RateQuoted), QUEUED)
+    written |= dict.fromkeys(
+        (trading.ContractDefined, trading.AccountUpdated, trading.RateQuoted, trading.NoteAdded), QUEUED
+    )
     written |= dict.fromkeys((trading.QuoteReceived, trading.TimerStarted, trading.TimerCanceled), VOLATILE)
     written[trading.FeedAlive] = VOLATILE
     for cls in VOCABULARY:

@@ -12,12 +12,13 @@ from msgspec.structs import replace
 import projections
 from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.journals.memory import MemoryJournal
-from eventstore.trading import AccountOpened, GroupDefined, LimitsSet, SessionOpened, SessionReset
+from eventstore.trading import AccountOpened, ClockJumped, GroupDefined, LimitsSet, SessionOpened, SessionReset
 from projections import Book
 from projections.views.groups import GROUPS_MAX, GroupsView, TooManyGroups
 from tests.projections.rules_day import NOON, SECOND
 
 DAY = date(2026, 11, 20)
+MONTH = 30 * 86_400 * SECOND
 
 
 class Desk:
@@ -44,6 +45,12 @@ class Desk:
         event = SessionReset(trading_day=DAY + timedelta(day), scheduled_for=began_at)
         self.book.append(f"session/{account}/{DAY + timedelta(day)}", event)
         return began_at
+
+    def put_right(self, instant: int) -> None:
+        """Set the clock back, and record that for an account."""
+        before = self.clock.now_ns()
+        self.clock.set(instant)
+        self.book.append("lockout/A/clock", ClockJumped(before=before, after=instant))
 
     def held(self, at: int | None = None) -> object:
         limit = self.book.limits.get("@desk", "daily-loss", at)
@@ -199,6 +206,35 @@ def test_a_day_recorded_late_brings_a_loosening_forward(desk: Desk) -> None:
     assert desk.held() == 1_000
     desk.begin("B", 1, begun + 1)
     assert (desk.held(begun + 1), desk.held(begun)) == (2_000, 1_000)
+
+
+# A clock that ran ahead and was put right
+
+
+def test_a_definition_while_the_log_is_ahead_holds_at_once(desk: Desk) -> None:
+    desk.group("A", "B")
+    desk.limit(1_000)
+    desk.limit(2_000)
+    desk.begin("A", 1)
+    right = desk.clock.now_ns()
+    desk.clock.set(right + MONTH)
+    desk.group("C", name="other")
+    desk.put_right(right)
+    desk.group("A")
+    assert desk.held(desk.clock.now_ns()) == 2_000
+
+
+def test_a_definition_under_the_wrong_time_holds_once_the_clock_is_right(desk: Desk) -> None:
+    desk.group("A", "B")
+    desk.limit(1_000)
+    desk.limit(2_000)
+    desk.begin("A", 1)
+    right = desk.clock.now_ns()
+    desk.clock.set(right + MONTH)
+    desk.group("A")
+    assert desk.held(right) == 1_000
+    desk.put_right(right)
+    assert (desk.held(right - 1), desk.held(right)) == (1_000, 2_000)
 
 
 def test_the_group_of_another_name_is_not_affected(desk: Desk) -> None:

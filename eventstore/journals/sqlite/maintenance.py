@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-OPENING_CHECKS = 256
-
 
 class Head(NamedTuple):
     """Where a log stands: its last record's position, time and digest, and its tree."""

@@ -97,9 +97,9 @@ class SqliteSource:
         with self._reader() as reader:
             return rows.position_at(reader, recorded_at, head)
 
-    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
+    def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         with self._reader() as reader:
-            return rows.members(reader, query, members)
+            return rows.columns(reader, query, members)
 
     def type_names(self) -> Sequence[str]:
         return sorted({kind.name for kind in self.types()})

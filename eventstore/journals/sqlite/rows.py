@@ -48,11 +48,13 @@ def page(connection: apsw.Connection, log: str, query: Query) -> list[Record]:
         raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
 
 
-def members(connection: apsw.Connection, query: Query, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Return members of one page of records, oldest first; raise KeyError for one that records do not have."""
+def columns(connection: apsw.Connection, query: Query, names: Sequence[str]) -> list[list[Any]]:
+    """Return a list of each of the named members of one page of records; raise KeyError for one that records lack."""
     sql, values = _statement(connection, query, ", ".join([_COLUMN_OF[name] for name in names]))
     try:
-        return list(connection.execute(sql, values))
+        # No row outlives the next: as many tuples as the page has would cost as much again.
+        flat = list(itertools.chain.from_iterable(connection.execute(sql, values)))
+        return [flat[start :: len(names)] for start in range(len(names))]
     except UnicodeDecodeError as e:
         raise CorruptJournal(_not_text(connection, query.after), "the record's text is not UTF-8") from e
 

@@ -40,7 +40,7 @@ class Damage(NamedTuple):
     frames: int
 
 
-class Frame(NamedTuple):
+class WalFrame(NamedTuple):
     """One page as a transaction left it; `pages`, the file's size in pages, is 0 but in a transaction's last frame."""
 
     page: int
@@ -171,7 +171,7 @@ class _Log:
             return bool(frame.pages)
         return self._sum(after, frame.checksum) == after.checksum and self._has_ended(number, frame)
 
-    def _has_ended(self, number: int, frame: Frame) -> bool:
+    def _has_ended(self, number: int, frame: WalFrame) -> bool:
         """Return whether a frame was the last of its transaction, whose content is not what its checksum says."""
         missing = [self._missing(frame, seed) for seed in self._before(number)]
         if not frame.pages:
@@ -182,12 +182,12 @@ class _Log:
         # One that lies across two may begin with what an older frame had there, when this one ended nothing.
         return not any(self._is_of_two(frame, each) for each in missing) and any(map(self._is_one_word, missing))
 
-    def _missing(self, frame: Frame, seed: Checksum) -> Checksum:
+    def _missing(self, frame: WalFrame, seed: Checksum) -> Checksum:
         """Return by how much the checksum that is stored is larger than the one that is computed."""
         found = self._sum(frame, seed)
         return (frame.checksum[0] - found[0]) & _WORD, (frame.checksum[1] - found[1]) & _WORD
 
-    def _lacks_pages(self, number: int, frame: Frame, missing: Checksum) -> bool:
+    def _lacks_pages(self, number: int, frame: WalFrame, missing: Checksum) -> bool:
         """Return whether a frame has its checksum with another number of pages, one that the file can have had."""
         _, odd = self._gains()[-1]
         larger_by = _times(odd, missing)
@@ -198,7 +198,7 @@ class _Log:
         most = next((end.pages for end in ends if end is not None and end.pages), 0)
         return frame.page <= pages <= most
 
-    def _is_of_two(self, frame: Frame, missing: Checksum) -> bool:
+    def _is_of_two(self, frame: WalFrame, missing: Checksum) -> bool:
         """Return whether a frame has its checksum with another number of its page, and as none that ends anything."""
         even, odd = self._gains()[-1]
         pages = self._as_word(frame.pages)
@@ -225,7 +225,7 @@ class _Log:
         frame = self._frame(number)
         return frame is not None and frame.salts == self.salts and self._is_linked(number, frame)
 
-    def _is_linked(self, number: int, frame: Frame) -> bool:
+    def _is_linked(self, number: int, frame: WalFrame) -> bool:
         return any(self._sum(frame, seed) == frame.checksum for seed in self._before(number))
 
     def _before(self, number: int) -> set[Checksum]:
@@ -237,15 +237,15 @@ class _Log:
         seeds = self._seeds if earlier is None else {earlier.checksum}
         return {before.checksum} | {self._sum(before, seed) for seed in seeds}
 
-    def _sum(self, frame: Frame, seed: Checksum) -> Checksum:
+    def _sum(self, frame: WalFrame, seed: Checksum) -> Checksum:
         return checksum(struct.pack(">II", frame.page, frame.pages) + frame.content, seed, self._order)
 
-    def _frame(self, number: int) -> Frame | None:
+    def _frame(self, number: int) -> WalFrame | None:
         content = os.pread(self._handle, self._stride, self._offset(number)) if 1 <= number <= self._count else b""
         if len(content) < self._stride:
             return None
         page, pages = struct.unpack_from(">II", content)
-        return Frame(page, pages, content[8:16], _pair(content[16:24]), content[_FRAME_HEADER_BYTES:])
+        return WalFrame(page, pages, content[8:16], _pair(content[16:24]), content[_FRAME_HEADER_BYTES:])
 
     def _offset(self, number: int) -> int:
         return _HEADER_BYTES + (number - 1) * self._stride

@@ -10,6 +10,7 @@ from typing_extensions import override
 import eventstore
 from eventstore import CorruptJournal, EventReader, EventStore, InvalidEvent
 from eventstore.errors import shown
+from eventstore.journal import ColumnSource
 from projections.analysis.archive.source import ArchiveSource
 
 if TYPE_CHECKING:
@@ -46,22 +47,30 @@ class ArchivedSource:
         rest = self._after_archive(query, len(found))
         return [*found, *self._rest.read(rest)] if rest is not None else found
 
-    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
+    def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         self._check_open()
-        found = self._archive.rows(query, members) if query.after < self.typed_until else []
-        rest = self._after_archive(query, len(found))
+        found = self._archive.columns(query, members) if query.after < self.typed_until else [[] for _ in members]
+        rest = self._after_archive(query, len(found[0]))
         if rest is None:
             return found
-        if isinstance(self._rest, eventstore.journal.RowSource):
-            return [*found, *self._rest.rows(rest, members)]
+        if isinstance(self._rest, ColumnSource):
+            more = self._rest.columns(rest, members)
+        else:
+            records = self._records(rest)
+            more = [[getattr(record, name) for record in records] for name in members]
+        return [[*one, *other] for one, other in zip(found, more, strict=True)]
+
+    def _records(self, query: Query) -> list[Record]:
+        """Return the records of a query that may ask for more than the source's pages have."""
         records: list[Record] = []
-        while rest.limit > len(records):
-            page = self._rest.read(msgspec.structs.replace(rest, limit=min(rest.limit - len(records), self._rest.page)))
+        while len(records) < query.limit:
+            size = min(query.limit - len(records), self._rest.page)
+            after = records[-1].position if records else query.after
+            page = self._rest.read(msgspec.structs.replace(query, after=after, limit=size))
             records += page
-            if len(page) < min(rest.limit, self._rest.page):
+            if len(page) < size:
                 break
-            rest = msgspec.structs.replace(rest, after=page[-1].position)
-        return [*found, *(tuple([getattr(record, name) for name in members]) for record in records)]
+        return records
 
     def _after_archive(self, query: Query, count: int) -> Query | None:
         """Return what is left of a query once the archive gave so many records; None if nothing is."""

@@ -85,10 +85,12 @@ class ArchiveSource:
             found.append(record)
         return found
 
-    def rows(self, query: Query, members: Sequence[str], /) -> list[tuple[Any, ...]]:
+    def columns(self, query: Query, members: Sequence[str], /) -> list[list[Any]]:
         if "digest" in members:
-            return [tuple([getattr(record, name) for name in members]) for record in self.read(query)]
-        return self._rows(query, tuple(members))
+            records = self.read(query)
+            return [[getattr(record, name) for record in records] for name in members]
+        rows = self._rows(query, tuple(members))
+        return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in members]
 
     def _rows(self, query: Query, members: tuple[str, ...]) -> list[tuple[Any, ...]]:
         self._check_open()
@@ -249,11 +251,11 @@ class _Window:
         batch = decoder.batch(page)
         return arrays | dict(zip(batch.schema.names, batch.columns, strict=True))
 
-    def _page(self, frame: Any, members: Sequence[str]) -> list[tuple[Any, ...]]:  # noqa: ANN401 - of polars
+    def _page(self, frame: Any, members: Sequence[str]) -> list[list[Any]]:  # noqa: ANN401 - of polars
         if "digest" not in members:
-            return frame.select("position", *members).rows()  # type: ignore[no-any-return]
+            return [frame[name].to_list() for name in ("position", *members)]
         records = self._source.records(frame.select(*_MEMBERS, "digest_start").rows())
-        return [(record.position, *(getattr(record, name) for name in members)) for record in records]
+        return [[getattr(record, name) for record in records] for name in ("position", *members)]
 
 
 class _Cursor:

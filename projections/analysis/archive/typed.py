@@ -188,7 +188,7 @@ class RecordDecoder:
         return pa.table(columns, schema=pa.schema(fields))
 
     def _arrays(self, name: str, records: Sequence[Record]) -> dict[str, Any]:
-        rows = [(record.position, record.type, record.schema, record.data) for record in records]
+        page = [[getattr(record, member) for record in records] for member in ("position", "type", "schema", "data")]
         known = self._decoders.get(name)
         if known is None:
             columns = [
@@ -198,9 +198,9 @@ class RecordDecoder:
             as_text = [(column, target) for column, target in columns if target.as_text]
             known = self._decoders[name] = (_Decoder(exact, exact=True), _Decoder(as_text, exact=TEXT_DECIMALS))
         try:
-            return known[0].arrays(rows) | known[1].arrays(rows)
+            return known[0].arrays(page) | known[1].arrays(page)
         except InvalidEvent:
-            known[0].raise_unfit(rows)
+            known[0].raise_unfit(page)
             raise
 
 
@@ -211,23 +211,23 @@ class _Decoder:
         self._columns = columns
         self._decoder = PageDecoder([column for column, _ in columns], exact)
 
-    def arrays(self, rows: list[tuple[Any, ...]]) -> dict[str, Any]:
-        """Return the columns of rows of position, type, schema and data, by their names in the file."""
+    def arrays(self, page: list[list[Any]]) -> dict[str, Any]:
+        """Return the columns of a page of positions, types, schemas and data, by their names in the file."""
         if not self._columns:
             return {}
-        batch = self._decoder.batch(rows)
+        batch = self._decoder.batch(page)
         return {target.name: batch.column(column.name).cast(arrow_type_of(target)) for column, target in self._columns}
 
-    def raise_unfit(self, rows: list[tuple[Any, ...]]) -> None:
+    def raise_unfit(self, page: list[list[Any]]) -> None:
         """Raise DoesNotFit for the columns that are refused as decimals and not as text."""
         unfit = set()
         for column, target in self._columns:
             if column.kind is not Kind.DECIMAL:
                 continue
             try:
-                PageDecoder([column], exact=True).batch(rows)
+                PageDecoder([column], exact=True).batch(page)
             except InvalidEvent:
-                PageDecoder([column], exact=TEXT_DECIMALS).batch(rows)
+                PageDecoder([column], exact=TEXT_DECIMALS).batch(page)
                 unfit.add(target.name)
         if unfit:
             raise DoesNotFit(frozenset(unfit))

@@ -62,7 +62,7 @@ class TableDecoder:
     def batch(self, rows: Sequence[dict[str, Any]]) -> Any:  # noqa: ANN401 - a batch of Arrow's
         """Return rows, each a record's members by name, as a batch; raise InvalidEvent for what does not fit."""
         names = ("position", *self._decoder.members)
-        batch = self._decoder.batch([tuple([row[name] for name in names]) for row in rows])
+        batch = self._decoder.batch([[row[name] for row in rows] for name in names])
         unread = arrow().array([not _is_read(row["type"], row["schema"]) for row in rows])
         data = compute().if_else(unread, batch.column("data"), None)
         return batch.set_column(batch.num_columns - 1, "data", data)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.views.limits.limit import Limit
     from projections.views.limits.parameters import Parameters
-    from projections.views.lockouts.view import Lockout
+    from projections.views.lockouts.lockout import Lockout
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):

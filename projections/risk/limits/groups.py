@@ -111,7 +111,7 @@ class GroupLimits(Policy):
         now = now_of(trigger)
         for name in _groups_of(book, trigger, now):
             over = set()
-            for limit in book.limits.of(GROUP + name, max(now, _recorded_to(book, name))):
+            for limit in book.limits.of(GROUP + name, max(now, book.groups.reached())):
                 judge = group_judge(book, limit)
                 if judge is not None and not _may_change(judge, trigger):
                     continue
@@ -187,11 +187,6 @@ def _group_of(held: Lockout) -> str | None:
     """Return the name of the group whose limit led to a lockout; None for any other one."""
     name = held.details.get("group") if isinstance(held.details, dict) else None
     return name if isinstance(name, str) and held.rule_id.startswith(group_rule_id(name, "")) else None
-
-
-def _recorded_to(book: Book, name: str) -> int:
-    group = book.groups.get(name)
-    return 0 if group is None else group.recorded_to
 
 
 # What a breach leads to
@@ -372,7 +367,7 @@ def _clearances(book: Book, trigger: Trigger, name: str, over: set[str], now: in
             continue
         for held in book.lockouts.active(account, now):
             if held.rule_id in over and held.revocable and _group_of(held) == name and _lasts_as_breach(held, name):
-                yield cleared(held, GroupLimits.name)
+                yield cleared(held)
 
 
 def _lasts_as_breach(held: Lockout, name: str) -> bool:

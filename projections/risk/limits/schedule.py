@@ -15,7 +15,7 @@ from eventstore.trading import ClockJumped, LockoutExpired, LockoutSet, SessionC
 from projections.decimals import FIXED, ZERO
 from projections.risk.policies import Decision, Policy, Trigger, TriggerKind
 from projections.view import PartitionParked
-from projections.views.lockouts.view import LockoutsState
+from projections.views.lockouts.state import LockoutsState
 from projections.views.log_clock import LogClock
 from projections.views.sessions import EVERYONE, calendars_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.sessions import Calendar, TradingDay
     from projections.views.limits.view import LimitsState
-    from projections.views.lockouts.view import Lockout
+    from projections.views.lockouts.lockout import Lockout
     from projections.views.sessions import Session, SessionsState
 
 JUMP_TOLERATED = 5 * NANOSECONDS

@@ -18,12 +18,14 @@ from eventstore.trading import (
     QuotesWanted,
     Unpriced,
 )
+from eventstore.trading.lockouts import ACCOUNT
 from projections.decimals import FIXED
 from projections.risk.account_figures import figures_of
 from projections.risk.days import calendar_day_if_missing, day_of
 from projections.risk.limits.breaches import now_of
 from projections.risk.limits.sentences import until
 from projections.risk.policies import Decision, LeasedPolicy
+from projections.valuation import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,9 +34,12 @@ if TYPE_CHECKING:
     from projections.book import Book
     from projections.risk.policies import Trigger
     from projections.valuation import Standing
+    from projections.views.lockouts.lockout import Lockout
     from projections.views.lockouts.state import LockoutsState
 
 RULE = "unpriced"
+_NOT_KNOWN = (f"{Status.STALE}: ", f"{Status.UNKNOWN}: ")
+"""One of these begins each detail of the policy's lockouts."""
 WANTED_EVERY_NS = 60 * NANOSECONDS
 """How often quotes are asked for while a position stays without a usable price."""
 _DAY_NS = 24 * 3_600 * NANOSECONDS
@@ -85,15 +90,26 @@ def _cleared(book: Book, account: str, now: int) -> Iterator[Decision]:
     state: LockoutsState | None = book.state("lockouts", account)
     if state is None or not state.active:
         return
-    held = [each for each in book.lockouts.active(account, now) if each.rule_id == RULE and each.revocable]
-    if held:
-        cleared = LockoutCleared(by=f"policy:{RULE}", reason="all prices are known again", rule_id=RULE)
+    held = next((each for each in book.lockouts.active(account, now) if _is_own(each)), None)
+    if held is not None:
+        reason = "all prices are known again"
+        cleared = LockoutCleared(by=f"policy:{RULE}", reason=reason, rule_id=RULE, scope=held.scope)
 
         def is_over(book: Book) -> bool:
-            return not any(each.rule_id == RULE for each in book.lockouts.active(account, now))
+            return not any(map(_is_own, book.lockouts.active(account, now)))
 
-        key = f"{account}/priced/{held[0].cause.hex()}"
+        key = f"{account}/priced/{held.cause.hex()}"
         yield Decision(((stream_of("lockout", account, RULE), cleared),), obsolete_if=is_over, key=key)
+
+
+def _is_own(held: Lockout) -> bool:
+    """Return whether this policy has set a lockout: its details say of each symbol why the price is not known.
+
+    A lockout that somebody else set under its rule id is left alone.
+    """
+    reasons = list(held.details.values()) if isinstance(held.details, dict) else []
+    is_of_prices = bool(reasons) and all(isinstance(each, str) and each.startswith(_NOT_KNOWN) for each in reasons)
+    return is_of_prices and held.rule_id == RULE and held.scope == ACCOUNT and held.revocable
 
 
 def _wanted(account: str, standings: Mapping[str, Standing], now: int) -> Decision:
@@ -106,7 +122,8 @@ def _wanted(account: str, standings: Mapping[str, Standing], now: int) -> Decisi
 
 def _locked(book: Book, account: str, standings: Mapping[str, Standing], since: int, now: int) -> Iterator[Decision]:
     def is_locked(book: Book) -> bool:
-        return any(each.rule_id == RULE for each in book.lockouts.active(account, now))
+        active = book.lockouts.active(account, now)
+        return any(each.rule_id == RULE and each.scope == ACCOUNT for each in active)
 
     if is_locked(book):
         return

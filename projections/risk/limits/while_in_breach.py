@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from projections.book import Book
     from projections.risk.policies import Trigger
-    from projections.views.lockouts.view import Lockout
+    from projections.views.lockouts.lockout import Lockout
 
 P = TypeVar("P", bound=Parameters)
 
@@ -45,7 +45,7 @@ class WhileInBreach(LimitKind[P]):
                     yield replace(decision, key=key)
         for held in book.lockouts.active(trigger.account, now_of(trigger)):
             if self._is_own(held) and _is_over(held, required):
-                yield cleared(held, self.name)
+                yield cleared(held)
 
     def _is_own(self, held: Lockout) -> bool:
         # The details of a lockout that a limit led to name that limit (see `breach_details`).
@@ -61,14 +61,16 @@ def _is_over(held: Lockout, required: Mapping[tuple[str, str], int | None]) -> b
     return until is not None and (held.until is None or held.until > until)
 
 
-def cleared(held: Lockout, name: str) -> Decision:
-    """Return the decision that ends a lockout whose breach is over."""
+def cleared(held: Lockout) -> Decision:
+    """Return the decision that ends a lockout whose breach is over; the kind of its rule id is who cleared it."""
     account = held.account
 
     def is_cleared(book: Book) -> bool:
         return all(other.cause != held.cause for other in book.lockouts.active(account, book.now_ns()))
 
-    event = LockoutCleared(by=name, reason="the breach is over", rule_id=held.rule_id, scope=held.scope)
+    event = LockoutCleared(
+        by=kind_of(held.rule_id), reason="the breach is over", rule_id=held.rule_id, scope=held.scope
+    )
     stream = stream_of("lockout", account, held.rule_id)
     return Decision(((stream, event),), obsolete_if=is_cleared, key=f"{held.cause.hex()}/{held.positions[-1]}")
 

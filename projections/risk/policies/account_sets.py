@@ -39,6 +39,11 @@ def lock_of(name: str) -> str:
     return f"policies{name or _MARK + 'all'}.lock"
 
 
+def locks(directory: Path) -> list[Path]:
+    """Return the files that are or were locked for any set, also for one whose accounts are unknown."""
+    return list(directory.glob(f"policies{_MARK}*.lock"))
+
+
 def remember(directory: Path, accounts: frozenset[str]) -> None:
     """Write down which accounts a set has, unless that is known."""
     name = name_of(accounts)

@@ -54,17 +54,30 @@ class Cursors:
         """The position past which a failed policy's cursor does not move, though the others continue."""
         self._seen: dict[str, _Seen] = {}
 
-    def begin(self, policy: str, head: int) -> int:
-        """Return the position up to which a policy has seen the log for all its accounts, and store it durably.
+    def begin(self, policies: Iterable[str], head: int) -> dict[str, int]:
+        """Return the positions up to which policies have seen the log for all their accounts, and store them durably.
 
         A policy that has never run for any of them begins at the head.
         """
         self.last_seen = max(self.last_seen, (head, self._digest_at(head)))
-        positions = self._positions(policy, head)
-        seen = self._seen[policy] = self._seen_by(positions, head)
+        # Read once, for all policies: there may be hundreds of files.
+        marks, unsound = ({}, {}) if self._files is None else self._files.examine()
+        sets = self._sets()
         if self._store.directory is not None and self._accounts is not None:
             # First, so that no cursor is of an unknown set.
             account_sets.remember(self._store.directory, self._accounts)
+        return {policy: self._begin(policy, head, marks, unsound, sets) for policy in policies}
+
+    def _begin(
+        self,
+        policy: str,
+        head: int,
+        marks: dict[str, Watermark],
+        unsound: dict[str, str],
+        sets: dict[str, frozenset[str]],
+    ) -> int:
+        positions = self._positions(policy, head, marks, unsound)
+        seen = self._seen[policy] = self._seen_by(positions, head, sets)
         if self._set not in positions:
             # Written before the first evaluation: after a crash the policy resumes here, not at a later head.
             self._put(policy, self._mark(seen.lowest, self._digest_at(seen.lowest)))
@@ -76,9 +89,8 @@ class Cursors:
         seen = self._seen[policy]
         return seen.lowest if account == SHARED else seen.by_account.get(account, seen.others)
 
-    def _seen_by(self, positions: dict[str, int], head: int) -> _Seen:
+    def _seen_by(self, positions: dict[str, int], head: int, sets: dict[str, frozenset[str]]) -> _Seen:
         """Return how far a policy has seen each account: as far as the most advanced set that the account is in."""
-        sets = self._sets()
         by_account: dict[str, int] = {}
         for name, position in positions.items():
             for account in sets.get(name, ()):
@@ -104,15 +116,14 @@ class Cursors:
                 sets[account_sets.name_of(accounts)] = accounts
         return sets
 
-    def _positions(self, policy: str, head: int) -> dict[str, int]:
+    def _positions(
+        self, policy: str, head: int, marks: dict[str, Watermark], unsound: dict[str, str]
+    ) -> dict[str, int]:
         """Return a policy's position by the name of each set of accounts that it has run for.
 
         For a damaged cursor it is the lowest of the set's others. All are written together, so the lowest is where the
         damaged one was, or before it. Starting too early is harmless, starting too late would skip a decision.
         """
-        if self._files is None:
-            return {}
-        marks, unsound = self._files.examine()
         own = {name: mark.position for name, mark in marks.items() if mark.log_id == self._store.log_id.hex()}
         found = {}
         for name in {*marks, *unsound}:

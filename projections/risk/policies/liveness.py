@@ -143,7 +143,7 @@ class _Lookout:
         self._store, self._directory = store, directory
         self._looked_at: int | None = None
         self._have_run = False
-        self._is_held = False
+        self._is_for_all = False
         self._running: tuple[_Accounts, ...] = ()
         self._sets: dict[str, frozenset[str]] = {}
 
@@ -152,22 +152,25 @@ class _Lookout:
         if self._looked_at is None or now - self._looked_at >= RETRY_NS:
             self._looked_at = now
             self._look()
-        if any(_has(accounts, account) for accounts in self._running):
-            return PolicyRun.RUNNING
-        # A process that holds the lease without saying for which accounts runs the policies for all.
-        if self._is_held and not self._running:
+        if self._is_for_all or any(_has(accounts, account) for accounts in self._running):
             return PolicyRun.RUNNING
         return PolicyRun.ENDED if self._have_run else PolicyRun.NEVER
 
     def _look(self) -> None:
+        is_held = _is_locked(self._directory / FILE)
         self._sets = account_sets.remembered(self._directory, self._sets)
         every: tuple[tuple[str, _Accounts], ...] = ((account_sets.EVERY, None), *self._sets.items())
         self._running = tuple(
             accounts for name, accounts in every if _is_locked(self._directory / account_sets.lock_of(name))
         )
-        # Last: a process that starts locks its set before the lease, and one that ends unlocks it after that.
-        self._is_held = _is_locked(self._directory / FILE)
-        self._have_run = self._have_run or self._is_held or bool(self._running) or have_begun(self._store)
+        is_any_locked = any(_may_be_locked(lock) for lock in account_sets.locks(self._directory))
+        # A process of an earlier version holds the lease, locks no set, and runs the policies for all. One of this
+        # version locks its set before it takes the lease, and unlocks it after that: so what held the lease before and
+        # after no set was locked is of the former kind. A set whose accounts are not known is not all of them.
+        is_still_held = _is_locked(self._directory / FILE)
+        self._is_for_all = is_held and is_still_held and not is_any_locked
+        has_begun = is_held or is_still_held or is_any_locked
+        self._have_run = self._have_run or has_begun or have_begun(self._store)
 
 
 def _is_locked(path: Path) -> bool:
@@ -176,6 +179,13 @@ def _is_locked(path: Path) -> bool:
     except OSError:
         # A lock that cannot be looked at proves nothing, and new exposure needs proof.
         return False
+
+
+def _may_be_locked(path: Path) -> bool:
+    try:
+        return is_locked(path)
+    except OSError:
+        return True
 
 
 _lookouts: weakref.WeakKeyDictionary[Book, _Lookout] = weakref.WeakKeyDictionary()

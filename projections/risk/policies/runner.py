@@ -138,7 +138,7 @@ class Policies:
     def _replay_missed(self, at: int) -> None:
         try:
             self._is_appending = True
-            positions = {name: self._cursors.begin(name, at) for name in self._policies}
+            positions = self._cursors.begin(self._policies, at)
             self._catch_up(positions, at)
             self.book.refresh()
             self._evaluate_all(list(self._policies.values()), TriggerKind.START, wall_ns(self._store.clock))

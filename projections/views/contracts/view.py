@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import DuplicateEvent, Event, Record, StoreError, UnknownContract
+from eventstore.readable import Readable
 from eventstore.streams import stream_of
 from eventstore.trading import Asset, ContractDefined, Payoff
 from projections.view import SHARED, BookReader, View
@@ -33,7 +34,7 @@ class TooManySymbols(StoreError):
         )
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class Contract(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One instrument. `multiplier` is money per point and unit, None if the definition does not state it.
 
     `currency` is that of its results: of an inverse contract the base currency.

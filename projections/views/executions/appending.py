@@ -161,19 +161,16 @@ def begin_window(state: ExecutionsState, key: str, before: PositionTotals, base_
     """Let a window begin with its last item, which opened or reversed the position; `fix` for the usual case."""
     window = state.windows[key]
     items, trips = window.items, window.trips
-    item = items[-1]
+    item, gone = items[-1], trips if base_trip is None else trips[:-1]
+    state.take_fixed(key, items[:-1], gone)
     window.base, window.fixed = before, max(window.fixed, place_of(items[-2]))
-    window.items = [item]
+    window.items, window.trips = [item], trips[len(gone) :]
     if base_trip is None:
         # It was flat: the round trip begins with this item, unless what was flat left something to count.
         window.base_trip = window.trip = counted(window.trip, items[window.trip.index : -1], 0)
-        gone, window.trips = trips, ()
     else:
         window.base_trip = replace(base_trip, index=0)
         window.trip = replace(window.trip, index=1)
-        gone, window.trips = trips[:-1], trips[-1:]
-    if gone:
-        state.trips = (*state.trips, *gone)[-TRIPS_MAX:]
     if window.marks:
         _keep_marks(state, key, [each for each in window.marks if each.position != item.log_position])
 
@@ -213,13 +210,12 @@ def fix(state: ExecutionsState, key: str, count: int) -> list[Item]:
         fixed = tuple(SplitRatio(place_of(gone[at]), *ratio) for at, ratio in ratios.items() if ratio is not None)
         window.splits = (*window.splits, *fixed)[-TRIPS_MAX:]
     trip = counted(folded.trip, gone[folded.trip.index :], 0)
+    # The trips are the window's own: a later item that stays may have changed the price of one.
+    number = len(folded.trips)
+    state.take_fixed(key, gone, window.trips[:number])
+    window.trips = window.trips[number:]
     window.fixed = max(window.fixed, place_of(gone[-1]))
     window.base, window.base_trip, window.items = folded.totals, trip, left
-    if folded.trips:
-        # The window's own: a later item that stays may have changed the price of one.
-        number = len(folded.trips)
-        state.trips = (*state.trips, *window.trips[:number])[-TRIPS_MAX:]
-        window.trips = window.trips[number:]
     index = window.trip.index - count
     window.trip = replace(window.trip, index=index) if index > 0 else trip
     if not window.plain:

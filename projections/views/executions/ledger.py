@@ -131,7 +131,7 @@ class Ledger(msgspec.Struct, Generic[E]):
         entries = sums.get(span.name)
         if entries is None:
             entries = sums[span.name] = {}
-            _drop_oldest(self.published.closed)
+            self._drop_oldest(self.published.closed)
         return entries, kept, since, until
 
     def begin_again(self) -> None:
@@ -267,9 +267,20 @@ class Ledger(msgspec.Struct, Generic[E]):
                 minutes[minute] = entries
             for key, entry in entries.items():
                 _add(sums, name, key, entry)
-        _drop_oldest(after.closed)
+        self._drop_oldest(after.closed)
         self.minutes, self.span = minutes, None
         self.published = after
+
+    def _drop_oldest(self, sums: dict[str, dict[str, E]]) -> None:
+        if len(sums) > DAYS_MAX:
+            for name in sorted(sums, key=_by_date)[:-DAYS_MAX]:
+                self.let_go(name, sums.pop(name))
+
+    def let_go(self, name: str, sums: dict[str, E]) -> None:
+        """Let a day's sums go that are beyond the limit, an entry added to them next included.
+
+        Here they are forgotten; a frame's fold keeps them.
+        """
 
 
 T = TypeVar("T", str, int)
@@ -288,12 +299,6 @@ def _drop(sums: dict[T, dict[str, E]], name: T, key: str, nothing: E) -> None:
     if entries is not None and entries.get(key) == nothing:
         del entries[key]
         if not entries:
-            del sums[name]
-
-
-def _drop_oldest(sums: dict[str, dict[str, E]]) -> None:
-    if len(sums) > DAYS_MAX:
-        for name in sorted(sums, key=_by_date)[:-DAYS_MAX]:
             del sums[name]
 
 

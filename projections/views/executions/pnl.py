@@ -9,6 +9,7 @@ import msgspec
 
 from eventstore import Instant, InvalidEvent, UnknownContract
 from eventstore.clock import Times, asked_ns
+from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR
 from eventstore.trading import Cost, PositionSide, Valuation
 from projections.decimals import FIXED, ZERO
@@ -41,7 +42,7 @@ Entries = Iterable[tuple[str, LedgerEntry]]
 _EMPTY: Ledger[LedgerEntry] = Ledger()
 
 
-class Unrealized(msgspec.Struct, frozen=True, kw_only=True):
+class Unrealized(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """What closing an open position at its quote's price would realize, before fees.
 
     `amount` is in money, first in first out, `amount_average_cost` against the average cost; both are None without a

@@ -6,6 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from eventstore import UnknownContract
+from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR
 from eventstore.trading import Cost, PositionSide
 from projections.decimals import FIXED, ZERO
@@ -17,7 +18,7 @@ from projections.views.executions.ledger_entry import LedgerEntry, ledger_key, s
 from projections.views.executions.state import VIEW, ExecutionsState, Holding
 
 
-class PnlTotals(msgspec.Struct, frozen=True, kw_only=True):
+class PnlTotals(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """Profit and loss in one currency: realized (first in, first out) before fees, and `net` of fees, with `cash`.
 
     `cash` is funding, interest and dividends received less fees that no trade had; in totals by symbol it has none.

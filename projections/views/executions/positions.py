@@ -1,11 +1,13 @@
 """Queries about positions: quantity, lots, cost and realized points from executions, beside the broker's reports."""
 
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 from msgspec.structs import replace
 
 from eventstore import Instant, UnknownContract
+from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR
 from eventstore.trading import Cost, PositionSide
 from projections.decimals import FIXED, ZERO
@@ -20,7 +22,7 @@ from projections.views.executions.state import VIEW, ExecutionsState, Holding, T
 from projections.views.executions.unknown_trades import UNKNOWN
 
 
-class Position(msgspec.Struct, frozen=True):
+class Position(Readable, msgspec.Struct, frozen=True):
     """One account's position in one symbol and side. Points are price × quantity, before fees and multiplier.
 
     Those of an inverse contract are quantity × (-1 ÷ price), and its average prices are harmonic means.
@@ -33,6 +35,8 @@ class Position(msgspec.Struct, frozen=True):
     `reported_at`, `superseded` if a fill came after it. `conflicts` are the log positions of trades that were reported
     with other figures too, or with times days apart. `first_position` and `last_position` are log positions.
     """
+
+    shown_too: ClassVar[tuple[str, ...]] = ("realized", "difference")
 
     account: str
     symbol: str

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 _BUY, _TRADE = Side.BUY, ItemKind.TRADE
 
 
-def report(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | TradeExecuted, record: Record) -> None:
-    """Fold a report of an execution."""
+def report(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | TradeExecuted, record: Record) -> Item:
+    """Fold a report of an execution; return the trade that it is of, as it was before this report if it is known."""
     trade = _fold(state, shared, event, record)
     if record.occurred_at > record.recorded_at and is_ahead(record):
         mark(state, key_of(trade), TradeAnomalyKind.AHEAD, record.position)
+    return trade
 
 
 def _fold(state: ExecutionsState, shared: ExecutionsState, event: OrderFilled | TradeExecuted, record: Record) -> Item:
-    """Fold a report; return the trade that it is of."""
     trade_id, recent, symbol, fee = event.trade_id, state.recent, event.symbol, event.fee
     key = symbol + SEPARATOR + event.position_side
     window = state.windows.get(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -25,6 +26,9 @@ from projections.views.executions.reported import NO_REPORT, PositionReport
 from projections.views.executions.seconds import SecondCounts
 from projections.views.executions.trip import RoundTrip
 from projections.views.executions.window import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 VIEW = "executions"
 TRIPS_MAX = 100
@@ -169,6 +173,14 @@ class ExecutionsState(msgspec.Struct):
     reopened_open: tuple[int, ...] = ()
     unsettled: dict[str, Unsettled] = {}
     directory: Directory = msgspec.field(default_factory=Directory)
+
+    def take_fixed(self, key: str, items: Sequence[Item], trips: Sequence[RoundTrip]) -> None:
+        """Take what leaves a holding's window, before it does: its oldest items, and the round trips that they end.
+
+        Here the items are forgotten; a frame's fold keeps them.
+        """
+        if trips:
+            self.trips = (*self.trips, *trips)[-TRIPS_MAX:]
 
 
 def holding_key(state: ExecutionsState, symbol: str, side: str) -> str:

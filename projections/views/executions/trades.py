@@ -6,7 +6,8 @@ from typing import overload
 
 import msgspec
 
-from eventstore import Instant, Record
+from eventstore import Event, Instant, Record
+from eventstore.readable import Readable
 from eventstore.streams import SEPARATOR, unescaped
 from eventstore.trading import OrderFilled, PositionSide, Side, TradeExecuted
 from projections.decimals import FIXED, ZERO
@@ -36,7 +37,7 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
     busted: int = 0
 
 
-class Trade(msgspec.Struct, frozen=True, kw_only=True):
+class Trade(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One trade as it stands now: `fee` includes fees that came later, `quantity` and `price` a correction.
 
     `order_id` is None for a trade without an order in this log. `fee` is in `fee_currency`, None if no currency was
@@ -79,7 +80,7 @@ class Trades:
             rates = Rates(self._book, None)
             wanted = None if symbol is None else rates.symbol(symbol)
             return tuple(
-                _trade(item, first[item.log_position])
+                trade_of(item, first[item.log_position].event)
                 for item in found
                 if symbol is None or symbol == item.symbol or rates.symbol(item.symbol) == wanted
             )
@@ -121,8 +122,8 @@ def _position(item: Item) -> int:
     return item.log_position
 
 
-def _trade(item: Item, record: Record) -> Trade:
-    event = record.event
+def trade_of(item: Item, event: Event) -> Trade:
+    """Return a trade as it stands now; `event` is its first report."""
     assert isinstance(event, OrderFilled | TradeExecuted), "only reports of executions are remembered"
     order, busted = item.order_stream, item.busted
     # Those of a busted trade are gone with it.
@@ -139,7 +140,7 @@ def _trade(item: Item, record: Record) -> Trade:
         price=event.price if shown.price is None else shown.price,
         fee=fee,
         occurred_at=item.at,
-        position=record.position,
+        position=item.log_position,
         busted=busted,
         corrected=len([each for each in item.history if each.quantity]) > 1,
         fee_currency=own or None,

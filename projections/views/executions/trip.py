@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventstore import Instant
+from eventstore.readable import Readable
 from projections.decimals import ZERO
 from projections.views.executions.fees import Fees, with_fees
 from projections.views.executions.items import Item, ItemKind, Place, in_position, place_of
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _SPLIT, _REPRICE = ItemKind.SPLIT, ItemKind.REPRICE
 
 
-class RoundTrip(msgspec.Struct, frozen=True, kw_only=True):
+class RoundTrip(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One round trip that ended at `ended_at` (UNIX ns) with the record at log position `position`.
 
     `points` are before fees, None if any part of it had no price; `fees` by currency, "" for those that named none. A

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventstore import Instant
+from eventstore.readable import Readable
 from projections.valuation import Status
 
 if TYPE_CHECKING:
     from projections.view import BookReader
 
 
-class Headroom(msgspec.Struct, frozen=True, kw_only=True):
+class Headroom(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """How an account stands to one limit.
 
     `figure` is compared with `limit`, `left` is what separates them, both in `unit`; `share` is `left` as a part of the
@@ -36,7 +37,7 @@ class Headroom(msgspec.Struct, frozen=True, kw_only=True):
     currency: str | None = None
 
 
-class Unjudged(msgspec.Struct, frozen=True, kw_only=True):
+class Unjudged(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """A limit in force that is not judged, why, and since when: None where that is not recorded yet."""
 
     rule_id: str

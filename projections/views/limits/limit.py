@@ -5,9 +5,10 @@ from typing import Any
 import msgspec
 
 from eventstore import Instant
+from eventstore.readable import Readable
 
 
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
+class Limit(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One setting of a rule: all of its parameters, which must not be changed by the reader. Times are UNIX ns.
 
     `loosened` names the parameters by which it is looser than what was in force when it was set. `in_force_at` is None

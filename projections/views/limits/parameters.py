@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from projections.views.limits.limit import Limit
 
 PARSED_MAX = 10_000
+OF_GROUPS = "group"
+"""Begins the rule ids of groups' limits among their members', in place of a kind."""
+_COLON = "%3A"
 GROUP_RULE_BYTES_MAX = 100
 """A rule id of a group is part of the names of lockouts and requests, which are bounded."""
 _NEAR = 0.6
@@ -83,13 +86,14 @@ def kind_of(rule_id: str) -> str:
 
 
 def register(kind: str, parameters: type[Parameters]) -> None:
-    """Make a kind known, with its parameters. A kind that is defined again replaces the one before."""
+    """Make a kind known, with its parameters. A kind that is defined again replaces the one before.
+
+    Raises InvalidEvent for one whose rules would look like those of groups.
+    """
+    if kind_of(kind) == OF_GROUPS:
+        msg = f"{kind!r} begins the rule ids of groups' limits: name the kind otherwise"
+        raise InvalidEvent(msg)
     _kinds[kind] = parameters
-
-
-def known_kinds() -> tuple[str, ...]:
-    """Return the names of the kinds that this process knows, sorted."""
-    return tuple(sorted(_kinds))
 
 
 def parameters_of(rule_id: str) -> type[Parameters] | None:
@@ -127,8 +131,11 @@ def refuse_unreadable(event: LimitsSet, stream: str) -> None:
 
 
 def group_rule_id(account: str, rule_id: str) -> str:
-    """Return the rule id of a group's limit among its members': `group:NAME:RULE`, for the account `@NAME`."""
-    return f"group:{account.removeprefix(GROUP)}:{rule_id}"
+    """Return the rule id of a group's limit among its members': `group:NAME:RULE`, for the account `@NAME`.
+
+    A colon in the name is written `%3A`, so that no limit of another group has the same one.
+    """
+    return f"{OF_GROUPS}:{account.removeprefix(GROUP).replace(':', _COLON)}:{rule_id}"
 
 
 def rule_id_of(limit: Limit) -> str:

@@ -1,13 +1,20 @@
 """The settings of one rule: which is in force at an instant, and what becomes of them once a clock is put right."""
 
+from collections.abc import Iterable
+from operator import attrgetter
+
 import msgspec
 from msgspec.structs import replace
 
 from eventstore import Record
+from eventstore.clock import NANOSECONDS
 from eventstore.trading import LimitsSet, SessionOpened, SessionReset
 from projections.views.limits.limit import Limit
 from projections.views.limits.loosening import loosened
-from projections.views.log_clock import LogClock
+from projections.views.log_clock import LogClock, WrongTime
+
+IN_TIME = 60 * NANOSECONDS
+"""How long after its begin a trading day is recorded at most, if nothing kept its process from it."""
 
 Begins = tuple[tuple[str, int], ...]
 """The recorded trading days and when each began."""
@@ -53,6 +60,11 @@ def begin_of(event: SessionOpened | SessionReset, record: Record) -> tuple[str, 
     return event.trading_day.isoformat(), record.occurred_at if began_at is None else began_at
 
 
+def is_in_time(record: Record, began_at: int) -> bool:
+    """Return whether a trading day was recorded as it began."""
+    return min(record.occurred_at, record.recorded_at) - began_at <= IN_TIME
+
+
 def in_force(settings: tuple[Limit, ...], at_ns: int) -> Limit | None:
     """Return the setting that holds at an instant, None without one."""
     return next((limit for limit in reversed(settings) if limit.is_in_force(at_ns)), None)
@@ -69,10 +81,16 @@ def resolved(limit: Limit, sessions: Begins, clock: LogClock) -> Limit:
     """Return a setting with the instant at which it comes into force, if the recorded sessions determine it."""
     if not limit.loosens:
         return replace(limit, in_force_at=limit.ready_at)
-    # Of the days that begin late enough the earliest, in whatever order they were recorded. A clock that was set ahead
-    # since may have been behind before: nothing says that such a day began after the setting.
-    since = max(limit.ready_at, clock.not_before(limit.position))
+    # Of the days that begin late enough the earliest, in whatever order they were recorded.
+    since = waits_until(limit, clock)
     return replace(limit, in_force_at=min([at for _, at in sessions if at >= since], default=None))
+
+
+def waits_until(limit: Limit, clock: LogClock) -> int:
+    """Return the instant before which no trading day that begins brings a loosening into force."""
+    # A clock that was set ahead since may have been behind before: nothing says that an earlier day began after the
+    # setting.
+    return max(limit.ready_at, clock.not_before(limit.position))
 
 
 def put_right(rule: RuleSettings, sessions: Begins, clock: LogClock) -> RuleSettings:
@@ -114,6 +132,19 @@ def _put_right(rule: RuleSettings, limit: Limit, before: tuple[Limit, ...], sess
 def is_wrong(limit: Limit, now: int) -> bool:
     """Return whether a setting was recorded, or a loosening came into force, later than a clock that was put right."""
     return limit.set_at > now or (limit.loosens and limit.in_force_at is not None and limit.in_force_at > now)
+
+
+def wrong_times(rules: Iterable[RuleSettings], now: int, log_position: int) -> tuple[WrongTime, ...]:
+    """Return what a clock that was put right proves wrong, by a record's log position: in the order of the log."""
+    wrong = [limit for rule in rules for limit in rule.settings if is_wrong(limit, now)]
+    return tuple([_wrong_time(limit, now, log_position) for limit in sorted(wrong, key=attrgetter("position"))])
+
+
+def _wrong_time(limit: Limit, now: int, log_position: int) -> WrongTime:
+    if limit.set_at > now:
+        return WrongTime(f"the setting of {limit.rule_id}", limit.set_at, now, (limit.position,), log_position)
+    in_force_at = limit.in_force_at or 0
+    return WrongTime(f"the loosening of {limit.rule_id}", in_force_at, now, (limit.position,), log_position)
 
 
 def trimmed(rule: RuleSettings, now: int, settings_max: int | None) -> RuleSettings:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record, StoreError
-from eventstore.clock import NANOSECONDS, Times, asked_ns
+from eventstore.clock import Times, asked_ns
 from eventstore.trading import (
     ClockJumped,
     LimitBreached,
@@ -30,10 +30,11 @@ from projections.views.limits.settings import (
     RuleSettings,
     begin_of,
     in_force,
-    is_wrong,
+    is_in_time,
     put_right,
     resolved,
     with_setting,
+    wrong_times,
 )
 from projections.views.log_clock import MARKS_MAX, LogClock, WrongTime, is_set_back
 
@@ -42,8 +43,6 @@ SETTINGS_MAX = 100
 SESSIONS_MAX = 100
 BREACHES_MAX = 1_000
 _TIMED = (LimitsSet, SessionOpened, SessionReset, ClockJumped)
-IN_TIME = 60 * NANOSECONDS
-"""How long after its begin a trading day is recorded at most, if nothing kept its process from it."""
 
 
 class TooManyRules(StoreError):
@@ -266,7 +265,7 @@ class Limits:
 
     def anomalies(self, account: str) -> tuple[WrongTime, ...]:
         """Return the newest 1,000 settings that were recorded, or came into force, under a wrong time, oldest first."""
-        state = self._state(account)
+        state = self._settings(account)
         return () if state is None else state.anomalies
 
     def _state(self, account: str) -> LimitsState | None:
@@ -319,17 +318,9 @@ def _jump(state: LimitsState, event: ClockJumped, record: Record) -> None:
         return
     now = event.after
     state.sessions = tuple((name, began_at) for name, began_at in state.sessions if began_at <= now)
-    wrong = [limit for rule in state.rules.values() for limit in rule.settings if is_wrong(limit, now)]
-    marks = [_mark(limit, now, record) for limit in sorted(wrong, key=_log_position)]
+    marks = wrong_times(state.rules.values(), now, record.position)
     state.anomalies = (*state.anomalies, *marks)[-MARKS_MAX:]
     state.rules = {name: put_right(rule, state.sessions, state.clock) for name, rule in state.rules.items()}
-
-
-def _mark(limit: Limit, now: int, record: Record) -> WrongTime:
-    if limit.set_at > now:
-        return WrongTime(f"the setting of {limit.rule_id}", limit.set_at, now, (limit.position,), record.position)
-    in_force_at = limit.in_force_at or 0
-    return WrongTime(f"the loosening of {limit.rule_id}", in_force_at, now, (limit.position,), record.position)
 
 
 def _begin(state: LimitsState, name: str, began_at: int, record: Record) -> None:
@@ -337,7 +328,7 @@ def _begin(state: LimitsState, name: str, began_at: int, record: Record) -> None
     # A day begins once: when the first event about it says, even if a later event gives another begin.
     if any(known == name for known, _ in state.sessions):
         return
-    in_time = min(record.occurred_at, record.recorded_at) - began_at <= IN_TIME
+    in_time = is_in_time(record, began_at)
     sessions = (*state.sessions[1 - SESSIONS_MAX :], (name, began_at))
     rules = {rule_id: _awaited(rule, sessions, state.clock, in_time=in_time) for rule_id, rule in state.rules.items()}
     state.rules, state.sessions = rules, sessions

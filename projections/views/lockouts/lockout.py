@@ -7,6 +7,7 @@ import msgspec
 
 from eventstore import Instant
 from eventstore.clock import Times, question_ns
+from eventstore.readable import Readable
 from eventstore.trading import Allows
 
 
@@ -34,7 +35,7 @@ class LockoutAnomaly(msgspec.Struct, frozen=True):
     position: int
 
 
-class Lockout(msgspec.Struct, frozen=True, kw_only=True):
+class Lockout(Readable, msgspec.Struct, frozen=True, kw_only=True):
     """One lockout of an account, by rule and scope (`account`, `symbol:X`, `root:X`). Times are UNIX ns.
 
     `cause` is the id of the record that set it; `positions` are the log positions of the records that changed it (the

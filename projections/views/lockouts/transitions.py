@@ -17,6 +17,7 @@ from eventstore.trading import (
     LockoutSet,
 )
 from eventstore.trading.lockouts import ACCOUNT, is_scope
+from projections.views.limits.parameters import kind_of
 from projections.views.lockouts.lockout import Lockout, LockoutAnomaly, LockoutAnomalyKind
 from projections.views.lockouts.state import END_OF_TIME, LockoutsState
 
@@ -200,8 +201,8 @@ def _release(state: LockoutsState, event: EquityCorrected, record: Record) -> No
 
 
 def is_cleared_by_rule(lockout: Lockout) -> bool:
-    """Return whether the rule of a limit has cleared its own lockout: it does that under its own name."""
-    kind = lockout.rule_id.partition(":")[0]
+    """Return whether the rule of a limit has cleared its own lockout: it does that under the kind of its rule id."""
+    kind = kind_of(lockout.rule_id)
     return kind != BROKER and lockout.ended_by == f"cleared by {kind}"
 
 

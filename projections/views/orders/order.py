@@ -2,10 +2,12 @@
 
 import enum
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 
 from eventstore import Instant
+from eventstore.readable import Readable
 from eventstore.trading import OrderStatus, OrderSubmitted, OrderType, PositionSide, Side, TimeInForce
 from projections.decimals import FIXED, ZERO
 
@@ -54,13 +56,15 @@ class OrderAnomaly(msgspec.Struct, frozen=True, gc=False):
     position: int
 
 
-class Order(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class Order(Readable, msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An order as its events describe it; an immutable value. The numbers after the members are FIX tags.
 
     `quantity` (38), `cumulative` (14) and `leaves` (151) are contracts or shares; prices are in the instrument's own
     units. What no event has stated is None; without a quantity, `leaves` is None too. A closed order leaves 0.
     `anomalies` holds the first 1,000. `first_position` and `last_position` are log positions.
     """
+
+    shown_too: ClassVar[tuple[str, ...]] = ("average_price", "shortfall")
 
     account: str
     order_id: str  # 11

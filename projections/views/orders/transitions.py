@@ -24,8 +24,6 @@ from projections.views.orders.reports import compared, reported
 from projections.views.orders.state import OrdersState
 from projections.views.orders.statuses import (
     FILLED,
-    PENDING_CANCEL,
-    PENDING_REPLACE,
     UNKNOWN,
     activated,
     answered,
@@ -46,7 +44,6 @@ if TYPE_CHECKING:
 ANOMALIES_PER_ORDER_MAX = 1_000
 
 PENDING_NEW, CANCELED, SUSPENDED = OrderStatus.PENDING_NEW, OrderStatus.CANCELED, OrderStatus.SUSPENDED
-PENDING = frozenset({PENDING_NEW, PENDING_CANCEL, PENDING_REPLACE})
 
 Transition = Callable[[Order, OrdersState, Any, int, Found], Order]
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from eventstore import Instant
+from eventstore.readable import Readable
 from eventstore.trading import QuoteReceived, QuoteUsed
 from projections.valuation import Standing
 
@@ -108,7 +109,7 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
     ignored: str = ""
 
 
-class Quote(msgspec.Struct, frozen=True, gc=False):
+class Quote(Readable, msgspec.Struct, frozen=True, gc=False):
     """What is known of a symbol: the accepted prices. Times are UNIX ns; what was never received is None.
 
     `price` is what a position is valued at, by `last-within-spread` unless another valuation was asked for, and
@@ -138,7 +139,7 @@ class Quote(msgspec.Struct, frozen=True, gc=False):
     why: str = ""
 
 
-class Price(msgspec.Struct, frozen=True, gc=False):
+class Price(Readable, msgspec.Struct, frozen=True, gc=False):
     """The price that a position is valued at, None if there is none; its time; its status, and why.
 
     `last_good` is the newest price that was good when it came, with its time: it is shown, and never used in a figure.

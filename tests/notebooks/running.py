@@ -1,0 +1,40 @@
+"""Runs a notebook from scratch, in a kernel of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CELL_SECONDS_MAX = 120
+
+
+def read(notebook: Path) -> Any:  # noqa: ANN401 - nbformat has no types
+    return nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def run(notebook: Path, directory: Path, environment: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - the same
+    """Return a notebook with its outputs, run in a directory; raise CellExecutionError for a cell that fails."""
+    node = read(notebook)
+    client = NotebookClient(
+        node, timeout=CELL_SECONDS_MAX, kernel_name="python3", resources={"metadata": {"path": str(directory)}}
+    )
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    client.execute(env={**os.environ, **(environment or {}), "PYTHONPATH": path})
+    return node
+
+
+def printed(node: Any) -> str:  # noqa: ANN401 - the same
+    """Return all that the cells of a notebook print, and the texts of their values."""
+    parts = []
+    for cell in node.cells:
+        for output in cell.get("outputs", []):
+            parts.append(output.get("text", "") if output.get("name") != "stderr" else "")
+            parts.append(output.get("data", {}).get("text/plain", ""))
+    return "\n".join(parts)
