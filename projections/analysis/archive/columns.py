@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ class Plan:
         pl = library("polars")
         found = parts[0] if len(parts) == 1 else pl.coalesce(parts)
         if column.kind is Kind.ENUM:
-            found = found.cast(pl.Enum(list(column.values)))
+            found = found.cast(_enum(column.values))
         return found.alias(column.name)
 
     def _of_record(self, name: str) -> Any:  # noqa: ANN401 - the same
@@ -106,6 +107,11 @@ class Plan:
         return pl.col(name)
 
 
+@functools.lru_cache(maxsize=1_000)
+def _enum(values: tuple[str, ...]) -> Any:  # noqa: ANN401 - a type of polars'
+    return library("polars").Enum(list(values))
+
+
 def null_of(column: Column, exact: Exact) -> Any:  # noqa: ANN401 - the same
     """Return nulls as polars has them in the place of a column."""
     pl = library("polars")
@@ -116,7 +122,7 @@ def null_of(column: Column, exact: Exact) -> Any:  # noqa: ANN401 - the same
         Kind.BOOLEAN: pl.Boolean,
         Kind.DATE: pl.Date,
         Kind.INSTANT: pl.Datetime("ns", "UTC"),
-        Kind.ENUM: pl.Enum(list(column.values)),
+        Kind.ENUM: _enum(column.values),
         Kind.DECIMAL: pl.String if exact == TEXT_DECIMALS else pl.Decimal(38, 9),
     }
     return pl.lit(None, dtype=types.get(column.kind, pl.String)).alias(column.name)

@@ -213,7 +213,7 @@ class _Window:
         def chosen(group: Group) -> list[Any]:
             plan = plans[group]
             own = [
-                plan.direct.get(column.name, null_of(column, self._exact))
+                plan.direct[column.name] if column.name in plan.direct else null_of(column, self._exact)
                 for column in taken
                 if column.name != "position" and column.name not in extra
             ]
