@@ -36,6 +36,7 @@ WITHOUT_SERVER = (
     "risk",
     "judging",
     "analysis",
+    "archive",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)

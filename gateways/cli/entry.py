@@ -11,12 +11,14 @@ from eventstore.extras import DISTRIBUTION
 from gateways.cli import (
     adopt,
     append,
+    archive,
     as_of,
     backup,
     bench,
     demo,
     diff,
     doctor,
+    export,
     import_,
     limits,
     lock,
@@ -92,6 +94,8 @@ app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
+app.command(rich_help_panel=_MAINTAIN)(archive.archive)
+app.command(rich_help_panel=_MAINTAIN)(export.export)
 app.command(rich_help_panel=_INFLUXDB)(mirror.mirror)
 app.command(rich_help_panel=_INFLUXDB)(adopt.adopt)
 app.command(rich_help_panel=_INFLUXDB)(restore.restore)

@@ -36,14 +36,14 @@ def read(
     terminal, a line that is too long ends in …; --exact shows it in full.
     """
     with open_query(common, account or records.account_of_pattern(stream)) as query:
-        first = after if start is None else max(after, _before(query, start))
-        last = None if stop is None else _before(query, stop)
+        first = after if start is None else max(after, last_before(query, start))
+        last = None if stop is None else last_before(query, stop)
         found = query.store.read(after=first, until=last, limit=limit, stream=stream, account=account, types=types)
         if not records.put_records(found, query, as_json=common.as_json):
             records.note_no_records(query, account, types)
 
 
-def _before(query: LogQuery, text: str) -> int:
+def last_before(query: LogQuery, text: str) -> int:
     """Return the last position before an instant: before a position itself, or recorded before a time."""
     at = instants.instant_of(query.store, text, query.shown.zone).recorded_at
     return max(query.store.position_at(max(at - 1, 0)) if at else 0, 0)

@@ -1,12 +1,22 @@
 """History for analysts: frames, SQL, replays and plots of what a log holds, exact and fast."""
 
 from projections.analysis import plot, vectorised
+from projections.analysis.archive import (
+    Archived,
+    ArchivedReader,
+    ArchiveReader,
+    ArchiveSource,
+    archive,
+    check_archive,
+    with_archive,
+)
 from projections.analysis.asof import asof
 from projections.analysis.columns import Kind
 from projections.analysis.database import QueryFailed
 from projections.analysis.days import days
 from projections.analysis.equity import equity
 from projections.analysis.events import EventSet, events
+from projections.analysis.exports import Exported, export
 from projections.analysis.fills import fills
 from projections.analysis.frame import Frame
 from projections.analysis.headroom import headroom
@@ -23,8 +33,13 @@ from projections.analysis.sql import QueryResult, sql
 from projections.analysis.with_prices import Joined, with_prices
 
 __all__ = [
+    "ArchiveReader",
+    "ArchiveSource",
+    "Archived",
+    "ArchivedReader",
     "Divergence",
     "EventSet",
+    "Exported",
     "Frame",
     "Joined",
     "Kind",
@@ -34,10 +49,13 @@ __all__ = [
     "ReplayComparison",
     "Returns",
     "SimpleFills",
+    "archive",
     "asof",
+    "check_archive",
     "days",
     "equity",
     "events",
+    "export",
     "fills",
     "headroom",
     "history",
@@ -51,5 +69,6 @@ __all__ = [
     "simple_fills",
     "sql",
     "vectorised",
+    "with_archive",
     "with_prices",
 ]

@@ -92,6 +92,14 @@ def scaled(value: Decimal | int, name: str) -> Decimal:
     raise InvalidEvent(msg)
 
 
+def nulls_of(column: Column, count: int, exact: Exact) -> Any:  # noqa: ANN401 - an array of Arrow's
+    """Return a column without values: an enum's dictionary is there all the same, as in every other batch."""
+    pa = arrow()
+    if column.kind is Kind.ENUM:
+        return pa.DictionaryArray.from_arrays(pa.nulls(count, pa.int32()), pa.array(column.values, pa.string()))
+    return pa.nulls(count, arrow_type(column, exact))
+
+
 def _dictionary(texts: Any, column: Column) -> Any:  # noqa: ANN401 - arrays of Arrow's
     """Return texts as a dictionary of an enum's values; raise ValueError for one that is none of them."""
     pa, pc = arrow(), compute()

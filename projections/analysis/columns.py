@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -15,6 +16,8 @@ from projections.analysis.libraries import arrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from eventstore import Event
 
 Exact: TypeAlias = bool | str
 """How decimals are given: False as float64, True as decimal128(38, 9), "text" as they are written."""
@@ -99,9 +102,12 @@ _SIMPLE: dict[type, Kind] = {
 def members_of(type_name: str) -> tuple[Member, ...]:
     """Return the members of a registered type of events; none for a type that has no class here."""
     registered = by_name(type_name)
-    if registered is None:
-        return ()
-    fields = inspect.type_info(registered.cls).fields  # type: ignore[attr-defined] # a struct's
+    return () if registered is None else _members_of_class(registered.cls)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _members_of_class(cls: type[Event]) -> tuple[Member, ...]:
+    fields = inspect.type_info(cls).fields  # type: ignore[attr-defined] # a struct's
     return tuple(_member(field) for field in fields)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from eventstore import InvalidEvent
 from eventstore.errors import shown
 from eventstore.events.registry import by_name
@@ -14,7 +16,7 @@ from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute
 from projections.analysis.progress import Progress
-from projections.analysis.sources import OCCURRED, opened, selection_of, types_in
+from projections.analysis.sources import OCCURRED, TypedSource, opened, selection_of, source_of, types_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -100,8 +102,17 @@ def event_batches(
 def read_batches(
     reader: EventReader, selection: Selection, columns: Sequence[Column], exact: Exact
 ) -> Iterator[tuple[int, int, Any]]:
-    """Yield batches of a selection, each with the last log position and the number of records that were read for it."""
+    """Yield batches of a selection, each with the last log position and the number of records that were read for it.
+
+    Typed columns are taken as they are where a source has them; what lies past them is decoded.
+    """
     read, kept = _with_filters(columns, selection)
+    after = selection.after
+    source = source_of(reader)
+    if isinstance(source, TypedSource):
+        after = max(after, min(source.typed_until, selection.until))
+        for position, batch in source.batches(replace(selection, until=after), read, exact):
+            yield position, batch.num_rows, _filtered(batch, selection).select(kept)
     decoder = PageDecoder(read, exact)
 
     def decoded(page: list[list[Any]]) -> tuple[int, int, Any]:
@@ -109,7 +120,7 @@ def read_batches(
 
     pages = reader.columns(
         decoder.members,
-        after=selection.after,
+        after=after,
         until=selection.until,
         stream=selection.stream,
         account=selection.account,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from projections.analysis.columns import Kind, arrow_type
+from projections.analysis.arrays import nulls_of
 from projections.analysis.libraries import arrow, library
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Gathering:
         """Return a column in the page's order."""
         parts = self._parts.get(name, ())
         if not parts:
-            return _nulls(self._size, column, exact)
+            return nulls_of(column, self._size, exact)
         if self._order is None:
             return parts[0][2]
         arrays = [array for _, _, array in parts]
@@ -50,11 +50,3 @@ class Gathering:
             places[self._order[start : start + length]] = np.arange(at, at + length, dtype=np.int32)
             at += length
         return pa.array(places, mask=places < 0 if at < self._size else None)
-
-
-def _nulls(size: int, column: Column, exact: Exact) -> Any:  # noqa: ANN401 - the same
-    pa = arrow()
-    if column.kind is Kind.ENUM:
-        # The same dictionary as in batches that have values.
-        return pa.DictionaryArray.from_arrays(pa.nulls(size, pa.int32()), pa.array(column.values, pa.string()))
-    return pa.nulls(size, arrow_type(column, exact))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -17,17 +17,22 @@ from eventstore.events.registry import by_name, registered_names
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     from eventstore.clock import Times
     from eventstore.events import Event
+    from projections.analysis.columns import Column, Exact
 
     Types: TypeAlias = Sequence[type[Event] | str] | type[Event] | str
     Source: TypeAlias = EventReader | str | os.PathLike[str]
 
 OCCURRED, RECORDED = "occurred", "recorded"
 AXES = (OCCURRED, RECORDED)
+
+
+openers: list[Callable[[object], EventReader | None]] = []
+"""What opens a path that is not a store's directory, or returns None: added by the modules that know such a folder."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,15 +51,38 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     occurred: tuple[int | None, int | None] = (None, None)
 
 
+@runtime_checkable
+class TypedSource(Protocol):
+    """A source that has typed columns of its records, at least up to a position, so that no event is decoded."""
+
+    @property
+    def typed_until(self) -> int:
+        """The last position that `batches` gives."""
+
+    def batches(self, selection: Selection, columns: Sequence[Column], exact: Exact) -> Iterator[tuple[int, Any]]:
+        """Yield batches of a frame of events, each with the last log position that it covers."""
+
+
 @contextlib.contextmanager
 def opened(store: Source) -> Iterator[EventReader]:
     """Give a reader: the one given, or of the data directory or archive at a path, closed afterwards."""
     if isinstance(store, EventReader):
         yield store
         return
+    for recognize in openers:
+        other = recognize(store)
+        if other is not None:
+            with other:
+                yield other
+            return
     # What is not a path is refused there.
     with eventstore.open(store, read_only=True) as reader:
         yield reader
+
+
+def source_of(reader: EventReader) -> object:
+    """Return what a reader reads from, which may give columns as well as records."""
+    return reader._source  # noqa: SLF001 - readers have no public name for it
 
 
 def selection_of(

@@ -53,6 +53,8 @@ ROWS = [
     "frame-journal",
     "vectorised-equity",
     "vectorised-round-trips",
+    "archive",
+    "archive-size",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [

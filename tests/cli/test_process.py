@@ -21,12 +21,14 @@ COMMANDS = [
     *(
         "adopt",
         "append",
+        "archive",
         "as-of",
         "backup",
         "bench",
         "demo",
         "diff",
         "doctor",
+        "export",
         "import",
         "limits",
         "lock",
@@ -53,6 +55,8 @@ READING = [
     ("verify",),
     ("backup", "copy"),
     ("sql", "select * from events"),
+    ("archive", "copy"),
+    ("export", "--csv", "copy"),
     ("stats",),
     ("doctor",),
 ]

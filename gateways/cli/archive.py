@@ -1,0 +1,87 @@
+"""`archive`: days that are over as plain Parquet files, and the check that nothing in them was changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from eventstore import InvalidEvent, Verification
+from eventstore.clock import parse_duration
+from eventstore.store import journal_path
+from gateways.cli import options, stores
+from gateways.cli.exit_codes import end_with_problem
+from gateways.cli.options import CommonOptions
+from gateways.presenting.documents import plain
+from gateways.presenting.output import note, put, put_json
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the archive; made if it is not there.")]
+OlderThan = Annotated[
+    str | None, typer.Option("--older-than", metavar="DURATION", help="Only days that ended so long ago: 30d, 12h.")
+]
+Until = Annotated[
+    int | None,
+    typer.Option("--until", min=0, metavar="POSITION", help="Up to this position, also if its day is not over."),
+]
+Check = Annotated[bool, typer.Option("--check", help="Write nothing: check the archive, and compare it with the log.")]
+
+
+@options.command(url=True, read_only=True)
+def archive(
+    common: CommonOptions, folder: Folder, *, older_than: OlderThan = None, until: Until = None, check: Check = False
+) -> None:
+    """Write days that are over as Parquet files by day and category; nothing is deleted from the log.
+
+    A day is written once, and again never; a run that was interrupted is completed by the next one. With --check every
+    record is hashed again and the typed columns are compared with the data; exit code 1 names the first bad position.
+    """
+    if check and (older_than is not None or until is not None):
+        msg = "--check takes neither --older-than nor --until: it checks all that is archived"
+        raise InvalidEvent(msg)
+    if check:
+        _check(common, folder)
+        return
+    from projections import analysis
+
+    wait = None if older_than is None else parse_duration(older_than)
+    with stores.open_reader(common) as store:
+        done = analysis.archive(store, folder, older_than=wait, until=until)
+    if common.as_json:
+        put_json({"log": common.log, "folder": str(folder), **plain(done)})
+        return
+    if not done.files:
+        put(f"nothing to archive: no further day is over; {folder} ends at position {done.head:,}")
+    else:
+        put(f"archived positions {done.first:,} to {done.last:,}: {done.files:,} files, {done.size:,} bytes")
+    if done.head:
+        put(f"root {done.root} at size {done.head:,}")
+
+
+def _check(common: CommonOptions, folder: Path) -> None:
+    from projections import analysis
+
+    if common.url or journal_path(common.data, common.log).is_file():
+        with stores.open_reader(common) as store:
+            found = analysis.check_archive(folder, store=store)
+    else:
+        note(f"there is no log {common.log!r} in {common.data}: the archive is checked by itself alone")
+        found = analysis.check_archive(folder)
+    _put_verdict(found, folder, common)
+    if not found.ok:
+        end_with_problem()
+
+
+def _put_verdict(found: Verification, folder: Path, common: CommonOptions) -> None:
+    if common.as_json:
+        put_json({"log": common.log, "folder": str(folder), **msgspec.to_builtins(found)})
+        return
+    if found.ok:
+        put(f"ok: {found.checked:,} archived records are as they were written")
+        for what in found.unproved:
+            put(f"unproved: {what}")
+        return
+    where, before = (f" at position {found.first_bad}", " before it") if found.first_bad else ("", "")
+    put(f"wrong{where}: {found.reason}")
+    put(f"{found.checked:,} records{before} are as they were written; move the bad file away and archive again")
