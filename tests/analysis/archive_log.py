@@ -114,12 +114,10 @@ def rewrite(folder: Path, path: str, changed: dict[str, pa.Array] | None = None,
 def agree(folder: Path, path: str, **members: Any) -> None:  # noqa: ANN401 - members of all types
     """Let the table of contents say of a file what it is now."""
     catalog = layout.load(folder)
-    size, digest = (folder / path).stat().st_size, layout.digest_of(folder / path)
+    members |= {"size": (folder / path).stat().st_size, "sha256": layout.digest_of(folder / path)}
+    members |= {"footer": layout.footer_of(folder / path)}
     ranges = []
     for sealed in catalog.ranges:
-        files = tuple(
-            msgspec.structs.replace(file, size=size, sha256=digest, **members) if file.path == path else file
-            for file in sealed.files
-        )
+        files = tuple(msgspec.structs.replace(file, **members) if file.path == path else file for file in sealed.files)
         ranges.append(msgspec.structs.replace(sealed, files=files))
     layout.save(folder, msgspec.structs.replace(catalog, ranges=tuple(ranges)))

@@ -200,6 +200,8 @@ class _Range:
     def _check_metadata(self, file: ArchivedFile, columns: tuple[layout.FileColumn, ...]) -> None:
         sealed, catalog = self._sealed, self._catalog
         path = self._folder / file.path
+        # Not what this process may have seen before.
+        layout.check_footer.__wrapped__(path, file.footer, file.first)
         found = layout.metadata_of(path, file.first)
         if found.log_id != catalog.log_id:
             raise CorruptJournal(file.first, f"{path} is a file of another log, {found.log}")

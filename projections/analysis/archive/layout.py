@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
+import os
 import re
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -20,12 +22,13 @@ from projections.analysis.columns import Kind
 from projections.analysis.libraries import library
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
     from pathlib import Path
 
 CATALOG = "archive.json"
 FORMAT = 1
+_FOOTER_END = 8
+"""Bytes of the footer's length and of the letters that end each file."""
 SUFFIX = ".parquet"
 METADATA = b"eventstore"
 """The key in a file's own metadata under which its JSON stands."""
@@ -69,6 +72,8 @@ class ArchivedFile(msgspec.Struct, frozen=True, kw_only=True):
     data_size: int
     """Bytes of the events' data, as they are in memory."""
     sha256: str
+    footer: str
+    """The SHA-256 of its footer alone: libraries that read a damaged one may end the process."""
     layout: str
     types: dict[str, TypeInFile]
     groups: tuple[int, ...]
@@ -267,6 +272,26 @@ def digest_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def footer_of(path: Path) -> str:
+    """Return the SHA-256 of a file's footer, in hex: where its columns are, and all that is said of them."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - _FOOTER_END, 0))
+        length = int.from_bytes(file.read(_FOOTER_END)[:4], "little") + _FOOTER_END
+        file.seek(max(size - length, 0))
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+@functools.lru_cache(maxsize=100_000)
+def check_footer(path: Path, footer: str, position: int) -> None:
+    """Raise CorruptJournal, of a position, for a file that has another footer than it was written with."""
+    with readable(path, position):
+        if footer_of(path) != footer:
+            raise CorruptJournal(
+                position, f"the archive's file {path} is damaged: its footer was changed, or is not there"
+            )
 
 
 @contextlib.contextmanager

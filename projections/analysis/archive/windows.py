@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from eventstore.streams import prefix_end
-from projections.analysis.archive.layout import ArchivedFile, Catalog, readable
+from projections.analysis.archive.layout import ArchivedFile, Catalog, check_footer, readable
 from projections.analysis.libraries import library
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def frame_of(
     """
     pl = library("polars")
     files = [file for group in groups.values() for file in group]
+    for file in files:
+        check_footer(folder / file.path, file.footer, file.first)
     with readable(folder / files[0].path, min(file.first for file in files)):
         scans = [
             pl.scan_parquet([folder / file.path for file in found], glob=False, hive_partitioning=False)

@@ -354,6 +354,7 @@ class _FileWriter:
             size=path.stat().st_size,
             data_size=self._data_size,
             sha256=layout.digest_of(path),
+            footer=layout.footer_of(path),
             layout=_name_of(self.layout),
             types=types,
             groups=tuple(self._groups),
