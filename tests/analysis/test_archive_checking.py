@@ -157,6 +157,18 @@ def test_a_byte_changed_in_the_table_of_contents_is_found(whole: Path, tmp_path:
             assert not checked(folder).ok, place
 
 
+def test_a_footer_that_was_changed_reaches_no_library(folder: Path, whole: Path) -> None:
+    """One that says another physical type of a column lets pyarrow end the process."""
+    file = layout.load(whole).ranges[0].files[0]
+    content = bytearray((folder / file.path).read_bytes())
+    content[-20] ^= 1
+    (folder / file.path).write_bytes(content)
+    found = checked(folder)
+    assert (found.first_bad, "footer" in (found.reason or "")) == (file.first, True)
+    with pytest.raises(CorruptJournal, match="footer"):
+        analysis.events(folder).to_arrow()
+
+
 def test_statistics_that_would_hide_records_are_found(folder: Path, whole: Path) -> None:
     """A read passes over a row group by them; here they end before its last position."""
     file = next(file for file in layout.load(whole).ranges[0].files if file.category == "order")
