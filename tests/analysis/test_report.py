@@ -213,6 +213,7 @@ def test_currencies_are_never_added_up(written: Written) -> None:
 
 def test_ids_in_the_page_stand_for_one_thing_each(written: Written) -> None:
     page = written(ordinary())
+    assert "<g id=" not in page.raw
     defined: dict[str, str] = {}
     for match in re.finditer(r'<(path|clipPath|pattern|image)[^>]* id="([^"]+)".*?(?=<)', page.raw, re.DOTALL):
         assert defined.setdefault(match[2], match[0]) == match[0]

@@ -6,18 +6,22 @@ from pathlib import Path
 
 import pytest
 
+import eventstore
+from eventstore import InfluxSettings
 from eventstore.config import PREFIX
 from gateways.demo.history import demo_day
-from tests.influx.api import Server
 from tests.notebooks.running import ROOT, printed, run
 
 NOTEBOOK = ROOT / "notebooks" / "02_why_was_i_locked_out.ipynb"
+SHIPPED_SECONDS_MAX = 120
 
 
 @pytest.mark.untraced
-def test_why_was_i_locked_out_from_influxdb(server: Server, demo: str, tmp_path: Path) -> None:
-    demo_day(tmp_path / "demo")
-    environment = {"URL": server.url, "ORG": server.org, "BUCKET": demo, "TOKEN": server.token}
-    said = printed(run(NOTEBOOK, tmp_path, {f"{PREFIX}{name}": value for name, value in environment.items()}))
+def test_why_was_i_locked_out_from_influxdb(settings: InfluxSettings, tmp_path: Path) -> None:
+    demo = demo_day(tmp_path / "demo")
+    with eventstore.open(demo.data, influx=settings) as store:
+        store.mirror.wait(timeout=SHIPPED_SECONDS_MAX)
+    named = {"URL": settings.url, "ORG": settings.org, "BUCKET": settings.bucket, "TOKEN": settings.secret()}
+    said = printed(run(NOTEBOOK, tmp_path, {f"{PREFIX}{name}": value for name, value in named.items()}))
     assert "figure: -3136.35 of -3000 USD (realized)" in said
     assert "set by kim@risk-desk at position 8" in said

@@ -11,7 +11,9 @@ from projections.analysis.plot import canvas
 from projections.analysis.plot.given import Rows, rows_of
 
 if TYPE_CHECKING:
-    from projections.analysis.plot.reading import RangeOptions, Unpack
+    from typing_extensions import Unpack
+
+    from projections.analysis.plot.reading import RangeOptions
 
 COLUMNS = ("trading_day", "net")
 TICKS_MAX = 7

@@ -15,7 +15,9 @@ from projections.analysis.plot.reading import account_zone, by_trade
 if TYPE_CHECKING:
     import datetime
 
-    from projections.analysis.plot.reading import StatesOptions, Unpack
+    from typing_extensions import Unpack
+
+    from projections.analysis.plot.reading import StatesOptions
 
 COLUMNS = ("at", "equity")
 

@@ -13,7 +13,9 @@ from projections.analysis.plot.reading import account_zone
 if TYPE_CHECKING:
     import datetime
 
-    from projections.analysis.plot.reading import RangeOptions, Unpack
+    from typing_extensions import Unpack
+
+    from projections.analysis.plot.reading import RangeOptions
 
 COLUMNS = ("occurred_at", "symbol", "side", "price")
 BUY, SELL = "BUY", "SELL"

@@ -14,7 +14,9 @@ from projections.analysis.positions import positions as positions_frame
 if TYPE_CHECKING:
     import datetime
 
-from projections.analysis.plot.reading import InstantsOptions, Unpack
+    from typing_extensions import Unpack
+
+    from projections.analysis.plot.reading import InstantsOptions
 
 COLUMNS = ("at", "symbol", "quantity")
 SYMBOLS_MAX = 12

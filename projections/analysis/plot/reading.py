@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, TypedDict
 
-from typing_extensions import Unpack
-
 from eventstore import InvalidEvent
 from eventstore.trading import SessionOpened, SessionReset
 from projections.analysis.every import TRADE
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
 
     from eventstore.clock import Times
     from projections.analysis.every import Every
-
-__all__ = ["InstantsOptions", "RangeOptions", "StatesOptions", "Unpack", "account_zone", "by_trade"]
 
 
 class RangeOptions(TypedDict, total=False):
