@@ -141,7 +141,7 @@ def test_a_report_says_what_happened(written: Written) -> None:
         "2025-11-19 08:30:00 to 2025-11-19 09:30:00, America/Chicago; equity, exposure and headroom at each trade",
         "−100.00 net result, USD",
         "49,900.00 equity at the end, USD",
-        "1,499.50 deepest drawdown, 2025-11-19 09:00:00",
+        "1,499.50 deepest drawdown, 2025-11-19 09:00:00 1 trading day 1 round trip 1 lockout",
         "1,499.50 2025-11-19 08:50:00 2025-11-19 09:00:00 not yet",
         "1,000.00 2025-11-19 08:30:00 2025-11-19 08:40:00 2025-11-19 08:50:00",
         "0:05:00 ESZ5 LONG 2 6,000.25 6,001 75.00 4.50 70.50 USD",

@@ -61,11 +61,8 @@ def begin(account: str, frames: Frames, zone: datetime.tzinfo) -> Iterator[str]:
     worst = max(drawdowns(equity), key=lambda each: each.depth, default=None)
     if worst is not None:
         figures.append((f"deepest drawdown, {cells.time(worst.lowest_at, zone)}", cells.money(worst.depth)))
-    figures += [
-        ("trading days", f"{len({row['trading_day'] for row in days}):,}"),
-        ("round trips", f"{len(trips):,}"),
-        ("lockouts", f"{len(locks):,}"),
-    ]
+    counts = {"trading day": len({row["trading_day"] for row in days}), "round trip": len(trips), "lockout": len(locks)}
+    figures += [(noun if count == 1 else f"{noun}s", f"{count:,}") for noun, count in counts.items()]
     yield tiles(figures)
 
 
