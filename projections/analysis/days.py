@@ -97,10 +97,10 @@ def days(
     missing. `funding` is what was received less what was paid without a trade: funding, interest, dividends, fees.
     `net` is `realized` less `fees` and with `funding`, as in `book.pnl.days`. `trades` counts fills without busted
     ones; where a trade was busted before it was reported, or after its position was flat, it is taken back on the day
-    of the bust, whose count may be below zero. What happened before its day was stated counts by the minute. `wins` and `losses` the round trips that ended on the day with a net result above and below zero, and
-    `win_rate` is the share of the wins among both, null without any. `unpriced` counts changes of positions that had no
-    price: with any, what was realized is not certain; `uncertain_fees` counts trades that were reported with several
-    fees.
+    of the bust, whose count may be below zero. What happened before its day was stated counts by the minute. `wins` and
+    `losses` the round trips that ended on the day with a net result above and below zero, and `win_rate` is the share
+    of the wins among both, null without any. `unpriced` counts changes of positions that had no price: with any, what
+    was realized is not certain; `uncertain_fees` counts trades that were reported with several fees.
 
     With `symbol`, any name of a contract, only what its trades made, without funding. `tag` is one of the day's.
     `start` (included) and `stop` (not) bound when a day began; with time="recorded", besides, nothing recorded at

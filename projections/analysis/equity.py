@@ -83,9 +83,9 @@ def equity(
     """Return the equity of one account or of all at past instants, as `book.equity.now` answers at each.
 
     `every`, `at` and `time` are those of `positions`; without `every` and `at` it is each trading day's end. The equity
-    of an account whose opening is not recorded counts from zero, and only what is recorded of it. Quotes are
-    not stored, so open positions have no value unless `prices` are given: a frame of at, symbol and price, each the
-    price of its symbol by any valuation from its instant on, until it is older than `stale_after` (10 s by default).
+    of an account whose opening is not recorded counts from zero, and only what is recorded of it. Quotes are not
+    stored, so open positions have no value unless `prices` are given: a frame of at, symbol and price, each the price
+    of its symbol by any valuation from its instant on, until it is older than `stale_after` (10 s by default).
 
     Amounts are in the account's own currency. `equity` is `balance` + `unrealized`. What is UNKNOWN is null, `why` says
     what is missing; what is STALE is made with an old price or rate. `high_water` and `floor` are those of the book at

@@ -60,7 +60,8 @@ def positions(
 
     `at` is an instant or several; `every` a timedelta, text such as "1h", "trade" (each execution) or "day" (each
     trading day's end: of one account by the days that are recorded of it, else by `calendar`, else by dates in UTC).
-    With neither it is the newest instant. By `time` "occurred" it is what was true then, as known now; by "recorded" what was known.
+    With neither it is the newest instant. By `time` "occurred" it is what was true then, as known now; by "recorded"
+    what was known.
 
     `quantity` is negative when short; prices are those of the open lots, first in first out, and by average cost;
     `realized` is money by first in first out, before `fees`, and null without the contract's multiplier. `status` is
