@@ -67,9 +67,9 @@ class PageDecoder:
     """
 
     def __init__(self, columns: Sequence[Column], exact: Exact) -> None:
-        self._columns, self._exact = tuple(columns), exact
+        self.columns, self._exact = tuple(columns), exact
         self._wanted = {column.name: column for column in columns}
-        self._schema = arrow_schema(columns, exact)
+        self.schema = arrow_schema(columns, exact)
         self.members = tuple(_members_read(self._wanted))
         self._types: dict[tuple[str, int], _Type] = {}
 
@@ -80,7 +80,7 @@ class PageDecoder:
         arrays = self._of_records(positions, values)
         if any(name not in OF_RECORDS for name in self._wanted):
             arrays |= self._of_events(values)
-        return arrow().RecordBatch.from_arrays([arrays[name] for name in self._wanted], schema=self._schema)
+        return arrow().RecordBatch.from_arrays([arrays[name] for name in self._wanted], schema=self.schema)
 
     def _of_records(self, positions: Sequence[int], values: dict[str, Any]) -> dict[str, Any]:
         arrays: dict[str, Any] = {}

@@ -11,7 +11,16 @@ from eventstore import InvalidEvent
 from eventstore.errors import shown
 from eventstore.events.registry import by_name
 from projections.analysis.ahead import ahead
-from projections.analysis.columns import OF_RECORDS, RECORD, Column, Kind, exact_of, members_of, united
+from projections.analysis.columns import (
+    OF_RECORDS,
+    RECORD,
+    TEXT_DECIMALS,
+    Column,
+    Kind,
+    exact_of,
+    members_of,
+    united,
+)
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.frame import Frame
 from projections.analysis.libraries import arrow, compute
@@ -26,7 +35,7 @@ if TYPE_CHECKING:
     from projections.analysis.columns import Exact
     from projections.analysis.sources import Selection, Source, Types
 
-SYMBOL = "symbol"
+SYMBOL, OCCURRED_AT = "symbol", "occurred_at"
 _PLAIN = re.compile(r"[A-Za-z0-9 ._:@#=+^-]+", re.ASCII)
 """Texts that JSON has as they are."""
 
@@ -116,7 +125,7 @@ def read_batches(
     decoder = PageDecoder(read, exact)
 
     def decoded(page: list[list[Any]]) -> tuple[int, int, Any]:
-        return page[0][-1], len(page[0]), _filtered(decoder.batch(page), selection).select(kept)
+        return page[0][-1], len(page[0]), _filtered(_batch_of(page, decoder, selection), selection).select(kept)
 
     pages = reader.columns(
         decoder.members,
@@ -128,6 +137,24 @@ def read_batches(
         containing=_bytes_of(selection, reader),
     )
     yield from ahead(decoded, pages)
+
+
+def _batch_of(page: list[list[Any]], decoder: PageDecoder, selection: Selection) -> Any:  # noqa: ANN401 - a batch
+    """Return a page as a batch; what does not fit is an error only in a row that a selection wants."""
+    try:
+        return decoder.batch(page)
+    except InvalidEvent:
+        filters = [column for column in decoder.columns if column.name in {SYMBOL, OCCURRED_AT}]
+        own = PageDecoder(filters, TEXT_DECIMALS)
+        mask = _mask_of(
+            own.batch([page[0], *(page[1 + decoder.members.index(name)] for name in own.members)]), selection
+        )
+        if mask is None:
+            raise
+        rows = [row for row, is_wanted in enumerate(mask.to_pylist()) if is_wanted]
+        if not rows:
+            return arrow().RecordBatch.from_pylist([], schema=decoder.schema)
+        return decoder.batch([[values[row] for row in rows] for values in page])
 
 
 def _bytes_of(selection: Selection, reader: EventReader) -> bytes | None:
@@ -152,7 +179,7 @@ def _with_filters(columns: Sequence[Column], selection: Selection) -> tuple[list
     """Return the columns to read, those of the filters among them, and the names of the ones to give."""
     read = {column.name: column for column in columns}
     if selection.occurred != (None, None):
-        read.setdefault("occurred_at", OF_RECORDS["occurred_at"])
+        read.setdefault(OCCURRED_AT, OF_RECORDS[OCCURRED_AT])
     if selection.symbol is not None:
         read.setdefault(SYMBOL, Column(SYMBOL, Kind.TEXT))
     return list(read.values()), [column.name for column in columns]
@@ -160,14 +187,20 @@ def _with_filters(columns: Sequence[Column], selection: Selection) -> tuple[list
 
 def _filtered(batch: Any, selection: Selection) -> Any:  # noqa: ANN401 - batches of Arrow's
     """Return the rows of a batch that a selection wants: the log's indexes know neither symbol nor occurrence."""
+    mask = _mask_of(batch, selection)
+    return batch if mask is None else batch.filter(mask)
+
+
+def _mask_of(batch: Any, selection: Selection) -> Any:  # noqa: ANN401 - a batch and an array of Arrow's
+    """Return which rows of a batch a selection wants, None if it wants all."""
     pa, pc = arrow(), compute()
     masks = []
     for bound, fits in zip(selection.occurred, (pc.greater_equal, pc.less), strict=True):
         if bound is not None:
-            masks.append(fits(batch.column("occurred_at"), pa.scalar(bound, pa.timestamp("ns", tz="UTC"))))
+            masks.append(fits(batch.column(OCCURRED_AT), pa.scalar(bound, pa.timestamp("ns", tz="UTC"))))
     if selection.symbol is not None:
         # In a class of somebody's own it may be an enum, or a number.
         masks.append(pc.equal(batch.column(SYMBOL).cast(pa.string()), selection.symbol))
     for mask in masks[1:]:
         masks[0] = pc.and_kleene(masks[0], mask)
-    return batch.filter(masks[0]) if masks else batch
+    return masks[0] if masks else None

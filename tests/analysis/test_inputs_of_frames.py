@@ -14,7 +14,7 @@ from eventstore.trading import LimitsSet, OrderFilled, OrderSubmitted, Side
 from projections import analysis
 from projections.analysis import vectorised
 from tests.analysis.recorded import draft, log_of
-from tests.analysis.scenes import Scene, at, prices, rows
+from tests.analysis.scenes import Scene, at, column, prices, rows
 
 NINE = Decimal("1e-9")
 
@@ -118,3 +118,18 @@ def test_a_name_of_two_columns_is_refused() -> None:
     doubled = pa.table([pa.array(["X"]), pa.array(["Y"]), pa.array([1])], names=["symbol", "symbol", "at"])
     with pytest.raises(InvalidEvent, match="several columns symbol"):
         analysis.with_prices(doubled, prices())
+
+
+def test_a_number_that_does_not_fit_is_no_matter_in_rows_that_are_left_out() -> None:
+    scene = traded()
+    scene.buy("10:02:00", 1, "0.12345678901", symbol="COIN")
+
+    def found(**asked: Any) -> list[Decimal]:  # noqa: ANN401 - any argument of a frame
+        return column(analysis.events(scene.store, types="TradeExecuted", exact=True, **asked), "price")
+
+    for asked in ({"symbol": "X"}, {"stop": at("10:02:00")}, {"symbol": "X", "start": at("10:00:00")}):
+        assert found(**asked) == [100, 101]
+    assert found(start=at("10:03:00")) == []
+    for asked in ({}, {"symbol": "COIN"}):
+        with pytest.raises(InvalidEvent, match=r"price = 0\.12345678901 does not fit"):
+            found(**asked)
