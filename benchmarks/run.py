@@ -37,6 +37,7 @@ WITHOUT_SERVER = (
     "judging",
     "analysis",
     "archive",
+    "sql",
 )
 WITH_SERVER = ("influx_mirror", "influx_read", "influx_lag", "influx_memory", "influx_beside")
 NAMES = (*WITHOUT_SERVER, *WITH_SERVER)

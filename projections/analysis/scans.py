@@ -15,6 +15,7 @@ from projections.analysis.arrays import array_of
 from projections.analysis.columns import TEXT_DECIMALS, Column, Kind, arrow_schema
 from projections.analysis.events import SYMBOL, columns_of, read_batches
 from projections.analysis.libraries import arrow, library
+from projections.analysis.parquet_views import archive_of, query_of
 from projections.analysis.predicates import fitting, values_of
 from projections.analysis.progress import Progress
 from projections.analysis.sources import types_in
@@ -74,6 +75,26 @@ class EventScan:
 
     def schema(self) -> Any:  # noqa: ANN401 - a schema of Arrow's
         return arrow_schema(self._columns, self._reading.exact)
+
+    def from_archive(self) -> str | None:
+        """Return a query of DuckDB that gives the rows of the reader's archive, and leave the later ones to the scan.
+
+        None if there is no archive, or if it has to be read in another way.
+        """
+        archive = archive_of(self._reading.reader)
+        if archive is None:
+            return None
+        head = min(archive.catalog.head, self._selection.until)
+        archived = msgspec.structs.replace(self._selection, until=head)
+        query = query_of(archive, archived, self._columns, self._reading.exact)
+        if query is not None:
+            self._selection = msgspec.structs.replace(self._selection, after=max(head, self._selection.after))
+        return query
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to scan."""
+        return self._selection.after >= self._selection.until
 
     def batches(self, columns: Sequence[str], predicate: Any) -> Iterator[Any]:  # noqa: ANN401 - an expression of polars
         chosen = [column for column in self._columns if column.name in columns]

@@ -71,6 +71,9 @@ def sql(
     IN. Bounds of time are arguments: `start` is included, `stop` is not; they and `account` hold for all tables. The
     tables of events have the records that the log has now.
 
+    Of an archive, DuckDB reads the Parquet files by itself where their typed columns are what a table has: these
+    records are not in `records_read`.
+
     `parameters` are values for `?` or `$name`: a sequence or a mapping. Statements that are separated by semicolons run
     in turn, and the rows are those of the last one. What they create is in memory and ends with the call, as do
     settings: `SET memory_limit = '2GB'; SET threads = 2; SELECT …`. The zone is UTC. Local files can be read and

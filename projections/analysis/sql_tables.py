@@ -51,11 +51,20 @@ class Tables:
         known = {name.lower(): name for name in self.names()}
         for word in sorted(known if words & _ASKS_FOR_NAMES else words & known.keys()):
             try:
-                self._reading.check()
-                scan = self._scan(known[word])
-                connection.register(known[word], (RowStream if is_glance else lazy_frame)(self._reading, scan))
+                self._attach(connection, known[word], is_glance=is_glance)
             except StoreError as e:
                 self._failures[word] = e
+
+    def _attach(self, connection: Any, name: str, *, is_glance: bool) -> None:  # noqa: ANN401 - the same
+        self._reading.check()
+        scan = self._scan(name)
+        archived = scan.from_archive() if isinstance(scan, EventScan) else None
+        scanned = name if archived is None else f"{name} past the archive"
+        if archived is None or not (isinstance(scan, EventScan) and scan.is_over):
+            connection.register(scanned, (RowStream if is_glance else lazy_frame)(self._reading, scan))
+            archived = archived and f'{archived} UNION ALL SELECT * FROM "{scanned}"'  # noqa: S608 - a name of ours
+        if archived is not None:
+            connection.execute(f'CREATE VIEW "{name}" AS {archived}')
 
     def names(self) -> list[str]:
         """Return the names of all tables: frames, then events, then types, sorted."""

@@ -55,6 +55,7 @@ ROWS = [
     "vectorised-round-trips",
     "archive",
     "archive-size",
+    "sql-archive",
 ]
 # Those that need an InfluxDB, and the one that needs one that it may kill.
 INFLUX_ROWS = [
