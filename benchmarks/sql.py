@@ -24,8 +24,8 @@ RATE_MIN = 10_000_000
 FILLS_MAX = 3
 ACCOUNTS = 100
 QUERY = """
-    SELECT account, symbol, side, count(*) AS events, sum(quantity) AS quantity, sum(quantity * price) AS amount
-    FROM {table} GROUP BY account, symbol, side
+    SELECT account, count(*) AS events, sum(quantity) AS quantity, sum(quantity * price) AS amount
+    FROM {table} GROUP BY account
 """
 
 OURS = "analysis.sql"
@@ -47,7 +47,7 @@ def measure(setting: Setting) -> list[Row]:
     return [
         row(
             "sql-archive",
-            "SQL over an archive: sums by account, symbol and side of all events",
+            "SQL over an archive: sums over all events by account",
             unit="events/s",
             figures=ours,
             beside=compared(ours, figures),
@@ -78,7 +78,7 @@ def _ours(log: EventStore | Path) -> analysis.QueryResult:
 
 def _polars(folder: Path) -> Any:  # noqa: ANN401 - a frame of polars
     pl = library("polars")
-    columns = "account", "symbol", "side", "quantity", "price"
+    columns = "account", "quantity", "price"
     parts = [
         pl.scan_parquet(path, missing_columns="insert").select(
             [
@@ -89,7 +89,7 @@ def _polars(folder: Path) -> Any:  # noqa: ANN401 - a frame of polars
         for path in sorted(folder.glob("*/*.parquet"))
     ]
     quantity, price = (pl.col(name).cast(pl.Float64) for name in ("quantity", "price"))
-    sums = pl.concat(parts, how="vertical_relaxed").group_by("account", "symbol", "side")
+    sums = pl.concat(parts, how="vertical_relaxed").group_by("account")
     return sums.agg(pl.len(), quantity.sum(), (quantity * price).sum().alias("amount")).collect()
 
 
@@ -102,7 +102,7 @@ def _duckdb(folder: Path) -> Any:  # noqa: ANN401 - a table of Arrow's
 
 def _pandas(folder: Path) -> Any:  # noqa: ANN401 - a frame of pandas
     pd, parquet = library("pandas"), library("pyarrow.parquet")
-    columns = ["account", "symbol", "side", "quantity", "price"]
+    columns = ["account", "quantity", "price"]
     parts = []
     for path in sorted(folder.glob("*/*.parquet")):
         there = set(parquet.read_schema(path).names)
@@ -111,5 +111,5 @@ def _pandas(folder: Path) -> Any:  # noqa: ANN401 - a frame of pandas
     frame = pd.concat(parts)
     frame["quantity"] = pd.to_numeric(frame["quantity"])
     frame["amount"] = frame["quantity"] * pd.to_numeric(frame["price"])
-    sums = frame.groupby(["account", "symbol", "side"], dropna=False)
+    sums = frame.groupby("account")
     return sums.agg(events=("account", "size"), quantity=("quantity", "sum"), amount=("amount", "sum"))
