@@ -55,7 +55,8 @@ def query_of(archive: ArchiveSource, selection: Selection, columns: Sequence[Col
         if plan.from_data:
             return None
         chosen = ", ".join(f"{_expression(column, plan, exact)} AS {_name(column.name)}" for column in columns)
-        parts.append(f"SELECT {chosen} FROM {_files(archive, files)} WHERE {_condition(selection)}")  # noqa: S608 - quoted
+        condition = _condition(selection, files)
+        parts.append(f"SELECT {chosen} FROM {_files(archive, files)} WHERE {condition}")  # noqa: S608 - quoted
     nulls = ", ".join(f"CAST(NULL AS {_type_of(column, exact)}) AS {_name(column.name)}" for column in columns)
     return " UNION ALL ".join(parts) or f"SELECT {nulls} WHERE false"
 
@@ -85,11 +86,16 @@ def _files(archive: ArchiveSource, files: Sequence[ArchivedFile]) -> str:
     return f"read_parquet([{paths}], hive_partitioning = false)"
 
 
-def _condition(selection: Selection) -> str:
-    found = [f"position > {selection.after}", f"position <= {selection.until}"]
+def _condition(selection: Selection, files: Sequence[ArchivedFile]) -> str:
+    """Return what rows of some files have to fulfil: a condition that all of them do would cost reading its column."""
+    found = ["true"]
+    if selection.after >= min(file.first for file in files):
+        found.append(f"position > {selection.after}")
+    if selection.until < max(file.last for file in files):
+        found.append(f"position <= {selection.until}")
     if selection.account is not None:
         found.append(f"account = {_text(selection.account)}")
-    if selection.types is not None:
+    if selection.types is not None and not all(file.types.keys() <= set(selection.types) for file in files):
         found.append(f"type IN ({', '.join(_text(name) for name in selection.types)})")
     for bound, operator in zip(selection.occurred, (">=", "<"), strict=True):
         if bound is not None:
