@@ -34,6 +34,11 @@ class ArchivedSource:
         self.log, self.log_id, self.page = reader.log, reader.log_id, self._rest.page
 
     @property
+    def archive(self) -> ArchiveSource:
+        """The archive that comes first."""
+        return self._archive
+
+    @property
     def typed_until(self) -> int:
         """The last position that `batches` gives."""
         return self._archive.typed_until
