@@ -151,7 +151,7 @@ def _batch_of(page: list[list[Any]], decoder: PageDecoder, selection: Selection)
         )
         if mask is None:
             raise
-        rows = [row for row, is_wanted in enumerate(mask.to_pylist()) if is_wanted]
+        rows = [row for row, is_selected in enumerate(mask.to_pylist()) if is_selected]
         if not rows:
             return arrow().RecordBatch.from_pylist([], schema=decoder.schema)
         return decoder.batch([[values[row] for row in rows] for values in page])

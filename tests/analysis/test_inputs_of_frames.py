@@ -120,7 +120,7 @@ def test_a_name_of_two_columns_is_refused() -> None:
         analysis.with_prices(doubled, prices())
 
 
-def test_a_number_that_does_not_fit_is_no_matter_in_rows_that_are_left_out() -> None:
+def test_a_number_that_does_not_fit_does_not_matter_in_rows_that_are_left_out() -> None:
     scene = traded()
     scene.buy("10:02:00", 1, "0.12345678901", symbol="COIN")
 
