@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from eventstore import InvalidEvent
+from eventstore.clock import NANOSECONDS
 from eventstore.errors import shown
 from eventstore.html import table_html
 from eventstore.locations import local_path
@@ -146,4 +147,36 @@ def _texts(values: Any, column: Column) -> list[object]:  # noqa: ANN401 - a col
         # Lists, structs and bytes: Arrow has no text for them.
         as_text = values
     texts: list[object] = as_text.to_pylist()
-    return texts
+    shorten = _SHORTER.get(column.kind)
+    if shorten is None or (column.kind is Kind.DECIMAL and not pa.types.is_floating(values.type)):
+        return texts
+    return [None if text is None else shorten(text) for text in texts]
+
+
+def _duration(nanoseconds: int) -> str:
+    """Return hours, minutes and seconds, with as many decimals as it has."""
+    seconds, rest = divmod(abs(nanoseconds), NANOSECONDS)
+    minutes, seconds = divmod(seconds, 60)
+    text = f"{minutes // 60}:{minutes % 60:02}:{seconds:02}.{rest:09}".rstrip("0").rstrip(".")
+    return f"-{text}" if nanoseconds < 0 else text
+
+
+def _instant(text: str) -> str:
+    """Return an instant without the zeros that end its fraction."""
+    head, dot, fraction = text.rstrip("Z").partition(".")
+    kept = fraction.rstrip("0")
+    return f"{head}{dot if kept else ''}{kept}Z"
+
+
+def _number(text: str) -> str:
+    """Return a float without the last digits, which are its rounding's."""
+    return f"{float(text):,.12g}"
+
+
+_SHORTER: dict[Kind, Callable[[Any], str]] = {
+    Kind.DURATION: _duration,
+    Kind.INSTANT: _instant,
+    Kind.DECIMAL: _number,
+    Kind.FLOAT: _number,
+}
+"""How values are written for people to read; the conversions have all digits."""
