@@ -13,8 +13,12 @@ import coverage
 import hypothesis
 import pytest
 
-from tests import proving
-from tests.memory import directory_in_memory
+# The contract suites are shipped with the package, so pytest rewrites their assertions only on demand: here, before any
+# test module imports them.
+pytest.register_assert_rewrite("eventstore.testing")
+
+from tests import proving  # noqa: E402 - rewritten first
+from tests.memory import directory_in_memory  # noqa: E402 - the same
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from projections.views.executions.anomalies import ANOMALIES_MAX
 from projections.views.executions.appending import fix
 from projections.views.executions.day_totals import add_all
 from projections.views.executions.identity import compared
+from projections.views.executions.items import Item
 from projections.views.executions.ledger_entry import NO_ENTRY, LedgerEntry
 from projections.views.executions.pnl_path import PnlLedger
 from projections.views.executions.recent_trades import RecentTrades
@@ -26,11 +28,9 @@ from projections.views.executions.view import ExecutionsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from decimal import Decimal
 
     from eventstore import Event, Record
     from projections.analysis.tags import Tags
-    from projections.views.executions.items import Item
     from projections.views.executions.pnl_path import PnlStep
     from projections.views.executions.trip import RoundTrip
 

@@ -14,16 +14,12 @@ from eventstore import EventStore, InfluxSettings, Record
 from eventstore.influx.read import queries
 from eventstore.journal import Query, append
 from eventstore.journals.memory import MemoryJournal
+from eventstore.testing import HISTORY
 from tests.influx import dashboards
 from tests.influx.dashboards import DemoDay
 from tests.influx.mirroring import fill, settings_for
 from tests.influx.proxy import Proxy
 from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
-
-# The contract suites are not test modules: pytest rewrites their assertions only on demand.
-pytest.register_assert_rewrite("eventstore.testing")
-
-from eventstore.testing import HISTORY  # noqa: E402 - rewritten first
 
 
 @pytest.fixture(scope="session")

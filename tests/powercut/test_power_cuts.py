@@ -24,6 +24,7 @@ from tests.memory import directory_in_memory
 from tests.powercut.appending import DATA, Life, Order, drawn
 from tests.powercut.images import Disk, Keep, choices
 from tests.powercut.recording import Acknowledged, Finished, Operation, Sync, SyncDirectory, Unlink, Write, read
+from tests.projections.histories import states
 from tests.projections.policy_scene import Loss, locked
 from tests.proving import rounds
 from tests.reliability.checking import WAIT_SECONDS, check, environment, submitted
@@ -191,9 +192,7 @@ def check_book(store: eventstore.EventStore, policies: list[str]) -> None:
     """The book from the cuts is the book from the log, and the policies resume where they were."""
     with projections.open(store) as book:
         whole = projections.open(store, snapshots=False)
-        assert {name: view_state.states for name, view_state in book._fold.slots.items()} == {
-            name: view_state.states for name, view_state in whole._fold.slots.items()
-        }
+        assert states(book._fold) == states(whole._fold)
         running = Policies(book, [Loss(name) for name in policies]).start(ticking=False)
         for account in ("T0", "T1") if policies else ():
             if book.positions.get(account, "ES").realized_points <= -10:

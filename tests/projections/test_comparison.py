@@ -83,7 +83,7 @@ def edit(file: Path, view: str, partition: str, store: EventStore) -> None:
 def test_a_false_state_that_is_signed_is_named_as_believed(store: EventStore) -> None:
     cut(store)
     with projections.open(store) as book:
-        state = book._fold.slots["executions"].states["A"]
+        state = book.state("executions", "A")
         other = msgspec.msgpack.decode(encoded(book.state("executions", "B")), type=type(state))
         book._fold.slots["executions"].states["A"] = other
         book._fold.slots["executions"].changed.add("A")

@@ -12,9 +12,6 @@ from eventstore.watermarks import Watermark, Watermarks
 from tests.evidence import HEAD, MOVED, Writer
 from tests.store.facts import AT, ORDER, rejected
 
-# The shipped suites explain a failed assertion as a test of one's own does.
-pytest.register_assert_rewrite("eventstore.testing")
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[eventstore.EventStore]:
