@@ -58,9 +58,10 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
             unpriced.append(symbol)
         if entry.uncertain_fees:
             uncertain.append(symbol)
-        # A symbol without a multiplier must not hide what all others lost.
-        if multiplier is None and rates.points(entry):
-            missing.append(symbol)
+        # A symbol without a multiplier must not hide what all others lost; by the other method it may have made nothing.
+        if multiplier is None and (entry.points or entry.points_average_cost):
+            if rates.points(entry):
+                missing.append(symbol)
             known.append((key, replace(entry, points=ZERO, points_average_cost=ZERO)))
         else:
             known.append((key, entry))

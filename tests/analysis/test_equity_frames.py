@@ -299,3 +299,13 @@ def test_prices_give_what_a_live_book_says_that_observes_them() -> None:
         frame = analysis.equity(scene.store, "A", at=instants, prices=prices(*given), time=axis, exact=True)
         assert list(zip(column(frame, "equity"), column(frame, "status"), strict=True)) == expected
     assert {status for _, status in expected} == {"KNOWN"}
+
+
+def test_a_contract_that_is_not_defined_and_made_nothing_by_one_method_leaves_an_answer() -> None:
+    scene = Scene()
+    for side, price in ((Side.BUY, 100), (Side.BUY, 110), (Side.SELL, 100)):
+        scene.trade("10:00:00", side, 1, price, symbol="NEW")
+    found = one(analysis.equity(scene.store, "A", at=at("11:00:00")))
+    assert (found["balance"], found["equity"], found["status"]) == (10_000, None, "UNKNOWN")
+    scene.sell("11:00:00", 1, 110, symbol="NEW")
+    assert one(analysis.equity(scene.store, "A", at=at("12:00:00")))["balance"] == 10_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import force_setattr
 from typing_extensions import override
 
-from eventstore import Closed, CorruptJournal, EventReader, Record
+from eventstore import Closed, CorruptJournal, EventReader, InvalidEvent, Record
 from eventstore.journal import PAGE_MAX
 from eventstore.record import Digester
 from projections.analysis.archive import layout
@@ -19,7 +19,7 @@ from projections.analysis.archive.columns import Plan, arrays_of, null_of
 from projections.analysis.archive.typed import DIGEST_START
 from projections.analysis.archive.windows import RowFilter, ends_of, frame_of, groups_of, windows_of
 from projections.analysis.arrays import nulls_of
-from projections.analysis.columns import arrow_schema
+from projections.analysis.columns import TEXT_DECIMALS, arrow_schema
 from projections.analysis.decoding import PageDecoder
 from projections.analysis.libraries import arrow, library
 from projections.analysis.sources import openers
@@ -222,12 +222,39 @@ class _Window:
         frame = frame_of(self._source.folder, self._groups, predicate, chosen)
         if frame is None:
             return None
-        arrays = self._arrays(frame, [column for column in taken if column.name not in extra], extra, from_data)
+        own = [column for column in taken if column.name not in extra]
+        frame, arrays = self._decoded(frame, own, extra, from_data, selection.symbol)
+        if arrays is None:
+            return None
         for column in self._columns:
             if column.name not in arrays:
                 arrays[column.name] = nulls_of(column, frame.height, self._exact)
         schema = arrow_schema(self._columns, self._exact)
         return arrow().RecordBatch.from_arrays([arrays[column.name] for column in self._columns], schema=schema)
+
+    def _decoded(
+        self,
+        frame: Any,  # noqa: ANN401 - of polars
+        taken: list[Column],
+        extra: tuple[str, ...],
+        from_data: set[str],
+        symbol: str | None,
+    ) -> tuple[Any, dict[str, Any] | None]:
+        """Return a frame's rows with their arrays; without those of other symbols if one of them does not fit."""
+        try:
+            return frame, self._arrays(frame, taken, extra, from_data)
+        except InvalidEvent:
+            if symbol is None or _SYMBOL not in from_data:
+                raise
+            frame = self._of_symbol(frame, symbol)
+            return frame, self._arrays(frame, taken, extra, from_data) if frame.height else None
+
+    def _of_symbol(self, frame: Any, symbol: str) -> Any:  # noqa: ANN401 - of polars
+        """Return the rows of a frame whose events' data have a symbol."""
+        decoder = PageDecoder([column for column in self._columns if column.name == _SYMBOL], TEXT_DECIMALS)
+        found = decoder.batch(self._page(frame, decoder.members)).column(_SYMBOL)
+        is_wanted = [text == symbol for text in found.cast(arrow().string()).to_pylist()]
+        return frame.filter(library("polars").Series(is_wanted, dtype=library("polars").Boolean))
 
     def _extra(self, from_data: set[str]) -> tuple[str, ...]:
         """Return the members of records that are read to decode columns from."""
