@@ -58,13 +58,10 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
             unpriced.append(symbol)
         if entry.uncertain_fees:
             uncertain.append(symbol)
-        # A symbol without a multiplier must not hide what all others lost; by the other method it may have made nothing.
-        if multiplier is None and (entry.points or entry.points_average_cost):
-            if rates.points(entry):
-                missing.append(symbol)
-            known.append((key, replace(entry, points=ZERO, points_average_cost=ZERO)))
-        else:
-            known.append((key, entry))
+        # A symbol without a multiplier must not hide what all others lost.
+        if multiplier is None and rates.points(entry):
+            missing.append(symbol)
+        known.append((key, entry if multiplier is not None else _without_points(entry)))
     realized: Amounts = {}
     fees: Amounts = {}
     cash: Amounts = {}
@@ -76,6 +73,13 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
             cash[total.currency] = total.cash
     reasons = [unknown(f"the multiplier of {symbol} is not known") for symbol in _names(missing)]
     return PeriodSums(realized, fees, cash, worst(reasons), _names(unpriced), _names(uncertain))
+
+
+def _without_points(entry: LedgerEntry) -> LedgerEntry:
+    """Return an entry as if it had made nothing, by either method."""
+    if not entry.points and not entry.points_average_cost:
+        return entry
+    return replace(entry, points=ZERO, points_average_cost=ZERO)
 
 
 def day_sums(book: BookReader, account: str, at: int) -> PeriodSums:
