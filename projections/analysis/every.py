@@ -67,7 +67,8 @@ def every_of(given: object) -> int | str:
         step = duration_ns(given)
     elif isinstance(given, str):
         try:
-            step = parse_duration(given.strip().lower().replace("min", "m"))
+            # To pandas M is a month, which has no length: it must not become a minute.
+            step = 0 if given.strip().endswith("M") else parse_duration(given.strip().lower().replace("min", "m"))
         except InvalidEvent as e:
             msg = f"every is {_FORMS}, not {shown(given)}"
             raise InvalidEvent(msg) from e

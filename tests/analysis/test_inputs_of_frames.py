@@ -133,3 +133,11 @@ def test_a_number_that_does_not_fit_does_not_matter_in_rows_that_are_left_out() 
     for asked in ({}, {"symbol": "COIN"}):
         with pytest.raises(InvalidEvent, match=r"price = 0\.12345678901 does not fit"):
             found(**asked)
+
+
+def test_a_month_is_not_a_minute() -> None:
+    for every in ("1M", "3M", " 1M "):
+        with pytest.raises(InvalidEvent, match="every is a timedelta"):
+            analysis.positions(traded().store, every=every)
+    minutes = analysis.positions(traded().store, every="1min", start=at("10:01:00"), stop=at("10:04:00"))
+    assert column(minutes, "at") == [at(f"10:0{minute}:00") for minute in (1, 2, 3)]
