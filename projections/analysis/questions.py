@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventstore import InvalidEvent
@@ -105,15 +106,19 @@ class Question(NamedTuple):
         with opened(self.store) as reader:
             with derived_times():
                 instants = self.instants(reader)
-            found = self._rows(reader, instants, rows_of)
-            if self.account is not None or len(instants) < 2:  # noqa: PLR2004 - of one instant there is one order
+            books = self.books(reader, instants)
+            first = next(books, None)
+            if first is None:
+                return
+            found = self._rows(itertools.chain([first], books), rows_of)
+            if self.account is not None or first[1].covers(SHARED):
                 yield from found
             else:
-                # Accounts may come one after the other.
+                # Accounts come one after the other. Else no more rows are in memory than a batch has.
                 yield from sorted(found, key=_place)
 
-    def _rows(self, reader: EventReader, instants: Sequence[int], rows_of: Rows) -> Iterator[tuple[Any, ...]]:
-        for at, book in self.books(reader, instants):
+    def _rows(self, books: Iterable[tuple[int, Book]], rows_of: Rows) -> Iterator[tuple[Any, ...]]:
+        for at, book in books:
             for name in (self.account,) if self.account is not None else book.accounts.known():
                 # Not around the whole loop: what a caller does between two rows is not derived from a record.
                 with derived_from(at):

@@ -1,6 +1,7 @@
 """Positions at past instants are those that the book of that instant has."""
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +14,9 @@ import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent, UnknownContract
 from eventstore.trading import ContractDefined, PositionSide
-from projections import analysis
+from projections import Book, analysis
+from projections.analysis import folding, questions
+from projections.analysis.pasts import pasts
 from projections.views.executions.positions import Position
 from tests.analysis.scenes import SECOND, Scene, at, column, rows
 from tests.analysis.test_pasts import instants_around
@@ -202,3 +205,26 @@ def test_a_position_that_may_be_wrong_is_marked() -> None:
         assert found == certain
         assert set(certain.values()) == {True, False}
         assert {side for _, _, side in found} <= {side.value for side in PositionSide}
+
+
+def test_rows_of_all_accounts_come_while_the_log_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene, asked = Scene(), list[int]()
+    for account in "AB":
+        for minute in range(50):
+            scene.buy(f"10:{minute:02}:00", 1, 100, account=account, late="10:55:00")
+    late = rows(analysis.positions(scene.store, every="trade"))
+    assert late == sorted(late, key=lambda row: (row["at"], row["account"]))
+    scene = Scene()
+    for minute in range(50):
+        scene.buy(f"10:{minute:02}:00", 1, 100, account="AB"[minute % 2])
+
+    def noting(*given: Any) -> Iterator[tuple[int, Book]]:  # noqa: ANN401 - as it is called
+        for instant, book in pasts(*given):
+            asked.append(instant)
+            yield instant, book
+
+    monkeypatch.setattr(questions, "pasts", noting)
+    monkeypatch.setattr(folding, "ROWS_AT_ONCE", 5)
+    batch = next(analysis.positions(scene.store, every="trade").iter_batches())
+    assert batch.num_rows == 5
+    assert len(asked) < 10
