@@ -14,7 +14,7 @@ from eventstore.streams import NAME
 from projections.analysis.arrays import array_of
 from projections.analysis.columns import TEXT_DECIMALS, Column, Kind, arrow_schema
 from projections.analysis.events import SYMBOL, columns_of, read_batches
-from projections.analysis.libraries import arrow, library
+from projections.analysis.libraries import arrow, compute, library
 from projections.analysis.parquet_views import archive_of, query_of
 from projections.analysis.predicates import fitting, values_of
 from projections.analysis.progress import Progress
@@ -160,7 +160,9 @@ class FrameScan:
             self._reading.check()
             for batch in self._frame(account, symbol).to_arrow().to_batches():
                 self._reading.check()
-                yield self._typed(batch.select(names))
+                # A frame of one of a contract's names has the rows of all: each is asked for once.
+                own = batch if symbol is None else batch.filter(compute().equal(batch.column(SYMBOL), symbol))
+                yield self._typed(own.select(names))
 
     def _typed(self, batch: Any) -> Any:  # noqa: ANN401 - batches of Arrow's
         """Return a batch with the decimals that were asked for; raise InvalidEvent, naming it, if one does not fit."""
@@ -177,8 +179,11 @@ class FrameScan:
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
     def _asked(self, predicate: Any, column: str) -> Sequence[str | None]:  # noqa: ANN401 - the same
+        names = self._columns.names
         given = self._reading.selection.account if column == "account" else None
-        values = None if predicate is None or column not in self._columns.names else values_of(predicate, column)
+        # At which instants a frame of past states is depends on its account, and a predicate must not change that.
+        is_asked = predicate is not None and column in names and (column != "account" or "at" not in names)
+        values = values_of(predicate, column) if is_asked else None
         # No contract is called '', which a frame's function refuses; and each frame reads what belongs to no account.
         if values is None or "" in values or len(values) > _FRAMES_MAX:
             return [given]

@@ -69,7 +69,8 @@ def sql(
     id, digest, data as JSON), and the frames (`fills`, `orders`, …) with their usual arguments; SHOW TABLES lists them.
     Only what a query names is read: its columns, and the accounts, types and one symbol that it compares with by `=` or
     IN. Bounds of time are arguments: `start` is included, `stop` is not; they and `account` hold for all tables. The
-    tables of events have the records that the log has now.
+    tables of events have the records that the log has now. `positions`, `equity` and `headroom` are at the instants
+    that the frame of all accounts has, whatever a query compares; with `account`, at that account's own.
 
     Of an archive, DuckDB reads the Parquet files by itself where their typed columns are what a table has: these
     records are not in `records_read`.
