@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from projections.view import View
 
 _LAST_DIGIT = Decimal((0, (1,), -SCALE))
+QUOTIENTS = frozenset({"average_price", "average_cost", "entry_price", "exit_price", "share"})
+"""The columns of frames whose figures have no end in general."""
 ROWS_AT_ONCE = 20_000
 """How many rows a batch of a folded frame has: a batch holds Python's values of so many at once."""
 
@@ -129,18 +131,13 @@ def strategies_of(reader: EventReader, selection: Selection) -> dict[str, str]:
     return {stream: strategy for stream, strategy in found.items() if strategy is not None}
 
 
-def batches_of(
-    rows: Iterable[Sequence[Any]], columns: Sequence[Column], exact: Exact, means: frozenset[str] = frozenset()
-) -> Iterator[Any]:
-    """Yield rows, each with a value for every column, as Arrow batches.
-
-    `means` are columns of quotients, which have no end in general: as decimal128 they are rounded.
-    """
+def batches_of(rows: Iterable[Sequence[Any]], columns: Sequence[Column], exact: Exact) -> Iterator[Any]:
+    """Yield rows, each with a value for every column, as Arrow batches; as decimal128, quotients are rounded."""
     schema, left = arrow_schema(columns, exact), iter(rows)
     while some := list(itertools.islice(left, ROWS_AT_ONCE)):
         with gc_disabled():
             by_column = [
-                (column, rounded(values) if exact is True and column.name in means else _plain(values, column.kind))
+                (column, rounded(values) if exact is True and column.name in QUOTIENTS else _plain(values, column.kind))
                 for column, values in zip(columns, zip(*some, strict=True), strict=True)
             ]
             arrays = [array_of(values, column, exact) for column, values in by_column]

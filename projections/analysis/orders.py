@@ -59,7 +59,6 @@ ORDERS = (
 )
 """The columns of orders."""
 _ORDER_TYPES = frozenset(ORDER_TYPES)
-_MEANS = frozenset({"average_price"})
 
 
 class OrderRow(NamedTuple):
@@ -116,7 +115,7 @@ def orders(
     def batches() -> Iterator[object]:
         with opened(store) as reader:
             rows = order_rows(reader, selection, choice, progress=progress)
-            yield from batches_of(rows, ORDERS, asked, _MEANS)
+            yield from batches_of(rows, ORDERS, asked)
 
     return Frame(ORDERS, batches, exact=asked, title="orders")
 

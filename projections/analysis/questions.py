@@ -46,7 +46,6 @@ AT = Column("at", Kind.INSTANT)
 ACCOUNT = Column("account", Kind.TEXT)
 STATUS = Column("status", Kind.ENUM, ("KNOWN", "STALE", "UNKNOWN"))
 WHY = Column("why", Kind.TEXT)
-_QUOTIENTS = frozenset({"average_price", "average_cost", "share"})
 
 
 class Question(NamedTuple):
@@ -96,7 +95,7 @@ class Question(NamedTuple):
         """
         return Frame(
             columns,
-            lambda: batches_of(self.rows(reading()), columns, self.exact, _QUOTIENTS),
+            lambda: batches_of(self.rows(reading()), columns, self.exact),
             exact=self.exact,
             title=title,
         )

@@ -55,7 +55,6 @@ ROUND_TRIPS = (
     Column("other_fees", Kind.JSON),
 )
 """The columns of round trips."""
-_MEANS = frozenset({"entry_price", "exit_price"})
 
 
 class RoundTripRow(NamedTuple):
@@ -127,7 +126,7 @@ def round_trips(
             simple = simple_trips(reader, selection, ROUND_TRIPS, asked, progress=progress) if is_whole else None
             others = None if simple is None else simple.others
             rows = round_trip_rows(reader, selection, choice, paths=paths, progress=progress, accounts=others)
-            folded = batches_of(rows, ROUND_TRIPS, asked, _MEANS)
+            folded = batches_of(rows, ROUND_TRIPS, asked)
             yield from folded if simple is None else simple.joined(folded)
 
     return Frame(ROUND_TRIPS, batches, exact=asked, title="round trips")

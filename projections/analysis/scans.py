@@ -14,6 +14,7 @@ from eventstore.streams import NAME
 from projections.analysis.arrays import array_of
 from projections.analysis.columns import TEXT_DECIMALS, Column, Kind, arrow_schema
 from projections.analysis.events import SYMBOL, columns_of, read_batches
+from projections.analysis.folding import QUOTIENTS, rounded
 from projections.analysis.libraries import arrow, compute, library
 from projections.analysis.parquet_views import archive_of, query_of
 from projections.analysis.predicates import fitting, values_of
@@ -171,10 +172,7 @@ class FrameScan:
         for name, values in zip(batch.schema.names, batch.columns, strict=True):
             field = self._columns.field(name)
             is_text = values.type != field.type and pa.types.is_decimal(field.type)
-            decimals = (None if text is None else Decimal(text) for text in values.to_pylist()) if is_text else None
-            arrays.append(
-                values if decimals is None else array_of(list(decimals), Column(name, Kind.DECIMAL), exact=True)
-            )
+            arrays.append(_scaled(values, name) if is_text else values)
             fields.append(field)
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
@@ -196,6 +194,12 @@ class FrameScan:
             exact = TEXT_DECIMALS if self._reading.exact is True else self._reading.exact
             self._frames[key] = self._make(*key, exact)
         return self._frames[key]
+
+
+def _scaled(texts: Any, name: str) -> Any:  # noqa: ANN401 - arrays of Arrow's
+    """Return a frame's decimals from their texts, as the frame gives them with exact=True."""
+    decimals = [None if text is None else Decimal(text) for text in texts.to_pylist()]
+    return array_of(rounded(decimals) if name in QUOTIENTS else decimals, Column(name, Kind.DECIMAL), exact=True)
 
 
 def lazy_frame(reading: Reading, scan: TableScan) -> Any:  # noqa: ANN401 - a LazyFrame of polars

@@ -7,7 +7,7 @@ import pytest
 
 from eventstore.trading import ContractDefined, LimitsSet, SessionOpened
 from projections import analysis
-from tests.analysis.scenes import Scene, at, rows
+from tests.analysis.scenes import Scene, at, column, rows
 
 
 @pytest.fixture
@@ -47,3 +47,18 @@ def test_an_account_s_rows_are_those_that_the_table_has_of_it(scene: Scene, tabl
 def test_with_an_account_its_own_days_end_at_their_own_instants(scene: Scene) -> None:
     (row,) = rows(analysis.sql(scene.store, "select * from equity", account="A"))
     assert row["at"] == at("15:00:00") - 1
+
+
+@pytest.mark.parametrize(
+    ("table", "quotient"), [("positions", "average_price"), ("round_trips", "entry_price"), ("headroom", "share")]
+)
+def test_exact_quotients_are_those_of_the_frame(scene: Scene, table: str, quotient: str) -> None:
+    for minute, (quantity, price) in enumerate(((1, 100), (2, 101))):
+        scene.buy(f"12:0{minute}:00", quantity, price)
+    scene.sell("12:02:00", 3, 103)
+    for minute, (quantity, price) in enumerate(((2, 100), (1, 101))):
+        scene.buy(f"13:0{minute}:00", quantity, price)
+    frame = column(getattr(analysis, table)(scene.store, exact=True), quotient)
+    found = column(analysis.sql(scene.store, f"from {table}", exact=True), quotient)
+    assert sorted(map(str, found)) == sorted(map(str, frame))
+    assert any(value is not None and value * 7 % 1 for value in found)
