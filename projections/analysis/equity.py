@@ -87,10 +87,11 @@ def equity(
     stored, so open positions have no value unless `prices` are given: a frame of at, symbol and price, each the price
     of its symbol by any valuation from its instant on, until it is older than `stale_after` (10 s by default).
 
-    Amounts are in the account's own currency. `equity` is `balance` + `unrealized`. What is UNKNOWN is null, `why` says
-    what is missing; what is STALE is made with an old price or rate. `high_water` and `floor` are those of the book at
-    that instant: as marked, and the high of an equity that two observations confirm. `drawdown`, 0 or more, is how far
-    the equity lies below the highest one of this frame or `high_water` so far; cash from outside moves that too.
+    Amounts are in the account's own currency; what is converted by a quotient has no last decimal, so that exact=True
+    refuses it and "text" gives it. `equity` is `balance` + `unrealized`. What is UNKNOWN is null, `why` says what is
+    missing; what is STALE is made with an old price or rate. `high_water` and `floor` are those of the book at that
+    instant: as marked, and the high of an equity that two observations confirm. `drawdown`, 0 or more, is how far the
+    equity lies below the highest one of this frame or `high_water` so far; cash from outside moves that too.
     """
     asked = question(
         store, account=account, at=at, every="day" if at is None and every is None else every, start=start, stop=stop,
