@@ -138,7 +138,8 @@ def fills(
 
     An execution counts once, however often it was reported; busted ones are left out, corrected ones have their last
     figures. `symbol` is any name of a contract, `strategy` the one that the order was submitted with, `tag` one of the
-    execution's, of its order's or of its day's. `start` (included) and `stop` (not) bound when it happened; with
+    execution's, of its order's or of its day's. One that is dated later than it was recorded counts, with its
+    `occurred_at`, from when it was recorded. `start` (included) and `stop` (not) bound when it happened; with
     time="recorded" they bound when the first report was recorded, and nothing recorded later is known: the rows are
     those that the book had then.
 
