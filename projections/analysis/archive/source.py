@@ -253,8 +253,8 @@ class _Window:
         """Return the rows of a frame whose events' data have a symbol."""
         decoder = PageDecoder([column for column in self._columns if column.name == _SYMBOL], TEXT_DECIMALS)
         found = decoder.batch(self._page(frame, decoder.members)).column(_SYMBOL)
-        is_wanted = [text == symbol for text in found.cast(arrow().string()).to_pylist()]
-        return frame.filter(library("polars").Series(is_wanted, dtype=library("polars").Boolean))
+        chosen = [text == symbol for text in found.cast(arrow().string()).to_pylist()]
+        return frame.filter(library("polars").Series(chosen, dtype=library("polars").Boolean))
 
     def _extra(self, from_data: set[str]) -> tuple[str, ...]:
         """Return the members of records that are read to decode columns from."""
