@@ -1,6 +1,7 @@
 """What is given to frames and what they are asked for is taken as what it says, or refused: never read as another."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from eventstore import event as registered
 from eventstore.trading import LimitsSet, OrderFilled, OrderSubmitted, Side
 from projections import analysis
 from projections.analysis import vectorised
+from projections.analysis.archive import ArchiveReader, archive
 from tests.analysis.recorded import draft, log_of
 from tests.analysis.scenes import Scene, at, column, prices, rows
 
@@ -141,3 +143,16 @@ def test_a_month_is_not_a_minute() -> None:
             analysis.positions(traded().store, every=every)
     minutes = analysis.positions(traded().store, every="1min", start=at("10:01:00"), stop=at("10:04:00"))
     assert column(minutes, "at") == [at(f"10:0{minute}:00") for minute in (1, 2, 3)]
+
+
+def test_from_an_archive_it_is_no_matter_either(tmp_path: Path) -> None:
+    log = log_of(
+        draft("FrameSample", '{"instrument":"X","price":"3"}', number=1, schema=1),
+        draft("FrameSample", '{"symbol":"COIN","price":"0.1234567891"}', number=2, schema=2),
+    )
+    archive(log, tmp_path / "archive", until=2)
+    with ArchiveReader(tmp_path / "archive") as archived:
+        for reader in (log, archived):
+            assert column(analysis.events(reader, symbol="X", exact=True), "price") == [3]
+            with pytest.raises(InvalidEvent, match="does not fit"):
+                analysis.events(reader, symbol="COIN", exact=True).to_arrow()
