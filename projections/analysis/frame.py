@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from eventstore import InvalidEvent
+from eventstore import InvalidEvent, StorageFull, Unavailable
 from eventstore.clock import NANOSECONDS
 from eventstore.errors import shown
 from eventstore.html import table_html
@@ -97,6 +98,20 @@ class Frame:
         if not target.parent.is_dir():
             msg = f"there is no directory {target.parent} to write {target.name} into: make it first"
             raise InvalidEvent(msg)
+        if target.is_dir():
+            msg = f"{target} is a directory: name a file in it"
+            raise InvalidEvent(msg)
+        try:
+            self._write(target)
+        except OSError as e:
+            if e.errno in {errno.ENOSPC, errno.EDQUOT}:
+                msg = f"no room for {target} ({e.strerror}): make room and try again"
+                raise StorageFull(msg) from e
+            msg = f"{target} cannot be written ({e.strerror or e}): name another place"
+            raise Unavailable(msg) from e
+        return target
+
+    def _write(self, target: Path) -> None:
         parquet = library("pyarrow.parquet")
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         os.close(descriptor)
@@ -108,7 +123,6 @@ class Frame:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 Path(name).unlink()
-        return target
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Give the rows to any library that takes Arrow's C stream (Arrow PyCapsule Interface)."""

@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from eventstore import Event, InvalidEvent
+from eventstore import Event, InvalidEvent, Unavailable
 from eventstore import event as registered
 from eventstore.trading import LimitsSet, OrderFilled, OrderSubmitted, Side
 from projections import analysis
@@ -156,3 +156,12 @@ def test_from_an_archive_it_is_no_matter_either(tmp_path: Path) -> None:
             assert column(analysis.events(reader, symbol="X", exact=True), "price") == [3]
             with pytest.raises(InvalidEvent, match="does not fit"):
                 analysis.events(reader, symbol="COIN", exact=True).to_arrow()
+
+
+def test_a_place_that_no_file_can_have_is_named(tmp_path: Path) -> None:
+    frame = analysis.fills(traded().store)
+    with pytest.raises(InvalidEvent, match="is a directory: name a file in it"):
+        frame.to_parquet(tmp_path)
+    with pytest.raises(Unavailable, match="cannot be written"):
+        frame.to_parquet(tmp_path / ("x" * 300))
+    assert list(tmp_path.iterdir()) == []
