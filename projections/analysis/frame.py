@@ -98,10 +98,10 @@ class Frame:
         if not target.parent.is_dir():
             msg = f"there is no directory {target.parent} to write {target.name} into: make it first"
             raise InvalidEvent(msg)
-        if target.is_dir():
-            msg = f"{target} is a directory: name a file in it"
-            raise InvalidEvent(msg)
         try:
+            if target.is_dir():
+                msg = f"{target} is a directory: name a file in it"
+                raise InvalidEvent(msg)
             self._write(target)
         except OSError as e:
             if e.errno in {errno.ENOSPC, errno.EDQUOT}:
