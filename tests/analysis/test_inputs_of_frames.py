@@ -145,7 +145,7 @@ def test_a_month_is_not_a_minute() -> None:
     assert column(minutes, "at") == [at(f"10:0{minute}:00") for minute in (1, 2, 3)]
 
 
-def test_from_an_archive_it_is_no_matter_either(tmp_path: Path) -> None:
+def test_from_an_archive_it_is_harmless_too(tmp_path: Path) -> None:
     log = log_of(
         draft("FrameSample", '{"instrument":"X","price":"3"}', number=1, schema=1),
         draft("FrameSample", '{"symbol":"COIN","price":"0.1234567891"}', number=2, schema=2),
@@ -158,7 +158,7 @@ def test_from_an_archive_it_is_no_matter_either(tmp_path: Path) -> None:
                 analysis.events(reader, symbol="COIN", exact=True).to_arrow()
 
 
-def test_a_place_that_no_file_can_have_is_named(tmp_path: Path) -> None:
+def test_a_place_where_a_file_cannot_be_is_named(tmp_path: Path) -> None:
     frame = analysis.fills(traded().store)
     with pytest.raises(InvalidEvent, match="is a directory: name a file in it"):
         frame.to_parquet(tmp_path)
