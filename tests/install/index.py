@@ -47,7 +47,9 @@ def required_by_range(wheels: Wheels) -> set[str]:
     locked, found = pins(here()), set()
     for wheel in wheels.directory.iterdir():
         with zipfile.ZipFile(wheel) as archive:
-            (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            found_in = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+            # A wheel may carry others within its packages.
+            (name,) = [name for name in found_in if name.count("/") == 1]
             fields = Parser().parsestr(archive.read(name).decode("utf-8"))
         for requirement in map(Requirement, fields.get_all("Requires-Dist", [])):
             exact = [part.operator for part in requirement.specifier] == ["=="]
