@@ -8,6 +8,7 @@ import time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import coverage
 import pytest
 
 from eventstore import Event
@@ -170,6 +171,8 @@ def test_an_interruption_stops_within_a_second_and_leaves_nothing_half_made(spee
 
 @pytest.mark.parametrize("how", ["run", "step by step"])
 def test_interruptions_anywhere_lose_no_record(how: str) -> None:
+    if coverage.Coverage.current() is not None:
+        pytest.skip("an interruption within coverage's own lock leaves it locked: make prove runs this")
     for seed in rounds(f"interrupted replays, {how}", test=2, prove=100):
         store = random_store(seed, 300)
         replay = Replay(store)
