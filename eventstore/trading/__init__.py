@@ -7,9 +7,17 @@ from eventstore.trading.accounts import (
     AccountUpdated,
     CashMoved,
     EquityCorrected,
+    ProtectionMode,
 )
+from eventstore.trading.alerts import AlertSent
 from eventstore.trading.contracts import ContractDefined, Marked
-from eventstore.trading.enforcement import EnforcementRequested, EnforcementTaken, QuotesWanted
+from eventstore.trading.enforcement import (
+    EnforcementClaimed,
+    EnforcementEscalated,
+    EnforcementRequested,
+    EnforcementTaken,
+    QuotesWanted,
+)
 from eventstore.trading.enums import (
     AdjustmentReason,
     Allows,
@@ -25,6 +33,7 @@ from eventstore.trading.enums import (
     Payoff,
     PositionEffect,
     PositionSide,
+    Protection,
     Severity,
     Side,
     TimeInForce,
@@ -33,7 +42,7 @@ from eventstore.trading.enums import (
     Verdict,
 )
 from eventstore.trading.groups import GroupDefined
-from eventstore.trading.limits import LimitBreached, LimitJudged, LimitsSet, LimitUnjudged
+from eventstore.trading.limits import LimitBreached, LimitJudged, LimitReported, LimitsSet, LimitUnjudged
 from eventstore.trading.lockouts import ClockJumped, LockoutCleared, LockoutExpired, LockoutExtended, LockoutSet
 from eventstore.trading.notes import NoteAdded
 from eventstore.trading.orders import (
@@ -58,6 +67,7 @@ from eventstore.trading.positions import PositionAdjusted, PositionReported
 from eventstore.trading.quotes import FeedAlive, KeptQuote, QuoteReceived, QuotesKept, RateQuoted
 from eventstore.trading.risk import BlackoutCanceled, BlackoutScheduled, RiskChecked
 from eventstore.trading.sessions import SessionClosed, SessionOpened, SessionReset
+from eventstore.trading.shadow import WouldAsk, WouldLock
 from eventstore.trading.strategies import PairStateSaved, PortfolioSaved
 from eventstore.trading.timers import TimerCanceled, TimerStarted
 from eventstore.trading.trades import FeeCharged, TradeBusted, TradeCorrected, TradeExecuted
@@ -68,6 +78,7 @@ __all__ = [
     "AccountReopened",
     "AccountUpdated",
     "AdjustmentReason",
+    "AlertSent",
     "Allows",
     "Asset",
     "Baseline",
@@ -80,6 +91,8 @@ __all__ = [
     "ContractDefined",
     "Cost",
     "EnforcementAction",
+    "EnforcementClaimed",
+    "EnforcementEscalated",
     "EnforcementRequested",
     "EnforcementTaken",
     "EquityCorrected",
@@ -90,6 +103,7 @@ __all__ = [
     "KeptQuote",
     "LimitBreached",
     "LimitJudged",
+    "LimitReported",
     "LimitUnjudged",
     "LimitsSet",
     "Liquidity",
@@ -125,6 +139,8 @@ __all__ = [
     "PositionEffect",
     "PositionReported",
     "PositionSide",
+    "Protection",
+    "ProtectionMode",
     "QuoteReceived",
     "QuoteUsed",
     "QuotesKept",
@@ -145,4 +161,6 @@ __all__ = [
     "Unpriced",
     "Valuation",
     "Verdict",
+    "WouldAsk",
+    "WouldLock",
 ]

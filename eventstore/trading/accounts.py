@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 
 from eventstore.events import QUEUED, SYNCED, Currency, Durability, Duration, Event, RecordId, event
-from eventstore.trading.enums import Baseline, CashKind, Cost, Unpriced, Valuation
+from eventstore.trading.enums import Baseline, CashKind, Cost, Protection, Unpriced, Valuation
 
 
 @event(categories=("account",), measures=("starting_balance",))
@@ -125,3 +125,14 @@ class EquityCorrected(Event, frozen=True, kw_only=True):
     high_water: Decimal | None = None
     floor: Decimal | None = None
     wrong: RecordId | None = None
+
+
+@event(categories=("account",), requires_actor=True)
+class ProtectionMode(Event, frozen=True, kw_only=True):
+    """Whether the account's limits act, or only record what they would do; the actor is required.
+
+    An account without one is armed.
+    """
+
+    mode: Protection
+    reason: str = ""

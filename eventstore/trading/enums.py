@@ -113,6 +113,14 @@ class EnforcementAction(enum.StrEnum):
     NONE = "NONE"
 
 
+class Protection(enum.StrEnum):
+    """Whether the limits of an account act."""
+
+    ARMED = "ARMED"
+    SHADOW = "SHADOW"
+    """What they would do is recorded; nothing is locked, asked for or rejected."""
+
+
 class CashKind(enum.StrEnum):
     """Why cash moved: the first four bring or take capital, the others are a result."""
 

@@ -1,4 +1,4 @@
-"""What an account may not exceed, and whether it is judged: `limits/ACCOUNT/RULE_ID`; where it did: `breach/…`."""
+"""What an account may not exceed, whether it is judged, what the firm says: `limits/ACCOUNT/RULE_ID`; `breach/…`."""
 
 from datetime import date
 from decimal import Decimal
@@ -60,3 +60,18 @@ class LimitJudged(Event, frozen=True, kw_only=True):
     why: str
     since: DerivedInstant
     limit_position: int | None = None
+
+
+@event(categories=("limits",), durability=QUEUED, measures=("figure", "limit"))
+class LimitReported(Event, frozen=True, kw_only=True):
+    """What the firm itself says of a limit: its own figure, such as the day's loss, and its limit, such as the floor.
+
+    `kind` is the kind of limit, as the rule id begins. Without `reported_at` it is as of `occurred_at`.
+    """
+
+    kind: str
+    figure: Decimal | None = None
+    limit: Decimal | None = None
+    reported_at: Instant | None = None
+    currency: Currency | None = None
+    trading_day: date | None = None

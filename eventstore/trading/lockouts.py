@@ -5,7 +5,7 @@ stream's rule and every scope of it.
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -19,19 +19,24 @@ Scope = Annotated[str, msgspec.Meta(extra={"scope": True})]
 _NAMED_SCOPE = re.compile(r"(symbol|root):\S(.*\S)?")
 
 
+class _Scoped(Protocol):
+    @property
+    def scope(self) -> str | None: ...
+
+
 def is_scope(scope: str) -> bool:
     """Return whether a text is the scope of a lockout."""
     return scope == ACCOUNT or (_NAMED_SCOPE.fullmatch(scope) is not None and scope.isprintable())
 
 
-def _problem_of(event: "LockoutSet | LockoutExtended | LockoutCleared | LockoutExpired") -> str | None:
+def problem_of_scope(event: _Scoped) -> str | None:
     """Return what is wrong with a scope."""
     if event.scope is None or is_scope(event.scope):
         return None
     return f"scope {event.scope!r:.80} is unknown: expected account, symbol:NAME or root:NAME, for example root:ES"
 
 
-@event(categories=("lockout",), problem_of=_problem_of)
+@event(categories=("lockout",), problem_of=problem_of_scope)
 class LockoutSet(Event, frozen=True, kw_only=True):
     """A lockout came into force; without `until` it has no end. An irrevocable one cannot be weakened.
 
@@ -49,7 +54,7 @@ class LockoutSet(Event, frozen=True, kw_only=True):
     details: dict[str, Any] | str = msgspec.field(default_factory=dict)
 
 
-@event(categories=("lockout",), problem_of=_problem_of)
+@event(categories=("lockout",), problem_of=problem_of_scope)
 class LockoutExtended(Event, frozen=True, kw_only=True):
     """A lockout holds longer; without `until` it has no end any more."""
 
@@ -59,7 +64,7 @@ class LockoutExtended(Event, frozen=True, kw_only=True):
     reason: str = ""
 
 
-@event(categories=("lockout",), problem_of=_problem_of)
+@event(categories=("lockout",), problem_of=problem_of_scope)
 class LockoutCleared(Event, frozen=True, kw_only=True):
     """A lockout was ended."""
 
@@ -69,7 +74,7 @@ class LockoutCleared(Event, frozen=True, kw_only=True):
     scope: Scope | None = None
 
 
-@event(categories=("lockout",), problem_of=_problem_of)
+@event(categories=("lockout",), problem_of=problem_of_scope)
 class LockoutExpired(Event, frozen=True, kw_only=True):
     """A lockout's `until` came."""
 
