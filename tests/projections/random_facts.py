@@ -267,12 +267,22 @@ def _account(chance: random.Random, account: str) -> Fact:
 def _enforcement(chance: random.Random, account: str) -> Fact:
     entity, request_id = chance.choice(REQUESTS).replace("/", "%2F"), chance.choice(REQUESTS)
     event: Event
-    if chance.randint(0, 1):
-        event = trading.EnforcementTaken(request_id=request_id, success=bool(chance.randint(0, 1)))
-    else:
-        action, day = chance.choice(list(EnforcementAction)), chance.choice((None, FIRST_DAY))
-        named = chance.choice((None, request_id))
-        event = trading.EnforcementRequested(rule_id="loss", action=action, request_id=named, trading_day=day)
+    match chance.randint(0, 5):
+        case 0 | 1:
+            event = trading.EnforcementTaken(request_id=request_id, success=bool(chance.randint(0, 1)))
+        case 2:
+            claimant, until = chance.choice(("one", "two")), _instant(chance)
+            event = trading.EnforcementClaimed(request_id=request_id, claimant=claimant, lease_until=until)
+        case 3:
+            event = trading.EnforcementEscalated(request_id=request_id, attempts=3, why="three attempts")
+        case _:
+            event = trading.EnforcementRequested(
+                rule_id="loss",
+                action=chance.choice(list(EnforcementAction)),
+                request_id=chance.choice((None, request_id)),
+                trading_day=chance.choice((None, FIRST_DAY)),
+                attempt=chance.randint(1, 3),
+            )
     return f"enforcement/{account}/{entity}", event
 
 

@@ -20,8 +20,8 @@ from eventstore.trading import EnforcementAction, EnforcementRequested, Enforcem
 from projections import Book
 from projections.fold_reader import FoldReader
 from projections.view import PartitionParked
-from projections.views import enforcement
-from projections.views.enforcement import EnforcementAnomalyKind, EnforcementState, EnforcementView
+from projections.views.enforcement import EnforcementAnomalyKind, EnforcementState, EnforcementView, transitions, view
+from projections.views.enforcement import state as bounds
 from tests.views.position_folding import Folding, round_tripped
 
 NOON = datetime(2025, 7, 21, 12, tzinfo=UTC)
@@ -181,7 +181,7 @@ def test_requests_are_counted_by_rule_and_trading_day(book: Book) -> None:
 
 
 def test_the_counts_of_the_oldest_days_are_forgotten(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforcement, "COUNTS_MAX", 10)
+    monkeypatch.setattr(transitions, "COUNTS_MAX", 10)
     for day in range(12, 0, -1):
         ask(book, f"R{day}", asked(trading_day=date(2025, 1, day)))
     days = sorted(day for _, day in book.enforcement.counts("A"))
@@ -189,8 +189,8 @@ def test_the_counts_of_the_oldest_days_are_forgotten(book: Book, monkeypatch: py
 
 
 def test_what_the_state_forgets_is_read_from_the_log(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforcement, "ANSWERED_MAX", 2)
-    monkeypatch.setattr(enforcement, "ANOMALIES_MAX", 2)
+    monkeypatch.setattr(view, "ANSWERED_MAX", 2)
+    monkeypatch.setattr(bounds, "ANOMALIES_MAX", 2)
     ask(book, "stays", occurred_at=BEGAN + 1)
     for number in range(10, 15):
         ask(book, f"R{number}", occurred_at=BEGAN + number)
@@ -210,7 +210,7 @@ def test_what_the_state_forgets_is_read_from_the_log(book: Book, monkeypatch: py
 
 
 def test_what_the_state_holds_is_answered_without_the_log(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforcement, "ANSWERED_MAX", 1)
+    monkeypatch.setattr(view, "ANSWERED_MAX", 1)
     for number in (10, 11):
         ask(book, f"R{number}", occurred_at=BEGAN + number)
         answer(book, f"R{number}")
@@ -220,12 +220,12 @@ def test_what_the_state_holds_is_answered_without_the_log(book: Book, monkeypatc
 
 
 def test_too_many_pending_requests_are_an_error_that_loses_none(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforcement, "PENDING_MAX", 2)
+    monkeypatch.setattr(transitions, "PENDING_MAX", 2)
     for name in ("R1", "R2", "R3"):
         ask(book, name)
     with pytest.raises(PartitionParked, match="2 unanswered enforcement requests, and the record at position 3"):
         book.enforcement.pending("A")
-    monkeypatch.setattr(enforcement, "PENDING_MAX", 3)
+    monkeypatch.setattr(transitions, "PENDING_MAX", 3)
     assert book.retry("enforcement", "A")
     assert pending(book) == ["R1", "R2", "R3"]
 
@@ -250,7 +250,7 @@ def test_pending_requests_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_parked_account_does_not_keep_a_book_from_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enforcement, "PENDING_MAX", 1)
+    monkeypatch.setattr(transitions, "PENDING_MAX", 1)
     with eventstore.open(tmp_path / "data") as store:
         store.append("enforcement/A/R1", [asked(), asked()])
         store.append("enforcement/B/R1", asked())
