@@ -49,8 +49,8 @@ class Enforcement(Readable, msgspec.Struct, frozen=True, kw_only=True):
 
     What is asked for again is a request of its own, the next `attempt` of the same goal: `first_position` and
     `first_requested_at` are of the goal's first one. It is `superseded` by the next attempt if it was not answered
-    until then. `claimant` carries it out, alone until `lease_until`. From `escalated_at` on a person has to act, and
-    `escalation` says why.
+    until then. `claimant` carries it out, alone until `lease_until`, by the claim whose record has the id `claim_id`.
+    From `escalated_at` on a person has to act, and `escalation` says why.
     """
 
     request_id: str
@@ -78,6 +78,7 @@ class Enforcement(Readable, msgspec.Struct, frozen=True, kw_only=True):
     claimant: str = ""
     claimed_at: Instant | None = None
     lease_until: Instant | None = None
+    claim_id: bytes = b""
     escalated_at: Instant | None = None
     escalation: str = ""
 

@@ -110,28 +110,34 @@ def _forget_goals(state: EnforcementState) -> None:
 
 
 def claim(state: EnforcementState, event: EnforcementClaimed, record: Record) -> None:
-    """Let a process carry out a request alone, unless another one's lease is running by this record's times."""
+    """Let a process carry out a request alone, unless another one's lease is running by this record's times.
+
+    A claim that the one in force caused takes its place, whatever its claimant: its writer has seen that one, and has
+    ended it or waited for its end by a clock that nobody sets.
+    """
     found, at = named(state.pending, event.request_id), _earlier_time(record)
     if found is None:
         is_late = named(state.answered, event.request_id) is not None
         kind = EnforcementAnomalyKind.CLAIMED_LATE if is_late else EnforcementAnomalyKind.UNKNOWN_REQUEST
         state.mark(kind, event.request_id, record)
         return
-    is_running = found.is_claimed(at)
-    if is_running and found.claimant != event.claimant:
+    is_running, is_own = found.is_claimed(at), found.claimant == event.claimant
+    replaces = bool(found.claim_id) and record.causation_id == found.claim_id
+    if is_running and not is_own and not replaces:
         state.mark(EnforcementAnomalyKind.CLAIMED_TWICE, event.request_id, record)
         return
     until = event.lease_until
     if until > at + LEASE_NS_MAX:
         state.mark(EnforcementAnomalyKind.LEASE_TOO_LONG, event.request_id, record)
         until = at + LEASE_NS_MAX
-    if is_running:
-        # A claim that is extended was never anybody else's in between.
-        state.put(replace(found, lease_until=max(until, found.lease_until or 0)))
-    elif until <= at:
+    if is_running and is_own and not replaces:
+        until = max(until, found.lease_until or 0)
+    elif until <= at and not replaces:
         state.mark(EnforcementAnomalyKind.LEASE_OVER, event.request_id, record)
-    else:
-        state.put(replace(found, claimant=event.claimant, claimed_at=at, lease_until=until))
+        return
+    # A claim that is extended was never anybody else's in between.
+    claimed_at = found.claimed_at if is_running and is_own else at
+    state.put(replace(found, claimant=event.claimant, claimed_at=claimed_at, lease_until=until, claim_id=record.id))
 
 
 def _earlier_time(record: Record) -> int:

@@ -1,0 +1,1 @@
+"""Enforcement: what lockouts ask for, and which process carries it out."""
