@@ -2,65 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from eventstore import InvalidEvent
-from gateways.cli import options, stores
+from gateways.cli import files, options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
-from gateways.importers import APPENDING, FORMATS, ImportReport, import_file
+from gateways.importers import ImportReport, import_file
 from gateways.importers.texts import BYTES_MAX
-from gateways.presenting.output import Step, put, put_json, put_table
-from gateways.presenting.output import progress as bar
+from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
-
-File = Annotated[Path, typer.Argument(metavar="FILE", help="File to import; may be a .gz.")]
-Format = Annotated[str, typer.Option("--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}.")]
-Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account to import into.")]
-Maps = Annotated[
-    list[str] | None,
-    typer.Option("--map", metavar="COLUMN=FIELD", help="For fills: the field that a column holds; repeatable."),
-]
-Contracts = Annotated[
-    Path | None, typer.Option(metavar="FILE.toml", help="Your own contracts, used before the built-in table.")
-]
-Symbol = Annotated[str | None, typer.Option(help="Instrument, if neither the file nor its name says it.")]
-Day = Annotated[str | None, typer.Option(metavar="DAY", help="For lobster: the trading day, for example 2012-06-21.")]
-BytesMax = Annotated[int, typer.Option(min=1, metavar="BYTES", help="Maximum size that a .gz or .zip may expand to.")]
-KeepGoing = Annotated[bool, typer.Option("--keep-going", help="Leave out invalid rows and list them.")]
 
 
 @options.command(exact=True)
 def import_(
     common: CommonOptions,
-    file: File,
+    file: files.File,
     *,
-    format: Format,
-    account: Account = None,
-    maps: Maps = None,
-    contracts: Contracts = None,
-    symbol: Symbol = None,
-    date: Day = None,
-    bytes_max: BytesMax = BYTES_MAX,
-    keep_going: KeepGoing = False,
+    format: files.Format,
+    account: files.Account = None,
+    maps: files.Maps = None,
+    contracts: files.Contracts = None,
+    symbol: files.Symbol = None,
+    date: files.Day = None,
+    bytes_max: files.BytesMax = BYTES_MAX,
+    keep_going: files.KeepGoing = False,
     rows: options.Rows = options.ROWS,
 ) -> None:
     """Append the events of a file. The whole file is checked first; importing it again adds only what is missing.
 
     Exit code 1 if rows were left out, or if the file's own profit and loss differs from the fold's.
     """
-    mapping = _mapping(maps)
-    if not file.is_file():
-        kind = "a directory" if file.is_dir() else "not a regular file"
-        msg = f"{file} is {kind}: give the file to import" if file.exists() else f"there is no file {file}"
-        raise InvalidEvent(msg)
-    with stores.open_or_create(common) as store, _bars() as progress:
+    mapping = files.mapping_of(maps)
+    files.check_file(file, "import")
+    with stores.open_or_create(common) as store, files.bars() as progress:
         report = import_file(
             store,
             file,
@@ -80,46 +52,6 @@ def import_(
         _put(report, Presenter(exact=common.exact), rows)
     if report.left_out or report.differing:
         end_with_problem()
-
-
-def _mapping(maps: list[str] | None) -> dict[str, str] | None:
-    mapping = {}
-    for given in maps or ():
-        column, sign, field = given.rpartition("=")
-        if not sign or not column or not field:
-            msg = f"--map {given}: write it like --map Qty=quantity"
-            raise InvalidEvent(msg)
-        mapping[column] = field
-    return mapping or None
-
-
-class _Bars:
-    """One progress bar after the other: rows read, whose total is unknown, then events appended."""
-
-    def __init__(self, stack: contextlib.ExitStack) -> None:
-        self._stack = stack
-        self._phase = ""
-        self._step: Step = self._nothing
-
-    def __call__(self, phase: str, done: int, total: int | None) -> None:
-        if phase != self._phase:
-            self._phase = phase
-            self._stack.close()
-            self._step = self._stack.enter_context(bar("appending" if phase == APPENDING else "reading"))
-        self._step(done, total)
-
-    @staticmethod
-    def _nothing(_done: int, _total: int | None) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def _bars() -> Iterator[_Bars | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with contextlib.ExitStack() as stack:
-        yield _Bars(stack)
 
 
 def _put(report: ImportReport, shown: Presenter, rows: int) -> None:

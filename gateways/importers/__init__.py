@@ -5,7 +5,8 @@ from gateways.importers.comparison import PnlRow
 from gateways.importers.contracts import ContractEntry, ContractTable, UnlistedContract, contract_for, load_contracts
 from gateways.importers.fills import FIELDS
 from gateways.importers.formats import FORMATS
-from gateways.importers.runner import APPENDING, READING, ImportReport, import_file
+from gateways.importers.plan import READING, FileOptions, Plan, Progress, read_plan
+from gateways.importers.runner import APPENDING, ImportReport, import_file
 
 __all__ = [
     "APPENDING",
@@ -15,11 +16,15 @@ __all__ = [
     "BadRow",
     "ContractEntry",
     "ContractTable",
+    "FileOptions",
     "ImportReport",
+    "Plan",
     "PlannedEvent",
     "PnlRow",
+    "Progress",
     "UnlistedContract",
     "contract_for",
     "import_file",
     "load_contracts",
+    "read_plan",
 ]

@@ -14,7 +14,7 @@ import pytest
 from eventstore import Batch, EventStore, InvalidEvent, Record, StorageFull
 from eventstore.clock import parse_time
 from eventstore.trading import ContractDefined, TradeExecuted
-from gateways.importers import APPENDING, READING, BadRow, import_file, runner, texts
+from gateways.importers import APPENDING, READING, BadRow, import_file, plan, texts
 from gateways.importers.runner import BATCH
 
 Write = Callable[..., Path]
@@ -168,7 +168,7 @@ def test_a_definition_of_an_earlier_import_gains_names_too(store: EventStore, wr
 
 
 def test_a_file_of_too_many_rows_is_refused(store: EventStore, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "ROWS_MAX", 2)
+    monkeypatch.setattr(plan, "ROWS_MAX", 2)
     with pytest.raises(InvalidEvent, match="more than 2 rows: split it"):
         import_file(store, write("fills.csv", HEADER, *rows(1, 3)), "fills", account="A1")
     assert store.head() == 0
