@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -9,7 +10,6 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-import coverage
 import hypothesis
 import pytest
 
@@ -19,12 +19,11 @@ pytest.register_assert_rewrite("eventstore.testing")
 
 from tests import proving  # noqa: E402 - rewritten first
 from tests.memory import directory_in_memory  # noqa: E402 - the same
+from tests.tracing import without_coverage  # noqa: E402 - the same
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
-
-_FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
 
 _STATE = pytest.StashKey[str]()
 
@@ -47,17 +46,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Run a test that is marked `untraced`, with its fixtures and processes, without coverage."""
-    tracing = coverage.Coverage.current()
-    if tracing is None or item.get_closest_marker("untraced") is None:
+    with without_coverage() if item.get_closest_marker("untraced") else contextlib.nullcontext():
         return (yield)
-    tracing.stop()
-    config = os.environ.pop(_FOR_CHILDREN, None)
-    try:
-        return (yield)
-    finally:
-        if config is not None:
-            os.environ[_FOR_CHILDREN] = config
-        tracing.start()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

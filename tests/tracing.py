@@ -1,0 +1,41 @@
+"""Code that runs without coverage: in this process, in its forks and in the processes that it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import coverage
+
+FOR_CHILDREN = "COVERAGE_PROCESS_CONFIG"
+"""The variable by which a process measures itself from its start."""
+
+
+@contextlib.contextmanager
+def without_coverage() -> Iterator[None]:
+    """Stop measuring for a while; nothing happens where nothing measures.
+
+    A worker of xdist has several measurements, one upon another: stopping the last alone would resume the one below.
+    """
+    stopped = []
+    while (measuring := coverage.Coverage.current()) is not None:
+        measuring.stop()
+        stopped.append(measuring)
+    config = os.environ.pop(FOR_CHILDREN, None)
+    try:
+        yield
+    finally:
+        if config is not None:
+            os.environ[FOR_CHILDREN] = config
+        for each in reversed(stopped):
+            _resume(each)
+
+
+def _resume(measuring: coverage.Coverage) -> None:
+    # The process has been patched already: patched again, each fork would begin a measurement for each time, and each
+    # end of a process would save as often.
+    patches = measuring.get_option("run:patch")
+    measuring.set_option("run:patch", [])
+    measuring.start()
+    measuring.set_option("run:patch", patches)
