@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 import eventstore
-from eventstore import ManualClock
 from eventstore.clock import to_ns
 from eventstore.trading import (
     AccountOpened,
@@ -19,36 +16,16 @@ from eventstore.trading import (
     SessionReset,
 )
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, recorded
-from tests.projections.wrong_clocks import (
+from tests.projections.wrong_clocks.desk import (
     CHICAGO,
     JUMPS,
     MONDAY,
     RESET,
     TUESDAY,
-    WAYS,
     WEDNESDAY,
     Desk,
     Way,
 )
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: ManualClock) -> Iterator[Desk]:
-    with eventstore.open(tmp_path / "wrong", clock=clock) as store:
-        desk = Desk(store, clock)
-        yield desk
-        desk.stop()
-
-
-@pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
-def set_clock(request: pytest.FixtureRequest) -> Way:
-    way: Way = request.param
-    return way
 
 
 @pytest.mark.parametrize("by", JUMPS)

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-import eventstore
 import projections
-from eventstore import ManualClock
 from eventstore.trading import OrderFilled, OrderSubmitted, OrderType, Side, TradeBusted
 from projections.risk.policies.protocol import day_key
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, locked
-from tests.projections.wrong_clocks import MONDAY, RESET, TUESDAY, WAYS, Desk, Way, seen, seen_by_one
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: ManualClock) -> Iterator[Desk]:
-    with eventstore.open(tmp_path / "wrong", clock=clock) as store:
-        desk = Desk(store, clock)
-        yield desk
-        desk.stop()
-
-
-@pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
-def set_clock(request: pytest.FixtureRequest) -> Way:
-    way: Way = request.param
-    return way
+from tests.projections.wrong_clocks.desk import MONDAY, RESET, TUESDAY, Desk, Way, seen, seen_by_one
 
 
 def trip(desk: Desk, number: int, points: int) -> None:

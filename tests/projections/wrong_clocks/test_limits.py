@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-import eventstore
 import projections
-from eventstore import ManualClock
 from eventstore.trading import (
     LimitsSet,
     LockoutCleared,
@@ -17,7 +12,7 @@ from eventstore.trading import (
 )
 from projections.views.lockouts.lockout import LockoutAnomalyKind
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, STREAM, expired, locked
-from tests.projections.wrong_clocks import (
+from tests.projections.wrong_clocks.desk import (
     JUMPS,
     RESET,
     TUESDAY,
@@ -26,26 +21,6 @@ from tests.projections.wrong_clocks import (
     Way,
     found_late,
 )
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: ManualClock) -> Iterator[Desk]:
-    with eventstore.open(tmp_path / "wrong", clock=clock) as store:
-        desk = Desk(store, clock)
-        yield desk
-        desk.stop()
-
-
-@pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
-def set_clock(request: pytest.FixtureRequest) -> Way:
-    way: Way = request.param
-    return way
-
 
 # Limits
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-import eventstore
 import projections
-from eventstore import ManualClock
+from eventstore import EventStore, ManualClock
 from eventstore.trading import AccountOpened, ClockJumped, GroupDefined, LimitsSet, SessionReset
 from projections.views.groups import GroupsView
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON
-from tests.projections.wrong_clocks import JUMPS, MONDAY, RESET, TUESDAY, WAYS, Desk, Way
+from tests.projections.wrong_clocks.desk import JUMPS, MONDAY, RESET, TUESDAY, WAYS, Desk, Way
 
 STREAM = "limits/@both/daily-loss"
 
@@ -43,25 +41,13 @@ class Both(Desk):
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@pytest.fixture
-def desk(tmp_path: Path, clock: ManualClock) -> Iterator[Both]:
-    with eventstore.open(tmp_path / "wrong", clock=clock) as store:
-        desk = Both(store, clock)
-        desk.book.append("account/B/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
-        desk.tick()
-        desk.define("A", "B")
-        yield desk
-        desk.stop()
-
-
-@pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
-def set_clock(request: pytest.FixtureRequest) -> Way:
-    way: Way = request.param
-    return way
+def desk(store: EventStore, clock: ManualClock) -> Iterator[Both]:
+    desk = Both(store, clock)
+    desk.book.append("account/B/-", AccountOpened(starting_balance=Decimal(50_000), currency="USD"))
+    desk.tick()
+    desk.define("A", "B")
+    yield desk
+    desk.stop()
 
 
 @pytest.mark.parametrize("by", JUMPS[:-1])
