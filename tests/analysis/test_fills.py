@@ -33,6 +33,7 @@ from projections.analysis.sources import selection_of
 from projections.fold import Fold
 from projections.view import PartitionParked
 from projections.views.executions.view import ExecutionsView
+from tests.analysis.recorded import draft, log_of
 from tests.proving import rounds
 from tests.views.trading_book import HOUR, MONDAY, TUESDAY, Trading
 
@@ -320,3 +321,21 @@ def test_fills_realize_what_a_plain_loop_over_lots_says() -> None:
                 held.append((sign * left, price))
             expected.append((f"T{number}", made * multipliers[symbol]))
         assert values(trading.store, "trade_id", "realized") == expected
+
+
+def test_reports_of_a_schema_that_no_class_here_reads_are_warned_of_by_name_and_count() -> None:
+    """The log was written by a newer version; what it says of one account is no concern of another."""
+    read, newer = b'{"trade_id":"T","symbol":"ES","side":"BUY","quantity":"1","price":"100"}', b'{"trade":"T"}'
+    stored = [("A", read, 1), ("A", newer, 2), ("A", newer, 2), ("A", newer, 3), ("B", read, 1)]
+    log = log_of(*(
+        draft("OrderFilled", data, number=number, schema=schema, stream=f"order/{account}/{number}")
+        for number, (account, data, schema) in enumerate(stored)
+    ))  # fmt: skip
+    expected = (
+        "missing from this frame: 2 OrderFilled of schema 2, 1 OrderFilled of schema 3, which no class here reads"
+    )
+    for asked in ({}, {"account": "A"}):
+        with pytest.warns(analysis.FrameWarning, match=expected):
+            found = rows(log, **asked)
+        assert [row["account"] for row in found] == (["A"] if asked else ["A", "B"])
+    assert len(rows(log, account="B")) == 1
