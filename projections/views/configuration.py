@@ -20,7 +20,7 @@ REALIZED, WALLET, NET_LIQUIDATION = BALANCE_KINDS
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     """How an account is valued and judged, as AccountConfigured describes each setting; the defaults where none is set.
 
-    `stated` has the names of the settings that somebody has set. `unpriced_after` is in ns.
+    `stated` has the names of the settings that somebody has set, sorted. `unpriced_after` is in ns.
     """
 
     valuation: Valuation = Valuation.LAST_WITHIN_SPREAD
@@ -33,7 +33,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True):
     balance_kind: str | None = None
     balance_tolerance: Decimal | None = None
     second_approver: str | None = None
-    stated: frozenset[str] = frozenset()
+    stated: tuple[str, ...] = ()
 
 
 DEFAULTS = Configuration()
@@ -44,4 +44,4 @@ def configured(held: Configuration, event: AccountConfigured) -> Configuration:
     """Return the settings after an event: what it leaves out stands."""
     given = msgspec.structs.asdict(event)
     members = {name: value for name, value in given.items() if value is not None}
-    return replace(held, **members, stated=held.stated | members.keys())
+    return replace(held, **members, stated=tuple(sorted({*held.stated, *members})))
