@@ -27,6 +27,7 @@ from projections.views.policies import PoliciesView, StoppedPolicies
 from projections.views.quotes import Quotes, QuotesView
 from projections.views.rates import ExchangeRates, RatesView
 from projections.views.sessions import Sessions, SessionsView
+from projections.views.shadow import Shadow, ShadowView
 from projections.views.timers import Timers, TimersView
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def builtin_views(tiers: Tiers[Order] | None = None) -> tuple[View[Any], ...]:
         NotesView(),
         PairsView(),
         PoliciesView(),
+        ShadowView(),
         QuotesView(),
         RatesView(),
         TimersView(),
@@ -79,6 +81,7 @@ class BuiltinQueries:
         self.groups = Groups(book)
         self.limits = Limits(book, self.groups)
         self.lockouts = Lockouts(book)
+        self.shadow = Shadow(book, self.lockouts, self.groups)
         self.enforcement = Enforcements(book)
         self.blackouts = BlackoutSchedule(book)
         self.notes = Notes(book)

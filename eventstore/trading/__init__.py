@@ -67,7 +67,7 @@ from eventstore.trading.positions import PositionAdjusted, PositionReported
 from eventstore.trading.quotes import FeedAlive, KeptQuote, QuoteReceived, QuotesKept, RateQuoted
 from eventstore.trading.risk import BlackoutCanceled, BlackoutScheduled, RiskChecked
 from eventstore.trading.sessions import SessionClosed, SessionOpened, SessionReset
-from eventstore.trading.shadow import WouldAsk, WouldLock
+from eventstore.trading.shadow import WouldAsk, WouldClear, WouldLock
 from eventstore.trading.strategies import PairStateSaved, PortfolioSaved
 from eventstore.trading.timers import TimerCanceled, TimerStarted
 from eventstore.trading.trades import FeeCharged, TradeBusted, TradeCorrected, TradeExecuted
@@ -162,5 +162,6 @@ __all__ = [
     "Valuation",
     "Verdict",
     "WouldAsk",
+    "WouldClear",
     "WouldLock",
 ]

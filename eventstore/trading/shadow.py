@@ -1,4 +1,4 @@
-"""What limits would have done in shadow mode: stream `shadow/ACCOUNT/RULE_ID`."""
+"""What policies would have done in shadow mode: stream `shadow/ACCOUNT/RULE_ID`."""
 
 from datetime import date
 from decimal import Decimal
@@ -22,6 +22,16 @@ class WouldLock(Event, frozen=True, kw_only=True):
     until: Instant | None = None
     revocable: bool = True
     details: dict[str, Any] | str = msgspec.field(default_factory=dict)
+
+
+@event(categories=("shadow",), durability=QUEUED, problem_of=problem_of_scope)
+class WouldClear(Event, frozen=True, kw_only=True):
+    """A lockout that would have been cleared, were the account armed; its members are those of `LockoutCleared`."""
+
+    by: str = ""
+    reason: str = ""
+    rule_id: str | None = None
+    scope: Scope | None = None
 
 
 @event(categories=("shadow",), durability=QUEUED, measures=("quantity",))

@@ -11,7 +11,7 @@ from eventstore import StoreError
 from eventstore.clock import derived_from, question_ns
 from eventstore.readable import Readable
 from eventstore.streams import stream_of
-from eventstore.trading import Allows, RiskChecked, Verdict
+from eventstore.trading import Allows, Protection, RiskChecked, Verdict
 from projections.decimals import FIXED
 from projections.risk.contexts import CheckContext
 from projections.risk.contradictions import contradictions
@@ -23,6 +23,8 @@ from projections.risk.proposals import Cancel, MissingInput, Proposal, Replace
 from projections.risk.requested import carries_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from eventstore import Record
     from eventstore.clock import Times
     from projections.book import Book
@@ -75,6 +77,9 @@ def check(book: Book, order: Proposal | Replace | Cancel, now: Times, *, record:
     maximum position and contracts, available balance, losses and profit, drawdown, concentration, order size, trades,
     blocked symbols, blackouts.
 
+    In shadow mode none of this rejects, only a lockout in force, an order that cannot be understood, and a book that is
+    behind: what would reject is a warning. The lockouts that would be in force are among the findings then.
+
     What other processes have committed before the call is folded first. All findings are of one log position, whatever
     others append meanwhile. `record`: append the answer as RiskChecked. `submit` also appends the order.
     """
@@ -102,10 +107,10 @@ def undisturbed(book: Book, order: Proposal | Replace | Cancel, at: int) -> tupl
 def _evaluate(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checked:
     with decimal.localcontext(FIXED):
         try:
-            findings = _findings_of(book, order, at)
+            findings, is_shadow = _findings_of(book, order, at)
         except (StoreError, ArithmeticError) as error:
             # Fail closed: an input that cannot be read rejects the order.
-            findings = [Finding(READINESS, _REJECT, reason=message_of(error))]
+            findings, is_shadow = [Finding(READINESS, _REJECT, reason=message_of(error))], False
     worst = None
     for finding in findings:
         if finding.verdict is _REJECT:
@@ -116,38 +121,62 @@ def _evaluate(book: Book, order: Proposal | Replace | Cancel, at: int) -> Checke
     if worst is None:
         return Checked(_PASS, tuple(findings))
     what = "Cancel" if isinstance(order, Cancel) else "Order"
+    if worst.verdict is _REJECT and is_shadow:
+        findings = [each if each.verdict is not _REJECT else each._replace(verdict=_WARNING) for each in findings]
+        return Checked(_WARNING, tuple(findings), worst.rule_id, f"{what} allowed, in shadow mode: {worst.reason}")
     outcome = f"{what} blocked" if worst.verdict is _REJECT else f"{what} allowed, with a warning"
     return Checked(worst.verdict, tuple(findings), worst.rule_id, f"{outcome}: {worst.reason}")
 
 
-def _findings_of(book: Book, order: Proposal | Replace | Cancel, at: int) -> list[Finding]:
+def _findings_of(book: Book, order: Proposal | Replace | Cancel, at: int) -> tuple[list[Finding], bool]:
+    """Return the findings, and whether the account's shadow mode lets an order pass that they reject."""
     if isinstance(order, Cancel):
-        return []
+        return [], False
     if isinstance(order, Proposal):
         return _findings(book, order, at)
     try:
         proposal = order.proposal(book)
     except MissingInput as error:
-        return [Finding(INPUT, _REJECT, reason=str(error))]
+        return [Finding(INPUT, _REJECT, reason=str(error))], False
     return _findings(book, proposal, at)
 
 
-def _findings(book: Book, order: Proposal, at: int) -> list[Finding]:
+def _findings(book: Book, order: Proposal, at: int) -> tuple[list[Finding], bool]:
     """Return the findings, up to a rejection that makes the remaining checks pointless."""
     error = order.validation_error()
     if error is not None:
-        return [Finding(INPUT, _REJECT, reason=error)]
+        return [Finding(INPUT, _REJECT, reason=error)], False
     context = CheckContext(book, order, at)
-    asked_for = order.caused_by is not None and carries_out(context)
-    reduces = asked_for or context.is_reduction
-    locked = [] if asked_for else _lockout_findings(context, reduces=reduces)
-    if locked:
-        return locked
-    if reduces:
-        # What is held is not certain in a book that lags behind.
-        behind = _why_behind(book)
-        return [] if behind is None else [Finding(READINESS, _REJECT, reason=behind)]
-    unknown = _why_not_ready(book, context) or _why_unknown(context)
+    try:
+        asked_for = order.caused_by is not None and carries_out(context)
+        reduces = asked_for or context.is_reduction
+    except (StoreError, ArithmeticError):
+        if not _is_shadow(context):
+            raise
+        asked_for = reduces = False
+    locked = [] if asked_for else _lockout_findings(context, _active(context), reduces=reduces)
+    # What is held is not certain in a book that lags behind, nor is the mode.
+    behind = None if locked else _why_behind(book)
+    if behind is not None:
+        locked = [Finding(READINESS, _REJECT, reason=behind)]
+    if locked or reduces:
+        return locked, False
+    if not _is_shadow(context):
+        return _against_exposure(context), False
+    would_be = _lockout_findings(context, _would_be_active(context), reduces=reduces)
+    try:
+        return [*would_be, *_against_exposure(context)], True
+    except (StoreError, ArithmeticError) as failure:
+        return [*would_be, Finding(READINESS, _REJECT, reason=message_of(failure))], True
+
+
+def _is_shadow(context: CheckContext) -> bool:
+    return context.book.shadow.mode(context.account) is Protection.SHADOW
+
+
+def _against_exposure(context: CheckContext) -> list[Finding]:
+    """Return the findings on an order that may increase exposure, in a book that has folded all of its log."""
+    unknown = _why_not_ready(context.book, context) or _why_unknown(context)
     if unknown is not None:
         return [Finding(READINESS, _REJECT, reason=unknown)]
     findings = [*_quote_findings(context), *_limit_findings(context)]
@@ -176,9 +205,16 @@ def _limit_findings(context: CheckContext) -> list[Finding]:
     return findings
 
 
-def _lockout_findings(context: CheckContext, *, reduces: bool) -> list[Finding]:
+def _active(context: CheckContext) -> tuple[Lockout, ...]:
+    return context.book.lockouts.active(context.account, context.at, context.order.symbol)
+
+
+def _would_be_active(context: CheckContext) -> tuple[Lockout, ...]:
+    return context.book.shadow.locks(context.account, context.at, context.order.symbol)
+
+
+def _lockout_findings(context: CheckContext, active: Sequence[Lockout], *, reduces: bool) -> list[Finding]:
     """Return a finding for each active lockout that does not allow the order, the one that lasts longest first."""
-    active = context.book.lockouts.active(context.account, context.at, context.order.symbol)
     # Nearly always there is none.
     if not active:
         return []
@@ -216,7 +252,7 @@ def _why_behind(book: Book) -> str | None:
 
 def _why_not_ready(book: Book, context: CheckContext) -> str | None:
     account = context.account
-    if (why := _why_behind(book) or book.accounts.why_not_reopened(account)) is not None:
+    if (why := book.accounts.why_not_reopened(account)) is not None:
         return why
     # What is decided for a member of a group concerns all: a fill of it may lead to a lockout of each.
     others = {each for judge in judges_of(context.cache) for each in judge.accounts} - {account}

@@ -138,7 +138,7 @@ class AccountsView(View[AccountsState]):
 
 # Policies are evaluated for an account that has state in one of these.
 _VIEWS_OF_ACTIVITY = ("accounts", "limits", "lockouts", "orders", "executions", "sessions")
-_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "notes", "pairs")
+_VIEWS_BY_ACCOUNT = (*_VIEWS_OF_ACTIVITY, "blackouts", "enforcement", "equity", "notes", "pairs", "shadow")
 
 
 class Accounts:
@@ -152,7 +152,7 @@ class Accounts:
         return self._in_any(_VIEWS_BY_ACCOUNT)
 
     def active(self) -> tuple[str, ...]:
-        """Return the known accounts without those that only have blackouts, requests, marks, notes or pairs, sorted."""
+        """Return the known accounts that have more than blackouts, requests, marks, notes or pairs, sorted."""
         return self._in_any(_VIEWS_OF_ACTIVITY)
 
     def _in_any(self, views: Iterable[str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from projections.views.lockouts.view import LockoutsView
 from projections.views.notes import NotesView
 from projections.views.orders.view import OrdersView
 from projections.views.sessions import SessionsView
+from projections.views.shadow import ShadowView
 from tests.projections.random_facts import ACCOUNTS, MAKERS, SECOND, START, STRETCH, Fact
 
 
@@ -36,6 +37,7 @@ def views() -> list[View[Any]]:
         SessionsView(days_max=2),
         LimitsView(settings_max=2),
         NotesView(kept_max=2),
+        ShadowView(ended_max=2),
     ]
     small = {view.name: view for view in bounded}
     return [small.get(view.name, view) for view in builtin_views() if view.name not in {"quotes", "timers"}]

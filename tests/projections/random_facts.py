@@ -16,6 +16,7 @@ from eventstore.trading import (
     EnforcementAction,
     EquityMarked,
     FeeCharged,
+    LimitReported,
     LockoutCleared,
     LockoutExpired,
     LockoutExtended,
@@ -28,6 +29,8 @@ from eventstore.trading import (
     PositionAdjusted,
     PositionReported,
     PositionSide,
+    Protection,
+    ProtectionMode,
     RateQuoted,
     SessionClosed,
     SessionOpened,
@@ -36,6 +39,9 @@ from eventstore.trading import (
     TradeBusted,
     TradeCorrected,
     TradeExecuted,
+    WouldAsk,
+    WouldClear,
+    WouldLock,
 )
 
 Fact = tuple[str, Event]
@@ -328,5 +334,26 @@ def _marked(chance: random.Random, account: str) -> Fact:
     return f"equity/{account}/-", mark
 
 
+def _shadow(chance: random.Random, account: str) -> Fact:
+    rule, scope = chance.choice(("loss", "news")), chance.choice(("account", "root:ES"))
+    until = chance.choice((None, START + chance.randint(1, 60) * SECOND))
+    event: Event
+    match chance.randint(0, 6):
+        case 0 | 1 | 2:
+            event = WouldLock(rule_id=rule, scope=scope, until=until, revocable=bool(chance.randint(0, 2)))
+        case 3:
+            event = WouldClear(by="loss", scope=chance.choice((scope, None)))
+        case 4:
+            event = WouldAsk(rule_id=rule, action=chance.choice(list(EnforcementAction)))
+        case 5:
+            day = chance.choice((None, FIRST_DAY))
+            at = _instant(chance)
+            event = LimitReported(kind="daily-loss", figure=_price(chance), trading_day=day, reported_at=at)
+            return f"limits/{account}/daily-loss", event
+        case _:
+            return f"account/{account}/-", ProtectionMode(mode=chance.choice(list(Protection)))
+    return f"shadow/{account}/{rule}", event
+
+
 MAKERS = [_order, _order, _order, _fill, _fill, _fill, _about_trade, _position, _lockout, _shared]
-MAKERS += [_lockout, _session, _limits, _account, _enforcement, _strategy, _marked, _marked]
+MAKERS += [_shadow, _lockout, _session, _limits, _account, _enforcement, _strategy, _marked, _marked]

@@ -268,7 +268,7 @@ def test_the_histories_hold_what_the_laws_are_about() -> None:
 
 
 def test_the_small_bounds_of_the_laws_views_are_gone_over() -> None:
-    store = store_of(history(random.Random(1), 400))
+    store = store_of(history(random.Random(3), 500))
     book, views = projections.open(store), folded(store.read()).slots
     over: Counter[str] = Counter()
     for account in ACCOUNTS:
@@ -276,6 +276,8 @@ def test_the_small_bounds_of_the_laws_views_are_gone_over() -> None:
         ended = [lockout for lockout in book.lockouts.history(account) if lockout.ended_at is not None]
         over["lockouts"] += len(views["lockouts"].states[account].ended) < len(ended)
         over["sessions"] += len(views["sessions"].states[account].days) < len(book.sessions.history(account))
+        ended = [each for each in book.shadow.history(account) if each.ended_at is not None]
+        over["shadow"] += len(views["shadow"].states[account].ended) < len(ended)
         over["limits"] += any(rule.known_from for rule in views["limits"].states[account].rules.values())
         over["orders"] += bool(views["orders"].states[account].late)
     assert all(over.values()), over

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 import eventstore
 import projections
-from eventstore import SYNCED, Batch, Durability, Event, EventStore, ManualClock, StorageFull
+from eventstore import Batch, Event, EventStore, ManualClock, StorageFull, Unchanged
 from eventstore.trading import (
     ContractDefined,
     EnforcementAction,
@@ -216,10 +216,10 @@ def test_a_concurrent_append_makes_the_decision_be_reconsidered(
     running(book, Loss())
     append_many = book.append_many
 
-    def late(batches: list[Batch], *, durability: Durability = SYNCED) -> list[eventstore.Record]:
+    def late(batches: list[Batch], *, unchanged: Unchanged | None = None) -> list[eventstore.Record]:
         if not lockouts(store):
             store.append(STREAM, LockoutSet(rule_id="loss", reason="by hand"))
-        return append_many(batches, durability=durability)
+        return append_many(batches, unchanged=unchanged)
 
     monkeypatch.setattr(book, "append_many", late)
     lose(book, 10)

@@ -21,7 +21,7 @@ from eventstore.trading import (
     RateQuoted,
     Severity,
 )
-from projections.risk.policies import Decision, Trigger, TriggerKind, taken_at
+from projections.risk.policies import Decision, Trigger, TriggerKind, as_of, taken_at
 from projections.view import accounts_in
 
 if TYPE_CHECKING:
@@ -63,14 +63,20 @@ def per_account(book: Book, trigger: Trigger) -> Iterator[Trigger]:
         yield trigger
         return
     for account in accounts_in(book, "limits"):
-        yield replace(trigger, account=account, taken_at=taken_at(book, account, trigger.record))
+        record = trigger.record
+        yield replace(
+            trigger, account=account, taken_at=taken_at(book, account, record), as_of=as_of(book, account, record)
+        )
 
 
 def now_of(trigger: Trigger) -> int:
     """Return the instant a decision is made as of, taken from the record, so that a replay decides the same.
 
-    For a quote it is the time of receipt, because its feed's clock may be wrong.
+    For a quote it is the time of receipt, because its feed's clock may be wrong. In shadow mode it is when a record
+    happened.
     """
+    if trigger.as_of is not None:
+        return trigger.as_of
     if trigger.record is None:
         return trigger.at
     recorded_at = trigger.record.recorded_at if trigger.taken_at is None else trigger.taken_at
@@ -94,11 +100,16 @@ def breach_decision(
     def covers_breach(held: Lockout) -> bool:
         return held.rule_id == limit.rule_id and covers(held, limit, breach)
 
-    def was_locked(book: Book) -> bool:
-        # The history, because the lockout set for a record of the past may have ended since.
-        return any(covers_breach(held) and held.is_active(now) for held in book.lockouts.history(trigger.account))
+    def is_locked(book: Book) -> bool:
+        return any(map(covers_breach, book.shadow.locks_in_force(trigger.account, now, breach.trading_day)))
 
-    if any(covers_breach(held) for held in book.lockouts.active(trigger.account, now)):
+    def was_locked(book: Book) -> bool:
+        # The history too, because the lockout set for a record of the past may have ended since.
+        return is_locked(book) or any(
+            covers_breach(held) and held.is_active(now) for held in book.lockouts.history(trigger.account)
+        )
+
+    if is_locked(book):
         return None
     if (breach.until is None or not parameters.revocable) and not breach.is_confirmed():
         return None
@@ -160,7 +171,7 @@ def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters,
         breaches = (known for known in book.limits.breaches(account, rule_id) if known.position > began)
         return any(known.trading_day == breach.trading_day for known in breaches) or any(
             isinstance(held.details, dict) and held.details.get("trading_day") == _day(breach)
-            for held in book.lockouts.history(account)
+            for held in book.shadow.lock_history(account)
             if held.rule_id == rule_id and breach.trading_day is not None and held.positions[0] > began
         )
 

@@ -108,6 +108,8 @@ class GroupLimits(Policy):
 
     @override
     def decide(self, book: Book, trigger: Trigger) -> Iterator[Decision]:
+        # Other members may be armed: what is over is not judged again for a group.
+        trigger = replace(trigger, as_of=None)
         now = now_of(trigger)
         for name in _groups_of(book, trigger, now):
             over = set()
@@ -179,7 +181,8 @@ def _groups_of(book: Book, trigger: Trigger, now: int) -> list[str]:
         return list(book.groups.names())
     names = {*book.groups.of(account)}
     if book.covers(account):
-        names |= {name for held in book.lockouts.active(account, now) if (name := _group_of(held)) is not None}
+        held = book.shadow.locks_in_force(account, now)
+        names |= {name for each in held if (name := _group_of(each)) is not None}
     return sorted(names)
 
 
@@ -244,7 +247,8 @@ def _reason(book: Book, found: _Found, account: str, breach: Breach) -> str:
 def _is_locked(book: Book, found: _Found, account: str, breach: Breach, now: int) -> bool:
     rule_id = found.judge.rule_id
     return any(
-        held.rule_id == rule_id and covers(held, found.limit, breach) for held in book.lockouts.active(account, now)
+        held.rule_id == rule_id and covers(held, found.limit, breach)
+        for held in book.shadow.locks_in_force(account, now)
     )
 
 
@@ -257,7 +261,7 @@ def _was_locked(book: Book, found: _Found, account: str, breach: Breach) -> bool
         and isinstance(held.details, dict)
         and held.details.get("trading_day") == day
         and held.positions[0] > corrected
-        for held in book.lockouts.history(account)
+        for held in book.shadow.lock_history(account)
     )
 
 
@@ -365,7 +369,7 @@ def _clearances(book: Book, trigger: Trigger, name: str, over: set[str], now: in
     for account in sorted(accounts - {SHARED}):
         if account.startswith(GROUP) or not book.covers(account):
             continue
-        for held in book.lockouts.active(account, now):
+        for held in book.shadow.locks_in_force(account, now):
             if held.rule_id in over and held.revocable and _group_of(held) == name and _lasts_as_breach(held, name):
                 yield cleared(held)
 

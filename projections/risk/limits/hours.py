@@ -139,7 +139,7 @@ class Hours(WhileInBreach[HoursParameters]):
             for symbol in cache.exposure.worst_case
             if cache.exposure.worst_case[symbol] and (not chosen or chosen & set(cache.names(symbol)))
         }
-        held = {each.scope for each in book.lockouts.active(account, now) if each.rule_id == limit.rule_id}
+        held = {each.scope for each in book.shadow.locks_in_force(account, now) if each.rule_id == limit.rule_id}
         if not open_ and not held:
             return
         try:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from eventstore import Event
     from projections.book import Book
     from projections.risk.policies import Trigger
-    from projections.views.limits.view import LimitsState, RecordedUnjudged
+    from projections.views.limits.recorded import RecordedUnjudged
+    from projections.views.limits.view import LimitsState
 
 ALL = "limits"
 """The rule id under which it is recorded that the limits themselves cannot be read: a failure of their view."""

@@ -15,6 +15,7 @@ from eventstore.trading import (
     EnforcementRequested,
     LockoutCleared,
     LockoutSet,
+    Protection,
     QuotesWanted,
     Unpriced,
 )
@@ -88,15 +89,15 @@ class UnpricedPositions(LeasedPolicy):
 
 def _cleared(book: Book, account: str, now: int) -> Iterator[Decision]:
     state: LockoutsState | None = book.state("lockouts", account)
-    if state is None or not state.active:
+    if (state is None or not state.active) and book.shadow.mode(account) is Protection.ARMED:
         return
-    held = next((each for each in book.lockouts.active(account, now) if _is_own(each)), None)
+    held = next((each for each in book.shadow.locks_in_force(account, now) if _is_own(each)), None)
     if held is not None:
         reason = "all prices are known again"
         cleared = LockoutCleared(by=f"policy:{RULE}", reason=reason, rule_id=RULE, scope=held.scope)
 
         def is_over(book: Book) -> bool:
-            return not any(map(_is_own, book.lockouts.active(account, now)))
+            return not any(map(_is_own, book.shadow.locks_in_force(account, now)))
 
         key = f"{account}/priced/{held.cause.hex()}"
         yield Decision(((stream_of("lockout", account, RULE), cleared),), obsolete_if=is_over, key=key)
@@ -122,7 +123,7 @@ def _wanted(account: str, standings: Mapping[str, Standing], now: int) -> Decisi
 
 def _locked(book: Book, account: str, standings: Mapping[str, Standing], since: int, now: int) -> Iterator[Decision]:
     def is_locked(book: Book) -> bool:
-        active = book.lockouts.active(account, now)
+        active = book.shadow.locks_in_force(account, now)
         return any(each.rule_id == RULE and each.scope == ACCOUNT for each in active)
 
     if is_locked(book):

@@ -43,7 +43,7 @@ class WhileInBreach(LimitKind[P]):
                     # A breach may begin and end several times a day: by the trigger alone all would have the same key.
                     key = f"{trigger.account}/{limit.rule_id}/{breach.scope}/{book.position}"
                     yield replace(decision, key=key)
-        for held in book.lockouts.active(trigger.account, now_of(trigger)):
+        for held in book.shadow.locks_in_force(trigger.account, now_of(trigger)):
             if self._is_own(held) and _is_over(held, required):
                 yield cleared(held)
 
@@ -66,7 +66,8 @@ def cleared(held: Lockout) -> Decision:
     account = held.account
 
     def is_cleared(book: Book) -> bool:
-        return all(other.cause != held.cause for other in book.lockouts.active(account, book.now_ns()))
+        active = book.lockouts.active(account, book.now_ns())
+        return not book.shadow.would_hold(held) and all(other.cause != held.cause for other in active)
 
     event = LockoutCleared(
         by=kind_of(held.rule_id), reason="the breach is over", rule_id=held.rule_id, scope=held.scope

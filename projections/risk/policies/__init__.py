@@ -10,6 +10,7 @@ from projections.risk.policies.protocol import (
     PolicyFailure,
     Trigger,
     TriggerKind,
+    as_of,
     stopped_policies,
     taken_at,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "PolicyFailure",
     "Trigger",
     "TriggerKind",
+    "as_of",
     "stopped_policies",
     "taken_at",
 ]

@@ -7,9 +7,10 @@ import functools
 from datetime import date
 from typing import TYPE_CHECKING
 
-from eventstore import DuplicateEvent, Overloaded, VersionConflict
+from eventstore import DuplicateEvent, Overloaded, Unchanged, VersionConflict
 from eventstore.events import encode
 from eventstore.ids import keyed_id
+from projections.risk.policies.diverting import acted_on, diverted, streams_of
 from projections.risk.policies.protocol import batches_of
 
 if TYPE_CHECKING:
@@ -18,31 +19,39 @@ if TYPE_CHECKING:
     from projections.risk.policies.protocol import PendingDecision
 
 ATTEMPTS_MAX = 100
+UNCHANGED_ATTEMPTS = 20
+"""How often a decision is reconsidered because any record of its account is new, not only one of its streams."""
 _WORDING = frozenset({"reason", "source", "why"})
 """Members that say how, not what: they may differ where two processes decide the same with other quotes."""
 
 
-def append_decision(book: Book, store: EventStore, pending: PendingDecision) -> None:
+def append_decision(book: Book, store: EventStore, decided: PendingDecision) -> None:
     """Append a decision unless it is obsolete, or recorded under its keys by an earlier life or another process.
 
     Raises DuplicateEvent if what is recorded there means something else: the first decision counts only where it is
     the same decision.
     """
-    decision = pending.decision
-    for _ in range(ATTEMPTS_MAX):
+    decision = decided.decision
+    for attempt in range(ATTEMPTS_MAX):
         # Versions are read before the book is refreshed: an append by others that `obsolete_if` did not see then
         # makes ours fail with VersionConflict, and the decision is reconsidered.
-        versions = {stream: store.version(stream) for stream, _ in decision.events}
+        versions = {stream: store.version(stream) for stream in streams_of(decided)}
         book.refresh()
-        if decision.obsolete_if is not None and decision.obsolete_if(book):
+        position = book.position
+        pending = diverted(book, store, decided)
+        if not pending.decision.events or (decision.obsolete_if is not None and decision.obsolete_if(book)):
             return
+        # The mode that counts is the one at the log's head. But a lockout must not wait for an account that others keep
+        # appending to.
+        accounts = acted_on(decided) if attempt < UNCHANGED_ATTEMPTS else ()
+        unchanged = Unchanged(accounts=accounts, since=position) if accounts else None
         try:
-            book.append_many(batches_of(pending, versions))
+            book.append_many(batches_of(pending, versions), unchanged=unchanged)
         except DuplicateEvent:
             # Ids come before versions: another process may have been first since the book was refreshed.
             book.refresh()
             is_obsolete = decision.obsolete_if is not None and decision.obsolete_if(book)
-            if is_obsolete or all(map(functools.partial(_is_recorded, store), decision.events, pending.keys)):
+            if is_obsolete or all(map(functools.partial(_is_recorded, store), pending.decision.events, pending.keys)):
                 return
             raise
         except VersionConflict:
@@ -50,7 +59,7 @@ def append_decision(book: Book, store: EventStore, pending: PendingDecision) -> 
         return
     streams = ", ".join(stream for stream, _ in decision.events)
     what = f"{ATTEMPTS_MAX} attempts conflicted with other writers of {streams}"
-    msg = f"policy {pending.policy.name} could not append: {what}"
+    msg = f"policy {decided.policy.name} could not append: {what}"
     raise Overloaded(msg)
 
 

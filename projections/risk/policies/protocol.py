@@ -24,7 +24,7 @@ from eventstore import (
     Unavailable,
 )
 from eventstore.clock import utc_date
-from eventstore.trading import EnforcementRequested, LockoutSet
+from eventstore.trading import EnforcementRequested, LockoutSet, Protection
 from projections.book import Book
 from projections.view import SHARED, PartitionParked
 
@@ -54,7 +54,8 @@ class Trigger(msgspec.Struct, frozen=True):
 
     `record` and `event` are what was recorded or, without a log position of its own, observed. `key` identifies the
     trigger in the ids of the resulting events: the record's id, or the account and its trading day. `taken_at` is when
-    the log took a record, if its `recorded_at` is still ahead of a clock that was put right.
+    the log took a record, if its `recorded_at` is still ahead of a clock that was put right. `as_of` is when a record
+    of an account in shadow mode happened: what would have been done is decided as of that instant, however late.
     """
 
     kind: TriggerKind
@@ -65,6 +66,7 @@ class Trigger(msgspec.Struct, frozen=True):
     event: Event | None = None
     symbol: str | None = None
     taken_at: int | None = None
+    as_of: int | None = None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -136,12 +138,16 @@ class CausationTooDeep(StoreError):
 
 
 class PendingDecision(NamedTuple):
-    """A policy's decision that waits to be appended, with an idempotency key for each of its events."""
+    """A policy's decision that waits to be appended, with an idempotency key for each of its events.
+
+    `times`: when each would have happened, in shadow mode; None, or none at all: when it is appended.
+    """
 
     policy: Policy
     trigger: Trigger
     decision: Decision
     keys: tuple[str, ...]
+    times: tuple[int | None, ...] = ()
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -189,18 +195,20 @@ def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Ba
     """Return the batches that append a decision to streams at these versions."""
     trigger = pending.trigger
     # A quote is not in the log, so there is no record to name as the cause.
-    cause = trigger.record if trigger.kind is TriggerKind.RECORD else None
+    cause = None if trigger.kind is TriggerKind.QUOTE else trigger.record
     causation = None if cause is None else cause.id
     # The first cause names the whole chain, so that all its events are found by one correlation id.
     correlation = None if cause is None else cause.correlation_id or cause.id
     expected, batches = dict(versions), []
-    for (stream, event), key in zip(pending.decision.events, pending.keys, strict=True):
+    times = pending.times or (None,) * len(pending.keys)
+    for (stream, event), key, at in zip(pending.decision.events, pending.keys, times, strict=True):
         batches.append(
             Batch(
                 stream,
                 event,
                 expected[stream],
                 key,
+                occurred_at=at,
                 actor=ACTOR + pending.policy.name,
                 causation_id=causation,
                 correlation_id=correlation,
@@ -280,3 +288,17 @@ def taken_at(book: Book, account: str, record: Record | None) -> int | None:
     if state is None or not state.clock.explains(record.recorded_at, record.position):
         return None
     return state.clock.reached
+
+
+def as_of(book: Book, account: str, record: Record | None) -> int | None:
+    """Return the instant that a record is judged as of if its account is in shadow mode; else None."""
+    if record is None or account == SHARED:
+        return None
+    try:
+        if book.shadow.mode(account) is Protection.ARMED:
+            return None
+    except PartitionParked:
+        # A policy that asks for the mode gets this error itself.
+        return None
+    taken = taken_at(book, account, record)
+    return min(record.occurred_at, record.recorded_at if taken is None else taken)

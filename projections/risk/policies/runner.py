@@ -20,6 +20,7 @@ from eventstore import (
 from eventstore.clock import derived_from, wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
+from eventstore.trading import ProtectionMode
 from projections.replay import steps
 from projections.risk.policies.appending import append_decision
 from projections.risk.policies.concerned import ConcernedAccounts
@@ -32,6 +33,7 @@ from projections.risk.policies.protocol import (
     PolicyFailure,
     Trigger,
     TriggerKind,
+    as_of,
     check_depth,
     day_key,
     has_recovered,
@@ -85,6 +87,8 @@ class Policies:
         for policy in self._policies.values():
             for cls in policy.types:
                 self._by_type.setdefault(by_class(cls).name, []).append(policy)
+        # Whatever they are about, they judge anew what a change of the protection mode makes of it.
+        self._by_type[by_class(ProtectionMode).name] = list(self._policies.values())
         self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
         self._leased = frozenset(name for name, policy in self._policies.items() if isinstance(policy, LeasedPolicy))
         self._concerned = ConcernedAccounts(book)
@@ -302,7 +306,10 @@ class Policies:
                 self._stop_policy(policy, trigger, error)
             return
         symbol, taken = getattr(event, "symbol", None), taken_at(book, record.account, record)
-        trigger = Trigger(TriggerKind.RECORD, record.account, trigger.at, trigger.key, record, event, symbol, taken)
+        # Of an armed account everything is judged anew: what was only recorded until now locks, if it still is so.
+        kind = TriggerKind.START if isinstance(event, ProtectionMode) else TriggerKind.RECORD
+        happened = as_of(book, record.account, record)
+        trigger = Trigger(kind, record.account, trigger.at, trigger.key, record, event, symbol, taken, happened)
         with derived_from(record.occurred_at):
             self._evaluate_each(policies, book, trigger)
 

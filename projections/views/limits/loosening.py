@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import msgspec
 from msgspec.structs import fields
 
+from eventstore.trading import Protection
 from projections.views.limits.directions import ABSENT, Direction, is_looser_table, is_same
 from projections.views.limits.parameters import Parameters, is_readable, parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+PROTECTION = "protection"
+"""The rule id under which an account's protection mode is kept: no limit has it."""
 
 
 def loosened(rule_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
@@ -22,6 +26,9 @@ def loosened(rule_id: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> tu
     another type, and a negative figure, whose sign may mean either. Parameters that no rule can read were in force for
     nobody: what replaces them loosens nothing.
     """
+    if rule_id == PROTECTION:
+        modes = old.get("mode"), new.get("mode")
+        return ("mode",) if modes == (Protection.ARMED, Protection.SHADOW) else ()
     kind = parameters_of(rule_id)
     if kind is None or not is_readable(kind, old):
         return ()

@@ -1,14 +1,12 @@
 """The limits view: each rule's parameters in force, and loosenings that wait for a session; and its queries."""
 
-from datetime import date
-from decimal import Decimal
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import msgspec
 from msgspec.structs import replace
 from typing_extensions import override
 
-from eventstore import Event, Instant, Record, StoreError
+from eventstore import Event, Record, StoreError
 from eventstore.clock import Times, asked_ns
 from eventstore.trading import (
     ClockJumped,
@@ -16,15 +14,17 @@ from eventstore.trading import (
     LimitJudged,
     LimitsSet,
     LimitUnjudged,
+    ProtectionMode,
     SessionOpened,
     SessionReset,
-    Severity,
 )
 from projections.valuation import Status
 from projections.view import GROUP, BookReader, View
 from projections.views.limits.headroom import Headroom, Unjudged, headroom_of
 from projections.views.limits.limit import Limit
 from projections.views.limits.parameters import rule_id_of
+from projections.views.limits.protection import with_mode
+from projections.views.limits.recorded import RecordedBreach, RecordedUnjudged, breach_of, with_unjudged
 from projections.views.limits.settings import (
     Begins,
     RuleSettings,
@@ -56,40 +56,12 @@ class TooManyRules(StoreError):
         )
 
 
-class RecordedBreach(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit that was reached, as `LimitBreached` states it. `occurred_at` is UNIX ns, `id` is that of the record."""
-
-    account: str
-    rule_id: str
-    figure: Decimal
-    limit: Decimal
-    severity: Severity
-    basis: str
-    currency: str | None
-    trading_day: date | None
-    reason: str
-    details: dict[str, Any] | str
-    occurred_at: Instant
-    position: int
-    id: bytes
-
-
-class RecordedUnjudged(msgspec.Struct, frozen=True, kw_only=True):
-    """That a limit is not judged, as `LimitUnjudged` states it; `position` is its record's log position."""
-
-    rule_id: str
-    why: str
-    since: Instant
-    limit_position: int | None
-    position: int
-
-
 class LimitsState(msgspec.Struct):
     """One account: settings by rule, the recorded trading days and when each began, the newest breaches.
 
     `clock` is the time that its records show, which the wall clock may be behind. `anomalies` are the newest settings
     that were recorded, or came into force, under a time that later proved wrong. `unjudged` has the rules whose newest
-    record says that they are not judged.
+    record says that they are not judged. `protection` are the account's protection modes, set as a limit is.
     """
 
     rules: dict[str, RuleSettings] = {}
@@ -99,6 +71,7 @@ class LimitsState(msgspec.Struct):
     clock: LogClock = LogClock()
     anomalies: tuple[WrongTime, ...] = ()
     unjudged: dict[str, RecordedUnjudged] = {}
+    protection: RuleSettings = RuleSettings()
 
 
 class LimitsView(View[LimitsState]):
@@ -108,6 +81,9 @@ class LimitsView(View[LimitsState]):
     A loosening waits for the first trading day that begins at or after that instant and is recorded before the rule's
     next setting; it is then in force from that day's begin, however late the day is recorded. A trading day begins
     once: when the first event about it says.
+
+    An account's protection mode is a setting like a rule's: shadow mode is a loosening. It is in force at once only for
+    an account that has neither a limit nor an earlier mode.
 
     A setting is compared as a whole with what is in force when it is recorded, and replaces any that waits: one that
     tightens one parameter and loosens another is a loosening, so set the tighter part first. Settings count in the
@@ -119,12 +95,13 @@ class LimitsView(View[LimitsState]):
     """
 
     name: ClassVar[str] = "limits"
-    revision: ClassVar[int] = 5
+    revision: ClassVar[int] = 6
     types: ClassVar[tuple[type[Event], ...] | None] = (
         LimitsSet,
         LimitBreached,
         LimitUnjudged,
         LimitJudged,
+        ProtectionMode,
         SessionOpened,
         SessionReset,
         ClockJumped,
@@ -141,18 +118,18 @@ class LimitsView(View[LimitsState]):
     def apply(self, state: LimitsState, event: Event, record: Record) -> None:
         shown = 0
         match event:
-            case LimitsSet() if record.account.startswith(GROUP):
-                # The view of groups folds it, beside the trading days of the members.
+            case LimitsSet() | ProtectionMode() if record.account.startswith(GROUP):
+                # The view of groups folds its limits, beside the trading days of the members; a mode is an account's.
                 return
             case LimitsSet():
                 self._set(state, event, record)
+            case ProtectionMode():
+                self._protect(state, event, record)
             case LimitBreached():
-                state.breaches = (*state.breaches[1 - BREACHES_MAX :], _breach(event, record))
+                state.breaches = (*state.breaches[1 - BREACHES_MAX :], breach_of(event, record))
                 state.breach_count += 1
-            case LimitUnjudged():
-                _note_unjudged(state, event, record)
-            case LimitJudged():
-                state.unjudged = {rule_id: each for rule_id, each in state.unjudged.items() if rule_id != event.rule_id}
+            case LimitUnjudged() | LimitJudged():
+                state.unjudged = with_unjudged(state.unjudged, event, record, RULES_MAX)
             case SessionOpened() | SessionReset():
                 name, shown = begin_of(event, record)
                 _begin(state, name, shown, record)
@@ -170,6 +147,17 @@ class LimitsView(View[LimitsState]):
             rule = RuleSettings()
         after = with_setting(rule, event, record, state.sessions, state.clock, settings_max=self._settings_max)
         state.rules = {**state.rules, event.rule_id: after}
+
+    def _protect(self, state: LimitsState, event: ProtectionMode, record: Record) -> None:
+        state.protection = with_mode(
+            state.protection,
+            event,
+            record,
+            state.sessions,
+            state.clock,
+            is_limited=bool(state.rules),
+            settings_max=self._settings_max,
+        )
 
 
 class GroupSettings(Protocol):
@@ -318,9 +306,10 @@ def _jump(state: LimitsState, event: ClockJumped, record: Record) -> None:
         return
     now = event.after
     state.sessions = tuple((name, began_at) for name, began_at in state.sessions if began_at <= now)
-    marks = wrong_times(state.rules.values(), now, record.position)
+    marks = wrong_times([*state.rules.values(), state.protection], now, record.position)
     state.anomalies = (*state.anomalies, *marks)[-MARKS_MAX:]
     state.rules = {name: put_right(rule, state.sessions, state.clock) for name, rule in state.rules.items()}
+    state.protection = put_right(state.protection, state.sessions, state.clock)
 
 
 def _begin(state: LimitsState, name: str, began_at: int, record: Record) -> None:
@@ -331,6 +320,9 @@ def _begin(state: LimitsState, name: str, began_at: int, record: Record) -> None
     in_time = is_in_time(record, began_at)
     sessions = (*state.sessions[1 - SESSIONS_MAX :], (name, began_at))
     rules = {rule_id: _awaited(rule, sessions, state.clock, in_time=in_time) for rule_id, rule in state.rules.items()}
+    protection = state.protection
+    if protection.settings:
+        state.protection = _awaited(protection, sessions, state.clock, in_time=in_time)
     state.rules, state.sessions = rules, sessions
 
 
@@ -344,37 +336,3 @@ def _awaited(rule: RuleSettings, sessions: Begins, clock: LogClock, *, in_time: 
     if not newest.loosens or after.in_force_at is None or (known is not None and known <= after.in_force_at):
         return rule
     return replace(rule, settings=(*rule.settings[:-1], after))
-
-
-def _note_unjudged(state: LimitsState, event: LimitUnjudged, record: Record) -> None:
-    known = state.unjudged.get(event.rule_id)
-    # The first of several about one setting says since when; of any number of rules the newest are kept.
-    if known is not None and known.limit_position == event.limit_position:
-        return
-    others = [(rule_id, each) for rule_id, each in state.unjudged.items() if rule_id != event.rule_id]
-    fresh = RecordedUnjudged(
-        rule_id=event.rule_id,
-        why=event.why,
-        since=event.since,
-        limit_position=event.limit_position,
-        position=record.position,
-    )
-    state.unjudged = dict([*others[1 - RULES_MAX :], (event.rule_id, fresh)])
-
-
-def _breach(event: LimitBreached, record: Record) -> RecordedBreach:
-    return RecordedBreach(
-        account=record.account,
-        rule_id=event.rule_id,
-        figure=event.figure,
-        limit=event.limit,
-        severity=event.severity,
-        basis=event.basis,
-        currency=event.currency,
-        trading_day=event.trading_day,
-        reason=event.reason,
-        details=event.details,
-        occurred_at=record.occurred_at,
-        position=record.position,
-        id=record.id,
-    )

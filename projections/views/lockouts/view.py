@@ -137,11 +137,7 @@ class Lockouts:
                 for each in self._not_ended(account, state)
                 if (each.is_active(at_ns) if each.ended_at is None else at_ns < each.ended_at)
             ]
-        if symbol is not None and found:
-            contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
-            instrument = instrument_names(contracts, symbol)
-            found = [lockout for lockout in found if _applies(lockout.scope, instrument)]
-        return tuple(sorted(found, key=_set_order))
+        return tuple(sorted(applying_to(self._book, found, symbol), key=_set_order))
 
     def _not_ended(self, account: str, state: LockoutsState) -> list[Lockout]:
         """Return the lockouts that hold because the account was in use each time that it was reopened since."""
@@ -199,6 +195,15 @@ class Lockouts:
         """Return the last 1,000 events that had no effect, or only a part of the one they asked for, oldest first."""
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
         return () if state is None else state.anomalies
+
+
+def applying_to(book: BookReader, lockouts: list[Lockout], symbol: str | None) -> list[Lockout]:
+    """Return those of some lockouts that apply to a symbol, or a broker's name for one; all of them without one."""
+    if symbol is None or not lockouts:
+        return lockouts
+    contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
+    instrument = instrument_names(contracts, symbol)
+    return [lockout for lockout in lockouts if _applies(lockout.scope, instrument)]
 
 
 def _applies(scope: str, instrument: InstrumentNames) -> bool:
