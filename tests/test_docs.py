@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from gateways.cli import app
 from tests.documents import DOCUMENTS, INFLUXDB, ROOT, blocks, code_blocks, printed, run
@@ -67,6 +68,15 @@ def test_a_command_that_is_shown_is_accepted(place: str, words: list[str]) -> No
     command = group.commands[words[0]]
     with command.make_context(words[0], words[1:], resilient_parsing=False) as context:
         assert context.command is command, place
+
+
+def test_the_readme_begins_with_a_trial_that_prints_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = blocks(ROOT / "README.md")[0]
+    assert (first.language, first.text.split()[:2]) == ("sh", ["eventstore", "try"])
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ran = CliRunner().invoke(app, shlex.split(first.text)[1:])
+    assert (ran.exit_code, ran.stdout) == (0, first.output)
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, ROOT / "CHANGELOG.md"], ids=by_name)

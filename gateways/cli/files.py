@@ -10,13 +10,16 @@ from typing import Annotated
 
 import typer
 
-from eventstore import InvalidEvent
+from eventstore import InvalidEvent, SystemClock
+from eventstore.clock import NANOSECONDS
 from gateways.importers import FORMATS
 from gateways.presenting.output import Step
 from gateways.presenting.output import progress as bar
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="File to read; may be a .gz.")]
-Format = Annotated[str, typer.Option("--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}.")]
+FILE = typer.Argument(metavar="FILE", help="File to read; may be a .gz.")
+FORMAT = typer.Option("--format", metavar="NAME", help=f"One of {', '.join(FORMATS)}.")
+File = Annotated[Path, FILE]
+Format = Annotated[str, FORMAT]
 Account = Annotated[str | None, typer.Option("--account", metavar="NAME", help="Account of the file's rows.")]
 Maps = Annotated[
     list[str] | None,
@@ -52,14 +55,20 @@ def mapping_of(maps: list[str] | None) -> dict[str, str] | None:
 
 
 class Bars:
-    """One progress bar after the other: one for each phase, the first of which reads rows, whose total is unknown."""
+    """One progress bar after the other: one for each phase, the first of which reads rows, whose total is unknown.
 
-    def __init__(self, stack: contextlib.ExitStack) -> None:
-        self._stack = stack
+    They begin `after` so many seconds: what is faster needs none.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack, after: int) -> None:
+        self._stack, self._clock = stack, SystemClock()
+        self._begins = self._clock.monotonic_ns() + after * NANOSECONDS
         self._phase = ""
         self._step: Step = self._nothing
 
     def __call__(self, phase: str, done: int, total: int | None) -> None:
+        if self._clock.monotonic_ns() < self._begins:
+            return
         if phase != self._phase:
             self._phase = phase
             self._stack.close()
@@ -72,10 +81,10 @@ class Bars:
 
 
 @contextlib.contextmanager
-def bars() -> Iterator[Bars | None]:
-    """Yield what shows progress on a terminal; None on a pipe."""
+def bars(*, after: int = 0) -> Iterator[Bars | None]:
+    """Yield what shows progress on a terminal, `after` so many seconds; None on a pipe."""
     if not sys.stderr.isatty():
         yield None
         return
     with contextlib.ExitStack() as stack:
-        yield Bars(stack)
+        yield Bars(stack, after)

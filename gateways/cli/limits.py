@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from eventstore import EventStore, InvalidEvent
-from gateways.cli import names, options, stores
+from gateways.cli import names, options, published, stores
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery, open_account_query
 from gateways.presenting.documents import plain
@@ -46,9 +46,6 @@ Program = Annotated[
 New = Annotated[bool, typer.Option("--new", help="With --program: the account has no records in the log yet.")]
 Pending = Annotated[bool, typer.Option("--pending", help="Show changes that wait for the next session instead.")]
 
-_LIST = "?"
-_PROGRAM_COLUMNS = ("program", "firm", "dated", "~source")
-
 
 @options.command(url=True, zone=True, exact=True)
 def limits(
@@ -66,8 +63,8 @@ def limits(
 
     With --seed or --program, first set initial ones from a file.
     """
-    if program == _LIST:
-        _put_programs(common, rows)
+    if program == published.LIST:
+        published.put_programs(common, rows)
         return
     _check_options(seed, program, account, new=new)
     if seed is not None:
@@ -196,12 +193,3 @@ def _append(seeds: Seeds, origin: str, store: EventStore, actor: str | None) -> 
     note(f"{origin}: {added}")
     for account, stated in kept.items():
         note(f"{account}: {', '.join(stated)} had been set otherwise before, and stay as they were")
-
-
-def _put_programs(common: CommonOptions, rows: int) -> None:
-    found = [each for each in (programs.load(name).program for name in programs.names()) if each is not None]
-    if common.as_json:
-        put_json([plain(each) for each in found])
-    else:
-        cells = [(each.name, each.firm, each.dated.isoformat(), each.source) for each in found]
-        put_table("Programs", _PROGRAM_COLUMNS, cells, shown=rows)

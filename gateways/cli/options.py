@@ -107,16 +107,16 @@ class _Shared(NamedTuple):
 
 
 def command(
-    *, url: bool = False, read_only: bool = False, zone: bool = False, exact: bool = False
+    *, log: bool = True, url: bool = False, read_only: bool = False, zone: bool = False, exact: bool = False
 ) -> Callable[[Command], Command]:
-    """Make a function a command on a log: the shared options follow its own, and it gets them as CommonOptions.
+    """Make a function a command: the shared options follow its own, and it gets them as CommonOptions.
 
-    Every such command takes --data, --log and --json; `url`: its --data may be the URL of InfluxDB; the other
-    arguments add the option of their name.
+    Every such command takes --json and, unless it needs no `log`, --data and --log; `url`: its --data may be the URL of
+    InfluxDB; the other arguments add the option of their name.
     """
     choices = (
-        (True, _Shared("data", Data if url else LocalData, DATA)),
-        (True, _Shared("log", Log, LOG)),
+        (log, _Shared("data", Data if url else LocalData, DATA)),
+        (log, _Shared("log", Log, LOG)),
         (read_only, _Shared("read_only", ReadOnly, False)),  # noqa: FBT003 - the option's default
         (True, _Shared("as_json", Json, False)),  # noqa: FBT003 - the same
         (zone, _Shared("zone", Zone, None)),

@@ -28,6 +28,7 @@ FIELDS = (
 _SIDES = dict.fromkeys(("buy", "b", "bot", "bought", "long", "bid"), Side.BUY) | dict.fromkeys(
     ("sell", "s", "sld", "sold", "short", "ask"), Side.SELL
 )
+_MADE_ID = re.compile(r"row-[0-9a-f]{24}-\d+", re.ASCII)
 _NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 # Times since 1973 in a unit are above its bound, and times until 2200 in the next larger unit are below it.
 _UNITS = ((Decimal(10) ** 11, NANOSECONDS), (Decimal(10) ** 14, 1_000_000), (Decimal(10) ** 17, 1_000))
@@ -110,6 +111,11 @@ class FillsReader(TableReader):
         digest = hashlib.sha256(SEPARATOR.join(map(str, figures)).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         self._seen[digest] += 1
         return f"row-{digest}-{self._seen[digest]}"
+
+
+def is_made(trade_id: str) -> bool:
+    """Return whether a trade id was made from a row's figures, because the file has none."""
+    return _MADE_ID.fullmatch(trade_id) is not None
 
 
 def to_time(text: str) -> int:

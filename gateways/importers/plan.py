@@ -54,7 +54,7 @@ class FileOptions(TypedDict, total=False):
     progress: Progress | None
 
 
-class Plan:
+class FilePlan:
     """The whole file as validated events, `items`, in the order in which they are appended."""
 
     def __init__(self, reader: Reader[Any], *, keep_going: bool) -> None:
@@ -114,7 +114,7 @@ class Plan:
             self._ordered.append((latest, item))
 
 
-def read_plan(path: str | Path, format: str, **given: Unpack[FileOptions]) -> Plan:
+def read_plan(path: str | Path, format: str, **given: Unpack[FileOptions]) -> FilePlan:
     """Return a file's events; `format` is one of `FORMATS`.
 
     Raises BadRow for the first malformed row, InvalidEvent for a file or options that do not fit the format, OSError
@@ -137,7 +137,7 @@ def read_plan(path: str | Path, format: str, **given: Unpack[FileOptions]) -> Pl
         if given.get(name) is not None and name not in kind.takes:
             msg = f"format {format} does not take {name}: leave it out"
             raise InvalidEvent(msg)
-    plan = Plan(kind(Path(path), options), keep_going=given.get("keep_going", False))
+    plan = FilePlan(kind(Path(path), options), keep_going=given.get("keep_going", False))
     # Times are read from text, in the unit of their column: none is an int in a unit that may be mistaken.
     with derived_times():
         plan.read(given.get("progress"))

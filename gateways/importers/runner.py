@@ -14,7 +14,7 @@ from eventstore.trading import ContractDefined
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.definitions import define
-from gateways.importers.plan import FileOptions, Plan, Progress, read_plan
+from gateways.importers.plan import FileOptions, FilePlan, Progress, read_plan
 from gateways.presenting.documents import plain
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def import_file(store: EventStore, path: str | Path, format: str, **options: Unp
 
 
 class _Appending:
-    def __init__(self, store: EventStore, plan: Plan, progress: Progress | None) -> None:
+    def __init__(self, store: EventStore, plan: FilePlan, progress: Progress | None) -> None:
         self._store, self._plan, self._progress = store, plan, progress
         name = plan.reader.path.name.encode("utf-8", "replace").decode()
         self._note = f"import {plan.reader.format} {name}"

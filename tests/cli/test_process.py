@@ -37,7 +37,7 @@ COMMANDS = [
         "note",
         "pnl",
     ),
-    *("read", "restore", "sql", "state", "stats", "tail", "unlock", "verify"),
+    *("read", "restore", "sql", "state", "stats", "tail", "try", "unlock", "verify"),
 ]
 READING = [
     ("read",),

@@ -1,0 +1,236 @@
+"""The trial: a file's events in order of time, on a store in memory whose clock is at each one's, judged as live."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from eventstore import EventStore, InvalidEvent, ManualClock
+from eventstore.clock import GIVEN_MIN, NANOSECONDS, derived_times, format_time
+from eventstore.journals.memory import MemoryJournal
+from eventstore.streams import account_of
+from eventstore.trading import LockoutSet, OrderFilled, Protection, ProtectionMode, TradeExecuted, WouldLock
+from gateways.importers import read_plan
+from gateways.importers.definitions import define
+from gateways.trying.account import ANOTHER_DAY, OUTSIDE, AccountOnTrial
+from gateways.trying.findings import TrialReport
+from gateways.trying.rules import Rules
+from projections import Policies
+from projections import open as open_book
+from projections.rules import shipped_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from decimal import Decimal
+    from pathlib import Path
+    from types import TracebackType
+    from typing import Self
+
+    from typing_extensions import Unpack
+
+    from gateways.importers import FileOptions, FilePlan, PlannedEvent
+    from projections.seeds import Seeds
+
+    Progress = Callable[[str, int, int | None], None]
+
+TRYING = "trying"
+STEP = 100
+"""After how many events progress is reported."""
+ACCOUNTS_MAX = 100
+YEARS_MAX = 20
+_YEAR_NS = 366 * 86_400 * NANOSECONDS
+ACTOR = "eventstore try"
+# They act on missing prices, and keep what prices were used: a file has none but its own executions.
+_WITHOUT_QUOTES = {"unpriced", "unjudged", "evidence", "rates"}
+_LOCKS = (WouldLock, LockoutSet)
+
+
+def try_file(
+    path: str | Path, format: str, program: str, *, balance: Decimal | None = None, **options: Unpack[FileOptions]
+) -> TrialReport:
+    """Return what a program's limits would have done to the accounts of a file, which are set up by it.
+
+    `program` is a name of `projections.risk.programs`, or the path of a seed file of one's own; `balance` is the
+    starting balance for such a file without one. `format` and the options are those of `import_file`; `progress` is
+    also called while events are tried, with the phase TRYING. Nothing is written anywhere.
+
+    Each account is in shadow mode: it trades on after what would have locked it, as it did. The store's clock is at
+    each event's time, and passes through each trading day's open, close and reset. An open position is valued at the
+    newest execution of its contract, as long as that is fresh.
+
+    Raises what `read_plan` raises; InvalidEvent for a program that does not exist, or does not say what is needed, and
+    for a file without executions.
+    """
+    rules = Rules(program)
+    plan = read_plan(path, format, **options)
+    executions = [item for item in plan.items if isinstance(item.event, OrderFilled | TradeExecuted)]
+    accounts = sorted({account_of(item.stream) for item in executions})
+    _check(plan, executions, accounts)
+    traded = {item.event.symbol for item in executions if isinstance(item.event, OrderFilled | TradeExecuted)}
+    currencies = sorted({str(plan.reader.contracts[symbol].currency) for symbol in traded})
+    found = rules.seeds_of(accounts, balance, currencies)
+    with derived_times(), _Trial(plan, found) as trial:
+        trial.run(options.get("progress"))
+        return TrialReport(
+            file=plan.reader.file,
+            format=plan.reader.format,
+            program=program,
+            published=rules.published,
+            rows=plan.rows,
+            executions=len(executions),
+            accounts=tuple(each.found() for each in trial.accounts.values()),
+            notes=tuple(trial.notes()),
+            left_out=tuple(plan.left_out),
+        )
+
+
+def _check(plan: FilePlan, executions: Sequence[PlannedEvent], accounts: Sequence[str]) -> None:
+    """Raise InvalidEvent for a file that cannot be tried."""
+    file = plan.reader.file
+    if not executions:
+        left_out = f", {len(plan.left_out):,} of them left out" if plan.left_out else ""
+        msg = f"{file} has no executions: {plan.rows:,} rows as {plan.reader.format}{left_out}. There is nothing to try"
+        raise InvalidEvent(msg)
+    if len(accounts) > ACCOUNTS_MAX:
+        msg = f"{file} has {len(accounts):,} accounts, {ACCOUNTS_MAX} are tried at once: split it"
+        raise InvalidEvent(msg)
+    by_time = sorted(plan.items, key=lambda item: item.occurred_at)
+    first, last = by_time[0], by_time[-1]
+    if first.occurred_at < GIVEN_MIN or last.occurred_at - first.occurred_at > YEARS_MAX * _YEAR_NS:
+        msg = (
+            f"{file} has times from {format_time(first.occurred_at)} (line {first.line}) to "
+            f"{format_time(last.occurred_at)} (line {last.line}): what is tried lies within {YEARS_MAX} years after "
+            "1990. Correct them, or split the file"
+        )
+        raise InvalidEvent(msg)
+
+
+class _Trial:
+    """A book on a store in memory, its clock, and the accounts that are tried on it."""
+
+    def __init__(self, plan: FilePlan, seeds: Seeds) -> None:
+        self._plan, self._seeds = plan, seeds
+        begins = plan.items[0].occurred_at
+        days = {account: calendar.day_at(begins) for account, calendar in seeds.calendars.items()}
+        # From the beginning of its first trading day an account is there.
+        self._clock = ManualClock(min(day.began_at for day in days.values()))
+        self._store = EventStore(MemoryJournal(log="try", clock=self._clock), clock=self._clock)
+        self._book = open_book(self._store, snapshots=False, calendars=seeds.calendars)
+        self._policies = Policies(self._book, [rule for rule in shipped_rules() if rule.name not in _WITHOUT_QUOTES])
+        self._seen = 0
+        self.accounts = {
+            account: AccountOnTrial(self._book, account, seeds.accounts[account], calendar, self._clock.now_ns())
+            for account, calendar in seeds.calendars.items()
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(self._store.close)
+            stack.callback(self._book.close)
+            if self._policies.ready and kind is None:
+                # A policy that failed has judged nothing since.
+                stack.callback(self._policies.stop)
+
+    def run(self, progress: Progress | None) -> None:
+        """Play the whole file, up to the end of the last trading day."""
+        self._begin()
+        items = self._plan.items
+        for number, item in enumerate(items):
+            if progress is not None and number % STEP == 0:
+                progress(TRYING, number, len(items))
+            self._pass_to(max(item.occurred_at, self._clock.now_ns()))
+            self._append(item)
+        self._pass_to(max(account.day.resets_at for account in self.accounts.values()))
+        if progress is not None:
+            progress(TRYING, len(items), len(items))
+
+    def _begin(self) -> None:
+        for account in self.accounts:
+            mode = ProtectionMode(mode=Protection.SHADOW, reason="tried on a file")
+            self._book.append(f"account/{account}/-", mode, actor=ACTOR)
+        self._seeds.apply(self._book, ACTOR)
+        define(self._store, self._plan.reader.contracts, self._clock.now_ns(), "")
+        self._book.refresh()
+        self._policies.start(ticking=False)
+        self._policies.tick()
+        self._collect()
+
+    # Time
+
+    def _pass_to(self, until: int) -> None:
+        """Let time pass up to an instant, with a stop wherever something begins or ends."""
+        while (due := min(self._dues(), default=until)) <= until:
+            self._stop_at(due)
+        self._wait(until)
+
+    def _dues(self) -> list[int]:
+        """Return when trading days open, close and are reset, and when lockouts and timers end, after now."""
+        now, found = self._clock.now_ns(), []
+        for account in self.accounts.values():
+            day = account.day
+            found += [at for at in (day.opens_at, day.flat_by, day.resets_at) if at is not None]
+            found += [
+                each.ends_at for each in self._book.lockouts.active(account.account, now) if each.ends_at is not None
+            ]
+            found += [each.expires_at for each in self._book.timers.of(account.account, now)]
+        return [at for at in found if at > now]
+
+    def _stop_at(self, instant: int) -> None:
+        ending = [account for account in self.accounts.values() if account.day.resets_at == instant]
+        if ending:
+            self._wait(instant - 1)
+            for account in ending:
+                account.see(instant - 1)
+        self._wait(instant)
+        self._policies.tick()
+        for account in ending:
+            account.begin_day(instant)
+        self._collect()
+
+    def _wait(self, instant: int) -> None:
+        passed = instant - self._clock.now_ns()
+        if passed > 0:
+            self._clock.advance(passed)
+            for account in self.accounts.values():
+                account.wait(instant, passed)
+
+    # Events
+
+    def _append(self, item: PlannedEvent) -> None:
+        [record] = self._book.append(item.stream, item.event, key=item.key, occurred_at=item.occurred_at)
+        account = self.accounts.get(record.account)
+        if account is not None and isinstance(item.event, OrderFilled | TradeExecuted):
+            account.execute(item, record, self._clock.now_ns())
+        self._collect()
+
+    def _collect(self) -> None:
+        """Hand on what would have locked since the last look."""
+        head = self._store.head()
+        for record in self._store.read(after=self._seen, types=_LOCKS):
+            account = self.accounts.get(record.account)
+            if account is not None:
+                account.lock(record, record.event, self._clock.now_ns())
+        self._seen = head
+
+    # What is left open
+
+    def notes(self) -> list[str]:
+        """Return what the file and the program leave open."""
+        return [*self._hours_notes()]
+
+    def _hours_notes(self) -> list[str]:
+        found = []
+        for account in self.accounts.values():
+            for what in (OUTSIDE, ANOTHER_DAY):
+                lines = account.doubtful.get(what, ())
+                if lines:
+                    found.append(
+                        f"{account.account}: {len(lines):,} executions {what} ({account.calendar.zone}), the first on "
+                        f"line {lines[0]}: check the zone of the file's times"
+                    )
+        return found

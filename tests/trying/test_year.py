@@ -1,0 +1,132 @@
+"""A year of executions: tried, imported day by day with policies running, and computed plainly, it is the same."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gateways.trying import AccountTried, try_file
+from projections.risk import programs
+from tests.proving import rounds
+from tests.reference.daily_results import Fill, results
+from tests.trying import years
+from tests.trying.importing_daily import ACCOUNT, SECOND, DailyImport, Locks
+
+pytestmark = pytest.mark.untraced
+DAYS = 250
+SECONDS_MAX = 60
+
+
+def ns(fill: Fill) -> int:
+    return int(fill.at.timestamp()) * SECOND
+
+
+def locks_of(account: AccountTried) -> Locks:
+    return {(day.trading_day, lock.rule_id, lock.scope, lock.reason) for day in account.days for lock in day.locks}
+
+
+def tried(path: Path, program: str | Path) -> AccountTried:
+    [account] = try_file(path, "fills", str(program), account=ACCOUNT).accounts
+    return account
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    path = tmp_path / "own.toml"
+    path.write_text(years.PROGRAM, "utf-8")
+    return path
+
+
+def check_plainly(account: AccountTried, days: list[list[Fill]]) -> None:
+    """Compare days, balance and lockouts with what the reference computes of the same fills."""
+    expected = results(
+        [fill for day in days for fill in day],
+        years.START,
+        years.POINT,
+        daily_loss=years.DAILY_LOSS,
+        drawdown=years.DRAWDOWN,
+    )
+    assert {day.trading_day: (Fraction(day.realized), Fraction(day.fees)) for day in account.days} == {
+        name: (day.realized, day.fees) for name, day in expected.days.items()
+    }
+    assert Fraction(account.days[-1].balance) == expected.balance
+    found = {
+        (day.trading_day, lock.rule_id, Fraction(lock.figure or Decimal(0)))
+        for day in account.days
+        for lock in day.locks
+    }
+    assert found == expected.locks
+
+
+def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path: Path, program: Path) -> None:
+    proving = os.environ.get("PROVE") == "1"
+    for seed in rounds("a year of executions", test=1, prove=6):
+        chance = random.Random(seed)
+        days = years.year(chance, DAYS, per_day=chance.choice((4, 15, 40)) if proving else 3)
+        account = tried(years.write(tmp_path / "year.csv", days), program)
+        check_plainly(account, days)
+        imported = DailyImport(tmp_path, program, ns(days[0][0]))
+        for fills in days:
+            evening = fills[-1].at.replace(hour=16, minute=30, second=0)
+            imported.take(fills, int(evening.timestamp()) * SECOND)
+        locks = locks_of(account)
+        assert imported.close() == locks
+        # It is no year in which nothing happened.
+        assert len(locks) > 10
+        assert seed or {rule for _, rule, _, _ in locks} == {"daily-loss", "trailing-drawdown"}
+
+
+@pytest.mark.parametrize(("name", "move"), [("topstep-combine-50k", 100), ("breakout-2-step-100k", 300)])
+def test_limits_on_equity_are_the_same_where_each_execution_is_imported_as_it_happens(
+    tmp_path: Path, name: str, move: int
+) -> None:
+    """The price of an execution is fresh only then."""
+    locked = 0
+    for seed in rounds(f"executions as they happen under {name}", test=2, prove=20):
+        days = years.year(random.Random(seed), 6, per_day=6, move=move)
+        account = tried(years.write(tmp_path / "days.csv", days), name)
+        imported = DailyImport(tmp_path, programs.path(name), ns(days[0][0]))
+        for fill in (fill for day in days for fill in day):
+            imported.take([fill], ns(fill))
+        assert imported.close() == locks_of(account)
+        locked += len(account.locks)
+    assert locked
+
+
+def test_they_are_the_same_on_disk(tmp_path: Path) -> None:
+    days = years.year(random.Random(0), 3, per_day=4, move=200)
+    account = tried(years.write(tmp_path / "days.csv", days), "topstep-combine-50k")
+    imported = DailyImport(tmp_path, programs.path("topstep-combine-50k"), ns(days[0][0]), on_disk=True)
+    for fill in (fill for day in days for fill in day):
+        imported.take([fill], ns(fill))
+    assert imported.close() == locks_of(account) != set()
+
+
+def test_a_year_of_ten_thousand_executions_is_tried_within_a_minute(tmp_path: Path) -> None:
+    """By the time that this process computes, as others may share the machine; under PROVE alone, it is long."""
+    for seed in rounds("a long year", test=0, prove=1):
+        days = years.year(random.Random(seed), DAYS, per_day=40)
+        path = years.write(tmp_path / "year.csv", days)
+        began = time.process_time()
+        account = tried(path, "alpha-one-100k")
+        assert time.process_time() - began < SECONDS_MAX
+        assert sum(day.executions for day in account.days) == sum(map(len, days)) > 9_000
+
+
+def test_a_year_of_the_generator_has_positions_over_night_and_over_the_weekend() -> None:
+    days = years.year(random.Random(0), DAYS, per_day=4)
+    held = overnight = weekend = 0
+    for day, following in pairwise(days):
+        held += sum(fill.quantity for fill in day)
+        overnight += held != 0
+        weekend += held != 0 and following[0].at - day[-1].at > timedelta(days=2)
+    assert overnight > 20
+    assert weekend > 3
