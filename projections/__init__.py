@@ -6,6 +6,7 @@ from projections.changes import Change, Changes, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
 from projections.cuts.troubles import SnapshotWarning
 from projections.decimals import FIXED
+from projections.enforcer import Enforcer, Task
 from projections.opening import open
 from projections.parallel import ParallelWarning
 from projections.recovery import Recovery
@@ -28,6 +29,7 @@ __all__ = [
     "Changes",
     "CutPolicy",
     "Decision",
+    "Enforcer",
     "Lag",
     "ParallelWarning",
     "PartitionParked",
@@ -38,6 +40,7 @@ __all__ = [
     "SnapshotDifference",
     "SnapshotWarning",
     "Snapshots",
+    "Task",
     "TierSettings",
     "TradingDay",
     "Trigger",

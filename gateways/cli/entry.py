@@ -18,6 +18,7 @@ from gateways.cli import (
     demo,
     diff,
     doctor,
+    enforce,
     export,
     import_,
     limits,
@@ -94,6 +95,7 @@ app.command(rich_help_panel=_QUERY)(note.note)
 app.command(rich_help_panel=_LOCKOUTS)(lock.lock)
 app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
+app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)

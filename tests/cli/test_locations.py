@@ -51,6 +51,7 @@ def test_a_url_is_not_a_directory(
         ("mark", "close"),
         ("lock", "A"),
         ("unlock", "A"),
+        ("enforce", "json:dumps"),
         ("limits", "--seed", "risk.toml"),
         ("backup", "copy"),
         ("doctor",),
@@ -77,7 +78,8 @@ def test_what_needs_a_directory_asks_for_one_in_place_of_influxs_address(
 
 
 def test_help_offers_a_url_only_where_one_can_be_read(run: Run) -> None:
-    for command in ("append", "import", "mark", "lock", "unlock", "backup", "doctor", "mirror", "adopt", "restore"):
+    appending = ("append", "import", "mark", "lock", "unlock", "enforce")
+    for command in (*appending, "backup", "doctor", "mirror", "adopt", "restore"):
         help_text = " ".join(run(command, "--help").out.split())
         assert "not a URL" in help_text, command
     for command in ("read", "tail", "state", "as-of", "diff", "pnl", "limits", "verify", "stats"):

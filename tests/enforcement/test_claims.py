@@ -25,17 +25,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(START)
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[EventStore]:
-    with store_in_memory(clock) as opened:
-        yield opened
-
-
-@pytest.fixture
 def book(store: EventStore) -> Iterator[Book]:
     with projections.open(store) as opened:
         yield opened

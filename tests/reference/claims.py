@@ -79,7 +79,7 @@ class Claims:
         process = self.processes[who]
         if not process.is_claimant:
             return False
-        # Whoever sees once that it is not the newest any more has lost it for good.
+        # A process that sees once that it is not the newest any more has lost it for good.
         process.is_claimant = not self.answered and len(self.written) - 1 in process.own
         return process.is_claimant
 
