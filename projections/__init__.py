@@ -1,6 +1,7 @@
 """What the log means: views, the book that they make up, snapshots of it, and any past state."""
 
 from projections import reconciliation, risk, rules, seeds
+from projections.adoption import adopt_account
 from projections.book import Book
 from projections.changes import Change, Changes, diff
 from projections.comparison import SnapshotComparison, SnapshotDifference, compare_snapshots
@@ -46,6 +47,7 @@ __all__ = [
     "Trigger",
     "View",
     "Worker",
+    "adopt_account",
     "as_of",
     "compare_snapshots",
     "diff",

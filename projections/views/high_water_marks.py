@@ -101,6 +101,7 @@ class HighWaterMarksState(msgspec.Struct):
     own: str | None = None
     payout: str = MOVES_FLOOR
     closes: tuple[AtClose, ...] = ()
+    opening: bytes = b""
 
 
 class HighWaterMarksView(View[HighWaterMarksState]):
@@ -108,14 +109,15 @@ class HighWaterMarksView(View[HighWaterMarksState]):
 
     It is made when the closing is recorded, possibly long after it, with the quotes of that time: it does not say how
     high the equity was. Cash that comes from outside moves the highs that are recorded before it; a day's are results.
-    A correction of the high water leaves none above it, and the wrong mark no longer counts in its day.
+    A correction of the high water leaves none above it, and the wrong mark no longer counts in its day. One that the
+    account's opening caused says what the account was before this log: it is its high on every basis.
     A reopening forgets all. Marks in another currency than the account's do not count; nor does a close, once the clock
     is set back before it.
     """
 
     # Its name in snapshots and on the book.
     name: ClassVar[str] = "bests"
-    revision: ClassVar[int] = 6
+    revision: ClassVar[int] = 7
     types: ClassVar[tuple[type[Event], ...] | None] = (
         EquityMarked,
         EquityCorrected,
@@ -145,7 +147,7 @@ class HighWaterMarksView(View[HighWaterMarksState]):
             case ClockJumped():
                 _jump(state, event)
             case AccountOpened() | AccountReopened():
-                _open(state, event)
+                _open(state, event, record)
             case AccountConfigured():
                 state.payout = event.payout or state.payout
             case _:
@@ -288,11 +290,12 @@ def _mark(state: HighWaterMarksState, event: EquityMarked, record: Record) -> No
     _set_day(state, name, (*marks, fresh)[-DAY_MARKS_MAX:])
 
 
-def _open(state: HighWaterMarksState, event: AccountOpened | AccountReopened) -> None:
+def _open(state: HighWaterMarksState, event: AccountOpened | AccountReopened, record: Record) -> None:
     if isinstance(event, AccountOpened):
         # The first one states it: reported again, it changes nothing.
-        state.own = state.own or event.currency
+        state.own, state.opening = state.own or event.currency, state.opening or record.id
         return
+    state.opening = record.id
     state.own = event.currency or state.own
     # What is marked for a closing of the old life says nothing about the new one.
     state.highs, state.days, state.day_marks = HighMarks(), {}, {}
@@ -317,7 +320,10 @@ def _jump(state: HighWaterMarksState, event: ClockJumped) -> None:
 
 
 def _correct(state: HighWaterMarksState, event: EquityCorrected, record: Record) -> None:
-    if event.high_water is not None:
+    if event.high_water is not None and state.opening and record.causation_id == state.opening:
+        stated = (MovedMark(event.high_water, (), record.id),)
+        state.highs, state.closes = HighMarks(stated, stated, stated), ()
+    elif event.high_water is not None:
         held, most = state.highs, event.high_water
         state.highs = HighMarks(
             lowered(held.balance, most, record.id),
