@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 PREFIX = "EVENTSTORE_INFLUX_"
 FILE = "eventstore.toml"
 TABLE = "influx"
+SETTINGS = (TABLE, "alerts", "heartbeat")
+"""What the file may have at its top."""
 
 
 class InfluxSettings(msgspec.Struct, frozen=True):
@@ -129,17 +131,21 @@ class InfluxSettings(msgspec.Struct, frozen=True):
         return [("bucket", self.bucket), ("org", self.org), ("at", self.address)]
 
 
-def _of_file(path: Path) -> dict[str, object]:
+def document(path: Path) -> dict[str, Any]:
+    """Return what a TOML file of settings has, nothing if there is none; raise InvalidEvent if it cannot be read."""
     import tomllib
 
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
         msg = f"{path} cannot be read: {e}"
         raise InvalidEvent(msg) from e
-    table = document.get(TABLE, {})
+
+
+def _of_file(path: Path) -> dict[str, object]:
+    table = document(path).get(TABLE, {})
     if not isinstance(table, dict):
         msg = f"{path}: {TABLE} is a table: write [{TABLE}] and its members below"
         raise InvalidEvent(msg)

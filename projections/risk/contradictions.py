@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from projections.book import Book
     from projections.risk.account_figures import AccountFigures
-    from projections.risk.contexts import CheckContext
+    from projections.risk.contexts import AccountContext
     from projections.risk.holdings import OpenOrder
     from projections.views.executions.state import ExecutionsState
     from projections.views.reported_balances import BalanceReport
@@ -29,7 +29,7 @@ _TOLERANCE, _SHARE = Decimal(1), Decimal("0.001")
 _KNOWN = Status.KNOWN
 
 
-def contradictions(context: CheckContext) -> Iterator[str]:
+def contradictions(context: AccountContext) -> Iterator[str]:
     """Yield a sentence for each report that contradicts the records, with what ends that."""
     for each in context.cache.contradictions:
         yield _of_position(each) if isinstance(each, OpenPosition) else _of_order(context, each)
@@ -46,7 +46,7 @@ def _of_position(position: OpenPosition) -> str:
     )
 
 
-def _of_order(context: CheckContext, order: OpenOrder) -> str:
+def _of_order(context: AccountContext, order: OpenOrder) -> str:
     known = context.book.orders.get(context.account, order.order_id)
     if known is not None and known.unexplained:
         filled = known.cumulative + known.unexplained
@@ -61,7 +61,7 @@ def _of_order(context: CheckContext, order: OpenOrder) -> str:
     )
 
 
-def _of_balance(context: CheckContext, currency: str | None, report: BalanceReport) -> str | None:
+def _of_balance(context: AccountContext, currency: str | None, report: BalanceReport) -> str | None:
     """Return the sentence of a balance that differs; one reported before the last change is not compared."""
     changed = _last_change(context)
     if changed > report.position:
@@ -110,7 +110,7 @@ STALE_NS = 2 * GRACE_NS
 """How old a report of the equity may be, while positions are open, to be compared with the equity at newest prices."""
 
 
-def _last_change(context: CheckContext) -> int:
+def _last_change(context: AccountContext) -> int:
     """Return the log position of the newest trade, or cash, of the account."""
     state: ExecutionsState | None = context.book.state(EXECUTIONS, context.account)
     newest = () if state is None else next(reversed(state.recent.newer.values()), ())

@@ -80,7 +80,7 @@ class UnpricedPositions(LeasedPolicy):
         if asked is None or not asked <= now < asked + WANTED_EVERY_NS:
             self._asked[account] = now
             yield _wanted(account, standings, now)
-        began_at = _trading_since(book, account, now)
+        began_at = trading_since(book, account, now)
         # Only trading hours count.
         since = self._since[account] = now if began_at is None else max(since, began_at)
         if began_at is not None and now - since >= book.accounts.configuration(account).unpriced_after:
@@ -152,7 +152,7 @@ def _locked(book: Book, account: str, standings: Mapping[str, Standing], since: 
     yield Decision(tuple(events), obsolete_if=is_locked, key=f"{account}/{since}/{day}")
 
 
-def _trading_since(book: Book, account: str, now: int) -> int | None:
+def trading_since(book: Book, account: str, now: int) -> int | None:
     """Return when the trading hours began that an instant lies in, None outside them; without any session long ago.
 
     They last from a session's open to its close.
