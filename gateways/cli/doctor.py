@@ -24,6 +24,9 @@ from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MA
 from eventstore.journals.sqlite.wal import WriteAheadLog, write_ahead_log
 from eventstore.store import journal_path
 from eventstore.watermarks import Watermarks
+from gateways.alerting.diagnosis import Diagnosis, diagnosis
+from gateways.alerting.settings import FREE_LOW
+from gateways.alerting.wellness import FREE_LEAST
 from gateways.cli import options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -42,7 +45,6 @@ from projections.risk.policies.liveness import enforcement_notes
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
 TAIL = 10_000
-FREE_LOW, FREE_LEAST = 1_000_000_000, 50_000_000
 # Older versions can lose a commit while another connection checkpoints.
 SQLITE_LEAST = (3, 51, 3)
 MEMORY_FILE_SYSTEMS = frozenset({"ramfs", "tmpfs"})
@@ -242,6 +244,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
             for each in found
         ]
         groups = () if parked else book.groups.problems()
+        alerting = diagnosis(book, store)
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -259,6 +262,15 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
     yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
     if len(unjudged) > LINES_SHOWN:
         yield Check("limits", WARNING, f"and {len(unjudged) - LINES_SHOWN:,} more that are not judged")
+    yield from _alert_checks(alerting)
+
+
+def _alert_checks(found: Diagnosis) -> Iterator[Check]:
+    """Check that alerts can be sent, if any are set."""
+    yield from [Check("alerts", WRONG, each) for each in found.wrong[:LINES_SHOWN]]
+    yield from [Check("alerts", WARNING, each) for each in found.attention[:LINES_SHOWN]]
+    if found.summary and not found.wrong:
+        yield Check("alerts", OK, found.summary)
 
 
 def _policy_checks(book: Book, accounts: Iterable[str]) -> Iterator[Check]:

@@ -10,6 +10,7 @@ import typer
 from eventstore.extras import DISTRIBUTION
 from gateways.cli import (
     adopt,
+    alerts,
     append,
     archive,
     as_of,
@@ -96,6 +97,7 @@ app.command(rich_help_panel=_LOCKOUTS)(lock.lock)
 app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
 app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
+app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,7 @@ import typer
 
 from eventstore import CorruptJournal, EventReader, UnsupportedFormat, Verification
 from eventstore.proofs import merkle
+from gateways.alerting.verdicts import announce
 from gateways.cli import options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
@@ -63,6 +65,13 @@ def verify(common: CommonOptions, *, after: After = 0, root: Root = None, size: 
         if found.ok and root is not None:
             when = "now" if size is None else f"at size {size:,}, and the log continues it"
             put(f"the log had root {root.lower()} {when}")
+    _conclude(common, found, is_whole=not after)
+
+
+def _conclude(common: CommonOptions, found: Verification, *, is_whole: bool) -> None:
+    """Alert the receivers of eventstore.toml about a bad log, or about a whole one that is good again; end."""
+    if not common.url and (is_whole or not found.ok):
+        announce(common.data, common.log, found, Path(), report=note)
     if not found.ok:
         end_with_problem()
 

@@ -20,6 +20,7 @@ from tests.cli.command import Run, plain_environment
 COMMANDS = [
     *(
         "adopt",
+        "alerts",
         "append",
         "archive",
         "as-of",

@@ -1,0 +1,58 @@
+"""Reads back what was appended since the last look, and compares it with its digests."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from eventstore import CorruptJournal
+from eventstore.clock import NANOSECONDS
+from eventstore.record import Digester
+
+if TYPE_CHECKING:
+    from eventstore import EventStore
+
+EVERY_NS = 60 * NANOSECONDS
+RECORDS_MAX = 10_000
+
+
+class TailCheck:
+    """Checks the newest records once a minute, at most 10,000 of them; `verify` checks all."""
+
+    def __init__(self, store: EventStore) -> None:
+        self.fault: CorruptJournal | None = None
+        self._store = store
+        self._lock = threading.Lock()
+        self._checked_at: int | None = None
+        self._position = 0
+        self._digester = Digester(store.log_id)
+
+    def update(self) -> None:
+        """Check what is due; the first fault stays, because nothing here can show that it is gone."""
+        with self._lock:
+            now = self._store.clock.monotonic_ns()
+            if self.fault is not None or (self._checked_at is not None and now - self._checked_at < EVERY_NS):
+                return
+            self._checked_at = now
+            try:
+                self._check()
+            except CorruptJournal as e:
+                self.fault = e
+
+    def note(self, fault: CorruptJournal) -> None:
+        """Keep what was found elsewhere."""
+        self.fault = self.fault or fault
+
+    def _check(self) -> None:
+        head = self._store.head()
+        position = max(self._position, head - RECORDS_MAX)
+        for record in self._store.read(after=position, until=head):
+            position += 1
+            if record.position != position:
+                raise CorruptJournal(position, "the record is missing")
+            if not self._digester.is_sound(record):
+                reason = "the record does not have its digest: it was changed after it was written"
+                raise CorruptJournal(position, reason)
+        if position < head:
+            raise CorruptJournal(position + 1, "the record is missing")
+        self._position = head
