@@ -28,6 +28,7 @@ from gateways.cli import (
     mirror,
     note,
     pnl,
+    policies,
     read,
     restore,
     sql,
@@ -98,6 +99,7 @@ app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
 app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
+app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)

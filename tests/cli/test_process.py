@@ -38,6 +38,7 @@ COMMANDS = [
         "mirror",
         "note",
         "pnl",
+        "policies",
     ),
     *("read", "restore", "sql", "state", "stats", "tail", "try", "unlock", "verify"),
 ]
@@ -62,6 +63,7 @@ READING = [
     ("export", "--csv", "copy"),
     ("stats",),
     ("doctor",),
+    ("policies",),
 ]
 
 
