@@ -1,5 +1,7 @@
 """A book with threads: readers take no lock and see complete values, writers read their own writes."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,3 +97,48 @@ def test_a_book_is_at_a_position_once_every_view_has_folded_it(store: EventStore
     book.refresh()
     assert len(view.seen) == book.position == 6
     assert all(position < folded for position, folded in view.seen)
+
+
+FIRST_USES = """
+import threading
+from decimal import Decimal
+
+import msgspec
+
+from projections.views.limits.parameters import Parameters, converted
+
+begun, others = threading.Event(), []
+
+
+def slow():
+    # Looked up when msgspec has begun with the class that has such a part: it waits for what meets that class now.
+    if not begun.is_set():
+        begun.set()
+        others[0].join(0.5)
+    return Decimal
+
+
+class Part(msgspec.Struct):
+    size: "slow()"
+
+
+class Parted(Parameters, frozen=True):
+    parts: "tuple[Part, ...]"
+    limit: Decimal
+
+
+def use():
+    begun.wait()
+    converted(Parted, {"parts": [], "limit": "5"})
+
+
+others.append(threading.Thread(target=use))
+others[0].start()
+print(converted(Parted, {"parts": [{"size": "3"}], "limit": "5"}).parts)
+others[0].join()
+"""
+
+
+def test_two_threads_that_are_the_first_to_read_a_limit_of_a_kind_both_read_it() -> None:
+    done = subprocess.run([sys.executable, "-c", FIRST_USES], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "(Part(size=Decimal('3')),)\n", "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import threading
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -167,6 +168,11 @@ def is_readable(kind: type[Parameters], parameters: Mapping[str, Any]) -> bool:
 
 def converted(kind: type[P], parameters: Mapping[str, Any]) -> P:
     """Return a kind's parameters; raise ValueError where they cannot be read."""
+    if kind not in _prepared:
+        # msgspec completes what it knows of a class in its first use: meeting it incomplete, a thread ends the process.
+        with _preparing:
+            msgspec.json.Decoder(kind)
+            _prepared.add(kind)
     # Not strict: events have decimals as text, and a limit set by hand may have a number as text too.
     found = msgspec.convert(parameters, kind, strict=False)
     if not _is_finite(msgspec.structs.astuple(found)):
@@ -233,4 +239,6 @@ def _is_finite(value: Any) -> bool:  # noqa: ANN401 - any parameter
 
 
 _kinds: dict[str, type[Parameters]] = {}
+_prepared: set[type[Parameters]] = set()
+_preparing = threading.Lock()
 _parsed: dict[tuple[str, int], tuple[dict[str, Any], Parameters]] = {}
