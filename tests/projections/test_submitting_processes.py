@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import random
 import threading
 from decimal import Decimal
@@ -25,9 +25,9 @@ from eventstore.trading import (
 )
 from projections import Book, risk
 from tests.proving import rounds
+from tests.together import run_together
 
-SPAWN = multiprocessing.get_context("spawn")
-PROCESSES, THREADS = 4, 2
+THREADS = 2
 RACES = 40
 MAXIMUM = Decimal(5)
 WAIT_SECONDS = 60.0
@@ -43,10 +43,7 @@ def test_no_race_of_processes_exceeds_the_maximum(tmp_path: Path) -> None:
 def race(directory: Path, seed: int) -> None:
     with eventstore.open(directory) as store:
         prepare(store)
-    with SPAWN.Manager() as manager, SPAWN.Pool(PROCESSES) as pool:
-        barrier = manager.Barrier(PROCESSES)
-        jobs = [(directory, seed, number, barrier) for number in range(PROCESSES)]
-        answers = pool.starmap(submit_all, jobs, chunksize=1)
+    answers = run_together(functools.partial(submit_all, seed=seed), directory)
     passed = {order_id for answer in answers for order_id in answer}
     with eventstore.open(directory) as store:
         assert recorded(store) == passed
@@ -62,7 +59,7 @@ def prepare(store: EventStore) -> None:
     store.append("limits/A/maximum-position", limit, actor="risk@desk")
 
 
-def submit_all(directory: Path, seed: int, number: int, barrier: Any) -> list[str]:  # noqa: ANN401 - its class is private
+def submit_all(directory: Path, number: int, barrier: Any, *, seed: int) -> list[str]:  # noqa: ANN401 - its class is private
     """Race with the other processes, in two threads that share a book; return the orders that passed."""
     passed: list[str] = []
     with eventstore.open(directory) as store, projections.open(store) as book:

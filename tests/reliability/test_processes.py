@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import subprocess
 import threading
 from collections.abc import Callable
@@ -24,9 +23,8 @@ from tests.reliability.checking import (
     read_acks,
     submitted,
 )
+from tests.together import PROCESSES, run_together
 
-SPAWN = multiprocessing.get_context("spawn")
-PROCESSES = 4
 INCREMENTS = 60
 KEYS = 200
 REPORTS = 200
@@ -59,7 +57,7 @@ def test_processes_append_side_by_side(tmp_path: Path) -> None:
 
 
 def test_a_process_finds_its_own_records_in_its_own_order(tmp_path: Path) -> None:
-    answers = run_together(tmp_path, append_one_by_one)
+    answers = on_one_log(tmp_path, append_one_by_one)
     with eventstore.open(tmp_path / "data") as store:
         records = check(store, [ack for acks in answers for ack in acks])
     assert len(records) == PROCESSES * INCREMENTS
@@ -78,7 +76,7 @@ def append_one_by_one(directory: Path, number: int, barrier: Any) -> list[Ack]: 
 
 
 def test_no_increment_is_lost_where_each_expects_the_version_it_read(tmp_path: Path) -> None:
-    conflicts = run_together(tmp_path, increment)
+    conflicts = on_one_log(tmp_path, increment)
     with eventstore.open(tmp_path / "data") as store:
         records = check(store)
         assert store.version("order/ACC1/counter") == PROCESSES * INCREMENTS
@@ -101,7 +99,7 @@ def increment(directory: Path, number: int, barrier: Any) -> int:  # noqa: ANN40
 
 
 def test_the_same_facts_from_several_processes_are_recorded_once(tmp_path: Path) -> None:
-    answers = run_together(tmp_path, append_keyed)
+    answers = on_one_log(tmp_path, append_keyed)
     assert all(answer == answers[0] for answer in answers), "two processes received two records for one fact"
     with eventstore.open(tmp_path / "data") as store:
         records = check(store, answers[0].values())
@@ -116,7 +114,7 @@ def append_keyed(directory: Path, number: int, barrier: Any) -> dict[str, Ack]: 
 
 
 def test_the_same_reports_from_several_processes_are_recorded_once(tmp_path: Path) -> None:
-    answers = run_together(tmp_path, append_reports)
+    answers = on_one_log(tmp_path, append_reports)
     assert all(answer == answers[0] for answer in answers), "two processes received two records for one report"
     with eventstore.open(tmp_path / "data") as store:
         assert [record.version for record in store.read()] == list(range(1, REPORTS + 1))
@@ -156,7 +154,7 @@ def test_a_follower_in_another_process_sees_each_position_once_in_order(tmp_path
     with eventstore.open(tmp_path / "data"):
         follower = threading.Thread(target=follow)
         follower.start()
-        run_together(tmp_path, append_one_by_one)
+        on_one_log(tmp_path, append_one_by_one)
         follower.join(WAIT_SECONDS)
         cancel.set()
         follower.join()
@@ -164,7 +162,7 @@ def test_a_follower_in_another_process_sees_each_position_once_in_order(tmp_path
 
 
 def test_processes_that_create_one_log_at_once_share_it(tmp_path: Path) -> None:
-    for answers in zip(*run_together(tmp_path, create), strict=True):
+    for answers in zip(*on_one_log(tmp_path, create), strict=True):
         assert len(set(answers)) == 1, f"one log, and these answers: {set(answers)}"
 
 
@@ -182,7 +180,7 @@ def create(directory: Path, number: int, barrier: Any) -> list[str]:  # noqa: AN
 
 
 def test_a_log_opens_while_others_append_to_it(tmp_path: Path) -> None:
-    opened = run_together(tmp_path, open_again_and_again)
+    opened = on_one_log(tmp_path, open_again_and_again)
     assert sum(opened) == PROCESSES * INCREMENTS
 
 
@@ -194,11 +192,8 @@ def open_again_and_again(directory: Path, number: int, barrier: Any) -> int:  # 
     return INCREMENTS
 
 
-def run_together(tmp_path: Path, work: Callable[[Path, int, Any], Any]) -> list[Any]:
+def on_one_log(tmp_path: Path, work: Callable[[Path, int, Any], Any]) -> list[Any]:
     """Run the same work in several processes on one log, which is there already, and return their answers."""
     with eventstore.open(tmp_path / "data"):
         pass
-    with SPAWN.Manager() as manager, SPAWN.Pool(PROCESSES) as pool:
-        barrier = manager.Barrier(PROCESSES)
-        jobs = [(tmp_path / "data", number, barrier) for number in range(PROCESSES)]
-        return pool.starmap(work, jobs, chunksize=1)
+    return run_together(work, tmp_path / "data")

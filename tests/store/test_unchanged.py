@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,10 @@ from eventstore import (
 )
 from eventstore.trading import OrderReported
 from tests.reliability.checking import WAIT_SECONDS, submitted
+from tests.together import run_together
 
 OTHER = "order/ACC2/O-1"
 ORDER = "order/ACC1/O-1"
-SPAWN = multiprocessing.get_context("spawn")
-PROCESSES = 4
 DECISIONS = 40
 
 Verb = Callable[[EventStore, Unchanged], object]
@@ -120,10 +118,8 @@ def test_only_the_refused_caller_of_a_group_commit_notices(store: EventStore) ->
 
 
 def test_of_processes_that_decided_at_one_position_one_wins_each_time(tmp_path: Path) -> None:
-    with eventstore.open(tmp_path / "data"), SPAWN.Manager() as manager, SPAWN.Pool(PROCESSES) as pool:
-        barrier = manager.Barrier(PROCESSES)
-        jobs = [(tmp_path / "data", number, barrier) for number in range(PROCESSES)]
-        answers = pool.starmap(decide, jobs, chunksize=1)
+    with eventstore.open(tmp_path / "data"):
+        answers = run_together(decide, tmp_path / "data")
     assert [sum(round_) for round_ in zip(*answers, strict=True)] == [1] * DECISIONS
     with eventstore.open(tmp_path / "data") as store:
         assert store.head() == DECISIONS
