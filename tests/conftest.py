@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ pytest.register_assert_rewrite("eventstore.testing")
 
 from tests import proving  # noqa: E402 - rewritten first
 from tests.memory import directory_in_memory  # noqa: E402 - the same
+from tests.once import made_once  # noqa: E402 - the same
 from tests.tracing import without_coverage  # noqa: E402 - the same
 
 # How long an example takes says more about the machine than about the code.
@@ -35,6 +37,17 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.stash[_STATE] = os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="eventstore-state-")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Look for no garbage while tests are collected: the many objects that this makes stay to the end."""
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for none among them from now on either: each test that collects garbage would pay for all tests."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -78,6 +91,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if os.environ.get("PROVE") == "1":
         for line in proving.passed():
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def demo_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of the demo's day and its prices, which all workers share: write to a copy."""
+    from gateways.demo.history import demo_day
+
+    return made_once(tmp_path_factory, "demo-day", demo_day)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from gateways.demo import child, outage
 from gateways.demo.child import ChildReport
 from gateways.demo.day import ACCOUNTS, CLOSES_AT, DESK, EVENTS, INSTRUMENTS, LOSS_MAX, RESET_AT, contracts
 from gateways.demo.feed import ACCOUNT, BEGINS_AT, LAST, Desk
+from gateways.demo.history import DATA
 from gateways.demo.outage import ABSURD
 from gateways.demo.screen import Show
 from gateways.demo.trading import TradingLoop, net
@@ -50,19 +51,17 @@ def facts(store: EventStore) -> Facts:
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def played(demo_directory: Path) -> Path:
     """Return the directory of a day that was played in one piece."""
-    directory = tmp_path_factory.mktemp("played")
-    with eventstore.open(directory) as store:
-        play(store)
-    return directory
+    return demo_directory / DATA
 
 
 def facts_in(directory: Path) -> Facts:
-    with eventstore.open(directory) as store:
+    with eventstore.open(directory, read_only=True) as store:
         return facts(store)
 
 
+@pytest.mark.untraced
 def test_the_day_is_as_promised(played: Path) -> None:
     day = facts_in(played)
     assert len(day) == EVENTS
@@ -76,6 +75,15 @@ def test_the_day_is_as_promised(played: Path) -> None:
     assert "QuotesKept" in kinds
     assert "QuotesWanted" not in kinds
     assert max(occurred_at for _, _, occurred_at, *_ in day) < CLOSES_AT
+
+
+def test_a_day_that_was_cut_short_is_the_beginning_of_a_day(tmp_path: Path, played: Path) -> None:
+    with eventstore.open(tmp_path) as store:
+        with pytest.raises(CutShort):
+            play(store, cut_at=1_000)
+        begun = facts(store)
+    assert len(begun) >= 1_000
+    assert begun == facts_in(played)[: len(begun)]
 
 
 @pytest.mark.untraced
@@ -95,7 +103,7 @@ def test_a_day_that_was_cut_short_just_before_the_lockout_gets_it(
     tmp_path: Path, played: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The loss is in the journal, and what follows from it is not."""
-    with eventstore.open(played) as store:
+    with eventstore.open(played, read_only=True) as store:
         (lockout,) = store.read(types=LockoutSet)
     with eventstore.open(tmp_path) as store:
         flush = Policies.flush
@@ -115,7 +123,7 @@ def test_a_day_that_was_cut_short_just_before_the_lockout_gets_it(
 
 
 def test_the_log_itself_says_who_set_the_limit_and_which_fill_reached_it(played: Path) -> None:
-    with eventstore.open(played) as store:
+    with eventstore.open(played, read_only=True) as store:
         (lockout,) = store.read(types=LockoutSet)
         assert lockout.actor == "policy:daily-loss"
         assert isinstance(lockout.event, LockoutSet)
@@ -136,7 +144,7 @@ def test_the_log_itself_says_who_set_the_limit_and_which_fill_reached_it(played:
 
 
 def test_a_locked_account_opens_nothing_more(played: Path) -> None:
-    with eventstore.open(played) as store:
+    with eventstore.open(played, read_only=True) as store:
         (lockout,) = store.read(types=LockoutSet)
         assert isinstance(lockout.event, LockoutSet)
         assert (lockout.event.revocable, lockout.event.until) == (False, RESET_AT)

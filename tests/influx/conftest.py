@@ -20,6 +20,7 @@ from tests.influx.dashboards import DemoDay
 from tests.influx.mirroring import fill, settings_for
 from tests.influx.proxy import Proxy
 from tests.influx.servers import Absent, LocalServer, Server, find_influxd, must_have_server, opened
+from tests.once import made_once
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +86,8 @@ def proxy(server: Server) -> Iterator[Proxy]:
 
 @pytest.fixture(scope="session")
 def demo_day(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoDay]:
-    """The demo day, in a journal and in a bucket."""
-    day = DemoDay(tmp_path_factory.mktemp("demo"), server.make_bucket())
+    """The demo day, in a journal, which all workers share, and in a bucket."""
+    day = DemoDay(made_once(tmp_path_factory, "live-demo-day", dashboards.play_demo_day), server.make_bucket())
     dashboards.fill_with_demo_day(server, day.bucket, day.directory)
     yield day
     server.delete_bucket(day.bucket)

@@ -104,8 +104,8 @@ def formatted(chosen: str | list[str], format: str) -> str:
             return values[0] if len(values) == 1 else f"{{{','.join(values)}}}"
 
 
-def fill_with_demo_day(server: Server, bucket: str, directory: Path) -> None:
-    """Run the demo day as if live, on a clock that follows it, and write it with a mirror's heartbeats."""
+def play_demo_day(directory: Path) -> None:
+    """Run the demo day as if live, on a clock that follows it."""
     clock = ManualClock(OPENS_AT)
 
     def follow(records: Iterable[Record]) -> None:
@@ -113,6 +113,11 @@ def fill_with_demo_day(server: Server, bucket: str, directory: Path) -> None:
 
     with eventstore.open(directory, clock=clock) as store:
         TradingLoop(store, follow).run()
+
+
+def fill_with_demo_day(server: Server, bucket: str, directory: Path) -> None:
+    """Write the demo day with a mirror's heartbeats."""
+    with eventstore.open(directory, read_only=True) as store:
         write(server, bucket, store)
 
 

@@ -154,7 +154,7 @@ def test_a_read_token_is_enough_for_a_dashboard(server: Server, demo: str) -> No
 
 
 def test_the_positions_end_as_in_the_book(server: Server, demo_day: DemoDay) -> None:
-    with eventstore.open(demo_day.directory) as store, projections.open(store) as book:
+    with eventstore.open(demo_day.directory, read_only=True) as store, projections.open(store) as book:
         held = {
             (account, position.symbol): float(position.quantity)
             for account in ACCOUNTS

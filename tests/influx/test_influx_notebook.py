@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ SHIPPED_SECONDS_MAX = 120
 
 
 @pytest.mark.untraced
-def test_why_was_i_locked_out_from_influxdb(settings: InfluxSettings, tmp_path: Path) -> None:
-    demo = demo_day(tmp_path / "demo")
+def test_why_was_i_locked_out_from_influxdb(settings: InfluxSettings, tmp_path: Path, demo_directory: Path) -> None:
+    demo = demo_day(shutil.copytree(demo_directory, tmp_path / "demo"))
     with eventstore.open(demo.data, influx=settings) as store:
         store.mirror.wait(timeout=SHIPPED_SECONDS_MAX)
     named = {"URL": settings.url, "ORG": settings.org, "BUCKET": settings.bucket, "TOKEN": settings.secret()}

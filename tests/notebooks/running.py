@@ -7,20 +7,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbclient import NotebookClient
-
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CELL_SECONDS_MAX = 120
 
 
 def read(notebook: Path) -> Any:  # noqa: ANN401 - nbformat has no types
+    # Here, and not where the tests are collected: it parses grammars for seconds.
+    import nbformat
+
     return nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
 
 
 def run(notebook: Path, directory: Path, environment: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - the same
     """Return a notebook with its outputs, run in a directory; raise CellExecutionError for a cell that fails."""
+    from nbclient import NotebookClient
+
     node = read(notebook)
     client = NotebookClient(
         node, timeout=CELL_SECONDS_MAX, kernel_name="python3", resources={"metadata": {"path": str(directory)}}

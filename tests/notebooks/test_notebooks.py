@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -33,10 +34,10 @@ def by_name(path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def directory(tmp_path_factory: pytest.TempPathFactory, demo_directory: Path) -> Path:
     """A directory with the demo's day, which all notebooks share."""
     directory = tmp_path_factory.mktemp("notebooks")
-    demo_day(directory / "demo")
+    shutil.copytree(demo_directory, directory / "demo")
     return directory
 
 
