@@ -41,7 +41,7 @@ def book_html(book: BuiltinQueries, title: str, at: int, parked: Iterable[object
         _rows("position", asked, lambda name: map(_position, filter(_is_shown, book.positions.of(name)))),
         _rows("working order", asked, lambda name: map(_order, book.orders.open(name))),
         _rows("lockout", asked, lambda name: map(_lockout, book.lockouts.active(name, at))),
-        _rows("pending request", asked, lambda name: map(_request, book.enforcement.pending(name))),
+        _rows("pending request", asked, lambda name: map(_request, book.enforcement.pending(name, at))),
         _limited("stopped", (("", str(error)) for error in parked)),
     )
     caption = f"{title}, lockouts at {_second(at)}"
@@ -102,7 +102,12 @@ def _lockout(lockout: Lockout) -> str:
 
 def _request(request: Enforcement) -> str:
     symbol = f" {request.symbol}" if request.symbol else ""
-    return f"{request.action}{symbol} since {_second(request.requested_at)} by {request.rule_id}: {request.reason}"
+    asked = f"{request.action}{symbol} since {_second(request.requested_at)} by {request.rule_id}"
+    asked += f", attempt {request.attempt}" if request.attempt > 1 else ""
+    if request.lease_until is not None and not request.taken:
+        asked += f", claimed by {request.claimant} until {_second(request.lease_until)}"
+    loud = "" if request.escalated_at is None else f"ESCALATED at {_second(request.escalated_at)}: "
+    return f"{loud}{asked}: {request.reason}"
 
 
 def _second(instant: int) -> str:

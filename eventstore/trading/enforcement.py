@@ -70,7 +70,10 @@ class QuotesWanted(Event, frozen=True, kw_only=True):
 
 @event(categories=("enforcement",), durability=QUEUED)
 class EnforcementTaken(Event, frozen=True, kw_only=True):
-    """The trading process answered a request; without `success` it tried, and the request stays pending no longer."""
+    """The trading process answered a request; without `success` it tried, and is asked again while a lockout wants it.
+
+    With `success` as well, as long as the account is not in the wanted state.
+    """
 
     request_id: str
     success: bool

@@ -9,7 +9,7 @@ import shutil
 import statistics
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,15 +32,18 @@ from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.cli.verification import verify_log
 from gateways.cli.wal_holders import holders_of
+from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.documents import plain
 from gateways.presenting.headroom import unjudged_line, unjudged_of
 from gateways.presenting.output import put_json, put_under
 from gateways.presenting.presenter import Presenter
+from gateways.presenting.rows import escalation_lines, request_line
 from projections import Book, SnapshotWarning, compare_snapshots
 from projections import open as open_book
 from projections.opening import snapshots_beside
 from projections.risk.limits.baseline import baseline_notes
 from projections.risk.policies.liveness import enforcement_notes
+from projections.views.enforcement import Enforcement
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"
 
@@ -245,6 +248,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         ]
         groups = () if parked else book.groups.problems()
         alerting = diagnosis(book, store)
+        asked = pending_requests(book, book.partitions("enforcement"), now)
     if store.read_only:
         yield Check("snapshots", OK, f"not used when the log is read-only: {recovery.tail:,} records folded")
     elif warned:
@@ -257,6 +261,7 @@ def _book_checks(store: EventStore, *, is_compared: bool) -> Iterator[Check]:
         yield Check("snapshots", OK, f"{age}, {recovery.tail:,} records folded after it{hint}")
     yield from _problems("views", [str(error) for error in parked.values()], "every view folds to the head")
     yield from policies
+    yield from _enforcement_checks(asked, now)
     yield from [Check("baseline", WARNING, each) for each in unstated[:LINES_SHOWN]]
     yield from [Check("groups", WARNING, each) for each in groups[:LINES_SHOWN]]
     yield from [Check("limits", WARNING, each) for each in unjudged[:LINES_SHOWN]]
@@ -271,6 +276,14 @@ def _alert_checks(found: Diagnosis) -> Iterator[Check]:
     yield from [Check("alerts", WARNING, each) for each in found.attention[:LINES_SHOWN]]
     if found.summary and not found.wrong:
         yield Check("alerts", OK, found.summary)
+
+
+def _enforcement_checks(asked: Sequence[Enforcement], now: int) -> Iterator[Check]:
+    """Check that nothing is asked for that is not done; what was escalated is wrong."""
+    loud = escalation_lines(asked, Presenter(), now)
+    yield from _problems("enforcement", loud, f"{len(asked):,} pending, none escalated")
+    quiet = [request_line(each, Presenter(), now) for each in asked if each.escalated_at is None]
+    yield from [Check("enforcement", WARNING, each) for each in quiet[:LINES_SHOWN]]
 
 
 def _policy_checks(book: Book, accounts: Iterable[str]) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -11,6 +12,7 @@ from eventstore import EventStore, InvalidEvent
 from gateways.cli import names, options, published, stores
 from gateways.cli.options import CommonOptions
 from gateways.cli.queries import LogQuery, open_account_query
+from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.documents import plain
 from gateways.presenting.headroom import (
     HEADROOM_COLUMNS,
@@ -23,7 +25,7 @@ from gateways.presenting.headroom import (
     unjudged_of,
 )
 from gateways.presenting.output import note, put_json, put_table
-from gateways.presenting.rows import LIMIT_COLUMNS, limit_row
+from gateways.presenting.rows import LIMIT_COLUMNS, REQUEST_COLUMNS, escalation_lines, limit_row, request_row
 from projections import Book
 from projections import open as open_book
 from projections.risk import programs
@@ -32,6 +34,7 @@ from projections.risk.policies.liveness import PolicyRun, enforcement_notes, run
 from projections.seeds import Seeds, load
 from projections.valuation import Status
 from projections.view import GROUP
+from projections.views.enforcement import Enforcement
 from projections.views.limits.headroom import Headroom, Unjudged
 from projections.views.limits.limit import Limit
 from projections.views.limits.parameters import rule_id_of
@@ -81,7 +84,11 @@ def limits(
             enforced = {name: _enforcement(book, name) for name in accounts}
             notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
             notes += book.groups.problems() if account is None else ()
-            more = [_more(book, limit, judged, query) | enforced[limit.account] for limit in found]
+            asked = () if pending else pending_requests(book, accounts, query.now_ns())
+            more = [
+                _more(book, limit, judged, query) | enforced[limit.account] | _asked(limit, asked, query)
+                for limit in found
+            ]
         if common.as_json:
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
             put_json([each | members | query.missing_tail for each, members in zip(documents, more, strict=True)])
@@ -90,6 +97,11 @@ def limits(
         put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)
         if judged is not None and judged.headroom:
             _put_headroom(judged, query, rows)
+        if asked:
+            at = query.now_ns()
+            lines = [request_row(each, query.shown, at) for each in asked]
+            loud = escalation_lines(asked, query.shown, at)
+            put_table("Pending enforcement requests", REQUEST_COLUMNS, lines, shown=rows, notes=loud)
 
 
 class _Judged(NamedTuple):
@@ -150,6 +162,12 @@ def _enforcement(book: Book, account: str) -> dict[str, Any]:
     words = {PolicyRun.RUNNING: "enforced", PolicyRun.NEVER: "not enforced"}
     status = "unjudged" if why is not None else words.get(run_of(book, account), "unknown")
     return {"enforcement": status}
+
+
+def _asked(limit: Limit, asked: Sequence[Enforcement], query: LogQuery) -> dict[str, Any]:
+    """Return what a limit's lockout asks for that is pending."""
+    own = [each for each in asked if (each.account, each.rule_id) == (limit.account, limit.rule_id)]
+    return {"requests": [plain(each, query.shown.document_zone) for each in own]}
 
 
 def _check_options(seed: Path | None, program: str | None, account: str | None, *, new: bool) -> None:

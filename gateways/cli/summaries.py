@@ -40,9 +40,10 @@ def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
     _put_headroom(summary, shown, rows)
     lockouts = [cells.lockout_row(lockout, shown) for lockout in summary.lockouts]
     put_table(f"Lockouts in force at {shown.time(summary.at)}", cells.LOCKOUT_COLUMNS, lockouts, shown=rows)
-    requests = [cells.request_row(request, shown) for request in summary.pending]
+    requests = [cells.request_row(request, shown, summary.at) for request in summary.pending]
     if requests:
-        put_table("Enforcement requests without an answer", cells.REQUEST_COLUMNS, requests, shown=rows)
+        loud = cells.escalation_lines(summary.pending, shown, summary.at)
+        put_table("Pending enforcement requests", cells.REQUEST_COLUMNS, requests, shown=rows, notes=loud)
     anomalies = [
         (each.account, each.view, each.kind, f"{each.count:,}", _last_positions(each.log_positions))
         for each in summary.anomalies

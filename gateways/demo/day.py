@@ -40,7 +40,7 @@ RESET_AT = parse_time("2025-11-19T17:00:00-06:00")
 CLOSES_AT = parse_time("2025-11-19T15:00:00-06:00")
 TICK_NS = 20 * NANOSECONDS
 TICKS = 1_170
-EVENTS = 19_649
+EVENTS = 19_651
 """The number of events of the day, with those that the policies and the trading loop append."""
 LOSS_MAX = Decimal(3_000)
 RULE = "daily-loss"

@@ -105,9 +105,9 @@ def _append(book: Book, facts: Sequence[Fact]) -> list[Record]:
 def _answer(book: Book) -> None:
     """Answer the policies' requests once they are done: the account is flat and has no working orders."""
     for account in ACCOUNTS:
-        for request in book.enforcement.pending(account):
+        for request in book.enforcement.of(account):
             held = any(position.quantity for position in book.positions.of(account))
-            if not held and not book.orders.open(account):
+            if not request.taken and not held and not book.orders.open(account):
                 answer = EnforcementTaken(request_id=request.request_id, success=True)
                 book.append(f"enforcement/{account}/{request.request_id}", answer, key="taken")
 

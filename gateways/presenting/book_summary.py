@@ -89,8 +89,8 @@ class AnomalyCount(msgspec.Struct, frozen=True):
 class BookSummary(msgspec.Struct, frozen=True):
     """What a book says at a log position.
 
-    `at`: the instant for which lockouts, headroom and the trading day are shown. Headroom and what is not judged are by
-    account. `parked`: the errors of parked partitions.
+    `at`: the instant for which lockouts, requests, headroom and the trading day are shown. Headroom and what is not
+    judged are by account. `parked`: the errors of parked partitions.
     """
 
     log: str
@@ -132,10 +132,15 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         headroom=headroom_of(book, accounts, at),
         unjudged=unjudged_of(book, accounts, at),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
-        pending=_each(accounts, book.enforcement.pending),
+        pending=pending_requests(book, accounts, at),
         anomalies=_each(accounts, lambda name: _anomalies(book, name)),
         parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),
     )
+
+
+def pending_requests(book: Book, accounts: Iterable[str], at: int) -> tuple[Enforcement, ...]:
+    """Return the pending enforcement requests of accounts; what a parked partition cannot answer is left out."""
+    return _each(accounts, lambda name: book.enforcement.pending(name, at))
 
 
 def _each(accounts: Iterable[str], ask: Callable[[str], Iterable[T]]) -> tuple[T, ...]:

@@ -15,6 +15,8 @@ from projections.views.lockouts.lockout import Lockout
 from projections.views.orders.view import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from eventstore import Record
     from gateways.presenting.presenter import Presenter
     from projections import Change
@@ -28,7 +30,7 @@ ORDER_COLUMNS = ("account", "order", "symbol", "side", ">leaves", ">of", ">price
 POSITION_COLUMNS = ("account", "symbol", ">position", ">average", ">realized", ">fees", "in")
 REPORT_COLUMNS = ("account", "symbol", ">quantity", "as of", "~difference")
 LOCKOUT_COLUMNS = ("account", "rule", "scope", "allows", "until", "~why")
-REQUEST_COLUMNS = ("account", "request", "action", "symbol", "since", "~why")
+REQUEST_COLUMNS = ("account", "request", "action", "symbol", "since", ">attempt", "~done by", "~why")
 LIMIT_COLUMNS = ("account", "rule", "~parameters", "in force from", "set by", ">position")
 CHANGE_COLUMNS = ("account", "in", "what", "~before", "~after", "by log positions")
 PNL_COLUMNS = ("account", "day", "symbol", "side", "in", ">realized", ">fees", ">cash", ">net", ">fills", ">volume")
@@ -105,12 +107,36 @@ def lockout_effect(lockout: Lockout) -> str:
     return "lets nothing through" if lockout.allows is Allows.NOTHING else "lets reductions through"
 
 
-def request_row(request: Enforcement, shown: Presenter) -> Cells:
-    """Return a pending enforcement request."""
+def request_row(request: Enforcement, shown: Presenter, at: int) -> Cells:
+    """Return a pending enforcement request, and who carries it out at an instant."""
     return (
         *(request.account, request.request_id, request.action, request.symbol or NONE),
-        *(shown.time(request.requested_at), request.reason or NONE),
+        *(shown.time(request.requested_at), str(request.attempt)),
+        *(_standing(request, shown, at), request.reason or NONE),
     )
+
+
+def _standing(request: Enforcement, shown: Presenter, at: int) -> str:
+    if request.taken:
+        return f"{request.taken_by or 'somebody'}, who says {'done' if request.success else 'failed'}: not done"
+    if request.is_claimed(at) and request.lease_until is not None:
+        return f"{request.claimant} until {shown.time(request.lease_until)}"
+    return f"nobody; {request.claimant}'s lease has ended" if request.claimant else "nobody yet"
+
+
+def request_line(request: Enforcement, shown: Presenter, at: int) -> str:
+    """Return a pending enforcement request as a sentence; one that is escalated begins with that."""
+    what = request.action if request.symbol is None else f"{request.action} {request.symbol}"
+    asked = f"{request.account} is asked to {what} by {request.rule_id}, attempt {request.attempt:,}"
+    line = f"{asked} at {shown.time(request.requested_at)}; done by {_standing(request, shown, at)}"
+    if request.escalated_at is None:
+        return line
+    return f"ESCALATED at {shown.time(request.escalated_at)}, a person has to act: {line}"
+
+
+def escalation_lines(requests: Iterable[Enforcement], shown: Presenter, at: int) -> list[str]:
+    """Return a sentence for each request that a person has to act on."""
+    return [request_line(each, shown, at) for each in requests if each.escalated_at is not None]
 
 
 def limit_row(limit: Limit, shown: Presenter) -> Cells:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from projections.views.valuing import Total
 
 _MARKET = OrderType.MARKET
+ONE = Decimal(1)
 
 D = TypeVar("D", Decimal, Decimal | None)
 
@@ -287,3 +288,14 @@ def by_name(cache: RiskCache, symbol: str, table: Mapping[str, Decimal], default
         if cache.named_in(symbol, table):
             raise UnknownContract(symbol)
     return default
+
+
+def weight_of(cache: RiskCache, symbol: str, weights: Mapping[str, Decimal]) -> Decimal:
+    """Return what a contract of a symbol counts for, by any of its names or its root; 1 where no weight is stated."""
+    if not weights:
+        return ONE
+    found = next((weights[name] for name in cache.names(symbol) if name in weights), None)
+    if found is not None:
+        return found
+    # Where no definition states the root, the heaviest that it may have.
+    return max((weights[name] for name in cache.named_in(symbol, weights)), default=ONE)

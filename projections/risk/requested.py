@@ -11,6 +11,7 @@ from projections.decimals import ZERO
 from projections.risk.holdings import FLAT, contract_symbol
 from projections.view import SHARED
 from projections.views.contracts.view import ContractsView
+from projections.views.enforcement import EnforcementView
 from projections.views.executions.state import VIEW as EXECUTIONS
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from projections.risk.contexts import CheckContext
     from projections.views.contracts.view import ContractsState
-    from projections.views.enforcement import Enforcement
+    from projections.views.enforcement import Enforcement, EnforcementState
     from projections.views.executions.state import ExecutionsState
 
 _CLOSING = frozenset({
@@ -31,8 +32,22 @@ def carries_out(context: CheckContext) -> bool:
     cause = as_id(context.order.caused_by)
     if cause is None:
         return False
-    request = next((each for each in context.book.enforcement.pending(context.account) if each.id == cause), None)
+    request = _pending(context, cause)
     return request is not None and ZERO < context.leaves <= _asked(context, request)
+
+
+def _pending(context: CheckContext, cause: bytes) -> Enforcement | None:
+    """Return the pending request that a record asks for; an earlier attempt stands for the newest of its goal."""
+    book, account = context.book, context.account
+    pending = book.enforcement.pending(account, context.at)
+    request = next((each for each in pending if each.id == cause), None)
+    if request is not None or not pending:
+        return request
+    state: EnforcementState | None = book.state(EnforcementView.name, account)
+    earlier = None if state is None else state.find_record(cause)
+    if earlier is None:
+        return None
+    return next((each for each in pending if (each.goal, each.first_id) == (earlier.goal, earlier.first_id)), None)
 
 
 def _asked(context: CheckContext, request: Enforcement) -> Decimal:

@@ -63,7 +63,7 @@ def test_state_tells_what_the_day_made_and_what_waits_for_an_answer(run: Run, da
     assert pending["requested_at"] == "2025-11-19T15:00:08.000000000Z"
     output = run("state", "--at", NINE_O_CLOCK, "--data", data).out
     assert "Profit and loss of the trading day" in output
-    assert "Enforcement requests without an answer" in output
+    assert "Pending enforcement requests" in output
     assert "FLATTEN" in output
 
 

@@ -20,7 +20,7 @@ from tests.notebooks.running import NOTEBOOKS, ROOT, printed, read, run
 
 CODE_LINES_MAX = 14
 SAID = {
-    "01_replay_a_day": "19,649 events",
+    "01_replay_a_day": "19,651 events",
     "02_why_was_i_locked_out": "set by kim@risk-desk at position 8",
     "03_frames_and_sql": "(Decimal('16017.500000000'), Decimal('16017.50'))",
     "04_what_if": "would not have been",

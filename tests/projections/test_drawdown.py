@@ -90,7 +90,7 @@ def test_a_fill_can_reach_the_first_floor(day: Day) -> None:
     details = the_lockout(day).details
     assert isinstance(details, dict)
     assert (details["high"], details["distance"], details["basis"]) == ("50000", "2000", "end_of_day")
-    assert len(day.book.enforcement.pending(ACCOUNT)) == 1
+    assert len(day.book.enforcement.pending(ACCOUNT)) == 2
 
 
 def test_open_positions_can_reach_an_end_of_day_floor(day: Day) -> None:

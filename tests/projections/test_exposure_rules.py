@@ -363,4 +363,4 @@ def test_without_a_blackout_limit_a_blackout_locks_nothing(book: Book, policies:
 
 def test_the_shipped_rules_have_unique_names() -> None:
     names = [policy.name for policy in shipped_rules()]
-    assert len(set(names)) == len(names) == 20
+    assert len(set(names)) == len(names) == 21

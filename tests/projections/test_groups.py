@@ -49,7 +49,9 @@ def test_the_fill_with_which_two_accounts_reach_the_loss_locks_both_until_the_re
         assert isinstance(event.details, dict)
         assert event.details["accounts"] == {"A": "600", "B": "400"}
     assert [(account, each.action) for account, each in firm.requests()] == [
+        ("A", EnforcementAction.CANCEL_ORDERS),
         ("A", EnforcementAction.FLATTEN),
+        ("B", EnforcementAction.CANCEL_ORDERS),
         ("B", EnforcementAction.FLATTEN),
     ]
     assert firm.check("A").reason.startswith("Order blocked: group desk: daily loss -1,000.00 of -1,000.00 USD reached")

@@ -34,7 +34,7 @@ def test_a_kill_switch_locks_until_it_is_disabled_which_is_at_once(tmp_path: Pat
     firm.limit("kill-switch", account, action="FLATTEN", reason="feed is down")
     assert firm.locked() == locked
     assert [(each, request.action) for each, request in firm.requests()] == [
-        (each, EnforcementAction.FLATTEN) for each in locked
+        (each, action) for each in locked for action in (EnforcementAction.CANCEL_ORDERS, EnforcementAction.FLATTEN)
     ]
     checked = firm.check("A")
     assert checked.verdict is REJECT

@@ -78,8 +78,9 @@ def test_the_fill_that_reaches_the_loss_locks_until_the_reset(day: Day) -> None:
         "realized": "-1000.00",
         "fees": "0",
     }
-    [request] = day.book.enforcement.pending(ACCOUNT)
-    assert (request.action, request.reason) == (EnforcementAction.FLATTEN, lockout.reason)
+    cancel, flatten = day.book.enforcement.pending(ACCOUNT)
+    assert (cancel.action, flatten.action) == (EnforcementAction.CANCEL_ORDERS, EnforcementAction.FLATTEN)
+    assert cancel.reason == flatten.reason == lockout.reason
     day.make("-500")
     assert len(day.lockouts()) == 1
 

@@ -155,7 +155,7 @@ def test_its_failure_does_not_affect_the_decision(day: Day, monkeypatch: pytest.
     monkeypatch.setattr(Quotes, "kept", fail)
     day.quote("4980")
     assert len(day.lockouts()) == 1
-    assert len(day.book.enforcement.pending(ACCOUNT)) == 1
+    assert len(day.book.enforcement.pending(ACCOUNT)) == 2
     assert not kept(day)
     assert [name for name, _ in day.policies.stopped] == ["evidence"]
     day.policies.stopped.clear()

@@ -203,7 +203,7 @@ def check_and_play_on(directory: Path, basis: str, done: int, floor: Decimal | N
     steps, number = the_day(basis), crossing(basis)
     with eventstore.open(directory, clock=ManualClock(NOON)) as store:
         left = len(lockouts(store))
-        assert left == len(list(store.read(types=(EnforcementRequested,)))), "a decision was cut in two"
+        assert 2 * left == len(list(store.read(types=(EnforcementRequested,)))), "a decision was cut in two"
         # Every call that returned has had all its consequences.
         assert left == 1 or done <= number
     now = NOON + 20 * MINUTE
@@ -223,7 +223,7 @@ def check_the_end(player: Player, basis: str) -> None:
     found = the_crossing_fill(player.store)
     assert lockout.causation_id == (found[0].id if basis == "realized" else None)
     assert is_locked(player.book, player.book.now_ns())
-    assert len(player.book.enforcement.pending(ACCOUNT)) == 1
+    assert len(player.book.enforcement.pending(ACCOUNT)) == 2
     player.play(the_day_after())
     assert not is_locked(player.book, player.book.now_ns())
     assert len(lockouts(player.store)) == len(list(player.store.read(types=(LockoutExpired,)))) == 1

@@ -170,6 +170,8 @@ def test_under_nothing_only_orders_of_an_enforcement_request_pass(day: Day) -> N
     assert check_order(day, SELL, "2", caused_by=elsewhere).verdict is REJECT
     assert check_order(day, SELL, "2", caused_by=bytes(16)).verdict is REJECT
     day.book.append("enforcement/A/R1", EnforcementTaken(request_id="R1", success=True))
+    assert check_order(day, SELL, "2", caused_by=cause).verdict is PASS, "it is not flat, whatever the answer says"
+    day.fill(SELL, "5000", quantity="2")
     assert check_order(day, SELL, "2", caused_by=cause).verdict is REJECT
 
 

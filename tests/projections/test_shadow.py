@@ -100,7 +100,7 @@ def test_a_breach_after_arming_locks_though_it_would_have_locked_the_same_day(da
     day.limit("daily-loss", limit="1000", basis="equity")
     day.fill(Side.BUY, "5000")
     day.confirm("4980")
-    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk"]
+    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk", "WouldAsk"]
     day.confirm("5000")
     arm(day)
     assert not day.is_locked()
@@ -168,7 +168,7 @@ def test_restarts_and_a_second_process_record_each_once(day: Day) -> None:
         day.make("-1500", when=when)
     day.make("-1500")
     before = acted(day)
-    assert len(before) == 6
+    assert len(before) == 9
     other = projections.open(day.store, calendars=CALENDAR)
     with Policies(other, shipped_rules(CALENDAR)):
         day.policies.tick()

@@ -146,7 +146,7 @@ def test_thirty_seconds_later_the_account_may_only_reduce_until_the_reset(day: D
     [
         (Unpriced.REDUCE_ONLY, Allows.REDUCE_ONLY, []),
         (Unpriced.NOTHING, Allows.NOTHING, []),
-        (Unpriced.FLATTEN, Allows.REDUCE_ONLY, [EnforcementAction.FLATTEN]),
+        (Unpriced.FLATTEN, Allows.REDUCE_ONLY, [EnforcementAction.CANCEL_ORDERS, EnforcementAction.FLATTEN]),
     ],
 )
 def test_the_account_s_choice_follows(

@@ -140,8 +140,8 @@ class Scene(Trading[Hours]):
             event = record.event
             if isinstance(event, LockoutSet) and event.rule_id.startswith("hours"):
                 locks[event.rule_id] += 1
-            elif isinstance(event, EnforcementRequested) and event.action is EnforcementAction.FLATTEN:
-                requests[event.rule_id] += 1
+            elif isinstance(event, EnforcementRequested) and event.attempt == 1:
+                requests[event.rule_id] += event.action is EnforcementAction.FLATTEN
         return found if locks == requests else [*found, f"{locks} lockouts, but {requests} requests to flatten"]
 
 

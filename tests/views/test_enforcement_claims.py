@@ -186,7 +186,7 @@ def test_the_next_attempt_takes_the_place_of_one_without_an_answer(desk: Desk) -
     assert desk.pending == ["R1-2"]
     first, second = desk.request(), desk.request("R1-2")
     assert (first.superseded, first.taken, second.attempt) == (True, False, 2)
-    assert (second.first_position, second.first_requested_at) == (first.position, first.requested_at)
+    assert (second.first_id, second.asked_since) == (first.id, first.requested_at)
     # It is the same goal, and a person still has to act.
     assert (second.escalated_at, second.escalation) == (BEGAN, "nobody answers")
     assert desk.book.enforcement.counts("A") == {("loss", NOON.date()): 1}
@@ -210,9 +210,23 @@ def test_no_two_attempts_of_a_goal_have_one_number(desk: Desk, attempt: int) -> 
     assert desk.pending == (["R1-2", "R1-3"] if attempt <= 1 else ["R1-3"])
 
 
+def test_what_was_done_once_is_asked_for_since_it_was_undone(desk: Desk) -> None:
+    desk.ask()
+    desk.now(1)
+    desk.answer(success=False)
+    desk.ask("R1-2", 2)
+    desk.now(2)
+    desk.answer("R1-2")
+    desk.now(3)
+    desk.ask("R1-3", 3)
+    found = [(each.asked_since - BEGAN) // SECOND for each in desk.book.enforcement.of("A")]
+    assert found == [0, 0, 3]
+    assert len({each.first_id for each in desk.book.enforcement.of("A")}) == 1
+
+
 def test_an_attempt_of_an_unknown_goal_is_a_request_like_any_other(desk: Desk) -> None:
     desk.ask("R7", 7)
-    assert (desk.pending, desk.request("R7").attempt, desk.request("R7").first_position) == (["R7"], 7, 1)
+    assert (desk.pending, desk.request("R7").attempt, desk.request("R7").first_id) == (["R7"], 7, desk.request("R7").id)
 
 
 def test_attempts_never_make_too_many(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from projections.analysis.replay.comparing import BY_OTHERS, FROM_QUOTES, Replay
 from projections.analysis.replay.courses import TICK_NS, next_instant, playback_of
 from projections.analysis.replay.differences import CAUSE_LEFT_OUT, DECIDED, LEFT_OUT, NOT_DECIDED
 from projections.reading import PAGE
+from projections.risk.limits.enforcement_keeper import EnforcementKeeper
 from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.limits.rates import KeptRates
 from projections.risk.limits.unjudged import UnjudgedLimits
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 _NEED_QUOTES: tuple[type[Policy], ...] = (QuotesEvidence, KeptRates, UnjudgedLimits, UnpricedPositions)
 """Policies that decide on what is not in a log alone: quotes, rates, and that there are none."""
+_FOLLOWS_THE_DAY: tuple[type[Policy], ...] = (EnforcementKeeper,)
+"""Policies that decide on what the trading process answers, and when: the log has that of the original day alone."""
 ROUNDS_MAX = 1_000
 
 
@@ -43,7 +46,8 @@ def rules_for(asked: Asked) -> tuple[Policy, ...]:
     given = asked.rules()
     if given is not None:
         return given
-    return tuple(rule for rule in shipped_rules() if asked.bars or not isinstance(rule, _NEED_QUOTES))
+    left_out = _FOLLOWS_THE_DAY if asked.bars else (*_FOLLOWS_THE_DAY, *_NEED_QUOTES)
+    return tuple(rule for rule in shipped_rules() if not isinstance(rule, left_out))
 
 
 class Deciding(Policies):

@@ -1,1 +1,1 @@
-"""Enforcement: what lockouts ask for, and which process carries it out."""
+"""Enforcement as a goal: what a lockout asks for, whether that is so, what is pending, which process does it."""

@@ -14,13 +14,12 @@ from eventstore.streams import stream_of
 from eventstore.trading import (
     Allows,
     ContractDefined,
-    EnforcementAction,
-    EnforcementRequested,
     LimitBreached,
     LockoutSet,
     RateQuoted,
     Severity,
 )
+from projections.risk.enforcement.requests import requests_of
 from projections.risk.policies import Decision, Trigger, TriggerKind, as_of, taken_at
 from projections.view import accounts_in
 
@@ -133,7 +132,7 @@ def allowed_by(parameters: Parameters) -> Allows:
 def _lockout_events(
     trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach
 ) -> tuple[tuple[str, Event], ...]:
-    account, rule_id = trigger.account, limit.rule_id
+    account, rule_id, details = trigger.account, limit.rule_id, breach_details(limit, breach)
     lockout = LockoutSet(
         rule_id=rule_id,
         scope=breach.scope,
@@ -141,24 +140,23 @@ def _lockout_events(
         reason=breach.reason,
         until=breach.until,
         revocable=parameters.revocable,
-        details=breach_details(limit, breach),
+        details=details,
     )
-    events: list[tuple[str, Event]] = [(stream_of("lockout", account, rule_id), lockout)]
-    if parameters.action is not EnforcementAction.NONE:
-        # Part of the trigger's key: each breach has a request of its own, and a repeated decision has the same one.
-        request_id = f"{rule_id}-{trigger.key.rpartition('/')[2][-12:]}-{breach.symbol or breach.scope}"
-        request = EnforcementRequested(
-            rule_id=rule_id,
-            action=parameters.action,
-            reason=breach.reason,
-            details=breach_details(limit, breach),
-            request_id=request_id,
-            symbol=breach.symbol,
-            quantity=breach.quantity,
-            trading_day=breach.trading_day,
-        )
-        events.append((stream_of("enforcement", account, request_id), request))
-    return tuple(events)
+    # Part of the trigger's key: each breach has requests of its own, and a repeated decision has the same ones.
+    name = f"{rule_id}-{trigger.key.rpartition('/')[2][-12:]}-{breach.symbol or breach.scope}"
+    requests = requests_of(
+        account,
+        rule_id,
+        parameters.action,
+        name=name,
+        reason=breach.reason,
+        details=details,
+        scope=breach.scope,
+        symbol=breach.symbol,
+        quantity=breach.quantity,
+        trading_day=breach.trading_day,
+    )
+    return ((stream_of("lockout", account, rule_id), lockout), *requests)
 
 
 def _warning(book: Book, trigger: Trigger, limit: Limit, parameters: Parameters, breach: Breach) -> Decision | None:

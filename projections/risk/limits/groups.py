@@ -16,7 +16,6 @@ from eventstore.streams import stream_of
 from eventstore.trading import (
     ContractDefined,
     EnforcementAction,
-    EnforcementRequested,
     GroupDefined,
     LimitBreached,
     LockoutSet,
@@ -26,6 +25,7 @@ from eventstore.trading import (
 )
 from projections.decimals import FIXED, ZERO
 from projections.risk.contexts import AccountContext
+from projections.risk.enforcement.requests import requests_of
 from projections.risk.limits.breaches import Breach, allowed_by, breach_details, covers, now_of
 from projections.risk.limits.judge import group_judge
 from projections.risk.limits.kill_switch import KillSwitch
@@ -306,19 +306,18 @@ def _events(found: _Found, account: str, breach: Breach, key: str) -> Iterator[t
     action, quantity = parameters.action, None
     if action is EnforcementAction.REDUCE_TO:
         quantity = _part(found.measure, account)
-    if action is EnforcementAction.NONE or (action is EnforcementAction.REDUCE_TO and quantity is None):
+    if action is EnforcementAction.REDUCE_TO and quantity is None:
         return
-    request_id = f"{rule_id}-{key[-12:]}"
-    request = EnforcementRequested(
-        rule_id=rule_id,
-        action=action,
+    yield from requests_of(
+        account,
+        rule_id,
+        action,
+        name=f"{rule_id}-{key[-12:]}",
         reason=breach.reason,
         details=details,
-        request_id=request_id,
         quantity=quantity,
         trading_day=breach.trading_day,
     )
-    yield stream_of("enforcement", account, request_id), request
 
 
 def _part(measure: Measure, account: str) -> Decimal | None:

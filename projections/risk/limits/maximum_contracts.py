@@ -38,7 +38,7 @@ from eventstore.trading import (
 from projections.decimals import FIXED, ZERO
 from projections.risk.account_figures import figures_of
 from projections.risk.caches import risk_cache
-from projections.risk.contexts import balance_of
+from projections.risk.contexts import balance_of, weight_of
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import Compared, Measure
@@ -142,7 +142,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         )
         if symbol is None:
             return Measure(others, most)
-        return Measure(others + context.exposure() * _weight(cache, symbol, parameters), most)
+        return Measure(others + context.exposure() * weight_of(cache, symbol, parameters.weights), most)
 
     @override
     def sentence(
@@ -161,7 +161,7 @@ class MaximumContracts(WhileInBreach[MaximumContractsParameters]):
         with decimal.localcontext(FIXED):
             total, most = _weighted(cache, held.items(), parameters), _least(book, account, now, parameters)
             symbol = next(iter(held)) if len(held) == 1 else None
-            weight = ONE if symbol is None else _weight(cache, symbol, parameters)
+            weight = ONE if symbol is None else weight_of(cache, symbol, parameters.weights)
             # The request names a symbol if there is only one to reduce; then its quantity is in that symbol.
             left = most / weight if weight else most
         if total <= most:
@@ -185,18 +185,7 @@ def _weighted(
     cache: RiskCache, exposures: Iterable[tuple[str, Decimal]], parameters: MaximumContractsParameters
 ) -> Decimal:
     """Return the weighted sum of the worst-case positions."""
-    return sum((most * _weight(cache, symbol, parameters) for symbol, most in exposures), ZERO)
-
-
-def _weight(cache: RiskCache, symbol: str, parameters: MaximumContractsParameters) -> Decimal:
-    weights = parameters.weights
-    if not weights:
-        return ONE
-    found = next((weights[name] for name in cache.names(symbol) if name in weights), None)
-    if found is not None:
-        return found
-    # Where no definition states the root, the heaviest that it may have.
-    return max((weights[name] for name in cache.named_in(symbol, weights)), default=ONE)
+    return sum((most * weight_of(cache, symbol, parameters.weights) for symbol, most in exposures), ZERO)
 
 
 def _most(figures: AccountFigures, parameters: MaximumContractsParameters) -> Decimal:

@@ -11,6 +11,7 @@ from projections.risk.limits.consistency import Consistency
 from projections.risk.limits.cooldown import Cooldown
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.daily_profit import DailyProfit
+from projections.risk.limits.enforcement_keeper import EnforcementKeeper
 from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.limits.groups import GroupLimits
 from projections.risk.limits.hours import Hours
@@ -76,6 +77,7 @@ def shipped_rules(calendars: Calendar | Mapping[str, Calendar] | None = None) ->
         *(kind() for kind in SHIPPED if kind.locks()),
         GroupLimits(),
         UnpricedPositions(),
+        EnforcementKeeper(),
         UnjudgedLimits(),
         QuotesEvidence(),
     )

@@ -12,7 +12,6 @@ from eventstore.streams import stream_of
 from eventstore.trading import (
     Allows,
     EnforcementAction,
-    EnforcementRequested,
     LockoutCleared,
     LockoutSet,
     Protection,
@@ -23,6 +22,7 @@ from eventstore.trading.lockouts import ACCOUNT
 from projections.decimals import FIXED
 from projections.risk.account_figures import figures_of
 from projections.risk.days import calendar_day_if_missing, day_of
+from projections.risk.enforcement.requests import requests_of
 from projections.risk.limits.breaches import now_of
 from projections.risk.limits.sentences import until
 from projections.risk.policies import Decision, LeasedPolicy
@@ -143,11 +143,8 @@ def _locked(book: Book, account: str, standings: Mapping[str, Standing], since: 
     )
     events: list[tuple[str, Event]] = [(stream_of("lockout", account, RULE), lockout)]
     if choice is Unpriced.FLATTEN:
-        name = f"{RULE}-{since}-{day}"
-        request = EnforcementRequested(
-            rule_id=RULE, action=EnforcementAction.FLATTEN, reason=reason, details=details, request_id=name
-        )
-        events.append((stream_of("enforcement", account, name), request))
+        name, flatten = f"{RULE}-{since}-{day}", EnforcementAction.FLATTEN
+        events += requests_of(account, RULE, flatten, name=name, reason=reason, details=details)
     # A position may stay without a price for days, and each has a lockout of its own.
     yield Decision(tuple(events), obsolete_if=is_locked, key=f"{account}/{since}/{day}")
 

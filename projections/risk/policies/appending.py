@@ -46,7 +46,7 @@ def append_decision(book: Book, store: EventStore, decided: PendingDecision) -> 
         accounts = acted_on(decided) if attempt < UNCHANGED_ATTEMPTS else ()
         unchanged = Unchanged(accounts=accounts, since=position) if accounts else None
         try:
-            book.append_many(batches_of(pending, versions), unchanged=unchanged)
+            book.append_many(batches_of(store, pending, versions), unchanged=unchanged)
         except DuplicateEvent:
             # Ids come before versions: another process may have been first since the book was refreshed.
             book.refresh()

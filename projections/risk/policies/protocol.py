@@ -73,12 +73,15 @@ class Decision(msgspec.Struct, frozen=True):
     """Events that a policy wants appended, all or nothing, each with its stream.
 
     `obsolete_if` is called with the book at the log's head, right before the append: True drops the decision.
-    `key` replaces the trigger's key where the decision must be unique per something other than its trigger.
+    `key` replaces the trigger's key where the decision must be unique per something other than its trigger. `cause` is
+    the id of the record to name as the cause in place of the trigger's: for what is decided again and again, which
+    would otherwise be a chain of causes without end.
     """
 
     events: tuple[tuple[str, Event], ...]
     obsolete_if: Callable[[Book], bool] | None = None
     key: str | None = None
+    cause: bytes | None = None
 
 
 @runtime_checkable
@@ -191,11 +194,9 @@ def _locks(decision: Decision) -> list[str]:
     return sorted(found)
 
 
-def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Batch]:
+def batches_of(store: EventStore, pending: PendingDecision, versions: Mapping[str, int]) -> list[Batch]:
     """Return the batches that append a decision to streams at these versions."""
-    trigger = pending.trigger
-    # A quote is not in the log, so there is no record to name as the cause.
-    cause = None if trigger.kind is TriggerKind.QUOTE else trigger.record
+    cause = cause_of(store, pending.trigger, pending.decision)
     causation = None if cause is None else cause.id
     # The first cause names the whole chain, so that all its events are found by one correlation id.
     correlation = None if cause is None else cause.correlation_id or cause.id
@@ -219,11 +220,22 @@ def batches_of(pending: PendingDecision, versions: Mapping[str, int]) -> list[Ba
     return batches
 
 
-def check_depth(store: EventStore, policy: str, record: Record) -> None:
-    """Raise CausationTooDeep if the chain of policies' records that led to this one is as long as allowed."""
+def cause_of(store: EventStore, trigger: Trigger, decision: Decision) -> Record | None:
+    """Return the record that a decision names as its cause; a quote is not in the log, so there is none."""
+    if decision.cause is not None:
+        return store.find(decision.cause)
+    return None if trigger.kind is TriggerKind.QUOTE else trigger.record
+
+
+def check_depth(store: EventStore, policy: str, trigger: Trigger, decisions: Iterable[Decision]) -> None:
+    """Raise CausationTooDeep if the chain of policies' records that led to a trigger is as long as allowed.
+
+    What names another cause adds nothing to the trigger's chain.
+    """
+    if trigger.kind is not TriggerKind.RECORD or all(each.cause is not None for each in decisions):
+        return
     # By the recorded causes: policies that trigger one another across restarts and processes share nothing else.
-    depth = 1
-    found: Record | None = record
+    depth, found = 1, trigger.record
     for _ in range(ANCESTORS_MAX):
         if found is None:
             break

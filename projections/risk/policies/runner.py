@@ -328,8 +328,7 @@ class Policies:
             if policy.name in self._leased and trigger.kind is not TriggerKind.RECORD and not self.lease.is_held():
                 return
             decisions = tuple(policy.decide(book, trigger))
-            if decisions and trigger.kind is TriggerKind.RECORD and trigger.record is not None:
-                check_depth(self._store, policy.name, trigger.record)
+            check_depth(self._store, policy.name, trigger, decisions)
             pending = [] if not decisions else keyed(policy, trigger, decisions)
         except Exception as error:  # noqa: BLE001 - user code: its failure is kept in `stopped` and stops no other policy
             self._stop_policy(policy, trigger, error)

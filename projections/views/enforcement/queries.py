@@ -5,6 +5,7 @@ from datetime import date
 from eventstore.clock import Times, asked_ns
 from eventstore.streams import SEPARATOR
 from projections.view import BookReader
+from projections.views.enforcement.goals import pending_of
 from projections.views.enforcement.request import Enforcement, EnforcementAnomaly, oldest_first
 from projections.views.enforcement.state import EnforcementState, named
 from projections.views.enforcement.view import EnforcementView
@@ -16,13 +17,28 @@ class Enforcements:
     def __init__(self, book: BookReader) -> None:
         self._book = book
 
-    def pending(self, account: str | None = None) -> tuple[Enforcement, ...]:
-        """Return the unanswered requests of an account or of all, oldest first."""
+    def pending(self, account: str | None = None, at: Times | None = None) -> tuple[Enforcement, ...]:
+        """Return what an account, or any, is asked for at an instant, by default now: oldest first.
+
+        That is each request without an answer, unless the account has come to the wanted state since; and, whatever
+        was answered, the newest attempt of each goal that is not reached while the lockout that asks for it holds. Of
+        an account that is locked and must be flat something is pending until it is. What other processes have
+        committed is folded first.
+        """
+        at_ns = asked_ns(self._book.now_ns() if at is None else at, self._book.now_ns)
         accounts = self._book.partitions(EnforcementView.name) if account is None else (account,)
-        states = [self._state(each) for each in accounts]
-        # Each list is copied in one step: the fold may add another request meanwhile.
-        found = [list(state.pending.values()) for state in states if state is not None]
-        return oldest_first(request for requests in found for request in requests)
+        return oldest_first(each for name in accounts for each in self._pending(name, at_ns))
+
+    def _pending(self, account: str, at_ns: int) -> list[Enforcement]:
+        state = self._state(account)
+        if state is None or not (state.pending or state.goals):
+            return []
+        self._book.keep_up()
+        # The goals are read first: see `EnforcementState.put`. Each is copied in one step.
+        found = {each.position: each for each in list(state.goals.values())}
+        for each in list(state.pending.values()):
+            found.setdefault(each.position, each)
+        return pending_of(self._book, found.values(), at_ns)
 
     def get(self, account: str, request_id: str) -> Enforcement | None:
         """Return a request by its id or its record's, pending or answered, or None."""

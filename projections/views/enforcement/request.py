@@ -47,10 +47,11 @@ class Enforcement(Readable, msgspec.Struct, frozen=True, kw_only=True):
 
     `trading_day` is the request's, or the date in UTC if it names none. `success` is None until it is answered.
 
-    What is asked for again is a request of its own, the next `attempt` of the same goal: `first_position` and
-    `first_requested_at` are of the goal's first one. It is `superseded` by the next attempt if it was not answered
-    until then. `claimant` carries it out, alone until `lease_until`, by the claim whose record has the id `claim_id`.
-    From `escalated_at` on a person has to act, and `escalation` says why.
+    What is asked for again is a request of its own, the next `attempt` of the same goal: `first_id` is the id of the
+    first one's record, `asked_since` is when it was first asked for, or asked for again after an answer with success.
+    It is `superseded` by the next attempt if it was not answered until then. `claimant` carries it out, alone until
+    `lease_until`, by the claim whose record has the id `claim_id`. From `escalated_at` on a person has to act, and
+    `escalation` says why.
     """
 
     request_id: str
@@ -72,8 +73,8 @@ class Enforcement(Readable, msgspec.Struct, frozen=True, kw_only=True):
     taken_details: dict[str, Any] | str = msgspec.field(default_factory=dict)
     taken_position: int | None = None
     attempt: int = 1
-    first_position: int = 0
-    first_requested_at: Instant = 0
+    first_id: bytes = b""
+    asked_since: Instant = 0
     superseded: bool = False
     claimant: str = ""
     claimed_at: Instant | None = None

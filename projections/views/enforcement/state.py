@@ -44,6 +44,11 @@ class EnforcementState(msgspec.Struct):
         """Return a request, pending or among the last answered, by its id or its record's."""
         return named(self.pending, request_id) or named(self.answered, request_id)
 
+    def find_record(self, id_: bytes) -> Enforcement | None:
+        """Return the request of a record, pending, among the last answered, or a goal's newest."""
+        groups = (self.goals, self.pending, self.answered)
+        return next((each for group in groups for each in list(group.values()) if each.id == id_), None)
+
     def mark(self, kind: EnforcementAnomalyKind, request_id: str, record: Record) -> None:
         """Note that a record is anomalous."""
         anomaly = EnforcementAnomaly(kind, request_id, record.position)

@@ -50,8 +50,8 @@ def request(state: EnforcementState, event: EnforcementRequested, record: Record
             fresh,
             # Two processes that ask again may name the same number: no two attempts have it here.
             attempt=max(fresh.attempt, before.attempt + 1),
-            first_position=before.first_position,
-            first_requested_at=before.first_requested_at,
+            first_id=before.first_id,
+            asked_since=fresh.requested_at if before.success else before.asked_since,
             escalated_at=before.escalated_at,
             escalation=before.escalation,
         )
@@ -89,8 +89,8 @@ def _requested(state: EnforcementState, event: EnforcementRequested, record: Rec
         position=record.position,
         id=record.id,
         attempt=min(max(event.attempt, 1), ATTEMPT_MAX),
-        first_position=record.position,
-        first_requested_at=record.occurred_at,
+        first_id=record.id,
+        asked_since=record.occurred_at,
     )
 
 
@@ -187,7 +187,7 @@ def escalate(state: EnforcementState, event: EnforcementEscalated, record: Recor
         state.mark(EnforcementAnomalyKind.UNKNOWN_REQUEST, event.request_id, record)
         return
     newest = state.goals.get(found.goal)
-    is_same = newest is not None and newest.first_position == found.first_position
+    is_same = newest is not None and newest.first_id == found.first_id
     for each in (found, newest if is_same else None):
         if each is not None:
             state.put(replace(each, escalated_at=record.occurred_at, escalation=event.why[:WHY_MAX]))

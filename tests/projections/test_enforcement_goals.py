@@ -1,0 +1,466 @@
+"""What is pending: whatever was answered, a locked account that must be flat is flat or asked for."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import projections
+from eventstore import EventStore
+from eventstore.trading import (
+    EnforcementAction,
+    EnforcementRequested,
+    LimitsSet,
+    LockoutExpired,
+    LockoutSet,
+    OrderFilled,
+    OrderReported,
+    OrderStatus,
+    OrderSubmitted,
+    TimeInForce,
+)
+from projections import view as views
+from projections.risk.enforcement.requests import bounded, next_attempt, requests_of
+from projections.risk.enforcement.wanted import is_reached
+from tests.projections.goals_desk import (
+    BUY,
+    CANCEL,
+    FLATTEN,
+    FLATTEN_SYMBOL,
+    NOON,
+    REDUCE_TO,
+    SECOND,
+    SELL,
+    GoalsDesk,
+)
+
+BOTH = [("CANCEL_ORDERS", 1), ("FLATTEN", 1)]
+
+
+@pytest.fixture
+def desk() -> Iterator[GoalsDesk]:
+    found = GoalsDesk()
+    yield found
+    found.close()
+
+
+def park(desk: GoalsDesk, view: str, account: str = "A") -> None:
+    """Let a view fail for an account, as one with a fault does."""
+    position = desk.book.position
+    desk.book._fold.slots[view].parked[account] = views.PartitionParked(view, account, position, ValueError("broken"))
+
+
+# Which requests a lockout makes
+
+
+@pytest.mark.parametrize(
+    ("action", "asked"),
+    [
+        (EnforcementAction.NONE, []),
+        (CANCEL, [CANCEL]),
+        (FLATTEN, [CANCEL, FLATTEN]),
+        (FLATTEN_SYMBOL, [CANCEL, FLATTEN_SYMBOL]),
+        (REDUCE_TO, [REDUCE_TO]),
+    ],
+)
+def test_a_lockout_that_flattens_cancels_first(action: EnforcementAction, asked: list[EnforcementAction]) -> None:
+    made = list(requests_of("A", "loss", action, name="loss-1", reason="r", details={}))
+    events = [event for _, event in made if isinstance(event, EnforcementRequested)]
+    assert [event.action for event in events] == asked
+    assert len({event.request_id for event in events}) == len(events)
+    assert [stream for stream, _ in made] == [f"enforcement/A/{event.request_id}" for event in events]
+
+
+@pytest.mark.parametrize(
+    ("scope", "symbol", "about"),
+    [
+        ("account", None, None),
+        ("account", "ESZ6", "ESZ6"),
+        ("symbol:ESZ6", None, "ESZ6"),
+        ("root:ES", None, "ES"),
+        ("symbol:ESZ6", "ESZ6", "ESZ6"),
+    ],
+)
+def test_both_are_about_what_the_lockout_is_about(scope: str, symbol: str | None, about: str | None) -> None:
+    made = requests_of("A", "x", FLATTEN, name="x", reason="", details={}, scope=scope, symbol=symbol)
+    assert [getattr(event, "symbol", "") for _, event in made] == [about, about]
+
+
+@pytest.mark.parametrize("name", ["x" * 128, "x" * 500, "ä/" * 60, "/" * 64, "€" * 200])
+def test_a_long_name_gives_ids_that_fit_and_differ(desk: GoalsDesk, name: str) -> None:
+    made = list(requests_of("A", "loss", FLATTEN, name=name, reason="", details={}))
+    for stream, event in made:
+        desk.append(stream, event)
+    assert len({stream for stream, _ in made}) == 2
+    assert bounded(name) == bounded(name) != bounded(name + "y")
+
+
+def test_attempts_are_named_by_goal_and_number_and_keep_the_first_reason(desk: GoalsDesk) -> None:
+    _, newest = desk.lock()
+    names = set()
+    for attempt in range(2, 40):
+        stream, event = next_attempt(newest, "nobody has answered")
+        assert (stream, event) == next_attempt(newest, "nobody has answered")
+        record = desk.append(stream, event)
+        found = desk.book.enforcement.get("A", str(record.uuid))
+        assert found is not None
+        newest = found
+        names.add(newest.request_id)
+        assert (newest.attempt, newest.reason) == (attempt, "too much; asked again: nobody has answered")
+    assert len(names) == 38
+    assert desk.pending == [("CANCEL_ORDERS", 1), ("FLATTEN", 39)]
+
+
+# Without an answer
+
+
+def test_who_is_flat_already_is_asked_until_there_is_an_answer(desk: GoalsDesk) -> None:
+    desk.lock()
+    desk.define("NQZ6")
+    assert desk.pending == BOTH
+    desk.answer(success=False)
+    assert desk.pending == []
+
+
+def test_what_has_come_about_since_needs_no_answer(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 3)
+    desk.submit(SELL, 3, "stop")
+    desk.lock()
+    desk.cancel("stop")
+    assert desk.pending == [("FLATTEN", 1)]
+    desk.fill(SELL, 2)
+    assert desk.pending == [("FLATTEN", 1)]
+    desk.fill(SELL, 1)
+    assert desk.pending == []
+    desk.fill(SELL, 1)
+    assert desk.pending == [("FLATTEN", 1)]
+
+
+def test_a_request_of_no_lockout_is_pending_until_it_is_answered(desk: GoalsDesk) -> None:
+    desk.append("enforcement/A/R1", EnforcementRequested(rule_id="desk", action=FLATTEN))
+    assert desk.pending == [("FLATTEN", 1)]
+    desk.fill(BUY, 1)
+    assert desk.pending == [("FLATTEN", 1)]
+    desk.answer(success=False)
+    assert desk.pending == []
+
+
+# Answered
+
+
+@pytest.mark.parametrize("success", [True, False])
+def test_an_answer_does_not_end_what_is_not_so(desk: GoalsDesk, success: bool) -> None:
+    desk.fill(BUY, 3)
+    desk.submit(SELL, 3, "stop")
+    desk.lock()
+    desk.answer(success=success)
+    assert desk.pending == BOTH
+    assert all(each.success is success for each in desk.book.enforcement.pending("A"))
+    desk.cancel("stop")
+    desk.fill(SELL, 3)
+    assert desk.pending == []
+
+
+def test_a_stop_that_was_not_cancelled_is_asked_for_when_it_fills(desk: GoalsDesk) -> None:
+    desk.submit(BUY, 3, "stop")
+    desk.fill(BUY, 1)
+    desk.fill(SELL, 1)
+    desk.lock()
+    desk.answer()
+    assert desk.pending == [("CANCEL_ORDERS", 1)]
+    desk.fill(BUY, 3, "stop")
+    assert desk.pending == [("FLATTEN", 1)]
+    assert desk.book.positions.get("A", "ESZ6").quantity == 3
+
+
+def test_the_order_that_closes_for_a_request_need_not_be_cancelled(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 3)
+    cancel, flatten = desk.lock()
+    desk.submit(SELL, 3, "close", causation_id=flatten.id)
+    desk.answer()
+    assert desk.pending == [("FLATTEN", 1)]
+    # Once it would do more than close, it must go.
+    desk.fill(SELL, 1)
+    assert desk.pending == BOTH
+    desk.cancel("close")
+    desk.submit(SELL, 1, "first", causation_id=flatten.id)
+    desk.submit(SELL, 1, "second", causation_id=cancel.id)
+    assert desk.pending == [("FLATTEN", 1)]
+    desk.submit(SELL, 1, "third", causation_id=flatten.id)
+    assert desk.pending == BOTH
+
+
+def test_an_order_that_another_record_caused_must_be_cancelled(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 3)
+    desk.lock()
+    desk.submit(SELL, 3, "close", causation_id=bytes(15) + b"1")
+    desk.answer()
+    assert desk.pending == BOTH
+
+
+def test_an_order_whose_time_is_over_does_not_work(desk: GoalsDesk) -> None:
+    order = OrderSubmitted(
+        symbol="ESZ6",
+        side=BUY,
+        quantity=Decimal(1),
+        time_in_force=TimeInForce.GOOD_TILL_DATE,
+        expires_at=desk.now + 10 * SECOND,
+    )
+    desk.append("order/A/dated", order)
+    desk.lock(CANCEL)
+    desk.answer()
+    assert desk.pending == [("CANCEL_ORDERS", 1)]
+    desk.pass_seconds(10)
+    assert desk.pending == []
+
+
+def test_what_was_reported_filled_without_a_fill_counts(desk: GoalsDesk) -> None:
+    desk.submit(BUY, 3, "stop")
+    desk.lock()
+    desk.append("order/A/stop", OrderReported(status=OrderStatus.CANCELED, filled_quantity=Decimal(2)))
+    desk.answer()
+    assert desk.pending == [("CANCEL_ORDERS", 1)]
+
+
+# What the broker reports
+
+
+def test_the_broker_s_report_counts_once_it_contradicts(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 2)
+    desk.lock()
+    desk.fill(SELL, 2)
+    desk.answer()
+    desk.pass_seconds(1)
+    desk.report(2)
+    # A report may lag behind the fills for a while.
+    assert desk.pending == []
+    desk.pass_seconds(1)
+    desk.report(2)
+    assert desk.pending == [("FLATTEN", 1)]
+    desk.pass_seconds(1)
+    desk.report(0)
+    assert desk.pending == []
+
+
+def test_a_flat_report_does_not_make_flat_what_the_fills_leave_open(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 2)
+    desk.lock()
+    desk.answer()
+    for _ in range(2):
+        desk.pass_seconds(10)
+        desk.report(0)
+    assert desk.pending == [("FLATTEN", 1)]
+
+
+# The scope
+
+
+@pytest.mark.parametrize(
+    ("scope", "symbol", "pending"),
+    [
+        ("symbol:ESZ6", "ESZ6", True),
+        ("symbol:CON.EP", "ESZ6", True),
+        ("root:ES", "ESZ6", True),
+        ("root:NQ", "ESZ6", False),
+        ("symbol:NQZ6", "ESZ6", False),
+        ("symbol:ESZ6", "CON.EP", True),
+        # Of a name that no contract has, nobody knows.
+        ("symbol:ESZ6", "ESX", True),
+        ("root:ES", "ESX", True),
+    ],
+)
+def test_only_what_is_in_scope_counts_by_any_name(desk: GoalsDesk, scope: str, symbol: str, pending: bool) -> None:
+    desk.define("NQZ6", root="NQ")
+    desk.fill(BUY, 1, symbol=symbol)
+    desk.submit(BUY, 1, "stop", symbol)
+    desk.lock(FLATTEN_SYMBOL, scope=scope)
+    desk.answer()
+    assert bool(desk.pending) is pending
+    assert len(desk.pending) in {0, 2}
+
+
+def test_a_smaller_lockout_keeps_no_larger_request(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.append("lockout/A/loss", LockoutSet(rule_id="loss", scope="symbol:ESZ6"))
+    desk.append("enforcement/A/R1", EnforcementRequested(rule_id="loss", action=FLATTEN))
+    desk.answer()
+    assert desk.pending == []
+
+
+def test_a_lockout_of_another_rule_keeps_nothing(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock()
+    desk.append("lockout/A/week", LockoutSet(rule_id="week", reason="the week's loss"))
+    desk.answer()
+    desk.unlock()
+    assert desk.pending == []
+
+
+# A reduction
+
+
+def test_a_reduction_wants_at_most_its_quantity(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 3)
+    desk.lock(REDUCE_TO, symbol="CON.EP", quantity=Decimal(2))
+    desk.answer()
+    assert desk.pending == [("REDUCE_TO", 1)]
+    # Orders that would exceed it are the limit's own business.
+    desk.submit(BUY, 9, "more")
+    desk.fill(SELL, 1)
+    assert desk.pending == []
+    desk.fill(SELL, 5)
+    assert desk.pending == [("REDUCE_TO", 1)]
+
+
+def test_a_reduction_without_a_quantity_wants_nothing_left(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock(REDUCE_TO)
+    desk.answer()
+    assert desk.pending == [("REDUCE_TO", 1)]
+    desk.fill(SELL, 1)
+    assert desk.pending == []
+
+
+@pytest.mark.parametrize(("weights", "pending"), [({"MES": "0.1"}, False), ({}, True)])
+def test_a_reduction_over_all_symbols_is_by_the_limit_s_weights(
+    desk: GoalsDesk,
+    weights: dict[str, str],
+    pending: bool,
+) -> None:
+    desk.define("MESZ6", root="MES")
+    limit = LimitsSet(rule_id="maximum-contracts", parameters={"limit": "2", "weights": weights})
+    desk.append("limits/A/maximum-contracts", limit, actor="risk@desk")
+    desk.fill(BUY, 10, symbol="MESZ6")
+    desk.fill(BUY, 1)
+    desk.lock(REDUCE_TO, rule="maximum-contracts", quantity=Decimal(2))
+    desk.answer()
+    assert bool(desk.pending) is pending
+
+
+# What cannot be read
+
+
+@pytest.mark.parametrize("view", ["executions", "orders", "contracts", "lockouts"])
+def test_what_cannot_be_read_is_not_reached(desk: GoalsDesk, view: str) -> None:
+    desk.lock(FLATTEN_SYMBOL, scope="symbol:ESZ6")
+    desk.answer()
+    desk.fill(BUY, 1)
+    desk.submit(BUY, 1, "stop")
+    park(desk, view, "-" if view == "contracts" else "A")
+    assert len(desk.pending) == 2
+
+
+# When the lockout is over
+
+
+def test_who_ends_a_lockout_ends_what_it_asks_for(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock()
+    desk.unlock()
+    assert desk.pending == []
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_what_a_lockout_left_open_when_it_expired_is_still_asked_for(
+    desk: GoalsDesk,
+    is_recorded: bool,
+) -> None:
+    desk.submit(SELL, 1, "stop")
+    desk.fill(BUY, 1)
+    desk.lock(seconds=10)
+    desk.pass_seconds(10)
+    if is_recorded:
+        desk.append("lockout/A/loss", LockoutExpired())
+    assert desk.pending == BOTH
+    # What is opened from then on is nobody's to close: the account is not locked.
+    desk.fill(SELL, 1, "stop")
+    assert desk.pending == []
+    desk.fill(BUY, 5)
+    desk.submit(SELL, 5, "next day")
+    assert desk.pending == []
+
+
+def test_what_was_answered_is_not_asked_for_after_the_lockout(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock(seconds=10)
+    desk.answer(success=False)
+    assert len(desk.pending) == 1
+    desk.pass_seconds(10)
+    assert desk.pending == []
+    # A later lockout of the rule that asks for nothing wants nothing.
+    desk.append("lockout/A/loss", LockoutSet(rule_id="loss", reason="next day"))
+    assert desk.pending == []
+
+
+def test_a_lockout_that_replaces_one_in_force_wants_the_same(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock()
+    desk.answer()
+    for number in range(3):
+        desk.append("lockout/A/loss", LockoutSet(rule_id="loss", reason=f"by hand {number}"))
+        assert desk.pending == [("FLATTEN", 1)]
+
+
+def test_an_attempt_that_comes_after_the_lockout_asks_for_nothing(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    _, flatten = desk.lock(seconds=10)
+    desk.answer(success=False)
+    desk.pass_seconds(11)
+    desk.append(*next_attempt(flatten, "late"))
+    assert desk.pending == []
+
+
+# Of which instant, and from what
+
+
+def test_a_past_state_says_what_was_pending_then(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock(seconds=10)
+    desk.answer(success=False)
+    then, head = desk.now, desk.store.head()
+    desk.pass_seconds(60)
+    desk.fill(SELL, 1)
+    with projections.as_of(desk.store, position=head) as past:
+        assert [each.action for each in past.enforcement.pending("A", then)] == [FLATTEN]
+        assert past.enforcement.pending("A") == ()
+        past.detach()
+        assert [each.action for each in past.enforcement.pending("A", then)] == [FLATTEN]
+
+
+def test_a_restart_finds_the_same(desk: GoalsDesk) -> None:
+    desk.submit(BUY, 1, "stop")
+    desk.fill(BUY, 1)
+    desk.lock()
+    desk.answer()
+    again = projections.open(desk.store)
+    assert again.recovery.pending == again.enforcement.pending() == desk.book.enforcement.pending()
+    assert [each.taken for each in again.recovery.pending] == [True, True]
+
+
+def test_an_account_without_requests_costs_a_look(desk: GoalsDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> bool:  # noqa: ANN401 - whatever it is called with
+        raise AssertionError
+
+    monkeypatch.setattr(projections.Book, "keep_up", fail)
+    assert desk.book.enforcement.pending("A") == desk.book.enforcement.pending("B") == ()
+
+
+def test_what_another_process_recorded_is_seen() -> None:
+    desk = GoalsDesk()
+    desk.fill(BUY, 1)
+    _, flatten = desk.lock()
+    other: EventStore = desk.store
+    closing = OrderFilled(trade_id="X", symbol="ESZ6", side=SELL, quantity=Decimal(1), price=Decimal(5_000))
+    other.append("order/A/X", closing)
+    assert desk.pending == []
+    assert is_reached(desk.book, flatten, desk.now)
+    desk.close()
+
+
+def test_times_are_those_of_the_question(desk: GoalsDesk) -> None:
+    desk.fill(BUY, 1)
+    desk.lock(seconds=10)
+    desk.answer()
+    later = desk.now + 10 * SECOND
+    assert [len(desk.book.enforcement.pending("A", at)) for at in (NOON, later - 1, later)] == [1, 1, 0]
