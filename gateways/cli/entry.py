@@ -31,10 +31,12 @@ from gateways.cli import (
     policies,
     read,
     restore,
+    resume,
     sql,
     standard_streams,
     state,
     stats,
+    stop,
     tail,
     try_,
     unlock,
@@ -94,6 +96,8 @@ app.command(rich_help_panel=_QUERY)(pnl.pnl)
 app.command(rich_help_panel=_QUERY)(sql.sql)
 app.command(rich_help_panel=_QUERY)(mark.mark)
 app.command(rich_help_panel=_QUERY)(note.note)
+app.command(rich_help_panel=_LOCKOUTS)(stop.stop)
+app.command(rich_help_panel=_LOCKOUTS)(resume.resume)
 app.command(rich_help_panel=_LOCKOUTS)(lock.lock)
 app.command(rich_help_panel=_LOCKOUTS)(unlock.unlock)
 app.command(rich_help_panel=_LOCKOUTS)(limits.limits)

@@ -120,12 +120,17 @@ class Task:
         request = self.request
         if request.action not in _CLOSING:
             return ()
-        held = [each for each in self.book.positions.of(self.account) if each.quantity and self._concerns(each.symbol)]
+        held = [each for each in self.book.positions.of(self.account) if each.quantity and self.concerns(each.symbol)]
         held.sort(key=lambda each: abs(each.quantity), reverse=True)
         excess = None
         if request.action is EnforcementAction.REDUCE_TO and request.quantity is not None:
             excess = FIXED.subtract(sum((abs(each.quantity) for each in held), ZERO), request.quantity)
         return tuple(_to_close(held, excess))
+
+    def concerns(self, symbol: str | None) -> bool:
+        """Return whether the request is about a symbol, by any of its names; an unknown one may be what it is about."""
+        asked = self.request.symbol
+        return asked is None or symbol is None or self._name(asked) == self._name(symbol)
 
     def submit_closing(
         self,
@@ -172,12 +177,7 @@ class Task:
         return self.book.append(stream, events, **options)
 
     def _working(self) -> tuple[Order, ...]:
-        return tuple(each for each in self.book.orders.open(self.account) if self._concerns(each.symbol))
-
-    def _concerns(self, symbol: str | None) -> bool:
-        """Return whether the request is about a symbol; an order of unknown symbol may be of any."""
-        asked = self.request.symbol
-        return asked is None or symbol is None or self._name(asked) == self._name(symbol)
+        return tuple(each for each in self.book.orders.open(self.account) if self.concerns(each.symbol))
 
     def _name(self, symbol: str) -> str:
         contract = self.book.contracts.find(symbol)

@@ -52,6 +52,8 @@ def test_a_url_is_not_a_directory(
         ("lock", "A"),
         ("unlock", "A"),
         ("enforce", "json:dumps"),
+        ("stop", "A", "--reason", "x"),
+        ("resume", "A", "--actor", "me", "--reason", "x"),
         ("limits", "--seed", "risk.toml"),
         ("backup", "copy"),
         ("doctor",),
@@ -78,7 +80,7 @@ def test_what_needs_a_directory_asks_for_one_in_place_of_influxs_address(
 
 
 def test_help_offers_a_url_only_where_one_can_be_read(run: Run) -> None:
-    appending = ("append", "import", "mark", "lock", "unlock", "enforce")
+    appending = ("append", "import", "mark", "lock", "unlock", "enforce", "stop", "resume")
     for command in (*appending, "backup", "doctor", "mirror", "adopt", "restore"):
         help_text = " ".join(run(command, "--help").out.split())
         assert "not a URL" in help_text, command

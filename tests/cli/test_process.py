@@ -40,7 +40,7 @@ COMMANDS = [
         "pnl",
         "policies",
     ),
-    *("read", "restore", "sql", "state", "stats", "tail", "try", "unlock", "verify"),
+    *("read", "restore", "resume", "sql", "state", "stats", "stop", "tail", "try", "unlock", "verify"),
 ]
 READING = [
     ("read",),
@@ -56,6 +56,8 @@ READING = [
     ("lock", "ACC1"),
     ("unlock", "ACC1"),
     ("enforce", "json:dumps", "--once"),
+    ("stop", "ACC1", "--reason", "enough"),
+    ("resume", "ACC1", "--actor", "me", "--reason", "rested"),
     ("verify",),
     ("backup", "copy"),
     ("sql", "select * from events"),

@@ -1,0 +1,73 @@
+"""`resume`: the end of what `stop` did, by somebody, for a reason; other lockouts stay."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from eventstore import EventStore, InvalidEvent
+from eventstore.streams import check_name
+from gateways.cli import lockouts, names, options, stores, zones
+from gateways.cli.options import CommonOptions
+from gateways.presenting.output import note, put
+from projections import Book
+from projections import open as open_book
+from projections.risk.enforcement import stopping
+
+Actor = Annotated[str, typer.Option(metavar="NAME", help="Who resumes them: a person.")]
+Reason = Annotated[str, typer.Option(help="Why they may trade again.")]
+
+
+@options.command(zone=True, exact=True)
+def resume(
+    common: CommonOptions,
+    account: lockouts.AccountNames = None,
+    *,
+    every: lockouts.EveryAccount = False,
+    actor: Actor,
+    reason: Reason,
+) -> None:
+    """Resume accounts that were stopped; what the stop asked for and nobody has answered is withdrawn.
+
+    Other lockouts stay in force, and are shown.
+    """
+    lockouts.check_named(account, every=every)
+    with stores.open_existing(common) as store:
+        for name in account or ():
+            check_name("account", name)
+            names.check_account(store, name)
+        with open_book(store, accounts=account) as book:
+            chosen = _stopped(book) if account is None else account
+            _check_stopped(store, account)
+            found = stopping.resume(book, chosen, actor=actor, reason=reason)
+            shown = zones.presenter(common, store, chosen[0] if len(chosen) == 1 else None)
+            now = store.clock.now_ns()
+            left = {each.account: list(book.lockouts.active(each.account, now)) for each in found}
+            lockouts.put_accounts(
+                found, "resumed", "was not stopped: nothing was changed", shown=shown, as_json=common.as_json, left=left
+            )
+        if not found and not common.as_json:
+            put("no account is stopped")
+        for name, others in left.items():
+            if others:
+                note(f"{name} is still locked by {', '.join(each.rule_id for each in others)}")
+
+
+def _stopped(book: Book) -> list[str]:
+    """Return the accounts that are stopped; one whose lockouts cannot be read is an error that names it."""
+    now = book.now_ns()
+    return [
+        name
+        for name in book.accounts.known()
+        if any(stopping.is_stop(each) for each in book.lockouts.active(name, now))
+    ]
+
+
+def _check_stopped(store: EventStore, named: list[str] | None) -> None:
+    """Raise InvalidEvent if none of the accounts named is stopped."""
+    if named and not any(stopping.stopped(store, name) for name in named):
+        msg = (
+            f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} not stopped: `limits` and `state` show what locks"
+        )
+        raise InvalidEvent(msg)
