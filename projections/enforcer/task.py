@@ -15,7 +15,9 @@ from eventstore.readable import Readable
 from eventstore.streams import stream_of
 from eventstore.trading import EnforcementAction, OrderSubmitted, OrderType, PositionSide, Side
 from projections.decimals import FIXED, ZERO
+from projections.risk.caches import risk_cache
 from projections.risk.contexts import CheckContext
+from projections.risk.enforcement.wanted import in_scope
 from projections.risk.proposals import Proposal
 from projections.risk.submitting import submit
 
@@ -128,9 +130,8 @@ class Task:
         return tuple(_to_close(held, excess))
 
     def concerns(self, symbol: str | None) -> bool:
-        """Return whether the request is about a symbol, by any of its names; an unknown one may be what it is about."""
-        asked = self.request.symbol
-        return asked is None or symbol is None or self._name(asked) == self._name(symbol)
+        """Return whether the request is about a symbol, by any of its names or its root; an unknown one may be."""
+        return in_scope(risk_cache(self.book, self.account, self.book.now_ns()), self.request, symbol)
 
     def submit_closing(
         self,

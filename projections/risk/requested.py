@@ -8,7 +8,8 @@ from eventstore import StoreError
 from eventstore.ids import as_id
 from eventstore.trading import EnforcementAction, Side
 from projections.decimals import ZERO
-from projections.risk.holdings import FLAT, contract_symbol
+from projections.risk.enforcement.wanted import in_scope
+from projections.risk.holdings import FLAT
 from projections.view import SHARED
 from projections.views.contracts.view import ContractsView
 from projections.views.enforcement import EnforcementView
@@ -54,7 +55,7 @@ def _asked(context: CheckContext, request: Enforcement) -> Decimal:
     """Return how much of the order's symbol a request asks to close on the order's side; zero if nothing."""
     if request.action not in _CLOSING:
         return ZERO
-    if request.symbol is not None and contract_symbol(context.book, request.symbol) != context.symbol:
+    if not in_scope(context.cache, request, context.symbol):
         return ZERO
     most = _reducible(context)
     if request.action is not EnforcementAction.REDUCE_TO or request.quantity is None:

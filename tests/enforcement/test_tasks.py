@@ -10,8 +10,10 @@ import pytest
 import projections
 from eventstore import EventStore, ManualClock
 from eventstore.trading import (
+    Allows,
     ContractDefined,
     EnforcementAction,
+    LockoutSet,
     OrderAccepted,
     OrderCanceled,
     OrderFilled,
@@ -96,6 +98,21 @@ def test_a_symbol_s_request_is_about_that_symbol_by_any_of_its_names(book: Book)
     assert [order.order_id for order in asked.orders] == ["O3"]
     assert to_close(asked) == [("NQ", SELL, Decimal(3))]
     assert asked.submit_closing("ES") is None
+
+
+def test_a_root_s_request_is_about_all_of_its_contracts(book: Book) -> None:
+    for symbol, root in (("ESZ6", "ES"), ("NQZ6", "NQ")):
+        book.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, root=root, multiplier=Decimal(50)))
+        sent = OrderSubmitted(symbol=symbol, side=BUY, quantity=Decimal(1))
+        filled = OrderFilled(trade_id=symbol, symbol=symbol, side=BUY, quantity=Decimal(1), price=Decimal(6000))
+        book.append(f"order/A/{symbol}", [sent, filled])
+    locked = LockoutSet(rule_id="desk", scope="root:ES", allows=Allows.NOTHING)
+    book.append("lockout/A/desk", locked)
+    asked = Task(book, held(book, ask(book, EnforcementAction.FLATTEN_SYMBOL, symbol="ES")))
+    assert to_close(asked) == [("ESZ6", SELL, Decimal(1))]
+    closing = asked.submit_closing("ESZ6")
+    assert closing is not None
+    assert closing.quantity == Decimal(1)
 
 
 @pytest.mark.parametrize(("quantity", "closed"), [("1", "2"), ("3", None), ("0", "3"), ("9", None)])
