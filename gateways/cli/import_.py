@@ -60,6 +60,9 @@ def _put(report: ImportReport, shown: Presenter, rows: int) -> None:
     put(f"added {report.added:,} events, {known}, {left_out}")
     if report.repeated:
         put(f"{report.repeated:,} rows repeat an earlier row")
+    for account in report.shadow:
+        put(f"{account} has no limits yet, and is in shadow mode: limits record what they would do. To let them act:")
+        put(f"eventstore limits arm {account} --reason …")
     for reason, count in report.ignored.items():
         put(f"{count:,} rows ignored: {reason}")
     put()

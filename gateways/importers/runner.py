@@ -15,6 +15,7 @@ from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
 from gateways.importers.definitions import define
 from gateways.importers.plan import FileOptions, FilePlan, Progress, read_plan
+from gateways.importers.protection import put_in_shadow
 from gateways.presenting.documents import plain
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     `rows`: lines read, without the header. `events`: those of the accepted rows, contract definitions included, of
     which `added` are new in the log and `already_there` were in it before. `repeated`: rows that repeat an earlier
     row of the file. `left_out`: with `keep_going`, the rows that cannot be imported. `ignored`: rows without an
-    event, by reason. `types`: events by type. `pnl`: the file's own profit and loss compared with the fold's.
+    event, by reason. `types`: events by type. `pnl`: the file's own profit and loss compared with the fold's. `shadow`:
+    the accounts that were put in shadow mode, because nobody had set a limit for them yet.
     """
 
     file: str
@@ -51,6 +53,7 @@ class ImportReport(msgspec.Struct, frozen=True, kw_only=True):
     types: dict[str, int] = {}
     contracts: tuple[str, ...] = ()
     pnl: tuple[PnlRow, ...] = ()
+    shadow: tuple[str, ...] = ()
 
     @property
     def differing(self) -> tuple[PnlRow, ...]:
@@ -74,8 +77,9 @@ def import_file(store: EventStore, path: str | Path, format: str, **options: Unp
     batch, with the phase APPENDING.
 
     The whole file is validated before the first append. Its events are appended in order of time and row, in atomic
-    batches of 1,000. Raises what `read_plan` raises, with nothing written; BadRow for a row that the log has with other
-    content, after what precedes it was appended, unless `keep_going` leaves it out; and whatever `append` raises.
+    batches of 1,000; an account without limits and without a protection mode is put in shadow mode first. Raises what
+    `read_plan` raises, with nothing written; BadRow for a row that the log has with other content, after what precedes
+    it was appended, unless `keep_going` leaves it out; and whatever `append` raises.
     """
     plan = read_plan(path, format, **options)
     with derived_times():
@@ -95,6 +99,7 @@ class _Appending:
         plan, reader = self._plan, self._plan.reader
         head = self._store.head()
         contracts = self._define()
+        shadow = put_in_shadow(self._store, [account_of(item.stream) for item in plan.items], self._note)
         for start in range(0, len(plan.items), BATCH):
             self._take(self._append(plan.items[start : start + BATCH]))
             if self._progress is not None:
@@ -114,6 +119,7 @@ class _Appending:
             types=dict(self._types),
             contracts=tuple(contracts),
             pnl=tuple(compare(reader.compares, accepted, contracts)),
+            shadow=shadow,
         )
 
     def _define(self) -> Mapping[str, ContractDefined]:

@@ -31,7 +31,9 @@ def test_importing_twice_adds_nothing(run: Run, tmp_path: Path, fills: Path) -> 
     second = run(*arguments, "--json").document
     assert (first["added"], first["already_there"]) == (3, 0)
     assert (second["added"], second["already_there"]) == (0, 3)
-    assert head(tmp_path / "data") == 3
+    # And the account's protection mode, once.
+    assert head(tmp_path / "data") == 4
+    assert (first["shadow"], second["shadow"]) == (["A1"], [])
 
 
 def test_an_import_ends_with_the_files_own_figures_beside_the_fold(run: Run, tmp_path: Path, fills: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from eventstore import EventStore, InvalidEvent, UnknownContract
 from eventstore.clock import parse_time
-from eventstore.trading import OrderFilled, Side, TradeExecuted
+from eventstore.trading import ContractDefined, OrderFilled, Side, TradeExecuted
 from gateways.importers import BadRow, import_file
 from gateways.importers.fills import to_time
 from gateways.importers.texts import CellError
@@ -197,5 +197,6 @@ def test_a_fill_before_1990_is_of_the_time_its_column_says(store: EventStore, wr
         "fills",
         account="F1",
     )
-    assert [record.occurred_at for record in store.read()] == [parse_time("1985-07-01T12:00:00Z")] * 2
+    records = store.read(types=(ContractDefined, TradeExecuted))
+    assert [record.occurred_at for record in records] == [parse_time("1985-07-01T12:00:00Z")] * 2
     assert to_time(time) == parse_time("1985-07-01T12:00:00Z")
