@@ -9,8 +9,10 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from eventstore import EventStore, InvalidEvent
+from eventstore.trading import Protection
 from gateways.cli import names, options, published, stores
 from gateways.cli.options import CommonOptions
+from gateways.cli.protection import set_mode
 from gateways.cli.queries import LogQuery, open_account_query
 from gateways.presenting.book_summary import pending_requests
 from gateways.presenting.documents import plain
@@ -24,7 +26,8 @@ from gateways.presenting.headroom import (
     unjudged_line,
     unjudged_of,
 )
-from gateways.presenting.output import note, put_json, put_table
+from gateways.presenting.output import note, put, put_json, put_table
+from gateways.presenting.protection import in_shadow, mode_lines
 from gateways.presenting.rows import LIMIT_COLUMNS, REQUEST_COLUMNS, escalation_lines, limit_row, request_row
 from projections import Book
 from projections import open as open_book
@@ -39,6 +42,14 @@ from projections.views.limits.headroom import Headroom, Unjudged
 from projections.views.limits.limit import Limit
 from projections.views.limits.parameters import rule_id_of
 
+Action = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="ACTION", help="shadow: the limits of ACCOUNT only record what they would do; arm: they act."
+    ),
+]
+Target = Annotated[str | None, typer.Argument(metavar="ACCOUNT", help="Account to put in shadow mode, or to arm.")]
+Reason = Annotated[str, typer.Option("--reason", help="With shadow and arm: why, recorded with the mode.")]
 Seed = Annotated[
     Path | None, typer.Option(metavar="FILE", help="First append what this TOML file defines and the log lacks.")
 ]
@@ -53,8 +64,11 @@ Pending = Annotated[bool, typer.Option("--pending", help="Show changes that wait
 @options.command(url=True, zone=True, exact=True)
 def limits(
     common: CommonOptions,
+    action: Action = None,
+    target: Target = None,
     *,
     account: options.Account = None,
+    reason: Reason = "",
     seed: Seed = None,
     program: Program = None,
     new: New = False,
@@ -64,16 +78,18 @@ def limits(
 ) -> None:
     """Show the limits in force, since when, set by whom, and what is left of each.
 
-    With --seed or --program, first set initial ones from a file.
+    With --seed or --program, first set initial ones from a file. `limits shadow ACCOUNT` and `limits arm ACCOUNT` say
+    whether they only record what they would do. To put an account with limits in shadow mode waits for its next
+    trading day; to arm it locks at once what is in breach.
     """
+    if action is not None:
+        given = {"--account": account, "--seed": seed, "--program": program, "--new": new, "--pending": pending}
+        set_mode(common, action, target, reason, actor, given=[name for name, value in given.items() if value])
+        return
     if program == published.LIST:
         published.put_programs(common, rows)
         return
-    _check_options(seed, program, account, new=new)
-    if seed is not None:
-        _append_seed(seed, common, actor)
-    if program is not None and account is not None:
-        _set_up(account, program, common, actor, new=new)
+    _set_first(seed, program, account, common, actor, new=new)
     with open_account_query(common, account) as query:
         with query.open_book(with_groups=True) as book:
             ask = book.limits.pending if pending else book.limits.of
@@ -84,24 +100,26 @@ def limits(
             enforced = {name: _enforcement(book, name) for name in accounts}
             notes = [*enforcement_notes(book, sorted({limit.account for limit in found})), *baseline_notes(book, found)]
             notes += book.groups.problems() if account is None else ()
+            shadow = in_shadow(book, accounts)
+            modes = mode_lines(book, accounts, query.shown)
             asked = () if pending else pending_requests(book, accounts, query.now_ns())
             more = [
                 _more(book, limit, judged, query) | enforced[limit.account] | _asked(limit, asked, query)
                 for limit in found
             ]
+            more = [each | _mode(limit, shadow) for each, limit in zip(more, found, strict=True)]
         if common.as_json:
             documents: list[dict[str, Any]] = [plain(limit, query.shown.document_zone) for limit in found]
             put_json([each | members | query.missing_tail for each, members in zip(documents, more, strict=True)])
             return
+        for line in modes:
+            put(line)
         title = "Pending limits" if pending else "Limits in force"
         put_table(title, LIMIT_COLUMNS, [limit_row(limit, query.shown) for limit in found], shown=rows, notes=notes)
         if judged is not None and judged.headroom:
-            _put_headroom(judged, query, rows)
+            _put_headroom(judged, query, rows, shadow)
         if asked:
-            at = query.now_ns()
-            lines = [request_row(each, query.shown, at) for each in asked]
-            loud = escalation_lines(asked, query.shown, at)
-            put_table("Pending enforcement requests", REQUEST_COLUMNS, lines, shown=rows, notes=loud)
+            _put_requests(asked, query, rows)
 
 
 class _Judged(NamedTuple):
@@ -110,6 +128,13 @@ class _Judged(NamedTuple):
     headroom: dict[str, tuple[Headroom, ...]]
     unjudged: dict[str, tuple[Unjudged, ...]]
     lacks_quotes: bool
+
+
+def _put_requests(asked: Sequence[Enforcement], query: LogQuery, rows: int) -> None:
+    at = query.now_ns()
+    lines = [request_row(each, query.shown, at) for each in asked]
+    loud = escalation_lines(asked, query.shown, at)
+    put_table("Pending enforcement requests", REQUEST_COLUMNS, lines, shown=rows, notes=loud)
 
 
 def _judged(book: Book, accounts: list[str], query: LogQuery) -> _Judged:
@@ -138,14 +163,23 @@ def _more(book: Book, limit: Limit, judged: _Judged | None, query: LogQuery) -> 
     }
 
 
-def _put_headroom(judged: _Judged, query: LogQuery, rows: int) -> None:
+def _mode(limit: Limit, shadow: frozenset[str]) -> dict[str, Any]:
+    """Return whether a limit acts; a group has no mode, and its members have their own."""
+    if limit.account.startswith(GROUP):
+        return {}
+    return {"mode": str(Protection.SHADOW if limit.account in shadow else Protection.ARMED)}
+
+
+def _put_headroom(judged: _Judged, query: LogQuery, rows: int, shadow: frozenset[str]) -> None:
     for name, found in judged.headroom.items():
         notes = headroom_notes({name: found}, judged.unjudged)
         if notes and judged.lacks_quotes:
             notes.append(WITHOUT_QUOTES)
-        notes += [unjudged_line(name, each, query.shown) for each in judged.unjudged.get(name, ())]
+        unjudged = judged.unjudged.get(name, ())
+        notes += [unjudged_line(name, each, query.shown, is_shadow=name in shadow) for each in unjudged]
         rows_of = [headroom_row(each, query.shown) for each in found]
-        put_table(f"Headroom of {name}", HEADROOM_COLUMNS, rows_of, shown=rows, notes=notes)
+        title = f"Headroom of {name}" + (", in SHADOW mode" if name in shadow else "")
+        put_table(title, HEADROOM_COLUMNS, rows_of, shown=rows, notes=notes)
 
 
 def _baseline(book: Book, limit: Limit) -> dict[str, Any]:
@@ -180,6 +214,17 @@ def _check_options(seed: Path | None, program: str | None, account: str | None, 
     if program is not None and account is None:
         msg = f"--program {program} is set up for one account: give --account NAME"
         raise InvalidEvent(msg)
+
+
+def _set_first(
+    seed: Path | None, program: str | None, account: str | None, common: CommonOptions, actor: str | None, *, new: bool
+) -> None:
+    """Set an account's first limits, where a file or a program is given."""
+    _check_options(seed, program, account, new=new)
+    if seed is not None:
+        _append_seed(seed, common, actor)
+    if program is not None and account is not None:
+        _set_up(account, program, common, actor, new=new)
 
 
 def _append_seed(path: Path, common: CommonOptions, actor: str | None) -> None:

@@ -10,6 +10,7 @@ from gateways.presenting.book_summary import BookSummary
 from gateways.presenting.headroom import LEFT_COLUMNS, WITHOUT_QUOTES, headroom_notes, left_row
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
+from gateways.presenting.protection import mode_line
 
 _TOTAL_COLUMNS = ("account", "in", ">realized", ">fees", ">cash", ">net")
 _DAY_COLUMNS = ("account", "day", "in", ">realized", ">fees", ">cash", ">net", ">fills")
@@ -31,6 +32,9 @@ def put_summary(summary: BookSummary, query: LogQuery, rows: int, common: Common
 
 def _put_tables(summary: BookSummary, shown: Presenter, rows: int) -> None:
     put(f"log {summary.log} at position {summary.log_position:,}")
+    for each in summary.modes:
+        if each.waiting is not None or each.is_shadow:
+            put(mode_line(each.held, each.waiting, each.account, shown))
     put()
     orders = [cells.order_row(order, shown) for order in summary.orders]
     put_table("Open orders", cells.ORDER_COLUMNS, orders, shown=rows)
@@ -126,7 +130,10 @@ def _put_headroom(summary: BookSummary, shown: Presenter, rows: int) -> None:
         for each in found
     ]
     if unjudged:
-        put_table("Limits that are not judged: new exposure is rejected", _UNJUDGED_COLUMNS, unjudged, shown=rows)
+        shadow = [each.account for each in summary.modes if each.is_shadow and each.account in summary.unjudged]
+        notes = [f"nothing of {', '.join(shadow)} is rejected in SHADOW mode"] if shadow else []
+        title = "Limits that are not judged: new exposure is rejected"
+        put_table(title, _UNJUDGED_COLUMNS, unjudged, shown=rows, notes=notes)
 
 
 def _last_positions(log_positions: tuple[int, ...]) -> str:

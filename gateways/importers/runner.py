@@ -10,6 +10,7 @@ import msgspec
 from eventstore.batch import Batch
 from eventstore.clock import derived_times
 from eventstore.record_errors import DuplicateEvent
+from eventstore.streams import account_of
 from eventstore.trading import ContractDefined
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare

@@ -10,8 +10,10 @@ import msgspec
 
 from eventstore import Instant, UnknownContract
 from eventstore.clock import utc_date
+from eventstore.trading import Protection
 from gateways.presenting.documents import plain, realized_or_none
 from gateways.presenting.headroom import headroom_of, unjudged_of
+from gateways.presenting.protection import modes_of
 from projections import SHARED, PartitionParked
 from projections.decimals import FIXED
 from projections.valuation import Status
@@ -19,6 +21,7 @@ from projections.views.accounts import cash_results
 from projections.views.enforcement import Enforcement
 from projections.views.executions.positions import Position
 from projections.views.limits.headroom import Headroom, Unjudged
+from projections.views.limits.protection import Mode
 from projections.views.lockouts.lockout import Lockout
 from projections.views.orders.view import Order
 
@@ -86,6 +89,19 @@ class AnomalyCount(msgspec.Struct, frozen=True):
     log_positions: tuple[int, ...] = msgspec.field(default=(), name="positions")
 
 
+class AccountMode(msgspec.Struct, frozen=True):
+    """Whether an account's limits act, and the mode that waits for its next trading day; None where nobody set one."""
+
+    account: str
+    held: Mode | None
+    waiting: Mode | None
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether its limits only record what they would do."""
+        return self.held is not None and self.held.mode is Protection.SHADOW
+
+
 class BookSummary(msgspec.Struct, frozen=True):
     """What a book says at a log position.
 
@@ -104,6 +120,7 @@ class BookSummary(msgspec.Struct, frozen=True):
     headroom: dict[str, tuple[Headroom, ...]]
     unjudged: dict[str, tuple[Unjudged, ...]]
     lockouts: tuple[Lockout, ...]
+    modes: tuple[AccountMode, ...]
     pending: tuple[Enforcement, ...]
     anomalies: tuple[AnomalyCount, ...]
     parked: tuple[str, ...]
@@ -132,6 +149,7 @@ def summarize(book: Book, log: str, at: int, account: str | None) -> BookSummary
         headroom=headroom_of(book, accounts, at),
         unjudged=unjudged_of(book, accounts, at),
         lockouts=_each(accounts, lambda name: book.lockouts.active(name, at)),
+        modes=tuple(AccountMode(*each) for each in modes_of(book, accounts)),
         pending=pending_requests(book, accounts, at),
         anomalies=_each(accounts, lambda name: _anomalies(book, name)),
         parked=tuple(str(error) for (_, name), error in book.parked.items() if name in {*accounts, SHARED}),

@@ -61,9 +61,10 @@ def headroom_notes(
     return [f"{account} is {status} for {', '.join(rules)}: {why}" for (account, status, why), rules in reasons.items()]
 
 
-def unjudged_line(account: str, found: Unjudged, shown: Presenter) -> str:
+def unjudged_line(account: str, found: Unjudged, shown: Presenter, *, is_shadow: bool = False) -> str:
     what = "is not judged" if found.since is None else f"has not been judged since {shown.time(found.since)}"
-    return f"{account}: {found.rule_id} {what}, so new exposure is rejected: {found.why}"
+    outcome = "which rejects nothing in SHADOW mode" if is_shadow else "so new exposure is rejected"
+    return f"{account}: {found.rule_id} {what}, {outcome}: {found.why}"
 
 
 def headroom_of(book: Book, accounts: Iterable[str], at: int) -> dict[str, tuple[Headroom, ...]]:

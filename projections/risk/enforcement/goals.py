@@ -83,9 +83,7 @@ def _ended(book: Book, request: Enforcement) -> Lockout | None:
     found = [
         held
         for held in known
-        if held.rule_id == request.rule_id
-        and held.positions[0] <= request.position
-        and _covers(book, held, request)
+        if held.rule_id == request.rule_id and held.positions[0] <= request.position and _covers(book, held, request)
     ]
     return max(found, key=lambda held: held.positions[0], default=None)
 
