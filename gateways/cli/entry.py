@@ -32,6 +32,7 @@ from gateways.cli import (
     read,
     restore,
     resume,
+    shadow,
     sql,
     standard_streams,
     state,
@@ -104,6 +105,7 @@ app.command(rich_help_panel=_LOCKOUTS)(limits.limits)
 app.command(rich_help_panel=_LOCKOUTS)(enforce.enforce)
 app.command(rich_help_panel=_LOCKOUTS)(alerts.alerts)
 app.command(rich_help_panel=_LOCKOUTS)(policies.policies)
+app.command(rich_help_panel=_LOCKOUTS)(shadow.shadow)
 app.command(rich_help_panel=_MAINTAIN)(verify.verify)
 app.command(rich_help_panel=_MAINTAIN)(backup.backup)
 app.command(rich_help_panel=_MAINTAIN)(archive.archive)

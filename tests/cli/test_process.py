@@ -40,7 +40,7 @@ COMMANDS = [
         "pnl",
         "policies",
     ),
-    *("read", "restore", "resume", "sql", "state", "stats", "stop", "tail", "try", "unlock", "verify"),
+    *("read", "restore", "resume", "shadow", "sql", "state", "stats", "stop", "tail", "try", "unlock", "verify"),
 ]
 READING = [
     ("read",),
@@ -53,6 +53,7 @@ READING = [
     ("mark", "noon"),
     ("note", "ACC1", "1", "late"),
     ("limits",),
+    ("shadow", "ACC1"),
     ("lock", "ACC1"),
     ("unlock", "ACC1"),
     ("enforce", "json:dumps", "--once"),

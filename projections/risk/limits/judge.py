@@ -22,12 +22,24 @@ from projections.views.limits.parameters import (
 )
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from projections.book import Book
     from projections.risk.cache import RiskCache
     from projections.risk.contexts import AccountContext
     from projections.risk.limits.kind import Measure
     from projections.views.limits.limit import Limit
     from projections.views.limits.parameters import Parameters
+
+
+class StatedLimit(NamedTuple):
+    """A limit's figure and limit as a firm states them: of a drawdown the equity or balance, and the floor."""
+
+    rule_id: str
+    figure: Decimal | None
+    limit: Decimal | None
+    standing: Standing
+    currency: str | None = None
 
 
 class Judge(NamedTuple):
@@ -97,6 +109,18 @@ class Judge(NamedTuple):
             return kind.measure(context, self.limit, self.parameters)
         accounts = self.members if kind.is_summed else (context.account,)
         return kind.measure_group([context.of_member(each) for each in accounts], self.limit, self.parameters)
+
+    def stated(self, context: AccountContext) -> StatedLimit | None:
+        """Return how the account stands to the limit as a firm states it; None where nothing is compared."""
+        if self.kind is None:
+            return StatedLimit(self.rule_id, None, None, unknown(self.error))
+        try:
+            measure = self._measure(context, self.kind)
+        except (StoreError, ArithmeticError) as error:
+            return StatedLimit(self.rule_id, None, None, unknown(message_of(error)))
+        if measure is None:
+            return None
+        return StatedLimit(self.rule_id, *self.kind.stated(measure), measure.standing, measure.currency)
 
     def headroom(self, context: AccountContext) -> Headroom:
         """Return how the account stands to the limit, from its cache group if it has one."""

@@ -13,7 +13,7 @@ from projections.decimals import FIXED
 from projections.fold_reader import FoldReader
 from projections.risk.contexts import AccountContext
 from projections.risk.limits.groups import GroupLimits
-from projections.risk.limits.judge import Judge, group_judge
+from projections.risk.limits.judge import Judge, StatedLimit, group_judge
 from projections.risk.limits.kind import KINDS
 from projections.risk.limits.shipped import SHIPPED
 from projections.risk.policies import stopped_policies
@@ -72,6 +72,14 @@ def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
     if not any(stopped.values()):
         return tuple(found)
     return tuple(_unless_stopped(judge, each, stopped) for judge, each in zip(judges, found, strict=True))
+
+
+def stated_limits(book: Book, account: str, at: int) -> tuple[StatedLimit, ...]:
+    """Return how an account stands to each of its own limits that compares a figure, as a firm states it."""
+    with derived_from(at), decimal.localcontext(FIXED):
+        context = AccountContext(book, account, at)
+        found = [judge.stated(context) for judge in judges_of(context.cache) if not judge.is_of_group]
+    return tuple(each for each in found if each is not None)
 
 
 def _stopped(book: Book, account: str) -> dict[str, str]:

@@ -122,6 +122,10 @@ class LimitKind(Policy, Generic[P]):
         """
         return None
 
+    def stated(self, measure: Measure) -> tuple[Decimal, Decimal]:
+        """Return the figure and the limit as a firm states them."""
+        return measure.figure, measure.limit
+
     def sentence(self, context: AccountContext, parameters: P, measure: Measure, verdict: Verdict) -> str:
         """Return what a trader reads about an order that does not pass, or passes with a warning."""
         return f"{self.name} {measure.figure:f} of {measure.limit:f}"

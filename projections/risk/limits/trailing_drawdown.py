@@ -97,6 +97,11 @@ class TrailingDrawdown(ValuedKind[TrailingDrawdownParameters]):
         return Measure(used, parameters.distance, found.standing, reserve, context.currency, (found.figure, floor))
 
     @override
+    def stated(self, measure: Measure) -> tuple[Decimal, Decimal]:
+        figure, floor = measure.parts
+        return figure, floor
+
+    @override
     def sentence(
         self, context: AccountContext, parameters: TrailingDrawdownParameters, measure: Measure, verdict: Verdict
     ) -> str:
