@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
 
 from eventstore.clock import NANOSECONDS
 from gateways.cli import zones
@@ -89,6 +90,8 @@ def _limit_row(day: DayTried, limit: LimitOfDay, shown: Presenter) -> tuple[str,
 
 
 def _limit_figure(value: object, limit: LimitOfDay, shown: Presenter) -> str:
+    if limit.unit == Measured.DURATION and isinstance(value, Decimal) and not shown.exact:
+        return _hours(int(value))
     is_money = limit.unit == Measured.MONEY
     return shown.money(value, limit.currency) if is_money else shown.quantity(value)  # type: ignore[arg-type]
 

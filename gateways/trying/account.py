@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,12 +14,13 @@ from gateways.trying.findings import AccountTried, DayTried, Execution, LimitOfD
 from projections.decimals import FIXED, ZERO
 from projections.valuation import Status
 from projections.views.executions.pnl_totals import holdings_of
+from projections.views.limits.directions import Measured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from eventstore import Record
-    from eventstore.trading import AccountOpened
+    from eventstore.trading import AccountOpened, WouldLock
     from gateways.importers import PlannedEvent
     from projections import Book
     from projections.sessions import Calendar, TradingDay
@@ -104,12 +105,22 @@ class AccountOnTrial:
         self._ended: Decimal | None = None
         """The net result when the account would have ended; None before that, or if a position was open then."""
         self._ended_at: int | None = None
+        self._flattens_at: int | None = None
+        """When an open position reaches the end of the trading hours by one of its limits."""
         self.is_flat = True
 
     @property
     def day(self) -> TradingDay:
         """The trading day that the clock is in."""
         return self._day.day
+
+    def dues(self, now: int) -> list[int]:
+        """Return when its day opens, closes and is reset, and when lockouts, timers and hours end, after now."""
+        day = self.day
+        found = [day.opens_at, day.flat_by, day.resets_at, None if self.is_flat else self._flattens_at]
+        found += [each.ends_at for each in self.book.shadow.locks(self.account, now)]
+        found += [each.expires_at for each in self.book.timers.of(self.account, now)]
+        return [at for at in found if at is not None and at > now]
 
     # What happens
 
@@ -144,7 +155,7 @@ class AccountOnTrial:
         for found in self._headroom(at):
             self._day.limits.setdefault(found.rule_id, _LimitSeen()).wait(found, nanoseconds)
 
-    def lock(self, record: Record, event: Any, at: int) -> None:  # noqa: ANN401 - WouldLock or what has its members
+    def lock(self, record: Record, event: WouldLock, at: int) -> None:
         """Take in a lockout that would have come into force."""
         details = event.details if isinstance(event.details, dict) else {}
         day = self._day
@@ -228,7 +239,11 @@ class AccountOnTrial:
     # Asking the book
 
     def _headroom(self, at: int) -> tuple[Headroom, ...]:
-        return self.book.limits.headroom(self.account, at)
+        found = self.book.limits.headroom(self.account, at)
+        # What is left of a limit on time is the time until it acts.
+        left = (each.left for each in found if each.unit == Measured.DURATION and each.left)
+        self._flattens_at = min((at + int(each) for each in left if each > 0), default=None)
+        return found
 
     def _totals_of(self, day: TradingDay) -> PnlTotals | None:
         return _in(self.opened.currency, self.book.pnl.day(self.account, trading_day=day.trading_day))

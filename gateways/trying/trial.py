@@ -9,7 +9,7 @@ from eventstore import EventStore, InvalidEvent, ManualClock
 from eventstore.clock import GIVEN_MIN, NANOSECONDS, derived_times, format_time
 from eventstore.journals.memory import MemoryJournal
 from eventstore.streams import account_of
-from eventstore.trading import LockoutSet, OrderFilled, Protection, ProtectionMode, TradeExecuted, WouldLock
+from eventstore.trading import OrderFilled, Protection, ProtectionMode, TradeExecuted, WouldLock
 from gateways.importers import read_plan
 from gateways.importers.definitions import define
 from gateways.trying.account import ANOTHER_DAY, OUTSIDE, AccountOnTrial
@@ -42,7 +42,6 @@ _YEAR_NS = 366 * 86_400 * NANOSECONDS
 ACTOR = "eventstore try"
 # They act on missing prices, and keep what prices were used: a file has none but its own executions.
 _WITHOUT_QUOTES = {"unpriced", "unjudged", "evidence", "rates"}
-_LOCKS = (WouldLock, LockoutSet)
 
 
 def try_file(
@@ -164,28 +163,18 @@ class _Trial:
 
     def _pass_to(self, until: int) -> None:
         """Let time pass up to an instant, with a stop wherever something begins or ends."""
-        while (due := min(self._dues(), default=until)) <= until:
+        while (due := self._next_due()) <= until:
             self._stop_at(due)
         self._wait(until)
 
-    def _dues(self) -> list[int]:
-        """Return when trading days open, close and are reset, and when lockouts and timers end, after now."""
-        now, found = self._clock.now_ns(), []
-        for account in self.accounts.values():
-            day = account.day
-            found += [at for at in (day.opens_at, day.flat_by, day.resets_at) if at is not None]
-            found += [
-                each.ends_at for each in self._book.lockouts.active(account.account, now) if each.ends_at is not None
-            ]
-            found += [each.expires_at for each in self._book.timers.of(account.account, now)]
-        return [at for at in found if at > now]
+    def _next_due(self) -> int:
+        now = self._clock.now_ns()
+        return min(due for account in self.accounts.values() for due in account.dues(now))
 
     def _stop_at(self, instant: int) -> None:
         ending = [account for account in self.accounts.values() if account.day.resets_at == instant]
-        if ending:
-            self._wait(instant - 1)
-            for account in ending:
-                account.see(instant - 1)
+        for account in ending:
+            account.see(instant - 1)
         self._wait(instant)
         self._policies.tick()
         for account in ending:
@@ -211,10 +200,12 @@ class _Trial:
     def _collect(self) -> None:
         """Hand on what would have locked since the last look."""
         head = self._store.head()
-        for record in self._store.read(after=self._seen, types=_LOCKS):
+        for record in self._store.read(after=self._seen, types=WouldLock):
             account = self.accounts.get(record.account)
             if account is not None:
-                account.lock(record, record.event, self._clock.now_ns())
+                event = record.event
+                assert isinstance(event, WouldLock)
+                account.lock(record, event, self._clock.now_ns())
         self._seen = head
 
     # What is left open

@@ -70,7 +70,7 @@ def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path:
     proving = os.environ.get("PROVE") == "1"
     for seed in rounds("a year of executions", test=1, prove=6):
         chance = random.Random(seed)
-        days = years.year(chance, DAYS, per_day=chance.choice((4, 15, 40)) if proving else 3)
+        days = years.year(chance, DAYS, per_day=chance.choice((4, 15, 40)) if proving else 2, move=30)
         account = tried(years.write(tmp_path / "year.csv", days), program)
         check_plainly(account, days)
         imported = DailyImport(tmp_path, program, ns(days[0][0]))
@@ -90,7 +90,7 @@ def test_limits_on_equity_are_the_same_where_each_execution_is_imported_as_it_ha
 ) -> None:
     """The price of an execution is fresh only then."""
     locked = 0
-    for seed in rounds(f"executions as they happen under {name}", test=2, prove=20):
+    for seed in rounds(f"executions as they happen under {name}", test=1, prove=20):
         days = years.year(random.Random(seed), 6, per_day=6, move=move)
         account = tried(years.write(tmp_path / "days.csv", days), name)
         imported = DailyImport(tmp_path, programs.path(name), ns(days[0][0]))
@@ -102,7 +102,7 @@ def test_limits_on_equity_are_the_same_where_each_execution_is_imported_as_it_ha
 
 
 def test_they_are_the_same_on_disk(tmp_path: Path) -> None:
-    days = years.year(random.Random(0), 3, per_day=4, move=200)
+    days = years.year(random.Random(0), 2, per_day=2, move=400)
     account = tried(years.write(tmp_path / "days.csv", days), "topstep-combine-50k")
     imported = DailyImport(tmp_path, programs.path("topstep-combine-50k"), ns(days[0][0]), on_disk=True)
     for fill in (fill for day in days for fill in day):
