@@ -62,7 +62,8 @@ class Receiving:
         self.is_keeper = False
         self._position = self._sent_position = 0
         self._written: tuple[int, int] | None = None
-        self._is_unrecorded = False
+        self.unrecorded = 0
+        """How many alerts are delivered, and not recorded yet: after a kill they are sent once more."""
         self._since: dict[Subject, int] = {}
         self._looked_at, self._look_pause = -STATES_NS, STATES_NS
 
@@ -135,7 +136,7 @@ class Receiving:
     @property
     def _can_read(self) -> bool:
         # What comes after an alert that is delivered, and not recorded, must not be merged into it.
-        return self.queue.has_room and not self._is_unrecorded
+        return self.queue.has_room and not self.unrecorded
 
     def _read(self) -> None:
         head = self._store.head()
@@ -217,12 +218,13 @@ class Receiving:
             except NotDelivered as e:
                 self._failed(waiting, str(e))
                 return
-            waiting.attempts, waiting.is_delivered, self._is_unrecorded = waiting.attempts + 1, True, True
+            waiting.attempts, waiting.is_delivered = waiting.attempts + 1, True
+            self.unrecorded += 1
             self._report(f"{self.receiver.name}: sent {alert.subject.what} of {alert.subject.account}, id {alert.id}")
         self.queue.postpone(waiting, self._clock.monotonic_ns())
         # While it cannot be recorded it waits: it is not sent again by this process.
         self.sent.record(alert, waiting.attempts, delivered=True)
-        self.trouble, self._is_unrecorded = "", False
+        self.trouble, self.unrecorded = "", self.unrecorded - 1
         self.queue.done(waiting, self._clock.monotonic_ns())
 
     def _failed(self, waiting: Waiting, why: str) -> None:

@@ -24,6 +24,7 @@ from eventstore.config import FILE, SETTINGS, document
 from eventstore.streams import check_name
 from gateways.alerting.conditions import Condition
 from projections.toml_table import TomlTable
+from projections.view import GROUP, SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,8 +65,8 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
 
     def takes(self, what: str, account: str) -> bool:
         """Return whether this receiver gets alerts about a condition of an account."""
-        is_named = self.accounts is None or account in self.accounts or account.startswith(("-", "@"))
-        return what in self.on and is_named
+        is_named = self.accounts is None or account in self.accounts
+        return what in self.on and (is_named or account == SHARED or account.startswith(GROUP))
 
     def key(self) -> bytes | None:
         """Return the secret that signs, read from its file at each call; None without one; raise Unavailable."""

@@ -16,9 +16,10 @@ from projections.risk.limits.sentences import money
 from projections.risk.limits.unpriced import trading_since
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.valuation import Status
-from projections.view import GROUP, SHARED, PartitionParked
+from projections.view import GROUP, SHARED
 from projections.views.book_value import BookValue
 from projections.views.lockouts.transitions import BROKER
+from projections.views.valuing import open_holdings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -122,7 +123,7 @@ def _each_account(
             continue
         try:
             yield from _undisturbed(sight, account, find)
-        except (PartitionParked, ArithmeticError):
+        except (StoreError, ArithmeticError):
             yield _not_known(condition, account)
 
 
@@ -188,7 +189,11 @@ def _without_price(sight: Sight, account: str) -> Iterator[Lasting]:
 
 def _with_quotes_asked_for(sight: Sight, account: str) -> Iterator[Lasting]:
     """Find what the process with the prices recorded, once a minute while a price is missing."""
-    for symbol in sight.wanted.lasting(account, sight.receiver.feed_stale_after):
+    symbols = sight.wanted.lasting(account, sight.receiver.feed_stale_after)
+    if not symbols and open_holdings(sight.book, account) and run_of(sight.book, account) is not PolicyRun.RUNNING:
+        # Nobody asks for quotes, and nobody would.
+        yield _not_known(Condition.FEED_STALE, account)
+    for symbol in symbols:
         subject = Subject(str(Condition.FEED_STALE), account, cut(symbol, SUBJECT_MAX))
         yield Lasting(subject, f"{account} holds {symbol} without a usable price: quotes of it have been asked for")
 

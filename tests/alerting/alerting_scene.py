@@ -64,6 +64,8 @@ class Scene:
         assert isinstance(store, EventStore)
         self.book, self.store, self.workers, self.follow = book, store, workers, follow
         self.reports: list[str] = []
+        self.leaves_prices = False
+        """Whether another process that alerts has the prices."""
         sender = (lambda to, alert, clock: send(to, alert, clock, 0.3)) if inbox is None else inbox.take
         self.receiving = Receiving(
             store, receiver, random.Random(1), pace=pace, sender=sender, report=self.reports.append
@@ -96,7 +98,7 @@ class Scene:
             self.tail,
             self.workers,
             has_prices=has_prices,
-            judges_prices=has_prices or self.receiving.is_keeper,
+            judges_prices=has_prices or (self.receiving.is_keeper and not self.leaves_prices),
             is_keeper=self.receiving.is_keeper,
         )
 
