@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import eventstore
+from eventstore import EventStore
 from tests.alerting.alerting_scene import lock, sent
 from tests.alerting.http_receiver import HANG, SECRET, HttpReceiver, is_signed
 from tests.cli.command import plain_environment
@@ -83,6 +85,14 @@ def processes(tmp_path: Path, receiver: HttpReceiver) -> Iterator[Processes]:
         found.kill(process)
 
 
+def wait_until_recorded(store: EventStore, count: int) -> None:
+    """Wait until the log says of so many alerts that they were sent; fail after a while."""
+    deadline = time.monotonic() + 60
+    while len(sent(store)) < count:
+        assert time.monotonic() < deadline, sent(store)
+        store.wait(store.head(), 0.25)
+
+
 def test_a_kill_loses_no_alert_and_gives_none_a_second_id(processes: Processes, receiver: HttpReceiver) -> None:
     with eventstore.open(processes.data) as store:
         first = processes.start()
@@ -101,6 +111,7 @@ def test_a_kill_loses_no_alert_and_gives_none_a_second_id(processes: Processes, 
         third = processes.start()
         fourth = processes.start("-m", "eventstore", "alerts", "--data", str(processes.data))
         receiver.wait(4)
+        wait_until_recorded(store, 2)
         assert receiver.ids == [one, one, one, two]
         processes.kill(third)
         three = lock(store, rule_id="three")

@@ -17,6 +17,8 @@ from eventstore.trading import AlertSent, EnforcementAction, EnforcementRequeste
 from gateways.alerting import Alerts, AlertSettings, started_for
 from gateways.alerting.conditions import Condition
 from gateways.alerting.waiting import RetryPace
+from gateways.cli import mirror
+from gateways.cli.options import CommonOptions
 from tests.alerting.alerting_scene import lock, sent, to
 from tests.alerting.http_receiver import HANG, SECRET, HttpReceiver, is_signed
 from tests.cli.command import Run, flip
@@ -95,6 +97,25 @@ def test_alerts_need_a_log_that_can_be_appended_to(data: Path) -> None:
         pytest.raises(ReadOnly, match="recorded in the log"),
     ):
         Alerts(book, AlertSettings())
+
+
+def test_the_heartbeat_beats_while_all_is_in_order(data: Path, receiver: HttpReceiver) -> None:
+    with (
+        eventstore.open(data) as store,
+        projections.open(store) as book,
+        Alerts(book, AlertSettings((), receiver.url)) as alerts,
+    ):
+        receiver.wait(1)
+        assert alerts.problems() == []
+    assert [each.method for each in receiver.received] == ["GET"]
+
+
+def test_a_mirror_s_process_alerts_too(data: Path, receiver: HttpReceiver) -> None:
+    configure(data, *webhook(receiver))
+    with mirror._alerting(CommonOptions(data=data)), eventstore.open(data) as store:
+        id_ = lock(store)
+        receiver.wait(1)
+    assert receiver.ids == [id_]
 
 
 def test_without_settings_nothing_is_started(data: Path) -> None:
