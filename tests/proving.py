@@ -4,16 +4,19 @@
         chance = random.Random(seed)
         ...
 
-PROVE=1 selects the many, PROVE_SEED=N runs seed N alone. The report of a failed test names the seed.
+PROVE=1 selects the many, PROVE_SEED=N runs seed N alone. The report of a failed test names the seed. A test that takes
+long without seeds has its further cases by `cases`, and is marked `prove`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 PROGRESS = Path(__file__).resolve().parent.parent / ".prove"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .,=-]*")
 in_work: dict[str, int] = {}
@@ -44,6 +47,11 @@ def rounds(name: str, *, test: int, prove: int) -> Iterator[int]:
         if proving:
             _write(progress, f"{seed + 1} of {prove}\n")
     in_work.pop(name, None)
+
+
+def cases(*, test: Sequence[T], prove: Sequence[T]) -> Sequence[T]:
+    """Return the values of a parameter: those of `make test`, and under PROVE=1 all of them."""
+    return [*test, *prove] if os.environ.get("PROVE") == "1" else test
 
 
 def report() -> list[str]:

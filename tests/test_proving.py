@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests import proving
-from tests.proving import rounds
+from tests.proving import cases, rounds
 
 
 @pytest.fixture(autouse=True)
@@ -78,3 +78,9 @@ def test_a_failure_names_its_seed_once() -> None:
 def test_a_name_that_is_not_a_file_name_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot name"):
         next(rounds(name, test=1, prove=1))
+
+
+@pytest.mark.parametrize(("prove", "expected"), [("1", [1, 2, 3]), ("", [1]), ("0", [1])])
+def test_the_cases_of_make_test_come_first(prove: str, expected: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROVE", prove)
+    assert cases(test=[1], prove=[2, 3]) == expected

@@ -49,6 +49,7 @@ def calls(book: Book, views_book: BookReader, store: EventStore, reader: EventRe
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_mypy_refuses_a_misspelt_argument_of_an_append(tmp_path: Path) -> None:
     caller = tmp_path / "caller.py"
     caller.write_text(HEAD + "".join(f"    {call}\n" for call in CALLS))

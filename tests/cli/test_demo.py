@@ -25,6 +25,7 @@ from gateways.demo.trading import TradingLoop, net
 from projections import Policies
 from projections.valuation import Status
 from tests.cli.command import Run, on_terminal
+from tests.proving import cases
 
 Facts = list[tuple[str, str, int, bytes, bytes]]
 
@@ -87,9 +88,10 @@ def test_a_day_that_was_cut_short_is_the_beginning_of_a_day(tmp_path: Path, play
 
 
 @pytest.mark.untraced
-@pytest.mark.parametrize("cut_at", [9_800, 14_626])
+@pytest.mark.prove
+@pytest.mark.parametrize("cut_at", cases(test=[14_626], prove=[9_800]))
 def test_a_day_that_was_cut_short_continues_to_the_same_end(tmp_path: Path, played: Path, cut_at: int) -> None:
-    """Also just after the lockout."""
+    """Just after the lockout, and earlier."""
     with eventstore.open(tmp_path) as store:
         with pytest.raises(CutShort):
             play(store, cut_at=cut_at)
@@ -251,7 +253,8 @@ def test_the_demo_leaves_a_directory_of_others_alone(run: Run, tmp_path: Path) -
 
 
 @pytest.mark.untraced
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.prove
+@pytest.mark.parametrize("columns", cases(test=[80], prove=[120]))
 def test_the_demo_fits_the_terminal(tmp_path: Path, columns: int) -> None:
     screen = on_terminal(["demo", "--keep", str(tmp_path / "kept")], columns, NO_COLOR="1")
     assert screen.code == 0

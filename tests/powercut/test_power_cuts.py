@@ -29,6 +29,9 @@ from tests.projections.policy_scene import Loss, locked
 from tests.proving import rounds
 from tests.reliability.checking import WAIT_SECONDS, check, environment, submitted
 
+# The processes that are recorded end by a kill, and tell of no line.
+pytestmark = pytest.mark.untraced
+
 PARTS = 2
 IMAGES_PER_RECORDING = 10
 KILLED = -9

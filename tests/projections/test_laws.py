@@ -33,6 +33,9 @@ histories = st.builds(history, st.randoms(use_true_random=False), st.integers(1,
 chances = st.randoms(use_true_random=False)
 # A broken law fails at once, with any history: finding the shortest takes minutes, and is left for the fix.
 without_shrinking = (Phase.explicit, Phase.reuse, Phase.generate)
+# What the laws go through is covered by the tests of each view.
+pytestmark = pytest.mark.untraced
+
 law = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], phases=without_shrinking)
 
 

@@ -232,6 +232,7 @@ def check_the_end(player: Player, basis: str) -> None:
     assert player.policies.is_caught_up
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("basis", BASES)
 def test_no_kill_unlocks_an_account_that_reached_its_limit(
     basis: str, server: subprocess.Popen[str], tmp_path: Path
@@ -255,6 +256,7 @@ def test_no_kill_unlocks_an_account_that_reached_its_limit(
 # Real trades
 
 
+@pytest.mark.untraced
 @pytest.mark.skipif(not PYFOLIO.is_file(), reason=f"the real data is not on this machine: there is no {PYFOLIO}")
 def test_a_real_strategys_fills_lock_each_day_at_the_fill_that_an_independent_sum_finds() -> None:
     clock = ManualClock(NOON - 30 * 365 * DAY_NS)

@@ -34,6 +34,7 @@ WAIT_SECONDS = 60.0
 
 
 @pytest.mark.slow
+@pytest.mark.untraced
 def test_no_race_of_processes_exceeds_the_maximum(tmp_path: Path) -> None:
     # 1,000 races in full: 25 rounds of 40, each on a log of its own.
     for seed in rounds("races of processes to submit", test=1, prove=25):

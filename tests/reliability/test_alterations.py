@@ -100,6 +100,7 @@ def check(alteration: Alteration, path: Path, questions: Questions) -> str:
     return "verify"
 
 
+@pytest.mark.untraced
 def test_every_alteration_is_found_or_changes_no_answer(sound: bytes, tmp_path: Path) -> None:
     path = tmp_path / "main" / "journal.db"
     path.parent.mkdir()

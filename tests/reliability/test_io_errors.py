@@ -89,7 +89,7 @@ def run_on(disk: Disk, data: Path) -> Script | None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of errors that SQLite takes lightly
 @pytest.mark.parametrize("forever", [False, True], ids=["once", "forever"])
-@pytest.mark.parametrize("operation", ["sync", "write"])
+@pytest.mark.parametrize("operation", ["sync", pytest.param("write", marks=pytest.mark.untraced)])
 def test_an_operation_that_fails_costs_no_acknowledged_record(
     operation: Operation, forever: bool, memory_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

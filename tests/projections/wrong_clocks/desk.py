@@ -29,7 +29,10 @@ CHICAGO = Calendar(
 )
 MONDAY, TUESDAY, WEDNESDAY = (date(2025, 7, day) for day in (21, 22, 23))
 RESET = to_ns(datetime(2025, 7, 21, 22, tzinfo=UTC))
-JUMPS = (6 * SECOND + RESET - NOON, 12 * HOUR, DAY, 7 * DAY, 400 * DAY)
+SHORT_JUMPS = (6 * SECOND + RESET - NOON, 12 * HOUR, DAY, 7 * DAY)
+LONG_JUMP = 400 * DAY
+"""Each of its days is recorded, which takes a second."""
+JUMPS = (*SHORT_JUMPS, LONG_JUMP)
 
 
 class Desk:

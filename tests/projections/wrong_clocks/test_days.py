@@ -19,13 +19,16 @@ from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, SECOND, recorde
 from tests.projections.wrong_clocks.desk import (
     CHICAGO,
     JUMPS,
+    LONG_JUMP,
     MONDAY,
     RESET,
+    SHORT_JUMPS,
     TUESDAY,
     WEDNESDAY,
     Desk,
     Way,
 )
+from tests.proving import cases
 
 
 @pytest.mark.parametrize("by", JUMPS)
@@ -39,7 +42,8 @@ def test_a_day_that_had_not_come_has_not_begun(desk: Desk, set_clock: Way, by: i
     assert [each.what for each in desk.book.sessions.anomalies("A")][-2:]
 
 
-@pytest.mark.parametrize("by", JUMPS)
+@pytest.mark.prove
+@pytest.mark.parametrize("by", cases(test=SHORT_JUMPS, prove=[LONG_JUMP]))
 def test_its_day_is_recorded_again_when_it_comes(desk: Desk, set_clock: Way, by: int) -> None:
     set_clock(desk, NOON + by)
     set_clock(desk, NOON + MINUTE)

@@ -14,7 +14,7 @@ from eventstore import EventStore, ManualClock
 from eventstore.trading import AccountOpened, ClockJumped, GroupDefined, LimitsSet, SessionReset
 from projections.views.groups import GroupsView
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON
-from tests.projections.wrong_clocks.desk import JUMPS, MONDAY, RESET, TUESDAY, WAYS, Desk, Way
+from tests.projections.wrong_clocks.desk import MONDAY, RESET, SHORT_JUMPS, TUESDAY, WAYS, Desk, Way
 
 STREAM = "limits/@both/daily-loss"
 
@@ -50,7 +50,7 @@ def desk(store: EventStore, clock: ManualClock) -> Iterator[Both]:
     desk.stop()
 
 
-@pytest.mark.parametrize("by", JUMPS[:-1])
+@pytest.mark.parametrize("by", SHORT_JUMPS)
 def test_a_loosening_waits_for_the_days_that_truly_begin(desk: Both, set_clock: Way, by: int) -> None:
     desk.limit_both(100)
     desk.advance(MINUTE)

@@ -14,13 +14,16 @@ from projections.views.lockouts.lockout import LockoutAnomalyKind
 from tests.projections.clockwork import DAY, HOUR, MINUTE, NOON, STREAM, expired, locked
 from tests.projections.wrong_clocks.desk import (
     JUMPS,
+    LONG_JUMP,
     RESET,
+    SHORT_JUMPS,
     TUESDAY,
     WAYS,
     Desk,
     Way,
     found_late,
 )
+from tests.proving import cases
 
 # Limits
 
@@ -83,7 +86,8 @@ def test_a_setting_between_two_limits_is_compared_with_what_is_truly_in_force(de
     assert desk.held() == "100"
 
 
-@pytest.mark.parametrize("by", [DAY, 7 * DAY, 400 * DAY])
+@pytest.mark.prove
+@pytest.mark.parametrize("by", cases(test=[DAY, 7 * DAY], prove=[LONG_JUMP]))
 def test_settings_go_on_while_the_log_is_ahead_of_the_clock(desk: Desk, set_clock: Way, by: int) -> None:
     desk.limit(500)
     set_clock(desk, NOON + by)
@@ -124,8 +128,9 @@ def test_a_loosening_set_by_a_clock_that_was_behind_waits_for_the_next_day(desk:
 # Lockouts
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("revocable", [True, False])
-@pytest.mark.parametrize("by", JUMPS)
+@pytest.mark.parametrize("by", cases(test=SHORT_JUMPS, prove=[LONG_JUMP]))
 def test_a_lockout_that_expired_under_the_wrong_time_comes_back(
     desk: Desk, set_clock: Way, by: int, revocable: bool
 ) -> None:
