@@ -45,8 +45,15 @@ pytestmark = [
 ]
 
 
+class Imported(NamedTuple):
+    """A log, and its fold from zero."""
+
+    store: EventStore
+    fold: Fold
+
+
 @pytest.fixture(scope="module")
-def lobster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
+def nasdaq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Imported]:
     """Return the NASDAQ day, whose import was killed in the middle, and finished by running it again."""
     directory = tmp_path_factory.mktemp("lobster") / "data"
     path = next((DATA / "lobster").glob("*.zip"))
@@ -62,11 +69,18 @@ def lobster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EventStore]:
         assert 70_000 < store.head() < 147_917
         book = projections.open(store)
         assert book.recovery.cut >= 70_000
-        assert states(book._fold) == states(from_zero(store, store.head()))
+        fold = from_zero(store)
+        assert states(book._fold) == states(fold)
         report = imported(store, path, "lobster", "N1")
         assert (report.rows, report.events) == (147_916, 147_917)
         assert store.head() == 147_917
-        yield store
+        fold.apply(list(store.read(after=fold.log_position)))
+        yield Imported(store, fold)
+
+
+@pytest.fixture(scope="module")
+def lobster(nasdaq: Imported) -> EventStore:
+    return nasdaq.store
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +101,9 @@ def orders(lobster: EventStore) -> OrdersState:
     return state
 
 
-def from_zero(store: EventStore, position: int) -> Fold:
+def from_zero(store: EventStore) -> Fold:
     fold = Fold(builtin_views())
-    fold.apply(list(store.read(until=position)))
+    fold.apply(list(store.read()))
     return fold
 
 
@@ -97,12 +111,12 @@ def test_an_uninterrupted_import_folds_to_the_same_states(day: Book, lobster: Ev
     with eventstore.open(tmp_path / "data") as store:
         import_file(store, next((DATA / "lobster").glob("*.zip")), "lobster", account="N1")
         assert store.head() == lobster.head()
-        assert states(from_zero(store, store.head())) == states(day._fold)
+        assert states(from_zero(store)) == states(day._fold)
 
 
-def test_the_book_from_cuts_is_the_fold_from_zero(day: Book, lobster: EventStore) -> None:
+def test_the_book_from_cuts_is_the_fold_from_zero(day: Book, nasdaq: Imported) -> None:
     assert not day.parked
-    assert states(day._fold) == states(from_zero(lobster, lobster.head()))
+    assert states(day._fold) == states(nasdaq.fold)
 
 
 def test_every_delete_has_the_right_remainder(lobster: EventStore, day: Book, orders: OrdersState) -> None:
