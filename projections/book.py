@@ -74,7 +74,7 @@ class Book(FoldReader, BuiltinQueries):
         self.recovery = Recovery(0, 0, 0.0)
         self.processes: int | None = 1
         FoldReader.__init__(self, reader, fold, accounts, occurred_until)
-        self._snapshots, self._live = snapshots, live
+        self._snapshots, self._live, self.unread = snapshots, live, fold.unread
         self._lock = threading.RLock()
         self._observed: set[str] = set()
         self.evaluating: object | None = None

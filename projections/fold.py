@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from typing_extensions import override
 
+from eventstore import InvalidEvent, UnknownEvent
 from eventstore.events.registry import by_name
 from projections.decimals import FIXED
+from projections.unread import UnreadTypes
 from projections.view import SHARED, View, is_by_account, is_of_group, is_volatile, overrides
 from projections.view_states import (
     Unusual,
@@ -66,6 +68,7 @@ class Fold:
         self._accounts = None if accounts is None else accounts | {SHARED}
         self._routes: dict[str, Route] = {}
         self._has_volatile = True
+        self.unread = UnreadTypes()
         for view in views:
             self.add(view)
 
@@ -76,6 +79,8 @@ class Fold:
 
     @log_position.setter
     def log_position(self, log_position: int) -> None:
+        if not self._folded:
+            self.unread.begin(log_position)
         self._folded, self._collected = log_position, (log_position, False)
 
     def add(
@@ -143,21 +148,21 @@ class Fold:
             last = record.position
             new += 1
             route = routes.get(record.type) or self._route(record.type)
+            if route.decode is None:
+                self.unread.note(record)
             account = record.stream.split("/", 2)[1]
             if not route.view_states or not (accounts is None or account in accounts or is_of_group(record)):
                 continue
             try:
                 # The usual case of codec.decode, without its calls.
-                event = route.decode(record.data) if record.schema == route.schema else record.event
+                event = route.decode(record.data) if record.schema == route.schema else _of_other_schema(record)
             except Exception as error:  # noqa: BLE001 - an upcaster is its user's code: it stops what needs its event
                 event = Unusual(error)
             pair = (event, record)
             for waiting in route.by_account:
                 waiting[account].append(pair)
-            for waiting, partition_of in route.elsewhere:
-                partition = partition_of(pair)
-                if partition is not None:
-                    waiting[partition].append(pair)
+            if route.elsewhere:
+                _queue_elsewhere(route, pair)
         return last, new
 
     def fold_waiting(self) -> None:
@@ -227,6 +232,24 @@ class Fold:
     def __repr__(self) -> str:
         parked = sum(len(view_state.parked) for view_state in self.slots.values())
         return f"<Fold of {', '.join(self.slots)} at {self.log_position}{f', {parked} parked' if parked else ''}>"
+
+
+def _queue_elsewhere(route: Route, pair: Pair) -> None:
+    """Queue a record in the views whose partition of it is not its account."""
+    for waiting, partition_of in route.elsewhere:
+        partition = partition_of(pair)
+        if partition is not None:
+            waiting[partition].append(pair)
+
+
+def _of_other_schema(record: Record) -> Any:  # noqa: ANN401 - an event, or what stands for one
+    """Return a record's event; where its class here reads no such schema, what parks the views that want it."""
+    event, kind = record.event, by_name(record.type)
+    if kind is None or type(event) is not UnknownEvent:
+        return event
+    who = "a newer version of eventstore wrote it: update" if record.schema > kind.schema else "give it an upcaster"
+    why = f"{record.type} of schema {record.schema} is not read here, where its schema is {kind.schema}: {who}"
+    return Unusual(InvalidEvent(why), event)
 
 
 def as_decoded(kind: EventType, event: Event, data: bytes) -> Event:

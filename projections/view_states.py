@@ -44,7 +44,8 @@ class Unusual(NamedTuple):
     """Stands for an event that is not simply applied.
 
     It could not be decoded, and parks the views that want it; or it belongs to SHARED and is applied to another
-    partition as well, if it still concerns that one when its turn comes.
+    partition as well, if it still concerns that one when its turn comes. A view that takes every type gets `broadcast`
+    in place of an event of a schema that is not read here.
     """
 
     error: Exception | None
@@ -185,8 +186,10 @@ def _apply_unusual(view_state: ViewState, state: Any, unusual: Unusual, record: 
         if view_state.view.volatile:
             # The views that are a fold of it park; what was observed for all accounts must not be lost with them.
             return
-        raise unusual.error
-    if view_state.view.concerns(state, unusual.broadcast):
+        if view_state.view.types is not None or unusual.broadcast is None:
+            raise unusual.error
+        apply(state, unusual.broadcast, record)
+    elif view_state.view.concerns(state, unusual.broadcast):
         apply(state, unusual.broadcast, record)
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from eventstore import Clock, CorruptJournal, EventStore, UnsupportedFormat
+from eventstore import Clock, CorruptJournal, EventStore, UnsupportedFormat, released
 from eventstore.clock import NANOSECONDS
 from eventstore.journal import Fault
 from eventstore.journals.sqlite.schema import NETWORK_FILE_SYSTEMS, WAL_BYTES_MAX, file_system
@@ -61,6 +61,10 @@ LINES_SHOWN = 20
 Deep = Annotated[
     bool, typer.Option("--deep", help="Fold the whole log, and compare the newest snapshots with it state by state.")
 ]
+Rollback = Annotated[
+    str | None,
+    typer.Option(metavar="VERSION", help="Also check what of the log an earlier version would not read."),
+]
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -72,11 +76,12 @@ class Check(msgspec.Struct, frozen=True):
 
 
 @options.command(read_only=True)
-def doctor(common: CommonOptions, *, deep: Deep = False) -> None:
+def doctor(common: CommonOptions, *, deep: Deep = False, rollback: Rollback = None) -> None:
     """Check directory, storage, recent records and sidecar files; print one line for each check.
 
     Exit code 1 if something is wrong; warnings alone exit 0. `verify` checks every record.
     """
+    new = () if rollback is None else released.additions(rollback)
     read_only = common.read_only or stores.is_protected(common)
     missing: dict[str, Any] = {}
     checks: list[Check] = []
@@ -88,6 +93,7 @@ def doctor(common: CommonOptions, *, deep: Deep = False) -> None:
             checks += [
                 Check("opening", OK, f"log {common.log} opens at position {store.head():,}"),
                 *_store_checks(store, deep=deep),
+                *(() if rollback is None else _rollback_checks(store, rollback, new)),
             ]
     except UnsupportedFormat:
         raise
@@ -331,6 +337,17 @@ def _snapshot_comparison(store: EventStore) -> Iterator[Check]:
         with _snapshot_warnings() as warned:
             snapshots_beside(store.directory).set_aside("it differs from the log: restart what runs on this log")
         yield from warned
+
+
+def _rollback_checks(store: EventStore, version: str, new: Sequence[released.Addition]) -> Iterator[Check]:
+    """Check which records an earlier version would not read, and say what this one may still write."""
+    here = {each.type for each in new}.intersection(store.types())
+    found = released.unread(store.read(types=sorted(here)), new) if here else {}
+    lines = [f"{each.name}, first at position {at:,}: version {version} {each.effect.removeprefix('it ')}"
+             for each, at in sorted(found.items())]  # fmt: skip
+    yield from _problems("rollback", lines, f"version {version} reads every record of this log")
+    if left := [each.name for each in new if each not in found]:
+        yield Check("rollback", OK, f"not in this log, and new to version {version}: {', '.join(left)}")
 
 
 def _problems(name: str, problems: Iterable[str], fine: str) -> Iterator[Check]:

@@ -70,9 +70,11 @@ def why_unjudged(book: Book, account: str) -> str | None:
     """Return why an account's limits are not judged, with what to do.
 
     None if they are, if no policy ever ran on the log, and if nobody can tell: then the check before an order judges
-    alone.
+    alone. What a newer version recorded, and this one does not know, may be a limit too.
     """
     for each in _judged_for(book, account):
+        if (unread := book.unread.why(each, book.reader)) is not None:
+            return unread
         for stopped in book.policies.stopped(each):
             return stopped.sentence
         if _run_of(book, each) is PolicyRun.ENDED:
