@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from eventstore import InvalidEvent
+from gateways.cli import names
 
 
-def function_named(name: str) -> Callable[..., Any]:
-    """Import MODULE and return its FUNCTION; modules in the working directory are found too.
-
-    Raises InvalidEvent for a name that leads to no function. What the module raises while it is imported is not
-    caught: it is the user's code, and its traceback says where.
-    """
-    module_name, _, function_name = name.partition(":")
-    if not all(part.isidentifier() for part in module_name.split(".")) or not function_name.isidentifier():
-        msg = f"{name!r:.80} does not name a function: expected MODULE:FUNCTION, as in desk.feed:quotes"
+def function_named(text: str) -> Callable[..., object]:
+    """Return the function that MODULE:FUNCTION names; raise InvalidEvent, saying what is wrong, if there is none."""
+    module_name, colon, name = text.partition(":")
+    if not colon or not module_name.strip() or not name.strip():
+        msg = f"{text!r} names no function: write MODULE:FUNCTION, for example desk.broker:close"
         raise InvalidEvent(msg)
-    # As `python -m` does; the installed command has its own directory there.
-    here = str(Path.cwd())
+    found: Any = _module(module_name)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            known = [each for each, value in vars(found).items() if callable(value) and not each.startswith("_")]
+            msg = f"{module_name} has no {name!r}: {names.close_to(name, known)}"
+            raise InvalidEvent(msg)
+        found = getattr(found, part)
+    if not callable(found):
+        msg = f"{text} is a {type(found).__name__}, not a function"
+        raise InvalidEvent(msg)
+    called: Callable[..., object] = found
+    return called
+
+
+def _module(name: str) -> ModuleType:
+    # As `python -m` does: a module of the user's own lies where the command is run.
+    here = os.getcwd()  # noqa: PTH109 - sys.path holds text
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as e:
-        if e.name is None or not f"{module_name}.".startswith(f"{e.name}."):
-            raise
-        msg = f"there is no module {module_name} here: run this in the directory that has it, or install it"
+        return importlib.import_module(name)
+    except Exception as e:
+        missing = getattr(e, "name", None) if isinstance(e, ModuleNotFoundError) else None
+        if missing is not None and (name == missing or name.startswith(f"{missing}.")):
+            msg = f"there is no module {name!r}, neither in {here} nor installed"
+        else:
+            msg = f"module {name!r} cannot be imported: {type(e).__name__}: {e}"
         raise InvalidEvent(msg) from e
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        msg = f"module {module_name} has no function {function_name}"
-        raise InvalidEvent(msg)
-    return function  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from eventstore import Closed, InvalidEvent, StoreError, Unavailable
+from gateways.alerting import started_for
 from gateways.cli import options, service, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.functions import function_named
@@ -58,7 +59,13 @@ def policies(common: CommonOptions, quotes: Quotes = None, *, seeds: SeedFile = 
         failure = None
         try:
             # The worker writes snapshots, so that the next start does not fold the whole log.
-            with contextlib.closing(book), Worker(store, book) as worker, Policies(book, shipped_rules()) as running:
+            with (
+                contextlib.closing(book),
+                Worker(store, book) as worker,
+                Policies(book, shipped_rules()) as running,
+                # It has the prices, and so notices what a process without them cannot.
+                started_for(book, common.data, Path(), report=note),
+            ):
                 feed = _Feed(book, function).start()
                 if function is None:
                     note(_WITHOUT_QUOTES)

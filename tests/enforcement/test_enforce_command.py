@@ -112,7 +112,7 @@ def test_a_failure_is_exit_code_1(desk: Path, run: Run) -> None:
         ("desk_function:close", "there is no module 'desk_function', neither in "),
         ("json.nothing:dumps", "there is no module 'json.nothing'"),
         ("desk_functions:clse", "has no 'clse': similar names are close"),
-        ("desk_functions:limit", "is a int, not a function that takes a task"),
+        ("desk_functions:limit", "is a int, not a function"),
         ("broken:close", "module 'broken' cannot be imported: ZeroDivisionError: division by zero"),
         (
             "needy:close",
