@@ -9,7 +9,6 @@ import pytest
 import projections
 from eventstore import EventStore
 from eventstore.trading import (
-    EnforcementAction,
     EnforcementRequested,
     LimitsSet,
     LockoutExpired,
@@ -21,14 +20,13 @@ from eventstore.trading import (
     TimeInForce,
 )
 from projections import view as views
-from projections.risk.enforcement.requests import bounded, next_attempt, requests_of
+from projections.risk.enforcement.requests import next_attempt
 from projections.risk.enforcement.wanted import is_reached
 from tests.projections.goals_desk import (
     BUY,
     CANCEL,
     FLATTEN,
     FLATTEN_SYMBOL,
-    NOON,
     REDUCE_TO,
     SECOND,
     SELL,
@@ -49,67 +47,6 @@ def park(desk: GoalsDesk, view: str, account: str = "A") -> None:
     """Let a view fail for an account, as one with a fault does."""
     position = desk.book.position
     desk.book._fold.slots[view].parked[account] = views.PartitionParked(view, account, position, ValueError("broken"))
-
-
-# Which requests a lockout makes
-
-
-@pytest.mark.parametrize(
-    ("action", "asked"),
-    [
-        (EnforcementAction.NONE, []),
-        (CANCEL, [CANCEL]),
-        (FLATTEN, [CANCEL, FLATTEN]),
-        (FLATTEN_SYMBOL, [CANCEL, FLATTEN_SYMBOL]),
-        (REDUCE_TO, [REDUCE_TO]),
-    ],
-)
-def test_a_lockout_that_flattens_cancels_first(action: EnforcementAction, asked: list[EnforcementAction]) -> None:
-    made = list(requests_of("A", "loss", action, name="loss-1", reason="r", details={}))
-    events = [event for _, event in made if isinstance(event, EnforcementRequested)]
-    assert [event.action for event in events] == asked
-    assert len({event.request_id for event in events}) == len(events)
-    assert [stream for stream, _ in made] == [f"enforcement/A/{event.request_id}" for event in events]
-
-
-@pytest.mark.parametrize(
-    ("scope", "symbol", "about"),
-    [
-        ("account", None, None),
-        ("account", "ESZ6", "ESZ6"),
-        ("symbol:ESZ6", None, "ESZ6"),
-        ("root:ES", None, "ES"),
-        ("symbol:ESZ6", "ESZ6", "ESZ6"),
-    ],
-)
-def test_both_are_about_what_the_lockout_is_about(scope: str, symbol: str | None, about: str | None) -> None:
-    made = requests_of("A", "x", FLATTEN, name="x", reason="", details={}, scope=scope, symbol=symbol)
-    assert [getattr(event, "symbol", "") for _, event in made] == [about, about]
-
-
-@pytest.mark.parametrize("name", ["x" * 128, "x" * 500, "ä/" * 60, "/" * 64, "€" * 200])
-def test_a_long_name_gives_ids_that_fit_and_differ(desk: GoalsDesk, name: str) -> None:
-    made = list(requests_of("A", "loss", FLATTEN, name=name, reason="", details={}))
-    for stream, event in made:
-        desk.append(stream, event)
-    assert len({stream for stream, _ in made}) == 2
-    assert bounded(name) == bounded(name) != bounded(name + "y")
-
-
-def test_attempts_are_named_by_goal_and_number_and_keep_the_first_reason(desk: GoalsDesk) -> None:
-    _, newest = desk.lock()
-    names = set()
-    for attempt in range(2, 40):
-        stream, event = next_attempt(newest, "nobody has answered")
-        assert (stream, event) == next_attempt(newest, "nobody has answered")
-        record = desk.append(stream, event)
-        found = desk.book.enforcement.get("A", str(record.uuid))
-        assert found is not None
-        newest = found
-        names.add(newest.request_id)
-        assert (newest.attempt, newest.reason) == (attempt, "too much; asked again: nobody has answered")
-    assert len(names) == 38
-    assert desk.pending == [("CANCEL_ORDERS", 1), ("FLATTEN", 39)]
 
 
 # Without an answer
@@ -265,7 +202,7 @@ def test_a_flat_report_does_not_make_flat_what_the_fills_leave_open(desk: GoalsD
         ("root:NQ", "ESZ6", False),
         ("symbol:NQZ6", "ESZ6", False),
         ("symbol:ESZ6", "CON.EP", True),
-        # Of a name that no contract has, nobody knows.
+        # A name that no contract has may mean it.
         ("symbol:ESZ6", "ESX", True),
         ("root:ES", "ESX", True),
     ],
@@ -456,11 +393,3 @@ def test_what_another_process_recorded_is_seen() -> None:
     assert desk.pending == []
     assert is_reached(desk.book, flatten, desk.now)
     desk.close()
-
-
-def test_times_are_those_of_the_question(desk: GoalsDesk) -> None:
-    desk.fill(BUY, 1)
-    desk.lock(seconds=10)
-    desk.answer()
-    later = desk.now + 10 * SECOND
-    assert [len(desk.book.enforcement.pending("A", at)) for at in (NOON, later - 1, later)] == [1, 1, 0]

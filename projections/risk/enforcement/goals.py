@@ -33,6 +33,19 @@ def newest_attempts(book: Book, account: str) -> list[Enforcement]:
     return [] if state is None else list(state.goals.values())
 
 
+def goals_in_force(book: Book, account: str, at: int) -> list[Enforcement]:
+    """Return the newest attempt of each goal whose lockout holds at an instant."""
+    goals = newest_attempts(book, account)
+    # Nearly always there is none; of earlier days there may be many.
+    if not goals:
+        return goals
+    try:
+        rules = {held.rule_id for held in book.lockouts.active(account, at)}
+    except StoreError:
+        return goals
+    return [each for each in goals if each.rule_id in rules and is_in_force(book, each, at)]
+
+
 def is_in_force(book: Book, request: Enforcement, at: int) -> bool:
     """Return whether the lockout that a request is part of holds at an instant.
 

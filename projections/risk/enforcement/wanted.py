@@ -55,7 +55,7 @@ def is_reached(book: Book, request: Enforcement, at: int) -> bool:
 
 
 def in_scope(cache: RiskCache, request: Enforcement, symbol: str | None) -> bool:
-    """Return whether a request is about a symbol: by any of its names, or its root. What nobody knows is in each."""
+    """Return whether a request is about a symbol: by any of its names, or its root. What is unknown is in each."""
     if request.symbol is None or symbol is None:
         return True
     return request.symbol == symbol or bool(cache.named_in(symbol, (request.symbol,)))

@@ -33,7 +33,7 @@ from eventstore.trading import (
 )
 from projections.decimals import ZERO
 from projections.risk.caches import risk_cache
-from projections.risk.enforcement.goals import is_in_force, newest_attempts
+from projections.risk.enforcement.goals import goals_in_force, is_in_force, newest_attempts
 from projections.risk.enforcement.requests import next_attempt
 from projections.risk.enforcement.wanted import in_scope, is_reached
 from projections.risk.holdings import contract_symbol
@@ -63,7 +63,7 @@ class EnforcementKeeper(Policy):
     of its own that any process which decides it gives the same id. What is not done after the third attempt, or after
     15 s, is escalated.
 
-    Requests that are no part of a lockout in force are left alone, and so is an account in shadow mode.
+    Requests without a lockout in force are left alone, and so is an account in shadow mode.
     """
 
     name = "enforcement-keeper"
@@ -108,15 +108,14 @@ class EnforcementKeeper(Policy):
         account = trigger.account
         if account == SHARED or account.startswith(GROUP):
             return
-        # Nearly always there is none.
-        goals = newest_attempts(book, account)
+        now = _now(trigger)
+        goals = goals_in_force(book, account, now)
         if not goals or book.shadow.mode(account) is Protection.SHADOW:
             return
-        now = _now(trigger)
         for newest in goals:
             why = self._why_again(book, newest, trigger, now)
             is_loud = self._must_escalate(newest, now)
-            if (why or is_loud) and not _is_over(book, newest, now):
+            if (why or is_loud) and not is_reached(book, newest, now):
                 if why:
                     yield _again(newest, why, now)
                 if is_loud:
