@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 from eventstore import StoreError
 from eventstore.ids import as_id
-from eventstore.trading import EnforcementAction, Side
+from eventstore.trading import (
+    EnforcementAction,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    Side,
+)
 from projections.decimals import ZERO
 from projections.risk.enforcement.wanted import in_scope
 from projections.risk.holdings import FLAT
@@ -18,6 +26,7 @@ from projections.views.executions.state import VIEW as EXECUTIONS
 if TYPE_CHECKING:
     from decimal import Decimal
 
+    from projections.book import Book
     from projections.risk.contexts import CheckContext
     from projections.views.contracts.view import ContractsState
     from projections.views.enforcement import Enforcement, EnforcementState
@@ -57,7 +66,7 @@ def _asked(context: CheckContext, request: Enforcement) -> Decimal:
         return ZERO
     if not in_scope(context.cache, request, context.symbol):
         return ZERO
-    most = _reducible(context)
+    most = _reducible(context, request)
     if request.action is not EnforcementAction.REDUCE_TO or request.quantity is None:
         return most
     if request.symbol is not None:
@@ -71,12 +80,12 @@ def _held(context: CheckContext) -> Decimal:
     return abs(context.side_exposure.held)
 
 
-def _reducible(context: CheckContext) -> Decimal:
+def _reducible(context: CheckContext, request: Enforcement) -> Decimal:
     """Return how much may be closed; where a view has stopped, by what it had folded until then."""
     try:
         return context.reducible
     except StoreError:
-        return max(_last_known(context), ZERO)
+        return max(_last_known(context) - _being_closed(context, request), ZERO)
 
 
 def _last_known(context: CheckContext) -> Decimal:
@@ -91,3 +100,42 @@ def _last_known(context: CheckContext) -> Decimal:
         if (symbol, each.side) == (context.symbol, context.position_side):
             held += each.totals.quantity
     return -held if context.side is Side.BUY else held
+
+
+def _being_closed(context: CheckContext, request: Enforcement) -> Decimal:
+    """Return what orders that were sent for the same goal may have closed since, read from the log itself.
+
+    Views that have stopped do not show them, and without this each would pass again.
+    """
+    book, account = context.book, context.account
+    state: EnforcementState | None = book.state(EnforcementView.name, account)
+    attempts = [] if state is None else [each for each in state.all() if each.first_id == request.first_id]
+    causes, since = {each.id for each in attempts}, min(each.position for each in attempts)
+    parked = book.parked.get((EXECUTIONS, account))
+    # Fills before that are a part of the position as far as it was folded.
+    folded_to = book.position if parked is None else parked.position - 1
+    total = ZERO
+    for sent in book.reader.read(after=since, until=book.position, account=account, types=(OrderSubmitted,)):
+        order = sent.event
+        if isinstance(order, OrderSubmitted) and sent.causation_id in causes and _is_alike(context, order):
+            total += _unfolded(book, sent.stream, order.quantity, folded_to)
+    return total
+
+
+def _is_alike(context: CheckContext, order: OrderSubmitted) -> bool:
+    names = {context.symbol, context.order.symbol}
+    return order.symbol in names and (order.side, order.position_side) == (context.side, context.position_side)
+
+
+def _unfolded(book: Book, stream: str, quantity: Decimal, folded_to: int) -> Decimal:
+    """Return what an order may execute, or has executed, beyond the fills up to a log position."""
+    later = ZERO
+    for record in book.read(stream=stream):
+        event = record.event
+        if isinstance(event, OrderFilled) and record.position <= folded_to:
+            quantity -= event.quantity
+        elif isinstance(event, OrderFilled):
+            later += event.quantity
+        elif isinstance(event, OrderCanceled | OrderExpired | OrderRejected):
+            return later
+    return max(quantity, ZERO)

@@ -16,8 +16,11 @@ from eventstore.trading import (
     EnforcementAction,
     EnforcementRequested,
     EnforcementTaken,
+    LockoutCleared,
     LockoutSet,
+    OrderCanceled,
     OrderFilled,
+    OrderSubmitted,
     PositionSide,
     RiskChecked,
     SessionOpened,
@@ -40,7 +43,7 @@ from tests.projections.checked_orders import (
     set_elsewhere,
     work,
 )
-from tests.projections.rules_day import HOUR, NOON, RESET, Day, at
+from tests.projections.rules_day import HOUR, NOON, RESET, SECOND, Day, at
 
 UNTIL = "locked until 2026-11-20 17:00 CST"
 
@@ -222,6 +225,51 @@ def test_an_order_that_carries_out_a_flatten_passes_where_a_view_has_stopped(day
     assert check_order(day, BUY, "2", caused_by=cause).verdict is REJECT
     park(day, "enforcement")
     assert check_order(day, SELL, "2", caused_by=cause).verdict is REJECT
+
+
+@pytest.mark.parametrize("view", ["orders", "executions"])
+def test_no_position_is_closed_twice_where_a_view_has_stopped(day: Day, view: str) -> None:
+    day.fill(BUY, "5000", quantity="3")
+    lock(day, allows=Allows.NOTHING)
+    cause = enforce(day)
+    park(day, view)
+
+    def close(order_id: str, quantity: int) -> bool:
+        order = OrderSubmitted(symbol="ES", side=SELL, quantity=Decimal(quantity))
+        now = day.clock.now_ns()
+        return risk.submit(day.book, "A", order_id, order, now, caused_by=cause).answer.passed
+
+    def fill(order_id: str, quantity: int) -> None:
+        size, price = Decimal(quantity), Decimal(5_000)
+        event = OrderFilled(trade_id=f"{order_id}-{quantity}", symbol="ES", side=SELL, quantity=size, price=price)
+        day.book.append(f"order/A/{order_id}", event)
+
+    assert [close("C1", 2), close("C2", 2), close("C3", 1), close("C4", 1)] == [True, False, True, False]
+    fill("C1", 1)
+    assert not close("C5", 1)
+    # What is cancelled may be closed by another order, as far as it was not filled.
+    day.book.append("order/A/C1", OrderCanceled())
+    assert [close("C6", 2), close("C7", 1), close("C8", 1)] == [False, True, False]
+    # An attempt that follows counts what was sent for those before it.
+    day.clock.advance(SECOND)
+    again = EnforcementRequested(rule_id="desk", action=EnforcementAction.FLATTEN, attempt=2)
+    cause = day.book.append("enforcement/A/R1-2", again)[0].id
+    assert not close("C9", 1)
+
+
+def test_the_newest_attempt_stands_for_those_before_it(day: Day) -> None:
+    day.fill(BUY, "5000", quantity="2")
+    lock(day, allows=Allows.NOTHING)
+    first = enforce(day)
+    again = EnforcementRequested(rule_id="desk", action=EnforcementAction.FLATTEN, attempt=2)
+    second = day.book.append("enforcement/A/R1-2", again)[0].id
+    for cause in (first, second):
+        assert check_order(day, SELL, "2", caused_by=cause).verdict is PASS
+        assert check_order(day, SELL, "3", caused_by=cause).verdict is REJECT
+    day.book.append("lockout/A/desk", LockoutCleared(by="risk@desk"))
+    lock(day, allows=Allows.NOTHING, rule_id="week")
+    for cause in (first, second):
+        assert check_order(day, SELL, "2", caused_by=cause).rule_id == "week", "who cleared it ended what it asked for"
 
 
 def test_of_several_lockouts_the_sentence_names_the_one_that_lasts_longest(day: Day) -> None:

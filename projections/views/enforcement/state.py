@@ -1,6 +1,7 @@
 """An account's requests for enforcement as they are kept."""
 
 import uuid
+from collections.abc import Iterator
 
 import msgspec
 
@@ -45,9 +46,13 @@ class EnforcementState(msgspec.Struct):
         return named(self.pending, request_id) or named(self.answered, request_id)
 
     def find_record(self, id_: bytes) -> Enforcement | None:
-        """Return the request of a record, pending, among the last answered, or a goal's newest."""
-        groups = (self.goals, self.pending, self.answered)
-        return next((each for group in groups for each in list(group.values()) if each.id == id_), None)
+        """Return the request of a record, among those in memory."""
+        return next((each for each in self.all() if each.id == id_), None)
+
+    def all(self) -> Iterator[Enforcement]:
+        """Yield the requests in memory: each goal's newest, the pending, and the last answered; some of them twice."""
+        for group in (self.goals, self.pending, self.answered):
+            yield from list(group.values())
 
     def mark(self, kind: EnforcementAnomalyKind, request_id: str, record: Record) -> None:
         """Note that a record is anomalous."""
