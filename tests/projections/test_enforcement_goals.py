@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import projections
-from eventstore import EventStore
 from eventstore.trading import (
     EnforcementRequested,
     LimitsSet,
@@ -158,6 +157,12 @@ def test_what_was_reported_filled_without_a_fill_counts(desk: GoalsDesk) -> None
     desk.append("order/A/stop", OrderReported(status=OrderStatus.CANCELED, filled_quantity=Decimal(2)))
     desk.answer()
     assert desk.pending == [("CANCEL_ORDERS", 1)]
+    # Once that contradicts the records, the position that it leads to counts as open.
+    desk.pass_seconds(6)
+    assert desk.pending == BOTH
+    desk.fill(BUY, 2, "stop")
+    desk.fill(SELL, 2)
+    assert desk.pending == []
 
 
 # What the broker reports
@@ -387,9 +392,8 @@ def test_what_another_process_recorded_is_seen() -> None:
     desk = GoalsDesk()
     desk.fill(BUY, 1)
     _, flatten = desk.lock()
-    other: EventStore = desk.store
     closing = OrderFilled(trade_id="X", symbol="ESZ6", side=SELL, quantity=Decimal(1), price=Decimal(5_000))
-    other.append("order/A/X", closing)
+    desk.store.append("order/A/X", closing)
     assert desk.pending == []
     assert is_reached(desk.book, flatten, desk.now)
     desk.close()

@@ -12,7 +12,7 @@ from projections.decimals import FIXED, ZERO
 from projections.risk.caches import risk_cache
 from projections.risk.contexts import weight_of
 from projections.risk.enforcement.requests import FLATTENING
-from projections.risk.holdings import FLAT, confirmed
+from projections.risk.holdings import FLAT, OpenOrder, confirmed
 from projections.views.enforcement import EnforcementView
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.limits.parameters import BadLimit, UnknownKind, read, rule_id_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from projections.book import Book
     from projections.risk.cache import RiskCache
-    from projections.risk.holdings import OpenOrder, OpenPosition
+    from projections.risk.holdings import OpenPosition
     from projections.views.enforcement import Enforcement, EnforcementState
     from projections.views.executions.state import ExecutionsState, Holding
     from projections.views.orders.state import OrdersState
@@ -37,7 +37,8 @@ def is_reached(book: Book, request: Enforcement, at: int) -> bool:
     """Return whether an account is in the state that a request wants; what cannot be read is not reached.
 
     CANCEL_ORDERS wants no order that may still change a position, except what closes one for a request; to be flat
-    counts by the fills and by the broker's report, once that contradicts them. REDUCE_TO wants at most its quantity.
+    counts by the fills and by the broker's reports of positions and orders, once these contradict them. REDUCE_TO wants
+    at most its quantity.
     """
     try:
         with decimal.localcontext(FIXED):
@@ -45,7 +46,8 @@ def is_reached(book: Book, request: Enforcement, at: int) -> bool:
             if request.action is _CANCEL:
                 return not any(True for _ in working_in_scope(book, cache, request))
             if request.action in FLATTENING or (request.action is _REDUCE and request.quantity is None):
-                return not any(map(_most, _positions(cache, request, at)))
+                is_flat = not any(map(_most, _positions(cache, request, at)))
+                return is_flat and not _lacks_fills(book, cache, request)
             if request.action is _REDUCE and request.quantity is not None:
                 return _weighed(cache, request, at) <= request.quantity
     except (StoreError, ArithmeticError):
@@ -68,6 +70,13 @@ def _positions(cache: RiskCache, request: Enforcement, at: int) -> Iterator[Open
 def _most(position: OpenPosition) -> Decimal:
     """Return the largest quantity that may be held, whichever bound is true."""
     return max(abs(position.quantity), abs(position.lowest), abs(position.highest))
+
+
+def _lacks_fills(book: Book, cache: RiskCache, request: Enforcement) -> bool:
+    """Return whether the broker reports fills of an order that are not recorded, and that contradicts the records."""
+    reported = [each for each in cache.contradictions if isinstance(each, OpenOrder)]
+    orders = [book.orders.resident(request.account, each.order_id) for each in reported]
+    return any(order is None or (order.unexplained and in_scope(cache, request, order.symbol)) for order in orders)
 
 
 def _weighed(cache: RiskCache, request: Enforcement, at: int) -> Decimal:
