@@ -23,7 +23,7 @@ WITHOUT_QUOTES = (
 )
 
 _LIMIT_COLUMNS = ("day", ">worst", "at", ">at the end", ">limit", "status", ">unjudged")
-_LOCK_COLUMNS = ("time", "rule", "~reason")
+_LOCK_COLUMNS = ("time", "rule", "~reason", ">after it")
 _EXECUTION_COLUMNS = (">line", "time", "id", "side", ">quantity", "symbol", ">price")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -56,8 +56,8 @@ def _put_days(account: AccountTried, shown: Presenter, rows: int) -> None:
 
 
 def _day_row(day: DayTried, account: AccountTried, shown: Presenter, *, has_file: bool) -> list[str]:
-    def money(value: object) -> str:
-        return shown.money(value, account.currency)  # type: ignore[arg-type]
+    def money(value: Decimal | None) -> str:
+        return shown.money(value, account.currency)
 
     in_file = [money(day.reported) + (" !" if day.differs else "")] if has_file else []
     locked = _clock(day.locks[0].at, shown) if day.locks else NONE
@@ -89,11 +89,10 @@ def _limit_row(day: DayTried, limit: LimitOfDay, shown: Presenter) -> tuple[str,
     return (day.trading_day.isoformat(), figures[0], worst_at, *figures[1:], limit.status, unjudged)
 
 
-def _limit_figure(value: object, limit: LimitOfDay, shown: Presenter) -> str:
-    if limit.unit == Measured.DURATION and isinstance(value, Decimal) and not shown.exact:
+def _limit_figure(value: Decimal | None, limit: LimitOfDay, shown: Presenter) -> str:
+    if limit.unit == Measured.DURATION and value is not None and not shown.exact:
         return _hours(int(value))
-    is_money = limit.unit == Measured.MONEY
-    return shown.money(value, limit.currency) if is_money else shown.quantity(value)  # type: ignore[arg-type]
+    return shown.money(value, limit.currency) if limit.unit == Measured.MONEY else shown.quantity(value)
 
 
 def _unit(limit: LimitOfDay) -> str:
@@ -101,7 +100,10 @@ def _unit(limit: LimitOfDay) -> str:
 
 
 def _put_locks(account: AccountTried, shown: Presenter, rows: int) -> None:
-    found = [(_time(lock.at, shown), lock.rule_id, lock.reason) for lock in account.locks]
+    found = [
+        (_time(lock.at, shown), lock.rule_id, lock.reason, shown.money(lock.after, account.currency))
+        for lock in account.locks
+    ]
     put_table(f"{account.account} would have been locked", _LOCK_COLUMNS, found, shown=rows)
     for lock in account.locks[:rows] if rows else account.locks:
         if lock.executions:
@@ -144,9 +146,9 @@ def _sentences(account: AccountTried, shown: Presenter) -> list[str]:
     ended = account.ended
     if ended is not None:
         found.append(f"{account.account}: {_time(ended.at, shown)} would have ended the account: {ended.rule_id}")
-        if ended.after is not None:
-            after = shown.money(ended.after, account.currency)
-            found.append(f"{account.account}: {after} {account.currency} net of fees were realized after that")
+    if any(lock.after is not None for lock in account.locks):
+        what = f"`after it` is what the account realized then, net of fees, in {account.currency}"
+        found.append(f"{account.account}: {what}: until the day's end, or the file's where the account had ended")
     return [
         *found,
         *(f"{account.account}: {rule_id} was not judged: {why}" for rule_id, why in account.unjudged.items()),

@@ -115,9 +115,8 @@ class AccountOnTrial:
         return self._day.day
 
     def dues(self, now: int) -> list[int]:
-        """Return when its day opens, closes and is reset, and when lockouts, timers and hours end, after now."""
-        day = self.day
-        found = [day.opens_at, day.flat_by, day.resets_at, None if self.is_flat else self._flattens_at]
+        """Return when its day is reset, lockouts and timers end, and what is open has to be flat, after now."""
+        found = [self.day.resets_at, *(() if self.is_flat else (self.day.flat_by, self._flattens_at))]
         found += [each.ends_at for each in self.book.shadow.locks(self.account, now)]
         found += [each.expires_at for each in self.book.timers.of(self.account, now)]
         return [at for at in found if at is not None and at > now]

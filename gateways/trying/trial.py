@@ -41,7 +41,7 @@ YEARS_MAX = 20
 _YEAR_NS = 366 * 86_400 * NANOSECONDS
 ACTOR = "eventstore try"
 # They act on missing prices, and keep what prices were used: a file has none but its own executions.
-_WITHOUT_QUOTES = {"unpriced", "unjudged", "evidence", "rates"}
+NEEDS_QUOTES = {"unpriced", "unjudged", "evidence", "rates"}
 
 
 def try_file(
@@ -54,8 +54,8 @@ def try_file(
     also called while events are tried, with the phase TRYING. Nothing is written anywhere.
 
     Each account is in shadow mode: it trades on after what would have locked it, as it did. The store's clock is at
-    each event's time, and passes through each trading day's open, close and reset. An open position is valued at the
-    newest execution of its contract, as long as that is fresh.
+    each event's time, and stops at each reset, and at each close with a position open. That is valued at the newest
+    execution of its contract, as long as it is fresh.
 
     Raises what `read_plan` raises; InvalidEvent for a program that does not exist, or does not say what is needed, and
     for a file without executions.
@@ -115,7 +115,7 @@ class _Trial:
         self._clock = ManualClock(min(day.began_at for day in days.values()))
         self._store = EventStore(MemoryJournal(log="try", clock=self._clock), clock=self._clock)
         self._book = open_book(self._store, snapshots=False, calendars=seeds.calendars)
-        self._policies = Policies(self._book, [rule for rule in shipped_rules() if rule.name not in _WITHOUT_QUOTES])
+        self._policies = Policies(self._book, [rule for rule in shipped_rules() if rule.name not in NEEDS_QUOTES])
         self._seen = 0
         self.accounts = {
             account: AccountOnTrial(self._book, account, seeds.accounts[account], calendar, self._clock.now_ns())

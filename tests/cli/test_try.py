@@ -47,7 +47,9 @@ def test_it_shows_each_day_what_would_have_locked_and_by_which_executions(run: R
     said = " ".join(lines)
     assert "ACC1: lockouts on 2 of 4 trading days: maximum-contracts on 1, trailing-drawdown on 1" in said
     assert "ACC1: 2026-01-14 09:36:48 would have ended the account: trailing-drawdown" in said
-    assert "ACC1: -100.20 USD net of fees were realized after that" in said
+    assert "`after it` is what the account realized then, net of fees, in USD" in said
+    assert any(line.startswith("2026-01-14 09:36:48") and line.endswith("  -100.20") for line in lines)
+    assert any(line.startswith("2026-01-13 09:31:26") and line.endswith("  -") for line in lines)
     assert "Without quotes an open position is valued at the newest execution of its contract" in said
 
 

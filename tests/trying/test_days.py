@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateways.trying import AccountTried, WouldHaveLocked, try_file
+from gateways.trying import AccountTried, WouldHaveLocked, trial, try_file
+from projections.rules import shipped_rules
 from projections.valuation import Status
 from tests.trying.conftest import WriteFills, figure
 
@@ -139,3 +140,8 @@ def test_days_without_executions_are_not_shown(tried: Tried) -> None:
     account = tried(daily(5_000), *LOST, *later)
     assert [(day.trading_day.day, day.executions) for day in account.days] == [(12, 2), (30, 2)]
     assert account.days[-1].balance == Decimal(50_000 - 1_000 + 50)
+
+
+def test_the_policies_that_are_left_out_exist() -> None:
+    names = {rule.name for rule in shipped_rules()}
+    assert names > trial.NEEDS_QUOTES

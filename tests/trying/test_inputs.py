@@ -18,6 +18,10 @@ from tests.trying.conftest import WriteFills, figure
 TOPSTEP = "topstep-combine-50k"
 BUY = "T1,ESH6,buy,1,6000.00,2.10,2026-01-12T09:30:00-06:00,A1"
 SELL = "T2,ESH6,sell,1,6010.00,2.10,2026-01-12T09:40:00-06:00,A1"
+ORDER_COLUMNS = (
+    "Id,AccountName,ContractName,Status,Type,Size,Side,CreatedAt,FilledAt,CancelledAt,StopPrice,LimitPrice,"
+    "ExecutePrice,RejectionReason,ExchangeOrderId"
+)
 OWN = """
 [defaults]
 currency = "USD"
@@ -134,14 +138,28 @@ def test_an_empty_file_and_a_missing_account_are_refused_as_import_does(fills: W
 
 def test_a_file_of_orders_alone_has_nothing_to_try(tmp_path: Path) -> None:
     path = tmp_path / "orders.csv"
-    columns = (
-        *("Id", "AccountName", "ContractName", "Status", "Type", "Size", "Side", "CreatedAt", "FilledAt"),
-        *("CancelledAt", "StopPrice", "LimitPrice", "ExecutePrice", "RejectionReason", "ExchangeOrderId"),
-    )
     row = ("7", "A1", "ESH6", "Cancelled", "Limit", "1", "Bid", "01/12/2026 09:30:00 -06:00", *[""] * 7)
-    path.write_text(f"{','.join(columns)}\n{','.join(row)}\n")
+    path.write_text(f"{ORDER_COLUMNS}\n{','.join(row)}\n")
     with pytest.raises(InvalidEvent, match=r"orders\.csv has no executions: 1 rows as topstepx-orders"):
         try_file(path, "topstepx-orders", TOPSTEP)
+
+
+def test_orders_of_an_export_count_as_they_work(tmp_path: Path) -> None:
+    """One is filled, and another works beside it: together they are more than the five contracts that are allowed."""
+    path = tmp_path / "orders.csv"
+    times = "01/12/2026 09:3{}:00 -06:00"
+    rows = [ORDER_COLUMNS]
+    for number, size, status, filled in ((1, 3, "Filled", times.format(1)), (2, 3, "Working", "")):
+        price = "6000" if filled else ""
+        row = (number, "A1", "ESH6", status, "Limit", size, "Bid", times.format(number), filled)
+        rows.append(",".join(map(str, (*row, "", "", "6000", price, "", f"X{number}"))))
+    path.write_text("\n".join(rows) + "\n")
+    [account] = try_file(path, "topstepx-orders", TOPSTEP).accounts
+    # It still works on the next day.
+    first, _ = account.locks
+    assert (first.rule_id, figure(first.figure), figure(first.limit)) == ("maximum-contracts", 6, 5)
+    assert (first.execution, [each.line for each in first.executions]) == (None, [2])
+    assert [(day.trading_day.day, day.executions, len(day.locks)) for day in account.days] == [(12, 1, 1), (13, 0, 1)]
 
 
 @pytest.mark.parametrize(
