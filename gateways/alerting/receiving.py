@@ -15,6 +15,7 @@ from gateways.alerting.sending import NotDelivered, send
 from gateways.alerting.sent import KNOWN_NS, SentAlerts, position_before
 from gateways.alerting.states import is_state, is_unknown, states_of
 from gateways.alerting.waiting import Queue, RetryPace
+from projections.view import SHARED
 
 if TYPE_CHECKING:
     import random
@@ -167,11 +168,11 @@ class Receiving:
         """Look at the states, and let alerts wait about those that began, last or ended."""
         began = self._clock.monotonic_ns()
         if self.is_keeper or sight.has_prices:
-            self._compare(states_of(sight), began)
+            self._compare(states_of(sight), began, sight.book.covers)
         self._looked_at = self._clock.monotonic_ns()
         self._look_pause = max(STATES_NS, _STATES_SHARE * (self._looked_at - began))
 
-    def _compare(self, found: list[Lasting], now: int) -> None:
+    def _compare(self, found: list[Lasting], now: int, covers: Callable[[str], bool]) -> None:
         lasting = {state.subject: state for state in found if state.sentence}
         unknown = [state.subject for state in found if not state.sentence]
         for subject, state in lasting.items():
@@ -184,7 +185,9 @@ class Receiving:
             if waiting is not None and waiting.position is None and not waiting.ended:
                 self.queue.drop(subject)
         for subject in self.sent.lasting():
-            is_known = is_state(subject) and self.receiver.takes(subject.what, subject.account)
+            # A book of some accounts knows nothing of the others.
+            is_known = is_state(subject) and (subject.account == SHARED or covers(subject.account))
+            is_known = is_known and self.receiver.takes(subject.what, subject.account)
             if is_known and subject not in lasting and not is_unknown(subject, unknown):
                 over = f"{subject.what} of {subject.account} {subject.name}".rstrip() + " is over"
                 self._let_wait(subject, over, ended=True)

@@ -69,7 +69,7 @@ class Alerts:
         """What ended a thread; None while all run."""
         self.heartbeat: Heartbeat | None = None
         self._book, self._store, self._workers, self._follows = book, store, workers, follow
-        self._stop = threading.Event()
+        self._stop, self._abandoned = threading.Event(), threading.Event()
         self._wanted, self._tail = WantedQuotes(store), TailCheck(store)
         self._prices = PricesLock(store)
         # Drawn from the system, so that processes that lost one receiver do not all return at the same moment.
@@ -95,12 +95,13 @@ class Alerts:
         return self
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """End the threads; what waits is sent by the next process. A request under way is waited for a while."""
+        """Attempt once more what is due, for at most `timeout` seconds, and end; the next process sends what waits."""
         self._stop.set()
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join(max(deadline - time.monotonic(), 0))
+        self._abandoned.set()
         self._prices.release()
 
     def run_once(self, timeout: float) -> None:
@@ -146,6 +147,8 @@ class Alerts:
             while not self._stop.is_set():
                 self._step(receiving)
                 self._wait(receiving)
+            # A program that ends after a lockout must not leave it unsent until it is started again.
+            self._step(receiving)
             receiving.end()
         except Exception as error:  # noqa: BLE001 - not swallowed: `error` and `repr` show it, and the command ends
             self.error = error
@@ -165,7 +168,8 @@ class Alerts:
     def _step(self, receiving: Receiving) -> None:
         try:
             self._update()
-            receiving.step(lambda: self._sight(receiving), self._stop)
+            canceled = self._abandoned if self._stop.is_set() else self._stop
+            receiving.step(lambda: self._sight(receiving), canceled)
         except CorruptJournal as e:
             self._tail.note(e)
             receiving.trouble = str(e)

@@ -16,7 +16,7 @@ from projections.risk.limits.sentences import money
 from projections.risk.limits.unpriced import trading_since
 from projections.risk.policies.liveness import PolicyRun, run_of
 from projections.valuation import Status
-from projections.view import GROUP, SHARED
+from projections.view import SHARED, accounts_in
 from projections.views.book_value import BookValue
 from projections.views.lockouts.transitions import BROKER
 from projections.views.valuing import open_holdings
@@ -110,8 +110,7 @@ def is_unknown(subject: Subject, unknown: Iterable[Subject]) -> bool:
 
 def accounts_of(book: Book) -> list[str]:
     """Return the accounts that something is known of, without groups."""
-    names = {name for view in ("accounts", "executions", "limits", "orders") for name in book.partitions(view)}
-    return sorted(name for name in names if name != SHARED and not name.startswith(GROUP))
+    return sorted({name for view in ("accounts", "executions", "limits", "orders") for name in accounts_in(book, view)})
 
 
 def _each_account(

@@ -6,12 +6,14 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from eventstore.clock import parse_duration
+from gateways.alerting import started_for
 from gateways.cli import names, options, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.functions import function_named
@@ -50,14 +52,19 @@ def enforce(
     """Carry out what lockouts ask for: claim each request and call MODULE:FUNCTION with it, until stopped.
 
     The function gets a task: the request, orders to cancel, positions to close. It fails by raising or returning False.
-    Several such processes share the requests. Exit code 1 if with --once a request failed or was left.
+    Several such processes share the requests. Each alerts as well, where eventstore.toml has [[alerts]]. Exit code 1 if
+    with --once a request failed or was left.
     """
     called = function_named(function)
     seconds = parse_duration(timeout) / 1e9
     with stores.open_existing(common) as store:
         for name in account or ():
             names.check_account(store, name)
-        with open_book(store, accounts=account) as book:
+        with (
+            open_book(store, accounts=account) as book,
+            # Alerts are about all accounts, whichever this process enforces.
+            started_for(store if account else book, common.data, Path(), report=_note),
+        ):
             failed: list[Handled] = []
 
             def put_handled(handled: Handled) -> None:

@@ -103,6 +103,33 @@ def pending(firm: Firm, _: Beating) -> Undo:
     return lambda: firm.book.append("enforcement/ACC1/R-1", answer)
 
 
+def failed(firm: Firm, _: Beating) -> Undo:
+    firm.fill("ACC1", Side.BUY, "5000")
+    firm.quote("5000")
+    asked = EnforcementRequested(rule_id="daily-loss", action=EnforcementAction.FLATTEN)
+    firm.book.append("enforcement/ACC1/R-1", asked)
+    firm.book.append("enforcement/ACC1/R-1", EnforcementTaken(request_id="R-1", success=False))
+
+    def closed() -> None:
+        firm.fill("ACC1", Side.SELL, "5000")
+
+    return closed
+
+
+def asked_again(firm: Firm, _: Beating) -> Undo:
+    """Ask each time that the heartbeat is due: each request is new, and what it asks for is not."""
+
+    def ask(attempt: int) -> None:
+        again = EnforcementRequested(rule_id="daily-loss", action=EnforcementAction.FLATTEN, attempt=attempt)
+        firm.book.append(f"enforcement/ACC1/R-{attempt}", again)
+
+    for attempt in (1, 2, 3):
+        ask(attempt)
+        firm.pass_seconds(8)
+    answer = EnforcementTaken(request_id="R-3", success=True)
+    return lambda: firm.book.append("enforcement/ACC1/R-3", answer)
+
+
 def damaged(firm: Firm, beating: Beating) -> Undo:
     beating.tail.note(CorruptJournal(7, "the record is missing"))
 
@@ -117,6 +144,7 @@ CASES = {
     "no policies": no_policies,
     "feed": no_price,
     "enforcer": pending,
+    "no enforcer": asked_again,
     "journal": damaged,
 }
 
@@ -178,6 +206,15 @@ def test_the_call_is_a_get_without_a_body() -> None:
         with pytest.raises(NotDelivered):
             call(receiver.url)
         assert [(each.method, each.body) for each in receiver.received] == [("GET", b"")] * 2
+
+
+def test_a_failed_answer_is_silence_until_the_account_is_flat(firm: Firm) -> None:
+    beating = Beating(firm)
+    undo = failed(firm, beating)
+    assert not beating.after()
+    assert "enforcer" in {each.part for each in beating.heartbeat.problems}
+    undo()
+    assert beating.after()
 
 
 # A process without the prices

@@ -36,7 +36,7 @@ def test_without_the_prices_two_requests_for_quotes_are_a_stale_feed(firm: Firm,
     scene = Scene(elsewhere, PRICED, inbox, follow=True)
     firm.fill("ACC1", Side.BUY, "5000")
     scene.steps(60)
-    # A book without quotes knows no price: that is no news about the feed.
+    # A book without quotes knows no price: that says nothing about the feed.
     assert inbox.alerts == []
     for number in range(3):
         firm.book.append(f"enforcement/ACC1/quotes-{number}", QuotesWanted(symbols=("ES",), reason="no price"))

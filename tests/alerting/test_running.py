@@ -118,6 +118,17 @@ def test_a_mirror_s_process_alerts_too(data: Path, receiver: HttpReceiver) -> No
     assert receiver.ids == [id_]
 
 
+def test_an_enforcer_s_process_alerts_too(data: Path, receiver: HttpReceiver, run: Run) -> None:
+    configure(data, *webhook(receiver), 'on = ["LOCKOUT"]')
+    assert run("alerts", "--once", "--data", data).code == 0
+    with eventstore.open(data) as store:
+        id_ = lock(store)
+    ended = run("enforce", "operator:truth", "--data", data, "--once")
+    assert ended.code == 0
+    receiver.wait(1)
+    assert receiver.ids == [id_]
+
+
 def test_without_settings_nothing_is_started(data: Path) -> None:
     with eventstore.open(data) as store, started_for(store, data) as alerts:
         assert alerts is None

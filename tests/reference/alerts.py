@@ -73,7 +73,7 @@ class Expected:
     def _ids(self) -> list[str]:
         """Each id is a record's own: nothing else arrived, and no record under two."""
         known = set(self.lockouts) | {each.id for said in self.limits.values() for each in said}
-        found = [f"{each.id} is no record's" for each in self.got if each.id not in known]
+        found = [f"no record has the id {each.id}" for each in self.got if each.id not in known]
         by_place: dict[int | None, set[str]] = {}
         for each in self.got:
             by_place.setdefault(each.position, set()).add(each.id)
