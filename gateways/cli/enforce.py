@@ -6,15 +6,14 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
 from eventstore.clock import parse_duration
-from gateways.alerting import started_for
 from gateways.cli import names, options, stores
+from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.functions import function_named
 from gateways.cli.options import CommonOptions
@@ -63,7 +62,7 @@ def enforce(
         with (
             open_book(store, accounts=account) as book,
             # Alerts are about all accounts, whichever this process enforces.
-            started_for(store if account else book, common.data, Path(), report=_note),
+            alerting(common, store if account else book),
         ):
             failed: list[Handled] = []
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from eventstore import InfluxSettings, InvalidEvent, Refused
 from eventstore.journals.sqlite import SqliteJournal
-from gateways.alerting import AlertSettings, started_for
 from gateways.cli import options, stores, zones
+from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.presenting.documents import plain
@@ -50,18 +47,8 @@ def mirror(common: CommonOptions, *, once: Once = False, check: Check = False, r
         elif once:
             _ship_once(journal, settings, as_json=common.as_json)
         else:
-            with _alerting(common):
+            with alerting(common):
                 _ship_continuously(journal, settings)
-
-
-@contextlib.contextmanager
-def _alerting(common: CommonOptions) -> Iterator[None]:
-    """Alert as well, if eventstore.toml says so: a book, which that needs, is opened only then."""
-    if AlertSettings.load(common.data, Path()).is_empty:
-        yield
-        return
-    with stores.open_existing(common) as store, started_for(store, common.data, Path(), report=note):
-        yield
 
 
 def _ship_once(journal: SqliteJournal, settings: InfluxSettings, *, as_json: bool) -> None:

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from eventstore import Closed, InvalidEvent, StoreError, Unavailable
-from gateways.alerting import started_for
 from gateways.cli import options, service, stores
+from gateways.cli.alerting import alerting
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.functions import function_named
 from gateways.cli.options import CommonOptions
@@ -65,7 +65,7 @@ def policies(common: CommonOptions, quotes: Quotes = None, *, seeds: SeedFile = 
                 Worker(store, book) as worker,
                 Policies(book, shipped_rules()) as running,
                 # It has the prices, and so notices what a process without them cannot.
-                started_for(book, common.data, Path(), report=note),
+                alerting(common, book),
             ):
                 feed = _Feed(book, function).start()
                 if function is None:

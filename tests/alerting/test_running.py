@@ -17,7 +17,7 @@ from eventstore.trading import AlertSent, EnforcementAction, EnforcementRequeste
 from gateways.alerting import Alerts, AlertSettings, started_for
 from gateways.alerting.conditions import Condition
 from gateways.alerting.waiting import RetryPace
-from gateways.cli import mirror
+from gateways.cli.alerting import alerting
 from gateways.cli.options import CommonOptions
 from tests.alerting.alerting_scene import lock, sent, to
 from tests.alerting.http_receiver import HANG, SECRET, HttpReceiver, is_signed
@@ -112,7 +112,7 @@ def test_the_heartbeat_beats_while_all_is_in_order(data: Path, receiver: HttpRec
 
 def test_a_mirror_s_process_alerts_too(data: Path, receiver: HttpReceiver) -> None:
     configure(data, *webhook(receiver))
-    with mirror._alerting(CommonOptions(data=data)), eventstore.open(data) as store:
+    with alerting(CommonOptions(data=data)), eventstore.open(data) as store:
         id_ = lock(store)
         receiver.wait(1)
     assert receiver.ids == [id_]
@@ -127,6 +127,14 @@ def test_an_enforcer_s_process_alerts_too(data: Path, receiver: HttpReceiver, ru
     assert ended.code == 0
     receiver.wait(1)
     assert receiver.ids == [id_]
+
+
+def test_settings_that_cannot_be_meant_leave_no_account_without_an_enforcer(data: Path, run: Run) -> None:
+    configure(data, 'command = ["/bin/true"]', 'on = ["LOCKOUTS"]')
+    ended = run("enforce", "operator:truth", "--data", data, "--once")
+    assert ended.code == 0
+    assert "nobody is alerted: " in ended.err
+    assert "did you mean LOCKOUT?" in ended.err
 
 
 def test_without_settings_nothing_is_started(data: Path) -> None:
