@@ -32,7 +32,7 @@ STATES_NS = NANOSECONDS
 """How often states are looked at; less often where that takes long."""
 RECORDS_MAX = 1_000
 CURSOR_NS = 10 * NANOSECONDS
-CURSOR = "alerts-"
+CURSOR = "alerts@"
 _STATES_SHARE = 10
 
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 import projections
 from eventstore import EventStore, ManualClock, StorageFull
+from eventstore.files import is_locked
 from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import AlertSent
 from gateways.alerting.conditions import Condition, Subject
@@ -18,6 +19,14 @@ from projections import Book
 from tests.alerting.alerting_scene import ALL, DISK, Inbox, Scene, flap, ids, killed, lock, sent
 
 # Beginnings
+
+
+@pytest.mark.parametrize("name", ["prices", "heartbeat"])
+def test_no_name_of_a_receiver_is_taken_for_another_lock(store: EventStore, book: Book, name: str) -> None:
+    assert store.directory is not None
+    scene = Scene(book, Receiver(name=name), Inbox())
+    assert scene.receiving.is_keeper
+    assert not is_locked(store.directory / f"alerts-{name}.lock")
 
 
 def test_the_first_start_begins_at_the_head(store: EventStore, book: Book, inbox: Inbox) -> None:
@@ -47,7 +56,7 @@ def test_a_damaged_cursor_sends_nothing_twice_and_leaves_nothing_out(
     scene.receiving.end()
     second = lock(store, rule_id="other")
     assert store.directory is not None
-    (store.directory / "watermarks" / "alerts-desk").write_bytes(content)
+    (store.directory / "watermarks" / "alerts@desk").write_bytes(content)
     Scene(book, ALL, inbox).steps(2)
     assert ids(inbox) == [first, second]
 
