@@ -22,9 +22,9 @@ from gateways.cli.options import CommonOptions
 from tests.alerting.alerting_scene import lock, sent, to
 from tests.alerting.http_receiver import HANG, SECRET, HttpReceiver, is_signed
 from tests.cli.command import Run, flip
-from tests.cli.conftest import run, shell
+from tests.cli.conftest import run
 
-__all__ = ["run", "shell"]
+__all__ = ["run"]
 
 AT_ONCE = RetryPace(first=0.02, longest=0.02, attempts=3)
 
