@@ -24,6 +24,7 @@ from eventstore.journals.memory import MemoryJournal
 from eventstore.trading import ContractDefined, OrderFilled, QuoteReceived, Side
 from projections import Book
 from projections.views.quotes import Quote, Tick, receiving
+from tests.proving import cases
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "binance"
 MILLISECONDS = 1_000_000
@@ -183,7 +184,9 @@ def test_a_price_is_stale_at_just_those_messages_that_come_too_long_after_it(
         assert (count > 0) == ((longest, every) != (10 * NANOSECONDS, 1))
 
 
-def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard]) -> None:
+@pytest.mark.prove
+@pytest.mark.parametrize("every", cases(test=[3], prove=[1]))
+def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard], every: int) -> None:
     for symbol, (quantity, entry, multiplier) in HELD.items():
         book.append(f"contract/-/{symbol}", ContractDefined(symbol=symbol, multiplier=multiplier, currency="USDT"))
         side = Side.BUY if quantity > 0 else Side.SELL
@@ -192,7 +195,7 @@ def test_what_is_unrealized_follows_each_tick(book: Book, feed: list[Heard]) -> 
     prices = {symbol: Fraction(entry) for symbol, (_, entry, _) in HELD.items()}
     last = dict(prices)
     signs: set[tuple[str, bool]] = set()
-    for message in feed:
+    for message in feed[::every]:
         body = message.body
         if body.p is not None:
             prices[body.s] = last[body.s] = Fraction(body.p)
