@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
 # A module or folder in ARCHITECTURE.md, as `projections/fold` or `tests/powercut`.
 PATH = re.compile(r"`((?:eventstore|projections|gateways|tests|benchmarks|docs|compose)/[\w./*-]*)`")
 WITH_CODE = [document for document in DOCUMENTS if code_blocks(document)]
-CHECKED_BY = {"check.py": "tests/store/test_format.py"}
+CHECKED_BY = {
+    "check.py": "tests/store/test_format.py",
+    "/etc/eventstore/desk/desk.py": "tests/operations/test_units.py",
+}
 """Files of Python that the documents show, each with the test that runs it."""
 
 
@@ -59,7 +63,8 @@ def commands_shown() -> Iterator[tuple[str, list[str]]]:
             for line in block.text.splitlines():
                 words = shlex.split(line, comments=True)
                 if words[:1] == ["eventstore"]:
-                    yield block.name, words[1:]
+                    # What the shell does with it afterwards is not the command's.
+                    yield block.name, list(itertools.takewhile(lambda word: word[0] not in "|>&;", words[1:]))
 
 
 @pytest.mark.parametrize(("place", "words"), list(commands_shown()))
