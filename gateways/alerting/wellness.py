@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore import StoreError
 from eventstore.clock import NANOSECONDS, derived_from, wall_ns
-from eventstore.trading import EnforcementAction
 from gateways.alerting.states import accounts_of, unpriced
 from projections.risk.policies.liveness import PolicyRun, run_of, why_unjudged
-from projections.view import accounts_in
-from projections.views.enforcement import EnforcementView
-from projections.views.valuing import open_holdings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,12 +18,11 @@ if TYPE_CHECKING:
     from gateways.alerting.feeds import WantedQuotes
     from gateways.alerting.verifying import TailCheck
     from projections import Book
-    from projections.views.enforcement import Enforcement, EnforcementState
 
 FREE_LEAST = 50_000_000
 """Free bytes below which a disk is full: what is appended may fail at any moment."""
 PENDING_NS = 15 * NANOSECONDS
-"""How long a goal may be pending, counted from its first request, until its enforcement is not in order."""
+"""How long a goal may be pending, since it was first asked for, until its enforcement is not in order."""
 
 
 class Problem(NamedTuple):
@@ -102,22 +97,7 @@ def _feed(book: Book, wanted: WantedQuotes, *, has_prices: bool) -> Iterator[str
 
 def _enforcer(book: Book) -> Iterator[str]:
     now = book.now_ns()
-    for account in accounts_in(book, EnforcementView.name):
-        state: EnforcementState | None = book.state(EnforcementView.name, account)
-        for newest in [] if state is None else list(state.goals.values()):
-            what = f"{newest.action} of {account}, request {newest.request_id},"
-            if not newest.taken:
-                # One of the future is of a clock that was set back: how long it has been pending is not known.
-                if newest.escalated_at is not None or not 0 <= now - newest.first_requested_at < PENDING_NS:
-                    yield f"{what} is still pending"
-            elif not newest.success and not _is_met(book, newest):
-                yield f"{what} was answered as failed, and the account is not in the wanted state"
-
-
-def _is_met(book: Book, request: Enforcement) -> bool:
-    """Return whether an account is in the state that a request asks for, as far as records say it."""
-    if request.action is EnforcementAction.CANCEL_ORDERS:
-        return not book.orders.open(request.account, request.symbol)
-    held = [each for each in open_holdings(book, request.account) if request.symbol in {None, each.symbol}]
-    most = request.quantity or 0
-    return all(abs(each.totals.quantity) <= most for each in held)
+    for request in book.enforcement.pending(at=now):
+        # One of the future is of a clock that was set back: how long it has been pending is not known.
+        if request.escalated_at is not None or not 0 <= now - request.asked_since < PENDING_NS:
+            yield f"{request.action} of {request.account}, request {request.request_id}, is still pending"

@@ -27,6 +27,7 @@ from gateways.alerting.heartbeat import Heartbeat, PricesLock, call
 from gateways.alerting.sending import NotDelivered
 from gateways.alerting.verifying import TailCheck
 from gateways.alerting.wellness import Problem, problems
+from tests.alerting.alerting_scene import lock
 from tests.alerting.http_receiver import HttpReceiver
 from tests.projections.firm import Firm
 from tests.projections.rules_day import NOON, SECOND
@@ -104,27 +105,20 @@ def pending(firm: Firm, _: Beating) -> Undo:
 
 
 def failed(firm: Firm, _: Beating) -> Undo:
+    """Hold a position in an account whose lockout wants it flat, and answer that it cannot be closed."""
     firm.fill("ACC1", Side.BUY, "5000")
-    firm.quote("5000")
+    lock(firm.store)
     asked = EnforcementRequested(rule_id="daily-loss", action=EnforcementAction.FLATTEN)
     firm.book.append("enforcement/ACC1/R-1", asked)
     firm.book.append("enforcement/ACC1/R-1", EnforcementTaken(request_id="R-1", success=False))
-
-    def closed() -> None:
-        firm.fill("ACC1", Side.SELL, "5000")
-
-    return closed
+    return lambda: firm.fill("ACC1", Side.SELL, "5000")
 
 
 def asked_again(firm: Firm, _: Beating) -> Undo:
-    """Ask each time that the heartbeat is due: each request is new, and what it asks for is not."""
-
-    def ask(attempt: int) -> None:
+    """Ask again and again: each request is new, and what it asks for is not."""
+    for attempt in (1, 2, 3):
         again = EnforcementRequested(rule_id="daily-loss", action=EnforcementAction.FLATTEN, attempt=attempt)
         firm.book.append(f"enforcement/ACC1/R-{attempt}", again)
-
-    for attempt in (1, 2, 3):
-        ask(attempt)
         firm.pass_seconds(8)
     answer = EnforcementTaken(request_id="R-3", success=True)
     return lambda: firm.book.append("enforcement/ACC1/R-3", answer)
