@@ -236,6 +236,17 @@ def test_attempts_never_make_too_many(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert desk.pending == ["R11"]
 
 
+def test_the_same_requests_without_an_answer_do_not_pile_up(desk: Desk) -> None:
+    for number in range(30):
+        desk.ask(f"R{number}")
+    desk.book.append("enforcement/A/week", EnforcementRequested(rule_id="week", action=EnforcementAction.FLATTEN))
+    assert desk.pending == [*(f"R{number}" for number in range(19, 30)), "week"]
+    # An answer to one of those before is still known, and is none to a newer one.
+    desk.answer("R3")
+    assert (desk.request("R3").taken, desk.request("R3").superseded, len(desk.pending)) == (True, True, 12)
+    assert desk.anomalies == []
+
+
 def test_goals_are_bounded_and_the_unanswered_stay(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transitions, "GOALS_MAX", 10)
     for number in range(14):

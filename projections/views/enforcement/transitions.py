@@ -17,6 +17,7 @@ from projections.views.enforcement.state import EnforcementState, named
 
 PENDING_MAX = 10_000
 GOALS_MAX = 10_000
+EARLIER_MAX = 10
 COUNTS_MAX = 10_000
 LEASE_NS_MAX = 60 * NANOSECONDS
 """How long a claim holds at most: one who needs longer claims again, and one who died must not keep all others out."""
@@ -37,15 +38,20 @@ class TooManyPending(StoreError):
 
 
 def request(state: EnforcementState, event: EnforcementRequested, record: Record) -> None:
-    """Add a request; the next attempt of a goal takes the place of those before it that nobody has answered."""
+    """Add a request; the next attempt of a goal takes the place of those before it that nobody has answered.
+
+    So does a new request, of all but the last ten that ask for the same: what a process does by the state of the
+    account, and answers to nobody, must not pile up.
+    """
     goal = goal_of(event.rule_id, event.action, event.symbol)
     before = state.goals.get(goal) if event.attempt > 1 else None
     if before is None and len(state.pending) >= PENDING_MAX:
         raise TooManyPending(record.account, record.position)
     fresh = _requested(state, event, record)
-    earlier = []
-    if before is not None:
-        earlier = [each for each in state.pending.values() if each.goal == goal]
+    earlier = [each for each in state.pending.values() if each.goal == goal]
+    if before is None:
+        del earlier[-EARLIER_MAX:]
+    else:
         fresh = replace(
             fresh,
             # Two processes that ask again may name the same number: no two attempts have it here.
