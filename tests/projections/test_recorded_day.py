@@ -223,7 +223,7 @@ def check_the_end(player: Player, basis: str) -> None:
     found = the_crossing_fill(player.store)
     assert lockout.causation_id == (found[0].id if basis == "realized" else None)
     assert is_locked(player.book, player.book.now_ns())
-    assert len(player.book.enforcement.pending(ACCOUNT)) == 2
+    assert len(player.book.enforcement.of(ACCOUNT)) == 2
     player.play(the_day_after())
     assert not is_locked(player.book, player.book.now_ns())
     assert len(lockouts(player.store)) == len(list(player.store.read(types=(LockoutExpired,)))) == 1
