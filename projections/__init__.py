@@ -10,6 +10,7 @@ from projections.decimals import FIXED
 from projections.enforcer import Enforcer, Task
 from projections.opening import open
 from projections.parallel import ParallelWarning
+from projections.readiness import NotSafe, wait_until_safe
 from projections.recovery import Recovery
 from projections.replay import as_of, steps
 from projections.risk.policies import Policies
@@ -32,6 +33,7 @@ __all__ = [
     "Decision",
     "Enforcer",
     "Lag",
+    "NotSafe",
     "ParallelWarning",
     "PartitionParked",
     "Policies",
@@ -57,4 +59,5 @@ __all__ = [
     "rules",
     "seeds",
     "steps",
+    "wait_until_safe",
 ]

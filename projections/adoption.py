@@ -62,7 +62,7 @@ def adopt_account(
     adopted: append the broker's report, and reconcile it.
 
     `currency`: by default the account's own, or USD where the log does not know it. Raises InvalidEvent, with nothing
-    appended, for figures that are no amounts, a high-water mark below the balance, another adoption before, and an
+    appended, for malformed figures, a high-water mark below the balance, another adoption before, and an
     account that has traded already.
     """
     stream = _stream(account)

@@ -163,7 +163,7 @@ def test_other_figures_are_refused(day: Day, other: dict[str, Decimal]) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_figure_is_refused(day: Day, given: dict[str, Any], message: str) -> None:
+def test_malformed_figures_are_refused(day: Day, given: dict[str, Any], message: str) -> None:
     head = day.store.head()
     with pytest.raises(InvalidEvent, match=message):
         adopt_account(day.book, "A", **FIGURES | given)
@@ -171,7 +171,7 @@ def test_what_is_no_figure_is_refused(day: Day, given: dict[str, Any], message: 
 
 
 @pytest.mark.parametrize("account", ["-", "@desk", "", "a b", 3])
-def test_what_is_no_account_is_refused(day: Day, account: Any) -> None:  # noqa: ANN401 - any
+def test_the_name_of_nothing_that_trades_is_refused(day: Day, account: Any) -> None:  # noqa: ANN401 - any
     with pytest.raises(InvalidEvent):
         adopt_account(day.book, account, **FIGURES)
 
