@@ -31,9 +31,7 @@ class Shadowed:
     spans: dict[tuple[str, str], list[Span]] = field(default_factory=dict)
     present: dict[tuple[str, str], Span] = field(default_factory=dict)
 
-    def lock(
-        self, at: int, key: tuple[str, str], until: int | None, terms: tuple[object, ...], revocable: bool
-    ) -> None:
+    def lock(self, at: int, key: tuple[str, str], until: int | None, terms: str, revocable: bool) -> None:
         fresh, held = Span(at, until, terms, revocable), self.present.get(key)
         known = self.spans.setdefault(key, [])
         if held is not None and at < held.since:

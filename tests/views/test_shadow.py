@@ -170,7 +170,7 @@ def test_a_correction_releases_what_a_wrong_record_led_to(scene: Scene) -> None:
     assert [(start, end) for start, end, _ in scene.spans()] == [(10, 20)]
 
 
-def test_a_real_lockout_is_no_part_of_it(scene: Scene) -> None:
+def test_a_real_lockout_is_not_part_of_it(scene: Scene) -> None:
     scene.at(10, LockoutSet(rule_id="loss"), "lockout/A/loss")
     assert scene.book.shadow.history("A") == ()
 

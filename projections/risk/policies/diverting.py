@@ -52,7 +52,7 @@ def diverted(book: Book, store: EventStore, pending: PendingDecision) -> Pending
     """Return a decision as it is appended in the accounts' present modes; without events if nothing is left of it.
 
     What was decided for a record as of when it happened, in shadow mode, is dropped once the account is armed: all of
-    its limits are judged anew then.
+    its limits are judged again then.
     """
     accounts, trigger = acted_on(pending), pending.trigger
     in_shadow = {each: _Diversion(book, store, pending, each) for each in accounts if _is_shadow(book, each)}

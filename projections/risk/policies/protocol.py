@@ -24,7 +24,7 @@ from eventstore import (
     Unavailable,
 )
 from eventstore.clock import utc_date
-from eventstore.trading import EnforcementRequested, LockoutSet, Protection
+from eventstore.trading import EnforcementRequested, LockoutSet, Protection, ProtectionMode
 from projections.book import Book
 from projections.view import SHARED, PartitionParked
 
@@ -300,6 +300,24 @@ def taken_at(book: Book, account: str, record: Record | None) -> int | None:
     if state is None or not state.clock.explains(record.recorded_at, record.position):
         return None
     return state.clock.reached
+
+
+def trigger_of(book: Book, record: Record, event: Event) -> Trigger:
+    """Return what causes policies to be evaluated for a record."""
+    # Once the protection mode changes, everything is judged again: what was only recorded locks, if it still is so.
+    kind = TriggerKind.START if isinstance(event, ProtectionMode) else TriggerKind.RECORD
+    account = record.account
+    return Trigger(
+        kind,
+        account,
+        record.occurred_at,
+        record.id.hex(),
+        record,
+        event,
+        getattr(event, "symbol", None),
+        taken_at(book, account, record),
+        as_of(book, account, record),
+    )
 
 
 def as_of(book: Book, account: str, record: Record | None) -> int | None:

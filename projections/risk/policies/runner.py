@@ -33,13 +33,12 @@ from projections.risk.policies.protocol import (
     PolicyFailure,
     Trigger,
     TriggerKind,
-    as_of,
     check_depth,
     day_key,
     has_recovered,
     is_transient,
     keyed,
-    taken_at,
+    trigger_of,
 )
 from projections.risk.policies.reports import Reports
 from projections.view import SHARED
@@ -85,10 +84,9 @@ class Policies:
             self._register(policy)
         self._by_type: dict[str, list[Policy]] = {}
         for policy in self._policies.values():
-            for cls in policy.types:
+            # A change of the protection mode has each of them judge everything again.
+            for cls in dict.fromkeys((*policy.types, ProtectionMode)):
                 self._by_type.setdefault(by_class(cls).name, []).append(policy)
-        # Whatever they are about, they judge anew what a change of the protection mode makes of it.
-        self._by_type[by_class(ProtectionMode).name] = list(self._policies.values())
         self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
         self._leased = frozenset(name for name, policy in self._policies.items() if isinstance(policy, LeasedPolicy))
         self._concerned = ConcernedAccounts(book)
@@ -305,13 +303,8 @@ class Policies:
             for policy in policies:
                 self._stop_policy(policy, trigger, error)
             return
-        symbol, taken = getattr(event, "symbol", None), taken_at(book, record.account, record)
-        # Of an armed account everything is judged anew: what was only recorded until now locks, if it still is so.
-        kind = TriggerKind.START if isinstance(event, ProtectionMode) else TriggerKind.RECORD
-        happened = as_of(book, record.account, record)
-        trigger = Trigger(kind, record.account, trigger.at, trigger.key, record, event, symbol, taken, happened)
         with derived_from(record.occurred_at):
-            self._evaluate_each(policies, book, trigger)
+            self._evaluate_each(policies, book, trigger_of(book, record, event))
 
     def _evaluate_each(self, policies: Sequence[Policy], book: Book, trigger: Trigger) -> None:
         book.evaluating = trigger
