@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import projections
+from eventstore import Batch, Event, Record, Unchanged
 from eventstore.trading import (
     GroupDefined,
     LimitsSet,
     LockoutCleared,
     LockoutSet,
+    NoteAdded,
     Protection,
+    ProtectionMode,
     Side,
     Verdict,
     WouldLock,
 )
 from projections.risk.policies import Policies
 from projections.rules import shipped_rules
-from tests.projections.rules_day import ACCOUNT, CALENDAR, RESET, Day, at
+from tests.projections.rules_day import ACCOUNT, CALENDAR, RESET, SECOND, Day, at
 from tests.projections.shadowing import acted, arm, buy, new_day, set_mode, shadow
 
 
@@ -188,3 +191,58 @@ def test_policies_that_start_behind_decide_the_same_once(day: Day) -> None:
     day.restart(shipped_rules(CALENDAR))
     occurred = [record.occurred_at for record in day.store.read(types=(WouldLock,))]
     assert occurred == [at(10, 15), at(11, 15)]
+
+
+# Another process changes the mode between a decision and its append
+
+
+def before_the_append(day: Day, monkeypatch: pytest.MonkeyPatch, stream: str, event: Event) -> None:
+    """Let another process append an event after a decision was taken, before it is appended."""
+    append_many = day.book.append_many
+
+    def late(batches: Sequence[Batch], *, unchanged: Unchanged | None = None) -> list[Record]:
+        monkeypatch.setattr(day.book, "append_many", append_many)
+        day.store.append(stream, event, actor="ann@desk")
+        return append_many(batches, unchanged=unchanged)
+
+    monkeypatch.setattr(day.book, "append_many", late)
+
+
+@pytest.mark.parametrize("by_quote", [False, True])
+def test_an_account_that_is_armed_meanwhile_is_locked(
+    day: Day, monkeypatch: pytest.MonkeyPatch, by_quote: bool
+) -> None:
+    shadow(day)
+    day.limit("daily-loss", limit="1000", basis="equity")
+    day.fill(Side.BUY, "5000")
+    day.confirm("5000")
+    before_the_append(day, monkeypatch, "account/A/-", ProtectionMode(mode=Protection.ARMED))
+    if by_quote:
+        day.quote("4980")
+    else:
+        day.fill(Side.SELL, "4980")
+    assert [kind for kind, _ in acted(day)] == ["LockoutSet", "EnforcementRequested"]
+    assert day.is_locked()
+
+
+def test_an_account_whose_shadow_mode_begins_meanwhile_is_not_locked(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    day.limit("daily-loss", limit="1000")
+    shadow(day)
+    day.clock.set(RESET + SECOND)
+    begun = CALENDAR.day_at(day.clock.now_ns())
+    before_the_append(day, monkeypatch, f"session/A/{begun.name}", begun.opened())
+    day.make("-1000")
+    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk"]
+
+
+def test_a_lockout_does_not_wait_for_a_busy_account(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_many, number = day.book.append_many, iter(range(1_000))
+
+    def busy(batches: Sequence[Batch], *, unchanged: Unchanged | None = None) -> list[Record]:
+        day.store.append("note/A/busy", NoteAdded(target="day/A/2026-11-20", text=f"{next(number)}"))
+        return append_many(batches, unchanged=unchanged)
+
+    day.limit("daily-loss", limit="1000")
+    monkeypatch.setattr(day.book, "append_many", busy)
+    day.make("-1000")
+    assert day.is_locked()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 ACTOR = "policy:"
 DEPTH_MAX = 8
+JUDGED_BY_ALL: tuple[type[Event], ...] = (ProtectionMode,)
+"""Each policy is evaluated for these: a change of the protection mode has it judge everything again."""
 # How many causes are followed, those that no policy made included: each is a look-up in the store.
 ANCESTORS_MAX = 64
 WHY_MAX = 500

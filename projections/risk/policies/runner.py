@@ -20,13 +20,13 @@ from eventstore import (
 from eventstore.clock import derived_from, wall_ns
 from eventstore.events.registry import by_class
 from eventstore.streams import check_name
-from eventstore.trading import ProtectionMode
 from projections.replay import steps
 from projections.risk.policies.appending import append_decision
 from projections.risk.policies.concerned import ConcernedAccounts
 from projections.risk.policies.cursors import PREFIX, Cursors
 from projections.risk.policies.liveness import Presence
 from projections.risk.policies.protocol import (
+    JUDGED_BY_ALL,
     LeasedPolicy,
     PendingDecision,
     Policy,
@@ -84,8 +84,7 @@ class Policies:
             self._register(policy)
         self._by_type: dict[str, list[Policy]] = {}
         for policy in self._policies.values():
-            # A change of the protection mode has each of them judge everything again.
-            for cls in dict.fromkeys((*policy.types, ProtectionMode)):
+            for cls in {*policy.types, *JUDGED_BY_ALL}:
                 self._by_type.setdefault(by_class(cls).name, []).append(policy)
         self._on_quote = [policy for policy in self._policies.values() if policy.quotes]
         self._leased = frozenset(name for name, policy in self._policies.items() if isinstance(policy, LeasedPolicy))
