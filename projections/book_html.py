@@ -9,6 +9,7 @@ from eventstore import StoreError
 from eventstore.clock import format_time
 from eventstore.html import table_html
 from eventstore.readable import value_text
+from eventstore.trading import Protection
 from projections.view import SHARED
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def book_html(book: BuiltinQueries, title: str, at: int, parked: Iterable[object
     asked = accounts[:ACCOUNTS_MAX]
     rows = chain(
         [("accounts", "", _names(accounts))],
+        _rows("protection", asked, lambda name: _modes(book, name)),
         _rows("position", asked, lambda name: map(_position, filter(_is_shown, book.positions.of(name)))),
         _rows("working order", asked, lambda name: map(_order, book.orders.open(name))),
         _rows("lockout", asked, lambda name: map(_lockout, book.lockouts.active(name, at))),
@@ -74,6 +76,15 @@ def _limited(what: str, found: Iterable[tuple[str, str]]) -> Iterator[Row]:
         yield what, account, text
     if next(left, None) is not None:
         yield what, "", "and more"
+
+
+def _modes(book: BuiltinQueries, account: str) -> Iterator[str]:
+    """Yield that an account's limits do not act, or are about not to."""
+    held, waiting = book.shadow.setting(account), book.shadow.pending(account)
+    if held is not None and held.mode is Protection.SHADOW:
+        yield f"in SHADOW mode, set by {held.actor}: its limits only record what they would do"
+    if waiting is not None:
+        yield f"{waiting.mode} mode waits for its next trading day, set by {waiting.actor}"
 
 
 def _is_shown(position: Position) -> bool:

@@ -28,6 +28,8 @@ from eventstore.trading import (
     NoteAdded,
     OrderFilled,
     OrderSubmitted,
+    Protection,
+    ProtectionMode,
     Side,
 )
 from projections import Book, View, risk
@@ -114,6 +116,18 @@ def test_a_closed_book_and_one_whose_store_is_closed_are_shown() -> None:
     open_one = traded()
     open_one.reader.close()
     shown(open_one)
+
+
+def test_a_book_shows_which_accounts_are_in_shadow_mode_or_wait_for_it() -> None:
+    book = book_of()
+    shadow = ProtectionMode(mode=Protection.SHADOW)
+    book.append("account/A/-", shadow, actor="ann")
+    for mode in (ProtectionMode(mode=Protection.ARMED), shadow):
+        book.append("account/B/-", mode, actor="ann")
+    assert [row for row in cells(book) if row[0] == "protection"] == [
+        ["protection", "A", "in SHADOW mode, set by ann: its limits only record what they would do"],
+        ["protection", "B", "SHADOW mode waits for its next trading day, set by ann"],
+    ]
 
 
 def test_a_past_book_shows_the_lockouts_of_its_time() -> None:
