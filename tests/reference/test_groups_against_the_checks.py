@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
+import pytest
+
 import projections
 from eventstore import EventStore, ManualClock
 from eventstore.clock import NANOSECONDS
@@ -28,6 +30,8 @@ from projections.risk.limits.groups import GroupLimits
 from projections.valuation import Status
 from tests.proving import rounds
 from tests.reference.groups import CONTRACTS, FILLS, LOSS, Account, Group
+
+pytestmark = pytest.mark.untraced
 
 START = 1_790_000_000 * NANOSECONDS
 FAR = START + 86_400 * 365 * NANOSECONDS
