@@ -127,7 +127,7 @@ class _Feed:
 
     def start(self) -> _Feed:
         if self._function is not None:
-            # A daemon: the function may wait for its feed for ever, and the process ends without it.
+            # A daemon: the function may wait for its feed without end, and the process ends without it.
             threading.Thread(target=self._run, name="quotes", daemon=True).start()
         return self
 

@@ -1,4 +1,4 @@
-"""What commands that run as services share: when to end, and what a service manager is told."""
+"""What commands that run as services share: when to end, and notifications of the service manager."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def terminated_by_signal() -> Iterator[Termination]:
 
 
 def notify(state: str) -> None:
-    """Tell systemd a state of the service, as sd_notify(3) does; do nothing under any other parent.
+    """Notify systemd of a state of the service, as sd_notify(3) does; do nothing under any other parent.
 
-    A manager that cannot be told is noted: the service does its work all the same.
+    One that cannot be reached is noted: the service does its work all the same.
     """
     address = os.environ.get(_ADDRESS, "")
     if not address:
@@ -52,4 +52,4 @@ def notify(state: str) -> None:
             manager.connect(name)
             manager.sendall(state.encode())
     except OSError as e:
-        note(f"the service manager at {address} was not told {state}: {e.strerror}")
+        note(f"the service manager at {address} cannot be notified of {state}: {e.strerror}")

@@ -21,20 +21,20 @@ WAIT_SECONDS = 60.0
 
 
 class RunningService:
-    """A process that was started, and what it has told its service manager."""
+    """A process that was started, and its notifications of the service manager."""
 
     def __init__(self, process: subprocess.Popen[bytes], manager: socket.socket, said: IO[bytes]) -> None:
         self.process = process
-        self.told: list[str] = []
+        self.notified: list[str] = []
         self._manager, self._said = manager, said
 
     def wait_until(self, state: str) -> None:
-        """Return once the service has told a state; fail if it ends first, or takes too long."""
+        """Return once the service has sent a notification; fail if it ends first, or takes too long."""
         for _ in self._attempts(state):
-            if state in self.told:
+            if state in self.notified:
                 return
             with contextlib.suppress(TimeoutError):
-                self.told.append(self._manager.recv(4_096).decode())
+                self.notified.append(self._manager.recv(4_096).decode())
 
     def wait_for(self, text: str) -> None:
         """Return once the service has said something on stderr; fail if it ends first, or takes too long."""

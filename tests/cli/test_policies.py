@@ -1,4 +1,4 @@
-"""`policies` judges what other processes append, with quotes of the user's, and ends when it is told to."""
+"""`policies` judges what other processes append, with quotes of the user's, and ends when it is asked to."""
 
 from __future__ import annotations
 
@@ -146,22 +146,22 @@ class Watched:
 
 
 def test_without_a_function_it_says_which_prices_count(run: Run, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(service, "notify", told.append)
+    notified: list[str] = []
+    monkeypatch.setattr(service, "notify", notified.append)
     with eventstore.open(desk / "data") as store, projections.open(store) as book:
 
         def is_done() -> bool:
             if store.version("order/ACC1/O-1") == 0:
                 book.append("order/ACC1/O-1", fill("O-1", Side.BUY, "6740"), key="1")
                 book.append("order/ACC1/O-2", fill("O-2", Side.SELL, "6728"), key="2")
-            return bool(book.lockouts.active("ACC1", store.clock.now_ns())) and service.ALIVE in told
+            return bool(book.lockouts.active("ACC1", store.clock.now_ns())) and service.ALIVE in notified
 
         monkeypatch.setattr(service, "terminated_by_signal", lambda: contextlib.nullcontext(Watched(is_done)))
         ended = run("policies", "--json", "--data", desk / "data")
         assert (ended.code, ended.document) == (0, {"log": "main", "position": store.head(), "stopped": None})
     assert "no function gives quotes" in ended.err
-    assert told[0] == service.READY
-    assert told[-1] == service.STOPPING
+    assert notified[0] == service.READY
+    assert notified[-1] == service.STOPPING
 
 
 def test_a_service_manager_that_is_gone_is_noted(
@@ -170,4 +170,4 @@ def test_a_service_manager_that_is_gone_is_noted(
     service.notify(service.READY)
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "none"))
     service.notify(service.READY)
-    assert capsys.readouterr().err.count("was not told READY=1") == 1
+    assert capsys.readouterr().err.count("cannot be notified of READY=1") == 1

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.documents import INFLUXDB
+import eventstore
+from eventstore import InfluxSettings
+from eventstore.trading import NoteAdded
+from tests.cli.command import plain_environment
+from tests.documents import INFLUXDB, ROOT
 from tests.influx.api import Server
 from tests.operations.test_guide import GUIDE, page
 from tests.shell import is_as_shown, shell_blocks
@@ -23,3 +29,31 @@ def test_the_drill_restores_the_log_from_influxdb(server: Server, bucket: str, t
     assert len(drilled) == 2
     for block, found in drilled:
         assert is_as_shown(found, block.output), f"{block.name} printed:\n{found}"
+
+
+@pytest.mark.untraced
+def test_a_version_before_ships_what_it_does_not_know(settings: InfluxSettings, data: Path) -> None:
+    with eventstore.open(data) as store:
+        note = NoteAdded(target="day/ACC1/2026-11-30", text="news")
+        [record] = store.append("note/ACC1/n", note)
+    influx = {
+        f"EVENTSTORE_INFLUX_{name.upper()}": getattr(settings, name) for name in ("url", "org", "bucket", "token")
+    }
+    subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "tests" / "kept" / "previous.py"),
+            "0.1.0",
+            "mirror",
+            "--once",
+            "--data",
+            str(data),
+        ],
+        env=plain_environment() | influx,
+        capture_output=True,
+        timeout=100,
+        check=True,
+    )
+    with eventstore.connect(settings=settings) as reader:
+        [shipped] = reader.read()
+    assert (shipped.digest, shipped.event) == (record.digest, note)

@@ -72,6 +72,7 @@ def test_they_hold_the_packages_and_nothing_of_the_tests(built: Path, wheel: Pat
     assert {name for name in tops if not name.endswith(".dist-info")} == {"eventstore", "projections", "gateways"}
     data = [
         *(ROOT / "projections" / "risk" / "programs").glob("*.toml"),
+        *(ROOT / "eventstore" / "trading" / "released").glob("*.json"),
         ROOT / "gateways" / "importers" / "contracts.toml",
     ]
     assert {str(path.relative_to(ROOT)) for path in data} <= files
@@ -82,6 +83,8 @@ def test_they_hold_the_packages_and_nothing_of_the_tests(built: Path, wheel: Pat
     # What an analyst opens first is in the source, and the demo's day that was played beside it is not.
     assert {f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")} <= members
     assert {"notebooks/pages.py", "docs/notebooks/01_replay_a_day.html"} <= members
+    # The guide installs the units from there.
+    assert {"docs/OPERATIONS.md", "compose/systemd/eventstore@.target"} <= members
     assert not [name for name in members if name.startswith("notebooks/demo")]
 
 

@@ -1,4 +1,4 @@
-"""What a newer version recorded, and this one does not know, lets no new exposure pass; everything else goes on."""
+"""What a newer version recorded, and this one does not know, lets no new exposure pass; everything else continues."""
 
 from __future__ import annotations
 
@@ -212,12 +212,12 @@ def test_the_version_before_opens_what_this_one_wrote_and_loses_nothing(store: E
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    told = msgspec.json.decode(ran.stdout)
-    assert told["unknown"] == ["ProtectionMode", "NoteAdded"]
-    assert "ProtectionMode, which this process does not know" in told["answers"]["A"]
-    assert (told["answers"]["B"], told["quantity"], told["ok"], told["parked"]) == ("", "2", True, 0)
+    answered = msgspec.json.decode(ran.stdout)
+    assert answered["unknown"] == ["ProtectionMode", "NoteAdded"]
+    assert "ProtectionMode, which this process does not know" in answered["answers"]["A"]
+    assert (answered["answers"]["B"], answered["quantity"], answered["ok"], answered["parked"]) == ("", "2", True, 0)
     # It says which types it could not compare with a class.
-    assert any("ProtectionMode" in each for each in told["unproved"])
+    assert any("ProtectionMode" in each for each in answered["unproved"])
     with projections.open(store) as book:
         assert [type(record.event) for record in store.read(after=3, limit=2)] == [ProtectionMode, NoteAdded]
         assert book.positions.get("B", "ES").quantity == 2
