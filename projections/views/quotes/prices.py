@@ -35,6 +35,12 @@ class Valued(NamedTuple):
     of: tuple[Value, ...]
     instead: str = ""
 
+    @property
+    def at(self) -> int:
+        """The time of the oldest value."""
+        values = self.of
+        return values[0].at if len(values) == 1 else min([value.at for value in values])
+
 
 def valued(prices: Prices, valuation: Valuation, *, long: bool, now: Now | None = None) -> Valued | None:
     """Return the price by a valuation, else another kind in its place; None where there is not a price at all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from typing_extensions import override
@@ -23,7 +23,7 @@ from projections.views.quotes.values import Observed, Price, Quote, Tick
 from projections.views.quotes.view import TICKS_MAX, QuotesView, Surroundings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import timedelta
     from decimal import Decimal
 
@@ -55,6 +55,19 @@ class StaleQuote(StoreError):
             if abs(age_ns) > stale_after_ns or not why
             else why
         )
+
+
+class _Found(NamedTuple):
+    """The quotes under one name, their price, and until when that was good; `named` are those under all its names.
+
+    Without a price, `good_at` is when the name was updated. `stale_after` is how old its price may be.
+    """
+
+    quotes: SymbolQuotes
+    of: Valued | None
+    good_at: int
+    stale_after: int
+    named: Sequence[SymbolQuotes]
 
 
 class Quotes:
@@ -93,13 +106,12 @@ class Quotes:
         if found is None:
             why = f"{symbol} was not quoted since the book was opened"
             return Price(None, 0, unknown(why), self._marked(symbol))
-        quotes, of = found
+        quotes, of = found.quotes, found.of
         if of is None:
             why = f"{symbol} has no price: {quotes.received.prices.why or 'no price was received'}"
             return Price(None, quotes.received.updated_at, unknown(why), quotes.last_good or self._marked(symbol))
-        at = min([value.at for value in of.of])
-        standing = self._standing(quotes, of, at_ns, valuation)
-        return Price(of.price, at, standing, QuoteUsed(of.price, at))
+        at = of.at
+        return Price(of.price, at, self._standing(found, of, at_ns, valuation), QuoteUsed(of.price, at))
 
     def extremes(self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool) -> tuple[Decimal, Decimal] | None:
         """Return the lowest and the highest price in force during the confirming window; None before it is complete.
@@ -119,10 +131,10 @@ class Quotes:
         self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool
     ) -> tuple[Decimal, Decimal, int] | None:
         found = self._newest(symbol, at_ns, valuation, long=long)
-        if found is None or found[1] is None:
+        if found is None or found.of is None:
             return None
-        quotes = found[0]
-        if self._contradiction(quotes, found[1], at_ns, valuation):
+        quotes = found.quotes
+        if self._contradiction(found, found.of, at_ns, valuation):
             return None
         # A slice is a copy made in one step, whatever is appended meanwhile.
         history = quotes.history[:]
@@ -144,14 +156,14 @@ class Quotes:
             return None
         contracts = self._contracts()
         contract = None if contracts is None else contracts.find(symbol)
-        return self._quote(symbol if contract is None else contract.symbol, *found, at_ns, valuation)
+        return self._quote(symbol if contract is None else contract.symbol, found, at_ns, valuation)
 
     def priced(self, symbol: str, at: int) -> tuple[Decimal | None, int]:
         """Return only a quote's price, or None, and its age in ns at an instant (UNIX ns)."""
         found = self._newest(symbol, at, Valuation.LAST_WITHIN_SPREAD, long=True)
-        if found is None or found[1] is None:
+        if found is None or found.of is None:
             return None, 0
-        return found[1].price, at - self._good_at(found[1], at)
+        return found.of.price, at - found.good_at
 
     def fresh(self, symbol: str, at: Times | None = None) -> Quote:
         """Return a quote whose price may be acted upon; raise UnknownQuote or StaleQuote if there is none."""
@@ -168,10 +180,8 @@ class Quotes:
         state = self._state()
         known = {} if state is None else dict(state.symbols)
         default = Valuation.LAST_WITHIN_SPREAD
-        return tuple(
-            self._quote(name, known[name], self._valued(known[name], at_ns, default, long=True), at_ns, default)
-            for name in sorted(known)
-        )
+        found = [self._found(known[name], self._named(name), at_ns, default, long=True) for name in sorted(known)]
+        return tuple(self._quote(each.quotes.name, each, at_ns, default) for each in found)
 
     def ticks(self, symbol: str) -> tuple[Tick, ...]:
         """Return a symbol's last 1,000 events in the order received; those of several names by time."""
@@ -223,47 +233,42 @@ class Quotes:
         state: ContractsState | None = self._book.state(ContractsView.name, SHARED)
         return state
 
-    def _named(self, symbol: str) -> list[SymbolQuotes]:
+    def _named(self, symbol: str) -> Sequence[SymbolQuotes]:
         """Return what is known under all names that mean the instrument; a broker's name may mean another by now."""
         state = self._state()
         if state is None:
-            return []
-        contracts = self._contracts()
+            return ()
+        symbols, contracts = state.symbols, self._contracts()
         contract = None if contracts is None else contracts.find(symbol)
-        if contracts is None or contract is None:
-            known = state.symbols.get(symbol)
-            return [] if known is None else [known]
+        if contract is None or not contract.broker_ids:
+            known = symbols.get(symbol if contract is None else contract.symbol)
+            return () if known is None else (known,)
+        assert contracts is not None
         aliases = [name for name in contract.broker_ids if contracts.find(name) is contract]
-        found = (state.symbols.get(name) for name in dict.fromkeys((contract.symbol, *aliases)))
+        found = (symbols.get(name) for name in dict.fromkeys((contract.symbol, *aliases)))
         return [quotes for quotes in found if quotes is not None]
 
-    def _newest(
-        self, symbol: str, at: int, valuation: Valuation, *, long: bool
-    ) -> tuple[SymbolQuotes, Valued | None] | None:
+    def _newest(self, symbol: str, at: int, valuation: Valuation, *, long: bool) -> _Found | None:
         """Return the quotes under the name that has the newest price, and that price; None if nothing is known."""
-        best: tuple[SymbolQuotes, Valued | None] | None = None
-        best_rank = (False, 0)
-        for quotes in self._named(symbol):
-            of = self._valued(quotes, at, valuation, long=long)
-            rank = (False, quotes.received.updated_at) if of is None else (True, self._good_at(of, at))
-            if best is None or rank > best_rank:
-                best, best_rank = (quotes, of), rank
-        return best
+        named = self._named(symbol)
+        found = [self._found(quotes, named, at, valuation, long=long) for quotes in named]
+        # Of several the first one that none is newer than.
+        return found[0] if len(found) == 1 else max(found, key=_rank, default=None)
 
     # Valuing
 
-    def _valued(self, quotes: SymbolQuotes, at: int, valuation: Valuation, *, long: bool) -> Valued | None:
-        now = Now(at, self._feeds(), self._stale_after(quotes.name))
-        return valued(quotes.received.prices, valuation, long=long, now=now)
+    def _found(
+        self, quotes: SymbolQuotes, named: Sequence[SymbolQuotes], at: int, valuation: Valuation, *, long: bool
+    ) -> _Found:
+        """Return the quotes under one name of those of an instrument, with their price."""
+        feeds, allowed = self._feeds(), self._stale_after(quotes.name)
+        of = valued(quotes.received.prices, valuation, long=long, now=Now(at, feeds, allowed))
+        since = quotes.received.updated_at if of is None else min([good_at(feeds, value, at) for value in of.of])
+        return _Found(quotes, of, since, allowed, named)
 
     def _feeds(self) -> dict[str, int]:
         state = self._state()
         return {} if state is None else state.feeds
-
-    def _good_at(self, of: Valued, at: int) -> int:
-        """Return until when, as of an instant, all values of a price were what their feeds say."""
-        feeds = self._feeds()
-        return min([good_at(feeds, value, at) for value in of.of])
 
     def _stale_after(self, name: str) -> int:
         if not self.bounds.has_names:
@@ -273,44 +278,48 @@ class Quotes:
     def _bounds(self, name: str) -> Bounds:
         return self.bounds.of(all_names(self._contracts(), name))
 
-    def _standing(self, quotes: SymbolQuotes, of: Valued, at: int, valuation: Valuation) -> Standing:
-        age, allowed = at - self._good_at(of, at), self._stale_after(quotes.name)
+    def _standing(self, found: _Found, of: Valued, at: int, valuation: Valuation) -> Standing:
+        quotes, age, allowed = found.quotes, at - found.good_at, found.stale_after
         pending = quotes.received.prices.pending
-        contradiction = self._contradiction(quotes, of, at, valuation)
+        contradiction = self._contradiction(found, of, at, valuation)
         if abs(age) <= allowed and not of.instead and pending is None and not contradiction:
             return KNOWN
-        name, found = quotes.name, []
+        name, said = quotes.name, []
         if age > allowed:
-            found.append(f"the price of {name} is {_seconds(age)} s old and {_seconds(allowed)} s are allowed")
+            said.append(f"the price of {name} is {_seconds(age)} s old and {_seconds(allowed)} s are allowed")
         elif -age > allowed:
-            found.append(f"the price of {name} has a time {_seconds(-age)} s in the future")
+            said.append(f"the price of {name} has a time {_seconds(-age)} s in the future")
         if of.instead:
-            found.append(f"{name} has no {MISSING[valuation]}: {of.instead} stands in for valuation {valuation.value}")
+            said.append(f"{name} has no {MISSING[valuation]}: {of.instead} stands in for valuation {valuation.value}")
         if pending is not None:
             span = f"{pending.low}" if pending.low == pending.high else f"{pending.low}/{pending.high}"
-            found.append(f"a price of {name}, {span}, is too far from {of.price} and unconfirmed")
+            said.append(f"a price of {name}, {span}, is too far from {of.price} and unconfirmed")
         if contradiction:
-            found.append(contradiction)
-        return worst([stale(why, max(age, 0)) for why in found])
+            said.append(contradiction)
+        return worst([stale(why, max(age, 0)) for why in said])
 
-    def _contradiction(self, quotes: SymbolQuotes, of: Valued, at: int, valuation: Valuation) -> str:
+    def _contradiction(self, newest: _Found, of: Valued, at: int, valuation: Valuation) -> str:
         """Return which fresh price under another name of the instrument is too far from this one, "" for none."""
-        for other in self._named(quotes.name):
-            found = None if other is quotes else self._valued(other, at, valuation, long=True)
-            if found is None or abs(at - self._good_at(found, at)) > self._stale_after(other.name):
+        quotes = newest.quotes
+        for each in newest.named:
+            if each is quotes:
+                continue
+            other = self._found(each, newest.named, at, valuation, long=True)
+            found = other.of
+            if found is None or abs(at - other.good_at) > other.stale_after:
                 continue
             band = max(band_at(quotes.limits, price) for price in (of.price, found.price))
             if abs(of.price - found.price) > band:
-                return f"the price of {quotes.name}, {of.price}, is too far from that of {other.name}, {found.price}"
+                return f"the price of {quotes.name}, {of.price}, is too far from that of {each.name}, {found.price}"
         return ""
 
-    def _quote(self, symbol: str, quotes: SymbolQuotes, of: Valued | None, at: int, valuation: Valuation) -> Quote:
-        received = quotes.received
+    def _quote(self, symbol: str, found: _Found, at: int, valuation: Valuation) -> Quote:
+        of, received = found.of, found.quotes.received
         prices = received.prices
         last, bid, ask, mark = prices.last, prices.bid, prices.ask, prices.mark
-        quoted_at = received.updated_at if of is None else min([value.at for value in of.of])
+        quoted_at = received.updated_at if of is None else of.at
         missing = unknown(prices.why or "no price was received")
-        standing = missing if of is None else self._standing(quotes, of, at, valuation)
+        standing = missing if of is None else self._standing(found, of, at, valuation)
         # Positional, in the order of the members: keyword arguments take twice as long.
         return Quote(
             symbol,
@@ -322,7 +331,7 @@ class Quotes:
             None if received.ask_sized is None else received.ask_sized.event.ask_size,
             None if of is None else of.price,
             quoted_at,
-            at - (quoted_at if of is None else self._good_at(of, at)),
+            at - found.good_at,
             standing is not KNOWN,
             None if last is None else last.at,
             None if bid is None else bid.at,
@@ -366,6 +375,10 @@ def _kept(observed: Observed) -> KeptQuote:
     return KeptQuote(
         event.symbol, observed.at, event.last, event.bid, event.ask, event.mark, event.source, observed.ignored
     )
+
+
+def _rank(found: _Found) -> tuple[bool, int]:
+    return found.of is not None, found.good_at
 
 
 def _time(observed: Observed) -> int:
