@@ -28,7 +28,7 @@ from projections.views.period_sums import NO_SUMS, PeriodSums, sums_of
 from projections.views.valuing import Amounts, open_holdings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from decimal import Decimal
 
     from eventstore.trading import Cost
@@ -381,6 +381,23 @@ class RiskCache(Exposures):
             names = known[symbol] = all_names(self.book.state(ContractsView.name, SHARED), symbol)
         return names
 
-    def named_in(self, symbol: str, names: Iterable[str]) -> list[str]:
+    def named_in(self, symbol: str, names: Collection[str]) -> list[str]:
         """Return those of some names, of symbols or roots, that a symbol has or may have."""
-        return named_in(self.book.state(ContractsView.name, SHARED), symbol, names)
+        return self.by_names(
+            symbol, names, lambda: named_in(self.book.state(ContractsView.name, SHARED), symbol, names)
+        )
+
+    def by_names(self, symbol: str, table: object, find: Callable[[], T], *, what: object = None) -> T:
+        """Return what some names, or a table by names, have for a symbol: found once while no definition changes.
+
+        The table is one that nobody changes, such as a parameter of a limit; `what` tells apart what is found in it.
+        """
+        known, key = self.groups["names"], (symbol, id(table), what)
+        kept = known.get(key)
+        # With the table in it, no other one can have its id.
+        if kept is None or kept[0] is not table:
+            if len(known) >= NAMES_MAX:
+                known.clear()
+            kept = known[key] = (table, find())
+        found: T = kept[1]
+        return found

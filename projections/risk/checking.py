@@ -146,6 +146,8 @@ def _findings(book: Book, order: Proposal, at: int) -> tuple[list[Finding], bool
     error = order.validation_error()
     if error is not None:
         return [Finding(INPUT, _REJECT, reason=error)], False
+    # The one look at the log: what others commit after it is as good as committed after the check.
+    behind = _why_behind(book)
     context = CheckContext(book, order, at)
     try:
         asked_for = order.caused_by is not None and carries_out(context)
@@ -156,8 +158,7 @@ def _findings(book: Book, order: Proposal, at: int) -> tuple[list[Finding], bool
         asked_for = reduces = False
     locked = [] if asked_for else _lockout_findings(context, _active(context), reduces=reduces)
     # What is held is not certain in a book that lags behind, nor is the mode.
-    behind = None if locked else _why_behind(book)
-    if behind is not None:
+    if not locked and behind is not None:
         locked = [Finding(READINESS, _REJECT, reason=behind)]
     if locked or reduces:
         return locked, False
@@ -206,7 +207,7 @@ def _limit_findings(context: CheckContext) -> list[Finding]:
 
 
 def _active(context: CheckContext) -> tuple[Lockout, ...]:
-    return context.book.lockouts.active(context.account, context.at, context.order.symbol)
+    return context.book.lockouts.active_as_folded(context.account, context.at, context.order.symbol)
 
 
 def _would_be_active(context: CheckContext) -> tuple[Lockout, ...]:
@@ -244,19 +245,22 @@ def _reducible_suffix(context: CheckContext) -> str:
 
 
 def _why_behind(book: Book) -> str | None:
-    book.keep_up()
-    if book.is_caught_up:
+    """Fold what other processes have committed; return why the book has not folded all of its log, if so."""
+    if book.is_caught_up or _catches_up(book):
         return None
     return f"the book is at position {book.position:,}, behind its log or closed: refresh it or reopen it"
+
+
+def _catches_up(book: Book) -> bool:
+    book.keep_up()
+    return book.is_caught_up
 
 
 def _why_not_ready(book: Book, context: CheckContext) -> str | None:
     account = context.account
     if (why := book.accounts.why_not_reopened(account)) is not None:
         return why
-    # What is decided for a member of a group concerns all: a fill of it may lead to a lockout of each.
-    others = {each for judge in judges_of(context.cache) for each in judge.accounts} - {account}
-    accounts = (account, *sorted(others))
+    accounts = _concerned(context)
     listener = book.listener
     if listener is not None and not all(map(listener.is_caught_up_for, accounts)):
         return (
@@ -264,6 +268,20 @@ def _why_not_ready(book: Book, context: CheckContext) -> str | None:
             "wait for them, or restart the process if they have stopped"
         )
     return next((why for each in accounts if (why := why_unjudged(book, each)) is not None), None)
+
+
+def _concerned(context: CheckContext) -> tuple[str, ...]:
+    """Return the account, and all whose records the figures of its groups rest on.
+
+    What is decided for a member of a group concerns all: a fill of it may lead to a lockout of each.
+    """
+    account, cache = context.account, context.cache
+
+    def find() -> tuple[str, ...]:
+        others = {each for judge in judges_of(cache) for each in judge.accounts} - {account}
+        return (account, *sorted(others))
+
+    return cache.memoize("limits", "concerned", find)
 
 
 def _why_unknown(context: CheckContext) -> str | None:

@@ -281,19 +281,29 @@ def by_name(cache: RiskCache, symbol: str, table: Mapping[str, Decimal], default
 
     Raises UnknownContract where the table may have one for a root that no definition states.
     """
-    if table:
-        for name in cache.names(symbol):
-            if name in table:
-                return table[name]
-        if cache.named_in(symbol, table):
-            raise UnknownContract(symbol)
-    return default
+    if not table:
+        return default
+    found = cache.by_names(symbol, table, lambda: _in_table(cache, symbol, table), what="table")
+    return default if found is None else found
+
+
+def _in_table(cache: RiskCache, symbol: str, table: Mapping[str, Decimal]) -> Decimal | None:
+    for name in cache.names(symbol):
+        if name in table:
+            return table[name]
+    if cache.named_in(symbol, table):
+        raise UnknownContract(symbol)
+    return None
 
 
 def weight_of(cache: RiskCache, symbol: str, weights: Mapping[str, Decimal]) -> Decimal:
     """Return what a contract of a symbol counts for, by any of its names or its root; 1 where no weight is stated."""
     if not weights:
         return ONE
+    return cache.by_names(symbol, weights, lambda: _weight_in(cache, symbol, weights), what="weight")
+
+
+def _weight_in(cache: RiskCache, symbol: str, weights: Mapping[str, Decimal]) -> Decimal:
     found = next((weights[name] for name in cache.names(symbol) if name in weights), None)
     if found is not None:
         return found

@@ -117,6 +117,10 @@ class Lockouts:
         """
         at_ns = question_ns(at, self._book.now_ns)
         self._book.keep_up()
+        return self.active_as_folded(account, at_ns, symbol)
+
+    def active_as_folded(self, account: str, at_ns: int, symbol: str | None = None) -> tuple[Lockout, ...]:
+        """Return the same of what the book has folded, at an instant in UNIX ns: for a caller that has kept it up."""
         state: LockoutsState | None = self._book.state(LockoutsView.name, account)
         if state is None and account != SHARED and not self._book.covers(account):
             msg = f"this book knows nothing of account {shown(account)}: open one with accounts= that include it"
