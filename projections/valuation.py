@@ -50,7 +50,8 @@ def unknown(why: str) -> Standing:
 
 def worst(standings: Iterable[Standing]) -> Standing:
     """Return the worst status of several inputs, with the reasons of all that have it and the greatest age."""
-    found = [each for each in standings if each.status is not Status.KNOWN]
+    # Nearly always they are all KNOWN, and mostly this very one.
+    found = [each for each in standings if each is not KNOWN and each.status is not Status.KNOWN]
     if not found:
         return KNOWN
     status = Status.UNKNOWN if any(each.status is Status.UNKNOWN for each in found) else Status.STALE

@@ -232,9 +232,10 @@ class RiskCache(Exposures):
             "pnl", f"balance {currency or ''}", lambda: self.book.accounts.balance(self._name, currency)
         )
 
-    @cached("pnl")
+    @property
     def _rates(self) -> Rates:
-        return Rates(self.book, self.currency, self.cost)
+        own, cost = self.currency, self.cost
+        return self.memoize("terms", (own, cost), lambda: Rates(self.book, own, cost))
 
     @cached("pnl")
     def day_sums(self) -> PeriodSums:
@@ -275,7 +276,7 @@ class RiskCache(Exposures):
     @cached("pnl")
     def balances(self) -> Balances:
         """Cash and realized results less fees, by currency."""
-        return balances_of(self.book, self._name)
+        return balances_of(self.book, self._name, self._rates)
 
     @cached("opening")
     def capital(self) -> Amounts | None:

@@ -26,6 +26,7 @@ DEPENDENCIES = {
     "highs": ("bests",),
     "day_best": ("executions", "accounts", "contracts*", "bests", "sessions"),
     "names": ("contracts*",),
+    "terms": ("contracts*", "executions*"),
     "blackouts": ("blackouts", "blackouts*"),
 }
 VIEWS = tuple(dict.fromkeys(view for views in DEPENDENCIES.values() for view in views))

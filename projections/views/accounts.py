@@ -272,7 +272,7 @@ def folded_balances(book: BookReader, account: str, own: str | None) -> dict[str
     with decimal.localcontext(FIXED):
         sums = cash_by_currency(book, account, own)
         rates = Rates(book, own, configuration_of(book, account).cost)
-        for totals in to_currency(since_inception(book, account), rates):
+        for totals in to_currency(since_inception(book, account, rates), rates):
             sums[totals.currency] = sums.get(totals.currency, ZERO) + totals.net_result
     return sums
 

@@ -14,6 +14,7 @@ from projections.views.valuing import Amounts, added
 
 if TYPE_CHECKING:
     from projections.view import BookReader
+    from projections.views.executions.pnl_totals import Rates
 
 
 class Balances(msgspec.Struct, frozen=True):
@@ -23,10 +24,10 @@ class Balances(msgspec.Struct, frozen=True):
     standing: Standing = KNOWN
 
 
-def balances_of(book: BookReader, account: str) -> Balances:
+def balances_of(book: BookReader, account: str, known_rates: Rates | None = None) -> Balances:
     """Return an account's balances; callers have set the context of projections.decimals.FIXED."""
-    rates = account_rates(book, account)
-    sums = sums_of(since_inception(book, account), rates)
+    rates = known_rates or account_rates(book, account)
+    sums = sums_of(since_inception(book, account, rates), rates)
     fees = {currency: -amount for currency, amount in sums.fees.items()}
     # Cash that counts as a day's result is in the account's cash already.
     return Balances(added(cash_by_currency(book, account, rates.own), sums.realized, fees), sums.standing)

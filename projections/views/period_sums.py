@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from projections.decimals import ZERO
 from projections.valuation import KNOWN, Standing, unknown, worst
 from projections.views.accounts import account_rates
-from projections.views.executions.pnl_totals import to_currency
+from projections.views.executions.pnl_totals import currency_sums
 from projections.views.executions.state import VIEW
 from projections.views.valuing import Amounts, added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from projections.view import BookReader
     from projections.views.executions.ledger_entry import LedgerEntry
@@ -65,12 +65,12 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
     realized: Amounts = {}
     fees: Amounts = {}
     cash: Amounts = {}
-    for total in to_currency(known, rates):
-        realized[total.currency] = total.result
+    for currency, total in currency_sums(known, rates):
+        realized[currency] = total.result(rates.cost)
         if total.fees:
-            fees[total.currency] = total.fees
+            fees[currency] = total.fees
         if total.cash:
-            cash[total.currency] = total.cash
+            cash[currency] = total.cash
     reasons = [unknown(f"the multiplier of {symbol} is not known") for symbol in _names(missing)]
     return PeriodSums(realized, fees, cash, worst(reasons), _names(unpriced), _names(uncertain))
 
@@ -90,5 +90,5 @@ def day_sums(book: BookReader, account: str, at: int) -> PeriodSums:
     return sums_of(state.ledger.at(at).items(), account_rates(book, account))
 
 
-def _names(symbols: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(symbols)))
+def _names(symbols: Collection[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(symbols))) if symbols else ()

@@ -100,9 +100,9 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
         return DaySpan(utc_name(at), since, min(until, midnight + _DAY), ended=False)
 
     def of_day(self, name: str) -> dict[str, E]:
-        both = dict(self.closed.get(name) or {})
         # Copied in one step: the fold may add a key meanwhile.
-        for key, entry in list((self.open.get(name) or {}).items()):
+        both, still_open = dict(self.closed.get(name, ())), self.open.get(name)
+        for key, entry in () if still_open is None else list(still_open.items()):
             both[key] = both[key].plus(entry) if key in both else entry
         if self.moved:
             for sums in self._moved_into(name, {name}):

@@ -138,7 +138,8 @@ class Pnl:
         """Return the totals since the account's first event."""
         cash = cash_results(self._book, account)
         of_cash = [(SEPARATOR, LedgerEntry(cash=cash))] if cash else []
-        return self._totals(account, lambda _: [*since_inception(self._book, account), *of_cash])
+        rates = account_rates(self._book, account)
+        return self._totals(account, lambda _: [*since_inception(self._book, account, rates), *of_cash])
 
     def by_symbol(
         self, account: str, at: Times | None = None, *, trading_day: date | str | None = None

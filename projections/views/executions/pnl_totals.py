@@ -1,5 +1,6 @@
 """Money from points: the profit and loss of a day, a week or an account; by currency, never summed across them."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
@@ -67,7 +68,8 @@ class Rates:
     """The money value of a point of each symbol: its contract's multiplier, in its contract's currency.
 
     A contract that names no currency is in the account's own; a fee that names none is in its contract's. `cost` is the
-    method by which the account's results count.
+    method by which the account's results count. What it found of a ledger's key stays: make another one once a contract
+    has been defined.
     """
 
     def __init__(self, book: BookReader, own: str | None, cost: Cost = Cost.FIFO) -> None:
@@ -75,6 +77,7 @@ class Rates:
         self._contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
         shared: ExecutionsState | None = book.state(VIEW, SHARED)
         self._directory: Directory | None = None if shared is None else shared.directory
+        self._of_keys: dict[str, tuple[str, str, str | None, Decimal | None]] = {}
 
     def find(self, symbol: str) -> Contract | None:
         return None if self._contracts is None else self._contracts.find(symbol)
@@ -104,6 +107,12 @@ class Rates:
 
     def of_key(self, key: str) -> tuple[str, str, str | None, Decimal | None]:
         """Return symbol, side, currency and multiplier of a ledger's key: those that its results were made under."""
+        known = self._of_keys.get(key)
+        if known is None:
+            known = self._of_keys[key] = self._of_key(key)
+        return known
+
+    def _of_key(self, key: str) -> tuple[str, str, str | None, Decimal | None]:
         symbol, side, index = split_key(key)
         contract = None if self._contracts is None else self._contracts.find(symbol)
         name = symbol if contract is None else contract.symbol
@@ -120,7 +129,7 @@ def multiplier(symbol: str, contract: Contract | None) -> Decimal:
     return contract.multiplier
 
 
-class _CurrencyTotals(msgspec.Struct):
+class CurrencySums(msgspec.Struct):
     """Sums in one currency."""
 
     realized: Decimal = ZERO
@@ -132,6 +141,14 @@ class _CurrencyTotals(msgspec.Struct):
     unpriced: int = 0
     uncertain_fees: int = 0
 
+    def result(self, cost: Cost) -> Decimal:
+        """Return what was realized by a method."""
+        return self.realized if cost is Cost.FIFO else self.average_cost
+
+
+_Group = tuple[str, str, str | None]
+"""Symbol and side, empty for all together, and currency."""
+
 
 def to_currency(
     entries: Iterable[tuple[str, LedgerEntry]], rates: Rates, *, by_symbol: bool = False
@@ -140,16 +157,27 @@ def to_currency(
 
     Callers have set the context of projections.decimals.FIXED.
     """
-    sums: dict[tuple[str, str, str | None], _CurrencyTotals] = {}
+    return tuple(_pnl_totals(*group, each, rates.cost) for group, each in _sums(entries, rates, by_symbol=by_symbol))
+
+
+def currency_sums(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> list[tuple[str | None, CurrencySums]]:
+    """Return the same by currency as sums only: what limits are judged by."""
+    return [(currency, each) for (_, _, currency), each in _sums(entries, rates)]
+
+
+def _sums(
+    entries: Iterable[tuple[str, LedgerEntry]], rates: Rates, *, by_symbol: bool = False
+) -> list[tuple[_Group, CurrencySums]]:
+    sums: defaultdict[_Group, CurrencySums] = defaultdict(CurrencySums)
     for key, entry in entries:
         symbol, side, currency, point_value = rates.of_key(key)
         group = (rates.symbol(symbol), side) if by_symbol else ("", "")
         if entry.cash:
             for named, amount in entry.cash:
-                sums.setdefault((*group, named), _CurrencyTotals()).cash += amount
+                sums[(*group, named)].cash += amount
             if entry == LedgerEntry(cash=entry.cash):
                 continue
-        total = sums.setdefault((*group, currency), _CurrencyTotals())
+        total = sums[(*group, currency)]
         if entry.points or entry.points_average_cost:
             if point_value is None:
                 raise UnknownContract(symbol)
@@ -162,18 +190,18 @@ def to_currency(
         # A fee may be in another currency than its contract; it then has totals of its own.
         for named, amount in entry.fees:
             fee_currency = named or currency
-            other = total if fee_currency == currency else sums.setdefault((*group, fee_currency), _CurrencyTotals())
+            other = total if fee_currency == currency else sums[(*group, fee_currency)]
             other.fees += amount
-    return tuple(_pnl_totals(*group, sums[group], rates.cost) for group in sorted(sums, key=_order))
+    return sorted(sums.items(), key=_order) if len(sums) > 1 else list(sums.items())
 
 
-def _order(group: tuple[str, str, str | None]) -> tuple[str, str, str]:
-    symbol, side, currency = group
+def _order(each: tuple[_Group, CurrencySums]) -> tuple[str, str, str]:
+    symbol, side, currency = each[0]
     return symbol, side, currency or ""
 
 
 def _pnl_totals(
-    symbol: str, side: str, currency: str | None, total: _CurrencyTotals, cost: Cost
+    symbol: str, side: str, currency: str | None, total: CurrencySums, cost: Cost
 ) -> PnlTotals:  # fmt: skip
     return PnlTotals(
         currency=currency,
@@ -199,12 +227,11 @@ def holdings_of(book: BookReader, account: str) -> list[Holding]:
     return [] if state is None else list(state.holdings.values())
 
 
-def since_inception(book: BookReader, account: str) -> list[tuple[str, LedgerEntry]]:
+def since_inception(book: BookReader, account: str, rates: Rates) -> list[tuple[str, LedgerEntry]]:
     """Return the entries of every holding since the account's first event, without cash that no trade had."""
     state: ExecutionsState | None = book.state(VIEW, account)
     if state is None:
         return []
-    rates = Rates(book, None)
     entries = [each for key, holding in list(state.holdings.items()) for each in _of_holding(key, holding, rates)]
     return [*entries, (SEPARATOR, LedgerEntry(fees=state.fees))] if state.fees else entries
 
