@@ -263,7 +263,7 @@ class RiskCache(Exposures):
         if days is not published.days:
             names = published.names_of_week(self._at)
             self.groups["sessions"]["week"] = (published.days, names)
-        return self._sums(each for name in names for each in published.of_day(name).items())
+        return self._sums(each for name in names if published.has(name) for each in published.of_day(name).items())
 
     def _sums(self, entries: Iterable[tuple[str, LedgerEntry]]) -> PeriodSums:
         return sums_of(entries, self._rates)

@@ -18,6 +18,8 @@ from projections.views.executions.state import VIEW, ExecutionsState
 from projections.views.log_clock import LogClock, is_set_back
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from projections.view import BookReader
     from projections.views.executions.trip import RoundTrip
     from projections.views.executions.window import Window
@@ -155,13 +157,14 @@ def held_over(book: BookReader, account: str, at: int) -> bool:
     state: ExecutionsState | None = book.state(VIEW, account)
     if state is None:
         return False
+    holdings = state.holdings
     for key, window in list(state.windows.items()):
-        holding = state.holdings.get(key)
+        holding = holdings.get(key)
         if holding is not None and holding.totals.quantity and _opened_at(window) < at:
             return True
-        if any(_spans(trip, at) for trip in window.trips):
+        if window.trips and _is_in_a_trip(window.trips, at):
             return True
-    return any(_spans(trip, at) for trip in state.trips)
+    return _is_in_a_trip(state.trips, at)
 
 
 def _opened_at(window: Window) -> int:
@@ -170,8 +173,11 @@ def _opened_at(window: Window) -> int:
     if trip.number:
         return trip.first[0]
     # Its items may not be counted yet.
-    return next((item.at for item in window.items[trip.index :] if item.quantity), 0)
+    for item in window.items[trip.index :]:
+        if item.quantity:
+            return item.at
+    return 0
 
 
-def _spans(trip: RoundTrip, at: int) -> bool:
-    return trip.first[0] < at <= trip.ended_at
+def _is_in_a_trip(trips: Sequence[RoundTrip], at: int) -> bool:
+    return any(trip.first[0] < at <= trip.ended_at for trip in trips)

@@ -18,7 +18,8 @@ from eventstore.trading import ContractDefined, LimitBreached, LockoutSet, Quote
 from projections.risk.limits.daily_loss import DailyLoss
 from projections.risk.limits.evidence import QuotesEvidence
 from projections.risk.policies import Policies
-from projections.views.quotes.queries import KEPT_BYTES_MAX, KEPT_MAX, Quotes
+from projections.views.quotes.evidence import KEPT_BYTES_MAX, KEPT_MAX
+from projections.views.quotes.queries import Quotes
 from tests.projections.policy_scene import fail
 from tests.projections.rules_day import ACCOUNT, CALENDAR, NOON, SECOND, Day, trading_day
 

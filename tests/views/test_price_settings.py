@@ -13,7 +13,7 @@ from eventstore import InvalidEvent
 from eventstore.clock import NANOSECONDS
 from eventstore.trading import ContractDefined
 from projections.views.quotes import Bounds, QuotesView
-from projections.views.quotes.queries import KEPT_MAX
+from projections.views.quotes.evidence import KEPT_MAX
 from tests.views.market import KNOWN, STALE, Market, at_second
 
 

@@ -99,6 +99,10 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
         since = midnight if day is None else max(midnight, day.resets_at or midnight)
         return DaySpan(utc_name(at), since, min(until, midnight + _DAY), ended=False)
 
+    def has(self, name: str) -> bool:
+        """Return whether anything may count for a day."""
+        return name in self.closed or name in self.open or bool(self.moved)
+
     def of_day(self, name: str) -> dict[str, E]:
         # Copied in one step: the fold may add a key meanwhile.
         both, still_open = dict(self.closed.get(name, ())), self.open.get(name)

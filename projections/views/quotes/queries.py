@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 from typing_extensions import override
@@ -16,9 +16,11 @@ from projections.views.contracts.names import all_names
 from projections.views.contracts.view import ContractsState, ContractsView
 from projections.views.quotes.acceptance import band_at
 from projections.views.quotes.bounds import STALE_AFTER_NS, Bounds, BoundSettings
+from projections.views.quotes.evidence import as_evidence
 from projections.views.quotes.feeds import good_at
+from projections.views.quotes.known import Found, KnownPrices
 from projections.views.quotes.last_good import MarkedPrices
-from projections.views.quotes.prices import MISSING, Now, Valued, extremes_of, valued
+from projections.views.quotes.prices import MISSING, Now, extremes_of, valued
 from projections.views.quotes.values import Observed, Price, Quote, Tick
 from projections.views.quotes.view import TICKS_MAX, QuotesView, Surroundings
 
@@ -27,10 +29,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
+    from projections.views.quotes.prices import Valued
     from projections.views.quotes.state import QuotesState, SymbolQuotes
-
-KEPT_MAX = 400
-KEPT_BYTES_MAX = 50_000
 
 
 class UnknownQuote(StoreError):
@@ -57,19 +57,6 @@ class StaleQuote(StoreError):
         )
 
 
-class _Found(NamedTuple):
-    """The quotes under one name, their price, and until when that was good; `named` are those under all its names.
-
-    Without a price, `good_at` is when the name was updated. `stale_after` is how old its price may be.
-    """
-
-    quotes: SymbolQuotes
-    of: Valued | None
-    good_at: int
-    stale_after: int
-    named: Sequence[SymbolQuotes]
-
-
 class Quotes:
     """Queries about quotes. A symbol may also be a broker's name for one, and be quoted under any of its names."""
 
@@ -77,6 +64,7 @@ class Quotes:
         self._book = book
         self.surroundings = Surroundings(book)
         self._marked_prices = MarkedPrices(book)
+        self._known = KnownPrices()
 
     @property
     def bounds(self) -> BoundSettings:
@@ -102,16 +90,26 @@ class Quotes:
 
         It is KNOWN only if it is of the kind that was chosen, of a time within the bounds, and nothing is unconfirmed.
         """
-        found = self._newest(symbol, at_ns, valuation, long=long)
+        named, key = self._named(symbol), (symbol, valuation, long)
+        is_single = len(named) == 1
+        if is_single:
+            quotes = named[0]
+            known = self._known.get(key, quotes.received.prices, self._stale_after(quotes.name), at_ns)
+            if known is not None:
+                return known
+        found = self._newest_of(named, at_ns, valuation, long=long)
         if found is None:
             why = f"{symbol} was not quoted since the book was opened"
             return Price(None, 0, unknown(why), self._marked(symbol))
         quotes, of = found.quotes, found.of
         if of is None:
-            why = f"{symbol} has no price: {quotes.received.prices.why or 'no price was received'}"
+            why = f"{symbol} has no price: {found.prices.why or 'no price was received'}"
             return Price(None, quotes.received.updated_at, unknown(why), quotes.last_good or self._marked(symbol))
-        at = of.at
-        return Price(of.price, at, self._standing(found, of, at_ns, valuation), QuoteUsed(of.price, at))
+        standing = self._standing(found, of, at_ns, valuation)
+        price = Price(of.price, of.at, standing, QuoteUsed(of.price, of.at))
+        if is_single and standing is KNOWN:
+            self._known.put(key, price, found, at_ns)
+        return price
 
     def extremes(self, symbol: str, at_ns: int, valuation: Valuation, *, long: bool) -> tuple[Decimal, Decimal] | None:
         """Return the lowest and the highest price in force during the confirming window; None before it is complete.
@@ -210,18 +208,7 @@ class Quotes:
             quotes = None if state is None else state.symbols.get(name)
             if quotes is not None:
                 found += [each for each in quotes.ticks[-TICKS_MAX:] if each.at >= since_ns]
-        kept: list[KeptQuote] = []
-        size = 0
-        # Of those of one time the one received last comes first, as sorting keeps their order.
-        found.reverse()
-        found.sort(key=_time, reverse=True)
-        for observed in found[:KEPT_MAX]:
-            quote = _kept(observed)
-            size += len(msgspec.json.encode(quote)) + 1
-            if size > KEPT_BYTES_MAX:
-                break
-            kept.append(quote)
-        return tuple(kept)
+        return as_evidence(found)
 
     # Finding
 
@@ -248,9 +235,11 @@ class Quotes:
         found = (symbols.get(name) for name in dict.fromkeys((contract.symbol, *aliases)))
         return [quotes for quotes in found if quotes is not None]
 
-    def _newest(self, symbol: str, at: int, valuation: Valuation, *, long: bool) -> _Found | None:
+    def _newest(self, symbol: str, at: int, valuation: Valuation, *, long: bool) -> Found | None:
         """Return the quotes under the name that has the newest price, and that price; None if nothing is known."""
-        named = self._named(symbol)
+        return self._newest_of(self._named(symbol), at, valuation, long=long)
+
+    def _newest_of(self, named: Sequence[SymbolQuotes], at: int, valuation: Valuation, *, long: bool) -> Found | None:
         found = [self._found(quotes, named, at, valuation, long=long) for quotes in named]
         # Of several the first one that none is newer than.
         return found[0] if len(found) == 1 else max(found, key=_rank, default=None)
@@ -259,12 +248,12 @@ class Quotes:
 
     def _found(
         self, quotes: SymbolQuotes, named: Sequence[SymbolQuotes], at: int, valuation: Valuation, *, long: bool
-    ) -> _Found:
+    ) -> Found:
         """Return the quotes under one name of those of an instrument, with their price."""
-        feeds, allowed = self._feeds(), self._stale_after(quotes.name)
-        of = valued(quotes.received.prices, valuation, long=long, now=Now(at, feeds, allowed))
-        since = quotes.received.updated_at if of is None else min([good_at(feeds, value, at) for value in of.of])
-        return _Found(quotes, of, since, allowed, named)
+        feeds, allowed, received = self._feeds(), self._stale_after(quotes.name), quotes.received
+        of = valued(received.prices, valuation, long=long, now=Now(at, feeds, allowed))
+        since = received.updated_at if of is None else min([good_at(feeds, value, at) for value in of.of])
+        return Found(quotes, received.prices, of, since, allowed, named)
 
     def _feeds(self) -> dict[str, int]:
         state = self._state()
@@ -278,9 +267,9 @@ class Quotes:
     def _bounds(self, name: str) -> Bounds:
         return self.bounds.of(all_names(self._contracts(), name))
 
-    def _standing(self, found: _Found, of: Valued, at: int, valuation: Valuation) -> Standing:
+    def _standing(self, found: Found, of: Valued, at: int, valuation: Valuation) -> Standing:
         quotes, age, allowed = found.quotes, at - found.good_at, found.stale_after
-        pending = quotes.received.prices.pending
+        pending = found.prices.pending
         contradiction = self._contradiction(found, of, at, valuation)
         if abs(age) <= allowed and not of.instead and pending is None and not contradiction:
             return KNOWN
@@ -298,7 +287,7 @@ class Quotes:
             said.append(contradiction)
         return worst([stale(why, max(age, 0)) for why in said])
 
-    def _contradiction(self, newest: _Found, of: Valued, at: int, valuation: Valuation) -> str:
+    def _contradiction(self, newest: Found, of: Valued, at: int, valuation: Valuation) -> str:
         """Return which fresh price under another name of the instrument is too far from this one, "" for none."""
         quotes = newest.quotes
         for each in newest.named:
@@ -313,7 +302,7 @@ class Quotes:
                 return f"the price of {quotes.name}, {of.price}, is too far from that of {each.name}, {found.price}"
         return ""
 
-    def _quote(self, symbol: str, found: _Found, at: int, valuation: Valuation) -> Quote:
+    def _quote(self, symbol: str, found: Found, at: int, valuation: Valuation) -> Quote:
         of, received = found.of, found.quotes.received
         prices = received.prices
         last, bid, ask, mark = prices.last, prices.bid, prices.ask, prices.mark
@@ -370,14 +359,7 @@ def _tick(observed: Observed) -> Tick:
     )
 
 
-def _kept(observed: Observed) -> KeptQuote:
-    event = observed.event
-    return KeptQuote(
-        event.symbol, observed.at, event.last, event.bid, event.ask, event.mark, event.source, observed.ignored
-    )
-
-
-def _rank(found: _Found) -> tuple[bool, int]:
+def _rank(found: Found) -> tuple[bool, int]:
     return found.of is not None, found.good_at
 
 
