@@ -23,7 +23,7 @@ from projections.views.contracts.names import all_names, named_in
 from projections.views.contracts.view import ContractsView
 from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW as EXECUTIONS
-from projections.views.moved_marks import highest
+from projections.views.moved_marks import depends_on_rates, highest
 from projections.views.period_sums import NO_SUMS, PeriodSums, sums_of
 from projections.views.valuing import Amounts, open_holdings
 
@@ -335,16 +335,20 @@ class RiskCache(Exposures):
     @property
     def marked_floor(self) -> Decimal | None:
         """The highest drawdown floor that was recorded, with the cash that has moved since."""
-        return highest(self._floor_marks, self.book.rates, self.currency, self._at)
-
-    @cached("marks")
-    def _floor_marks(self) -> Marks:
-        return self.book.equity.floor_marks(self._name)
+        own = self.currency
+        # Of an account that was opened, a fill does not change them: its currency is stated.
+        marks: Marks = self.memoize("floors", own, lambda: self.book.equity.floor_marks(self._name))
+        if depends_on_rates(marks):
+            return highest(marks, self.book.rates, own, self._at)
+        return self.memoize("floors", ("highest", own), lambda: highest(marks, self.book.rates, own, self._at))
 
     @property
     def highs(self) -> Highs:
         """The account's recorded highs, with the cash that has moved since each."""
-        return self._high_marks.highest(self.book.rates, self.currency, self._at)
+        marks, own = self._high_marks, self.currency
+        if marks.depends_on_rates:
+            return marks.highest(self.book.rates, own, self._at)
+        return self.memoize("highs", own, lambda: marks.highest(self.book.rates, own, self._at))
 
     @cached("highs")
     def _high_marks(self) -> HighMarks:

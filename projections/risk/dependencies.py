@@ -22,7 +22,7 @@ DEPENDENCIES = {
     "counts": ("counters", "executions"),
     "opening": ("accounts",),
     "account": ("accounts", "executions", "contracts*"),
-    "marks": ("equity", "accounts", "executions", "contracts*"),
+    "floors": ("equity",),
     "highs": ("bests",),
     "day_best": ("executions", "accounts", "contracts*", "bests", "sessions"),
     "names": ("contracts*",),

@@ -6,8 +6,18 @@ import abc
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from projections.valuation import Status, worst
-from projections.views.valuing import Extremes, PositionsValue, Total, added, bounds_in, extremes_of, total_in, value_of
+from projections.valuation import Status
+from projections.views.valuing import (
+    Extremes,
+    PositionsValue,
+    Total,
+    added,
+    bounds_in,
+    extremes_of,
+    total_in,
+    unconverted,
+    value_of,
+)
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -77,7 +87,8 @@ class AccountValue(abc.ABC):
 
     def total(self, *parts: Amounts, target: str | None) -> Total:
         """Return the sum of amounts in one currency, at the newest rates."""
-        return total_in(added(*parts), target, self.rates, self.at)
+        amounts = parts[0] if len(parts) == 1 else added(*parts)
+        return unconverted(amounts, target) or total_in(amounts, target, self.rates, self.at)
 
     @cached_property
     def capital(self) -> Decimal | None:
@@ -89,15 +100,14 @@ class AccountValue(abc.ABC):
     def balance(self) -> Total:
         """The balance in the account's own currency."""
         sums = self.balances
-        total = self.total(sums.amounts, target=self.own)
-        return total._replace(standing=worst([sums.standing, total.standing]))
+        return self.total(sums.amounts, target=self.own).at_worst(sums.standing)
 
     @cached_property
     def equity(self) -> Total:
         """Balance and unrealized result in the account's own currency."""
         sums, positions = self.balances, self.positions
         total = self.total(sums.amounts, positions.unrealized, target=self.own)
-        return total._replace(standing=worst([sums.standing, positions.standing, total.standing]))
+        return total.at_worst(sums.standing, positions.standing)
 
     @cached_property
     def equity_bounds(self) -> tuple[Decimal, Decimal] | None:

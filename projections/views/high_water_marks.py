@@ -37,6 +37,7 @@ from projections.views.moved_marks import (
     Marks,
     MovedMark,
     before,
+    depends_on_rates,
     highest,
     lowered,
     moved,
@@ -85,6 +86,11 @@ class HighMarks(msgspec.Struct, frozen=True):
 
     def highest(self, rates: ExchangeRates, own: str | None, at: int) -> Highs:
         return Highs(*(highest(marks, rates, own, at) for marks in (self.balance, self.equity, self.close)))
+
+    @property
+    def depends_on_rates(self) -> bool:
+        """Whether they may change with a rate."""
+        return any(map(depends_on_rates, (self.balance, self.equity, self.close)))
 
 
 class HighWaterMarksState(msgspec.Struct):

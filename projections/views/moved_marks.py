@@ -78,7 +78,14 @@ def highest(marks: Marks, rates: ExchangeRates, own: str | None, at: int) -> Dec
 
     Cash without a rate is left out: as part of the balance, too, which is then not known.
     """
+    if len(marks) == 1:
+        return _converted(marks[0], rates, own, at)
     return max((_converted(each, rates, own, at) for each in marks), default=None)
+
+
+def depends_on_rates(marks: Marks) -> bool:
+    """Return whether which mark is the highest may change with a rate."""
+    return any(each.others for each in marks)
 
 
 def record_of(marks: Marks, amount: Decimal, rates: ExchangeRates, own: str | None, at: int) -> bytes | None:

@@ -69,6 +69,11 @@ class Total(NamedTuple):
     standing: Standing = KNOWN
     converted: Decimal = ZERO
 
+    def at_worst(self, *standings: Standing) -> Total:
+        """Return it with the worst of its own status and others."""
+        found = worst((*standings, self.standing))
+        return self if found is self.standing else self._replace(standing=found)
+
 
 def open_holdings(book: BookReader, account: str) -> tuple[OpenHolding, ...]:
     """Return the account's open positions, sorted by symbol and side."""
@@ -151,6 +156,16 @@ def currency_of(contract: Contract, own: str | None) -> str | None:
     return own if contract.currency is None else contract.currency
 
 
+def unconverted(amounts: Mapping[str | None, Decimal], target: str | None) -> Total | None:
+    """Return what `total_in` does, where every amount is in the target: mostly, and then no rate matters."""
+    total = ZERO
+    for currency, amount in amounts.items():
+        if currency is not None and currency != target:
+            return None
+        total += amount
+    return Total(total)
+
+
 def total_in(amounts: Mapping[str | None, Decimal], target: str | None, rates: ExchangeRates, at: int) -> Total:
     """Return the sum of amounts in one currency, each converted at the newest rate.
 
@@ -207,6 +222,9 @@ def added(*parts: Mapping[str | None, Decimal]) -> Amounts:
     """Return the sums of amounts by currency."""
     sums: Amounts = {}
     for part in parts:
+        if not sums:
+            sums = {currency: ZERO + amount for currency, amount in part.items()}
+            continue
         for currency, amount in part.items():
             sums[currency] = sums.get(currency, ZERO) + amount
     return sums

@@ -159,10 +159,10 @@ class LimitKind(Policy, Generic[P]):
 
     def verdict(self, parameters: P, measure: Measure) -> Verdict:
         """Compare a figure with its limit."""
-        figure, most = measure.figure + measure.reserve, measure.limit
+        figure, most, compared = measure.figure + measure.reserve, measure.limit, self.compared
         if self.is_past(figure, most):
             return breach_verdict(parameters)
-        return _WARNING if self.compared is not _BELOW and figure >= most * parameters.warn_at else _PASS
+        return _WARNING if compared is not _BELOW and figure >= most * parameters.warn_at else _PASS
 
     def is_past(self, figure: Decimal, most: Decimal) -> bool:
         """Return whether a figure breaches a limit."""

@@ -82,8 +82,12 @@ class PublishedTotals(msgspec.Struct, Generic[E]):
 
     def day_at(self, at: int) -> Day | None:
         days = self.days
-        index = bisect_right(days, at, key=_begin)
-        day = days[index - 1] if index else None
+        if days and days[-1].began_at <= at:
+            # Mostly it is the newest one.
+            day: Day | None = days[-1]
+        else:
+            index = bisect_right(days, at, key=_begin)
+            day = days[index - 1] if index else None
         return day if day is not None and day.holds(at) else None
 
     def span_at(self, at: int) -> DaySpan:
