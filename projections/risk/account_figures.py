@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -34,6 +34,8 @@ class AccountFigures(AccountValue):
     def __init__(self, account: str, at: int, cache: RiskCache) -> None:
         super().__init__(account, at)
         self.cache = cache
+        self.results: dict[Any, Any] = {}
+        """The results of days and weeks, by what limits ask of them."""
 
     @property
     def book(self) -> Book:

@@ -5,30 +5,25 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec.structs import replace
 from typing_extensions import override
 
 from eventstore import StoreError
 from eventstore.trading import Cost
+from projections.risk.account_results import AccountResults
 from projections.risk.days import calendar_day_if_missing, day_of, week_of
 from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBERS, cached
 from projections.risk.exposures import Exposures, around
-from projections.risk.policies.concerned import pairs_of
 from projections.view import GROUP, SHARED
 from projections.views.accounts import balance_reports, capital, configuration_of, own_currency, starting_balance
-from projections.views.balances import balances_of
-from projections.views.baselines import carried_over
 from projections.views.blackouts import BlackoutsView
 from projections.views.contracts.names import all_names, named_in
 from projections.views.contracts.view import ContractsView
-from projections.views.executions.pnl_totals import Rates
 from projections.views.executions.state import VIEW as EXECUTIONS
 from projections.views.moved_marks import depends_on_rates, highest
-from projections.views.period_sums import NO_SUMS, PeriodSums, sums_of
 from projections.views.valuing import Amounts, open_holdings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
     from decimal import Decimal
 
     from eventstore.trading import Cost
@@ -36,12 +31,9 @@ if TYPE_CHECKING:
     from projections.risk.days import TradingPeriod
     from projections.sessions import Calendar
     from projections.views.accounts import Account
-    from projections.views.balances import Balances
-    from projections.views.baselines import Carried
     from projections.views.blackouts import Blackout
     from projections.views.configuration import Configuration
     from projections.views.executions.counters import Count
-    from projections.views.executions.ledger_entry import LedgerEntry
     from projections.views.high_water_marks import HighMarks, Highs
     from projections.views.limits.limit import Limit
     from projections.views.moved_marks import Marks
@@ -55,7 +47,7 @@ _FOREVER = 2**63 - 1
 T = TypeVar("T")
 
 
-class RiskCache(Exposures):
+class RiskCache(Exposures, AccountResults):
     """An account's values that checks need and that change only with the log, each computed once.
 
     It serves instants in `valid_span`, in which no trading day begins or ends and no limit comes into force. When a
@@ -212,6 +204,7 @@ class RiskCache(Exposures):
         return self.book.accounts.get(self._name)
 
     @property
+    @override
     def currency(self) -> str | None:
         """The account's own currency: the one it was opened in, or the only one among its records."""
         opened = self._opened_account
@@ -222,61 +215,15 @@ class RiskCache(Exposures):
         return own_currency(self.book, self._name)
 
     @cached("opening")
+    @override
     def cost(self) -> Cost:
         """The method by which the account's results count."""
         return self.book.accounts.configuration(self._name).cost
-
-    def balance(self, currency: str | None = None) -> Decimal:
-        """Return cash plus realized results less fees, in a currency, by default the account's own."""
-        return self.memoize(
-            "pnl", f"balance {currency or ''}", lambda: self.book.accounts.balance(self._name, currency)
-        )
-
-    @property
-    def _rates(self) -> Rates:
-        own, cost = self.currency, self.cost
-        return self.memoize("terms", (own, cost), lambda: Rates(self.book, own, cost))
-
-    @cached("pnl")
-    def day_sums(self) -> PeriodSums:
-        """The trading day's results; a day that no session records begins when the calendar says."""
-        book, name, at = self.book, self._name, self._at
-        state, planned = book.state(EXECUTIONS, name), calendar_day_if_missing(book, name, at)
-        if state is None:
-            return NO_SUMS
-        if planned is None or planned.began_at < state.ledger.steps_from:
-            return self._sums(state.ledger.at(at).items())
-        return self._sums(state.ledger.entries_of(planned))
-
-    @cached("pnl")
-    def week_sums(self) -> PeriodSums:
-        """The results of the week's trading days; it may begin with a day that no session records yet."""
-        state = self.book.state(EXECUTIONS, self._name)
-        if state is None:
-            return NO_SUMS
-        planned, began_at = calendar_day_if_missing(self.book, self._name, self._at), self.week.began_at
-        if planned is not None and began_at is not None and began_at >= state.ledger.steps_from:
-            return self._sums(state.ledger.entries_of(replace(planned, began_at=began_at)))
-        published = state.ledger.published
-        # A fill drops this member, but adds no day: the names are found again only for another tuple of days.
-        days, names = self.groups["sessions"].get("week", (None, ()))
-        if days is not published.days:
-            names = published.names_of_week(self._at)
-            self.groups["sessions"]["week"] = (published.days, names)
-        return self._sums(each for name in names if published.has(name) for each in published.of_day(name).items())
-
-    def _sums(self, entries: Iterable[tuple[str, LedgerEntry]]) -> PeriodSums:
-        return sums_of(entries, self._rates)
 
     @cached("opening")
     def balance_reports(self) -> dict[str | None, BalanceReport]:
         """The broker's newest balances, by currency."""
         return balance_reports(self.book, self._name)
-
-    @cached("pnl")
-    def balances(self) -> Balances:
-        """Cash and realized results less fees, by currency."""
-        return balances_of(self.book, self._name, self._rates)
 
     @cached("opening")
     def capital(self) -> Amounts | None:
@@ -284,47 +231,23 @@ class RiskCache(Exposures):
         opened = starting_balance(self.book, self._name) is not None
         return capital(self.book, self._name, self.currency) if opened else None
 
-    @cached("pnl")
-    def is_converted(self) -> bool:
-        """Whether amounts in other currencies than the account's own are part of its balance."""
-        own = {self.currency, None}
-        return any(amount and currency not in own for currency, amount in self.balances.amounts.items())
-
-    @cached("pnl")
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The pairs of currencies that the account converts at: each of its currencies, with its own."""
-        return pairs_of(self.book, self._name)
-
-    def realized(self, *, week: bool, net: bool) -> Amounts:
-        """Return the day's or week's realized result by currency, before fees or net of them."""
-        sums = self.week_sums if week else self.day_sums
-        return self.memoize("pnl", (week, net), lambda: sums.amounts(net=net))
-
     @cached("opening")
+    @override
     def configuration(self) -> Configuration:
         """How the account is valued and judged."""
         return configuration_of(self.book, self._name)
 
     @cached("sessions")
+    @override
     def day(self) -> TradingPeriod:
         """The trading day."""
         return day_of(self.book, self._name, self._at, self._at)
 
     @cached("sessions")
+    @override
     def week(self) -> TradingPeriod:
         """The week of trading days."""
         return week_of(self.book, self._name, self._at, self._at)
-
-    @cached("pnl")
-    def carried(self) -> Carried:
-        """What the day's baseline has beyond the balance at its reset."""
-        return carried_over(self.book, self._name, self.configuration.baseline, self.day.began_at, self.day.opens_at)
-
-    @cached("pnl")
-    def carried_by_week(self) -> Carried:
-        """The same of the week's baseline."""
-        week = self.week
-        return carried_over(self.book, self._name, self.configuration.baseline, week.began_at, week.opens_at)
 
     @cached("counts")
     def counts(self) -> Count:
@@ -353,23 +276,6 @@ class RiskCache(Exposures):
     @cached("highs")
     def _high_marks(self) -> HighMarks:
         return self.book.bests.high_marks(self._name)
-
-    def best_realized_of_day(self, currency: str | None, *, net: bool) -> Decimal:
-        """Return the highest realized result of the day so far, in a currency."""
-
-        def compute() -> Decimal:
-            planned = calendar_day_if_missing(self.book, self._name, self._at)
-            return self.book.bests.realized(self._name, self._at, currency, net=net, planned=planned)
-
-        return self.memoize("day_best", (currency, net), compute)
-
-    def best_marked_of_day(self, *, net: bool) -> Decimal | None:
-        """Return the day's highest recorded result with open positions, in the account's own currency; None without."""
-
-        def compute() -> Decimal | None:
-            return self.book.bests.marked(self._name, self.day.trading_day, self._at, net=net)
-
-        return self.memoize("day_best", net, compute)
 
     @cached("positions")
     def held(self) -> tuple[OpenHolding, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from projections.book import Book
 
 # The views that each group of cached values is computed from; a star marks the shared partition. These views change
 # only by folding records, rebuilding or retrying, each of which raises their change counts (observed quotes are in none
@@ -34,6 +37,23 @@ VIEWS = tuple(dict.fromkeys(view for views in DEPENDENCIES.values() for view in 
 DEPENDENT_GROUPS = tuple(tuple(group for group, views in DEPENDENCIES.items() if view in views) for view in VIEWS)
 
 T = TypeVar("T")
+
+
+class Cached(abc.ABC):
+    """An account's values at an instant, each computed once: by `cached` members, or under a name in a group."""
+
+    groups: dict[str, dict[Any, Any]]
+    _name: str
+    _at: int
+
+    @property
+    @abc.abstractmethod
+    def book(self) -> Book:
+        """The book that the values are of."""
+
+    @abc.abstractmethod
+    def memoize(self, group: str, name: object, compute: Callable[[], T]) -> T:
+        """Return a group's value of a name, computed now where it is not cached."""
 
 
 class CachedMember(Generic[T]):

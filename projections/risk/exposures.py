@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import abc
 from typing import TYPE_CHECKING, TypeVar
 
-from projections.risk.dependencies import cached
+from projections.risk.dependencies import Cached, cached
 from projections.risk.holdings import confirmed, exposure_of, legs_of, open_positions_of, sizes_of
-from projections.risk.working import Ends, contract_end, day_end, standing_orders_of
+from projections.risk.working import Counted, Ends, contract_end, day_end, standing_orders_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import date
     from decimal import Decimal
 
     from eventstore.trading import PositionSide, Side
-    from projections.book import Book
     from projections.risk.holdings import AccountExposure, Leg, LegKey, OpenOrder, OpenPosition
 
 _FOREVER = 2**63 - 1
@@ -23,20 +21,8 @@ _FOREVER = 2**63 - 1
 T = TypeVar("T")
 
 
-class Exposures(abc.ABC):
+class Exposures(Cached):
     """What positions and orders may come to at an instant; a subclass caches and says when that is over."""
-
-    _name: str
-    _at: int
-
-    @property
-    @abc.abstractmethod
-    def book(self) -> Book:
-        """The book that the values are of."""
-
-    @abc.abstractmethod
-    def memoize(self, group: str, name: object, compute: Callable[[], T]) -> T:
-        """Return a group's value of a name, computed now where it is not cached."""
 
     @cached("positions")
     def positions(self) -> tuple[OpenPosition, ...]:
@@ -50,7 +36,9 @@ class Exposures(abc.ABC):
         ends = Ends(
             lambda at: self.memoize("sessions", ("day", at), lambda: day_end(book, name, at)), self.contract_end
         )
-        return standing_orders_of(book, name, self._at, ends)
+        counted: dict[str, Counted] = self.memoize("terms", "orders", dict)
+        found, self.groups["terms"]["orders"] = standing_orders_of(book, name, self._at, ends, counted)
+        return found
 
     @cached("orders")
     def working_orders(self) -> tuple[OpenOrder, ...]:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from eventstore.trading import PositionSide, Side
 from projections.decimals import ZERO
+from projections.view import SHARED
+from projections.views.contracts.view import ContractsView
+from projections.views.executions.reported import NO_REPORT
 from projections.views.executions.state import VIEW as EXECUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from projections.book import Book
+    from projections.views.contracts.view import ContractsState
     from projections.views.executions.state import ExecutionsState, Holding
 
 QUANTITY_MAX = Decimal("1e100")
@@ -130,14 +134,21 @@ class AccountExposure(NamedTuple):
 def open_positions_of(book: Book, account: str) -> tuple[OpenPosition, ...]:
     """Return the open positions, and those that the broker alone reports as open."""
     found = []
+    contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
     for each in _holdings(book, account):
         held, report = each.totals.quantity, each.report
-        if report.difference(held):
+        differs = report is not NO_REPORT and report.difference(held)
+        if not (held or differs):
+            continue
+        contract = None if contracts is None else contracts.find(each.symbol)
+        symbol = each.symbol if contract is None else contract.symbol
+        if differs:
             low, high = report.bounds(held)
-            differs = (report.contradicts_from(held), report.quantity)
-            found.append(OpenPosition(contract_symbol(book, each.symbol), each.side, held, low, high, *differs))
-        elif held:
-            found.append(OpenPosition(contract_symbol(book, each.symbol), each.side, held, held, held))
+            found.append(
+                OpenPosition(symbol, each.side, held, low, high, report.contradicts_from(held), report.quantity)
+            )
+        else:
+            found.append(OpenPosition(symbol, each.side, held, held, held))
     return tuple(found)
 
 

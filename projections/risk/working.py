@@ -13,13 +13,14 @@ from projections.risk.days import calendar_day_if_missing
 from projections.risk.holdings import UNGROUPED, OpenOrder, agreeing_reports
 from projections.views.confirming import GRACE_NS
 from projections.views.orders.order import LIVE
+from projections.views.orders.view import is_executable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import date
     from decimal import Decimal
 
-    from eventstore.trading import Side
+    from eventstore.trading import PositionSide, Side
     from projections.book import Book
     from projections.views.contracts.view import Contract
     from projections.views.orders.order import Order
@@ -57,41 +58,87 @@ _EPOCH_ORDINAL = 719_163
 """The ordinal of 1970-01-01."""
 
 
-def standing_orders_of(book: Book, account: str, at: int, ends: Ends) -> tuple[OpenOrder, ...]:
-    """Return the orders that may still change a position, and those whose time is over: of these nothing is left."""
-    orders = book.orders.executable(account)
-    if not orders:
-        return ()
+class Counted(NamedTuple):
+    """An order and what it counts as, where no other record changes that, nor the time until its end."""
+
+    order: Order
+    counts_as: OpenOrder
+
+    def holds(self, order: Order, at: int) -> bool:
+        """Return whether it is what an order counts as at an instant."""
+        ends_at = self.counts_as.ends_at
+        return self.order is order and (ends_at is None or at < ends_at)
+
+
+class _Others(NamedTuple):
+    """When each report of a position was made that agrees with the fills, and the orders beside one, by their ids."""
+
+    agreed: Mapping[tuple[str, PositionSide], int]
+    by_id: dict[str, Order]
+
+
+def standing_orders_of(
+    book: Book, account: str, at: int, ends: Ends, counted: Mapping[str, Counted]
+) -> tuple[tuple[OpenOrder, ...], dict[str, Counted]]:
+    """Return the orders that may still change a position, and those whose time is over: of these nothing is left.
+
+    `counted` has by order id what orders counted as before, while no contract was defined since; the second value is
+    the same for the next time.
+    """
+    orders, kept = [], {}
+    for order in book.orders.candidates(account):
+        known = counted.get(order.order_id)
+        if known is not None and known.holds(order, at):
+            kept[order.order_id] = known
+            orders.append(order)
+        elif is_executable(order):
+            orders.append(order)
+    if len(kept) == len(orders):
+        return tuple([known.counts_as for known in kept.values()]), kept
     agreed = agreeing_reports(book, account) if any(order.unexplained for order in orders) else {}
-    known = {order.order_id: order for order in orders}
+    others = _Others(agreed, {order.order_id: order for order in orders})
     found = []
     for order in orders:
-        contract = None if order.symbol is None else book.contracts.find(order.symbol)
-        symbol = order.symbol if contract is None else contract.symbol
-        contradicts_from = _contradicts_from(order)
-        if contradicts_from is not None and contradicts_from <= at and order.unexplained and symbol is not None:
-            reported_at = agreed.get((symbol, order.position_side))
-            if reported_at is not None and reported_at >= (order.reported_at or 0):
-                # The broker's position has come to agree with the fills: they account for what it reported.
-                order = replace(order, unexplained=ZERO)  # noqa: PLW2901 - as it counts
-                contradicts_from = _contradicts_from(order)
-        ends_at = _ends_at(order, contract, ends)
-        leaves = order.unexplained if ends_at is not None and ends_at <= at else _leaves(book, order, known)
-        found.append(
-            OpenOrder(
-                order.order_id,
-                symbol,
-                order.position_side,
-                order.side,
-                leaves,
-                order.reduce_only,
-                order.link_group or UNGROUPED,
-                order.order_type is _MARKET,
-                ends_at,
-                contradicts_from,
-            )
-        )
-    return tuple(found)
+        known = kept.get(order.order_id)
+        open_order = known.counts_as if known is not None else _open_order(book, order, at, ends, others)
+        found.append(open_order)
+        if known is None and _is_by_itself(order, open_order, at):
+            kept[order.order_id] = Counted(order, open_order)
+    return tuple(found), kept
+
+
+def _is_by_itself(order: Order, counts_as: OpenOrder, at: int) -> bool:
+    """Return whether only the order's own records, and its contract's end, change what it counts as."""
+    if order.parent_order_id is not None or order.day_at is not None or order.expires_at is not None:
+        return False
+    is_before_end = counts_as.ends_at is None or at < counts_as.ends_at
+    return is_before_end and counts_as.contradicts_from is None and not order.unexplained
+
+
+def _open_order(book: Book, order: Order, at: int, ends: Ends, others: _Others) -> OpenOrder:
+    contract = None if order.symbol is None else book.contracts.find(order.symbol)
+    symbol = order.symbol if contract is None else contract.symbol
+    contradicts_from = _contradicts_from(order)
+    if contradicts_from is not None and contradicts_from <= at and order.unexplained and symbol is not None:
+        reported_at = others.agreed.get((symbol, order.position_side))
+        if reported_at is not None and reported_at >= (order.reported_at or 0):
+            # The broker's position has come to agree with the fills: they account for what it reported.
+            order = replace(order, unexplained=ZERO)
+            contradicts_from = _contradicts_from(order)
+    ends_at = _ends_at(order, contract, ends)
+    leaves = order.unexplained if ends_at is not None and ends_at <= at else _leaves(book, order, others.by_id)
+    return OpenOrder(
+        order.order_id,
+        symbol,
+        order.position_side,
+        order.side,
+        leaves,
+        order.reduce_only,
+        order.link_group or UNGROUPED,
+        order.order_type is _MARKET,
+        ends_at,
+        contradicts_from,
+    )
 
 
 def _contradicts_from(order: Order) -> int | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import decimal
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, cast
 
 from typing_extensions import override
 
 from eventstore import UnknownContract
 from eventstore.trading import SessionClosed, Severity
 from projections.decimals import FIXED, ZERO
+from projections.risk.caches import risk_cache
 from projections.risk.days import day_of
 from projections.risk.limits.breaches import Breach, now_of
 from projections.risk.limits.kind import LimitKind, Measure
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from eventstore import Event
     from projections.book import Book
+    from projections.risk.cache import RiskCache
     from projections.risk.contexts import AccountContext
     from projections.risk.policies import Trigger
     from projections.views.limits.limit import Limit
@@ -72,7 +74,7 @@ class Consistency(LimitKind[ConsistencyParameters]):
 
     @override
     def measure(self, context: AccountContext, limit: Limit, parameters: ConsistencyParameters) -> Measure:
-        return _measure(context.book, context.account, _currency(context.book, context.account, parameters), parameters)
+        return _measure(context.cache, parameters)
 
     @override
     def breaches(
@@ -81,13 +83,12 @@ class Consistency(LimitKind[ConsistencyParameters]):
         event, account = trigger.event, trigger.account
         if not isinstance(event, SessionClosed):
             return
-        currency = _currency(book, account, parameters)
         try:
-            measure = _measure(book, account, currency, parameters)
+            measure = _measure(risk_cache(book, account, now_of(trigger)), parameters)
         except UnknownContract:
             # One unknown day makes every share wrong: the limit is unjudged until the contract is defined.
             return
-        best: _BestDay | None = measure.parts
+        best, currency = cast("_BestDay | None", measure.parts), measure.currency
         if best is None or measure.figure < measure.limit:
             return
         # A close exactly at the reset belongs to the day before.
@@ -112,16 +113,12 @@ class Consistency(LimitKind[ConsistencyParameters]):
         )
 
 
-def _currency(book: Book, account: str, parameters: ConsistencyParameters) -> str | None:
-    own = book.accounts.get(account)
-    return parameters.currency or (None if own is None else own.currency)
-
-
-def _measure(book: Book, account: str, currency: str | None, parameters: ConsistencyParameters) -> Measure:
+def _measure(cache: RiskCache, parameters: ConsistencyParameters) -> Measure:
     """Return the best day's share, zero where there is none; raise UnknownContract while a day is not known."""
+    currency = parameters.currency or cache.currency
     days = {
         name: one.net_result if parameters.net_of_fees else one.before_fees
-        for name, totals in book.pnl.days(account)
+        for name, totals in cache.days
         for one in totals
         if one.currency == currency
     }

@@ -96,12 +96,12 @@ class Cooldown(LimitKind[CooldownParameters]):
 
     @override
     def measure(self, context: AccountContext, limit: Limit, parameters: CooldownParameters) -> Measure:
-        trips = context.book.trips.of(context.account)
-        results = _results(context.book, trips, context.currency)
+        trips, rates = context.book.trips.of(context.account), context.cache.rates
         if parameters.losing_trips is not None:
-            return Measure(Decimal(_losing(results) % parameters.losing_trips), Decimal(parameters.losing_trips))
+            losing = _losing(_result(trip, rates) for trip in reversed(trips))
+            return Measure(Decimal(losing % parameters.losing_trips), Decimal(parameters.losing_trips))
         assert parameters.loss is not None, "one of both is set"
-        net = results[-1][0] if results else None
+        net = _result(trips[-1], rates)[0] if trips else None
         return Measure(max(-(net or ZERO), ZERO), parameters.loss, currency=context.currency)
 
     @override
@@ -176,16 +176,21 @@ def _big_loss(result: _TripResult, parameters: CooldownParameters) -> tuple[Deci
 
 def _streak(results: Sequence[_TripResult], parameters: CooldownParameters) -> tuple[Decimal, Decimal, str, int] | None:
     allowed = parameters.losing_trips
-    streak = _losing(results)
+    streak = _losing(reversed(results))
     # At multiples only: losses that began one pause do not begin the next.
     if not allowed or not streak or streak % allowed:
         return None
     return Decimal(streak), Decimal(allowed), f"{streak:,} losing round trips in a row", allowed
 
 
-def _losing(results: Sequence[_TripResult]) -> int:
-    """Return how many round trips in a row have lost, up to the last one."""
-    return next((number for number, (_, _, lost) in enumerate(reversed(results)) if not lost), len(results))
+def _losing(results: Iterable[_TripResult]) -> int:
+    """Return how many round trips in a row have lost, given the last one first: no more are computed than that."""
+    streak = 0
+    for _, _, lost in results:
+        if not lost:
+            break
+        streak += 1
+    return streak
 
 
 def _trip_details(trip: RoundTrip, result: _TripResult) -> dict[str, object]:

@@ -93,9 +93,9 @@ class ResultKind(ValuedKind[P]):
     @override
     def measure(self, context: AccountContext, limit: Limit, parameters: P) -> Measure | None:
         figures = context.figures
-        results = tuple(period_results(figures, parameters, basis=parameters.basis, week=self.of_week))
+        results = period_results(figures, parameters, basis=parameters.basis, week=self.of_week)
         # Without a currency of the account's own none is preferred: the result nearest to the limit counts.
-        result = (min if self.is_loss else max)(results, key=_amount)
+        result = results[0] if len(results) == 1 else (min if self.is_loss else max)(results, key=_amount)
         used = self.used(result, parameters, confirmed=False)
         # A reserve narrows what may be lost, not what may be won.
         reserve = haircut_of(context, result.converted) if self.is_loss else ZERO

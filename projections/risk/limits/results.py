@@ -43,7 +43,7 @@ from projections.views.period_sums import PeriodSums
 from projections.views.valuing import Amounts, Total, added
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from eventstore import Event
     from projections.book import Book
@@ -171,34 +171,41 @@ def effective_time(trigger: Trigger) -> int:
 
 def period_results(
     figures: AccountFigures, parameters: ResultParameters, *, basis: Basis, week: bool = False
-) -> Iterator[PeriodResult]:
-    """Yield a day's or week's result in the limit's or the account's currency; if neither is known, in each."""
+) -> Sequence[PeriodResult]:
+    """Return a day's or week's result in the limit's or the account's currency; if neither is known, in each."""
+    key = (basis, week, parameters.net_of_fees, parameters.currency)
+    found: Sequence[PeriodResult] | None = figures.results.get(key)
+    if found is None:
+        with decimal.localcontext(FIXED):
+            found = figures.results[key] = _period_results(figures, parameters, basis=basis, week=week)
+    return found
+
+
+def _period_results(
+    figures: AccountFigures, parameters: ResultParameters, *, basis: Basis, week: bool
+) -> list[PeriodResult]:
     cache, chosen = figures.cache, parameters.currency or figures.own
     sums = cache.week_sums if week else cache.day_sums
-    with decimal.localcontext(FIXED):
-        realized = cache.realized(week=week, net=parameters.net_of_fees)
-        parts, carried, standings = realized, NOTHING_CARRIED, [sums.standing]
-        if basis is Basis.EQUITY:
-            parts = added(realized, figures.positions.unrealized)
-            carried = cache.carried_by_week if week else cache.carried
-            standings.append(figures.positions.standing)
-        deducted = _carried_in(figures, carried, chosen)
-        is_least = cache.configuration.baseline is Baseline.MAXIMUM
-        # Without a currency of the account's own none is preferred: each is compared with the limit by itself.
-        groups = {chosen: parts} if chosen is not None else {each: {each: parts[each]} for each in sorted_names(parts)}
-        found = []
-        for currency, amounts in (groups or {chosen: {}}).items():
-            total = figures.total(amounts, target=currency)
-            apart = worst([*standings, total.standing])
-            standing = worst([apart, deducted.standing])
-            amount = total.amount - deducted.amount
-            ceiling = total.amount if is_least and apart is KNOWN and standing is not KNOWN else None
-            found.append(
-                PeriodResult(
-                    amount, currency, basis, standing, figures, sums, realized, carried, total.converted, ceiling
-                )
-            )
-    yield from found
+    realized = cache.realized(week=week, net=parameters.net_of_fees)
+    parts, carried, standings = realized, NOTHING_CARRIED, [sums.standing]
+    if basis is Basis.EQUITY:
+        parts = added(realized, figures.positions.unrealized)
+        carried = cache.carried_by_week if week else cache.carried
+        standings.append(figures.positions.standing)
+    deducted = _carried_in(figures, carried, chosen)
+    is_least = cache.configuration.baseline is Baseline.MAXIMUM
+    # Without a currency of the account's own none is preferred: each is compared with the limit by itself.
+    groups = {chosen: parts} if chosen is not None else {each: {each: parts[each]} for each in sorted_names(parts)}
+    found = []
+    for currency, amounts in (groups or {chosen: {}}).items():
+        total = figures.total(amounts, target=currency).at_worst(*standings)
+        whole = worst([total.standing, deducted.standing])
+        amount = total.amount - deducted.amount
+        ceiling = total.amount if is_least and total.standing is KNOWN and whole is not KNOWN else None
+        found.append(
+            PeriodResult(amount, currency, basis, whole, figures, sums, realized, carried, total.converted, ceiling)
+        )
+    return found
 
 
 def sorted_names(amounts: Amounts) -> list[str | None]:
@@ -210,7 +217,7 @@ def _carried_in(figures: AccountFigures, carried: Carried, target: str | None) -
     if carried is NOTHING_CARRIED:
         return Total(ZERO)
     total = figures.total({figures.own: carried.amount} if carried.amount else {}, target=target)
-    return total._replace(standing=worst([carried.standing, total.standing]))
+    return total.at_worst(carried.standing)
 
 
 def cannot_change(book: Book, trigger: Trigger, limit: Limit, basis: Basis, *, policy: str = "") -> bool:

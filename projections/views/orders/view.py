@@ -28,7 +28,7 @@ from projections.views.orders.state import Fill, OrdersState
 from projections.views.orders.transitions import TRANSITIONS, step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from eventstore import Event, Record
     from projections.tiers import Part
@@ -130,9 +130,12 @@ class OrdersView(View[OrdersState]):
             _forget_broker_id(state, order)
 
 
-def _counts(order: Order) -> bool:
-    """Return whether an order was sent or reported: a fill alone does not say that more of it is working."""
-    return order.submitted or order.reported
+def is_executable(order: Order) -> bool:
+    """Return whether an order may still change a position.
+
+    It was sent or reported: a fill alone does not say that more of it is working.
+    """
+    return (order.submitted or order.reported) and order.executable != ZERO
 
 
 def _group(state: OrdersState, status: OrderStatus) -> dict[str, Order]:
@@ -228,6 +231,10 @@ class Orders:
 
     def executable(self, account: str) -> tuple[Order, ...]:
         """Return the orders that may still change a position (`Order.executable`), those in doubt included."""
+        return tuple(order for order in self.candidates(account) if is_executable(order))
+
+    def candidates(self, account: str) -> Iterable[Order]:
+        """Return the orders among which those are that may still change a position (`is_executable`)."""
         state = self._book.state(OrdersView.name, account)
         if state is None:
             return ()
@@ -236,7 +243,7 @@ class Orders:
         changes = changes_of_orders(self._book, account)
         if changes and state.doubtful:
             found |= {each.order_id: each for each in self._joined(state, account, list(found.values()), changes)}
-        return tuple(order for order in found.values() if _counts(order) and order.executable != ZERO)
+        return found.values()
 
     def resident(self, account: str, order_id: str) -> Order | None:
         """Return an order if that takes a lookup only: not one that would be folded from its stream."""

@@ -222,10 +222,11 @@ class Quotes:
 
     def _named(self, symbol: str) -> Sequence[SymbolQuotes]:
         """Return what is known under all names that mean the instrument; a broker's name may mean another by now."""
-        state = self._state()
+        state: QuotesState | None = self._book.state(QuotesView.name, SHARED)
         if state is None:
             return ()
-        symbols, contracts = state.symbols, self._contracts()
+        contracts: ContractsState | None = self._book.state(ContractsView.name, SHARED)
+        symbols = state.symbols
         contract = None if contracts is None else contracts.find(symbol)
         if contract is None or not contract.broker_ids:
             known = symbols.get(symbol if contract is None else contract.symbol)
