@@ -36,6 +36,8 @@ class AccountFigures(AccountValue):
         self.cache = cache
         self.results: dict[Any, Any] = {}
         """The results of days and weeks, by what limits ask of them."""
+        self.findings: dict[int, Any] = {}
+        """The findings that follow from these figures alone, by the log position of the limit."""
 
     @property
     def book(self) -> Book:

@@ -11,7 +11,7 @@ from eventstore import StoreError
 from eventstore.trading import Cost
 from projections.risk.account_results import AccountResults
 from projections.risk.days import calendar_day_if_missing, day_of, week_of
-from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, MEMBERS, cached
+from projections.risk.dependencies import DEPENDENCIES, DEPENDENT_GROUPS, GROUP_OF, cached
 from projections.risk.exposures import Exposures, around
 from projections.view import GROUP, SHARED
 from projections.views.accounts import balance_reports, capital, configuration_of, own_currency, starting_balance
@@ -75,14 +75,16 @@ class RiskCache(Exposures, AccountResults):
         Unchanged groups are shared, not copied: what another thread still puts into one through the older cache was
         computed from the same states, or from newer ones that change the counts.
         """
-        values, groups = before.__dict__.copy(), before.groups.copy()
+        groups = before.groups.copy()
+        changed: set[str] = set()
         for count, earlier, dependents in zip(change_counts, before.change_counts, DEPENDENT_GROUPS, strict=True):
             if count != earlier:
-                for group in dependents:
-                    groups[group] = {}
-                    for name in MEMBERS[group]:
-                        values.pop(name, None)
-        self.__dict__.update(values)
+                changed.update(dependents)
+        for group in changed:
+            groups[group] = {}
+        # Copied in one step: another thread may compute a member of the older cache meanwhile.
+        values = before.__dict__.copy()
+        self.__dict__ = {name: value for name, value in values.items() if GROUP_OF.get(name) not in changed}
         self.groups = groups
 
     @property
@@ -260,18 +262,26 @@ class RiskCache(Exposures, AccountResults):
         """The highest drawdown floor that was recorded, with the cash that has moved since."""
         own = self.currency
         # Of an account that was opened, a fill does not change them: its currency is stated.
-        marks: Marks = self.memoize("floors", own, lambda: self.book.equity.floor_marks(self._name))
-        if depends_on_rates(marks):
-            return highest(marks, self.book.rates, own, self._at)
-        return self.memoize("floors", ("highest", own), lambda: highest(marks, self.book.rates, own, self._at))
+        marks, depends, kept = self.memoize("floors", own, self._floors)
+        return highest(marks, self.book.rates, own, self._at) if depends else kept
+
+    def _floors(self) -> tuple[Marks, bool, Decimal | None]:
+        """Return the floors, whether the highest depends on rates, and which it is if it does not."""
+        marks = self.book.equity.floor_marks(self._name)
+        depends = depends_on_rates(marks)
+        return marks, depends, None if depends else highest(marks, self.book.rates, self.currency, self._at)
 
     @property
     def highs(self) -> Highs:
         """The account's recorded highs, with the cash that has moved since each."""
-        marks, own = self._high_marks, self.currency
-        if marks.depends_on_rates:
-            return marks.highest(self.book.rates, own, self._at)
-        return self.memoize("highs", own, lambda: marks.highest(self.book.rates, own, self._at))
+        own, marks = self.currency, self._high_marks
+        kept: Highs | None = self.memoize(
+            "highs", own, lambda: None if marks.depends_on_rates else self._highs_of(marks)
+        )
+        return kept or self._highs_of(marks)
+
+    def _highs_of(self, marks: HighMarks) -> Highs:
+        return marks.highest(self.book.rates, self.currency, self._at)
 
     @cached("highs")
     def _high_marks(self) -> HighMarks:

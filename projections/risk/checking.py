@@ -189,20 +189,23 @@ def _against_exposure(context: CheckContext) -> list[Finding]:
 
 
 def _limit_findings(context: CheckContext) -> list[Finding]:
-    findings, groups = [], context.cache.groups
+    findings: list[Finding] = []
+    cache = context.cache
     # What is converted changes with each rate.
-    is_converted = context.cache.is_converted
-    for judge in judges_of(context.cache):
-        group, position = None if is_converted else judge.group, judge.limit.position
-        finding = groups[group].get(position) if group is not None else None
-        if finding is None:
+    is_converted, by_figures = cache.is_converted, context.figures.findings
+    for judge in judges_of(cache):
+        position, known = judge.limit.position, by_figures if judge.by_figures else None
+        if judge.group is not None and not is_converted:
+            known = cache.groups[judge.group]
+        found: tuple[Finding, ...] | None = None if known is None else known.get(position)
+        if found is None:
             finding = judge.find(context)
-            if group is not None and finding is not None and finding.verdict is _PASS:
-                # A PASS does not depend on the order, so it is valid until the group's views change. Other verdicts
-                # are rare and carry a sentence: they are computed again.
-                groups[group][position] = finding
-        if finding is not None:
-            findings.append(finding)
+            found = () if finding is None else (finding,)
+            if known is not None and (finding is None or finding.verdict is _PASS):
+                # A PASS does not depend on the order, so it is valid until the group's views change, or the figures.
+                # Other verdicts are rare and carry a sentence: they are computed again.
+                known[position] = found
+        findings += found
     return findings
 
 

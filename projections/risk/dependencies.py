@@ -65,15 +65,15 @@ class CachedMember(Generic[T]):
     def __init__(self, group: str, compute: Callable[[Any], T]) -> None:
         self._compute, self._name = compute, compute.__name__
         self.__doc__ = compute.__doc__
-        MEMBERS[group].append(compute.__name__)
+        GROUP_OF[compute.__name__] = group
 
     def __get__(self, cache: object, cls: type[object]) -> T:
         value = cache.__dict__[self._name] = self._compute(cache)
         return value
 
 
-MEMBERS: dict[str, list[str]] = {group: [] for group in DEPENDENCIES}
-"""The names of the cached members of each group."""
+GROUP_OF: dict[str, str] = {}
+"""The group of each cached member, by its name."""
 
 
 def cached(group: str) -> Callable[[Callable[[Any], T]], CachedMember[T]]:

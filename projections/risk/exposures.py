@@ -79,7 +79,7 @@ class Exposures(Cached):
     @cached("exposure")
     def confirmed_exposure(self) -> AccountExposure:
         """The same without reports that do not contradict the fills yet: what may lock, or stop a reduction."""
-        if all(each.contradicts_from is None for each in self.positions):
+        if not [each for each in self.positions if each.contradicts_from is not None]:
             return self.exposure
         return exposure_of(confirmed(self.positions, self._at), self.working_orders)
 

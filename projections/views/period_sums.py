@@ -15,7 +15,7 @@ from projections.views.executions.state import VIEW
 from projections.views.valuing import Amounts, added
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from projections.view import BookReader
     from projections.views.executions.ledger_entry import LedgerEntry
@@ -39,8 +39,10 @@ class PeriodSums(msgspec.Struct, frozen=True):
 
     def amounts(self, *, net: bool) -> Amounts:
         """Return the result by currency, before fees or net of them."""
-        gross = added(self.realized, self.cash)
-        return added(gross, {currency: -amount for currency, amount in self.fees.items()}) if net else gross
+        gross = added(self.realized, self.cash) if self.cash else self.realized
+        if not net or not self.fees:
+            return gross
+        return added(gross, {currency: -amount for currency, amount in self.fees.items()})
 
 
 NO_SUMS = PeriodSums()
@@ -53,7 +55,7 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
     """
     known, unpriced, uncertain, missing = [], [], [], []
     for key, entry in entries:
-        symbol, _, _, multiplier = rates.of_key(key)
+        symbol, _, _, multiplier = rates.known.get(key) or rates.of_key(key)
         if entry.unpriced:
             unpriced.append(symbol)
         if entry.uncertain_fees:
@@ -71,8 +73,14 @@ def sums_of(entries: Iterable[tuple[str, LedgerEntry]], rates: Rates) -> PeriodS
             fees[currency] = total.fees
         if total.cash:
             cash[currency] = total.cash
-    reasons = [unknown(f"the multiplier of {symbol} is not known") for symbol in _names(missing)]
-    return PeriodSums(realized, fees, cash, worst(reasons), _names(unpriced), _names(uncertain))
+    sums = PeriodSums(realized, fees, cash)
+    return sums if not (missing or unpriced or uncertain) else _marked(sums, missing, unpriced, uncertain)
+
+
+def _marked(sums: PeriodSums, missing: list[str], unpriced: list[str], uncertain: list[str]) -> PeriodSums:
+    """Return sums with the symbols that leave them uncertain."""
+    standing = worst([unknown(f"the multiplier of {symbol} is not known") for symbol in _names(missing)])
+    return replace(sums, standing=standing, unpriced=_names(unpriced), uncertain_fees=_names(uncertain))
 
 
 def _without_points(entry: LedgerEntry) -> LedgerEntry:
@@ -90,5 +98,5 @@ def day_sums(book: BookReader, account: str, at: int) -> PeriodSums:
     return sums_of(state.ledger.at(at).items(), account_rates(book, account))
 
 
-def _names(symbols: Collection[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(symbols))) if symbols else ()
+def _names(symbols: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(symbols)))

@@ -46,7 +46,8 @@ class Judge(NamedTuple):
     """A limit in force with its kind, or the error that leaves it unjudged.
 
     `group`: the cache group whose change invalidates a PASS; None if each order is checked, as for a limit of several
-    accounts: what happens in one of them changes the figure of all. `members` are these accounts.
+    accounts: what happens in one of them changes the figure of all. `members` are these accounts. `by_figures`: whether
+    it depends on the account's figures alone.
     """
 
     limit: Limit
@@ -54,6 +55,7 @@ class Judge(NamedTuple):
     parameters: Parameters | None = None
     group: str | None = None
     error: str = ""
+    by_figures: bool = False
     members: tuple[str, ...] = ()
 
     @property

@@ -121,7 +121,7 @@ def _judges(cache: RiskCache) -> Iterator[Judge]:
             continue
         if parameters.enabled:
             kind = KINDS[kind_of(limit.rule_id)]()
-            yield Judge(limit, kind, parameters, kind.cache_group(parameters))
+            yield Judge(limit, kind, parameters, kind.cache_group(parameters), by_figures=kind.by_figures)
     for limit in cache.group_limits:
         judge = group_judge(cache.book, limit)
         if judge is not None:

@@ -103,6 +103,8 @@ class LimitKind(Policy, Generic[P]):
     compared: ClassVar[Compared] = _REACHED
     group: ClassVar[str | None] = None
     """The RiskCache group that the figure is computed from alone; None if it depends on the order, or on quotes."""
+    by_figures: ClassVar[bool] = False
+    """Whether the figure is computed from the account's `AccountFigures`, whatever the order is."""
     checked: ClassVar[bool] = True
     """Whether an order is compared with the limit; False for a kind that acts by its lockout alone."""
     is_summed: ClassVar[bool] = True

@@ -74,6 +74,7 @@ class ResultKind(ValuedKind[P]):
 
     types: ClassVar[tuple[type[Event], ...]] = RESULT_EVENTS
     group: ClassVar[str | None] = "pnl"
+    by_figures: ClassVar[bool] = True
     what: ClassVar[str]
     """What its sentences call the figure."""
     of_week: ClassVar[bool] = False

@@ -79,6 +79,7 @@ class TrailingDrawdown(ValuedKind[TrailingDrawdownParameters]):
     name = "trailing-drawdown"
     parameters: ClassVar[type[Parameters]] = TrailingDrawdownParameters
     types: ClassVar[tuple[type[Event], ...]] = (*EVENTS, EquityMarked)
+    by_figures: ClassVar[bool] = True
 
     @override
     def measure(self, context: AccountContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Measure:

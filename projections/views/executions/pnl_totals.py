@@ -77,7 +77,8 @@ class Rates:
         self._contracts: ContractsState | None = book.state(ContractsView.name, SHARED)
         shared: ExecutionsState | None = book.state(VIEW, SHARED)
         self._directory: Directory | None = None if shared is None else shared.directory
-        self._of_keys: dict[str, tuple[str, str, str | None, Decimal | None]] = {}
+        self.known: dict[str, tuple[str, str, str | None, Decimal | None]] = {}
+        """What `of_key` has found, for loops that spare its call."""
 
     def find(self, symbol: str) -> Contract | None:
         return None if self._contracts is None else self._contracts.find(symbol)
@@ -107,9 +108,9 @@ class Rates:
 
     def of_key(self, key: str) -> tuple[str, str, str | None, Decimal | None]:
         """Return symbol, side, currency and multiplier of a ledger's key: those that its results were made under."""
-        known = self._of_keys.get(key)
+        known = self.known.get(key)
         if known is None:
-            known = self._of_keys[key] = self._of_key(key)
+            known = self.known[key] = self._of_key(key)
         return known
 
     def _of_key(self, key: str) -> tuple[str, str, str | None, Decimal | None]:
@@ -170,7 +171,7 @@ def _sums(
 ) -> list[tuple[_Group, CurrencySums]]:
     sums: defaultdict[_Group, CurrencySums] = defaultdict(CurrencySums)
     for key, entry in entries:
-        symbol, side, currency, point_value = rates.of_key(key)
+        symbol, side, currency, point_value = rates.known.get(key) or rates.of_key(key)
         group = (rates.symbol(symbol), side) if by_symbol else ("", "")
         if entry.cash:
             for named, amount in entry.cash:

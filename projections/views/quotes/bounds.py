@@ -64,13 +64,12 @@ class BoundSettings:
     def __init__(self) -> None:
         self._default = Bounds()
         self._by_name: dict[str, Bounds] = {}
+        self.stale_after = _ns(self._default.stale_after)
+        """How old a price of a symbol without bounds of its own may be, in ns."""
+        self.has_names = False
+        """Whether any name has bounds of its own."""
         self.version = 0
         """Grows with every change."""
-
-    @property
-    def has_names(self) -> bool:
-        """Whether any name has bounds of its own."""
-        return bool(self._by_name)
 
     @property
     def default(self) -> Bounds:
@@ -80,6 +79,7 @@ class BoundSettings:
     @default.setter
     def default(self, bounds: Bounds) -> None:
         self._default = _checked(bounds)
+        self.stale_after = _ns(self._default.stale_after)
         self.version += 1
 
     def set(self, name: str, bounds: Bounds | None) -> None:
@@ -91,6 +91,7 @@ class BoundSettings:
             raise InvalidEvent(msg)
         else:
             self._by_name[name] = _checked(bounds)
+        self.has_names = bool(self._by_name)
         self.version += 1
 
     def of(self, names: Iterable[str]) -> Bounds:
@@ -104,6 +105,11 @@ class BoundSettings:
     @override
     def __repr__(self) -> str:
         return f"<BoundSettings {self._default}, {len(self._by_name)} by name>"
+
+
+def _ns(duration: int | timedelta) -> int:
+    assert isinstance(duration, int), "bounds have their durations in ns"
+    return duration
 
 
 def _checked(bounds: object) -> Bounds:

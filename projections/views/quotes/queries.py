@@ -74,7 +74,7 @@ class Quotes:
     @property
     def stale_after_ns(self) -> int:
         """How old a price may be by default, in ns; 10 s unless set. Set it in ns or as a timedelta."""
-        return _ns(self.bounds.default.stale_after)
+        return self.bounds.stale_after
 
     @stale_after_ns.setter
     def stale_after_ns(self, duration: timedelta | int) -> None:
@@ -261,8 +261,9 @@ class Quotes:
         return {} if state is None else state.feeds
 
     def _stale_after(self, name: str) -> int:
-        if not self.bounds.has_names:
-            return _ns(self.bounds.default.stale_after)
+        bounds = self.surroundings.bounds
+        if not bounds.has_names:
+            return bounds.stale_after
         return _ns(self._bounds(name).stale_after)
 
     def _bounds(self, name: str) -> Bounds:
