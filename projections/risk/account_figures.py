@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from projections.risk.cache import RiskCache
     from projections.views.balances import Balances
     from projections.views.configuration import Configuration
+    from projections.views.limits.headroom import Headroom
     from projections.views.quotes.queries import Quotes
     from projections.views.rates import ExchangeRates
     from projections.views.valuing import Amounts, OpenHolding
@@ -38,28 +39,30 @@ class AccountFigures(AccountValue):
         """The results of days and weeks, by what limits ask of them."""
         self.findings: dict[int, Any] = {}
         """The findings that follow from these figures alone, by the log position of the limit."""
+        self.headroom: dict[str, Headroom] | None = None
+        """How the account stands to its own limits, by rule id."""
 
     @property
     def book(self) -> Book:
         # Not held: the cache that holds this does not keep its book alive.
         return self.cache.book
 
-    @property
+    @cached_property
     @override
     def own(self) -> str | None:
         return self.cache.currency
 
-    @property
+    @cached_property
     @override
     def configuration(self) -> Configuration:
         return self.cache.configuration
 
-    @property
+    @cached_property
     @override
     def held(self) -> tuple[OpenHolding, ...]:
         return self.cache.held
 
-    @property
+    @cached_property
     @override
     def balances(self) -> Balances:
         return self.cache.balances

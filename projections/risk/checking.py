@@ -15,7 +15,7 @@ from eventstore.trading import Allows, Protection, RiskChecked, Verdict
 from projections.decimals import FIXED
 from projections.risk.contexts import CheckContext
 from projections.risk.contradictions import contradictions
-from projections.risk.limits.judging import judges_of
+from projections.risk.limits.judging import accounts_of, judges_of
 from projections.risk.limits.kind import Finding, message_of
 from projections.risk.limits.sentences import until
 from projections.risk.policies.liveness import why_unjudged
@@ -278,13 +278,8 @@ def _concerned(context: CheckContext) -> tuple[str, ...]:
 
     What is decided for a member of a group concerns all: a fill of it may lead to a lockout of each.
     """
-    account, cache = context.account, context.cache
-
-    def find() -> tuple[str, ...]:
-        others = {each for judge in judges_of(cache) for each in judge.accounts} - {account}
-        return (account, *sorted(others))
-
-    return cache.memoize("limits", "concerned", find)
+    account, others = context.account, accounts_of(context.cache)
+    return others if len(others) == 1 else (account, *[each for each in others if each != account])
 
 
 def _why_unknown(context: CheckContext) -> str | None:

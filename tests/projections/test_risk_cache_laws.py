@@ -23,6 +23,7 @@ from eventstore.trading import (
     ContractDefined,
     EquityMarked,
     FeeCharged,
+    FeedAlive,
     LimitsSet,
     LockoutCleared,
     LockoutSet,
@@ -35,6 +36,7 @@ from eventstore.trading import (
     PositionReported,
     PositionSide,
     QuoteReceived,
+    RateQuoted,
     SessionClosed,
     SessionOpened,
     Side,
@@ -45,6 +47,8 @@ from projections import Book, risk
 from projections.risk import caches
 from projections.risk.proposals import Proposal
 from projections.sessions import Calendar
+from projections.views.quotes.bounds import Bounds
+from projections.views.quotes.known import KnownPrices
 from tests.projections.rules_day import CALENDAR, HOUR, NOON, SECOND
 
 SYMBOLS = ("ESZ6", "CON.EP", "NQZ6")
@@ -60,6 +64,9 @@ LIMITS: dict[str, list[dict[str, Any]]] = {
     "maximum-position": [{"limit": "4"}, {"limits": {"ES": "2"}}],
     "available-balance": [{"minimum": "49000"}, {"margins": {"ES": "9000"}}],
     "concentration": [{"limit": "20"}],
+    "consistency": [{"limit": "0.4"}, {"limit": "0.6", "net_of_fees": False}],
+    "cooldown": [{"losing_trips": 2}, {"loss": "200"}],
+    "order-size": [{"limit": "2"}, {"limits": {"ES": "1"}}],
     "symbol-block": [{"symbols": ["NQ"]}, {"symbols": []}],
 }
 few = st.integers(1, 3)
@@ -77,10 +84,16 @@ steps = st.one_of(
     st.tuples(st.just("bust"), few),
     st.tuples(st.just("quote"), symbols, prices),
     st.tuples(st.just("quote"), symbols, prices),
+    st.tuples(st.just("spread"), symbols, prices),
+    st.tuples(st.just("alive")),
+    st.tuples(st.just("allow"), few),
+    st.tuples(st.just("rate"), few),
+    st.tuples(st.just("bracket"), symbols, few),
     st.tuples(st.just("limit"), st.sampled_from([(name, each) for name in LIMITS for each in LIMITS[name]]), few),
     st.tuples(st.just("pass"), st.sampled_from([1, SECOND, 11 * SECOND, HOUR, 5 * HOUR, 12 * HOUR])),
     st.tuples(st.just("session"), st.sampled_from(["open", "close", "late"])),
     st.tuples(st.just("contract"), st.sampled_from(SYMBOLS[::2]), st.integers(1, 2), st.booleans()),
+    st.tuples(st.just("expiring"), st.sampled_from(SYMBOLS[::2]), st.integers(0, 1)),
     st.tuples(st.just("cash"), st.integers(-500, 500)),
     st.tuples(st.just("report"), st.integers(40_000, 60_000)),
     st.tuples(st.just("mark"), st.integers(49_000, 51_000)),
@@ -167,6 +180,43 @@ class History:
         self.book.observe(stream, event)
         self.quotes.append((stream, event, self.clock.now_ns()))
 
+    def spread(self, symbol: str, price: int) -> None:
+        """Quote both sides, from a feed that may show later that nothing has changed."""
+        event = QuoteReceived(symbol=symbol, bid=Decimal(price), ask=Decimal(price + 1), source="feed")
+        self.book.observe(f"quote/-/{symbol}", event)
+
+    def alive(self) -> None:
+        self.book.observe("feed/-/feed", FeedAlive(source="feed"))
+
+    def allow(self, times: int) -> None:
+        """Set how old a price may be: of all symbols, or of a root."""
+        bounds = Bounds(stale_after=times * 5 * SECOND)
+        if times == 1:
+            self.book.quotes.bounds.set("ES", bounds)
+        else:
+            self.book.quotes.bounds.default = bounds
+
+    def rate(self, tenths: int) -> None:
+        event = RateQuoted(base="EUR", quote="USD", rate=1 + Decimal(tenths) / 10)
+        self.append("rate/-/EURUSD", event)
+
+    def bracket(self, symbol: str, quantity: int) -> None:
+        """Submit an order, and two that close what it fills."""
+        parent, group = f"P{self.number}", f"G{self.number}"
+        opening = OrderSubmitted(symbol=symbol, side=Side.BUY, quantity=Decimal(quantity))
+        self.append(f"order/A/{parent}", opening)
+        for name in ("stop", "target"):
+            child = OrderSubmitted(
+                symbol=symbol, side=Side.SELL, quantity=Decimal(quantity), parent_order_id=parent, link_group=group
+            )
+            self.append(f"order/A/{parent}-{name}", child)
+
+    def expiring(self, symbol: str, days: int) -> None:
+        """Define a contract that has a root, and expires today or tomorrow."""
+        expiry = datetime.date(2026, 11, 20) + datetime.timedelta(days=days)
+        event = ContractDefined(symbol=symbol, multiplier=Decimal(2), currency="USD", root=symbol[:2], expiry=expiry)
+        self.append(f"contract/-/{symbol}", event)
+
     def limit(self, limit: tuple[str, dict[str, Any]], hours: int) -> None:
         rule_id, parameters = limit
         effective_from = self.clock.now_ns() + (hours - 1) * HOUR
@@ -221,7 +271,8 @@ class History:
         event = BlackoutScheduled(start=start, stop=start + hours * HOUR, symbols=("ES",) if hours == 2 else ())
         self.append(f"blackout/{account}/b", event)
 
-    def answers(self, book: Book) -> list[risk.Checked]:
+    def answers(self, book: Book) -> list[object]:
+        """Return what checks of several orders say, and headroom, at several instants."""
         now = self.clock.now_ns()
         orders = [
             Proposal(account="A", symbol=symbol, side=side, quantity=Decimal(2), position_side=leg)
@@ -231,15 +282,19 @@ class History:
                 ("NQZ6", Side.SELL, PositionSide.LONG),
             )
         ]
-        return [risk.check(book, order, now + later) for order in orders for later in (0, 1, -1, 3 * HOUR)]
+        instants = [now + later for later in (0, 1, -1, 4 * SECOND, 3 * HOUR)]
+        found: list[object] = [risk.check(book, order, at) for order in orders for at in instants]
+        return found + [book.limits.headroom("A", at) for at in instants]
 
-    def fresh_answers(self) -> list[risk.Checked]:
+    def fresh_answers(self) -> list[object]:
         """Return the answers without what was cached; a book just opened would lack the prices of fills."""
-        held = caches._caches.pop(self.book)
+        quotes = self.book.quotes
+        held, prices = caches._caches.pop(self.book), quotes._known
+        quotes._known = KnownPrices()
         try:
             return self.answers(self.book)
         finally:
-            caches._caches[self.book] = held
+            caches._caches[self.book], quotes._known = held, prices
 
 
 @settings(max_examples=60)

@@ -42,7 +42,7 @@ class StatedLimit(NamedTuple):
     currency: str | None = None
 
 
-class Judge(NamedTuple):
+class Judge:
     """A limit in force with its kind, or the error that leaves it unjudged.
 
     `group`: the cache group whose change invalidates a PASS; None if each order is checked, as for a limit of several
@@ -50,28 +50,24 @@ class Judge(NamedTuple):
     it depends on the account's figures alone.
     """
 
-    limit: Limit
-    kind: LimitKind[Any] | None = None
-    parameters: Parameters | None = None
-    group: str | None = None
-    error: str = ""
-    by_figures: bool = False
-    members: tuple[str, ...] = ()
-
-    @property
-    def rule_id(self) -> str:
+    def __init__(
+        self,
+        limit: Limit,
+        kind: LimitKind[Any] | None = None,
+        parameters: Parameters | None = None,
+        *,
+        error: str = "",
+        members: tuple[str, ...] = (),
+    ) -> None:
+        self.limit, self.kind, self.parameters, self.error, self.members = limit, kind, parameters, error, members
+        self.rule_id = rule_id_of(limit)
         """The limit's rule id, as it is an account's or a group's."""
-        return rule_id_of(self.limit)
-
-    @property
-    def is_of_group(self) -> bool:
+        self.is_of_group = limit.account.startswith(GROUP)
         """Whether the limit is a group's."""
-        return self.limit.account.startswith(GROUP)
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
+        self.group = None if kind is None or self.is_of_group else kind.cache_group(parameters)
+        self.by_figures = kind is not None and kind.by_figures and not self.is_of_group
+        self.accounts = (limit.account, *members)
         """The accounts whose records the figure rests on, and under which the limit is set."""
-        return (self.limit.account, *self.members)
 
     def find(self, context: AccountContext) -> Finding | None:
         """Return the finding on an order; what cannot be judged rejects it."""

@@ -37,6 +37,13 @@ def judges_of(cache: RiskCache) -> tuple[Judge, ...]:
     return cache.memoize("limits", "judges", lambda: tuple(sorted(_judges(cache), key=_rank)))
 
 
+def accounts_of(cache: RiskCache) -> tuple[str, ...]:
+    """Return the accounts whose records the figures of an account's limits rest on, its own included, sorted."""
+    return cache.memoize(
+        "limits", "accounts", lambda: tuple(sorted({each for judge in judges_of(cache) for each in judge.accounts}))
+    )
+
+
 def _headroom_of(reader: BookReader, account: str, at: int) -> tuple[Headroom, ...]:
     """Return the headroom in the book whose queries ask: of a book of the past they hold what it reads, not itself."""
     book: object = reader
@@ -62,15 +69,17 @@ def headroom(book: Book, account: str, at: int) -> tuple[Headroom, ...]:
         judges = judges_of(cache)
         # The figures are the same object as long as neither a record nor a quote nor the time can have changed them. A
         # group's are also of other accounts.
-        known = cache.groups["positions"].get("headroom")
-        if known is None or known[0] is not figures:
-            own = {judge.rule_id: judge.headroom(context) for judge in judges if not judge.is_of_group}
-            known = cache.groups["positions"]["headroom"] = (figures, own)
-        of_own: dict[str, Headroom] = known[1]
-        found = [judge.headroom(context) if judge.is_of_group else of_own[judge.rule_id] for judge in judges]
-    stopped = {each: _stopped(book, each) for each in {each for judge in judges for each in judge.accounts}}
+        own = figures.headroom
+        if own is None:
+            own = figures.headroom = {
+                judge.rule_id: judge.headroom(context) for judge in judges if not judge.is_of_group
+            }
+        found = tuple([
+            own[judge.rule_id] if not judge.is_of_group else judge.headroom(context) for judge in judges
+        ])  # fmt: skip
+    stopped = {each: _stopped(book, each) for each in accounts_of(cache)}
     if not any(stopped.values()):
-        return tuple(found)
+        return found
     return tuple(_unless_stopped(judge, each, stopped) for judge, each in zip(judges, found, strict=True))
 
 
@@ -120,8 +129,7 @@ def _judges(cache: RiskCache) -> Iterator[Judge]:
                 yield Judge(limit, error=str(error))
             continue
         if parameters.enabled:
-            kind = KINDS[kind_of(limit.rule_id)]()
-            yield Judge(limit, kind, parameters, kind.cache_group(parameters), by_figures=kind.by_figures)
+            yield Judge(limit, KINDS[kind_of(limit.rule_id)](), parameters)
     for limit in cache.group_limits:
         judge = group_judge(cache.book, limit)
         if judge is not None:
