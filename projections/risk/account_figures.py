@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from eventstore.trading import QuoteUsed
+from projections.once import once
 from projections.risk.caches import risk_cache
 from projections.views.account_value import AccountValue
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from projections.views.limits.headroom import Headroom
     from projections.views.quotes.queries import Quotes
     from projections.views.rates import ExchangeRates
-    from projections.views.valuing import Amounts, OpenHolding
+    from projections.views.valuing import Amounts, KnownWorths, OpenHolding
 
 _FIGURES = "figures"
 
@@ -47,22 +47,22 @@ class AccountFigures(AccountValue):
         # Not held: the cache that holds this does not keep its book alive.
         return self.cache.book
 
-    @cached_property
+    @once
     @override
     def own(self) -> str | None:
         return self.cache.currency
 
-    @cached_property
+    @once
     @override
     def configuration(self) -> Configuration:
         return self.cache.configuration
 
-    @cached_property
+    @once
     @override
     def held(self) -> tuple[OpenHolding, ...]:
         return self.cache.held
 
-    @cached_property
+    @once
     @override
     def balances(self) -> Balances:
         return self.cache.balances
@@ -71,6 +71,11 @@ class AccountFigures(AccountValue):
     @override
     def capital_amounts(self) -> Amounts | None:
         return self.cache.capital
+
+    @property
+    @override
+    def worths(self) -> KnownWorths:
+        return self.cache.memoize("terms", "worths", dict)
 
     @property
     @override
@@ -88,7 +93,7 @@ class AccountFigures(AccountValue):
         lowest = {} if extremes is None else extremes.prices
         return {symbol: QuoteUsed(lowest.get(symbol, quote.price), quote.at) for symbol, quote in used.items()}
 
-    @cached_property
+    @once
     def day_result(self) -> tuple[Decimal, Decimal]:
         """What the trading day has realized, cash that counts as a result included, and its fees."""
         sums = self.cache.day_sums

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from typing_extensions import override
 
 from eventstore import UnknownContract
-from eventstore.trading import OrderType, Side
+from eventstore.trading import OrderType, Side, Valuation
 from projections.decimals import ZERO
 from projections.risk.account_figures import figures_of
 from projections.risk.holdings import FLAT, NO_LEG, UNGROUPED, OpenOrder
@@ -125,8 +125,16 @@ class AccountContext:
 
     def price(self, symbol: str | None = None) -> Decimal:
         """Return the price that a symbol, by default the order's, is valued at; raise MissingInput unless KNOWN."""
-        asked = symbol or self.symbol or ""
-        price = self.book.quotes.price(asked, self.at, self.cache.configuration.valuation, long=self._is_long(asked))
+        asked, valuation, positions = (
+            symbol or self.symbol or "",
+            self.cache.configuration.valuation,
+            self.figures.positions,
+        )
+        used = positions.quotes.get(asked)
+        if used is not None and asked not in positions.standings and valuation is not Valuation.LIQUIDATION:
+            # The KNOWN price that a position in it is valued at, which is the same on both sides.
+            return used.price
+        price = self.book.quotes.price(asked, self.at, valuation, long=self._is_long(asked))
         if price.price is None or price.standing.status is not Status.KNOWN:
             raise MissingInput(price.standing.why)
         return price.price

@@ -190,18 +190,23 @@ def exposure_of(positions: Iterable[OpenPosition], orders: Iterable[OpenOrder]) 
     sides: dict[tuple[str, PositionSide], SideExposure] = {}
     for held in positions:
         key = held.symbol, held.side
-        sides[key] = sides.get(key, FLAT).with_held(held)
+        known = sides.get(key)
+        sides[key] = _side_of(held) if known is None else known.with_held(held)
     # A reduce-only order cannot enlarge a position.
     enlarging = [each for each in orders if not each.reduce_only and each.leaves is not None and each.side is not None]
     legs = legs_of(enlarging)
     for (symbol, position_side, side, _), leg in legs.items():
-        known = sides.get((symbol, position_side), FLAT)
-        sides[symbol, position_side] = known.with_order(side, leg.size)
+        before = sides.get((symbol, position_side), FLAT)
+        sides[symbol, position_side] = before.with_order(side, leg.size)
     worst_case: dict[str, Decimal] = {}
     # Long and short positions that the venue keeps separate do not offset each other.
     for (symbol, position_side), exposure in sides.items():
         worst_case[symbol] = worst_case.get(symbol, ZERO) + exposure.worst_case(position_side)
     return AccountExposure(sides, worst_case, legs)
+
+
+def _side_of(held: OpenPosition) -> SideExposure:
+    return SideExposure(held.quantity, ZERO, ZERO, held.lowest, held.highest)
 
 
 def legs_of(orders: Iterable[OpenOrder]) -> dict[LegKey, Leg]:

@@ -119,8 +119,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
         quantity = self.quantity
         if not is_finite_decimal(quantity) or not ZERO < quantity < QUANTITY_MAX:
             return f"its quantity is {quantity}, expected a finite Decimal above 0"
-        prices = {"limit price": self.limit_price, "stop price": self.stop_price, "stop": self.protective_stop}
-        for name, price in prices.items():
+        prices = (("limit price", self.limit_price), ("stop price", self.stop_price), ("stop", self.protective_stop))
+        for name, price in prices:
             if price is not None and not is_finite_decimal(price):
                 return f"its {name} is {price}, expected a finite Decimal"
         return None

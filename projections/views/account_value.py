@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import abc
-from functools import cached_property
 from typing import TYPE_CHECKING
 
+from projections.once import once
 from projections.valuation import Status
 from projections.views.valuing import (
     Extremes,
+    KnownWorths,
     PositionsValue,
     Total,
     added,
@@ -56,6 +57,11 @@ class AccountValue(abc.ABC):
         """The open positions as they are valued."""
 
     @property
+    def worths(self) -> KnownWorths:
+        """What the positions were worth before, if that is remembered."""
+        return {}
+
+    @property
     @abc.abstractmethod
     def balances(self) -> Balances:
         """Cash and realized results less fees, by currency."""
@@ -75,12 +81,12 @@ class AccountValue(abc.ABC):
     def rates(self) -> ExchangeRates:
         """The rates that amounts are converted at."""
 
-    @cached_property
+    @once
     def positions(self) -> PositionsValue:
         """The open positions at the newest prices."""
-        return value_of(self.held, self.quotes, self.at, self.configuration, self.own)
+        return value_of(self.held, self.quotes, self.at, self.configuration, self.own, worths=self.worths)
 
-    @cached_property
+    @once
     def extremes(self) -> Extremes | None:
         """The extremes of what positions were worth over the confirming window; None if not confirmed."""
         return extremes_of(self.held, self.quotes, self.at, self.configuration, self.own)
@@ -90,31 +96,31 @@ class AccountValue(abc.ABC):
         amounts = parts[0] if len(parts) == 1 else added(*parts)
         return unconverted(amounts, target) or total_in(amounts, target, self.rates, self.at)
 
-    @cached_property
+    @once
     def capital(self) -> Decimal | None:
         """The starting balance and what came from outside since, in the account's own currency; None if not opened."""
         amounts = self.capital_amounts
         return None if amounts is None else self.total(amounts, target=self.own).amount
 
-    @cached_property
+    @once
     def balance(self) -> Total:
         """The balance in the account's own currency."""
         sums = self.balances
         return self.total(sums.amounts, target=self.own).at_worst(sums.standing)
 
-    @cached_property
+    @once
     def equity(self) -> Total:
         """Balance and unrealized result in the account's own currency."""
         sums, positions = self.balances, self.positions
         total = self.total(sums.amounts, positions.unrealized, target=self.own)
         return total.at_worst(sums.standing, positions.standing)
 
-    @cached_property
+    @once
     def equity_bounds(self) -> tuple[Decimal, Decimal] | None:
         """The least and the greatest equity over the confirming window; None if it is not confirmed."""
         return self.confirmed(self.balances.amounts, self.own) if self.equity.standing.status is _KNOWN else None
 
-    @cached_property
+    @once
     def balance_bounds(self) -> tuple[Decimal, Decimal] | None:
         """The least and the greatest balance at the rates that two observations confirm; None if they do not."""
         amounts = self.balances.amounts

@@ -1,9 +1,8 @@
 """An account's value from what a book's views have."""
 
-from functools import cached_property
-
 from typing_extensions import override
 
+from projections.once import once
 from projections.view import BookReader
 from projections.views.account_value import AccountValue
 from projections.views.accounts import capital, configuration_of, own_currency, starting_balance
@@ -22,22 +21,22 @@ class BookValue(AccountValue):
         super().__init__(account, at)
         self._book = book
 
-    @cached_property
+    @once
     @override
     def own(self) -> str | None:
         return own_currency(self._book, self.account)
 
-    @cached_property
+    @once
     @override
     def configuration(self) -> Configuration:
         return configuration_of(self._book, self.account)
 
-    @cached_property
+    @once
     @override
     def held(self) -> tuple[OpenHolding, ...]:
         return open_holdings(self._book, self.account)
 
-    @cached_property
+    @once
     @override
     def balances(self) -> Balances:
         return balances_of(self._book, self.account)

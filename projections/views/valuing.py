@@ -18,7 +18,7 @@ from projections.views.executions.pnl_totals import holdings_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from eventstore.trading import PositionSide
+    from eventstore.trading import Cost, PositionSide
     from projections.view import BookReader
     from projections.views.configuration import Configuration
     from projections.views.executions.position_totals import PositionTotals
@@ -86,20 +86,41 @@ def open_holdings(book: BookReader, account: str) -> tuple[OpenHolding, ...]:
     return tuple(sorted(held, key=lambda each: (each.symbol, each.side)))
 
 
+class KnownWorth(NamedTuple):
+    """What a position would realize at a price, by its contract as it was defined then."""
+
+    totals: PositionTotals
+    price: Decimal
+    cost: Cost
+    amount: Decimal
+
+
+KnownWorths = dict[tuple[str, "PositionSide"], KnownWorth]
+"""What positions were worth last, by symbol and side."""
+
+
 def value_of(
-    held: Iterable[OpenHolding], quotes: Quotes, at: int, configuration: Configuration, own: str | None
+    held: Iterable[OpenHolding],
+    quotes: Quotes,
+    at: int,
+    configuration: Configuration,
+    own: str | None,
+    *,
+    worths: KnownWorths,
 ) -> PositionsValue:
     """Return what positions are worth at an instant (UNIX ns), each at its price for the account's valuation.
 
-    Callers have set the context of projections.decimals.FIXED.
+    `worths` is what they were worth before, if no contract was defined since; it is brought up to date. Callers
+    have set the context of projections.decimals.FIXED.
     """
     sums: Amounts = {}
     used: dict[str, QuoteUsed] = {}
     last_good: dict[str, QuoteUsed] = {}
     standings: dict[str, Standing] = {}
-    for symbol, _, totals, contract in held:
+    valuation, cost = configuration.valuation, configuration.cost
+    for symbol, side, totals, contract in held:
         standing = certainty(symbol, totals, contract)
-        price = quotes.price(symbol, at, configuration.valuation, long=totals.quantity > ZERO)
+        price = quotes.price(symbol, at, valuation, long=totals.quantity > ZERO)
         has_worth = price.price is not None and is_price(price.price, contract)
         if price.price is not None and not has_worth:
             standing = unknown(f"a price of {price.price} gives the inverse contract {symbol} no value")
@@ -114,8 +135,11 @@ def value_of(
             continue
         used[symbol] = QuoteUsed(price.price, price.at)
         currency = currency_of(contract, own)
-        amount = unrealized(totals, price.price, contract, configuration.cost)
-        sums[currency] = sums.get(currency, ZERO) + amount
+        worth = worths.get((symbol, side))
+        if worth is None or worth.totals is not totals or worth.price is not price.price or worth.cost is not cost:
+            amount = unrealized(totals, price.price, contract, cost)
+            worth = worths[symbol, side] = KnownWorth(totals, price.price, cost, amount)
+        sums[currency] = sums.get(currency, ZERO) + worth.amount
     return PositionsValue(sums, used, last_good, standings)
 
 

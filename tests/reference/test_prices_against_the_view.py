@@ -133,8 +133,9 @@ class History:
         found = []
         now = self.clock.now_ns()
         for valuation in self.chance.sample(list(Valuation), 2):
-            long = self.chance.random() < 0.5
-            for at in (now, now + 11 * SECOND):
+            long, later = self.chance.random() < 0.5, now + 11 * SECOND
+            # In both orders: what was computed for one instant must not answer for the other.
+            for at in self.chance.choice([(now, later), (later, now)]):
                 price = self.book.quotes.price("X", at, valuation, long=long)
                 got: Any = (price.price, price.standing.status.value)
                 expected: Any = valuing.price(self.model, at, valuation.value, long=long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from typing_extensions import override
@@ -165,7 +166,9 @@ class ResultKind(ValuedKind[P]):
             # The positions open now say nothing about a day that is over.
             basis = then.basis if evaluated.period.is_current else Basis.REALIZED
             figures = figures_of(book, trigger.account, now_of(trigger), evaluated.at)
-            for result in period_results(figures, then, basis=basis, week=self.of_week):
+            with decimal.localcontext(FIXED):
+                results = period_results(figures, then, basis=basis, week=self.of_week)
+            for result in results:
                 # What is not known locks nothing: the check before an order rejects new exposure meanwhile. A loss is
                 # certain where even what the result is at most reaches the limit.
                 known = result.at_most() if self.is_loss else result if result.is_known else None

@@ -172,12 +172,14 @@ def effective_time(trigger: Trigger) -> int:
 def period_results(
     figures: AccountFigures, parameters: ResultParameters, *, basis: Basis, week: bool = False
 ) -> Sequence[PeriodResult]:
-    """Return a day's or week's result in the limit's or the account's currency; if neither is known, in each."""
+    """Return a day's or week's result in the limit's or the account's currency; if neither is known, in each.
+
+    Callers have set the context of projections.decimals.FIXED.
+    """
     key = (basis, week, parameters.net_of_fees, parameters.currency)
     found: Sequence[PeriodResult] | None = figures.results.get(key)
     if found is None:
-        with decimal.localcontext(FIXED):
-            found = figures.results[key] = _period_results(figures, parameters, basis=basis, week=week)
+        found = figures.results[key] = _period_results(figures, parameters, basis=basis, week=week)
     return found
 
 

@@ -238,10 +238,12 @@ class Orders:
         state = self._book.state(OrdersView.name, account)
         if state is None:
             return ()
+        if not state.doubtful and not state.late:
+            return self._open(account)
         found = {order.order_id: order for order in list(state.doubtful.values())}
         found |= {order.order_id: order for order in self._open(account)}
         changes = changes_of_orders(self._book, account)
-        if changes and state.doubtful:
+        if changes:
             found |= {each.order_id: each for each in self._joined(state, account, list(found.values()), changes)}
         return found.values()
 
