@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -44,7 +45,9 @@ from eventstore.trading import (
     TradeBusted,
 )
 from projections import Book, risk
+from projections.decimals import FIXED
 from projections.risk import caches
+from projections.risk.account_figures import AccountFigures, figures_of
 from projections.risk.proposals import Proposal
 from projections.sessions import Calendar
 from projections.views.quotes.bounds import Bounds
@@ -69,6 +72,20 @@ LIMITS: dict[str, list[dict[str, Any]]] = {
     "order-size": [{"limit": "2"}, {"limits": {"ES": "1"}}],
     "symbol-block": [{"symbols": ["NQ"]}, {"symbols": []}],
 }
+PARTS: tuple[Callable[[AccountFigures], object], ...] = (
+    lambda figures: figures.equity,
+    lambda figures: figures.capital,
+    lambda figures: figures.positions,
+    lambda figures: figures.cache.standing_orders,
+    lambda figures: figures.cache.confirmed_exposure,
+    lambda figures: figures.cache.days,
+    lambda figures: figures.cache.day_sums,
+    lambda figures: figures.cache.week_sums,
+    lambda figures: figures.cache.counts,
+    lambda figures: figures.cache.highs,
+    lambda figures: figures.cache.marked_floor,
+)
+"""What limits are judged by, also where no limit asks for it."""
 few = st.integers(1, 3)
 symbols, legs, sides = st.sampled_from(SYMBOLS), st.sampled_from(LEGS), st.sampled_from(list(Side))
 prices = st.integers(4_990, 5_010)
@@ -89,6 +106,8 @@ steps = st.one_of(
     st.tuples(st.just("allow"), few),
     st.tuples(st.just("rate"), few),
     st.tuples(st.just("bracket"), symbols, few),
+    st.tuples(st.just("fill a parent"), few),
+    st.tuples(st.just("fill a parent"), few),
     st.tuples(st.just("limit"), st.sampled_from([(name, each) for name in LIMITS for each in LIMITS[name]]), few),
     st.tuples(st.just("pass"), st.sampled_from([1, SECOND, 11 * SECOND, HOUR, 5 * HOUR, 12 * HOUR])),
     st.tuples(st.just("session"), st.sampled_from(["open", "close", "late"])),
@@ -211,6 +230,19 @@ class History:
             )
             self.append(f"order/A/{parent}-{name}", child)
 
+    def fill_a_parent(self, quantity: int) -> None:
+        """Fill a part of an order that others close: they may execute as much more."""
+        parents = [order for order in self.book.orders.open("A") if order.order_id.startswith("P")]
+        for order in [each for each in parents if "-" not in each.order_id][:1]:
+            event = OrderFilled(
+                trade_id=f"T{self.number}",
+                symbol=order.symbol or "",
+                side=order.side or Side.BUY,
+                quantity=Decimal(quantity),
+                price=Decimal(5_000),
+            )
+            self.append(f"order/A/{order.order_id}", event)
+
     def expiring(self, symbol: str, days: int) -> None:
         """Define a contract that has a root, and expires today or tomorrow."""
         expiry = datetime.date(2026, 11, 20) + datetime.timedelta(days=days)
@@ -284,7 +316,9 @@ class History:
         ]
         instants = [now + later for later in (0, 1, -1, 4 * SECOND, 3 * HOUR)]
         found: list[object] = [risk.check(book, order, at) for order in orders for at in instants]
-        return found + [book.limits.headroom("A", at) for at in instants]
+        found += [book.limits.headroom("A", at) for at in instants]
+        with decimal.localcontext(FIXED):
+            return found + [part(figures_of(book, "A", at)) for at in instants for part in PARTS]
 
     def fresh_answers(self) -> list[object]:
         """Return the answers without what was cached; a book just opened would lack the prices of fills."""

@@ -133,7 +133,7 @@ class History:
         found = []
         now = self.clock.now_ns()
         for valuation in self.chance.sample(list(Valuation), 2):
-            long, later = self.chance.random() < 0.5, now + 11 * SECOND
+            long, later = self.chance.random() < 0.5, now + self.chance.choice((3, 11)) * SECOND
             # In both orders: what was computed for one instant must not answer for the other.
             for at in self.chance.choice([(now, later), (later, now)]):
                 price = self.book.quotes.price("X", at, valuation, long=long)

@@ -212,6 +212,22 @@ def test_a_quiet_feed_is_not_dead_and_a_dead_one_is(market: Market) -> None:
     assert market.price(60)[1] == STALE
 
 
+def test_a_price_that_is_known_for_one_instant_answers_for_no_other_than_it_may(market: Market) -> None:
+    market.quote(0, bid=100, ask=101, source="F")
+    market.quote(1, last=99)
+    market.alive(9, "F")
+    # The last price is stale, and the spread, which its feed has shown to be good, holds it.
+    assert market.price(12) == (100, KNOWN)
+    assert market.price(9) == (99, KNOWN)
+    assert market.price(12) == (100, KNOWN)
+    assert market.price(20)[1] == STALE
+    assert market.price(9) == (99, KNOWN)
+    assert market.price(-9)[1] == KNOWN
+    assert market.price(-10)[1] == STALE
+    market.book.quotes.stale_after_ns = 5 * 10**9
+    assert market.price(9) == (100, KNOWN)
+
+
 def test_what_came_without_a_source_is_kept_fresh_by_nothing_else(market: Market) -> None:
     market.quote(0, last=100)
     market.quote(11, "NQZ5", last=5)
