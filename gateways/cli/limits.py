@@ -79,8 +79,8 @@ def limits(
     """Show the limits in force, since when, set by whom, and what is left of each.
 
     With --seed or --program, first set initial ones from a file. `limits shadow ACCOUNT` and `limits arm ACCOUNT` say
-    whether they only record what they would do. To put an account with limits in shadow mode waits for its next
-    trading day; to arm it locks at once what is in breach.
+    whether they only record what they would do. To put an account that has limits and has traded in shadow mode
+    waits for its next trading day; to arm it locks at once what is in breach.
     """
     if action is not None:
         given = {"--account": account, "--seed": seed, "--program": program, "--new": new, "--pending": pending}

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from typing_extensions import override
 
 from eventstore import Event, Instant, Record
@@ -19,8 +19,15 @@ from eventstore.trading import (
     LimitReported,
     LockoutCleared,
     LockoutSet,
+    OrderFilled,
+    OrderReported,
+    OrderSubmitted,
+    PnlReported,
+    PositionAdjusted,
+    PositionReported,
     Protection,
     ProtectionMode,
+    TradeExecuted,
     WouldAsk,
     WouldClear,
     WouldLock,
@@ -39,6 +46,17 @@ from projections.views.lockouts.view import Lockouts, LockoutsView, applying_to
 ENDED_MAX = 1_000
 ASKS_MAX = 1_000
 REPORTS_MAX = 1_000
+TRADING = (
+    OrderSubmitted,
+    OrderReported,
+    OrderFilled,
+    TradeExecuted,
+    PositionReported,
+    PositionAdjusted,
+    PnlReported,
+    LockoutSet,
+)
+"""Records that show an account in use: putting it in shadow mode then waits for its next session."""
 
 
 class WouldBeAsked(Readable, msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +216,8 @@ class Shadow:
 
     def __init__(self, book: BookReader, lockouts: Lockouts, groups: Groups) -> None:
         self._book, self._lockouts, self._groups = book, lockouts, groups
+        self._traded: dict[str, int] = {}
+        """By account, the log position of its first record of trading: it never changes."""
 
     def mode(self, account: str, at: Times | None = None) -> Protection:
         """Return whether an account's limits act, or only record what they would do. Without a mode it is armed."""
@@ -212,7 +232,9 @@ class Shadow:
         state = self._modes(account)
         if state is None:
             return None
-        at_ns = self._at(state, at)
+        at_ns, newest = self._at(state, at), state.protection.settings[-1]
+        if self._is_of_unused(state, newest, at_ns):
+            return replace(mode_of(newest), in_force_at=newest.set_at)
         held = held_mode(state.protection, at_ns)
         return None if held is None or self._waits_for_group(state, held, at_ns) else mode_of(held)
 
@@ -222,6 +244,8 @@ class Shadow:
         if state is None:
             return None
         at_ns, newest = self._at(state, at), state.protection.settings[-1]
+        if self._is_of_unused(state, newest, at_ns):
+            return None
         waits = newest.is_pending(at_ns) or self._waits_for_group(state, newest, at_ns)
         return mode_of(newest) if waits else None
 
@@ -295,6 +319,26 @@ class Shadow:
     def _at(self, state: LimitsState, at: Times | None) -> int:
         return max(self._book.now_ns(), state.clock.reached) if at is None else asked_ns(at, self._book.now_ns)
 
+    def _is_of_unused(self, state: LimitsState, setting: Limit, at_ns: int) -> bool:
+        """Return whether a setting is of the shadow mode, for an account that had not traded when it was first set.
+
+        Such a mode waits for no session: there is no loss or lockout that it could keep from counting.
+        """
+        if not is_shadow(setting) or at_ns < setting.set_at:
+            return False
+        traded = self._first_trading(setting.account)
+        return traded is None or traded > _first_of(state, setting).position
+
+    def _first_trading(self, account: str) -> int | None:
+        """Return the log position of an account's first record of an order, a trade or a position; None without one."""
+        known = self._traded.get(account)
+        if known is None:
+            found = next(self._book.read(account=account, types=TRADING), None)
+            if found is None:
+                return None
+            known = self._traded[account] = found.position
+        return known
+
     def _waits_for_group(self, state: LimitsState, setting: Limit, at_ns: int) -> bool:
         """Return whether a shadow mode waits for a session because a group's limit was in force before it.
 
@@ -302,9 +346,7 @@ class Shadow:
         """
         if not is_shadow(setting):
             return False
-        until_now = [each for each in state.protection.settings if each.position <= setting.position]
-        # Set again, it still waits for the same session.
-        first = list(itertools.takewhile(is_shadow, reversed(until_now)))[-1]
+        first = _first_of(state, setting)
         if first.loosens:
             return False
         is_limited = any(
@@ -318,6 +360,12 @@ class Shadow:
     def _group_rules(self, name: str) -> list[tuple[Limit, ...]]:
         settings = self._groups.settings(GROUP + name)
         return [] if settings is None else [rule.settings for rule in settings.rules.values()]
+
+
+def _first_of(state: LimitsState, setting: Limit) -> Limit:
+    """Return the first of the settings of the shadow mode up to one: set again, it waits no longer and no less."""
+    until_now = [each for each in state.protection.settings if each.position <= setting.position]
+    return list(itertools.takewhile(is_shadow, reversed(until_now)))[-1]
 
 
 def _holds(lockout: Lockout, at_ns: int) -> bool:

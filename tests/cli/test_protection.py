@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 import eventstore
-from eventstore.trading import AccountOpened, ContractDefined, LimitsSet, Protection, ProtectionMode, SessionOpened
+from eventstore.trading import (
+    AccountOpened,
+    ContractDefined,
+    LimitsSet,
+    OrderSubmitted,
+    Protection,
+    ProtectionMode,
+    SessionOpened,
+    Side,
+)
 from tests.cli.command import Run
 
 LIMIT = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
@@ -50,6 +59,8 @@ def test_a_mode_is_recorded_with_who_and_why(run: Run, data: Path) -> None:
 
 def test_an_account_with_limits_waits_for_its_next_trading_day(run: Run, data: Path) -> None:
     limit(data)
+    with eventstore.open(data) as store:
+        store.append("order/ACC1/O-1", OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1)))
     ended = run("limits", "shadow", "ACC1", "--reason", "to try it", "--data", data)
     assert ended.out.startswith("ACC1 is ARMED: its limits lock, and reject orders; in SHADOW mode, set by ")
     assert "waits for its next trading day" in ended.out

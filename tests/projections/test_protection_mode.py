@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from eventstore import InvalidEvent
+from eventstore import Event, InvalidEvent
 from eventstore.trading import (
     GroupDefined,
     LimitsSet,
     LockoutSet,
+    OrderSubmitted,
+    PositionReported,
     Protection,
     ProtectionMode,
+    Side,
 )
 from projections.rules import shipped_rules
 from tests.projections.rules_day import ACCOUNT, CALENDAR, HOUR, NOON, RESET, SECOND, Day
@@ -34,7 +38,7 @@ def test_an_account_without_a_mode_is_armed(day: Day) -> None:
     assert day.book.shadow.pending(ACCOUNT) is None
     day.limit("daily-loss", limit="1000")
     day.make("-1000")
-    assert [kind for kind, _ in acted(day)] == ["LockoutSet", "EnforcementRequested"]
+    assert [kind for kind, _ in acted(day)] == ["LockoutSet", "EnforcementRequested", "EnforcementRequested"]
 
 
 def test_an_account_that_nobody_has_limited_is_in_shadow_mode_at_once(day: Day) -> None:
@@ -59,17 +63,60 @@ def test_shadow_mode_waits_for_the_next_session_of_an_account_with_limits(day: D
     assert day.book.shadow.mode(ACCOUNT) is Protection.SHADOW
     assert day.book.shadow.pending(ACCOUNT) is None
     day.make("-1000")
-    assert [kind for kind, _ in acted(day)] == ["LockoutSet", "EnforcementRequested", "WouldLock", "WouldAsk"]
+    assert [kind for kind, _ in acted(day)] == [
+        "LockoutSet",
+        "EnforcementRequested",
+        "EnforcementRequested",
+        "WouldLock",
+        "WouldAsk",
+        "WouldAsk",
+    ]
+
+
+def test_an_account_that_has_not_traded_waits_for_nothing(day: Day) -> None:
+    day.limit("daily-loss", limit="1000")
+    for _ in range(2):
+        shadow(day)
+        setting = day.book.shadow.setting(ACCOUNT)
+        assert setting is not None
+        assert (setting.mode, setting.in_force_at) == (Protection.SHADOW, setting.set_at)
+        assert day.book.shadow.pending(ACCOUNT) is None
+    day.make("-1000")
+    assert {kind for kind, _ in acted(day)} == {"WouldLock", "WouldAsk"}
+    arm(day)
+    assert day.is_locked()
+    shadow(day)
+    assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
+    day.restart(shipped_rules(CALENDAR))
+    assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ("order/A/O-1", OrderSubmitted(symbol="ES", side=Side.BUY, quantity=Decimal(1))),
+        ("position/A/ES", PositionReported(symbol="ES", quantity=Decimal(1))),
+        ("lockout/A/desk", LockoutSet(rule_id="desk")),
+    ],
+)
+def test_any_sign_of_use_makes_it_wait(day: Day, event: tuple[str, Event]) -> None:
+    day.limit("daily-loss", limit="1000")
+    day.book.append(*event)
+    shadow(day)
+    assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
+    assert day.book.shadow.pending(ACCOUNT) is not None
 
 
 def test_set_again_it_waits_no_less(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
+    day.make("-1")
     for _ in range(3):
         shadow(day)
         assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
 
 
 def test_an_account_that_was_armed_by_name_waits_too(day: Day) -> None:
+    day.make("-1")
     arm(day)
     shadow(day)
     assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
@@ -87,7 +134,7 @@ def test_a_mode_that_is_repeated_changes_nothing(day: Day) -> None:
     assert day.book.shadow.mode(ACCOUNT) is Protection.SHADOW
     day.make("-1000")
     shadow(day)
-    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk"]
+    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk", "WouldAsk"]
     for _ in range(2):
         arm(day)
     assert [kind for kind, _ in acted(day, LockoutSet)] == ["LockoutSet"]
@@ -111,6 +158,7 @@ def test_a_mode_needs_an_actor_and_the_stream_of_an_account(day: Day) -> None:
 
 def test_the_log_s_time_says_when_a_mode_was_set(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
+    day.make("-1")
     event = ProtectionMode(mode=Protection.SHADOW)
     day.book.append("account/A/-", event, actor="ann@desk", occurred_at=NOON - 30 * HOUR)
     assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED
@@ -118,6 +166,7 @@ def test_the_log_s_time_says_when_a_mode_was_set(day: Day) -> None:
 
 def test_a_day_that_began_by_a_wrong_clock_brings_no_shadow_mode(day: Day) -> None:
     day.limit("daily-loss", limit="1000")
+    day.make("-1")
     shadow(day)
     day.clock.set(RESET + SECOND)
     day.begin()
@@ -134,6 +183,7 @@ def test_a_group_s_limits_are_limits(day: Day) -> None:
     day.book.append("group/-/DESK", GroupDefined(accounts=("A", "B")), actor="ann@desk")
     limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
     day.book.append("limits/@DESK/daily-loss", limit, actor="ann@desk")
+    day.make("-1")
     for _ in range(2):
         shadow(day)
         assert day.book.shadow.mode(ACCOUNT) is Protection.ARMED

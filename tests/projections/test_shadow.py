@@ -221,7 +221,7 @@ def test_an_account_that_is_armed_meanwhile_is_locked(
         day.quote("4980")
     else:
         day.fill(Side.SELL, "4980")
-    assert [kind for kind, _ in acted(day)] == ["LockoutSet", "EnforcementRequested"]
+    assert [kind for kind, _ in acted(day)] == ["LockoutSet", "EnforcementRequested", "EnforcementRequested"]
     assert day.is_locked()
 
 
@@ -232,7 +232,7 @@ def test_an_account_whose_shadow_mode_begins_meanwhile_is_not_locked(day: Day, m
     begun = CALENDAR.day_at(day.clock.now_ns())
     before_the_append(day, monkeypatch, f"session/A/{begun.name}", begun.opened())
     day.make("-1000")
-    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk"]
+    assert [kind for kind, _ in acted(day)] == ["WouldLock", "WouldAsk", "WouldAsk"]
 
 
 def test_a_lockout_does_not_wait_for_a_busy_account(day: Day, monkeypatch: pytest.MonkeyPatch) -> None:

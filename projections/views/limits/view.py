@@ -82,8 +82,8 @@ class LimitsView(View[LimitsState]):
     next setting; it is then in force from that day's begin, however late the day is recorded. A trading day begins
     once: when the first event about it says.
 
-    An account's protection mode is a setting like a rule's: shadow mode is a loosening. It is in force at once only for
-    an account that has neither a limit nor an earlier mode.
+    An account's protection mode is a setting like a rule's: shadow mode is a loosening. Here it is in force at once
+    only for an account that has neither a limit nor an earlier mode; `book.shadow` knows of those that never traded.
 
     A setting is compared as a whole with what is in force when it is recorded, and replaces any that waits: one that
     tightens one parameter and loosens another is a loosening, so set the tighter part first. Settings count in the
