@@ -15,7 +15,7 @@ _SPAWN = multiprocessing.get_context("spawn")
 def run_together(work: Callable[[Path, int, Any], Any], directory: Path) -> list[Any]:
     """Return what each process makes of a directory, its number and a barrier for all of them.
 
-    A process that dies fails the test; a pool of multiprocessing would wait for its answer for ever.
+    A process that dies fails the test; a pool of multiprocessing would wait for its answer forever.
     """
     with _SPAWN.Manager() as manager, ProcessPoolExecutor(PROCESSES, mp_context=_SPAWN) as pool:
         barrier = manager.Barrier(PROCESSES)

@@ -324,7 +324,7 @@ def test_fills_realize_what_a_plain_loop_over_lots_says() -> None:
 
 
 def test_reports_of_a_schema_that_no_class_here_reads_are_warned_of_by_name_and_count() -> None:
-    """The log was written by a newer version; what it says of one account is no concern of another."""
+    """The log was written by a newer version; what it says of one account does not concern another."""
     read, newer = b'{"trade_id":"T","symbol":"ES","side":"BUY","quantity":"1","price":"100"}', b'{"trade":"T"}'
     stored = [("A", read, 1), ("A", newer, 2), ("A", newer, 2), ("A", newer, 3), ("B", read, 1)]
     log = log_of(*(

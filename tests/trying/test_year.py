@@ -79,7 +79,7 @@ def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path:
             imported.take(fills, int(evening.timestamp()) * SECOND)
         locks = locks_of(account)
         assert imported.close() == locks
-        # It is no year in which nothing happened.
+        # Something happened in this year.
         assert len(locks) > 10
         assert seed or {rule for _, rule, _, _ in locks} == {"daily-loss", "trailing-drawdown"}
 
