@@ -150,16 +150,17 @@ class Scene:
     def report(self) -> None:
         """Let the broker contradict the fills for a moment, or agree."""
         if self.chance.randint(0, 1):
-            self.model.contradicted = True
             for number in range(2):
                 self.desk.clock.advance(SECOND // 4)
                 self.model.now = self.desk.now
                 self.model.index += 1
                 self.model.changed[FLATTEN] = self.model.index
-                self.model.enlarged = self.model.index if number else self.model.enlarged
+                self.model.enlarged = self.model.index
+                # The first may lag behind the fills, the second says the same again.
+                self.model.contradicted = bool(number)
                 self.desk.report(self.model.position + 2 * (1 if self.model.position >= 0 else -1))
-            self.follow()
-            self.compare()
+                self.follow()
+                self.compare()
         self.desk.clock.advance(SECOND // 4)
         self.model.now, self.model.contradicted = self.desk.now, False
         self.model.index += 1

@@ -236,7 +236,8 @@ def test_attempts_never_make_too_many(desk: Desk, monkeypatch: pytest.MonkeyPatc
     assert desk.pending == ["R11"]
 
 
-def test_the_same_requests_without_an_answer_do_not_pile_up(desk: Desk) -> None:
+def test_the_same_requests_without_an_answer_do_not_pile_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transitions, "EARLIER_MAX", 10)
     for number in range(30):
         desk.ask(f"R{number}")
     desk.book.append("enforcement/A/week", EnforcementRequested(rule_id="week", action=EnforcementAction.FLATTEN))

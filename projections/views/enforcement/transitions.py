@@ -17,7 +17,7 @@ from projections.views.enforcement.state import EnforcementState, named
 
 PENDING_MAX = 10_000
 GOALS_MAX = 10_000
-EARLIER_MAX = 10
+EARLIER_MAX = 100
 COUNTS_MAX = 10_000
 LEASE_NS_MAX = 60 * NANOSECONDS
 """How long a claim holds at most: one who needs longer claims again, and one who died must not keep all others out."""
@@ -40,7 +40,7 @@ class TooManyPending(StoreError):
 def request(state: EnforcementState, event: EnforcementRequested, record: Record) -> None:
     """Add a request; the next attempt of a goal takes the place of those before it that nobody has answered.
 
-    So does a new request, of all but the last ten that ask for the same: what a process does by the state of the
+    So does a new request, of all but the last hundred that ask for the same: what a process does by the state of the
     account, and answers to nobody, must not pile up.
     """
     goal = goal_of(event.rule_id, event.action, event.symbol)
