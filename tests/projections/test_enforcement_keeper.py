@@ -43,7 +43,7 @@ def claim(desk: GoalsDesk, seconds: int) -> None:
 
 @contextlib.contextmanager
 def running(book: Book, *policies: Policy) -> Iterator[Policies]:
-    """Run policies that tick when they are told to."""
+    """Run policies that tick when the test lets them."""
     found = Policies(book, policies).start(ticking=False)
     yield found
     found.stop()
@@ -147,7 +147,7 @@ def test_a_stop_that_fills_after_the_answer_is_asked_for_at_once(desk: GoalsDesk
     desk.fill(BUY, 3, "stop")
     assert desk.attempts == [(0.25, "FLATTEN", 2)]
     assert desk.pending == [("FLATTEN", 2)]
-    # A part of the closing is no news.
+    # A part of the closing changes nothing.
     desk.answer()
     desk.fill(SELL, 1)
     assert len(desk.attempts) == 1
@@ -290,7 +290,7 @@ def test_two_processes_ask_once_and_escalate_once() -> None:
     desk.close()
 
 
-def test_an_endless_failure_is_no_endless_chain_of_causes(desk: GoalsDesk) -> None:
+def test_an_endless_failure_makes_a_short_chain_of_causes(desk: GoalsDesk) -> None:
     desk.fill(BUY, 1)
     _, flatten = desk.lock()
     first = flatten.id

@@ -92,7 +92,7 @@ class Enforced:
         self.changed[CANCEL] = self.index
         self.orders[order_id].left = 0
 
-    # What is wanted
+    # The wanted state
 
     def closable(self, side: int) -> int:
         """What may be closed; here a report that contradicts always says that more is open, in the same direction."""
@@ -136,7 +136,7 @@ class Enforced:
 
     # Asking again
 
-    def is_wanted(self, request: Request) -> bool:
+    def wants(self, request: Request) -> bool:
         return request.lock.holds(self.now) and not self.reached(request.action)
 
     def is_due(self, request: Request) -> bool:

@@ -128,7 +128,7 @@ class Scene:
         self.follow()
         for action in (CANCEL, FLATTEN):
             newest = self.model.newest(action)
-            if newest is not None and self.model.is_wanted(newest):
+            if newest is not None and self.model.wants(newest):
                 assert not self.model.is_due(newest), f"{action} {newest.attempt} was due and is not asked again"
 
     def restart(self) -> None:
@@ -257,7 +257,7 @@ class Scene:
             newest = self.model.newest(str(event.action))
             assert newest is not None
             assert event.attempt == newest.attempt + 1, "an attempt was left out, or made twice"
-            assert self.model.is_wanted(newest), f"{event.action} is asked again though nothing wants it"
+            assert self.model.wants(newest), f"{event.action} is asked again though nothing wants it"
             assert self.model.is_due(newest) or self.model.is_undone(newest), f"{event.action} is asked again too soon"
             for each in self.model.requests:
                 each.superseded |= each.action == newest.action and each.success is None
