@@ -142,10 +142,12 @@ class GoalsDesk:
     def cancel(self, order_id: str) -> None:
         self.append(f"order/A/{order_id}", OrderCanceled())
 
-    def fill(self, side: Side, quantity: int, order_id: str | None = None, symbol: str = "ESZ6") -> None:
+    def fill(
+        self, side: Side, quantity: int, order_id: str | None = None, symbol: str = "ESZ6", *, price: int = 5_000
+    ) -> None:
         self.number += 1
         event = OrderFilled(
-            trade_id=f"T{self.number}", symbol=symbol, side=side, quantity=Decimal(quantity), price=Decimal(5_000)
+            trade_id=f"T{self.number}", symbol=symbol, side=side, quantity=Decimal(quantity), price=Decimal(price)
         )
         self.append(f"order/A/{order_id or f'O{self.number}'}", event)
 

@@ -16,7 +16,9 @@ from eventstore.trading import (
     EnforcementEscalated,
     EnforcementRequested,
     EnforcementTaken,
+    LimitsSet,
     LockoutSet,
+    OrderAccepted,
 )
 from projections import Book, Policies
 from projections.risk.limits.enforcement_keeper import EnforcementKeeper
@@ -153,6 +155,26 @@ def test_a_stop_that_fills_after_the_answer_is_asked_for_at_once(desk: GoalsDesk
     assert len(desk.attempts) == 1
     desk.fill(SELL, 3)
     assert desk.attempts[1:] == [(0.25, "FLATTEN", 3)], "it is short now"
+
+
+def test_a_loss_locks_and_a_stop_that_fills_under_the_lock_is_asked_for() -> None:
+    desk = GoalsDesk(*shipped_rules())
+    limit = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
+    desk.append("limits/A/daily-loss", limit, actor="risk@desk")
+    desk.submit(BUY, 3, "stop")
+    desk.append("order/A/stop", OrderAccepted())
+    desk.fill(BUY, 1, price=6_000)
+    desk.fill(SELL, 1, price=5_970)
+    # No fill and no cancel of the stop has come, though the answers say that all is done.
+    desk.answer()
+    assert desk.pending == [("CANCEL_ORDERS", 1)]
+    desk.fill(BUY, 3, "stop", price=6_010)
+    assert desk.policies is not None
+    desk.policies.tick()
+    assert desk.book.positions.get("A", "ESZ6").quantity == 3
+    assert desk.pending == [("FLATTEN", 2)]
+    assert desk.book.lockouts.active("A", desk.now)
+    desk.close()
 
 
 def test_a_report_that_contradicts_after_the_answer_is_asked_for_at_once(desk: GoalsDesk) -> None:

@@ -18,7 +18,7 @@ from projections.views.enforcement.goals import provide
 from projections.views.lockouts.view import LockoutsView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from projections.view import BookReader
     from projections.views.contracts.view import ContractsState
@@ -39,11 +39,17 @@ def goals_in_force(book: Book, account: str, at: int) -> list[Enforcement]:
     # Nearly always there is none; of earlier days there may be many.
     if not goals:
         return goals
-    try:
-        rules = {held.rule_id for held in book.lockouts.active(account, at)}
-    except StoreError:
-        return goals
+    rules = {held.rule_id for held in _active(book, account, at)}
     return [each for each in goals if each.rule_id in rules and is_in_force(book, each, at)]
+
+
+def _active(book: Book, account: str, at: int) -> Sequence[Lockout]:
+    """Return the lockouts in force; where their view has stopped, of those that it had folded until then."""
+    try:
+        return book.lockouts.active(account, at)
+    except StoreError:
+        state: LockoutsState | None = book.state(LockoutsView.name, account, even_parked=True)
+        return [] if state is None else [each for each in list(state.active.values()) if each.is_active(at)]
 
 
 def is_in_force(book: Book, request: Enforcement, at: int) -> bool:
@@ -53,12 +59,7 @@ def is_in_force(book: Book, request: Enforcement, at: int) -> bool:
     such a one while that was in force. A lockout that is set later, after the first has ended, makes requests of its
     own, or wants none.
     """
-    try:
-        active = book.lockouts.active(request.account, at)
-    except StoreError:
-        # Where the lockouts cannot be read, what they asked for is still asked for.
-        return True
-    for held in active:
+    for held in _active(book, request.account, at):
         if held.rule_id == request.rule_id and _covers(book, held, request):
             return held.positions[0] <= request.position or _replaced(book, held, request.position)
     return False
@@ -76,7 +77,7 @@ def _covers(book: Book, held: Lockout, request: Enforcement) -> bool:
 
 def _replaced(book: Book, held: Lockout, position: int) -> bool:
     """Return whether a lockout follows, without a gap, one that was set before a log position."""
-    state: LockoutsState | None = book.state(LockoutsView.name, held.account)
+    state: LockoutsState | None = book.state(LockoutsView.name, held.account, even_parked=True)
     for earlier in () if state is None else reversed(state.ended):
         is_same = (earlier.rule_id, earlier.scope) == (held.rule_id, held.scope)
         if is_same and earlier.ended_by == "replaced" and earlier.ended_at == held.set_at:
