@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -77,18 +78,17 @@ def adopt_account(
         if not (_is_text(text) and text.strip()):
             msg = f"{name} is text that says {'who' if name == 'actor' else 'why'}, not {shown(text)}"
             raise InvalidEvent(msg)
-    for _ in range(ATTEMPTS_MAX):
+    for _ in range(ATTEMPTS_MAX + 1):
         book.refresh()
         position = book.position
         known = _adopted_before(book, account, figures)
         if known:
             return known
         batches = [replace(batch, actor=actor) for batch in _batches(book, account, figures, reason, currency)]
-        try:
-            return book.append_many(batches, unchanged=Unchanged(accounts=(account,), since=position))
-        except (AccountChanged, VersionConflict, DuplicateEvent):
-            # Others have written to it in between: look again, decide again.
-            continue
+        # What others have written in between is looked at, and decided on again. So is what was appended: another
+        # process may have been first with the same.
+        with contextlib.suppress(AccountChanged, VersionConflict, DuplicateEvent):
+            book.append_many(batches, unchanged=Unchanged(accounts=(account,), since=position))
     msg = f"others wrote to {stream} each of {ATTEMPTS_MAX} times: nothing was appended, try again"
     raise Overloaded(msg)
 
@@ -129,7 +129,9 @@ def _adopted_before(book: Book, account: str, figures: tuple[Decimal, Decimal]) 
             f"{found.event.high_water}): repeat those, or correct them by CashMoved and EquityCorrected"
         )
         raise InvalidEvent(msg)
-    own = {found.id, *(keyed_id(opening.stream, key) for key in _keys(opening.id))}
+    own = {found.id, *(keyed_id(opening.stream, key) for key in (_transfer_key(opening.id), _mode_key(opening.id)))}
+    # The opening is a part of it if this made it, and not one before.
+    own |= {keyed_id(opening.stream, KEY)} & {opening.id}
     return [each for each in records if each.id in own]
 
 
@@ -193,10 +195,6 @@ def _key(opening_id: bytes, figures: tuple[Decimal, Decimal]) -> str:
     """Return the key of an adoption: the same account with the same figures is adopted once."""
     balance, high_water = (f"{FIXED.normalize(each):f}" for each in figures)
     return f"{KEY} {opening_id.hex()} {balance} {high_water}"
-
-
-def _keys(opening_id: bytes) -> tuple[str, str, str]:
-    return KEY, _transfer_key(opening_id), _mode_key(opening_id)
 
 
 def _transfer_key(opening_id: bytes) -> str:

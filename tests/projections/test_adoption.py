@@ -77,8 +77,9 @@ def test_a_new_account_is_opened_with_its_balance_and_its_high(day: Day) -> None
 def test_the_floor_follows_from_the_high_on_every_basis(tmp_path: Path, basis: str, with_policies: bool) -> None:
     day = Day(tmp_path / "data", shipped_rules() if with_policies else [])
     day.define("ES")
-    adopt_account(day.book, "A", **FIGURES)
+    # With a limit before it, the account stays armed.
     day.limit("trailing-drawdown", distance="2000", basis=basis)
+    adopt_account(day.book, "A", **FIGURES)
     assert floor(day.book) == Decimal(51_000)
     # It moves up from there, and not before.
     day.make("1000")
