@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,10 @@ from gateways.presenting.documents import plain
 from gateways.presenting.output import put, put_json, put_table
 from gateways.presenting.presenter import NONE, Presenter
 from gateways.presenting.protection import mode_line
-from projections.analysis.shadow import BesideFirm, FirmFigure, FirmLock, beside_the_firm
 from projections.views.limits.protection import Mode
+
+if TYPE_CHECKING:
+    from projections.analysis.shadow import BesideFirm, FirmFigure, FirmLock
 
 From = Annotated[str | None, typer.Option("--from", metavar="DAY", help="First trading day, for example 2025-11-19.")]
 To = Annotated[str | None, typer.Option("--to", metavar="DAY", help="Last trading day, included.")]
@@ -42,6 +44,9 @@ def shadow(
     Each figure of a limit that the firm reports (LimitReported) beside ours at that instant, and each lock that the
     firm did not make, or made without us. Exit code 1 if a figure or a lock differs.
     """
+    # What frames are made with takes as long to import as all else: other commands, and `stop` above all, do without.
+    from projections.analysis.shadow import beside_the_firm
+
     check_name("account", account)
     span = _day("--from", first), _day("--to", last)
     with open_query(common, account) as query:
