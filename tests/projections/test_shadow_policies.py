@@ -109,6 +109,15 @@ def test_a_request_of_a_lockout_in_force_is_made(tmp_path: Path) -> None:
     day.close()
 
 
+def test_a_request_of_before_is_made_again(tmp_path: Path) -> None:
+    asked = EnforcementRequested(rule_id="desk", action="FLATTEN", attempt=2)  # type: ignore[arg-type]
+    day = new_day(tmp_path / "data", Fixed(("enforcement/A/R", asked)))
+    shadow(day)
+    day.fill(Side.BUY, "5000")
+    assert acted(day, EnforcementRequested, WouldAsk) == [("EnforcementRequested", "enforcement/A/R")]
+    day.close()
+
+
 def test_a_clearing_of_a_real_lockout_clears_it(tmp_path: Path) -> None:
     day = new_day(tmp_path / "data", Fixed(("lockout/A/desk", LockoutCleared(by="fixed"))))
     day.book.append("lockout/A/desk", LockoutSet(rule_id="desk"))

@@ -123,8 +123,9 @@ class _Diversion:
 
     def _asked(self, event: EnforcementRequested) -> Iterator[Event]:
         sets = [each for each in self._sets if each.rule_id == event.rule_id]
-        if not sets and any(held.rule_id == event.rule_id for held in self._real):
-            # It is part of a lockout that was set while the account was armed, and holds.
+        is_of_real = event.attempt > 1 or any(held.rule_id == event.rule_id for held in self._real)
+        if not sets and is_of_real:
+            # It is part of a lockout that was set while the account was armed, or repeats a request of then.
             yield event
         elif not sets or not all(map(self._is_held, sets)):
             yield WouldAsk(**asdict(event))
