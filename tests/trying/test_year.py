@@ -79,9 +79,8 @@ def test_a_year_gives_the_same_locks_tried_and_imported_in_shadow_mode(tmp_path:
             imported.take(fills, int(evening.timestamp()) * SECOND)
         locks = locks_of(account)
         assert imported.close() == locks
-        # Something happened in this year.
-        assert len(locks) > 10
-        assert seed or {rule for _, rule, _, _ in locks} == {"daily-loss", "trailing-drawdown"}
+        # In the first year something happens.
+        assert seed or (len(locks) > 10 and {rule for _, rule, _, _ in locks} == {"daily-loss", "trailing-drawdown"})
 
 
 @pytest.mark.parametrize(("name", "move"), [("topstep-combine-50k", 100), ("breakout-2-step-100k", 300)])
@@ -89,7 +88,6 @@ def test_limits_on_equity_are_the_same_where_each_execution_is_imported_as_it_ha
     tmp_path: Path, name: str, move: int
 ) -> None:
     """The price of an execution is fresh only then."""
-    locked = 0
     for seed in rounds(f"executions as they happen under {name}", test=1, prove=20):
         days = years.year(random.Random(seed), 6, per_day=6, move=move)
         account = tried(years.write(tmp_path / "days.csv", days), name)
@@ -97,8 +95,7 @@ def test_limits_on_equity_are_the_same_where_each_execution_is_imported_as_it_ha
         for fill in (fill for day in days for fill in day):
             imported.take([fill], ns(fill))
         assert imported.close() == locks_of(account)
-        locked += len(account.locks)
-    assert locked
+        assert seed or account.locks
 
 
 def test_they_are_the_same_on_disk(tmp_path: Path) -> None:
