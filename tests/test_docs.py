@@ -17,6 +17,7 @@ from gateways.cli import app
 from tests.documents import DOCUMENTS, INFLUXDB, ROOT, blocks, code_blocks, printed, run
 
 LINK = re.compile(r"\]\((?!https?:)(?P<target>[^)#]+)")
+ANCHOR = re.compile(r"\]\((?!https?:)(?P<target>[^)#]*)#(?P<anchor>[^)]+)\)")
 # A module or folder in ARCHITECTURE.md, as `projections/fold` or `tests/powercut`.
 PATH = re.compile(r"`((?:eventstore|projections|gateways|tests|benchmarks|docs|compose)/[\w./*-]*)`")
 WITH_CODE = [document for document in DOCUMENTS if code_blocks(document)]
@@ -89,6 +90,19 @@ def test_the_readme_begins_with_a_trial_that_prints_what_it_says(monkeypatch: py
 def test_links_inside_the_project_lead_somewhere(document: Path) -> None:
     targets = [found["target"] for found in LINK.finditer(document.read_text(encoding="utf-8"))]
     assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=by_name)
+def test_links_to_headings_lead_to_one(document: Path) -> None:
+    linked = ANCHOR.findall(document.read_text(encoding="utf-8"))
+    targets = [(document if not name else document.parent / name, anchor) for name, anchor in linked]
+    assert [anchor for target, anchor in targets if target.suffix == ".md" and anchor not in anchors(target)] == []
+
+
+def anchors(document: Path) -> set[str]:
+    """Return what links to the headings of a document end with, as GitHub has it."""
+    titles = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
 def test_the_architecture_names_what_is_there() -> None:
