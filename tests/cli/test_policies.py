@@ -6,16 +6,19 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 import eventstore
 import projections
-from eventstore.trading import AccountOpened, ContractDefined, LimitsSet, OrderFilled, Side
+from eventstore import Event
+from eventstore.trading import AccountOpened, ContractDefined, LimitsSet, OrderFilled, PolicyStopped, Side
 from gateways.cli import service
+from projections.risk.policies import Decision, Trigger
 from projections.risk.policies.liveness import PolicyRun, run_of
 from tests.cli.command import Run
 from tests.cli.services import WAIT_SECONDS, started
@@ -162,6 +165,35 @@ def test_without_a_function_it_says_which_prices_count(run: Run, desk: Path, mon
     assert "no function gives quotes" in ended.err
     assert notified[0] == service.READY
     assert notified[-1] == service.STOPPING
+
+
+class Failing:
+    """Fails on each fill."""
+
+    name = "failing"
+    types: ClassVar[tuple[type[Event], ...]] = (OrderFilled,)
+    quotes: ClassVar[bool] = False
+    timed: ClassVar[bool] = False
+
+    def decide(self, book: projections.Book, trigger: Trigger) -> Iterable[Decision]:
+        raise ZeroDivisionError
+
+
+def test_a_policy_that_has_stopped_is_noted_and_ends_with_a_problem(
+    run: Run, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateways.cli.policies.shipped_rules", lambda: [Failing()])
+    with eventstore.open(desk / "data") as store:
+
+        def is_done() -> bool:
+            if store.version("order/ACC1/O-1") == 0:
+                store.append("order/ACC1/O-1", fill("O-1", Side.BUY, "6740"), key="1")
+            return bool(list(store.read(types=PolicyStopped)))
+
+        monkeypatch.setattr(service, "terminated_by_signal", lambda: contextlib.nullcontext(Watched(is_done)))
+        ended = run("policies", "--json", "--data", desk / "data")
+    assert (ended.code, ended.document["stopped"]) == (1, {"policy": "failing", "account": "ACC1"})
+    assert "policy failing stopped for ACC1 at position " in ended.err
 
 
 def test_a_service_manager_that_is_gone_is_noted(
