@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from eventstore.ids import new_ids
 from gateways.alerting import Alert, Alerts, AlertSettings, Receiver
 from gateways.alerting.conditions import TEST, Subject
 from gateways.alerting.sending import NotDelivered, send
-from gateways.cli import names, options, stores
+from gateways.cli import names, options, service, stores
 from gateways.cli.exit_codes import end_with_problem
 from gateways.cli.options import CommonOptions
 from gateways.presenting.output import note, put, put_json
@@ -107,13 +106,11 @@ def _once(running: Alerts, *, as_json: bool) -> None:
 
 
 def _until_stopped(running: Alerts, settings: AlertSettings) -> None:
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stopped.set())
-    with running:
+    with service.terminated_by_signal() as termination, running:
         who = ", ".join(each.name for each in settings.receivers) or "nobody"
         note(f"alerting {who}{' and calling the heartbeat' if settings.heartbeat else ''}")
-        while running.error is None and not stopped.wait(WATCH_SECONDS):
-            pass
+        while running.error is None and not termination.is_requested:
+            time.sleep(WATCH_SECONDS)
     if running.error is not None:
         raise running.error
     put("stopped")
