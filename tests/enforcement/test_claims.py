@@ -196,7 +196,7 @@ def test_a_past_book_claims_nothing(book: Book, store: EventStore) -> None:
 def test_many_threads_get_it_once(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as first, eventstore.open(tmp_path) as second:
         books = [projections.open(store) for store in (first, second)]
-        requests = [ask(books[0], request_id=f"R{number}") for number in range(10)]
+        requests = [ask(books[0], request_id=f"R{number}", symbol=f"S{number}") for number in range(10)]
         books[1].refresh()
         gate = threading.Barrier(4)
         got: list[str] = []
@@ -232,7 +232,8 @@ with eventstore.open(sys.argv[1]) as store, projections.open(store) as book:
 
 def test_two_processes_get_each_request_once(tmp_path: Path) -> None:
     with eventstore.open(tmp_path) as store, projections.open(store) as book:
-        names = [ask(book, request_id=f"R{number}").request_id for number in range(20)]
+        # About a symbol each: of many requests for the same, only the newest are pending.
+        names = [ask(book, request_id=f"R{number}", symbol=f"S{number}").request_id for number in range(20)]
     children = [
         subprocess.Popen(
             [sys.executable, "-c", _CLAIMING, str(tmp_path), f"process {number}"],
