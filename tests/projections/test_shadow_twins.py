@@ -48,6 +48,8 @@ def test_an_account_in_shadow_mode_would_be_locked_where_an_armed_one_is() -> No
         assert not list(shadow.store.read(types=(LockoutSet, EnforcementRequested))), f"seed {seed}"
         locked += len(armed.locked_at())
         now = armed.clock.now_ns()
+        # What a lockout of an earlier day was for may last: both are judged again.
+        armed.set_mode(Protection.ARMED)
         shadow.set_mode(Protection.ARMED)
         held = {(each.rule_id, each.scope) for each in shadow.book.lockouts.active(ACCOUNT, now)}
         assert held <= {(each.rule_id, each.scope) for each in armed.book.lockouts.active(ACCOUNT, now)}, f"seed {seed}"
