@@ -16,7 +16,7 @@ from projections.risk.policies.liveness import PolicyRun, run_of, why_unjudged
 from projections.view import SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from projections.book import Book
 
@@ -28,8 +28,8 @@ _SHOWN = 5
 class NotSafe(StoreError):
     """An account may not be traded yet: `reasons` says why, each with what to do."""
 
-    def __init__(self, account: str, reasons: tuple[str, ...]) -> None:
-        self.account, self.reasons = account, reasons
+    def __init__(self, account: str, reasons: Sequence[str]) -> None:
+        self.account, self.reasons = account, tuple(reasons)
         more = f"; and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
         super().__init__(f"{account} is not safe to trade: {'; '.join(reasons[:_SHOWN])}{more}")
 

@@ -112,6 +112,14 @@ COMMANDS = {
     "limits": ("limits",),
     "limits from a bad file": ("limits", "--seed", HOSTILE),
     "limits by a bad program": ("limits", "--account", "A", "--program", HOSTILE),
+    "limits in shadow mode": ("limits", "shadow", "A", "--reason", HOSTILE, "--actor", "me"),
+    "limits armed for a bad account": ("limits", "arm", HOSTILE, "--reason", "x"),
+    "shadow": ("shadow", "A"),
+    "shadow of a bad account": ("shadow", HOSTILE),
+    "try of a bad file": ("try", "--format", "fills", HOSTILE, "--program", "topstep-combine-50k"),
+    "try by a bad program": ("try", "--format", "fills", "x.csv", "--program", HOSTILE),
+    "alerts": ("alerts", "--once"),
+    "policies by a bad function": ("policies", HOSTILE),
     "note": ("note", "A", "order/A/O-2", HOSTILE, "--tag", "x"),
     "note on a bad target": ("note", "A", HOSTILE, "text"),
     "note with a bad tag": ("note", "A", "11", "text", "--tag", HOSTILE),
@@ -138,7 +146,7 @@ COMMANDS = {
     "an unknown option": ("read", f"--{HOSTILE}"),
     "an unknown command": (HOSTILE,),
 }
-WITHOUT_DATA = {"an unknown command", "bench"}
+WITHOUT_DATA = {"an unknown command", "bench", "try of a bad file", "try by a bad program"}
 NOT_ASKED = {"demo", "demo-day", "demo-feed"}
 """They show their own day."""
 
