@@ -54,14 +54,15 @@ def try_(
 ) -> None:
     """Show what a firm's limits would have done to the executions of a file: nothing is sent, and nothing is written.
 
-    Any file that import reads, with the same options; each account in it is set up by the program. Exit code 1 if rows
+    Any file that import reads, with the same options; its header says its format. Each account in it is set up by the
+    program. Exit code 1 if rows
     were left out, if the file's own profit and loss differs, or if a limit could not be judged.
     """
     if program == published.LIST:
         published.put_programs(common, rows)
         return
-    if file is None or format is None or program is None:
-        msg = "give FILE, --format NAME and --program NAME: --program ? lists the programs"
+    if file is None or program is None:
+        msg = "give FILE and --program NAME: --program ? lists the programs"
         raise InvalidEvent(msg)
     mapping = files.mapping_of(maps)
     files.check_file(file, "try")

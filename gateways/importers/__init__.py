@@ -5,7 +5,7 @@ from gateways.importers.comparison import PnlRow
 from gateways.importers.contracts import ContractEntry, ContractTable, UnlistedContract, contract_for, load_contracts
 from gateways.importers.fills import FIELDS
 from gateways.importers.formats import FORMATS
-from gateways.importers.plan import READING, FileOptions, FilePlan, Progress, read_plan
+from gateways.importers.plan import READING, FileOptions, FilePlan, Progress, format_of, read_plan
 from gateways.importers.runner import APPENDING, ImportReport, import_file
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Progress",
     "UnlistedContract",
     "contract_for",
+    "format_of",
     "import_file",
     "load_contracts",
     "read_plan",

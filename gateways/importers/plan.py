@@ -9,6 +9,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from msgspec.structs import replace
+
 from eventstore.clock import derived_times
 from eventstore.errors import InvalidEvent
 from eventstore.events import encode
@@ -16,7 +18,7 @@ from eventstore.ids import keyed_id
 from eventstore.streams import account_of
 from gateways.importers.base import BadRow, Options, PlannedEvent
 from gateways.importers.contracts import Tables, table_of
-from gateways.importers.formats import reader_of
+from gateways.importers.formats import FORMATS, reader_of
 from gateways.importers.texts import BYTES_MAX
 
 if TYPE_CHECKING:
@@ -120,11 +122,50 @@ def read_plan(path: str | Path, format: str, **given: Unpack[FileOptions]) -> Fi
     Raises BadRow for the first malformed row, InvalidEvent for a file or options that do not fit the format, OSError
     for a file that cannot be read.
     """
+    options, kind = _options_of(given), reader_of(format)
+    for name in _not_taken(kind, given):
+        msg = f"format {format} does not take {name}: leave it out"
+        raise InvalidEvent(msg)
+    plan = FilePlan(kind(Path(path), options), keep_going=given.get("keep_going", False))
+    # Times are read from text, in the unit of their column: none is an int in a unit that may be mistaken.
+    with derived_times():
+        plan.read(given.get("progress"))
+    return plan
+
+
+def format_of(path: str | Path, **given: Unpack[FileOptions]) -> str:
+    """Return the one format that a file's header and first row fit.
+
+    Raises InvalidEvent if several do, or none; what a file of the right format lacks is said where it is read.
+    """
+    # An account that is missing is a matter of reading the file.
+    options = replace(_options_of(given), account=given.get("account") or "A")
+    fitting = [name for name, kind in FORMATS.items() if not _not_taken(kind, given) and _fits(kind, path, options)]
+    if len(fitting) == 1:
+        return fitting[0]
+    found = f"fits the formats {' and '.join(fitting)}" if fitting else "fits no format by its header and first row"
+    msg = f"{Path(path).name} {found}: give the format, one of {', '.join(FORMATS)}"
+    raise InvalidEvent(msg)
+
+
+def _fits(kind: type[Reader[Any]], path: str | Path, options: Options) -> bool:
+    try:
+        reader = kind(Path(path), options)
+        with derived_times(), contextlib.closing(reader.rows()) as rows:
+            for row in rows:
+                reader.plan(row)
+                return True
+    except InvalidEvent:
+        return False
+    return False
+
+
+def _options_of(given: FileOptions) -> Options:
     bytes_max = given.get("bytes_max", BYTES_MAX)
     if bytes_max <= 0:
         msg = f"bytes_max is {bytes_max}: give a number of bytes above 0"
         raise InvalidEvent(msg)
-    options = Options(
+    return Options(
         account=given.get("account"),
         contracts=table_of(given.get("contracts")),
         symbol=given.get("symbol"),
@@ -132,16 +173,12 @@ def read_plan(path: str | Path, format: str, **given: Unpack[FileOptions]) -> Fi
         mapping=given.get("mapping") or {},
         bytes_max=bytes_max,
     )
-    kind = reader_of(format)
-    for name in ("symbol", "date", "mapping", "contracts"):
-        if given.get(name) is not None and name not in kind.takes:
-            msg = f"format {format} does not take {name}: leave it out"
-            raise InvalidEvent(msg)
-    plan = FilePlan(kind(Path(path), options), keep_going=given.get("keep_going", False))
-    # Times are read from text, in the unit of their column: none is an int in a unit that may be mistaken.
-    with derived_times():
-        plan.read(given.get("progress"))
-    return plan
+
+
+def _not_taken(kind: type[Reader[Any]], given: FileOptions) -> list[str]:
+    """Return which of the given options a format does not take."""
+    values = {name: given.get(name) for name in ("symbol", "date", "mapping", "contracts")}
+    return [name for name, value in values.items() if value is not None and name not in kind.takes]
 
 
 def _date(date: Date | str | None) -> Date | None:

@@ -10,7 +10,7 @@ from eventstore.clock import GIVEN_MIN, NANOSECONDS, derived_times, format_time
 from eventstore.journals.memory import MemoryJournal
 from eventstore.streams import account_of
 from eventstore.trading import OrderFilled, Protection, ProtectionMode, TradeExecuted, WouldLock
-from gateways.importers import read_plan
+from gateways.importers import format_of, read_plan
 from gateways.importers.definitions import define
 from gateways.trying.account import ANOTHER_DAY, OUTSIDE, AccountOnTrial
 from gateways.trying.findings import TrialReport
@@ -45,13 +45,19 @@ NEEDS_QUOTES = {"unpriced", "unjudged", "evidence", "rates"}
 
 
 def try_file(
-    path: str | Path, format: str, program: str, *, balance: Decimal | None = None, **options: Unpack[FileOptions]
+    path: str | Path,
+    format: str | None,
+    program: str,
+    *,
+    balance: Decimal | None = None,
+    **options: Unpack[FileOptions],
 ) -> TrialReport:
     """Return what a program's limits would have done to the accounts of a file, which are set up by it.
 
     `program` is a name of `projections.risk.programs`, or the path of a seed file of one's own; `balance` is the
-    starting balance for such a file without one. `format` and the options are those of `import_file`; `progress` is
-    also called while events are tried, with the phase TRYING. Nothing is written anywhere.
+    starting balance for such a file without one. `format` and the options are those of `import_file`; without a
+    format, it is the one that the file fits. `progress` is also called while events are tried, with the phase TRYING.
+    Nothing is written anywhere.
 
     Each account is in shadow mode: it trades on after what would have locked it, as it did. The store's clock is at
     each event's time, and stops at each reset, and at each close with a position open. That is valued at the newest
@@ -61,7 +67,7 @@ def try_file(
     for a file without executions.
     """
     rules = Rules(program)
-    plan = read_plan(path, format, **options)
+    plan = read_plan(path, format_of(path, **options) if format is None else format, **options)
     executions = [item for item in plan.items if isinstance(item.event, OrderFilled | TradeExecuted)]
     accounts = sorted({account_of(item.stream) for item in executions})
     _check(plan, executions, accounts)

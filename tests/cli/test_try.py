@@ -128,6 +128,12 @@ def test_a_narrow_screen_gets_a_line_for_each_member(run: Run, monkeypatch: pyte
     assert "realized:   -2,700.00" in lines
 
 
+def test_a_file_that_fits_one_format_needs_none_given(run: Run) -> None:
+    with_format, without = run(*TRY, APEX), run("try", SAMPLE, "--account", "ACC1", "--program", APEX)
+    assert without.out == with_format.out
+    assert without.code == with_format.code
+
+
 # Misuse
 
 
@@ -141,9 +147,10 @@ def test_the_programs_are_listed_without_a_file(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "give FILE, --format NAME and --program NAME"),
+        ((), "give FILE and --program NAME"),
         ((SAMPLE, "--format", "fills"), "--program ? lists the programs"),
-        ((SAMPLE, "--program", APEX), "give FILE, --format NAME"),
+        ((SAMPLE, "--program", APEX), "requires --account"),
+        ((SAMPLE, "--program", APEX, "--date", "2026-01-05"), "fits no format by its header and first row: give the"),
         (("nowhere.csv", "--format", "fills", "--program", APEX), "there is no file nowhere.csv"),
         ((".", "--format", "fills", "--program", APEX), ". is a directory: give the file to try"),
         ((SAMPLE, "--format", "fills", "--program", "apex-50k"), "did you mean apex-legacy-50k?"),
