@@ -9,10 +9,13 @@ import pytest
 from typing_extensions import override
 
 from eventstore import InvalidEvent
+from projections import risk
 from projections.risk.contexts import AccountContext
-from projections.rules import HIGHER, LimitKind, Measure, Measured, Parameters
+from projections.risk.limits.daily_loss import DailyLossParameters
+from projections.risk.limits.trailing_drawdown import TrailingDrawdownParameters
+from projections.rules import HIGHER, DailyLoss, LimitKind, Measure, Measured, Parameters, TrailingDrawdown
 from projections.views.limits.limit import Limit
-from tests.projections.checked_orders import PASS, check_order
+from tests.projections.checked_orders import PASS, REJECT, check_order, proposal
 from tests.projections.rules_day import Day
 
 
@@ -48,3 +51,37 @@ def test_a_kind_of_ones_own_is_checked_by_its_own_figure(day: Day) -> None:
         Decimal(0),
         Decimal(0),
     )
+
+
+def test_a_kind_derived_from_a_shipped_one_is_asked_about_each_order(day: Day) -> None:
+    """What a shipped kind's own figure does not depend on may change what a derived one computes."""
+
+    class LossWithOrder(DailyLoss):
+        name = "loss-with-order"
+
+        @override
+        def measure(self, context: AccountContext, limit: Limit, parameters: DailyLossParameters) -> Measure | None:
+            found = super().measure(context, limit, parameters)
+            return None if found is None else found._replace(figure=found.figure + 100 * context.quantity)
+
+    class DrawdownWithOrder(TrailingDrawdown):
+        name = "drawdown-with-order"
+
+        @override
+        def measure(self, context: AccountContext, limit: Limit, parameters: TrailingDrawdownParameters) -> Measure:
+            found = super().measure(context, limit, parameters)
+            return found._replace(figure=found.figure + 100 * context.quantity)
+
+    day.limit("loss-with-order", limit="500")
+    day.limit("loss-with-order:equity", limit="400", basis="equity")
+    day.limit("drawdown-with-order", distance="300")
+    now = day.clock.now_ns()
+
+    def rejecting(quantity: int) -> list[str]:
+        answer = risk.check(day.book, proposal(quantity=f"{quantity}"), now)
+        return sorted(each.rule_id for each in answer.findings if each.verdict is REJECT)
+
+    assert rejecting(1) == []
+    assert rejecting(3) == ["drawdown-with-order"]
+    assert rejecting(4) == ["drawdown-with-order", "loss-with-order:equity"]
+    assert rejecting(5) == ["drawdown-with-order", "loss-with-order", "loss-with-order:equity"]

@@ -85,6 +85,11 @@ KINDS: dict[str, type[LimitKind[Any]]] = {}
 """The kinds that this process knows, by name, in the order in which they were defined."""
 
 
+def _place(cls: type, member: str) -> int:
+    """Return how far up among its bases a class has a member from."""
+    return next(place for place, each in enumerate(cls.__mro__) if member in each.__dict__)
+
+
 class LimitKind(Policy, Generic[P]):
     """One kind of limit: the limits whose rule id is `name` or `name:…`. Defining a subclass with a name registers it.
 
@@ -102,7 +107,10 @@ class LimitKind(Policy, Generic[P]):
     """The unit of the figure."""
     compared: ClassVar[Compared] = _REACHED
     group: ClassVar[str | None] = None
-    """The RiskCache group that the figure is computed from alone; None if it depends on the order, or on quotes."""
+    """The RiskCache group that the figure is computed from alone; None if it depends on the order, or on quotes.
+
+    A kind that computes the figure itself (`measure`, `found` or `check`) does not inherit it, nor `by_figures`.
+    """
     by_figures: ClassVar[bool] = False
     """Whether the figure is computed from the account's `AccountFigures`, whatever the order is."""
     checked: ClassVar[bool] = True
@@ -113,6 +121,10 @@ class LimitKind(Policy, Generic[P]):
     @override
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        for member in ("group", "by_figures"):
+            # What is said of a figure is not true of one that is computed otherwise.
+            if any(_place(cls, each) < _place(cls, member) for each in ("measure", "found", "check")):
+                setattr(cls, member, getattr(LimitKind, member))
         if "name" in cls.__dict__:
             register(cls.name, cls.parameters)
             KINDS[cls.name] = cls
