@@ -109,7 +109,8 @@ def figures_of(book: Book, account: str, at: int, period_at: int | None = None) 
     if period_at is not None and period_at != at:
         return AccountFigures(account, at, risk_cache(book, account, period_at))
     cache = risk_cache(book, account, at)
-    key = (at, book.quotes.change_count, book.position)
+    # A rate's age counts by a setting, which is not a record; rates folded again have led to another cache.
+    key = (at, book.quotes.change_count, book.rates.stale_after_ns, book.position)
     known = cache.groups["positions"].get(_FIGURES)
     if known is not None and known[0] == key and known[1].cache is cache:
         figures: AccountFigures = known[1]

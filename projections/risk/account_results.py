@@ -126,9 +126,10 @@ class AccountResults(Cached, abc.ABC):
 
     @cached("pnl")
     def is_converted(self) -> bool:
-        """Whether amounts in other currencies than the account's own are part of its balance."""
+        """Whether amounts in other currencies than the account's own are in its balance, or in what adds up to it."""
         own = {self.currency, None}
-        return any(amount and currency not in own for currency, amount in self.balances.amounts.items())
+        # Also where they add up to zero: a day's result may be offset by cash or by the days before it.
+        return any(currency not in own for currency in self.balances.amounts)
 
     @cached("pnl")
     def pairs(self) -> tuple[tuple[str, str], ...]:

@@ -31,6 +31,8 @@ DEPENDENCIES = {
     "names": ("contracts*",),
     "terms": ("contracts*", "executions*"),
     "blackouts": ("blackouts", "blackouts*"),
+    # Nothing is in it: what is converted is computed again for each instant, and for each cache.
+    "conversions": ("rates*",),
 }
 VIEWS = tuple(dict.fromkeys(view for views in DEPENDENCIES.values() for view in views))
 # The same the other way round: what to drop when a view has changed, in the order of `VIEWS`.

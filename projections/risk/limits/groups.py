@@ -129,7 +129,7 @@ class GroupLimits(Policy):
 
     def _measure(self, book: Book, judge: Judge, now: int) -> tuple[_Found | None, bool]:
         """Return a limit's figure, None while it is unknown, and whether it is computed for the first time."""
-        key = (now, book.position, book.quotes.change_count, judge.limit)
+        key = (now, book.position, book.quotes.change_count, book.rates.stale_after_ns, judge.limit)
         measured = self._measured.setdefault(book, {})
         known = measured.get(judge.limit.position)
         if known is not None and known[0] == key:
