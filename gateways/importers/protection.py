@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventstore.streams import stream_of
+from eventstore.streams import account_of, stream_of
 from eventstore.trading import GroupDefined, LimitsSet, Protection, ProtectionMode
 from projections.view import SHARED
 
@@ -12,25 +12,34 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from eventstore.store import EventStore
+    from gateways.importers.base import PlannedEvent
 
 _KEY = "import/shadow"
 _REASON = "imported before any limit was set"
 
 
-def put_in_shadow(store: EventStore, accounts: Iterable[str], note: str) -> tuple[str, ...]:
-    """Put the accounts in shadow mode that have neither limits, their own or a group's, nor a mode; return them."""
+def put_in_shadow(store: EventStore, items: Iterable[PlannedEvent], note: str) -> tuple[str, ...]:
+    """Put the accounts in shadow mode that have neither limits, their own or a group's, nor a mode; return them.
+
+    It happened when the first of the items did: an account's history does not last longer because it was imported.
+    """
+    accounts: dict[str, int] = {}
+    for item in items:
+        account = account_of(item.stream)
+        accounts[account] = min(accounts.get(account, item.occurred_at), item.occurred_at)
     in_groups = _members(store)
     found = tuple(
         account
-        for account in dict.fromkeys(accounts)
+        for account in accounts
         if account != SHARED
         and account not in in_groups
         and next(store.read(account=account, types=(LimitsSet, ProtectionMode), limit=1), None) is None
     )
     event = ProtectionMode(mode=Protection.SHADOW, reason=_REASON)
     for account in found:
+        stream, began_at = stream_of("account", account, "-"), accounts[account]
         # Once, of two imports at the same time too.
-        store.append(stream_of("account", account, "-"), event, key=_KEY, actor=store.actor, note=note)
+        store.append(stream, event, key=_KEY, occurred_at=began_at, actor=store.actor, note=note)
     return found
 
 

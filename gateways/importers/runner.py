@@ -10,7 +10,6 @@ import msgspec
 from eventstore.batch import Batch
 from eventstore.clock import derived_times
 from eventstore.record_errors import DuplicateEvent
-from eventstore.streams import account_of
 from eventstore.trading import ContractDefined
 from gateways.importers.base import BadRow, PlannedEvent
 from gateways.importers.comparison import PnlRow, compare
@@ -100,7 +99,7 @@ class _Appending:
         plan, reader = self._plan, self._plan.reader
         head = self._store.head()
         contracts = self._define()
-        shadow = put_in_shadow(self._store, [account_of(item.stream) for item in plan.items], self._note)
+        shadow = put_in_shadow(self._store, plan.items, self._note)
         for start in range(0, len(plan.items), BATCH):
             self._take(self._append(plan.items[start : start + BATCH]))
             if self._progress is not None:

@@ -9,6 +9,7 @@ from eventstore.trading import GroupDefined, LimitsSet, Protection, ProtectionMo
 from gateways.importers import BadRow, import_file
 from tests.importers.conftest import Write
 
+SECOND = 1_000_000_000
 HEADER = "trade_id,symbol,side,quantity,price,time,account"
 LIMIT = LimitsSet(rule_id="daily-loss", parameters={"limit": "1000"})
 
@@ -26,7 +27,8 @@ def test_each_account_without_limits_is_put_in_shadow_mode_once(store: EventStor
     report = import_file(store, write("fills.csv", HEADER, *rows("A", "B", "A")), "fills")
     assert report.shadow == ("A", "B")
     assert modes(store) == [("A", Protection.SHADOW), ("B", Protection.SHADOW)]
-    [record, _] = store.read(types=(ProtectionMode,))
+    [record, other] = store.read(types=(ProtectionMode,))
+    assert [record.occurred_at, other.occurred_at] == [1759329001 * SECOND, 1759329002 * SECOND]
     assert (record.actor, record.note) == (store.actor, "import fills fills.csv")
     assert record.position < min(each.position for each in store.read(stream="trade/"))
     again = import_file(store, write("later.csv", HEADER, *rows("A", "B", first=9)), "fills")

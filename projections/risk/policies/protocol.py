@@ -234,7 +234,7 @@ def check_depth(store: EventStore, policy: str, trigger: Trigger, decisions: Ite
 
     What names another cause adds nothing to the trigger's chain.
     """
-    if trigger.kind is not TriggerKind.RECORD or all(each.cause is not None for each in decisions):
+    if trigger.kind is not TriggerKind.RECORD or None not in [each.cause for each in decisions]:
         return
     # By the recorded causes: policies that trigger one another across restarts and processes share nothing else.
     depth, found = 1, trigger.record
