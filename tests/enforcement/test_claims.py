@@ -14,9 +14,18 @@ import pytest
 import eventstore
 import projections
 from eventstore import EventStore, InvalidEvent, ManualClock, ReadOnly
-from eventstore.trading import EnforcementClaimed, EnforcementRequested, EnforcementTaken
+from eventstore.trading import (
+    EnforcementClaimed,
+    EnforcementRequested,
+    EnforcementTaken,
+    LockoutCleared,
+    LockoutExpired,
+    LockoutSet,
+)
 from projections import Book
 from projections.risk.enforcement.claims import LEASE_NS, LeaseLost, RequestClaim, claim, claims_stream, lease_left
+from projections.risk.enforcement.requests import next_attempt
+from projections.views.enforcement import Enforcement
 from tests.enforcement.scene import SECOND, START, ask, store_in_memory
 from tests.proving import rounds
 from tests.reference.claims import Claims
@@ -43,6 +52,53 @@ def test_one_of_two_gets_it(book: Book, store: EventStore) -> None:
         assert claim(other, request, "second") is None
         assert lease_left(other, request) == LEASE_NS
     assert held.is_held()
+
+
+def locked_for(book: Book, until: int | None = None) -> Enforcement:
+    """Return a request of a lockout that is in force."""
+    book.append("lockout/A/desk", LockoutSet(rule_id="desk", until=until))
+    return ask(book)
+
+
+def test_who_has_it_may_not_act_once_the_lockout_was_ended(book: Book) -> None:
+    """A person who ends it need not know of the request, so that nobody has answered it."""
+    held = claim(book, locked_for(book), "first")
+    assert held is not None
+    assert held.is_held()
+    book.append("lockout/A/desk", LockoutCleared(by="me"))
+    with pytest.raises(LeaseLost, match="its lockout was ended"):
+        held.require()
+    # One that is set afterwards makes requests of its own.
+    book.append("lockout/A/desk", LockoutSet(rule_id="desk"))
+    assert not held.is_held()
+    assert held.answer(success=False)
+
+
+def test_who_has_it_may_act_on_what_an_expired_lockout_left(book: Book, clock: ManualClock) -> None:
+    held = claim(book, locked_for(book, until=START + SECOND), "first")
+    assert held is not None
+    clock.advance(2 * SECOND)
+    assert held.is_held()
+    book.append("lockout/A/desk", LockoutExpired())
+    assert held.is_held()
+
+
+def test_what_was_ended_cannot_be_claimed(book: Book) -> None:
+    request = locked_for(book)
+    book.append("lockout/A/desk", LockoutCleared(by="me"))
+    assert claim(book, request, "first") is None
+
+
+def test_what_is_asked_again_while_it_is_resumed_cannot_be_carried_out(book: Book) -> None:
+    """The attempt comes after what was withdrawn was looked up, and before that is appended: nobody withdraws it."""
+    first = locked_for(book)
+    book.append(*next_attempt(first, "nobody has answered"))
+    [again] = book.enforcement.pending("A")
+    held = claim(book, again, "first")
+    assert held is not None
+    book.append("lockout/A/desk", LockoutCleared(by="me"))
+    assert not held.is_held()
+    assert claim(book, again, "second") is None
 
 
 def test_a_lease_that_has_ended_is_taken_over(book: Book, store: EventStore, clock: ManualClock) -> None:

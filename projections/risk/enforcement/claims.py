@@ -13,6 +13,7 @@ from eventstore.errors import shown
 from eventstore.ids import keyed_id, new_ids
 from eventstore.streams import account_of, stream_of
 from eventstore.trading import EnforcementClaimed, EnforcementTaken
+from projections.risk.enforcement.goals import is_withdrawn
 from projections.views.enforcement.transitions import LEASE_NS_MAX
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class LeaseLost(StoreError):
 
 
 def claim(book: Book, request: Enforcement, claimant: str, *, lease_ns: int = LEASE_NS) -> RequestClaim | None:
-    """Claim a pending request; None if it is answered or gone, or another claim of it is in force.
+    """Claim a pending request; None if it is answered, gone or withdrawn, or another claim of it is in force.
 
     Of several that claim it at once, in threads or processes, one gets it. A claim is in force until its lease ends by
     the wall clock, or has lasted its length by this process's monotonic clock since it was first seen here, so that a
@@ -48,7 +49,7 @@ def claim(book: Book, request: Enforcement, claimant: str, *, lease_ns: int = LE
     version = store.version(stream)
     book.refresh()
     known = _pending(book, request)
-    if known is None or lease_left(book, request):
+    if known is None or lease_left(book, request) or is_withdrawn(book, known, book.now_ns()):
         return None
     held = RequestClaim(book, known, claimant, lease_ns)
     return held if held.begin(version) else None
@@ -178,7 +179,9 @@ class RequestClaim:
             if wall_ns(clock) >= until or clock.monotonic_ns() >= monotonic_until:
                 return "its lease has ended"
             self._book.keep_up()
-            self._why_not_own()
+            if self._why_not_own() is None and is_withdrawn(self._book, self.request, self._book.now_ns()):
+                # Not for good: it can still be answered, with what came of it until then.
+                return "its lockout was ended"
         return self._why_lost
 
     def _why_not_own(self) -> str | None:

@@ -141,6 +141,24 @@ def _outlives_lockout(book: Book, request: Enforcement, at: int) -> bool:
     return held.ended_by in {None, "expired"} and is_of_before(book, request, at)
 
 
+def is_withdrawn(book: Book, request: Enforcement, at: int) -> bool:
+    """Return whether somebody has ended the lockout of a request before its time: nobody may carry it out any more.
+
+    Where that cannot be read it is not.
+    """
+    try:
+        if is_in_force(book, request, at):
+            return False
+        held = _ended(book, request)
+    except StoreError:
+        return False
+    if held is None:
+        return False
+    if _is_before(held, request):
+        return request.attempt > 1
+    return held.ended_by not in {None, "expired"}
+
+
 def _pending_of(reader: BookReader, requests: Iterable[Enforcement], at: int) -> list[Enforcement]:
     """Return those of some requests that are pending, in the book whose queries ask."""
     book: object = reader
