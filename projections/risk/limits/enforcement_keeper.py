@@ -25,7 +25,6 @@ from eventstore.trading import (
     OrderSubmitted,
     PositionAdjusted,
     PositionReported,
-    Protection,
     Side,
     TradeBusted,
     TradeCorrected,
@@ -63,7 +62,8 @@ class EnforcementKeeper(Policy):
     of its own that any process which decides it gives the same id. What is not done after the third attempt, or after
     15 s, is escalated.
 
-    Requests without a lockout in force are left alone, and so is an account in shadow mode.
+    Requests without a lockout in force are left alone. In shadow mode it does the same for a lockout that is in force:
+    what was really asked for, by a person or while the account was armed, is asked for until it is so.
     """
 
     name = "enforcement-keeper"
@@ -110,8 +110,6 @@ class EnforcementKeeper(Policy):
             return
         now = _now(trigger)
         goals = goals_in_force(book, account, now)
-        if not goals or book.shadow.mode(account) is Protection.SHADOW:
-            return
         for newest in goals:
             why = self._why_again(book, newest, trigger, now)
             is_loud = self._must_escalate(newest, now)

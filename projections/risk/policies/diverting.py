@@ -54,6 +54,9 @@ def diverted(book: Book, store: EventStore, pending: PendingDecision) -> Pending
     What was decided for a record as of when it happened, in shadow mode, is dropped once the account is armed: all of
     its limits are judged again then.
     """
+    if _repeats(pending):
+        # What was really asked for is asked again in every mode, even where the mode cannot be read.
+        return pending
     accounts, trigger = acted_on(pending), pending.trigger
     in_shadow = {each: _Diversion(book, store, pending, each) for each in accounts if _is_shadow(book, each)}
     was_shadow = trigger.as_of is not None and trigger.account in accounts and trigger.account not in in_shadow
@@ -69,6 +72,12 @@ def diverted(book: Book, store: EventStore, pending: PendingDecision) -> Pending
     decision = replace(pending.decision, events=tuple((stream, event) for stream, event, _, _ in found))
     keys, times = tuple(key for _, _, key, _ in found), tuple(at for _, _, _, at in found)
     return pending._replace(decision=decision, keys=keys, times=times)
+
+
+def _repeats(pending: PendingDecision) -> bool:
+    """Return whether all that a decision does to an account is to ask again for what was asked for before."""
+    acting = [event for _, event in pending.decision.events if isinstance(event, ACTING)]
+    return bool(acting) and all(isinstance(event, EnforcementRequested) and event.attempt > 1 for event in acting)
 
 
 def _is_shadow(book: Book, account: str) -> bool:
